@@ -1,0 +1,1 @@
+"""Faust agents. They move messages and decide nothing."""

@@ -1,0 +1,1 @@
+"""Tocsin's program: the pure core, its support, and the edges around it."""

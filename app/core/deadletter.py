@@ -1,0 +1,33 @@
+"""What was refused, with its reason, its position and its bytes, so that nothing is lost silently."""
+
+import base64
+from typing import Any
+
+from app.core.turn import Turn
+from models.effect import Stream
+from models.reason import BadInput
+
+
+def dead_letter(turn: Turn, refusal: BadInput, value: bytes) -> None:
+    """Leave a dead letter for the journal record of this turn."""
+    turn.count("deadletters")
+    turn.count(f"deadletters.{refusal.reason}")
+    body = letter(refusal, "journal", turn.partition, turn.offset, value)
+    turn.emit(Stream.DEADLETTER, None, "DeadLettered", body)
+
+
+def letter(refusal: BadInput, topic: str, partition: int, offset: int, value: bytes) -> dict[str, Any]:
+    """A dead letter's body: why, from where, and the bytes (as text where they are UTF-8, else in base64)."""
+    try:
+        text, encoding = value.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(value).decode(), "base64"
+    return {
+        "reason": refusal.reason,
+        "message": refusal.message,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "encoding": encoding,
+        "value": text,
+    }

@@ -1,0 +1,264 @@
+"""The engine: a partition's journal records in, effects out. Record by record in meaning, batch by batch in speed.
+
+No clock, no randomness, no I/O: the same records give the same effects, however they are cut into batches and however
+often the engine is restored from a checkpoint in between. Its time is the records' append time, and never goes back.
+A deadline that a record moves the time past is handled at its own time, before the record.
+
+The path that counts is the repeat of an alert that fires already. It is recognised by how the record's value begins
+(`models.journal`), so it is not parsed, and it costs a dictionary look-up, a comparison and two stores.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heappop
+from typing import Any, Protocol
+
+import orjson
+
+from app.core import correlating, dedup, escalating, grouping
+from app.core.deadletter import dead_letter
+from app.core.rulebook import Rulebook
+from app.core.state import META, POLICY, PartitionState, load
+from app.core.turn import Turn
+from models.command import Command
+from models.effect import Effect
+from models.journal import FINGERPRINT, source_from
+from models.reason import BadInput, Reason
+
+FORMAT = 1  # of the changelog; a newer one is refused
+
+_ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
+    dedup.EXPIRE: dedup.on_expire,
+    escalating.LASTING: escalating.on_lasting,
+    grouping.SETTLE: grouping.on_settle,
+    grouping.FORGET: grouping.on_forget,
+    correlating.WINDOW: correlating.on_window,
+}
+
+_ON_COMMAND = {
+    Command.ACKNOWLEDGE: grouping.on_acknowledge,
+    Command.RESOLVE: grouping.on_resolve,
+    Command.REOPEN: grouping.on_reopen,
+    Command.ESCALATE: grouping.on_escalate,
+    Command.NOTE: grouping.on_note,
+}
+
+
+class JournalRecord(Protocol):
+    """What the engine reads of a record; aiokafka's ConsumerRecord and our StoredRecord both fit."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> Any: ...
+    @property
+    def value(self) -> Any: ...
+    @property
+    def headers(self) -> Any: ...
+
+
+class NewerFormat(Exception):
+    """The state was written by a newer Tocsin; the message says which and what to do."""
+
+
+class Engine:
+    """One journal partition's state, and the only code that changes it."""
+
+    def __init__(self, partition: int, policy: Rulebook, state: PartitionState | None = None) -> None:
+        self.partition = partition
+        self.policy = policy
+        self.state = state or PartitionState()
+        self.applied_offset = -1  # the last record applied; -1 before the first
+        self._turn = Turn(partition, self.state, policy)
+        self._policy_dirty = True
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was counted since the partition's beginning, by name; numbers only grow."""
+        return self._turn.counts
+
+    @classmethod
+    def restore(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
+        """An engine with the state of the changelog's items (key -> newest value), under the policy kept there.
+
+        `policy` is used when the changelog has none yet. Raises NewerFormat.
+        """
+        if META not in items:
+            return cls(partition, policy)
+        meta = orjson.loads(items[META])
+        if meta["format"] > FORMAT:
+            raise NewerFormat(
+                f"the state of partition {partition} has format {meta['format']}, this Tocsin reads up to {FORMAT}: "
+                "run the newer version that wrote it"
+            )
+        kept = orjson.loads(items[POLICY])
+        state = load(items)
+        state.now_ms = meta["time_ms"]
+        engine = cls(partition, policy if policy.document == kept else Rulebook(kept), state)
+        engine.applied_offset = meta["offset"]
+        engine.counts.update(meta["counts"])
+        engine._policy_dirty = False
+        engine._set_timers()
+        return engine
+
+    def apply(self, records: Iterable[JournalRecord]) -> list[Effect]:
+        """Apply records in order and return their effects in order. Records that were applied before are skipped."""
+        state, turn = self.state, self._turn
+        alerts, touched = state.alerts, state.touched
+        applied = self.applied_offset
+        repeats = 0
+        effects: list[Effect] = []
+        turn.effects = effects
+        for record in records:
+            offset = record.offset
+            if offset <= applied:
+                continue
+            applied = offset
+            now_ms = record.timestamp
+            if now_ms > state.now_ms:
+                if state.timers and state.timers[0][0] <= now_ms:
+                    self._pass_deadlines(offset, now_ms)
+                state.now_ms = now_ms
+            value = record.value or b""
+            if not record.headers:
+                alert = alerts.get(value[FINGERPRINT])
+                if alert is not None and alert.firing and value.startswith(alert.repeat):
+                    alert.count += 1
+                    alert.last_ms = state.now_ms
+                    if not alert.touched:
+                        alert.touched = True
+                        touched.append(alert)
+                    repeats += 1
+                    continue
+            self._apply_one(record, value)
+        self.applied_offset = applied
+        if repeats:
+            turn.counts["repeats"] = turn.counts.get("repeats", 0) + repeats
+            turn.counts["alerts"] = turn.counts.get("alerts", 0) + repeats
+        return effects
+
+    def dirty_bytes(self) -> int:
+        """About how many bytes the next checkpoint will have."""
+        return 1500 * len(self.state.dirty) + 60 * len(self.state.touched)
+
+    def checkpoint(self, generation: int = 0) -> list[tuple[bytes, bytes | None]]:
+        """What changed since the last checkpoint, as changelog records, the meta record last. None is a tombstone.
+
+        `generation` is the consumer group's; a checkpoint of an older one than the newest is a zombie's.
+        """
+        records = self.state.changes()
+        if self._policy_dirty:
+            records.append((POLICY, orjson.dumps(self.policy.document)))
+            self._policy_dirty = False
+        meta = {
+            "format": FORMAT,
+            "offset": self.applied_offset,
+            "time_ms": self.state.now_ms,
+            "generation": generation,
+            "counts": self.counts,
+        }
+        records.append((META, orjson.dumps(meta)))
+        return records
+
+    def _apply_one(self, record: JournalRecord, value: bytes) -> None:
+        turn = self._turn
+        turn.begin(record.offset)
+        source = source_from(record.headers) if record.headers else None
+        if source and not self.state.is_new(source.topic, source.partition, source.offset, source.number):
+            turn.count("duplicates")
+            return
+        try:
+            document = _parse(value)
+            self._dispatch(document, record.key)
+        except BadInput as refusal:
+            dead_letter(turn, refusal, value)
+        turn.end()
+
+    def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:
+        turn = self._turn
+        match next(iter(document), ""):
+            case "alert":
+                dedup.on_alert(turn, document, (key or b"").decode(errors="replace"))
+            case "tick":
+                turn.count("ticks")
+            case "signal":
+                turn.count("signals")
+                correlating.on_signal(turn, _text(document, "signal"), _text(document, "group"), document.get("member"))
+            case "command":
+                turn.count("commands")
+                self._on_command(document)
+            case "policy":
+                turn.count("policies")
+                self._on_policy(document)
+            case other:
+                kinds = "alert, tick, signal, command or policy"
+                raise BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}")
+
+    def _on_command(self, document: dict[str, Any]) -> None:
+        turn, name, whose = self._turn, _text(document, "command"), _text(document, "incident")
+        if name not in _ON_COMMAND:
+            raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r}, must be one of {', '.join(Command)}")
+        incident = self.state.incidents.get(whose)
+        if incident is None:
+            raise BadInput(Reason.UNKNOWN_INCIDENT, f"{whose!r} is closed, or was never an incident of this partition")
+        text = _text(document, "text") if "text" in document else ""
+        _ON_COMMAND[Command(name)](turn, incident, _text(document, "by"), text)
+        turn.changed(incident)
+
+    def _on_policy(self, document: dict[str, Any]) -> None:
+        if _text(document, "policy") == self.policy.fingerprint:
+            return
+        try:
+            policy = Rulebook(document.get("document") or {})
+        except ValueError as error:
+            raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error}") from None
+        self.policy = self._turn.rules = policy
+        self._policy_dirty = True
+        self._set_timers()
+
+    def _pass_deadlines(self, offset: int, now_ms: int) -> None:
+        """Handle each deadline up to `now_ms` at its own time, in the order of time, kind and name."""
+        state, turn = self.state, self._turn
+        turn.begin(offset)
+        while state.timers and state.timers[0][0] <= now_ms:
+            at_ms, what, whose = heappop(state.timers)
+            state.now_ms = max(state.now_ms, at_ms)
+            turn.late_ms = now_ms - at_ms
+            _ON_TIMER[what](turn, at_ms, whose)
+            turn.end()
+        turn.late_ms = 0
+
+    def _set_timers(self) -> None:
+        """Set every timer that the state calls for: after a restart, and after a policy change.
+
+        What fires of the timers set before is ignored where its reason has gone.
+        """
+        turn, state = self._turn, self.state
+        for alert in list(state.alerts.values()):
+            if alert.firing:
+                dedup.watch_expiry(turn, alert)
+                escalating.watch_lasting(turn, alert)
+            elif alert.forget_ms:
+                state.schedule(alert.forget_ms, grouping.FORGET, alert.fingerprint)
+        for incident in state.incidents.values():
+            grouping.watch_settling(turn, incident)
+        for (rule, group), window in state.windows.items():
+            correlating.watch_window(turn, rule, group, window)
+
+
+def _parse(value: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise BadInput(Reason.MALFORMED, f"the record is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise BadInput(Reason.MALFORMED, f"the record is {type(document).__name__}, must be an object")
+    return document
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    found = document.get(name)
+    if not isinstance(found, str):
+        raise BadInput(Reason.MALFORMED, f"{name} is {found!r:.60}, must be a text")
+    return found

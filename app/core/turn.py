@@ -1,0 +1,136 @@
+"""One record's turn: what the decisions may use, and the effects that they leave.
+
+A turn knows the partition's state, the rulebook, the engine's time and the record that is being applied. `emit` gives
+each effect its id; snapshots of the incidents that changed follow at the end of the turn.
+"""
+
+from typing import Any
+
+import orjson
+
+from app.core.rulebook import Rulebook
+from app.core.state import Incident, PartitionState
+from models.effect import Effect, Position, Stream
+from models.incident import State
+from models.instant import format_instant
+
+LATE_MS = 10_000  # a deadline that is told later than this was missed by a worker that was down, and says so
+NAMES_SHOWN = 20  # alert names in a snapshot; the counts cover all
+
+
+class Turn:
+    """The context of one record, reused for the next."""
+
+    def __init__(self, partition: int, state: PartitionState, rules: Rulebook) -> None:
+        self.partition = partition
+        self.state = state
+        self.rules = rules
+        self.effects: list[Effect] = []
+        self.counts: dict[str, int] = {}
+        self.offset = -1
+        self.late_ms = 0  # by how much the deadline that is being handled was missed
+        self._number = 0
+        self._opened = 0
+        self._changed: dict[str, Incident] = {}
+
+    @property
+    def now_ms(self) -> int:
+        """Engine time: the newest record's, or the deadline's that is being handled."""
+        return self.state.now_ms
+
+    @property
+    def record(self) -> str:
+        """The position of the record, as it stands in effects."""
+        return f"{self.partition}-{self.offset}"
+
+    def begin(self, offset: int) -> None:
+        """Start the turn of the record at this offset."""
+        if offset != self.offset:
+            self.offset, self._number, self._opened = offset, 0, 0
+
+    def count(self, what: str) -> None:
+        """Count something; counts only grow."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def opened(self) -> int:
+        """How many incidents this record has opened before."""
+        self._opened += 1
+        return self._opened - 1
+
+    def changed(self, incident: Incident) -> None:
+        """Note a change, for the changelog and for a snapshot at the end of the turn."""
+        if incident.id in self.state.incidents:
+            self.state.put_incident(incident)
+        self._changed[incident.id] = incident
+
+    def emit(self, stream: Stream, key: str | None, kind: str, body: dict[str, Any]) -> None:
+        """Leave an effect."""
+        number = self._number
+        self._number += 1
+        document = {
+            "id": f"{self.record}-{number}",
+            "kind": kind,
+            "at": format_instant(self.now_ms),
+            **body,
+            "policy": self.rules.fingerprint,
+        }
+        encoded = None if key is None else key.encode()
+        self.effects.append(Effect(stream, encoded, orjson.dumps(document), Position(self.offset, number)))
+
+    def send(self, key: str, value: bytes) -> None:
+        """Leave a message to another actor, through the journal."""
+        self.effects.append(Effect(Stream.JOURNAL, key.encode(), value, Position(self.offset, self._number)))
+        self._number += 1
+
+    def tell(self, incident: Incident, kind: str, text: str, **details: Any) -> None:
+        """Leave an entry in the incident's timeline."""
+        late = {"late_ms": self.late_ms} if self.late_ms > LATE_MS else {}
+        body = {"incident": incident.id, "component": incident.component, "text": text, **details, **late}
+        self.emit(Stream.TIMELINE, incident.id, kind, body)
+
+    def end(self) -> None:
+        """Leave the snapshots."""
+        if self._changed:
+            for incident in self._changed.values():
+                self.emit(Stream.INCIDENTS, incident.id, "Incident", snapshot(incident))
+            self._changed.clear()
+
+
+def snapshot(incident: Incident) -> dict[str, Any]:
+    """The incident as users see it in `tocsin.incidents`."""
+    members = incident.members.values()
+    ended = incident.state in (State.RESOLVED, State.CLOSED)
+    return {
+        "incident": incident.id,
+        "state": incident.state,
+        "severity": incident.severity,
+        "class": incident.incident_class,
+        "component": incident.component,
+        "owner": incident.owner,
+        "title": incident.title,
+        "next": incident.next_step,
+        "opened_at": format_instant(incident.opened_ms),
+        "acknowledged_at": _instant(incident.acknowledged_ms),
+        "acknowledged_by": incident.acknowledged_by,
+        "resolved_at": _instant(incident.resolved_ms),
+        "resolved_by": incident.resolved_by,
+        "closed_at": _instant(incident.closed_ms),
+        "reopened": incident.reopened,
+        "escalation_step": incident.step,
+        "escalated_by": incident.escalated,
+        "alerts_firing": incident.firing + sum(member.firing for member in members),
+        "alerts_total": len(incident.alerts) + len(members),
+        "alert_names": dict(list(incident.names.items())[:NAMES_SHOWN]),
+        "rule": incident.rule,
+        "members": [
+            {"alert": fingerprint, "name": member.name, "component": member.component, "incident": member.incident}
+            for fingerprint, member in list(incident.members.items())[:NAMES_SHOWN]
+        ],
+        "opened_by": incident.opened_by,
+        # Repeats change no snapshot, so how many records there were is told when it is over.
+        "records": sum(alert.count for alert in incident.alerts.values()) if ended else None,
+    }
+
+
+def _instant(at_ms: int) -> str | None:
+    return format_instant(at_ms) if at_ms else None

@@ -1,0 +1,74 @@
+"""What Tocsin needs of a log, whoever keeps it: append one atomic batch, read from an offset, find the end.
+
+Faust consumes, assigns and recovers; everything that has to be durable goes through a `Log`. There are two: Kafka
+(`app.transport.kafka`) and one SQLite file (`app.transport.sqlite`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from models.topics import TopicSpec
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class NewRecord(NamedTuple):
+    """A record to be appended. `value` None is a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(slots=True)
+class StoredRecord:
+    """A record as it was kept. Fields are named as aiokafka's `ConsumerRecord`, so that one engine reads both.
+
+    `timestamp` is the append time in milliseconds.
+    """
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class LogUnavailable(Exception):
+    """The log did not acknowledge: nothing may be assumed written. The caller answers 503, or stops."""
+
+
+class TopicMismatch(Exception):
+    """A topic exists with settings on which a promise would break. The message lists each, found and expected."""
+
+
+class Log(Protocol):
+    """Append-only partitions under topic names."""
+
+    async def start(self) -> None:
+        """Connect. Raises LogUnavailable with the address and what to check."""
+
+    async def stop(self) -> None:
+        """Flush and disconnect."""
+
+    def now_ms(self) -> int:
+        """The clock by which appended records are stamped, in milliseconds since 1970."""
+
+    async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
+        """Create what is missing and return the names created. Raises TopicMismatch."""
+
+    async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
+        """Append all records as one atomic batch; return the first one's offset once it is durable.
+
+        Raises LogUnavailable. Appends to one partition by one Log are kept in the order in which they were called.
+        """
+
+    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+        """Records at `offset` and after, oldest first; an empty list at the end of the partition."""
+
+    async def start_offset(self, topic: str, partition: int) -> int:
+        """The oldest offset that is still kept."""
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next record will get."""

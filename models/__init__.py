@@ -1,0 +1,1 @@
+"""The nouns: alerts, incidents, effects, journal records, topics, policy. No clock, no I/O."""

@@ -1,0 +1,78 @@
+"""The records of the journal: every input that can change an incident.
+
+A record's value is one JSON object whose first key names its kind; its Kafka key is the correlation key that chose the
+partition (a component, or a rule's group). The append timestamp is the record's time. Records that copy or follow from
+another record carry that one's position in the header `source`; a partition drops a source position that is not past
+the last it has seen, so nothing that is sent twice counts twice.
+
+An alert's value begins with everything that tells a plain repeat from news, in fixed order, so that a repeat is
+recognised without being parsed. `encode_alert` is the only writer of that shape.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from models.alert import Alert
+
+ALERT_START = b'{"alert":"'
+FINGERPRINT = slice(len(ALERT_START), len(ALERT_START) + 16)  # where an alert's fingerprint stands in its value
+
+TICK = b'{"tick":true}'
+SOURCE_HEADER = "source"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """The position that a journal record follows from: a record of another topic, or a numbered effect of the journal."""
+
+    topic: str  # "raw" or "journal"; the role, not the name, so that a prefix changes nothing
+    partition: int
+    offset: int
+    number: int = 0
+
+    def header(self) -> tuple[str, bytes]:
+        """The Kafka header that carries it."""
+        return (SOURCE_HEADER, f"{self.topic}:{self.partition}:{self.offset}:{self.number}".encode())
+
+
+def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
+    """The source position in a record's headers, or None."""
+    for name, value in headers:
+        if name == SOURCE_HEADER:
+            topic, partition, offset, number = value.decode().split(":")
+            return Source(topic, int(partition), int(offset), int(number))
+    return None
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """The journal value of an alert."""
+    return orjson.dumps(
+        {
+            "alert": alert.fingerprint,
+            "status": "firing" if alert.firing else "resolved",
+            "hold_ms": alert.hold_ms,
+            "starts_ms": alert.starts_ms,
+            "ends_ms": alert.ends_ms,
+            "labels": alert.labels,
+            "annotations": alert.annotations,
+            "url": alert.url,
+        }
+    )
+
+
+def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
+    """The journal value of an operator's command. `name` is one of `models.command.Command`."""
+    return orjson.dumps({"command": name, "incident": incident, "by": by, **details})
+
+
+def encode_signal(rule: str, group: str, member: Mapping[str, Any]) -> bytes:
+    """The journal value of a component's message to a rule that looks across components."""
+    return orjson.dumps({"signal": rule, "group": group, "member": member})
+
+
+def encode_policy(fingerprint: str, document: Mapping[str, Any]) -> bytes:
+    """The journal value of a policy change; the whole policy stands in it."""
+    return orjson.dumps({"policy": fingerprint, "document": document})

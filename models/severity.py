@@ -1,0 +1,12 @@
+"""The four severities of the incident procedure."""
+
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """P0 is the worst. The values sort from worst to mildest, so the worse of two is `min`."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"

@@ -1,0 +1,157 @@
+"""Scenarios: what happens on virtual time, as text that an operator can read; fed in three ways that have to agree.
+
+A scenario file has the records above a line of dashes and the expected effects below it. Records:
+
+    TIME fire LABEL=VALUE ...      an alert fires (or is repeated)      TIME end LABEL=VALUE ...   it ends
+    TIME tick                      time passes                         TIME COMMAND WHO [TEXT]    of the newest incident
+
+Values with spaces are quoted as for a shell; `summary=` and `hold=` (default 24h) are not labels.
+"""
+
+import shlex
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import orjson
+
+from app.core.engine import Engine
+from app.core.rulebook import Rulebook
+from app.transport.log import StoredRecord
+from models.alert import Alert, fingerprint
+from models.command import Command
+from models.duration import format_ms, parse_ms
+from models.effect import Effect, Position, Stream
+from models.incident import incident_id
+from models.instant import format_instant
+from models.journal import TICK, Source, encode_alert, encode_command
+
+START_MS = 1_750_000_000_000  # 2025-06-15T15:06:40Z, a Sunday afternoon
+
+Feeding = Callable[[Rulebook, Sequence[StoredRecord]], list[Effect]]
+
+
+def one_by_one(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+    """Each record in a batch of its own."""
+    engine = Engine(0, policy)
+    return [effect for record in records for effect in engine.apply([record])]
+
+
+def in_one_batch(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+    """All records at once."""
+    return list(Engine(0, policy).apply(records))
+
+
+def across_restarts(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+    """The engine is thrown away after each record, and restored from its changelog."""
+    items: dict[bytes, bytes] = {}
+    effects: list[Effect] = []
+    for record in records:
+        engine = Engine.restore(0, policy, items)
+        effects += engine.apply([record])
+        keep(items, engine)
+    return effects
+
+
+FEEDINGS: tuple[Feeding, ...] = (one_by_one, in_one_batch, across_restarts)
+
+
+def keep(items: dict[bytes, bytes], engine: Engine) -> None:
+    """Apply the engine's checkpoint to the changelog's items."""
+    for key, value in engine.checkpoint():
+        if value is None:
+            items.pop(key, None)
+        else:
+            items[key] = value
+
+
+def play(policy: Rulebook, records: Sequence[StoredRecord], feeding: Feeding) -> tuple[list[StoredRecord], list[Effect]]:
+    """Feed the records, and after them the signals that they caused, as the journal would bring them back."""
+    engine = Engine(0, policy)
+    journal: list[StoredRecord] = []
+    waiting = list(records)
+    while waiting:
+        record = waiting.pop(0)
+        record.offset = len(journal)
+        journal.append(record)
+        signals = [effect for effect in engine.apply([record]) if effect.stream is Stream.JOURNAL]
+        waiting[:0] = [signal_record(effect, record.timestamp) for effect in signals]
+    return journal, feeding(policy, journal)
+
+
+def signal_record(effect: Effect, at_ms: int) -> StoredRecord:
+    """The journal record of an actor's message."""
+    source = Source("journal", 0, effect.position.offset, effect.position.number)
+    return StoredRecord(-1, at_ms, effect.key, effect.value, (source.header(),))
+
+
+def alert_record(at_ms: int, labels: dict[str, str], component: str, *, firing: bool = True, **more: object) -> StoredRecord:
+    """The journal record of an alert."""
+    summary, hold_ms = str(more.get("summary", "")), int(str(more.get("hold_ms", parse_ms("24h"))))
+    annotations = {"summary": summary} if summary else {}
+    ends_ms = 0 if firing else at_ms
+    alert = Alert(fingerprint(labels), labels, annotations, firing, START_MS, ends_ms, hold_ms if firing else 0)
+    return StoredRecord(-1, at_ms, component.encode(), encode_alert(alert))
+
+
+def read(path: Path, policy: Rulebook) -> tuple[list[StoredRecord], str]:
+    """The records and the expected text of a scenario file."""
+    above, expected = path.read_text().split("\n---\n")
+    lines = [line for line in above.splitlines() if line and not line.startswith("#")]
+    return [_record(line, policy) for line in lines], expected
+
+
+def _record(line: str, policy: Rulebook) -> StoredRecord:
+    time, verb, *words = shlex.split(line)
+    at_ms = START_MS + parse_ms(time)
+    if verb == "tick":
+        return StoredRecord(-1, at_ms, None, TICK)
+    if verb in ("fire", "end"):
+        labels = dict(word.split("=", 1) for word in words)
+        summary, hold = labels.pop("summary", ""), labels.pop("hold", "24h")
+        component = policy.component(labels)
+        more = {"summary": summary, "hold_ms": parse_ms(hold)}
+        return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
+    incident, who, *text = words
+    return StoredRecord(-1, at_ms, b"", encode_command(Command(verb), incident, who, text=" ".join(text)))
+
+
+def tell(effects: Sequence[Effect]) -> str:
+    """The effects as text: what a person on call would want to know of each."""
+    return "".join(f"{_line(effect)}\n" for effect in effects if effect.stream is not Stream.JOURNAL)
+
+
+def _line(effect: Effect) -> str:
+    body = orjson.loads(effect.value)
+    when = f"{format_ms(_ms(body['at'])):<8}{effect.stream}"
+    match effect.stream:
+        case Stream.INCIDENTS:
+            firing = f"{body['alerts_firing']} of {body['alerts_total']} firing"
+            return f"{when} {body['incident']} {body['severity']} {body['state']}, {firing}: {body['title']}"
+        case Stream.NOTIFICATIONS:
+            return f"{when} {body['kind']} by {body['channel']} to {body['receiver']}: {body['title']} | {body['text']}"
+        case Stream.DEADLETTER:
+            return f"{when} {body['reason']}: {body['message']}"
+        case Stream.ESCALATIONS:
+            records = ", ".join(body["records"])
+            return f"{when} {body['rule']} to {body['to']['name']}, step {body['step']}: {body['because']} | {records}"
+        case _:
+            return f"{when} {body['kind']}: {body['text']}"
+
+
+def _ms(instant: str) -> int:
+    seconds = next(ms for ms in range(0, 10**9, 1000) if format_instant(START_MS + ms)[:19] == instant[:19])
+    return seconds + int(instant[20:23]) - START_MS % 1000
+
+
+def positions(effects: Sequence[Effect]) -> list[Position]:
+    """The effects' positions, in order."""
+    return [effect.position for effect in effects]
+
+
+def in_order(effects: Sequence[Effect]) -> bool:
+    """Whether each effect's position is past the one before."""
+    return all(before < after for before, after in pairwise(positions(effects)))
+
+
+__all__ = ["FEEDINGS", "START_MS", "alert_record", "in_order", "incident_id", "keep", "play", "read", "tell"]
