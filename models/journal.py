@@ -73,6 +73,11 @@ def encode_signal(rule: str, group: str, member: Mapping[str, Any]) -> bytes:
     return orjson.dumps({"signal": rule, "group": group, "member": member})
 
 
+def encode_refused(letter: Mapping[str, Any]) -> bytes:
+    """The journal value of a raw record that cannot be read; `letter` is its dead letter's body."""
+    return orjson.dumps({"refused": letter["reason"], "letter": letter})
+
+
 def encode_policy(fingerprint: str, document: Mapping[str, Any]) -> bytes:
     """The journal value of a policy change; the whole policy stands in it."""
     return orjson.dumps({"policy": fingerprint, "document": document})

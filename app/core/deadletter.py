@@ -5,7 +5,7 @@ from typing import Any
 
 from app.core.turn import Turn
 from models.effect import Stream
-from models.reason import BadInput
+from models.reason import BadInput, Reason
 
 
 def dead_letter(turn: Turn, refusal: BadInput, value: bytes) -> None:
@@ -13,6 +13,15 @@ def dead_letter(turn: Turn, refusal: BadInput, value: bytes) -> None:
     turn.count("deadletters")
     turn.count(f"deadletters.{refusal.reason}")
     body = letter(refusal, "journal", turn.partition, turn.offset, value)
+    turn.emit(Stream.DEADLETTER, None, "DeadLettered", body)
+
+
+def pass_on(turn: Turn, reason: str, body: Any) -> None:
+    """Leave the dead letter of a raw record, which the ingest agent refused."""
+    if not isinstance(body, dict):
+        raise BadInput(Reason.MALFORMED, f"a refused record's letter is {type(body).__name__}, must be an object")
+    turn.count("deadletters")
+    turn.count(f"deadletters.{reason}")
     turn.emit(Stream.DEADLETTER, None, "DeadLettered", body)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from app.core import correlating, dedup, escalating, grouping
-from app.core.deadletter import dead_letter
+from app.core.deadletter import dead_letter, pass_on
 from app.core.rulebook import Rulebook
 from app.core.state import META, POLICY, PartitionState, load
 from app.core.turn import Turn
@@ -188,11 +188,13 @@ class Engine:
             case "command":
                 turn.count("commands")
                 self._on_command(document)
+            case "refused":
+                pass_on(turn, _text(document, "refused"), document.get("letter"))
             case "policy":
                 turn.count("policies")
                 self._on_policy(document)
             case other:
-                kinds = "alert, tick, signal, command or policy"
+                kinds = "alert, tick, signal, command, refused or policy"
                 raise BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}")
 
     def _on_command(self, document: dict[str, Any]) -> None:

@@ -1,0 +1,51 @@
+# Everything runs in .venv, which is made when it is missing and renewed when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help demo test integration check format up kafka kafka-stop bench-worker clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 24
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Tocsin needs Python 3.11 to 3.13, $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed ## a bad day and a storm through a Tocsin of your own; no broker, no network (ARGS=--json, --keep, ...)
+	@$(BIN)/python -m app demo $(ARGS)
+
+up: $(VENV)/.installed ## a Tocsin on an embedded journal in ./tocsin-data
+	@$(BIN)/python -m app up
+
+test: $(VENV)/.installed ## every test that needs no server of somebody else's
+	@$(BIN)/python -m pytest $(ARGS)
+
+integration: $(VENV)/.installed ## the tests on a real Kafka, Prometheus and Alertmanager (Java 17, Maven, Debian packages)
+	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q" tests/integration $(ARGS)
+
+check: $(VENV)/.installed ## format, lint, types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.installed ## put the code into its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+kafka: $(VENV)/.installed ## start an Apache Kafka for a developer; says which TOCSIN_BROKER to use
+	@$(BIN)/python -m deploy.kafka.broker start
+
+kafka-stop: $(VENV)/.installed ## stop it
+	@$(BIN)/python -m deploy.kafka.broker stop
+
+bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what one core can fetch and parse at all
+	@$(BIN)/python bench/worker.py $(ARGS)
+
+clean: ## remove what was built
+	@rm -rf $(VENV) .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

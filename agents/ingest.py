@@ -1,0 +1,63 @@
+"""Raw alerts to the journal: what producers that do not use the bridge wrote to `tocsin.alerts.raw`.
+
+Each record goes on with its position as the source, so a batch that is read again after a crash changes nothing. What
+cannot be read as alerts becomes a record in the journal too, and from there a dead letter.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from app.core.deadletter import letter
+from app.core.rulebook import Rulebook
+from app.normalise import alerts_from
+from app.transport.batches import BatchSchema
+from app.transport.log import NewRecord
+from app.worker import Worker, crash
+from models.journal import Source, encode_alert, encode_refused
+from models.reason import BadInput
+from models.topics import partition_of
+
+logger = logging.getLogger("tocsin.ingest")
+
+
+def attach(app: Any, worker: Worker) -> None:
+    """Give the app the agent that reads raw alerts."""
+    topic = app.topic(worker.topics.raw, schema=BatchSchema())
+
+    @app.agent(topic, name="tocsin.ingest", concurrency=1)
+    async def ingest(stream: Any) -> None:
+        async for event in stream.noack().events():
+            try:
+                await copy(event.message.partition, event.message.value, worker)
+            except Exception as error:  # noqa: BLE001  the outermost loop: Faust would acknowledge the batch
+                crash("raw alerts", error)
+            event.message.ack(app.consumer)
+
+
+async def copy(partition: int, records: list[Any], worker: Worker) -> None:
+    """Append what the raw records say to the journal, and wait until it is there."""
+    partitions = worker.settings.partitions
+    batches: dict[int, list[NewRecord]] = {}
+    for record in records:
+        for key, value, source in journal_records(partition, record, worker.policy, worker.log.now_ms()):
+            batches.setdefault(partition_of(key, partitions), []).append(NewRecord(key, value, (source.header(),)))
+    for target, batch in batches.items():
+        await worker.log.append(worker.topics.journal, target, batch)
+
+
+def journal_records(
+    partition: int, record: Any, policy: Rulebook, now_ms: int
+) -> Iterator[tuple[bytes, bytes, Source]]:
+    """Key, value and source of the journal records that a raw record becomes."""
+    value = record.value or b""
+    try:
+        alerts, refused = alerts_from(value, now_ms)
+    except BadInput as refusal:
+        alerts, refused = [], [refusal]
+    for number, alert in enumerate(alerts):
+        source = Source("raw", partition, record.offset, number)
+        yield policy.component(alert.labels).encode(), encode_alert(alert), source
+    for number, refusal in enumerate(refused, start=len(alerts)):
+        body = letter(refusal, "raw", partition, record.offset, value)
+        yield b"refused", encode_refused(body), Source("raw", partition, record.offset, number)

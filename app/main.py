@@ -1,0 +1,113 @@
+"""Putting it together: `build` makes an app from settings and a policy; there is no global one."""
+
+import asyncio
+import logging
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from agents import correlate, ingest, ticks
+from app import policy_file, settings
+from app.clock import Clock
+from app.core.rulebook import Rulebook
+from app.settings import Settings
+from app.transport.batches import BatchTransport
+from app.transport.embedded import Transport as EmbeddedTransport
+from app.transport.kafka import KafkaLog
+from app.transport.log import Log
+from app.transport.sqlite import SqliteLog
+from app.worker import Worker
+from models.topics import Topics
+
+SESSION_TIMEOUT_S = 10.0  # after a kill -9 the partitions wait for the dead member so long; Faust's default is 60
+
+
+class TocsinApp(faust.App):  # type: ignore[misc]  # faust's classes are untyped
+    """A Faust app that knows Tocsin's log and worker; the transports ask for them."""
+
+    tocsin_log: Log
+    owner: Worker
+    journal: str
+    partitions: int
+
+
+def make_log(config: Settings, clock: Clock | None = None) -> Log:
+    """The log that the settings name."""
+    if config.embedded:
+        return SqliteLog(config.journal_dir, clock)
+    return KafkaLog(config.bootstrap, config.replication)
+
+
+def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
+    """The app: its agents attached, its transport chosen; started with `start`, or by `faust worker`."""
+    topics = Topics(config.prefix)
+    app = TocsinApp(
+        config.prefix,
+        broker="kafka://" + ";".join(config.bootstrap) if not config.embedded else "kafka://localhost",
+        datadir=Path(tempfile.gettempdir()) / f"{config.prefix}-faust",  # Faust makes it; nothing of ours is kept there
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=2.0,
+        broker_commit_interval=1.0,
+        consumer_max_fetch_size=2 * 1024 * 1024,
+        consumer_group_instance_id=config.instance or None,
+        stream_buffer_maxsize=4,  # events are batches
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        logging_config=None,
+    )
+    app.partitions, app.journal = config.partitions, topics.journal
+    app.tocsin_log = log
+    transport = EmbeddedTransport if config.embedded else BatchTransport
+    app.transport = app.producer_transport = transport(app.conf.broker_consumer, app)
+    worker = Worker(config, policy, log, topics)
+    app.owner = worker
+    correlate.attach(app, worker)
+    ingest.attach(app, worker)
+    ticks.attach(app, worker)
+    return app
+
+
+async def start(app: TocsinApp) -> None:
+    """Create the topics and start; returns when the worker has its partitions."""
+    worker = app.owner
+    await worker.log.ensure_topics(worker.topics.specs(worker.settings.partitions))
+    await app.start()
+    worker.consumer = app.consumer
+    ready = asyncio.create_task(worker.ready.wait())
+    crashed = asyncio.create_task(app._crashed.wait())  # noqa: SLF001  Faust has no public way to ask
+    await asyncio.wait({ready, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    if crashed.done():
+        raise SystemExit(f"the worker could not start: {app.crash_reason!r}")
+    crashed.cancel()
+
+
+async def stop(app: TocsinApp) -> None:
+    """Finish and checkpoint what was accepted, and leave."""
+    app.consumer.stop_flow()
+    await app.owner.settle()
+    await app.consumer.commit()
+    await app.stop()
+    app.owner.release()
+
+
+async def until_told() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    logging.getLogger("tocsin").info("stopping")
+
+
+def __getattr__(name: str) -> Any:
+    """`faust -A app.main worker` asks for `app`; it is made only then."""
+    if name != "app":
+        raise AttributeError(name)
+    config = settings.from_environment()
+    return build(config, policy_file.load(config.policy_file), make_log(config))

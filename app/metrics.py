@@ -1,0 +1,46 @@
+"""What Tocsin counts, for Prometheus. Counters move once for each batch, never for each record."""
+
+from prometheus_client import Counter, Gauge
+
+from app.core.engine import Engine
+
+RECORDS = Counter("tocsin_journal_records", "Journal records applied", ["partition"])
+EFFECTS = Counter("tocsin_effects", "Effects sent", ["partition"])
+CHECKPOINTED = Counter("tocsin_checkpoint_records", "State records written", ["partition"])
+EVENTS = Counter("tocsin_events", "What the engine counted: alerts, repeats, fired, escalations, deadletters ...", ["what"])
+INCIDENTS = Gauge("tocsin_incidents", "Incidents that are not closed", ["partition"])
+ALERTS = Gauge("tocsin_alerts", "Alerts that are remembered", ["partition"])
+APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["partition"])
+REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
+RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
+
+
+class Partition:
+    """The metrics of one journal partition."""
+
+    def __init__(self, partition: int) -> None:
+        name = str(partition)
+        self._records, self._effects = RECORDS.labels(name), EFFECTS.labels(name)
+        self._checkpointed = CHECKPOINTED.labels(name)
+        self._incidents, self._alerts, self._applied = INCIDENTS.labels(name), ALERTS.labels(name), APPLIED.labels(name)
+        self._counted: dict[str, int] = {}
+
+    def applied(self, engine: Engine, records: int) -> None:
+        """A batch was applied."""
+        self._records.inc(records)
+        self._incidents.set(len(engine.state.incidents))
+        self._alerts.set(len(engine.state.alerts))
+        self._applied.set(engine.applied_offset)
+        for what, number in engine.counts.items():
+            more = number - self._counted.get(what, 0)
+            if more:
+                EVENTS.labels(what).inc(more)
+        self._counted = dict(engine.counts)
+
+    def sent(self, effects: int) -> None:
+        """Effects were acknowledged."""
+        self._effects.inc(effects)
+
+    def checkpointed(self, records: int) -> None:
+        """A checkpoint was acknowledged."""
+        self._checkpointed.inc(records)

@@ -1,0 +1,169 @@
+"""A log on Apache Kafka: an idempotent producer that writes whole record batches, and a reader without a group."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+
+from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from models.topics import MAX_BATCH_BYTES, TopicSpec
+
+REQUEST_MS = 30_000
+
+
+class KafkaLog:
+    """`app.transport.log.Log` over a Kafka cluster. `servers` are host:port."""
+
+    def __init__(self, servers: Sequence[str], replication: int = 1) -> None:
+        self._servers = list(servers)
+        self._replication = replication
+        self._producer: AIOKafkaProducer | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._reading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect the producer; the reader connects when it is first needed."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_BATCH_BYTES + 65536,
+            request_timeout_ms=REQUEST_MS,
+        )
+        try:
+            await producer.start()
+        except KafkaError as error:
+            await producer.stop()
+            raise self._unavailable(error) from None
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Flush and disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+        if self._consumer is not None:
+            await self._consumer.stop()
+        self._producer = self._consumer = None
+
+    def now_ms(self) -> int:
+        """This machine's time; brokers stamp the journal with theirs."""
+        return time.time_ns() // 1_000_000
+
+    async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
+        """Create what is missing, compare what is there, and return the names created."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS)
+        try:
+            await admin.start()
+            existing = set(await admin.list_topics())
+            missing = [spec for spec in specs if spec.name not in existing]
+            if missing:
+                await admin.create_topics(
+                    [
+                        NewTopic(spec.name, spec.partitions, self._replication, topic_configs=spec.config)
+                        for spec in missing
+                    ]
+                )
+            problems = await _differences(admin, [spec for spec in specs if spec.name in existing])
+        except KafkaError as error:
+            raise self._unavailable(error) from None
+        finally:
+            await admin.close()
+        if problems:
+            raise TopicMismatch("\n".join(problems))
+        return {spec.name for spec in missing}
+
+    async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
+        """Append as one record batch; the first record's offset once all replicas have it."""
+        producer = self._producer
+        if producer is None:
+            raise LogUnavailable("the connection to Kafka is closed")
+        batch = producer.create_batch()
+        for record in records:
+            if batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers)) is None:
+                size = sum(len(one.value or b"") for one in records)
+                raise LogUnavailable(f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}")
+        batch.close()
+        try:
+            sent = await producer.send_batch(batch, topic, partition=partition)
+            metadata = await sent
+        except KafkaError as error:
+            raise self._unavailable(error) from None
+        return int(metadata.offset)
+
+    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+        """Records at `offset` and after; past records that compaction removed."""
+        async with self._reading:
+            consumer, place = await self._reader(), TopicPartition(topic, partition)
+            consumer.assign([place])
+            end = (await consumer.end_offsets([place]))[place]
+            consumer.seek(place, offset)
+            while await consumer.position(place) < end:
+                fetched = (await consumer.getmany(place, timeout_ms=1000, max_records=max_records)).get(place, [])
+                if fetched:
+                    return [StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers) for one in fetched]
+            return []
+
+    async def start_offset(self, topic: str, partition: int) -> int:
+        """The oldest offset that is kept."""
+        async with self._reading:
+            place = TopicPartition(topic, partition)
+            return int((await (await self._reader()).beginning_offsets([place]))[place])
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next record will get."""
+        async with self._reading:
+            place = TopicPartition(topic, partition)
+            return int((await (await self._reader()).end_offsets([place]))[place])
+
+    async def _reader(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._servers,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_partition_fetch_bytes=8 * 1024 * 1024,
+            )
+            try:
+                await consumer.start()
+            except KafkaError as error:
+                await consumer.stop()
+                raise self._unavailable(error) from None
+            self._consumer = consumer
+        return self._consumer
+
+    def _unavailable(self, error: KafkaError) -> LogUnavailable:
+        servers = ", ".join(self._servers)
+        return LogUnavailable(f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?")
+
+
+async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:
+    """A line for each setting of an existing topic on which a promise would break."""
+    if not specs:
+        return []
+    problems = []
+    described = {topic["topic"]: topic for topic in await admin.describe_topics([spec.name for spec in specs])}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs]
+    found: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources):
+        for _, _, _, name, entries in answer.resources:
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    for spec in specs:
+        partitions = len(described[spec.name]["partitions"])
+        if partitions != spec.partitions:
+            problems.append(
+                f"topic {spec.name} has {partitions} partitions, TOCSIN_PARTITIONS asks for {spec.partitions}: "
+                "set it to what the topic has"
+            )
+        for key, expected in spec.config.items():
+            is_value = found.get(spec.name, {}).get(key)
+            if is_value != expected and not key.startswith("retention"):  # how long to keep is the operator's choice
+                problems.append(
+                    f"topic {spec.name} has {key}={is_value}, must be {expected}: "
+                    f"kafka-configs.sh --alter --topic {spec.name} --add-config {key}={expected}"
+                )
+    return problems

@@ -1,0 +1,281 @@
+"""The worker: owns journal partitions, and makes what their engines decide durable, in an order that loses nothing.
+
+For each batch of a partition: the engine applies it; its effects are sent and acknowledged; now and then the engine's
+changes are written as one record batch (the checkpoint); only then is the batch acknowledged to Faust. After a crash the
+next owner loads the state, applies the journal from there again, and computes but does not send what the effects topics
+have already. The order is kept by one queue for each partition; applying the next batch overlaps sending the last.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app import metrics
+from app.core.engine import Engine
+from app.core.rulebook import Rulebook
+from app.core.state import META
+from app.settings import Settings
+from app.transport.log import Log, NewRecord
+from models.effect import Effect, Position, Stream, position_from
+from models.journal import TICK, Source, encode_policy
+from models.topics import Topics, partition_of
+
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # at most about so much waits for a checkpoint, which is one record batch
+CHUNK = 1000  # records applied between two looks at the event loop
+CRASHED = 70  # exit status; a supervisor starts the worker again
+
+logger = logging.getLogger("tocsin.worker")
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one batch left to do."""
+
+    effects: Sequence[Effect]
+    checkpoint: Sequence[tuple[bytes, bytes | None]] | None
+    messages: list[Any] = field(default_factory=list)  # Faust's, to be acknowledged after the checkpoint
+    done: asyncio.Event | None = None
+
+
+class Worker:
+    """The engines of the partitions that this process owns."""
+
+    def __init__(self, settings: Settings, policy: Rulebook, log: Log, topics: Topics) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.log = log
+        self.topics = topics
+        self.consumer: Any = None  # Faust's, set by app.main
+        self.pipes: dict[int, Pipe] = {}
+        self.ready = asyncio.Event()
+
+    async def take_over(self, partition: int, generation: int) -> int:
+        """Load a partition's state and return the journal offset to read from."""
+        known = self.pipes.pop(partition, None)
+        if known is not None:
+            known.stop()
+        try:
+            pipe = Pipe(self, partition, generation)
+            offset = await pipe.start()
+        except BaseException as error:
+            raise SystemExit(crash(f"partition {partition} cannot be taken over", error)) from error
+        self.pipes[partition] = pipe
+        self.ready.set()
+        return offset
+
+    async def accept(self, event: Any) -> None:
+        """Take a batch of journal records from Faust."""
+        pipe = self.pipes.get(event.message.partition)
+        if pipe is not None and pipe.generation == event.message.generation_id:
+            await pipe.accept(event.message)
+
+    async def tick(self) -> None:
+        """Append a tick to every partition owned: this is how time passes for the engines."""
+        await asyncio.gather(
+            *(self.log.append(self.topics.journal, partition, [NewRecord(None, TICK)]) for partition in list(self.pipes))
+        )
+
+    async def settle(self) -> None:
+        """Send, checkpoint and acknowledge everything that was accepted, and from now on each batch at once."""
+        await asyncio.gather(*(pipe.settle() for pipe in self.pipes.values()))
+
+    def release(self) -> None:
+        """Forget all partitions: somebody else may own them from now on."""
+        for pipe in self.pipes.values():
+            pipe.stop()
+        self.pipes.clear()
+        self.ready.clear()
+
+    def counts(self) -> dict[str, int]:
+        """The engines' counts, summed over the partitions owned."""
+        total: dict[str, int] = {}
+        for pipe in self.pipes.values():
+            for name, number in pipe.engine.counts.items():
+                total[name] = total.get(name, 0) + number
+        return total
+
+
+class Pipe:
+    """One partition: its engine, and the queue of what the engine left to do."""
+
+    def __init__(self, worker: Worker, partition: int, generation: int) -> None:
+        self.partition = partition
+        self.generation = generation
+        self.engine = Engine(partition, worker.policy)
+        self._worker = worker
+        self._log = worker.log
+        self._topics = worker.topics
+        self._queue: asyncio.Queue[_Work] = asyncio.Queue(maxsize=2)
+        self._marks: dict[Stream, Position] = {}
+        self._unacknowledged: list[Any] = []
+        self._checkpointed = time.monotonic()
+        self._settling = False
+        self._task: asyncio.Task[None] | None = None
+        self._metrics = metrics.Partition(partition)
+
+    async def start(self) -> int:
+        """Restore the engine and find out which effects were sent; return the journal offset to read from."""
+        items = await load_state(self._log, self._topics.state, self.partition)
+        self.engine = Engine.restore(self.partition, self._worker.policy, items)
+        for stream in Stream:
+            if stream is not Stream.JOURNAL:
+                mark = await last_position(self._log, self._topic(stream), self.partition)
+                if mark is not None:
+                    self._marks[stream] = mark
+        await self._announce_policy()
+        # The state lives long: keep the collector from walking all of it again and again.
+        gc.collect()
+        gc.freeze()
+        self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
+        logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
+        return self.engine.applied_offset + 1
+
+    async def _announce_policy(self) -> None:
+        """The policy goes into the journal: as its first record, and again when this worker has another one."""
+        policy, journal = self._worker.policy, self._topics.journal
+        fresh = await self._log.end_offset(journal, self.partition) == 0
+        if fresh or self.engine.policy.fingerprint != policy.fingerprint:
+            record = NewRecord(None, encode_policy(policy.fingerprint, policy.document))
+            await self._log.append(journal, self.partition, [record])
+
+    async def accept(self, message: Any) -> None:
+        """Apply a batch and queue what it left to do."""
+        records: Sequence[Any] = message.value
+        message.value = None  # the records need not live until the checkpoint
+        for start in range(0, len(records), CHUNK):
+            chunk = records[start : start + CHUNK]
+            effects = self.engine.apply(chunk)
+            last = start + CHUNK >= len(records)
+            checkpoint = self.engine.checkpoint(self.generation) if self._due() else None
+            await self._queue.put(_Work(effects, checkpoint, [message] if last else []))
+        self._metrics.applied(self.engine, len(records))
+
+    def _due(self) -> bool:
+        """Whether it is time for a checkpoint; its pace is a setting, since a restart only works up what came after."""
+        now = time.monotonic()
+        interval_s = self._worker.settings.checkpoint_ms / 1000
+        if self._settling or now - self._checkpointed >= interval_s or self.engine.dirty_bytes() > CHECKPOINT_BYTES:
+            self._checkpointed = now
+            return True
+        return False
+
+    async def settle(self) -> None:
+        """Do everything that is queued, with a checkpoint at the end."""
+        self._settling = True
+        done = asyncio.Event()
+        await self._queue.put(_Work((), self.engine.checkpoint(self.generation), done=done))
+        await done.wait()
+
+    def stop(self) -> None:
+        """Stop working on this partition."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                work = await self._queue.get()
+                await self._send(work.effects)
+                self._unacknowledged += work.messages
+                if work.checkpoint is not None:
+                    await self._write(work.checkpoint)
+                    self._acknowledge()
+                if work.done is not None:
+                    work.done.set()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  the outermost loop: nothing may be acknowledged after this
+            crash(f"partition {self.partition}", error)
+
+    async def _send(self, effects: Sequence[Effect]) -> None:
+        """Send what the topics have not yet, each topic's in one batch, and wait until all are acknowledged."""
+        batches: dict[tuple[str, int], list[NewRecord]] = {}
+        for effect in effects:
+            stream, mark = effect.stream, self._marks.get(effect.stream)
+            if mark is not None and effect.position <= mark:
+                continue  # sent before the crash that made us compute it again
+            if stream is Stream.JOURNAL:
+                assert effect.key is not None
+                target = partition_of(effect.key, self._worker.settings.partitions)
+                source = Source("journal", self.partition, effect.position.offset, effect.position.number)
+                record = NewRecord(effect.key, effect.value, (source.header(),))
+            else:
+                target = self.partition
+                record = NewRecord(effect.key, effect.value, (effect.position.header(),))
+            batches.setdefault((self._topic(stream), target), []).append(record)
+        await asyncio.gather(*(self._log.append(topic, to, records) for (topic, to), records in batches.items()))
+        self._metrics.sent(len(effects))
+
+    async def _write(self, checkpoint: Sequence[tuple[bytes, bytes | None]]) -> None:
+        records = [NewRecord(key, value) for key, value in checkpoint]
+        await self._log.append(self._topics.state, self.partition, records)
+        self._metrics.checkpointed(len(records))
+
+    def _acknowledge(self) -> None:
+        for message in self._unacknowledged:
+            message.ack(self._worker.consumer)
+        self._unacknowledged.clear()
+
+    def _topic(self, stream: Stream) -> str:
+        topic: str = getattr(self._topics, stream)
+        return topic
+
+
+async def load_state(log: Log, topic: str, partition: int) -> dict[bytes, bytes]:
+    """The newest value of each key in the changelog, as of its last whole checkpoint.
+
+    A checkpoint ends with its meta record; records after the last one belong to none. One of an older generation than
+    has been seen was written by a worker that did not know yet that it had lost the partition, and does not count.
+    """
+    items: dict[bytes, bytes] = {}
+    waiting: list[tuple[bytes, bytes | None]] = []
+    newest_generation = 0
+    offset = await log.start_offset(topic, partition)
+    while records := await log.read(topic, partition, offset):
+        offset = records[-1].offset + 1
+        for record in records:
+            waiting.append((record.key or b"", record.value))
+            if record.key == META and record.value is not None:
+                generation = orjson.loads(record.value)["generation"]
+                if generation >= newest_generation:
+                    newest_generation = generation
+                    _apply_changes(items, waiting)
+                waiting = []
+    return items
+
+
+def _apply_changes(items: dict[bytes, bytes], changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+    for key, value in changes:
+        if value is None:
+            items.pop(key, None)
+        else:
+            items[key] = value
+
+
+async def last_position(log: Log, topic: str, partition: int) -> Position | None:
+    """The position of the newest effect in a partition of an effects topic, or None when it has none."""
+    end = await log.end_offset(topic, partition)
+    step = 1
+    while end:  # compaction may have left a hole at the end, so look back in growing steps
+        start = max(end - step, 0)
+        records = await log.read(topic, partition, start)
+        if records:
+            return position_from(tuple(records[-1].headers))
+        if start == 0:
+            return None
+        step *= 10
+    return None
+
+
+def crash(what: str, error: BaseException) -> int:
+    """Stop at once, without acknowledging anything: the next start goes on from the last checkpoint."""
+    logger.critical("%s: %r; stopping so that nothing is lost", what, error, exc_info=error)
+    logging.shutdown()
+    os._exit(CRASHED)
