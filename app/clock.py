@@ -10,13 +10,16 @@ def system_ms() -> int:
 
 
 class Clock:
-    """Milliseconds since 1970, which never go back. It follows the system until `set` takes it over."""
+    """Milliseconds since 1970, which never go back.
 
-    def __init__(self, system: Callable[[], int] = system_ms) -> None:
+    It follows the system, unless it is `driven`: then it stands at 0 until the first `set`.
+    """
+
+    def __init__(self, system: Callable[[], int] = system_ms, *, driven: bool = False) -> None:
         self._system = system
         self._base_ms = 0
-        self._since_ms = 0
-        self._speed = 1.0
+        self._since_ms = system() if driven else 0  # 0 while it follows the system
+        self._speed = 0.0
 
     def now_ms(self) -> int:
         """The time."""
@@ -27,8 +30,8 @@ class Clock:
     def set(self, now_ms: int, speed: float = 0.0) -> None:
         """Move the time to `now_ms`; from there it runs at `speed` times real time, or stands still.
 
-        The first call may go anywhere, the later ones only on. Raises ValueError.
+        Raises ValueError when that would be back.
         """
-        if self._since_ms and now_ms < self.now_ms():
+        if now_ms < self.now_ms():
             raise ValueError(f"now_ms is {now_ms}, which is before the journal's time {self.now_ms()}: time never goes back")
         self._base_ms, self._since_ms, self._speed = now_ms, self._system(), speed

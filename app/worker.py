@@ -39,6 +39,7 @@ class _Work:
     """What one batch left to do."""
 
     effects: Sequence[Effect]
+    offset: int  # the last record applied
     checkpoint: Sequence[tuple[bytes, bytes | None]] | None
     messages: list[Any] = field(default_factory=list)  # Faust's, to be acknowledged after the checkpoint
     done: asyncio.Event | None = None
@@ -109,6 +110,7 @@ class Pipe:
         self.partition = partition
         self.generation = generation
         self.engine = Engine(partition, worker.policy)
+        self.settled_offset = -1  # up to here all effects are sent
         self._worker = worker
         self._log = worker.log
         self._topics = worker.topics
@@ -124,6 +126,7 @@ class Pipe:
         """Restore the engine and find out which effects were sent; return the journal offset to read from."""
         items = await load_state(self._log, self._topics.state, self.partition)
         self.engine = Engine.restore(self.partition, self._worker.policy, items)
+        self.settled_offset = self.engine.applied_offset
         for stream in Stream:
             if stream is not Stream.JOURNAL:
                 mark = await last_position(self._log, self._topic(stream), self.partition)
@@ -154,7 +157,7 @@ class Pipe:
             effects = self.engine.apply(chunk)
             last = start + CHUNK >= len(records)
             checkpoint = self.engine.checkpoint(self.generation) if self._due() else None
-            await self._queue.put(_Work(effects, checkpoint, [message] if last else []))
+            await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
         self._metrics.applied(self.engine, len(records))
 
     def _due(self) -> bool:
@@ -170,7 +173,7 @@ class Pipe:
         """Do everything that is queued, with a checkpoint at the end."""
         self._settling = True
         done = asyncio.Event()
-        await self._queue.put(_Work((), self.engine.checkpoint(self.generation), done=done))
+        await self._queue.put(_Work((), self.engine.applied_offset, self.engine.checkpoint(self.generation), done=done))
         await done.wait()
 
     def stop(self) -> None:
@@ -183,6 +186,7 @@ class Pipe:
             while True:
                 work = await self._queue.get()
                 await self._send(work.effects)
+                self.settled_offset = work.offset
                 self._unacknowledged += work.messages
                 if work.checkpoint is not None:
                     await self._write(work.checkpoint)

@@ -1,0 +1,10 @@
+"""The command line: `tocsin` and `python -m app`."""
+
+import sys
+
+from app.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+__all__ = ["main"]

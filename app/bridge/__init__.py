@@ -1,0 +1,1 @@
+"""HTTP in: Prometheus, Alertmanager, generic JSON and operators' commands, into the journal."""

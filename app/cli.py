@@ -1,0 +1,184 @@
+"""The commands of `tocsin`: each parses its arguments, calls one function, and turns known errors into one line."""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from app import policy_file, settings
+from app.bridge.server import Bridge
+from app.clock import Clock
+from app.demo.run import main as demo_main
+from app.history import incidents_of, show_incident, show_incidents
+from app.main import build, make_log, start, stop, until_told
+from app.policy_file import BadPolicy
+from app.settings import BadSettings, Settings
+from app.transport.log import LogUnavailable, TopicMismatch
+from app.transport.sqlite import SqliteLog
+from models.command import Command
+from models.topics import Topics
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is 0, 1 for an error that has been told, 2 for wrong arguments."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("tocsin").setLevel(logging.INFO)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except (BadPolicy, BadSettings, LogUnavailable, TopicMismatch) as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tocsin",
+        description="Turn a flood of alerts into a few incidents, and tell the right people, once.",
+        epilog="Settings come from TOCSIN_* environment variables; see the README.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "up", _up, "worker and bridge in one process", "tocsin up")
+    _add(commands, "worker", _worker, "journal -> engine -> effects", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin worker")
+    _add(commands, "bridge", _bridge, "HTTP -> journal", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge")
+    demo = _add(commands, "demo", _demo, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
+    demo.add_argument("--input", metavar="FILE", help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day")
+    demo.add_argument("--json", action="store_true", help="print one JSON object last")
+    demo.add_argument("--keep", action="store_true", help="leave the service running, and say where")
+    demo.add_argument("--journal", metavar="DIR", help="keep the journal in DIR; a temporary folder otherwise")
+    demo.add_argument("--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)")
+    demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
+    _add_incidents(commands)
+    policy = commands.add_parser("policy", help="check a policy file").add_subparsers(required=True, metavar="COMMAND")
+    check = _add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
+    check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
+    for command, alias in ((Command.ACKNOWLEDGE, ["ack"]), *((one, []) for one in list(Command)[1:])):
+        one = _add(commands, command, _command, f"{command} an incident", f"tocsin {command} INC-20260412T031502Z-00K3F", alias)
+        one.add_argument("incident")
+        one.add_argument("text", nargs="*", help="what to say about it")
+        one.add_argument("--by", default="", help="who you are; the login name if it is not given")
+        one.set_defaults(command=command)
+    return parser
+
+
+def _add_incidents(commands: Any) -> None:
+    incidents = commands.add_parser("incidents", help="list and show").add_subparsers(required=True, metavar="COMMAND")
+    listed = _add(incidents, "list", _list, "the incidents that are not closed", "tocsin incidents list --all --json")
+    listed.add_argument("--all", action="store_true", help="closed ones too")
+    listed.add_argument("--json", action="store_true", help="one JSON object a line")
+    shown = _add(incidents, "show", _show, "one incident and its timeline", "tocsin incidents show INC-20260412T031502Z-00K3F")
+    shown.add_argument("incident")
+    shown.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add(commands: Any, name: str, run: Any, text: str, example: str, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=f"example: {example}", aliases=list(aliases)
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _up(_: argparse.Namespace) -> None:
+    asyncio.run(serve(settings.from_environment(), worker=True, bridge=True))
+
+
+def _worker(_: argparse.Namespace) -> None:
+    asyncio.run(serve(_kafka_only("worker"), worker=True, bridge=False))
+
+
+def _bridge(_: argparse.Namespace) -> None:
+    asyncio.run(serve(_kafka_only("bridge"), worker=False, bridge=True))
+
+
+def _kafka_only(name: str) -> Settings:
+    config = settings.from_environment()
+    if config.embedded:
+        raise BadSettings(f"tocsin {name} shares its journal with others, so it needs TOCSIN_BROKER=kafka://...; alone, use tocsin up")
+    return config
+
+
+async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
+    """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
+    policy = policy_file.load(config.policy_file)
+    clock = Clock(driven=config.clock == "driven")
+    log = make_log(config, clock)
+    await log.start()
+    app = build(config, policy, log) if worker else None
+    if app is None:
+        await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
+    else:
+        await start(app)
+    server = Bridge(config, policy, log, worker=app.owner if app else None, clock=clock) if bridge else None
+    if server is not None:
+        await server.start()
+    print(json.dumps({"ready": True, "url": server.url if server else None}), flush=True)
+    await until_told()
+    if server is not None:
+        await server.stop()
+    if app is not None:
+        await stop(app)
+    await log.stop()
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    return demo_main(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    policy = policy_file.load(arguments.file)
+    parts = policy.policy
+    print(
+        f"{arguments.file or policy_file.default_path()}: good (fingerprint {policy.fingerprint}): {len(parts.teams)} teams, "
+        f"{len(parts.escalations)} escalations, {len(parts.correlations)} correlations, {len(parts.guides)} guides"
+    )
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    import getpass  # noqa: PLC0415  only this command asks for it
+
+    config = settings.from_environment()
+    url = f"http://{config.host}:{config.port}/api/v1/incidents/{arguments.incident}/{arguments.command}"
+    body = json.dumps({"by": arguments.by or getpass.getuser(), "text": " ".join(arguments.text)}).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310  http by construction
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            print(f"{arguments.incident}: {arguments.command} is in the journal ({response.status})")
+    except urllib.error.HTTPError as error:
+        print(f"tocsin: {json.loads(error.read())['error']}", file=sys.stderr)
+        return 1
+    except urllib.error.URLError as error:
+        print(f"tocsin: no bridge at {url}: {error.reason}; is `tocsin up` running, is TOCSIN_PORT its port?", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    asyncio.run(_with_log(lambda log, config: show_incidents(log, config, arguments)))
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    found = asyncio.run(_with_log(lambda log, config: show_incident(log, config, arguments)))
+    return 0 if found else 1
+
+
+async def _with_log(use: Any) -> Any:
+    config = settings.from_environment()
+    log = SqliteLog(config.journal_dir, read_only=True) if config.embedded else make_log(config)
+    await log.start()
+    try:
+        return await use(log, config)
+    finally:
+        await log.stop()
+
+
+__all__ = ["incidents_of", "main", "serve"]

@@ -1,0 +1,1 @@
+"""The demo: a bad day and a storm through a Tocsin of its own."""

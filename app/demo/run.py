@@ -1,0 +1,176 @@
+"""`tocsin demo`: a Tocsin of its own on an embedded journal, fed over HTTP, and what came of it."""
+
+import argparse
+import asyncio
+import heapq
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.demo import recorded, scenario
+from app.demo.feed import Feeder
+from app.demo.scenario import Step, bad_day
+from app.demo.show import Outcome, show
+from app.demo.storm import storm
+from app.history import effects_of, incidents_of
+from app.settings import Settings
+from app.transport.sqlite import SqliteLog
+from models.topics import Topics
+
+READY_SECONDS = 30
+
+
+class DemoFailed(Exception):
+    """The service did not start or stop as it should; the message says what it said last."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the demo; the exit status is 1 when it failed."""
+    try:
+        asyncio.run(_run(arguments))
+    except (DemoFailed, recorded.BadRecording, aiohttp.ClientError) as error:
+        print(f"tocsin demo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    console = Console(stderr=arguments.json)
+    keep_folder = bool(arguments.journal) or arguments.keep
+    folder = Path(arguments.journal or tempfile.mkdtemp(prefix="tocsin-demo-"))
+    problems: list[str] = []
+    steps = list(_steps(arguments, problems))
+    began = time.monotonic()
+    service = await asyncio.to_thread(_start, folder)
+    try:
+        feeder, counts = await _feed(service.url, steps, broken=not arguments.input, keep=arguments.keep)
+        seconds = time.monotonic() - began
+        outcome = await _outcome(folder, feeder, counts, seconds)
+    finally:
+        if not arguments.keep or sys.exc_info()[0] is not None:
+            await asyncio.to_thread(service.stop)
+        if not keep_folder:
+            _remove(folder)
+    show(outcome, console)
+    for problem in problems[:10]:
+        console.print(f"left out: {problem}", markup=False)
+    if arguments.keep:
+        _tell_kept(service, folder, console)
+    if arguments.json:
+        print(json.dumps(outcome.summary))
+
+
+def _steps(arguments: argparse.Namespace, problems: list[str]) -> Iterator[Step]:
+    if arguments.input:
+        yield from recorded.steps(Path(arguments.input), problems)
+        return
+    yield from heapq.merge(bad_day(), storm(arguments.storm, arguments.seed), key=lambda step: step[0])
+
+
+async def _feed(url: str, steps: list[Step], *, broken: bool, keep: bool) -> tuple[Feeder, dict[str, Any]]:
+    total = sum(len(alerts) for _, alerts in steps)
+    columns = (TextColumn("feeding"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("feeding", total=total)
+        async with aiohttp.ClientSession(json_serialize=_dumps) as session:
+            feeder = Feeder(url, session)
+            await feeder.feed(steps, lambda number: progress.advance(task, number))
+            for body in scenario.BROKEN_BODIES if broken else ():
+                await feeder.send_broken(body)
+            counts = await feeder.settled()
+            if keep:
+                await feeder.keep_running()
+    return feeder, counts
+
+
+def _dumps(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))
+
+
+async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds: float) -> Outcome:
+    config = Settings(broker=f"embedded:{folder}")
+    topics = Topics(config.prefix)
+    log = SqliteLog(folder, read_only=True)
+    await log.start()
+    incidents = await incidents_of(log, config)
+    escalations = await effects_of(log, topics.escalations, config.partitions)
+    notifications = await effects_of(log, topics.notifications, config.partitions)
+    deadletters = await effects_of(log, topics.deadletter, config.partitions)
+    await log.stop()
+    escalations.sort(key=lambda one: one["at"])
+    rules = [one["rule"] for one in escalations]
+    summary = {
+        "alerts": feeder.accepted,
+        "repeats": counts.get("repeats", 0),
+        "incidents": len(incidents),
+        "escalations": len(escalations),
+        "notifications": len(notifications),
+        "deadletters": len(deadletters),
+        "seconds": round(seconds, 2),
+        "alerts_per_second": round(feeder.accepted / seconds, 1),
+        "refused": feeder.refused,
+        "triggers": {rule: rules.count(rule) for rule in sorted(set(rules))},
+    }
+    return Outcome(incidents, escalations, notifications, feeder.per_minute, summary)
+
+
+class _Service:
+    """A `tocsin up` of the demo's own."""
+
+    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
+        self.process = process
+        self.url = url
+
+    def stop(self) -> None:
+        """End it as an operator would, and see that it ends well."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(READY_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise DemoFailed(f"tocsin up did not stop within {READY_SECONDS} s") from None
+        if status != 0:
+            raise DemoFailed(f"tocsin up ended with status {status}")
+
+
+def _start(folder: Path) -> _Service:
+    environment = os.environ | {
+        "TOCSIN_BROKER": f"embedded:{folder}",
+        "TOCSIN_CLOCK": "driven",
+        "TOCSIN_PORT": "0",
+    }
+    command = [sys.executable, "-m", "app", "up"]
+    root = Path(__file__).parent.parent.parent
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)  # noqa: S603  ours
+    assert process.stdout is not None
+    line = process.stdout.readline()  # the process prints one line when it is ready, or ends
+    if not line:
+        raise DemoFailed(f"tocsin up ended with status {process.wait()} before it was ready; it said why above")
+    return _Service(process, json.loads(line)["url"])
+
+
+def _remove(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def _tell_kept(service: _Service, folder: Path, console: Console) -> None:
+    lines = (
+        f"\nTocsin is still running at {service.url} (process {service.process.pid}), its journal in {folder}.",
+        f"  look:  TOCSIN_BROKER=embedded:{folder} tocsin incidents list --all",
+        f"  stop:  kill {service.process.pid}",
+    )
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,91 @@
+"""A bad day of the founding organisation, on virtual time: what Prometheus would have sent, minute by minute.
+
+Ollama goes down and its agents follow; postgres suffers and then fails; an intrusion is reported, and lost data; one
+service flaps; some alerts are of the kinds that every real feed has: no component, severities that nobody declared,
+resolved before they fired. Each firing alert is sent again every minute with an end four minutes ahead, as Prometheus does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from models.instant import format_instant
+
+MINUTE_MS = 60_000
+START_MS = 1_790_582_400_000  # 2026-09-28T08:00:00Z, a Monday
+MINUTES = 180
+AGENTS = (
+    *("planner", "researcher", "code-writer", "code-reviewer", "test-writer", "doc-writer", "data-cleaner", "translator"),
+    *("summariser", "scheduler", "memory-keeper", "tool-caller", "web-reader", "image-reader", "speech-writer", "critic"),
+    *("orchestrator", "validator", "deployer", "auditor", "optimiser", "tutor", "support-desk", "forecaster"),
+)
+BROKEN_BODIES = (b"{", b"[]]", b'{"labels": {}}', b'[{"labels": {"alertname": 7}}]')  # each is answered 400
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One alert's life: minutes of the day at which it begins and ends to fire."""
+
+    labels: dict[str, str]
+    summary: str
+    begins: float
+    ends: float
+
+
+Step = tuple[int, list[dict[str, Any]]]
+
+
+def bad_day() -> Iterator[Step]:
+    """(time in ms, API v2 alerts) in the order of time."""
+    episodes = list(_episodes())
+    for minute in range(MINUTES + 1):
+        at_ms = START_MS + minute * MINUTE_MS
+        alerts = [alert for episode in episodes if (alert := _sent(episode, minute)) is not None]
+        if alerts:
+            yield at_ms, alerts
+
+
+def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
+    """What Prometheus sends of an episode in a minute: it fires, or it ended within the last two minutes."""
+    begins = START_MS + int(episode.begins * MINUTE_MS)
+    alert = {
+        "labels": episode.labels,
+        "annotations": {"summary": episode.summary},
+        "startsAt": format_instant(begins),
+        "generatorURL": "http://prometheus.example/graph",
+    }
+    if episode.begins <= minute < episode.ends:
+        return alert | {"endsAt": format_instant(START_MS + (minute + 4) * MINUTE_MS)}
+    if episode.ends <= minute < episode.ends + 2:
+        return alert | {"endsAt": format_instant(START_MS + int(episode.ends * MINUTE_MS))}
+    return None
+
+
+def _episodes() -> Iterator[Episode]:
+    yield Episode(_labels("HighCPUUsage", "warning", service="system", instance="node-3:9100"), "CPU above 80 %", 2, 30)
+    yield Episode(_labels("LowOllamaRequestRate", "info", component="ollama"), "Few requests", 5, 15)
+    # Ollama goes down; its agents follow within minutes.
+    yield Episode(_labels("OllamaServiceDown", "critical", component="ollama"), "Ollama does not answer", 20, 48)
+    for number, agent in enumerate(AGENTS):
+        labels = _labels("AgentDown", "warning", agent_name=agent, job=f"{agent}-agent")
+        yield Episode(labels, f"Agent {agent} is down", 21 + number % 4, 52 + number % 3)
+    # Postgres suffers, several ways at once, and then fails.
+    yield Episode(_labels("HighPostgreSQLConnections", "warning", component="postgres"), "93 % of connections in use", 60, 110)
+    yield Episode(_labels("PostgreSQLSlowQueries", "high", component="postgres"), "P95 above 500 ms", 64, 112)
+    yield Episode(_labels("PostgreSQLDown", "critical", component="postgres"), "Postgres does not accept connections", 75, 105)
+    yield Episode(_labels("HighErrorRate", "high", component="backend"), "12 % of requests fail", 66, 108)
+    # Security, and lost data.
+    yield Episode(_labels("UnauthorizedAccess", "critical", category="intrusion", host="vpn-gw"), "Login from a stolen key", 90, 130)
+    yield Episode(_labels("BackupDataLoss", "critical", component="backup"), "Last night's backup is empty", 95, 125)
+    # One service flaps.
+    for begin in range(120, 150, 6):
+        yield Episode(_labels("ServiceDown", "critical", service="qdrant", job="qdrant"), "qdrant does not answer", begin, begin + 2)
+    # What every real feed has.
+    yield Episode({"alertname": "CertificateExpiry", "severity": "task"}, "A certificate ends in 20 days", 10, 170)
+    yield Episode({"alertname": "QuotaReached", "severity": "maintenance", "namespace": "batch"}, "Quota reached", 11, 40)
+    yield Episode({"alertname": "NodeClockSkew", "instance": "NULL"}, "Clock is 3 s off", 12, 25)
+    yield Episode(_labels("RedisDown", "critical", component="redis"), "Over before it was heard of", 138.2, 138.6)
+
+
+def _labels(name: str, severity: str, **more: str) -> dict[str, str]:
+    return {"alertname": name, "severity": severity, **more}

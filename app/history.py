@@ -1,0 +1,108 @@
+"""What the effects topics tell, for people and for programs: incidents, and the timeline of one."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.settings import Settings
+from app.transport.log import Log
+from models.effect import Position, position_from
+from models.topics import Topics
+
+SEVERITY_STYLE = {"P0": "bold red", "P1": "yellow", "P2": "cyan", "P3": "dim"}
+
+
+async def effects_of(log: Log, topic: str, partitions: int) -> list[dict[str, Any]]:
+    """All effects of a topic, oldest first in each partition; each once, whatever happened to the worker."""
+    effects = []
+    for partition in range(partitions):
+        seen = Position(-1, -1)
+        offset = await log.start_offset(topic, partition)
+        while records := await log.read(topic, partition, offset):
+            offset = records[-1].offset + 1
+            for record in records:
+                position = position_from(tuple(record.headers))
+                if position is not None and position > seen and record.value:
+                    seen = position
+                    effects.append(orjson.loads(record.value))
+    return effects
+
+
+async def incidents_of(log: Log, config: Settings) -> list[dict[str, Any]]:
+    """The newest snapshot of each incident, in the order of their opening."""
+    snapshots = await effects_of(log, Topics(config.prefix).incidents, config.partitions)
+    newest = {snapshot["incident"]: snapshot for snapshot in snapshots}
+    return sorted(newest.values(), key=lambda snapshot: (snapshot["opened_at"], snapshot["incident"]))
+
+
+def inert(text: Any) -> Text:
+    """The text with nothing in it that a terminal would obey."""
+    return Text("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)))
+
+
+WIDE = 110  # columns of a terminal that has room for everything
+
+
+def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
+    """Incidents as a table, the way somebody on call reads them: on a narrow terminal only what matters first."""
+    wide = width >= WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("incident", no_wrap=True)
+    table.add_column("sev", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    if wide:
+        table.add_column("owner", no_wrap=True)
+        table.add_column("alerts", justify="right", no_wrap=True)
+        table.add_column("step", justify="right", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for one in incidents:
+        severity = Text(one["severity"], style=SEVERITY_STYLE.get(one["severity"], ""))
+        alerts = f"{one['alerts_firing']}/{one['alerts_total']}"
+        cells = [inert(one["incident"]), severity, inert(one["state"])]
+        if wide:
+            cells += [inert(one["owner"]), Text(alerts), Text(str(one["escalation_step"]))]
+        table.add_row(*cells, inert(one["title"]))
+    return table
+
+
+async def show_incidents(log: Log, config: Settings, arguments: argparse.Namespace) -> None:
+    """Print the incidents."""
+    incidents = await incidents_of(log, config)
+    if not arguments.all:
+        incidents = [one for one in incidents if one["state"] != "closed"]
+    if arguments.json:
+        for one in incidents:
+            print(json.dumps(one))
+    elif incidents:
+        console = Console()
+        console.print(incidents_table(incidents, console.width))
+    else:
+        print("no incident is open" if not arguments.all else "there was no incident yet")
+
+
+async def show_incident(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
+    """Print one incident and its timeline; False when there is none of that id."""
+    incidents = {one["incident"]: one for one in await incidents_of(log, config)}
+    incident = incidents.get(arguments.incident)
+    if incident is None:
+        known = ", ".join(list(incidents)[-3:]) or "none yet"
+        print(f"tocsin: no incident {arguments.incident!r}; the newest are: {known}", file=sys.stderr)
+        return False
+    entries = await effects_of(log, Topics(config.prefix).timeline, config.partitions)
+    timeline = [entry for entry in entries if entry["incident"] == arguments.incident]
+    if arguments.json:
+        print(json.dumps({**incident, "timeline": timeline}))
+        return True
+    console = Console()
+    console.print(incidents_table([incident], console.width))
+    if incident["state"] not in ("closed", "resolved") and incident["next"]:
+        console.print(Text("next: ", style="bold") + inert(incident["next"]))
+    for entry in timeline:
+        console.print(Text(f"  {entry['at']}  {entry['kind']:<15}") + inert(entry["text"]), soft_wrap=True)
+    return True
