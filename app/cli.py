@@ -27,14 +27,18 @@ from models.topics import Topics
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for an error that has been told, 2 for wrong arguments."""
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     logging.getLogger("tocsin").setLevel(logging.INFO)
     try:
         return int(arguments.run(arguments) or 0)
     except (BadPolicy, BadSettings, LogUnavailable, TopicMismatch) as error:
         print(f"tocsin: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})", file=sys.stderr)
+        print(
+            f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})", file=sys.stderr
+        )
     except KeyboardInterrupt:
         return 130
     return 1
@@ -48,10 +52,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "up", _up, "worker and bridge in one process", "tocsin up")
-    _add(commands, "worker", _worker, "journal -> engine -> effects", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin worker")
+    _add(
+        commands,
+        "worker",
+        _worker,
+        "journal -> engine -> effects",
+        "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin worker",
+    )
     _add(commands, "bridge", _bridge, "HTTP -> journal", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge")
     demo = _add(commands, "demo", _demo, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
-    demo.add_argument("--input", metavar="FILE", help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day")
+    demo.add_argument(
+        "--input", metavar="FILE", help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day"
+    )
     demo.add_argument("--json", action="store_true", help="print one JSON object last")
     demo.add_argument("--keep", action="store_true", help="leave the service running, and say where")
     demo.add_argument("--journal", metavar="DIR", help="keep the journal in DIR; a temporary folder otherwise")
@@ -62,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     check = _add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
     check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
     for command, alias in ((Command.ACKNOWLEDGE, ["ack"]), *((one, []) for one in list(Command)[1:])):
-        one = _add(commands, command, _command, f"{command} an incident", f"tocsin {command} INC-20260412T031502Z-00K3F", alias)
+        one = _add(
+            commands, command, _command, f"{command} an incident", f"tocsin {command} INC-20260412T031502Z-00K3F", alias
+        )
         one.add_argument("incident")
         one.add_argument("text", nargs="*", help="what to say about it")
         one.add_argument("--by", default="", help="who you are; the login name if it is not given")
@@ -75,12 +89,16 @@ def _add_incidents(commands: Any) -> None:
     listed = _add(incidents, "list", _list, "the incidents that are not closed", "tocsin incidents list --all --json")
     listed.add_argument("--all", action="store_true", help="closed ones too")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
-    shown = _add(incidents, "show", _show, "one incident and its timeline", "tocsin incidents show INC-20260412T031502Z-00K3F")
+    shown = _add(
+        incidents, "show", _show, "one incident and its timeline", "tocsin incidents show INC-20260412T031502Z-00K3F"
+    )
     shown.add_argument("incident")
     shown.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _add(commands: Any, name: str, run: Any, text: str, example: str, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+def _add(
+    commands: Any, name: str, run: Any, text: str, example: str, aliases: Sequence[str] = ()
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=text, epilog=f"example: {example}", aliases=list(aliases)
     )
@@ -103,7 +121,9 @@ def _bridge(_: argparse.Namespace) -> None:
 def _kafka_only(name: str) -> Settings:
     config = settings.from_environment()
     if config.embedded:
-        raise BadSettings(f"tocsin {name} shares its journal with others, so it needs TOCSIN_BROKER=kafka://...; alone, use tocsin up")
+        raise BadSettings(
+            f"tocsin {name} shares its journal with others, so it needs TOCSIN_BROKER=kafka://...; alone, use tocsin up"
+        )
     return config
 
 
@@ -157,7 +177,10 @@ def _command(arguments: argparse.Namespace) -> int:
         print(f"tocsin: {json.loads(error.read())['error']}", file=sys.stderr)
         return 1
     except urllib.error.URLError as error:
-        print(f"tocsin: no bridge at {url}: {error.reason}; is `tocsin up` running, is TOCSIN_PORT its port?", file=sys.stderr)
+        print(
+            f"tocsin: no bridge at {url}: {error.reason}; is `tocsin up` running, is TOCSIN_PORT its port?",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -33,5 +33,7 @@ class Clock:
         Raises ValueError when that would be back.
         """
         if now_ms < self.now_ms():
-            raise ValueError(f"now_ms is {now_ms}, which is before the journal's time {self.now_ms()}: time never goes back")
+            raise ValueError(
+                f"now_ms is {now_ms}, which is before the journal's time {self.now_ms()}: time never goes back"
+            )
         self._base_ms, self._since_ms, self._speed = now_ms, self._system(), speed

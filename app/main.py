@@ -77,7 +77,6 @@ async def start(app: TocsinApp) -> None:
     worker = app.owner
     await worker.log.ensure_topics(worker.topics.specs(worker.settings.partitions))
     await app.start()
-    worker.consumer = app.consumer
     ready = asyncio.create_task(worker.ready.wait())
     crashed = asyncio.create_task(app._crashed.wait())  # noqa: SLF001  Faust has no public way to ask
     await asyncio.wait({ready, crashed}, return_when=asyncio.FIRST_COMPLETED)

@@ -7,7 +7,9 @@ from app.core.engine import Engine
 RECORDS = Counter("tocsin_journal_records", "Journal records applied", ["partition"])
 EFFECTS = Counter("tocsin_effects", "Effects sent", ["partition"])
 CHECKPOINTED = Counter("tocsin_checkpoint_records", "State records written", ["partition"])
-EVENTS = Counter("tocsin_events", "What the engine counted: alerts, repeats, fired, escalations, deadletters ...", ["what"])
+EVENTS = Counter(
+    "tocsin_events", "What the engine counted: alerts, repeats, fired, escalations, deadletters ...", ["what"]
+)
 INCIDENTS = Gauge("tocsin_incidents", "Incidents that are not closed", ["partition"])
 ALERTS = Gauge("tocsin_alerts", "Alerts that are remembered", ["partition"])
 APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["partition"])

@@ -53,7 +53,7 @@ class Worker:
         self.policy = policy
         self.log = log
         self.topics = topics
-        self.consumer: Any = None  # Faust's, set by app.main
+        self.consumer: Any = None  # Faust's, set by the transport when it has partitions
         self.pipes: dict[int, Pipe] = {}
         self.ready = asyncio.Event()
 
@@ -80,7 +80,10 @@ class Worker:
     async def tick(self) -> None:
         """Append a tick to every partition owned: this is how time passes for the engines."""
         await asyncio.gather(
-            *(self.log.append(self.topics.journal, partition, [NewRecord(None, TICK)]) for partition in list(self.pipes))
+            *(
+                self.log.append(self.topics.journal, partition, [NewRecord(None, TICK)])
+                for partition in list(self.pipes)
+            )
         )
 
     async def settle(self) -> None:

@@ -15,9 +15,7 @@ NAME_BYTES_MAX = 1024
 LABELS_BYTES_MAX = 64 * 1024  # of all names and values of one alert
 ANNOTATIONS_BYTES_MAX = 256 * 1024
 
-_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,7 +61,9 @@ def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
         if not isinstance(text, str):
             raise BadInput(Reason.BAD_LABEL, f"{where}.{name:.60}: is {text!r:.60}, must be a text")
         if len(name) > NAME_BYTES_MAX or not name:
-            raise BadInput(Reason.BAD_LABEL, f"{where}: a name has {len(name)} characters, must have 1 to {NAME_BYTES_MAX}")
+            raise BadInput(
+                Reason.BAD_LABEL, f"{where}: a name has {len(name)} characters, must have 1 to {NAME_BYTES_MAX}"
+            )
         size += len(name) + len(text)
     if size > bytes_max:
         raise BadInput(Reason.TOO_LARGE, f"{where}: has {size} characters, must have at most {bytes_max}")

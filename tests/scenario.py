@@ -22,7 +22,6 @@ from models.alert import Alert, fingerprint
 from models.command import Command
 from models.duration import format_ms, parse_ms
 from models.effect import Effect, Position, Stream
-from models.incident import incident_id
 from models.instant import format_instant
 from models.journal import TICK, Source, encode_alert, encode_command
 
@@ -65,7 +64,9 @@ def keep(items: dict[bytes, bytes], engine: Engine) -> None:
             items[key] = value
 
 
-def play(policy: Rulebook, records: Sequence[StoredRecord], feeding: Feeding) -> tuple[list[StoredRecord], list[Effect]]:
+def play(
+    policy: Rulebook, records: Sequence[StoredRecord], feeding: Feeding
+) -> tuple[list[StoredRecord], list[Effect]]:
     """Feed the records, and after them the signals that they caused, as the journal would bring them back."""
     engine = Engine(0, policy)
     journal: list[StoredRecord] = []
@@ -85,7 +86,9 @@ def signal_record(effect: Effect, at_ms: int) -> StoredRecord:
     return StoredRecord(-1, at_ms, effect.key, effect.value, (source.header(),))
 
 
-def alert_record(at_ms: int, labels: dict[str, str], component: str, *, firing: bool = True, **more: object) -> StoredRecord:
+def alert_record(
+    at_ms: int, labels: dict[str, str], component: str, *, firing: bool = True, **more: object
+) -> StoredRecord:
     """The journal record of an alert."""
     summary, hold_ms = str(more.get("summary", "")), int(str(more.get("hold_ms", parse_ms("24h"))))
     annotations = {"summary": summary} if summary else {}
@@ -152,6 +155,3 @@ def positions(effects: Sequence[Effect]) -> list[Position]:
 def in_order(effects: Sequence[Effect]) -> bool:
     """Whether each effect's position is past the one before."""
     return all(before < after for before, after in pairwise(positions(effects)))
-
-
-__all__ = ["FEEDINGS", "START_MS", "alert_record", "in_order", "incident_id", "keep", "play", "read", "tell"]

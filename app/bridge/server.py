@@ -34,7 +34,13 @@ class Bridge:
     """The HTTP server. `worker` and `clock` are given where they run in the same process (`tocsin up`)."""
 
     def __init__(
-        self, settings: Settings, policy: Rulebook, log: Log, *, worker: Worker | None = None, clock: Clock | None = None
+        self,
+        settings: Settings,
+        policy: Rulebook,
+        log: Log,
+        *,
+        worker: Worker | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._settings, self._policy, self._log = settings, policy, log
         self._worker, self._clock = worker, clock
@@ -155,9 +161,13 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         response = _error(503, "journal_unavailable", text)
         response.headers["Retry-After"] = "5"
     except TimeoutError:
-        response = _error(408, "too_slow", f"the body did not arrive within {BODY_SECONDS_MAX} s, or the journal not answer")
+        response = _error(
+            408, "too_slow", f"the body did not arrive within {BODY_SECONDS_MAX} s, or the journal not answer"
+        )
     except web.HTTPRequestEntityTooLarge:
-        response = _error(413, Reason.TOO_LARGE, f"the body is larger than {BODY_BYTES_MAX} bytes: send fewer alerts at once")
+        response = _error(
+            413, Reason.TOO_LARGE, f"the body is larger than {BODY_BYTES_MAX} bytes: send fewer alerts at once"
+        )
     except web.HTTPException as error:
         ways = "POST /api/v2/alerts, POST /webhook/alertmanager, POST /api/v1/incidents/ID/COMMAND, GET /readyz"
         response = _error(error.status, "no_such_resource", f"{request.method} {request.path}: there is {ways}")

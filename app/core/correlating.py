@@ -65,7 +65,7 @@ def on_signal(turn: Turn, name: str, group: str, document: Any) -> None:
     elif rule is not None and rule.policy.open is not None:  # else the policy changed while the signal was under way
         fired = _add_to_window(turn, rule, group, fingerprint, member)
         if incident is not None:
-            _member_fired(turn, incident, fingerprint, member)
+            _member_fired(turn, rule, group, incident, fingerprint, member)
         elif len(fired) >= rule.policy.count:
             _open(turn, rule, group, fired)
 
@@ -116,7 +116,6 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> 
     opening = rule.policy.open
     assert opening is not None
     firing = [one for one in fired if one.member.firing]
-    title = opening.title.format(count=len(firing), group=group, within=format_ms(rule.policy.within))
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=f"{rule.policy.name}/{group}",
@@ -124,7 +123,7 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> 
         state=State.OPEN,
         severity=opening.severity,
         owner=opening.owner,
-        title=title,
+        title=_title(rule, group, len(firing)),
         next_step="Look for what they have in common: " + ", ".join(one.member.component for one in firing[:5]),
         opened_ms=turn.now_ms,
         opened_by=turn.record,
@@ -141,13 +140,16 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> 
     turn.changed(incident)
 
 
-def _member_fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
+def _member_fired(
+    turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fingerprint: str, member: Member
+) -> None:
     if fingerprint not in incident.members and len(incident.members) >= turn.rules.policy.bounds.alerts_in_incident:
         turn.count("refused.members")
         return
     was = incident.state
     incident.state = advance(was, Cause.FIRED)
     incident.members[fingerprint] = member
+    incident.title = _title(rule, group, len(incident.members))
     turn.tell(incident, "MemberFired", f"{member.name} on {member.component} belongs to it", member=member.incident)
     if was is State.RESOLVED:
         incident.reopened += 1
@@ -183,6 +185,12 @@ def _member_from(document: Any) -> tuple[str, Member]:
         return fingerprint, Member(**fields | {"severity": Severity(fields["severity"])})
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {error!r}") from None
+
+
+def _title(rule: CorrelationRule, group: str, count: int) -> str:
+    assert rule.policy.open is not None
+    title = rule.policy.open.title.replace("{count}", str(count)).replace("{group}", group)
+    return title.replace("{within}", format_ms(rule.policy.within))
 
 
 def _because(rule: CorrelationRule, fired: list[Fired]) -> str:

@@ -38,11 +38,14 @@ TABLE: dict[tuple[State, Cause], State] = {
 }
 
 
+_COMMANDS = (Cause.ACKNOWLEDGE, Cause.RESOLVE, Cause.REOPEN)  # what an operator can do about it
+
+
 def advance(state: State, cause: Cause) -> State:
     """The state after the cause. Raises BadInput when the table has no such change; then nothing has changed."""
     after = TABLE.get((state, cause))
     if after is None:
-        possible = ", ".join(str(one) for before, one in TABLE if before is state) or "nothing"
+        possible = ", ".join(one for before, one in TABLE if before is state and one in _COMMANDS) or "nothing"
         raise BadInput(
             Reason.ILLEGAL_TRANSITION, f"the incident is {state}; {cause} is not possible, but {possible} is"
         )

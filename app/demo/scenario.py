@@ -15,8 +15,26 @@ MINUTE_MS = 60_000
 START_MS = 1_790_582_400_000  # 2026-09-28T08:00:00Z, a Monday
 MINUTES = 180
 AGENTS = (
-    *("planner", "researcher", "code-writer", "code-reviewer", "test-writer", "doc-writer", "data-cleaner", "translator"),
-    *("summariser", "scheduler", "memory-keeper", "tool-caller", "web-reader", "image-reader", "speech-writer", "critic"),
+    *(
+        "planner",
+        "researcher",
+        "code-writer",
+        "code-reviewer",
+        "test-writer",
+        "doc-writer",
+        "data-cleaner",
+        "translator",
+    ),
+    *(
+        "summariser",
+        "scheduler",
+        "memory-keeper",
+        "tool-caller",
+        "web-reader",
+        "image-reader",
+        "speech-writer",
+        "critic",
+    ),
     *("orchestrator", "validator", "deployer", "auditor", "optimiser", "tutor", "support-desk", "forecaster"),
 )
 BROKEN_BODIES = (b"{", b"[]]", b'{"labels": {}}', b'[{"labels": {"alertname": 7}}]')  # each is answered 400
@@ -70,19 +88,35 @@ def _episodes() -> Iterator[Episode]:
         labels = _labels("AgentDown", "warning", agent_name=agent, job=f"{agent}-agent")
         yield Episode(labels, f"Agent {agent} is down", 21 + number % 4, 52 + number % 3)
     # Postgres suffers, several ways at once, and then fails.
-    yield Episode(_labels("HighPostgreSQLConnections", "warning", component="postgres"), "93 % of connections in use", 60, 110)
+    yield Episode(
+        _labels("HighPostgreSQLConnections", "warning", component="postgres"), "93 % of connections in use", 60, 110
+    )
     yield Episode(_labels("PostgreSQLSlowQueries", "high", component="postgres"), "P95 above 500 ms", 64, 112)
-    yield Episode(_labels("PostgreSQLDown", "critical", component="postgres"), "Postgres does not accept connections", 75, 105)
+    yield Episode(
+        _labels("PostgreSQLDown", "critical", component="postgres"), "Postgres does not accept connections", 75, 105
+    )
     yield Episode(_labels("HighErrorRate", "high", component="backend"), "12 % of requests fail", 66, 108)
     # Security, and lost data.
-    yield Episode(_labels("UnauthorizedAccess", "critical", category="intrusion", host="vpn-gw"), "Login from a stolen key", 90, 130)
+    yield Episode(
+        _labels("UnauthorizedAccess", "critical", category="intrusion", host="vpn-gw"),
+        "Login from a stolen key",
+        90,
+        130,
+    )
     yield Episode(_labels("BackupDataLoss", "critical", component="backup"), "Last night's backup is empty", 95, 125)
     # One service flaps.
     for begin in range(120, 150, 6):
-        yield Episode(_labels("ServiceDown", "critical", service="qdrant", job="qdrant"), "qdrant does not answer", begin, begin + 2)
+        yield Episode(
+            _labels("ServiceDown", "critical", service="qdrant", job="qdrant"),
+            "qdrant does not answer",
+            begin,
+            begin + 2,
+        )
     # What every real feed has.
     yield Episode({"alertname": "CertificateExpiry", "severity": "task"}, "A certificate ends in 20 days", 10, 170)
-    yield Episode({"alertname": "QuotaReached", "severity": "maintenance", "namespace": "batch"}, "Quota reached", 11, 40)
+    yield Episode(
+        {"alertname": "QuotaReached", "severity": "maintenance", "namespace": "batch"}, "Quota reached", 11, 40
+    )
     yield Episode({"alertname": "NodeClockSkew", "instance": "NULL"}, "Clock is 3 s off", 12, 25)
     yield Episode(_labels("RedisDown", "critical", component="redis"), "Over before it was heard of", 138.2, 138.6)
 

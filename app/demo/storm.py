@@ -15,14 +15,36 @@ from models.instant import format_instant
 
 BEGINS_MS = START_MS + 150 * MINUTE_MS
 SECONDS = 220
-_HOSTS = (("intranet", 970), ("web", 10), ("mail", 8), ("files", 4), ("vpn", 3), ("dns", 2), ("firewall", 1), ("share", 1), ("cloud", 1))
+_HOSTS = (
+    ("intranet", 970),
+    ("web", 10),
+    ("mail", 8),
+    ("files", 4),
+    ("vpn", 3),
+    ("dns", 2),
+    ("firewall", 1),
+    ("share", 1),
+    ("cloud", 1),
+)
 _TYPES = (
     *(("web-status-400", "rules", "notice", 630), ("new-request-method", "anomaly", "notice", 282)),
     *(("web-status-400-burst", "rules", "warning", 49), ("new-event-type", "anomaly", "notice", 19)),
-    *(("new-status-code", "anomaly", "notice", 4), ("ids-event", "rules", "notice", 4), ("forbidden-path", "rules", "notice", 3)),
+    *(
+        ("new-status-code", "anomaly", "notice", 4),
+        ("ids-event", "rules", "notice", 4),
+        ("forbidden-path", "rules", "notice", 3),
+    ),
     *(("unusual-characters", "anomaly", "notice", 3), ("scanner-user-agent", "network", "warning", 2)),
-    *(("ssh-scan", "rules", "warning", 1), ("tls-bad-record", "network", "notice", 1), ("smtp-bad-reply", "network", "notice", 1)),
-    *(("suspicious-url", "rules", "warning", 1), ("high-entropy", "anomaly", "notice", 1), ("web-attack", "rules", "warning", 1)),
+    *(
+        ("ssh-scan", "rules", "warning", 1),
+        ("tls-bad-record", "network", "notice", 1),
+        ("smtp-bad-reply", "network", "notice", 1),
+    ),
+    *(
+        ("suspicious-url", "rules", "warning", 1),
+        ("high-entropy", "anomaly", "notice", 1),
+        ("web-attack", "rules", "warning", 1),
+    ),
     *(("method-frequency", "anomaly", "notice", 1), ("dns-frequency", "anomaly", "notice", 1)),
 )
 

@@ -97,6 +97,7 @@ class BatchMixin:
         """Seek to the committed offsets, but in the journal to where the state ends."""
         await super().perform_seek()  # type: ignore[misc]  # the mixin's other base is a Faust consumer
         generation = self.app.consumer_generation_id
+        self.app.owner.consumer = self
         for tp in sorted(self.assignment()):
             if tp.topic == self.app.journal:
                 await self.seek(tp, await self.app.owner.take_over(tp.partition, generation))

@@ -99,13 +99,21 @@ class KafkaLog:
         """Records at `offset` and after; past records that compaction removed."""
         async with self._reading:
             consumer, place = await self._reader(), TopicPartition(topic, partition)
-            consumer.assign([place])
             end = (await consumer.end_offsets([place]))[place]
-            consumer.seek(place, offset)
-            while await consumer.position(place) < end:
-                fetched = (await consumer.getmany(place, timeout_ms=1000, max_records=max_records)).get(place, [])
-                if fetched:
-                    return [StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers) for one in fetched]
+            if offset >= end:
+                return []
+            consumer.assign([place])
+            try:
+                consumer.seek(place, offset)
+                while await consumer.position(place) < end:
+                    fetched = (await consumer.getmany(place, timeout_ms=1000, max_records=max_records)).get(place)
+                    if fetched:
+                        return [
+                            StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers) for one in fetched
+                        ]
+            finally:
+                # What is assigned is fetched for ever, and the broker answers nothing else on the connection meanwhile.
+                consumer.unsubscribe()
             return []
 
     async def start_offset(self, topic: str, partition: int) -> int:
@@ -127,6 +135,7 @@ class KafkaLog:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 max_partition_fetch_bytes=8 * 1024 * 1024,
+                fetch_max_wait_ms=20,
             )
             try:
                 await consumer.start()

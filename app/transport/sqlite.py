@@ -193,7 +193,9 @@ class SqliteLog:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
-            raise LogUnavailable(f"{self._file} has format {version}, this Tocsin reads {FORMAT}: run the newer version")
+            raise LogUnavailable(
+                f"{self._file} has format {version}, this Tocsin reads {FORMAT}: run the newer version"
+            )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_SCHEMA)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
@@ -260,7 +262,8 @@ class SqliteLog:
         newest: dict[bytes | None, NewRecord] = {}
         last = at_ms = 0
         rows = connection.execute(
-            "SELECT last, at_ms, records FROM batches WHERE topic = ? AND partition = ? ORDER BY last", (topic, partition)
+            "SELECT last, at_ms, records FROM batches WHERE topic = ? AND partition = ? ORDER BY last",
+            (topic, partition),
         )
         for last, at_ms, blob in rows:
             for record in _unpack(blob, 0, 0):

@@ -1,0 +1,1 @@
+"""An Apache Kafka for developers and tests."""

@@ -1,0 +1,139 @@
+"""What holds of the engine for every journal."""
+
+import os
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.engine import Engine
+from app.core.state import META, load
+from app.policy_file import load as load_policy
+from app.transport.log import StoredRecord
+from models.command import Command
+from models.effect import Effect
+from models.journal import TICK, encode_command
+from tests.scenario import START_MS, alert_record, keep, one_by_one
+
+POLICY = load_policy()
+EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "60"))  # more by hand: TOCSIN_EXAMPLES=10000 make test
+
+_names = st.sampled_from(
+    ["AgentDown", "OllamaServiceDown", "HighErrorRate", "Slow", "UnauthorizedAccess", "BackupDataLoss"]
+)
+_labels = st.fixed_dictionaries(
+    {"alertname": _names},
+    optional={
+        "component": st.sampled_from(["api", "db", "ollama"]),
+        "severity": st.sampled_from(["critical", "high", "warning", "info", "task"]),
+    },
+)
+_waits = st.sampled_from([0, 1, 500, 60_000, 299_999, 300_000, 900_000, 4_000_000])
+_incidents = st.sampled_from([f"INC-20250615T150640Z-00{number}" for number in range(4)])
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("alert"), _waits, _labels, st.booleans(), st.sampled_from([60_000, 300_000])),
+        st.tuples(st.just("tick"), _waits),
+        st.tuples(st.just("command"), _waits, _incidents, st.sampled_from(list(Command))),
+        st.tuples(
+            st.just("garbage"), _waits, st.sampled_from([b"", b"[]", b"{}", b'{"alert":1}', b'{"command":[]}', b"\xff"])
+        ),
+    ),
+    max_size=60,
+)
+
+
+def _journal(steps: list[tuple[object, ...]]) -> list[StoredRecord]:
+    records, now_ms = [], START_MS
+    for offset, (kind, wait, *rest) in enumerate(steps):
+        assert isinstance(wait, int)
+        now_ms += wait
+        record = _record(str(kind), now_ms, rest)
+        record.offset = offset
+        records.append(record)
+    return records
+
+
+def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
+    if kind == "alert":
+        labels, firing, hold_ms = rest
+        assert isinstance(labels, dict)
+        return alert_record(now_ms, labels, POLICY.component(labels), firing=bool(firing), hold_ms=hold_ms)
+    if kind == "command":
+        incident, command = rest
+        return StoredRecord(-1, now_ms, b"", encode_command(str(command), str(incident), "ann", text="hm"))
+    value = rest[0] if rest else TICK
+    assert isinstance(value, bytes)
+    return StoredRecord(-1, now_ms, None, value)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(_steps, st.lists(st.integers(1, 20), max_size=10))
+def test_batches_and_restarts_change_nothing(steps: list[tuple[object, ...]], cuts: list[int]) -> None:
+    """However the journal is cut, and wherever the engine is restored, effects and state are the same bytes."""
+    records = _journal(steps)
+    items: dict[bytes, bytes] = {}
+    effects: list[Effect] = []
+    place = 0
+    for cut in [*cuts, len(records)]:
+        engine = Engine.restore(0, POLICY, items)
+        effects += engine.apply(records[place : place + cut])
+        keep(items, engine)
+        place += cut
+    undisturbed = Engine(0, POLICY)
+    undisturbed.apply(records)
+    expected: dict[bytes, bytes] = {}
+    keep(expected, undisturbed)
+
+    assert effects == one_by_one(POLICY, records)
+    assert items == expected
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(_steps)
+def test_indexes_say_what_the_state_says(steps: list[tuple[object, ...]]) -> None:
+    """Each derived index equals the one that is built anew from the state."""
+    engine = Engine(0, POLICY)
+    engine.apply(_journal(steps))
+    items: dict[bytes, bytes] = {}
+    keep(items, engine)
+
+    slow = load({key: value for key, value in items.items() if key != META})
+    quick = engine.state
+
+    assert slow.alerts.keys() == quick.alerts.keys()
+    assert slow.incidents.keys() == quick.incidents.keys()
+    assert slow.current.keys() == quick.current.keys()
+    for name, incident in quick.incidents.items():
+        other = slow.incidents[name]
+        assert list(other.alerts) == list(incident.alerts)
+        assert (other.firing, other.names) == (incident.firing, incident.names)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(_steps)
+def test_everything_is_forgotten_in_the_end(steps: list[tuple[object, ...]]) -> None:
+    """When all alerts have ended and time has passed, nothing is left but what tells positions."""
+    records = _journal(steps)
+    end_ms = (records[-1].timestamp if records else START_MS) + 100_000_000
+    engine = Engine(0, POLICY)
+    engine.apply(records)
+    engine.apply([StoredRecord(len(records), end_ms, None, TICK)])
+
+    assert (engine.state.alerts, engine.state.incidents, engine.state.current, engine.state.windows) == ({}, {}, {}, {})
+    assert engine.state.timers == []
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(_steps)
+def test_every_record_is_accounted_for(steps: list[tuple[object, ...]]) -> None:
+    """Each record is counted as applied, or left a dead letter."""
+    engine = Engine(0, POLICY)
+    records = _journal(steps)
+    engine.apply(records)
+    counts = engine.counts
+
+    commands = counts.get("commands", 0)
+    refused_commands = counts.get("deadletters.illegal_transition", 0) + counts.get("deadletters.unknown_incident", 0)
+    refused = counts.get("deadletters", 0) - refused_commands - counts.get("command_malformed", 0)
+    malformed_commands = sum(1 for record in records if record.value == b'{"command":[]}')
+    assert counts.get("alerts", 0) + counts.get("ticks", 0) + commands + refused - malformed_commands == len(records)

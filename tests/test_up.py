@@ -1,0 +1,110 @@
+"""The whole app on the embedded journal, as a process of its own."""
+
+import asyncio
+from pathlib import Path
+
+from app.demo.storm import storm
+from app.settings import Settings
+from app.transport.sqlite import SqliteLog
+from tests.running import Tocsin, assert_exactly_once
+
+
+def test_a_killed_service_loses_no_alert_and_repeats_no_effect(tmp_path: Path) -> None:
+    """kill -9 in the middle of a storm, twice: afterwards everything is as if nothing had happened."""
+    broker = f"embedded:{tmp_path}"
+    steps = [alerts for _, alerts in storm(6000, seed=3)]
+    sent = 0
+    service = Tocsin("up", TOCSIN_BROKER=broker)
+    for number, alerts in enumerate(steps):
+        if number in (70, 140):
+            service.kill()
+            service = Tocsin("up", TOCSIN_BROKER=broker)
+        status, answer = service.post("/api/v2/alerts", alerts)
+        assert (status, answer["accepted"]) == (200, len(alerts))
+        sent += len(alerts)
+    service.stop()
+
+    async def check() -> dict[str, int]:
+        log = SqliteLog(tmp_path, read_only=True)
+        await log.start()
+        try:
+            return await assert_exactly_once(log, Settings(broker=broker))
+        finally:
+            await log.stop()
+
+    counts = asyncio.run(check())
+
+    assert (counts["alerts"], counts["fired"] + counts["repeats"]) == (sent, sent)
+    assert counts["incidents"] == 9
+
+
+def test_refuses_a_second_service_on_one_journal(tmp_path: Path) -> None:
+    """Two services on one folder would tear the journal, so the second is told to stay away."""
+    service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")
+    try:
+        Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}").kill()
+    except AssertionError as error:
+        refused = str(error)
+    service.stop()
+
+    assert refused == "tocsin up ended with status 1 before it was ready"
+
+
+def test_answers_for_every_kind_of_input(tmp_path: Path) -> None:
+    """Whatever is posted, the answer says whether it was kept, and if not why."""
+    service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")
+    good = {"labels": {"alertname": "A", "component": "c"}}
+    answers = [
+        service.post("/api/v2/alerts", body)
+        for body in (
+            b"{",
+            b"{}",
+            b"[" * 100_000,
+            b'[{"labels": {"a": "\\ud800"}}]',
+            b"[NaN]",
+            [{"labels": {}}],
+            [{"labels": {"a": 1}}],
+            [{"labels": {"a": "x" * 2**20}}],
+            b" " * (11 * 2**20),
+            [good | {"startsAt": "yesterday"}],
+            [good | {"startsAt": "9999-12-31T23:59:59Z", "endsAt": "0001-01-01T00:00:00Z"}],
+            [good, {"labels": None}],
+        )
+    ]
+    answers += [
+        service.post("/webhook/alertmanager", {"version": "5", "alerts": []}),
+        service.post("/webhook/alertmanager", {"version": "4", "alerts": [good | {"status": "resolved"}]}),
+        service.post("/api/v1/incidents/nonsense/acknowledge", {"by": "me"}),
+        service.post("/api/v1/incidents/INC-20260412T031502Z-00K3F/acknowledge", {"by": 7}),
+        service.post("/api/v1/nothing", {}),
+    ]
+    service.stop()
+
+    assert [(status, answer.get("reason")) for status, answer in answers] == [
+        (400, "malformed"),
+        (400, "malformed"),
+        (400, "malformed"),
+        (400, "malformed"),
+        (400, "malformed"),
+        (400, "no_labels"),
+        (400, "bad_label"),
+        (400, "too_large"),
+        (413, "too_large"),
+        (400, "bad_time"),
+        (200, None),
+        (400, "no_labels"),
+        (400, "unsupported_version"),
+        (200, None),
+        (400, "unknown_incident"),
+        (400, "malformed"),
+        (404, "no_such_resource"),
+    ]
+    assert answers[-6][1] == {
+        "status": "error",
+        "reason": "no_labels",
+        "error": "1 of 2 alerts refused; the others are accepted",
+        "accepted": 1,
+        "refused": [
+            {"reason": "no_labels", "error": "[1].labels: has no label, must have at least one with a value"},
+        ],
+    }
