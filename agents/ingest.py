@@ -58,6 +58,6 @@ def journal_records(
     for number, alert in enumerate(alerts):
         source = Source("raw", partition, record.offset, number)
         yield policy.component(alert.labels).encode(), encode_alert(alert), source
-    for number, refusal in enumerate(refused, start=len(alerts)):
-        body = letter(refusal, "raw", partition, record.offset, value)
+    for number, why in enumerate(refused, start=len(alerts)):
+        body = letter(why, "raw", partition, record.offset, value)
         yield b"refused", encode_refused(body), Source("raw", partition, record.offset, number)

@@ -157,10 +157,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     policy = policy_file.load(arguments.file)
     parts = policy.policy
-    print(
-        f"{arguments.file or policy_file.default_path()}: good (fingerprint {policy.fingerprint}): {len(parts.teams)} teams, "
-        f"{len(parts.escalations)} escalations, {len(parts.correlations)} correlations, {len(parts.guides)} guides"
-    )
+    file, escalations = arguments.file or policy_file.default_path(), len(parts.escalations)
+    rules = f"{len(parts.teams)} teams, {escalations} escalations, {len(parts.correlations)} correlations"
+    print(f"{file}: good (fingerprint {policy.fingerprint}): {rules}, {len(parts.guides)} guides")
 
 
 def _command(arguments: argparse.Namespace) -> int:
@@ -169,7 +168,7 @@ def _command(arguments: argparse.Namespace) -> int:
     config = settings.from_environment()
     url = f"http://{config.host}:{config.port}/api/v1/incidents/{arguments.incident}/{arguments.command}"
     body = json.dumps({"by": arguments.by or getpass.getuser(), "text": " ".join(arguments.text)}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310  http by construction
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             print(f"{arguments.incident}: {arguments.command} is in the journal ({response.status})")

@@ -25,7 +25,7 @@ from models.topics import Topics
 SESSION_TIMEOUT_S = 10.0  # after a kill -9 the partitions wait for the dead member so long; Faust's default is 60
 
 
-class TocsinApp(faust.App):  # type: ignore[misc]  # faust's classes are untyped
+class TocsinApp(faust.App):
     """A Faust app that knows Tocsin's log and worker; the transports ask for them."""
 
     tocsin_log: Log

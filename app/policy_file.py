@@ -93,7 +93,7 @@ def _describe(path: Path, lines: dict[Where, int], error: ErrorDetails) -> str:
     while known not in lines and known:
         known = known[:-1]
     # Where pydantic's path has parts that the file has not (a list that stands for one alternative), the file's counts.
-    shown = known if error["type"] not in ("missing",) else where
+    shown = known if error["type"] != "missing" else where
     return f"{path}:{lines.get(known, 1)}: {_key(shown) or 'the policy'}: {_problem(error)}"
 
 

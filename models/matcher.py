@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import assert_never
 
 _SHAPE = re.compile(
-    r"""\s*([A-Za-z_:][A-Za-z0-9_:.-]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s][^"]*?)|)\s*""", re.S
+    r"""\s*([A-Za-z_:][A-Za-z0-9_:.-]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s][^"]*?)|)\s*""", re.DOTALL
 )
 _ESCAPES = {"n": "\n", "t": "\t"}
 
@@ -57,10 +57,14 @@ def test_of(alternatives: Sequence[Sequence[Matcher]]) -> Test:
     """A function that tells whether labels satisfy all matchers of any alternative; none at all is satisfied by all."""
     tests = [_all(matchers) for matchers in alternatives]
     if not tests:
-        return lambda labels: True
+        return _everything
     if len(tests) == 1:
         return tests[0]
     return lambda labels: any(test(labels) for test in tests)
+
+
+def _everything(_: Mapping[str, str]) -> bool:
+    return True
 
 
 def _all(matchers: Sequence[Matcher]) -> Test:

@@ -5,20 +5,14 @@ import pytest
 from models.alert import fingerprint
 from models.duration import format_ms, parse_ms
 from models.incident import incident_id, partition_from_id
-from models.matcher import parse_matcher, test_of as matches
+from models.matcher import parse_matcher
+from models.matcher import test_of as matches
 from models.wire import instant_ms
 
 
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        ({}, "cbf29ce484222325"),  # FNV-1a 64 of nothing
-        ({"a": ""}, f"{0xCBF29CE484222325:016x}"[:0] or None),
-    ],
-)
-def test_fingerprint_of_nothing(labels: dict[str, str], expected: str | None) -> None:
+def test_fingerprint_of_nothing() -> None:
     """No labels give the hash's own start value."""
-    assert expected is None or fingerprint(labels) == expected
+    assert fingerprint({}) == "cbf29ce484222325"
 
 
 def test_fingerprint_is_of_sorted_labels() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from app.demo.storm import storm
 from app.settings import Settings
@@ -54,23 +55,21 @@ def test_answers_for_every_kind_of_input(tmp_path: Path) -> None:
     """Whatever is posted, the answer says whether it was kept, and if not why."""
     service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")
     good = {"labels": {"alertname": "A", "component": "c"}}
-    answers = [
-        service.post("/api/v2/alerts", body)
-        for body in (
-            b"{",
-            b"{}",
-            b"[" * 100_000,
-            b'[{"labels": {"a": "\\ud800"}}]',
-            b"[NaN]",
-            [{"labels": {}}],
-            [{"labels": {"a": 1}}],
-            [{"labels": {"a": "x" * 2**20}}],
-            b" " * (11 * 2**20),
-            [good | {"startsAt": "yesterday"}],
-            [good | {"startsAt": "9999-12-31T23:59:59Z", "endsAt": "0001-01-01T00:00:00Z"}],
-            [good, {"labels": None}],
-        )
-    ]
+    bodies: tuple[Any, ...] = (
+        b"{",
+        b"{}",
+        b"[" * 100_000,
+        b'[{"labels": {"a": "\\ud800"}}]',
+        b"[NaN]",
+        [{"labels": {}}],
+        [{"labels": {"a": 1}}],
+        [{"labels": {"a": "x" * 2**20}}],
+        b" " * (11 * 2**20),
+        [good | {"startsAt": "yesterday"}],
+        [good | {"startsAt": "9999-12-31T23:59:59Z", "endsAt": "0001-01-01T00:00:00Z"}],
+        [good, {"labels": None}],
+    )
+    answers = [service.post("/api/v2/alerts", body) for body in bodies]
     answers += [
         service.post("/webhook/alertmanager", {"version": "5", "alerts": []}),
         service.post("/webhook/alertmanager", {"version": "4", "alerts": [good | {"status": "resolved"}]}),

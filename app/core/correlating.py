@@ -85,9 +85,7 @@ def on_window(turn: Turn, at_ms: int, whose: str) -> None:
     rule, window = turn.rules.correlation(name), turn.state.windows.get((name, group))
     if window is None:
         return
-    if rule is None:
-        turn.state.put_window(name, group, [])
-    elif window[-1].at_ms + rule.policy.within <= at_ms:
+    if rule is None or window[-1].at_ms + rule.policy.within <= at_ms:
         turn.state.put_window(name, group, [])
 
 

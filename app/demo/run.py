@@ -152,7 +152,7 @@ def _start(folder: Path) -> _Service:
     }
     command = [sys.executable, "-m", "app", "up"]
     root = Path(__file__).parent.parent.parent
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)  # noqa: S603  ours
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)
     assert process.stdout is not None
     line = process.stdout.readline()  # the process prints one line when it is ready, or ends
     if not line:

@@ -30,7 +30,7 @@ class Owner(Protocol):
         """Forget all partitions."""
 
 
-class BatchSchema(faust.Schema):  # type: ignore[misc]  # faust's classes are untyped
+class BatchSchema(faust.Schema[Any, Any]):
     """Hands a batch through as it is."""
 
     def compile(self, app: Any, **_: Any) -> Any:
@@ -59,7 +59,7 @@ class BatchMixin:
                     return
                 yield tp, self._batch_message(tp, fetched[start : start + RECORDS_MAX], generation)
 
-    def _batch_message(self, tp: TP, records: list[Any], generation: int) -> Any:
+    def _batch_message(self, tp: TP, records: Any, generation: int) -> Any:
         last = records[-1]
         return ConsumerMessage(
             tp.topic,
@@ -67,7 +67,7 @@ class BatchMixin:
             last.offset,
             last.timestamp / 1000.0,
             0,
-            (),
+            [],
             None,
             records,
             None,
@@ -111,11 +111,11 @@ class BatchMixin:
         self.app.owner.release()
 
 
-class BatchConsumer(BatchMixin, driver.Consumer):  # type: ignore[misc]  # faust's classes are untyped
+class BatchConsumer(BatchMixin, driver.Consumer):
     """aiokafka's consumer in Faust, by batches."""
 
 
-class BatchTransport(driver.Transport):  # type: ignore[misc]  # as above
+class BatchTransport(driver.Transport):
     """Faust's Kafka transport, by batches."""
 
     Consumer = BatchConsumer

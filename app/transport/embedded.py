@@ -17,8 +17,10 @@ from app.transport.sqlite import SqliteLog
 GENERATION = 1
 
 
-class Consumer(BatchMixin, base.Consumer):  # type: ignore[misc]  # faust's classes are untyped
+class Consumer(BatchMixin, base.Consumer):
     """Reads the subscribed topics of the log, a batch of each partition at a time."""
+
+    app: Any  # app.main.TocsinApp, which this module must not import
 
     def on_init(self) -> None:
         """Start with nothing assigned."""
@@ -131,7 +133,7 @@ class Consumer(BatchMixin, base.Consumer):  # type: ignore[misc]  # faust's clas
         """Nothing: there is no broker that could stop answering."""
 
 
-class Producer(base.Producer):  # type: ignore[misc]  # as above
+class Producer(base.Producer):
     """Faust's own producer has nothing to send: everything durable goes through the log."""
 
     async def flush(self) -> None:
@@ -142,7 +144,7 @@ class Producer(base.Producer):  # type: ignore[misc]  # as above
         return True
 
 
-class Transport(base.Transport):  # type: ignore[misc]  # as above
+class Transport(base.Transport):
     """The transport of an app with an embedded journal."""
 
     Consumer = Consumer

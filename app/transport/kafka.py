@@ -51,7 +51,7 @@ class KafkaLog:
         self._producer = self._consumer = None
 
     def now_ms(self) -> int:
-        """This machine's time; brokers stamp the journal with theirs."""
+        """The time of this machine; brokers stamp the journal with theirs."""
         return time.time_ns() // 1_000_000
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:

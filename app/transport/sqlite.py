@@ -260,12 +260,13 @@ class SqliteLog:
     def _compact(self, connection: sqlite3.Connection, topic: str, partition: int) -> None:
         """Put the newest value of each key of a partition into one batch that ends where the partition ends."""
         newest: dict[bytes | None, NewRecord] = {}
-        last = at_ms = 0
         rows = connection.execute(
             "SELECT last, at_ms, records FROM batches WHERE topic = ? AND partition = ? ORDER BY last",
             (topic, partition),
         )
-        for last, at_ms, blob in rows:
+        last = at_ms = 0
+        for one_last, one_ms, blob in rows:
+            last, at_ms = one_last, one_ms
             for record in _unpack(blob, 0, 0):
                 newest.pop(record.key, None)  # so that the order is that of the newest values
                 if record.value is not None:

@@ -88,9 +88,9 @@ class Broker:
             cluster = str(uuid.uuid4())
             tool = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
             subprocess.run(tool, check=True, capture_output=True)
-        log = (self.folder / "server.log").open("ab")
         command = ["java", "-Xmx1g", "-cp", classpath, "kafka.Kafka", str(properties)]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         self._wait()
 
     def _wait(self) -> None:
@@ -134,8 +134,8 @@ def _free_ports(number: int) -> list[int]:
 
 def main() -> int:
     """`start` or `stop` the developer's Kafka."""
-    running = json.loads(STATE.read_text()) if STATE.exists() else None
-    alive = running is not None and Path(f"/proc/{running['process']}").exists()
+    running = json.loads(STATE.read_text()) if STATE.exists() else {}
+    alive = bool(running) and Path(f"/proc/{running['process']}").exists()
     if sys.argv[1:] == ["stop"]:
         if alive:
             os.kill(running["process"], signal.SIGTERM)

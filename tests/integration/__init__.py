@@ -1,0 +1,1 @@
+"""Tests on servers of somebody else's: a real Kafka, Prometheus and Alertmanager."""

@@ -1,0 +1,198 @@
+"""Worker and bridge on a real Kafka."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from app.core.state import META
+from app.demo import recorded
+from app.settings import Settings
+from app.transport.kafka import KafkaLog
+from app.transport.log import Log, NewRecord, TopicMismatch
+from app.worker import load_state
+from models.topics import Topics
+from tests.running import Tocsin, assert_exactly_once, wait_until
+
+PARTITIONS = 4
+T = TypeVar("T")
+
+
+def _settings(broker: str, prefix: str) -> dict[str, str]:
+    return {"TOCSIN_BROKER": broker, "TOCSIN_PREFIX": prefix, "TOCSIN_PARTITIONS": str(PARTITIONS)}
+
+
+def _with_log(broker: str, use: Callable[[Log], Awaitable[T]]) -> T:
+    async def run() -> T:
+        log = KafkaLog([broker.removeprefix("kafka://")])
+        await log.start()
+        try:
+            return await use(log)
+        finally:
+            await log.stop()
+
+    return asyncio.run(run())
+
+
+async def _ends(log: Log, prefix: str) -> list[int]:
+    return [await log.end_offset(Topics(prefix).journal, partition) for partition in range(PARTITIONS)]
+
+
+async def _checkpointed(log: Log, prefix: str) -> list[int]:
+    states = [await load_state(log, Topics(prefix).state, partition) for partition in range(PARTITIONS)]
+    return [orjson.loads(state[META])["offset"] + 1 if META in state else 0 for state in states]
+
+
+def _wait_for_checkpoint(broker: str, prefix: str) -> None:
+    ends = _with_log(broker, lambda log: _ends(log, prefix))
+
+    def reached() -> bool:
+        done = _with_log(broker, lambda log: _checkpointed(log, prefix))
+        return all(one >= end for one, end in zip(done, ends, strict=True))
+
+    wait_until(reached, f"checkpoints up to {ends}")
+
+
+def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, shared: Path) -> None:
+    """kill -9 of the worker in the middle of the AIT-ADS storm, twice: all is as if nothing had happened."""
+    problems: list[str] = []
+    steps = list(recorded.steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", problems))
+    settings = _settings(broker, "storm")
+    bridge = Tocsin("bridge", **settings)
+    worker = Tocsin("worker", **settings)
+    sent = 0
+    for number, (_, alerts) in enumerate(steps):
+        if number in (len(steps) // 3, len(steps) * 2 // 3):
+            worker.kill()
+            worker = Tocsin("worker", **settings)
+        status, _ = bridge.post("/api/v2/alerts", alerts)
+        assert status == 200
+        sent += len(alerts)
+    _wait_for_checkpoint(broker, "storm")
+    worker.stop()
+    bridge.stop()
+
+    config = Settings(broker=broker, prefix="storm", partitions=PARTITIONS)
+    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+
+    assert problems == []
+    assert (sent, counts["alerts"], counts["fired"] + counts["repeats"]) == (11257, 11257, 11257)
+    assert counts["incidents"] == 10
+
+
+def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> None:
+    """What a producer writes to the raw topic arrives, malformed records as dead letters, across a kill -9."""
+    settings = _settings(broker, "raw")
+    problems: list[str] = []
+    steps = recorded.steps(shared / "ait-ads" / "sample_russellmitchell_first2000.csv", problems)
+    values = [orjson.dumps(alert) for _, alerts in steps for alert in alerts]
+    values[700:700] = [b"\xff\xfe", b"[]", b'{"labels": {}}', b"null"]
+    worker = Tocsin("worker", **settings)
+
+    async def produce(log: Log) -> None:
+        for start in range(0, len(values), 100):
+            await log.append(
+                Topics("raw").raw,
+                start // 100 % PARTITIONS,
+                [NewRecord(None, one) for one in values[start : start + 100]],
+            )
+
+    _with_log(broker, produce)
+    worker.kill()
+    worker = Tocsin("worker", **settings)
+
+    def arrived() -> bool:
+        async def count(log: Log) -> int:
+            states = [await load_state(log, Topics("raw").state, partition) for partition in range(PARTITIONS)]
+            counts = [orjson.loads(state[META])["counts"] for state in states if META in state]
+            return sum(one.get("alerts", 0) + one.get("deadletters", 0) for one in counts)
+
+        return _with_log(broker, count) >= 2003
+
+    wait_until(arrived, "2,000 alerts and 3 dead letters")
+    _wait_for_checkpoint(broker, "raw")
+    worker.stop()
+    config = Settings(broker=broker, prefix="raw", partitions=PARTITIONS)
+    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+
+    assert (counts["alerts"], counts["deadletters"]) == (2000, 3)
+
+
+def test_two_workers_share_the_partitions(broker: str) -> None:
+    """A second worker takes over partitions, and gives them back, without a loss or a repeat."""
+    settings = _settings(broker, "shared")
+    bridge = Tocsin("bridge", **settings)
+    first = Tocsin("worker", **settings)
+    second = None
+    for number in range(120):
+        alerts = [{"labels": {"alertname": f"A{number % 7}", "component": f"c{one}"}} for one in range(20)]
+        assert bridge.post("/api/v2/alerts", alerts)[0] == 200
+        if number == 40:
+            second = Tocsin("worker", **settings)
+    assert second is not None
+    first.stop()
+    for number in range(60):
+        alerts = [{"labels": {"alertname": f"A{number % 9}", "component": f"c{one}"}} for one in range(20)]
+        assert bridge.post("/api/v2/alerts", alerts)[0] == 200
+    _wait_for_checkpoint(broker, "shared")
+    second.stop()
+    bridge.stop()
+
+    config = Settings(broker=broker, prefix="shared", partitions=PARTITIONS)
+    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+
+    assert (counts["alerts"], counts["incidents"]) == (3600, 20)
+
+
+def test_a_plain_consumer_reads_the_incidents(broker: str) -> None:
+    """Anybody's Kafka client can follow `tocsin.incidents`."""
+    settings = _settings(broker, "plain")
+    bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
+    bridge.post(
+        "/api/v2/alerts",
+        [{"labels": {"alertname": "OllamaServiceDown", "severity": "critical", "component": "ollama"}}],
+    )
+
+    async def consume() -> dict[str, str]:
+        servers = broker.removeprefix("kafka://")
+        consumer = AIOKafkaConsumer("plain.incidents", bootstrap_servers=servers, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            record = await asyncio.wait_for(consumer.getone(), 30)
+            document: dict[str, str] = orjson.loads(record.value)
+            return document
+        finally:
+            await consumer.stop()
+
+    incident = asyncio.run(consume())
+    worker.stop()
+    bridge.stop()
+
+    assert (incident["severity"], incident["component"], incident["state"]) == ("P0", "ollama", "open")
+
+
+def test_topics_with_wrong_settings_are_refused(broker: str) -> None:
+    """A journal without LogAppendTime would let a producer's clock decide, so the start says what to change."""
+
+    async def make(_: Log) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.removeprefix("kafka://"))
+        await admin.start()
+        await admin.create_topics([NewTopic("wrong.journal", 3, 1)])
+        await admin.close()
+
+    _with_log(broker, make)
+
+    async def ensure(log: Log) -> None:
+        await log.ensure_topics(Topics("wrong").specs(PARTITIONS))
+
+    with pytest.raises(TopicMismatch) as refused:
+        _with_log(broker, ensure)
+
+    told = str(refused.value)
+    assert "topic wrong.journal has 3 partitions, TOCSIN_PARTITIONS asks for 4" in told
+    assert "topic wrong.journal has message.timestamp.type=CreateTime, must be LogAppendTime" in told
