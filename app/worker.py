@@ -29,6 +29,7 @@ from models.topics import Topics, partition_of
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # at most about so much waits for a checkpoint, which is one record batch
 CHUNK = 1000  # records applied between two looks at the event loop
+GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at; Python's default is 700
 CRASHED = 70  # exit status; a supervisor starts the worker again
 
 logger = logging.getLogger("tocsin.worker")
@@ -136,9 +137,10 @@ class Pipe:
                 if mark is not None:
                     self._marks[stream] = mark
         await self._announce_policy()
-        # The state lives long: keep the collector from walking all of it again and again.
+        # The state lives long and has no cycles: keep the collector from walking all of it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 50, 100)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
         return self.engine.applied_offset + 1

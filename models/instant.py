@@ -1,8 +1,14 @@
 """Instants as Tocsin writes them: RFC 3339, in UTC, to the millisecond."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def format_instant(at_ms: int) -> str:
     """`2026-04-12T03:15:02.007Z` for milliseconds since 1970."""
-    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=256)  # the effects of one moment share their second
+def _second(at_s: int) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -9,6 +9,7 @@ An alert's value begins with everything that tells a plain repeat from news, in 
 recognised without being parsed. `encode_alert` is the only writer of that shape.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 import orjson
 
 from models.alert import Alert
+from models.reason import BadInput, Reason
 
 ALERT_START = b'{"alert":"'
 FINGERPRINT = slice(len(ALERT_START), len(ALERT_START) + 16)  # where an alert's fingerprint stands in its value
 
 TICK = b'{"tick":true}'
 SOURCE_HEADER = "source"
+_SOURCE = re.compile(rb"(raw|journal):(\d{1,19}):(\d{1,19}):(\d{1,19})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,11 +42,15 @@ class Source:
 
 
 def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
-    """The source position in a record's headers, or None."""
+    """The source position in a record's headers, or None. Raises BadInput when it is not one."""
     for name, value in headers:
         if name == SOURCE_HEADER:
-            topic, partition, offset, number = value.decode().split(":")
-            return Source(topic, int(partition), int(offset), int(number))
+            found = _SOURCE.fullmatch(value or b"")
+            if found is None:
+                expected = "raw:PARTITION:OFFSET:NUMBER or journal:..."
+                raise BadInput(Reason.MALFORMED, f"the header {SOURCE_HEADER} is {value!r:.60}, must be {expected}")
+            topic, partition, offset, number = found.groups()
+            return Source(topic.decode(), int(partition), int(offset), int(number))
     return None
 
 

@@ -5,6 +5,7 @@ actor of its own, keyed by rule and group; components send it a signal through t
 begins to fire or ends, never for a repeat. Windows are engine time.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from app.core import escalating, notifying
@@ -63,7 +64,7 @@ def on_signal(turn: Turn, name: str, group: str, document: Any) -> None:
         if incident is not None and fingerprint in incident.members:
             _member_ended(turn, incident, fingerprint)
     elif rule is not None and rule.policy.open is not None:  # else the policy changed while the signal was under way
-        fired = _add_to_window(turn, rule, group, fingerprint, member)
+        fired = _add_to_window(turn, rule, group, fingerprint, replace(member))
         if incident is not None:
             _member_fired(turn, rule, group, incident, fingerprint, member)
         elif len(fired) >= rule.policy.count:
@@ -126,7 +127,7 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> 
         opened_ms=turn.now_ms,
         opened_by=turn.record,
         rule=rule.policy.name,
-        members={one.fingerprint: one.member for one in firing},
+        members={one.fingerprint: replace(one.member) for one in firing},  # the window keeps its own
     )
     turn.state.put_incident(incident)
     turn.count("incidents")
@@ -151,7 +152,7 @@ def _member_fired(
     turn.tell(incident, "MemberFired", f"{member.name} on {member.component} belongs to it", member=member.incident)
     if was is State.RESOLVED:
         incident.reopened += 1
-        incident.resolved_ms = 0
+        incident.resolved_ms, incident.resolved_by = 0, ""
         turn.tell(incident, "Reopened", f"{member.name} on {member.component} fires again")
         notifying.on_reopened(turn, incident, f"{member.name} on {member.component} fires again")
     turn.changed(incident)
@@ -180,9 +181,15 @@ def _member_from(document: Any) -> tuple[str, Member]:
     try:
         fields = dict(document)
         fingerprint = fields.pop("alert")
-        return fingerprint, Member(**fields | {"severity": Severity(fields["severity"])})
+        member = Member(**fields | {"severity": Severity(fields["severity"])})
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {error!r}") from None
+    texts = (fingerprint, member.name, member.component, member.incident, member.record)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(member.firing, bool):
+        raise BadInput(
+            Reason.MALFORMED, f"a signal's member is {document!r:.200}: firing must be true or false, else texts"
+        )
+    return fingerprint, member
 
 
 def _title(rule: CorrelationRule, group: str, count: int) -> str:

@@ -5,6 +5,7 @@ which is counted and keeps the alert from expiring. The same labels with a new s
 alert. An alert that nobody sends any more ends by itself after its `hold_ms`.
 """
 
+import re
 from typing import Any
 
 from app.core import grouping
@@ -15,6 +16,9 @@ from models.effect import Stream
 from models.reason import BadInput, Reason
 
 EXPIRE = "expire"
+
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
+_STATUSES = ("firing", "resolved")
 
 
 def on_alert(turn: Turn, document: dict[str, Any], component: str) -> None:
@@ -40,10 +44,12 @@ def _checked(document: dict[str, Any]) -> tuple[str, bool, int, int]:
     fingerprint, status = document["alert"], document.get("status")
     hold_ms, starts_ms = document.get("hold_ms"), document.get("starts_ms")
     labels, annotations = document.get("labels"), document.get("annotations", {})
-    if not isinstance(fingerprint, str) or len(fingerprint) != 16 or status not in ("firing", "resolved"):
+    if not isinstance(fingerprint, str) or not _FINGERPRINT.fullmatch(fingerprint) or status not in _STATUSES:
         raise BadInput(Reason.MALFORMED, f"alert is {fingerprint!r:.60} and status {status!r:.60}: not an alert record")
-    if not isinstance(hold_ms, int) or not isinstance(starts_ms, int) or not _texts(labels) or not labels:
-        raise BadInput(Reason.MALFORMED, "an alert record has to have hold_ms, starts_ms and labels of text")
+    if type(hold_ms) is not int or hold_ms < 0 or type(starts_ms) is not int or not _texts(labels) or not labels:
+        raise BadInput(
+            Reason.MALFORMED, "an alert record has to have hold_ms of 0 or more, starts_ms and labels of text"
+        )
     if not _texts(annotations):
         raise BadInput(Reason.MALFORMED, "an alert record's annotations have to be texts by name")
     return fingerprint, status == "firing", hold_ms, starts_ms
@@ -87,7 +93,7 @@ def _alert(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
     """The alert of a record, as the policy of now judges it."""
     labels = document["labels"]
     verdict = turn.rules.judge(labels)
-    grouping.check_room(turn, component, verdict.incident_class, known is not None)
+    grouping.check_room(turn, component, verdict.incident_class, known)
     if known is None or known.incident == "":
         known = LiveAlert(
             fingerprint=document["alert"],
@@ -98,7 +104,6 @@ def _alert(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
             severity_found=verdict.severity_found,
             owner=verdict.owner,
             incident_class=verdict.incident_class,
-            count=known.count if known else 0,
         )
     known.annotations = document.get("annotations") or {}
     known.count += 1
@@ -116,9 +121,11 @@ def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
 def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     """End an alert that nobody has sent for its hold time."""
     alert = turn.state.alerts.get(whose.encode())
-    if alert is None or not alert.firing or alert.timer_ms != at_ms:
+    if alert is None or alert.timer_ms != at_ms:
         return
-    alert.timer_ms = 0
+    alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
+    if not alert.firing:
+        return
     if alert.expires_ms > at_ms:
         watch_expiry(turn, alert)  # it was repeated since
         return

@@ -25,6 +25,7 @@ from models.journal import FINGERPRINT, source_from
 from models.reason import BadInput, Reason
 
 FORMAT = 1  # of the changelog; a newer one is refused
+SPARE_TIMERS = 10_000  # the heap of timers is built anew when it has grown to twice its size and so many more
 
 _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     dedup.EXPIRE: dedup.on_expire,
@@ -81,6 +82,7 @@ class Engine:
         self.applied_offset = -1  # the last record applied; -1 before the first
         self._turn = Turn(partition, self.state, policy)
         self._policy_dirty = True
+        self._timers_max = SPARE_TIMERS
 
     @property
     def counts(self) -> dict[str, int]:
@@ -142,6 +144,8 @@ class Engine:
                     continue
             self._apply_one(record, value)
         self.applied_offset = applied
+        if len(state.timers) > self._timers_max:
+            self._rebuild_timers()
         if repeats:
             turn.counts["repeats"] = turn.counts.get("repeats", 0) + repeats
             turn.counts["alerts"] = turn.counts.get("alerts", 0) + repeats
@@ -173,11 +177,11 @@ class Engine:
     def _apply_one(self, record: JournalRecord, value: bytes) -> None:
         turn = self._turn
         turn.begin(record.offset)
-        source = source_from(record.headers) if record.headers else None
-        if source and not self.state.is_new(source.topic, source.partition, source.offset, source.number):
-            turn.count("duplicates")
-            return
         try:
+            source = source_from(record.headers) if record.headers else None
+            if source and not self.state.is_new(source.topic, source.partition, source.offset, source.number):
+                turn.count("duplicates")
+                return
             document = _parse(value)
             self._dispatch(document, record.key)
         except BadInput as refusal:
@@ -239,6 +243,14 @@ class Engine:
             _ON_TIMER[what](turn, at_ms, whose)
             turn.end()
         turn.late_ms = 0
+
+    def _rebuild_timers(self) -> None:
+        """Drop the timers that have lost their reason, so that flapping alerts and changing hold times fill no memory."""
+        self.state.timers.clear()
+        for alert in self.state.alerts.values():
+            alert.timer_ms = 0
+        self._set_timers()
+        self._timers_max = SPARE_TIMERS + 2 * len(self.state.timers)
 
     def _set_timers(self) -> None:
         """Set every timer that the state calls for: after a restart, and after a policy change.

@@ -18,11 +18,11 @@ SETTLE = "settle"
 FORGET = "forget"
 
 
-def check_room(turn: Turn, component: str, incident_class: str, known: bool) -> None:
+def check_room(turn: Turn, component: str, incident_class: str, known: LiveAlert | None) -> None:
     """Raise BadInput when one more alert would pass a bound. Nothing has changed by then."""
     bounds, state = turn.rules.policy.bounds, turn.state
     incident = state.current.get((component, incident_class))
-    if not known and len(state.alerts) >= bounds.alerts:
+    if known is None and len(state.alerts) >= bounds.alerts:
         raise BadInput(
             Reason.BOUND_REACHED, f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}"
         )
@@ -30,7 +30,8 @@ def check_room(turn: Turn, component: str, incident_class: str, known: bool) -> 
         raise BadInput(
             Reason.BOUND_REACHED, f"the partition has {len(state.incidents)} incidents, which is bounds.incidents"
         )
-    if incident is not None and len(incident.alerts) >= bounds.alerts_in_incident and not known:
+    joins = incident is not None and (known is None or known.incident != incident.id)
+    if incident is not None and joins and len(incident.alerts) >= bounds.alerts_in_incident:
         limit = bounds.alerts_in_incident
         raise BadInput(
             Reason.BOUND_REACHED, f"incident {incident.id} has {limit} alerts, which is bounds.alerts_in_incident"
@@ -65,7 +66,6 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
 
 def _open(turn: Turn, alert: LiveAlert) -> Incident:
     prefix = turn.rules.prefix(alert.incident_class)
-    guide = turn.rules.guide(alert.labels)
     incident = Incident(
         id=incident_id(prefix, turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=alert.component,
@@ -74,7 +74,7 @@ def _open(turn: Turn, alert: LiveAlert) -> Incident:
         severity=alert.severity,
         owner=alert.owner,
         title=_title(alert),
-        next_step=_fill(guide.steps[0], alert) if guide else "",
+        next_step=_next_step(turn, alert),
         opened_ms=turn.now_ms,
         opened_by=turn.record,
     )
@@ -96,7 +96,8 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     if was is State.RESOLVED:
         _reopened(turn, incident, f"{alert.name} fires again")
     if alert.severity < incident.severity:  # P0 sorts before P1
-        before, incident.severity, incident.title = incident.severity, alert.severity, _title(alert)
+        before, incident.severity = incident.severity, alert.severity
+        incident.title, incident.next_step = _title(alert), _next_step(turn, alert)
         raised = f"from {before} to {alert.severity} by {text}"
         turn.tell(incident, "SeverityRaised", raised, severity=alert.severity)
         notifying.on_severity_raised(turn, incident, raised)
@@ -199,6 +200,11 @@ def _describe(alert: LiveAlert) -> str:
     summary = alert.annotations.get("summary") or alert.annotations.get("description") or ""
     unknown = f" (severity {alert.severity_found!r} is not in the policy)" if alert.severity_found else ""
     return f"{_title(alert)}{': ' if summary else ''}{summary}{unknown}"
+
+
+def _next_step(turn: Turn, alert: LiveAlert) -> str:
+    guide = turn.rules.guide(alert.labels)
+    return _fill(guide.steps[0], alert) if guide else ""
 
 
 def _fill(step: str, alert: LiveAlert) -> str:

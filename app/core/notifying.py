@@ -24,8 +24,9 @@ def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
 
 
 def on_escalated(turn: Turn, incident: Incident, contact: Contact, text: str) -> None:
-    """Tell the contact that the incident has climbed to."""
-    for channel in turn.rules.policy.notify.channels[incident.severity]:
+    """Tell the contact that the incident has climbed to; one without the severity's channels by those that it has."""
+    channels = [name for name in turn.rules.policy.notify.channels[incident.severity] if _address(contact, name)]
+    for channel in channels or ("email", "chat", "pager"):
         _send(turn, incident, "escalated", text, channel, contact.name, _address(contact, channel))
 
 

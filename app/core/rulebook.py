@@ -12,6 +12,7 @@ from models.matcher import Test, test_of
 from models.policy import Contact, Correlation, Escalation, Guide, Policy
 from models.severity import Severity
 
+VERDICTS_MAX = 10_000  # that are remembered
 OPERATIONS = "operations"  # the class of every incident that no class of the policy claims
 
 
@@ -81,6 +82,8 @@ class Rulebook:
         self._severity_rules = [(test_of(rule.match), rule.severity) for rule in policy.severities.rules]
         self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
         self._classes = [(test_of(one.match), one) for one in policy.classes]
+        self._judged_by = _judged_by(policy)
+        self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
         self._guides = [(test_of(guide.match), guide) for guide in policy.guides]
         self._class_by_name = {one.name: one for one in policy.classes}
         self._escalations = {rule.policy.name: rule for rule in [*self.lasting, *self.always]}
@@ -88,6 +91,15 @@ class Rulebook:
 
     def judge(self, labels: Labels) -> Verdict:
         """Severity, owner and class of an alert with these labels."""
+        seen = tuple([labels.get(name) for name in self._judged_by])
+        verdict = self._verdicts.get(seen)
+        if verdict is None:
+            if len(self._verdicts) >= VERDICTS_MAX:
+                self._verdicts.clear()
+            verdict = self._verdicts[seen] = self._judge(labels)
+        return verdict
+
+    def _judge(self, labels: Labels) -> Verdict:
         severity, found = self._severity(labels)
         owner = next((team for test, team in self._owners if test(labels)), self.policy.default_owner)
         for test, one in self._classes:
@@ -141,6 +153,13 @@ class Rulebook:
     def correlation(self, name: str) -> CorrelationRule | None:
         """The correlation of that name, if this policy has it."""
         return self._correlations.get(name)
+
+
+def _judged_by(policy: Policy) -> list[str]:
+    """The labels that a verdict depends on: alerts that agree in these have one verdict, which need be found once."""
+    selectors = [part.match for part in (*policy.severities.rules, *policy.ownership, *policy.classes)]
+    names = {matcher.label for selector in selectors for matchers in selector for matcher in matchers}
+    return sorted(names | set(policy.severities.labels))
 
 
 def _compiled(rule: Escalation) -> EscalationRule:

@@ -205,7 +205,7 @@ class PartitionState:
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """What changed since the last call, as changelog records; None means forgotten."""
-        records = [(key, self._dump(key)) for key in self.dirty]
+        records: list[tuple[bytes, bytes | None]] = [(key, self._dump(key)) for key in self.dirty]
         for alert in self.touched:
             alert.touched = False
             key = alert.fingerprint.encode()
@@ -230,7 +230,7 @@ class PartitionState:
             thing = self.windows.get((rule, group))
             return orjson.dumps(thing) if thing else None
         if kind == b"s":
-            topic, partition = name.decode().split("/")
+            topic, partition = name.decode().rsplit("/", 1)
             return orjson.dumps(self.sources[topic, int(partition)])
         return None  # the counters of a forgotten alert
 
@@ -250,7 +250,7 @@ def load(items: Mapping[bytes, bytes]) -> PartitionState:
             rule, group = orjson.loads(name)
             state.windows[rule, group] = [_load_fired(one) for one in orjson.loads(value)]
         elif kind == b"s/":
-            topic, partition = name.decode().split("/")
+            topic, partition = name.decode().rsplit("/", 1)
             offset, number = orjson.loads(value)
             state.sources[topic, int(partition)] = (offset, number)
     _index_alerts(state, state.alerts.values())
