@@ -60,13 +60,24 @@ def main() -> int:
         found = role("worker", arguments)
         best = sorted(limits, key=lambda one: one["per_second"])[1]
         share = round(found["alerts_per_second"] / best["per_second"], 2)
-        print(json.dumps(found | {"limit_per_second": best["per_second"], "share": share, "limit_cpu_us": best["cpu_us"]}))
+        print(
+            json.dumps(found | {"limit_per_second": best["per_second"], "share": share, "limit_cpu_us": best["cpu_us"]})
+        )
     return 0
 
 
 def role(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Run this script again in a role, and return what it measured."""
-    command = [sys.executable, __file__, "--role", name, "--prefix", arguments.prefix, "--alerts", str(arguments.alerts)]
+    command = [
+        sys.executable,
+        __file__,
+        "--role",
+        name,
+        "--prefix",
+        arguments.prefix,
+        "--alerts",
+        str(arguments.alerts),
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found

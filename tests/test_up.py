@@ -9,6 +9,22 @@ from app.settings import Settings
 from app.transport.sqlite import SqliteLog
 from tests.running import Tocsin, assert_exactly_once
 
+GOOD = {"labels": {"alertname": "A", "component": "c"}}
+BODIES: tuple[Any, ...] = (
+    b"{",
+    b"{}",
+    b"[" * 100_000,
+    b'[{"labels": {"a": "\\ud800"}}]',
+    b"[NaN]",
+    [{"labels": {}}],
+    [{"labels": {"a": 1}}],
+    [{"labels": {"a": "x" * 2**20}}],
+    b" " * (11 * 2**20),
+    [GOOD | {"startsAt": "yesterday"}],
+    [GOOD | {"startsAt": "9999-12-31T23:59:59Z", "endsAt": "0001-01-01T00:00:00Z"}],
+    [GOOD, {"labels": None}],
+)
+
 
 def test_a_killed_service_loses_no_alert_and_repeats_no_effect(tmp_path: Path) -> None:
     """kill -9 in the middle of a storm, twice: afterwards everything is as if nothing had happened."""
@@ -54,25 +70,10 @@ def test_refuses_a_second_service_on_one_journal(tmp_path: Path) -> None:
 def test_answers_for_every_kind_of_input(tmp_path: Path) -> None:
     """Whatever is posted, the answer says whether it was kept, and if not why."""
     service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")
-    good = {"labels": {"alertname": "A", "component": "c"}}
-    bodies: tuple[Any, ...] = (
-        b"{",
-        b"{}",
-        b"[" * 100_000,
-        b'[{"labels": {"a": "\\ud800"}}]',
-        b"[NaN]",
-        [{"labels": {}}],
-        [{"labels": {"a": 1}}],
-        [{"labels": {"a": "x" * 2**20}}],
-        b" " * (11 * 2**20),
-        [good | {"startsAt": "yesterday"}],
-        [good | {"startsAt": "9999-12-31T23:59:59Z", "endsAt": "0001-01-01T00:00:00Z"}],
-        [good, {"labels": None}],
-    )
-    answers = [service.post("/api/v2/alerts", body) for body in bodies]
+    answers = [service.post("/api/v2/alerts", body) for body in BODIES]
     answers += [
         service.post("/webhook/alertmanager", {"version": "5", "alerts": []}),
-        service.post("/webhook/alertmanager", {"version": "4", "alerts": [good | {"status": "resolved"}]}),
+        service.post("/webhook/alertmanager", {"version": "4", "alerts": [GOOD | {"status": "resolved"}]}),
         service.post("/api/v1/incidents/nonsense/acknowledge", {"by": "me"}),
         service.post("/api/v1/incidents/INC-20260412T031502Z-00K3F/acknowledge", {"by": 7}),
         service.post("/api/v1/nothing", {}),
