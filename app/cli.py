@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
+from prometheus_client import start_http_server
+
 from app import policy_file, settings
 from app.bridge.server import Bridge
 from app.clock import Clock
@@ -138,6 +140,8 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
         await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
     else:
         await start(app)
+    if app is not None and config.metrics_port:
+        start_http_server(config.metrics_port, config.host)
     server = Bridge(config, policy, log, worker=app.owner if app else None, clock=clock) if bridge else None
     if server is not None:
         await server.start()

@@ -157,7 +157,8 @@ class Rulebook:
 
 def _judged_by(policy: Policy) -> list[str]:
     """The labels that a verdict depends on: alerts that agree in these have one verdict, which need be found once."""
-    selectors = [part.match for part in (*policy.severities.rules, *policy.ownership, *policy.classes)]
+    selectors = [rule.match for rule in policy.severities.rules] + [entry.match for entry in policy.ownership]
+    selectors += [one.match for one in policy.classes]
     names = {matcher.label for selector in selectors for matchers in selector for matcher in matchers}
     return sorted(names | set(policy.severities.labels))
 
