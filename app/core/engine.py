@@ -171,7 +171,8 @@ class Engine:
             "generation": generation,
             "counts": self.counts,
         }
-        records.append((META, orjson.dumps(meta)))
+        # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches ended.
+        records.append((META, orjson.dumps(meta, option=orjson.OPT_SORT_KEYS)))
         return records
 
     def _apply_one(self, record: JournalRecord, value: bytes) -> None:
