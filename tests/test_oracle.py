@@ -158,7 +158,7 @@ def _facts_of_engine(effects: list[Effect]) -> dict[str, dict[str, Any]]:
 
 
 def _facts_of(incident: Happened) -> dict[str, Any]:
-    names = ("state", "severity", "component", "owner", "reopened", "acknowledged", "resolved", "step", "rules")
+    names = ["state", "severity", "component", "owner", "reopened", "acknowledged", "resolved", "step", "rules"]
     names += ("alerts", "timeline", "escalations", "notifications")
     total = len(incident.alerts) + len(incident.members)
     times = {"opened": incident.opened_ms, "closed": incident.closed_ms}
