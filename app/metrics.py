@@ -15,6 +15,7 @@ ALERTS = Gauge("tocsin_alerts", "Alerts that are remembered", ["partition"])
 APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["partition"])
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
+REFUSED = Counter("tocsin_bridge_refused", "Alerts, and requests as a whole, that the bridge refused", ["reason"])
 
 
 class Partition:

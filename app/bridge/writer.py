@@ -4,69 +4,149 @@ A lone request is not delayed: its batch goes out at once, and what arrives mean
 """
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from app.transport.log import Log, NewRecord
+from app.transport.log import Log, LogUnavailable, NewRecord
+from models.journal import TICK
 from models.topics import partition_of
 
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 4 * 1024 * 1024  # well below a record batch's limit: keys, headers and lengths come on top
+WAITING_BYTES_MAX = 128 * 1024 * 1024  # while the journal is away, requests must not fill the memory
+PROBE_SECONDS = 5.0  # for the journal to acknowledge a probe, and for how long an acknowledgement counts
 
-_Waiting = tuple[list[NewRecord], "asyncio.Future[None]"]
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """One append that waits."""
+
+    records: Sequence[NewRecord]
+    size: int  # bytes of its values
+    done: "asyncio.Future[None]"
 
 
 class JournalWriter:
     """Appends keyed records to the journal."""
 
-    def __init__(self, log: Log, journal: str, partitions: int) -> None:
+    def __init__(self, log: Log, journal: str, partitions: int, *, waiting_bytes_max: int = WAITING_BYTES_MAX) -> None:
         self._log = log
         self._journal = journal
         self._partitions = partitions
+        self._waiting_bytes_max = waiting_bytes_max
+        self._waiting_bytes = 0  # of everything that is not yet acknowledged
         self._waiting: dict[int, list[_Waiting]] = {}
         self._writing: dict[int, asyncio.Task[None]] = {}
+        self._acknowledged: dict[int, float] = {}  # partition -> when, by the monotonic clock
+        self._probing: asyncio.Task[None] | None = None
 
     async def append(self, records: Iterable[NewRecord]) -> None:
         """Return once the journal has all records. Raises LogUnavailable; then any of them may be missing."""
         by_partition: dict[int, list[NewRecord]] = {}
         for record in records:
             by_partition.setdefault(partition_of(record.key or b"", self._partitions), []).append(record)
-        done = [self._put(partition, batch) for partition, batch in by_partition.items()]
-        results = await asyncio.gather(*done, return_exceptions=True)
+        await self._append(by_partition)
+
+    async def append_to(self, partition: int, records: Sequence[NewRecord]) -> None:
+        """Append to a partition that is known, such as an incident's. Raises LogUnavailable."""
+        await self._append({partition: records})
+
+    async def tick(self) -> None:
+        """Append a tick to every partition. Raises LogUnavailable."""
+        await self._append({partition: [NewRecord(None, TICK)] for partition in range(self._partitions)})
+
+    async def probe(self) -> None:
+        """Return when every partition has acknowledged an append within the last seconds.
+
+        Those that have not are sent a tick: that a log can be read does not show that it can be written. Probes that
+        come while one is under way share it. Raises LogUnavailable.
+        """
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self._probe())
+            self._probing.add_done_callback(_look_at)
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await asyncio.shield(self._probing)
+        except TimeoutError:
+            raise LogUnavailable(f"the journal did not acknowledge within {PROBE_SECONDS:g} s") from None
+
+    async def stop(self) -> None:
+        """Wait for the appends under way."""
+        await asyncio.gather(*self._writing.values(), return_exceptions=True)
+
+    async def _probe(self) -> None:
+        since = time.monotonic() - PROBE_SECONDS
+        silent = [one for one in range(self._partitions) if self._acknowledged.get(one, since) <= since]
+        await self._append({partition: [NewRecord(None, TICK)] for partition in silent})
+
+    async def _append(self, by_partition: dict[int, Sequence[NewRecord]] | dict[int, list[NewRecord]]) -> None:
+        pieces = [(partition, *piece) for partition, records in by_partition.items() for piece in _pieces(records)]
+        size = sum(size for _, _, size in pieces)
+        if self._waiting_bytes + size > self._waiting_bytes_max and self._waiting_bytes:
+            raise LogUnavailable(
+                f"{self._waiting_bytes} bytes wait for the journal, must be at most {self._waiting_bytes_max}"
+            )
+        self._waiting_bytes += size
+        futures = [self._put(*piece) for piece in pieces]
+        results = await asyncio.gather(*futures, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
-    async def append_to(self, partition: int, record: NewRecord) -> None:
-        """Append to a partition that is known, such as an incident's."""
-        await self._put(partition, [record])
-
-    def _put(self, partition: int, records: list[NewRecord]) -> "asyncio.Future[None]":
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(partition, []).append((records, future))
+    def _put(self, partition: int, records: Sequence[NewRecord], size: int) -> "asyncio.Future[None]":
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(partition, []).append(_Waiting(records, size, done))
         if partition not in self._writing:
             self._writing[partition] = asyncio.create_task(self._write(partition))
-        return future
+        return done
 
     async def _write(self, partition: int) -> None:
         while batch := self._take(partition):
+            problem: Exception | None = None
             try:
-                records = [record for one, _ in batch for record in one]
-                await self._log.append(self._journal, partition, records)
+                await self._log.append(self._journal, partition, [record for one in batch for record in one.records])
+                self._acknowledged[partition] = time.monotonic()
             except Exception as error:  # noqa: BLE001  whatever it is, the requests that wait have to hear of it
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-            for _, future in batch:
-                if not future.done():
-                    future.set_result(None)
+                problem = error
+            for one in batch:
+                self._waiting_bytes -= one.size
+                if one.done.done():
+                    continue  # its request was given up
+                if problem is None:
+                    one.done.set_result(None)
+                else:
+                    one.done.set_exception(problem)
         del self._writing[partition]
 
     def _take(self, partition: int) -> list[_Waiting]:
-        waiting = self._waiting.get(partition, [])
+        """The appends that make the next batch: at least one, and no more than its size."""
+        waiting = self._waiting.pop(partition, [])
         size = number = 0
-        for records, _ in waiting:
-            size += sum(len(record.value or b"") for record in records)
+        for one in waiting:
+            size += one.size
             if size > BATCH_BYTES and number:
                 break
             number += 1
-        self._waiting[partition] = waiting[number:]
+        if number < len(waiting):
+            self._waiting[partition] = waiting[number:]
         return waiting[:number]
+
+
+def _look_at(task: "asyncio.Task[None]") -> None:
+    """Take note of a task's error, which nobody may be waiting for any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _pieces(records: Sequence[NewRecord]) -> list[tuple[Sequence[NewRecord], int]]:
+    """The records in as few pieces as batches allow, in order, each with the bytes of its values."""
+    pieces: list[tuple[Sequence[NewRecord], int]] = []
+    start = size = 0
+    for number, record in enumerate(records):
+        more = len(record.value or b"")
+        if size + more > BATCH_BYTES and number > start:
+            pieces.append((records[start:number], size))
+            start, size = number, 0
+        size += more
+    pieces.append((records[start:], size))
+    return pieces

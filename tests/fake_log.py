@@ -1,0 +1,58 @@
+"""A log in memory, for tests of what stands in front of one: it can be held up, and it can be away."""
+
+import asyncio
+from collections.abc import Sequence
+
+from app.transport.log import LogUnavailable, NewRecord, StoredRecord
+from models.topics import TopicSpec
+
+
+class FakeLog:
+    """`app.transport.log.Log` without a disk. `batches` has every append, in order, as (partition, records)."""
+
+    def __init__(self, now_ms: int = 1_776_000_000_000) -> None:
+        self.at_ms = now_ms
+        self.batches: list[tuple[int, list[NewRecord]]] = []
+        self.away: set[int] = set()  # partitions that acknowledge nothing
+        self.open = asyncio.Event()  # appends wait until it is set
+        self.open.set()
+        self.called = asyncio.Event()  # set by each append
+
+    async def start(self) -> None:
+        """Nothing to connect."""
+
+    async def stop(self) -> None:
+        """Nothing to disconnect."""
+
+    def now_ms(self) -> int:
+        """The time that the test gave."""
+        return self.at_ms
+
+    async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
+        """Any topic is there."""
+        return {spec.name for spec in specs}
+
+    async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
+        """Keep the batch, once the log is open."""
+        self.called.set()
+        await self.open.wait()
+        if partition in self.away:
+            raise LogUnavailable(f"{topic} {partition} does not answer")
+        self.batches.append((partition, list(records)))
+        return 0
+
+    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+        """Refused: the bridge only writes."""
+        raise AssertionError(f"read of {topic} {partition} at {offset}, {max_records}")
+
+    async def start_offset(self, topic: str, partition: int) -> int:
+        """Refused, as `read`."""
+        raise AssertionError(f"start of {topic} {partition}")
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """Refused, as `read`."""
+        raise AssertionError(f"end of {topic} {partition}")
+
+    def values(self) -> list[bytes]:
+        """The values of all records, in the order in which they were appended."""
+        return [record.value or b"" for _, records in self.batches for record in records]

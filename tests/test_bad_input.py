@@ -1,0 +1,247 @@
+"""From a body of any shape to alerts: what they mean, and what is refused, by path and reason."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from app.normalise import ALERTS_MAX, HOLD_MAX_MS, alerts_from, from_list, from_webhook
+from models.alert import Alert
+from models.reason import BadInput, Reason
+
+NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
+LABELS = {"alertname": "A"}
+FINGERPRINT = "d2c6efc389df0927"
+YEAR_1 = "0001-01-01T00:00:00Z"
+
+
+def firing(starts_ms: int = NOW_MS, hold_ms: int = 300_000) -> Alert:
+    """The alert of LABELS, firing."""
+    return Alert(FINGERPRINT, LABELS, {}, firing=True, starts_ms=starts_ms, ends_ms=0, hold_ms=hold_ms)
+
+
+def resolved(starts_ms: int, ends_ms: int) -> Alert:
+    """The alert of LABELS, ended."""
+    return Alert(FINGERPRINT, LABELS, {}, firing=False, starts_ms=starts_ms, ends_ms=ends_ms, hold_ms=0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, firing()),
+        ({"startsAt": YEAR_1, "endsAt": YEAR_1}, firing()),
+        ({"startsAt": "2026-04-12T13:00:00Z"}, firing(starts_ms=NOW_MS - 1_200_000)),
+        ({"startsAt": "2026-04-12T14:00:00Z"}, firing(starts_ms=NOW_MS + 2_400_000)),
+        ({"endsAt": "2026-04-12T13:20:00.001Z"}, firing(hold_ms=10_000)),
+        ({"endsAt": "2026-04-12T13:24:00Z"}, firing(hold_ms=240_000)),
+        ({"endsAt": "2026-04-12T13:24:00.001Z"}, firing(hold_ms=250_000)),
+        ({"endsAt": "2026-04-12T15:24:00+02:00"}, firing(hold_ms=240_000)),
+        ({"endsAt": "9999-12-31T23:59:59Z"}, firing(hold_ms=HOLD_MAX_MS)),
+        ({"endsAt": "2026-04-12T13:20:00Z"}, resolved(NOW_MS, NOW_MS)),
+        ({"endsAt": "2026-04-12T13:10:00Z"}, resolved(NOW_MS - 600_000, NOW_MS - 600_000)),
+        ({"endsAt": "1970-01-01T00:00:00Z"}, resolved(0, 0)),
+        (
+            {"startsAt": "2026-04-12T13:00:00Z", "endsAt": "2026-04-12T13:10:00Z"},
+            resolved(NOW_MS - 1_200_000, NOW_MS - 600_000),
+        ),
+        (
+            {"startsAt": "2026-04-12T13:10:00Z", "endsAt": "2026-04-12T13:10:00Z"},
+            resolved(NOW_MS - 600_000, NOW_MS - 600_000),
+        ),
+        ({"status": "resolved"}, resolved(NOW_MS, NOW_MS)),
+        ({"status": "resolved", "endsAt": "2026-04-12T13:30:00Z"}, resolved(NOW_MS, NOW_MS)),
+        ({"status": "resolved", "endsAt": "2026-04-12T13:10:00Z"}, resolved(NOW_MS - 600_000, NOW_MS - 600_000)),
+        ({"status": "firing", "endsAt": "2026-04-12T13:10:00Z"}, firing()),
+        ({"status": {"state": "suppressed"}, "endsAt": "2026-04-12T13:24:00Z"}, firing(hold_ms=240_000)),
+    ],
+)
+def test_times_mean_what_they_mean_in_alertmanager(fields: dict[str, Any], expected: Alert) -> None:
+    """An end in the past resolves, an end ahead holds, none holds for the resolve timeout; a status in words decides."""
+    alerts, refused = from_list([{"labels": LABELS} | fields], NOW_MS)
+
+    assert ([expected], []) == (alerts, refused)
+
+
+def test_the_resolve_timeout_is_the_callers() -> None:
+    """Without an end an alert counts as firing for the time that the caller says."""
+    assert ([firing(hold_ms=60_000)], []) == from_list([{"labels": LABELS}], NOW_MS, resolve_timeout_ms=60_000)
+
+
+def test_repeats_are_alike() -> None:
+    """Ends that wander within a step from one evaluation to the next give the same alert."""
+    first = {"labels": LABELS, "startsAt": "2026-04-12T13:00:00Z", "endsAt": "2026-04-12T13:23:59.017Z"}
+    again = first | {"endsAt": "2026-04-12T13:24:58.512Z"}
+
+    assert from_list([first], NOW_MS) == from_list([again], NOW_MS + 60_000)
+
+
+def test_reads_what_alertmanager_gives() -> None:
+    """An alert as GET /api/v2/alerts answers it, with all its other fields."""
+    body = orjson.dumps(
+        [
+            {
+                "annotations": {"summary": "down"},
+                "endsAt": "2026-04-12T13:24:00.000Z",
+                "fingerprint": "ignored, since it is computed",
+                "receivers": [{"name": "web"}],
+                "startsAt": "2026-04-12T13:00:00.000Z",
+                "status": {"inhibitedBy": [], "silencedBy": [], "state": "active"},
+                "updatedAt": "2026-04-12T13:20:00.000Z",
+                "generatorURL": "http://prometheus/graph",
+                "labels": LABELS | {"empty": ""},
+            }
+        ]
+    )
+    expected = Alert(
+        FINGERPRINT,
+        LABELS,
+        {"summary": "down"},
+        firing=True,
+        starts_ms=NOW_MS - 1_200_000,
+        ends_ms=0,
+        hold_ms=240_000,
+        url="http://prometheus/graph",
+    )
+
+    assert ([expected], []) == alerts_from(body, NOW_MS)
+
+
+def test_reads_a_webhook_message() -> None:
+    """The webhook's version 4: each alert's own status counts, not the group's."""
+    body = orjson.dumps(
+        {
+            "version": "4",
+            "groupKey": "{}:{}",
+            "truncatedAlerts": 0,
+            "status": "firing",
+            "receiver": "tocsin",
+            "groupLabels": {},
+            "commonLabels": LABELS,
+            "commonAnnotations": {},
+            "externalURL": "http://alertmanager",
+            "alerts": [
+                {"status": "firing", "labels": LABELS, "startsAt": "2026-04-12T13:00:00Z", "endsAt": YEAR_1},
+                {
+                    "status": "resolved",
+                    "labels": LABELS,
+                    "startsAt": "2026-04-12T13:00:00Z",
+                    "endsAt": "2026-04-12T13:10:00Z",
+                },
+            ],
+        }
+    )
+    starts_ms = NOW_MS - 1_200_000
+
+    assert ([firing(starts_ms=starts_ms), resolved(starts_ms, NOW_MS - 600_000)], []) == alerts_from(body, NOW_MS)
+
+
+def test_reads_a_single_alert() -> None:
+    """A producer of the raw topic may write one alert a record, without a list around it."""
+    assert ([firing()], []) == alerts_from(b'{"labels": {"alertname": "A"}}', NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "message"),
+    [
+        (7, Reason.MALFORMED, "[1]: is a number, must be an alert"),
+        (None, Reason.MALFORMED, "[1]: is null, must be an alert"),
+        ([], Reason.MALFORMED, "[1]: is a list, must be an alert"),
+        ({}, Reason.NO_LABELS, "[1].labels: has no label, must have at least one with a value"),
+        ({"labels": {"a": ""}}, Reason.NO_LABELS, "[1].labels: has no label, must have at least one with a value"),
+        ({"labels": {"a": 1}}, Reason.BAD_LABEL, "[1].labels.a: is 1, must be a text"),
+        (
+            {"labels": {"a": "x" * 2**20}},
+            Reason.TOO_LARGE,
+            "[1].labels: has 1048577 bytes, must have at most 65536",
+        ),
+        (
+            {"labels": LABELS, "annotations": {"a": "x" * 2**20}},
+            Reason.TOO_LARGE,
+            "[1].annotations: has 1048577 bytes, must have at most 262144",
+        ),
+        (
+            {"labels": LABELS, "annotations": []},
+            Reason.MALFORMED,
+            "[1].annotations: is a list, must be an object of texts",
+        ),
+        (
+            {"labels": LABELS, "startsAt": "yesterday"},
+            Reason.BAD_TIME,
+            "[1].startsAt: is 'yesterday', must be an RFC 3339 time",
+        ),
+        ({"labels": LABELS, "endsAt": 0}, Reason.BAD_TIME, "[1].endsAt: is 0, must be an RFC 3339 time"),
+        (
+            {"labels": LABELS, "startsAt": "2026-04-12T13:10:00Z", "endsAt": "2026-04-12T13:09:59Z"},
+            Reason.BAD_TIME,
+            "[1].endsAt: is '2026-04-12T13:09:59Z', must not be before startsAt, '2026-04-12T13:10:00Z'",
+        ),
+        ({"labels": LABELS, "generatorURL": {}}, Reason.MALFORMED, "[1].generatorURL: is an object, must be a text"),
+        ({"labels": LABELS, "status": "ok"}, Reason.MALFORMED, "[1].status: is 'ok', must be 'firing' or 'resolved'"),
+        ({"labels": LABELS, "status": 1}, Reason.MALFORMED, "[1].status: is 1, must be 'firing' or 'resolved'"),
+    ],
+)
+def test_refuses_an_alert_and_takes_its_neighbours(entry: Any, reason: Reason, message: str) -> None:
+    """A bad alert is refused by path; the alerts before and after it are taken."""
+    good = {"labels": LABELS}
+    alerts, refused = from_list([good, entry, good], NOW_MS)
+
+    assert ([firing(), firing()], [(reason, message)]) == (alerts, [(one.reason, one.message) for one in refused])
+
+
+def test_paths_in_a_webhook_begin_with_its_field() -> None:
+    """In a webhook message the path says which list the number counts in."""
+    _, refused = from_webhook({"version": "4", "alerts": [{"labels": LABELS, "startsAt": "yesterday"}]}, NOW_MS)
+
+    assert [one.message for one in refused] == ["alerts[0].startsAt: is 'yesterday', must be an RFC 3339 time"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "message"),
+    [
+        (b"7", Reason.MALFORMED, "the body is a number, must be a list of alerts"),
+        (b'"alert"', Reason.MALFORMED, "the body is a text, must be a list of alerts"),
+        (b"null", Reason.MALFORMED, "the body is null, must be a list of alerts"),
+        (b"true", Reason.MALFORMED, "the body is a boolean, must be a list of alerts"),
+        (b'{"alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is None, must be '4'"),
+        (b'{"version": "5", "alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is '5', must be '4'"),
+        (b'{"version": 4, "alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is 4, must be '4'"),
+        (b'{"version": "4", "alerts": {}}', Reason.MALFORMED, "alerts: is an object, must be a list of alerts"),
+        (b'{"version": "4", "alerts": null}', Reason.MALFORMED, "alerts: is null, must be a list of alerts"),
+        (
+            b"[" + b"0," * ALERTS_MAX + b"0]",
+            Reason.TOO_LARGE,
+            f"the body has {ALERTS_MAX + 1} alerts, must have at most {ALERTS_MAX}",
+        ),
+    ],
+)
+def test_refuses_a_body(body: bytes, reason: Reason, message: str) -> None:
+    """A body that is no known shape is refused as a whole."""
+    with pytest.raises(BadInput) as refusal:
+        alerts_from(body, NOW_MS)
+
+    assert (reason, message) == (refusal.value.reason, refusal.value.message)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[1,]",
+        b"[NaN]",
+        b"[Infinity]",
+        b'[{"labels": {"a": "\\ud800"}}]',
+        b'[{"labels": {"\\udfff": "a"}}]',
+        b'[{"labels": {"a": "\xff"}}]',
+        b'[{"labels": {"a": "\xed\xa0\x80"}}]',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 100_000,
+        b"\x1f\x8b\x08\x00",
+    ],
+)
+def test_refuses_what_is_not_json(body: bytes) -> None:
+    """NaN, lone surrogates, bytes that are not UTF-8 and endless nesting are no JSON that Tocsin reads."""
+    with pytest.raises(BadInput) as refusal:
+        alerts_from(body, NOW_MS)
+
+    assert (refusal.value.reason, refusal.value.message[:22]) == (Reason.MALFORMED, "the body is not JSON: ")
