@@ -57,7 +57,7 @@ def journal_records(
         alerts, refused = [], [refusal]
     for number, alert in enumerate(alerts):
         source = Source("raw", partition, record.offset, number)
-        yield policy.component(alert.labels).encode(), encode_alert(alert), source
+        yield policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert), source
     for number, why in enumerate(refused, start=len(alerts)):
         body = letter(why, "raw", partition, record.offset, value)
         yield b"refused", encode_refused(body), Source("raw", partition, record.offset, number)

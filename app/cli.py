@@ -16,7 +16,7 @@ from app import policy_file, settings
 from app.bridge.server import Bridge
 from app.clock import Clock
 from app.demo.run import main as demo_main
-from app.history import incidents_of, show_incident, show_incidents
+from app.history import show_incident, show_incidents
 from app.main import build, make_log, start, stop, until_told
 from app.policy_file import BadPolicy
 from app.settings import BadSettings, Settings
@@ -205,6 +205,3 @@ async def _with_log(use: Any) -> Any:
         return await use(log, config)
     finally:
         await log.stop()
-
-
-__all__ = ["incidents_of", "main", "serve"]

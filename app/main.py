@@ -5,12 +5,10 @@ import logging
 import signal
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import faust
 
 from agents import correlate, ingest, ticks
-from app import policy_file, settings
 from app.clock import Clock
 from app.core.rulebook import Rulebook
 from app.settings import Settings
@@ -42,7 +40,7 @@ def make_log(config: Settings, clock: Clock | None = None) -> Log:
 
 
 def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
-    """The app: its agents attached, its transport chosen; started with `start`, or by `faust worker`."""
+    """The app: its agents attached, its transport chosen; started with `start`."""
     topics = Topics(config.prefix)
     app = TocsinApp(
         config.prefix,
@@ -102,11 +100,3 @@ async def until_told() -> None:
         loop.add_signal_handler(number, told.set)
     await told.wait()
     logging.getLogger("tocsin").info("stopping")
-
-
-def __getattr__(name: str) -> Any:
-    """`faust -A app.main worker` asks for `app`; it is made only then."""
-    if name != "app":
-        raise AttributeError(name)
-    config = settings.from_environment()
-    return build(config, policy_file.load(config.policy_file), make_log(config))

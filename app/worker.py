@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -66,8 +66,8 @@ class Worker:
         try:
             pipe = Pipe(self, partition, generation)
             offset = await pipe.start()
-        except BaseException as error:
-            raise SystemExit(crash(f"partition {partition} cannot be taken over", error)) from error
+        except BaseException as error:  # noqa: BLE001  a partition that cannot be loaded must not be worked on
+            crash(f"partition {partition} cannot be taken over", error)
         self.pipes[partition] = pipe
         self.ready.set()
         return offset
@@ -270,20 +270,22 @@ def _apply_changes(items: dict[bytes, bytes], changes: Sequence[tuple[bytes, byt
 
 async def last_position(log: Log, topic: str, partition: int) -> Position | None:
     """The position of the newest effect in a partition of an effects topic, or None when it has none."""
-    end = await log.end_offset(topic, partition)
-    step = 1
-    while end:  # compaction may have left a hole at the end, so look back in growing steps
+    end, step = await log.end_offset(topic, partition), 1
+    start = end
+    while start > 0:  # the end may be a hole that compaction left, or a stranger's record: look back in growing steps
         start = max(end - step, 0)
-        records = await log.read(topic, partition, start)
-        if records:
-            return position_from(tuple(records[-1].headers))
-        if start == 0:
-            return None
+        newest, offset = None, start
+        while records := await log.read(topic, partition, offset):
+            offset = records[-1].offset + 1
+            positions = [position_from(tuple(record.headers)) for record in records]
+            newest = next((one for one in reversed(positions) if one is not None), newest)
+        if newest is not None:
+            return newest
         step *= 10
     return None
 
 
-def crash(what: str, error: BaseException) -> int:
+def crash(what: str, error: BaseException) -> NoReturn:
     """Stop at once, without acknowledging anything: the next start goes on from the last checkpoint."""
     logger.critical("%s: %r; stopping so that nothing is lost", what, error, exc_info=error)
     logging.shutdown()

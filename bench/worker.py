@@ -94,7 +94,7 @@ async def fill(config: Settings, alerts: int, live: int) -> None:
             one["labels"] |= {"instance": f"10.0.{len(kinds) // 250}.{len(kinds) % 250}:9100", "run": "x" * 40}
             one["annotations"]["description"] = "what the detector says about it, at some length " * 3
             found, _ = from_list([one], log.now_ms())
-            kinds.append((policy.component(found[0].labels).encode(), encode_alert(found[0])))
+            kinds.append((policy.component(found[0].labels, found[0].fingerprint).encode(), encode_alert(found[0])))
     batches: dict[int, list[NewRecord]] = {partition: [] for partition in range(PARTITIONS)}
     # One host takes nearly all of a storm; spread over partitions, so that the worker and not one partition is measured.
     for number in range(alerts):

@@ -9,6 +9,7 @@ from app.core.engine import Engine
 from app.core.state import META, load
 from app.policy_file import load as load_policy
 from app.transport.log import StoredRecord
+from models.alert import fingerprint
 from models.command import Command
 from models.effect import Effect
 from models.journal import TICK, encode_command
@@ -57,7 +58,9 @@ def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
     if kind == "alert":
         labels, firing, hold_ms = rest
         assert isinstance(labels, dict)
-        return alert_record(now_ms, labels, POLICY.component(labels), firing=bool(firing), hold_ms=hold_ms)
+        return alert_record(
+            now_ms, labels, POLICY.component(labels, fingerprint(labels)), firing=bool(firing), hold_ms=hold_ms
+        )
     if kind == "command":
         incident, command = rest
         return StoredRecord(-1, now_ms, b"", encode_command(str(command), str(incident), "ann", text="hm"))

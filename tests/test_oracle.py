@@ -19,6 +19,7 @@ from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.policy_file import load as load_policy
 from app.transport.log import StoredRecord
+from models.alert import fingerprint
 from models.command import Command
 from models.effect import Effect, Stream
 from models.journal import TICK, encode_command, encode_policy
@@ -101,11 +102,13 @@ def _record(
             labels = {"alertname": name, "component": component, "severity": severity}
             labels = {label: value for label, value in labels.items() if value}
             heard.append(labels)
-            return alert_record(at_ms, labels, policy.component(labels), hold_ms=hold_ms)
+            return alert_record(at_ms, labels, policy.component(labels, fingerprint(labels)), hold_ms=hold_ms)
         case "again":
             number, firing, hold_ms = rest
             labels = heard[-1 - number % len(heard)] if heard else {"alertname": "Slow"}
-            return alert_record(at_ms, labels, policy.component(labels), firing=firing, hold_ms=hold_ms)
+            return alert_record(
+                at_ms, labels, policy.component(labels, fingerprint(labels)), firing=firing, hold_ms=hold_ms
+            )
         case "command":
             number, command = rest
             incidents = naive.incidents

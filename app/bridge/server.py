@@ -103,7 +103,9 @@ class Bridge:
         document = await read_json(request, self._body_seconds_max)
         alerts, refused = shape(document, self._log.now_ms())
         component = self._policy.component
-        await self._writer.append(NewRecord(component(alert.labels).encode(), encode_alert(alert)) for alert in alerts)
+        await self._writer.append(
+            NewRecord(component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)) for alert in alerts
+        )
         metrics.RECEIVED.labels("accepted").inc(len(alerts))
         if not refused:
             return as_json({"status": "success", "accepted": len(alerts)})

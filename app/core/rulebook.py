@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from models.alert import Labels, fingerprint
+from models.alert import Labels
 from models.matcher import Test, test_of
 from models.policy import Contact, Correlation, Escalation, Guide, Policy
 from models.severity import Severity
@@ -167,18 +167,18 @@ def _compiled(rule: Escalation) -> EscalationRule:
     return EscalationRule(rule, test_of(rule.match))
 
 
-def _component_of(policy: Policy) -> Callable[[Labels], str]:
-    """A function from labels to a component.
+def _component_of(policy: Policy) -> Callable[[Labels, str], str]:
+    """A function from labels and their fingerprint to a component.
 
     When no label says anything, the alert is a component of its own: strangers are never lumped into one incident.
     """
     names, absent = policy.components.labels, frozenset(policy.components.absent) | {""}
 
-    def component(labels: Labels) -> str:
+    def component(labels: Labels, identity: str) -> str:
         for name in names:
             value = labels.get(name, "")
             if value not in absent:
                 return value
-        return f"{labels.get('alertname', 'unnamed')}/{fingerprint(labels)}"
+        return f"{labels.get('alertname', 'unnamed')}/{identity}"
 
     return component

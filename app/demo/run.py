@@ -141,7 +141,7 @@ class _Service:
             self.process.kill()
             raise DemoFailed(f"tocsin up did not stop within {READY_SECONDS} s") from None
         if status != 0:
-            raise DemoFailed(f"tocsin up ended with status {status}")
+            raise DemoFailed(f"tocsin up ended with status {status}; what it said is in its folder's tocsin.log")
 
 
 def _start(folder: Path) -> _Service:
@@ -152,11 +152,14 @@ def _start(folder: Path) -> _Service:
     }
     command = [sys.executable, "-m", "app", "up"]
     root = Path(__file__).parent.parent.parent
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=root)
+    folder.mkdir(parents=True, exist_ok=True)
+    told = folder / "tocsin.log"
+    with told.open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, cwd=root)
     assert process.stdout is not None
     line = process.stdout.readline()  # the process prints one line when it is ready, or ends
     if not line:
-        raise DemoFailed(f"tocsin up ended with status {process.wait()} before it was ready; it said why above")
+        raise DemoFailed(f"tocsin up ended with status {process.wait()} before it was ready:\n{told.read_text()}")
     return _Service(process, json.loads(line)["url"])
 
 

@@ -58,6 +58,12 @@ def _wait_for_checkpoint(broker: str, prefix: str) -> None:
     wait_until(reached, f"checkpoints up to {ends}")
 
 
+def _proven(broker: str, prefix: str) -> dict[str, int]:
+    """The counts, once it is shown that topics and state hold what an undisturbed engine says."""
+    config = Settings(broker=broker, prefix=prefix, partitions=PARTITIONS)
+    return _with_log(broker, lambda log: assert_exactly_once(log, config))
+
+
 def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, shared: Path) -> None:
     """kill -9 of the worker in the middle of the AIT-ADS storm, twice: all is as if nothing had happened."""
     problems: list[str] = []
@@ -77,8 +83,7 @@ def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, share
     worker.stop()
     bridge.stop()
 
-    config = Settings(broker=broker, prefix="storm", partitions=PARTITIONS)
-    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+    counts = _proven(broker, "storm")
 
     assert problems == []
     assert (sent, counts["alerts"], counts["fired"] + counts["repeats"]) == (11257, 11257, 11257)
@@ -117,8 +122,7 @@ def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> No
     wait_until(arrived, "2,000 alerts and 3 dead letters")
     _wait_for_checkpoint(broker, "raw")
     worker.stop()
-    config = Settings(broker=broker, prefix="raw", partitions=PARTITIONS)
-    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+    counts = _proven(broker, "raw")
 
     assert (counts["alerts"], counts["deadletters"]) == (2000, 3)
 
@@ -143,8 +147,7 @@ def test_two_workers_share_the_partitions(broker: str) -> None:
     second.stop()
     bridge.stop()
 
-    config = Settings(broker=broker, prefix="shared", partitions=PARTITIONS)
-    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+    counts = _proven(broker, "shared")
 
     assert (counts["alerts"], counts["incidents"]) == (3600, 20)
 
