@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 import orjson
 
 from app import metrics
+from app.core.changelog import META
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.core.state import META
 from app.settings import Settings
 from app.transport.log import Log, NewRecord
 from models.effect import Effect, Position, Stream, position_from

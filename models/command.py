@@ -7,7 +7,22 @@ class Command(StrEnum):
     """The commands, as they stand in the journal, in URLs and in the command line."""
 
     ACKNOWLEDGE = "acknowledge"
+    ASSIGN = "assign"  # to a person, and to another team where it belongs there
+    ASSESSED = "assessed"  # genuine or a false positive, and what is struck
+    NOTE = "note"
+    CAUSE = "cause"  # the root cause
+    MITIGATED = "mitigated"
+    UPDATE = "update"  # what to tell those who wait, with the time by which it should be over
+    COMPLAINT = "complaint"  # of customers
+    ESCALATE = "escalate"
     RESOLVE = "resolve"
     REOPEN = "reopen"
-    ESCALATE = "escalate"
-    NOTE = "note"
+    CLOSE = "close"  # without waiting for the settle time
+    DONE = "done"  # with a follow-up task
+
+
+class Verdict(StrEnum):
+    """What an assessment can say."""
+
+    GENUINE = "genuine"
+    FALSE_POSITIVE = "false-positive"

@@ -18,6 +18,8 @@ class Stream(StrEnum):
     ESCALATIONS = "escalations"
     NOTIFICATIONS = "notifications"
     TIMELINE = "timeline"
+    FOLLOWUPS = "followups"
+    SILENCES = "silences"
     DEADLETTER = "deadletter"
     JOURNAL = "journal"  # an actor's message; its key chooses the partition
 

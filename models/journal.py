@@ -18,6 +18,7 @@ import orjson
 
 from models.alert import Alert
 from models.reason import BadInput, Reason
+from models.silence import Silence
 
 ALERT_START = b'{"alert":"'
 FINGERPRINT = slice(len(ALERT_START), len(ALERT_START) + 16)  # where an alert's fingerprint stands in its value
@@ -71,13 +72,58 @@ def encode_alert(alert: Alert) -> bytes:
 
 
 def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
-    """The journal value of an operator's command. `name` is one of `models.command.Command`."""
+    """The journal value of an operator's command. `name` is one of `models.command.Command`.
+
+    Details: `text`, and by command `to` and `team` (assign), `verdict` and `scope` (assessed), `eta_ms` (update), `number`
+    (complaint), `step` (escalate), `task` (done).
+    """
     return orjson.dumps({"command": name, "incident": incident, "by": by, **details})
 
 
-def encode_signal(rule: str, group: str, member: Mapping[str, Any]) -> bytes:
-    """The journal value of a component's message to a rule that looks across components."""
-    return orjson.dumps({"signal": rule, "group": group, "member": member})
+def encode_silence(silence: Silence) -> bytes:
+    """The journal value of a silence, for every partition. The newest record of an id is the silence."""
+    matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
+    return orjson.dumps(
+        {
+            "silence": silence.id,
+            "matchers": matchers,
+            "starts_ms": silence.starts_ms,
+            "ends_ms": silence.ends_ms,
+            "by": silence.by,
+            "comment": silence.comment,
+        }
+    )
+
+
+def encode_receipt(notification: str, incident: str, state: str, detail: str) -> bytes:
+    """The journal value of a notifier's word on a notification: `delivered` or `failed`."""
+    return orjson.dumps({"receipt": notification, "incident": incident, "state": state, "detail": detail})
+
+
+def encode_signal(rule: str, group: str, role: str, member: Mapping[str, Any]) -> bytes:
+    """The journal value of a component's message to a rule that looks across components.
+
+    `role` says as what the alert takes part: `member`, `source`, `target`, or the number of a step of a sequence.
+    """
+    return orjson.dumps({"signal": rule, "group": group, "role": role, "member": member})
+
+
+def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | None) -> bytes:
+    """The journal value of a rule's message to a component: that an alert keeps quiet, or (None) need not any more.
+
+    `record` is the position of the record that made the alert fire: what has fired again since is not meant.
+    """
+    return orjson.dumps({"hold": rule, "alert": alert, "record": record, "because": hold})
+
+
+def encode_member(root: str, rule: str, member: Mapping[str, Any]) -> bytes:
+    """The journal value of a rule's message to a root's incident: what became of an alert that depends on it."""
+    return orjson.dumps({"member": root, "rule": rule, "alert": member})
+
+
+def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:
+    """The journal value of a notification on its way to the receiver's actor, which may make a digest of it."""
+    return orjson.dumps({"page": kind, "severity": severity, "body": body})
 
 
 def encode_refused(letter: Mapping[str, Any]) -> bytes:

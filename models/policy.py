@@ -4,55 +4,34 @@
 error and not a rule that silently does nothing. What the engine uses is the compiled form (`app.core.rulebook`).
 """
 
+import re
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from models.duration import parse_ms
-from models.matcher import Matcher, parse_matcher
+from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
+from models.policy_types import DurationBySeverity, DurationMs, Fraction, Name, Part, Selector, SomeSelector
 from models.severity import Severity
+from models.time_interval import TimeInterval
+
+Channel = Literal["pager", "email", "chat"]
+# For each severity, how long an incident stays unacknowledged at the first, second, ... step before it climbs.
+DurationBySeverityList = dict[Severity, list[DurationMs]]
+
+PLACEHOLDER = re.compile(r"\{(alertname|component|owner|labels\.[A-Za-z_][A-Za-z0-9_]*)\}")
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|`[^`]*`""")
 
 
-def _duration(value: Any) -> Any:
-    if isinstance(value, str):
-        return parse_ms(value)
-    if value == 0:
-        return 0
-    raise ValueError(f"is {value!r}, must be a duration such as 90s, 15m, 1h30m or 2d")
-
-
-def _matcher(value: Any) -> Any:
-    return parse_matcher(value) if isinstance(value, str) else value
-
-
-def _alternatives(value: Any) -> Any:
-    """A list of matchers is one alternative; a list of such lists is several."""
-    if isinstance(value, list) and value and not any(isinstance(item, list) for item in value):
-        return [value]
-    return value
-
-
-DurationMs = Annotated[int, BeforeValidator(_duration)]
-LabelMatcher = Annotated[Matcher, BeforeValidator(_matcher)]
-# Alerts that satisfy all matchers of a list, or, where there are lists of lists, of any one of the lists.
-Selector = Annotated[list[Annotated[list[LabelMatcher], Field(min_length=1)]], BeforeValidator(_alternatives)]
-SomeSelector = Annotated[Selector, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SeverityRule(_Part):
+class SeverityRule(Part):
     """Alerts that match have this severity, whatever their label says. The first rule that matches decides."""
 
     match: SomeSelector
     severity: Severity
 
 
-class Severities(_Part):
+class Severities(Part):
     """How an alert's severity is found: the rules, else the first of `labels` that is present, through `names`."""
 
     rules: list[SeverityRule] = []
@@ -62,37 +41,48 @@ class Severities(_Part):
     missing: Severity  # none of the labels
 
 
-class Components(_Part):
+class Components(Part):
     """How an alert's component is found: the first of `labels` whose value is not one of `absent`."""
 
     labels: list[str] = Field(min_length=1)
     absent: list[str] = []
 
 
-class Contact(_Part):
-    """A person or a group that can be told."""
+class Contact(Part):
+    """A person, a group, or a place that can be told."""
 
     name: str
     email: str = ""
     chat: str = ""
     pager: str = ""
+    url: str = ""  # for people: a status page, a supplier's portal
 
 
-class Team(_Part):
+class Team(Part):
     """An owner of incidents, and the roles that are called one after the other."""
 
     contact: Contact
     chain: list[Name] = Field(min_length=1)  # names of `contacts`, first on call first
+    hours: Name | None = None  # of `time_intervals`: when the severities of `notify.hours` are told
+    climb: DurationBySeverityList | None = None  # instead of the policy's
 
 
-class Ownership(_Part):
+class Ownership(Part):
     """Alerts that match belong to the team. The first entry that matches decides."""
 
     match: SomeSelector
     team: Name
 
 
-class IncidentClass(_Part):
+class Availability(Part):
+    """A service whose share of up time is counted for each month. It is down while an alert that matches fires."""
+
+    name: Name
+    target: float = Field(gt=0, lt=100)  # per cent
+    match: SomeSelector
+
+
+class IncidentClass(Part):
     """A kind of incident with a life of its own: alerts that match open `PREFIX-` incidents, apart from the others."""
 
     name: Name
@@ -101,92 +91,123 @@ class IncidentClass(_Part):
     severity: Severity | None = None  # every incident of this class has at least this severity
     owner: Name | None = None
     also_tell: list[Name] = []  # names of `contacts`
+    status: str = ""  # what a report calls an incident of this class that is not resolved
 
 
-class Incidents(_Part):
+class Incidents(Part):
     """The life of an incident."""
 
     settle: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
     forget: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
 
 
-class Escalation(_Part):
-    """An automatic escalation to the next step of the owner's chain; once for each incident.
+class Targets(Part):
+    """How soon an incident of a severity has to be acknowledged and resolved; the clocks are never paused."""
 
-    Either `lasting` (an alert that matches has been firing for so long) or `always` (as soon as one fires).
+    acknowledge: DurationBySeverity = {}
+    resolve: DurationBySeverity = {}
+    warn_at: Fraction = 0.8  # of the time, when a breach is near
+    availability: list[Availability] = []
+
+
+class Updates(Part):
+    """How often something has to be said about an incident, and what happens when nothing is.
+
+    After `reminders` reminders in a row an acknowledgement counts as forgotten, and the incident climbs on.
     """
+
+    every: DurationBySeverity = {}
+    reminders: int = Field(default=2, ge=1, le=100)
+
+
+class FollowUp(Part):
+    """A task that a closed incident leaves behind, due so long after it was resolved."""
 
     name: Name
     severity: list[Severity] = []  # empty is all
     incident_class: Name | None = Field(default=None, alias="class")
-    match: Selector = []
-    lasting: DurationMs | None = None
-    always: Literal[True] | None = None
-
-    @model_validator(mode="after")
-    def _one_of(self) -> Self:
-        if (self.lasting is None) == (self.always is None):
-            raise ValueError("has to have one of `lasting: DURATION` and `always: true`")
-        if self.lasting == 0:
-            raise ValueError("`lasting` is 0, must be more; `always: true` is what escalates at once")
-        return self
+    due: DurationMs = Field(gt=0)
+    remind: DurationMs = Field(gt=0)  # so long before it is due, when it is due, and then three times more
+    until: Literal["cause"] | None = None  # done by itself once the incident has this
+    title: str
+    steps: list[str] = []
 
 
-class Opening(_Part):
-    """The incident that a correlation opens."""
+class Step(Part):
+    """One step of a guide: what to do in words, and the command that does it.
 
-    severity: Severity
-    owner: Name
-    title: str  # may use {count}, {group} and {within}
-
-
-class Correlation(_Part):
-    """`count` different alerts that match, with the same values of the labels `by`, fired within `within`.
-
-    `by: [component]` looks at one component and may escalate its incident; any other `by` looks across components, has a
-    correlation key of its own and opens an incident with the alerts as members. `by` may name labels and also
-    `component`, `owner` and `severity` as Tocsin understood them. Alerts without one of the labels take no part.
+    Both may use {alertname}, {component}, {owner} and {labels.NAME}. In a command the values are quoted for a shell, so a
+    placeholder must not stand inside quotes of the command's own. A label that an alert has not is shown as its NAME.
     """
+
+    say: str
+    run: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"say": value} if isinstance(value, str) else value
+
+    @field_validator("run")
+    @classmethod
+    def _outside_quotes(cls, run: str) -> str:
+        bare = _QUOTED.sub("", run)
+        if len(PLACEHOLDER.findall(bare)) != len(PLACEHOLDER.findall(run)):
+            raise ValueError(f"is {run!r}, must have placeholders outside quotes: values bring their own quotes")
+        if any(sign in bare for sign in "'\"`"):
+            raise ValueError(f"is {run!r}, which has a quote that does not end")
+        return run
+
+
+class Guide(Part):
+    """What to do next: the response guide of an incident whose alerts match. The first that matches is used."""
+
+    name: Name
+    match: Selector = []
+    steps: list[Step] = Field(min_length=1)
+    update_every: DurationMs | None = Field(default=None, gt=0)  # instead of `updates.every`
+
+
+class Mute(Part):
+    """Incidents all of whose firing alerts match are not told during these time intervals, but after them."""
 
     name: Name
     match: Selector = []
     severity: list[Severity] = []
-    count: int = Field(ge=2, le=1000)
-    by: list[str] = Field(min_length=1)
+    during: list[Name] = Field(min_length=1)  # of `time_intervals`
+
+
+class Digest(Part):
+    """Above `messages` to one receiver through one channel within `within`, the rest is one message with counts."""
+
+    messages: int = Field(ge=1, le=10_000)
     within: DurationMs = Field(gt=0)
-    escalate: bool = False
-    open: Opening | None = None
-
-    @model_validator(mode="after")
-    def _one_of(self) -> Self:
-        if (self.open is None) != (self.by == ["component"]):
-            raise ValueError(
-                "has to have `open`, unless `by` is [component], where the component's incident is there already"
-            )
-        if self.open is None and not self.escalate:
-            raise ValueError("does nothing: say `escalate: true` or `open: ...`")
-        return self
+    severity: list[Severity] = Field(min_length=1)  # what may wait; all others are told at once, each
 
 
-class Guide(_Part):
-    """What to do next: the response guide of an incident whose alerts match. The first that matches is used.
+class Notify(Part):
+    """Who is told through which channels, and when. `group_wait` and its like have Alertmanager's meaning."""
 
-    `steps` may use {alertname}, {component} and {labels.NAME}; values are quoted for a shell.
-    """
+    channels: dict[Severity, list[Channel]]
+    on_call: list[Severity] = []  # the chain's first is told beside the team, where its address is another
+    also_tell: dict[Severity, list[Name]] = {}  # names of `contacts` that are told when an incident opens
+    group_wait: DurationBySeverity = {}  # from an incident's opening to its first message; one that ends before is not told
+    group_interval: DurationMs = Field(default=300_000, gt=0)  # at least so long between messages about more alerts
+    repeat_interval: DurationBySeverity = {}  # how often an incident is told again while nobody has taken it
+    hours: list[Severity] = []  # told in the owning team's `hours` only
+    mute: list[Mute] = []
+    digest: Digest | None = None
+    reopened: list[Channel] = ["chat"]
+    acknowledged: list[Channel] = ["chat"]
+    updates: list[Channel] = ["chat"]
+    reminders: list[Channel] = ["chat"]
+    clocks: list[Channel] = ["chat"]
+    held: list[Channel] = ["chat"]
+    flapping: list[Channel] = ["chat"]
+    tasks: list[Channel] = ["email"]
 
-    name: Name
-    match: Selector = []
-    steps: list[str] = Field(min_length=1)
 
-
-class Notify(_Part):
-    """Through which channels a severity is told, and how a reopening is."""
-
-    channels: dict[Severity, list[Literal["pager", "email", "chat"]]]
-    reopened: list[Literal["pager", "email", "chat"]] = ["chat"]
-
-
-class Bounds(_Part):
+class Bounds(Part):
     """Where Tocsin refuses rather than grow. Each for one partition of the journal."""
 
     alerts: int = Field(default=200_000, ge=1)  # about 2 KiB of memory each
@@ -194,7 +215,7 @@ class Bounds(_Part):
     incidents: int = Field(default=50_000, ge=1)
 
 
-class Policy(_Part):
+class Policy(Part):
     """A whole policy file."""
 
     version: Literal[1]
@@ -206,59 +227,104 @@ class Policy(_Part):
     default_owner: Name
     classes: list[IncidentClass] = []
     incidents: Incidents
+    flapping: Flapping | None = None
+    climb: DurationBySeverityList = {}
     escalations: list[Escalation] = []
+    targets: Targets = Targets()
+    updates: Updates = Updates()
+    followups: list[FollowUp] = []
     correlations: list[Correlation] = []
+    dependencies: list[Dependency] = []
+    inhibit_rules: list[InhibitRule] = []
+    absences: list[Absence] = []
     guides: list[Guide] = []
     notify: Notify
+    time_intervals: dict[Name, TimeInterval] = {}
     bounds: Bounds = Bounds()
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        problems = list(_unknown_names(self)) + list(_repeated_names(self))
-        missing = [severity for severity in Severity if severity not in self.notify.channels]
-        if missing:
-            problems.append(f"notify.channels: says nothing for {', '.join(missing)}")
+        problems = [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
 
-def _unknown_names(policy: Policy) -> Any:
-    teams = [("default_owner", policy.default_owner)]
-    teams += [(f"ownership[{index}].team", entry.team) for index, entry in enumerate(policy.ownership)]
-    teams += [(f"classes[{index}].owner", one.owner) for index, one in enumerate(policy.classes) if one.owner]
-    teams += [
-        (f"correlations[{index}].open.owner", rule.open.owner)
-        for index, rule in enumerate(policy.correlations)
-        if rule.open
-    ]
-    for where, team in teams:
-        if team not in policy.teams:
-            yield f"{where}: is {team!r}, must be one of the teams ({', '.join(policy.teams)})"
-    contacts = [
-        (f"teams.{name}.chain[{step}]", role)
-        for name, team in policy.teams.items()
-        for step, role in enumerate(team.chain)
-    ]
-    contacts += [
-        (f"classes[{index}].also_tell", name) for index, one in enumerate(policy.classes) for name in one.also_tell
-    ]
-    for where, contact in contacts:
-        if contact not in policy.contacts:
-            yield f"{where}: is {contact!r}, must be one of the contacts ({', '.join(policy.contacts)})"
-    classes = [one.name for one in policy.classes]
-    for index, rule in enumerate(policy.escalations):
-        if rule.incident_class is not None and rule.incident_class not in classes:
-            yield f"escalations[{index}].class: is {rule.incident_class!r}, must be one of the classes ({', '.join(classes)})"
+def _unknown_names(policy: Policy) -> Iterator[str]:
+    declared = {
+        "teams": list(policy.teams),
+        "contacts": list(policy.contacts),
+        "classes": [one.name for one in policy.classes],
+        "time_intervals": list(policy.time_intervals),
+    }
+    for where, kind, name in _names_used(policy):
+        if name not in declared[kind]:
+            known = ", ".join(declared[kind]) or "none is declared"
+            yield f"{where}: is {name!r}, must be one of the {kind} ({known})"
 
 
-def _repeated_names(policy: Policy) -> Any:
-    rules = [("escalations", rule.name) for rule in policy.escalations] + [
-        ("correlations", rule.name) for rule in policy.correlations
-    ]
-    for name, number in Counter(name for _, name in rules).items():
-        if number > 1:
-            yield f"escalations and correlations: the name {name!r} stands {number} times, must be unique"
-    for name, number in Counter(one.name for one in policy.classes).items():
-        if number > 1:
-            yield f"classes: the name {name!r} stands {number} times, must be unique"
+def _names_used(policy: Policy) -> Iterator[tuple[str, str, str]]:
+    """Where a name of something else stands, what it is a name of, and the name."""
+    yield "default_owner", "teams", policy.default_owner
+    for index, entry in enumerate(policy.ownership):
+        yield f"ownership[{index}].team", "teams", entry.team
+    for index, one in enumerate(policy.classes):
+        if one.owner:
+            yield f"classes[{index}].owner", "teams", one.owner
+        for number, name in enumerate(one.also_tell):
+            yield f"classes[{index}].also_tell[{number}]", "contacts", name
+    for index, rule in enumerate(policy.correlations):
+        if rule.open:
+            yield f"correlations[{index}].open.owner", "teams", rule.open.owner
+    for index, absence in enumerate(policy.absences):
+        if absence.owner:
+            yield f"absences[{index}].owner", "teams", absence.owner
+    for key, team in policy.teams.items():
+        for number, role in enumerate(team.chain):
+            yield f"teams.{key}.chain[{number}]", "contacts", role
+        if team.hours:
+            yield f"teams.{key}.hours", "time_intervals", team.hours
+    for index, escalation in enumerate(policy.escalations):
+        if escalation.incident_class:
+            yield f"escalations[{index}].class", "classes", escalation.incident_class
+    for index, followup in enumerate(policy.followups):
+        if followup.incident_class:
+            yield f"followups[{index}].class", "classes", followup.incident_class
+    for severity, names in policy.notify.also_tell.items():
+        for number, name in enumerate(names):
+            yield f"notify.also_tell.{severity}[{number}]", "contacts", name
+    for index, mute in enumerate(policy.notify.mute):
+        for number, name in enumerate(mute.during):
+            yield f"notify.mute[{index}].during[{number}]", "time_intervals", name
+
+
+def _repeated_names(policy: Policy) -> Iterator[str]:
+    # These appear in effects as `rule`, so one name is one rule.
+    rules = (policy.escalations, policy.correlations, policy.dependencies, policy.inhibit_rules, policy.absences)
+    named = {
+        "the rules": [rule.name for section in rules for rule in section],
+        "classes": [one.name for one in policy.classes],
+        "guides": [one.name for one in policy.guides],
+        "followups": [one.name for one in policy.followups],
+        "notify.mute": [one.name for one in policy.notify.mute],
+        "targets.availability": [one.name for one in policy.targets.availability],
+    }
+    for where, names in named.items():
+        for name, number in Counter(names).items():
+            if number > 1:
+                yield f"{where}: the name {name!r} stands {number} times, must be unique"
+
+
+def _contradictions(policy: Policy) -> Iterator[str]:
+    missing = [severity for severity in Severity if severity not in policy.notify.channels]
+    if missing:
+        yield f"notify.channels: says nothing for {', '.join(missing)}"
+    if policy.flapping and policy.flapping.within > policy.incidents.forget:
+        yield "flapping.within: is longer than incidents.forget, by when an alert's changes are forgotten"
+    for section, clock in (("acknowledge", policy.targets.acknowledge), ("resolve", policy.targets.resolve)):
+        for severity, time_ms in clock.items():
+            if time_ms == 0:
+                yield f"targets.{section}.{severity}: is 0, must be more; leave it out where there is no target"
+    for severity, time_ms in policy.updates.every.items():
+        if time_ms == 0:
+            yield f"updates.every.{severity}: is 0, must be more; leave it out where nothing has to be said"

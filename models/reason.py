@@ -14,6 +14,7 @@ class Reason(StrEnum):
     UNSUPPORTED_VERSION = "unsupported_version"
     UNKNOWN_KIND = "unknown_kind"  # a journal record of a kind this version does not know
     UNKNOWN_INCIDENT = "unknown_incident"
+    UNKNOWN_TASK = "unknown_task"
     ILLEGAL_TRANSITION = "illegal_transition"  # for example: acknowledge a closed incident
     BOUND_REACHED = "bound_reached"  # a limit of the policy's `bounds`
 

@@ -58,6 +58,16 @@ class Topics:
         return f"{self.prefix}.timeline"
 
     @property
+    def followups(self) -> str:
+        """The newest snapshot of each task that an incident left behind, by task id."""
+        return f"{self.prefix}.followups"
+
+    @property
+    def silences(self) -> str:
+        """The newest snapshot of each silence, by its id; all in partition 0."""
+        return f"{self.prefix}.silences"
+
+    @property
     def deadletter(self) -> str:
         """What was refused: reason, position and bytes."""
         return f"{self.prefix}.deadletter"
@@ -83,6 +93,8 @@ class Topics:
             TopicSpec(self.escalations, partitions, effects),
             TopicSpec(self.notifications, partitions, effects),
             TopicSpec(self.timeline, partitions, effects),
+            TopicSpec(self.followups, partitions, compacted),
+            TopicSpec(self.silences, partitions, compacted),
             TopicSpec(self.deadletter, partitions, effects | {"max.message.bytes": str(MAX_BATCH_BYTES)}),
             TopicSpec(self.state, partitions, compacted),
         ]

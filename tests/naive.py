@@ -5,77 +5,17 @@ happened, looks at every deadline again before each record, and finds each thing
 reads the policy as it is written in the file. What it tells are facts, not bytes.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from models.duration import parse_ms
 from models.incident import incident_id
+from tests.naive_facts import Firing, Happened, Known, besides, correlations_of, judged, own_deadlines
+from tests.naive_policy import by, is_about, prefix_of
 
 PARTITION = 0
-MATCHER = re.compile(r'(\w+)(=~|=)"(.*)"')
-
-
-@dataclass
-class Known:
-    """An alert that was heard of. `incident` is None when it belongs to none that is open."""
-
-    fingerprint: str
-    component: str
-    labels: Mapping[str, str]
-    severity: str
-    owner: str
-    kind: str
-    firing: bool = False
-    fired_ms: int = 0
-    fired_by: int = 0
-    last_ms: int = 0
-    hold_ms: int = 0
-    count: int = 0
-    incident: "Happened | None" = None
-    forget_ms: int = 0
-
-
-@dataclass
-class Happened:
-    """An incident and all that is told of it."""
-
-    id: str
-    component: str
-    kind: str
-    severity: str
-    owner: str
-    opened_ms: int
-    state: str = "open"
-    acknowledged: tuple[int, str] = (0, "")
-    resolved: tuple[int, str] = (0, "")
-    closed_ms: int = 0
-    reopened: int = 0
-    step: int = 1
-    rules: list[str] = field(default_factory=list)
-    alerts: list[str] = field(default_factory=list)
-    members: dict[str, bool] = field(default_factory=dict)
-    timeline: list[tuple[str, int]] = field(default_factory=list)
-    escalations: list[tuple[str, int, str, tuple[str, ...], int]] = field(default_factory=list)
-    notifications: list[tuple[str, str, str, int]] = field(default_factory=list)
-
-    def tell(self, kind: str, at_ms: int) -> None:
-        """Write something in the timeline."""
-        self.timeline.append((kind, at_ms))
-
-
-@dataclass(frozen=True)
-class Firing:
-    """An alert began to fire, as a rule saw it."""
-
-    rule: str
-    group: str
-    at_ms: int
-    fingerprint: str
-    record: str
 
 
 class Naive:
@@ -91,7 +31,7 @@ class Naive:
         self.ended: set[tuple[str, str, str]] = set()  # rule, group and fingerprint of what ended after it fired last
         self.dead: list[tuple[int, str]] = []
         self.opened = 0
-        self.signals: list[tuple[str, str, bool, Firing]] = []
+        self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
     def feed(self, value: bytes, component: str, at_ms: int) -> None:
         """Apply a record and, as records of their own, the signals that it causes."""
@@ -99,10 +39,19 @@ class Naive:
         refusal = self._apply(value, component)
         if refusal:
             self.dead.append((self.offset, refusal))
-        while self.signals:
-            rule, group, firing, seen = self.signals.pop(0)
+        self._do_what_is_due()
+        waiting = self._said()
+        while waiting:
+            message, *about = waiting.pop(0)
             self._record(at_ms)
-            self._signal(rule, group, firing, seen)
+            message(*about)
+            self._do_what_is_due()
+            waiting += self._said()
+
+    def _said(self) -> list[tuple[Any, ...]]:
+        """The messages to actors since the last call; they come next in the journal."""
+        said, self.messages = self.messages, []
+        return said
 
     def _record(self, at_ms: int) -> None:
         self.offset += 1
@@ -113,6 +62,7 @@ class Naive:
             when, what, _, whose = min(due, key=lambda one: one[:3])
             self.now_ms = max(self.now_ms, when)
             self._pass(what, whose)
+            self._do_what_is_due()
         self.now_ms = at_ms
 
     # Time.
@@ -126,18 +76,93 @@ class Naive:
             elif alert.incident is None:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
-            if incident.state == "resolved":
-                yield incident.resolved[0] + self._life("settle"), "settle", incident.id, incident
+            for when, _, _ in self._own_deadlines(incident):
+                yield when, "incident", incident.id, incident
+
+    def _do_what_is_due(self) -> None:
+        """Deadlines that came with a change are done with it; the others wait for their turn in the order of names."""
+        for incident in self.incidents:
+            while incident.touched and (due := [one for one in self._own_deadlines(incident) if one[0] <= self.now_ms]):
+                _, what, which = min(due, key=lambda one: (one[0], one[1] != "tell"))  # else the first of the equal
+                self._own(incident, what, which)
+            incident.touched = False
+
+    def _own_deadlines(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
+        return own_deadlines(self.policy, incident, held=self._held(incident))
+
+    def _own(self, incident: Happened, what: str, which: str) -> None:
+        match what:
+            case "settle":
+                self._settled(incident)
+            case "tell":
+                self._tell(incident)
+            case "near":
+                incident.clocks[which] = "warned"
+                incident.tell("ClockWarned", self.now_ms)
+                self._clock_told(incident, "clock_warned")
+            case "missed":
+                incident.clocks[which] = "breached"
+                incident.tell("ClockBreached", self.now_ms)
+                self._clock_told(incident, "clock_breached")
+            case "climb":
+                self._climb(incident, "unacknowledged", [self._opened_by(incident)])
+            case "remind":
+                incident.reminded += 1
+                incident.tell("Reminded", self.now_ms)
+                self._notify_owner(incident, "reminder", ["chat"])
+            case "forgotten":
+                incident.state = "open"
+                self._word(incident)
+                incident.tell("Forgotten", self.now_ms)
+                self._climb(incident, "forgotten", [self._opened_by(incident)])
+
+    def _clock_told(self, incident: Happened, kind: str) -> None:
+        if incident.told[0] and not self._held(incident):
+            self._notify_owner(incident, kind, ["chat"])
+
+    def _tell(self, incident: Happened) -> None:
+        channels = self.policy["notify"]["channels"][incident.severity]
+        told_ms, told_alerts, told_severity = incident.told
+        size = len(incident.alerts) + len(incident.members)
+        if not told_ms:
+            incident.since["step"] = self.now_ms
+            self._word(incident)
+            kind = "opened"
+        elif incident.severity < told_severity:
+            kind = "severity_raised"
+        else:
+            kind = "updated" if size > told_alerts else "repeated"
+        self._notify_owner(incident, kind, channels)
+        if kind in ("opened", "severity_raised"):
+            for contact in besides(self.policy, incident):
+                self._notify_all(incident, kind, contact)
+        incident.told = (self.now_ms, size, incident.severity)
+
+    def _word(self, incident: Happened) -> None:
+        incident.since["word"], incident.reminded = self.now_ms, 0
+
+    def _opened_by(self, incident: Happened) -> str:
+        return f"{PARTITION}-{incident.opened_by}"
+
+    def _done(self, incident: Happened, clock: str) -> None:
+        target = by(self.policy["targets"], clock, incident.severity)
+        if target is not None and incident.clocks.get(clock) not in ("breached", "met"):
+            incident.clocks[clock] = "met"
+            incident.tell("ClockMet", self.now_ms)
 
     def _lasting(self, alert: Known) -> Iterator[tuple[int, str, str, Any]]:
         assert alert.incident is not None
         for rule in self.policy["escalations"]:
-            if "lasting" in rule and rule["name"] not in alert.incident.rules and _is_about(rule, alert):
+            if "lasting" in rule and rule["name"] not in alert.incident.rules and is_about(rule, alert):
+                if alert.held_by:
+                    continue
                 when = alert.fired_ms + parse_ms(rule["lasting"])
                 yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)
 
     def _pass(self, what: str, whose: Any) -> None:
-        if what == "expire":
+        if what == "incident":
+            whose.touched = True
+        elif what == "expire":
             whose.firing = False
             self._ended(whose, "AlertExpired")
         elif what == "forget":
@@ -145,8 +170,6 @@ class Naive:
         elif what == "lasting":
             rule, alert = whose
             self._escalate(alert.incident, rule, [f"{PARTITION}-{alert.fired_by}"])
-        else:
-            self._settled(whose)
 
     def _settled(self, incident: Happened) -> None:
         if self._fires(incident):
@@ -155,7 +178,12 @@ class Naive:
             return
         incident.state, incident.closed_ms = "closed", self.now_ms
         incident.tell("Closed", self.now_ms)
-        self._notify_owner(incident, "resolved", self.policy["notify"]["channels"][incident.severity])
+        if incident.told[0]:
+            self._notify_owner(incident, "resolved", self.policy["notify"]["channels"][incident.severity])
+            chain = self.policy["teams"][incident.owner]["chain"][1 : incident.step]
+            called = [self.policy["contacts"][role] for role in chain]
+            for contact in [*called, *(one for one in besides(self.policy, incident) if one not in called)]:
+                self._notify_all(incident, "resolved", contact)
         for alert in self.alerts:
             if alert.incident is incident:
                 alert.incident, alert.forget_ms = None, self.now_ms + self._life("forget")
@@ -179,6 +207,8 @@ class Naive:
                 return self._command(document) if isinstance(document["command"], str) else "malformed"
             case "policy":
                 self.policy = document["document"]
+                for incident in self.incidents:
+                    incident.touched = True
                 return ""
             case _:
                 return "unknown_kind"
@@ -190,7 +220,7 @@ class Naive:
             known.count, known.last_ms = known.count + 1, self.now_ms
             known.hold_ms = document["hold_ms"] if firing else known.hold_ms
             return ""
-        fresh = self._judged(document, component)
+        fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
             if refusal := self._no_room(fresh, known):
                 return refusal
@@ -219,18 +249,20 @@ class Naive:
     def _fired(self, alert: Known) -> None:
         incident = self._current(alert.component, alert.kind)
         if incident is None:
-            incident = self._open(self._prefix(alert.kind), alert.component, alert.kind, alert.severity, alert.owner)
+            incident = self._open(
+                prefix_of(self.policy, alert.kind), alert.component, alert.kind, alert.severity, alert.owner
+            )
             alert.incident = incident
             incident.alerts.append(alert.fingerprint)
         else:
             self._join(incident, alert)
         for rule in self.policy["escalations"]:
-            if rule.get("always") and _is_about(rule, alert):
+            if rule.get("always") and is_about(rule, alert):
                 self._escalate(incident, rule["name"], [f"{PARTITION}-{alert.fired_by}"])
-        for rule, group in self._correlations_of(alert):
+        for rule, group in correlations_of(self.policy, alert):
             seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, f"{PARTITION}-{alert.fired_by}")
             if rule["by"] != ["component"]:
-                self.signals.append((rule["name"], group, True, seen))
+                self.messages.append((self._signal, rule["name"], group, True, seen))
                 continue
             self.firings.append(seen)
             window = self._window(rule, group)
@@ -238,7 +270,7 @@ class Naive:
                 self._escalate(incident, rule["name"], [one.record for one in window])
 
     def _join(self, incident: Happened, alert: Known) -> None:
-        was, alert.incident = incident.state, incident
+        was, was_held, alert.incident = incident.state, self._held_without(incident, alert), incident
         if alert.fingerprint not in incident.alerts:
             incident.alerts.append(alert.fingerprint)
         incident.tell("AlertFired", self.now_ms)
@@ -247,19 +279,29 @@ class Naive:
             self._reopened(incident)
         if alert.severity < incident.severity:
             incident.severity = alert.severity
+            incident.since["severity"] = self.now_ms
+            incident.clocks = {name: state for name, state in incident.clocks.items() if state != "warned"}
             incident.tell("SeverityRaised", self.now_ms)
-            self._notify_owner(incident, "severity_raised", self.policy["notify"]["channels"][incident.severity])
+        self._note_held(incident, was=was_held)
+
+    def _held_without(self, incident: Happened, alert: Known) -> bool:
+        others = [one for one in self.alerts if one.incident is incident and one.firing and one is not alert]
+        return bool(others) and all(one.held_by for one in others)
 
     def _ended(self, alert: Known, how: str) -> None:
         incident = alert.incident
         assert incident is not None
         incident.tell(how, self.now_ms)
-        for rule, group in self._correlations_of(alert):
+        firing = [one for one in self.alerts if one.incident is incident and (one.firing or one is alert)]
+        was = all(one.held_by for one in firing)
+        alert.held_by.clear()
+        for rule, group in correlations_of(self.policy, alert):
             if rule["by"] != ["component"]:
                 seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, f"{PARTITION}-{alert.fired_by}")
-                self.signals.append((rule["name"], group, False, seen))
+                self.messages.append((self._signal, rule["name"], group, False, seen))
         if not self._fires(incident):
             self._resolved(incident, incident.resolved[1])
+        self._note_held(incident, was=was)
 
     def _signal(self, name: str, group: str, firing: bool, seen: Firing) -> None:
         incident = self._current(f"{name}/{group}", "correlated")
@@ -274,21 +316,54 @@ class Naive:
             self.firings.append(Firing(name, group, self.now_ms, seen.fingerprint, seen.record))
             window = self._window(rule, group)
             if incident is not None:
-                self._member_fired(incident, seen.fingerprint)
+                self._member_fired(incident, seen.fingerprint, name)
             elif len(window) >= rule["count"]:
                 opening = rule["open"]
                 opened = self._open("INC", f"{name}/{group}", "correlated", opening["severity"], opening["owner"])
                 members = [one.fingerprint for one in window if (name, group, one.fingerprint) not in self.ended]
                 opened.members = dict.fromkeys(members, True)
+                for fingerprint in members:
+                    self._hold_later(fingerprint, name)
                 if rule.get("escalate"):
                     self._escalate(opened, name, [one.record for one in window])
 
-    def _member_fired(self, incident: Happened, fingerprint: str) -> None:
+    def _hold_later(self, fingerprint: str, rule: str) -> None:
+        alert = next(one for one in self.alerts if one.fingerprint == fingerprint)
+        self.messages.append((self._hold, fingerprint, alert.fired_by, rule))
+
+    def _hold(self, fingerprint: str, fired_by: int, rule: str) -> None:
+        """An alert is a member of something larger, and pages nobody by itself while it fires."""
+        alert = next(one for one in self.alerts if one.fingerprint == fingerprint)
+        if not alert.firing or alert.fired_by != fired_by or alert.incident is None:
+            return
+        if any(one.get("always") and is_about(one, alert) for one in self.policy["escalations"]):
+            return
+        was = self._held(alert.incident)
+        alert.incident.touched = alert.incident.member = True
+        alert.held_by.add(rule)
+        self._note_held(alert.incident, was=was)
+
+    def _note_held(self, incident: Happened, *, was: bool) -> None:
+        held = self._held(incident)
+        if held and not was and incident.told[0]:
+            self._notify_owner(incident, "held", ["chat"])
+        elif was and not held and incident.state != "resolved":
+            incident.since["open"] = incident.since["step"] = self.now_ms
+            self._word(incident)
+            if incident.told[0]:
+                self._notify_owner(incident, "released", ["chat"])
+
+    def _held(self, incident: Happened) -> bool:
+        firing = [alert for alert in self.alerts if alert.incident is incident and alert.firing]
+        return bool(firing) and all(alert.held_by for alert in firing)
+
+    def _member_fired(self, incident: Happened, fingerprint: str, rule: str) -> None:
         limit = self.policy.get("bounds", {}).get("alerts_in_incident", 10_000)
         if fingerprint not in incident.members and len(incident.members) >= limit:
             return
         incident.members[fingerprint] = True
         incident.tell("MemberFired", self.now_ms)
+        self._hold_later(fingerprint, rule)
         if incident.state == "resolved":
             incident.state = "open"
             self._reopened(incident)
@@ -302,25 +377,53 @@ class Naive:
     def _command(self, document: dict[str, Any]) -> str:
         name, by = document["command"], document["by"]
         incident = next((one for one in self.incidents if one.id == document["incident"]), None)
+        if name == "done":
+            return "unknown_task"
         if incident is None or incident.state == "closed":
             return "unknown_incident"
-        if name in ("acknowledge", "resolve") and incident.state == "resolved":
-            return "illegal_transition"
-        if name == "reopen" and incident.state != "resolved":
-            return "illegal_transition"
-        if name == "acknowledge":
-            incident.state, incident.acknowledged = "acknowledged", (self.now_ms, by)
-            incident.tell("Acknowledged", self.now_ms)
-        elif name == "resolve":
-            self._resolved(incident, by)
-        elif name == "reopen":
-            incident.state = "open"
-            self._reopened(incident)
-        elif name == "escalate":
-            self._climb(incident, "manual", [f"{PARTITION}-{self.offset}"])
-        else:
-            incident.tell("Noted", self.now_ms)
+        if refusal := self._refused(incident, document):
+            return refusal
+        match name:
+            case "acknowledge":
+                self._acknowledged(incident, by)
+            case "assign":
+                incident.tell("Assigned", self.now_ms)
+            case "assessed":
+                if incident.state == "open":
+                    self._acknowledged(incident, by)
+                incident.tell("Assessed", self.now_ms)
+            case "resolve":
+                self._resolved(incident, by)
+            case "reopen":
+                incident.state = "open"
+                self._reopened(incident)
+            case "close":
+                self._settled(incident)
+            case "escalate":
+                self._climb(incident, "manual", [f"{PARTITION}-{self.offset}"])
+            case _:
+                kinds = {"note": "Noted", "cause": "CauseNamed", "mitigated": "Mitigated", "update": "Updated"}
+                incident.tell(kinds.get(name, "Complained"), self.now_ms)
+                if name == "update":
+                    self._notify_owner(incident, "update", ["chat"])
+                    for contact in besides(self.policy, incident):
+                        self._notify_all(incident, "update", contact)
+        self._word(incident)
         return ""
+
+    def _refused(self, incident: Happened, document: dict[str, Any]) -> str:
+        name, resolved = document["command"], incident.state == "resolved"
+        if (name in ("acknowledge", "resolve") and resolved) or (name in ("reopen", "close") and not resolved):
+            return "illegal_transition"
+        if name == "close" and self._fires(incident):
+            return "illegal_transition"
+        return ""
+
+    def _acknowledged(self, incident: Happened, by: str) -> None:
+        incident.state, incident.acknowledged = "acknowledged", (self.now_ms, by)
+        incident.tell("Acknowledged", self.now_ms)
+        self._done(incident, "acknowledge")
+        self._notify_owner(incident, "acknowledged", ["chat"])
 
     # What happens to an incident.
 
@@ -328,38 +431,47 @@ class Naive:
         name = incident_id(prefix, self.now_ms, PARTITION, self.offset, self.opened)
         self.opened += 1
         incident = Happened(name, component, kind, severity, owner, self.now_ms)
+        incident.opened_by = self.offset
+        incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
         self.incidents.append(incident)
         incident.tell("Opened", self.now_ms)
-        self._notify_owner(incident, "opened", self.policy["notify"]["channels"][severity])
-        for one in self.policy["classes"]:
-            if one["name"] == kind:
-                for role in one.get("also_tell", []):
-                    self._notify(incident, "opened", self.policy["contacts"][role], ["email"])
         return incident
 
     def _resolved(self, incident: Happened, by: str) -> None:
         incident.state, incident.resolved = "resolved", (self.now_ms, by)
         incident.tell("Resolved", self.now_ms)
+        self._done(incident, "resolve")
 
     def _reopened(self, incident: Happened) -> None:
         incident.reopened += 1
         incident.resolved = (0, "")
+        incident.since["open"] = incident.since["step"] = self.now_ms
+        self._word(incident)
+        if incident.clocks.get("resolve") == "met":
+            del incident.clocks["resolve"]
         incident.tell("Reopened", self.now_ms)
-        self._notify_owner(incident, "reopened", self.policy["notify"]["reopened"])
+        if incident.told[0] and not self._held(incident):
+            self._notify_owner(incident, "reopened", self.policy["notify"]["reopened"])
 
     def _escalate(self, incident: Happened, rule: str, records: list[str]) -> None:
-        if rule not in incident.rules:
+        if rule not in incident.rules and not self._held(incident):
             incident.rules.append(rule)
             self._climb(incident, rule, records)
 
     def _climb(self, incident: Happened, rule: str, records: list[str]) -> None:
+        if not incident.told[0]:
+            self._tell(incident)
         chain = self.policy["teams"][incident.owner]["chain"]
         incident.step = min(incident.step + 1, len(chain))
+        incident.since["step"] = self.now_ms
         contact = self.policy["contacts"][chain[incident.step - 1]]
         incident.escalations.append((rule, incident.step, contact["name"], tuple(records), self.now_ms))
         incident.tell("Escalated", self.now_ms)
+        self._notify_all(incident, "escalated", contact)
+
+    def _notify_all(self, incident: Happened, kind: str, contact: Mapping[str, str]) -> None:
         channels = [name for name in self.policy["notify"]["channels"][incident.severity] if contact.get(name)]
-        self._notify(incident, "escalated", contact, channels or ["email", "chat", "pager"])
+        self._notify(incident, kind, contact, channels or ["email", "chat", "pager"])
 
     def _notify_owner(self, incident: Happened, kind: str, channels: Iterable[str]) -> None:
         team = self.policy["teams"][incident.owner]
@@ -392,55 +504,5 @@ class Naive:
                 newest[one.fingerprint] = one
         return list(newest.values())[-rule["count"] :]
 
-    def _correlations_of(self, alert: Known) -> Iterator[tuple[Mapping[str, Any], str]]:
-        known = {"component": alert.component, "owner": alert.owner, "severity": alert.severity}
-        for rule in self.policy["correlations"]:
-            values = [known.get(name) or alert.labels.get(name, "") for name in rule["by"]]
-            if _is_about(rule, alert) and all(values):
-                yield rule, ", ".join(values)
-
     def _life(self, what: str) -> int:
         return parse_ms(self.policy["incidents"][what])
-
-    def _prefix(self, kind: str) -> str:
-        return next((str(one["prefix"]) for one in self.policy["classes"] if one["name"] == kind), "INC")
-
-    def _judged(self, document: dict[str, Any], component: str) -> Known:
-        labels, policy = document["labels"], self.policy
-        severity = self._severity(labels)
-        owners = [entry["team"] for entry in policy["ownership"] if _matches(entry["match"], labels)]
-        owner, kind = [*owners, policy["default_owner"]][0], "operations"
-        for one in policy["classes"]:
-            if kind == "operations" and _matches(one["match"], labels):
-                kind, owner = one["name"], one.get("owner", owner)
-                severity = min(severity, one.get("severity", severity))
-        return Known(document["alert"], component, labels, severity, owner, kind)
-
-    def _severity(self, labels: Mapping[str, str]) -> str:
-        severities = self.policy["severities"]
-        for rule in severities["rules"]:
-            if _matches(rule["match"], labels):
-                return str(rule["severity"])
-        said = [labels[name] for name in severities["labels"] if labels.get(name)]
-        return str(severities["names"].get(said[0].lower(), severities["unknown"]) if said else severities["missing"])
-
-
-def _is_about(rule: Mapping[str, Any], alert: Known) -> bool:
-    """Whether an escalation or a correlation is about alerts like this one."""
-    return (
-        alert.severity in rule.get("severity", [alert.severity])
-        and rule.get("class", alert.kind) == alert.kind
-        and _matches(rule.get("match", []), alert.labels)
-    )
-
-
-def _matches(selector: Sequence[Any], labels: Mapping[str, str]) -> bool:
-    alternatives = selector if selector and isinstance(selector[0], list) else [selector]
-    return any(all(_holds(text, labels) for text in matchers) for matchers in alternatives)
-
-
-def _holds(text: str, labels: Mapping[str, str]) -> bool:
-    found = MATCHER.fullmatch(text)
-    assert found is not None, text
-    label, operator, value = found.groups()
-    return labels.get(label, "") == value if operator == "=" else bool(re.fullmatch(value, labels.get(label, "")))

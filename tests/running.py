@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
+from app.core.changelog import META
 from app.core.engine import Engine
-from app.core.state import META
 from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord

@@ -3,15 +3,21 @@
 A scenario file has the records above a line of dashes and the expected effects below it. Records:
 
     TIME fire LABEL=VALUE ...      an alert fires (or is repeated)      TIME end LABEL=VALUE ...   it ends
-    TIME tick                      time passes                         TIME COMMAND WHO [TEXT]    of the newest incident
+    TIME tick                      time passes                         TIME COMMAND INCIDENT WHO [TEXT] [DETAIL=VALUE ...]
+    TIME silence ID DURATION WHO MATCHER ...                           TIME receipt NOTIFICATION INCIDENT STATE DETAIL
+    TIME policy JSON               the shipped policy with this in it takes over
 
 Values with spaces are quoted as for a shell; `summary=` and `hold=` (default 24h) are not labels.
 """
 
+import json
+import re
 import shlex
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -22,8 +28,19 @@ from models.alert import Alert, fingerprint
 from models.command import Command
 from models.duration import format_ms, parse_ms
 from models.effect import Effect, Position, Stream
-from models.instant import format_instant
-from models.journal import TICK, Source, encode_alert, encode_command
+from models.journal import (
+    TICK,
+    Source,
+    encode_alert,
+    encode_command,
+    encode_policy,
+    encode_receipt,
+    encode_silence,
+)
+from models.matcher import parse_matcher
+from models.silence import Silence
+
+_DETAIL = re.compile("(to|team|verdict|scope|eta|step|number|task)=")
 
 START_MS = 1_750_000_000_000  # 2025-06-15T15:06:40Z, a Sunday afternoon
 
@@ -70,13 +87,14 @@ def play(
     """Feed the records, and after them the signals that they caused, as the journal would bring them back."""
     engine = Engine(0, policy)
     journal: list[StoredRecord] = []
-    waiting = list(records)
-    while waiting:
-        record = waiting.pop(0)
-        record.offset = len(journal)
-        journal.append(record)
-        signals = [effect for effect in engine.apply([record]) if effect.stream is Stream.JOURNAL]
-        waiting[:0] = [signal_record(effect, record.timestamp) for effect in signals]
+    for outside in records:
+        waiting = [outside]
+        while waiting:
+            record = waiting.pop(0)
+            record.offset = len(journal)
+            journal.append(record)
+            said = [effect for effect in engine.apply([record]) if effect.stream is Stream.JOURNAL]
+            waiting += [signal_record(effect, record.timestamp) for effect in said]
     return journal, feeding(policy, journal)
 
 
@@ -115,8 +133,30 @@ def _record(line: str, policy: Rulebook) -> StoredRecord:
         component = policy.component(labels, fingerprint(labels))
         more = {"summary": summary, "hold_ms": parse_ms(hold)}
         return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
+    if verb == "policy":
+        changed = Rulebook(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))
+        return StoredRecord(-1, at_ms, None, encode_policy(changed.fingerprint, changed.document))
+    if verb == "silence":
+        name, lasts, who, *matchers = words
+        tests = tuple(parse_matcher(matcher) for matcher in matchers)
+        silence = Silence(name, tests, at_ms, at_ms + parse_ms(lasts), who, "known")
+        return StoredRecord(-1, at_ms, None, encode_silence(silence))
+    if verb == "receipt":
+        return StoredRecord(-1, at_ms, None, encode_receipt(*words))
     incident, who, *text = words
-    return StoredRecord(-1, at_ms, b"", encode_command(Command(verb), incident, who, text=" ".join(text)))
+    details = dict(word.split("=", 1) for word in text if _DETAIL.match(word))
+    said = " ".join(word for word in text if not _DETAIL.match(word))
+    typed = {name: int(value) if name in ("number", "step") else value for name, value in details.items()}
+    if "eta" in typed:
+        typed["eta_ms"] = at_ms + parse_ms(str(typed.pop("eta")))
+    return StoredRecord(-1, at_ms, b"", encode_command(Command(verb), incident, who, text=said, **typed))
+
+
+def _merged(document: Any, change: Any) -> Any:
+    """The policy with a change in it: objects are merged, everything else replaced."""
+    if not isinstance(document, dict) or not isinstance(change, dict):
+        return change
+    return document | {name: _merged(document.get(name), value) for name, value in change.items()}
 
 
 def tell(effects: Sequence[Effect]) -> str:
@@ -138,13 +178,16 @@ def _line(effect: Effect) -> str:
         case Stream.ESCALATIONS:
             records = ", ".join(body["records"])
             return f"{when} {body['rule']} to {body['to']['name']}, step {body['step']}: {body['because']} | {records}"
+        case Stream.FOLLOWUPS:
+            return f"{when} {body['task']} {body['state']}: {body['title']}; due {body['due_at'][:16]}"
+        case Stream.SILENCES:
+            return f"{when} {body['silence']} by {body['by']} until {body['ends_at'][:16]}"
         case _:
             return f"{when} {body['kind']}: {body['text']}"
 
 
 def _ms(instant: str) -> int:
-    seconds = next(ms for ms in range(0, 10**9, 1000) if format_instant(START_MS + ms)[:19] == instant[:19])
-    return seconds + int(instant[20:23]) - START_MS % 1000
+    return round(datetime.fromisoformat(instant).timestamp() * 1000) - START_MS
 
 
 def positions(effects: Sequence[Effect]) -> list[Position]:

@@ -20,6 +20,7 @@ from app.clock import Clock
 from app.normalise import from_list
 from app.settings import Settings
 from app.transport.log import NewRecord
+from models.command import Command
 from models.journal import TICK, encode_alert
 from models.topics import partition_of
 from tests.fake_log import FakeLog
@@ -210,7 +211,7 @@ def test_names_at_most_ten() -> None:
             {"by": "me"},
             400,
             "unknown_kind",
-            "the command is 'forget', must be one of acknowledge, resolve, reopen, escalate, note",
+            f"the command is 'forget', must be one of {', '.join(Command)}",
         ),
         (
             "/api/v1/incidents/nonsense/note",

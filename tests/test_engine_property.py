@@ -5,14 +5,16 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.changelog import META, load
 from app.core.engine import Engine
-from app.core.state import META, load
 from app.policy_file import load as load_policy
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
 from models.effect import Effect
-from models.journal import TICK, encode_command
+from models.journal import TICK, encode_command, encode_silence
+from models.matcher import parse_matcher
+from models.silence import Silence
 from tests.scenario import START_MS, alert_record, keep, one_by_one
 
 POLICY = load_policy()
@@ -35,6 +37,14 @@ _steps = st.lists(
         st.tuples(st.just("alert"), _waits, _labels, st.booleans(), st.sampled_from([60_000, 300_000])),
         st.tuples(st.just("tick"), _waits),
         st.tuples(st.just("command"), _waits, _incidents, st.sampled_from(list(Command))),
+        st.tuples(
+            st.just("silence"),
+            _waits,
+            st.integers(0, 1),
+            st.sampled_from(['alertname="AgentDown"', 'component=~"api|db"', 'severity="critical"']),
+            st.sampled_from([-60_000, 0, 120_000]),
+            st.sampled_from([-1, 60_000, 3_600_000]),
+        ),
         st.tuples(
             st.just("garbage"), _waits, st.sampled_from([b"", b"[]", b"{}", b'{"alert":1}', b'{"command":[]}', b"\xff"])
         ),
@@ -63,7 +73,19 @@ def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
         )
     if kind == "command":
         incident, command = rest
-        return StoredRecord(-1, now_ms, b"", encode_command(str(command), str(incident), "ann", text="hm"))
+        details = {"to": "bob", "verdict": "genuine", "task": "review", "eta_ms": now_ms + 60_000, "number": 2}
+        return StoredRecord(-1, now_ms, b"", encode_command(str(command), str(incident), "ann", text="hm", **details))
+    if kind == "silence":
+        number, matcher, starts_ms, lasts_ms = rest
+        silence = Silence(
+            f"s{number}",
+            (parse_matcher(str(matcher)),),
+            now_ms + int(str(starts_ms)),
+            now_ms + int(str(lasts_ms)),
+            "ann",
+            "",
+        )
+        return StoredRecord(-1, now_ms, None, encode_silence(silence))
     value = rest[0] if rest else TICK
     assert isinstance(value, bytes)
     return StoredRecord(-1, now_ms, None, value)
@@ -109,7 +131,7 @@ def test_indexes_say_what_the_state_says(steps: list[tuple[object, ...]]) -> Non
     for name, incident in quick.incidents.items():
         other = slow.incidents[name]
         assert list(other.alerts) == list(incident.alerts)
-        assert (other.firing, other.names) == (incident.firing, incident.names)
+        assert (other.firing, other.loud, other.names) == (incident.firing, incident.loud, incident.names)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
@@ -117,13 +139,14 @@ def test_indexes_say_what_the_state_says(steps: list[tuple[object, ...]]) -> Non
 def test_everything_is_forgotten_in_the_end(steps: list[tuple[object, ...]]) -> None:
     """When all alerts have ended and time has passed, nothing is left but what tells positions."""
     records = _journal(steps)
-    end_ms = (records[-1].timestamp if records else START_MS) + 100_000_000
+    end_ms = (records[-1].timestamp if records else START_MS) + 30 * 86_400_000
     engine = Engine(0, POLICY)
     engine.apply(records)
     engine.apply([StoredRecord(len(records), end_ms, None, TICK)])
 
-    assert (engine.state.alerts, engine.state.incidents, engine.state.current, engine.state.windows) == ({}, {}, {}, {})
-    assert engine.state.timers == []
+    state = engine.state
+    assert (state.alerts, state.incidents, state.current, state.windows, state.links) == ({}, {}, {}, {}, {})
+    assert (state.silences, state.receivers, state.tasks, state.timers) == ({}, {}, {}, [])
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
@@ -135,7 +158,7 @@ def test_every_record_is_accounted_for(steps: list[tuple[object, ...]]) -> None:
     engine.apply(records)
     counts = engine.counts
 
-    told = {"alerts", "ticks", "commands", "deadletters.unknown_kind", "deadletters.malformed"}
+    told = {"alerts", "ticks", "commands", "silences", "deadletters.unknown_kind", "deadletters.malformed"}
     # A command that is malformed, or names no command, counts as a command and leaves a dead letter.
     twice = sum(record.value == b'{"command":[]}' for record in records)
     assert sum(counts.get(name, 0) for name in told) - twice == len(records)

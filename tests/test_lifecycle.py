@@ -6,12 +6,12 @@ from app.core.lifecycle import Cause, advance
 from models.incident import State
 from models.reason import BadInput
 
-# Rows are states, columns causes: fired, ended, acknowledge, resolve, reopen, quiet, still firing.
+# Rows are states, columns causes: fired, ended, acknowledge, resolve, reopen, close, forgotten, quiet, still firing.
 TABLE = """
-open          open          resolved  acknowledged  resolved  -     -       -
-acknowledged  acknowledged  resolved  acknowledged  resolved  -     -       -
-resolved      open          resolved  -             -         open  closed  open
-closed        -             -         -             -         -     -       -
+open          open          resolved  acknowledged  resolved  -     -       -     -       -
+acknowledged  acknowledged  resolved  acknowledged  resolved  -     -       open  -       -
+resolved      open          resolved  -             -         open  closed  -     closed  open
+closed        -             -         -             -         -     -       -     -       -
 """
 CASES = [
     (State(row.split()[0]), cause, after)

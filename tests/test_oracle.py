@@ -23,20 +23,42 @@ from models.alert import fingerprint
 from models.command import Command
 from models.effect import Effect, Stream
 from models.journal import TICK, encode_command, encode_policy
-from tests.naive import Happened, Naive
+from tests.naive import Naive
+from tests.naive_facts import Happened
 from tests.scenario import START_MS, alert_record, in_order, keep, one_by_one, play
 
 EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "0"))
 every_journal = settings(max_examples=EXAMPLES or 150, deadline=None, derandomize=not EXAMPLES, print_blob=True)
 
 
-def _changed(**parts: Any) -> Rulebook:
-    return Rulebook(copy.deepcopy(load_policy().document) | parts)
+# What the oracle does not know of yet is left out of the policies that it is asked about.
+PLAIN: dict[str, Any] = {
+    "flapping": None,
+    "followups": [],
+    "dependencies": [],
+    "inhibit_rules": [],
+    "absences": [],
+    "guides": [],
+}
+
+
+def _plain(**parts: Any) -> Rulebook:
+    document = copy.deepcopy(load_policy().document)
+    times = ("group_wait", "group_interval", "repeat_interval")
+    document["notify"] = {name: document["notify"][name] for name in ("channels", "reopened", *times)}
+    rules = [rule for rule in document["escalations"] if "lasting" in rule or "always" in rule]
+    correlations = [rule for rule in document["correlations"] if "count" in rule]
+    for team in document["teams"].values():
+        del team["hours"]
+    for rule in correlations:
+        rule.pop("hold", None)
+    del document["targets"]["availability"]
+    return Rulebook(document | PLAIN | {"escalations": rules, "correlations": correlations} | parts)
 
 
 POLICIES = {
-    "default": load_policy(),
-    "hurried": _changed(
+    "default": _plain(),
+    "hurried": _plain(
         incidents={"settle": "2m", "forget": "3m"},
         escalations=[
             {"name": "p0-lasting", "severity": ["P0", "P1"], "lasting": "6m"},
@@ -44,7 +66,7 @@ POLICIES = {
             {"name": "security-incident", "class": "security", "always": True},
         ],
     ),
-    "tight": _changed(bounds={"alerts": 5, "alerts_in_incident": 2, "incidents": 3}),
+    "tight": _plain(bounds={"alerts": 5, "alerts_in_incident": 2, "incidents": 3}),
 }
 
 Step = tuple[Any, ...]
@@ -113,7 +135,8 @@ def _record(
             number, command = rest
             incidents = naive.incidents
             whose = incidents[-1 - number % len(incidents)].id if incidents else "INC-20250615T150640Z-000"
-            return StoredRecord(-1, at_ms, b"", encode_command(command, whose, "ann", text="hm"))
+            details = {"to": "bob", "verdict": "genuine", "task": "review"}
+            return StoredRecord(-1, at_ms, b"", encode_command(command, whose, "ann", text="hm", **details))
         case "policy":
             changed = POLICIES[rest[0]]
             return StoredRecord(-1, at_ms, None, encode_policy(changed.fingerprint, changed.document))
@@ -126,6 +149,10 @@ def _ms(instant: str | None) -> int:
     return round(datetime.fromisoformat(instant).timestamp() * 1000) if instant else 0
 
 
+# Kinds of timeline entries that the oracle does not tell.
+NOT_YET = ("Held", "Released", "NotHeld", "Guide")
+
+
 def _facts_of_engine(effects: list[Effect]) -> dict[str, dict[str, Any]]:
     """What the effects tell of each incident: its newest snapshot, and its timeline, escalations and notifications."""
     facts: dict[str, dict[str, Any]] = defaultdict(
@@ -136,6 +163,8 @@ def _facts_of_engine(effects: list[Effect]) -> dict[str, dict[str, Any]]:
             continue
         body = orjson.loads(effect.value)
         if body["incident"] is None:
+            continue
+        if body["kind"] in NOT_YET:
             continue
         fact, at_ms = facts[body["incident"]], _ms(body["at"])
         if effect.stream is Stream.NOTIFICATIONS:
@@ -157,7 +186,15 @@ def _facts_of_engine(effects: list[Effect]) -> dict[str, dict[str, Any]]:
                 body["escalated_by"],
                 body["alerts_total"],
             )
+    for fact in facts.values():
+        fact["notifications"].sort(key=_in_time)
     return dict(facts)
+
+
+def _in_time(notification: tuple[str, str, str, int]) -> tuple[int, str, str, str]:
+    """Within one instant, the order is that of the scenario files and not the oracle's."""
+    kind, channel, receiver, at_ms = notification
+    return at_ms, kind, channel, receiver
 
 
 def _facts_of(incident: Happened) -> dict[str, Any]:
@@ -165,6 +202,7 @@ def _facts_of(incident: Happened) -> dict[str, Any]:
     names += ("alerts", "timeline", "escalations", "notifications")
     total = len(incident.alerts) + len(incident.members)
     times = {"opened": incident.opened_ms, "closed": incident.closed_ms}
+    incident.notifications.sort(key=_in_time)
     return {name: getattr(incident, name) for name in names} | times | {"class": incident.kind, "total": total}
 
 

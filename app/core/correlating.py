@@ -1,74 +1,83 @@
-"""Windowed correlation: N different alerts that fire within T and share the values of some labels.
+"""Windowed correlation: so many different alerts, or a sequence of alerts, within T that share the values of some labels.
 
 A rule about one component is worked out where the component's records are. A rule that looks across components has an
 actor of its own, keyed by rule and group; components send it a signal through the journal when one of their alerts
-begins to fire or ends, never for a repeat. Windows are engine time.
+begins to fire or ends, never for a repeat. The incident that it opens has the alerts as members, which from then on page
+nobody by themselves. Windows are engine time.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from app.core import escalating, notifying
+from app.core import closing, escalating, guiding, linking, membership, signals
 from app.core.lifecycle import Cause, advance
 from app.core.rulebook import CorrelationRule
 from app.core.state import Fired, Incident, LiveAlert, Member
 from app.core.turn import Turn
 from models.duration import format_ms
 from models.incident import State, incident_id
-from models.journal import encode_signal
+from models.journal import encode_hold
 from models.reason import BadInput, Reason
-from models.severity import Severity
 
 WINDOW = "window"
 CORRELATED = "correlated"  # the class of incidents that a rule opened
+SEQUENCE_WINDOW = 100  # firings that a sequence looks back on; older ones are forgotten first
 
 
 def on_fired(turn: Turn, alert: LiveAlert) -> None:
     """Show an alert that began to fire to every rule that it is for."""
-    for rule in turn.rules.correlations:
-        group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
-        if group is None:
+    for rule, steps, group in _rules_for(turn, alert):
+        if not rule.local:
+            _signal(turn, rule, group, steps, alert)
             continue
-        if rule.local:
-            fired = _add_to_window(turn, rule, group, alert.fingerprint, _member(turn, alert))
-            if len(fired) >= rule.policy.count:
-                incident = turn.state.incidents[alert.incident]
-                escalating.escalate(turn, incident, rule.policy.name, _because(rule, fired), _records(fired))
-        else:
-            _signal(turn, rule, group, alert)
+        member = signals.member_of(turn, alert)
+        fired = _add_to_window(turn, rule, group, Fired(turn.now_ms, alert.fingerprint, member, list(steps)))
+        found = _found(rule, fired)
+        if found:
+            incident = turn.state.incidents[alert.incident]
+            escalating.escalate(turn, incident, rule.policy.name, _because(rule, found), _records(found))
 
 
 def on_ended(turn: Turn, alert: LiveAlert) -> None:
     """Tell the actors that an alert ended."""
-    for rule in turn.rules.correlations:
+    for rule, steps, group in _rules_for(turn, alert):
         if not rule.local:
-            group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
-            if group is not None:
-                _signal(turn, rule, group, alert)
+            _signal(turn, rule, group, steps, alert)
 
 
-def _signal(turn: Turn, rule: CorrelationRule, group: str, alert: LiveAlert) -> None:
-    member = _member(turn, alert)
-    body = {slot: getattr(member, slot) for slot in ("name", "component", "incident", "severity", "firing", "record")}
-    key = f"rule/{rule.policy.name}/{group}"
-    turn.send(key, encode_signal(rule.policy.name, group, {"alert": alert.fingerprint, **body}))
+def _rules_for(turn: Turn, alert: LiveAlert) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
+    for name, steps in turn.rules.judge(alert.labels).correlations:
+        rule = turn.rules.correlations[name]
+        group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
+        if group is not None:
+            yield rule, steps, group
 
 
-def on_signal(turn: Turn, name: str, group: str, document: Any) -> None:
+def _signal(turn: Turn, rule: CorrelationRule, group: str, steps: tuple[int, ...], alert: LiveAlert) -> None:
+    role = ",".join(str(step) for step in steps)
+    signals.send(turn, rule.policy.name, group, role, alert.fingerprint, signals.member_of(turn, alert))
+
+
+def on_signal(turn: Turn, name: str, group: str, role: str, document: Any) -> None:
     """A signal arrived at the rule's actor. Raises BadInput when it is not one."""
-    fingerprint, member = _member_from(document)
+    fingerprint, member = signals.member_from(document)
+    if not all(step.isdecimal() for step in role.split(",")):
+        raise BadInput(Reason.MALFORMED, f"the role is {role!r:.40}, must be numbers of steps such as 0 or 0,2")
     rule = turn.rules.correlation(name)
     incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
     if not member.firing:
         _ended_in_window(turn, name, group, fingerprint)
-        if incident is not None and fingerprint in incident.members:
-            _member_ended(turn, incident, fingerprint)
+        if incident is not None and membership.ended(turn, incident, fingerprint) and not incident.still_firing:
+            incident.state = advance(incident.state, Cause.ENDED)
+            closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     elif rule is not None and rule.policy.open is not None:  # else the policy changed while the signal was under way
-        fired = _add_to_window(turn, rule, group, fingerprint, replace(member))
+        steps = [int(step) for step in role.split(",")]
+        window = _add_to_window(turn, rule, group, Fired(turn.now_ms, fingerprint, replace(member), steps))
         if incident is not None:
             _member_fired(turn, rule, group, incident, fingerprint, member)
-        elif len(fired) >= rule.policy.count:
-            _open(turn, rule, group, fired)
+        elif found := _found(rule, window):
+            _open(turn, rule, group, found)
 
 
 def _ended_in_window(turn: Turn, name: str, group: str, fingerprint: str) -> None:
@@ -96,25 +105,44 @@ def watch_window(turn: Turn, name: str, group: str, window: list[Fired]) -> None
     turn.state.schedule(window[-1].at_ms + (rule.policy.within if rule else 0), WINDOW, f"{name}\n{group}")
 
 
-def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fingerprint: str, member: Member) -> list[Fired]:
-    """Add to the window what fired, drop what is older than the window, and return the different alerts in it."""
-    within_ms = rule.policy.within
+def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) -> list[Fired]:
+    """Add to the window what fired, and drop what is older than the window.
+
+    To count, only the newest firing of each alert matters, and no more than the threshold of them. A sequence looks at all.
+    """
+    name, counts = rule.policy.name, rule.policy.sequence is None
     window = [
-        fired
-        for fired in turn.state.windows.get((rule.policy.name, group), [])
-        if turn.now_ms - fired.at_ms < within_ms and fired.fingerprint != fingerprint
+        one
+        for one in turn.state.windows.get((name, group), [])
+        if turn.now_ms - one.at_ms < rule.policy.within and not (counts and one.fingerprint == fired.fingerprint)
     ]
-    # The threshold is reached with `count` alerts; more than that many need not be remembered.
-    window = [*window[-(rule.policy.count - 1) :], Fired(turn.now_ms, fingerprint, member)]
-    turn.state.put_window(rule.policy.name, group, window)
-    watch_window(turn, rule.policy.name, group, window)
+    kept = (rule.count if counts else SEQUENCE_WINDOW) - 1
+    window = [*window[-kept:], fired]
+    turn.state.put_window(name, group, window)
+    watch_window(turn, name, group, window)
     return window
+
+
+def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
+    """The firings that make the rule true, oldest first; empty when it is not."""
+    if rule.policy.sequence is None:
+        return window if len(window) >= rule.count else []
+    found: list[Fired] = []
+    for fired in window:  # taking each step as early as it comes finds a sequence if there is one
+        if (
+            len(found) < rule.count
+            and len(found) in fired.steps
+            and all(one.fingerprint != fired.fingerprint for one in found)
+        ):
+            found.append(fired)
+    return found if len(found) == rule.count else []
 
 
 def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> None:
     opening = rule.policy.open
     assert opening is not None
     firing = [one for one in fired if one.member.firing]
+    text = _because(rule, fired)
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=f"{rule.policy.name}/{group}",
@@ -123,73 +151,47 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> 
         severity=opening.severity,
         owner=opening.owner,
         title=_title(rule, group, len(firing)),
+        summary=text,
         next_step="Look for what they have in common: " + ", ".join(one.member.component for one in firing[:5]),
         opened_ms=turn.now_ms,
         opened_by=turn.record,
+        severity_ms=turn.now_ms,
+        loud_ms=turn.now_ms,
         rule=rule.policy.name,
         members={one.fingerprint: replace(one.member) for one in firing},  # the window keeps its own
     )
+    labels = linking.labels_of(incident)
+    verdict = turn.rules.judge(labels)
+    incident.hold_ms, incident.mutes = verdict.hold_ms, list(verdict.mutes)
     turn.state.put_incident(incident)
     turn.count("incidents")
-    text = _because(rule, fired)
-    turn.tell(incident, "Opened", text, severity=incident.severity)
-    notifying.on_opened(turn, incident, text)
+    turn.tell(incident, "Opened", text, severity=incident.severity, owner=incident.owner)
+    guiding.choose(turn, incident, verdict.guide, labels)
+    for one in firing:
+        _hold(turn, rule, group, incident, one.fingerprint, one.member)
+    linking.on_incident(turn, incident, firing=True)
     if rule.policy.escalate:
         escalating.escalate(turn, incident, rule.policy.name, text, _records(fired))
     turn.changed(incident)
 
 
+def _hold(turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fingerprint: str, member: Member) -> None:
+    """The alert pages nobody by itself any more."""
+    because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
+    turn.send(member.component, encode_hold(f"{rule.policy.name}/{group}", fingerprint, member.record, because))
+
+
 def _member_fired(
     turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fingerprint: str, member: Member
 ) -> None:
-    if fingerprint not in incident.members and len(incident.members) >= turn.rules.policy.bounds.alerts_in_incident:
-        turn.count("refused.members")
-        return
     was = incident.state
-    incident.state = advance(was, Cause.FIRED)
-    incident.members[fingerprint] = member
-    incident.title = _title(rule, group, len(incident.members))
-    turn.tell(incident, "MemberFired", f"{member.name} on {member.component} belongs to it", member=member.incident)
-    if was is State.RESOLVED:
-        incident.reopened += 1
-        incident.resolved_ms, incident.resolved_by = 0, ""
-        turn.tell(incident, "Reopened", f"{member.name} on {member.component} fires again")
-        notifying.on_reopened(turn, incident, f"{member.name} on {member.component} fires again")
-    turn.changed(incident)
-
-
-def _member_ended(turn: Turn, incident: Incident, fingerprint: str) -> None:
-    member = incident.members[fingerprint]
-    if not member.firing:
+    if not membership.fired(turn, incident, fingerprint, member):
         return
-    member.firing = False
-    turn.tell(incident, "MemberEnded", f"{member.name} on {member.component} ended", member=member.incident)
-    if not incident.still_firing:
-        incident.state = advance(incident.state, Cause.ENDED)
-        incident.resolved_ms = turn.now_ms
-        turn.tell(incident, "Resolved", "all its alerts ended")
-        turn.state.schedule(turn.now_ms + turn.rules.policy.incidents.settle, "settle", incident.id)
-    turn.changed(incident)
-
-
-def _member(turn: Turn, alert: LiveAlert) -> Member:
-    record = f"{turn.partition}-{alert.fired_by}"
-    return Member(alert.name, alert.component, alert.incident, alert.severity, alert.firing, record)
-
-
-def _member_from(document: Any) -> tuple[str, Member]:
-    try:
-        fields = dict(document)
-        fingerprint = fields.pop("alert")
-        member = Member(**fields | {"severity": Severity(fields["severity"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {error!r}") from None
-    texts = (fingerprint, member.name, member.component, member.incident, member.record)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(member.firing, bool):
-        raise BadInput(
-            Reason.MALFORMED, f"a signal's member is {document!r:.200}: firing must be true or false, else texts"
-        )
-    return fingerprint, member
+    incident.state = advance(was, Cause.FIRED)
+    incident.title = _title(rule, group, len(incident.members))
+    _hold(turn, rule, group, incident, fingerprint, member)
+    if was is State.RESOLVED:
+        closing.reopened(turn, incident, f"{member.name} on {member.component} fires again")
 
 
 def _title(rule: CorrelationRule, group: str, count: int) -> str:
@@ -199,9 +201,12 @@ def _title(rule: CorrelationRule, group: str, count: int) -> str:
 
 
 def _because(rule: CorrelationRule, fired: list[Fired]) -> str:
-    names = ", ".join(f"{one.member.name} on {one.member.component}" for one in fired[:5])
+    names = [f"{one.member.name} on {one.member.component}" for one in fired]
+    within, name = format_ms(rule.policy.within), rule.policy.name
+    if rule.policy.sequence is not None:
+        return f"within {within} ({name}): {', then '.join(names)}"
     more = f" and {len(fired) - 5} more" if len(fired) > 5 else ""
-    return f"{len(fired)} alerts within {format_ms(rule.policy.within)} ({rule.policy.name}): {names}{more}"
+    return f"{len(fired)} alerts within {within} ({name}): {', '.join(names[:5])}{more}"
 
 
 def _records(fired: list[Fired]) -> list[str]:

@@ -8,7 +8,7 @@ alert. An alert that nobody sends any more ends by itself after its `hold_ms`.
 import re
 from typing import Any
 
-from app.core import grouping
+from app.core import absences, closing, grouping
 from app.core.state import LiveAlert
 from app.core.turn import Turn
 from models.duration import format_ms
@@ -65,6 +65,9 @@ def _fired(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
     alert.forget_ms = 0
     alert.renew(document["hold_ms"], document["starts_ms"])
     turn.state.put_alert(alert)
+    if alert.beat:
+        absences.on_beat(turn, alert)
+        return
     watch_expiry(turn, alert)
     turn.count("fired")
     if alert.severity_found:
@@ -74,6 +77,8 @@ def _fired(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
 
 def _ended(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
     """An alert ended. One that was never heard to fire is recorded, and nobody is woken."""
+    if known is not None and known.beat:
+        return  # a heartbeat that ends is not heard of, and will be missing in time
     alert = known or _alert(turn, document, component, None)
     alert.firing, alert.ended_ms, alert.last_ms = False, turn.now_ms, turn.now_ms
     if known is not None:
@@ -86,7 +91,7 @@ def _ended(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
     body = {"incident": None, "component": component, "alert": alert.fingerprint}
     text = f"{alert.name} on {component} ended before it was heard to fire"
     turn.emit(Stream.TIMELINE, component, "EndedUnheard", body | {"text": text})
-    grouping.remember(turn, alert)
+    closing.remember(turn, alert)
 
 
 def _alert(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> LiveAlert:
@@ -104,6 +109,7 @@ def _alert(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
             severity_found=verdict.severity_found,
             owner=verdict.owner,
             incident_class=verdict.incident_class,
+            beat=verdict.absence if document["status"] == "firing" else "",
         )
     known.annotations = document.get("annotations") or {}
     known.count += 1
@@ -113,6 +119,8 @@ def _alert(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
 
 def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
     """Set the timer that ends the alert, unless one is set that comes before: that one will look again."""
+    if alert.beat:
+        return  # it has a timer of its own (app.core.absences)
     if not alert.timer_ms or alert.expires_ms < alert.timer_ms:
         alert.timer_ms = alert.expires_ms
         turn.state.schedule(alert.expires_ms, EXPIRE, alert.fingerprint)

@@ -14,33 +14,44 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.core import correlating, dedup, escalating, grouping
+from app.core import (
+    absences,
+    closing,
+    correlating,
+    deadlines,
+    dedup,
+    digesting,
+    escalating,
+    following,
+    holding,
+    linking,
+    operating,
+    silencing,
+)
+from app.core.changelog import META, POLICY, changes, load
 from app.core.deadletter import dead_letter, pass_on
+from app.core.policy_change import adopt
 from app.core.rulebook import Rulebook
-from app.core.state import META, POLICY, PartitionState, load
+from app.core.state import PartitionState
 from app.core.turn import Turn
-from models.command import Command
 from models.effect import Effect
 from models.journal import FINGERPRINT, source_from
 from models.reason import BadInput, Reason
 
-FORMAT = 1  # of the changelog; a newer one is refused
+FORMAT = 2  # of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults
 SPARE_TIMERS = 10_000  # the heap of timers is built anew when it has grown to twice its size and so many more
 
 _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     dedup.EXPIRE: dedup.on_expire,
+    absences.ABSENCE: absences.on_timer,
     escalating.LASTING: escalating.on_lasting,
-    grouping.SETTLE: grouping.on_settle,
-    grouping.FORGET: grouping.on_forget,
+    deadlines.INCIDENT: deadlines.on_timer,
+    closing.FORGET: closing.on_forget,
     correlating.WINDOW: correlating.on_window,
-}
-
-_ON_COMMAND = {
-    Command.ACKNOWLEDGE: grouping.on_acknowledge,
-    Command.RESOLVE: grouping.on_resolve,
-    Command.REOPEN: grouping.on_reopen,
-    Command.ESCALATE: grouping.on_escalate,
-    Command.NOTE: grouping.on_note,
+    linking.LINK: linking.on_grace,
+    silencing.SILENCE: silencing.on_timer,
+    digesting.DIGEST: digesting.on_timer,
+    following.TASK: following.on_reminder,
 }
 
 
@@ -160,7 +171,7 @@ class Engine:
 
         `generation` is the consumer group's; a checkpoint of an older one than the newest is a zombie's.
         """
-        records = self.state.changes()
+        records = changes(self.state)
         if self._policy_dirty:
             records.append((POLICY, orjson.dumps(self.policy.document)))
             self._policy_dirty = False
@@ -187,6 +198,7 @@ class Engine:
             self._dispatch(document, record.key)
         except BadInput as refusal:
             dead_letter(turn, refusal, value)
+        deadlines.settle(turn)
         turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:
@@ -198,29 +210,38 @@ class Engine:
                 turn.count("ticks")
             case "signal":
                 turn.count("signals")
-                correlating.on_signal(turn, _text(document, "signal"), _text(document, "group"), document.get("member"))
+                self._on_signal(document)
+            case "hold":
+                holding.on_message(turn, document)
+            case "member":
+                linking.on_member(turn, _text(document, "member"), document.get("alert"))
+            case "page":
+                digesting.on_page(turn, _text(document, "page"), document)
             case "command":
                 turn.count("commands")
-                self._on_command(document)
+                operating.on_command(turn, document)
+            case "receipt":
+                turn.count("receipts")
+                operating.on_receipt(turn, document)
+            case "silence":
+                turn.count("silences")
+                silencing.on_silence(turn, document)
             case "refused":
                 pass_on(turn, _text(document, "refused"), document.get("letter"))
             case "policy":
                 turn.count("policies")
                 self._on_policy(document)
             case other:
-                kinds = "alert, tick, signal, command, refused or policy"
+                kinds = "alert, tick, command, silence, receipt, policy, refused, signal, hold, member or page"
                 raise BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}")
 
-    def _on_command(self, document: dict[str, Any]) -> None:
-        turn, name, whose = self._turn, _text(document, "command"), _text(document, "incident")
-        if name not in _ON_COMMAND:
-            raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r}, must be one of {', '.join(Command)}")
-        incident = self.state.incidents.get(whose)
-        if incident is None:
-            raise BadInput(Reason.UNKNOWN_INCIDENT, f"{whose!r} is closed, or was never an incident of this partition")
-        text = _text(document, "text") if "text" in document else ""
-        _ON_COMMAND[Command(name)](turn, incident, _text(document, "by"), text)
-        turn.changed(incident)
+    def _on_signal(self, document: dict[str, Any]) -> None:
+        name, group, role = (_text(document, key) for key in ("signal", "group", "role"))
+        link = self.policy.link(name)
+        if link is not None:
+            linking.on_signal(self._turn, link, group, role, document.get("member"))
+        else:
+            correlating.on_signal(self._turn, name, group, role, document.get("member"))
 
     def _on_policy(self, document: dict[str, Any]) -> None:
         if _text(document, "policy") == self.policy.fingerprint:
@@ -229,8 +250,9 @@ class Engine:
             policy = Rulebook(document.get("document") or {})
         except ValueError as error:
             raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error}") from None
-        self.policy = self._turn.rules = policy
+        before, self.policy, self._turn.rules = self.policy, policy, policy
         self._policy_dirty = True
+        adopt(self._turn, before)
         self._set_timers()
 
     def _pass_deadlines(self, offset: int, now_ms: int) -> None:
@@ -242,6 +264,7 @@ class Engine:
             state.now_ms = max(state.now_ms, at_ms)
             turn.late_ms = now_ms - at_ms
             _ON_TIMER[what](turn, at_ms, whose)
+            deadlines.settle(turn)
             turn.end()
         turn.late_ms = 0
 
@@ -250,6 +273,8 @@ class Engine:
         self.state.timers.clear()
         for alert in self.state.alerts.values():
             alert.timer_ms = 0
+        for incident in self.state.incidents.values():
+            incident.timer_ms = 0
         self._set_timers()
         self._timers_max = SPARE_TIMERS + 2 * len(self.state.timers)
 
@@ -259,16 +284,26 @@ class Engine:
         What fires of the timers set before is ignored where its reason has gone.
         """
         turn, state = self._turn, self.state
-        for alert in list(state.alerts.values()):
-            if alert.firing:
+        for alert in state.alerts.values():
+            if alert.firing and alert.beat:
+                absences.watch(turn, alert)
+            elif alert.firing:
                 dedup.watch_expiry(turn, alert)
                 escalating.watch_lasting(turn, alert)
             elif alert.forget_ms:
-                state.schedule(alert.forget_ms, grouping.FORGET, alert.fingerprint)
+                state.schedule(alert.forget_ms, closing.FORGET, alert.fingerprint)
         for incident in state.incidents.values():
-            grouping.watch_settling(turn, incident)
+            deadlines.watch(turn, incident)
         for (rule, group), window in state.windows.items():
             correlating.watch_window(turn, rule, group, window)
+        for (rule, group), link in state.links.items():
+            linking.watch(turn, rule, group, link)
+        for silence in state.silences.values():
+            silencing.watch(turn, silence)
+        for (receiver, channel), known in state.receivers.items():
+            digesting.watch(turn, receiver, channel, known)
+        for task in state.tasks.values():
+            following.watch(turn, task)
 
 
 def _parse(value: bytes) -> dict[str, Any]:

@@ -3,16 +3,21 @@
 Source: PROCEDURES, "Escalation Triggers" and each team's "Primary Escalation Chain".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from app.core import notifying
+from app.core import notifying, quiet, telling
+from app.core.deadline import Deadline
+from app.core.rulebook import EscalationRule
 from app.core.state import Incident, LiveAlert
 from app.core.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
+from models.incident import State
 from models.instant import format_instant
 
 LASTING = "lasting"
+UNACKNOWLEDGED = "unacknowledged"
+MANUAL = "manual"
 
 
 def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
@@ -27,9 +32,13 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
 def watch_lasting(turn: Turn, alert: LiveAlert) -> None:
     """Set the timers of the rules that escalate when this alert lasts."""
     for rule in turn.rules.lasting:
-        lasting_ms = rule.policy.lasting
-        if lasting_ms is not None and rule.applies(alert.severity, alert.incident_class, alert.labels):
-            turn.state.schedule(alert.fired_ms + lasting_ms, LASTING, f"{rule.policy.name} {alert.fingerprint}")
+        if rule.applies(alert.severity, alert.incident_class, alert.labels):
+            turn.state.schedule(_lasting_ms(rule, alert), LASTING, f"{rule.policy.name} {alert.fingerprint}")
+
+
+def _lasting_ms(rule: EscalationRule, alert: LiveAlert) -> int:
+    # What was kept quiet counts from when it was not any more: nothing old pages out of the blue.
+    return alert.loud_ms + (rule.policy.lasting or 0)
 
 
 def on_lasting(turn: Turn, at_ms: int, whose: str) -> None:
@@ -38,28 +47,95 @@ def on_lasting(turn: Turn, at_ms: int, whose: str) -> None:
     rule, alert = turn.rules.escalation(name), turn.state.alerts.get(fingerprint.encode())
     if rule is None or rule.policy.lasting is None or alert is None or not alert.firing:
         return
-    if alert.fired_ms + rule.policy.lasting != at_ms or alert.incident not in turn.state.incidents:
+    incident = turn.state.incidents.get(alert.incident)
+    if incident is None or _lasting_ms(rule, alert) != at_ms or alert.holds:
         return
     if rule.applies(alert.severity, alert.incident_class, alert.labels):
-        since = format_instant(alert.fired_ms)
-        because = (
-            f"{alert.name} on {alert.component} has been firing for {format_ms(rule.policy.lasting)}, since {since}"
-        )
-        escalate(turn, turn.state.incidents[alert.incident], name, because, [_fired_by(turn, alert)])
+        since, lasting = format_instant(alert.fired_ms), format_ms(turn.now_ms - alert.fired_ms)
+        because = f"{alert.name} on {alert.component} has been firing for {lasting}, since {since}"
+        escalate(turn, incident, name, because, [_fired_by(turn, alert)])
+
+
+def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
+    """When it climbs because nobody took it, and when because something was not done about it."""
+    if incident.ended or incident.held:
+        return
+    owner = turn.rules.owner_known(incident.owner)
+    wait_ms = turn.rules.climb_ms(owner, incident.severity, incident.step)
+    if wait_ms is not None and incident.told_ms and incident.state is State.OPEN:
+        at_ms = max(incident.climb_ms, incident.severity_ms) + wait_ms
+        yield Deadline(quiet.next_told_ms(turn, incident, at_ms), _on_unacknowledged)
+    since_ms = max(incident.loud_ms, incident.severity_ms, incident.first_told_ms)
+    for rule, after_ms in _undone(turn, incident) if incident.told_ms else ():
+        yield Deadline(quiet.next_told_ms(turn, incident, since_ms + after_ms), _on_undone, rule)
+
+
+def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
+    waited = format_ms(turn.now_ms - incident.climb_ms)
+    climb(turn, incident, UNACKNOWLEDGED, f"nobody has acknowledged it for {waited}", [incident.opened_by])
+
+
+def _undone(turn: Turn, incident: Incident) -> Iterator[tuple[str, int]]:
+    for rule in turn.rules.escalations:
+        one = rule.policy
+        if one.without is None or one.after is None or one.name in incident.escalated:
+            continue
+        done = incident.cause if one.without == "cause" else incident.mitigated_ms
+        if not done and rule.covers(incident.severity, incident.incident_class):
+            yield one.name, one.after
+
+
+def _on_undone(turn: Turn, incident: Incident, name: str) -> None:
+    rule = turn.rules.escalation(name)
+    assert rule is not None, name  # the deadline was found in this policy
+    assert rule.policy.after is not None, name
+    what = "no root cause is named" if rule.policy.without == "cause" else "it is not mitigated"
+    because = f"{what} after {format_ms(rule.policy.after)}"
+    escalate(turn, incident, name, because, [incident.opened_by])
+
+
+def on_grown(turn: Turn, incident: Incident, what: str) -> None:
+    """Escalate an acknowledged incident that became worse, or larger, than whoever took it could know."""
+    if incident.state is State.ACKNOWLEDGED:
+        for rule in turn.rules.escalations:
+            if rule.policy.grew and rule.covers(incident.severity, incident.incident_class):
+                because = f"it grew since {incident.acknowledged_by} took it: {what}"
+                escalate(turn, incident, rule.policy.name, because, [turn.record])
+
+
+def on_complaints(turn: Turn, incident: Incident) -> None:
+    """Escalate when enough complaints were counted."""
+    for rule in turn.rules.escalations:
+        enough = rule.policy.complaints
+        if enough and incident.complaints >= enough and rule.covers(incident.severity, incident.incident_class):
+            because = f"{incident.complaints} complaints were counted"
+            escalate(turn, incident, rule.policy.name, because, [turn.record])
+
+
+def on_clock_warned(turn: Turn, incident: Incident, clock: str, because: str) -> None:
+    """Escalate when a target is about to be missed."""
+    for rule in turn.rules.escalations:
+        if rule.policy.target == clock and rule.covers(incident.severity, incident.incident_class):
+            escalate(turn, incident, rule.policy.name, because, [incident.opened_by])
 
 
 def escalate(turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str]) -> None:
-    """Climb one step, once for each rule."""
-    if rule in incident.escalated:
+    """Climb one step, once for each rule; not while nobody is to be told of the incident."""
+    if rule in incident.escalated or incident.held:
         return
     incident.escalated.append(rule)
     climb(turn, incident, rule, because, records)
 
 
-def climb(turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str]) -> None:
-    """Climb one step: the next contact of the owner's chain is told, or the last one again."""
+def climb(
+    turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str], step: int | None = None
+) -> None:
+    """Climb to a step, else to the next: that contact of the owner's chain is told, or the last one again."""
+    if not incident.told_ms:
+        telling.tell(turn, incident)  # whoever is called second should not be the first to hear of it
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
-    incident.step = min(incident.step + 1, len(chain))
+    incident.step = min(step or incident.step + 1, len(chain))
+    incident.climb_ms = turn.now_ms
     contact = chain[incident.step - 1]
     turn.count("escalations")
     turn.count(f"escalations.{rule}")
@@ -74,12 +150,13 @@ def climb(turn: Turn, incident: Incident, rule: str, because: str, records: Sequ
         "records": list(records),
         "step": incident.step,
         "steps": len(chain),
-        "to": contact.model_dump(),
+        "to": {"name": contact.name, "email": contact.email, "chat": contact.chat, "pager": contact.pager},
         "next": incident.next_step,
         "late_ms": turn.late_ms,
     }
     turn.emit(Stream.ESCALATIONS, incident.id, "Escalated", body)
-    turn.tell(incident, "Escalated", f"{because}: step {incident.step}, {contact.name}", rule=rule)
+    text = f"{because}: step {incident.step}, {contact.name}"
+    turn.tell(incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name)
     notifying.on_escalated(turn, incident, contact, because)
     turn.changed(incident)
 

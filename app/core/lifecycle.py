@@ -14,6 +14,8 @@ class Cause(StrEnum):
     ACKNOWLEDGE = "acknowledge"  # an operator took it
     RESOLVE = "resolve"  # an operator says that it is over
     REOPEN = "reopen"  # an operator says that it is not
+    CLOSE = "close"  # an operator will not wait until it has settled
+    FORGOTTEN = "forgotten"  # nobody followed the acknowledgement up
     QUIET = "quiet"  # nothing fired for the settle time
     STILL_FIRING = "still firing"  # resolved by an operator, but after the settle time alerts fire on
 
@@ -30,15 +32,16 @@ TABLE: dict[tuple[State, Cause], State] = {
     (_ACKNOWLEDGED, Cause.ENDED): _RESOLVED,
     (_ACKNOWLEDGED, Cause.ACKNOWLEDGE): _ACKNOWLEDGED,  # somebody else takes over
     (_ACKNOWLEDGED, Cause.RESOLVE): _RESOLVED,
+    (_ACKNOWLEDGED, Cause.FORGOTTEN): _OPEN,
     (_RESOLVED, Cause.FIRED): _OPEN,
     (_RESOLVED, Cause.ENDED): _RESOLVED,  # an operator was first, then the alerts ended; the quiet counts from here
     (_RESOLVED, Cause.REOPEN): _OPEN,
     (_RESOLVED, Cause.STILL_FIRING): _OPEN,
     (_RESOLVED, Cause.QUIET): _CLOSED,
+    (_RESOLVED, Cause.CLOSE): _CLOSED,
 }
 
-
-_COMMANDS = (Cause.ACKNOWLEDGE, Cause.RESOLVE, Cause.REOPEN)  # what an operator can do about it
+_COMMANDS = (Cause.ACKNOWLEDGE, Cause.RESOLVE, Cause.REOPEN, Cause.CLOSE)  # what an operator can do about it
 
 
 def advance(state: State, cause: Cause) -> State:

@@ -4,67 +4,156 @@ Source: PROCEDURES, "Alert Severity Levels" (channels) and "Team Response Assign
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from app.core.state import Incident
+from app.core import quiet
+from app.core.state import Incident, Task
 from app.core.turn import Turn
 from models.effect import Stream
-from models.policy import Contact
+from models.journal import encode_page
+from models.policy import Channel, Contact
+
+CHANNELS: tuple[Channel, ...] = ("email", "chat", "pager")
 
 
 def on_opened(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner: its first on call by pager, the team by e-mail and chat; and whom the class names besides."""
-    _tell_owner(turn, incident, "opened", text, turn.rules.policy.notify.channels[incident.severity])
-    for contact in turn.rules.also_tell(incident.incident_class):
-        _send(turn, incident, "opened", text, "email", contact.name, contact.email)
+    """Tell the owner, its first on call, and whom the severity and the class name besides."""
+    _tell_owner(turn, incident, "opened", text, _channels(turn, incident))
+    for contact in _besides(turn, incident):
+        _tell(turn, incident, "opened", text, contact)
 
 
 def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner through the channels of the new severity."""
-    _tell_owner(turn, incident, "severity_raised", text, turn.rules.policy.notify.channels[incident.severity])
+    """Tell the owner through the channels of the new severity, and whom the new severity names besides."""
+    _tell_owner(turn, incident, "severity_raised", text, _channels(turn, incident))
+    for contact in _besides(turn, incident):
+        _tell(turn, incident, "severity_raised", text, contact)
+
+
+def on_more(turn: Turn, incident: Incident, kind: str, text: str) -> None:
+    """Tell the owner that more belongs to it (`updated`), or that it still waits for somebody (`repeated`)."""
+    _tell_owner(turn, incident, kind, text, _channels(turn, incident))
 
 
 def on_escalated(turn: Turn, incident: Incident, contact: Contact, text: str) -> None:
-    """Tell the contact that the incident has climbed to; one without the severity's channels by those that it has."""
-    channels = [name for name in turn.rules.policy.notify.channels[incident.severity] if _address(contact, name)]
-    for channel in channels or ("email", "chat", "pager"):
-        _send(turn, incident, "escalated", text, channel, contact.name, _address(contact, channel))
+    """Tell the contact that the incident has climbed to."""
+    _tell(turn, incident, "escalated", text, contact)
+
+
+def on_acknowledged(turn: Turn, incident: Incident, text: str) -> None:
+    """Post that somebody responds (PROCEDURES, "Alert Acknowledgment")."""
+    _tell_owner(turn, incident, "acknowledged", text, turn.rules.policy.notify.acknowledged)
+
+
+def on_update(turn: Turn, incident: Incident, text: str) -> None:
+    """Tell those who wait how it goes (PROCEDURES, "Communication")."""
+    _tell_owner(turn, incident, "update", text, turn.rules.policy.notify.updates)
+    for contact in _besides(turn, incident):
+        _tell(turn, incident, "update", text, contact)
+
+
+def on_reminder(turn: Turn, incident: Incident, text: str) -> None:
+    """Remind the owner that something has to be said."""
+    _tell_owner(turn, incident, "reminder", text, turn.rules.policy.notify.reminders)
+
+
+def on_clock(turn: Turn, incident: Incident, kind: str, text: str) -> None:
+    """Tell the owner that a target is near (`clock_warned`) or missed (`clock_breached`)."""
+    if quiet.may_tell(turn, incident) and incident.told_ms:
+        _tell_owner(turn, incident, kind, text, turn.rules.policy.notify.clocks)
+
+
+def on_held(turn: Turn, incident: Incident, kind: str, text: str) -> None:
+    """Tell the owner, who has heard of it, that something explains it (`held`), or does no more (`released`)."""
+    if incident.told_ms:
+        _tell_owner(turn, incident, kind, text, turn.rules.policy.notify.held)
+
+
+def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
+    """Tell the owner once that it comes and goes."""
+    if quiet.may_tell(turn, incident):
+        _tell_owner(turn, incident, "flapping", text, turn.rules.policy.notify.flapping)
 
 
 def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner that it is not over; quietly, for a flapping alert must not wake anybody each time."""
-    _tell_owner(turn, incident, "reopened", text, turn.rules.policy.notify.reopened)
+    """Tell the owner that it is not over; quietly, for this must not wake anybody each time."""
+    if incident.told_ms and not incident.flapping_ms and quiet.may_tell(turn, incident):
+        _tell_owner(turn, incident, "reopened", text, turn.rules.policy.notify.reopened)
 
 
 def on_closed(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner that it is over, through every channel, so that pagers and boards are cleared."""
-    _tell_owner(turn, incident, "resolved", text, turn.rules.policy.notify.channels[incident.severity])
+    """Tell everybody who was told that it is over, so that pagers and boards are cleared."""
+    if not incident.told_ms:
+        return  # it ended before anybody was told of it
+    _tell_owner(turn, incident, "resolved", text, _channels(turn, incident))
+    chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
+    called = chain[1 : incident.step]
+    besides = [contact for contact in _besides(turn, incident) if contact not in called]
+    for contact in [*called, *besides]:
+        _tell(turn, incident, "resolved", text, contact)
 
 
-def _tell_owner(turn: Turn, incident: Incident, kind: str, text: str, channels: Iterable[str]) -> None:
+def on_task(turn: Turn, task: Task, kind: str, text: str, next_step: str) -> None:
+    """Tell the owner of a follow-up task that something is to be done."""
+    team = turn.rules.team_contact(turn.rules.owner_known(task.owner))
+    for channel in turn.rules.policy.notify.tasks:
+        body = _body(task.incident, task.severity, task.owner, task.title, text, next_step)
+        _send(turn, task.incident, kind, body, channel, team)
+
+
+def _channels(turn: Turn, incident: Incident) -> list[Channel]:
+    return turn.rules.policy.notify.channels[incident.severity]
+
+
+def _besides(turn: Turn, incident: Incident) -> list[Contact]:
+    return [contact for _, contact in turn.rules.also_tell(incident.severity, incident.incident_class)]
+
+
+def _tell_owner(turn: Turn, incident: Incident, kind: str, text: str, channels: Iterable[Channel]) -> None:
+    """Tell the team; by pager its first on call, who is also told by the rest where the policy says so."""
     owner = turn.rules.owner_known(incident.owner)
-    team = turn.rules.team_contact(owner)
+    team, first = turn.rules.team_contact(owner), turn.rules.chain(owner)[0]
+    on_call = incident.severity in turn.rules.policy.notify.on_call
+    body = _body(incident.id, incident.severity, incident.owner, incident.title, text, incident.next_step)
     for channel in channels:
-        contact = turn.rules.chain(owner)[0] if channel == "pager" else team
-        _send(turn, incident, kind, text, channel, contact.name, _address(contact, channel))
+        if channel != "pager":
+            _send(turn, incident.id, kind, body, channel, team)
+        if channel == "pager" or (on_call and address(first, channel) != address(team, channel)):
+            _send(turn, incident.id, kind, body, channel, first)
 
 
-def _send(turn: Turn, incident: Incident, kind: str, text: str, channel: str, receiver: str, address: str) -> None:
-    if not address:
-        return  # a contact without that channel, for example a manager without a chat room
-    body = {
-        "incident": incident.id,
-        "severity": incident.severity,
-        "owner": incident.owner,
-        "channel": channel,
-        "receiver": receiver,
-        "address": address,
-        "title": f"[{incident.severity}] {incident.title}",
+def _tell(turn: Turn, incident: Incident, kind: str, text: str, contact: Contact) -> None:
+    """Tell one contact through the severity's channels; one that has none of them by those that it has."""
+    body = _body(incident.id, incident.severity, incident.owner, incident.title, text, incident.next_step)
+    channels = [channel for channel in _channels(turn, incident) if address(contact, channel)]
+    for channel in channels or CHANNELS:
+        _send(turn, incident.id, kind, body, channel, contact)
+
+
+def _body(incident: str, severity: str, owner: str, title: str, text: str, next_step: str) -> dict[str, Any]:
+    return {
+        "incident": incident,
+        "severity": severity,
+        "owner": owner,
+        "title": f"[{severity}] {title}",
         "text": text,
-        "next": incident.next_step,
+        "next": next_step,
     }
+
+
+def _send(turn: Turn, incident: str, kind: str, body: dict[str, Any], channel: Channel, contact: Contact) -> None:
+    """Emit the message, or send it to the receiver's actor where it may end in a digest."""
+    if not address(contact, channel):
+        return  # a contact without that channel, for example a manager without a chat room
+    body = body | {"channel": channel, "receiver": contact.name, "address": address(contact, channel)}
+    digest = turn.rules.policy.notify.digest
+    if digest is not None and body["severity"] in digest.severity:
+        turn.send(f"receiver/{channel}/{contact.name}", encode_page(body["severity"], kind, body))
+        return
     turn.count("notifications")
-    turn.emit(Stream.NOTIFICATIONS, incident.id, kind, body)
+    turn.emit(Stream.NOTIFICATIONS, incident, kind, body)
 
 
-def _address(contact: Contact, channel: str) -> str:
+def address(contact: Contact, channel: Channel) -> str:
+    """Where a contact is reached through a channel; empty when it is not."""
     return {"pager": contact.pager, "email": contact.email, "chat": contact.chat}[channel]

@@ -1,19 +1,27 @@
-"""The policy, compiled: the same decisions as functions, so that the engine asks and never interprets."""
+"""The policy, compiled: the same decisions as functions, so that the engine asks and never interprets.
+
+What a policy says about an alert depends on its labels only, so it is found once for all alerts that agree in the labels that
+the policy asks for (`Verdict`).
+"""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from app.core.linkrule import LinkRule, link_rules
 from models.alert import Labels
-from models.matcher import Test, test_of
-from models.policy import Contact, Correlation, Escalation, Guide, Policy
+from models.matcher import Matcher, Test, test_of
+from models.policy import Contact, Guide, Mute, Policy
+from models.policy_rules import Absence, Correlation, Escalation
 from models.severity import Severity
+from models.time_interval import TimeSpan
 
 VERDICTS_MAX = 10_000  # that are remembered
 OPERATIONS = "operations"  # the class of every incident that no class of the policy claims
+EVERYTHING = "all"  # the group of a rule that groups by nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,14 @@ class Verdict:
     severity_found: str  # the label's value when the policy does not know it, else empty
     owner: str
     incident_class: str
+    guide: str
+    mutes: tuple[str, ...]
+    services: tuple[str, ...]  # of availability targets, which are down while the alert fires
+    absence: str  # the rule that the alert is a heartbeat of
+    always: bool  # it escalates always
+    hold_ms: int  # how long the first message waits for a rule to explain it
+    correlations: tuple[tuple[str, tuple[int, ...]], ...]  # rule, and the steps of its sequence that it can be
+    links: tuple[tuple[str, str], ...]  # rule, and the side of it: source, target or both
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +51,43 @@ class EscalationRule:
 
     def applies(self, severity: Severity, incident_class: str, labels: Labels) -> bool:
         """Whether an alert of this severity and class, with these labels, is one that the rule is about."""
+        return self.covers(severity, incident_class) and self.test(labels)
+
+    def covers(self, severity: Severity, incident_class: str) -> bool:
+        """Whether the rule is about incidents of this severity and class."""
         rule = self.policy
-        if rule.severity and severity not in rule.severity:
-            return False
-        if rule.incident_class is not None and rule.incident_class != incident_class:
-            return False
-        return self.test(labels)
+        return (not rule.severity or severity in rule.severity) and rule.incident_class in (None, incident_class)
 
 
 @dataclass(frozen=True, slots=True)
 class CorrelationRule:
-    """A windowed correlation and its test."""
+    """A windowed correlation and its tests: one, or one for each step of a sequence."""
 
     policy: Correlation
-    test: Test
+    tests: tuple[Test, ...]
 
     @property
     def local(self) -> bool:
         """Whether one component's own records are all that it needs."""
         return self.policy.open is None
 
+    @property
+    def count(self) -> int:
+        """How many alerts it takes."""
+        return self.policy.count or len(self.tests)
+
+    def steps(self, labels: Labels) -> tuple[int, ...]:
+        """What an alert with these labels can be in it; empty when it takes no part."""
+        return tuple(number for number, test in enumerate(self.tests) if test(labels))
+
     def group(self, severity: Severity, component: str, owner: str, labels: Labels) -> str | None:
         """The values of `by` in one string, or None when the alert takes no part."""
         rule = self.policy
-        if (rule.severity and severity not in rule.severity) or not self.test(labels):
+        if rule.severity and severity not in rule.severity:
             return None
         known = {"component": component, "owner": owner, "severity": str(severity)}
         values = [known.get(name) or labels.get(name, "") for name in rule.by]
-        return ", ".join(values) if all(values) else None
+        return (", ".join(values) or EVERYTHING) if all(values) else None
 
 
 class Rulebook:
@@ -72,25 +97,30 @@ class Rulebook:
         """Compile a policy document. Raises pydantic's ValidationError."""
         policy = Policy.model_validate(document)
         self.policy = policy
-        self.document = dict(document)
+        # As it comes back out of the journal: YAML's dates are texts there.
+        self.document: dict[str, Any] = orjson.loads(orjson.dumps(document))
         canonical = orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)
         self.fingerprint = hashlib.sha256(canonical).hexdigest()[:12]
         self.component = _component_of(policy)
-        self.lasting = [_compiled(rule) for rule in policy.escalations if rule.lasting is not None]
-        self.always = [_compiled(rule) for rule in policy.escalations if rule.always]
-        self.correlations = [CorrelationRule(rule, test_of(rule.match)) for rule in policy.correlations]
+        self.escalations = [EscalationRule(rule, test_of(rule.match)) for rule in policy.escalations]
+        self.lasting = [rule for rule in self.escalations if rule.policy.lasting is not None]
+        self.always = [rule for rule in self.escalations if rule.policy.always]
+        self.correlations = {rule.name: CorrelationRule(rule, _tests(rule)) for rule in policy.correlations}
+        self.links = link_rules(policy)
+        self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
         self._severity_rules = [(test_of(rule.match), rule.severity) for rule in policy.severities.rules]
         self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
         self._classes = [(test_of(one.match), one) for one in policy.classes]
+        self._guides = [(test_of(guide.match), guide) for guide in policy.guides]
+        self._mutes = [(test_of(mute.match), mute) for mute in policy.notify.mute]
+        self._services = [(test_of(one.match), one.name) for one in policy.targets.availability]
+        self._absences = [(test_of(rule.match), rule) for rule in policy.absences]
+        self._class_by_name = {one.name: one for one in policy.classes}
         self._judged_by = _judged_by(policy)
         self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
-        self._guides = [(test_of(guide.match), guide) for guide in policy.guides]
-        self._class_by_name = {one.name: one for one in policy.classes}
-        self._escalations = {rule.policy.name: rule for rule in [*self.lasting, *self.always]}
-        self._correlations = {rule.policy.name: rule for rule in self.correlations}
 
     def judge(self, labels: Labels) -> Verdict:
-        """Severity, owner and class of an alert with these labels."""
+        """What the policy says about an alert with these labels."""
         seen = tuple([labels.get(name) for name in self._judged_by])
         verdict = self._verdicts.get(seen)
         if verdict is None:
@@ -102,11 +132,30 @@ class Rulebook:
     def _judge(self, labels: Labels) -> Verdict:
         severity, found = self._severity(labels)
         owner = next((team for test, team in self._owners if test(labels)), self.policy.default_owner)
+        incident_class = OPERATIONS
         for test, one in self._classes:
             if test(labels):
-                severity = min(severity, one.severity or severity)
-                return Verdict(severity, found, one.owner or owner, one.name)
-        return Verdict(severity, found, owner, OPERATIONS)
+                severity, owner, incident_class = min(severity, one.severity or severity), one.owner or owner, one.name
+                break
+        always = any(rule.applies(severity, incident_class, labels) for rule in self.always)
+        links = tuple((name, side) for name, rule in self.links.items() if (side := rule.side(labels)))
+        correlations = tuple((name, steps) for name, rule in self.correlations.items() if (steps := rule.steps(labels)))
+        holds = [self.correlations[name].policy.hold for name, _ in correlations]
+        holds += [self.links[name].hold_ms for name, side in links if side != "source"]
+        return Verdict(
+            severity=severity,
+            severity_found=found,
+            owner=owner,
+            incident_class=incident_class,
+            guide=next((guide.name for test, guide in self._guides if test(labels)), ""),
+            mutes=tuple(mute.name for test, mute in self._mutes if test(labels)),
+            services=tuple(name for test, name in self._services if test(labels)),
+            absence=next((rule.name for test, rule in self._absences if test(labels)), ""),
+            always=always,
+            hold_ms=0 if always else max(holds, default=0),
+            correlations=correlations,
+            links=links,
+        )
 
     def _severity(self, labels: Labels) -> tuple[Severity, str]:
         for test, severity in self._severity_rules:
@@ -120,19 +169,33 @@ class Rulebook:
                 return (known, "") if known else (severities.unknown, found)
         return severities.missing, ""
 
+    # What a policy says about an incident.
+
     def prefix(self, incident_class: str) -> str:
         """The prefix of an incident id of this class."""
         one = self._class_by_name.get(incident_class)
         return one.prefix if one else "INC"
 
-    def also_tell(self, incident_class: str) -> list[Contact]:
-        """Who is told of every incident of this class besides its owner."""
+    def status(self, incident_class: str) -> str:
+        """What a report calls an incident of this class that is not resolved, if the class has a name for it."""
         one = self._class_by_name.get(incident_class)
-        return [self.policy.contacts[name] for name in one.also_tell] if one else []
+        return one.status if one else ""
+
+    def also_tell(self, severity: Severity, incident_class: str) -> list[tuple[str, Contact]]:
+        """Who is told of every new incident like this besides its owner, with the contact's key in the policy."""
+        one = self._class_by_name.get(incident_class)
+        names = [*self.policy.notify.also_tell.get(severity, ()), *(one.also_tell if one else ())]
+        return [(name, self.policy.contacts[name]) for name in dict.fromkeys(names)]
 
     def chain(self, owner: str) -> list[Contact]:
         """The contacts that are called for a team, first on call first."""
         return [self.policy.contacts[role] for role in self.policy.teams[owner].chain]
+
+    def climb_ms(self, owner: str, severity: Severity, step: int) -> int | None:
+        """How long an incident stays unacknowledged at this step of the chain before it climbs, or None."""
+        team = self.policy.teams[owner]
+        waits = (self.policy.climb if team.climb is None else team.climb).get(severity, [])
+        return waits[step - 1] if step <= len(waits) and step < len(team.chain) else None
 
     def team_contact(self, owner: str) -> Contact:
         """The team's own address."""
@@ -142,29 +205,64 @@ class Rulebook:
         """The owner if this policy has that team, else the default owner: a policy change may drop a team."""
         return owner if owner in self.policy.teams else self.policy.default_owner
 
-    def guide(self, labels: Labels) -> Guide | None:
-        """The response guide for an alert with these labels."""
-        return next((guide for test, guide in self._guides if test(labels)), None)
+    def guide(self, name: str) -> Guide | None:
+        """The response guide of that name, if this policy has it."""
+        return next((guide for _, guide in self._guides if guide.name == name), None)
+
+    def update_every_ms(self, guide: str, severity: Severity) -> int | None:
+        """How often something has to be said about an incident, or None."""
+        found = self.guide(guide)
+        return found.update_every if found and found.update_every else self.policy.updates.every.get(severity)
+
+    def hours(self, owner: str, severity: Severity) -> Sequence[TimeSpan] | None:
+        """When an incident may be told; None is always."""
+        hours = self.policy.teams[owner].hours
+        return self.policy.time_intervals[hours] if hours and severity in self.policy.notify.hours else None
+
+    def mutes(self, names: Sequence[str], severity: Severity) -> Iterator[tuple[Mute, Sequence[TimeSpan]]]:
+        """The mute rules of these names that are about this severity, and their intervals."""
+        for _, mute in self._mutes:
+            if mute.name in names and (not mute.severity or severity in mute.severity):
+                yield mute, [span for name in mute.during for span in self.policy.time_intervals[name]]
+
+    # Rules by name; a policy change may drop one while something waits for it.
 
     def escalation(self, name: str) -> EscalationRule | None:
         """The automatic escalation of that name, if this policy has it."""
-        return self._escalations.get(name)
+        return self._escalation_by_name.get(name)
 
     def correlation(self, name: str) -> CorrelationRule | None:
         """The correlation of that name, if this policy has it."""
-        return self._correlations.get(name)
+        return self.correlations.get(name)
+
+    def link(self, name: str) -> LinkRule | None:
+        """The dependency or inhibition of that name, if this policy has it."""
+        return self.links.get(name)
+
+    def absence(self, name: str) -> Absence | None:
+        """The absence rule of that name, if this policy has it."""
+        return next((rule for _, rule in self._absences if rule.name == name), None)
+
+
+def _tests(rule: Correlation) -> tuple[Test, ...]:
+    return tuple(test_of(selector) for selector in rule.sequence) if rule.sequence else (test_of(rule.match),)
 
 
 def _judged_by(policy: Policy) -> list[str]:
     """The labels that a verdict depends on: alerts that agree in these have one verdict, which need be found once."""
-    selectors = [rule.match for rule in policy.severities.rules] + [entry.match for entry in policy.ownership]
-    selectors += [one.match for one in policy.classes]
+    selectors: list[Sequence[Sequence[Matcher]]] = []
+    matched = (policy.severities.rules, policy.ownership, policy.classes, policy.escalations, policy.correlations)
+    matched += (policy.guides, policy.notify.mute, policy.targets.availability, policy.absences)  # type: ignore[assignment]
+    for section in matched:
+        selectors += [one.match for one in section]
+    for rule in policy.correlations:
+        selectors += rule.sequence or ()
+    for dependency in policy.dependencies:
+        selectors += (dependency.root, dependency.dependants)
+    for inhibition in policy.inhibit_rules:
+        selectors += (inhibition.source_matchers, inhibition.target_matchers)
     names = {matcher.label for selector in selectors for matchers in selector for matcher in matchers}
     return sorted(names | set(policy.severities.labels))
-
-
-def _compiled(rule: Escalation) -> EscalationRule:
-    return EscalationRule(rule, test_of(rule.match))
 
 
 def _component_of(policy: Policy) -> Callable[[Labels, str], str]:

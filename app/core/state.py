@@ -1,25 +1,31 @@
-"""A partition's state: alerts, incidents, windows, source positions, timers; and its form in the changelog.
+"""A partition's state: what it knows of alerts, incidents, rules, receivers, silences and tasks; and its timers.
 
-Each thing has one changelog key: `a/` an alert, `c/` its counters (a repeat changes nothing else), `i/` an incident,
-`w/` a window, `s/` a source position, `p` the policy document and `m` the meta record, last in each checkpoint. The
-indexes (which incident a component has open, which alerts an incident has, the timers) are derived from these.
+Each change marks a key of the changelog as dirty (`app.core.changelog`). The indexes (which incident a component has open,
+which alerts an incident has, the timers) are derived.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import orjson
 
 from models.alert import Labels
 from models.incident import State
 from models.severity import Severity
+from models.silence import Silence
 
-META = b"m"
-POLICY = b"p"
+T = TypeVar("T")
 
 Timer = tuple[int, str, str]  # when in engine time, what, whose. Sorted in this order, so equal times fire in one order
+
+
+@dataclass(slots=True)
+class Hold:
+    """Why nobody is told of an alert: another one explains it, or an operator silenced it."""
+
+    because: str
+    parent: str = ""  # the id of the incident that it is a member of for so long
 
 
 @dataclass(slots=True)
@@ -38,9 +44,13 @@ class LiveAlert:
     fired_ms: int = 0
     fired_by: int = 0  # the offset of the record that made it fire
     ended_ms: int = 0
+    loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
     forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
+    beat: str = ""  # the name of the absence rule that it is the heartbeat of
+    holds: dict[str, Hold] | None = None  # why nobody is told of it, by rule and group or silence; None is an empty one
+    changes: list[int] | None = None  # when it began and ended of late, for flapping; None where that is not watched
     # The counters. A repeat changes these and nothing else.
     count: int = 0
     last_ms: int = 0
@@ -79,6 +89,7 @@ class Member:
     severity: Severity
     firing: bool
     record: str  # the position of the record that made it fire
+    labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
 
 
 @dataclass(slots=True)
@@ -92,6 +103,7 @@ class Incident:
     severity: Severity  # the worst so far
     owner: str
     title: str
+    summary: str  # what the alert that gave it its title says
     next_step: str  # what to do first
     opened_ms: int
     opened_by: str  # position of the record
@@ -104,16 +116,63 @@ class Incident:
     escalated: list[str] = field(default_factory=list)  # the rules that have escalated it
     reopened: int = 0
     rule: str = ""  # the correlation that opened it, if one did
-    members: dict[str, Member] = field(default_factory=dict)  # of a correlated incident, by fingerprint
+    members: dict[str, Member] = field(default_factory=dict)  # alerts of other components that belong to it
+    guide: str = ""  # the name of the response guide
+    always: bool = False  # an alert of it always escalates, so nothing but an operator keeps it quiet
+    # What people said.
+    assignee: str = ""
+    mitigated_ms: int = 0
+    mitigated_by: str = ""
+    cause: str = ""
+    cause_by: str = ""
+    assessment: dict[str, str] | None = None  # verdict, scope, by
+    eta_ms: int = 0
+    complaints: int = 0
+    # Since when, and how often.
+    severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
+    loud_ms: int = 0  # it is open and nothing keeps it quiet
+    told_ms: int = 0  # the last message about what belongs to it
+    first_told_ms: int = 0
+    told_alerts: int = 0  # how many belonged to it then
+    told_severity: Severity = Severity.P3
+    climb_ms: int = 0  # it is at this step
+    word_ms: int = 0  # somebody said something, or was told of it for the first time
+    reminded_ms: int = 0  # the last reminder, or word
+    reminded: int = 0  # times since the last word
+    flapping_ms: int = 0  # the last change of a flapping alert; 0 is not flapping
+    hold_ms: int = 0  # how long its first message waits for a rule to explain it
+    mutes: list[str] = field(default_factory=list)  # the mute rules that match all its alerts
+    acknowledged_size: int = 0  # components that were struck at the acknowledgement
+    clocks: dict[str, str] = field(default_factory=dict)  # target -> warned, breached or met; else it runs
+    down: dict[str, int] = field(default_factory=dict)  # service of an availability target -> alerts that have it down
+    holds: dict[str, Hold] = field(default_factory=dict)  # of a correlated incident; others are held by their alerts
+    parents: list[str] = field(default_factory=list)  # incidents that it was a member of
     # Derived.
     alerts: dict[str, LiveAlert] = field(default_factory=dict)  # by fingerprint, in the order of joining
     firing: int = 0
+    loud: int = 0  # alerts that fire and that nothing keeps quiet
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
+    timer_ms: int = 0  # when its timer fires; 0 is none
 
     @property
     def still_firing(self) -> bool:
-        """Whether any of its alerts or members fires."""
-        return self.firing > 0 or any(member.firing for member in self.members.values())
+        """Whether any of its own alerts fires, or any member of one that a rule opened."""
+        return self.firing > 0 or (bool(self.rule) and any(member.firing for member in self.members.values()))
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is resolved or closed."""
+        return self.state in (State.RESOLVED, State.CLOSED)
+
+    @property
+    def held(self) -> bool:
+        """Whether everything that fires in it is kept quiet."""
+        return bool(self.holds) or (self.firing > 0 and self.loud == 0)
+
+    @property
+    def size(self) -> int:
+        """How many alerts belong to it."""
+        return len(self.alerts) + len(self.members)
 
 
 @dataclass(slots=True)
@@ -123,6 +182,54 @@ class Fired:
     at_ms: int
     fingerprint: str
     member: Member
+    steps: list[int] = field(default_factory=list)  # of a sequence, that it can be
+
+
+@dataclass(slots=True)
+class Target:
+    """An alert that keeps quiet while a source of its rule fires."""
+
+    at_ms: int
+    member: Member
+    held: bool = False
+
+
+@dataclass(slots=True)
+class Link:
+    """What an actor knows of the sources and targets of an inhibition or a dependency, by fingerprint."""
+
+    sources: dict[str, Member] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
+    last: Member | None = None  # of the sources, the last that ended, while its targets have their grace
+    ended_ms: int = 0
+
+
+@dataclass(slots=True)
+class Receiver:
+    """What an actor knows of the messages to one receiver through one channel."""
+
+    sent_ms: list[int] = field(default_factory=list)  # the newest, as many as go out before a digest
+    digest_ms: int = 0  # when the digest goes out; 0 when nothing waits
+    counts: dict[str, int] = field(default_factory=dict)  # kind and severity -> messages that wait
+    incidents: list[str] = field(default_factory=list)  # of the first ones
+    body: dict[str, str] = field(default_factory=dict)  # where it goes
+
+
+@dataclass(slots=True)
+class Task:
+    """Something that an incident left to do."""
+
+    id: str
+    incident: str
+    name: str
+    title: str
+    steps: list[str]
+    owner: str
+    severity: Severity
+    made_ms: int
+    due_ms: int
+    remind_ms: int  # the distance of its reminders
+    reminded: int = 0
 
 
 class PartitionState:
@@ -134,6 +241,10 @@ class PartitionState:
         self.incidents: dict[str, Incident] = {}
         self.current: dict[tuple[str, str], Incident] = {}  # component and class -> the incident that is not closed
         self.windows: dict[tuple[str, str], list[Fired]] = {}  # rule and group -> what fired, oldest first
+        self.links: dict[tuple[str, str], Link] = {}  # rule and group -> sources and targets
+        self.receivers: dict[tuple[str, str], Receiver] = {}  # receiver and channel -> messages of late
+        self.silences: dict[str, Silence] = {}  # by id, those that have not ended
+        self.tasks: dict[str, Task] = {}  # by id, those that are not done
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> last offset and number
         self.timers: list[Timer] = []
         self.dirty: dict[bytes, None] = {}
@@ -174,11 +285,44 @@ class PartitionState:
 
     def put_window(self, rule: str, group: str, window: list[Fired]) -> None:
         """Keep a window; an empty one is forgotten."""
-        if window:
-            self.windows[rule, group] = window
+        self._put(self.windows, b"w/", rule, group, window, keep=bool(window))
+
+    def put_link(self, rule: str, group: str, link: Link) -> None:
+        """Keep a link; one without sources and targets is forgotten."""
+        self._put(self.links, b"l/", rule, group, link, keep=bool(link.sources or link.targets or link.last))
+
+    def put_receiver(self, receiver: str, channel: str, known: Receiver) -> None:
+        """Keep what is known of a receiver; one that was sent nothing of late is forgotten."""
+        self._put(self.receivers, b"r/", receiver, channel, known, keep=bool(known.sent_ms or known.digest_ms))
+
+    def put_silence(self, silence: Silence) -> None:
+        """Keep a silence."""
+        self.silences[silence.id] = silence
+        self.dirty[b"z/" + silence.id.encode()] = None
+
+    def drop_silence(self, silence: Silence) -> None:
+        """Forget a silence that has ended."""
+        del self.silences[silence.id]
+        self.dirty[b"z/" + silence.id.encode()] = None
+
+    def put_task(self, task: Task) -> None:
+        """Keep a task."""
+        self.tasks[task.id] = task
+        self.dirty[b"t/" + task.id.encode()] = None
+
+    def drop_task(self, task: Task) -> None:
+        """Forget a task that is done."""
+        del self.tasks[task.id]
+        self.dirty[b"t/" + task.id.encode()] = None
+
+    def _put(
+        self, things: dict[tuple[str, str], T], kind: bytes, one: str, other: str, thing: T, *, keep: bool
+    ) -> None:
+        if keep:
+            things[one, other] = thing
         else:
-            self.windows.pop((rule, group), None)
-        self.dirty[_window_key(rule, group)] = None
+            things.pop((one, other), None)
+        self.dirty[kind + orjson.dumps([one, other])] = None
 
     def is_new(self, topic: str, partition: int, offset: int, number: int) -> bool:
         """Whether a source position is past the last one seen of that partition; if so it is the last one now."""
@@ -189,128 +333,35 @@ class PartitionState:
         self.dirty[f"s/{topic}/{partition}".encode()] = None
         return True
 
+    # The indexes of an incident's alerts: what belongs to it, what of it fires, what of that is loud.
+
     def join(self, incident: Incident, alert: LiveAlert, offset: int) -> None:
-        """Make a firing alert part of an incident. The one place that updates the incident's index of alerts."""
+        """Make a firing alert part of an incident."""
         if alert.incident != incident.id:
             alert.incident, alert.joined, alert.forget_ms = incident.id, offset, 0
             incident.alerts[alert.fingerprint] = alert
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
         incident.firing += 1
+        incident.loud += not alert.holds
+
+    def leave(self, incident: Incident, alert: LiveAlert) -> None:
+        """An alert of the incident does not fire any more."""
+        incident.firing -= 1
+        incident.loud -= not alert.holds
+        alert.holds = None
+
+    def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
+        """Keep a firing alert quiet for one more reason, or (None) for one reason less."""
+        incident = self.incidents[alert.incident]
+        was_loud, holds = not alert.holds, alert.holds or {}
+        if hold is None:
+            holds.pop(key, None)
+        else:
+            holds[key] = hold
+        alert.holds = holds or None
+        incident.loud += (not holds) - was_loud
+        self.put_alert(alert)
 
     def schedule(self, at_ms: int, what: str, whose: str) -> None:
         """Set a timer. Timers are never cancelled: one that has lost its reason is ignored when it fires."""
         heapq.heappush(self.timers, (at_ms, what, whose))
-
-    # The changelog.
-
-    def changes(self) -> list[tuple[bytes, bytes | None]]:
-        """What changed since the last call, as changelog records; None means forgotten."""
-        records: list[tuple[bytes, bytes | None]] = [(key, self._dump(key)) for key in self.dirty]
-        for alert in self.touched:
-            alert.touched = False
-            key = alert.fingerprint.encode()
-            if key in self.alerts:
-                counters = [alert.count, alert.last_ms, alert.hold_ms, alert.starts_ms]
-                records.append((b"c/" + key, orjson.dumps(counters)))
-        self.dirty.clear()
-        self.touched.clear()
-        return records
-
-    def _dump(self, key: bytes) -> bytes | None:
-        kind, name = key[:1], key[2:]
-        thing: Any
-        if kind == b"a":
-            thing = self.alerts.get(name)
-            return orjson.dumps({slot: getattr(thing, slot) for slot in _ALERT_SLOTS}) if thing else None
-        if kind == b"i":
-            thing = self.incidents.get(name.decode())
-            return orjson.dumps({slot: getattr(thing, slot) for slot in _INCIDENT_SLOTS}) if thing else None
-        if kind == b"w":
-            rule, group = orjson.loads(name)
-            thing = self.windows.get((rule, group))
-            return orjson.dumps(thing) if thing else None
-        if kind == b"s":
-            topic, partition = name.decode().rsplit("/", 1)
-            return orjson.dumps(self.sources[topic, int(partition)])
-        return None  # the counters of a forgotten alert
-
-
-def load(items: Mapping[bytes, bytes]) -> PartitionState:
-    """The state that the changelog's items (key -> newest value) describe, indexes rebuilt. Timers are the engine's."""
-    state = PartitionState()
-    for key, value in items.items():
-        kind, name = key[:2], key[2:]
-        if kind == b"a/":
-            state.alerts[name] = _load_alert(orjson.loads(value), items[b"c/" + name])
-        elif kind == b"i/":
-            incident = _load_incident(orjson.loads(value))
-            state.incidents[incident.id] = incident
-            state.current[incident.component, incident.incident_class] = incident
-        elif kind == b"w/":
-            rule, group = orjson.loads(name)
-            state.windows[rule, group] = [_load_fired(one) for one in orjson.loads(value)]
-        elif kind == b"s/":
-            topic, partition = name.decode().rsplit("/", 1)
-            offset, number = orjson.loads(value)
-            state.sources[topic, int(partition)] = (offset, number)
-    _index_alerts(state, state.alerts.values())
-    return state
-
-
-def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
-    # One record is one alert, so the offset by which an alert joined puts an incident's alerts in their old order.
-    for alert in sorted((alert for alert in alerts if alert.incident), key=lambda alert: alert.joined):
-        incident = state.incidents[alert.incident]
-        incident.alerts[alert.fingerprint] = alert
-        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
-        incident.firing += alert.firing
-
-
-def _load_alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
-    document["severity"] = Severity(document["severity"])
-    alert = LiveAlert(**document)
-    alert.count, alert.last_ms, hold_ms, starts_ms = orjson.loads(counters)
-    alert.renew(hold_ms, starts_ms)
-    return alert
-
-
-def _load_incident(document: dict[str, Any]) -> Incident:
-    document["state"] = State(document["state"])
-    document["severity"] = Severity(document["severity"])
-    document["members"] = {key: _load_member(member) for key, member in document["members"].items()}
-    return Incident(**document)
-
-
-def _load_member(document: dict[str, Any]) -> Member:
-    document["severity"] = Severity(document["severity"])
-    return Member(**document)
-
-
-def _load_fired(document: dict[str, Any]) -> Fired:
-    return Fired(document["at_ms"], document["fingerprint"], _load_member(document["member"]))
-
-
-def _window_key(rule: str, group: str) -> bytes:
-    return b"w/" + orjson.dumps([rule, group])
-
-
-_ALERT_SLOTS = (
-    *("fingerprint", "component", "labels", "annotations", "severity", "severity_found", "owner", "incident_class"),
-    *("firing", "fired_ms", "fired_by", "ended_ms", "incident", "joined", "forget_ms"),
-)
-_INCIDENT_SLOTS = (
-    *(
-        "id",
-        "component",
-        "incident_class",
-        "state",
-        "severity",
-        "owner",
-        "title",
-        "next_step",
-        "opened_ms",
-        "opened_by",
-    ),
-    *("acknowledged_ms", "acknowledged_by", "resolved_ms", "resolved_by", "step", "escalated", "reopened"),
-    *("rule", "members"),
-)

@@ -1,7 +1,7 @@
 """One record's turn: what the decisions may use, and the effects that they leave.
 
 A turn knows the partition's state, the rulebook, the engine's time and the record that is being applied. `emit` gives
-each effect its id; snapshots of the incidents that changed follow at the end of the turn.
+each effect its id; what is due for the incidents that changed, and their snapshots, follow at the end of the turn.
 """
 
 from typing import Any
@@ -9,13 +9,12 @@ from typing import Any
 import orjson
 
 from app.core.rulebook import Rulebook
+from app.core.snapshot import snapshot
 from app.core.state import Incident, PartitionState
 from models.effect import Effect, Position, Stream
-from models.incident import State
 from models.instant import format_instant
 
 LATE_MS = 10_000  # a deadline that is told later than this was missed by a worker that was down, and says so
-NAMES_SHOWN = 20  # alert names in a snapshot; the counts cover all
 
 
 class Turn:
@@ -88,49 +87,14 @@ class Turn:
         body = {"incident": incident.id, "component": incident.component, "text": text, **details, **late}
         self.emit(Stream.TIMELINE, incident.id, kind, body)
 
+    @property
+    def changed_incidents(self) -> list[Incident]:
+        """What `changed` has noted since the last end, in that order."""
+        return list(self._changed.values())
+
     def end(self) -> None:
         """Leave the snapshots."""
         if self._changed:
             for incident in self._changed.values():
-                self.emit(Stream.INCIDENTS, incident.id, "Incident", snapshot(incident))
+                self.emit(Stream.INCIDENTS, incident.id, "Incident", snapshot(self.rules, incident))
             self._changed.clear()
-
-
-def snapshot(incident: Incident) -> dict[str, Any]:
-    """The incident as users see it in `tocsin.incidents`."""
-    members = incident.members.values()
-    ended = incident.state in (State.RESOLVED, State.CLOSED)
-    return {
-        "incident": incident.id,
-        "state": incident.state,
-        "severity": incident.severity,
-        "class": incident.incident_class,
-        "component": incident.component,
-        "owner": incident.owner,
-        "title": incident.title,
-        "next": incident.next_step,
-        "opened_at": format_instant(incident.opened_ms),
-        "acknowledged_at": _instant(incident.acknowledged_ms),
-        "acknowledged_by": incident.acknowledged_by,
-        "resolved_at": _instant(incident.resolved_ms),
-        "resolved_by": incident.resolved_by,
-        "closed_at": _instant(incident.closed_ms),
-        "reopened": incident.reopened,
-        "escalation_step": incident.step,
-        "escalated_by": incident.escalated,
-        "alerts_firing": incident.firing + sum(member.firing for member in members),
-        "alerts_total": len(incident.alerts) + len(members),
-        "alert_names": dict(list(incident.names.items())[:NAMES_SHOWN]),
-        "rule": incident.rule,
-        "members": [
-            {"alert": fingerprint, "name": member.name, "component": member.component, "incident": member.incident}
-            for fingerprint, member in list(incident.members.items())[:NAMES_SHOWN]
-        ],
-        "opened_by": incident.opened_by,
-        # Repeats change no snapshot, so how many records there were is told when it is over.
-        "records": sum(alert.count for alert in incident.alerts.values()) if ended else None,
-    }
-
-
-def _instant(at_ms: int) -> str | None:
-    return format_instant(at_ms) if at_ms else None

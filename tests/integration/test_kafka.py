@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.core.state import META
+from app.core.changelog import META
 from app.demo import recorded
 from app.settings import Settings
 from app.transport.kafka import KafkaLog

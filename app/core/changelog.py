@@ -1,0 +1,171 @@
+"""The state's form in the changelog: one key for each thing, and the newest value of each key is the state.
+
+`a/` an alert, `c/` its counters (a repeat changes nothing else), `i/` an incident, `w/` a window, `l/` a link of sources and
+targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `p` the policy document and `m` the meta
+record, last in each checkpoint. Fields that an older version did not write have their defaults.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import orjson
+
+from app.core.state import Fired, Hold, Incident, Link, LiveAlert, Member, PartitionState, Receiver, Target, Task
+from models.incident import State
+from models.matcher import Matcher, Operator
+from models.severity import Severity
+from models.silence import Silence
+
+META = b"m"
+POLICY = b"p"
+
+_ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
+_ALERT_DERIVED = ("repeat", "timer_ms", "touched")
+_INCIDENT_DERIVED = ("alerts", "firing", "loud", "names", "timer_ms")
+_ALERT_SLOTS = [one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)]
+_INCIDENT_SLOTS = [one.name for one in fields(Incident) if one.name not in _INCIDENT_DERIVED]
+
+
+def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
+    """What changed since the last call, as changelog records; None means forgotten."""
+    records: list[tuple[bytes, bytes | None]] = [(key, _dump(state, key)) for key in state.dirty]
+    for alert in state.touched:
+        alert.touched = False
+        key = alert.fingerprint.encode()
+        if key in state.alerts:
+            counters = [alert.count, alert.last_ms, alert.hold_ms, alert.starts_ms]
+            records.append((b"c/" + key, orjson.dumps(counters)))
+    state.dirty.clear()
+    state.touched.clear()
+    return records
+
+
+def _dump(state: PartitionState, key: bytes) -> bytes | None:
+    kind, name = key[:1], key[2:]
+    if kind == b"a":
+        alert = state.alerts.get(name)
+        return orjson.dumps({slot: getattr(alert, slot) for slot in _ALERT_SLOTS}) if alert else None
+    if kind == b"i":
+        incident = state.incidents.get(name.decode())
+        return orjson.dumps({slot: getattr(incident, slot) for slot in _INCIDENT_SLOTS}) if incident else None
+    thing: Any
+    match kind:
+        case b"w":
+            thing = state.windows.get(_pair(name))
+        case b"l":
+            thing = state.links.get(_pair(name))
+        case b"r":
+            thing = state.receivers.get(_pair(name))
+        case b"z":
+            thing = state.silences.get(name.decode())
+        case b"t":
+            thing = state.tasks.get(name.decode())
+        case b"s":
+            topic, partition = name.decode().rsplit("/", 1)
+            thing = state.sources[topic, int(partition)]
+        case _:
+            thing = None  # the counters of a forgotten alert
+    return orjson.dumps(thing) if thing else None
+
+
+def _pair(name: bytes) -> tuple[str, str]:
+    one, other = orjson.loads(name)
+    return one, other
+
+
+def load(items: Mapping[bytes, bytes]) -> PartitionState:
+    """The state that the changelog's items (key -> newest value) describe, indexes rebuilt. Timers are the engine's."""
+    state = PartitionState()
+    for key, value in items.items():
+        kind, name = key[:2], key[2:]
+        if kind == b"a/":
+            state.alerts[name] = _alert(orjson.loads(value), items[b"c/" + name])
+        elif kind in _LOADERS:  # else the policy or the meta record, which are the engine's, or counters
+            _LOADERS[kind](state, name, orjson.loads(value))
+    _index_alerts(state, state.alerts.values())
+    return state
+
+
+def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
+    # One record is one alert, so the offset by which an alert joined puts an incident's alerts in their old order.
+    for alert in sorted((alert for alert in alerts if alert.incident), key=lambda alert: alert.joined):
+        incident = state.incidents[alert.incident]
+        incident.alerts[alert.fingerprint] = alert
+        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+        incident.firing += alert.firing
+        incident.loud += alert.firing and not alert.holds
+
+
+def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
+    document["severity"] = Severity(document["severity"])
+    if document.get("holds"):
+        document["holds"] = _holds(document["holds"])
+    alert = LiveAlert(**document)
+    alert.count, alert.last_ms, hold_ms, starts_ms = orjson.loads(counters)
+    alert.renew(hold_ms, starts_ms)
+    return alert
+
+
+def _holds(document: dict[str, Any]) -> dict[str, Hold]:
+    return {key: Hold(**hold) for key, hold in document.items()}
+
+
+def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None:
+    document["state"] = State(document["state"])
+    document["severity"] = Severity(document["severity"])
+    document["told_severity"] = Severity(document.get("told_severity", document["severity"]))
+    document["members"] = {key: _member(member) for key, member in document["members"].items()}
+    document["holds"] = _holds(document.get("holds", {}))
+    incident = Incident(**document)
+    state.incidents[incident.id] = incident
+    state.current[incident.component, incident.incident_class] = incident
+
+
+def _member(document: dict[str, Any]) -> Member:
+    document["severity"] = Severity(document["severity"])
+    return Member(**document)
+
+
+def _window(state: PartitionState, name: bytes, document: Any) -> None:
+    rule, group = _pair(name)
+    state.windows[rule, group] = [Fired(**one | {"member": _member(one["member"])}) for one in document]
+
+
+def _link(state: PartitionState, name: bytes, document: Any) -> None:
+    rule, group = _pair(name)
+    sources = {key: _member(one) for key, one in document["sources"].items()}
+    targets = {key: Target(**one | {"member": _member(one["member"])}) for key, one in document["targets"].items()}
+    last = _member(document["last"]) if document["last"] else None
+    state.links[rule, group] = Link(sources, targets, last, document["ended_ms"])
+
+
+def _receiver(state: PartitionState, name: bytes, document: Any) -> None:
+    receiver, channel = _pair(name)
+    state.receivers[receiver, channel] = Receiver(**document)
+
+
+def _silence(state: PartitionState, name: bytes, document: Any) -> None:
+    matchers = (Matcher(one["label"], Operator(one["operator"]), one["value"]) for one in document["matchers"])
+    state.silences[name.decode()] = Silence(**document | {"matchers": tuple(matchers)})
+
+
+def _task(state: PartitionState, name: bytes, document: Any) -> None:
+    state.tasks[name.decode()] = Task(**document | {"severity": Severity(document["severity"])})
+
+
+def _source(state: PartitionState, name: bytes, document: Any) -> None:
+    topic, partition = name.decode().rsplit("/", 1)
+    offset, number = document
+    state.sources[topic, int(partition)] = (offset, number)
+
+
+_LOADERS = {
+    b"i/": _incident,
+    b"w/": _window,
+    b"l/": _link,
+    b"r/": _receiver,
+    b"z/": _silence,
+    b"t/": _task,
+    b"s/": _source,
+}

@@ -1,0 +1,75 @@
+"""All deadlines of an incident in one place: what is due is done, and one timer stands for the next."""
+
+from app.core import clocks, closing, escalating, flapping, reminding, telling
+from app.core.deadline import Deadline
+from app.core.state import Incident
+from app.core.turn import Turn
+from models.time_interval import NEVER_MS
+
+INCIDENT = "incident"
+
+# In this order where several are due at the same time.
+_SOURCES = (
+    telling.deadlines,
+    clocks.deadlines,
+    escalating.deadlines,
+    reminding.deadlines,
+    flapping.deadlines,
+    closing.deadlines,
+)
+
+
+def settle(turn: Turn) -> None:
+    """Do what is due for the incidents that changed in this turn, and set their timers."""
+    settled = 0
+    while settled < len(turn.changed_incidents):  # doing one thing may change another incident
+        incident = turn.changed_incidents[settled]
+        settled += 1
+        if incident.id in turn.state.incidents:
+            _settle(turn, incident)
+
+
+def _settle(turn: Turn, incident: Incident) -> None:
+    due, done = _next(turn, incident), set[tuple[object, int, str]]()
+    while due is not None and due.at_ms <= turn.now_ms:
+        once = (due.handle, due.at_ms, due.detail)
+        assert once not in done, f"{incident.id}: {due} was handled, and is due again"
+        done.add(once)
+        due.handle(turn, incident, due.detail)
+        due = _next(turn, incident) if incident.id in turn.state.incidents else None
+    _set_timer(turn, incident, due)
+
+
+def settle_all(turn: Turn) -> None:
+    """The same for every incident, when the policy has changed."""
+    for _, incident in sorted(turn.state.incidents.items()):
+        _settle(turn, incident)
+
+
+def watch(turn: Turn, incident: Incident) -> None:
+    """Set the timer of an incident's next deadline."""
+    _set_timer(turn, incident, _next(turn, incident))
+
+
+def _set_timer(turn: Turn, incident: Incident, due: Deadline | None) -> None:
+    at_ms = 0 if due is None or due.at_ms >= NEVER_MS else due.at_ms
+    if at_ms and incident.timer_ms != at_ms:
+        turn.state.schedule(at_ms, INCIDENT, incident.id)
+    incident.timer_ms = at_ms
+
+
+def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
+    """A deadline has come. What is due is done at the end of the turn."""
+    incident = turn.state.incidents.get(whose)
+    if incident is not None and incident.timer_ms == at_ms:
+        incident.timer_ms = 0
+        turn.changed(incident)
+
+
+def _next(turn: Turn, incident: Incident) -> Deadline | None:
+    found: Deadline | None = None
+    for source in _SOURCES:
+        for deadline in source(turn, incident):
+            if found is None or deadline.at_ms < found.at_ms:
+                found = deadline
+    return found

@@ -1,0 +1,102 @@
+"""What keeps an alert quiet: a silence, an inhibition, or an incident that it is a member of.
+
+An incident is quiet while all of its firing alerts are. Rules say so through the journal (`app.core.linking`,
+`app.core.correlating`). What always escalates is kept quiet by operators only.
+"""
+
+from typing import Any
+
+from app.core import escalating, notifying, reminding
+from app.core.state import Hold, Incident, LiveAlert
+from app.core.turn import Turn
+from models.reason import BadInput, Reason
+
+
+def on_message(turn: Turn, document: dict[str, Any]) -> None:
+    """A rule says that an alert, or an incident that a rule opened, keeps quiet, or need not any more. Raises BadInput."""
+    key, identity, record, because = (document.get(name) for name in ("hold", "alert", "record", "because"))
+    hold = _hold(because)
+    if not (isinstance(key, str) and isinstance(identity, str) and isinstance(record, str)):
+        raise BadInput(Reason.MALFORMED, f"a hold is {document!r:.200}: hold, alert and record must be texts")
+    incident = turn.state.incidents.get(identity)
+    if incident is not None:
+        if incident.opened_by == record and not incident.ended:
+            hold_incident(turn, incident, key, hold)
+        return
+    alert = turn.state.alerts.get(identity.encode())
+    # What has ended, or has fired again since, is another matter: its signal is under way.
+    if alert is not None and alert.firing and alert.incident and record == f"{turn.partition}-{alert.fired_by}":
+        if hold is not None and turn.rules.judge(alert.labels).always:
+            text = f"{alert.name} always escalates, so {key} does not keep it quiet"
+            turn.tell(turn.state.incidents[alert.incident], "NotHeld", text, rule=key)
+            return
+        hold_alert(turn, alert, key, hold)
+
+
+def _hold(because: Any) -> Hold | None:
+    if because is None:
+        return None
+    text, parent = (because.get("text"), because.get("parent", "")) if isinstance(because, dict) else (None, None)
+    if not isinstance(text, str) or not isinstance(parent, str):
+        raise BadInput(Reason.MALFORMED, f"a hold's because is {because!r:.200}, must have the texts text and parent")
+    return Hold(text, parent)
+
+
+def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> None:
+    """Keep a firing alert quiet for one more reason, or (None) for one reason less."""
+    if (alert.holds or {}).get(key) == hold:
+        return
+    incident = turn.state.incidents[alert.incident]
+    was_held, was_loud = incident.held, not alert.holds
+    turn.state.hold(alert, key, hold)
+    if not alert.holds and not was_loud:
+        alert.loud_ms = turn.now_ms
+        escalating.watch_lasting(turn, alert)
+    _note_parent(incident, hold)
+    observe(turn, incident, was_held=was_held, hold=hold, key=key)
+    turn.changed(incident)
+
+
+def hold_incident(turn: Turn, incident: Incident, key: str, hold: Hold | None) -> None:
+    """The same for an incident that a rule opened, which has no alerts of its own."""
+    if incident.holds.get(key) == hold:
+        return
+    was_held = incident.held
+    if hold is None:
+        del incident.holds[key]
+    else:
+        incident.holds[key] = hold
+    _note_parent(incident, hold)
+    observe(turn, incident, was_held=was_held, hold=hold, key=key)
+    turn.changed(incident)
+
+
+def observe(turn: Turn, incident: Incident, *, was_held: bool, hold: Hold | None = None, key: str = "") -> None:
+    """Take note when all of an incident has become quiet, or something of it loud. Then what is due counts from now."""
+    if incident.held == was_held or incident.ended:
+        return
+    if incident.held:
+        text = hold.because if hold else "what fires still is kept quiet"
+        turn.tell(incident, "Held", text, rule=key, parent=hold.parent if hold else "")
+        notifying.on_held(turn, incident, "held", text)
+        return
+    incident.loud_ms = incident.climb_ms = turn.now_ms
+    reminding.on_word(turn, incident)
+    turn.tell(incident, "Released", "nothing keeps it quiet any more, and it fires", rule=key)
+    notifying.on_held(turn, incident, "released", "nothing keeps it quiet any more, and it fires")
+
+
+def drop_rules(turn: Turn, names: frozenset[str]) -> None:
+    """Forget what rules said that a policy change has removed or changed. They say it again if they still mean it."""
+    state = turn.state
+    for _, alert in sorted(state.alerts.items()):
+        for key in [key for key in alert.holds or () if key.split("/")[0] in names]:
+            hold_alert(turn, alert, key, None)
+    for _, incident in sorted(state.incidents.items()):
+        for key in [key for key in incident.holds if key.split("/")[0] in names]:
+            hold_incident(turn, incident, key, None)
+
+
+def _note_parent(incident: Incident, hold: Hold | None) -> None:
+    if hold is not None and hold.parent and hold.parent not in incident.parents:
+        incident.parents.append(hold.parent)

@@ -1,0 +1,162 @@
+"""Targets that keep quiet while a source fires: dependencies, and inhibition with Alertmanager's meaning.
+
+Each rule and group has an actor. Components tell it through the journal when a source or a target of theirs begins or ends
+to fire; it answers, through the journal too, which targets keep quiet. A dependency's targets are members of the source's
+incident, which is told what becomes of them.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from app.core import membership, signals
+from app.core.linkrule import LinkRule
+from app.core.state import Incident, Link, LiveAlert, Member, Target
+from app.core.turn import Turn
+from models.journal import encode_hold, encode_member
+from models.reason import BadInput, Reason
+
+LINK = "link"
+
+
+def on_changed(turn: Turn, alert: LiveAlert) -> None:
+    """An alert began or ended to fire: tell the rules that it is a source or a target of."""
+    for name, side in turn.rules.judge(alert.labels).links:
+        group = turn.rules.links[name].group(alert.labels)
+        signals.send(turn, name, group, side, alert.fingerprint, signals.member_of(turn, alert))
+
+
+def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
+    """The same for an incident that a rule opened: it takes part as an alert that is named like the rule."""
+    if not incident.rule:
+        return
+    labels = labels_of(incident)
+    member = Member(
+        incident.rule, incident.component, incident.id, incident.severity, firing, incident.opened_by, dict(labels)
+    )
+    for name, side in turn.rules.judge(labels).links:
+        signals.send(turn, name, turn.rules.links[name].group(labels), side, incident.id, member)
+
+
+def labels_of(incident: Incident) -> dict[str, str]:
+    """The labels by which policies know an incident that a rule opened."""
+    return {"alertname": incident.rule, "rule": incident.rule, "component": incident.component, "owner": incident.owner}
+
+
+def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, document: Any) -> None:
+    """A source or a target changed. Raises BadInput when the record does not say so."""
+    identity, member = signals.member_from(document)
+    if side not in ("source", "target", "both"):
+        raise BadInput(Reason.MALFORMED, f"the role is {side!r:.40}, must be source, target or both")
+    link = turn.state.links.get((rule.policy.name, group)) or Link()
+    room = turn.rules.policy.bounds.alerts_in_incident
+    if member.firing and identity not in link.sources and len(link.sources) + len(link.targets) >= room:
+        turn.count("refused.members")
+        return
+    if side != "source":
+        _target_changed(turn, rule, link, identity, member)
+    if side != "target":
+        _source_changed(turn, rule, group, link, identity, member)
+    for one in list(link.targets) if side != "target" else [identity]:
+        if one in link.targets:
+            _review(turn, rule, group, link, one)
+    turn.state.put_link(rule.policy.name, group, link)
+
+
+def _target_changed(turn: Turn, rule: LinkRule, link: Link, identity: str, member: Member) -> None:
+    known = link.targets.pop(identity, None)
+    if member.firing:
+        link.targets[identity] = Target(turn.now_ms, member)
+    elif known is not None and known.held:
+        _tell_root(turn, rule, _cause(link, identity), identity, member)
+
+
+def _source_changed(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str, member: Member) -> None:
+    known = link.sources.pop(identity, None)
+    if member.firing:
+        link.sources[identity] = member
+        link.last = None
+    elif known is not None and not link.sources and rule.grace_ms:
+        link.last, link.ended_ms = known, turn.now_ms
+        watch(turn, rule.policy.name, group, link)
+
+
+def watch(turn: Turn, name: str, group: str, link: Link) -> None:
+    """Set the timer at which the targets of a source that ended have outlived their grace."""
+    rule = turn.rules.link(name)
+    if rule is not None and link.last is not None:
+        turn.state.schedule(link.ended_ms + rule.grace_ms, LINK, f"{name}\n{group}")
+
+
+def on_grace(turn: Turn, at_ms: int, whose: str) -> None:
+    """What still fires after its source ended is on its own again."""
+    name, group = whose.split("\n", 1)
+    rule, link = turn.rules.link(name), turn.state.links.get((name, group))
+    if rule is None or link is None or link.last is None or link.ended_ms + rule.grace_ms != at_ms:
+        return
+    ended, link.last = link.last, None
+    for identity, target in link.targets.items():
+        if target.held:
+            _tell_root(turn, rule, ended, identity, target.member, left=True)
+        _review(turn, rule, group, link, identity)
+    turn.state.put_link(name, group, link)
+
+
+def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -> None:
+    """Hold a target that has a cause, and let go one that has none."""
+    target, cause = link.targets[identity], _cause(link, identity)
+    fresh = rule.within_ms is None or turn.now_ms - target.at_ms <= rule.within_ms
+    if (cause is not None) == target.held or (cause is not None and not fresh):
+        return
+    target.held = cause is not None
+    because = None
+    if cause is not None:
+        what = "depends on" if rule.membership else "inhibited by"
+        text = f"{what} {cause.name} on {cause.component} ({rule.policy.name})"
+        because = {"text": text, "parent": cause.incident if rule.membership else ""}
+        _tell_root(turn, rule, cause, identity, target.member)
+    message = encode_hold(f"{rule.policy.name}/{group}", identity, target.member.record, because)
+    turn.send(target.member.component, message)
+
+
+def _cause(link: Link, identity: str) -> Member | None:
+    """The source that explains a target: not itself, nor, where both are source and target, one of its like."""
+    both = identity in link.sources
+    for name, source in link.sources.items():
+        if name != identity and not (both and name in link.targets):
+            return source
+    return link.last
+
+
+def _tell_root(
+    turn: Turn, rule: LinkRule, root: Member | None, identity: str, member: Member, *, left: bool = False
+) -> None:
+    if rule.membership and root is not None:
+        told = replace(member, firing=member.firing and not left)
+        turn.send(root.component, encode_member(root.incident, rule.policy.name, signals.document_of(identity, told)))
+
+
+def on_member(turn: Turn, root: str, document: Any) -> None:
+    """An alert that depends on this incident began or ended to fire, or is on its own again. Raises BadInput."""
+    identity, member = signals.member_from(document)
+    incident = turn.state.incidents.get(root)
+    if incident is None:
+        return  # it is closed, and its dependants are let go when their grace is over
+    known = incident.members.get(identity)
+    if member.firing and (known is None or not known.firing):
+        membership.fired(turn, incident, identity, member)
+    elif not member.firing:
+        membership.ended(turn, incident, identity)
+
+
+def drop_rules(turn: Turn, names: frozenset[str]) -> None:
+    """Begin anew with rules that a policy change has removed or changed: each alert that fires is shown to them again."""
+    state = turn.state
+    for name, group in sorted(state.links):
+        if name in names:
+            state.put_link(name, group, Link())
+    for _, alert in sorted(state.alerts.items()):
+        if alert.firing and alert.incident:
+            for name, side in turn.rules.judge(alert.labels).links:
+                if name in names:
+                    group = turn.rules.links[name].group(alert.labels)
+                    signals.send(turn, name, group, side, alert.fingerprint, signals.member_of(turn, alert))

@@ -1,0 +1,54 @@
+"""Dependencies and inhibitions, compiled: in both, targets keep quiet while a source fires."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from models.alert import Labels
+from models.matcher import Test, test_of
+from models.policy import Policy
+from models.policy_rules import Dependency, InhibitRule
+
+Side = Literal["source", "target", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRule:
+    """One of them."""
+
+    policy: Dependency | InhibitRule
+    source: Test
+    target: Test
+    equal: tuple[str, ...]
+    membership: bool  # targets become members of the source's incident: a dependency
+    within_ms: int | None  # how long before its source a target may have fired; None is any time
+    grace_ms: int  # how long a target may outlive its source before somebody is told of it
+    hold_ms: int  # how long a target waits for its source before somebody is told of it
+
+    def side(self, labels: Labels) -> Side | None:
+        """What an alert with these labels is in this rule. A root depends on nothing of its own rule."""
+        source, target = self.source(labels), self.target(labels)
+        if source and target:
+            return "source" if self.membership else "both"
+        return "source" if source else "target" if target else None
+
+    def group(self, labels: Labels) -> str:
+        """The values that have to be equal, in one string. An absent label is an empty one."""
+        return orjson.dumps([labels.get(name, "") for name in self.equal]).decode()
+
+
+def link_rules(policy: Policy) -> dict[str, LinkRule]:
+    """The rules of a policy by name."""
+    rules = [_dependency(rule) for rule in policy.dependencies] + [_inhibition(rule) for rule in policy.inhibit_rules]
+    return {rule.policy.name: rule for rule in rules}
+
+
+def _dependency(rule: Dependency) -> LinkRule:
+    source, target = test_of(rule.root), test_of(rule.dependants)
+    return LinkRule(rule, source, target, tuple(rule.by), True, rule.within, rule.grace, rule.hold)  # noqa: FBT003
+
+
+def _inhibition(rule: InhibitRule) -> LinkRule:
+    source, target = test_of(rule.source_matchers), test_of(rule.target_matchers)
+    return LinkRule(rule, source, target, tuple(rule.equal), False, None, 0, 0)  # noqa: FBT003

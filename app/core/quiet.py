@@ -1,0 +1,33 @@
+"""When an incident may be told: business hours of the owning team, and mute time intervals.
+
+Source: PROCEDURES, P3 "during business hours"; Alertmanager's `mute_time_intervals`. What always escalates never waits.
+"""
+
+from app.core.state import Incident
+from app.core.turn import Turn
+from models.time_interval import NEVER_MS, next_ms
+
+ROUNDS_MAX = 10  # a few intervals are settled after as many; if not, they leave no time together
+
+
+def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
+    """The first instant from `at_ms` on at which the incident may be told; NEVER_MS when there is none."""
+    rules = turn.rules
+    hours = rules.hours(rules.owner_known(incident.owner), incident.severity)
+    if incident.always or (hours is None and not incident.mutes):
+        return at_ms
+    mutes = [interval for _, interval in rules.mutes(incident.mutes, incident.severity)]
+    for _ in range(ROUNDS_MAX):
+        before_ms = at_ms
+        if hours is not None:
+            at_ms = next_ms(hours, at_ms, to=True)
+        for interval in mutes:
+            at_ms = next_ms(interval, at_ms, to=False)
+        if at_ms in (before_ms, NEVER_MS):
+            return at_ms
+    return NEVER_MS
+
+
+def may_tell(turn: Turn, incident: Incident) -> bool:
+    """Whether the incident may be told now."""
+    return not incident.held and next_told_ms(turn, incident, turn.now_ms) == turn.now_ms

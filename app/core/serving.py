@@ -1,0 +1,44 @@
+"""Which services of an availability target an incident has down: the timeline tells each beginning and end.
+
+Source: PROCEDURES, "Availability Targets". The share of up time is summed over incidents from the timeline, not here.
+"""
+
+from app.core.state import Incident, LiveAlert
+from app.core.turn import Turn
+
+
+def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
+    """An alert fires: the services that it is about are down."""
+    for service in turn.rules.judge(alert.labels).services:
+        incident.down[service] = incident.down.get(service, 0) + 1
+        if incident.down[service] == 1:
+            turn.tell(incident, "ServiceDown", f"{service} is down", service=service)
+
+
+def on_ended(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
+    """An alert ended: services that no other alert has down are up."""
+    for service in turn.rules.judge(alert.labels).services:
+        if service in incident.down:
+            incident.down[service] -= 1
+            if not incident.down[service]:
+                _up(turn, incident, service)
+
+
+def on_policy(turn: Turn, incident: Incident) -> None:
+    """The policy may name other services, or other alerts of them."""
+    before, incident.down = incident.down, {}
+    for alert in incident.alerts.values():
+        if alert.firing:
+            for service in turn.rules.judge(alert.labels).services:
+                incident.down[service] = incident.down.get(service, 0) + 1
+    for service in before:
+        if service not in incident.down:
+            turn.tell(incident, "ServiceUp", f"{service} is up again", service=service)
+    for service in incident.down:
+        if service not in before:
+            turn.tell(incident, "ServiceDown", f"{service} is down", service=service)
+
+
+def _up(turn: Turn, incident: Incident, service: str) -> None:
+    del incident.down[service]
+    turn.tell(incident, "ServiceUp", f"{service} is up again", service=service)

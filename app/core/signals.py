@@ -1,0 +1,53 @@
+"""What a component tells the actor of a rule about one of its alerts: an alert as a member of something larger."""
+
+from typing import Any
+
+from app.core.state import LiveAlert, Member
+from app.core.turn import Turn
+from models.journal import encode_signal
+from models.reason import BadInput, Reason
+from models.severity import Severity
+
+SHOWN_LABELS = ("alertname", "severity", "team", "service", "job", "instance", "host", "namespace", "agent_name")
+_FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
+_TEXTS = ("name", "component", "incident", "record")
+
+
+def member_of(turn: Turn, alert: LiveAlert) -> Member:
+    """The alert as the actor needs to know it."""
+    labels = {name: alert.labels[name] for name in SHOWN_LABELS if name in alert.labels}
+    record = f"{turn.partition}-{alert.fired_by}"
+    return Member(
+        alert.name,
+        alert.component,
+        alert.incident,
+        alert.severity,
+        alert.firing,
+        record,
+        labels | {"component": alert.component},
+    )
+
+
+def send(turn: Turn, rule: str, group: str, role: str, identity: str, member: Member) -> None:
+    """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id."""
+    turn.send(f"rule/{rule}/{group}", encode_signal(rule, group, role, document_of(identity, member)))
+
+
+def document_of(identity: str, member: Member) -> dict[str, Any]:
+    """The member as it stands in the journal."""
+    return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}}
+
+
+def member_from(document: Any) -> tuple[str, Member]:
+    """The identity and the member in a journal record. Raises BadInput."""
+    try:
+        identity = document["alert"]
+        member = Member(**{name: document[name] for name in _FIELDS} | {"severity": Severity(document["severity"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {error!r}") from None
+    texts = [identity, *(getattr(member, name) for name in _TEXTS)]
+    labels = member.labels if isinstance(member.labels, dict) else {"": None}
+    if not all(isinstance(text, str) for text in [*texts, *labels.values()]) or not isinstance(member.firing, bool):
+        expected = "firing must be true or false, labels texts by name, else texts"
+        raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {expected}")
+    return identity, member

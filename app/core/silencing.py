@@ -1,0 +1,153 @@
+"""Silences: an operator knows about it. What a silence matches is acknowledged, and told to nobody until it ends.
+
+Source: PROCEDURES, "Alert Acknowledgment"; Alertmanager's silences. A silence is about alerts; an incident is silenced when
+all that fires in it is, so that silencing one alert never hides another.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from app.core import holding, operating
+from app.core.state import Hold, Incident, LiveAlert
+from app.core.turn import Turn
+from models.effect import Stream
+from models.incident import State
+from models.instant import format_instant
+from models.matcher import Matcher, Operator, Test, test_of
+from models.reason import BadInput, Reason
+from models.silence import Silence
+
+SILENCE = "silence"
+
+
+def on_silence(turn: Turn, document: dict[str, Any]) -> None:
+    """A silence was made, changed or ended early. Raises BadInput. A second copy changes nothing."""
+    silence = _checked(document, turn.now_ms)
+    known = turn.state.silences.get(silence.id)
+    if known == silence:
+        turn.count("duplicates")
+        return
+    turn.state.put_silence(silence)
+    if turn.partition == 0:
+        turn.emit(Stream.SILENCES, silence.id, "Silence", _snapshot(silence, turn.now_ms))
+    if silence.starts_ms <= turn.now_ms:
+        _begin(turn, silence, acknowledge=known is None)
+    if known is not None:
+        _lift(turn, known.id, unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None)
+    watch(turn, silence)
+
+
+def watch(turn: Turn, silence: Silence) -> None:
+    """Set the timers of its beginning, its end, and of when it is forgotten."""
+    for at_ms in (silence.starts_ms, silence.ends_ms):
+        if at_ms > turn.now_ms:
+            turn.state.schedule(at_ms, SILENCE, silence.id)
+    turn.state.schedule(_forget_ms(turn, silence), SILENCE, silence.id)
+
+
+def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
+    """A silence begins, ends, or is forgotten."""
+    silence = turn.state.silences.get(whose)
+    if silence is None:
+        return
+    if at_ms == silence.starts_ms < silence.ends_ms:
+        _begin(turn, silence, acknowledge=True)
+    elif at_ms == silence.ends_ms:
+        _lift(turn, silence.id)
+    if at_ms == _forget_ms(turn, silence):
+        turn.state.drop_silence(silence)
+
+
+def holds_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
+    """The silences that a new alert is under."""
+    found = {
+        _key(silence.id): _hold(silence)
+        for _, silence in sorted(turn.state.silences.items())
+        if _active(silence, turn.now_ms) and _test(silence.matchers)(alert.labels)
+    }
+    return found or None
+
+
+def _begin(turn: Turn, silence: Silence, *, acknowledge: bool) -> None:
+    """Keep quiet what it matches, and acknowledge the open incidents that are nothing else."""
+    test, active = _test(silence.matchers), _active(silence, turn.now_ms)
+    incidents = [incident for _, incident in sorted(turn.state.incidents.items())]
+    covered = [incident for incident in incidents if incident.state is State.OPEN and _covers(test, incident)]
+    if active:
+        for _, alert in sorted(turn.state.alerts.items()):
+            if alert.firing and alert.incident and test(alert.labels):
+                holding.hold_alert(turn, alert, _key(silence.id), _hold(silence))
+        for incident in incidents:
+            if incident.rule and not incident.ended and _covers(test, incident):
+                holding.hold_incident(turn, incident, _key(silence.id), _hold(silence))
+    for incident in covered if acknowledge else ():
+        operating.acknowledge(turn, incident, silence.by, silence.comment)
+
+
+def _lift(turn: Turn, name: str, *, unless: Test | None = None) -> None:
+    """Take a silence away, but not from what it still matches."""
+    key = _key(name)
+    for _, alert in sorted(turn.state.alerts.items()):
+        if alert.holds and key in alert.holds and not (unless and unless(alert.labels)):
+            holding.hold_alert(turn, alert, key, None)
+    for _, incident in sorted(turn.state.incidents.items()):
+        if key in incident.holds and not (unless and _covers(unless, incident)):
+            holding.hold_incident(turn, incident, key, None)
+
+
+def _covers(test: Test, incident: Incident) -> bool:
+    """Whether a silence matches everything that fires in the incident, and anything at all."""
+    labels = [alert.labels for alert in incident.alerts.values() if alert.firing]
+    if incident.rule:
+        labels += [member.labels for member in incident.members.values() if member.firing]
+    return bool(labels) and all(test(one) for one in labels)
+
+
+def _active(silence: Silence, now_ms: int) -> bool:
+    return silence.starts_ms <= now_ms < silence.ends_ms
+
+
+def _forget_ms(turn: Turn, silence: Silence) -> int:
+    # One that has ended is kept for a while, so that a late second copy of its record is known.
+    return max(silence.ends_ms, silence.at_ms) + turn.rules.policy.incidents.forget
+
+
+def _hold(silence: Silence) -> Hold:
+    said = f": {silence.comment}" if silence.comment else ""
+    return Hold(f"silenced by {silence.by} until {format_instant(silence.ends_ms)}{said}")
+
+
+def _key(name: str) -> str:
+    return f"silence/{name}"
+
+
+@lru_cache(maxsize=1024)
+def _test(matchers: tuple[Matcher, ...]) -> Test:
+    return test_of([matchers])
+
+
+def _checked(document: dict[str, Any], now_ms: int) -> Silence:
+    try:
+        matchers = tuple(Matcher(label, Operator(how), value) for label, how, value in document["matchers"])
+        texts = [document[name] for name in ("silence", "by", "comment")]
+        times = [document[name] for name in ("starts_ms", "ends_ms")]
+        whole = bool(matchers) and all(isinstance(one, str) for one in texts) and all(type(one) is int for one in times)
+        if whole and all(isinstance(one.label, str) and isinstance(one.value, str) for one in matchers):
+            _test(matchers)
+            return Silence(texts[0], matchers, times[0], times[1], texts[1], texts[2], at_ms=now_ms)
+    except (KeyError, TypeError, ValueError, re.error):
+        pass
+    raise BadInput(Reason.MALFORMED, f"a silence is {document!r:.200}: not a silence record")
+
+
+def _snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:
+    return {
+        "silence": silence.id,
+        "matchers": [[one.label, one.operator, one.value] for one in silence.matchers],
+        "starts_at": format_instant(silence.starts_ms),
+        "ends_at": format_instant(silence.ends_ms),
+        "by": silence.by,
+        "comment": silence.comment,
+        "updated_at": format_instant(now_ms),
+    }

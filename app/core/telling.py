@@ -1,0 +1,72 @@
+"""When an incident as a whole is told: with the meaning of Alertmanager's group_wait, group_interval and repeat_interval.
+
+Nobody is told of an incident while something keeps it quiet, nor of one that ended before its turn.
+"""
+
+from collections.abc import Iterator
+
+from app.core import notifying, quiet
+from app.core.deadline import Deadline
+from app.core.state import Incident
+from app.core.turn import Turn
+from models.duration import format_ms
+from models.incident import State
+
+
+def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
+    """When the next message about the incident is due."""
+    if incident.ended or incident.held:
+        return
+    due_ms = _due_ms(turn, incident)
+    if due_ms is not None:
+        yield Deadline(quiet.next_told_ms(turn, incident, max(due_ms, incident.loud_ms)), _on_due)
+
+
+def _due_ms(turn: Turn, incident: Incident) -> int | None:
+    notify = turn.rules.policy.notify
+    if not incident.told_ms:
+        return incident.loud_ms + max(notify.group_wait.get(incident.severity, 0), incident.hold_ms)
+    if incident.severity < incident.told_severity:
+        return incident.severity_ms
+    if incident.flapping_ms:
+        return None
+    if incident.size > incident.told_alerts:
+        return incident.told_ms + notify.group_interval
+    repeat_ms = notify.repeat_interval.get(incident.severity, 0)
+    if repeat_ms and incident.state is State.OPEN:
+        return max(incident.told_ms, incident.loud_ms) + repeat_ms
+    return None
+
+
+def _on_due(turn: Turn, incident: Incident, _: str) -> None:
+    tell(turn, incident)
+
+
+def tell(turn: Turn, incident: Incident) -> None:
+    """Tell what is new."""
+    more = incident.size - incident.told_alerts
+    if not incident.told_ms:
+        incident.first_told_ms = incident.climb_ms = turn.now_ms
+        incident.word_ms = incident.reminded_ms = turn.now_ms
+        notifying.on_opened(turn, incident, _summary(turn, incident))
+    elif incident.severity < incident.told_severity:
+        text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
+        notifying.on_severity_raised(turn, incident, text)
+    elif more > 0:
+        notifying.on_more(turn, incident, "updated", f"{more} more; {_firing(incident)}")
+    else:
+        text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
+        notifying.on_more(turn, incident, "repeated", text)
+    incident.told_ms, incident.told_severity, incident.told_alerts = turn.now_ms, incident.severity, incident.size
+    turn.changed(incident)
+
+
+def _summary(turn: Turn, incident: Incident) -> str:
+    waited_ms = turn.now_ms - incident.opened_ms
+    since = f", for {format_ms(waited_ms)} now" if waited_ms >= 60_000 else ""
+    return f"{incident.summary}{since}; {_firing(incident)}" if incident.size > 1 or since else incident.summary
+
+
+def _firing(incident: Incident) -> str:
+    firing = incident.firing + sum(member.firing for member in incident.members.values())
+    return f"{firing} of {incident.size} alerts firing"

@@ -1,0 +1,50 @@
+"""What the keys of a policy are made of: durations, matchers, names, and values that differ by severity."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from models.duration import parse_ms
+from models.matcher import Matcher, parse_matcher
+from models.severity import Severity
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str):
+        return parse_ms(value)
+    if value == 0:
+        return 0
+    raise ValueError(f"is {value!r}, must be a duration such as 90s, 15m, 1h30m or 2d")
+
+
+def _matcher(value: Any) -> Any:
+    return parse_matcher(value) if isinstance(value, str) else value
+
+
+def _alternatives(value: Any) -> Any:
+    """A list of matchers is one alternative; a list of such lists is several."""
+    if isinstance(value, list) and value and not any(isinstance(item, list) for item in value):
+        return [value]
+    return value
+
+
+def _by_severity(value: Any) -> Any:
+    """One value stands for all severities."""
+    return value if isinstance(value, dict) else dict.fromkeys(Severity, value)
+
+
+DurationMs = Annotated[int, BeforeValidator(_duration)]
+LabelMatcher = Annotated[Matcher, BeforeValidator(_matcher)]
+# Alerts that satisfy all matchers of a list, or, where there are lists of lists, of any one of the lists.
+Selector = Annotated[list[Annotated[list[LabelMatcher], Field(min_length=1)]], BeforeValidator(_alternatives)]
+SomeSelector = Annotated[Selector, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+# A duration for each severity, or one for all. 0 is at once; a severity that is not named has none.
+DurationBySeverity = Annotated[dict[Severity, DurationMs], BeforeValidator(_by_severity)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Part(BaseModel):
+    """A part of a policy. A key that nobody knows is a typing mistake, and an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
