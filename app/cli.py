@@ -5,8 +5,6 @@ import asyncio
 import json
 import logging
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,11 +16,12 @@ from app.clock import Clock
 from app.demo.run import main as demo_main
 from app.history import show_incident, show_incidents
 from app.main import build, make_log, start, stop, until_told
+from app.operating import add, add_operating
 from app.policy_file import BadPolicy
+from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
 from app.transport.log import LogUnavailable, TopicMismatch
 from app.transport.sqlite import SqliteLog
-from models.command import Command
 from models.topics import Topics
 
 
@@ -53,16 +52,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings come from TOCSIN_* environment variables; see the README.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add(commands, "up", _up, "worker and bridge in one process", "tocsin up")
-    _add(
+    add(commands, "up", _up, "worker and bridge in one process", "tocsin up")
+    add(
         commands,
         "worker",
         _worker,
         "journal -> engine -> effects",
         "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin worker",
     )
-    _add(commands, "bridge", _bridge, "HTTP -> journal", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge")
-    demo = _add(commands, "demo", _demo, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
+    add(commands, "bridge", _bridge, "HTTP -> journal", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge")
+    demo = add(commands, "demo", _demo, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
     demo.add_argument(
         "--input", metavar="FILE", help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day"
     )
@@ -73,39 +72,35 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
     _add_incidents(commands)
     policy = commands.add_parser("policy", help="check a policy file").add_subparsers(required=True, metavar="COMMAND")
-    check = _add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
+    check = add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
     check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
-    for command, alias in ((Command.ACKNOWLEDGE, ["ack"]), *((one, []) for one in list(Command)[1:])):
-        one = _add(
-            commands, command, _command, f"{command} an incident", f"tocsin {command} INC-20260412T031502Z-00K3F", alias
-        )
-        one.add_argument("incident")
-        one.add_argument("text", nargs="*", help="what to say about it")
-        one.add_argument("--by", default="", help="who you are; the login name if it is not given")
-        one.set_defaults(command=command)
+    add_operating(commands)
+    for name, show, text in (
+        ("report", show_report, "the incident report, in Markdown or JSON"),
+        ("followups", show_followups, "what closed incidents left to do"),
+        ("availability", show_availability, "how much of a month services were up"),
+    ):
+        reading = add(commands, name, _shown(show), text, f"tocsin {name}{' INC-...' if name == 'report' else ''}")
+        reading.add_argument("--json", action="store_true", help="for programs")
+        if name == "report":
+            reading.add_argument("incident")
+        elif name == "followups":
+            reading.add_argument("--all", action="store_true", help="also those that are done")
+        else:
+            reading.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
     return parser
 
 
 def _add_incidents(commands: Any) -> None:
     incidents = commands.add_parser("incidents", help="list and show").add_subparsers(required=True, metavar="COMMAND")
-    listed = _add(incidents, "list", _list, "the incidents that are not closed", "tocsin incidents list --all --json")
+    listed = add(incidents, "list", _list, "the incidents that are not closed", "tocsin incidents list --all --json")
     listed.add_argument("--all", action="store_true", help="closed ones too")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
-    shown = _add(
+    shown = add(
         incidents, "show", _show, "one incident and its timeline", "tocsin incidents show INC-20260412T031502Z-00K3F"
     )
     shown.add_argument("incident")
     shown.add_argument("--json", action="store_true", help="one JSON object")
-
-
-def _add(
-    commands: Any, name: str, run: Any, text: str, example: str, aliases: Sequence[str] = ()
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, epilog=f"example: {example}", aliases=list(aliases)
-    )
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _up(_: argparse.Namespace) -> None:
@@ -166,35 +161,21 @@ def _check(arguments: argparse.Namespace) -> None:
     print(f"{file}: good (fingerprint {policy.fingerprint}): {rules}, {len(parts.guides)} guides")
 
 
-def _command(arguments: argparse.Namespace) -> int:
-    import getpass  # noqa: PLC0415  only this command asks for it
-
-    config = settings.from_environment()
-    url = f"http://{config.host}:{config.port}/api/v1/incidents/{arguments.incident}/{arguments.command}"
-    body = json.dumps({"by": arguments.by or getpass.getuser(), "text": " ".join(arguments.text)}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
-            print(f"{arguments.incident}: {arguments.command} is in the journal ({response.status})")
-    except urllib.error.HTTPError as error:
-        print(f"tocsin: {json.loads(error.read())['error']}", file=sys.stderr)
-        return 1
-    except urllib.error.URLError as error:
-        print(
-            f"tocsin: no bridge at {url}: {error.reason}; is `tocsin up` running, is TOCSIN_PORT its port?",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
-
-
-def _list(arguments: argparse.Namespace) -> None:
-    asyncio.run(_with_log(lambda log, config: show_incidents(log, config, arguments)))
+def _list(arguments: argparse.Namespace) -> int:
+    return _reading(show_incidents, arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    found = asyncio.run(_with_log(lambda log, config: show_incident(log, config, arguments)))
-    return 0 if found else 1
+    return _reading(show_incident, arguments)
+
+
+def _shown(show: Any) -> Any:
+    return lambda arguments: _reading(show, arguments)
+
+
+def _reading(show: Any, arguments: argparse.Namespace) -> int:
+    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments)))
+    return 1 if found is False else 0
 
 
 async def _with_log(use: Any) -> Any:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -86,13 +87,18 @@ async def show_incidents(log: Log, config: Settings, arguments: argparse.Namespa
         print("no incident is open" if not arguments.all else "there was no incident yet")
 
 
+def no_such_incident(name: str, incidents: Iterable[str]) -> None:
+    """Say that there is none of that id, and which there are."""
+    known = ", ".join(list(incidents)[-3:]) or "none yet"
+    print(f"tocsin: no incident {name!r}; the newest are: {known}", file=sys.stderr)
+
+
 async def show_incident(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print one incident and its timeline; False when there is none of that id."""
     incidents = {one["incident"]: one for one in await incidents_of(log, config)}
     incident = incidents.get(arguments.incident)
     if incident is None:
-        known = ", ".join(list(incidents)[-3:]) or "none yet"
-        print(f"tocsin: no incident {arguments.incident!r}; the newest are: {known}", file=sys.stderr)
+        no_such_incident(arguments.incident, incidents)
         return False
     entries = await effects_of(log, Topics(config.prefix).timeline, config.partitions)
     timeline = [entry for entry in entries if entry["incident"] == arguments.incident]
@@ -103,6 +109,27 @@ async def show_incident(log: Log, config: Settings, arguments: argparse.Namespac
     console.print(incidents_table([incident], console.width))
     if incident["state"] not in ("closed", "resolved") and incident["next"]:
         console.print(Text("next: ", style="bold") + inert(incident["next"]))
+    for line in _facts(incident):
+        console.print(inert(line), soft_wrap=True)
     for entry in timeline:
         console.print(Text(f"  {entry['at']}  {entry['kind']:<15}") + inert(entry["text"]), soft_wrap=True)
     return True
+
+
+def _facts(incident: dict[str, Any]) -> Iterable[str]:
+    """What somebody who has just been woken wants to know besides, a line each."""
+    if incident["held_by"]:
+        yield f"quiet: {'; '.join(incident['held_by'])}"
+    if incident["parents"]:
+        yield f"part of: {', '.join(incident['parents'])}"
+    if incident["members"]:
+        names = [f"{one['name']} on {one['component']}" for one in incident["members"]]
+        yield f"members: {', '.join(names)}"
+    if incident["assignee"] or incident["acknowledged_by"]:
+        yield f"with: {incident['assignee'] or incident['acknowledged_by']}"
+    if incident["eta_at"]:
+        yield f"expected to be over by: {incident['eta_at']}"
+    if incident["cause"]:
+        yield f"cause: {incident['cause']}"
+    for name, clock in incident["clocks"].items():
+        yield f"to {name} by {clock['due_at'][:19]}Z: {clock['state']}"

@@ -20,7 +20,7 @@ Channel = Literal["pager", "email", "chat"]
 # For each severity, how long an incident stays unacknowledged at the first, second, ... step before it climbs.
 DurationBySeverityList = dict[Severity, list[DurationMs]]
 
-PLACEHOLDER = re.compile(r"\{(alertname|component|owner|labels\.[A-Za-z_][A-Za-z0-9_]*)\}")
+PLACEHOLDER = re.compile(r"\{(alertname|component|owner|incident|labels\.[A-Za-z_][A-Za-z0-9_]*)\}")
 _QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|`[^`]*`""")
 
 
@@ -136,8 +136,9 @@ class FollowUp(Part):
 class Step(Part):
     """One step of a guide: what to do in words, and the command that does it.
 
-    Both may use {alertname}, {component}, {owner} and {labels.NAME}. In a command the values are quoted for a shell, so a
-    placeholder must not stand inside quotes of the command's own. A label that an alert has not is shown as its NAME.
+    Both may use {alertname}, {component}, {owner}, {incident} and {labels.NAME}. In a command the values are quoted for a
+    shell, so a placeholder must not stand inside quotes of the command's own. A label that an alert has not is shown as its
+    NAME.
     """
 
     say: str

@@ -9,12 +9,16 @@ Every check raises BadInput whose message starts with the path of what is wrong.
 """
 
 import re
+import warnings
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.command import Command, Verdict
+from models.duration import parse_ms
+from models.matcher import Matcher, Operator, test_of
 from models.reason import BadInput, Reason
 
 # Labels and annotations live in the state of every alert that is remembered and in its checkpoints, so they are bounded
@@ -27,9 +31,14 @@ URL_BYTES_MAX = 16 * 1024
 NOTE_CHARACTERS_MAX = 16 * 1024
 PERSON_CHARACTERS_MAX = 256
 TIME_CHARACTERS_MAX = 64
+MATCHERS_MAX = 64  # of one silence: as many as an alert has labels
+INVESTIGATING = "Investigating - "  # PROCEDURES, "Alert Acknowledgment": whose comment says who it is
+RECEIPTS_MAX = 10_000  # in one body
 
 _UTF8_MAX = 4  # bytes of a character
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DURATION = re.compile(r"\d+[a-z0-9]*", re.ASCII)  # anything that is meant as one
+_TASK = re.compile(r"[a-z][a-z0-9-]*")  # a name in the policy
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWEST_MS = 253402300799999  # the end of the year 9999; datetime knows no later time
 _OLDEST_MS = -62135596800000  # the beginning of the year 1
@@ -52,11 +61,171 @@ class _Request(BaseModel):
             raise BadInput(Reason.MALFORMED, f"{where}: {found}; {first['msg']}") from None
 
 
-class CommandRequest(_Request):
-    """The body of `POST /api/v1/incidents/ID/COMMAND`."""
+Person = Annotated[str, Field(max_length=PERSON_CHARACTERS_MAX)]
+Text = Annotated[str, Field(max_length=NOTE_CHARACTERS_MAX)]
+Said = Annotated[Text, Field(min_length=1)]
 
-    by: Annotated[str, Field(min_length=1, max_length=PERSON_CHARACTERS_MAX)]
-    text: Annotated[str, Field(max_length=NOTE_CHARACTERS_MAX)] = ""
+
+class CommandRequest(_Request):
+    """The body of `POST /api/v1/incidents/ID/COMMAND`, for a command without details of its own."""
+
+    by: Annotated[Person, Field(min_length=1)]
+    text: Text = ""
+
+    def details(self, incident: str, now_ms: int) -> dict[str, Any]:  # noqa: ARG002  commands with details need them
+        """What the journal keeps beside the command's name, incident and `by`. Raises BadInput."""
+        return self.model_dump(exclude={"by"}, exclude_none=True)
+
+
+class WordRequest(CommandRequest):
+    """`note` and `cause`: nothing but what is said."""
+
+    text: Said
+
+
+class AssignRequest(CommandRequest):
+    """`assign`: to a person, to a team, or to a person of a team."""
+
+    to: Person = ""
+    team: Person = ""
+
+    def details(self, incident: str, now_ms: int) -> dict[str, Any]:
+        """As in the base; one of the two has to be named."""
+        if not self.to and not self.team:
+            raise BadInput(Reason.MALFORMED, "to: is missing, and so is team; must name a person, a team or both")
+        return super().details(incident, now_ms)
+
+
+class AssessedRequest(CommandRequest):
+    """`assessed`: what the alerts turned out to be, and what is struck."""
+
+    verdict: Annotated[Verdict, Field(strict=False)]  # a text in JSON
+    scope: Text = ""
+
+
+class UpdateRequest(CommandRequest):
+    """`update`: for those who wait. `eta` is a duration from now, or an RFC 3339 time ahead."""
+
+    text: Said
+    eta: str | None = None
+
+    def details(self, incident: str, now_ms: int) -> dict[str, Any]:  # noqa: ARG002  as in the base
+        """The text, and `eta_ms` in milliseconds since 1970 if an ETA was given."""
+        eta_ms = moment_ms(self.eta, "eta", now_ms)
+        if eta_ms is None:
+            return {"text": self.text}
+        if eta_ms <= now_ms:
+            raise BadInput(Reason.BAD_TIME, f"eta: is {_short(self.eta)}, which is past; must be ahead")
+        return {"text": self.text, "eta_ms": eta_ms}
+
+
+class ComplaintRequest(CommandRequest):
+    """`complaint`: how many customers complained since it was last said."""
+
+    number: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class EscalateRequest(CommandRequest):
+    """`escalate`: to the next step of the chain, or to the one named."""
+
+    step: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
+class DoneRequest(CommandRequest):
+    """`done`: with a follow-up task, named within its incident (`review`) or in full (`INC-....review`)."""
+
+    task: Annotated[str, Field(max_length=PERSON_CHARACTERS_MAX)]
+
+    def details(self, incident: str, now_ms: int) -> dict[str, Any]:
+        """The text, and the task's name within its incident."""
+        name = self.task.removeprefix(f"{incident}.")
+        if not _TASK.fullmatch(name):
+            found = f"task: is {_short(self.task)}, must be a task of {incident}, such as review or {incident}.review"
+            raise BadInput(Reason.UNKNOWN_TASK, found)
+        return super().details(incident, now_ms) | {"task": name}
+
+
+COMMAND_REQUESTS: dict[Command, type[CommandRequest]] = {
+    Command.ACKNOWLEDGE: CommandRequest,
+    Command.ASSIGN: AssignRequest,
+    Command.ASSESSED: AssessedRequest,
+    Command.NOTE: WordRequest,
+    Command.CAUSE: WordRequest,
+    Command.MITIGATED: CommandRequest,
+    Command.UPDATE: UpdateRequest,
+    Command.COMPLAINT: ComplaintRequest,
+    Command.ESCALATE: EscalateRequest,
+    Command.RESOLVE: CommandRequest,
+    Command.REOPEN: CommandRequest,
+    Command.CLOSE: CommandRequest,
+    Command.DONE: DoneRequest,
+}
+
+
+class ReceiptRequest(_Request):
+    """One of the list that `POST /api/v1/receipts` takes. A digest is of no incident; its receipt says so with null."""
+
+    notification: Annotated[str, Field(pattern=r"^\d{1,19}-\d{1,19}-\d{1,19}$")]
+    incident: Person | None
+    state: Literal["delivered", "failed"]
+    detail: Annotated[str, Field(max_length=1024)] = ""
+
+
+class _MatcherRequest(_Request):
+    name: Annotated[str, Field(min_length=1)]
+    value: str
+    is_regex: bool | None = Field(default=None, alias="isRegex")
+    is_equal: bool | None = Field(default=None, alias="isEqual")  # Alertmanager before 0.22 had none: it is equal
+
+    def matcher(self, where: str) -> Matcher:
+        """The matcher. Raises BadInput that begins with `where`."""
+        equal = self.is_equal is not False
+        if not self.is_regex:
+            return Matcher(self.name, Operator.EQUAL if equal else Operator.NOT_EQUAL, self.value)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # [[:alpha:]] is a class in Go and something else here
+                re.compile(self.value)
+        except (re.error, Warning, RecursionError, OverflowError) as error:
+            found = f"{where}.value: is {_short(self.value)}, must be a regular expression: {error}"
+            raise BadInput(Reason.MALFORMED, found) from None
+        return Matcher(self.name, Operator.REGEX if equal else Operator.NOT_REGEX, self.value)
+
+
+class SilenceRequest(_Request):
+    """The body of `POST /api/v2/silences` and `/api/v1/silences`, as Alertmanager has it (its postable silence).
+
+    More lenient in what may be missing, and a time may be a duration from now too.
+    """
+
+    id: Person | None = None
+    matchers: Annotated[list[_MatcherRequest], Field(min_length=1, max_length=MATCHERS_MAX)]
+    starts_at: str | None = Field(default=None, alias="startsAt")
+    ends_at: str = Field(alias="endsAt")
+    created_by: Person | None = Field(default=None, alias="createdBy")
+    comment: Text | None = None
+
+    @property
+    def by(self) -> str:
+        """Who made it: `createdBy`, else whom the procedures' comment names ("Investigating - ann")."""
+        name = (self.comment or "").partition(INVESTIGATING)[2].strip()
+        return self.created_by or name[:PERSON_CHARACTERS_MAX] or "somebody"
+
+    def parts(self) -> tuple[Matcher, ...]:
+        """The matchers, of which one at least does not match an empty value. Raises BadInput."""
+        matchers = tuple(one.matcher(f"matchers.{number}") for number, one in enumerate(self.matchers))
+        texts = [text.encode() for one in matchers for text in (one.label, one.value)]
+        size, name_size = sum(len(text) for text in texts), max(len(one.label.encode()) for one in matchers)
+        if name_size > NAME_BYTES_MAX:
+            found = f"matchers: a name has {name_size} bytes, must have 1 to {NAME_BYTES_MAX}"
+            raise BadInput(Reason.BAD_LABEL, found)
+        if size > LABELS_BYTES_MAX:
+            found = f"matchers: have {size} bytes, must have at most {LABELS_BYTES_MAX}"
+            raise BadInput(Reason.TOO_LARGE, found)
+        if test_of([matchers])({}):
+            found = "matchers: each matches an empty value, as an absent label has; one at least must not"
+            raise BadInput(Reason.MALFORMED, found)
+        return matchers
 
 
 class ClockRequest(_Request):
@@ -79,6 +248,25 @@ def instant_ms(value: Any, where: str) -> int | None:
         return _parse_instant(value)
     except ValueError as error:
         raise BadInput(Reason.BAD_TIME, f"{where}: is {_short(value)}, {error}") from None
+
+
+def moment_ms(value: Any, where: str, now_ms: int) -> int | None:
+    """Milliseconds since 1970 of an RFC 3339 time, or of a duration from now such as 30m; None for a missing one.
+
+    Raises BadInput that begins with `where`.
+    """
+    if isinstance(value, str) and len(value) <= TIME_CHARACTERS_MAX and _DURATION.fullmatch(value):
+        try:
+            at_ms = now_ms + parse_ms(value)
+        except ValueError as error:
+            raise BadInput(Reason.BAD_TIME, f"{where}: {error}, or an RFC 3339 time") from None
+        if at_ms > _NEWEST_MS:
+            raise BadInput(Reason.BAD_TIME, f"{where}: is {_short(value)}, must be before the year 10000 in UTC")
+        return at_ms
+    try:
+        return instant_ms(value, where)
+    except BadInput as refusal:
+        raise BadInput(refusal.reason, f"{refusal.message}, or a duration such as 30m") from None
 
 
 @lru_cache(maxsize=8192)  # a sender repeats an alert's start for as long as it fires

@@ -8,11 +8,16 @@ from models.topics import TopicSpec
 
 
 class FakeLog:
-    """`app.transport.log.Log` without a disk. `batches` has every append, in order, as (partition, records)."""
+    """`app.transport.log.Log` without a disk. `batches` has every append, in order, as (partition, records).
+
+    `topics` has what can be read, by topic and partition; a test puts an engine's effects there.
+    """
 
     def __init__(self, now_ms: int = 1_776_000_000_000) -> None:
         self.at_ms = now_ms
         self.batches: list[tuple[int, list[NewRecord]]] = []
+        self.topics: dict[tuple[str, int], list[StoredRecord]] = {}
+        self.reads: list[tuple[str, int, int, int]] = []  # topic, partition, offset and how many records were found
         self.away: set[int] = set()  # partitions that acknowledge nothing
         self.open = asyncio.Event()  # appends wait until it is set
         self.open.set()
@@ -39,19 +44,30 @@ class FakeLog:
         if partition in self.away:
             raise LogUnavailable(f"{topic} {partition} does not answer")
         self.batches.append((partition, list(records)))
-        return 0
+        return self.put(topic, partition, records)
+
+    def put(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
+        """Keep records as if somebody else had appended them; the offset of the first."""
+        kept = self.topics.setdefault((topic, partition), [])
+        offset = kept[-1].offset + 1 if kept else 0
+        kept += [StoredRecord(offset + number, self.at_ms, *record) for number, record in enumerate(records)]
+        return offset
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
-        """Refused: the bridge only writes."""
-        raise AssertionError(f"read of {topic} {partition} at {offset}, {max_records}")
+        """What is kept at the offset and after."""
+        kept = [one for one in self.topics.get((topic, partition), []) if one.offset >= offset][:max_records]
+        self.reads.append((topic, partition, offset, len(kept)))
+        return kept
 
     async def start_offset(self, topic: str, partition: int) -> int:
-        """Refused, as `read`."""
-        raise AssertionError(f"start of {topic} {partition}")
+        """The oldest offset that is kept."""
+        kept = self.topics.get((topic, partition))
+        return kept[0].offset if kept else 0
 
     async def end_offset(self, topic: str, partition: int) -> int:
-        """Refused, as `read`."""
-        raise AssertionError(f"end of {topic} {partition}")
+        """The offset that the next record will get."""
+        kept = self.topics.get((topic, partition))
+        return kept[-1].offset + 1 if kept else 0
 
     def values(self) -> list[bytes]:
         """The values of all records, in the order in which they were appended."""

@@ -12,7 +12,7 @@ import orjson
 
 from models.duration import parse_ms
 from models.incident import incident_id
-from tests.naive_facts import Firing, Happened, Known, besides, correlations_of, judged, own_deadlines
+from tests.naive_facts import Firing, Happened, Known, besides, correlations_of, judged, own_deadlines, window_of
 from tests.naive_policy import by, is_about, prefix_of
 
 PARTITION = 0
@@ -265,7 +265,7 @@ class Naive:
                 self.messages.append((self._signal, rule["name"], group, True, seen))
                 continue
             self.firings.append(seen)
-            window = self._window(rule, group)
+            window = window_of(rule, group, self.firings, self.now_ms)
             if len(window) >= rule["count"]:
                 self._escalate(incident, rule["name"], [one.record for one in window])
 
@@ -314,7 +314,7 @@ class Naive:
         elif rule is not None:
             self.ended.discard(mark)
             self.firings.append(Firing(name, group, self.now_ms, seen.fingerprint, seen.record))
-            window = self._window(rule, group)
+            window = window_of(rule, group, self.firings, self.now_ms)
             if incident is not None:
                 self._member_fired(incident, seen.fingerprint, name)
             elif len(window) >= rule["count"]:
@@ -493,16 +493,6 @@ class Naive:
     def _fires(self, incident: Happened) -> bool:
         mine = [alert for alert in self.alerts if alert.incident is incident and alert.firing]
         return bool(mine) or any(incident.members.values())
-
-    def _window(self, rule: Mapping[str, Any], group: str) -> list[Firing]:
-        """The newest `count` different alerts that fired within the rule's time, oldest first."""
-        since_ms = self.now_ms - parse_ms(rule["within"])
-        newest: dict[str, Firing] = {}
-        for one in self.firings:
-            if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms:
-                newest.pop(one.fingerprint, None)
-                newest[one.fingerprint] = one
-        return list(newest.values())[-rule["count"] :]
 
     def _life(self, what: str) -> int:
         return parse_ms(self.policy["incidents"][what])

@@ -149,3 +149,14 @@ def besides(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, 
     """Who is told of an incident besides its owner."""
     named = [one.get("also_tell", []) for one in policy["classes"] if one["name"] == incident.kind]
     return [policy["contacts"][role] for roles in named for role in roles]
+
+
+def window_of(rule: Mapping[str, Any], group: str, firings: list[Firing], now_ms: int) -> list[Firing]:
+    """The newest `count` different alerts that fired within the rule's time, oldest first."""
+    since_ms = now_ms - parse_ms(rule["within"])
+    newest: dict[str, Firing] = {}
+    for one in firings:
+        if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms:
+            newest.pop(one.fingerprint, None)
+            newest[one.fingerprint] = one
+    return list(newest.values())[-rule["count"] :]

@@ -39,7 +39,7 @@ LAYERS = (
     ("app.core",),
     SUPPORT,
     ("agents",),
-    ("app.history", "app.bridge", "app.demo"),
+    ("app.history", "app.bridge", "app.demo", "app.report", "app.operating"),
     ("app.main",),
     ("app",),
 )

@@ -28,8 +28,10 @@ from tests.fake_log import FakeLog
 JSON = {"Content-Type": "application/json"}
 PARTITIONS = 2
 WAYS = (
-    "POST /api/v2/alerts, POST /webhook/alertmanager, POST /api/v1/incidents/{incident}/{command}, "
-    "GET /healthz, GET /readyz, GET /metrics"
+    "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
+    "POST /api/v1/incidents/{incident}/{command}, POST /api/v1/receipts, GET /api/v2/silences, POST /api/v2/silences, "
+    "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "
+    "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /metrics"
 )
 NOT_WHOLE = "the body is not one whole gzip stream, as its Content-Encoding says"
 INCIDENT = "INC-20260412T031502Z-01K3F"  # of partition 1
@@ -227,7 +229,7 @@ def test_names_at_most_ten() -> None:
             "unknown_incident",
             "'INC-20260412T031502Z-02K3F' is of partition 2, there are 2",
         ),
-        (f"/api/v1/incidents/{INCIDENT}/note", {}, 400, "malformed", "by: is missing; Field required"),
+        (f"/api/v1/incidents/{INCIDENT}/resolve", {}, 400, "malformed", "by: is missing; Field required"),
     ],
 )
 def test_refuses_a_request(path: str, body: Any, status: int, reason: str, text: str) -> None:

@@ -22,6 +22,7 @@ RETRY_SECONDS = 5
 # A web page can send a form, plain text, or nothing named, to a bridge on the loopback without asking it first; it has
 # to ask for these. aiohttp's client says octet-stream when it is given bytes.
 CONTENT_TYPES = ("application/json", "application/octet-stream")
+FORM = "application/x-www-form-urlencoded"  # what curl -d says of whatever it sends
 ENCODINGS = ("identity", "gzip")
 
 logger = logging.getLogger("tocsin.bridge")
@@ -37,10 +38,10 @@ class Declined(Exception):
         self.message = message
 
 
-async def read_json(request: web.Request, seconds_max: float) -> Any:
+async def read_json(request: web.Request, seconds_max: float, types: tuple[str, ...] = CONTENT_TYPES) -> Any:
     """The JSON of a request's body. Raises BadInput, or Declined when there is no body that could be parsed."""
     found = request.headers.get("Content-Type")
-    if found is None or request.content_type not in CONTENT_TYPES:
+    if found is None or request.content_type not in types:
         text = f"the Content-Type is {found!r:.80}, must be application/json"
         raise Declined(415, "unsupported_media_type", text)
     encoding = request.headers.get("Content-Encoding", "identity")
@@ -133,6 +134,6 @@ def error_json(status: int, reason: str, text: str) -> web.Response:
     return as_json({"status": "error", "reason": reason, "error": text}, status)
 
 
-def as_json(document: dict[str, Any], status: int = 200) -> web.Response:
+def as_json(document: dict[str, Any] | list[Any], status: int = 200) -> web.Response:
     """A document as an answer."""
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")

@@ -16,6 +16,9 @@ from app.bridge.answers import (
     error_json,
     read_json,
 )
+from app.bridge.commands import command_value, partition_of_incident, receipts_of
+from app.bridge.incidents import IncidentView
+from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rulebook import Rulebook
@@ -24,11 +27,10 @@ from app.settings import Settings
 from app.transport.log import Log, NewRecord
 from app.worker import Worker
 from models.command import Command
-from models.incident import partition_from_id
-from models.journal import encode_alert, encode_command
+from models.journal import encode_alert
 from models.reason import BadInput, Reason
 from models.topics import Topics
-from models.wire import ClockRequest, CommandRequest
+from models.wire import ClockRequest
 
 SHOWN_MAX = 10  # refused alerts that an answer names
 STOP_SECONDS = 5.0  # for requests under way
@@ -54,6 +56,8 @@ class Bridge:
         self._body_seconds_max = body_seconds_max
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
+        self._silences = SilenceRoutes(log, self._topics.silences, self._writer, body_seconds_max)
+        self._incidents = IncidentView(log, self._topics, settings.partitions)
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -62,7 +66,11 @@ class Bridge:
         routes = [
             web.post("/api/v2/alerts", self._post_alerts),
             web.post("/webhook/alertmanager", self._post_webhook),
+            web.get("/api/v1/incidents", self._get_incidents),
+            web.get("/api/v1/incidents/{incident}", self._get_incident),
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
+            web.post("/api/v1/receipts", self._post_receipts),
+            *self._silences.routes(),
             web.get("/healthz", _healthy),
             web.get("/readyz", self._get_ready),
             web.get("/metrics", _get_metrics),
@@ -118,17 +126,30 @@ class Bridge:
         incident, name = request.match_info["incident"], request.match_info["command"]
         if name not in list(Command):
             raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
-        try:
-            partition = partition_from_id(incident)
-        except ValueError as error:
-            raise BadInput(Reason.UNKNOWN_INCIDENT, str(error)) from None
-        if partition >= self._settings.partitions:
-            found = f"{incident!r} is of partition {partition}, there are {self._settings.partitions}"
-            raise BadInput(Reason.UNKNOWN_INCIDENT, found)
-        body = CommandRequest.of(await read_json(request, self._body_seconds_max))
-        value = encode_command(name, incident, body.by, text=body.text)
-        await self._writer.append_to(partition, [NewRecord(incident.encode(), value)])
+        partition = partition_of_incident(incident, self._settings.partitions)
+        document = await read_json(request, self._body_seconds_max)
+        value = command_value(incident, name, document, self._log.now_ms())
+        await self._writer.append_to({partition: [NewRecord(incident.encode(), value)]})
         return as_json({"status": "success", "incident": incident, "command": name}, 202)
+
+    async def _post_receipts(self, request: web.Request) -> web.Response:
+        receipts = receipts_of(await read_json(request, self._body_seconds_max), self._settings.partitions)
+        by_partition: dict[int, list[NewRecord]] = {}
+        for partition, incident, value in receipts:
+            by_partition.setdefault(partition, []).append(NewRecord(incident.encode(), value))
+        await self._writer.append_to(by_partition)
+        return as_json({"status": "success", "accepted": len(receipts)}, 202)
+
+    async def _get_incidents(self, request: web.Request) -> web.Response:
+        return as_json(await self._incidents.all(request.query.get("state", "open,acknowledged,resolved").split(",")))
+
+    async def _get_incident(self, request: web.Request) -> web.Response:
+        incident = request.match_info["incident"]
+        partition = partition_of_incident(incident, self._settings.partitions)
+        found = await self._incidents.one(incident, partition)
+        if found is None:
+            return error_json(404, Reason.UNKNOWN_INCIDENT, f"there is no incident {incident!r}")
+        return as_json(found)
 
     async def _get_ready(self, _: web.Request) -> web.Response:
         await self._writer.probe()

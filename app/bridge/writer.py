@@ -5,7 +5,7 @@ A lone request is not delayed: its batch goes out at once, and what arrives mean
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.transport.log import Log, LogUnavailable, NewRecord
@@ -23,7 +23,7 @@ class _Waiting:
 
     records: Sequence[NewRecord]
     size: int  # bytes of its values
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[int]"  # the offset of its first record
 
 
 class JournalWriter:
@@ -47,13 +47,20 @@ class JournalWriter:
             by_partition.setdefault(partition_of(record.key or b"", self._partitions), []).append(record)
         await self._append(by_partition)
 
-    async def append_to(self, partition: int, records: Sequence[NewRecord]) -> None:
-        """Append to a partition that is known, such as an incident's. Raises LogUnavailable."""
-        await self._append({partition: records})
+    async def append_to(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> None:
+        """Append to partitions that are known, such as incidents'. Raises LogUnavailable, as `append`."""
+        await self._append(by_partition)
+
+    async def broadcast(self, records: Sequence[NewRecord]) -> int:
+        """Append to every partition, all or nothing in each; the first one's offset in partition 0.
+
+        Raises LogUnavailable; then any partition may lack them.
+        """
+        return (await self._append(dict.fromkeys(range(self._partitions), records)))[0]
 
     async def tick(self) -> None:
         """Append a tick to every partition. Raises LogUnavailable."""
-        await self._append({partition: [NewRecord(None, TICK)] for partition in range(self._partitions)})
+        await self.broadcast([NewRecord(None, TICK)])
 
     async def probe(self) -> None:
         """Return when every partition has acknowledged an append within the last seconds.
@@ -79,7 +86,8 @@ class JournalWriter:
         silent = [one for one in range(self._partitions) if self._acknowledged.get(one, since) <= since]
         await self._append({partition: [NewRecord(None, TICK)] for partition in silent})
 
-    async def _append(self, by_partition: dict[int, Sequence[NewRecord]] | dict[int, list[NewRecord]]) -> None:
+    async def _append(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> list[int]:
+        """Append; the offset of each piece's first record."""
         pieces = [(partition, *piece) for partition, records in by_partition.items() for piece in _pieces(records)]
         size = sum(size for _, _, size in pieces)
         if self._waiting_bytes + size > self._waiting_bytes_max and self._waiting_bytes:
@@ -89,12 +97,15 @@ class JournalWriter:
         self._waiting_bytes += size
         futures = [self._put(*piece) for piece in pieces]
         results = await asyncio.gather(*futures, return_exceptions=True)
+        offsets = []
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+            offsets.append(result)
+        return offsets
 
-    def _put(self, partition: int, records: Sequence[NewRecord], size: int) -> "asyncio.Future[None]":
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def _put(self, partition: int, records: Sequence[NewRecord], size: int) -> "asyncio.Future[int]":
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(partition, []).append(_Waiting(records, size, done))
         if partition not in self._writing:
             self._writing[partition] = asyncio.create_task(self._write(partition))
@@ -103,19 +114,22 @@ class JournalWriter:
     async def _write(self, partition: int) -> None:
         while batch := self._take(partition):
             problem: Exception | None = None
+            offset = 0
             try:
-                await self._log.append(self._journal, partition, [record for one in batch for record in one.records])
+                offset = await self._log.append(
+                    self._journal, partition, [record for one in batch for record in one.records]
+                )
                 self._acknowledged[partition] = time.monotonic()
             except Exception as error:  # noqa: BLE001  whatever it is, the requests that wait have to hear of it
                 problem = error
             for one in batch:
                 self._waiting_bytes -= one.size
-                if one.done.done():
-                    continue  # its request was given up
-                if problem is None:
-                    one.done.set_result(None)
-                else:
-                    one.done.set_exception(problem)
+                if not one.done.done():  # else its request was given up
+                    if problem is None:
+                        one.done.set_result(offset)
+                    else:
+                        one.done.set_exception(problem)
+                offset += len(one.records)
         del self._writing[partition]
 
     def _take(self, partition: int) -> list[_Waiting]:

@@ -21,20 +21,20 @@ FORGET = "forget"
 def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     """Note that it is over, or seems so. The state has changed already."""
     incident.resolved_ms, incident.resolved_by = turn.now_ms, by
-    turn.tell(incident, "Resolved", text)
+    turn.tell(incident, "Resolved", text, by=by)
     clocks.on_done(turn, incident, clocks.RESOLVE)
     linking.on_incident(turn, incident, firing=False)
     turn.changed(incident)
 
 
-def reopened(turn: Turn, incident: Incident, text: str) -> None:
+def reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     """Note that it is not over. What counts from its opening counts from now. The state has changed already."""
     incident.reopened += 1
     incident.resolved_ms, incident.resolved_by = 0, ""
     incident.loud_ms = incident.climb_ms = turn.now_ms
     reminding.on_word(turn, incident)
     clocks.on_undone(incident, clocks.RESOLVE)
-    turn.tell(incident, "Reopened", text)
+    turn.tell(incident, "Reopened", text, by=by)
     notifying.on_reopened(turn, incident, text)
     linking.on_incident(turn, incident, firing=True)
     turn.changed(incident)
@@ -59,17 +59,17 @@ def _on_settled(turn: Turn, incident: Incident, _: str) -> None:
     _close(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
 
 
-def close(turn: Turn, incident: Incident, text: str) -> None:
+def close(turn: Turn, incident: Incident, text: str, by: str) -> None:
     """Close a resolved incident before it has settled. Raises BadInput."""
     if incident.still_firing:
         raise BadInput(Reason.ILLEGAL_TRANSITION, f"{incident.firing} of its alerts fire still: silence them first")
     incident.state = advance(incident.state, Cause.CLOSE)
-    _close(turn, incident, text)
+    _close(turn, incident, text, by)
 
 
-def _close(turn: Turn, incident: Incident, text: str) -> None:
+def _close(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     incident.closed_ms = turn.now_ms
-    turn.tell(incident, "Closed", text)
+    turn.tell(incident, "Closed", text, by=by)
     turn.changed(incident)
     notifying.on_closed(turn, incident, text)
     following.on_closed(turn, incident)

@@ -128,7 +128,13 @@ def escalate(turn: Turn, incident: Incident, rule: str, because: str, records: S
 
 
 def climb(
-    turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str], step: int | None = None
+    turn: Turn,
+    incident: Incident,
+    rule: str,
+    because: str,
+    records: Sequence[str],
+    step: int | None = None,
+    by: str = "",
 ) -> None:
     """Climb to a step, else to the next: that contact of the owner's chain is told, or the last one again."""
     if not incident.told_ms:
@@ -156,7 +162,7 @@ def climb(
     }
     turn.emit(Stream.ESCALATIONS, incident.id, "Escalated", body)
     text = f"{because}: step {incident.step}, {contact.name}"
-    turn.tell(incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name)
+    turn.tell(incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name, by=by)
     notifying.on_escalated(turn, incident, contact, because)
     turn.changed(incident)
 

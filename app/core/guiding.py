@@ -24,7 +24,12 @@ def choose(turn: Turn, incident: Incident, guide: str, labels: Labels) -> None:
 
 def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> list[dict[str, str]]:
     guide = rules.guide(name)
-    values = {"alertname": labels.get("alertname", ""), "component": incident.component, "owner": incident.owner}
+    values = {
+        "alertname": labels.get("alertname", ""),
+        "component": incident.component,
+        "owner": incident.owner,
+        "incident": incident.id,
+    }
 
     def fill(text: str, *, quoted: bool) -> str:
         def value(what: str) -> str:

@@ -137,7 +137,7 @@ def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Detai
     step = details.get("step")
     if step is not None and (type(step) is not int or step < 1):
         raise BadInput(Reason.MALFORMED, f"step is {step!r:.40}, must be a step of the chain, from 1 on")
-    escalating.climb(turn, incident, escalating.MANUAL, f"{by} escalated it{_said(text)}", [turn.record], step)
+    escalating.climb(turn, incident, escalating.MANUAL, f"{by} escalated it{_said(text)}", [turn.record], step, by)
 
 
 def _resolve(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
@@ -147,11 +147,11 @@ def _resolve(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> 
 
 def _reopen(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     incident.state = advance(incident.state, Cause.REOPEN)
-    closing.reopened(turn, incident, f"{by} reopened it{_said(text)}")
+    closing.reopened(turn, incident, f"{by} reopened it{_said(text)}", by)
 
 
 def _close(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
-    closing.close(turn, incident, f"{by} closed it{_said(text)}")
+    closing.close(turn, incident, f"{by} closed it{_said(text)}", by)
 
 
 _HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = {

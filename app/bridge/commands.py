@@ -1,0 +1,44 @@
+"""Operators' words and notifiers' receipts: from a request to journal records."""
+
+from typing import Any
+
+from models.command import Command
+from models.incident import partition_from_id
+from models.journal import encode_command, encode_receipt
+from models.reason import BadInput, Reason
+from models.wire import COMMAND_REQUESTS, RECEIPTS_MAX, ReceiptRequest, kind_of
+
+
+def partition_of_incident(incident: str, partitions: int) -> int:
+    """The partition that an incident lives in. Raises BadInput."""
+    try:
+        partition = partition_from_id(incident)
+    except ValueError as error:
+        raise BadInput(Reason.UNKNOWN_INCIDENT, str(error)) from None
+    if partition >= partitions:
+        raise BadInput(Reason.UNKNOWN_INCIDENT, f"{incident!r} is of partition {partition}, there are {partitions}")
+    return partition
+
+
+def command_value(incident: str, name: str, document: Any, now_ms: int) -> bytes:
+    """The journal value of a command. `now_ms` is what an ETA such as 30m counts from. Raises BadInput."""
+    if name not in list(Command):
+        raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
+    body = COMMAND_REQUESTS[Command(name)].of(document)
+    return encode_command(name, incident, body.by, **body.details(incident, now_ms))
+
+
+def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:
+    """(partition, incident, journal value) of each receipt in a body. Raises BadInput; then nothing is to be kept."""
+    if not isinstance(document, list):
+        raise BadInput(Reason.MALFORMED, f"the body is {kind_of(document)}, must be a list of receipts")
+    if len(document) > RECEIPTS_MAX:
+        raise BadInput(Reason.TOO_LARGE, f"the body has {len(document)} receipts, must have at most {RECEIPTS_MAX}")
+    found = []
+    for one in document:
+        receipt = ReceiptRequest.of(one)
+        incident = receipt.incident or ""  # a digest is about none; its receipt stays where the digest came from
+        partition = partition_of_incident(incident, partitions) if incident else int(receipt.notification.split("-")[0])
+        value = encode_receipt(receipt.notification, incident, receipt.state, receipt.detail)
+        found.append((min(partition, partitions - 1), incident, value))
+    return found
