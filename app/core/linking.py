@@ -115,7 +115,7 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
         because = {"text": text, "parent": cause.incident if rule.membership else ""}
         _tell_root(turn, rule, cause, identity, target.member)
     message = encode_hold(f"{rule.policy.name}/{group}", identity, target.member.record, because)
-    turn.send(target.member.component, message)
+    turn.send(signals.key_of(target.member), message)
 
 
 def _cause(link: Link, identity: str) -> Member | None:
@@ -132,7 +132,9 @@ def _tell_root(
 ) -> None:
     if rule.membership and root is not None:
         told = replace(member, firing=member.firing and not left)
-        turn.send(root.component, encode_member(root.incident, rule.policy.name, signals.document_of(identity, told)))
+        turn.send(
+            signals.key_of(root), encode_member(root.incident, rule.policy.name, signals.document_of(identity, told))
+        )
 
 
 def on_member(turn: Turn, root: str, document: Any) -> None:

@@ -9,6 +9,7 @@ from models.reason import BadInput, Reason
 from models.severity import Severity
 
 SHOWN_LABELS = ("alertname", "severity", "team", "service", "job", "instance", "host", "namespace", "agent_name")
+RULE_LABEL = "rule"  # that only incidents have which a rule opened
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _TEXTS = ("name", "component", "incident", "record")
 
@@ -31,6 +32,11 @@ def member_of(turn: Turn, alert: LiveAlert) -> Member:
 def send(turn: Turn, rule: str, group: str, role: str, identity: str, member: Member) -> None:
     """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id."""
     turn.send(f"rule/{rule}/{group}", encode_signal(rule, group, role, document_of(identity, member)))
+
+
+def key_of(member: Member) -> str:
+    """The correlation key of what a member belongs to: its component, or the actor that opened it."""
+    return f"rule/{member.component}" if RULE_LABEL in member.labels else member.component
 
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:
