@@ -174,10 +174,19 @@ def _ask(method: str, path: str, body: Any) -> Any:
         with urllib.request.urlopen(request, timeout=SECONDS_MAX) as response:  # noqa: S310
             return json.loads(response.read())
     except urllib.error.HTTPError as error:
-        print(f"tocsin: {json.loads(error.read())['error']}", file=sys.stderr)
+        print(f"tocsin: {_refusal(error)}", file=sys.stderr)
     except OSError as error:
         reason = getattr(error, "reason", error)
         print(
             f"tocsin: no bridge at {url}: {reason}; is `tocsin up` running, is TOCSIN_PORT its port?", file=sys.stderr
         )
     return None
+
+
+def _refusal(error: urllib.error.HTTPError) -> str:
+    """What an answer says of an error: Tocsin's own API as an object, what it has of Alertmanager's as a text."""
+    try:
+        said = json.loads(error.read())
+        return str(said["error"] if isinstance(said, dict) else said)
+    except (ValueError, KeyError):
+        return f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"

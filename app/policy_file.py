@@ -1,5 +1,6 @@
 """Reading a policy file: the compiled policy, or every mistake in it with file, line, key, found and expected."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from app.core.rulebook import Rulebook
 _SHIPPED = (Path(__file__).parent.parent / "policies" / "default.yaml", Path(__file__).parent / "default_policy.yaml")
 MAX_BYTES = 1024 * 1024  # a policy stands whole in one journal record
 MAX_ALIASES = 100  # YAML aliases can make a small file a huge document
+
+_PARTS = re.compile(r"[^.\[\]]+")
 
 Where = tuple[str | int, ...]
 
@@ -38,7 +41,7 @@ def load(path: str | Path = "") -> Rulebook:
     try:
         return Rulebook(document)
     except ValidationError as error:
-        raise BadPolicy(file, [_describe(file, lines, one) for one in error.errors()]) from None
+        raise BadPolicy(file, [text for one in error.errors() for text in _describe_all(file, lines, one)]) from None
 
 
 def _parse(path: Path) -> tuple[dict[str, Any], dict[Where, int]]:
@@ -85,6 +88,18 @@ def _index(node: Any, where: Where, lines: dict[Where, int]) -> Iterator[tuple[W
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
             yield from _index(value, (*where, number), lines)
+
+
+def _describe_all(path: Path, lines: dict[Where, int], error: ErrorDetails) -> Iterator[str]:
+    """One error, or, of those that concern the policy as a whole, each with the line that its text begins with."""
+    if error["loc"] or error["type"] != "value_error":
+        yield _describe(path, lines, error)
+        return
+    for problem in str(error["ctx"]["error"]).splitlines():
+        where = tuple(int(part) if part.isdecimal() else part for part in _PARTS.findall(problem.partition(": ")[0]))
+        while where not in lines and where:
+            where = where[:-1]
+        yield f"{path}:{lines.get(where, 1)}: {problem}"
 
 
 def _describe(path: Path, lines: dict[Where, int], error: ErrorDetails) -> str:

@@ -132,6 +132,8 @@ class Naive:
             kind = "severity_raised"
         else:
             kind = "updated" if size > told_alerts else "repeated"
+        if incident.state == "acknowledged" and kind in ("updated", "repeated"):
+            channels = ["chat"]
         self._notify_owner(incident, kind, channels)
         if kind in ("opened", "severity_raised"):
             for contact in besides(self.policy, incident):

@@ -134,6 +134,6 @@ def error_json(status: int, reason: str, text: str) -> web.Response:
     return as_json({"status": "error", "reason": reason, "error": text}, status)
 
 
-def as_json(document: dict[str, Any] | list[Any], status: int = 200) -> web.Response:
+def as_json(document: Any, status: int = 200) -> web.Response:
     """A document as an answer."""
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")

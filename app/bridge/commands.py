@@ -35,10 +35,17 @@ def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:
     if len(document) > RECEIPTS_MAX:
         raise BadInput(Reason.TOO_LARGE, f"the body has {len(document)} receipts, must have at most {RECEIPTS_MAX}")
     found = []
-    for one in document:
-        receipt = ReceiptRequest.of(one)
-        incident = receipt.incident or ""  # a digest is about none; its receipt stays where the digest came from
-        partition = partition_of_incident(incident, partitions) if incident else int(receipt.notification.split("-")[0])
-        value = encode_receipt(receipt.notification, incident, receipt.state, receipt.detail)
-        found.append((min(partition, partitions - 1), incident, value))
+    for number, one in enumerate(document):
+        try:
+            found.append(_receipt(one, partitions))
+        except BadInput as refusal:
+            raise BadInput(refusal.reason, f"[{number}]: {refusal.message}; no receipt was kept") from None
     return found
+
+
+def _receipt(document: Any, partitions: int) -> tuple[int, str, bytes]:
+    receipt = ReceiptRequest.of(document)
+    incident = receipt.incident or ""  # a digest is about none; its receipt stays where the digest came from
+    partition = partition_of_incident(incident, partitions) if incident else int(receipt.notification.split("-")[0])
+    value = encode_receipt(receipt.notification, incident, receipt.state, receipt.detail)
+    return min(partition, partitions - 1), incident, value

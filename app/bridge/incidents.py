@@ -1,60 +1,111 @@
-"""Incidents for boards and scripts: the newest snapshots, read on from where the last request stopped."""
+"""Incidents for boards and scripts: what is new is read on each request, and only that."""
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import orjson
 
+from app.bridge.reading import TopicReader, Turnstile
 from app.transport.log import Log
-from models.effect import Position, position_from
+from models.incident import State
+from models.reason import BadInput, Reason
 from models.topics import Topics
 
-KEPT_MAX = 10_000  # incidents that are shown, the newest
+CLOSED_MAX = 10_000  # closed incidents that are known, those that changed last
+TIMELINE_BYTES_MAX = 64 * 1024 * 1024  # of the timelines that are kept; an older one is read anew when it is asked for
+
+NOT_CLOSED = tuple(state for state in State if state is not State.CLOSED)
+
+
+def states_of(text: str) -> tuple[State, ...]:
+    """The states that `?state=open,acknowledged` names; for no text all but closed. Raises BadInput."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in list(State):
+            raise BadInput(Reason.MALFORMED, f"state: is {name!r:.60}, must be some of {','.join(State)}")
+    return tuple(State(name) for name in names) or NOT_CLOSED
+
+
+class _Snapshot(NamedTuple):
+    opened_at: str
+    incident: str
+    state: State
+    value: bytes
+
+
+@dataclass(slots=True)
+class _Timeline:
+    whole: bool  # whether it begins with the beginning
+    values: list[bytes] = field(default_factory=list)
+    size: int = 0
 
 
 class IncidentView:
-    """What `tocsin.incidents` says, by incident."""
+    """What `tocsin.incidents` and `tocsin.timeline` say, by incident."""
 
     def __init__(self, log: Log, topics: Topics, partitions: int) -> None:
         self._log, self._topics, self._partitions = log, topics, partitions
-        self._offsets: dict[int, int] = {}
-        self._known: dict[str, dict[str, Any]] = {}
+        self._snapshots = TopicReader(log, topics.incidents, partitions)
+        self._entries = TopicReader(log, topics.timeline, partitions)
+        self._turnstile, self._turnstiles = Turnstile(), [Turnstile() for _ in range(partitions)]
+        self._open: dict[str, _Snapshot] = {}
+        self._closed: dict[str, _Snapshot] = {}  # in the order of their changes
+        self._timelines: dict[str, _Timeline] = {}  # in the order of their last entries
+        self._bytes = 0  # of all timelines
 
-    async def all(self, states: list[str]) -> list[dict[str, Any]]:
-        """The newest snapshot of each incident in one of these states, in the order of their opening."""
+    async def all(self, states: tuple[State, ...]) -> list[Any]:
+        """The newest snapshot of each incident in one of these states, in the order of their opening, ready for orjson."""
         await self._read()
-        found = [one for one in self._known.values() if one["state"] in states]
-        return sorted(found, key=lambda one: (one["opened_at"], one["incident"]))
+        known = [*self._open.values(), *(self._closed.values() if State.CLOSED in states else ())]
+        return [orjson.Fragment(one.value) for one in sorted(known) if one.state in states]
 
     async def one(self, incident: str, partition: int) -> dict[str, Any] | None:
-        """An incident and its timeline, or None."""
+        """An incident's newest snapshot with its `timeline`, ready for orjson; None when it is not known."""
         await self._read()
-        found = self._known.get(incident)
-        if found is None:
+        snapshot = self._open.get(incident) or self._closed.get(incident)
+        if snapshot is None:
             return None
-        timeline, seen = [], Position(-1, -1)
-        offset = await self._log.start_offset(self._topics.timeline, partition)
-        while records := await self._log.read(self._topics.timeline, partition, offset):
-            offset = records[-1].offset + 1
-            for record in records:
-                position = position_from(tuple(record.headers))
-                if record.key == incident.encode() and record.value and position is not None and position > seen:
-                    seen = position
-                    timeline.append(orjson.loads(record.value))
-        return found | {"timeline": timeline}
+        document: dict[str, Any] = orjson.loads(snapshot.value)
+        return document | {"timeline": [orjson.Fragment(one) for one in await self._timeline(incident, partition)]}
 
     async def _read(self) -> None:
-        topic = self._topics.incidents
-        for partition in range(self._partitions):
-            offset = self._offsets.get(partition)
-            if offset is None:
-                offset = await self._log.start_offset(topic, partition)
-            while records := await self._log.read(topic, partition, offset):
-                offset = records[-1].offset + 1
-                for record in records:
-                    if record.value:
-                        document = orjson.loads(record.value)
-                        self._known.pop(document["incident"], None)
-                        self._known[document["incident"]] = document
-            self._offsets[partition] = offset
-        for name in list(self._known)[: max(len(self._known) - KEPT_MAX, 0)]:
-            del self._known[name]
+        async with self._turnstile as needed:
+            for partition in range(self._partitions) if needed else ():
+                while (news := await self._snapshots.chunk(partition)) is not None:
+                    for one in news:
+                        self._keep(one.value)
+
+    def _keep(self, value: bytes) -> None:
+        document = orjson.loads(value)
+        name, state = document["incident"], State(document["state"])
+        self._open.pop(name, None)
+        self._closed.pop(name, None)
+        known = self._closed if state is State.CLOSED else self._open
+        known[name] = _Snapshot(document["opened_at"], name, state, value)
+        if len(self._closed) > CLOSED_MAX:
+            del self._closed[next(iter(self._closed))]
+
+    async def _timeline(self, incident: str, partition: int) -> list[bytes]:
+        async with self._turnstiles[partition] as needed:
+            while needed and (news := await self._entries.chunk(partition)) is not None:
+                for one in news:
+                    self._extend((one.key or b"").decode(), one.value)
+        known = self._timelines.get(incident)
+        if known is not None and known.whole:
+            return known.values
+        reader, found = TopicReader(self._log, self._topics.timeline, self._partitions), []
+        while (news := await reader.chunk(partition)) is not None:
+            found += [one.value for one in news if one.key == incident.encode()]
+        return found
+
+    def _extend(self, incident: str, value: bytes) -> None:
+        timeline = self._timelines.pop(incident, None)
+        if timeline is None:
+            timeline = _Timeline(whole=orjson.loads(value)["kind"] == "Opened")
+        timeline.values.append(value)
+        timeline.size += len(value)
+        self._timelines[incident] = timeline
+        self._bytes += len(value)
+        while self._bytes > TIMELINE_BYTES_MAX:
+            oldest = next(iter(self._timelines))
+            self._bytes -= self._timelines.pop(oldest).size

@@ -17,7 +17,7 @@ from app.bridge.answers import (
     read_json,
 )
 from app.bridge.commands import command_value, partition_of_incident, receipts_of
-from app.bridge.incidents import IncidentView
+from app.bridge.incidents import IncidentView, states_of
 from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
@@ -141,14 +141,15 @@ class Bridge:
         return as_json({"status": "success", "accepted": len(receipts)}, 202)
 
     async def _get_incidents(self, request: web.Request) -> web.Response:
-        return as_json(await self._incidents.all(request.query.get("state", "open,acknowledged,resolved").split(",")))
+        return as_json(await self._incidents.all(states_of(request.query.get("state", ""))))
 
     async def _get_incident(self, request: web.Request) -> web.Response:
         incident = request.match_info["incident"]
         partition = partition_of_incident(incident, self._settings.partitions)
         found = await self._incidents.one(incident, partition)
         if found is None:
-            return error_json(404, Reason.UNKNOWN_INCIDENT, f"there is no incident {incident!r}")
+            text = f"{incident!r} is neither open nor among the last that were closed: tocsin incidents show {incident}"
+            return error_json(404, Reason.UNKNOWN_INCIDENT, text)
         return as_json(found)
 
     async def _get_ready(self, _: web.Request) -> web.Response:

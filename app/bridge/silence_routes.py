@@ -1,16 +1,37 @@
 """The resources of silences, so that amtool and the procedures' curl can be pointed at Tocsin."""
 
+import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from app.bridge.answers import CONTENT_TYPES, FORM, as_json, error_json, read_json
-from app.bridge.silences import Silences, as_v2, check_sender, fits, silence_of
+from app import metrics
+from app.bridge.answers import CONTENT_TYPES, FORM, Declined, as_json, read_json
+from app.bridge.silences import (
+    LIVE_MAX,
+    Silences,
+    as_v2,
+    check_sender,
+    ended,
+    filters_of,
+    fits,
+    in_order,
+    may_become,
+    silence_of,
+)
 from app.bridge.writer import JournalWriter
 from app.transport.log import Log, NewRecord
 from models.journal import encode_silence
+from models.reason import BadInput, Reason
 from models.silence import Silence
+from models.wire import SilenceRequest
+
+UNKNOWN = "unknown_silence"
+OVER = "endsAt is past: what the silence matches is acknowledged, and nothing is muted"
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class SilenceRoutes:
@@ -20,89 +41,116 @@ class SilenceRoutes:
         self._log, self._writer = log, writer
         self._body_seconds_max = body_seconds_max
         self._silences = Silences(log, topic)
+        self._under_way = 0  # silences that the journal has not yet acknowledged
 
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
         return [
-            web.get("/api/v2/silences", self._get_v2),
-            web.post("/api/v2/silences", self._post_v2),
-            web.get("/api/v2/silence/{id}", self._get_one),
-            web.delete("/api/v2/silence/{id}", self._delete),
+            web.get("/api/v2/silences", _in_v2(self._get_v2)),
+            web.post("/api/v2/silences", _in_v2(self._post_v2)),
+            web.get("/api/v2/silence/{id}", _in_v2(self._get_one)),
+            web.delete("/api/v2/silence/{id}", _in_v2(self._delete)),
             web.get("/api/v1/silences", self._get_v1),
             web.post("/api/v1/silences", self._post_v1),
             web.delete("/api/v1/silence/{id}", self._delete),
         ]
 
     async def _get_v2(self, request: web.Request) -> web.Response:
-        filters = request.query.getall("filter", [])
-        return as_json([one for silence, one in await self._listed() if fits(silence, filters)])
+        return as_json(await self._listed(request))
 
-    async def _get_v1(self, _: web.Request) -> web.Response:
-        return as_json({"status": "success", "data": [one for _, one in await self._listed()]})
+    async def _get_v1(self, request: web.Request) -> web.Response:
+        return as_json({"status": "success", "data": await self._listed(request)})
 
-    async def _listed(self) -> list[tuple[Silence, dict[str, Any]]]:
-        now_ms = self._log.now_ms()
-        return [(silence, as_v2(silence, updated_at, now_ms)) for silence, updated_at in await self._silences.all()]
+    async def _listed(self, request: web.Request) -> list[dict[str, Any]]:
+        filters, now_ms = filters_of(request.query.getall("filter", [])), self._log.now_ms()
+        known = in_order(await self._silences.all(), now_ms)
+        return [as_v2(kept, now_ms) for kept in known if fits(kept.silence, filters)]
 
     async def _get_one(self, request: web.Request) -> web.Response:
-        for silence, one in await self._listed():
-            if silence.id == request.match_info["id"]:
-                return as_json(one)
-        return _unknown(request.match_info["id"])
+        name = request.match_info["id"]
+        kept = (await self._silences.all()).get(name)
+        if kept is None:
+            raise _unknown(name)
+        return as_json(as_v2(kept, self._log.now_ms()))
 
     async def _post_v2(self, request: web.Request) -> web.Response:
-        silence = silence_of(await self._read(request), self._log.now_ms(), past=False)
-        known = await self._silences.get(silence.id)
-        if known is None and await self._names_unknown(request):
-            return _unknown(silence.id)
-        if known is not None and (known.matchers != silence.matchers or known.ends_ms <= self._log.now_ms()):
-            # As in Alertmanager: another silence, in the place of the old one.
-            await self._end(known)
-            silence = silence_of(await self._without_id(request), self._log.now_ms(), past=False)
-        await self._keep(silence)
+        silence = await self._post(request, past=False)
         return as_json({"silenceID": silence.id})
 
     async def _post_v1(self, request: web.Request) -> web.Response:
-        silence = silence_of(await self._without_id(request), self._log.now_ms(), past=True)
-        await self._keep(silence)
+        silence = await self._post(request, past=True)
         answer: dict[str, Any] = {"status": "success", "data": {"silenceId": silence.id}}
         if silence.ends_ms <= self._log.now_ms():
-            answer["warnings"] = ["endsAt is past: open incidents are acknowledged, and nothing is muted"]
+            answer["warnings"] = [OVER]
         return as_json(answer)
 
-    async def _delete(self, request: web.Request) -> web.Response:
-        silence = await self._silences.get(request.match_info["id"])
-        if silence is None:
-            return _unknown(request.match_info["id"])
-        await self._end(silence)
-        return as_json({"status": "success"})
-
-    async def _read(self, request: web.Request) -> Any:
+    async def _post(self, request: web.Request, *, past: bool) -> Silence:
+        """The silence that was made or changed. Raises BadInput, Declined and LogUnavailable."""
         if request.content_type == FORM:
             check_sender(request)
-        return await read_json(request, self._body_seconds_max, (*CONTENT_TYPES, FORM))
+        document = await read_json(request, self._body_seconds_max, (*CONTENT_TYPES, FORM))
+        body = SilenceRequest.of(document)
+        kept = (await self._silences.all()).get(body.id) if body.id else None
+        if body.id and kept is None:
+            raise _unknown(body.id)
+        known, now_ms = kept.silence if kept else None, self._log.now_ms()
+        silence = silence_of(body, known, now_ms, past=past)
+        if known is not None and may_become(known, silence, now_ms):
+            await self._append([silence])
+            return silence
+        # As in Alertmanager: another silence, which begins now at the earliest, in the place of the old one.
+        starts_ms = silence.starts_ms if silence.ends_ms <= now_ms else max(silence.starts_ms, now_ms)
+        silence = replace(silence, id=str(uuid.uuid4()), starts_ms=starts_ms)
+        replaced = [ended(known, now_ms)] if known is not None and known.ends_ms > now_ms else []
+        await self._check_room(len(replaced), now_ms)
+        await self._append([*replaced, silence])
+        return silence
 
-    async def _without_id(self, request: web.Request) -> Any:
-        document = await self._read(request)  # aiohttp keeps a body that was read
-        return {**document, "id": ""} if isinstance(document, dict) else document
-
-    async def _names_unknown(self, request: web.Request) -> bool:
-        document = await self._read(request)
-        return bool(document.get("id"))
-
-    async def _keep(self, silence: Silence) -> None:
-        await self._silences.check_room()
-        await self._append(silence)
-
-    async def _end(self, silence: Silence) -> None:
+    async def _delete(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        kept = (await self._silences.all()).get(name)
+        if kept is None:
+            raise _unknown(name)
         now_ms = self._log.now_ms()
-        if silence.ends_ms > now_ms:
-            await self._append(replace(silence, starts_ms=min(silence.starts_ms, now_ms - 1), ends_ms=now_ms))
+        if kept.silence.ends_ms > now_ms:
+            await self._append([ended(kept.silence, now_ms)])
+        return as_json({"status": "success"})
 
-    async def _append(self, silence: Silence) -> None:
-        await self._writer.broadcast([NewRecord(None, encode_silence(silence))])
-        self._silences.note(silence)
+    async def _check_room(self, replaced: int, now_ms: int) -> None:
+        """Raise BadInput when there are as many as there may be."""
+        live = sum(kept.silence.ends_ms > now_ms for kept in (await self._silences.all()).values())
+        if live + self._under_way - replaced >= LIVE_MAX:
+            found = f"there are {live} silences that have not ended, must be at most {LIVE_MAX}: expire some"
+            raise BadInput(Reason.BOUND_REACHED, found)
+
+    async def _append(self, silences: list[Silence]) -> None:
+        """Tell every partition. Raises LogUnavailable; some may have heard of it then, so what is sent again is another."""
+        self._under_way += len(silences)
+        try:
+            offset = await self._writer.broadcast([NewRecord(None, encode_silence(one)) for one in silences])
+        finally:
+            self._under_way -= len(silences)
+        for number, silence in enumerate(silences):
+            self._silences.note(silence, offset + number)
 
 
-def _unknown(name: str) -> web.Response:
-    return error_json(404, "unknown_silence", f"there is no silence {name!r:.80}")
+def _in_v2(handler: Handler) -> Handler:
+    """The handler with its refusals as amtool reads them: a text, not an object."""
+
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except BadInput as refusal:
+            metrics.REFUSED.labels(refusal.reason).inc()
+            return as_json(refusal.message, 400)
+        except Declined as refusal:
+            if refusal.reason != UNKNOWN:
+                raise
+            metrics.REFUSED.labels(UNKNOWN).inc()
+            return as_json(refusal.message, refusal.status)
+
+    return answer
+
+
+def _unknown(name: str) -> Declined:
+    return Declined(404, UNKNOWN, f"there is no silence {name!r:.80}")

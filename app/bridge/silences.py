@@ -1,92 +1,130 @@
-"""Silences over HTTP, as Alertmanager's API has them: version 2, and version 1 as the procedures' curl uses it.
+"""Silences as Alertmanager's API has them: version 2, and version 1 as the procedures' curl uses it.
 
 A silence is a record in every partition of the journal. What there is, is read back from `tocsin.silences`, which the engine
 of partition 0 writes; until it has, this bridge's own ones are shown as it wrote them.
 """
 
-import uuid
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import web
 
+from app.bridge.reading import TopicReader, Turnstile
 from app.transport.log import Log
 from models.instant import format_instant
-from models.matcher import Matcher, Operator, parse_matcher, test_of
+from models.matcher import Matcher, Operator, parse_matcher
 from models.reason import BadInput, Reason
 from models.silence import Silence
 from models.wire import SilenceRequest, instant_ms, moment_ms
 
-ACTIVE_MAX = 1000  # silences that have not ended
-KEPT_MS = 5 * 86_400_000  # after its end a silence is listed for so long, as Alertmanager does
+LIVE_MAX = 1000  # silences that have not ended; every new alert is compared with each
+KEPT_MS = 5 * 86_400_000  # a silence is listed for so long after its end, as Alertmanager does
+ENDED_MAX = 10_000  # of those, the ones that changed last
+
+_STATES = ("active", "pending", "expired")
+
+
+class Kept(NamedTuple):
+    """A silence, when it was last changed, and for what we wrote its offset in the journal's partition 0."""
+
+    silence: Silence
+    updated_ms: int
+    offset: int = -1
 
 
 class Silences:
     """The silences that there are, by id."""
 
     def __init__(self, log: Log, topic: str) -> None:
-        self._log, self._topic = log, topic
-        self._offset: int | None = None
-        self._known: dict[str, tuple[Silence, str]] = {}  # with the instant of the last change
+        self._log, self._reader, self._turnstile = log, TopicReader(log, topic, 1), Turnstile()
+        self._told: dict[str, Kept] = {}  # as the engine tells them, in the order of their changes
+        self._own: dict[str, Kept] = {}  # as we wrote them, until the engine tells of them
 
-    async def all(self) -> list[tuple[Silence, str]]:
-        """Those that have not ended long ago, each with the instant of its last change."""
-        offset = self._offset
-        if offset is None:
-            offset = await self._log.start_offset(self._topic, 0)
-        while records := await self._log.read(self._topic, 0, offset):
-            offset = records[-1].offset + 1
-            for record in records:
-                if record.value:
-                    document = orjson.loads(record.value)
-                    self._known[document["silence"]] = _from_snapshot(document), document["updated_at"]
-        self._offset = offset
-        since_ms = self._log.now_ms() - KEPT_MS
-        self._known = {name: one for name, one in self._known.items() if one[0].ends_ms >= since_ms}
-        return list(self._known.values())
+    async def all(self) -> dict[str, Kept]:
+        """Those that have not ended long ago, by id."""
+        async with self._turnstile as needed:
+            while needed and (news := await self._reader.chunk(0)) is not None:
+                for one in news:
+                    document = orjson.loads(one.value)
+                    self._told.pop(document["silence"], None)
+                    self._told[document["silence"]] = _from_snapshot(document)
+            self._forget()
+            return self._told | self._own
 
-    async def get(self, name: str) -> Silence | None:
-        """The silence of that id."""
-        return next((silence for silence, _ in await self.all() if silence.id == name), None)
+    def note(self, silence: Silence, offset: int) -> None:
+        """Show what was written at an offset of the journal's partition 0 until the engine has told of it.
 
-    def note(self, silence: Silence) -> None:
-        """Remember what was just written."""
-        self._known[silence.id] = silence, format_instant(self._log.now_ms())
+        What the engine tells carries the offset of its cause, so that one is not shown instead of a newer one.
+        """
+        if offset > self._reader.seen[0].offset:
+            self._own[silence.id] = Kept(silence, self._log.now_ms(), offset)
 
-    async def check_room(self) -> None:
-        """Raise BadInput when there are as many as there may be."""
-        now_ms = self._log.now_ms()
-        active = sum(silence.ends_ms > now_ms for silence, _ in await self.all())
-        if active >= ACTIVE_MAX:
-            raise BadInput(
-                Reason.BOUND_REACHED, f"there are {active} silences, must be at most {ACTIVE_MAX}: expire some"
-            )
+    def _forget(self) -> None:
+        now_ms, applied = self._log.now_ms(), self._reader.seen[0].offset
+        self._told = _without_old(self._told, now_ms)
+        self._own = _without_old({name: one for name, one in self._own.items() if one.offset > applied}, now_ms)
 
 
-def silence_of(document: Any, now_ms: int, *, past: bool) -> Silence:
-    """The silence of a request, with a new id if it has none. One that is over is refused unless `past`. Raises BadInput."""
-    body = SilenceRequest.of(document)
+def _without_old(known: dict[str, Kept], now_ms: int) -> dict[str, Kept]:
+    # What was over when it was made, as the procedures' curl makes it, is listed for as long as others.
+    known = {name: one for name, one in known.items() if max(one.silence.ends_ms, one.updated_ms) + KEPT_MS > now_ms}
+    over = [name for name, one in known.items() if one.silence.ends_ms <= now_ms]
+    for name in over[: max(len(over) - ENDED_MAX, 0)]:
+        del known[name]
+    return known
+
+
+def silence_of(body: SilenceRequest, known: Silence | None, now_ms: int, *, past: bool) -> Silence:
+    """The silence of a request, with the id that it has. Raises BadInput; so it does for one that is over, unless `past`.
+
+    Without a start it begins now, or when the `known` one of its id began.
+    """
     matchers = body.parts()
     starts_ms = moment_ms(body.starts_at, "startsAt", now_ms)
     ends_ms = moment_ms(body.ends_at, "endsAt", now_ms)
     if ends_ms is None:
-        raise BadInput(Reason.BAD_TIME, f"endsAt: is {body.ends_at!r:.60}, must be an RFC 3339 time")
-    starts_ms = now_ms if starts_ms is None else starts_ms
-    if ends_ms <= starts_ms:
-        raise BadInput(Reason.BAD_TIME, f"endsAt: is {body.ends_at!r}, must be after startsAt, {body.starts_at!r}")
-    if ends_ms <= now_ms and not past:
-        found = f"endsAt: is {body.ends_at!r}, which is past: it is {format_instant(now_ms)}"
+        raise BadInput(Reason.BAD_TIME, f"endsAt: is {body.ends_at!r:.60}, must be an RFC 3339 time or a duration")
+    over = ends_ms <= now_ms
+    if over and not past:
+        found = f"endsAt: is {body.ends_at!r}, which is past, must be ahead: it is {format_instant(now_ms)}"
         raise BadInput(Reason.BAD_TIME, found)
-    return Silence(body.id or str(uuid.uuid4()), matchers, starts_ms, ends_ms, body.by, body.comment or "")
+    if starts_ms is None:
+        starts_ms = known.starts_ms if known else min(now_ms, ends_ms - 1)
+    if ends_ms <= starts_ms:
+        found = f"endsAt: is {body.ends_at!r}, must be after startsAt, {format_instant(starts_ms)}"
+        raise BadInput(Reason.BAD_TIME, found)
+    return Silence(body.id or "", matchers, starts_ms, ends_ms, body.by, body.comment or "")
 
 
-def as_v2(silence: Silence, updated_at: str, now_ms: int) -> dict[str, Any]:
-    """A silence as Alertmanager's API v2 gives it."""
-    state = "expired" if silence.ends_ms <= now_ms else "pending" if silence.starts_ms > now_ms else "active"
+def ended(silence: Silence, now_ms: int) -> Silence:
+    """The silence, ended now; one that had not begun never begins."""
+    return replace(silence, starts_ms=min(silence.starts_ms, now_ms), ends_ms=min(silence.ends_ms, now_ms))
+
+
+def may_become(old: Silence, new: Silence, now_ms: int) -> bool:
+    """Whether a silence can be changed in its place. If not, it ends and another begins.
+
+    Source: Alertmanager's `canUpdate`. What an active one has silenced so far is not to be denied, so that its matchers and
+    the second of its start stay, and it is not ended in the past.
+    """
+    if set(old.matchers) != set(new.matchers) or new.ends_ms < now_ms:
+        return False
+    match _state(old, now_ms):
+        case "active":
+            return old.starts_ms // 1000 == new.starts_ms // 1000
+        case "pending":
+            return new.starts_ms >= now_ms
+        case _:
+            return False
+
+
+def as_v2(kept: Kept, now_ms: int) -> dict[str, Any]:
+    """A silence as Alertmanager's API gives it, in both versions."""
+    silence = kept.silence
     return {
         "id": silence.id,
-        "status": {"state": state},
+        "status": {"state": _state(silence, now_ms)},
         "matchers": [
             {
                 "name": one.label,
@@ -98,33 +136,57 @@ def as_v2(silence: Silence, updated_at: str, now_ms: int) -> dict[str, Any]:
         ],
         "startsAt": format_instant(silence.starts_ms),
         "endsAt": format_instant(silence.ends_ms),
-        "updatedAt": updated_at,
+        "updatedAt": format_instant(kept.updated_ms),
         "createdBy": silence.by,
         "comment": silence.comment,
     }
 
 
-def fits(silence: Silence, filters: list[str]) -> bool:
-    """Whether a silence is about what the `filter` parameters ask for: each names a label as one of its matchers does."""
-    values: Mapping[str, str] = {one.label: one.value for one in silence.matchers}
+def in_order(known: dict[str, Kept], now_ms: int) -> list[Kept]:
+    """As Alertmanager lists them: the active that end first, the pending that begin first, the expired that ended last."""
+
+    def place(kept: Kept) -> tuple[int, int, str]:
+        silence, state = kept.silence, _state(kept.silence, now_ms)
+        when_ms = {"active": silence.ends_ms, "pending": silence.starts_ms}.get(state, -silence.ends_ms)
+        return _STATES.index(state), when_ms, silence.id
+
+    return sorted(known.values(), key=place)
+
+
+def filters_of(texts: list[str]) -> frozenset[Matcher]:
+    """The matchers of `filter` parameters. Raises BadInput."""
     try:
-        return all(test_of([[parse_matcher(text)]])(values) for text in filters)
+        return frozenset(parse_matcher(text) for text in texts)
     except ValueError as error:
         raise BadInput(Reason.MALFORMED, f"filter: {error}") from None
 
 
-def check_sender(request: web.Request) -> None:
-    """Refuse a web page. Raises BadInput.
+def fits(silence: Silence, filters: frozenset[Matcher]) -> bool:
+    """Whether a silence has all of these matchers: label, operator and value, as Alertmanager compares them."""
+    return filters <= set(silence.matchers)
 
-    The procedures' curl sends its JSON as a form, and so could any page that a browser shows, unasked. But a browser says
-    where the page is from, and curl does not.
+
+def check_sender(request: web.Request) -> None:
+    """Refuse a form that a browser may have sent for a web page. Raises BadInput.
+
+    The procedures' curl calls its JSON a form, and so could any page of any site, which a browser lets post forms to the
+    loopback without asking. But browsers name the page's origin in every POST, as `null` where they hide it, and newer ones
+    say whose page it is; curl does neither.
     """
     site = request.headers.get("Sec-Fetch-Site", "none")
     if "Origin" in request.headers or site not in ("none", "same-origin"):
         raise BadInput(Reason.MALFORMED, "a web page must not send this as a form; send application/json")
 
 
-def _from_snapshot(document: dict[str, Any]) -> Silence:
+def _state(silence: Silence, now_ms: int) -> str:
+    if silence.ends_ms <= now_ms:
+        return "expired"
+    return "pending" if silence.starts_ms > now_ms else "active"
+
+
+def _from_snapshot(document: dict[str, Any]) -> Kept:
     matchers = tuple(Matcher(label, Operator(how), value) for label, how, value in document["matchers"])
-    starts_ms, ends_ms = (instant_ms(document[name], name) or 0 for name in ("starts_at", "ends_at"))
-    return Silence(document["silence"], matchers, starts_ms, ends_ms, document["by"], document["comment"])
+    names = ("starts_at", "ends_at", "updated_at")
+    starts_ms, ends_ms, updated_ms = (instant_ms(document[name], name) or 0 for name in names)
+    silence = Silence(document["silence"], matchers, starts_ms, ends_ms, document["by"], document["comment"])
+    return Kept(silence, updated_ms)

@@ -10,6 +10,7 @@ from app.core import quiet
 from app.core.state import Incident, Task
 from app.core.turn import Turn
 from models.effect import Stream
+from models.incident import State
 from models.journal import encode_page
 from models.policy import Channel, Contact
 
@@ -31,8 +32,13 @@ def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
 
 
 def on_more(turn: Turn, incident: Incident, kind: str, text: str) -> None:
-    """Tell the owner that more belongs to it (`updated`), or that it still waits for somebody (`repeated`)."""
-    _tell_owner(turn, incident, kind, text, _channels(turn, incident))
+    """Tell the owner that more belongs to it (`updated`), or that it still waits for somebody (`repeated`).
+
+    Whoever has taken it is at work already, and need not be paged again.
+    """
+    taken = incident.state is State.ACKNOWLEDGED
+    channels = turn.rules.policy.notify.updates if taken else _channels(turn, incident)
+    _tell_owner(turn, incident, kind, text, channels)
 
 
 def on_escalated(turn: Turn, incident: Incident, contact: Contact, text: str) -> None:
