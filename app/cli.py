@@ -27,7 +27,7 @@ from models.topics import Topics
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for an error that has been told, 2 for wrong arguments."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parse(_parser(), argv)
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
@@ -43,6 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 1
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments. Words that are said may stand behind options too, which argparse does not take by itself."""
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and ("text" not in arguments or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.text = [*arguments.text, *rest]
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -167,7 +167,8 @@ def _expire(arguments: argparse.Namespace) -> int:
 def _ask(method: str, path: str, body: Any) -> Any:
     """The bridge's answer, or None when there is none or it refused; that has been told then."""
     config = settings.from_environment()
-    url = f"http://{config.host}:{config.port}{path}"
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    url = f"http://{host}:{config.port}{path}"
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     try:
