@@ -52,16 +52,19 @@ class Turnstile:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._begun = 0
+        self._begun = self._good = 0  # readings are numbered from 1; the newest that was begun, and that ended well
+        self._reading = False
 
     async def __aenter__(self) -> bool:
-        """Whether there is anything left to read for whoever comes in."""
+        """Whether there may be anything left to read for whoever comes in."""
         came = self._begun
         await self._lock.acquire()
-        needed = self._begun == came
-        self._begun += needed
-        return needed
+        self._reading = self._good <= came
+        self._begun += self._reading
+        return self._reading
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failed: type[BaseException] | None, *_: object) -> None:
         """Let the next one in."""
+        if self._reading and failed is None:
+            self._good = self._begun
         self._lock.release()

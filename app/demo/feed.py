@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aiohttp
 
-from app.demo.scenario import Step
+from app.demo.scenario import START_MS, Step, Word
 
 AT_ONCE = 500  # alerts in a request
 WALK_MS = 60_000  # how far the clock is moved in one step where nothing is sent
 WALK_STEPS_MAX = 60  # of a gap, however long: each deadline is handled at its own time, whatever the step
-AFTERWARDS_MS = 30 * 60_000  # so that deadlines, expiry and settle times pass
+AFTERWARDS_MS = 22 * 3_600_000  # so that deadlines, expiry and settle times pass, and Monday comes
 
 
 class Feeder:
@@ -24,11 +24,15 @@ class Feeder:
         self._now_ms = 0
         self.accepted = 0
         self.refused = 0
+        self.said = 0
         self.per_minute: dict[int, int] = {}  # virtual minute -> alerts
 
-    async def feed(self, steps: Iterable[Step], on_progress: Any) -> None:
-        """Send all steps, and then let the time pass in which everything settles."""
+    async def feed(self, steps: Iterable[Step], words: Sequence[Word], on_progress: Any) -> None:
+        """Send all steps, say all words in between, and then let the time pass in which everything settles."""
+        unsaid = list(words)
         for at_ms, alerts in steps:
+            while unsaid and START_MS + unsaid[0].minute * WALK_MS <= at_ms:
+                await self.say(unsaid.pop(0))
             await self.walk_to(max(at_ms, self._now_ms))
             chunks = [alerts[start : start + AT_ONCE] for start in range(0, len(alerts), AT_ONCE)]
             for chunk in chunks:
@@ -53,6 +57,17 @@ class Feeder:
         answer = await self._call("POST", "/api/v2/alerts", body)
         self.accepted += answer.get("accepted", 0)
         self.refused += len(answer.get("refused", []))
+
+    async def say(self, word: Word) -> None:
+        """Say something about the incident that is open under that title."""
+        await self.walk_to(max(START_MS + int(word.minute * WALK_MS), self._now_ms))
+        await self.settled()
+        async with self._session.get(f"{self._url}/api/v1/incidents") as response:
+            incidents = await response.json()
+        for incident in incidents:
+            if incident["title"].startswith(word.title) and incident["state"] != "resolved":
+                await self._call("POST", f"/api/v1/incidents/{incident['incident']}/{word.command}", word.body)
+                self.said += 1
 
     async def send_broken(self, body: bytes) -> None:
         """Send what has to be refused."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.demo import recorded, scenario
 from app.demo.feed import Feeder
-from app.demo.scenario import Step, bad_day
+from app.demo.scenario import Step, bad_day, words
 from app.demo.show import Outcome, show
 from app.demo.storm import storm
 from app.history import effects_of, incidents_of
@@ -85,7 +86,7 @@ async def _feed(url: str, steps: list[Step], *, broken: bool, keep: bool) -> tup
         task = progress.add_task("feeding", total=total)
         async with aiohttp.ClientSession(json_serialize=_dumps) as session:
             feeder = Feeder(url, session)
-            await feeder.feed(steps, lambda number: progress.advance(task, number))
+            await feeder.feed(steps, words() if broken else (), lambda number: progress.advance(task, number))
             for body in scenario.BROKEN_BODIES if broken else ():
                 await feeder.send_broken(body)
             counts = await feeder.settled()
@@ -107,6 +108,7 @@ async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds
     escalations = await effects_of(log, topics.escalations, config.partitions)
     notifications = await effects_of(log, topics.notifications, config.partitions)
     deadletters = await effects_of(log, topics.deadletter, config.partitions)
+    tasks = {task["task"] for task in await effects_of(log, topics.followups, config.partitions)}
     await log.stop()
     escalations.sort(key=lambda one: one["at"])
     rules = [one["rule"] for one in escalations]
@@ -120,6 +122,9 @@ async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds
         "seconds": round(seconds, 2),
         "alerts_per_second": round(feeder.accepted / seconds, 1),
         "refused": feeder.refused,
+        "commands": feeder.said,
+        "followups": len(tasks),
+        "messages": dict(sorted(Counter(one["kind"] for one in notifications).items())),
         "triggers": {rule: rules.count(rule) for rule in sorted(set(rules))},
     }
     return Outcome(incidents, escalations, notifications, feeder.per_minute, summary)

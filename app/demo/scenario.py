@@ -1,8 +1,9 @@
 """A bad day of the founding organisation, on virtual time: what Prometheus would have sent, minute by minute.
 
-Ollama goes down and its agents follow; postgres suffers and then fails; an intrusion is reported, and lost data; one
-service flaps; some alerts are of the kinds that every real feed has: no component, severities that nobody declared,
-resolved before they fired. Each firing alert is sent again every minute with an end four minutes ahead, as Prometheus does.
+It is a Sunday. Ollama goes down and forty agents follow; postgres suffers and then fails; an intrusion is reported, and lost
+data; one service flaps; a P3 waits for Monday; people answer, and one forgets to. Some alerts are of the kinds that every real
+feed has: no component, severities that nobody declared, resolved before they fired. Each firing alert is sent again every
+minute with an end four minutes ahead, as Prometheus does.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from models.instant import format_instant
 
 MINUTE_MS = 60_000
-START_MS = 1_790_582_400_000  # 2026-09-28T08:00:00Z, a Monday
+START_MS = 1_790_496_000_000  # 2026-09-27T08:00:00Z, a Sunday
 MINUTES = 180
 AGENTS = (
     *(
@@ -36,6 +37,8 @@ AGENTS = (
         "critic",
     ),
     *("orchestrator", "validator", "deployer", "auditor", "optimiser", "tutor", "support-desk", "forecaster"),
+    *("archivist", "benchmarker", "crawler", "designer", "editor", "fact-checker", "gardener", "historian"),
+    *("indexer", "judge", "librarian", "mediator", "negotiator", "observer", "profiler", "ranker"),
 )
 BROKEN_BODIES = (b"{", b"[]]", b'{"labels": {}}', b'[{"labels": {"alertname": 7}}]')  # each is answered 400
 
@@ -48,6 +51,17 @@ class Episode:
     summary: str
     begins: float
     ends: float
+    hold: int = 4  # minutes for which it counts as firing when it is not sent again
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody says about an incident, which is named by how its title begins, at a minute of the day."""
+
+    minute: float
+    title: str
+    command: str
+    body: dict[str, Any]
 
 
 Step = tuple[int, list[dict[str, Any]]]
@@ -63,6 +77,23 @@ def bad_day() -> Iterator[Step]:
             yield at_ms, alerts
 
 
+def words() -> list[Word]:
+    """What people say, in the order of time. Nobody says anything about the intrusion: it climbs to the CTO."""
+    ann, bob = {"by": "ann"}, {"by": "bob"}
+    return [
+        Word(21, "OllamaServiceDown", "acknowledge", ann | {"text": "on it"}),
+        Word(26, "OllamaServiceDown", "update", ann | {"text": "the GPU driver hangs", "eta": "20m"}),
+        Word(30, "OllamaServiceDown", "cause", ann | {"text": "a driver update"}),
+        Word(40, "OllamaServiceDown", "mitigated", ann | {"text": "rolled back"}),
+        Word(67, "HighErrorRate", "acknowledge", bob),  # and never speaks of it again
+        Word(76, "PostgreSQLDown", "acknowledge", bob),
+        Word(78, "PostgreSQLDown", "assessed", bob | {"verdict": "genuine", "scope": "everything that writes"}),
+        Word(80, "PostgreSQLDown", "complaint", bob | {"number": 3}),
+        Word(97, "BackupDataLoss", "acknowledge", {"by": "dora"}),
+        Word(98, "BackupDataLoss", "escalate", {"by": "dora", "step": 4, "text": "we may have lost a day"}),
+    ]
+
+
 def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
     """What Prometheus sends of an episode in a minute: it fires, or it ended within the last two minutes."""
     begins = START_MS + int(episode.begins * MINUTE_MS)
@@ -73,7 +104,7 @@ def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
         "generatorURL": "http://prometheus.example/graph",
     }
     if episode.begins <= minute < episode.ends:
-        return alert | {"endsAt": format_instant(START_MS + (minute + 4) * MINUTE_MS)}
+        return alert | {"endsAt": format_instant(START_MS + (minute + episode.hold) * MINUTE_MS)}
     if episode.ends <= minute < episode.ends + 2:
         return alert | {"endsAt": format_instant(START_MS + int(episode.ends * MINUTE_MS))}
     return None
@@ -82,6 +113,7 @@ def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
 def _episodes() -> Iterator[Episode]:
     yield Episode(_labels("HighCPUUsage", "warning", service="system", instance="node-3:9100"), "CPU above 80 %", 2, 30)
     yield Episode(_labels("LowOllamaRequestRate", "info", component="ollama"), "Few requests", 5, 15)
+    yield Episode(_labels("FewSignUps", "info", component="shop"), "Fewer sign-ups than on other Sundays", 9, 999, 1440)
     # Ollama goes down; its agents follow within minutes.
     yield Episode(_labels("OllamaServiceDown", "critical", component="ollama"), "Ollama does not answer", 20, 48)
     for number, agent in enumerate(AGENTS):
