@@ -99,6 +99,7 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
 
 def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
     document["severity"] = Severity(document["severity"])
+    document.setdefault("loud_ms", document["fired_ms"])
     if document.get("holds"):
         document["holds"] = _holds(document["holds"])
     alert = LiveAlert(**document)
@@ -112,6 +113,8 @@ def _holds(document: dict[str, Any]) -> dict[str, Hold]:
 
 
 def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None:
+    if "summary" not in document:
+        document = _of_format_1(document)
     document["state"] = State(document["state"])
     document["severity"] = Severity(document["severity"])
     document["told_severity"] = Severity(document.get("told_severity", document["severity"]))
@@ -120,6 +123,13 @@ def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None
     incident = Incident(**document)
     state.incidents[incident.id] = incident
     state.current[incident.component, incident.incident_class] = incident
+
+
+def _of_format_1(document: dict[str, Any]) -> dict[str, Any]:
+    """An incident that was written before clocks and reminders: told when it opened, and everything counts from then."""
+    since = ("severity_ms", "loud_ms", "told_ms", "first_told_ms", "climb_ms", "word_ms", "reminded_ms")
+    told = {"summary": document["title"], "told_alerts": 10_000, "told_severity": document["severity"]}
+    return dict.fromkeys(since, document["opened_ms"]) | told | document
 
 
 def _member(document: dict[str, Any]) -> Member:
