@@ -80,6 +80,12 @@ def test_every_command_is_taken() -> None:
             f"text: is '{'x' * 59}...'; String should have at most 16384 characters",
         ),
         ("assign", {}, "malformed", "to: is missing, and so is team; must name a person, a team or both"),
+        (
+            "assign",
+            {"team": "nobodys"},
+            "malformed",
+            "team: is 'nobodys', must be one of the policy's teams (infrastructure, ai, data, security, platform)",
+        ),
         ("assign", {"to": 7}, "malformed", "to: is 7; Input should be a valid string"),
         (
             "assign",

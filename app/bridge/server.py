@@ -128,7 +128,7 @@ class Bridge:
             raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
         partition = partition_of_incident(incident, self._settings.partitions)
         document = await read_json(request, self._body_seconds_max)
-        value = command_value(incident, name, document, self._log.now_ms())
+        value = command_value(incident, name, document, self._log.now_ms(), self._policy.policy.teams)
         await self._writer.append_to({partition: [NewRecord(incident.encode(), value)]})
         return as_json({"status": "success", "incident": incident, "command": name}, 202)
 
