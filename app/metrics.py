@@ -16,6 +16,9 @@ APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["pa
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
 REFUSED = Counter("tocsin_bridge_refused", "Alerts, and requests as a whole, that the bridge refused", ["reason"])
+UP = Gauge("tocsin_availability_ratio", "Share of this month so far in which the service was up", ["service"])
+UP_TARGET = Gauge("tocsin_availability_target_ratio", "The share that the policy asks for", ["service"])
+DOWN_SECONDS = Gauge("tocsin_availability_down_seconds", "How long the service was down this month", ["service"])
 
 
 class Partition:

@@ -1,6 +1,7 @@
 """Reports, follow-up tasks and availability, from what the engine really says."""
 
 import argparse
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from prometheus_client import REGISTRY
 
+from app.bridge.availability import AvailabilityMetrics
 from app.cli import _parser
 from app.policy_file import load
 from app.report.availability import month_of, outages, share
 from app.report.build import build
 from app.report.markdown import code, markdown, text
-from models.effect import Effect, Stream
+from app.transport.log import NewRecord
+from models.effect import Effect, Position, Stream
+from tests.fake_log import FakeLog
 from tests.scenario import one_by_one, play, read
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -157,3 +162,25 @@ def test_arguments_of_the_commands_are_known() -> None:
         "done INC.review",
     ):
         assert isinstance(_parser().parse_args(words.split()), argparse.Namespace)
+
+
+def test_availability_as_metrics() -> None:
+    """What the timeline tells of outages is in the gauges after a scrape, and a second scrape reads only what is new."""
+    log = FakeLog(now_ms=month_of("2026-11", 0)[0] + 3_600_000)
+    shown = AvailabilityMetrics(log, "timeline", 1, load())
+
+    def happened(kind: str, minute: int) -> None:
+        at = f"2026-11-01T00:{minute:02d}:00.000Z"
+        body = {"kind": kind, "incident": "a", "service": "databases", "at": at}
+        log.put("timeline", 0, [NewRecord(b"a", orjson.dumps(body), (Position(minute, 0).header(),))])
+
+    async def scrapes() -> list[float | None]:
+        found = []
+        for kind, minute in (("ServiceDown", 10), ("ServiceUp", 25)):
+            happened(kind, minute)
+            await shown.refresh()
+            found.append(REGISTRY.get_sample_value("tocsin_availability_ratio", {"service": "databases"}))
+        return found
+
+    assert asyncio.run(scrapes()) == [pytest.approx(10 / 60), pytest.approx(45 / 60)]
+    assert REGISTRY.get_sample_value("tocsin_availability_target_ratio", {"service": "databases"}) == 0.9995

@@ -14,8 +14,10 @@ from app.bridge.answers import (
     answer_errors,
     as_json,
     error_json,
+    logger,
     read_json,
 )
+from app.bridge.availability import AvailabilityMetrics
 from app.bridge.commands import command_value, partition_of_incident, receipts_of
 from app.bridge.incidents import IncidentView, states_of
 from app.bridge.silence_routes import SilenceRoutes
@@ -24,7 +26,7 @@ from app.clock import Clock
 from app.core.rulebook import Rulebook
 from app.normalise import Result, from_list, from_webhook
 from app.settings import Settings
-from app.transport.log import Log, NewRecord
+from app.transport.log import Log, LogUnavailable, NewRecord
 from app.worker import Worker
 from models.command import Command
 from models.journal import encode_alert
@@ -57,6 +59,7 @@ class Bridge:
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
         self._silences = SilenceRoutes(log, self._topics.silences, self._writer, body_seconds_max)
+        self._availability = AvailabilityMetrics(log, self._topics.timeline, settings.partitions, policy)
         self._incidents = IncidentView(log, self._topics, settings.partitions)
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -73,7 +76,7 @@ class Bridge:
             *self._silences.routes(),
             web.get("/healthz", _healthy),
             web.get("/readyz", self._get_ready),
-            web.get("/metrics", _get_metrics),
+            web.get("/metrics", self._get_metrics),
         ]
         if self._worker is not None:
             routes.append(web.get("/progress", self._get_progress))
@@ -152,6 +155,13 @@ class Bridge:
             return error_json(404, Reason.UNKNOWN_INCIDENT, text)
         return as_json(found)
 
+    async def _get_metrics(self, _: web.Request) -> web.Response:
+        try:
+            await self._availability.refresh()
+        except LogUnavailable:
+            logger.warning("availability is as of the last scrape: the journal is away")
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     async def _get_ready(self, _: web.Request) -> web.Response:
         await self._writer.probe()
         if self._worker is not None and not self._worker.ready.is_set():
@@ -194,7 +204,3 @@ def _partly(accepted: int, refused: list[BadInput]) -> web.Response:
 
 async def _healthy(_: web.Request) -> web.Response:
     return as_json({"status": "alive"})
-
-
-async def _get_metrics(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
