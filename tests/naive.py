@@ -12,7 +12,24 @@ import orjson
 
 from models.duration import parse_ms
 from models.incident import incident_id
-from tests.naive_facts import Firing, Happened, Known, besides, correlations_of, judged, own_deadlines, window_of
+from tests.naive_facts import (
+    Firing,
+    Happened,
+    Known,
+    besides,
+    correlations_of,
+    current,
+    fires,
+    held_without,
+    is_held,
+    judged,
+    no_room,
+    own_deadlines,
+    refused,
+    rules_about,
+    struck,
+    window_of,
+)
 from tests.naive_policy import by, is_about, prefix_of
 
 PARTITION = 0
@@ -88,7 +105,7 @@ class Naive:
             incident.touched = False
 
     def _own_deadlines(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
-        return own_deadlines(self.policy, incident, held=self._held(incident))
+        return own_deadlines(self.policy, incident, held=is_held(self.alerts, incident))
 
     def _own(self, incident: Happened, what: str, which: str) -> None:
         match what:
@@ -100,12 +117,17 @@ class Naive:
                 incident.clocks[which] = "warned"
                 incident.tell("ClockWarned", self.now_ms)
                 self._clock_told(incident, "clock_warned")
+                for rule in rules_about(self.policy, incident, "target"):
+                    if rule["target"] == which:
+                        self._escalate(incident, rule["name"], [f"{PARTITION}-{incident.opened_by}"])
+            case "undone":
+                self._escalate(incident, which, [f"{PARTITION}-{incident.opened_by}"])
             case "missed":
                 incident.clocks[which] = "breached"
                 incident.tell("ClockBreached", self.now_ms)
                 self._clock_told(incident, "clock_breached")
             case "climb":
-                self._climb(incident, "unacknowledged", [self._opened_by(incident)])
+                self._climb(incident, "unacknowledged", [f"{PARTITION}-{incident.opened_by}"])
             case "remind":
                 incident.reminded += 1
                 incident.tell("Reminded", self.now_ms)
@@ -114,10 +136,10 @@ class Naive:
                 incident.state = "open"
                 self._word(incident)
                 incident.tell("Forgotten", self.now_ms)
-                self._climb(incident, "forgotten", [self._opened_by(incident)])
+                self._climb(incident, "forgotten", [f"{PARTITION}-{incident.opened_by}"])
 
     def _clock_told(self, incident: Happened, kind: str) -> None:
-        if incident.told[0] and not self._held(incident):
+        if incident.told[0] and not is_held(self.alerts, incident):
             self._notify_owner(incident, kind, ["chat"])
 
     def _tell(self, incident: Happened) -> None:
@@ -127,6 +149,7 @@ class Naive:
         if not told_ms:
             incident.since["step"] = self.now_ms
             self._word(incident)
+            incident.first_told = self.now_ms
             kind = "opened"
         elif incident.severity < told_severity:
             kind = "severity_raised"
@@ -142,9 +165,6 @@ class Naive:
 
     def _word(self, incident: Happened) -> None:
         incident.since["word"], incident.reminded = self.now_ms, 0
-
-    def _opened_by(self, incident: Happened) -> str:
-        return f"{PARTITION}-{incident.opened_by}"
 
     def _done(self, incident: Happened, clock: str) -> None:
         target = by(self.policy["targets"], clock, incident.severity)
@@ -174,7 +194,7 @@ class Naive:
             self._escalate(alert.incident, rule, [f"{PARTITION}-{alert.fired_by}"])
 
     def _settled(self, incident: Happened) -> None:
-        if self._fires(incident):
+        if fires(self.alerts, incident):
             incident.state = "open"
             self._reopened(incident)
             return
@@ -188,7 +208,7 @@ class Naive:
                 self._notify_all(incident, "resolved", contact)
         for alert in self.alerts:
             if alert.incident is incident:
-                alert.incident, alert.forget_ms = None, self.now_ms + self._life("forget")
+                alert.incident, alert.forget_ms = None, self.now_ms + by(self.policy["incidents"], "forget", "")
 
     # Records.
 
@@ -224,7 +244,7 @@ class Naive:
             return ""
         fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
-            if refusal := self._no_room(fresh, known):
+            if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
                 return refusal
             self.alerts = [alert for alert in self.alerts if alert is not known] + [fresh]
             known = fresh
@@ -235,21 +255,11 @@ class Naive:
         elif known.incident is not None:
             self._ended(known, "AlertEnded")
         else:
-            known.forget_ms = self.now_ms + self._life("forget")
+            known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
         return ""
 
-    def _no_room(self, alert: Known, known: Known | None) -> str:
-        bounds = {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | self.policy.get("bounds", {})
-        incident = self._current(alert.component, alert.kind)
-        full = known is None and len(self.alerts) >= bounds["alerts"]
-        if incident is None:
-            full = full or sum(one.state != "closed" for one in self.incidents) >= bounds["incidents"]
-        elif alert.fingerprint not in incident.alerts:
-            full = full or len(incident.alerts) >= bounds["alerts_in_incident"]
-        return "bound_reached" if full else ""
-
     def _fired(self, alert: Known) -> None:
-        incident = self._current(alert.component, alert.kind)
+        incident = current(self.incidents, alert.component, alert.kind)
         if incident is None:
             incident = self._open(
                 prefix_of(self.policy, alert.kind), alert.component, alert.kind, alert.severity, alert.owner
@@ -272,7 +282,7 @@ class Naive:
                 self._escalate(incident, rule["name"], [one.record for one in window])
 
     def _join(self, incident: Happened, alert: Known) -> None:
-        was, was_held, alert.incident = incident.state, self._held_without(incident, alert), incident
+        was, was_held, alert.incident = incident.state, held_without(self.alerts, incident, alert), incident
         if alert.fingerprint not in incident.alerts:
             incident.alerts.append(alert.fingerprint)
         incident.tell("AlertFired", self.now_ms)
@@ -284,11 +294,8 @@ class Naive:
             incident.since["severity"] = self.now_ms
             incident.clocks = {name: state for name, state in incident.clocks.items() if state != "warned"}
             incident.tell("SeverityRaised", self.now_ms)
+            self._grew(incident)
         self._note_held(incident, was=was_held)
-
-    def _held_without(self, incident: Happened, alert: Known) -> bool:
-        others = [one for one in self.alerts if one.incident is incident and one.firing and one is not alert]
-        return bool(others) and all(one.held_by for one in others)
 
     def _ended(self, alert: Known, how: str) -> None:
         incident = alert.incident
@@ -301,12 +308,12 @@ class Naive:
             if rule["by"] != ["component"]:
                 seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, f"{PARTITION}-{alert.fired_by}")
                 self.messages.append((self._signal, rule["name"], group, False, seen))
-        if not self._fires(incident):
+        if not fires(self.alerts, incident):
             self._resolved(incident, incident.resolved[1])
         self._note_held(incident, was=was)
 
     def _signal(self, name: str, group: str, firing: bool, seen: Firing) -> None:
-        incident = self._current(f"{name}/{group}", "correlated")
+        incident = current(self.incidents, f"{name}/{group}", "correlated")
         rule = next((one for one in self.policy["correlations"] if one["name"] == name), None)
         mark = (name, group, seen.fingerprint)
         if not firing:
@@ -340,13 +347,13 @@ class Naive:
             return
         if any(one.get("always") and is_about(one, alert) for one in self.policy["escalations"]):
             return
-        was = self._held(alert.incident)
+        was = is_held(self.alerts, alert.incident)
         alert.incident.touched = alert.incident.member = True
         alert.held_by.add(rule)
         self._note_held(alert.incident, was=was)
 
     def _note_held(self, incident: Happened, *, was: bool) -> None:
-        held = self._held(incident)
+        held = is_held(self.alerts, incident)
         if held and not was and incident.told[0]:
             self._notify_owner(incident, "held", ["chat"])
         elif was and not held and incident.state != "resolved":
@@ -355,16 +362,15 @@ class Naive:
             if incident.told[0]:
                 self._notify_owner(incident, "released", ["chat"])
 
-    def _held(self, incident: Happened) -> bool:
-        firing = [alert for alert in self.alerts if alert.incident is incident and alert.firing]
-        return bool(firing) and all(alert.held_by for alert in firing)
-
     def _member_fired(self, incident: Happened, fingerprint: str, rule: str) -> None:
         limit = self.policy.get("bounds", {}).get("alerts_in_incident", 10_000)
         if fingerprint not in incident.members and len(incident.members) >= limit:
             return
+        before = struck(self.alerts, incident)
         incident.members[fingerprint] = True
         incident.tell("MemberFired", self.now_ms)
+        if struck(self.alerts, incident) > before and len(before) >= incident.taken:
+            self._grew(incident)
         self._hold_later(fingerprint, rule)
         if incident.state == "resolved":
             incident.state = "open"
@@ -373,7 +379,7 @@ class Naive:
     def _member_ended(self, incident: Happened, fingerprint: str) -> None:
         incident.members[fingerprint] = False
         incident.tell("MemberEnded", self.now_ms)
-        if not self._fires(incident):
+        if not fires(self.alerts, incident):
             self._resolved(incident, incident.resolved[1])
 
     def _command(self, document: dict[str, Any]) -> str:
@@ -383,7 +389,7 @@ class Naive:
             return "unknown_task"
         if incident is None or incident.state == "closed":
             return "unknown_incident"
-        if refusal := self._refused(incident, document):
+        if refusal := refused(incident, name, fires=fires(self.alerts, incident)):
             return refusal
         match name:
             case "acknowledge":
@@ -406,6 +412,12 @@ class Naive:
             case _:
                 kinds = {"note": "Noted", "cause": "CauseNamed", "mitigated": "Mitigated", "update": "Updated"}
                 incident.tell(kinds.get(name, "Complained"), self.now_ms)
+                incident.done.add({"mitigated": "mitigation"}.get(name, name))
+                if name == "complaint":
+                    incident.complaints += 1
+                    for rule in rules_about(self.policy, incident, "complaints"):
+                        if incident.complaints >= rule["complaints"]:
+                            self._escalate(incident, rule["name"], [f"{PARTITION}-{self.offset}"])
                 if name == "update":
                     self._notify_owner(incident, "update", ["chat"])
                     for contact in besides(self.policy, incident):
@@ -413,15 +425,13 @@ class Naive:
         self._word(incident)
         return ""
 
-    def _refused(self, incident: Happened, document: dict[str, Any]) -> str:
-        name, resolved = document["command"], incident.state == "resolved"
-        if (name in ("acknowledge", "resolve") and resolved) or (name in ("reopen", "close") and not resolved):
-            return "illegal_transition"
-        if name == "close" and self._fires(incident):
-            return "illegal_transition"
-        return ""
+    def _grew(self, incident: Happened) -> None:
+        for rule in rules_about(self.policy, incident, "grew"):
+            if incident.state == "acknowledged":
+                self._escalate(incident, rule["name"], [f"{PARTITION}-{self.offset}"])
 
     def _acknowledged(self, incident: Happened, by: str) -> None:
+        incident.taken = len(struck(self.alerts, incident))
         incident.state, incident.acknowledged = "acknowledged", (self.now_ms, by)
         incident.tell("Acknowledged", self.now_ms)
         self._done(incident, "acknowledge")
@@ -452,11 +462,11 @@ class Naive:
         if incident.clocks.get("resolve") == "met":
             del incident.clocks["resolve"]
         incident.tell("Reopened", self.now_ms)
-        if incident.told[0] and not self._held(incident):
+        if incident.told[0] and not is_held(self.alerts, incident):
             self._notify_owner(incident, "reopened", self.policy["notify"]["reopened"])
 
     def _escalate(self, incident: Happened, rule: str, records: list[str]) -> None:
-        if rule not in incident.rules and not self._held(incident):
+        if rule not in incident.rules and not is_held(self.alerts, incident):
             incident.rules.append(rule)
             self._climb(incident, rule, records)
 
@@ -487,14 +497,3 @@ class Naive:
                 incident.notifications.append((kind, channel, contact["name"], self.now_ms))
 
     # Questions.
-
-    def _current(self, component: str, kind: str) -> Happened | None:
-        found = [one for one in self.incidents if (one.component, one.kind) == (component, kind)]
-        return next((one for one in found if one.state != "closed"), None)
-
-    def _fires(self, incident: Happened) -> bool:
-        mine = [alert for alert in self.alerts if alert.incident is incident and alert.firing]
-        return bool(mine) or any(incident.members.values())
-
-    def _life(self, what: str) -> int:
-        return parse_ms(self.policy["incidents"][what])

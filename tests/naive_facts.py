@@ -48,6 +48,10 @@ class Happened:
     step: int = 1
     told: tuple[int, int, str] = (0, 0, "P3")  # when, of how many alerts, with which severity
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
+    first_told: int = 0
+    done: set[str] = field(default_factory=set)  # cause, mitigation
+    complaints: int = 0
+    taken: int = 0  # components that were struck when somebody took it
     reminded: int = 0
     touched: bool = False
     member: bool = False  # of something larger, now or before
@@ -114,6 +118,10 @@ def _loud(policy: Mapping[str, Any], incident: Happened) -> Iterator[tuple[int, 
     if told_ms and incident.state == "open" and incident.step <= len(waits) and incident.step < len(chain):
         begun = max(since["step"], since["severity"])
         yield begun + parse_ms(waits[incident.step - 1]), "climb", ""
+    since_ms = max(since["open"], since["severity"], incident.first_told)
+    for rule in rules_about(policy, incident, "without"):
+        if told_ms and rule["without"] not in incident.done and rule["name"] not in incident.rules:
+            yield since_ms + parse_ms(rule["after"]), "undone", rule["name"]
     every = by(policy["updates"], "every", severity)
     if told_ms and every is not None:
         due = since["word"] + every * (incident.reminded + 1)
@@ -160,3 +168,64 @@ def window_of(rule: Mapping[str, Any], group: str, firings: list[Firing], now_ms
             newest.pop(one.fingerprint, None)
             newest[one.fingerprint] = one
     return list(newest.values())[-rule["count"] :]
+
+
+def rules_about(policy: Mapping[str, Any], incident: Happened, trigger: str) -> Iterator[Mapping[str, Any]]:
+    """The escalations by this trigger that are about incidents like this one."""
+    for rule in policy["escalations"]:
+        about = incident.severity in (rule.get("severity") or [incident.severity])
+        if trigger in rule and about and rule.get("class", incident.kind) == incident.kind:
+            yield rule
+
+
+def no_room(
+    policy: Mapping[str, Any], alerts: list[Known], incidents: list[Happened], alert: Known, known: Known | None
+) -> str:
+    """The reason for which one more alert is refused, or nothing."""
+    bounds = {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | policy.get("bounds", {})
+    incident = current(incidents, alert.component, alert.kind)
+    full = known is None and len(alerts) >= bounds["alerts"]
+    if incident is None:
+        full = full or sum(one.state != "closed" for one in incidents) >= bounds["incidents"]
+    elif alert.fingerprint not in incident.alerts:
+        full = full or len(incident.alerts) >= bounds["alerts_in_incident"]
+    return "bound_reached" if full else ""
+
+
+def current(incidents: list[Happened], component: str, kind: str) -> Happened | None:
+    """The incident of a component and class that is not closed."""
+    found = [one for one in incidents if (one.component, one.kind) == (component, kind)]
+    return next((one for one in found if one.state != "closed"), None)
+
+
+def held_without(alerts: list[Known], incident: Happened, alert: Known) -> bool:
+    """Whether everything else that fires in an incident is kept quiet."""
+    others = [one for one in alerts if one.incident is incident and one.firing and one is not alert]
+    return bool(others) and all(one.held_by for one in others)
+
+
+def refused(incident: Happened, name: str, *, fires: bool) -> str:
+    """The reason for which a command is refused, or nothing."""
+    resolved = incident.state == "resolved"
+    if (name in ("acknowledge", "resolve") and resolved) or (name in ("reopen", "close") and not resolved):
+        return "illegal_transition"
+    if name == "close" and fires:
+        return "illegal_transition"
+    return ""
+
+
+def struck(alerts: list[Known], incident: Happened) -> set[str]:
+    """The components that an incident strikes."""
+    return {alert.component for alert in alerts if alert.fingerprint in incident.members} or {""}
+
+
+def fires(alerts: list[Known], incident: Happened) -> bool:
+    """Whether anything of an incident fires."""
+    mine = [alert for alert in alerts if alert.incident is incident and alert.firing]
+    return bool(mine) or any(incident.members.values())
+
+
+def is_held(alerts: list[Known], incident: Happened) -> bool:
+    """Whether everything that fires in an incident is kept quiet."""
+    firing = [alert for alert in alerts if alert.incident is incident and alert.firing]
+    return bool(firing) and all(alert.held_by for alert in firing)

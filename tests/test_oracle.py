@@ -46,7 +46,7 @@ def _plain(**parts: Any) -> Rulebook:
     document = copy.deepcopy(load_policy().document)
     times = ("group_wait", "group_interval", "repeat_interval")
     document["notify"] = {name: document["notify"][name] for name in ("channels", "reopened", *times)}
-    rules = [rule for rule in document["escalations"] if "lasting" in rule or "always" in rule]
+    rules = document["escalations"]
     correlations = [rule for rule in document["correlations"] if "count" in rule]
     for team in document["teams"].values():
         del team["hours"]
