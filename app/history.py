@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,14 +14,29 @@ from rich.text import Text
 
 from app.settings import Settings
 from app.transport.log import Log
+from models.duration import format_ms
 from models.effect import Position, position_from
 from models.topics import Topics
 
 SEVERITY_STYLE = {"P0": "bold red", "P1": "yellow", "P2": "cyan", "P3": "dim"}
 
 
-async def effects_of(log: Log, topic: str, partitions: int) -> list[dict[str, Any]]:
-    """All effects of a topic, oldest first in each partition; each once, whatever happened to the worker."""
+# What a snapshot had not in 0.1.0: the topic is compacted, so an incident that was closed then has the shape of then.
+_LATER: dict[str, Any] = {
+    **dict.fromkeys(("status", "guide", "assignee", "mitigated_by", "cause", "cause_by"), ""),
+    **dict.fromkeys(("told_at", "mitigated_at", "assessment", "eta_at")),
+    "complaints": 0,
+    "flapping": False,
+    "clocks": {},
+    **dict.fromkeys(("held_by", "parents", "services"), ()),
+}
+
+
+async def effects_of(log: Log, topic: str, partitions: int, about: str = "") -> list[dict[str, Any]]:
+    """All effects of a topic, oldest first in each partition; each once, whatever happened to the worker.
+
+    Those of one incident only, if `about` is its id: the others are not even parsed.
+    """
     effects = []
     for partition in range(partitions):
         seen = Position(-1, -1)
@@ -31,14 +47,18 @@ async def effects_of(log: Log, topic: str, partitions: int) -> list[dict[str, An
                 position = position_from(tuple(record.headers))
                 if position is not None and position > seen and record.value:
                     seen = position
-                    effects.append(orjson.loads(record.value))
-    return effects
+                    if about.encode() in record.value:
+                        effects.append(orjson.loads(record.value))
+    return [one for one in effects if one["incident"] == about] if about else effects
 
 
 async def incidents_of(log: Log, config: Settings) -> list[dict[str, Any]]:
     """The newest snapshot of each incident, in the order of their opening."""
     snapshots = await effects_of(log, Topics(config.prefix).incidents, config.partitions)
     newest = {snapshot["incident"]: snapshot for snapshot in snapshots}
+    for snapshot in newest.values():
+        for name, value in _LATER.items():
+            snapshot.setdefault(name, value)
     return sorted(newest.values(), key=lambda snapshot: (snapshot["opened_at"], snapshot["incident"]))
 
 
@@ -100,24 +120,41 @@ async def show_incident(log: Log, config: Settings, arguments: argparse.Namespac
     if incident is None:
         no_such_incident(arguments.incident, incidents)
         return False
-    entries = await effects_of(log, Topics(config.prefix).timeline, config.partitions)
-    timeline = [entry for entry in entries if entry["incident"] == arguments.incident]
+    timeline = await effects_of(log, Topics(config.prefix).timeline, config.partitions, about=arguments.incident)
     if arguments.json:
         print(json.dumps({**incident, "timeline": timeline}))
         return True
     console = Console()
     console.print(incidents_table([incident], console.width))
     if incident["state"] not in ("closed", "resolved") and incident["next"]:
-        console.print(Text("next: ", style="bold") + inert(incident["next"]))
-    for line in _facts(incident):
+        console.print(Text("next: ", style="bold") + inert(incident["next"]), soft_wrap=True)
+    console.print(Text("then: ", style="bold") + inert(_then(incident)), soft_wrap=True)
+    for line in _facts(incident, log.now_ms()):
         console.print(inert(line), soft_wrap=True)
     for entry in timeline:
-        console.print(Text(f"  {entry['at']}  {entry['kind']:<15}") + inert(entry["text"]), soft_wrap=True)
+        by = entry.get("by") or ""
+        said = entry["text"] if by in entry["text"] else f"{entry['text']} (by {by})"
+        console.print(Text(f"  {entry['at']}  {entry['kind']:<15}") + inert(said), soft_wrap=True)
     return True
 
 
-def _facts(incident: dict[str, Any]) -> Iterable[str]:
+def _then(incident: dict[str, Any]) -> str:
+    """The command that the procedure wants next of whoever has the incident."""
+    name = incident["incident"]
+    if incident["state"] == "closed":
+        return f"tocsin report {name}; what it left to do: tocsin followups"
+    if incident["state"] == "open":
+        return f"tocsin ack {name}"
+    if incident["state"] == "acknowledged" and not incident["mitigated_at"]:
+        return f'tocsin update {name} "how it goes" --eta 30m; once it is: tocsin mitigated {name}'
+    if not incident["cause"]:
+        return f'tocsin cause {name} "what it was"'
+    return f"tocsin resolve {name}" if incident["state"] == "acknowledged" else f"tocsin close {name}"
+
+
+def _facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
     """What somebody who has just been woken wants to know besides, a line each."""
+    over = incident["state"] in ("resolved", "closed")
     if incident["held_by"]:
         yield f"quiet: {'; '.join(incident['held_by'])}"
     if incident["parents"]:
@@ -127,9 +164,18 @@ def _facts(incident: dict[str, Any]) -> Iterable[str]:
         yield f"members: {', '.join(names)}"
     if incident["assignee"] or incident["acknowledged_by"]:
         yield f"with: {incident['assignee'] or incident['acknowledged_by']}"
-    if incident["eta_at"]:
-        yield f"expected to be over by: {incident['eta_at']}"
+    if incident["eta_at"] and not over:
+        yield f"expected to be over: {incident['eta_at'][:19]}Z, {_from_now(incident['eta_at'], now_ms)}"
     if incident["cause"]:
         yield f"cause: {incident['cause']}"
     for name, clock in incident["clocks"].items():
-        yield f"to {name} by {clock['due_at'][:19]}Z: {clock['state']}"
+        if clock["state"] in ("running", "warned"):
+            if not over:
+                yield f"{name}: due {_from_now(clock['due_at'], now_ms)}"
+        else:
+            yield f"{name}: {clock['state']}, was due {clock['due_at'][:19]}Z"
+
+
+def _from_now(instant: str, now_ms: int) -> str:
+    left_ms = round(datetime.fromisoformat(instant).timestamp() * 1000) - now_ms
+    return f"in {format_ms(left_ms)}" if left_ms > 0 else f"{format_ms(-left_ms)} ago"

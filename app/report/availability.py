@@ -1,60 +1,148 @@
 """How much of a month each service was up, from when incidents had it down and when no more.
 
-A service is down while at least one incident has it down. Months are UTC's.
+A service is down while at least one incident has it down. Months are UTC's. Source: PROCEDURES, "Availability Targets".
 """
 
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-Span = tuple[int, int]
+from models.policy import Availability
+
+Span = tuple[int, int]  # begin and end, in ms since 1970
+
+_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 
 
-def month_of(text: str, now_ms: int) -> Span:
-    """Begin and end of a month such as 2026-11 in ms; the one of now for an empty text. Raises ValueError."""
-    if not text:
-        text = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m")
-    try:
-        begin = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError:
-        raise ValueError(f"the month is {text!r}, must be such as 2026-11") from None
-    end = begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
-    return round(begin.timestamp() * 1000), round(end.timestamp() * 1000)
+class Ledger:
+    """When services were down, from timeline entries: each once, and those of an incident in their order.
+
+    It holds what is down now, and outages since `since_ms`, joined where they overlap or touch; what is older `forget`
+    drops.
+    """
+
+    def __init__(self, since_ms: int = 0) -> None:
+        self._since_ms = since_ms
+        self._down: dict[str, dict[str, int]] = {}  # incident -> service -> since when
+        self._spans: dict[str, list[Span]] = {}  # service -> in order of time, with gaps between them
+
+    def feed(self, entry: dict[str, Any]) -> None:
+        """Take a timeline entry. What a closed incident still had down is up from then on."""
+        incident, kind = entry["incident"], entry["kind"]
+        if kind == "ServiceDown":
+            self._down.setdefault(incident, {}).setdefault(entry["service"], _ms(entry["at"]))
+        elif kind == "ServiceUp":
+            begun = self._down.get(incident, {})
+            if entry["service"] in begun:
+                self._keep(entry["service"], begun.pop(entry["service"]), _ms(entry["at"]))
+            if not begun:
+                self._down.pop(incident, None)
+        elif kind == "Closed":
+            for service, begin in self._down.pop(incident, {}).items():
+                self._keep(service, begin, _ms(entry["at"]))
+
+    def spans(self, service: str, now_ms: int) -> list[Span]:
+        """When the service was down: in order of time, with gaps between them. What is down still lasts until now."""
+        found = list(self._spans.get(service, ()))
+        for begun in self._down.values():
+            if service in begun:
+                _join(found, max(begun[service], self._since_ms), now_ms)
+        return found
+
+    def services(self) -> list[str]:
+        """Those that were down, or are."""
+        return sorted({*self._spans, *(service for begun in self._down.values() for service in begun)})
+
+    def forget(self, before_ms: int) -> None:
+        """Drop what was over before then."""
+        self._since_ms = max(self._since_ms, before_ms)
+        for service, spans in list(self._spans.items()):
+            rest = [(max(begin, before_ms), end) for begin, end in spans if end > before_ms]
+            if rest:
+                self._spans[service] = rest
+            else:
+                del self._spans[service]
+
+    def _keep(self, service: str, begin: int, end: int) -> None:
+        if end > max(begin, self._since_ms):
+            _join(self._spans.setdefault(service, []), max(begin, self._since_ms), end)
+
+
+def _join(spans: list[Span], begin: int, end: int) -> None:
+    """Put a span among others, as one with those that it overlaps or touches."""
+    if begin >= end:
+        return
+    first = bisect_left(spans, begin, key=lambda span: span[1])
+    last = bisect_right(spans, end, key=lambda span: span[0])
+    if first < last:
+        begin, end = min(begin, spans[first][0]), max(end, spans[last - 1][1])
+    spans[first:last] = [(begin, end)]
 
 
 def outages(timeline: Iterable[dict[str, Any]], now_ms: int) -> dict[str, list[Span]]:
-    """When each service was down, as spans in order of time that do not touch. What is down still lasts until now."""
-    begun: dict[tuple[str, str], int] = {}
-    spans: dict[str, list[Span]] = {}
-    for entry in sorted(timeline, key=lambda one: str(one["at"])):
-        if entry["kind"] not in ("ServiceDown", "ServiceUp"):
-            continue
-        key, at_ms = (entry["service"], entry["incident"]), _ms(entry["at"])
-        if entry["kind"] == "ServiceDown":
-            begun.setdefault(key, at_ms)
-        elif key in begun:
-            spans.setdefault(key[0], []).append((begun.pop(key), at_ms))
-    for (service, _), at_ms in begun.items():
-        spans.setdefault(service, []).append((at_ms, now_ms))
-    return {service: _merged(found) for service, found in spans.items()}
+    """When each service was down, as `Ledger.spans` has it, from entries of which those of an incident are in order."""
+    ledger = Ledger()
+    for entry in timeline:
+        ledger.feed(entry)
+    return {service: ledger.spans(service, now_ms) for service in ledger.services()}
+
+
+def month_of(text: str, now_ms: int) -> Span:
+    """Begin and end of a month such as 2026-11; the one of now for an empty text. Raises ValueError."""
+    found = _MONTH.fullmatch(text or f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m}")
+    try:
+        begin = datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC) if found else None
+        end = (begin + timedelta(days=31)).replace(day=1) if begin else None
+    except (ValueError, OverflowError):
+        begin = end = None
+    if begin is None or end is None:
+        raise ValueError(f"the month is {text!r}, must be such as 2026-11")
+    return round(begin.timestamp() * 1000), round(end.timestamp() * 1000)
+
+
+def month_before(month: Span) -> Span:
+    """The month before one."""
+    return month_of(f"{datetime.fromtimestamp((month[0] - 1) / 1000, UTC):%Y-%m}", month[0])
 
 
 def share(spans: list[Span], month: Span, now_ms: int) -> dict[str, Any]:
     """`down_ms`, `up` (per cent of the month so far) and `outages` (their number) of a service in a month."""
-    begin, end = month[0], min(month[1], max(now_ms, month[0] + 1))
+    begin, end = month[0], max(min(month[1], now_ms), month[0])
     inside = [(max(first, begin), min(last, end)) for first, last in spans if first < end and last > begin]
     down_ms = sum(last - first for first, last in inside)
-    return {"down_ms": down_ms, "up": 100 * (1 - down_ms / (end - begin)), "outages": len(inside)}
+    up = 100 * (1 - down_ms / (end - begin)) if end > begin else 100.0
+    return {"down_ms": down_ms, "up": up, "outages": len(inside)}
 
 
-def _merged(spans: list[Span]) -> list[Span]:
-    found: list[Span] = []
-    for first, last in sorted(spans):
-        if found and first <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
-        else:
-            found.append((first, last))
-    return found
+def availability(targets: Iterable[Availability], ledger: Ledger, month: Span, now_ms: int) -> list[dict[str, Any]]:
+    """A row for each service that the policy has a target for.
+
+    `service`; `month` ("2026-11"); `elapsed_ms` of it; `down_ms`; `up` and `target`, in per cent, `up` of what has elapsed;
+    `budget_ms`, for how long the service may be down in the whole month, and `budget_left_ms`, below 0 when the target is
+    missed; `outages`; `met`; `down`, whether it is down at the end of what has elapsed.
+    """
+    rows = []
+    for target in targets:
+        spans = ledger.spans(target.name, now_ms)
+        found = share(spans, month, now_ms)
+        budget_ms = round((month[1] - month[0]) * (100 - target.target) / 100)
+        end = max(min(month[1], now_ms), month[0])
+        rows.append(
+            {
+                "service": target.name,
+                "month": f"{datetime.fromtimestamp(month[0] / 1000, UTC):%Y-%m}",
+                "elapsed_ms": end - month[0],
+                **found,
+                "target": target.target,
+                "budget_ms": budget_ms,
+                "budget_left_ms": budget_ms - found["down_ms"],
+                "met": found["down_ms"] <= budget_ms,
+                "down": any(first < end <= last for first, last in spans),
+            }
+        )
+    return rows
 
 
 def _ms(instant: str) -> int:

@@ -9,6 +9,8 @@ from models.duration import format_ms
 Document = dict[str, Any]
 
 _STATUS = {"open": "Open", "acknowledged": "Investigating", "resolved": "Resolved", "closed": "Closed"}
+_DONE = {"acknowledge": "acknowledged", "resolve": "resolved"}  # what a clock waits for
+_DELIVERY = {"Delivered": "delivered", "DeliveryFailed": "failed"}
 
 
 def build(
@@ -18,14 +20,24 @@ def build(
     escalations: Iterable[Document],
     tasks: Iterable[Document],
 ) -> Document:
-    """The report of an incident.
+    """The report of an incident: its newest snapshot, and what the topics say of it, oldest first; tasks once each.
 
-    Keys: `incident` (its newest snapshot), `status` (in the procedure's words), `security` (whether logs must not be
-    touched), `steps` (of the guide, each with `say` and `run`), `timeline`, `actions` (what people did), `escalations`,
-    `notifications` (each with `delivery`: pending, delivered or failed), `tasks`, and `review` once it is over.
+    The keys, which `tocsin report --json` prints and which stay:
+
+    - `incident`: the newest snapshot, as in `tocsin.incidents`.
+    - `status`: in the procedure's words: Open, Investigating, Mitigated, Resolved, Closed, or what its class is called.
+    - `security`: whether logs must not be touched.
+    - `steps`: of the newest guide, each with `say` and `run` ("" for no command).
+    - `timeline`: the entries, without guides. `actions`: those of people, each with `by`.
+    - `escalations`: as in `tocsin.escalations`.
+    - `notifications`: as in `tocsin.notifications`, each with `delivery` (pending, delivered, failed) and
+      `delivery_detail`.
+    - `tasks`: as in `tocsin.followups`, by due time.
+    - `review`: null until it is resolved (`_review` has its keys).
     """
     told = list(timeline)
     guides = [one for one in told if one["kind"] == "Guide"]
+    sent, climbed = _delivered(notifications, told), list(escalations)
     return {
         "incident": incident,
         "status": _status(incident),
@@ -33,55 +45,82 @@ def build(
         "steps": guides[-1]["steps"] if guides else [],
         "timeline": [one for one in told if one["kind"] != "Guide"],
         "actions": [one for one in told if one.get("by") and one["kind"] != "TaskDone"],
-        "escalations": list(escalations),
-        "notifications": _delivered(notifications, told),
-        "tasks": list(tasks),
-        "review": _review(incident, told) if incident["resolved_at"] else None,
+        "escalations": climbed,
+        "notifications": sent,
+        "tasks": sorted(tasks, key=lambda task: (task["due_at"], task["task"])),
+        "review": _review(incident, told, sent, len(climbed)) if incident["resolved_at"] else None,
     }
 
 
+def ended(incident: Document) -> bool:
+    """Whether it is resolved or closed."""
+    return incident["state"] in ("resolved", "closed")
+
+
 def _status(incident: Document) -> str:
-    if incident["status"]:
+    if incident["status"] and not ended(incident):
         return str(incident["status"])
-    if incident["mitigated_at"] and incident["state"] in ("open", "acknowledged"):
+    if incident["mitigated_at"] and not ended(incident):
         return "Mitigated"
     return _STATUS[incident["state"]]
 
 
 def _delivered(notifications: Iterable[Document], timeline: list[Document]) -> list[Document]:
-    words = {"Delivered": "delivered", "DeliveryFailed": "failed"}
-    receipts = {one["notification"]: one for one in timeline if one["kind"] in words}
+    """Each with what its notifier said last; a notifier that failed may have tried again."""
+    receipts = {one["notification"]: one for one in timeline if one["kind"] in _DELIVERY}
     found = []
     for one in notifications:
         receipt = receipts.get(one["id"])
-        delivery = words[receipt["kind"]] if receipt else "pending"
+        delivery = _DELIVERY[receipt["kind"]] if receipt else "pending"
         found.append(one | {"delivery": delivery, "delivery_detail": receipt["detail"] if receipt else ""})
     return found
 
 
-def _review(incident: Document, timeline: list[Document]) -> Document:
-    """How the response went, and what the correlation did. Durations in ms, from the opening; null for never."""
+def _review(incident: Document, timeline: list[Document], sent: list[Document], escalations: int) -> Document:
+    """How the response went, and what the correlation did.
+
+    `times_ms` and `times` (the same as text) count from the opening; null and "never" for what nobody did. `targets` has
+    for each clock `allowed_ms`, from the opening too, and `kept`: null when it ended before anybody did it. `clocks` are
+    the snapshot's. `alert_records` counts ends as well as repeats, so `repeats_dropped` (what was not a new alert) does
+    too. `members` are those that the snapshot names, or the timeline where they are more. `messages` counts by delivery,
+    `held` how often it was kept quiet.
+    """
     opened = _ms(incident["opened_at"])
-    times = {
-        name: _ms(incident[f"{name}_at"]) - opened if incident[f"{name}_at"] else None
-        for name in ("acknowledged", "mitigated", "resolved")
-    }
+    times_ms = {name: _since(opened, incident[f"{name}_at"]) for name in ("acknowledged", "mitigated", "resolved")}
+    fired = {(one["member"], one["text"]) for one in timeline if one["kind"] == "MemberFired"}
+    records, members = incident["records"] or 0, max(len(incident["members"]), len(fired))
     return {
-        "times_ms": times,
+        "times_ms": times_ms,
+        "times": {name: "never" if took is None else format_ms(took) for name, took in times_ms.items()},
+        "targets": {
+            name: {"allowed_ms": _since(opened, clock["due_at"]), "kept": _kept(clock, times_ms[_DONE[name]])}
+            for name, clock in incident["clocks"].items()
+        },
         "clocks": incident["clocks"],
         "cause": incident["cause"],
-        "alert_records": incident["records"],
+        "alert_records": records,
         "alerts": incident["alerts_total"],
-        "repeats_dropped": max((incident["records"] or 0) - incident["alerts_total"], 0),
-        "members": len(incident["members"]),
+        "repeats_dropped": max(records - (incident["alerts_total"] - members), 0),
+        "members": members,
         "reopened": incident["reopened"],
+        "flapping": incident["flapping"] or any(one["kind"] == "Flapping" for one in timeline),
         "held": sum(one["kind"] == "Held" for one in timeline),
+        "escalations": escalations,
+        "messages": {
+            delivery: sum(one["delivery"] == delivery for one in sent)
+            for delivery in ("delivered", "failed", "pending")
+        },
     }
 
 
-def lasted(times: Document, name: str) -> str:
-    """A time of the review as people write it."""
-    return "never" if times[name] is None else format_ms(times[name])
+def _kept(clock: Document, took_ms: int | None) -> bool | None:
+    if clock["state"] == "breached":
+        return False
+    return None if took_ms is None else True
+
+
+def _since(opened_ms: int, instant: str | None) -> int | None:
+    return _ms(instant) - opened_ms if instant else None
 
 
 def _ms(instant: str) -> int:

@@ -2,15 +2,18 @@
 
 import argparse
 import json
+import math
 import sys
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from app import policy_file
-from app.history import effects_of, incidents_of, inert, no_such_incident
-from app.report.availability import month_of, outages, share
+from app.history import WIDE, effects_of, incidents_of, inert, no_such_incident
+from app.report.availability import Ledger, Span, availability, month_of
 from app.report.build import build
 from app.report.markdown import markdown
 from app.settings import Settings
@@ -28,11 +31,10 @@ async def show_report(log: Log, config: Settings, arguments: argparse.Namespace)
         no_such_incident(arguments.incident, incidents)
         return False
     topics = Topics(config.prefix)
-    found = [
-        [one for one in await effects_of(log, topic, config.partitions) if one["incident"] == arguments.incident]
+    timeline, notifications, escalations, tasks = [
+        await effects_of(log, topic, config.partitions, about=arguments.incident)
         for topic in (topics.timeline, topics.notifications, topics.escalations, topics.followups)
     ]
-    timeline, notifications, escalations, tasks = found
     newest = {task["task"]: task for task in tasks}
     notifications.sort(key=lambda one: str(one["at"]))  # digests' actors live in other partitions
     report = build(incident, timeline, notifications, escalations, newest.values())
@@ -52,17 +54,35 @@ async def show_followups(log: Log, config: Settings, arguments: argparse.Namespa
     if not shown:
         print("nothing is left to do")
         return True
-    now = format_instant(log.now_ms())
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("task", "due", "owner", "what"):
-        table.add_column(name, no_wrap=name == "task", overflow="fold")
-    for one in shown:
-        overdue = " overdue" if one["state"] == "open" and one["due_at"] < now else ""
-        due = f"{one['due_at'][:16]}{overdue}" if one["state"] == "open" else one["state"]
-        table.add_row(inert(one["task"]), inert(due), inert(one["owner"]), inert(one["title"]))
-    Console().print(table)
-    print('finish one: tocsin done TASK "what came of it"')
+    console = Console()
+    console.print(_tasks_table(shown, log.now_ms(), console.width))
+    if any(one["state"] == "open" for one in shown):
+        print('finish one: tocsin done TASK "what came of it"')
     return True
+
+
+def _tasks_table(tasks: list[dict[str, Any]], now_ms: int, width: int) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("task", no_wrap=True)
+    table.add_column("due", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("owner", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for one in tasks:
+        cells = [inert(one["task"]), _due(one, now_ms)]
+        if width >= WIDE:
+            cells.append(inert(one["owner"]))
+        table.add_row(*cells, inert(one["title"]))
+    return table
+
+
+def _due(task: dict[str, Any], now_ms: int) -> Text:
+    if task["state"] != "open":
+        return inert(f"{task['state']} by {task['done_by']}" if task["done_by"] else task["state"])
+    left_ms = round(datetime.fromisoformat(task["due_at"]).timestamp() * 1000) - now_ms
+    if left_ms > 0:
+        return Text(f"in {format_ms(left_ms)}")
+    return Text(f"{format_ms(-left_ms)} overdue", style="bold red")
 
 
 async def show_availability(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
@@ -73,21 +93,46 @@ async def show_availability(log: Log, config: Settings, arguments: argparse.Name
     except ValueError as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return False
-    timeline = await effects_of(log, Topics(config.prefix).timeline, config.partitions)
-    spans = outages(timeline, now_ms)
-    rows: list[dict[str, Any]] = []
-    for target in policy_file.load(config.policy_file).policy.targets.availability:
-        found = share(spans.get(target.name, []), month, now_ms)
-        rows.append({"service": target.name, "target": target.target, **found, "met": found["up"] >= target.target})
+    if month[0] > now_ms:
+        this = format_instant(now_ms)[:7]
+        print(f"tocsin: the month is {arguments.month!r}, which has not begun: this one is {this}", file=sys.stderr)
+        return False
+    targets = policy_file.load(config.policy_file).policy.targets.availability
+    ledger = Ledger(month[0])
+    for entry in await effects_of(log, Topics(config.prefix).timeline, config.partitions):
+        ledger.feed(entry)
+    await _warn_of_loss(log, config, month)
+    rows = availability(targets, ledger, month, now_ms)
     if arguments.json:
         for row in rows:
             print(json.dumps(row))
-        return True
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("service", "up", "target", "down", "outages", ""):
-        table.add_column(name, no_wrap=True)
-    for row in rows:
-        down, met = format_ms(row["down_ms"]), "" if row["met"] else "missed"
-        table.add_row(row["service"], f"{row['up']:.3f} %", f"{row['target']} %", down, str(row["outages"]), met)
-    Console().print(table)
+    elif rows:
+        _print_availability(rows)
+    else:
+        print("the policy has no targets.availability, so no service's time is counted")
     return True
+
+
+async def _warn_of_loss(log: Log, config: Settings, month: Span) -> None:
+    """Say so when the timeline is not kept for so long: what is not known any more counts as up."""
+    topic = Topics(config.prefix).timeline
+    for partition in range(config.partitions):
+        start = await log.start_offset(topic, partition)
+        oldest = await log.read(topic, partition, start, 1) if start else []
+        if oldest and oldest[0].timestamp > month[0]:
+            since = format_instant(oldest[0].timestamp)[:10]
+            print(f"tocsin: the timeline is kept from {since} on; outages before that are not counted", file=sys.stderr)
+            return
+
+
+def _print_availability(rows: list[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for name in (f"in {rows[0]['month']}", "up", "target", "down", "may still be", "outages", ""):
+        table.add_column(name, no_wrap=True, justify="left" if name in ("", f"in {rows[0]['month']}") else "right")
+    for row in rows:
+        up = math.floor(row["up"] * 1000) / 1000  # rounded down: never shown as better than it was
+        left = format_ms(row["budget_left_ms"]) if row["met"] else f"{format_ms(-row['budget_left_ms'])} too long"
+        notes = Text(", ".join(["missed"] * (not row["met"]) + ["down now"] * row["down"]), style="bold red")
+        cells = (f"{up:.3f} %", f"{row['target']:g} %", format_ms(row["down_ms"]), left, str(row["outages"]))
+        table.add_row(inert(row["service"]), *cells, notes)
+    Console().print(table)
