@@ -107,18 +107,19 @@ async def show_incidents(log: Log, config: Settings, arguments: argparse.Namespa
         print("no incident is open" if not arguments.all else "there was no incident yet")
 
 
-def no_such_incident(name: str, incidents: Iterable[str]) -> None:
-    """Say that there is none of that id, and which there are."""
-    known = ", ".join(list(incidents)[-3:]) or "none yet"
-    print(f"tocsin: no incident {name!r}; the newest are: {known}", file=sys.stderr)
+async def incident_of(log: Log, config: Settings, name: str) -> dict[str, Any] | None:
+    """The newest snapshot of an incident; None when there is none of that id, which is said then."""
+    incidents = {one["incident"]: one for one in await incidents_of(log, config)}
+    if name not in incidents:
+        known = ", ".join(list(incidents)[-3:]) or "none yet"
+        print(f"tocsin: no incident {name!r}; the newest are: {known}", file=sys.stderr)
+    return incidents.get(name)
 
 
 async def show_incident(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print one incident and its timeline; False when there is none of that id."""
-    incidents = {one["incident"]: one for one in await incidents_of(log, config)}
-    incident = incidents.get(arguments.incident)
+    incident = await incident_of(log, config, arguments.incident)
     if incident is None:
-        no_such_incident(arguments.incident, incidents)
         return False
     timeline = await effects_of(log, Topics(config.prefix).timeline, config.partitions, about=arguments.incident)
     if arguments.json:

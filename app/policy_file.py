@@ -1,6 +1,5 @@
 """Reading a policy file: the compiled policy, or every mistake in it with file, line, key, found and expected."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.core.rulebook import Rulebook
+from models.policy import Where
 
 _SHIPPED = (Path(__file__).parent.parent / "policies" / "default.yaml", Path(__file__).parent / "default_policy.yaml")
 MAX_BYTES = 1024 * 1024  # a policy stands whole in one journal record
 MAX_ALIASES = 100  # YAML aliases can make a small file a huge document
-
-_PARTS = re.compile(r"[^.\[\]]+")
-
-Where = tuple[str | int, ...]
 
 
 class BadPolicy(Exception):
@@ -41,7 +37,7 @@ def load(path: str | Path = "") -> Rulebook:
     try:
         return Rulebook(document)
     except ValidationError as error:
-        raise BadPolicy(file, [text for one in error.errors() for text in _describe_all(file, lines, one)]) from None
+        raise BadPolicy(file, [_describe(file, lines, one) for one in error.errors()]) from None
 
 
 def _parse(path: Path) -> tuple[dict[str, Any], dict[Where, int]]:
@@ -90,18 +86,6 @@ def _index(node: Any, where: Where, lines: dict[Where, int]) -> Iterator[tuple[W
             yield from _index(value, (*where, number), lines)
 
 
-def _describe_all(path: Path, lines: dict[Where, int], error: ErrorDetails) -> Iterator[str]:
-    """One error, or, of those that concern the policy as a whole, each with the line that its text begins with."""
-    if error["loc"] or error["type"] != "value_error":
-        yield _describe(path, lines, error)
-        return
-    for problem in str(error["ctx"]["error"]).splitlines():
-        where = tuple(int(part) if part.isdecimal() else part for part in _PARTS.findall(problem.partition(": ")[0]))
-        while where not in lines and where:
-            where = where[:-1]
-        yield f"{path}:{lines.get(where, 1)}: {problem}"
-
-
 def _describe(path: Path, lines: dict[Where, int], error: ErrorDetails) -> str:
     where = tuple(error["loc"])
     known = where
@@ -119,6 +103,8 @@ def _problem(error: ErrorDetails) -> str:
             return "is missing, must be there"
         case "extra_forbidden":
             return "is not a key that a policy has here"
+        case "policy":
+            return error["msg"]
         case "value_error":
             return str(error["ctx"]["error"])
         case _:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
+NEWEST_MS = 253402300799999  # the end of the year 9999; datetime knows no later time
+
 
 def format_instant(at_ms: int) -> str:
     """`2026-04-12T03:15:02.007Z` for milliseconds since 1970."""

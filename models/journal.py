@@ -55,6 +55,14 @@ def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
     return None
 
 
+def text_of(document: Mapping[str, Any], name: str) -> str:
+    """A text of a record. Raises BadInput."""
+    found = document.get(name)
+    if not isinstance(found, str):
+        raise BadInput(Reason.MALFORMED, f"{name} is {found!r:.60}, must be a text")
+    return found
+
+
 def encode_alert(alert: Alert) -> bytes:
     """The journal value of an alert."""
     return orjson.dumps(

@@ -5,18 +5,30 @@ error and not a rule that silently does nothing. What the engine uses is the com
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
-from models.policy_types import DurationBySeverity, DurationMs, Fraction, Name, Part, Selector, SomeSelector
+from models.policy_types import (
+    DurationBySeverity,
+    DurationMs,
+    ForIncidents,
+    Fraction,
+    Name,
+    Part,
+    Selector,
+    SomeSelector,
+)
 from models.severity import Severity
 from models.time_interval import TimeInterval
 
 Channel = Literal["pager", "email", "chat"]
+Where = tuple[str | int, ...]  # the keys and numbers that lead to a place in the policy
+Problem = tuple[Where, str]
+
 # For each severity, how long an incident stays unacknowledged at the first, second, ... step before it climbs.
 DurationBySeverityList = dict[Severity, list[DurationMs]]
 
@@ -120,12 +132,10 @@ class Updates(Part):
     reminders: int = Field(default=2, ge=1, le=100)
 
 
-class FollowUp(Part):
+class FollowUp(ForIncidents):
     """A task that a closed incident leaves behind, due so long after it was resolved."""
 
     name: Name
-    severity: list[Severity] = []  # empty is all
-    incident_class: Name | None = Field(default=None, alias="class")
     due: DurationMs = Field(gt=0)
     remind: DurationMs = Field(gt=0)  # so long before it is due, when it is due, and then three times more
     until: Literal["cause"] | None = None  # done by itself once the incident has this
@@ -247,11 +257,17 @@ class Policy(Part):
     def _names_exist(self) -> Self:
         problems = [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)]
         if problems:
-            raise ValueError("\n".join(problems))
+            raise ValidationError.from_exception_data("Policy", [_error(*one) for one in problems])
         return self
 
 
-def _unknown_names(policy: Policy) -> Iterator[str]:
+def _error(where: Where, problem: str) -> InitErrorDetails:
+    return InitErrorDetails(
+        type=PydanticCustomError("policy", "{problem}", {"problem": problem}), loc=where, input=None
+    )
+
+
+def _unknown_names(policy: Policy) -> Iterator[Problem]:
     declared = {
         "teams": list(policy.teams),
         "contacts": list(policy.contacts),
@@ -261,71 +277,72 @@ def _unknown_names(policy: Policy) -> Iterator[str]:
     for where, kind, name in _names_used(policy):
         if name not in declared[kind]:
             known = ", ".join(declared[kind]) or "none is declared"
-            yield f"{where}: is {name!r}, must be one of the {kind} ({known})"
+            yield where, f"is {name!r}, must be one of the {kind} ({known})"
 
 
-def _names_used(policy: Policy) -> Iterator[tuple[str, str, str]]:
+def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
     """Where a name of something else stands, what it is a name of, and the name."""
-    yield "default_owner", "teams", policy.default_owner
+    yield ("default_owner",), "teams", policy.default_owner
     for index, entry in enumerate(policy.ownership):
-        yield f"ownership[{index}].team", "teams", entry.team
+        yield ("ownership", index, "team"), "teams", entry.team
     for index, one in enumerate(policy.classes):
         if one.owner:
-            yield f"classes[{index}].owner", "teams", one.owner
+            yield ("classes", index, "owner"), "teams", one.owner
         for number, name in enumerate(one.also_tell):
-            yield f"classes[{index}].also_tell[{number}]", "contacts", name
+            yield ("classes", index, "also_tell", number), "contacts", name
     for index, rule in enumerate(policy.correlations):
         if rule.open:
-            yield f"correlations[{index}].open.owner", "teams", rule.open.owner
+            yield ("correlations", index, "open", "owner"), "teams", rule.open.owner
     for index, absence in enumerate(policy.absences):
         if absence.owner:
-            yield f"absences[{index}].owner", "teams", absence.owner
+            yield ("absences", index, "owner"), "teams", absence.owner
     for key, team in policy.teams.items():
         for number, role in enumerate(team.chain):
-            yield f"teams.{key}.chain[{number}]", "contacts", role
+            yield ("teams", key, "chain", number), "contacts", role
         if team.hours:
-            yield f"teams.{key}.hours", "time_intervals", team.hours
+            yield ("teams", key, "hours"), "time_intervals", team.hours
     for index, escalation in enumerate(policy.escalations):
         if escalation.incident_class:
-            yield f"escalations[{index}].class", "classes", escalation.incident_class
+            yield ("escalations", index, "class"), "classes", escalation.incident_class
     for index, followup in enumerate(policy.followups):
         if followup.incident_class:
-            yield f"followups[{index}].class", "classes", followup.incident_class
+            yield ("followups", index, "class"), "classes", followup.incident_class
     for severity, names in policy.notify.also_tell.items():
         for number, name in enumerate(names):
-            yield f"notify.also_tell.{severity}[{number}]", "contacts", name
+            yield ("notify", "also_tell", severity, number), "contacts", name
     for index, mute in enumerate(policy.notify.mute):
         for number, name in enumerate(mute.during):
-            yield f"notify.mute[{index}].during[{number}]", "time_intervals", name
+            yield ("notify", "mute", index, "during", number), "time_intervals", name
 
 
-def _repeated_names(policy: Policy) -> Iterator[str]:
-    # These appear in effects as `rule`, so one name is one rule.
-    rules = (policy.escalations, policy.correlations, policy.dependencies, policy.inhibit_rules, policy.absences)
-    named = {
-        "the rules": [rule.name for section in rules for rule in section],
-        "classes": [one.name for one in policy.classes],
-        "guides": [one.name for one in policy.guides],
-        "followups": [one.name for one in policy.followups],
-        "notify.mute": [one.name for one in policy.notify.mute],
-        "targets.availability": [one.name for one in policy.targets.availability],
-    }
-    for where, names in named.items():
-        for name, number in Counter(names).items():
-            if number > 1:
-                yield f"{where}: the name {name!r} stands {number} times, must be unique"
+def _repeated_names(policy: Policy) -> Iterator[Problem]:
+    # The rules appear in effects as `rule`, so one name is one rule, whatever its kind.
+    rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "absences")
+    named: list[list[tuple[Where, str]]] = [
+        [((section, index), rule.name) for section in rules for index, rule in enumerate(getattr(policy, section))],
+        [(("classes", index), one.name) for index, one in enumerate(policy.classes)],
+        [(("guides", index), one.name) for index, one in enumerate(policy.guides)],
+        [(("followups", index), one.name) for index, one in enumerate(policy.followups)],
+        [(("notify", "mute", index), one.name) for index, one in enumerate(policy.notify.mute)],
+        [(("targets", "availability", index), one.name) for index, one in enumerate(policy.targets.availability)],
+    ]
+    for names in named:
+        first: dict[str, Where] = {}
+        for where, name in names:
+            if first.setdefault(name, where) != where:
+                yield (*where, "name"), f"is {name!r}, must be unique, and another one is called so"
 
 
-def _contradictions(policy: Policy) -> Iterator[str]:
+def _contradictions(policy: Policy) -> Iterator[Problem]:
     missing = [severity for severity in Severity if severity not in policy.notify.channels]
     if missing:
-        yield f"notify.channels: says nothing for {', '.join(missing)}"
+        yield ("notify", "channels"), f"says nothing for {', '.join(missing)}"
     if policy.flapping and policy.flapping.within > policy.incidents.forget:
-        yield "flapping.within: is longer than incidents.forget, by when an alert's changes are forgotten"
+        yield ("flapping", "within"), "is longer than incidents.forget, by when an alert's changes are forgotten"
     for section, clock in (("acknowledge", policy.targets.acknowledge), ("resolve", policy.targets.resolve)):
         for severity, time_ms in clock.items():
             if time_ms == 0:
-                yield f"targets.{section}.{severity}: is 0, must be more; leave it out where there is no target"
+                yield ("targets", section, severity), "is 0, must be more; leave it out where there is no target"
     for severity, time_ms in policy.updates.every.items():
         if time_ms == 0:
-            yield f"updates.every.{severity}: is 0, must be more; leave it out where nothing has to be said"
+            yield ("updates", "every", severity), "is 0, must be more; leave it out where nothing has to be said"

@@ -4,11 +4,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.policy_types import DurationMs, Name, Part, Selector, SomeSelector
+from models.policy_types import DurationMs, ForIncidents, Name, Part, Selector, SomeSelector
 from models.severity import Severity
 
 
-class Escalation(Part):
+class Escalation(ForIncidents):
     """An automatic escalation to the next step of the owner's chain; once for each incident.
 
     Exactly one of: `lasting` (an alert that matches has been firing for so long), `always` (as soon as one fires),
@@ -18,8 +18,6 @@ class Escalation(Part):
     """
 
     name: Name
-    severity: list[Severity] = []  # empty is all
-    incident_class: Name | None = Field(default=None, alias="class")
     match: Selector = []  # for `lasting` and `always`, which are about alerts
     lasting: DurationMs | None = Field(default=None, gt=0)
     always: Literal[True] | None = None

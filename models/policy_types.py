@@ -48,3 +48,14 @@ class Part(BaseModel):
     """A part of a policy. A key that nobody knows is a typing mistake, and an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ForIncidents(Part):
+    """A part that is about incidents of some severities, or of a class; about all where it names none."""
+
+    severity: list[Severity] = []
+    incident_class: Name | None = Field(default=None, alias="class")
+
+    def covers(self, severity: Severity, incident_class: str) -> bool:
+        """Whether it is about incidents like this."""
+        return (not self.severity or severity in self.severity) and self.incident_class in (None, incident_class)

@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from models.instant import NEWEST_MS
 from models.policy_types import Part
 
 zoneinfo.reset_tzpath(())  # the package tzdata is what is left
 
-NEVER_MS = 253402300799999  # the end of the year 9999
+NEVER_MS = NEWEST_MS
 DAYS_AHEAD_MAX = 400  # that a next time is looked for; an interval that never comes is as good as none
 MINUTES_OF_DAY = 24 * 60
 

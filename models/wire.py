@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.command import Command, Verdict
 from models.duration import parse_ms
+from models.instant import NEWEST_MS
 from models.matcher import Matcher, Operator, test_of
 from models.reason import BadInput, Reason
 
@@ -40,7 +41,6 @@ _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(
 _DURATION = re.compile(r"\d+[a-z0-9]*", re.ASCII)  # anything that is meant as one
 _TASK = re.compile(r"[a-z][a-z0-9-]*")  # a name in the policy
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NEWEST_MS = 253402300799999  # the end of the year 9999; datetime knows no later time
 _OLDEST_MS = -62135596800000  # the beginning of the year 1
 
 
@@ -231,7 +231,7 @@ class SilenceRequest(_Request):
 class ClockRequest(_Request):
     """The body of `PUT /clock`: milliseconds since 1970, and how many times faster than real time they go on."""
 
-    now_ms: Annotated[int, Field(ge=0, le=_NEWEST_MS)]
+    now_ms: Annotated[int, Field(ge=0, le=NEWEST_MS)]
     speed: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 0.0
 
 
@@ -260,7 +260,7 @@ def moment_ms(value: Any, where: str, now_ms: int) -> int | None:
             at_ms = now_ms + parse_ms(value)
         except ValueError as error:
             raise BadInput(Reason.BAD_TIME, f"{where}: {error}, or an RFC 3339 time") from None
-        if at_ms > _NEWEST_MS:
+        if at_ms > NEWEST_MS:
             raise BadInput(Reason.BAD_TIME, f"{where}: is {_short(value)}, must be before the year 10000 in UTC")
         return at_ms
     try:
@@ -285,7 +285,7 @@ def _parse_instant(text: str) -> int | None:
         return None
     ahead_ms = (hours * 60 + minutes) * (-60_000 if offset[0] == "-" else 60_000)
     at_ms = (at - _EPOCH) // timedelta(milliseconds=1) - ahead_ms + int(f"{found[7] or ''}000"[:3])
-    if not _OLDEST_MS <= at_ms <= _NEWEST_MS:
+    if not _OLDEST_MS <= at_ms <= NEWEST_MS:
         raise ValueError("must be before the year 10000 in UTC")
     return at_ms
 

@@ -81,6 +81,25 @@ def keep(items: dict[bytes, bytes], engine: Engine) -> None:
             items[key] = value
 
 
+def assert_cuts_change_nothing(policy: Rulebook, journal: Sequence[StoredRecord], cuts: Sequence[int]) -> None:
+    """Wherever the journal is cut and the engine restored, effects and state are the same bytes."""
+    items: dict[bytes, bytes] = {}
+    effects: list[Effect] = []
+    place = 0
+    for cut in [*cuts, len(journal)]:
+        engine = Engine.restore(0, policy, items)
+        effects += engine.apply(journal[place : place + cut])
+        keep(items, engine)
+        place += cut
+    undisturbed, whole = Engine(0, policy), dict[bytes, bytes]()
+    undisturbed.apply(journal)
+    keep(whole, undisturbed)
+
+    assert effects == one_by_one(policy, journal)
+    assert items == whole
+    assert in_order(effects)
+
+
 def play(
     policy: Rulebook, records: Sequence[StoredRecord], feeding: Feeding
 ) -> tuple[list[StoredRecord], list[Effect]]:

@@ -11,11 +11,10 @@ from app.policy_file import load as load_policy
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
-from models.effect import Effect
 from models.journal import TICK, encode_command, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
-from tests.scenario import START_MS, alert_record, keep, one_by_one
+from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, keep
 
 POLICY = load_policy()
 EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "60"))  # more by hand: TOCSIN_EXAMPLES=10000 make test
@@ -95,22 +94,7 @@ def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
 @given(_steps, st.lists(st.integers(1, 20), max_size=10))
 def test_batches_and_restarts_change_nothing(steps: list[tuple[object, ...]], cuts: list[int]) -> None:
     """However the journal is cut, and wherever the engine is restored, effects and state are the same bytes."""
-    records = _journal(steps)
-    items: dict[bytes, bytes] = {}
-    effects: list[Effect] = []
-    place = 0
-    for cut in [*cuts, len(records)]:
-        engine = Engine.restore(0, POLICY, items)
-        effects += engine.apply(records[place : place + cut])
-        keep(items, engine)
-        place += cut
-    undisturbed = Engine(0, POLICY)
-    undisturbed.apply(records)
-    expected: dict[bytes, bytes] = {}
-    keep(expected, undisturbed)
-
-    assert effects == one_by_one(POLICY, records)
-    assert items == expected
+    assert_cuts_change_nothing(POLICY, _journal(steps), cuts)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)

@@ -25,7 +25,7 @@ from models.effect import Effect, Stream
 from models.journal import TICK, encode_command, encode_policy
 from tests.naive import Naive
 from tests.naive_facts import Happened
-from tests.scenario import START_MS, alert_record, in_order, keep, one_by_one, play
+from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, in_order, one_by_one, play
 
 EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "0"))
 every_journal = settings(max_examples=EXAMPLES or 150, deadline=None, derandomize=not EXAMPLES, print_blob=True)
@@ -232,18 +232,6 @@ def test_engine_tells_the_facts_of_the_oracle(steps: list[Step], policy: str) ->
 def test_cuts_and_restarts_change_nothing(steps: list[Step], policy: str, cuts: list[int]) -> None:
     """With signals and policy changes in it, a journal gives the same effects and the same state wherever it is cut."""
     told = _told(POLICIES[policy], steps)
-    journal, expected = play(told.policy, told.records, one_by_one)
-    items: dict[bytes, bytes] = {}
-    effects: list[Effect] = []
-    place = 0
-    for cut in [*cuts, len(journal)]:
-        engine = Engine.restore(0, told.policy, items)
-        effects += engine.apply(journal[place : place + cut])
-        keep(items, engine)
-        place += cut
-    undisturbed, whole = Engine(0, told.policy), dict[bytes, bytes]()
-    undisturbed.apply(journal)
-    keep(whole, undisturbed)
+    journal, _ = play(told.policy, told.records, one_by_one)
 
-    assert effects == expected
-    assert items == whole
+    assert_cuts_change_nothing(told.policy, journal, cuts)

@@ -69,7 +69,7 @@ def test_partitions_change_nothing(partitions: int) -> None:
     assert _told(partitions) == _told(1)
 
 
-def test_forty_agents_page_nobody_while_ollama_is_down() -> None:
+def test_dependants_page_nobody_while_their_root_is_down() -> None:
     """Of everything that depends on Ollama nobody is told anything until it has been up for the grace time."""
     told = _told(8)
 

@@ -32,6 +32,7 @@ from app.policy_file import BadPolicy, default_path, load
             'weekdays: ["monday:friday"]',
             "time_intervals.business-hours[0].weekdays: is 'mon:fri'",
         ),
+        ("name: several-p1\n", "name: agents-down\n", "correlations[1].name: is 'several-p1', must be unique"),
         ("P3: [fax]", "P3: [chat]", "notify.channels.P3[0]: is 'fax', must be 'pager', 'email' or 'chat'"),
     ],
 )

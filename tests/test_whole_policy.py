@@ -13,11 +13,11 @@ from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
-from models.effect import Effect, Stream
+from models.effect import Stream
 from models.journal import TICK, encode_command, encode_policy, encode_receipt, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
-from tests.scenario import START_MS, alert_record, in_order, keep, one_by_one, signal_record
+from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, signal_record
 
 POLICY = load()
 OTHER = Rulebook(
@@ -120,22 +120,7 @@ def _journal(steps: list[tuple[Any, ...]], look: Callable[[Engine], None] = lamb
 @given(_steps, st.lists(st.integers(1, 12), max_size=8))
 def test_cuts_and_restarts_change_nothing(steps: list[tuple[Any, ...]], cuts: list[int]) -> None:
     """Effects and state are the same bytes wherever the journal is cut and the engine restored."""
-    journal = _journal(steps)
-    items: dict[bytes, bytes] = {}
-    effects: list[Effect] = []
-    place = 0
-    for cut in [*cuts, len(journal)]:
-        engine = Engine.restore(0, POLICY, items)
-        effects += engine.apply(journal[place : place + cut])
-        keep(items, engine)
-        place += cut
-    undisturbed, whole = Engine(0, POLICY), dict[bytes, bytes]()
-    undisturbed.apply(journal)
-    keep(whole, undisturbed)
-
-    assert effects == one_by_one(POLICY, journal)
-    assert items == whole
-    assert in_order(effects)
+    assert_cuts_change_nothing(POLICY, _journal(steps), cuts)
 
 
 @every_journal

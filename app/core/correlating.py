@@ -12,7 +12,7 @@ from typing import Any
 
 from app.core import closing, escalating, guiding, linking, membership, signals
 from app.core.lifecycle import Cause, advance
-from app.core.rulebook import CorrelationRule
+from app.core.rulebook import CorrelationRule, Verdict
 from app.core.state import Fired, Incident, LiveAlert, Member
 from app.core.turn import Turn
 from models.duration import format_ms
@@ -25,9 +25,9 @@ CORRELATED = "correlated"  # the class of incidents that a rule opened
 SEQUENCE_WINDOW = 100  # firings that a sequence looks back on; older ones are forgotten first
 
 
-def on_fired(turn: Turn, alert: LiveAlert) -> None:
+def on_fired(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
     """Show an alert that began to fire to every rule that it is for."""
-    for rule, steps, group in _rules_for(turn, alert):
+    for rule, steps, group in _rules_for(turn, alert, verdict):
         if not rule.local:
             _signal(turn, rule, group, steps, alert)
             continue
@@ -39,15 +39,17 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
             escalating.escalate(turn, incident, rule.policy.name, _because(rule, found), _records(found))
 
 
-def on_ended(turn: Turn, alert: LiveAlert) -> None:
+def on_ended(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
     """Tell the actors that an alert ended."""
-    for rule, steps, group in _rules_for(turn, alert):
+    for rule, steps, group in _rules_for(turn, alert, verdict):
         if not rule.local:
             _signal(turn, rule, group, steps, alert)
 
 
-def _rules_for(turn: Turn, alert: LiveAlert) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
-    for name, steps in turn.rules.judge(alert.labels).correlations:
+def _rules_for(
+    turn: Turn, alert: LiveAlert, verdict: Verdict
+) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
+    for name, steps in verdict.correlations:
         rule = turn.rules.correlations[name]
         group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
         if group is not None:

@@ -22,11 +22,11 @@ _SOURCES = (
 def settle(turn: Turn) -> None:
     """Do what is due for the incidents that changed in this turn, and set their timers."""
     settled = 0
-    while settled < len(turn.changed_incidents):  # doing one thing may change another incident
-        incident = turn.changed_incidents[settled]
-        settled += 1
-        if incident.id in turn.state.incidents:
-            _settle(turn, incident)
+    while changed := turn.changed_incidents(settled):  # doing one thing may change another incident
+        settled += len(changed)
+        for incident in changed:
+            if incident.id in turn.state.incidents:
+                _settle(turn, incident)
 
 
 def _settle(turn: Turn, incident: Incident) -> None:

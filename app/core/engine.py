@@ -35,7 +35,7 @@ from app.core.rulebook import Rulebook
 from app.core.state import PartitionState
 from app.core.turn import Turn
 from models.effect import Effect
-from models.journal import FINGERPRINT, source_from
+from models.journal import FINGERPRINT, source_from, text_of
 from models.reason import BadInput, Reason
 
 FORMAT = 2  # of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults
@@ -214,9 +214,9 @@ class Engine:
             case "hold":
                 holding.on_message(turn, document)
             case "member":
-                linking.on_member(turn, _text(document, "member"), document.get("alert"))
+                linking.on_member(turn, text_of(document, "member"), document.get("alert"))
             case "page":
-                digesting.on_page(turn, _text(document, "page"), document)
+                digesting.on_page(turn, text_of(document, "page"), document)
             case "command":
                 turn.count("commands")
                 operating.on_command(turn, document)
@@ -227,7 +227,7 @@ class Engine:
                 turn.count("silences")
                 silencing.on_silence(turn, document)
             case "refused":
-                pass_on(turn, _text(document, "refused"), document.get("letter"))
+                pass_on(turn, text_of(document, "refused"), document.get("letter"))
             case "policy":
                 turn.count("policies")
                 self._on_policy(document)
@@ -236,7 +236,7 @@ class Engine:
                 raise BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}")
 
     def _on_signal(self, document: dict[str, Any]) -> None:
-        name, group, role = (_text(document, key) for key in ("signal", "group", "role"))
+        name, group, role = (text_of(document, key) for key in ("signal", "group", "role"))
         link = self.policy.link(name)
         if link is not None:
             linking.on_signal(self._turn, link, group, role, document.get("member"))
@@ -244,7 +244,7 @@ class Engine:
             correlating.on_signal(self._turn, name, group, role, document.get("member"))
 
     def _on_policy(self, document: dict[str, Any]) -> None:
-        if _text(document, "policy") == self.policy.fingerprint:
+        if text_of(document, "policy") == self.policy.fingerprint:
             return
         try:
             policy = Rulebook(document.get("document") or {})
@@ -314,10 +314,3 @@ def _parse(value: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadInput(Reason.MALFORMED, f"the record is {type(document).__name__}, must be an object")
     return document
-
-
-def _text(document: dict[str, Any], name: str) -> str:
-    found = document.get(name)
-    if not isinstance(found, str):
-        raise BadInput(Reason.MALFORMED, f"{name} is {found!r:.60}, must be a text")
-    return found

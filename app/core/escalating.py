@@ -81,7 +81,7 @@ def _undone(turn: Turn, incident: Incident) -> Iterator[tuple[str, int]]:
         if one.without is None or one.after is None or one.name in incident.escalated:
             continue
         done = incident.cause if one.without == "cause" else incident.mitigated_ms
-        if not done and rule.covers(incident.severity, incident.incident_class):
+        if not done and rule.policy.covers(incident.severity, incident.incident_class):
             yield one.name, one.after
 
 
@@ -98,7 +98,7 @@ def on_grown(turn: Turn, incident: Incident, what: str) -> None:
     """Escalate an acknowledged incident that became worse, or larger, than whoever took it could know."""
     if incident.state is State.ACKNOWLEDGED:
         for rule in turn.rules.escalations:
-            if rule.policy.grew and rule.covers(incident.severity, incident.incident_class):
+            if rule.policy.grew and rule.policy.covers(incident.severity, incident.incident_class):
                 because = f"it grew since {incident.acknowledged_by} took it: {what}"
                 escalate(turn, incident, rule.policy.name, because, [turn.record])
 
@@ -107,7 +107,7 @@ def on_complaints(turn: Turn, incident: Incident) -> None:
     """Escalate when enough complaints were counted."""
     for rule in turn.rules.escalations:
         enough = rule.policy.complaints
-        if enough and incident.complaints >= enough and rule.covers(incident.severity, incident.incident_class):
+        if enough and incident.complaints >= enough and rule.policy.covers(incident.severity, incident.incident_class):
             because = f"{incident.complaints} complaints were counted"
             escalate(turn, incident, rule.policy.name, because, [turn.record])
 
@@ -115,7 +115,7 @@ def on_complaints(turn: Turn, incident: Incident) -> None:
 def on_clock_warned(turn: Turn, incident: Incident, clock: str, because: str) -> None:
     """Escalate when a target is about to be missed."""
     for rule in turn.rules.escalations:
-        if rule.policy.target == clock and rule.covers(incident.severity, incident.incident_class):
+        if rule.policy.target == clock and rule.policy.covers(incident.severity, incident.incident_class):
             escalate(turn, incident, rule.policy.name, because, [incident.opened_by])
 
 

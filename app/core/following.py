@@ -21,10 +21,8 @@ def on_closed(turn: Turn, incident: Incident) -> None:
     if not incident.told_ms or incident.parents:
         return
     for rule in turn.rules.policy.followups:
-        covered = not rule.severity or incident.severity in rule.severity
-        if not covered or rule.incident_class not in (None, incident.incident_class):
-            continue
-        if rule.until == "cause" and incident.cause:
+        answered = rule.until == "cause" and incident.cause
+        if answered or not rule.covers(incident.severity, incident.incident_class):
             continue
         task = Task(
             id=f"{incident.id}.{rule.name}",
@@ -62,14 +60,7 @@ def on_reminder(turn: Turn, at_ms: int, whose: str) -> None:
         _tell(turn, task, "TaskLapsed", f"nobody did it: {task.title}")
         return
     task.reminded += 1
-    left_ms = task.due_ms - turn.now_ms
-    text = (
-        f"due in {format_ms(left_ms)}"
-        if left_ms > 0
-        else "due now"
-        if not left_ms
-        else f"{format_ms(-left_ms)} overdue"
-    )
+    text = _due(task.due_ms - turn.now_ms)
     _keep(turn, task)
     _tell(turn, task, "TaskReminded", f"{task.title}: {text}")
     notifying.on_task(turn, task, "task_reminder", text, _how(task))
@@ -109,6 +100,12 @@ def _keep(turn: Turn, task: Task) -> None:
 def _tell(turn: Turn, task: Task, kind: str, text: str, **details: str) -> None:
     body = {"incident": task.incident, "component": "", "text": text, "task": task.name, **details}
     turn.emit(Stream.TIMELINE, task.incident, kind, body)
+
+
+def _due(left_ms: int) -> str:
+    if left_ms > 0:
+        return f"due in {format_ms(left_ms)}"
+    return f"{format_ms(-left_ms)} overdue" if left_ms else "due now"
 
 
 def _how(task: Task) -> str:

@@ -57,11 +57,10 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
     holding.observe(turn, incident, was_held=was_held, hold=next(iter((alert.holds or {}).values()), None))
     incident.always = incident.always or verdict.always
     flapping.on_change(turn, incident, alert)
-    if verdict.services:
-        serving.on_fired(turn, incident, alert)
+    serving.on_fired(turn, incident, verdict)
     escalating.on_fired(turn, incident, alert)
-    correlating.on_fired(turn, alert)
-    linking.on_changed(turn, alert)
+    correlating.on_fired(turn, alert, verdict)
+    linking.on_changed(turn, alert, verdict)
     turn.changed(incident)
 
 
@@ -70,13 +69,13 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     incident = turn.state.incidents.get(alert.incident)
     if incident is None:
         return
-    was_held = incident.held
+    verdict, was_held = turn.rules.judge(alert.labels), incident.held
     turn.state.leave(incident, alert)
     turn.tell(incident, kind, f"{alert.name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
-    serving.on_ended(turn, incident, alert)
-    correlating.on_ended(turn, alert)
-    linking.on_changed(turn, alert)
+    serving.on_ended(turn, incident, verdict)
+    correlating.on_ended(turn, alert, verdict)
+    linking.on_changed(turn, alert, verdict)
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
         closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")

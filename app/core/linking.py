@@ -5,24 +5,26 @@ to fire; it answers, through the journal too, which targets keep quiet. A depend
 incident, which is told what becomes of them.
 """
 
+from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
 from app.core import membership, signals
 from app.core.linkrule import LinkRule
+from app.core.rulebook import Verdict
 from app.core.state import Incident, Link, LiveAlert, Member, Target
 from app.core.turn import Turn
+from models.alert import Labels
 from models.journal import encode_hold, encode_member
 from models.reason import BadInput, Reason
 
 LINK = "link"
 
 
-def on_changed(turn: Turn, alert: LiveAlert) -> None:
+def on_changed(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
     """An alert began or ended to fire: tell the rules that it is a source or a target of."""
-    for name, side in turn.rules.judge(alert.labels).links:
-        group = turn.rules.links[name].group(alert.labels)
-        signals.send(turn, name, group, side, alert.fingerprint, signals.member_of(turn, alert))
+    if verdict.links:
+        _show(turn, verdict, alert.labels, alert.fingerprint, signals.member_of(turn, alert))
 
 
 def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
@@ -33,8 +35,15 @@ def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
     member = Member(
         incident.rule, incident.component, incident.id, incident.severity, firing, incident.opened_by, dict(labels)
     )
-    for name, side in turn.rules.judge(labels).links:
-        signals.send(turn, name, turn.rules.links[name].group(labels), side, incident.id, member)
+    _show(turn, turn.rules.judge(labels), labels, incident.id, member)
+
+
+def _show(
+    turn: Turn, verdict: Verdict, labels: Labels, identity: str, member: Member, only: Container[str] | None = None
+) -> None:
+    for name, side in verdict.links:
+        if only is None or name in only:
+            signals.send(turn, name, turn.rules.links[name].group(labels), side, identity, member)
 
 
 def labels_of(incident: Incident) -> dict[str, str]:
@@ -158,7 +167,5 @@ def drop_rules(turn: Turn, names: frozenset[str]) -> None:
             state.put_link(name, group, Link())
     for _, alert in sorted(state.alerts.items()):
         if alert.firing and alert.incident:
-            for name, side in turn.rules.judge(alert.labels).links:
-                if name in names:
-                    group = turn.rules.links[name].group(alert.labels)
-                    signals.send(turn, name, group, side, alert.fingerprint, signals.member_of(turn, alert))
+            member = signals.member_of(turn, alert)
+            _show(turn, turn.rules.judge(alert.labels), alert.labels, alert.fingerprint, member, only=names)

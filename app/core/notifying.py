@@ -112,7 +112,7 @@ def _channels(turn: Turn, incident: Incident) -> list[Channel]:
 
 
 def _besides(turn: Turn, incident: Incident) -> list[Contact]:
-    return [contact for _, contact in turn.rules.also_tell(incident.severity, incident.incident_class)]
+    return turn.rules.also_tell(incident.severity, incident.incident_class)
 
 
 def _tell_owner(turn: Turn, incident: Incident, kind: str, text: str, channels: Iterable[Channel]) -> None:

@@ -13,7 +13,8 @@ from app.core.turn import Turn
 from models.command import Command, Verdict
 from models.effect import Stream
 from models.incident import State
-from models.instant import format_instant
+from models.instant import NEWEST_MS, format_instant
+from models.journal import text_of
 from models.reason import BadInput, Reason
 
 Details = dict[str, Any]
@@ -114,7 +115,7 @@ def _mitigated(turn: Turn, incident: Incident, by: str, text: str, _: Details) -
 
 def _update(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     eta_ms = details.get("eta_ms") or 0
-    if type(eta_ms) is not int or not 0 <= eta_ms <= 253402300799999:
+    if type(eta_ms) is not int or not 0 <= eta_ms <= NEWEST_MS:
         raise BadInput(Reason.BAD_TIME, f"eta_ms is {eta_ms!r:.40}, must be milliseconds since 1970")
     incident.eta_ms = eta_ms or incident.eta_ms
     until = f"; expected to be over by {format_instant(eta_ms)}" if eta_ms else ""
@@ -168,14 +169,6 @@ _HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = 
     Command.REOPEN: _reopen,
     Command.CLOSE: _close,
 }
-
-
-def text_of(document: Details, name: str) -> str:
-    """A text of a record. Raises BadInput."""
-    found = document.get(name)
-    if not isinstance(found, str):
-        raise BadInput(Reason.MALFORMED, f"{name} is {found!r:.60}, must be a text")
-    return found
 
 
 def _said(text: str) -> str:

@@ -16,7 +16,7 @@ def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
     hours = rules.hours(rules.owner_known(incident.owner), incident.severity)
     if incident.always or (hours is None and not incident.mutes):
         return at_ms
-    mutes = [interval for _, interval in rules.mutes(incident.mutes, incident.severity)]
+    mutes = list(rules.mutes(incident.mutes, incident.severity))
     for _ in range(ROUNDS_MAX):
         before_ms = at_ms
         if hours is not None:

@@ -14,7 +14,7 @@ import orjson
 from app.core.linkrule import LinkRule, link_rules
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
-from models.policy import Contact, Guide, Mute, Policy
+from models.policy import Contact, Guide, Policy
 from models.policy_rules import Absence, Correlation, Escalation
 from models.severity import Severity
 from models.time_interval import TimeSpan
@@ -51,12 +51,7 @@ class EscalationRule:
 
     def applies(self, severity: Severity, incident_class: str, labels: Labels) -> bool:
         """Whether an alert of this severity and class, with these labels, is one that the rule is about."""
-        return self.covers(severity, incident_class) and self.test(labels)
-
-    def covers(self, severity: Severity, incident_class: str) -> bool:
-        """Whether the rule is about incidents of this severity and class."""
-        rule = self.policy
-        return (not rule.severity or severity in rule.severity) and rule.incident_class in (None, incident_class)
+        return self.policy.covers(severity, incident_class) and self.test(labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +111,8 @@ class Rulebook:
         self._services = [(test_of(one.match), one.name) for one in policy.targets.availability]
         self._absences = [(test_of(rule.match), rule) for rule in policy.absences]
         self._class_by_name = {one.name: one for one in policy.classes}
+        self._guide_by_name = {guide.name: guide for guide in policy.guides}
+        self._absence_by_name = {rule.name: rule for rule in policy.absences}
         self._judged_by = _judged_by(policy)
         self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
 
@@ -181,11 +178,11 @@ class Rulebook:
         one = self._class_by_name.get(incident_class)
         return one.status if one else ""
 
-    def also_tell(self, severity: Severity, incident_class: str) -> list[tuple[str, Contact]]:
-        """Who is told of every new incident like this besides its owner, with the contact's key in the policy."""
+    def also_tell(self, severity: Severity, incident_class: str) -> list[Contact]:
+        """Who is told of every new incident like this besides its owner."""
         one = self._class_by_name.get(incident_class)
         names = [*self.policy.notify.also_tell.get(severity, ()), *(one.also_tell if one else ())]
-        return [(name, self.policy.contacts[name]) for name in dict.fromkeys(names)]
+        return [self.policy.contacts[name] for name in dict.fromkeys(names)]
 
     def chain(self, owner: str) -> list[Contact]:
         """The contacts that are called for a team, first on call first."""
@@ -207,7 +204,7 @@ class Rulebook:
 
     def guide(self, name: str) -> Guide | None:
         """The response guide of that name, if this policy has it."""
-        return next((guide for _, guide in self._guides if guide.name == name), None)
+        return self._guide_by_name.get(name)
 
     def update_every_ms(self, guide: str, severity: Severity) -> int | None:
         """How often something has to be said about an incident, or None."""
@@ -219,11 +216,11 @@ class Rulebook:
         hours = self.policy.teams[owner].hours
         return self.policy.time_intervals[hours] if hours and severity in self.policy.notify.hours else None
 
-    def mutes(self, names: Sequence[str], severity: Severity) -> Iterator[tuple[Mute, Sequence[TimeSpan]]]:
-        """The mute rules of these names that are about this severity, and their intervals."""
+    def mutes(self, names: Sequence[str], severity: Severity) -> Iterator[Sequence[TimeSpan]]:
+        """The intervals of the mute rules of these names that are about this severity."""
         for _, mute in self._mutes:
             if mute.name in names and (not mute.severity or severity in mute.severity):
-                yield mute, [span for name in mute.during for span in self.policy.time_intervals[name]]
+                yield [span for name in mute.during for span in self.policy.time_intervals[name]]
 
     # Rules by name; a policy change may drop one while something waits for it.
 
@@ -241,7 +238,7 @@ class Rulebook:
 
     def absence(self, name: str) -> Absence | None:
         """The absence rule of that name, if this policy has it."""
-        return next((rule for _, rule in self._absences if rule.name == name), None)
+        return self._absence_by_name.get(name)
 
 
 def _tests(rule: Correlation) -> tuple[Test, ...]:

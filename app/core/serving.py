@@ -3,21 +3,22 @@
 Source: PROCEDURES, "Availability Targets". The share of up time is summed over incidents from the timeline, not here.
 """
 
-from app.core.state import Incident, LiveAlert
+from app.core.rulebook import Verdict
+from app.core.state import Incident
 from app.core.turn import Turn
 
 
-def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
+def on_fired(turn: Turn, incident: Incident, verdict: Verdict) -> None:
     """An alert fires: the services that it is about are down."""
-    for service in turn.rules.judge(alert.labels).services:
+    for service in verdict.services:
         incident.down[service] = incident.down.get(service, 0) + 1
         if incident.down[service] == 1:
             turn.tell(incident, "ServiceDown", f"{service} is down", service=service)
 
 
-def on_ended(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
+def on_ended(turn: Turn, incident: Incident, verdict: Verdict) -> None:
     """An alert ended: services that no other alert has down are up."""
-    for service in turn.rules.judge(alert.labels).services:
+    for service in verdict.services:
         if service in incident.down:
             incident.down[service] -= 1
             if not incident.down[service]:

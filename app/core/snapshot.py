@@ -55,7 +55,7 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
 def _alerts(incident: Incident) -> dict[str, Any]:
     members = incident.members
     return {
-        "alerts_firing": incident.firing + sum(member.firing for member in members.values()),
+        "alerts_firing": incident.alerts_firing,
         "alerts_total": incident.size,
         "alert_names": dict(list(incident.names.items())[:NAMES_SHOWN]),
         "rule": incident.rule,

@@ -160,6 +160,11 @@ class Incident:
         return self.firing > 0 or (bool(self.rule) and any(member.firing for member in self.members.values()))
 
     @property
+    def alerts_firing(self) -> int:
+        """How many of its alerts and members fire."""
+        return self.firing + sum(member.firing for member in self.members.values())
+
+    @property
     def ended(self) -> bool:
         """Whether it is resolved or closed."""
         return self.state in (State.RESOLVED, State.CLOSED)
@@ -243,7 +248,7 @@ class PartitionState:
         self.windows: dict[tuple[str, str], list[Fired]] = {}  # rule and group -> what fired, oldest first
         self.links: dict[tuple[str, str], Link] = {}  # rule and group -> sources and targets
         self.receivers: dict[tuple[str, str], Receiver] = {}  # receiver and channel -> messages of late
-        self.silences: dict[str, Silence] = {}  # by id, those that have not ended
+        self.silences: dict[str, Silence] = {}  # by id, until a while after their end
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> last offset and number
         self.timers: list[Timer] = []

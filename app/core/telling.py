@@ -68,5 +68,4 @@ def _summary(turn: Turn, incident: Incident) -> str:
 
 
 def _firing(incident: Incident) -> str:
-    firing = incident.firing + sum(member.firing for member in incident.members.values())
-    return f"{firing} of {incident.size} alerts firing"
+    return f"{incident.alerts_firing} of {incident.size} alerts firing"

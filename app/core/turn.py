@@ -4,6 +4,7 @@ A turn knows the partition's state, the rulebook, the engine's time and the reco
 each effect its id; what is due for the incidents that changed, and their snapshots, follow at the end of the turn.
 """
 
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -87,10 +88,9 @@ class Turn:
         body = {"incident": incident.id, "component": incident.component, "text": text, **details, **late}
         self.emit(Stream.TIMELINE, incident.id, kind, body)
 
-    @property
-    def changed_incidents(self) -> list[Incident]:
-        """What `changed` has noted since the last end, in that order."""
-        return list(self._changed.values())
+    def changed_incidents(self, start: int) -> list[Incident]:
+        """What `changed` has noted since the last end, in that order, from the given number on."""
+        return list(islice(self._changed.values(), start, None))
 
     def end(self) -> None:
         """Leave the snapshots."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app import policy_file
-from app.history import WIDE, effects_of, incidents_of, inert, no_such_incident
+from app.history import WIDE, effects_of, incident_of, inert
 from app.report.availability import Ledger, Span, availability, month_of
 from app.report.build import build
 from app.report.markdown import markdown
@@ -25,10 +25,8 @@ from models.topics import Topics
 
 async def show_report(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print the report of an incident; False when there is none of that id."""
-    incidents = {one["incident"]: one for one in await incidents_of(log, config)}
-    incident = incidents.get(arguments.incident)
+    incident = await incident_of(log, config, arguments.incident)
     if incident is None:
-        no_such_incident(arguments.incident, incidents)
         return False
     topics = Topics(config.prefix)
     timeline, notifications, escalations, tasks = [
