@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments) or 0)
     except (BadPolicy, BadSettings, LogUnavailable, TopicMismatch) as error:
         print(f"tocsin: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read the output has enough of it; nothing more can be said, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(
             f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})", file=sys.stderr

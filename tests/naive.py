@@ -369,7 +369,7 @@ class Naive:
         before = struck(self.alerts, incident)
         incident.members[fingerprint] = True
         incident.tell("MemberFired", self.now_ms)
-        if struck(self.alerts, incident) > before and len(before) >= incident.taken:
+        if struck(self.alerts, incident) > before:
             self._grew(incident)
         self._hold_later(fingerprint, rule)
         if incident.state == "resolved":
@@ -431,7 +431,6 @@ class Naive:
                 self._escalate(incident, rule["name"], [f"{PARTITION}-{self.offset}"])
 
     def _acknowledged(self, incident: Happened, by: str) -> None:
-        incident.taken = len(struck(self.alerts, incident))
         incident.state, incident.acknowledged = "acknowledged", (self.now_ms, by)
         incident.tell("Acknowledged", self.now_ms)
         self._done(incident, "acknowledge")

@@ -51,7 +51,6 @@ class Happened:
     first_told: int = 0
     done: set[str] = field(default_factory=set)  # cause, mitigation
     complaints: int = 0
-    taken: int = 0  # components that were struck when somebody took it
     reminded: int = 0
     touched: bool = False
     member: bool = False  # of something larger, now or before

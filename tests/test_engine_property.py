@@ -11,10 +11,11 @@ from app.policy_file import load as load_policy
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
+from models.effect import Stream
 from models.journal import TICK, encode_command, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
-from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, keep
+from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, keep, signal_record
 
 POLICY = load_policy()
 EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "60"))  # more by hand: TOCSIN_EXAMPLES=10000 make test
@@ -146,3 +147,24 @@ def test_every_record_is_accounted_for(steps: list[tuple[object, ...]]) -> None:
     # A command that is malformed, or names no command, counts as a command and leaves a dead letter.
     twice = sum(record.value == b'{"command":[]}' for record in records)
     assert sum(counts.get(name, 0) for name in told) - twice == len(records)
+
+
+def test_the_size_of_a_checkpoint_is_known_before() -> None:
+    """What is said of the next checkpoint's bytes holds for an incident with thousands of members too."""
+    engine, waiting, offset = Engine(0, POLICY), list[StoredRecord](), 0
+    for number in range(3000):
+        labels = {"alertname": "AgentDown", "agent_name": f"agent-{number}", "severity": "warning"}
+        waiting.append(alert_record(START_MS, labels, f"agent-{number}"))
+    while waiting:
+        record = waiting.pop(0)
+        record.offset, offset = offset, offset + 1
+        said = [effect for effect in engine.apply([record]) if effect.stream is Stream.JOURNAL]
+        waiting += [signal_record(effect, START_MS) for effect in said]
+        if offset == 6000:
+            engine.checkpoint()
+    expected = engine.dirty_bytes()
+
+    found = sum(len(key) + len(value or b"") for key, value in engine.checkpoint())
+
+    assert any(len(incident.members) > 2900 for incident in engine.state.incidents.values())
+    assert expected / 4 < found < expected

@@ -41,6 +41,19 @@ def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
     return records
 
 
+def parts_dirty(state: PartitionState) -> int:
+    """How many members, sources and targets stand in the records of what changed: a few such records can be large."""
+    parts = 0
+    for key in state.dirty:
+        if key[:1] == b"i":
+            incident = state.incidents.get(key[2:].decode())
+            parts += len(incident.members) if incident else 0
+        elif key[:1] == b"l":
+            link = state.links.get(_pair(key[2:]))
+            parts += len(link.sources) + len(link.targets) if link else 0
+    return parts
+
+
 def _dump(state: PartitionState, key: bytes) -> bytes | None:
     kind, name = key[:1], key[2:]
     if kind == b"a":
@@ -145,9 +158,14 @@ def _window(state: PartitionState, name: bytes, document: Any) -> None:
 def _link(state: PartitionState, name: bytes, document: Any) -> None:
     rule, group = _pair(name)
     sources = {key: _member(one) for key, one in document["sources"].items()}
-    targets = {key: Target(**one | {"member": _member(one["member"])}) for key, one in document["targets"].items()}
+    targets = {key: _target(one) for key, one in document["targets"].items()}
     last = _member(document["last"]) if document["last"] else None
     state.links[rule, group] = Link(sources, targets, last, document["ended_ms"])
+
+
+def _target(document: dict[str, Any]) -> Target:
+    root = document["root"]
+    return Target(document["at_ms"], _member(document["member"]), _member(root) if root else None)
 
 
 def _receiver(state: PartitionState, name: bytes, document: Any) -> None:

@@ -6,7 +6,7 @@ when nothing has fired for the settle time; what fires before that reopens it.
 
 from collections.abc import Iterator
 
-from app.core import clocks, flapping, following, linking, notifying, reminding
+from app.core import clocks, flapping, following, linking, notifying, reminding, silencing
 from app.core.deadline import Deadline
 from app.core.lifecycle import Cause, advance
 from app.core.state import Incident, LiveAlert
@@ -23,6 +23,7 @@ def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     incident.resolved_ms, incident.resolved_by = turn.now_ms, by
     turn.tell(incident, "Resolved", text, by=by)
     clocks.on_done(turn, incident, clocks.RESOLVE)
+    incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     linking.on_incident(turn, incident, firing=False)
     turn.changed(incident)
 
@@ -35,6 +36,7 @@ def reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     reminding.on_word(turn, incident)
     clocks.on_undone(incident, clocks.RESOLVE)
     turn.tell(incident, "Reopened", text, by=by)
+    silencing.review(turn, incident)
     notifying.on_reopened(turn, incident, text)
     linking.on_incident(turn, incident, firing=True)
     turn.changed(incident)
@@ -62,7 +64,9 @@ def _on_settled(turn: Turn, incident: Incident, _: str) -> None:
 def close(turn: Turn, incident: Incident, text: str, by: str) -> None:
     """Close a resolved incident before it has settled. Raises BadInput."""
     if incident.still_firing:
-        raise BadInput(Reason.ILLEGAL_TRANSITION, f"{incident.firing} of its alerts fire still: silence them first")
+        raise BadInput(
+            Reason.ILLEGAL_TRANSITION, f"{incident.alerts_firing} of its alerts fire still: silence them first"
+        )
     incident.state = advance(incident.state, Cause.CLOSE)
     _close(turn, incident, text, by)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from app.core import closing, escalating, guiding, linking, membership, signals
+from app.core import closing, escalating, guiding, linking, membership, signals, silencing
 from app.core.lifecycle import Cause, advance
 from app.core.rulebook import CorrelationRule, Verdict
 from app.core.state import Fired, Incident, LiveAlert, Member
@@ -70,9 +70,11 @@ def on_signal(turn: Turn, name: str, group: str, role: str, document: Any) -> No
     incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
     if not member.firing:
         _ended_in_window(turn, name, group, fingerprint)
-        if incident is not None and membership.ended(turn, incident, fingerprint) and not incident.still_firing:
-            incident.state = advance(incident.state, Cause.ENDED)
-            closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+        if incident is not None and membership.ended(turn, incident, fingerprint):
+            silencing.review(turn, incident)
+            if not incident.still_firing:
+                incident.state = advance(incident.state, Cause.ENDED)
+                closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     elif rule is not None and rule.policy.open is not None:  # else the policy changed while the signal was under way
         steps = [int(step) for step in role.split(",")]
         window = _add_to_window(turn, rule, group, Fired(turn.now_ms, fingerprint, replace(member), steps))
@@ -168,6 +170,7 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> 
     turn.state.put_incident(incident)
     turn.count("incidents")
     turn.tell(incident, "Opened", text, severity=incident.severity, owner=incident.owner)
+    silencing.review(turn, incident)
     guiding.choose(turn, incident, verdict.guide, labels)
     for one in firing:
         _hold(turn, rule, group, incident, one.fingerprint, one.member)
@@ -192,6 +195,7 @@ def _member_fired(
     incident.state = advance(was, Cause.FIRED)
     incident.title = _title(rule, group, len(incident.members))
     _hold(turn, rule, group, incident, fingerprint, member)
+    silencing.review(turn, incident)
     if was is State.RESOLVED:
         closing.reopened(turn, incident, f"{member.name} on {member.component} fires again")
 

@@ -28,7 +28,7 @@ from app.core import (
     operating,
     silencing,
 )
-from app.core.changelog import META, POLICY, changes, load
+from app.core.changelog import META, POLICY, changes, load, parts_dirty
 from app.core.deadletter import dead_letter, pass_on
 from app.core.policy_change import adopt
 from app.core.rulebook import Rulebook
@@ -164,7 +164,7 @@ class Engine:
 
     def dirty_bytes(self) -> int:
         """About how many bytes the next checkpoint will have."""
-        return 1500 * len(self.state.dirty) + 60 * len(self.state.touched)
+        return 1500 * len(self.state.dirty) + 60 * len(self.state.touched) + 500 * parts_dirty(self.state)
 
     def checkpoint(self, generation: int = 0) -> list[tuple[bytes, bytes | None]]:
         """What changed since the last checkpoint, as changelog records, the meta record last. None is a tombstone.

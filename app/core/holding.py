@@ -20,7 +20,7 @@ def on_message(turn: Turn, document: dict[str, Any]) -> None:
         raise BadInput(Reason.MALFORMED, f"a hold is {document!r:.200}: hold, alert and record must be texts")
     incident = turn.state.incidents.get(identity)
     if incident is not None:
-        if incident.opened_by == record and not incident.ended:
+        if incident.firing_since == record and not incident.ended:
             hold_incident(turn, incident, key, hold)
         return
     alert = turn.state.alerts.get(identity.encode())

@@ -29,13 +29,16 @@ def on_changed(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
 
 def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
     """The same for an incident that a rule opened: it takes part as an alert that is named like the rule."""
-    if not incident.rule:
-        return
+    if incident.rule:
+        _show_incident(turn, incident, firing=firing)
+
+
+def _show_incident(turn: Turn, incident: Incident, *, firing: bool, only: Container[str] | None = None) -> None:
     labels = labels_of(incident)
     member = Member(
-        incident.rule, incident.component, incident.id, incident.severity, firing, incident.opened_by, dict(labels)
+        incident.rule, incident.component, incident.id, incident.severity, firing, incident.firing_since, dict(labels)
     )
-    _show(turn, turn.rules.judge(labels), labels, incident.id, member)
+    _show(turn, turn.rules.judge(labels), labels, incident.id, member, only)
 
 
 def _show(
@@ -75,8 +78,8 @@ def _target_changed(turn: Turn, rule: LinkRule, link: Link, identity: str, membe
     known = link.targets.pop(identity, None)
     if member.firing:
         link.targets[identity] = Target(turn.now_ms, member)
-    elif known is not None and known.held:
-        _tell_root(turn, rule, _cause(link, identity), identity, member)
+    elif known is not None and known.root is not None:
+        _tell_root(turn, rule, known.root, identity, member)
 
 
 def _source_changed(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str, member: Member) -> None:
@@ -102,22 +105,23 @@ def on_grace(turn: Turn, at_ms: int, whose: str) -> None:
     rule, link = turn.rules.link(name), turn.state.links.get((name, group))
     if rule is None or link is None or link.last is None or link.ended_ms + rule.grace_ms != at_ms:
         return
-    ended, link.last = link.last, None
-    for identity, target in link.targets.items():
-        if target.held:
-            _tell_root(turn, rule, ended, identity, target.member, left=True)
+    link.last = None
+    for identity in link.targets:
         _review(turn, rule, group, link, identity)
     turn.state.put_link(name, group, link)
 
 
 def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -> None:
-    """Hold a target that has a cause, and let go one that has none."""
+    """Hold a target that has a cause, let go one that has none, and hand over one whose cause is another now."""
     target, cause = link.targets[identity], _cause(link, identity)
-    fresh = rule.within_ms is None or turn.now_ms - target.at_ms <= rule.within_ms
-    if (cause is not None) == target.held or (cause is not None and not fresh):
+    before, fresh = target.root, rule.within_ms is None or turn.now_ms - target.at_ms <= rule.within_ms
+    if before is None and not fresh:
         return
-    target.held = cause is not None
-    because = None
+    if (before and (before.name, before.incident)) == (cause and (cause.name, cause.incident)):
+        return
+    target.root, because = cause, None
+    if before is not None:
+        _tell_root(turn, rule, before, identity, replace(target.member, firing=False))
     if cause is not None:
         what = "depends on" if rule.membership else "inhibited by"
         text = f"{what} {cause.name} on {cause.component} ({rule.policy.name})"
@@ -136,14 +140,11 @@ def _cause(link: Link, identity: str) -> Member | None:
     return link.last
 
 
-def _tell_root(
-    turn: Turn, rule: LinkRule, root: Member | None, identity: str, member: Member, *, left: bool = False
-) -> None:
-    if rule.membership and root is not None:
-        told = replace(member, firing=member.firing and not left)
-        turn.send(
-            signals.key_of(root), encode_member(root.incident, rule.policy.name, signals.document_of(identity, told))
-        )
+def _tell_root(turn: Turn, rule: LinkRule, root: Member, identity: str, member: Member) -> None:
+    """Tell a root's incident whether a dependant of it fires, or (not firing) ended, or is its dependant no more."""
+    if rule.membership:
+        message = encode_member(root.incident, rule.policy.name, signals.document_of(identity, member))
+        turn.send(signals.key_of(root), message)
 
 
 def on_member(turn: Turn, root: str, document: Any) -> None:
@@ -169,3 +170,6 @@ def drop_rules(turn: Turn, names: frozenset[str]) -> None:
         if alert.firing and alert.incident:
             member = signals.member_of(turn, alert)
             _show(turn, turn.rules.judge(alert.labels), alert.labels, alert.fingerprint, member, only=names)
+    for _, incident in sorted(state.incidents.items()):
+        if incident.rule and not incident.ended:
+            _show_incident(turn, incident, firing=True, only=names)

@@ -6,6 +6,7 @@ A rule opened it for them, or they depend on what it is about.
 from app.core import escalating
 from app.core.state import Incident, Member
 from app.core.turn import Turn
+from models.incident import State
 
 
 def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> bool:
@@ -13,10 +14,10 @@ def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> b
     if fingerprint not in incident.members and len(incident.members) >= turn.rules.policy.bounds.alerts_in_incident:
         turn.count("refused.members")
         return False
-    struck = components(incident)
+    grown = incident.state is State.ACKNOWLEDGED and member.component not in _components(incident)
     incident.members[fingerprint] = member
     turn.tell(incident, "MemberFired", f"{member.name} on {member.component} belongs to it", member=member.incident)
-    if member.component not in struck and len(struck) >= incident.acknowledged_size:
+    if grown:
         escalating.on_grown(turn, incident, f"{member.component} too")
     turn.changed(incident)
     return True
@@ -33,7 +34,7 @@ def ended(turn: Turn, incident: Incident, fingerprint: str, text: str = "ended")
     return True
 
 
-def components(incident: Incident) -> set[str]:
-    """The components that the incident strikes. Only for counting and asking: a set has no order."""
+def _components(incident: Incident) -> set[str]:
+    """The components that the incident strikes. Only for asking: a set has no order."""
     own = set() if incident.rule else {incident.component}
     return own | {member.component for member in incident.members.values()}

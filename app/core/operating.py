@@ -6,7 +6,7 @@ Source: PROCEDURES, "Standard Response Procedures". Each word also begins the ti
 from collections.abc import Callable
 from typing import Any
 
-from app.core import clocks, closing, escalating, following, membership, notifying, reminding
+from app.core import acknowledging, closing, escalating, following, notifying, reminding
 from app.core.lifecycle import Cause, advance
 from app.core.state import Incident
 from app.core.turn import Turn
@@ -52,23 +52,8 @@ def on_receipt(turn: Turn, document: Details) -> None:
     turn.emit(Stream.TIMELINE, incident, kinds[state], body)
 
 
-def acknowledge(turn: Turn, incident: Incident, by: str, text: str) -> None:
-    """Somebody takes the incident: it stops climbing."""
-    incident.state = advance(incident.state, Cause.ACKNOWLEDGE)
-    incident.acknowledged_ms, incident.acknowledged_by = turn.now_ms, by
-    incident.acknowledged_size = len(membership.components(incident))
-    turn.tell(incident, "Acknowledged", f"{by} is investigating{_said(text)}", by=by)
-    clocks.on_done(turn, incident, clocks.ACKNOWLEDGE)
-    what = next(iter(incident.names), incident.title)
-    notifying.on_acknowledged(
-        turn, incident, f"\N{LEFT-POINTING MAGNIFYING GLASS} Investigating {what} - {by} responding"
-    )
-    reminding.on_word(turn, incident)
-    turn.changed(incident)
-
-
 def _acknowledge(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
-    acknowledge(turn, incident, by, text)
+    acknowledging.acknowledge(turn, incident, by, text)
 
 
 def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
@@ -91,7 +76,7 @@ def _assessed(turn: Turn, incident: Incident, by: str, text: str, details: Detai
     if verdict not in list(Verdict):
         raise BadInput(Reason.MALFORMED, f"verdict is {verdict!r:.40}, must be {' or '.join(Verdict)}")
     if incident.state is State.OPEN:
-        acknowledge(turn, incident, by, "")  # who has assessed it is looking at it
+        acknowledging.acknowledge(turn, incident, by, "")  # who has assessed it is looking at it
     incident.assessment = {"verdict": str(verdict), "scope": scope, "by": by}
     struck = f", strikes {scope}" if scope else ""
     turn.tell(incident, "Assessed", f"{by}: {verdict}{struck}{_said(text)}", by=by, verdict=verdict, scope=scope)

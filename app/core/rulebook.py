@@ -114,6 +114,8 @@ class Rulebook:
         self._guide_by_name = {guide.name: guide for guide in policy.guides}
         self._absence_by_name = {rule.name: rule for rule in policy.absences}
         self._judged_by = _judged_by(policy)
+        # What a silence may ask of an incident that a rule opened: its members are known by no more.
+        self.asked_for = sorted({*self._judged_by, *policy.components.labels})
         self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
 
     def judge(self, labels: Labels) -> Verdict:

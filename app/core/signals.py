@@ -8,7 +8,6 @@ from models.journal import encode_signal
 from models.reason import BadInput, Reason
 from models.severity import Severity
 
-SHOWN_LABELS = ("alertname", "severity", "team", "service", "job", "instance", "host", "namespace", "agent_name")
 RULE_LABEL = "rule"  # that only incidents have which a rule opened
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _TEXTS = ("name", "component", "incident", "record")
@@ -16,7 +15,7 @@ _TEXTS = ("name", "component", "incident", "record")
 
 def member_of(turn: Turn, alert: LiveAlert) -> Member:
     """The alert as the actor needs to know it."""
-    labels = {name: alert.labels[name] for name in SHOWN_LABELS if name in alert.labels}
+    labels = {name: alert.labels[name] for name in turn.rules.asked_for if name in alert.labels and name != RULE_LABEL}
     record = f"{turn.partition}-{alert.fired_by}"
     return Member(
         alert.name,

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from app.core import holding, operating
+from app.core import acknowledging, holding
 from app.core.state import Hold, Incident, LiveAlert
 from app.core.turn import Turn
 from models.effect import Stream
@@ -69,6 +69,17 @@ def holds_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
     return found or None
 
 
+def review(turn: Turn, incident: Incident) -> None:
+    """Keep an incident quiet that a rule opened while a silence matches all its members, and no longer."""
+    if not incident.rule or incident.ended:
+        return
+    for name, silence in sorted(turn.state.silences.items()):
+        if _active(silence, turn.now_ms) and _covers(_test(silence.matchers), incident):
+            holding.hold_incident(turn, incident, _key(name), _hold(silence))
+        elif _key(name) in incident.holds:
+            holding.hold_incident(turn, incident, _key(name), None)
+
+
 def _begin(turn: Turn, silence: Silence, *, acknowledge: bool) -> None:
     """Keep quiet what it matches, and acknowledge the open incidents that are nothing else."""
     test, active = _test(silence.matchers), _active(silence, turn.now_ms)
@@ -79,10 +90,9 @@ def _begin(turn: Turn, silence: Silence, *, acknowledge: bool) -> None:
             if alert.firing and alert.incident and test(alert.labels):
                 holding.hold_alert(turn, alert, _key(silence.id), _hold(silence))
         for incident in incidents:
-            if incident.rule and not incident.ended and _covers(test, incident):
-                holding.hold_incident(turn, incident, _key(silence.id), _hold(silence))
+            review(turn, incident)
     for incident in covered if acknowledge else ():
-        operating.acknowledge(turn, incident, silence.by, silence.comment)
+        acknowledging.acknowledge(turn, incident, silence.by, silence.comment)
 
 
 def _lift(turn: Turn, name: str, *, unless: Test | None = None) -> None:
@@ -92,8 +102,7 @@ def _lift(turn: Turn, name: str, *, unless: Test | None = None) -> None:
         if alert.holds and key in alert.holds and not (unless and unless(alert.labels)):
             holding.hold_alert(turn, alert, key, None)
     for _, incident in sorted(turn.state.incidents.items()):
-        if key in incident.holds and not (unless and _covers(unless, incident)):
-            holding.hold_incident(turn, incident, key, None)
+        review(turn, incident)
 
 
 def _covers(test: Test, incident: Incident) -> bool:

@@ -142,7 +142,6 @@ class Incident:
     flapping_ms: int = 0  # the last change of a flapping alert; 0 is not flapping
     hold_ms: int = 0  # how long its first message waits for a rule to explain it
     mutes: list[str] = field(default_factory=list)  # the mute rules that match all its alerts
-    acknowledged_size: int = 0  # components that were struck at the acknowledgement
     clocks: dict[str, str] = field(default_factory=dict)  # target -> warned, breached or met; else it runs
     down: dict[str, int] = field(default_factory=dict)  # service of an availability target -> alerts that have it down
     holds: dict[str, Hold] = field(default_factory=dict)  # of a correlated incident; others are held by their alerts
@@ -175,6 +174,11 @@ class Incident:
         return bool(self.holds) or (self.firing > 0 and self.loud == 0)
 
     @property
+    def firing_since(self) -> str:
+        """Which time it is that an incident fires which a rule opened: what was said of it before is not meant any more."""
+        return f"{self.opened_by}+{self.reopened}"
+
+    @property
     def size(self) -> int:
         """How many alerts belong to it."""
         return len(self.alerts) + len(self.members)
@@ -196,7 +200,7 @@ class Target:
 
     at_ms: int
     member: Member
-    held: bool = False
+    root: Member | None = None  # the source that it keeps quiet for
 
 
 @dataclass(slots=True)
