@@ -70,6 +70,21 @@ def inert(text: Any) -> Text:
 WIDE = 110  # columns of a terminal that has room for everything
 
 
+def is_folded(incident: dict[str, Any]) -> bool:
+    """Whether it is part of another incident, and nobody was told of it on its own: a list need not show it."""
+    quiet = incident["held_by"] or incident["state"] in ("resolved", "closed")
+    return bool(incident["parents"] and quiet and not incident["told_at"])
+
+
+def print_incidents(incidents: list[dict[str, Any]], console: Console) -> None:
+    """Print incidents as a table, and how many more are part of these."""
+    shown = [one for one in incidents if not is_folded(one)]
+    console.print(incidents_table(shown, console.width))
+    if len(incidents) > len(shown):
+        more = f"and {len(incidents) - len(shown)} that are part of these, of which nobody was told on their own"
+        console.print(Text(more, style="dim"), soft_wrap=True)
+
+
 def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
     """Incidents as a table, the way somebody on call reads them: on a narrow terminal only what matters first."""
     wide = width >= WIDE
@@ -101,8 +116,7 @@ async def show_incidents(log: Log, config: Settings, arguments: argparse.Namespa
         for one in incidents:
             print(json.dumps(one))
     elif incidents:
-        console = Console()
-        console.print(incidents_table(incidents, console.width))
+        print_incidents(incidents, Console())
     else:
         print("no incident is open" if not arguments.all else "there was no incident yet")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.history import effects_of, inert, show_incident
+from app.history import effects_of, inert, is_folded, show_incident
 from app.report.show import show_report
 from app.settings import Settings
 from app.transport.log import NewRecord
@@ -237,3 +237,18 @@ def test_inert(text: str) -> None:
     assert len(plain) == len(text)
     assert plain.isprintable()
     assert all(before == after or not before.isprintable() for before, after in zip(text, plain, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "folded"),
+    [
+        ({"parents": ["INC-1"], "held_by": ["depends on Ollama"], "told_at": None}, True),
+        ({"parents": ["INC-1"], "state": "closed", "told_at": None}, True),
+        ({"parents": ["INC-1"], "held_by": ["depends on Ollama"]}, False),  # somebody was told of it before
+        ({"parents": ["INC-1"], "told_at": None}, False),  # it is loud, and will be told
+        ({"held_by": ["silenced by ann"], "told_at": None}, False),
+    ],
+)
+def test_what_a_list_need_not_show(changes: Document, folded: bool) -> None:
+    """A list leaves out what is part of another incident and was told to nobody, and nothing else."""
+    assert is_folded(snapshot(**changes)) is folded

@@ -42,13 +42,18 @@ class Feeder:
         await self.walk_to(self._now_ms + AFTERWARDS_MS)
 
     async def walk_to(self, at_ms: int) -> None:
-        """Move the journal's clock, in steps where the way is long."""
+        """Move the journal's clock, in steps where the way is long.
+
+        Not before everything of the time until then is done: a minute of the day is milliseconds here, and what the rules
+        tell each other within a second on a real day must not take minutes of this one.
+        """
         if not self._now_ms:
             self._now_ms = at_ms - 1
         gap = at_ms - self._now_ms
         steps = min(max(gap // WALK_MS, 1), WALK_STEPS_MAX)
         start_ms = self._now_ms
         for number in range(1, steps + 1):
+            await self.settled()
             await self._call("PUT", "/clock", {"now_ms": start_ms + gap * number // steps})
         self._now_ms = at_ms
 
@@ -85,7 +90,7 @@ class Feeder:
                 return counts
             if time.monotonic() > until:
                 raise TimeoutError(f"the journal was not applied within {seconds_max} s: {progress}")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.002)
 
     async def keep_running(self) -> None:
         """Let the journal's clock go on at the pace of real time."""

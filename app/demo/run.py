@@ -24,7 +24,7 @@ from app.demo.feed import Feeder
 from app.demo.scenario import Step, bad_day, words
 from app.demo.show import Outcome, show
 from app.demo.storm import storm
-from app.history import effects_of, incidents_of
+from app.history import effects_of, incidents_of, is_folded
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
 from models.topics import Topics
@@ -116,6 +116,7 @@ async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds
         "alerts": feeder.accepted,
         "repeats": counts.get("repeats", 0),
         "incidents": len(incidents),
+        "members": sum(is_folded(one) for one in incidents),
         "escalations": len(escalations),
         "notifications": len(notifications),
         "deadletters": len(deadletters),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.history import SEVERITY_STYLE, incidents_table, inert
+from app.history import SEVERITY_STYLE, inert, is_folded, print_incidents
 
 BARS = " ▁▂▃▄▅▆▇█"
 PLAIN_BARS = " .:-=+*#@"
@@ -30,7 +30,7 @@ class Outcome:
 def show(outcome: Outcome, console: Console) -> None:
     """Print it."""
     console.print(Text("\nIncidents", style="bold underline"))
-    console.print(incidents_table(outcome.incidents, console.width))
+    print_incidents(outcome.incidents, console)
     console.print(Text("\nEscalations", style="bold underline"))
     console.print(_escalations(outcome.escalations))
     console.print(Text("\nNotifications", style="bold underline"))
@@ -44,19 +44,22 @@ def show(outcome: Outcome, console: Console) -> None:
 def summary_line(summary: dict[str, Any]) -> str:
     """The whole demo in one line."""
     return (
-        f"{summary['alerts']:,} alerts -> {summary['incidents']:,} incidents, {summary['escalations']:,} escalations, "
-        f"{summary['notifications']:,} notifications in {summary['seconds']:.1f} s "
+        f"{summary['alerts']:,} alerts -> {summary['incidents']:,} incidents ({summary['members']:,} of them part of others), "
+        f"{summary['escalations']:,} escalations, {summary['notifications']:,} notifications in {summary['seconds']:.1f} s "
         f"({summary['alerts_per_second']:,.0f} alerts/s)"
     )
 
 
 def _escalations(escalations: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("at", "rule", "to", "because"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("at", "rule"))
+    for name in ("at", "to", "because"):
+        table.add_column(name, overflow="fold", no_wrap=name == "at")
     for one in escalations:
         to = f"{one['to']['name']} ({one['step']}/{one['steps']})"
-        table.add_row(inert(one["at"][11:19]), inert(one["rule"]), inert(to), inert(one["because"]))
+        what = "" if one["title"] in one["because"] else f"{one['title']}: "
+        rule = "" if one["rule"] in one["because"] else f" ({one['rule']})"
+        because = f"{one['severity']} {what}{one['because']}{rule}"
+        table.add_row(inert(one["at"][11:16]), inert(to), inert(because))
     return table
 
 
@@ -94,7 +97,8 @@ def picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
     marks: dict[str, list[int]] = {}
     for one in outcome.escalations:
         marks.setdefault(one["incident"], []).append(column(_minute(one["at"]) or first))
-    shown = sorted(outcome.incidents, key=lambda one: (one["severity"], one["opened_at"]))[:BAR_ROWS_MAX]
+    worth = [one for one in outcome.incidents if not is_folded(one)]
+    shown = sorted(worth, key=lambda one: (one["severity"], one["opened_at"]))[:BAR_ROWS_MAX]
     for one in sorted(shown, key=lambda one: one["opened_at"]):
         begin, end = column(_minute(one["opened_at"]) or first), column(_minute(one.get("resolved_at")) or last)
         signs = [" "] * begin + ["━" if unicode else "="] * (end - begin + 1)
@@ -103,8 +107,8 @@ def picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
                 signs[mark] = "!"
         bar = Text("".join(signs), style=SEVERITY_STYLE.get(one["severity"], ""))
         lines.append(Text(f"{one['severity']} ") + inert(f"{one['title'][:label]:<{label}}  ") + bar)
-    if len(outcome.incidents) > len(shown):
-        lines.append(Text(f"   and {len(outcome.incidents) - len(shown)} milder ones"))
+    if len(worth) > len(shown):
+        lines.append(Text(f"   and {len(worth) - len(shown)} milder ones"))
     axis = f"{_clock(first)}{' ' * max(columns - 10, 1)}{_clock(last)}"
     lines.append(Text(f"{'':<{label + 4}} {axis}", style="dim"))
     return lines
