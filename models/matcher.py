@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-_SHAPE = re.compile(
-    r"""\s*([A-Za-z_:][A-Za-z0-9_:.-]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s][^"]*?)|)\s*""", re.DOTALL
-)
+from models import pattern
+
+# Fitted to text without spaces around it, part by part: two greedy parts that can both take the same spaces take quadratic
+# time to find out that nothing fits.
+_SHAPE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:.-]*)\s*(=~|!~|!=|=)(.*)", re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t"}
 
 Test = Callable[[Mapping[str, str]], bool]
@@ -26,6 +29,11 @@ class Operator(StrEnum):
     REGEX = "=~"
     NOT_REGEX = "!~"
 
+    @property
+    def has_pattern(self) -> bool:
+        """Whether the matcher's value is a regular expression."""
+        return self in (Operator.REGEX, Operator.NOT_REGEX)
+
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
@@ -36,21 +44,35 @@ class Matcher:
     value: str
 
 
-def parse_matcher(text: str) -> Matcher:
-    """The matcher that the text says. Raises ValueError that says what was found and what is expected."""
-    found = _SHAPE.fullmatch(text)
-    if found is None:
-        raise ValueError(f'is {text!r}, must be a matcher such as alertname=~"Ollama.*" or team="ai"')
-    label, operator, quoted, bare = found.groups()
-    value = re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), quoted) if quoted else bare or ""
-    if operator in (Operator.REGEX, Operator.NOT_REGEX):
+def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
+    """The matcher that the text says. Raises ValueError that says what was found and what is expected.
+
+    For a regular expression that is not valid, one that matches nothing instead if the text was `kept` by an older version.
+    """
+    found = _SHAPE.fullmatch(text.strip())
+    label, sign, said = found.groups() if found else ("", "", '"')
+    said = said.lstrip()
+    quoted = _QUOTED.fullmatch(said)
+    if quoted is None and '"' in said:
+        raise ValueError(f'is {text!r:.200}, must be a matcher such as alertname=~"Ollama.*" or team="ai"')
+    operator = Operator(sign)
+    if operator.has_pattern:
         # In a regular expression a backslash belongs to the expression; only an escaped quote is ours.
-        value = quoted.replace('\\"', '"') if quoted else bare or ""
+        value = quoted[1].replace('\\"', '"') if quoted else said
         try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"is {text!r}, whose regular expression is not valid: {error}") from None
-    return Matcher(label, Operator(operator), value)
+            pattern.compile_pattern(value)
+        except ValueError as error:
+            if kept:
+                return Matcher(label, Operator.REGEX, pattern.NOTHING)
+            raise ValueError(f"is {text!r:.200}, whose regular expression is not valid: {error}") from None
+        return Matcher(label, operator, value)
+    value = re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), quoted[1]) if quoted else said
+    return Matcher(label, operator, value)
+
+
+def program_size(matchers: Sequence[Matcher]) -> int:
+    """How many instructions the regular expressions of matchers compile to, together. Raises ValueError."""
+    return sum(pattern.program_size(matcher.value) for matcher in matchers if matcher.operator.has_pattern)
 
 
 def test_of(alternatives: Sequence[Sequence[Matcher]]) -> Test:
@@ -68,7 +90,8 @@ def _everything(_: Mapping[str, str]) -> bool:
 
 
 def _all(matchers: Sequence[Matcher]) -> Test:
-    tests = [_single(matcher) for matcher in matchers]
+    cheapest_first = sorted(matchers, key=lambda matcher: matcher.operator.has_pattern)
+    tests = [_single(matcher) for matcher in cheapest_first]
     if len(tests) == 1:
         return tests[0]
     return lambda labels: all(test(labels) for test in tests)
@@ -82,10 +105,10 @@ def _single(matcher: Matcher) -> Test:
         case Operator.NOT_EQUAL:
             return lambda labels: labels.get(label, "") != value
         case Operator.REGEX:
-            found = re.compile(value).fullmatch
-            return lambda labels: found(labels.get(label, "")) is not None
+            found = pattern.compile_pattern(value)
+            return lambda labels: found(labels.get(label, ""))
         case Operator.NOT_REGEX:
-            found = re.compile(value).fullmatch
-            return lambda labels: found(labels.get(label, "")) is None
+            found = pattern.compile_pattern(value)
+            return lambda labels: not found(labels.get(label, ""))
         case _:
             assert_never(matcher.operator)

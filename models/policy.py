@@ -33,7 +33,8 @@ Problem = tuple[Where, str]
 DurationBySeverityList = dict[Severity, list[DurationMs]]
 
 PLACEHOLDER = re.compile(r"\{(alertname|component|owner|incident|labels\.[A-Za-z_][A-Za-z0-9_]*)\}")
-_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|`[^`]*`""")
+# A quote that does not end takes all the rest: were it looked for again from each quote in there, it would be for long.
+_QUOTED = re.compile(r"""'[^']*(')?|"(?:[^"\\]|\\.)*(")?|`[^`]*(`)?""", re.DOTALL)
 
 
 class SeverityRule(Part):
@@ -162,11 +163,11 @@ class Step(Part):
     @field_validator("run")
     @classmethod
     def _outside_quotes(cls, run: str) -> str:
-        bare = _QUOTED.sub("", run)
+        bare = _QUOTED.sub(lambda found: "" if found.lastindex else found[0], run)
         if len(PLACEHOLDER.findall(bare)) != len(PLACEHOLDER.findall(run)):
-            raise ValueError(f"is {run!r}, must have placeholders outside quotes: values bring their own quotes")
+            raise ValueError(f"is {run!r:.200}, must have placeholders outside quotes: values bring their own quotes")
         if any(sign in bare for sign in "'\"`"):
-            raise ValueError(f"is {run!r}, which has a quote that does not end")
+            raise ValueError(f"is {run!r:.200}, which has a quote that does not end")
         return run
 
 

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from models.duration import parse_ms
 from models.matcher import Matcher, parse_matcher
 from models.severity import Severity
+
+KEPT = "kept"  # in a validation's context: the document is of an older version perhaps (`app.core.rulebook`)
 
 
 def _duration(value: Any) -> Any:
@@ -17,8 +19,10 @@ def _duration(value: Any) -> Any:
     raise ValueError(f"is {value!r}, must be a duration such as 90s, 15m, 1h30m or 2d")
 
 
-def _matcher(value: Any) -> Any:
-    return parse_matcher(value) if isinstance(value, str) else value
+def _matcher(value: Any, info: ValidationInfo) -> Matcher:
+    if not isinstance(value, str):
+        raise ValueError(f'is {value!r:.60}, must be a matcher such as alertname=~"Ollama.*" or team="ai"')  # noqa: TRY004  pydantic's
+    return parse_matcher(value, kept=bool((info.context or {}).get(KEPT)))
 
 
 def _alternatives(value: Any) -> Any:

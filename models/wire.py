@@ -9,7 +9,6 @@ Every check raises BadInput whose message starts with the path of what is wrong.
 """
 
 import re
-import warnings
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
@@ -19,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.command import Command, Verdict
 from models.duration import parse_ms
 from models.instant import NEWEST_MS
-from models.matcher import Matcher, Operator, test_of
+from models.matcher import Matcher, Operator, program_size, test_of
+from models.pattern import PROGRAM_MAX, compile_pattern
 from models.reason import BadInput, Reason
 
 # Labels and annotations live in the state of every alert that is remembered and in its checkpoints, so they are bounded
@@ -183,10 +183,8 @@ class _MatcherRequest(_Request):
         if not self.is_regex:
             return Matcher(self.name, Operator.EQUAL if equal else Operator.NOT_EQUAL, self.value)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # [[:alpha:]] is a class in Go and something else here
-                re.compile(self.value)
-        except (re.error, Warning, RecursionError, OverflowError) as error:
+            compile_pattern(self.value)
+        except ValueError as error:
             found = f"{where}.value: is {_short(self.value)}, must be a regular expression: {error}"
             raise BadInput(Reason.MALFORMED, found) from None
         return Matcher(self.name, Operator.REGEX if equal else Operator.NOT_REGEX, self.value)
@@ -222,6 +220,12 @@ class SilenceRequest(_Request):
         if size > LABELS_BYTES_MAX:
             found = f"matchers: have {size} bytes, must have at most {LABELS_BYTES_MAX}"
             raise BadInput(Reason.TOO_LARGE, found)
+        program = program_size(matchers)
+        if program > PROGRAM_MAX:
+            found = (
+                f"matchers: their regular expressions compile to {program} instructions, must be at most {PROGRAM_MAX}"
+            )
+            raise BadInput(Reason.TOO_LARGE, f"{found} together: make several silences")
         if test_of([matchers])({}):
             found = "matchers: each matches an empty value, as an absent label has; one at least must not"
             raise BadInput(Reason.MALFORMED, found)

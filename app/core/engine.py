@@ -117,7 +117,7 @@ class Engine:
         kept = orjson.loads(items[POLICY])
         state = load(items)
         state.now_ms = meta["time_ms"]
-        engine = cls(partition, policy if policy.document == kept else Rulebook(kept), state)
+        engine = cls(partition, policy if policy.document == kept else Rulebook(kept, kept=True), state)
         engine.applied_offset = meta["offset"]
         engine.counts.update(meta["counts"])
         engine._policy_dirty = False
@@ -249,7 +249,7 @@ class Engine:
         try:
             policy = Rulebook(document.get("document") or {})
         except ValueError as error:
-            raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error}") from None
+            raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error!s:.4000}") from None
         before, self.policy, self._turn.rules = self.policy, policy, policy
         self._policy_dirty = True
         adopt(self._turn, before)

@@ -16,6 +16,7 @@ from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
 from models.policy import Contact, Guide, Policy
 from models.policy_rules import Absence, Correlation, Escalation
+from models.policy_types import KEPT
 from models.severity import Severity
 from models.time_interval import TimeSpan
 
@@ -88,9 +89,13 @@ class CorrelationRule:
 class Rulebook:
     """A compiled policy. `document` is the policy as it was written, `fingerprint` its identity: 12 hex digits."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        """Compile a policy document. Raises pydantic's ValidationError."""
-        policy = Policy.model_validate(document)
+    def __init__(self, document: Mapping[str, Any], *, kept: bool = False) -> None:
+        """Compile a policy document. Raises pydantic's ValidationError.
+
+        In one that a changelog `kept`, a matcher whose regular expression an older version took and this one refuses matches
+        nothing: its partition goes on, and the worker's own policy, which has none such, is under way to it.
+        """
+        policy = Policy.model_validate(document, context={KEPT: kept})
         self.policy = policy
         # As it comes back out of the journal: YAML's dates are texts there.
         self.document: dict[str, Any] = orjson.loads(orjson.dumps(document))
