@@ -13,7 +13,7 @@ from app.core.rulebook import Rulebook
 from app.normalise import alerts_from
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord
-from app.worker import Worker, crash
+from app.worker import Worker
 from models.journal import Source, encode_alert, encode_refused
 from models.reason import BadInput
 from models.topics import partition_of
@@ -31,7 +31,7 @@ def attach(app: Any, worker: Worker) -> None:
             try:
                 await copy(event.message.partition, event.message.value, worker)
             except Exception as error:  # noqa: BLE001  the outermost loop: Faust would acknowledge the batch
-                crash("raw alerts", error)
+                worker.on_fault("raw alerts", error)
             event.message.ack(app.consumer)
 
 

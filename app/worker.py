@@ -4,32 +4,32 @@ For each batch of a partition: the engine applies it; its effects are sent and a
 changes are written as one record batch (the checkpoint); only then is the batch acknowledged to Faust. After a crash the
 next owner loads the state, applies the journal from there again, and computes but does not send what the effects topics
 have already. The order is kept by one queue for each partition; applying the next batch overlaps sending the last.
+
+Whoever takes a partition over claims its changelog first, so that an owner before, who was only paused, cannot write a
+checkpoint any more (docs/decisions/0007). Effects that it still sends are the very ones that the new owner sends.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-import orjson
-
 from app import metrics
-from app.core.changelog import META
 from app.core.engine import Engine
+from app.core.poison import Poison
 from app.core.rulebook import Rulebook
+from app.recovery import last_position, load_state
 from app.settings import Settings
 from app.transport.log import Log, NewRecord
-from models.effect import Effect, Position, Stream, position_from
+from models.effect import Effect, Position, Stream
 from models.journal import TICK, Source, encode_policy
 from models.topics import Topics, partition_of
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # at most about so much waits for a checkpoint, which is one record batch
 CHUNK = 1000  # records applied between two looks at the event loop
-GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at; Python's default is 700
 CRASHED = 70  # exit status; a supervisor starts the worker again
 
 logger = logging.getLogger("tocsin.worker")
@@ -46,14 +46,32 @@ class _Work:
     done: asyncio.Event | None = None
 
 
-class Worker:
-    """The engines of the partitions that this process owns."""
+def crash(what: str, error: BaseException) -> NoReturn:
+    """Stop at once, without acknowledging anything: the next start goes on from the last checkpoint."""
+    logger.critical("%s: %r; stopping so that nothing is lost", what, error, exc_info=error)
+    logging.shutdown()
+    os._exit(CRASHED)
 
-    def __init__(self, settings: Settings, policy: Rulebook, log: Log, topics: Topics) -> None:
+
+class Worker:
+    """The engines of the partitions that this process owns.
+
+    `on_fault` is told what cannot go on; it ends the process, since nothing may be acknowledged after it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: Rulebook,
+        log: Log,
+        topics: Topics,
+        on_fault: Callable[[str, BaseException], NoReturn] = crash,
+    ) -> None:
         self.settings = settings
         self.policy = policy
         self.log = log
         self.topics = topics
+        self.on_fault = on_fault
         self.consumer: Any = None  # Faust's, set by the transport when it has partitions
         self.pipes: dict[int, Pipe] = {}
         self.ready = asyncio.Event()
@@ -67,7 +85,7 @@ class Worker:
             pipe = Pipe(self, partition, generation)
             offset = await pipe.start()
         except BaseException as error:  # noqa: BLE001  a partition that cannot be loaded must not be worked on
-            crash(f"partition {partition} cannot be taken over", error)
+            self.on_fault(f"partition {partition} cannot be taken over", error)
         self.pipes[partition] = pipe
         self.ready.set()
         return offset
@@ -75,8 +93,12 @@ class Worker:
     async def accept(self, event: Any) -> None:
         """Take a batch of journal records from Faust."""
         pipe = self.pipes.get(event.message.partition)
-        if pipe is not None and pipe.generation == event.message.generation_id:
+        if pipe is None or pipe.generation != event.message.generation_id:
+            return
+        try:
             await pipe.accept(event.message)
+        except Exception as error:  # noqa: BLE001  Faust would acknowledge the batch and go on
+            self.on_fault(f"partition {pipe.partition}", error)
 
     async def tick(self) -> None:
         """Append a tick to every partition owned: this is how time passes for the engines."""
@@ -123,13 +145,15 @@ class Pipe:
         self._unacknowledged: list[Any] = []
         self._checkpointed = time.monotonic()
         self._settling = False
+        self._applying = asyncio.Lock()  # what the engine leaves to do has to be queued in the order of its records
+        self._poisons: list[Poison] = []
         self._task: asyncio.Task[None] | None = None
         self._metrics = metrics.Partition(partition)
 
     async def start(self) -> int:
         """Restore the engine and find out which effects were sent; return the journal offset to read from."""
-        items = await load_state(self._log, self._topics.state, self.partition)
-        self.engine = Engine.restore(self.partition, self._worker.policy, items)
+        await self._log.claim(self._topics.state, self.partition)
+        await self._restore()
         self.settled_offset = self.engine.applied_offset
         for stream in Stream:
             if stream is not Stream.JOURNAL:
@@ -137,13 +161,14 @@ class Pipe:
                 if mark is not None:
                     self._marks[stream] = mark
         await self._announce_policy()
-        # The state lives long and has no cycles: keep the collector from walking all of it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD, 50, 100)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
         return self.engine.applied_offset + 1
+
+    async def _restore(self) -> None:
+        """Make the engine of the last checkpoint."""
+        items = await load_state(self._log, self._topics.state, self.partition)
+        self.engine = Engine.restore(self.partition, self._worker.policy, items)
 
     async def _announce_policy(self) -> None:
         """The policy goes into the journal: as its first record, and again when this worker has another one."""
@@ -159,11 +184,36 @@ class Pipe:
         message.value = None  # the records need not live until the checkpoint
         for start in range(0, len(records), CHUNK):
             chunk = records[start : start + CHUNK]
-            effects = self.engine.apply(chunk)
             last = start + CHUNK >= len(records)
-            checkpoint = self.engine.checkpoint(self.generation) if self._due() else None
-            await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
+            async with self._applying:
+                effects = await self._apply(chunk)
+                checkpoint = self.engine.checkpoint() if self._due() else None
+                await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
         self._metrics.applied(self.engine, len(records))
+
+    async def _apply(self, chunk: Sequence[Any]) -> Sequence[Effect]:
+        """Apply records. What makes the engine raise is passed over by another engine, from the last checkpoint on."""
+        before = self.engine.applied_offset
+        while True:
+            try:
+                return self.engine.apply(chunk)
+            except Poison as poison:
+                logger.exception("partition %d: a dead letter instead of what made the engine raise", self.partition)
+                if any(one.place == poison.place for one in self._poisons):
+                    raise  # it was passed over, and the engine raised all the same
+                self._poisons.append(poison)
+                await self._work_up_to(before)
+
+    async def _work_up_to(self, offset: int) -> None:
+        """Make the engine anew, as it was when it had applied the offset; the effects until there are on their way."""
+        await self._restore()
+        self._poisons = [one for one in self._poisons if one.offset > self.engine.applied_offset]
+        self.engine.pass_over(self._poisons)
+        while self.engine.applied_offset < offset:
+            start = self.engine.applied_offset + 1
+            records = await self._log.read(self._topics.journal, self.partition, start)
+            assert records, f"the journal ends before offset {offset}, which was applied"
+            self.engine.apply([record for record in records if record.offset <= offset])
 
     def _due(self) -> bool:
         """Whether it is time for a checkpoint; its pace is a setting, since a restart only works up what came after."""
@@ -178,7 +228,9 @@ class Pipe:
         """Do everything that is queued, with a checkpoint at the end."""
         self._settling = True
         done = asyncio.Event()
-        await self._queue.put(_Work((), self.engine.applied_offset, self.engine.checkpoint(self.generation), done=done))
+        async with self._applying:
+            work = _Work((), self.engine.applied_offset, self.engine.checkpoint(), done=done)
+            await self._queue.put(work)
         await done.wait()
 
     def stop(self) -> None:
@@ -201,7 +253,7 @@ class Pipe:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  the outermost loop: nothing may be acknowledged after this
-            crash(f"partition {self.partition}", error)
+            self._worker.on_fault(f"partition {self.partition}", error)
 
     async def _send(self, effects: Sequence[Effect]) -> None:
         """Send what the topics have not yet, each topic's in one batch, and wait until all are acknowledged."""
@@ -235,58 +287,3 @@ class Pipe:
     def _topic(self, stream: Stream) -> str:
         topic: str = getattr(self._topics, stream)
         return topic
-
-
-async def load_state(log: Log, topic: str, partition: int) -> dict[bytes, bytes]:
-    """The newest value of each key in the changelog, as of its last whole checkpoint.
-
-    A checkpoint ends with its meta record; records after the last one belong to none. One of an older generation than
-    has been seen was written by a worker that did not know yet that it had lost the partition, and does not count.
-    """
-    items: dict[bytes, bytes] = {}
-    waiting: list[tuple[bytes, bytes | None]] = []
-    newest_generation = 0
-    offset = await log.start_offset(topic, partition)
-    while records := await log.read(topic, partition, offset):
-        offset = records[-1].offset + 1
-        for record in records:
-            waiting.append((record.key or b"", record.value))
-            if record.key == META and record.value is not None:
-                generation = orjson.loads(record.value)["generation"]
-                if generation >= newest_generation:
-                    newest_generation = generation
-                    _apply_changes(items, waiting)
-                waiting = []
-    return items
-
-
-def _apply_changes(items: dict[bytes, bytes], changes: Sequence[tuple[bytes, bytes | None]]) -> None:
-    for key, value in changes:
-        if value is None:
-            items.pop(key, None)
-        else:
-            items[key] = value
-
-
-async def last_position(log: Log, topic: str, partition: int) -> Position | None:
-    """The position of the newest effect in a partition of an effects topic, or None when it has none."""
-    end, step = await log.end_offset(topic, partition), 1
-    start = end
-    while start > 0:  # the end may be a hole that compaction left, or a stranger's record: look back in growing steps
-        start = max(end - step, 0)
-        newest, offset = None, start
-        while records := await log.read(topic, partition, offset):
-            offset = records[-1].offset + 1
-            positions = [position_from(tuple(record.headers)) for record in records]
-            newest = next((one for one in reversed(positions) if one is not None), newest)
-        if newest is not None:
-            return newest
-        step *= 10
-    return None
-
-
-def crash(what: str, error: BaseException) -> NoReturn:
-    """Stop at once, without acknowledging anything: the next start goes on from the last checkpoint."""
-    logger.critical("%s: %r; stopping so that nothing is lost", what, error, exc_info=error)
-    logging.shutdown()
-    os._exit(CRASHED)

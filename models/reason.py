@@ -17,6 +17,7 @@ class Reason(StrEnum):
     UNKNOWN_TASK = "unknown_task"
     ILLEGAL_TRANSITION = "illegal_transition"  # for example: acknowledge a closed incident
     BOUND_REACHED = "bound_reached"  # a limit of the policy's `bounds`
+    POISON = "poison"  # a fault of ours: the record, or a deadline, made the engine raise (`app.core.poison`)
 
 
 class BadInput(Exception):

@@ -53,6 +53,9 @@ class FakeLog:
         kept += [StoredRecord(offset + number, self.at_ms, *record) for number, record in enumerate(records)]
         return offset
 
+    async def claim(self, topic: str, partition: int) -> None:
+        """Nobody else writes here."""
+
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
         """What is kept at the offset and after."""
         kept = [one for one in self.topics.get((topic, partition), []) if one.offset >= offset][:max_records]

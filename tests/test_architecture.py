@@ -32,6 +32,7 @@ SUPPORT = (
     "app.normalise",
     "app.policy_file",
     "app.transport",
+    "app.recovery",
     "app.worker",
 )
 LAYERS = (

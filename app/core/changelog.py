@@ -1,8 +1,9 @@
 """The state's form in the changelog: one key for each thing, and the newest value of each key is the state.
 
 `a/` an alert, `c/` its counters (a repeat changes nothing else), `i/` an incident, `w/` a window, `l/` a link of sources and
-targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `p` the policy document and `m` the meta
-record, last in each checkpoint. Fields that an older version did not write have their defaults.
+targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `x/` a deadline to be passed over, `p` the
+policy document and `m` the meta record, last in each checkpoint. Fields that an older version did not write have their
+defaults.
 """
 
 from collections.abc import Iterable, Mapping
@@ -77,6 +78,8 @@ def _dump(state: PartitionState, key: bytes) -> bytes | None:
         case b"s":
             topic, partition = name.decode().rsplit("/", 1)
             thing = state.sources[topic, int(partition)]
+        case b"x":
+            thing = state.spoiled.get(_pair(name))
         case _:
             thing = None  # the counters of a forgotten alert
     return orjson.dumps(thing) if thing else None
@@ -188,6 +191,10 @@ def _source(state: PartitionState, name: bytes, document: Any) -> None:
     state.sources[topic, int(partition)] = (offset, number)
 
 
+def _spoiled(state: PartitionState, name: bytes, document: Any) -> None:
+    state.spoiled[_pair(name)] = document
+
+
 _LOADERS = {
     b"i/": _incident,
     b"w/": _window,
@@ -196,4 +203,5 @@ _LOADERS = {
     b"z/": _silence,
     b"t/": _task,
     b"s/": _source,
+    b"x/": _spoiled,
 }

@@ -8,11 +8,11 @@ from models.effect import Stream
 from models.reason import BadInput, Reason
 
 
-def dead_letter(turn: Turn, refusal: BadInput, value: bytes) -> None:
+def dead_letter(turn: Turn, refusal: BadInput, value: bytes, topic: str = "journal") -> None:
     """Leave a dead letter for the journal record of this turn."""
     turn.count("deadletters")
     turn.count(f"deadletters.{refusal.reason}")
-    body = letter(refusal, "journal", turn.partition, turn.offset, value)
+    body = letter(refusal, topic, turn.partition, turn.offset, value)
     turn.emit(Stream.DEADLETTER, None, "DeadLettered", body)
 
 

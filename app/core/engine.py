@@ -30,6 +30,7 @@ from app.core import (
 )
 from app.core.changelog import META, POLICY, changes, load, parts_dirty
 from app.core.deadletter import dead_letter, pass_on
+from app.core.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
 from app.core.policy_change import adopt
 from app.core.rulebook import Rulebook
 from app.core.state import PartitionState
@@ -94,6 +95,9 @@ class Engine:
         self._turn = Turn(partition, self.state, policy)
         self._policy_dirty = True
         self._timers_max = SPARE_TIMERS
+        self._poisons: dict[int, Poison] = {}  # records to be passed over, by offset
+        self._poisonous: dict[tuple[int, int, Deadline | None], Poison] = {}  # and deadlines, by place
+        self._raised = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -125,7 +129,11 @@ class Engine:
         return engine
 
     def apply(self, records: Iterable[JournalRecord]) -> list[Effect]:
-        """Apply records in order and return their effects in order. Records that were applied before are skipped."""
+        """Apply records in order and return their effects in order. Records that were applied before are skipped.
+
+        Raises Poison, and is of no more use then: `app.core.poison` says how to go on.
+        """
+        assert not self._raised
         state, turn = self.state, self._turn
         alerts, touched = state.alerts, state.touched
         applied = self.applied_offset
@@ -153,7 +161,13 @@ class Engine:
                         touched.append(alert)
                     repeats += 1
                     continue
-            self._apply_one(record, value)
+            try:
+                self._apply_one(record, value)
+            except MemoryError:
+                raise  # the machine's fault, not the record's: it may be applied elsewhere
+            except Exception as error:
+                self._raised = True
+                raise Poison(offset, state.now_ms, None, error) from error
         self.applied_offset = applied
         if len(state.timers) > self._timers_max:
             self._rebuild_timers()
@@ -166,11 +180,21 @@ class Engine:
         """About how many bytes the next checkpoint will have."""
         return 1500 * len(self.state.dirty) + 60 * len(self.state.touched) + 500 * parts_dirty(self.state)
 
-    def checkpoint(self, generation: int = 0) -> list[tuple[bytes, bytes | None]]:
-        """What changed since the last checkpoint, as changelog records, the meta record last. None is a tombstone.
+    def pass_over(self, poisons: Iterable[Poison]) -> None:
+        """Leave a dead letter instead of what raised, where it comes up. Raises the first Poison if they are too many."""
+        for poison in poisons:
+            if poison.offset <= self.applied_offset:
+                continue  # done already
+            if poison.deadline is None:
+                self._poisons[poison.offset] = poison
+            else:
+                self._poisonous[poison.place] = poison
+            if len(self.state.spoiled) + len(self._poisonous) > SPOILED_MAX:
+                raise poison
 
-        `generation` is the consumer group's; a checkpoint of an older one than the newest is a zombie's.
-        """
+    def checkpoint(self) -> list[tuple[bytes, bytes | None]]:
+        """What changed since the last checkpoint, as changelog records, the meta record last. None is a tombstone."""
+        assert not self._raised
         records = changes(self.state)
         if self._policy_dirty:
             records.append((POLICY, orjson.dumps(self.policy.document)))
@@ -179,7 +203,6 @@ class Engine:
             "format": FORMAT,
             "offset": self.applied_offset,
             "time_ms": self.state.now_ms,
-            "generation": generation,
             "counts": self.counts,
         }
         # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches ended.
@@ -187,19 +210,24 @@ class Engine:
         return records
 
     def _apply_one(self, record: JournalRecord, value: bytes) -> None:
-        turn = self._turn
+        turn, poison = self._turn, self._poisons.get(record.offset)
         turn.begin(record.offset)
         try:
             source = source_from(record.headers) if record.headers else None
             if source and not self.state.is_new(source.topic, source.partition, source.offset, source.number):
                 turn.count("duplicates")
                 return
+            if poison is not None:
+                raise refusal(poison)
             document = _parse(value)
             self._dispatch(document, record.key)
-        except BadInput as refusal:
-            dead_letter(turn, refusal, value)
-        deadlines.settle(turn)
-        turn.end()
+        except BadInput as why:
+            dead_letter(turn, why, value)
+        self._finish()
+
+    def _finish(self) -> None:
+        deadlines.settle(self._turn)
+        self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:
         turn = self._turn
@@ -260,13 +288,31 @@ class Engine:
         state, turn = self.state, self._turn
         turn.begin(offset)
         while state.timers and state.timers[0][0] <= now_ms:
-            at_ms, what, whose = heappop(state.timers)
-            state.now_ms = max(state.now_ms, at_ms)
-            turn.late_ms = now_ms - at_ms
-            _ON_TIMER[what](turn, at_ms, whose)
-            deadlines.settle(turn)
-            turn.end()
+            deadline = Deadline(*heappop(state.timers))
+            state.now_ms = max(state.now_ms, deadline.at_ms)
+            turn.late_ms = now_ms - deadline.at_ms
+            try:
+                self._on_deadline(offset, deadline)
+            except MemoryError:
+                raise  # as for a record
+            except Exception as error:
+                self._raised = True
+                raise Poison(offset, state.now_ms, deadline, error) from error
         turn.late_ms = 0
+
+    def _on_deadline(self, offset: int, deadline: Deadline) -> None:
+        state = self.state
+        poison = self._poisonous.get((offset, state.now_ms, deadline))
+        if poison is not None:
+            spoil(self._turn, poison)
+            state.schedule(*_again(state, deadline.what, deadline.whose))
+        elif deadline.what == SPOILED:
+            what, whose = orjson.loads(deadline.whose)
+            state.spoil(what, whose, 0)
+            self._rebuild_timers()  # those that were passed over are set again, as after a restart
+        elif (deadline.what, deadline.whose) not in state.spoiled:
+            _ON_TIMER[deadline.what](self._turn, deadline.at_ms, deadline.whose)
+        self._finish()
 
     def _rebuild_timers(self) -> None:
         """Drop the timers that have lost their reason, so that flapping alerts and changing hold times fill no memory."""
@@ -304,6 +350,13 @@ class Engine:
             digesting.watch(turn, receiver, channel, known)
         for task in state.tasks.values():
             following.watch(turn, task)
+        for what, whose in state.spoiled:
+            state.schedule(*_again(state, what, whose))
+
+
+def _again(state: PartitionState, what: str, whose: str) -> Deadline:
+    """When deadlines that are passed over are tried again."""
+    return Deadline(state.spoiled[what, whose], SPOILED, orjson.dumps([what, whose]).decode())
 
 
 def _parse(value: bytes) -> dict[str, Any]:

@@ -255,6 +255,7 @@ class PartitionState:
         self.silences: dict[str, Silence] = {}  # by id, until a while after their end
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> last offset and number
+        self.spoiled: dict[tuple[str, str], int] = {}  # kind and name of deadlines that are passed over -> until when
         self.timers: list[Timer] = []
         self.dirty: dict[bytes, None] = {}
         self.touched: list[LiveAlert] = []
@@ -341,6 +342,10 @@ class PartitionState:
         self.sources[topic, partition] = (offset, number)
         self.dirty[f"s/{topic}/{partition}".encode()] = None
         return True
+
+    def spoil(self, what: str, whose: str, until_ms: int) -> None:
+        """Pass over the deadlines of this kind and name; 0 for no more."""
+        self._put(self.spoiled, b"x/", what, whose, until_ms, keep=bool(until_ms))
 
     # The indexes of an incident's alerts: what belongs to it, what of it fires, what of that is loud.
 

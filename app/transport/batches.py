@@ -6,6 +6,7 @@ what was applied; and the journal is read from where the state says, not from wh
 `tests/test_faust_contract.py` fails when a method that this overrides changes.
 """
 
+import gc
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 RECORDS_MAX = 5000  # in one event: some 25 ms of work, so that heartbeats and timers are never late
+
+GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at; Python's default is 700
 
 
 class Owner(Protocol):
@@ -101,6 +104,7 @@ class BatchMixin:
         for tp in sorted(self.assignment()):
             if tp.topic == self.app.journal:
                 await self.seek(tp, await self.app.owner.take_over(tp.partition, generation))
+        _spare_the_collector()
 
     async def on_partitions_revoked(self: Any, revoked: set[TP]) -> None:
         """Finish and commit what was applied before anybody else may have the partitions."""
@@ -119,3 +123,11 @@ class BatchTransport(driver.Transport):
     """Faust's Kafka transport, by batches."""
 
     Consumer = BatchConsumer
+
+
+def _spare_the_collector() -> None:
+    """The state lives long and has no cycles: keep the collector from walking all of it again and again."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 50, 100)

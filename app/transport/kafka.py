@@ -1,18 +1,25 @@
-"""A log on Apache Kafka: an idempotent producer that writes whole record batches, and a reader without a group."""
+"""A log on Apache Kafka: an idempotent producer that writes whole record batches, and a reader without a group.
+
+A partition that is claimed has a transactional producer of its own, for one reason only: the broker refuses whoever
+claimed it before. Transactions give nothing else here, since a record batch is atomic by itself.
+"""
 
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
-from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord, TopicMismatch
 from models.topics import MAX_BATCH_BYTES, TopicSpec
 
 REQUEST_MS = 30_000
+WAIT_MS = 50  # for records; a reader that stands before a transaction's marker gets none, and steps over it
+CLAIMED_SECONDS = 60  # for an append to a claimed partition; its coordinator is asked for ever otherwise
 
 
 class KafkaLog:
@@ -22,30 +29,21 @@ class KafkaLog:
         self._servers = list(servers)
         self._replication = replication
         self._producer: AIOKafkaProducer | None = None
+        self._claimed: dict[tuple[str, int], AIOKafkaProducer] = {}
+        self._lost: set[tuple[str, int]] = set()  # of the claimed ones, those that somebody else has claimed since
         self._consumer: AIOKafkaConsumer | None = None
         self._reading = asyncio.Lock()
 
     async def start(self) -> None:
         """Connect the producer; the reader connects when it is first needed."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
-            enable_idempotence=True,
-            acks="all",
-            max_batch_size=MAX_BATCH_BYTES,
-            max_request_size=MAX_BATCH_BYTES + 65536,
-            request_timeout_ms=REQUEST_MS,
-        )
-        try:
-            await producer.start()
-        except KafkaError as error:
-            await producer.stop()
-            raise self._unavailable(error) from None
-        self._producer = producer
+        self._producer = await self._start_producer()
 
     async def stop(self) -> None:
         """Flush and disconnect."""
-        if self._producer is not None:
-            await self._producer.stop()
+        for producer in (self._producer, *self._claimed.values()):
+            if producer is not None:
+                await producer.stop()
+        self._claimed.clear()
         if self._consumer is not None:
             await self._consumer.stop()
         self._producer = self._consumer = None
@@ -79,7 +77,10 @@ class KafkaLog:
 
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append as one record batch; the first record's offset once all replicas have it."""
-        producer = self._producer
+        owner = self._claimed.get((topic, partition))
+        if (topic, partition) in self._lost:
+            raise _fenced(topic, partition)
+        producer = owner or self._producer
         if producer is None:
             raise LogUnavailable("the connection to Kafka is closed")
         batch = producer.create_batch()
@@ -89,11 +90,23 @@ class KafkaLog:
                 raise LogUnavailable(f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}")
         batch.close()
         try:
-            sent = await producer.send_batch(batch, topic, partition=partition)
-            metadata = await sent
-        except KafkaError as error:
+            if owner is None:
+                return await _send(producer, batch, topic, partition)
+            async with asyncio.timeout(CLAIMED_SECONDS), owner.transaction():
+                return await _send(owner, batch, topic, partition)
+        except (ProducerFenced, InvalidProducerEpoch):
+            self._lost.add((topic, partition))
+            raise _fenced(topic, partition) from None
+        except (KafkaError, TimeoutError) as error:
             raise self._unavailable(error) from None
-        return int(metadata.offset)
+
+    async def claim(self, topic: str, partition: int) -> None:
+        """Start a producer that fences the one of whoever claimed the partition before."""
+        known = self._claimed.pop((topic, partition), None)
+        if known is not None:
+            await known.stop()
+        self._lost.discard((topic, partition))
+        self._claimed[topic, partition] = await self._start_producer(transactional_id=f"{topic}-{partition}")
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
         """Records at `offset` and after; past records that compaction removed."""
@@ -106,7 +119,7 @@ class KafkaLog:
             try:
                 consumer.seek(place, offset)
                 while await consumer.position(place) < end:
-                    fetched = (await consumer.getmany(place, timeout_ms=1000, max_records=max_records)).get(place)
+                    fetched = (await consumer.getmany(place, timeout_ms=WAIT_MS, max_records=max_records)).get(place)
                     if fetched:
                         return [
                             StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers) for one in fetched
@@ -128,12 +141,30 @@ class KafkaLog:
             place = TopicPartition(topic, partition)
             return int((await (await self._reader()).end_offsets([place]))[place])
 
+    async def _start_producer(self, **more: str) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            enable_idempotence=True,
+            acks="all",
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_BATCH_BYTES + 65536,
+            request_timeout_ms=REQUEST_MS,
+            **more,
+        )
+        try:
+            await producer.start()
+        except KafkaError as error:
+            await producer.stop()
+            raise self._unavailable(error) from None
+        return producer
+
     async def _reader(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self._servers,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
+                isolation_level="read_committed",
                 max_partition_fetch_bytes=8 * 1024 * 1024,
                 fetch_max_wait_ms=20,
             )
@@ -145,9 +176,18 @@ class KafkaLog:
             self._consumer = consumer
         return self._consumer
 
-    def _unavailable(self, error: KafkaError) -> LogUnavailable:
+    def _unavailable(self, error: KafkaError | TimeoutError) -> LogUnavailable:
         servers = ", ".join(self._servers)
         return LogUnavailable(f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?")
+
+
+def _fenced(topic: str, partition: int) -> Fenced:
+    return Fenced(f"another worker has taken over partition {partition} of {topic} while this one was paused")
+
+
+async def _send(producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> int:
+    sent = await producer.send_batch(batch, topic, partition=partition)
+    return int((await sent).offset)
 
 
 async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:

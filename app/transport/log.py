@@ -39,6 +39,10 @@ class LogUnavailable(Exception):
     """The log did not acknowledge: nothing may be assumed written. The caller answers 503, or stops."""
 
 
+class Fenced(LogUnavailable):
+    """Somebody else has claimed the partition since: what was to be appended is not there, and never will be."""
+
+
 class TopicMismatch(Exception):
     """A topic exists with settings on which a promise would break. The message lists each, found and expected."""
 
@@ -63,6 +67,9 @@ class Log(Protocol):
 
         Raises LogUnavailable. Appends to one partition by one Log are kept in the order in which they were called.
         """
+
+    async def claim(self, topic: str, partition: int) -> None:
+        """Become the only writer of a partition: whoever claimed it before gets Fenced. Raises LogUnavailable."""
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
         """Records at `offset` and after, oldest first; an empty list at the end of the partition."""

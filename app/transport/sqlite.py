@@ -122,6 +122,9 @@ class SqliteLog:
         self._queue.put(waiting)
         return await asyncio.wrap_future(waiting.done)
 
+    async def claim(self, topic: str, partition: int) -> None:
+        """Nothing: the folder's lock keeps everybody else away."""
+
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
         """Records at `offset` and after."""
         rows = self._open().execute(

@@ -12,10 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.core.changelog import META
 from app.demo import recorded
+from app.recovery import load_state
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import Log, NewRecord, TopicMismatch
-from app.worker import load_state
 from models.topics import Topics
 from tests.running import Tocsin, assert_exactly_once, wait_until
 
