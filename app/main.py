@@ -16,6 +16,7 @@ from app.transport.batches import BatchTransport
 from app.transport.embedded import Transport as EmbeddedTransport
 from app.transport.kafka import KafkaLog
 from app.transport.log import Log
+from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
 from app.worker import Worker
 from models.topics import Topics
@@ -36,7 +37,7 @@ def make_log(config: Settings, clock: Clock | None = None) -> Log:
     """The log that the settings name."""
     if config.embedded:
         return SqliteLog(config.journal_dir, clock)
-    return KafkaLog(config.bootstrap, config.replication)
+    return KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))
 
 
 def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
@@ -46,6 +47,7 @@ def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
         config.prefix,
         broker="kafka://" + ";".join(config.bootstrap) if not config.embedded else "kafka://localhost",
         datadir=Path(tempfile.gettempdir()) / f"{config.prefix}-faust",  # Faust makes it; nothing of ours is kept there
+        broker_credentials=_credentials(config),
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=2.0,
         broker_commit_interval=1.0,
@@ -68,6 +70,20 @@ def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
     ingest.attach(app, worker)
     ticks.attach(app, worker)
     return app
+
+
+def _credentials(config: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """What Faust hands to aiokafka's consumer, in its own words."""
+    client = client_settings(config.kafka)
+    context = client.get("ssl_context")
+    if config.kafka.sasl:
+        return faust.SASLCredentials(
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            mechanism=client["sasl_mechanism"],
+            ssl_context=context,  # with one it is SASL_SSL, without SASL_PLAINTEXT
+        )
+    return faust.SSLCredentials(context) if config.kafka.tls else None
 
 
 async def start(app: TocsinApp) -> None:

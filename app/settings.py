@@ -4,8 +4,8 @@ What Tocsin decides is policy (`models.policy`), not settings.
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 EMBEDDED = "embedded:"
@@ -17,10 +17,40 @@ class BadSettings(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class KafkaSecurity:
+    """How Kafka's brokers prove who they are, and we to them. Files are read when we connect (`app.transport.security`).
+
+    What is set and not used, or used and not set, is refused: a password on the wrong port is worse than no start.
+    """
+
+    protocol: str = (
+        "PLAINTEXT"  # TOCSIN_KAFKA_SECURITY: Kafka's names; SASL_SSL where anybody else can reach the network
+    )
+    ca_file: str = ""  # TOCSIN_KAFKA_CA_FILE: PEM; who vouches for the brokers. Empty is whom this machine trusts
+    cert_file: str = ""  # TOCSIN_KAFKA_CERT_FILE: PEM; ours, where the brokers ask for one
+    key_file: str = ""  # TOCSIN_KAFKA_KEY_FILE: PEM; its key, not encrypted: nobody is there to type a password
+    mechanism: str = "SCRAM-SHA-512"  # TOCSIN_KAFKA_MECHANISM: or SCRAM-SHA-256; PLAIN tells the broker the password
+    user: str = ""  # TOCSIN_KAFKA_USER
+    password_file: str = ""  # TOCSIN_KAFKA_PASSWORD_FILE: rather than the variable, which every child process inherits
+    password: str = field(default="", repr=False)  # TOCSIN_KAFKA_PASSWORD
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted, and the broker's certificate and name checked."""
+        return self.protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def sasl(self) -> bool:
+        """Whether we say a user and prove a password."""
+        return self.protocol.startswith("SASL_")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a process. `from_environment` reads the variable named beside each."""
 
     broker: str = "embedded:tocsin-data"  # TOCSIN_BROKER: no broker needed; kafka://host:9092[;host:9092] in production
+    kafka: KafkaSecurity = KafkaSecurity()  # TOCSIN_KAFKA_*
     policy_file: str = ""  # TOCSIN_POLICY: empty is the policy that ships with Tocsin
     prefix: str = "tocsin"  # TOCSIN_PREFIX: of all topics, and the consumer group's name
     partitions: int = 8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
@@ -53,6 +83,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     defaults = Settings()
     settings = Settings(
         broker=environ.get("TOCSIN_BROKER", defaults.broker),
+        kafka=_kafka_security(environ),
         policy_file=environ.get("TOCSIN_POLICY", defaults.policy_file),
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
         partitions=_integer(environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, 1024),
@@ -64,15 +95,28 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         checkpoint_ms=_integer(environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000),
         clock=environ.get("TOCSIN_CLOCK", defaults.clock),
     )
-    if not settings.embedded and not settings.broker.startswith(KAFKA):
+    if "@" in settings.broker and not settings.embedded:
+        raise BadSettings(
+            "TOCSIN_BROKER has an @ in it: users and passwords are TOCSIN_KAFKA_USER and TOCSIN_KAFKA_PASSWORD_FILE"
+        )
+    if not settings.embedded and not (settings.broker.startswith(KAFKA) and _addresses(settings.bootstrap)):
         raise BadSettings(
             f"TOCSIN_BROKER is {settings.broker!r}, must be embedded:DIRECTORY or kafka://HOST:PORT[;HOST:PORT]"
+        )
+    if settings.embedded and settings.kafka != KafkaSecurity():
+        raise BadSettings(
+            f"TOCSIN_KAFKA_SECURITY is {settings.kafka.protocol}, but TOCSIN_BROKER is {settings.broker!r}, must be kafka://..."
         )
     if settings.clock not in ("system", "driven"):
         raise BadSettings(f"TOCSIN_CLOCK is {settings.clock!r}, must be system or driven")
     if settings.clock == "driven" and not settings.embedded:
         raise BadSettings("TOCSIN_CLOCK is driven, which only an embedded: broker can be; Kafka has the broker's clock")
     return settings
+
+
+def _addresses(servers: Sequence[str]) -> bool:
+    places = [server.rpartition(":") for server in servers]
+    return bool(places) and all(host and port.isdecimal() and int(port) <= 65535 for host, _, port in places)
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:
@@ -86,3 +130,65 @@ def _integer(environ: Mapping[str, str], name: str, default: int, lowest: int, h
     if not lowest <= number <= highest:
         raise BadSettings(f"{name} is {text!r}, must be a whole number from {lowest} to {highest}")
     return number
+
+
+_KAFKA = "TOCSIN_KAFKA_"
+_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT")
+_MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
+_TLS = ("CA_FILE", "CERT_FILE", "KEY_FILE")
+_SASL = ("MECHANISM", "USER", "PASSWORD_FILE", "PASSWORD", "UNENCRYPTED")
+
+
+def _kafka_security(environ: Mapping[str, str]) -> KafkaSecurity:
+    given = {name.removeprefix(_KAFKA): value for name, value in environ.items() if name.startswith(_KAFKA) and value}
+    unknown = sorted(given.keys() - {"SECURITY", *_TLS, *_SASL})
+    if unknown:
+        known = ", ".join(["SECURITY", *_TLS, *_SASL])
+        raise BadSettings(f"{_KAFKA}{unknown[0]} is no setting, must be {_KAFKA} and one of {known}")
+    security = KafkaSecurity(
+        protocol=_one_of(given, "SECURITY", _PROTOCOLS),
+        mechanism=_one_of(given, "MECHANISM", _MECHANISMS),
+        **{name.lower(): given.get(name, "") for name in (*_TLS, "USER", "PASSWORD_FILE", "PASSWORD")},
+    )
+    problem = _half_a_setting(security, given) or _weak_setting(security, given)
+    if problem:
+        raise BadSettings(f"{_KAFKA}{problem}")
+    return security
+
+
+def _one_of(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    found = given.get(name, known[0])
+    if found not in known:
+        raise BadSettings(f"{_KAFKA}{name} is {found!r}, must be {', '.join(known[:-1])} or {known[-1]}")
+    return found
+
+
+def _half_a_setting(security: KafkaSecurity, given: Mapping[str, str]) -> str:
+    """What is set and not used, or used and not set; empty when all is well. Values are not told: one is a password."""
+    protocol = security.protocol
+    for names, used, instead in ((_TLS, security.tls, "SSL or SASL_SSL"), (_SASL, security.sasl, "SASL_SSL")):
+        unused = [name for name in names if name in given and not used]
+        if unused:
+            return f"{unused[0]} is set, but {_KAFKA}SECURITY is {protocol}, which does not use it; must be {instead}"
+    if bool(security.cert_file) != bool(security.key_file):
+        here, missing = ("CERT_FILE", "KEY_FILE") if security.cert_file else ("KEY_FILE", "CERT_FILE")
+        return f"{here} is set, but {_KAFKA}{missing} is not; must be both or none"
+    if security.sasl and not security.user:
+        return f"USER is not set, must be for {protocol}"
+    if security.sasl and bool(security.password_file) == bool(security.password):
+        both = "and PASSWORD are both" if security.password else "is not"
+        return f"PASSWORD_FILE {both} set, must be a file with the password of {security.user!r}, or PASSWORD instead"
+    return ""
+
+
+def _weak_setting(security: KafkaSecurity, given: Mapping[str, str]) -> str:
+    """What is unsafe and was not asked for in so many words; empty when all is well."""
+    unencrypted = given.get("UNENCRYPTED", "no")
+    if unencrypted not in ("yes", "no"):
+        return f"UNENCRYPTED is {unencrypted!r}, must be yes or no"
+    if security.protocol == "SASL_PLAINTEXT" and unencrypted != "yes":
+        return (
+            "SECURITY is SASL_PLAINTEXT, by which whoever is on the way reads everything, with PLAIN the password too; must be "
+            f"SASL_SSL, or {_KAFKA}UNENCRYPTED=yes"
+        )
+    return ""

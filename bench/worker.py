@@ -1,8 +1,8 @@
 """One worker's rate on a real Kafka, with everything on, beside what one core can fetch and parse at all in the same run.
 
-Needs `make kafka`. Prints one JSON object last: alerts_per_second of the worker, limit_per_second (aiokafka's fetch and
-`orjson.loads` of the same records, nothing else), their share, alerts, incidents, and effects_twice. Each role is a process
-of its own, so each has one core's worth of Python.
+Needs `make kafka`, or a TOCSIN_BROKER of your own. Prints one JSON object last: alerts_per_second of the worker,
+limit_per_second (aiokafka's fetch and `orjson.loads` of the same records, nothing else), their share, alerts, incidents, and
+effects_twice. Each role is a process of its own, so each has one core's worth of Python.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -25,8 +26,9 @@ from app.demo.storm import storm
 from app.history import incidents_of
 from app.main import build, make_log, start, stop
 from app.normalise import from_list
-from app.settings import Settings
+from app.settings import Settings, from_environment
 from app.transport.log import NewRecord
+from app.transport.security import client_settings
 from deploy.kafka.broker import STATE
 from models.effect import Stream, position_from
 from models.journal import encode_alert
@@ -45,11 +47,11 @@ def main() -> int:
     parser.add_argument("--role", default="")
     parser.add_argument("--prefix", default=f"bench-{os.getpid()}")
     arguments = parser.parse_args()
-    if not STATE.exists():
-        print("no Kafka: run `make kafka` first", file=sys.stderr)
+    broker = {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"} if STATE.exists() else {}
+    config = replace(from_environment(broker | os.environ), prefix=arguments.prefix, partitions=PARTITIONS)
+    if config.embedded:
+        print("no Kafka: run `make kafka` first, or set TOCSIN_BROKER", file=sys.stderr)
         return 1
-    broker = f"kafka://{json.loads(STATE.read_text())['bootstrap']}"
-    config = Settings(broker=broker, prefix=arguments.prefix, partitions=PARTITIONS)
     if arguments.role == "limit":
         print(json.dumps(asyncio.run(limit(config, arguments.alerts))))
     elif arguments.role == "worker":
@@ -116,6 +118,7 @@ async def limit(config: Settings, alerts: int) -> dict[str, float]:
     consumer = AIOKafkaConsumer(
         Topics(config.prefix).journal,
         bootstrap_servers=config.bootstrap,
+        **client_settings(config.kafka),
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=2 * 1024 * 1024,
     )

@@ -6,7 +6,7 @@ claimed it before. Transactions give nothing else here, since a record batch is 
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.security import why_not
 from models.topics import MAX_BATCH_BYTES, TopicSpec
 
 REQUEST_MS = 30_000
@@ -23,11 +24,12 @@ CLAIMED_SECONDS = 60  # for an append to a claimed partition; its coordinator is
 
 
 class KafkaLog:
-    """`app.transport.log.Log` over a Kafka cluster. `servers` are host:port."""
+    """`app.transport.log.Log` over a Kafka cluster. `servers` are host:port; `security` as `app.transport.security` says."""
 
-    def __init__(self, servers: Sequence[str], replication: int = 1) -> None:
+    def __init__(self, servers: Sequence[str], replication: int = 1, security: Mapping[str, Any] | None = None) -> None:
         self._servers = list(servers)
         self._replication = replication
+        self._security = dict(security or {})
         self._producer: AIOKafkaProducer | None = None
         self._claimed: dict[tuple[str, int], AIOKafkaProducer] = {}
         self._lost: set[tuple[str, int]] = set()  # of the claimed ones, those that somebody else has claimed since
@@ -36,7 +38,11 @@ class KafkaLog:
 
     async def start(self) -> None:
         """Connect the producer; the reader connects when it is first needed."""
-        self._producer = await self._start_producer()
+        try:
+            self._producer = await self._start_producer()
+        except LogUnavailable:
+            reason = await why_not(self._servers, self._security)
+            raise LogUnavailable(f"Kafka at {', '.join(self._servers)} cannot be used: {reason}") from None
 
     async def stop(self) -> None:
         """Flush and disconnect."""
@@ -54,7 +60,7 @@ class KafkaLog:
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
         """Create what is missing, compare what is there, and return the names created."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security)
         try:
             await admin.start()
             existing = set(await admin.list_topics())
@@ -149,11 +155,15 @@ class KafkaLog:
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_BATCH_BYTES + 65536,
             request_timeout_ms=REQUEST_MS,
+            **self._security,
             **more,
         )
         try:
             await producer.start()
-        except KafkaError as error:
+        except (
+            KafkaError,
+            ValueError,
+        ) as error:  # aiokafka's ValueError: a broker that does not know the password either
             await producer.stop()
             raise self._unavailable(error) from None
         return producer
@@ -167,6 +177,7 @@ class KafkaLog:
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=8 * 1024 * 1024,
                 fetch_max_wait_ms=20,
+                **self._security,
             )
             try:
                 await consumer.start()
@@ -176,7 +187,7 @@ class KafkaLog:
             self._consumer = consumer
         return self._consumer
 
-    def _unavailable(self, error: KafkaError | TimeoutError) -> LogUnavailable:
+    def _unavailable(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
         servers = ", ".join(self._servers)
         return LogUnavailable(f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?")
 

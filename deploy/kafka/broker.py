@@ -14,6 +14,8 @@ import time
 import uuid
 from pathlib import Path
 
+from deploy.kafka.secured import Secured, free_ports
+
 ROOT = Path(__file__).parent.parent.parent
 TOOLS = ROOT / ".tools" / "kafka"
 STATE = TOOLS / "running.json"
@@ -64,11 +66,12 @@ def fetch() -> Path:
 
 
 class Broker:
-    """One Kafka node with its data in `folder`."""
+    """One Kafka node with its data in `folder`. `secured` gives it listeners besides, which want TLS, passwords or both."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secured: Secured | None = None) -> None:
         self.folder = folder
-        self.port, self.controller = _free_ports(2)
+        self.secured = secured
+        self.port, self.controller = free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -82,11 +85,11 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self.folder / "server.properties"
         if not properties.exists():
-            properties.write_text(
-                _PROPERTIES.format(port=self.port, controller=self.controller, data=self.folder / "data")
-            )
+            text = _PROPERTIES.format(port=self.port, controller=self.controller, data=self.folder / "data")
+            properties.write_text(text if self.secured is None else self.secured.properties(text))
             cluster = str(uuid.uuid4())
             tool = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            tool += [] if self.secured is None else self.secured.format_arguments()
             subprocess.run(tool, check=True, capture_output=True)
         command = ["java", "-Xmx1g", "-cp", classpath, "kafka.Kafka", str(properties)]
         with (self.folder / "server.log").open("ab") as log:
@@ -95,14 +98,14 @@ class Broker:
 
     def _wait(self) -> None:
         until = time.monotonic() + START_SECONDS
+        ports = [self.port, *(self.secured.ports.values() if self.secured else ())]
         while time.monotonic() < until:
             assert self.process is not None
             if self.process.poll() is not None:
                 tail = (self.folder / "server.log").read_text(errors="replace")[-2000:]
                 raise KafkaFailed(f"Kafka ended with status {self.process.returncode}:\n{tail}")
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if all(_listens(port) for port in ports):
+                return
             time.sleep(0.1)
         raise KafkaFailed(f"Kafka did not listen within {START_SECONDS} s; see {self.folder / 'server.log'}")
 
@@ -122,14 +125,9 @@ class Broker:
                 self.kill()
 
 
-def _free_ports(number: int) -> list[int]:
-    probes = [socket.socket() for _ in range(number)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def main() -> int:

@@ -1,0 +1,119 @@
+"""How a client of Kafka proves who it is and whom it talks to: what aiokafka wants to know, and why a broker turns us away.
+
+TLS is as Python's default for clients has it: certificate and host name are checked, and nothing older than TLS 1.2 is spoken.
+"""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiokafka.conn import create_conn, get_ip_port_afi
+from aiokafka.errors import (
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+
+from app.settings import BadSettings, KafkaSecurity
+
+SECRET_BYTES_MAX = 4096
+PROBE_MS = 5000
+
+
+def client_settings(security: KafkaSecurity) -> dict[str, Any]:
+    """The keywords for aiokafka's clients. Reads the files that are named. Raises BadSettings."""
+    settings: dict[str, Any] = {"security_protocol": security.protocol}
+    if security.tls:
+        settings["ssl_context"] = _context(security)
+    if security.sasl:
+        settings["sasl_mechanism"] = security.mechanism
+        settings["sasl_plain_username"] = security.user
+        settings["sasl_plain_password"] = _password(security)
+    return settings
+
+
+def _context(security: KafkaSecurity) -> ssl.SSLContext:
+    name, file = "CA_FILE", security.ca_file
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=file or None)
+        if security.cert_file:
+            name, file = "CERT_FILE and TOCSIN_KAFKA_KEY_FILE", f"{security.cert_file} and {security.key_file}"
+            context.load_cert_chain(security.cert_file, security.key_file, password=_no_password)
+    except ssl.SSLError as error:
+        reason = error.reason or "no certificate in it"
+        raise BadSettings(f"TOCSIN_KAFKA_{name} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
+    except OSError as error:
+        raise BadSettings(f"TOCSIN_KAFKA_{name} is {file!r}, which cannot be read: {error.strerror}") from None
+    except _Encrypted:
+        raise BadSettings(f"TOCSIN_KAFKA_KEY_FILE is {security.key_file!r}, must not be encrypted") from None
+    return context
+
+
+class _Encrypted(Exception):
+    """A key cannot be read without a password; OpenSSL would ask for it on the terminal, and wait."""
+
+
+def _no_password() -> str:
+    raise _Encrypted
+
+
+def _password(security: KafkaSecurity) -> str:
+    if security.password:
+        return security.password
+    where = f"TOCSIN_KAFKA_PASSWORD_FILE is {security.password_file!r}, "
+    try:
+        with Path(security.password_file).open("rb") as file:
+            secret = file.read(SECRET_BYTES_MAX + 1)
+        password = secret.decode().rstrip("\r\n")
+    except OSError as error:
+        raise BadSettings(f"{where}which cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadSettings(f"{where}must be UTF-8") from None
+    if not password or len(secret) > SECRET_BYTES_MAX or not password.isprintable():
+        raise BadSettings(f"{where}must be one line with the password, of at most {SECRET_BYTES_MAX} bytes")
+    return password
+
+
+async def why_not(servers: Sequence[str], settings: Mapping[str, Any]) -> str:
+    """Why the brokers do not take these settings, as far as one more try of each tells; aiokafka only says that none did."""
+    reasons = []
+    for server in servers:
+        try:
+            host, port, _ = get_ip_port_afi(server)
+            connection = await create_conn(host, port, request_timeout_ms=PROBE_MS, **settings)
+        except Exception as error:  # noqa: BLE001  it is told to somebody, whatever it is
+            reasons.append(_reason(error))
+        else:
+            connection.close()
+            reasons.append("it takes the connection and no request; does it want a password (TOCSIN_KAFKA_SECURITY)?")
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return (
+                f"its certificate is not trusted ({error.verify_message}); TOCSIN_KAFKA_CA_FILE has to be who signed it, and "
+                "TOCSIN_BROKER has to name the host as the certificate does"
+            )
+        case ssl.SSLError():
+            said = error.reason or "the connection was cut"
+            return f"TLS fails ({said}); is TOCSIN_KAFKA_SECURITY right for this port, does it want TOCSIN_KAFKA_CERT_FILE?"
+        case SaslAuthenticationFailed() | UnsupportedSaslMechanismError() | IllegalSaslStateError():
+            return f"it refuses TOCSIN_KAFKA_USER, its password or TOCSIN_KAFKA_MECHANISM ({error})"
+        case ConnectionRefusedError():
+            return "nobody listens there; is it running, is TOCSIN_BROKER right?"
+        case TimeoutError():
+            return (
+                f"it does not answer within {PROBE_MS} ms; is it running, is TOCSIN_KAFKA_SECURITY right for this port?"
+            )
+        case KafkaConnectionError(__cause__=ssl.SSLError() as cause):
+            return _reason(cause)
+        case KafkaConnectionError() | EOFError() | ConnectionError():
+            return "it closes the connection; does it want TLS, a certificate or a password (TOCSIN_KAFKA_SECURITY)?"
+        case ValueError():
+            return f"it does not know the password either, so it is not the broker it says it is ({error})"
+        case _:
+            return f"{error!r}; is it running, is TOCSIN_BROKER right?"
