@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+SEEDS ?= 10000
 
-.PHONY: help demo test integration check format up kafka kafka-stop bench-worker clean
+.PHONY: help demo test integration simulate check format up kafka kafka-stop bench-worker clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -28,6 +29,9 @@ test: $(VENV)/.installed ## every test that needs no server of somebody else's
 
 integration: $(VENV)/.installed ## the tests on a real Kafka, Prometheus and Alertmanager (Java 17, Maven, Debian packages)
 	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q" tests/integration $(ARGS)
+
+simulate: $(VENV)/.installed ## the real worker in a world that breaks, one run a seed (SEEDS=10000, ARGS="--first N")
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 check: $(VENV)/.installed ## format, lint, types
 	@$(BIN)/ruff format --check .

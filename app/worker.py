@@ -12,7 +12,6 @@ checkpoint any more (docs/decisions/0007). Effects that it still sends are the v
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -143,8 +142,9 @@ class Pipe:
         self._queue: asyncio.Queue[_Work] = asyncio.Queue(maxsize=2)
         self._marks: dict[Stream, Position] = {}
         self._unacknowledged: list[Any] = []
-        self._checkpointed = time.monotonic()
+        self._checkpointed = asyncio.get_running_loop().time()
         self._settling = False
+        self._stopped = False
         self._applying = asyncio.Lock()  # what the engine leaves to do has to be queued in the order of its records
         self._poisons: list[Poison] = []
         self._task: asyncio.Task[None] | None = None
@@ -186,6 +186,8 @@ class Pipe:
             chunk = records[start : start + CHUNK]
             last = start + CHUNK >= len(records)
             async with self._applying:
+                if self._stopped:
+                    return
                 effects = await self._apply(chunk)
                 checkpoint = self.engine.checkpoint() if self._due() else None
                 await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
@@ -217,7 +219,7 @@ class Pipe:
 
     def _due(self) -> bool:
         """Whether it is time for a checkpoint; its pace is a setting, since a restart only works up what came after."""
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         interval_s = self._worker.settings.checkpoint_ms / 1000
         if self._settling or now - self._checkpointed >= interval_s or self.engine.dirty_bytes() > CHECKPOINT_BYTES:
             self._checkpointed = now
@@ -234,9 +236,12 @@ class Pipe:
         await done.wait()
 
     def stop(self) -> None:
-        """Stop working on this partition."""
+        """Stop working on this partition. A batch that is being accepted must not wait for ever for room in the queue."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
+        while not self._queue.empty():
+            self._queue.get_nowait()
 
     async def _run(self) -> None:
         try:

@@ -1,0 +1,139 @@
+"""What must be true after every run, whatever broke."""
+
+from collections.abc import Sequence
+
+from app.core.engine import Engine
+from app.core.poison import Poison
+from app.recovery import load_state
+from app.transport.log import StoredRecord
+from models.effect import Effect, Position, Stream, position_from
+from models.journal import source_from
+from models.topics import partition_of
+from tests.scenario import keep
+from tests.simulation.plan import Plan
+from tests.simulation.run import POLICY, TOPICS, Outcome, faulty
+from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
+
+
+class Broken(AssertionError):
+    """A promise does not hold."""
+
+
+def check(plan: Plan, outcome: Outcome) -> None:
+    """Raise Broken unless every promise holds."""
+    cluster, partitions = outcome.cluster, plan.world.partitions
+    cluster.storm = 0.0
+    messages: dict[int, list[tuple[int, Effect]]] = {partition: [] for partition in range(partitions)}
+    with faulty(poison=plan.world.poison):
+        for partition in range(partitions):
+            journal = cluster.kept[TOPICS.journal, partition]
+            engine, effects = undisturbed(partition, journal)
+            _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
+            _check_state(cluster, partition, engine)
+            _check_accounts(engine, journal)
+            for effect in effects:
+                if effect.stream is Stream.JOURNAL:
+                    messages[partition_of(effect.key or b"", partitions)].append((partition, effect))
+    _check_messages(cluster, messages)
+    _check_input(outcome, partitions)
+
+
+def undisturbed(partition: int, journal: Sequence[StoredRecord]) -> tuple[Engine, list[Effect]]:
+    """What an engine says of the journal that is fed all of it at once, from the beginning."""
+    poisons: list[Poison] = []
+    while True:
+        engine = Engine(partition, POLICY)
+        engine.pass_over(poisons)
+        try:
+            return engine, engine.apply(journal)
+        except Poison as poison:
+            poisons.append(poison)
+
+
+def _check_effects(cluster: Cluster, partition: int, effects: Sequence[Effect], *, once: bool) -> None:
+    """Each topic holds the effects in order: each once, or once for consumers that drop what is not past the last."""
+    for stream in Stream:
+        if stream is Stream.JOURNAL:
+            continue
+        expected = [(effect.position, effect.key, effect.value) for effect in effects if effect.stream is stream]
+        sent = cluster.kept[getattr(TOPICS, stream), partition]
+        found = [(position_from(record.headers), record.key, record.value) for record in sent]
+        if not once:
+            found = _past_the_last(found)
+        if found != expected:
+            raise Broken(f"{stream} {partition}: {_difference(found, expected)}")
+
+
+def _past_the_last(
+    found: Sequence[tuple[Position | None, bytes | None, bytes | None]],
+) -> list[tuple[Position | None, bytes | None, bytes | None]]:
+    """The rule for consumers."""
+    taken: list[tuple[Position | None, bytes | None, bytes | None]] = []
+    for one in found:
+        if not taken or (one[0] is not None and taken[-1][0] is not None and one[0] > taken[-1][0]):
+            taken.append(one)
+    return taken
+
+
+def _check_state(cluster: Cluster, partition: int, engine: Engine) -> None:
+    """The changelog, compacted or not, has the very bytes that the undisturbed engine would write."""
+    expected: dict[bytes, bytes] = {}
+    keep(expected, engine)
+    for _ in range(2):
+        loop = VirtualLoop()
+        log = SimulatedLog(cluster, Process("reader"))
+        found = loop.run_until_complete(load_state(log, TOPICS.state, partition))
+        loop.close()
+        if found != expected:
+            differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+            raise Broken(f"state {partition} differs in {differing[:5]}")
+        cluster.compact(TOPICS.state, partition)
+
+
+def _check_accounts(engine: Engine, journal: Sequence[StoredRecord]) -> None:
+    """Each record was counted as what it is, or left a dead letter."""
+    counts = engine.counts
+    if engine.applied_offset != (journal[-1].offset if journal else -1):
+        raise Broken(f"{engine.applied_offset} applied of {len(journal)}")
+    kinds = ("alerts", "ticks", "signals", "holds", "members", "pages", "commands", "receipts", "silences", "policies")
+    accounted = sum(counts.get(name, 0) for name in (*kinds, "duplicates", "deadletters"))
+    if accounted < sum(1 for record in journal if not record.headers):
+        raise Broken(f"{accounted} accounted for of {len(journal)}: {counts}")
+
+
+def _check_messages(cluster: Cluster, messages: dict[int, list[tuple[int, Effect]]]) -> None:
+    """Each actor's message is in the journal, in order; what is there again is what the engine drops."""
+    for target, expected in messages.items():
+        found: dict[int, list[tuple[Position, bytes | None]]] = {}
+        for record in cluster.kept[TOPICS.journal, target]:
+            source = source_from(record.headers) if record.headers else None
+            if source is not None and source.topic == "journal":
+                position, seen = Position(source.offset, source.number), found.setdefault(source.partition, [])
+                if not seen or position > seen[-1][0]:
+                    seen.append((position, record.value))
+        wanted: dict[int, list[tuple[Position, bytes | None]]] = {}
+        for partition, effect in expected:
+            wanted.setdefault(partition, []).append((effect.position, effect.value))
+        if found != wanted:
+            raise Broken(f"messages to {target}: {_difference(list(found.items()), list(wanted.items()))}")
+
+
+def _check_input(outcome: Outcome, partitions: int) -> None:
+    """What was acknowledged is in the journal; each raw record is, in order, and past the last once."""
+    journal = [record for partition in range(partitions) for record in outcome.cluster.kept[TOPICS.journal, partition]]
+    values = {record.value for record in journal}
+    lost = [value for value in outcome.sent if value not in values]
+    if lost:
+        raise Broken(f"acknowledged and lost: {lost[:3]}")
+    sources = [source_from(record.headers) for record in journal if record.headers]
+    copied = {source.offset for source in sources if source is not None and source.topic == "raw"}
+    if copied != set(range(outcome.raw)):
+        raise Broken(f"raw records {sorted(set(range(outcome.raw)) - copied)} are not in the journal")
+
+
+def _difference(found: Sequence[object], expected: Sequence[object]) -> str:
+    same = next((n for n, (one, other) in enumerate(zip(found, expected, strict=False)) if one != other), None)
+    at = min(len(found), len(expected)) if same is None else same
+    return (
+        f"{len(found)} for {len(expected)}; from {at} on {list(found[at : at + 2])} for {list(expected[at : at + 2])}"
+    )
