@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,8 +17,9 @@ from app.settings import BadSettings, from_environment
 from app.transport.log import Log, NewRecord
 from app.transport.security import client_settings
 from deploy.kafka.broker import Broker
-from deploy.kafka.secured import HOST, PASSWORD, USER, Secured, authority, certificate
+from deploy.kafka.secured import HOST, PASSWORD, USER, Secured, authority, certificate, free_ports
 from models.topics import Topics
+from tests.listening import listening
 from tests.running import ROOT, Tocsin, assert_exactly_once, wait_until
 
 SECONDS = 60  # and whatever is turned away has said so
@@ -99,6 +101,20 @@ def test_worker_and_bridge(kafka: Kafka, protocol: str, capfd: pytest.CaptureFix
     said = "".join(capfd.readouterr())
     assert "partition 0: taken over" in said
     assert PASSWORD not in said
+
+
+def test_a_worker_listens_on_nothing(kafka: Kafka) -> None:
+    """Nobody reaches a worker; its metrics, if they are asked for, and the bridge are where they were put."""
+    port = free_ports(1)[0]
+    settings = kafka.settings("SASL_SSL") | {"TOCSIN_PREFIX": "listening", "TOCSIN_PARTITIONS": str(PARTITIONS)}
+    found = []
+    for command, more in (("worker", {}), ("worker", {"TOCSIN_METRICS_PORT": str(port)}), ("bridge", {})):
+        process = Tocsin(command, **settings | more)
+        address = urlsplit(process.url).netloc if process.url else "none"
+        found.append({one.replace(address, "URL") for one in listening(process.process.pid)})
+        process.stop()
+
+    assert found == [set(), {f"tcp {HOST}:{port}"}, {"tcp URL"}]
 
 
 def _incidents(settings: Mapping[str, str]) -> list[str]:
