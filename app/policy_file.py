@@ -1,19 +1,18 @@
 """Reading a policy file: the compiled policy, or every mistake in it with file, line, key, found and expected."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from app import bounded_yaml
 from app.core.rulebook import Rulebook
 from models.policy import Where
 
 _SHIPPED = (Path(__file__).parent.parent / "policies" / "default.yaml", Path(__file__).parent / "default_policy.yaml")
 MAX_BYTES = 1024 * 1024  # a policy stands whole in one journal record
-MAX_ALIASES = 100  # YAML aliases can make a small file a huge document
+PROBLEMS_MAX = 100  # that are told
 
 
 class BadPolicy(Exception):
@@ -37,53 +36,36 @@ def load(path: str | Path = "") -> Rulebook:
     try:
         return Rulebook(document)
     except ValidationError as error:
-        raise BadPolicy(file, [_describe(file, lines, one) for one in error.errors()]) from None
+        raise BadPolicy(file, _at_most([_describe(file, lines, one) for one in error.errors()])) from None
 
 
 def _parse(path: Path) -> tuple[dict[str, Any], dict[Where, int]]:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise BadPolicy(path, [f"{path}: cannot be read: {error.strerror}"]) from None
     if len(data) > MAX_BYTES:
-        raise BadPolicy(path, [f"{path}: has {len(data)} bytes, must be at most {MAX_BYTES}"])
+        raise BadPolicy(path, [f"{path}: has more than {MAX_BYTES} bytes, must have at most so many"])
     try:
-        text = data.decode()
-        aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader))
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text) if aliases <= MAX_ALIASES else None
+        document = bounded_yaml.read(data.decode())
     except UnicodeDecodeError as error:
         raise BadPolicy(path, [f"{path}: is not UTF-8 at byte {error.start}"]) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise BadPolicy(path, [f"{path}{_yaml_place(error)}: is not YAML: {_yaml_problem(error)}"]) from None
-    if aliases > MAX_ALIASES:
-        raise BadPolicy(path, [f"{path}: has {aliases} aliases, must be at most {MAX_ALIASES}"])
-    if not isinstance(document, dict):
-        raise BadPolicy(
-            path, [f"{path}: is {type(document).__name__}, must be a mapping of policy keys (docs/POLICY.md)"]
-        )
-    lines: dict[Where, int] = {}
-    repeated = list(_index(node, (), lines))
+    except bounded_yaml.Refused as refusal:
+        place = f":{refusal.line}:{refusal.column}" if refusal.line else ""
+        raise BadPolicy(path, [f"{path}{place}: {refusal.problem}"]) from None
+    if not isinstance(document.data, dict):
+        found = type(document.data).__name__
+        raise BadPolicy(path, [f"{path}: is {found}, must be a mapping of policy keys (docs/POLICY.md)"])
+    repeated = [f"{path}:{line}: {_key(where)}: stands twice, must stand once" for where, line in document.repeated]
     if repeated:
-        raise BadPolicy(
-            path, [f"{path}:{line}: {_key(where)}: stands twice, must stand once" for where, line in repeated]
-        )
-    return document, lines
+        raise BadPolicy(path, _at_most(repeated))
+    return document.data, document.lines
 
 
-def _index(node: Any, where: Where, lines: dict[Where, int]) -> Iterator[tuple[Where, int]]:
-    """Fill `lines` with the line of each key, and yield the keys that a mapping has twice (YAML would take the last)."""
-    lines.setdefault(where, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            place = (*where, key.value)
-            if place in lines:
-                yield place, key.start_mark.line + 1
-            lines[place] = key.start_mark.line + 1
-            yield from _index(value, place, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield from _index(value, (*where, number), lines)
+def _at_most(problems: list[str]) -> list[str]:
+    more = len(problems) - PROBLEMS_MAX
+    return [*problems[:PROBLEMS_MAX], f"and {more} more"] if more > 0 else problems
 
 
 def _describe(path: Path, lines: dict[Where, int], error: ErrorDetails) -> str:
@@ -122,12 +104,3 @@ def _key(where: Where) -> str:
     for part in where:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
-
-
-def _yaml_place(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-
-
-def _yaml_problem(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or "nested too deeply")

@@ -3,8 +3,8 @@
 import re
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_PART = re.compile(r"(\d+)(ms|s|m|h|d|w)")
-_WHOLE = re.compile(r"(\d+(ms|s|m|h|d|w))+")
+_PART = re.compile(r"([0-9]{1,100})(ms|s|m|h|d|w)")
+_WHOLE = re.compile(r"([0-9]{1,100}(ms|s|m|h|d|w))+")
 
 
 def parse_ms(text: str) -> int:
@@ -12,7 +12,7 @@ def parse_ms(text: str) -> int:
     if text == "0":
         return 0
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f"is {text!r}, must be a duration such as 90s, 15m, 1h30m or 2d")
+        raise ValueError(f"is {text!r:.60}, must be a duration such as 90s, 15m, 1h30m or 2d")
     return sum(int(number) * _UNITS_MS[unit] for number, unit in _PART.findall(text))
 
 

@@ -8,12 +8,16 @@ from models.duration import parse_ms
 from models.matcher import Matcher, parse_matcher
 from models.severity import Severity
 
+DURATION_MS_MAX = 5200 * 604_800_000  # a hundred years: a deadline has to be a date
 KEPT = "kept"  # in a validation's context: the document is of an older version perhaps (`app.core.rulebook`)
 
 
 def _duration(value: Any) -> Any:
     if isinstance(value, str):
-        return parse_ms(value)
+        duration_ms = parse_ms(value)
+        if duration_ms > DURATION_MS_MAX:
+            raise ValueError(f"is {value!r:.60}, must be at most 5200w")
+        return duration_ms
     if value == 0:
         return 0
     raise ValueError(f"is {value!r}, must be a duration such as 90s, 15m, 1h30m or 2d")
@@ -21,7 +25,7 @@ def _duration(value: Any) -> Any:
 
 def _matcher(value: Any, info: ValidationInfo) -> Matcher:
     if not isinstance(value, str):
-        raise ValueError(f'is {value!r:.60}, must be a matcher such as alertname=~"Ollama.*" or team="ai"')  # noqa: TRY004  pydantic's
+        raise ValueError(f'is {type(value).__name__}, must be a matcher such as alertname=~"Ollama.*" or team="ai"')  # noqa: TRY004  pydantic's
     return parse_matcher(value, kept=bool((info.context or {}).get(KEPT)))
 
 

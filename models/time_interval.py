@@ -43,7 +43,7 @@ def _minutes(value: Any) -> Any:
 
 def _ranges(value: Any, what: str, names: Sequence[str], least: int, most: int) -> Any:
     if not isinstance(value, list):
-        raise TypeError(f"is {value!r}, must be a list")
+        raise ValueError(f"is {value!r:.60}, must be a list")  # noqa: TRY004  pydantic catches no other
     return tuple(one if isinstance(one, tuple) else _range(str(one), what, names, least, most) for one in value)
 
 

@@ -1,9 +1,6 @@
 """Regular expressions of matchers: Alertmanager's, and none of them can keep a partition from its work."""
 
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -23,27 +20,11 @@ from models.pattern import NOTHING, PATTERN_BYTES_MAX, PROGRAM_MAX, compile_patt
 from models.policy import Step
 from models.reason import BadInput, Reason
 from models.wire import SilenceRequest
+from tests.in_time import in_time
 from tests.scenario import START_MS, alert_record, keep, tell
 
 VALUE_MAX = 64 * 1024  # bytes; of all labels of an alert together
-SECONDS = 20  # what takes a second at the worst here may take so long on a busy machine
 LOOKAHEAD = "(?!Slow).*"  # what Python took until 0.1.0, and RE2 refuses
-
-
-@contextmanager
-def in_time() -> Iterator[None]:
-    """Fail, rather than hang, when the body takes too long: Python's `re` lets signals through."""
-
-    def stop(*_: object) -> None:
-        raise AssertionError(f"not within {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|aa)+", r"(a|a)*b", r"(.*)*x", r"(a*)*(a*)*b", r"^(\w+\s?)*$"])
