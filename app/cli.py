@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from prometheus_client import start_http_server
 
-from app import policy_file, settings
+from app import logs, policy_file, settings
 from app.bridge.server import Bridge
 from app.clock import Clock
 from app.demo.run import main as demo_main
@@ -23,20 +22,18 @@ from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
 from app.transport.log import LogUnavailable, TopicMismatch
 from app.transport.sqlite import SqliteLog
+from models.inert import inert_lines
 from models.topics import Topics
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for an error that has been told, 2 for wrong arguments."""
     arguments = _parse(_parser(), argv)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("tocsin").setLevel(logging.INFO)
+    logs.to_stderr()
     try:
         return int(arguments.run(arguments) or 0)
     except (BadPolicy, BadSettings, LogUnavailable, TopicMismatch) as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read the output has enough of it; nothing more can be said, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.transport.log import Log
 from models.duration import format_ms
 from models.effect import Position, position_from
+from models.inert import inert
 from models.topics import Topics
 
 SEVERITY_STYLE = {"P0": "bold red", "P1": "yellow", "P2": "cyan", "P3": "dim"}
@@ -62,9 +63,9 @@ async def incidents_of(log: Log, config: Settings) -> list[dict[str, Any]]:
     return sorted(newest.values(), key=lambda snapshot: (snapshot["opened_at"], snapshot["incident"]))
 
 
-def inert(text: Any) -> Text:
-    """The text with nothing in it that a terminal would obey."""
-    return Text("".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(text)))
+def as_text(text: Any) -> Text:
+    """The text as rich prints it: without markup, and with nothing in it that a terminal would obey."""
+    return Text(inert(str(text)))
 
 
 WIDE = 110  # columns of a terminal that has room for everything
@@ -98,12 +99,12 @@ def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
         table.add_column("step", justify="right", no_wrap=True)
     table.add_column("what", overflow="fold")
     for one in incidents:
-        severity = Text(one["severity"], style=SEVERITY_STYLE.get(one["severity"], ""))
+        severity = Text(inert(one["severity"]), style=SEVERITY_STYLE.get(one["severity"], ""))
         alerts = f"{one['alerts_firing']}/{one['alerts_total']}"
-        cells = [inert(one["incident"]), severity, inert(one["state"])]
+        cells = [as_text(one["incident"]), severity, as_text(one["state"])]
         if wide:
-            cells += [inert(one["owner"]), Text(alerts), Text(str(one["escalation_step"]))]
-        table.add_row(*cells, inert(one["title"]))
+            cells += [as_text(one["owner"]), Text(alerts), Text(str(one["escalation_step"]))]
+        table.add_row(*cells, as_text(one["title"]))
     return table
 
 
@@ -126,7 +127,7 @@ async def incident_of(log: Log, config: Settings, name: str) -> dict[str, Any] |
     incidents = {one["incident"]: one for one in await incidents_of(log, config)}
     if name not in incidents:
         known = ", ".join(list(incidents)[-3:]) or "none yet"
-        print(f"tocsin: no incident {name!r}; the newest are: {known}", file=sys.stderr)
+        print(inert(f"tocsin: no incident {name!r}; the newest are: {known}"), file=sys.stderr)
     return incidents.get(name)
 
 
@@ -142,14 +143,14 @@ async def show_incident(log: Log, config: Settings, arguments: argparse.Namespac
     console = Console()
     console.print(incidents_table([incident], console.width))
     if incident["state"] not in ("closed", "resolved") and incident["next"]:
-        console.print(Text("next: ", style="bold") + inert(incident["next"]), soft_wrap=True)
-    console.print(Text("then: ", style="bold") + inert(_then(incident)), soft_wrap=True)
+        console.print(Text("next: ", style="bold") + as_text(incident["next"]), soft_wrap=True)
+    console.print(Text("then: ", style="bold") + as_text(_then(incident)), soft_wrap=True)
     for line in _facts(incident, log.now_ms()):
-        console.print(inert(line), soft_wrap=True)
+        console.print(as_text(line), soft_wrap=True)
     for entry in timeline:
         by = entry.get("by") or ""
         said = entry["text"] if by in entry["text"] else f"{entry['text']} (by {by})"
-        console.print(Text(f"  {entry['at']}  {entry['kind']:<15}") + inert(said), soft_wrap=True)
+        console.print(as_text(f"  {entry['at']}  {entry['kind']:<15}{said}"), soft_wrap=True)
     return True
 
 

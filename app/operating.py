@@ -12,6 +12,7 @@ from typing import Any
 
 from app import settings
 from models.command import Command, Verdict
+from models.inert import inert
 from models.matcher import Operator, parse_matcher
 
 INCIDENT = "INC-20260412T031502Z-00K3F"
@@ -137,7 +138,8 @@ def _silence(arguments: argparse.Namespace) -> int:
     answer = _ask("POST", "/api/v2/silences", body)
     if answer is None:
         return 1
-    print(f"{answer['silenceID']}: silenced for {arguments.lasts}; end it: tocsin silence expire {answer['silenceID']}")
+    name = inert(str(answer["silenceID"]))
+    print(f"{name}: silenced for {arguments.lasts}; end it: tocsin silence expire {name}")
     return 0
 
 
@@ -151,7 +153,8 @@ def _silences(_: argparse.Namespace) -> int:
         what = " ".join(
             f"{m['name']}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}" for m in one["matchers"]
         )
-        print(f"{one['id']}  {one['status']['state']} until {one['endsAt'][:19]}Z  {what}  by {one['createdBy']!r}")
+        lasts = f"{one['status']['state']} until {one['endsAt'][:19]}Z"
+        print(inert(f"{one['id']}  {lasts}  {what}  by {one['createdBy']!r}"))
     if not known:
         print("nothing is silenced")
     return 0
@@ -175,7 +178,7 @@ def _ask(method: str, path: str, body: Any) -> Any:
         with urllib.request.urlopen(request, timeout=SECONDS_MAX) as response:  # noqa: S310
             return json.loads(response.read())
     except urllib.error.HTTPError as error:
-        print(f"tocsin: {_refusal(error)}", file=sys.stderr)
+        print(f"tocsin: {inert(_refusal(error))}", file=sys.stderr)
     except OSError as error:
         reason = getattr(error, "reason", error)
         print(

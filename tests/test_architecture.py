@@ -29,6 +29,7 @@ SUPPORT = (
     "app.bounded_yaml",
     "app.settings",
     "app.clock",
+    "app.logs",
     "app.metrics",
     "app.normalise",
     "app.policy_file",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.history import effects_of, inert, is_folded, show_incident
+from app.history import as_text, effects_of, is_folded, show_incident
 from app.report.show import show_report
 from app.settings import Settings
 from app.transport.log import NewRecord
@@ -232,7 +232,7 @@ def test_only_what_is_about_the_incident() -> None:
 @given(st.text())
 def test_inert(text: str) -> None:
     """What a terminal would obey is replaced, sign by sign; everything else stays."""
-    plain = inert(text).plain
+    plain = as_text(text).plain
 
     assert len(plain) == len(text)
     assert plain.isprintable()

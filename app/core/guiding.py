@@ -1,15 +1,17 @@
 """What to do next: the response guide of an incident, with its alert's values filled in.
 
-Source: PROCEDURES, "Specific Alert Response Guides". A value in a command is quoted for a shell and has nothing in it that a
-terminal would obey, so a label can never add a command.
+Source: PROCEDURES, "Specific Alert Response Guides". A value in a command is quoted for a shell, does not begin a word with a
+dash, and has nothing in it that a terminal would obey: a label can add neither a command nor an option to one.
 """
 
+import re
 import shlex
 
 from app.core.rulebook import Rulebook
 from app.core.state import Incident
 from app.core.turn import Turn
 from models.alert import Labels
+from models.inert import inert, inert_word
 from models.policy import PLACEHOLDER
 
 
@@ -32,23 +34,17 @@ def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> l
     }
 
     def fill(text: str, *, quoted: bool) -> str:
-        def value(what: str) -> str:
-            label = what.removeprefix("labels.")
-            found = inert(values[what] if what in values else labels.get(label, ""))
-            return (shlex.quote(found) if quoted else found) if found else label.upper()
+        def value(place: re.Match[str]) -> str:
+            label = place[1].removeprefix("labels.")
+            found = values[place[1]] if place[1] in values else labels.get(label, "")
+            if not found or not quoted:
+                return inert(found) or label.upper()
+            begins_word = text[: place.start()][-1:].strip() == ""
+            return shlex.quote(inert_word(found) if begins_word else inert(found))
 
-        return PLACEHOLDER.sub(lambda found: value(found[1]), text)
+        return PLACEHOLDER.sub(value, text)
 
     return [
         {"say": fill(step.say, quoted=False), "run": fill(step.run, quoted=True)}
         for step in (guide.steps if guide else ())
     ]
-
-
-def inert(text: str) -> str:
-    """The text with everything replaced that is not shown, such as line ends, escapes and changes of direction."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-    )

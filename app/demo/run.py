@@ -24,9 +24,10 @@ from app.demo.feed import Feeder
 from app.demo.scenario import Step, bad_day, words
 from app.demo.show import Outcome, show
 from app.demo.storm import storm
-from app.history import effects_of, incidents_of, is_folded
+from app.history import as_text, effects_of, incidents_of, is_folded
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
+from models.inert import inert_lines
 from models.topics import Topics
 
 READY_SECONDS = 30
@@ -41,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         asyncio.run(_run(arguments))
     except (DemoFailed, recorded.BadRecording, aiohttp.ClientError) as error:
-        print(f"tocsin demo: {error}", file=sys.stderr)
+        print(f"tocsin demo: {inert_lines(str(error))}", file=sys.stderr)
         return 1
     return 0
 
@@ -65,7 +66,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             _remove(folder)
     show(outcome, console)
     for problem in problems[:10]:
-        console.print(f"left out: {problem}", markup=False)
+        console.print(as_text(f"left out: {problem}"))
     if arguments.keep:
         _tell_kept(service, folder, console)
     if arguments.json:

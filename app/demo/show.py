@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.history import SEVERITY_STYLE, inert, is_folded, print_incidents
+from app.history import SEVERITY_STYLE, as_text, is_folded, print_incidents
 
 BARS = " ▁▂▃▄▅▆▇█"
 PLAIN_BARS = " .:-=+*#@"
@@ -59,7 +59,7 @@ def _escalations(escalations: list[dict[str, Any]]) -> Table:
         what = "" if one["title"] in one["because"] else f"{one['title']}: "
         rule = "" if one["rule"] in one["because"] else f" ({one['rule']})"
         because = f"{one['severity']} {what}{one['because']}{rule}"
-        table.add_row(inert(one["at"][11:16]), inert(to), inert(because))
+        table.add_row(as_text(one["at"][11:16]), as_text(to), as_text(because))
     return table
 
 
@@ -69,7 +69,7 @@ def _notifications(notifications: list[dict[str, Any]]) -> Table:
         table.add_column(name, justify="left" if name == "kind" else "right")
     numbers = Counter((one["kind"], one["channel"]) for one in notifications)
     for kind in sorted({kind for kind, _ in numbers}):
-        table.add_row(inert(kind), *(str(numbers[kind, channel] or "") for channel in ("pager", "email", "chat")))
+        table.add_row(as_text(kind), *(str(numbers[kind, channel] or "") for channel in ("pager", "email", "chat")))
     return table
 
 
@@ -106,7 +106,7 @@ def picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
             if mark < len(signs):
                 signs[mark] = "!"
         bar = Text("".join(signs), style=SEVERITY_STYLE.get(one["severity"], ""))
-        lines.append(Text(f"{one['severity']} ") + inert(f"{one['title'][:label]:<{label}}  ") + bar)
+        lines.append(Text(f"{one['severity']} ") + as_text(f"{one['title'][:label]:<{label}}  ") + bar)
     if len(worth) > len(shown):
         lines.append(Text(f"   and {len(worth) - len(shown)} milder ones"))
     axis = f"{_clock(first)}{' ' * max(columns - 10, 1)}{_clock(last)}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.report.build import Document, ended
 from models.duration import format_ms
+from models.inert import inert
 
 # What means something within a line, and what viewers make links of by themselves.
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -16,8 +17,8 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", ":": "&#58;", "@": "&#64;",
 
 def text(value: Any) -> str:
     """A value as plain text in Markdown, on one line."""
-    inert = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), _printable(str(value)).strip())
-    return _BEGINNING.sub(lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", inert)
+    escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), inert(str(value)).strip())
+    return _BEGINNING.sub(lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", escaped)
 
 
 def code(command: str, indent: int = 3) -> list[str]:
@@ -25,13 +26,9 @@ def code(command: str, indent: int = 3) -> list[str]:
 
     What is no sign within it is shown as one that no shell takes for anything: leaving it out would make another command.
     """
-    shown = _printable(command.strip())
+    shown = inert(command.strip())
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     return [f"{' ' * indent}{line}" for line in (f"{fence}sh", shown, fence)]
-
-
-def _printable(shown: str) -> str:
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in shown)
 
 
 def markdown(report: Document) -> str:

@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from app import policy_file
-from app.history import WIDE, effects_of, incident_of, inert
+from app.history import WIDE, as_text, effects_of, incident_of
 from app.report.availability import Ledger, Span, availability, month_of
 from app.report.build import build
 from app.report.markdown import markdown
 from app.settings import Settings
 from app.transport.log import Log
 from models.duration import format_ms
+from models.inert import inert
 from models.instant import format_instant
 from models.topics import Topics
 
@@ -67,16 +68,16 @@ def _tasks_table(tasks: list[dict[str, Any]], now_ms: int, width: int) -> Table:
         table.add_column("owner", no_wrap=True)
     table.add_column("what", overflow="fold")
     for one in tasks:
-        cells = [inert(one["task"]), _due(one, now_ms)]
+        cells = [as_text(one["task"]), _due(one, now_ms)]
         if width >= WIDE:
-            cells.append(inert(one["owner"]))
-        table.add_row(*cells, inert(one["title"]))
+            cells.append(as_text(one["owner"]))
+        table.add_row(*cells, as_text(one["title"]))
     return table
 
 
 def _due(task: dict[str, Any], now_ms: int) -> Text:
     if task["state"] != "open":
-        return inert(f"{task['state']} by {task['done_by']}" if task["done_by"] else task["state"])
+        return as_text(f"{task['state']} by {task['done_by']}" if task["done_by"] else task["state"])
     left_ms = round(datetime.fromisoformat(task["due_at"]).timestamp() * 1000) - now_ms
     if left_ms > 0:
         return Text(f"in {format_ms(left_ms)}")
@@ -89,7 +90,7 @@ async def show_availability(log: Log, config: Settings, arguments: argparse.Name
     try:
         month = month_of(arguments.month, now_ms)
     except ValueError as error:
-        print(f"tocsin: {error}", file=sys.stderr)
+        print(f"tocsin: {inert(str(error))}", file=sys.stderr)
         return False
     if month[0] > now_ms:
         this = format_instant(now_ms)[:7]
@@ -132,5 +133,5 @@ def _print_availability(rows: list[dict[str, Any]]) -> None:
         left = format_ms(row["budget_left_ms"]) if row["met"] else f"{format_ms(-row['budget_left_ms'])} too long"
         notes = Text(", ".join(["missed"] * (not row["met"]) + ["down now"] * row["down"]), style="bold red")
         cells = (f"{up:.3f} %", f"{row['target']:g} %", format_ms(row["down_ms"]), left, str(row["outages"]))
-        table.add_row(inert(row["service"]), *cells, notes)
+        table.add_row(as_text(row["service"]), *cells, notes)
     Console().print(table)
