@@ -142,10 +142,14 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     log = make_log(config, clock)
     await log.start()
     app = build(config, policy, log) if worker else None
-    if app is None:
-        await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
-    else:
-        await start(app)
+    try:
+        if app is None:
+            await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
+        else:
+            await start(app)
+    except LogUnavailable:
+        await log.stop()
+        raise
     if app is not None and config.metrics_port:
         start_http_server(config.metrics_port, config.host)
     server = Bridge(config, policy, log, worker=app.owner if app else None, clock=clock) if bridge else None

@@ -90,6 +90,8 @@ async def start(app: TocsinApp) -> None:
     """Create the topics and start; returns when the worker has its partitions."""
     worker = app.owner
     await worker.log.ensure_topics(worker.topics.specs(worker.settings.partitions))
+    if isinstance(worker.log, KafkaLog):
+        await worker.log.check_group(worker.settings.prefix)
     await app.start()
     ready = asyncio.create_task(worker.ready.wait())
     crashed = asyncio.create_task(app._crashed.wait())  # noqa: SLF001  Faust has no public way to ask

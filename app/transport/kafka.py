@@ -12,7 +12,17 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 
 from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord, TopicMismatch
 from app.transport.security import why_not
@@ -21,6 +31,18 @@ from models.topics import MAX_BATCH_BYTES, TopicSpec
 REQUEST_MS = 30_000
 WAIT_MS = 50  # for records; a reader that stands before a transaction's marker gets none, and steps over it
 CLAIMED_SECONDS = 60  # for an append to a claimed partition; its coordinator is asked for ever otherwise
+
+
+FORBIDDEN = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+
+
+class Forbidden(LogUnavailable):
+    """The brokers know us, and do not let us do this."""
 
 
 class KafkaLog:
@@ -40,6 +62,8 @@ class KafkaLog:
         """Connect the producer; the reader connects when it is first needed."""
         try:
             self._producer = await self._start_producer()
+        except Forbidden:
+            raise
         except LogUnavailable:
             reason = await why_not(self._servers, self._security)
             raise LogUnavailable(f"Kafka at {', '.join(self._servers)} cannot be used: {reason}") from None
@@ -66,12 +90,7 @@ class KafkaLog:
             existing = set(await admin.list_topics())
             missing = [spec for spec in specs if spec.name not in existing]
             if missing:
-                await admin.create_topics(
-                    [
-                        NewTopic(spec.name, spec.partitions, self._replication, topic_configs=spec.config)
-                        for spec in missing
-                    ]
-                )
+                await _create(admin, missing, self._replication)
             problems = await _differences(admin, [spec for spec in specs if spec.name in existing])
         except KafkaError as error:
             raise self._unavailable(error) from None
@@ -80,6 +99,19 @@ class KafkaLog:
         if problems:
             raise TopicMismatch("\n".join(problems))
         return {spec.name for spec in missing}
+
+    async def check_group(self, group: str) -> None:
+        """Raise Forbidden when we may not be of a consumer group: Faust would wait for its partitions, and say nothing."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security)
+        try:
+            await admin.start()
+            await admin.find_coordinator(group)
+        except FORBIDDEN as error:
+            raise self._unavailable(error) from None
+        except KafkaError:
+            pass  # a group that is new may have no coordinator yet
+        finally:
+            await admin.close()
 
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append as one record batch; the first record's offset once all replicas have it."""
@@ -189,11 +221,29 @@ class KafkaLog:
 
     def _unavailable(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
         servers = ", ".join(self._servers)
+        if isinstance(error, FORBIDDEN):
+            return Forbidden(
+                f"Kafka at {servers} does not let us ({error!r}): SECURITY.md lists the rights that it takes"
+            )
         return LogUnavailable(f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?")
 
 
 def _fenced(topic: str, partition: int) -> Fenced:
     return Fenced(f"another worker has taken over partition {partition} of {topic} while this one was paused")
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> None:
+    """Create topics. Raises KafkaError or LogUnavailable; aiokafka leaves what the broker says to its caller."""
+    topics = [NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config) for spec in specs]
+    for name, code, *said in (await admin.create_topics(topics)).topic_errors:
+        error, because = for_code(code), said[0] if said else ""
+        if error in FORBIDDEN:
+            raise error(f"topic {name} is not created: {because}")
+        if code not in (0, TopicAlreadyExistsError.errno):  # somebody else who starts may have been faster
+            told = f"{error.__name__}: {because}"
+            raise LogUnavailable(
+                f"Kafka does not create the topic {name} with TOCSIN_REPLICATION={replication} ({told})"
+            )
 
 
 async def _send(producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> int:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-USER, PASSWORD = "tocsin", "correct horse battery staple"
+USER, GUEST, PASSWORD = "tocsin", "guest", "correct horse battery staple"  # a guest may do nothing
 PROTOCOLS = ("SASL_SSL", "SSL", "SASL_PLAINTEXT")
 MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 HOST = "127.0.0.1"
@@ -20,10 +20,12 @@ ssl.keystore.location={folder}/broker.pem
 ssl.truststore.type=PEM
 ssl.truststore.location={folder}/ca.crt
 listener.name.ssl.ssl.client.auth=required
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:{user};User:CN=client
 sasl.enabled.mechanisms={mechanisms}
 """
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-_PLAIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";'
+_PLAIN = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
 
 
 class Secured:
@@ -60,18 +62,20 @@ class Secured:
                 folder=self.folder,
                 map=",".join(f"{protocol}:{protocol}" for protocol in self.ports),
                 mechanisms=",".join(MECHANISMS),
+                user=USER,
             )
         )
         for protocol in self.ports:
             for mechanism in MECHANISMS if protocol.startswith("SASL") else ():
-                module = _PLAIN.format(user=USER, password=PASSWORD) if mechanism == "PLAIN" else _SCRAM
+                module = _PLAIN if mechanism == "PLAIN" else _SCRAM
                 lines.append(f"listener.name.{protocol.lower()}.{mechanism.lower()}.sasl.jaas.config={module}")
         return "\n".join(lines) + "\n"
 
     def format_arguments(self) -> list[str]:
         """What tells the tool that formats the storage of the user; where there is no broker yet, nobody else could."""
         scram = [mechanism for mechanism in MECHANISMS if mechanism.startswith("SCRAM")]
-        return [part for one in scram for part in ("--add-scram", f'{one}=[name="{USER}",password="{PASSWORD}"]')]
+        users = [f'{one}=[name="{user}",password="{PASSWORD}"]' for one in scram for user in (USER, GUEST)]
+        return [part for user in users for part in ("--add-scram", user)]
 
 
 def authority(folder: Path, name: str) -> Path:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,8 +18,8 @@ from app.main import make_log
 from app.settings import BadSettings, from_environment
 from app.transport.log import Log, NewRecord
 from app.transport.security import client_settings
-from deploy.kafka.broker import Broker
-from deploy.kafka.secured import HOST, PASSWORD, USER, Secured, authority, certificate, free_ports
+from deploy.kafka.broker import Broker, fetch
+from deploy.kafka.secured import GUEST, HOST, PASSWORD, USER, Secured, authority, certificate, free_ports
 from models.topics import Topics
 from tests.listening import listening
 from tests.running import ROOT, Tocsin, assert_exactly_once, wait_until
@@ -117,6 +119,68 @@ def test_a_worker_listens_on_nothing(kafka: Kafka) -> None:
     assert found == [set(), {f"tcp {HOST}:{port}"}, {"tcp URL"}]
 
 
+def test_the_rights_that_are_listed_are_enough(kafka: Kafka) -> None:
+    """Who has none, or all but one, is told so and ends; with all of SECURITY.md's, alerts become incidents."""
+    settings = kafka.settings("SASL_SSL", USER=GUEST) | {"TOCSIN_PARTITIONS": str(PARTITIONS)}
+    told = [_refused("bridge", settings), _refused("worker", settings)]
+    topic, create, group, transactional = _rights()
+    for right, command in ((topic, "bridge"), (create, "worker"), (group, "worker")):
+        _give(kafka, right)
+        told.append(_refused(command, settings))
+    _give(kafka, transactional)
+    bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
+    assert bridge.post("/api/v2/alerts", [{"labels": {"alertname": "NodeDown", "component": "c"}}])[0] == 200
+    wait_until(lambda: len(_incidents(settings)) == 1, "an incident")
+    worker.stop()
+    bridge.stop()
+
+    assert told == [
+        (1, "ClusterAuthorizationFailedError"),
+        (1, "ClusterAuthorizationFailedError"),
+        (1, "TopicAuthorizationFailedError"),
+        (1, "GroupAuthorizationFailedError"),
+        (70, "TransactionalIdAuthorizationFailed"),
+    ]
+
+
+def _refused(command: str, settings: Mapping[str, str]) -> tuple[int, str]:
+    """The status of a command that is not let do something, and what it is not let do."""
+    done = _run((command,), settings)
+    (reason,) = set(re.findall(r"does not let us \((\w+)\(.*SECURITY\.md lists the rights", done.stderr))
+    assert "Unclosed" not in done.stderr
+    return done.returncode, reason
+
+
+def _rights() -> list[list[str]]:
+    """The arguments of each command that SECURITY.md has."""
+    lines = (ROOT / "SECURITY.md").read_text().splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("    kafka-acls.sh ")]
+
+
+def _give(kafka: Kafka, right: list[str]) -> None:
+    arguments = [f"User:{GUEST}" if word == f"User:{USER}" else word for word in right]
+    tool = ["java", "-cp", f"{fetch()}/*", "org.apache.kafka.tools.AclCommand"]
+    subprocess.run([*tool, "--bootstrap-server", kafka.broker.bootstrap, *arguments], check=True, capture_output=True)
+
+
+def test_too_few_brokers_for_the_replication(kafka: Kafka) -> None:
+    """Topics that the broker does not create are not waited for."""
+    settings = kafka.settings("SASL_SSL") | {"TOCSIN_PREFIX": "three", "TOCSIN_REPLICATION": "3"}
+    done = _run(("bridge",), settings)
+
+    assert done.returncode == 1
+    assert "tocsin: Kafka does not create the topic three." in done.stderr
+    assert "with TOCSIN_REPLICATION=3 (InvalidReplicationFactorError: " in done.stderr
+
+
+def _run(command: tuple[str, ...], settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-m", "app", *command]
+    environment = os.environ | {"TOCSIN_PORT": "0"} | dict(settings)
+    return subprocess.run(
+        arguments, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
+    )
+
+
 def _incidents(settings: Mapping[str, str]) -> list[str]:
     command = [sys.executable, "-m", "app", "incidents", "list", "--json"]
     done = subprocess.run(
@@ -186,11 +250,7 @@ def _turned_away(kafka: Kafka, folder: Path) -> dict[str, tuple[dict[str, str], 
 def test_whoever_is_turned_away_says_why_and_ends(kafka: Kafka, command: tuple[str, ...], tmp_path: Path) -> None:
     """Status 1, one line with the reason, soon; and no password in all that was said."""
     for case, (settings, expected) in _turned_away(kafka, tmp_path).items():
-        arguments = [sys.executable, "-m", "app", *command]
-        environment = os.environ | {"TOCSIN_PORT": "0"} | settings
-        done = subprocess.run(
-            arguments, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
-        )
+        done = _run(command, settings)
 
         servers = settings["TOCSIN_BROKER"].removeprefix("kafka://")
         last = done.stderr.splitlines()[-1]
