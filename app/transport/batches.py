@@ -7,6 +7,7 @@ what was applied; and the journal is read from where the state says, not from wh
 """
 
 import gc
+import logging
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from faust.types.tuples import ConsumerMessage
 RECORDS_MAX = 5000  # in one event: some 25 ms of work, so that heartbeats and timers are never late
 
 GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at; Python's default is 700
+
+logger = logging.getLogger("tocsin.batches")
 
 
 class Owner(Protocol):
@@ -48,6 +51,9 @@ class BatchSchema(faust.Schema[Any, Any]):
 class BatchMixin:
     """What a Faust consumer needs to deliver batches. `journal` and `owner` are set when the app is built."""
 
+    _expected: dict[TP, int]  # the offset that the next batch of a partition has to begin with, or before it
+    _doubted: dict[TP, int]  # and where one began that left a hole
+
     async def getmany(self: Any, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  Faust's signature
         """Fetch, and yield a message for each partition's records; its offset is the last record's."""
         records, active = await self._wait_next_records(timeout)
@@ -57,10 +63,27 @@ class BatchMixin:
         for tp, fetched in records.items():
             if active is not None and tp not in active:
                 continue
+            if self._leaves_a_hole(tp, fetched[0].offset):
+                await self.seek(tp, self._expected[tp])
+                continue
             for start in range(0, len(fetched), RECORDS_MAX):
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return
-                yield tp, self._batch_message(tp, fetched[start : start + RECORDS_MAX], generation)
+                batch = fetched[start : start + RECORDS_MAX]
+                self._expected[tp] = max(self._expected.get(tp, 0), batch[-1].offset + 1)
+                yield tp, self._batch_message(tp, batch, generation)
+
+    def _leaves_a_hole(self: Any, tp: TP, offset: int) -> bool:
+        """Whether records before the offset are missing, and were not looked for again yet.
+
+        A fetch that waits while partitions move may take records when the new place has been sought already but the flow
+        stands still; they are dropped then, and the position stands behind them.
+        """
+        if offset <= self._expected.get(tp, offset) or self._doubted.get(tp) == offset:
+            return False
+        logger.warning("%s: records from %d to %d are read again", tp, self._expected[tp], offset - 1)
+        self._doubted[tp] = offset
+        return True
 
     def _batch_message(self, tp: TP, records: Any, generation: int) -> Any:
         last = records[-1]
@@ -101,9 +124,12 @@ class BatchMixin:
         await super().perform_seek()  # type: ignore[misc]  # the mixin's other base is a Faust consumer
         generation = self.app.consumer_generation_id
         self.app.owner.consumer = self
+        self._doubted = {}
+        self._expected = {tp: self._committed_offset.get(tp) or 0 for tp in self.assignment()}
         for tp in sorted(self.assignment()):
             if tp.topic == self.app.journal:
-                await self.seek(tp, await self.app.owner.take_over(tp.partition, generation))
+                self._expected[tp] = await self.app.owner.take_over(tp.partition, generation)
+                await self.seek(tp, self._expected[tp])
         _spare_the_collector()
 
     async def on_partitions_revoked(self: Any, revoked: set[TP]) -> None:
