@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 SEEDS ?= 10000
 
-.PHONY: help demo test integration simulate check format up kafka kafka-stop bench-worker clean
+.PHONY: help demo test integration simulate faults check format up kafka kafka-stop bench-worker clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,6 +32,9 @@ integration: $(VENV)/.installed ## the tests on a real Kafka, Prometheus and Ale
 
 simulate: $(VENV)/.installed ## the real worker in a world that breaks, one run a seed (SEEDS=10000, ARGS="--first N")
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+faults: $(VENV)/.installed ## break everything on purpose, on a real Kafka and the embedded journal (ARGS=--short, --record, -k NAME)
+	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q -p no:cacheprovider" tests/faults $(ARGS)
 
 check: $(VENV)/.installed ## format, lint, types
 	@$(BIN)/ruff format --check .

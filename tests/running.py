@@ -69,11 +69,11 @@ class Tocsin:
         self.process.stdout.close()
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Return when the condition holds; fail after a minute."""
-    until = time.monotonic() + SECONDS
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+    """Return when the condition holds; fail when it does not in time."""
+    until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, f"not within {SECONDS} s: {what}"
+        assert time.monotonic() < until, f"not within {seconds} s: {what}"
         time.sleep(0.05)
 
 

@@ -1,0 +1,1 @@
+"""Faults on purpose, on the real Kafka and the embedded journal: nothing lost, nothing repeated (docs/RELIABILITY.md)."""
