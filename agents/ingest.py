@@ -12,7 +12,7 @@ from app.core.deadletter import letter
 from app.core.rulebook import Rulebook
 from app.normalise import alerts_from
 from app.transport.batches import BatchSchema
-from app.transport.log import NewRecord
+from app.transport.log import NewRecord, append_all
 from app.worker import Worker
 from models.journal import Source, encode_alert, encode_refused
 from models.reason import BadInput
@@ -43,7 +43,7 @@ async def copy(partition: int, records: list[Any], worker: Worker) -> None:
         for key, value, source in journal_records(partition, record, worker.policy, worker.log.now_ms()):
             batches.setdefault(partition_of(key, partitions), []).append(NewRecord(key, value, (source.header(),)))
     for target, batch in batches.items():
-        await worker.log.append(worker.topics.journal, target, batch)
+        await append_all(worker.log, worker.topics.journal, target, batch)
 
 
 def journal_records(
@@ -59,5 +59,5 @@ def journal_records(
         source = Source("raw", partition, record.offset, number)
         yield policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert), source
     for number, why in enumerate(refused, start=len(alerts)):
-        body = letter(why, "raw", partition, record.offset, value)
+        body = letter(why, "raw", partition, record.offset, value if why.part is None else why.part)
         yield b"refused", encode_refused(body), Source("raw", partition, record.offset, number)

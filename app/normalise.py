@@ -78,8 +78,16 @@ def _each(entries: list[Any], where: str, now_ms: int, resolve_timeout_ms: int) 
         try:
             alerts.append(_alert(entry, now_ms, resolve_timeout_ms))
         except BadInput as refusal:
-            refused.append(BadInput(refusal.reason, f"{where}[{number}]{refusal.message}"))
+            refused.append(BadInput(refusal.reason, f"{where}[{number}]{refusal.message}", _part(entry)))
     return alerts, refused
+
+
+def _part(entry: Any) -> bytes:
+    """What was refused, so that a dead letter need not hold its neighbours; nothing of what is nested too deep."""
+    try:
+        return orjson.dumps(entry)
+    except orjson.JSONEncodeError:
+        return b""
 
 
 def _alert(entry: Any, now_ms: int, resolve_timeout_ms: int) -> Alert:

@@ -1,7 +1,7 @@
 """The worker: owns journal partitions, and makes what their engines decide durable, in an order that loses nothing.
 
 For each batch of a partition: the engine applies it; its effects are sent and acknowledged; now and then the engine's
-changes are written as one record batch (the checkpoint); only then is the batch acknowledged to Faust. After a crash the
+changes are written, all or none (the checkpoint); only then is the batch acknowledged to Faust. After a crash the
 next owner loads the state, applies the journal from there again, and computes but does not send what the effects topics
 have already. The order is kept by one queue for each partition; applying the next batch overlaps sending the last.
 
@@ -22,12 +22,12 @@ from app.core.poison import Poison
 from app.core.rulebook import Rulebook
 from app.recovery import last_position, load_state
 from app.settings import Settings
-from app.transport.log import Log, NewRecord
+from app.transport.log import Log, NewRecord, append_all
 from models.effect import Effect, Position, Stream
 from models.journal import TICK, Source, encode_policy
 from models.topics import Topics, partition_of
 
-CHECKPOINT_BYTES = 4 * 1024 * 1024  # at most about so much waits for a checkpoint, which is one record batch
+CHECKPOINT_BYTES = 4 * 1024 * 1024  # about so much waits for a checkpoint at the most; one record can change more
 CHUNK = 1000  # records applied between two looks at the event loop
 CRASHED = 70  # exit status; a supervisor starts the worker again
 
@@ -261,7 +261,7 @@ class Pipe:
             self._worker.on_fault(f"partition {self.partition}", error)
 
     async def _send(self, effects: Sequence[Effect]) -> None:
-        """Send what the topics have not yet, each topic's in one batch, and wait until all are acknowledged."""
+        """Send what the topics have not yet, each topic's in order, and wait until all are acknowledged."""
         batches: dict[tuple[str, int], list[NewRecord]] = {}
         for effect in effects:
             stream, mark = effect.stream, self._marks.get(effect.stream)
@@ -276,7 +276,7 @@ class Pipe:
                 target = self.partition
                 record = NewRecord(effect.key, effect.value, (effect.position.header(),))
             batches.setdefault((self._topic(stream), target), []).append(record)
-        await asyncio.gather(*(self._log.append(topic, to, records) for (topic, to), records in batches.items()))
+        await asyncio.gather(*(append_all(self._log, topic, to, records) for (topic, to), records in batches.items()))
         self._metrics.sent(len(effects))
 
     async def _write(self, checkpoint: Sequence[tuple[bytes, bytes | None]]) -> None:

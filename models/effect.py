@@ -7,8 +7,16 @@ of that partition sees each effect once, whatever happened to the worker.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from models.cut import cut_all
 
 POSITION_HEADER = "position"
+EFFECT_BYTES_MAX = 512 * 1024  # of an effect: half of what a broker takes that was told nothing else
+LETTER_BYTES_MAX = 8 * 1024 * 1024  # of a dead letter; its topic takes 16 MiB
+_CUTS = (16_384, 1024, 200)  # characters of each text in it; an effect's lists are bounded, so that the last is enough
 
 
 class Stream(StrEnum):
@@ -43,6 +51,18 @@ def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
             offset, number = value.decode().split("-")
             return Position(int(offset), int(number))
     return None
+
+
+def encode(stream: Stream, document: dict[str, Any]) -> bytes:
+    """The JSON of an effect. Long texts in one that would be too large are cut, so that any broker takes it."""
+    bytes_max = LETTER_BYTES_MAX if stream is Stream.DEADLETTER else EFFECT_BYTES_MAX
+    encoded = orjson.dumps(document)
+    for characters in _CUTS:
+        if len(encoded) <= bytes_max:
+            return encoded
+        encoded = orjson.dumps(cut_all(document, characters))
+    assert len(encoded) <= bytes_max, f"an effect has {len(encoded)} bytes"
+    return encoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,11 @@ class Reason(StrEnum):
 class BadInput(Exception):
     """Somebody else's fault: refused with a reason, counted, dead-lettered, never fatal.
 
-    `message` says what was found, what was expected, and where.
+    `message` says what was found, what was expected, and where; `part` is what of a larger input was refused.
     """
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, part: bytes | None = None) -> None:
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message
+        self.part = part

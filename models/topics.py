@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 DAY_MS = 24 * 60 * 60 * 1000
 
-# A checkpoint is one record batch, so the changelog has to take a large one (docs/decisions).
+# A record of the changelog, a dead letter, or the bridge's batch for the journal is larger than what brokers take unless told.
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 
 
@@ -74,7 +74,7 @@ class Topics:
 
     @property
     def state(self) -> str:
-        """The changelog of the state table: checkpoints, one record batch each."""
+        """The changelog of the state: checkpoints, each whole or not at all."""
         return f"{self.prefix}.state"
 
     def specs(self, partitions: int) -> list[TopicSpec]:

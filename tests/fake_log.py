@@ -3,8 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 
-from app.transport.log import LogUnavailable, NewRecord, StoredRecord
-from models.topics import TopicSpec
+from app.transport.log import LogUnavailable, NewRecord, StoredRecord, size_of
+from models.topics import MAX_BATCH_BYTES, Topics, TopicSpec
+
+STOCK_BYTES_MAX = 1_048_588  # of a batch, as a Kafka broker has it that was told nothing else
+LARGE = {spec.name.removeprefix("tocsin.") for spec in Topics().specs(1) if "max.message.bytes" in spec.config}
+
+
+def _bytes_max(topic: str) -> int:
+    return MAX_BATCH_BYTES if topic.removeprefix("tocsin.") in LARGE else STOCK_BYTES_MAX
 
 
 class FakeLog:
@@ -19,6 +26,7 @@ class FakeLog:
         self.topics: dict[tuple[str, int], list[StoredRecord]] = {}
         self.reads: list[tuple[str, int, int, int]] = []  # topic, partition, offset and how many records were found
         self.away: set[int] = set()  # partitions that acknowledge nothing
+        self.claimed: set[tuple[str, int]] = set()
         self.open = asyncio.Event()  # appends wait until it is set
         self.open.set()
         self.called = asyncio.Event()  # set by each append
@@ -41,6 +49,9 @@ class FakeLog:
         """Keep the batch, once the log is open."""
         self.called.set()
         await self.open.wait()
+        if (topic, partition) not in self.claimed:
+            size, bytes_max = sum(size_of(record) for record in records), _bytes_max(topic)
+            assert size <= bytes_max, f"a broker takes no batch of {size} bytes for {topic}, but {bytes_max}"
         if partition in self.away:
             raise LogUnavailable(f"{topic} {partition} does not answer")
         self.batches.append((partition, list(records)))
@@ -54,7 +65,8 @@ class FakeLog:
         return offset
 
     async def claim(self, topic: str, partition: int) -> None:
-        """Nobody else writes here."""
+        """Nobody else writes here, and whoever claimed it may append any number of records at once."""
+        self.claimed.add((topic, partition))
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
         """What is kept at the offset and after."""

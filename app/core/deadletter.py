@@ -4,8 +4,12 @@ import base64
 from typing import Any
 
 from app.core.turn import Turn
+from models.cut import cut
 from models.effect import Stream
 from models.reason import BadInput, Reason
+
+VALUE_BYTES_MAX = 1024 * 1024  # of what was refused; as JSON text it may be six times as long, and has to fit a record
+MESSAGE_CHARACTERS_MAX = 8192
 
 
 def dead_letter(turn: Turn, refusal: BadInput, value: bytes, topic: str = "journal") -> None:
@@ -20,23 +24,30 @@ def pass_on(turn: Turn, reason: str, body: Any) -> None:
     """Leave the dead letter of a raw record, which the ingest agent refused."""
     if not isinstance(body, dict):
         raise BadInput(Reason.MALFORMED, f"a refused record's letter is {type(body).__name__}, must be an object")
+    if reason not in list(Reason):
+        raise BadInput(Reason.MALFORMED, f"a record is refused as {reason!r:.60}, must be one of {', '.join(Reason)}")
     turn.count("deadletters")
     turn.count(f"deadletters.{reason}")
     turn.emit(Stream.DEADLETTER, None, "DeadLettered", body)
 
 
 def letter(refusal: BadInput, topic: str, partition: int, offset: int, value: bytes) -> dict[str, Any]:
-    """A dead letter's body: why, from where, and the bytes (as text where they are UTF-8, else in base64)."""
+    """A dead letter's body: why, from where, and the bytes (as text where they are UTF-8, else in base64).
+
+    Of a value that is too long it has the beginning, and `bytes` says how long it is: the whole stands at its position.
+    """
     try:
-        text, encoding = value.decode(), "utf-8"
+        value.decode()
+        text, encoding = value[:VALUE_BYTES_MAX].decode(errors="ignore"), "utf-8"  # no half character at its end
     except UnicodeDecodeError:
-        text, encoding = base64.b64encode(value).decode(), "base64"
-    return {
+        text, encoding = base64.b64encode(value[:VALUE_BYTES_MAX]).decode(), "base64"
+    body = {
         "reason": refusal.reason,
-        "message": refusal.message,
+        "message": cut(refusal.message, MESSAGE_CHARACTERS_MAX),
         "topic": topic,
         "partition": partition,
         "offset": offset,
         "encoding": encoding,
         "value": text,
     }
+    return body if len(value) <= VALUE_BYTES_MAX else body | {"bytes": len(value)}

@@ -7,12 +7,10 @@ each effect its id; what is due for the incidents that changed, and their snapsh
 from itertools import islice
 from typing import Any
 
-import orjson
-
 from app.core.rulebook import Rulebook
 from app.core.snapshot import snapshot
 from app.core.state import Incident, PartitionState
-from models.effect import Effect, Position, Stream
+from models.effect import Effect, Position, Stream, encode
 from models.instant import format_instant
 
 LATE_MS = 10_000  # a deadline that is told later than this was missed by a worker that was down, and says so
@@ -75,7 +73,7 @@ class Turn:
             "policy": self.rules.fingerprint,
         }
         encoded = None if key is None else key.encode()
-        self.effects.append(Effect(stream, encoded, orjson.dumps(document), Position(self.offset, number)))
+        self.effects.append(Effect(stream, encoded, encode(stream, document), Position(self.offset, number)))
 
     def send(self, key: str, value: bytes) -> None:
         """Leave a message to another actor, through the journal."""

@@ -1,7 +1,7 @@
 """A log on Apache Kafka: an idempotent producer that writes whole record batches, and a reader without a group.
 
-A partition that is claimed has a transactional producer of its own, for one reason only: the broker refuses whoever
-claimed it before. Transactions give nothing else here, since a record batch is atomic by itself.
+A partition that is claimed has a transactional producer of its own, for two reasons: the broker refuses whoever claimed it
+before, and an append may be larger than a record batch, which is atomic by itself.
 """
 
 import asyncio
@@ -24,12 +24,13 @@ from aiokafka.errors import (
     for_code,
 )
 
-from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord, TopicMismatch, in_batches, size_of
 from app.transport.security import why_not
 from models.topics import MAX_BATCH_BYTES, TopicSpec
 
 REQUEST_MS = 30_000
 WAIT_MS = 50  # for records; a reader that stands before a transaction's marker gets none, and steps over it
+CLAIMED_BATCH_BYTES = 8 * 1024 * 1024  # of each batch of a transaction; a topic that is claimed takes twice as much
 CLAIMED_SECONDS = 60  # for an append to a claimed partition; its coordinator is asked for ever otherwise
 
 
@@ -114,24 +115,22 @@ class KafkaLog:
             await admin.close()
 
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
-        """Append as one record batch; the first record's offset once all replicas have it."""
+        """Append; the first record's offset once all replicas have them."""
         owner = self._claimed.get((topic, partition))
         if (topic, partition) in self._lost:
             raise _fenced(topic, partition)
         producer = owner or self._producer
         if producer is None:
             raise LogUnavailable("the connection to Kafka is closed")
-        batch = producer.create_batch()
-        for record in records:
-            if batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers)) is None:
-                size = sum(len(one.value or b"") for one in records)
-                raise LogUnavailable(f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}")
-        batch.close()
         try:
             if owner is None:
-                return await _send(producer, batch, topic, partition)
+                return await _send(producer, records, topic, partition)
             async with asyncio.timeout(CLAIMED_SECONDS), owner.transaction():
-                return await _send(owner, batch, topic, partition)
+                first, *rest = in_batches(records, CLAIMED_BATCH_BYTES)
+                offset = await _send(owner, first, topic, partition)
+                for batch in rest:
+                    await _send(owner, batch, topic, partition)
+                return offset
         except (ProducerFenced, InvalidProducerEpoch):
             self._lost.add((topic, partition))
             raise _fenced(topic, partition) from None
@@ -246,7 +245,14 @@ async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replic
             )
 
 
-async def _send(producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> int:
+async def _send(producer: AIOKafkaProducer, records: Sequence[NewRecord], topic: str, partition: int) -> int:
+    """Send one record batch; its first offset."""
+    batch = producer.create_batch()
+    for record in records:
+        if batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers)) is None:
+            size = sum(size_of(one) for one in records)
+            raise LogUnavailable(f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}")
+    batch.close()
     sent = await producer.send_batch(batch, topic, partition=partition)
     return int((await sent).offset)
 

@@ -35,6 +35,29 @@ class StoredRecord:
     headers: Headers = ()
 
 
+BATCH_BYTES = 900_000  # of a batch: a Kafka broker takes 1,048,588 of a topic that does not say otherwise
+RECORD_BYTES = 64  # of a record beside its key, its value and its headers, at the most
+
+
+def in_batches(records: Sequence[NewRecord], bytes_max: int = BATCH_BYTES) -> list[Sequence[NewRecord]]:
+    """The records in as few batches as are not larger, in order; a record that is larger has one of its own."""
+    batches: list[Sequence[NewRecord]] = []
+    start = size = 0
+    for number, record in enumerate(records):
+        more = size_of(record)
+        if size + more > bytes_max and number > start:
+            batches.append(records[start:number])
+            start, size = number, 0
+        size += more
+    return [*batches, records[start:]] if records else []
+
+
+def size_of(record: NewRecord) -> int:
+    """How many bytes a record has in a batch, at the most."""
+    named = sum(len(name.encode()) + len(text) for name, text in record.headers)
+    return RECORD_BYTES + len(record.key or b"") + len(record.value or b"") + named
+
+
 class LogUnavailable(Exception):
     """The log did not acknowledge: nothing may be assumed written. The caller answers 503, or stops."""
 
@@ -63,9 +86,10 @@ class Log(Protocol):
         """Create what is missing and return the names created. Raises TopicMismatch."""
 
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
-        """Append all records as one atomic batch; return the first one's offset once it is durable.
+        """Append all records, all or none; return the first one's offset once they are durable.
 
-        Raises LogUnavailable. Appends to one partition by one Log are kept in the order in which they were called.
+        To a claimed partition there may be any number of them; to others as many as one batch has (`in_batches`). Raises
+        LogUnavailable. Appends to one partition by one Log are kept in the order in which they were called.
         """
 
     async def claim(self, topic: str, partition: int) -> None:
@@ -79,3 +103,9 @@ class Log(Protocol):
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get."""
+
+
+async def append_all(log: Log, topic: str, partition: int, records: Sequence[NewRecord]) -> None:
+    """Append in as many batches as it takes, one after the other. Raises LogUnavailable; the first ones may be there."""
+    for batch in in_batches(records):
+        await log.append(topic, partition, batch)

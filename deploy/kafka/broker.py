@@ -37,8 +37,6 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
-message.max.bytes=16842752
-replica.fetch.max.bytes=16842752
 """
 
 

@@ -18,6 +18,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import Log, NewRecord, TopicMismatch
 from models.topics import Topics
 from tests.running import Tocsin, assert_exactly_once, wait_until
+from tests.test_large import largest
 
 PARTITIONS = 4
 T = TypeVar("T")
@@ -199,3 +200,26 @@ def test_topics_with_wrong_settings_are_refused(broker: str) -> None:
     told = str(refused.value)
     assert "topic wrong.journal has 3 partitions, TOCSIN_PARTITIONS asks for 4" in told
     assert "topic wrong.journal has message.timestamp.type=CreateTime, must be LogAppendTime" in told
+
+
+def test_what_changes_at_once_may_be_larger_than_a_batch(broker: str) -> None:
+    """Thousands of new incidents, and labels and annotations as large as they may be, arrive together on a stock broker."""
+    settings = _settings(broker, "large") | {"TOCSIN_PARTITIONS": "1"}
+    bridge = Tocsin("bridge", **settings)
+    small = [{"labels": {"alertname": "Down", "component": f"s{number}"}} for number in range(3000)]
+    assert bridge.post("/api/v2/alerts", small)[0] == 200
+    for number in range(0, 24, 4):  # as many as a body has room for
+        assert bridge.post("/api/v2/alerts", [largest(number + more) for more in range(4)])[0] == 200
+    bridge.stop()
+    worker = Tocsin("worker", **settings)
+
+    def checkpointed() -> bool:
+        done = _with_log(broker, lambda log: load_state(log, Topics("large").state, 0))
+        return META in done and orjson.loads(done[META])["offset"] >= 3024
+
+    wait_until(checkpointed, "a checkpoint of 3,024 alerts")
+    worker.stop()
+    config = Settings(broker=broker, prefix="large", partitions=1)
+
+    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+    assert (counts["fired"], counts["incidents"]) == (3024, 3024)
