@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 SEEDS ?= 10000
 
-.PHONY: help demo test integration simulate faults check format up kafka kafka-stop bench-worker clean
+.PHONY: help demo test integration simulate faults check format up kafka kafka-stop bench-worker soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,6 +53,9 @@ kafka-stop: $(VENV)/.installed ## stop it
 
 bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what one core can fetch and parse at all
 	@$(BIN)/python bench/worker.py $(ARGS)
+
+soak: $(VENV)/.installed ## is memory flat under churning alerts, in real time or (ARGS="--driven --minutes 180") as fast as it goes
+	@$(BIN)/python bench/soak.py $(ARGS)
 
 clean: ## remove what was built
 	@rm -rf $(VENV) .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,9 @@ EVENTS = Counter(
 )
 INCIDENTS = Gauge("tocsin_incidents", "Incidents that are not closed", ["partition"])
 ALERTS = Gauge("tocsin_alerts", "Alerts that are remembered", ["partition"])
+STATE = Gauge(
+    "tocsin_state", "Things that the state holds, by kind; docs/LIMITS.md has their bounds", ["kind", "partition"]
+)
 APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["partition"])
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
@@ -21,22 +24,30 @@ UP_TARGET = Gauge("tocsin_availability_target_ratio", "The share that the policy
 DOWN_SECONDS = Gauge("tocsin_availability_down_seconds", "How long the service was down this month", ["service"])
 
 
+# Attributes of `app.core.state.PartitionState`; a metric's label is never derived from an input.
+KINDS = ("alerts", "incidents", "windows", "links", "receivers", "silences", "tasks", "sources", "timers")
+
+
 class Partition:
-    """The metrics of one journal partition."""
+    """The metrics of one journal partition, for as long as this process owns it."""
 
     def __init__(self, partition: int) -> None:
         name = str(partition)
+        self._name = name
         self._records, self._effects = RECORDS.labels(name), EFFECTS.labels(name)
         self._checkpointed = CHECKPOINTED.labels(name)
         self._incidents, self._alerts, self._applied = INCIDENTS.labels(name), ALERTS.labels(name), APPLIED.labels(name)
         self._counted: dict[str, int] = {}
 
+    def restored(self, engine: Engine) -> None:
+        """What an engine had counted before is not counted again by this process."""
+        self._counted = dict(engine.counts)
+        self._set(engine)
+
     def applied(self, engine: Engine, records: int) -> None:
         """A batch was applied."""
         self._records.inc(records)
-        self._incidents.set(len(engine.state.incidents))
-        self._alerts.set(len(engine.state.alerts))
-        self._applied.set(engine.applied_offset)
+        self._set(engine)
         for what, number in engine.counts.items():
             more = number - self._counted.get(what, 0)
             if more:
@@ -50,3 +61,18 @@ class Partition:
     def checkpointed(self, records: int) -> None:
         """A checkpoint was acknowledged."""
         self._checkpointed.inc(records)
+
+    def released(self) -> None:
+        """Somebody else may own the partition, and tells how large its state is."""
+        for gauge in (INCIDENTS, ALERTS, APPLIED):
+            gauge.remove(self._name)
+        for kind in KINDS:
+            STATE.remove(kind, self._name)
+
+    def _set(self, engine: Engine) -> None:
+        state = engine.state
+        self._incidents.set(len(state.incidents))
+        self._alerts.set(len(state.alerts))
+        self._applied.set(engine.applied_offset)
+        for kind in KINDS:
+            STATE.labels(kind, self._name).set(len(getattr(state, kind)))

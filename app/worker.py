@@ -155,6 +155,7 @@ class Pipe:
         await self._log.claim(self._topics.state, self.partition)
         await self._restore()
         self.settled_offset = self.engine.applied_offset
+        self._metrics.restored(self.engine)
         for stream in Stream:
             if stream is not Stream.JOURNAL:
                 mark = await last_position(self._log, self._topic(stream), self.partition)
@@ -242,6 +243,7 @@ class Pipe:
             self._task.cancel()
         while not self._queue.empty():
             self._queue.get_nowait()
+        self._metrics.released()
 
     async def _run(self) -> None:
         try:
