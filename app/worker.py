@@ -181,7 +181,7 @@ class Pipe:
 
     async def accept(self, message: Any) -> None:
         """Apply a batch and queue what it left to do."""
-        records: Sequence[Any] = message.value
+        records = await self._whole(message.value)
         message.value = None  # the records need not live until the checkpoint
         for start in range(0, len(records), CHUNK):
             chunk = records[start : start + CHUNK]
@@ -193,6 +193,26 @@ class Pipe:
                 checkpoint = self.engine.checkpoint() if self._due() else None
                 await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
         self._metrics.applied(self.engine, len(records))
+
+    async def _whole(self, records: Sequence[Any]) -> Sequence[Any]:
+        """The records, and before them what is between them and the last one applied, should it not have been handed over."""
+        expected = self.engine.applied_offset + 1
+        if records[0].offset <= expected:
+            return records
+        missing: list[Any] = []
+        while expected < records[0].offset:
+            found = await self._log.read(self._topics.journal, self.partition, expected)
+            missing += [record for record in found if record.offset < records[0].offset]
+            if not missing or missing[0].offset > expected:
+                logger.critical(
+                    "partition %d: the journal has offset %d no more: its retention is shorter than the worker was away",
+                    self.partition,
+                    expected,
+                )
+            expected = found[-1].offset + 1 if found else records[0].offset
+        if missing:
+            logger.warning("partition %d: %d records were not handed over, and were read", self.partition, len(missing))
+        return [*missing, *records]
 
     async def _apply(self, chunk: Sequence[Any]) -> Sequence[Effect]:
         """Apply records. What makes the engine raise is passed over by another engine, from the last checkpoint on."""

@@ -21,6 +21,7 @@ class Fetching:
         self.fetched: list[dict[TP, list[StoredRecord]]] = []
         self.sought: list[tuple[TP, int]] = []
         self._committed_offset: dict[TP, int | None] = {}
+        self._read_offset: dict[TP, int | None] = {}
 
     def assignment(self) -> set[TP]:
         """All partitions, of one topic of each kind."""
