@@ -27,11 +27,15 @@ def on_ended(turn: Turn, incident: Incident, verdict: Verdict) -> None:
 
 def on_policy(turn: Turn, incident: Incident) -> None:
     """The policy may name other services, or other alerts of them."""
-    before, incident.down = incident.down, {}
+    before, now = incident.down, dict[str, int]()
     for alert in incident.alerts.values():
         if alert.firing:
             for service in turn.rules.judge(alert.labels).services:
-                incident.down[service] = incident.down.get(service, 0) + 1
+                now[service] = now.get(service, 0) + 1
+    # The old order first: it is the one in the changelog, which is written again only if something changed.
+    incident.down = {service: now[service] for service in before if service in now} | now
+    if incident.down != before:
+        turn.changed(incident)
     for service in before:
         if service not in incident.down:
             turn.tell(incident, "ServiceUp", f"{service} is up again", service=service)

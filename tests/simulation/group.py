@@ -30,8 +30,9 @@ class Message:
     place: Place
 
     def ack(self, _: Any) -> None:
-        """Faust commits it later."""
-        self.member.acked[self.place] = self.offset + 1
+        """Faust commits it later, unless the partitions have moved meanwhile."""
+        if self.generation_id == self.member.generation:
+            self.member.acked[self.place] = max(self.offset + 1, self.member.acked.get(self.place, 0))
 
 
 @dataclass

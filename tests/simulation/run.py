@@ -26,7 +26,7 @@ from models.topics import Topics
 from tests.scenario import START_MS, alert_record
 from tests.simulation.group import SESSION_S, Group, Member
 from tests.simulation.plan import Plan, Step
-from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
+from tests.simulation.world import LATE_S, Cluster, Process, SimulatedLog, VirtualLoop
 
 POLICY = load()
 OTHER = Rulebook(POLICY.document | {"incidents": POLICY.document["incidents"] | {"settle": "2m"}})
@@ -199,10 +199,13 @@ class Run:
             self._resume(member)
         await asyncio.sleep(5 * SESSION_S)
         until = asyncio.get_running_loop().time() + PATIENCE_S
+        self.cluster.late = 0.0
         while not self._done():
             if asyncio.get_running_loop().time() > until:
                 raise Hangs
             await asyncio.sleep(1.0)
+            if self._done():
+                await asyncio.sleep(LATE_S)  # what was on its way may have landed by then
         for member in list(self.group.members):
             await self.group.leave(member)
 

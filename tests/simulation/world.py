@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord
 from models.topics import TopicSpec
 
+LATE_S = 30.0  # within so long what a killed process had sent lands
 Place = tuple[str, int]  # topic and partition
 
 
@@ -181,7 +182,7 @@ class SimulatedLog:
                 if cluster.random.random() < cluster.late:  # the packet is on its way already
                     cluster.late_landings += 1
                     loop = asyncio.get_running_loop()
-                    loop.call_later(cluster.random.uniform(0, 30), self._land_late, topic, partition, batch, claim)
+                    loop.call_later(cluster.random.uniform(0, LATE_S), self._land_late, topic, partition, batch, claim)
                 raise
             fails = cluster.random.random() < cluster.storm
             if fails and cluster.random.random() < 0.5:
