@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+import orjson
+
+from app.core.changelog import META
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.recovery import load_state
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream, position_from
-from models.journal import source_from
+from models.journal import TICK, source_from
 from models.topics import partition_of
 from tests.scenario import keep
 from tests.simulation.plan import Plan
@@ -26,7 +29,7 @@ def check(plan: Plan, outcome: Outcome) -> None:
     messages: dict[int, list[tuple[int, Effect]]] = {partition: [] for partition in range(partitions)}
     with faulty(poison=plan.world.poison):
         for partition in range(partitions):
-            journal = cluster.kept[TOPICS.journal, partition]
+            journal = _applied(cluster, partition)
             engine, effects = undisturbed(partition, journal)
             _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
             _check_state(cluster, partition, engine)
@@ -36,6 +39,16 @@ def check(plan: Plan, outcome: Outcome) -> None:
                     messages[partition_of(effect.key or b"", partitions)].append((partition, effect))
     _check_messages(cluster, messages)
     _check_input(outcome, partitions)
+
+
+def _applied(cluster: Cluster, partition: int) -> list[StoredRecord]:
+    """The journal without ticks that came when the last worker had gone; no other record may be left over."""
+    journal = list(cluster.kept[TOPICS.journal, partition])
+    metas = [record.value for record in cluster.kept[TOPICS.state, partition] if record.key == META]
+    offset = orjson.loads(metas[-1] or b"{}")["offset"] if metas else -1
+    while journal and journal[-1].offset > offset and journal[-1].value == TICK:
+        journal.pop()
+    return journal
 
 
 def undisturbed(partition: int, journal: Sequence[StoredRecord]) -> tuple[Engine, list[Effect]]:
