@@ -14,6 +14,9 @@ from models.topics import partition_of
 
 BATCH_BYTES = 4 * 1024 * 1024  # well below a record batch's limit: keys, headers and lengths come on top
 WAITING_BYTES_MAX = 128 * 1024 * 1024  # while the journal is away, requests must not fill the memory
+SECONDS_MAX = (
+    40.0  # for an acknowledgement; a disk may be full for long, and Kafka's producer gives up sooner by itself
+)
 PROBE_SECONDS = 5.0  # for the journal to acknowledge a probe, and for how long an acknowledgement counts
 
 
@@ -29,11 +32,20 @@ class _Waiting:
 class JournalWriter:
     """Appends keyed records to the journal."""
 
-    def __init__(self, log: Log, journal: str, partitions: int, *, waiting_bytes_max: int = WAITING_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        log: Log,
+        journal: str,
+        partitions: int,
+        *,
+        waiting_bytes_max: int = WAITING_BYTES_MAX,
+        seconds_max: float = SECONDS_MAX,
+    ) -> None:
         self._log = log
         self._journal = journal
         self._partitions = partitions
         self._waiting_bytes_max = waiting_bytes_max
+        self._seconds_max = seconds_max
         self._waiting_bytes = 0  # of everything that is not yet acknowledged
         self._waiting: dict[int, list[_Waiting]] = {}
         self._writing: dict[int, asyncio.Task[None]] = {}
@@ -96,7 +108,11 @@ class JournalWriter:
             )
         self._waiting_bytes += size
         futures = [self._put(*piece) for piece in pieces]
-        results = await asyncio.gather(*futures, return_exceptions=True)
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                results = await asyncio.gather(*futures, return_exceptions=True)
+        except TimeoutError:
+            raise LogUnavailable(f"the journal did not acknowledge within {self._seconds_max:g} s") from None
         offsets = []
         for result in results:
             if isinstance(result, BaseException):

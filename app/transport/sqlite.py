@@ -2,15 +2,22 @@
 
 An append is one row, its records packed into one blob: a batch is written whole or not at all. A writer thread takes
 everything that waits and commits it in one transaction (group commit), flushed to the disk before anybody is answered,
-so a crash of the process or of the machine loses nothing that was acknowledged.
+so a crash of the process or of the machine loses nothing that was acknowledged. While the disk is full, appends wait.
+
+Disks and people damage files, and SQLite does not see all of it: a batch has a checksum, batches of a partition have to
+follow each other, and a file beside the journal knows the newest append, so that a lost end is told from no end.
 """
 
 import asyncio
 import fcntl
+import logging
+import os
 import queue
 import sqlite3
 import struct
 import threading
+import time
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -23,18 +30,23 @@ from app.clock import Clock
 from app.transport.log import Headers, LogUnavailable, NewRecord, StoredRecord, TopicMismatch
 from models.topics import TopicSpec
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksums
 COMPACT_AFTER = 2000  # batches of a compacted partition before the older values of its keys are dropped
+NOTE_BYTES = 512
+FULL_SECONDS = 1.0  # between two looks whether a full disk has space again
+DAMAGED = "restore the folder from a copy, or name a new one in TOCSIN_BROKER"
 _LENGTHS = struct.Struct(">iii")  # of key, value and headers; -1 is None
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
-    topic TEXT, partition INTEGER, last INTEGER, count INTEGER, at_ms INTEGER, records BLOB,
+    topic TEXT, partition INTEGER, last INTEGER, count INTEGER, at_ms INTEGER, records BLOB, crc INTEGER,
     PRIMARY KEY (topic, partition, last)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS topics (name TEXT PRIMARY KEY, partitions INTEGER, config TEXT);
 CREATE TABLE IF NOT EXISTS commits (topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition));
 """
+
+logger = logging.getLogger("tocsin.journal")
 
 
 @dataclass(slots=True)
@@ -60,19 +72,22 @@ class SqliteLog:
         self._ends: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> end offset and newest time
         self._compacted: set[str] = set()
         self._failed: Exception | None = None
+        self._newest: IO[bytes] | None = None  # where the newest append is noted
+        self._checked = True  # whether batches have checksums
 
     async def start(self) -> None:
         """Open the file, and take the folder for ourselves unless it is only to be read."""
         try:
             if self._read_only:
                 self._reader = self._connect(f"file:{self._file}?mode=ro")
+                self._checked = self._version(self._reader) > 1
                 return
             self.directory.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             self._reader = self._connect(f"file:{self._file}?mode=rwc")
             self._prepare(self._reader)
         except (OSError, sqlite3.Error) as error:
-            raise LogUnavailable(f"the journal in {self.directory} cannot be opened: {error}") from None
+            raise self._unavailable("opened", error) from None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
@@ -86,6 +101,9 @@ class SqliteLog:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+        if self._newest is not None:
+            self._newest.close()
+            self._newest = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -117,7 +135,7 @@ class SqliteLog:
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append as one batch; the first record's offset once it is on the disk."""
         if self._failed is not None or self._thread is None:
-            raise LogUnavailable(f"the journal in {self.directory} cannot be written: {self._failed or 'it is closed'}")
+            raise self._unavailable("written", self._failed or "it is closed")
         waiting = _Append(topic, partition, records, Future())
         self._queue.put(waiting)
         return await asyncio.wrap_future(waiting.done)
@@ -126,19 +144,39 @@ class SqliteLog:
         """Nothing: the folder's lock keeps everybody else away."""
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
-        """Records at `offset` and after."""
+        """Records at `offset` and after. Raises LogUnavailable when they are damaged."""
+        try:
+            return self._read(topic, partition, offset, max_records)
+        except sqlite3.Error as error:
+            raise self._unavailable("read", error) from None
+
+    def _read(self, topic: str, partition: int, offset: int, max_records: int) -> list[StoredRecord]:
         rows = self._open().execute(
-            "SELECT last, count, at_ms, records FROM batches WHERE topic = ? AND partition = ? AND last >= ? ORDER BY last",
+            f"SELECT last, count, at_ms, records, {'crc' if self._checked else 'NULL'} FROM batches "  # noqa: S608
+            "WHERE topic = ? AND partition = ? AND last >= ? ORDER BY last",
             (topic, partition, offset),
         )
         found: list[StoredRecord] = []
-        for last, count, at_ms, blob in rows:
+        expected = offset
+        for last, count, at_ms, blob, crc in rows:
+            if crc is not None and crc != _checksum(topic, partition, last, count, at_ms, blob):
+                raise self._damaged(f"{topic} {partition}: the records from {expected} on are not what was written")
             first = last - count + 1
+            if first > expected and (found or self._has_before(topic, partition, offset)):
+                raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {first - 1}")
             unpacked = _unpack(blob, first, at_ms)
             found += unpacked[max(offset - first, 0) :]
+            expected = last + 1
             if len(found) >= max_records:
                 break
         return found[:max_records]
+
+    def _has_before(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether older batches are kept, so that what is missing at the offset is no matter of age."""
+        row = self._open().execute(
+            "SELECT 1 FROM batches WHERE topic = ? AND partition = ? AND last < ? LIMIT 1", (topic, partition, offset)
+        )
+        return row.fetchone() is not None
 
     async def start_offset(self, topic: str, partition: int) -> int:
         """The oldest offset that is kept."""
@@ -163,13 +201,38 @@ class SqliteLog:
         return int(found[0]) if found else None
 
     def commit(self, topic: str, partition: int, offset: int) -> None:
-        """Keep the offset that the consumer group goes on from."""
-        with self._open() as connection:
-            connection.execute("INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", (topic, partition, offset))
+        """Keep the offset that the consumer group goes on from, if the disk lets us: what is read again is dropped."""
+        try:
+            with self._open() as connection:
+                connection.execute("INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", (topic, partition, offset))
+        except sqlite3.OperationalError as error:
+            logger.warning("%s", self._unavailable("written", error))
 
     @property
     def _file(self) -> Path:
         return self.directory / "journal.db"
+
+    def _unavailable(self, what: str, error: object) -> LogUnavailable:
+        """What cannot be done, why, and what to do."""
+        remedy = ""
+        if _is_full(error):
+            remedy = ": make space on its disk"
+        elif isinstance(error, OSError) or "readonly" in str(error):
+            remedy = ": it has to be a folder that Tocsin may write to; TOCSIN_BROKER names it"
+        elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            remedy = f": {DAMAGED}"
+        return LogUnavailable(f"the journal in {self.directory} cannot be {what}: {error}{remedy}")
+
+    def _damaged(self, what: str) -> LogUnavailable:
+        return LogUnavailable(f"the journal in {self.directory} is damaged: {what}: {DAMAGED}")
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise LogUnavailable(
+                f"{self._file} has format {version}, this Tocsin reads {FORMAT}: run the newer version"
+            )
+        return int(version)
 
     def _open(self) -> sqlite3.Connection:
         if self._reader is None:
@@ -194,18 +257,39 @@ class SqliteLog:
         self._lock = lock
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > FORMAT:
-            raise LogUnavailable(
-                f"{self._file} has format {version}, this Tocsin reads {FORMAT}: run the newer version"
-            )
+        version = self._version(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_SCHEMA)
+        if version == 1:
+            connection.execute("ALTER TABLE batches ADD COLUMN crc INTEGER")  # none for what is there
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         for topic, partition, last, at_ms in connection.execute(
             "SELECT topic, partition, max(last), at_ms FROM batches GROUP BY topic, partition"
         ):
             self._ends[topic, partition] = (last + 1, at_ms)
+        self._check_end()
+
+    def _check_end(self) -> None:
+        """The newest append that was ever acknowledged has to be there."""
+        noted = self.directory / "journal.end"
+        fd = os.open(noted, os.O_RDWR | os.O_CREAT, 0o644)
+        self._newest = os.fdopen(fd, "r+b", buffering=0)
+        words = self._newest.read(NOTE_BYTES).decode(errors="replace").split()
+        if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
+            topic, partition, end = words[0], int(words[1]), int(words[2])
+            found, _ = self._ends.get((topic, partition), (0, 0))
+            if found < end:
+                raise LogUnavailable(
+                    f"the journal in {self.directory} has lost its end: {topic} {partition} ends at {found}, and up to {end} "
+                    f"was acknowledged: {DAMAGED}; to go on without what is lost, remove {noted}"
+                )
+
+    def _note_end(self, appends: Sequence[_Append]) -> None:
+        """Note the newest append. Not flushed to the disk: a note that is too old after a power cut does no harm."""
+        assert self._newest is not None
+        topic, partition = appends[-1].topic, appends[-1].partition
+        note = f"{topic} {partition} {self._ends[topic, partition][0]}\n"
+        os.pwrite(self._newest.fileno(), note.encode().ljust(NOTE_BYTES), 0)
 
     def _expire(self, connection: sqlite3.Connection, spec: TopicSpec) -> None:
         retention_ms = spec.config.get("retention.ms")
@@ -234,52 +318,102 @@ class SqliteLog:
                 place = (one.topic, one.partition)
                 since[place] = since.get(place, 0) + 1
                 if one.topic in self._compacted and since[place] >= COMPACT_AFTER and self._failed is None:
-                    self._compact(connection, one.topic, one.partition)
                     since[place] = 0
+                    try:
+                        self._compact(connection, one.topic, one.partition)
+                    except Exception as error:  # noqa: BLE001  whatever it is, nobody else hears of it
+                        self._failed = error
         connection.close()
 
     def _write(self, connection: sqlite3.Connection, appends: list[_Append]) -> None:
+        if self._failed is not None:
+            for one in appends:
+                one.done.set_exception(self._unavailable("written", self._failed))
+            return
         ends, rows, first_offsets = dict(self._ends), [], []
         for one in appends:
             end, newest_ms = ends.get((one.topic, one.partition), (0, 0))
             at_ms = max(self.clock.now_ms(), newest_ms)
             last = end + len(one.records) - 1
-            rows.append((one.topic, one.partition, last, len(one.records), at_ms, _pack(one.records)))
+            rows.append(_row(one.topic, one.partition, last, at_ms, one.records))
             ends[one.topic, one.partition] = (last + 1, at_ms)
             first_offsets.append(end)
         try:
-            with connection:
-                connection.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", rows)
-        except sqlite3.Error as error:
-            self._failed = error  # the disk is full, or gone: whether it was written is not known, so no more is
+            self._insert(connection, rows)
+            self._ends = ends
+            if appends:
+                self._note_end(appends)
+        except (OSError, sqlite3.Error) as error:
+            self._failed = error  # the disk is gone: whether it was written is not known, so no more is
             for one in appends:
-                one.done.set_exception(LogUnavailable(f"the journal in {self.directory} cannot be written: {error}"))
+                one.done.set_exception(self._unavailable("written", error))
             return
-        self._ends = ends
         for one, offset in zip(appends, first_offsets, strict=True):
             one.done.set_result(offset)
         self._loop.call_soon_threadsafe(self.appended.set)
+
+    def _insert(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+        """Write the rows, all or none; while the disk is full, wait for space: nothing is written then, for certain."""
+        told = False
+        while True:
+            try:
+                with connection:
+                    connection.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            except sqlite3.OperationalError as error:
+                if not _is_full(error):
+                    raise
+                if not told:
+                    logger.error("%s; nothing is acknowledged until then", self._unavailable("written", error))  # noqa: TRY400
+                    told = True
+                time.sleep(FULL_SECONDS)
+            else:
+                if told:
+                    logger.warning("the journal in %s is written again", self.directory)
+                return
 
     def _compact(self, connection: sqlite3.Connection, topic: str, partition: int) -> None:
         """Put the newest value of each key of a partition into one batch that ends where the partition ends."""
         newest: dict[bytes | None, NewRecord] = {}
         rows = connection.execute(
-            "SELECT last, at_ms, records FROM batches WHERE topic = ? AND partition = ? ORDER BY last",
+            "SELECT last, count, at_ms, records, crc FROM batches WHERE topic = ? AND partition = ? ORDER BY last",
             (topic, partition),
         )
         last = at_ms = 0
-        for one_last, one_ms, blob in rows:
+        for one_last, count, one_ms, blob, crc in rows:
             last, at_ms = one_last, one_ms
+            if crc is not None and crc != _checksum(topic, partition, last, count, at_ms, blob):
+                raise self._damaged(f"the records of {topic} {partition} up to {last} are not what was written")
             for record in _unpack(blob, 0, 0):
                 newest.pop(record.key, None)  # so that the order is that of the newest values
                 if record.value is not None:
                     newest[record.key] = NewRecord(record.key, record.value, record.headers)
         if not newest:
             return
-        kept = (topic, partition, last, len(newest), at_ms, _pack(list(newest.values())))
-        with connection:
-            connection.execute("DELETE FROM batches WHERE topic = ? AND partition = ?", (topic, partition))
-            connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", kept)
+        kept = _row(topic, partition, last, at_ms, list(newest.values()))
+        try:
+            with connection:
+                connection.execute("DELETE FROM batches WHERE topic = ? AND partition = ?", (topic, partition))
+                connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
+        except sqlite3.OperationalError as error:
+            if not _is_full(error):
+                raise
+            logger.warning("%s; %s %d is not compacted now", self._unavailable("written", error), topic, partition)
+
+
+def _is_full(error: object) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _row(topic: str, partition: int, last: int, at_ms: int, records: Sequence[NewRecord]) -> tuple[Any, ...]:
+    blob, count = _pack(records), len(records)
+    return (topic, partition, last, count, at_ms, blob, _checksum(topic, partition, last, count, at_ms, blob))
+
+
+def _checksum(topic: str, partition: int, last: int, count: int, at_ms: int, blob: object) -> int:
+    """Of everything in a row; what stands in a damaged one may be of any kind."""
+    return zlib.crc32(
+        blob if isinstance(blob, bytes) else b"", zlib.crc32(f"{topic} {partition} {last} {count} {at_ms}".encode())
+    )
 
 
 def _pack(records: Sequence[NewRecord]) -> bytes:
