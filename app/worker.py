@@ -83,6 +83,8 @@ class Worker:
         try:
             pipe = Pipe(self, partition, generation)
             offset = await pipe.start()
+        except asyncio.CancelledError:
+            raise  # partitions move again, before this one was taken over: whoever has it then begins anew
         except BaseException as error:  # noqa: BLE001  a partition that cannot be loaded must not be worked on
             self.on_fault(f"partition {partition} cannot be taken over", error)
         self.pipes[partition] = pipe

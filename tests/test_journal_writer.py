@@ -87,3 +87,21 @@ def test_a_failed_batch_fails_each_request_in_it_and_no_other() -> None:
     results = asyncio.run(scenario())
 
     assert [type(result) for result in results] == [LogUnavailable] * 3 + [type(None)]
+
+
+def test_a_request_does_not_wait_for_ever() -> None:
+    """What the journal does not acknowledge in time is told as not kept; when it answers, the next request goes through."""
+    log = FakeLog()
+
+    async def scenario() -> tuple[str, int]:
+        writer = JournalWriter(log, "journal", 1, seconds_max=0.01)
+        log.open.clear()
+        try:
+            await writer.append([NewRecord(b"k", b"1")])
+        except LogUnavailable as error:
+            told = str(error)
+        log.open.set()
+        await writer.append([NewRecord(b"k", b"2")])
+        return told, len(log.batches)
+
+    assert asyncio.run(scenario()) == ("the journal did not acknowledge within 0.01 s", 2)

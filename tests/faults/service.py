@@ -39,6 +39,11 @@ class Service:
         (self._port,) = free_ports(1)
         self.load: Load | None = None
 
+    @property
+    def url(self) -> str:
+        """The bridge's; the same over all its lives."""
+        return f"http://127.0.0.1:{self._port}"
+
     def bridge(self, broker: str = "") -> Supervised:
         """Start the bridge."""
         bridge = Supervised(self.folder, "bridge", ["-m", "app", "bridge"], self._settings(broker))
@@ -57,7 +62,7 @@ class Service:
 
     def start_load(self, seed: int, rate: int) -> Load:
         """Start a load on the bridge."""
-        self.load = Load(lambda: f"http://127.0.0.1:{self._port}", seed, rate)
+        self.load = Load(lambda: self.url, seed, rate)
         return self.load.start()
 
     def wait_load(self, alerts: int) -> None:
