@@ -8,19 +8,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from prometheus_client import start_http_server
-
 from app import logs, policy_file, settings
 from app.bridge.server import Bridge
+from app.bridge.serving import MetricsServer
 from app.clock import Clock
+from app.core.rulebook import Rulebook
 from app.demo.run import main as demo_main
 from app.history import show_incident, show_incidents
-from app.main import build, make_log, start, stop, until_told
+from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
 from app.policy_file import BadPolicy
 from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
-from app.transport.log import LogUnavailable, TopicMismatch
+from app.transport.log import Log, LogUnavailable, TopicMismatch
 from app.transport.sqlite import SqliteLog
 from models.inert import inert_lines
 from models.topics import Topics
@@ -137,11 +137,13 @@ def _kafka_only(name: str) -> Settings:
 
 async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
+    settings.check_reach(config)
     policy = policy_file.load(config.policy_file)
     clock = Clock(driven=config.clock == "driven")
     log = make_log(config, clock)
-    await log.start()
     app = build(config, policy, log) if worker else None
+    servers = _servers(config, policy, log, app, clock, bridge=bridge)
+    await log.start()
     try:
         if app is None:
             await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
@@ -150,18 +152,27 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     except LogUnavailable:
         await log.stop()
         raise
-    if app is not None and config.metrics_port:
-        start_http_server(config.metrics_port, config.host)
-    server = Bridge(config, policy, log, worker=app.owner if app else None, clock=clock) if bridge else None
-    if server is not None:
+    for server in servers:
         await server.start()
-    print(json.dumps({"ready": True, "url": server.url if server else None}), flush=True)
+    print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
     await until_told()
-    if server is not None:
+    for server in reversed(servers):
         await server.stop()
     if app is not None:
         await stop(app)
     await log.stop()
+
+
+def _servers(
+    config: Settings, policy: Rulebook, log: Log, app: TocsinApp | None, clock: Clock, *, bridge: bool
+) -> list[Bridge | MetricsServer]:
+    """What is to be served, the bridge last. Raises BadSettings, while nothing has been started yet."""
+    servers: list[Bridge | MetricsServer] = []
+    if app is not None and config.metrics_port:
+        servers.append(MetricsServer(config))
+    if bridge:
+        servers.append(Bridge(config, policy, log, worker=app.owner if app else None, clock=clock))
+    return servers
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,15 @@ APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["pa
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
 REFUSED = Counter("tocsin_bridge_refused", "Alerts, and requests as a whole, that the bridge refused", ["reason"])
+CLOSED = Counter(
+    "tocsin_bridge_connections_closed", "Connections that the bridge ended, by what it waited for", ["why"]
+)
+CONNECTIONS = Gauge("tocsin_bridge_connections", "Connections to the bridge")
+SENDERS = Gauge("tocsin_bridge_senders", "Senders that the bridge tells apart")
+BODY_BYTES = Gauge("tocsin_bridge_body_bytes", "Bytes of the bodies that are being read")
+FILES_GOOD = Gauge(
+    "tocsin_bridge_files_good", "0 while tokens or certificates are as before, because of a file", ["what"]
+)
 UP = Gauge("tocsin_availability_ratio", "Share of this month so far in which the service was up", ["service"])
 UP_TARGET = Gauge("tocsin_availability_target_ratio", "The share that the policy asks for", ["service"])
 DOWN_SECONDS = Gauge("tocsin_availability_down_seconds", "How long the service was down this month", ["service"])

@@ -4,19 +4,16 @@ import argparse
 import getpass
 import json
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from app import settings
+from app.asking import ask
 from models.command import Command, Verdict
 from models.inert import inert
 from models.matcher import Operator, parse_matcher
 
 INCIDENT = "INC-20260412T031502Z-00K3F"
-SECONDS_MAX = 10
 
 # The command, what it is for, and what stands in an example after the incident.
 _COMMANDS: dict[Command, tuple[str, str]] = {
@@ -108,7 +105,7 @@ def _done(arguments: argparse.Namespace) -> int:
 def _say(arguments: argparse.Namespace, incident: str, command: str, details: dict[str, Any]) -> int:
     said = {name: value for name, value in details.items() if value is not None}
     body = {"by": arguments.by or getpass.getuser(), "text": " ".join(arguments.text), **said}
-    answer = _ask("POST", f"/api/v1/incidents/{urllib.parse.quote(incident, safe='')}/{command}", body)
+    answer = ask("POST", f"/api/v1/incidents/{urllib.parse.quote(incident, safe='')}/{command}", body)
     if answer is None:
         return 1
     print(f"{incident}: {command} is in the journal; see what came of it: tocsin incidents show {incident}")
@@ -135,7 +132,7 @@ def _silence(arguments: argparse.Namespace) -> int:
         "createdBy": arguments.by or getpass.getuser(),
         "comment": arguments.comment,
     }
-    answer = _ask("POST", "/api/v2/silences", body)
+    answer = ask("POST", "/api/v2/silences", body)
     if answer is None:
         return 1
     name = inert(str(answer["silenceID"]))
@@ -144,7 +141,7 @@ def _silence(arguments: argparse.Namespace) -> int:
 
 
 def _silences(_: argparse.Namespace) -> int:
-    answer = _ask("GET", "/api/v2/silences", None)
+    answer = ask("GET", "/api/v2/silences", None)
     if answer is None:
         return 1
     known = [one for one in answer if one["status"]["state"] != "expired"]
@@ -161,36 +158,7 @@ def _silences(_: argparse.Namespace) -> int:
 
 
 def _expire(arguments: argparse.Namespace) -> int:
-    if _ask("DELETE", f"/api/v2/silence/{urllib.parse.quote(arguments.silence, safe='')}", None) is None:
+    if ask("DELETE", f"/api/v2/silence/{urllib.parse.quote(arguments.silence, safe='')}", None) is None:
         return 1
     print(f"{arguments.silence}: expired")
     return 0
-
-
-def _ask(method: str, path: str, body: Any) -> Any:
-    """The bridge's answer, or None when there is none or it refused; that has been told then."""
-    config = settings.from_environment()
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    url = f"http://{host}:{config.port}{path}"
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=SECONDS_MAX) as response:  # noqa: S310
-            return json.loads(response.read())
-    except urllib.error.HTTPError as error:
-        print(f"tocsin: {inert(_refusal(error))}", file=sys.stderr)
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        print(
-            f"tocsin: no bridge at {url}: {reason}; is `tocsin up` running, is TOCSIN_PORT its port?", file=sys.stderr
-        )
-    return None
-
-
-def _refusal(error: urllib.error.HTTPError) -> str:
-    """What an answer says of an error: Tocsin's own API as an object, what it has of Alertmanager's as a text."""
-    try:
-        said = json.loads(error.read())
-        return str(said["error"] if isinstance(said, dict) else said)
-    except (ValueError, KeyError):
-        return f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"

@@ -3,6 +3,7 @@
 What Tocsin decides is policy (`models.policy`), not settings.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,29 @@ class KafkaSecurity:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSecurity:
+    """Who may ask the bridge, and how much. Its files are read again when they change (`app.bridge.rereading`)."""
+
+    tokens_file: str = ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.tokens`); needed beyond loopback
+    cert_file: str = ""  # TOCSIN_TLS_CERT: PEM; with it the bridge speaks TLS, and nothing else
+    key_file: str = ""  # TOCSIN_TLS_KEY: PEM; its key, not encrypted: nobody is there to type a password
+    client_ca_file: str = ""  # TOCSIN_TLS_CLIENT_CA: PEM; who asks has to have a certificate that it signed
+    insecure: bool = False  # TOCSIN_INSECURE: "yes" lets everybody who can reach the bridge do everything
+    requests: int = (
+        500  # TOCSIN_SENDER_REQUESTS: of one sender a second; a fifth of what a core can answer. 0 is no limit
+    )
+    alerts: int = 20_000  # TOCSIN_SENDER_ALERTS: as above; each KiB of a body counts as one too
+    connections: int = (
+        512  # TOCSIN_CONNECTIONS: at once, below the 1024 files that a process may open; half for one address
+    )
+
+    @property
+    def identified(self) -> bool:
+        """Whether the bridge knows who asks."""
+        return bool(self.tokens_file or self.client_ca_file)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a process. `from_environment` reads the variable named beside each."""
 
@@ -55,8 +79,9 @@ class Settings:
     prefix: str = "tocsin"  # TOCSIN_PREFIX: of all topics, and the consumer group's name
     partitions: int = 8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
     replication: int = 1  # TOCSIN_REPLICATION: of the topics we create; 3 where three brokers are
-    host: str = "127.0.0.1"  # TOCSIN_HOST: the bridge's address; loopback, since it trusts who reaches it
+    host: str = "127.0.0.1"  # TOCSIN_HOST: where the bridge and the metrics listen; loopback, until there are tokens
     port: int = 9099  # TOCSIN_PORT: the bridge's; 0 lets the system choose. Not Alertmanager's, so that both can run
+    http: HttpSecurity = HttpSecurity()  # TOCSIN_TOKENS, TOCSIN_TLS_* and so on
     metrics_port: int = 0  # TOCSIN_METRICS_PORT: a worker's own metrics; 0 is none
     instance: str = ""  # TOCSIN_INSTANCE: a stable name makes a quick restart cost no rebalance (static membership)
     checkpoint_ms: int = 1000  # TOCSIN_CHECKPOINT_MS: how much work a restart may have to do again
@@ -88,8 +113,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
         partitions=_integer(environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, 1024),
         replication=_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
-        host=environ.get("TOCSIN_HOST", defaults.host),
+        host=environ.get("TOCSIN_HOST") or defaults.host,  # to asyncio an empty one is every address
         port=_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),
+        http=_http_security(environ),
         metrics_port=_integer(environ, "TOCSIN_METRICS_PORT", defaults.metrics_port, 0, 65535),
         instance=environ.get("TOCSIN_INSTANCE", defaults.instance),
         checkpoint_ms=_integer(environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000),
@@ -130,6 +156,91 @@ def _integer(environ: Mapping[str, str], name: str, default: int, lowest: int, h
     if not lowest <= number <= highest:
         raise BadSettings(f"{name} is {text!r}, must be a whole number from {lowest} to {highest}")
     return number
+
+
+def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
+    defaults = HttpSecurity()
+    security = HttpSecurity(
+        tokens_file=environ.get("TOCSIN_TOKENS", ""),
+        cert_file=environ.get("TOCSIN_TLS_CERT", ""),
+        key_file=environ.get("TOCSIN_TLS_KEY", ""),
+        client_ca_file=environ.get("TOCSIN_TLS_CLIENT_CA", ""),
+        insecure=_yes(environ, "TOCSIN_INSECURE"),
+        requests=_integer(environ, "TOCSIN_SENDER_REQUESTS", defaults.requests, 0, 1_000_000),
+        alerts=_integer(environ, "TOCSIN_SENDER_ALERTS", defaults.alerts, 0, 100_000_000),
+        connections=_integer(environ, "TOCSIN_CONNECTIONS", defaults.connections, 2, 1_000_000),
+    )
+    if bool(security.cert_file) != bool(security.key_file):
+        here, missing = ("CERT", "KEY") if security.cert_file else ("KEY", "CERT")
+        raise BadSettings(f"TOCSIN_TLS_{here} is set, but TOCSIN_TLS_{missing} is not; must be both or none")
+    if security.client_ca_file and not security.cert_file:
+        raise BadSettings(
+            "TOCSIN_TLS_CLIENT_CA is set, but TOCSIN_TLS_CERT is not, without which nobody is asked for one"
+        )
+    if security.insecure and security.identified:
+        raise BadSettings(
+            "TOCSIN_INSECURE is yes, but TOCSIN_TOKENS or TOCSIN_TLS_CLIENT_CA is set; must be one or the other"
+        )
+    return security
+
+
+def _yes(environ: Mapping[str, str], name: str) -> bool:
+    found = environ.get(name) or "no"
+    if found not in ("yes", "no"):
+        raise BadSettings(f"{name} is {found!r}, must be yes or no")
+    return found == "yes"
+
+
+def check_reach(settings: Settings) -> None:
+    """Refuse to listen where others can reach a bridge, or metrics, that ask nobody who they are. Raises BadSettings."""
+    if not (settings.http.identified or settings.http.insecure or is_loopback(settings.host)):
+        raise BadSettings(
+            f"TOCSIN_HOST is {settings.host!r}, where others can reach Tocsin, and it asks nobody who they are; must be "
+            "127.0.0.1, or TOCSIN_TOKENS a file of tokens (SECURITY.md), or TOCSIN_INSECURE=yes among friends"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address. A name other than localhost may be anybody's."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How the commands reach a bridge."""
+
+    url: str  # TOCSIN_URL: by default the bridge of this environment's TOCSIN_HOST and TOCSIN_PORT
+    token_file: str = ""  # TOCSIN_TOKEN_FILE: one line, the token; rather than the variable, which others may see
+    token: str = field(default="", repr=False)  # TOCSIN_TOKEN
+    ca_file: str = ""  # TOCSIN_CA_FILE: PEM; who vouches for the bridge. Empty is whom this machine trusts
+    cert_file: str = ""  # TOCSIN_CERT_FILE: PEM; ours, where the bridge asks for one
+    key_file: str = ""  # TOCSIN_KEY_FILE: PEM; its key
+
+
+def reach_from_environment(environ: Mapping[str, str] = os.environ) -> Reach:
+    """How to reach the bridge, from TOCSIN_* variables. Raises BadSettings."""
+    settings = from_environment(environ)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"{'https' if settings.http.cert_file else 'http'}://{host}:{settings.port}"
+    files = {
+        name: environ.get(f"TOCSIN_{name.upper()}", "") for name in ("token_file", "ca_file", "cert_file", "key_file")
+    }
+    reach = Reach((environ.get("TOCSIN_URL") or url).rstrip("/"), token=environ.get("TOCSIN_TOKEN", ""), **files)
+    scheme = reach.url.partition("://")[0]
+    if scheme not in ("http", "https") or "@" in reach.url:
+        raise BadSettings("TOCSIN_URL must be such as https://tocsin.example:9099, without a user or a password")
+    if reach.token and reach.token_file:
+        raise BadSettings("TOCSIN_TOKEN and TOCSIN_TOKEN_FILE are both set, must be one of them")
+    if bool(reach.cert_file) != bool(reach.key_file):
+        raise BadSettings("one of TOCSIN_CERT_FILE and TOCSIN_KEY_FILE is set, must be both or none")
+    if scheme == "http" and (reach.ca_file or reach.cert_file):
+        raise BadSettings(
+            f"TOCSIN_CA_FILE or TOCSIN_CERT_FILE is set, but {reach.url} uses no TLS; must be https://... (TOCSIN_URL)"
+        )
+    return reach
 
 
 _KAFKA = "TOCSIN_KAFKA_"

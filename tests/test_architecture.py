@@ -42,7 +42,7 @@ LAYERS = (
     ("app.core",),
     SUPPORT,
     ("agents",),
-    ("app.history", "app.bridge", "app.demo", "app.report", "app.operating"),
+    ("app.history", "app.bridge", "app.demo", "app.report", "app.asking", "app.operating"),
     ("app.main",),
     ("app",),
 )

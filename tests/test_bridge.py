@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 from prometheus_client import REGISTRY
 
 from app import policy_file
-from app.bridge.answers import BODY_BYTES_MAX
+from app.bridge.limits import BODY_BYTES_MAX, Limits
 from app.bridge.server import Bridge
 from app.clock import Clock
 from app.normalise import from_list
@@ -59,10 +59,10 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(log: FakeLog, clock: Clock | None = None, body_seconds_max: float = 30.0) -> AsyncIterator[Client]:
+async def serving(log: FakeLog, clock: Clock | None = None, limits: Limits | None = None) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log."""
     settings = Settings(port=0, partitions=PARTITIONS, clock="driven" if clock else "system")
-    bridge = Bridge(settings, policy_file.load(), log, clock=clock, body_seconds_max=body_seconds_max)
+    bridge = Bridge(settings, policy_file.load(), log, clock=clock, limits=limits)
     await bridge.start()
     try:
         async with ClientSession(skip_auto_headers=["Content-Type"]) as session:
@@ -375,7 +375,7 @@ def test_a_half_sent_body_times_out() -> None:
     """A sender that stops in the middle is told so, and nothing of it is kept."""
 
     async def scenario() -> tuple[bytes, Any]:
-        async with serving(FakeLog(), body_seconds_max=0.05) as client:
+        async with serving(FakeLog(), limits=Limits(body_seconds=0.05)) as client:
             host, port = client.url.removeprefix("http://").split(":")
             reader, writer = await asyncio.open_connection(host, int(port))
             head = f"POST /api/v2/alerts HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"

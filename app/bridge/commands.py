@@ -1,6 +1,6 @@
 """Operators' words and notifiers' receipts: from a request to journal records."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from models.command import Command
@@ -21,8 +21,13 @@ def partition_of_incident(incident: str, partitions: int) -> int:
     return partition
 
 
-def command_value(incident: str, name: str, document: Any, now_ms: int, teams: Collection[str]) -> bytes:
-    """The journal value of a command. `now_ms` is what an ETA such as 30m counts from. Raises BadInput."""
+def command_value(
+    incident: str, name: str, document: Any, now_ms: int, teams: Collection[str], signed: Callable[[str], str]
+) -> bytes:
+    """The journal value of a command. Raises BadInput.
+
+    `now_ms` is what an ETA such as 30m counts from, `signed` what makes of a name one that says by whose token.
+    """
     if name not in list(Command):
         raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
     body = COMMAND_REQUESTS[Command(name)].of(document)
@@ -31,7 +36,7 @@ def command_value(incident: str, name: str, document: Any, now_ms: int, teams: C
     if team and team not in teams:
         found = f"team: is {team!r:.60}, must be one of the policy's teams ({', '.join(teams)})"
         raise BadInput(Reason.MALFORMED, found)
-    return encode_command(name, incident, body.by, **details)
+    return encode_command(name, incident, signed(body.by), **details)
 
 
 def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:

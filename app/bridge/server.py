@@ -4,22 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app import metrics
-from app.bridge.answers import (
-    BODY_BYTES_MAX,
-    BODY_SECONDS_MAX,
-    LINGER_SECONDS_MAX,
-    answer_errors,
-    as_json,
-    error_json,
-    logger,
-    read_json,
-)
+from app.bridge.access import sender_of
+from app.bridge.answers import as_json, error_json, logger
 from app.bridge.availability import AvailabilityMetrics
+from app.bridge.bodies import Bodies
 from app.bridge.commands import command_value, partition_of_incident, receipts_of
 from app.bridge.incidents import IncidentView, states_of
+from app.bridge.limits import Limits, limits_of
+from app.bridge.serving import HttpServer, answer_metrics, get_health
 from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
@@ -35,7 +29,6 @@ from models.topics import Topics
 from models.wire import ClockRequest
 
 SHOWN_MAX = 10  # refused alerts that an answer names
-STOP_SECONDS = 5.0  # for requests under way
 
 Shape = Callable[[Any, int], Result]
 
@@ -51,18 +44,19 @@ class Bridge:
         *,
         worker: Worker | None = None,
         clock: Clock | None = None,
-        body_seconds_max: float = BODY_SECONDS_MAX,
+        limits: Limits | None = None,
     ) -> None:
+        """Make it; `limits` are those of the settings. Raises BadSettings when tokens or certificates cannot be read."""
         self._settings, self._policy, self._log = settings, policy, log
         self._worker, self._clock = worker, clock
-        self._body_seconds_max = body_seconds_max
+        limits = limits or limits_of(settings.http)
+        self._server = HttpServer(settings, settings.port, limits)
+        self._bodies = Bodies(limits)
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
-        self._silences = SilenceRoutes(log, self._topics.silences, self._writer, body_seconds_max)
+        self._silences = SilenceRoutes(log, self._topics.silences, self._writer, self._bodies)
         self._availability = AvailabilityMetrics(log, self._topics.timeline, settings.partitions, policy)
         self._incidents = IncidentView(log, self._topics, settings.partitions)
-        self._runner: web.AppRunner | None = None
-        self.url = ""
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
@@ -74,7 +68,7 @@ class Bridge:
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
             web.post("/api/v1/receipts", self._post_receipts),
             *self._silences.routes(),
-            web.get("/healthz", _healthy),
+            web.get("/healthz", get_health),
             web.get("/readyz", self._get_ready),
             web.get("/metrics", self._get_metrics),
         ]
@@ -82,26 +76,16 @@ class Bridge:
             routes.append(web.get("/progress", self._get_progress))
         if self._clock is not None and self._settings.clock == "driven":
             routes.append(web.put("/clock", self._put_clock))
-        ways = ", ".join(f"{route.method} {route.path}" for route in routes)
-        app = web.Application(client_max_size=BODY_BYTES_MAX + 1, middlewares=[answer_errors(ways)])
-        app.router.add_routes(routes)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=STOP_SECONDS,
-            auto_decompress=False,
-            lingering_time=min(self._body_seconds_max, LINGER_SECONDS_MAX),
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        await self._server.start(routes)
+
+    @property
+    def url(self) -> str:
+        """Where it listens, once it does."""
+        return self._server.url
 
     async def stop(self) -> None:
         """Answer what is under way, and stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._server.stop()
         await self._writer.stop()
 
     async def _post_alerts(self, request: web.Request) -> web.Response:
@@ -111,32 +95,37 @@ class Bridge:
         return await self._take(request, from_webhook)
 
     async def _take(self, request: web.Request, shape: Shape) -> web.Response:
-        document = await read_json(request, self._body_seconds_max)
-        alerts, refused = shape(document, self._log.now_ms())
-        component = self._policy.component
-        await self._writer.append(
-            NewRecord(component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)) for alert in alerts
-        )
-        metrics.RECEIVED.labels("accepted").inc(len(alerts))
+        records, refused = self._records(shape, await self._bodies.read_json(request))
+        sender_of(request).count_alerts(len(records) + len(refused))
+        await self._writer.append(records)
+        metrics.RECEIVED.labels("accepted").inc(len(records))
         if not refused:
-            return as_json({"status": "success", "accepted": len(alerts)})
+            return as_json({"status": "success", "accepted": len(records)})
         metrics.RECEIVED.labels("refused").inc(len(refused))
         for refusal in refused:
             metrics.REFUSED.labels(refusal.reason).inc()
-        return _partly(len(alerts), refused)
+        return _partly(len(records), refused)
+
+    def _records(self, shape: Shape, document: Any) -> tuple[list[NewRecord], list[BadInput]]:
+        """What goes to the journal, and what is refused. The document and its alerts are forgotten while the journal works."""
+        alerts, refused = shape(document, self._log.now_ms())
+        component = self._policy.component
+        return [
+            NewRecord(component(one.labels, one.fingerprint).encode(), encode_alert(one)) for one in alerts
+        ], refused
 
     async def _post_command(self, request: web.Request) -> web.Response:
         incident, name = request.match_info["incident"], request.match_info["command"]
         if name not in list(Command):
             raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
         partition = partition_of_incident(incident, self._settings.partitions)
-        document = await read_json(request, self._body_seconds_max)
-        value = command_value(incident, name, document, self._log.now_ms(), self._policy.policy.teams)
+        document, asker = await self._bodies.read_json(request), sender_of(request)
+        value = command_value(incident, name, document, self._log.now_ms(), self._policy.policy.teams, asker.signed)
         await self._writer.append_to({partition: [NewRecord(incident.encode(), value)]})
         return as_json({"status": "success", "incident": incident, "command": name}, 202)
 
     async def _post_receipts(self, request: web.Request) -> web.Response:
-        receipts = receipts_of(await read_json(request, self._body_seconds_max), self._settings.partitions)
+        receipts = receipts_of(await self._bodies.read_json(request), self._settings.partitions)
         by_partition: dict[int, list[NewRecord]] = {}
         for partition, incident, value in receipts:
             by_partition.setdefault(partition, []).append(NewRecord(incident.encode(), value))
@@ -160,7 +149,7 @@ class Bridge:
             await self._availability.refresh()
         except LogUnavailable:
             logger.warning("availability is as of the last scrape: the journal is away")
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return answer_metrics()
 
     async def _get_ready(self, _: web.Request) -> web.Response:
         await self._writer.probe()
@@ -177,7 +166,7 @@ class Bridge:
 
     async def _put_clock(self, request: web.Request) -> web.Response:
         assert self._clock is not None
-        body = ClockRequest.of(await read_json(request, self._body_seconds_max))
+        body = ClockRequest.of(await self._bodies.read_json(request))
         try:
             self._clock.set(body.now_ms, body.speed)
         except ValueError as error:
@@ -200,7 +189,3 @@ def _partly(accepted: int, refused: list[BadInput]) -> web.Response:
     if number > SHOWN_MAX:
         body["refused_more"] = number - SHOWN_MAX
     return as_json(body, 400)
-
-
-async def _healthy(_: web.Request) -> web.Response:
-    return as_json({"status": "alive"})

@@ -8,7 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.answers import CONTENT_TYPES, FORM, Declined, as_json, read_json
+from app.bridge.access import sender_of
+from app.bridge.answers import Declined, as_json
+from app.bridge.bodies import CONTENT_TYPES, FORM, Bodies
 from app.bridge.silences import (
     LIVE_MAX,
     Silences,
@@ -37,9 +39,9 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class SilenceRoutes:
     """Versions 1 and 2 of Alertmanager's API."""
 
-    def __init__(self, log: Log, topic: str, writer: JournalWriter, body_seconds_max: float) -> None:
+    def __init__(self, log: Log, topic: str, writer: JournalWriter, bodies: Bodies) -> None:
         self._log, self._writer = log, writer
-        self._body_seconds_max = body_seconds_max
+        self._bodies = bodies
         self._silences = Silences(log, topic)
         self._under_way = 0  # silences that the journal has not yet acknowledged
 
@@ -88,13 +90,14 @@ class SilenceRoutes:
         """The silence that was made or changed. Raises BadInput, Declined and LogUnavailable."""
         if request.content_type == FORM:
             check_sender(request)
-        document = await read_json(request, self._body_seconds_max, (*CONTENT_TYPES, FORM))
+        document = await self._bodies.read_json(request, (*CONTENT_TYPES, FORM))
         body = SilenceRequest.of(document)
         kept = (await self._silences.all()).get(body.id) if body.id else None
         if body.id and kept is None:
             raise _unknown(body.id)
         known, now_ms = kept.silence if kept else None, self._log.now_ms()
         silence = silence_of(body, known, now_ms, past=past)
+        silence = replace(silence, by=sender_of(request).signed(silence.by))
         if known is not None and may_become(known, silence, now_ms):
             await self._append([silence])
             return silence

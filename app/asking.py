@@ -1,0 +1,92 @@
+"""How the commands ask a bridge: with the token and the trust that the environment names, and of nobody else."""
+
+import http.client
+import json
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from app import settings
+from app.settings import BadSettings, Reach
+from models.inert import inert
+
+SECONDS_MAX = 10
+TOKEN_BYTES_MAX = 4096
+
+
+def ask(method: str, path: str, body: Any) -> Any:
+    """The bridge's answer, or None when there is none or it refused; that has been told then. Raises BadSettings."""
+    reach = settings.reach_from_environment()
+    url = f"{reach.url}{path}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310  checked
+    token = _token(reach)
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    opener = urllib.request.build_opener(_NoRedirect(), urllib.request.HTTPSHandler(context=_context(reach)))
+    try:
+        with opener.open(request, timeout=SECONDS_MAX) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        print(f"tocsin: {inert(_refusal(error))}", file=sys.stderr)
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        print(
+            f"tocsin: no bridge at {url}: {reason}; is `tocsin up` running, is TOCSIN_PORT its port?", file=sys.stderr
+        )
+    except (ValueError, http.client.HTTPException):
+        print(f"tocsin: {url} answered, and not as a bridge does: is TOCSIN_PORT its port?", file=sys.stderr)
+    return None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A bridge sends nobody elsewhere; whoever does is none."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def _token(reach: Reach) -> str:
+    """The token, or an empty text for none."""
+    if not reach.token_file and not reach.token:
+        return ""
+    where, token = "TOCSIN_TOKEN ", reach.token
+    if reach.token_file:
+        where = f"TOCSIN_TOKEN_FILE is {reach.token_file!r}, "
+        try:
+            with Path(reach.token_file).open("rb") as file:
+                token = file.read(TOKEN_BYTES_MAX + 1).decode("ascii", "replace").strip()
+        except OSError as error:
+            raise BadSettings(f"{where}which cannot be read: {error.strerror}") from None
+    # What is wrong with it is not shown: it may be the token of another line.
+    if not (token.isascii() and token.isprintable() and 0 < len(token) <= TOKEN_BYTES_MAX and " " not in token):
+        raise BadSettings(f"{where}must be one token, without spaces")
+    return token
+
+
+def _context(reach: Reach) -> ssl.SSLContext:
+    name, file = "CA_FILE", reach.ca_file
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=file or None)
+        if reach.cert_file:
+            name, file = "CERT_FILE and TOCSIN_KEY_FILE", f"{reach.cert_file} and {reach.key_file}"
+            context.load_cert_chain(reach.cert_file, reach.key_file)
+    except ssl.SSLError as error:
+        reason = error.reason or "no certificate in it"
+        raise BadSettings(f"TOCSIN_{name} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
+    except OSError as error:
+        raise BadSettings(f"TOCSIN_{name} is {file!r}, which cannot be read: {error.strerror}") from None
+    return context
+
+
+def _refusal(error: urllib.error.HTTPError) -> str:
+    """What an answer says of an error: Tocsin's own API as an object, what it has of Alertmanager's as a text."""
+    try:
+        said = json.loads(error.read())
+        text = str(said["error"] if isinstance(said, dict) else said)
+    except (ValueError, KeyError):
+        return f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"
+    return f"{text} (set TOCSIN_TOKEN_FILE)" if error.code == 401 else text

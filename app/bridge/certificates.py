@@ -1,0 +1,55 @@
+"""TLS for the bridge: its certificate, and whom it lets in by theirs."""
+
+import ssl
+from typing import Any
+
+from app.bridge.rereading import Reread, warn_of_readers
+from app.settings import BadSettings, HttpSecurity
+
+
+def certificate_of(security: HttpSecurity) -> Reread[ssl.SSLContext] | None:
+    """What to speak TLS with, renewed when its files are; None for who speaks none. Raises BadSettings.
+
+    Each renewal is a context of its own, so that who was trusted before is not any more.
+    """
+    if not security.cert_file:
+        return None
+    files = [security.cert_file, security.key_file, security.client_ca_file]
+    return Reread("certificates", files, lambda: _context(security))
+
+
+def name_in(certificate: Any) -> str:
+    """Whom a client's certificate, as `ssl` has it, is for: its first name, else its subject's."""
+    names = [name for _, name in certificate.get("subjectAltName", ())]
+    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return str([*names, *subject, "somebody"][0])
+
+
+def _context(security: HttpSecurity) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # a client could keep us at it
+    name, file = "TOCSIN_TLS_CERT and TOCSIN_TLS_KEY", f"{security.cert_file} and {security.key_file}"
+    try:
+        context.load_cert_chain(security.cert_file, security.key_file, password=_no_password)
+        if security.client_ca_file:
+            name, file = "TOCSIN_TLS_CLIENT_CA", security.client_ca_file
+            context.load_verify_locations(file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except ssl.SSLError as error:
+        reason = error.reason or "no certificate in it"
+        raise BadSettings(f"{name} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
+    except OSError as error:
+        raise BadSettings(f"{name} is {file!r}, which cannot be read: {error.strerror}") from None
+    except _Encrypted:
+        raise BadSettings(f"TOCSIN_TLS_KEY is {security.key_file!r}, must not be encrypted") from None
+    warn_of_readers("TOCSIN_TLS_KEY", security.key_file)
+    return context
+
+
+class _Encrypted(Exception):
+    """A key cannot be read without a password; OpenSSL would ask for it on the terminal, and wait."""
+
+
+def _no_password() -> str:
+    raise _Encrypted

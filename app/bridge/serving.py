@@ -1,0 +1,113 @@
+"""HTTP on a port: what is asked is let in (`door`, `access`), counted, and answered; tokens and certificates stay fresh."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.bridge.access import Access
+from app.bridge.answers import answer_errors, as_json, logger
+from app.bridge.certificates import certificate_of
+from app.bridge.door import Door
+from app.bridge.limits import Limits, limits_of
+from app.bridge.rereading import SECONDS
+from app.bridge.senders import Senders
+from app.bridge.tokens import tokens_in
+from app.settings import Settings, is_loopback
+
+STOP_SECONDS = 5.0  # for requests under way
+
+
+class HttpServer:
+    """A server of some resources. Raises BadSettings when tokens or certificates cannot be read."""
+
+    def __init__(self, settings: Settings, port: int, limits: Limits) -> None:
+        security = settings.http
+        self._settings, self._port, self._limits = settings, port, limits
+        self._tokens = tokens_in(security.tokens_file) if security.tokens_file else None
+        self._certificate = certificate_of(security)
+        self._access = Access(self._tokens, Senders(limits), certificates=bool(security.client_ca_file))
+        self._runner: web.AppRunner | None = None
+        self._door: Door | None = None
+        self._rereading: asyncio.Task[None] | None = None
+        self.url = ""
+
+    async def start(self, routes: Sequence[web.RouteDef]) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        ways = ", ".join(f"{route.method} {route.path}" for route in routes)
+        app = web.Application(middlewares=[answer_errors(ways), self._access.middleware()])
+        app.router.add_routes(routes)
+        self._runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
+        await self._runner.setup()
+        assert self._runner.server is not None
+        certificate = self._certificate
+        self._door = Door(self._runner.server, self._limits, lambda: certificate.value if certificate else None)
+        host, port = await self._door.open(self._settings.host, self._port)
+        scheme = "https" if certificate else "http"
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        self._rereading = asyncio.create_task(self._reread())
+        self._warn()
+
+    async def stop(self) -> None:
+        """Answer what is under way, and stop listening."""
+        if self._rereading is not None:
+            self._rereading.cancel()
+        if self._door is not None:
+            await self._door.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _reread(self) -> None:
+        while True:
+            await asyncio.sleep(SECONDS)
+            for one in (self._tokens, self._certificate):
+                if one is not None:
+                    await asyncio.to_thread(one.refresh)
+
+    def _warn(self) -> None:
+        security, beyond = self._settings.http, not is_loopback(self._settings.host)
+        if security.insecure:
+            logger.warning(
+                "TOCSIN_INSECURE: whoever can reach %s may do EVERYTHING, and nobody is asked who they are", self.url
+            )
+        elif not security.identified:
+            logger.info("whoever uses this machine may do everything at %s: there are no TOCSIN_TOKENS", self.url)
+        if security.tokens_file and beyond and not security.cert_file:
+            logger.warning(
+                "tokens go to %s unencrypted: set TOCSIN_TLS_CERT, unless TLS ends at a proxy before it", self.url
+            )
+
+
+class MetricsServer:
+    """A worker's metrics, on a port of their own. Raises BadSettings when tokens or certificates cannot be read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._server = HttpServer(settings, settings.metrics_port, limits_of(settings.http))
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        await self._server.start([web.get("/metrics", _get_metrics), web.get("/healthz", get_health)])
+
+    @property
+    def url(self) -> str:
+        """Where it listens, once it does."""
+        return self._server.url
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._server.stop()
+
+
+def answer_metrics() -> web.Response:
+    """The metrics of this process."""
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def get_health(_: web.Request) -> web.Response:
+    """The process is alive, whatever the journal does."""
+    return as_json({"status": "alive"})
+
+
+async def _get_metrics(_: web.Request) -> web.Response:
+    return answer_metrics()

@@ -1,0 +1,102 @@
+"""Who may ask the bridge what: a file with a line for each token.
+
+    # name        may          token
+    prometheus    send,read    Zm9yIGFuIGV4YW1wbGUgb25seQ
+    ann           operate      bm90IGEgc2VjcmV0IGF0IGFsbA
+
+A name may have several tokens, so that a new one can be handed out before the old one goes. What a message says of a line is
+never what stands there: it may be a token.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.bridge.rereading import Reread, read_text, warn_of_readers
+from app.settings import BadSettings
+
+TOKENS_MAX = 200  # each request is compared with all of them, in some 0.2 us each
+SETTING = "TOCSIN_TOKENS"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TOKEN = re.compile(
+    r"[A-Za-z0-9._~+/-]{20,512}={0,2}"
+)  # RFC 6750's alphabet; 20 of them are 120 bits, if they are random
+
+
+class May(StrEnum):
+    """What a token may be used for."""
+
+    SEND = "send"  # alerts: what Prometheus and Alertmanager need
+    READ = "read"  # incidents, silences, metrics: boards
+    NOTIFY = "notify"  # receipts: notifiers
+    OPERATE = "operate"  # everything
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a token was given to. The token itself is forgotten."""
+
+    name: str
+    may: frozenset[May]
+    digest: bytes
+
+
+class Tokens:
+    """The tokens of one reading of the file."""
+
+    def __init__(self, holders: tuple[Holder, ...]) -> None:
+        self._holders = holders
+
+    def holder(self, token: str) -> Holder | None:
+        """Whose token it is. It takes as long for a wrong one as for a right one, however much of it is right."""
+        digest, found = _digest(token), None
+        for one in self._holders:
+            if hmac.compare_digest(one.digest, digest):
+                found = one
+        return found
+
+
+def tokens_in(file: str) -> Reread[Tokens]:
+    """The tokens of a file. Raises BadSettings."""
+    return Reread("tokens", [file], lambda: _read(file))
+
+
+def _read(file: str) -> Tokens:
+    holders: list[Holder] = []
+    for number, line in enumerate(read_text(SETTING, file).splitlines(), start=1):
+        fields = line.split()
+        if fields and not fields[0].startswith("#"):
+            try:
+                holders.append(_holder(fields))
+            except ValueError as error:
+                raise BadSettings(f"{SETTING} is {file!r}: line {number}: {error}") from None
+    if len({one.digest for one in holders}) != len(holders):
+        raise BadSettings(f"{SETTING} is {file!r}, in which a token stands twice, must be once")
+    if not 1 <= len(holders) <= TOKENS_MAX:
+        raise BadSettings(f"{SETTING} is {file!r}, which has {len(holders)} tokens, must have 1 to {TOKENS_MAX}")
+    warn_of_readers(SETTING, file)
+    return Tokens(tuple(holders))
+
+
+def _holder(fields: list[str]) -> Holder:
+    """The holder that a line names. Raises ValueError."""
+    if len(fields) != 3:
+        raise ValueError(f"has {len(fields)} words, must have 3: a name, what it may, its token")
+    name, may, token = fields
+    if not _NAME.fullmatch(name):
+        raise ValueError("the name must be 1 to 64 letters, digits, dots, dashes and underscores")
+    allowed = may.split(",")
+    if not set(allowed) <= set(May):
+        raise ValueError(f"what it may must be of {', '.join(May)}, with commas between and no spaces")
+    if not _TOKEN.fullmatch(token):
+        raise ValueError(
+            "the token must be 20 to 512 letters, digits and signs of ._~+/-, such as openssl rand -hex 32 gives"
+        )
+    return Holder(name, frozenset(May) if May.OPERATE in allowed else frozenset(map(May, allowed)), _digest(token))
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
