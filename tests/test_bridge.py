@@ -18,7 +18,7 @@ from app.bridge.limits import BODY_BYTES_MAX, Limits
 from app.bridge.server import Bridge
 from app.clock import Clock
 from app.normalise import from_list
-from app.settings import Settings
+from app.settings import HttpSecurity, Settings
 from app.transport.log import NewRecord
 from models.command import Command
 from models.journal import TICK, encode_alert
@@ -59,10 +59,17 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(log: FakeLog, clock: Clock | None = None, limits: Limits | None = None) -> AsyncIterator[Client]:
+async def serving(
+    log: FakeLog,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    http: HttpSecurity | None = None,
+    worker: Any = None,
+) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log."""
-    settings = Settings(port=0, partitions=PARTITIONS, clock="driven" if clock else "system")
-    bridge = Bridge(settings, policy_file.load(), log, clock=clock, limits=limits)
+    driven = "driven" if clock else "system"
+    settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=http or HttpSecurity())
+    bridge = Bridge(settings, policy_file.load(), log, worker=worker, clock=clock, limits=limits)
     await bridge.start()
     try:
         async with ClientSession(skip_auto_headers=["Content-Type"]) as session:

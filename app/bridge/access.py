@@ -53,8 +53,14 @@ class Asker:
     sender: Sender
 
     def check(self) -> None:
-        """Raise Declined when it has sent too much."""
-        wait = self.sender.wait_seconds()
+        """Raise Declined when it has asked too often, or sent too much."""
+        self._check(self.sender.wait_seconds())
+
+    def check_alerts(self) -> None:
+        """Raise Declined when it has sent too much since it was let in, by other requests."""
+        self._check(self.sender.wait_seconds_for_alerts())
+
+    def _check(self, wait: int) -> None:
         if wait:
             text = f"{self.sender.name} sends more than it may; nothing of this was kept, send it again in {wait} s"
             if self.sender.is_to_be_told():

@@ -40,7 +40,7 @@ class Bodies:
         sender = sender_of(request)
         try:
             body = await self._read(request)
-            sender.check()  # others of its bodies may have been counted since it was let in
+            sender.check_alerts()
             body = _unfold(body) if encoding == "gzip" else body
             sender.count_alerts(len(body) / KIB)
             return parsed_by(body)

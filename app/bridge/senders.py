@@ -15,8 +15,11 @@ TELL_SECONDS = 60.0  # a sender is not logged more often
 OTHERS = "all others"  # who is not known, because so many are
 
 
+_ROUNDING = 1e-6  # sums of seconds are not exact
+
+
 class _Bucket:
-    """May be taken from while there is anything in it, and as much as is wanted: a body may be larger than it.
+    """May be taken from while there is one in it, and then as much as is wanted: a body may be larger than it.
 
     One without a rate never runs dry.
     """
@@ -29,7 +32,7 @@ class _Bucket:
 
     def wait_seconds(self, now: float) -> float:
         self._fill(now)
-        return 0.0 if not self._rate or self._level > 0 else (1 - self._level) / self._rate
+        return 0.0 if not self._rate or self._level > 1 - _ROUNDING else (1 - self._level) / self._rate
 
     def take(self, amount: float, now: float) -> None:
         self._fill(now)
@@ -58,8 +61,11 @@ class Sender:
 
     def wait_seconds(self) -> int:
         """Whole seconds until it may ask again; 0 when it may now."""
-        now = self._now()
-        return math.ceil(max(self._requests.wait_seconds(now), self._alerts.wait_seconds(now)))
+        return max(math.ceil(self._requests.wait_seconds(self._now())), self.wait_seconds_for_alerts())
+
+    def wait_seconds_for_alerts(self) -> int:
+        """Whole seconds until it may send alerts, whatever it asks; 0 when it may now."""
+        return math.ceil(self._alerts.wait_seconds(self._now()))
 
     def count_request(self) -> None:
         """It asked for something."""

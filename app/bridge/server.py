@@ -60,6 +60,10 @@ class Bridge:
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
+        await self._server.start(self.routes())
+
+    def routes(self) -> list[web.RouteDef]:
+        """What there is."""
         routes = [
             web.post("/api/v2/alerts", self._post_alerts),
             web.post("/webhook/alertmanager", self._post_webhook),
@@ -76,7 +80,7 @@ class Bridge:
             routes.append(web.get("/progress", self._get_progress))
         if self._clock is not None and self._settings.clock == "driven":
             routes.append(web.put("/clock", self._put_clock))
-        await self._server.start(routes)
+        return routes
 
     @property
     def url(self) -> str:

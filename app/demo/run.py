@@ -152,10 +152,15 @@ class _Service:
 
 
 def _start(folder: Path) -> _Service:
-    environment = os.environ | {
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    policy = os.environ.get("TOCSIN_POLICY", "")  # of the settings of a real service, the one that the demo can show
+    environment = others | {
         "TOCSIN_BROKER": f"embedded:{folder}",
         "TOCSIN_CLOCK": "driven",
+        "TOCSIN_POLICY": policy,
         "TOCSIN_PORT": "0",
+        "TOCSIN_SENDER_ALERTS": "0",  # a day in seconds is more than anybody may send
+        "TOCSIN_SENDER_REQUESTS": "0",
     }
     command = [sys.executable, "-m", "app", "up"]
     root = Path(__file__).parent.parent.parent
