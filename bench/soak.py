@@ -56,6 +56,8 @@ class Service:
             "TOCSIN_BROKER": f"embedded:{folder}",
             "TOCSIN_PARTITIONS": str(arguments.partitions),
             "TOCSIN_PORT": "0",
+            "TOCSIN_SENDER_ALERTS": "0",  # on a driven clock hours pass in minutes
+            "TOCSIN_SENDER_REQUESTS": "0",
             "TOCSIN_POLICY": str(policy),
             "TOCSIN_CLOCK": "driven" if arguments.driven else "system",
         }

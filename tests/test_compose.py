@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from app.settings import Settings
+from app.settings import HttpSecurity, Settings
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -27,7 +27,7 @@ def test_images_are_pinned() -> None:
 
 def test_settings_exist() -> None:
     """Each TOCSIN_ variable is one that Tocsin reads."""
-    known = {f"TOCSIN_{field.name.upper()}" for field in fields(Settings)}
+    known = {f"TOCSIN_{field.name.upper()}" for field in fields(Settings) + fields(HttpSecurity)}
 
     used = {
         name for service in SERVICES.values() for name in service.get("environment", {}) if name.startswith("TOCSIN_")
@@ -44,7 +44,7 @@ def test_mounted_files_are_there() -> None:
 
 
 def test_ports_are_open_to_this_machine_only() -> None:
-    """Nothing has a password yet, so nothing is published beyond loopback."""
+    """Nothing here asks for a password, so nothing is published beyond loopback."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
 
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
