@@ -33,13 +33,26 @@ def ask(method: str, path: str, body: Any) -> Any:
     except urllib.error.HTTPError as error:
         print(f"tocsin: {inert(_refusal(error))}", file=sys.stderr)
     except OSError as error:
-        reason = getattr(error, "reason", error)
-        print(
-            f"tocsin: no bridge at {url}: {reason}; is `tocsin up` running, is TOCSIN_PORT its port?", file=sys.stderr
-        )
+        print(f"tocsin: no bridge at {url}: {_why(error)}", file=sys.stderr)
     except (ValueError, http.client.HTTPException):
         print(f"tocsin: {url} answered, and not as a bridge does: is TOCSIN_PORT its port?", file=sys.stderr)
     return None
+
+
+def _why(error: OSError) -> str:
+    """Why there is no answer, and what to look at."""
+    reason = getattr(error, "reason", error)
+    match reason:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({reason.verify_message}); is TOCSIN_CA_FILE who signed it?"
+        case ssl.SSLError():
+            return f"TLS fails ({reason.reason}); is it https, does it want TOCSIN_CERT_FILE and TOCSIN_KEY_FILE?"
+        case http.client.RemoteDisconnected() | ConnectionResetError():
+            return (
+                "it closes the connection; is it https (TOCSIN_URL), does it want TOCSIN_CERT_FILE and TOCSIN_KEY_FILE?"
+            )
+        case _:
+            return f"{reason}; is `tocsin up` running, is TOCSIN_PORT its port?"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

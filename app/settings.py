@@ -237,9 +237,7 @@ def reach_from_environment(environ: Mapping[str, str] = os.environ) -> Reach:
     if bool(reach.cert_file) != bool(reach.key_file):
         raise BadSettings("one of TOCSIN_CERT_FILE and TOCSIN_KEY_FILE is set, must be both or none")
     if scheme == "http" and (reach.ca_file or reach.cert_file):
-        raise BadSettings(
-            f"TOCSIN_CA_FILE or TOCSIN_CERT_FILE is set, but {reach.url} uses no TLS; must be https://... (TOCSIN_URL)"
-        )
+        raise BadSettings(f"TOCSIN_CA_FILE or TOCSIN_CERT_FILE is set, but {reach.url} uses no TLS (TOCSIN_URL)")
     return reach
 
 

@@ -7,8 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,47 +17,15 @@ from app.main import make_log
 from app.settings import BadSettings, from_environment
 from app.transport.log import Log, NewRecord
 from app.transport.security import client_settings
-from deploy.kafka.broker import Broker, fetch
-from deploy.kafka.secured import GUEST, HOST, PASSWORD, USER, Secured, authority, certificate, free_ports
+from deploy.kafka.broker import fetch
+from deploy.kafka.secured import GUEST, HOST, PASSWORD, USER, authority, certificate, free_ports
 from models.topics import Topics
+from tests.integration.conftest import Kafka
 from tests.listening import listening
 from tests.running import ROOT, Tocsin, assert_exactly_once, wait_until
 
 SECONDS = 60  # and whatever is turned away has said so
 PARTITIONS = 2
-
-
-@dataclass
-class Kafka:
-    """A secured broker, and the settings with which it lets us in."""
-
-    broker: Broker
-    secured: Secured
-
-    def settings(self, protocol: str, **more: object) -> dict[str, str]:
-        """TOCSIN_* for a listener; `more` is instead of what it wants, where None is nothing."""
-        wanted: dict[str, object] = {"SECURITY": protocol}
-        if protocol != "SASL_PLAINTEXT":
-            wanted["CA_FILE"] = self.secured.ca_file
-        if protocol == "SSL":
-            wanted["CERT_FILE"], wanted["KEY_FILE"] = self.secured.client_certificate
-        else:
-            wanted |= {"USER": USER, "PASSWORD_FILE": self.secured.password_file}
-        if protocol == "SASL_PLAINTEXT":
-            wanted["UNENCRYPTED"] = "yes"
-        kafka = {f"TOCSIN_KAFKA_{name}": str(value) for name, value in (wanted | more).items() if value is not None}
-        return {"TOCSIN_BROKER": f"kafka://{self.secured.bootstrap(protocol)}"} | kafka
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """A real Kafka with listeners for all protocols."""
-    folder = tmp_path_factory.mktemp("secured")
-    secured = Secured(folder / "security")
-    broker = Broker(folder / "kafka", secured)
-    broker.start()
-    yield Kafka(broker, secured)
-    broker.stop()
 
 
 async def _written_and_read(log: Log, topic: str) -> bytes | None:

@@ -2,60 +2,26 @@
 
 import asyncio
 import re
-import shutil
-import socket
-import subprocess
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from tests.running import Tocsin, wait_until
+from deploy.kafka.secured import free_ports
+from tests.integration.servers import server
+from tests.running import Tocsin
 
 JOBS = ("ollama", "redis", "postgres-exporter", "sutazai-backend", "planner-agent")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def _server(folder: Path, command: list[str], ready: str) -> Iterator[None]:
-    """A server process, from when it is ready until the end of the block."""
-    binary = shutil.which(command[0])
-    assert binary, f"{command[0]} is missing: install Debian's packages prometheus and prometheus-alertmanager"
-    with (folder / f"{command[0]}.log").open("wb") as log:
-        process = subprocess.Popen([binary, *command[1:]], stdout=log, stderr=log)
-    try:
-        wait_until(lambda: _answers(ready), f"{command[0]} is ready")
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _prometheus(folder: Path, rules: Path, alertmanager: str) -> tuple[list[str], str]:
     """A Prometheus whose targets are all down; the rules are the organisation's, but for their waiting times."""
     (folder / "rules.yml").write_text(re.sub(r"\bfor: \S+", "for: 1s", rules.read_text()))
     jobs = "".join(
-        f"  - {{job_name: {job}, static_configs: [{{targets: ['127.0.0.1:{_free_port()}']}}]}}\n" for job in JOBS
+        f"  - {{job_name: {job}, static_configs: [{{targets: ['127.0.0.1:{free_ports(1)[0]}']}}]}}\n" for job in JOBS
     )
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
@@ -63,7 +29,7 @@ def _prometheus(folder: Path, rules: Path, alertmanager: str) -> tuple[list[str]
         f"scrape_configs:\n{jobs}"
         f"alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}\n"
     )
-    port = _free_port()
+    port = free_ports(1)[0]
     command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     return [*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready"
 
@@ -73,7 +39,7 @@ def _alertmanager(folder: Path, bridge: str) -> tuple[list[str], str, str]:
         "route: {receiver: tocsin, group_wait: 1s, group_interval: 1s, repeat_interval: 1m, group_by: ['...']}\n"
         f"receivers: [{{name: tocsin, webhook_configs: [{{url: '{bridge}/webhook/alertmanager', send_resolved: true}}]}}]\n"
     )
-    port = _free_port()
+    port = free_ports(1)[0]
     command = ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/am"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
     return command, f"http://127.0.0.1:{port}/-/ready", f"127.0.0.1:{port}"
@@ -112,7 +78,7 @@ def test_rules_become_incidents(broker: str, shared: Path, tmp_path: Path, way: 
     manager, manager_ready, manager_address = _alertmanager(tmp_path, bridge.url)
     target = bridge.url.removeprefix("http://") if way == "directly" else manager_address
     prometheus, prometheus_ready = _prometheus(tmp_path, rules, target)
-    with _server(tmp_path, manager, manager_ready), _server(tmp_path, prometheus, prometheus_ready):
+    with server(tmp_path, manager, manager_ready), server(tmp_path, prometheus, prometheus_ready):
         found = _incidents(broker, prefix, wanted)
     worker.stop()
     bridge.stop()
@@ -130,7 +96,7 @@ def test_fingerprints_are_alertmanagers(tmp_path: Path) -> None:
         for number, (value, other) in enumerate((one, two) for one in values for two in values)
     ]
     command, ready, address = _alertmanager(tmp_path, "http://127.0.0.1:9")
-    with _server(tmp_path, command, ready):
+    with server(tmp_path, command, ready):
         request = urllib.request.Request(
             f"http://{address}/api/v2/alerts", orjson.dumps(alerts), {"Content-Type": "application/json"}
         )

@@ -1,0 +1,34 @@
+"""Servers of other people's, for tests: started, waited for, and ended."""
+
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.running import wait_until
+
+
+@contextmanager
+def server(folder: Path, command: list[str], ready: str) -> Iterator[None]:
+    """A server process, from when it is ready until the end of the block."""
+    binary = shutil.which(command[0])
+    assert binary, f"{command[0]} is missing: install Debian's packages prometheus and prometheus-alertmanager"
+    with (folder / f"{command[0]}.log").open("wb") as log:
+        process = subprocess.Popen([binary, *command[1:]], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _answers(ready), f"{command[0]} is ready")
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
