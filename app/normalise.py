@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from app.salvage import salvage
 from models.alert import Alert, Labels, fingerprint
 from models.reason import BadInput, Reason
 from models.wire import ANNOTATIONS_BYTES_MAX, instant_ms, kind_of, labels_of, texts_of, url_of
@@ -34,7 +35,7 @@ def alerts_from(body: bytes, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIME
     An object with `alerts` is a webhook message, any other object one alert, a list one of alerts. Raises BadInput when
     nothing of the body can be read.
     """
-    document = parse(body)
+    document = parse_alerts(body)
     if isinstance(document, dict):
         if "alerts" in document:
             return from_webhook(document, now_ms, resolve_timeout_ms)
@@ -48,6 +49,14 @@ def parse(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadInput(Reason.MALFORMED, f"the body is not JSON: {error}") from None
+
+
+def parse_alerts(body: bytes) -> Any:
+    """The same of a body of alerts, where one that is not JSON does not spoil the others. Raises BadInput."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return salvage(body, error)
 
 
 def from_list(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
@@ -93,6 +102,8 @@ def _part(entry: Any) -> bytes:
 def _alert(entry: Any, now_ms: int, resolve_timeout_ms: int) -> Alert:
     """One alert. The messages of BadInput begin with the path within the entry."""
     if not isinstance(entry, dict):
+        if isinstance(entry, BadInput):
+            raise entry
         raise BadInput(Reason.MALFORMED, f": is {kind_of(entry)}, must be an alert")
     labels = labels_of(entry.get("labels"), ".labels")
     annotations = texts_of(entry.get("annotations"), ".annotations", ANNOTATIONS_BYTES_MAX)

@@ -309,7 +309,7 @@ def labels_of(value: Any, where: str) -> dict[str, str]:
 def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
     """An object of texts, of a bounded size; an empty one for null. Raises BadInput.
 
-    The object came out of `orjson.loads`, so its names are texts, and no text has a lone surrogate.
+    The object came out of `orjson.loads` or would go through `orjson.dumps`: names are texts, and none has a lone surrogate.
     """
     if value is None:
         return {}

@@ -33,6 +33,7 @@ SUPPORT = (
     "app.metrics",
     "app.normalise",
     "app.policy_file",
+    "app.salvage",
     "app.transport",
     "app.recovery",
     "app.worker",

@@ -4,8 +4,11 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.normalise import ALERTS_MAX, HOLD_MAX_MS, alerts_from, from_list, from_webhook
+from app.normalise import ALERTS_MAX, HOLD_MAX_MS, alerts_from, from_list, from_webhook, parse
+from app.salvage import BYTES_MAX
 from models.alert import Alert
 from models.reason import BadInput, Reason
 
@@ -242,6 +245,88 @@ def test_refuses_a_body(body: bytes, reason: Reason, message: str) -> None:
 def test_refuses_what_is_not_json(body: bytes) -> None:
     """NaN, lone surrogates, bytes that are not UTF-8 and endless nesting are no JSON that Tocsin reads."""
     with pytest.raises(BadInput) as refusal:
-        alerts_from(body, NOW_MS)
+        parse(body)
 
     assert (refusal.value.reason, refusal.value.message[:22]) == (Reason.MALFORMED, "the body is not JSON: ")
+
+
+def in_list(*entries: bytes) -> bytes:
+    """A list of JSON texts."""
+    return b"[" + b", ".join(entries) + b"]"
+
+
+ALERT = b'{"labels": {"alertname": "A"}}'
+NOT_JSON = "is not JSON: it has a NaN, an Infinity, half of a surrogate pair, or bytes that are not UTF-8"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"labels": {"alertname": "\\ud800"}}',
+        b'{"labels": {"\\udfff": "A"}}',
+        b'{"labels": {"alertname": "A"}, "annotations": {"summary": "\\ud83d"}}',
+        b'{"labels": {"alertname": "A\xff"}}',
+        b'{"labels": {"alertname": "\xed\xa0\x80"}}',
+        b'{"labels": {"alertname": "A"}, "value": NaN}',
+        b'{"labels": {"alertname": "A"}, "more": [{"value": -Infinity}]}',
+        b"NaN",
+    ],
+)
+@pytest.mark.parametrize("shape", [b"%s", b'{"version": "4", "alerts": %s}'], ids=["list", "webhook"])
+def test_what_is_not_json_spoils_nothing_else(shape: bytes, bad: bytes) -> None:
+    """One alert that no JSON parser may read is refused in its place, and its neighbours are taken."""
+    found = alerts_from(shape % in_list(ALERT, bad, ALERT), NOW_MS)
+
+    where = "[1]" if shape == b"%s" else "alerts[1]"
+    assert found[0] == [firing(), firing()]
+    assert [(one.reason, one.message) for one in found[1]] == [(Reason.MALFORMED, f"{where}: {NOT_JSON}")]
+
+
+def test_what_is_not_json_elsewhere_spoils_nothing() -> None:
+    """Of a webhook message only the alerts are used."""
+    body = b'{"version": "4", "commonLabels": {"a": "\\ud800"}, "more": NaN, "alerts": [%s]}' % ALERT
+
+    assert alerts_from(body, NOW_MS) == ([firing()], [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"NaN",
+        b'{"labels": {"alertname": "\\ud800"}}',
+        b'{"version": "4", "alerts": NaN}',
+        b"[NaN",
+        b"[NaN,]",
+        b'["\n", NaN]',
+        b"\xef\xbb\xbf[NaN]",
+        b"[" * 100_000 + b"NaN",
+        b"[" + b"9" * 5000 + b", NaN]",
+        b"[NaN]".ljust(BYTES_MAX + 1),
+        "[NaN]".encode("utf-16"),
+    ],
+)
+def test_what_is_not_json_as_a_whole(body: bytes) -> None:
+    """Where there is no list to be read, or it is a large one, it is told where it ceases to be JSON."""
+    with pytest.raises(BadInput, match="the body is not JSON: ") as caught:
+        alerts_from(body, NOW_MS)
+
+    assert caught.value.reason is Reason.MALFORMED
+
+
+def test_a_body_that_is_just_small_enough() -> None:
+    """The bound is the largest that is read with care."""
+    found = alerts_from(in_list(ALERT, b"NaN").ljust(BYTES_MAX), NOW_MS)
+
+    assert (found[0], len(found[1])) == ([firing()], 1)
+
+
+@given(st.lists(st.sampled_from([b"NaN", ALERT, b'"\\ud800"', b"{}", b'{"labels": {"a": "\\ud83d\\ude00"}}'])))
+def test_each_alone_is_as_in_company(entries: list[bytes]) -> None:
+    """What becomes of an alert does not depend on its neighbours."""
+    alerts, refused = alerts_from(in_list(*entries), NOW_MS)
+
+    alone = [alerts_from(in_list(entry), NOW_MS) for entry in entries]
+    assert alerts == [alert for found, _ in alone for alert in found]
+    assert [(one.reason, one.message.partition("]")[2]) for one in refused] == [
+        (one.reason, one.message.partition("]")[2]) for _, found in alone for one in found
+    ]

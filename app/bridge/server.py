@@ -18,7 +18,7 @@ from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rulebook import Rulebook
-from app.normalise import Result, from_list, from_webhook
+from app.normalise import Result, from_list, from_webhook, parse_alerts
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
 from app.worker import Worker
@@ -99,7 +99,7 @@ class Bridge:
         return await self._take(request, from_webhook)
 
     async def _take(self, request: web.Request, shape: Shape) -> web.Response:
-        records, refused = self._records(shape, await self._bodies.read_json(request))
+        records, refused = self._records(shape, await self._bodies.read_json(request, parsed_by=parse_alerts))
         sender_of(request).count_alerts(len(records) + len(refused))
         await self._writer.append(records)
         metrics.RECEIVED.labels("accepted").inc(len(records))
