@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.topics import PARTITIONS_MAX
+
 EMBEDDED = "embedded:"
 KAFKA = "kafka://"
 
@@ -111,7 +113,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         kafka=_kafka_security(environ),
         policy_file=environ.get("TOCSIN_POLICY", defaults.policy_file),
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
-        partitions=_integer(environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, 1024),
+        partitions=_integer(environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX),
         replication=_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
         host=environ.get("TOCSIN_HOST") or defaults.host,  # to asyncio an empty one is every address
         port=_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),

@@ -120,7 +120,12 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         with (folder / "errors").open("w+") as errors:
-            samples = soak(folder / "journal", arguments, errors)
+            try:
+                samples = soak(folder / "journal", arguments, errors)
+            except OSError:  # it has gone away; what it said last tells why
+                errors.seek(0)
+                print("".join(errors.readlines()[-40:]), file=sys.stderr)
+                raise
             errors.seek(0)
             problems = [line for line in errors if not re.search(r" INFO tocsin", line)]
     finally:

@@ -19,6 +19,7 @@ import orjson
 from models.alert import Alert
 from models.reason import BadInput, Reason
 from models.silence import Silence
+from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
 FINGERPRINT = slice(len(ALERT_START), len(ALERT_START) + 16)  # where an alert's fingerprint stands in its value
@@ -51,6 +52,9 @@ def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
                 expected = "raw:PARTITION:OFFSET:NUMBER or journal:..."
                 raise BadInput(Reason.MALFORMED, f"the header {SOURCE_HEADER} is {value!r:.60}, must be {expected}")
             topic, partition, offset, number = found.groups()
+            if int(partition) >= PARTITIONS_MAX:  # each is remembered for ever
+                expected = f"a partition below {PARTITIONS_MAX}"
+                raise BadInput(Reason.MALFORMED, f"the header {SOURCE_HEADER} is {value!r:.60}, must have {expected}")
             return Source(topic.decode(), int(partition), int(offset), int(number))
     return None
 

@@ -6,7 +6,7 @@ error and not a rule that silently does nothing. What the engine uses is the com
 
 import re
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -25,6 +25,10 @@ from models.policy_types import (
 from models.severity import Severity
 from models.time_interval import TimeInterval
 
+STEPS_MAX = 50  # of a guide or a task: they stand in effects, in full
+RULES_MAX = 1000  # of what an incident names by its rules
+LINE_CHARACTERS_MAX = 2000
+Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
 Channel = Literal["pager", "email", "chat"]
 Where = tuple[str | int, ...]  # the keys and numbers that lead to a place in the policy
 Problem = tuple[Where, str]
@@ -120,7 +124,7 @@ class Targets(Part):
     acknowledge: DurationBySeverity = {}
     resolve: DurationBySeverity = {}
     warn_at: Fraction = 0.8  # of the time, when a breach is near
-    availability: list[Availability] = []
+    availability: list[Availability] = Field(default=[], max_length=RULES_MAX)
 
 
 class Updates(Part):
@@ -140,8 +144,8 @@ class FollowUp(ForIncidents):
     due: DurationMs = Field(gt=0)
     remind: DurationMs = Field(gt=0)  # so long before it is due, when it is due, and then three times more
     until: Literal["cause"] | None = None  # done by itself once the incident has this
-    title: str
-    steps: list[str] = []
+    title: Line
+    steps: list[Line] = Field(default=[], max_length=STEPS_MAX)
 
 
 class Step(Part):
@@ -152,8 +156,8 @@ class Step(Part):
     NAME.
     """
 
-    say: str
-    run: str = ""
+    say: Line
+    run: Line = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -176,7 +180,7 @@ class Guide(Part):
 
     name: Name
     match: Selector = []
-    steps: list[Step] = Field(min_length=1)
+    steps: list[Step] = Field(min_length=1, max_length=STEPS_MAX)
     update_every: DurationMs | None = Field(default=None, gt=0)  # instead of `updates.every`
 
 
@@ -223,8 +227,14 @@ class Bounds(Part):
     """Where Tocsin refuses rather than grow. Each for one partition of the journal."""
 
     alerts: int = Field(default=200_000, ge=1)  # about 2 KiB of memory each
+    alert_bytes: int = Field(default=400_000_000, ge=1)  # of all their labels and annotations, as JSON
     alerts_in_incident: int = Field(default=10_000, ge=1)  # one component's storm must not starve the others
     incidents: int = Field(default=50_000, ge=1)
+    groups: int = Field(
+        default=50_000, ge=1
+    )  # of correlations, dependencies and inhibitions, for which something is kept
+    silences: int = Field(default=10_000, ge=1)  # also those that ended, until they are forgotten
+    tasks: int = Field(default=10_000, ge=1)  # that are not done
 
 
 class Policy(Part):
@@ -241,10 +251,10 @@ class Policy(Part):
     incidents: Incidents
     flapping: Flapping | None = None
     climb: DurationBySeverityList = {}
-    escalations: list[Escalation] = []
+    escalations: list[Escalation] = Field(default=[], max_length=RULES_MAX)
     targets: Targets = Targets()
     updates: Updates = Updates()
-    followups: list[FollowUp] = []
+    followups: list[FollowUp] = Field(default=[], max_length=RULES_MAX)
     correlations: list[Correlation] = []
     dependencies: list[Dependency] = []
     inhibit_rules: list[InhibitRule] = []

@@ -9,6 +9,7 @@ from models.matcher import Matcher, parse_matcher
 from models.severity import Severity
 
 DURATION_MS_MAX = 5200 * 604_800_000  # a hundred years: a deadline has to be a date
+NAME_CHARACTERS_MAX = 100
 KEPT = "kept"  # in a validation's context: the document is of an older version perhaps (`app.core.rulebook`)
 
 
@@ -46,7 +47,7 @@ LabelMatcher = Annotated[Matcher, BeforeValidator(_matcher)]
 # Alerts that satisfy all matchers of a list, or, where there are lists of lists, of any one of the lists.
 Selector = Annotated[list[Annotated[list[LabelMatcher], Field(min_length=1)]], BeforeValidator(_alternatives)]
 SomeSelector = Annotated[Selector, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=NAME_CHARACTERS_MAX)]
 # A duration for each severity, or one for all. 0 is at once; a severity that is not named has none.
 DurationBySeverity = Annotated[dict[Severity, DurationMs], BeforeValidator(_by_severity)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]

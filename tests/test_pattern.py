@@ -17,7 +17,7 @@ from models.journal import TICK, encode_policy
 from models.matcher import Matcher, Operator, parse_matcher
 from models.matcher import test_of as matches
 from models.pattern import NOTHING, PATTERN_BYTES_MAX, PROGRAM_MAX, compile_pattern, program_size
-from models.policy import Step
+from models.policy import LINE_CHARACTERS_MAX, Step
 from models.reason import BadInput, Reason
 from models.wire import SilenceRequest
 from tests.in_time import in_time
@@ -179,6 +179,8 @@ def test_how_matchers_are_written(text: str, expected: Matcher) -> None:
 def test_a_command_full_of_quotes_is_refused_in_time() -> None:
     """Each quote of a guide's command could begin something that never ends."""
     with in_time(), pytest.raises(ValueError, match="which has a quote that does not end"):
+        Step.model_validate({"say": "x", "run": '"' + '\\"' * (LINE_CHARACTERS_MAX // 2 - 1)})
+    with in_time(), pytest.raises(ValueError, match=f"at most {LINE_CHARACTERS_MAX} characters"):
         Step.model_validate({"say": "x", "run": '"' + '\\"' * 100_000})
 
 

@@ -1,5 +1,6 @@
 """Incidents for boards and scripts: what is new is read on each request, and only that."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from models.topics import Topics
 
 CLOSED_MAX = 10_000  # closed incidents that are known, those that changed last
 TIMELINE_BYTES_MAX = 64 * 1024 * 1024  # of the timelines that are kept; an older one is read anew when it is asked for
+
+ENTRIES_MAX = 10_000  # of one timeline that are shown, the newest
+ENTRIES_BYTES_MAX = 8 * 1024 * 1024
 
 NOT_CLOSED = tuple(state for state in State if state is not State.CLOSED)
 
@@ -35,9 +39,20 @@ class _Snapshot(NamedTuple):
 
 @dataclass(slots=True)
 class _Timeline:
-    whole: bool  # whether it begins with the beginning
-    values: list[bytes] = field(default_factory=list)
+    whole: bool  # whether it was read from the beginning on
+    values: deque[bytes] = field(default_factory=deque)
     size: int = 0
+    dropped: int = 0  # of the oldest entries
+
+    def add(self, value: bytes) -> int:
+        """Add an entry, and drop the oldest where there are too many; by how much the size changed."""
+        before = self.size
+        self.values.append(value)
+        self.size += len(value)
+        while len(self.values) > ENTRIES_MAX or self.size > ENTRIES_BYTES_MAX:
+            self.size -= len(self.values.popleft())
+            self.dropped += 1
+        return self.size - before
 
 
 class IncidentView:
@@ -60,13 +75,18 @@ class IncidentView:
         return [orjson.Fragment(one.value) for one in sorted(known) if one.state in states]
 
     async def one(self, incident: str, partition: int) -> dict[str, Any] | None:
-        """An incident's newest snapshot with its `timeline`, ready for orjson; None when it is not known."""
+        """An incident's newest snapshot with its `timeline`, ready for orjson; None when it is not known.
+
+        Of a long timeline it has the newest entries, and `timeline_dropped` says how many came before.
+        """
         await self._read()
         snapshot = self._open.get(incident) or self._closed.get(incident)
         if snapshot is None:
             return None
         document: dict[str, Any] = orjson.loads(snapshot.value)
-        return document | {"timeline": [orjson.Fragment(one) for one in await self._timeline(incident, partition)]}
+        timeline = await self._timeline(incident, partition)
+        document["timeline"] = [orjson.Fragment(one) for one in timeline.values]
+        return document | ({"timeline_dropped": timeline.dropped} if timeline.dropped else {})
 
     async def _read(self) -> None:
         async with self._turnstile as needed:
@@ -85,27 +105,27 @@ class IncidentView:
         if len(self._closed) > CLOSED_MAX:
             del self._closed[next(iter(self._closed))]
 
-    async def _timeline(self, incident: str, partition: int) -> list[bytes]:
+    async def _timeline(self, incident: str, partition: int) -> _Timeline:
         async with self._turnstiles[partition] as needed:
             while needed and (news := await self._entries.chunk(partition)) is not None:
                 for one in news:
                     self._extend((one.key or b"").decode(), one.value)
         known = self._timelines.get(incident)
         if known is not None and known.whole:
-            return known.values
-        reader, found = TopicReader(self._log, self._topics.timeline, self._partitions), []
+            return known
+        reader, found = TopicReader(self._log, self._topics.timeline, self._partitions), _Timeline(whole=True)
         while (news := await reader.chunk(partition)) is not None:
-            found += [one.value for one in news if one.key == incident.encode()]
+            for one in news:
+                if one.key == incident.encode():
+                    found.add(one.value)
         return found
 
     def _extend(self, incident: str, value: bytes) -> None:
         timeline = self._timelines.pop(incident, None)
         if timeline is None:
             timeline = _Timeline(whole=orjson.loads(value)["kind"] == "Opened")
-        timeline.values.append(value)
-        timeline.size += len(value)
+        self._bytes += timeline.add(value)
         self._timelines[incident] = timeline
-        self._bytes += len(value)
         while self._bytes > TIMELINE_BYTES_MAX:
             oldest = next(iter(self._timelines))
             self._bytes -= self._timelines.pop(oldest).size

@@ -54,7 +54,7 @@ class Bridge:
         self._bodies = Bodies(limits)
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
-        self._silences = SilenceRoutes(log, self._topics.silences, self._writer, self._bodies)
+        self._silences = SilenceRoutes(log, self._topics.silences, self._writer, policy, self._bodies)
         self._availability = AvailabilityMetrics(log, self._topics.timeline, settings.partitions, policy)
         self._incidents = IncidentView(log, self._topics, settings.partitions)
 

@@ -24,7 +24,9 @@ from app.bridge.silences import (
     silence_of,
 )
 from app.bridge.writer import JournalWriter
+from app.core.rulebook import Rulebook
 from app.transport.log import Log, NewRecord
+from models.duration import format_ms
 from models.journal import encode_silence
 from models.reason import BadInput, Reason
 from models.silence import Silence
@@ -39,8 +41,8 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class SilenceRoutes:
     """Versions 1 and 2 of Alertmanager's API."""
 
-    def __init__(self, log: Log, topic: str, writer: JournalWriter, bodies: Bodies) -> None:
-        self._log, self._writer = log, writer
+    def __init__(self, log: Log, topic: str, writer: JournalWriter, policy: Rulebook, bodies: Bodies) -> None:
+        self._log, self._writer, self._policy = log, writer, policy.policy
         self._bodies = bodies
         self._silences = Silences(log, topic)
         self._under_way = 0  # silences that the journal has not yet acknowledged
@@ -120,11 +122,17 @@ class SilenceRoutes:
         return as_json({"status": "success"})
 
     async def _check_room(self, replaced: int, now_ms: int) -> None:
-        """Raise BadInput when there are as many as there may be."""
-        live = sum(kept.silence.ends_ms > now_ms for kept in (await self._silences.all()).values())
+        """Raise BadInput when there are as many as there may be, of those that have not ended or of all that engines know."""
+        known, forget_ms = (await self._silences.all()).values(), self._policy.incidents.forget
+        live = sum(kept.silence.ends_ms > now_ms for kept in known)
+        remembered = sum(max(kept.silence.ends_ms, kept.updated_ms) + forget_ms > now_ms for kept in known)
         if live + self._under_way - replaced >= LIVE_MAX:
             found = f"there are {live} silences that have not ended, must be at most {LIVE_MAX}: expire some"
             raise BadInput(Reason.BOUND_REACHED, found)
+        limit = self._policy.bounds.silences
+        if remembered + self._under_way >= limit:
+            found = f"there are {remembered} silences, with those that ended less than {format_ms(forget_ms)} ago"
+            raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limit} (bounds.silences): wait")
 
     async def _append(self, silences: list[Silence]) -> None:
         """Tell every partition. Raises LogUnavailable; some may have heard of it then, so what is sent again is another."""

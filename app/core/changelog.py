@@ -22,8 +22,9 @@ META = b"m"
 POLICY = b"p"
 
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
-_ALERT_DERIVED = ("repeat", "timer_ms", "touched")
-_INCIDENT_DERIVED = ("alerts", "firing", "loud", "names", "timer_ms")
+_ALERT_DERIVED = ("repeat", "bytes", "timer_ms", "touched")
+_INCIDENT_DERIVED = ("alerts", "firing", "loud", "names", "bytes", "timer_ms")
+_LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)]
 _INCIDENT_SLOTS = [one.name for one in fields(Incident) if one.name not in _INCIDENT_DERIVED]
 
@@ -68,7 +69,8 @@ def _dump(state: PartitionState, key: bytes) -> bytes | None:
         case b"w":
             thing = state.windows.get(_pair(name))
         case b"l":
-            thing = state.links.get(_pair(name))
+            link = state.links.get(_pair(name))
+            thing = link and {slot: getattr(link, slot) for slot in _LINK_SLOTS}
         case b"r":
             thing = state.receivers.get(_pair(name))
         case b"z":
@@ -97,6 +99,7 @@ def load(items: Mapping[bytes, bytes]) -> PartitionState:
         kind, name = key[:2], key[2:]
         if kind == b"a/":
             state.alerts[name] = _alert(orjson.loads(value), items[b"c/" + name])
+            state.measure(state.alerts[name])
         elif kind in _LOADERS:  # else the policy or the meta record, which are the engine's, or counters
             _LOADERS[kind](state, name, orjson.loads(value))
     _index_alerts(state, state.alerts.values())
@@ -136,7 +139,7 @@ def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None
     document["told_severity"] = Severity(document.get("told_severity", document["severity"]))
     document["members"] = {key: _member(member) for key, member in document["members"].items()}
     document["holds"] = _holds(document.get("holds", {}))
-    incident = Incident(**document)
+    incident = Incident(**document, bytes=sum(member.size for member in document["members"].values()))
     state.incidents[incident.id] = incident
     state.current[incident.component, incident.incident_class] = incident
 
@@ -163,7 +166,8 @@ def _link(state: PartitionState, name: bytes, document: Any) -> None:
     sources = {key: _member(one) for key, one in document["sources"].items()}
     targets = {key: _target(one) for key, one in document["targets"].items()}
     last = _member(document["last"]) if document["last"] else None
-    state.links[rule, group] = Link(sources, targets, last, document["ended_ms"])
+    size = sum(one.size for one in sources.values()) + sum(one.size for one in targets.values())
+    state.links[rule, group] = Link(sources, targets, last, document["ended_ms"], size)
 
 
 def _target(document: dict[str, Any]) -> Target:

@@ -32,11 +32,32 @@ def on_fired(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
             _signal(turn, rule, group, steps, alert)
             continue
         member = signals.member_of(turn, alert)
+        if not _takes(turn, rule, group, member):
+            continue
         fired = _add_to_window(turn, rule, group, Fired(turn.now_ms, alert.fingerprint, member, list(steps)))
         found = _found(rule, fired)
         if found:
             incident = turn.state.incidents[alert.incident]
             escalating.escalate(turn, incident, rule.policy.name, _because(rule, found), _records(found))
+
+
+def _takes(turn: Turn, rule: CorrelationRule, group: str, member: Member) -> bool:
+    """Whether a rule about one component has room for one more alert."""
+    if not signals.fits(group, member):
+        signals.refuse(turn, rule.policy.name, member)
+        return False
+    try:
+        _check_window(turn, rule, group)
+    except BadInput as why:
+        turn.refuse("windows", why.message, turn.state.incidents[member.incident])
+        return False
+    return True
+
+
+def _check_window(turn: Turn, rule: CorrelationRule, group: str) -> None:
+    """Raise BadInput when a new window would pass a bound."""
+    if (rule.policy.name, group) not in turn.state.windows:
+        linking.check_groups(turn)
 
 
 def on_ended(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
@@ -76,6 +97,9 @@ def on_signal(turn: Turn, name: str, group: str, role: str, document: Any) -> No
                 incident.state = advance(incident.state, Cause.ENDED)
                 closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     elif rule is not None and rule.policy.open is not None:  # else the policy changed while the signal was under way
+        _check_window(turn, rule, group)
+        if incident is not None:
+            membership.check_room(turn, incident, fingerprint, member)
         steps = [int(step) for step in role.split(",")]
         window = _add_to_window(turn, rule, group, Fired(turn.now_ms, fingerprint, replace(member), steps))
         if incident is not None:
@@ -163,6 +187,7 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> 
         loud_ms=turn.now_ms,
         rule=rule.policy.name,
         members={one.fingerprint: replace(one.member) for one in firing},  # the window keeps its own
+        bytes=sum(one.member.size for one in firing),
     )
     labels = linking.labels_of(incident)
     verdict = turn.rules.judge(labels)
@@ -190,8 +215,7 @@ def _member_fired(
     turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fingerprint: str, member: Member
 ) -> None:
     was = incident.state
-    if not membership.fired(turn, incident, fingerprint, member):
-        return
+    membership.fired(turn, incident, fingerprint, member)
     incident.state = advance(was, Cause.FIRED)
     incident.title = _title(rule, group, len(incident.members))
     _hold(turn, rule, group, incident, fingerprint, member)

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from app.core import absences, closing, grouping
-from app.core.state import LiveAlert
+from app.core.state import LiveAlert, bytes_of
 from app.core.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
@@ -96,22 +96,24 @@ def _ended(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
 
 def _alert(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> LiveAlert:
     """The alert of a record, as the policy of now judges it."""
-    labels = document["labels"]
+    labels, annotations = document["labels"], document.get("annotations") or {}
     verdict = turn.rules.judge(labels)
-    grouping.check_room(turn, component, verdict.incident_class, known)
+    grouping.check_room(turn, component, verdict.incident_class, known, bytes_of(labels, annotations))
     if known is None or known.incident == "":
         known = LiveAlert(
             fingerprint=document["alert"],
             component=component,
             labels=labels,
-            annotations=document.get("annotations") or {},
+            annotations=annotations,
             severity=verdict.severity,
             severity_found=verdict.severity_found,
             owner=verdict.owner,
             incident_class=verdict.incident_class,
             beat=verdict.absence if document["status"] == "firing" else "",
         )
-    known.annotations = document.get("annotations") or {}
+    elif known.annotations != annotations:
+        known.annotations = annotations
+        turn.state.measure(known)
     known.count += 1
     known.last_ms = turn.now_ms
     return known

@@ -12,6 +12,7 @@ from models.effect import Stream
 from models.reason import BadInput, Reason
 
 DIGEST = "digest"
+RECEIVERS_MAX = 10_000  # and channels, that were sent something of late
 NAMED_MAX = 10  # incidents that a digest names
 _WHERE = ("channel", "receiver", "address")
 
@@ -24,6 +25,9 @@ def on_page(turn: Turn, kind: str, document: dict[str, Any]) -> None:
     key = (body["receiver"], body["channel"])
     known = turn.state.receivers.get(key) or Receiver()
     digest = turn.rules.policy.notify.digest
+    if key not in turn.state.receivers and len(turn.state.receivers) >= RECEIVERS_MAX:
+        turn.refuse("receivers", "")  # the message goes out all the same, on its own
+        digest = None
     if digest is not None:
         known.sent_ms = [at_ms for at_ms in known.sent_ms if turn.now_ms - at_ms < digest.within]
         if known.digest_ms or len(known.sent_ms) >= digest.messages:

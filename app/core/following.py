@@ -24,6 +24,10 @@ def on_closed(turn: Turn, incident: Incident) -> None:
         answered = rule.until == "cause" and incident.cause
         if answered or not rule.covers(incident.severity, incident.incident_class):
             continue
+        if len(turn.state.tasks) >= turn.rules.policy.bounds.tasks:
+            text = f"{rule.title}: not noted, there are {len(turn.state.tasks)} tasks, which is bounds.tasks"
+            turn.refuse("tasks", text, incident)
+            continue
         task = Task(
             id=f"{incident.id}.{rule.name}",
             incident=incident.id,

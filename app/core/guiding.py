@@ -11,8 +11,11 @@ from app.core.rulebook import Rulebook
 from app.core.state import Incident
 from app.core.turn import Turn
 from models.alert import Labels
+from models.cut import cut
 from models.inert import inert, inert_word
 from models.policy import PLACEHOLDER
+
+FILLED_CHARACTERS_MAX = 8000  # of what a step says, and of its command, with the labels filled in
 
 
 def choose(turn: Turn, incident: Incident, guide: str, labels: Labels) -> None:
@@ -45,6 +48,12 @@ def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> l
         return PLACEHOLDER.sub(value, text)
 
     return [
-        {"say": fill(step.say, quoted=False), "run": fill(step.run, quoted=True)}
-        for step in (guide.steps if guide else ())
+        _bounded(fill(step.say, quoted=False), fill(step.run, quoted=True)) for step in (guide.steps if guide else ())
     ]
+
+
+def _bounded(say: str, run: str) -> dict[str, str]:
+    """A step. A command is left out rather than cut: half of one may do something else."""
+    if len(run) > FILLED_CHARACTERS_MAX:
+        say, run = f"{say} (its command is left out: filled in, it has {len(run)} characters)", ""
+    return {"say": cut(say, FILLED_CHARACTERS_MAX), "run": run}

@@ -4,12 +4,18 @@ An incident is quiet while all of its firing alerts are. Rules say so through th
 `app.core.correlating`). What always escalates is kept quiet by operators only.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from app.core import escalating, notifying, reminding
 from app.core.state import Hold, Incident, LiveAlert
 from app.core.turn import Turn
+from models.cut import cut
 from models.reason import BadInput, Reason
+
+HOLDS_MAX = 100  # of an alert, or of an incident that a rule opened
+PARENTS_MAX = 100  # incidents that one was a member of
+BECAUSE_CHARACTERS_MAX = 500
 
 
 def on_message(turn: Turn, document: dict[str, Any]) -> None:
@@ -39,7 +45,7 @@ def _hold(because: Any) -> Hold | None:
     text, parent = (because.get("text"), because.get("parent", "")) if isinstance(because, dict) else (None, None)
     if not isinstance(text, str) or not isinstance(parent, str):
         raise BadInput(Reason.MALFORMED, f"a hold's because is {because!r:.200}, must have the texts text and parent")
-    return Hold(text, parent)
+    return Hold(cut(text, BECAUSE_CHARACTERS_MAX), parent[:BECAUSE_CHARACTERS_MAX])
 
 
 def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> None:
@@ -47,26 +53,36 @@ def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> Non
     if (alert.holds or {}).get(key) == hold:
         return
     incident = turn.state.incidents[alert.incident]
+    if not _has_room(turn, incident, alert.holds or {}, key, hold):
+        return
     was_held, was_loud = incident.held, not alert.holds
     turn.state.hold(alert, key, hold)
     if not alert.holds and not was_loud:
         alert.loud_ms = turn.now_ms
         escalating.watch_lasting(turn, alert)
-    _note_parent(incident, hold)
+    _note_parent(turn, incident, hold)
     observe(turn, incident, was_held=was_held, hold=hold, key=key)
     turn.changed(incident)
 
 
+def _has_room(turn: Turn, incident: Incident, holds: Mapping[str, Hold], key: str, hold: Hold | None) -> bool:
+    """Whether there is room for one more reason to keep quiet. If not, it is rather told than forgotten."""
+    if hold is None or key in holds or len(holds) < HOLDS_MAX:
+        return True
+    turn.refuse("holds", f"there are {HOLDS_MAX} reasons to keep an alert of it quiet; not noted: {key}", incident)
+    return False
+
+
 def hold_incident(turn: Turn, incident: Incident, key: str, hold: Hold | None) -> None:
     """The same for an incident that a rule opened, which has no alerts of its own."""
-    if incident.holds.get(key) == hold:
+    if incident.holds.get(key) == hold or not _has_room(turn, incident, incident.holds, key, hold):
         return
     was_held = incident.held
     if hold is None:
         del incident.holds[key]
     else:
         incident.holds[key] = hold
-    _note_parent(incident, hold)
+    _note_parent(turn, incident, hold)
     observe(turn, incident, was_held=was_held, hold=hold, key=key)
     turn.changed(incident)
 
@@ -97,6 +113,10 @@ def drop_rules(turn: Turn, names: frozenset[str]) -> None:
             hold_incident(turn, incident, key, None)
 
 
-def _note_parent(incident: Incident, hold: Hold | None) -> None:
-    if hold is not None and hold.parent and hold.parent not in incident.parents:
+def _note_parent(turn: Turn, incident: Incident, hold: Hold | None) -> None:
+    if hold is None or not hold.parent or hold.parent in incident.parents:
+        return
+    if len(incident.parents) < PARENTS_MAX:
         incident.parents.append(hold.parent)
+    else:
+        turn.refuse("parents", f"it was part of {PARENTS_MAX} incidents; not noted: {hold.parent}", incident)

@@ -12,7 +12,7 @@ from typing import Any
 from app.core import membership, signals
 from app.core.linkrule import LinkRule
 from app.core.rulebook import Verdict
-from app.core.state import Incident, Link, LiveAlert, Member, Target
+from app.core.state import PARTS_BYTES_MAX, Incident, Link, LiveAlert, Member, Target
 from app.core.turn import Turn
 from models.alert import Labels
 from models.journal import encode_hold, encode_member
@@ -60,10 +60,8 @@ def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, document: Any) 
     if side not in ("source", "target", "both"):
         raise BadInput(Reason.MALFORMED, f"the role is {side!r:.40}, must be source, target or both")
     link = turn.state.links.get((rule.policy.name, group)) or Link()
-    room = turn.rules.policy.bounds.alerts_in_incident
-    if member.firing and identity not in link.sources and len(link.sources) + len(link.targets) >= room:
-        turn.count("refused.members")
-        return
+    if member.firing:
+        _check_room(turn, (rule.policy.name, group), link, identity, member)
     if side != "source":
         _target_changed(turn, rule, link, identity, member)
     if side != "target":
@@ -74,18 +72,36 @@ def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, document: Any) 
     turn.state.put_link(rule.policy.name, group, link)
 
 
+def _check_room(turn: Turn, key: tuple[str, str], link: Link, identity: str, member: Member) -> None:
+    """Raise BadInput when one more source or target would pass a bound. Nothing has changed by then."""
+    bounds = turn.rules.policy.bounds
+    if key not in turn.state.links:
+        check_groups(turn)
+    if identity in link.sources or identity in link.targets:
+        return
+    if not link.has_room(member, bounds.alerts_in_incident):
+        number = len(link.sources) + len(link.targets)
+        found = f"rule {key[0]} has {number} sources and targets in {key[1]:.200}, with {link.bytes} bytes"
+        limits = f"{bounds.alerts_in_incident} (bounds.alerts_in_incident) with {PARTS_BYTES_MAX} bytes"
+        raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
+
+
+def check_groups(turn: Turn) -> None:
+    """Raise BadInput when one more group of a rule would pass the bound."""
+    number, limit = len(turn.state.links) + len(turn.state.windows), turn.rules.policy.bounds.groups
+    if number >= limit:
+        raise BadInput(Reason.BOUND_REACHED, f"rules keep something for {number} groups, bounds.groups is {limit}")
+
+
 def _target_changed(turn: Turn, rule: LinkRule, link: Link, identity: str, member: Member) -> None:
-    known = link.targets.pop(identity, None)
-    if member.firing:
-        link.targets[identity] = Target(turn.now_ms, member)
-    elif known is not None and known.root is not None:
+    known = link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
+    if not member.firing and known is not None and known.root is not None:
         _tell_root(turn, rule, known.root, identity, member)
 
 
 def _source_changed(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str, member: Member) -> None:
-    known = link.sources.pop(identity, None)
+    known = link.put_source(identity, member if member.firing else None)
     if member.firing:
-        link.sources[identity] = member
         link.last = None
     elif known is not None and not link.sources and rule.grace_ms:
         link.last, link.ended_ms = known, turn.now_ms
@@ -119,7 +135,13 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
         return
     if (before and (before.name, before.incident)) == (cause and (cause.name, cause.incident)):
         return
-    target.root, because = cause, None
+    if cause is not None and link.bytes + cause.size > PARTS_BYTES_MAX:
+        turn.refuse("members", "")
+        cause = None
+        if before is None:
+            return
+    link.give_root(target, cause)
+    because = None
     if before is not None:
         _tell_root(turn, rule, before, identity, replace(target.member, firing=False))
     if cause is not None:
@@ -155,6 +177,7 @@ def on_member(turn: Turn, root: str, document: Any) -> None:
         return  # it is closed, and its dependants are let go when their grace is over
     known = incident.members.get(identity)
     if member.firing and (known is None or not known.firing):
+        membership.check_room(turn, incident, identity, member)
         membership.fired(turn, incident, identity, member)
     elif not member.firing:
         membership.ended(turn, incident, identity)

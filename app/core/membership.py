@@ -4,23 +4,33 @@ A rule opened it for them, or they depend on what it is about.
 """
 
 from app.core import escalating
-from app.core.state import Incident, Member
+from app.core.state import PARTS_BYTES_MAX, Incident, Member
 from app.core.turn import Turn
 from models.incident import State
+from models.reason import BadInput, Reason
 
 
-def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> bool:
-    """A member began to fire, or is new: whether there was room for it."""
-    if fingerprint not in incident.members and len(incident.members) >= turn.rules.policy.bounds.alerts_in_incident:
-        turn.count("refused.members")
-        return False
+def check_room(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
+    """Raise BadInput when one more member would pass a bound. Nothing has changed by then."""
+    if fingerprint in incident.members:
+        return
+    number, limit = len(incident.members), turn.rules.policy.bounds.alerts_in_incident
+    if number >= limit or incident.bytes + member.size > PARTS_BYTES_MAX:
+        found = f"incident {incident.id} has {number} members with {incident.bytes} bytes"
+        limits = f"{limit} (bounds.alerts_in_incident) with {PARTS_BYTES_MAX} bytes"
+        raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
+
+
+def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
+    """A member began to fire, or is new; `check_room` has said that there is room for it."""
     grown = incident.state is State.ACKNOWLEDGED and member.component not in _components(incident)
+    known = incident.members.get(fingerprint)
     incident.members[fingerprint] = member
+    incident.bytes += member.size - (known.size if known else 0)
     turn.tell(incident, "MemberFired", f"{member.name} on {member.component} belongs to it", member=member.incident)
     if grown:
         escalating.on_grown(turn, incident, f"{member.component} too")
     turn.changed(incident)
-    return True
 
 
 def ended(turn: Turn, incident: Incident, fingerprint: str, text: str = "ended") -> bool:

@@ -21,6 +21,7 @@ from models.severity import Severity
 from models.time_interval import TimeSpan
 
 VERDICTS_MAX = 10_000  # that are remembered
+SEEN_CHARACTERS_MAX = 1000  # of the labels of one that is remembered
 OPERATIONS = "operations"  # the class of every incident that no class of the policy claims
 EVERYTHING = "all"  # the group of a rule that groups by nothing
 
@@ -130,7 +131,9 @@ class Rulebook:
         if verdict is None:
             if len(self._verdicts) >= VERDICTS_MAX:
                 self._verdicts.clear()
-            verdict = self._verdicts[seen] = self._judge(labels)
+            verdict = self._judge(labels)
+            if sum(len(value) for value in seen if value) <= SEEN_CHARACTERS_MAX:
+                self._verdicts[seen] = verdict
         return verdict
 
     def _judge(self, labels: Labels) -> Verdict:

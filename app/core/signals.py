@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from app.core.state import LiveAlert, Member
 from app.core.turn import Turn
 from models.journal import encode_signal
@@ -9,6 +11,8 @@ from models.reason import BadInput, Reason
 from models.severity import Severity
 
 RULE_LABEL = "rule"  # that only incidents have which a rule opened
+MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
+IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _TEXTS = ("name", "component", "incident", "record")
 
@@ -28,8 +32,23 @@ def member_of(turn: Turn, alert: LiveAlert) -> Member:
     )
 
 
+def fits(group: str, member: Member) -> bool:
+    """Whether a rule takes an alert. Only what stays the same for as long as it is the same alert decides."""
+    return len(orjson.dumps([group, member.name, member.component, member.labels])) <= MEMBER_BYTES_MAX
+
+
+def refuse(turn: Turn, rule: str, member: Member) -> None:
+    """Note that an alert is too large for a rule: it takes no part, and is told on its own."""
+    if member.firing:
+        text = f"{member.name[:100]}: takes no part in {rule}, its labels that the rules ask for are too long"
+        turn.refuse("signals", text, turn.state.incidents.get(member.incident))
+
+
 def send(turn: Turn, rule: str, group: str, role: str, identity: str, member: Member) -> None:
     """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id."""
+    if not fits(group, member):
+        refuse(turn, rule, member)
+        return
     turn.send(f"rule/{rule}/{group}", encode_signal(rule, group, role, document_of(identity, member)))
 
 
@@ -55,4 +74,6 @@ def member_from(document: Any) -> tuple[str, Member]:
     if not all(isinstance(text, str) for text in [*texts, *labels.values()]) or not isinstance(member.firing, bool):
         expected = "firing must be true or false, labels texts by name, else texts"
         raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {expected}")
+    if member.size > 2 * MEMBER_BYTES_MAX or len(identity) > IDENTITY_CHARACTERS_MAX:
+        raise BadInput(Reason.TOO_LARGE, f"a signal's member has {member.size} bytes: {document!r:.200}")
     return identity, member

@@ -11,6 +11,8 @@ from app.core import acknowledging, holding
 from app.core.state import Hold, Incident, LiveAlert
 from app.core.turn import Turn
 from models.alert import Labels
+from models.cut import cut
+from models.duration import format_ms
 from models.effect import Stream
 from models.incident import State
 from models.instant import format_instant
@@ -28,6 +30,10 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
     if known == silence:
         turn.count("duplicates")
         return
+    number, limit = len(turn.state.silences), turn.rules.policy.bounds.silences
+    if known is None and number >= limit:
+        found = f"there are {number} silences, with those that ended less than {_kept(turn)} ago; bounds.silences is {limit}"
+        raise BadInput(Reason.BOUND_REACHED, found)
     turn.state.put_silence(silence)
     if turn.partition == 0:
         turn.emit(Stream.SILENCES, silence.id, "Silence", _snapshot(silence, turn.now_ms))
@@ -61,12 +67,14 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
 
 def holds_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
     """The silences that a new alert is under."""
-    found = {
-        _key(silence.id): _hold(silence)
-        for _, silence in sorted(turn.state.silences.items())
+    found = sorted(
+        name
+        for name, silence in turn.state.silences_ahead(turn.now_ms).items()
         if _active(silence, turn.now_ms) and _test(silence.matchers)(alert.labels)
-    }
-    return found or None
+    )
+    for name in found[holding.HOLDS_MAX :]:
+        turn.refuse("holds", f"silence {name}")
+    return {_key(name): _hold(turn.state.silences[name]) for name in found[: holding.HOLDS_MAX]} or None
 
 
 def review(turn: Turn, incident: Incident) -> None:
@@ -122,9 +130,14 @@ def _forget_ms(turn: Turn, silence: Silence) -> int:
     return max(silence.ends_ms, silence.at_ms) + turn.rules.policy.incidents.forget
 
 
+def _kept(turn: Turn) -> str:
+    return format_ms(turn.rules.policy.incidents.forget)
+
+
 def _hold(silence: Silence) -> Hold:
     said = f": {silence.comment}" if silence.comment else ""
-    return Hold(f"silenced by {silence.by} until {format_instant(silence.ends_ms)}{said}")
+    text = f"silenced by {silence.by} until {format_instant(silence.ends_ms)}{said}"
+    return Hold(cut(text, holding.BECAUSE_CHARACTERS_MAX))
 
 
 def _key(name: str) -> str:

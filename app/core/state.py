@@ -12,10 +12,14 @@ import orjson
 
 from models.alert import Labels
 from models.incident import State
+from models.instant import NEWEST_MS
 from models.severity import Severity
 from models.silence import Silence
 
 T = TypeVar("T")
+
+MEMBER_BYTES = 256  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
+PARTS_BYTES_MAX = 8 * 1024 * 1024  # of an incident's members, or a link's sources and targets: they stand in one record
 
 Timer = tuple[int, str, str]  # when in engine time, what, whose. Sorted in this order, so equal times fire in one order
 
@@ -58,6 +62,7 @@ class LiveAlert:
     starts_ms: int = 0
     # Derived.
     repeat: bytes = b""  # how the value of a plain repeat begins
+    bytes: int = 0  # of its labels and annotations as JSON; counted in the state's `alert_bytes`
     timer_ms: int = 0  # when its expiry timer fires; it is set again only then, not at each repeat
     touched: bool = False  # its counters changed since the last checkpoint
 
@@ -90,6 +95,12 @@ class Member:
     firing: bool
     record: str  # the position of the record that made it fire
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has in the changelog, about; never fewer. The same for as long as it is the same alert."""
+        texts = [self.name, self.component, self.incident, self.record, self.labels]
+        return MEMBER_BYTES + len(orjson.dumps(texts))
 
 
 @dataclass(slots=True)
@@ -151,6 +162,7 @@ class Incident:
     firing: int = 0
     loud: int = 0  # alerts that fire and that nothing keeps quiet
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
+    bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
 
     @property
@@ -202,6 +214,11 @@ class Target:
     member: Member
     root: Member | None = None  # the source that it keeps quiet for
 
+    @property
+    def size(self) -> int:
+        """As a member's."""
+        return self.member.size + (self.root.size if self.root else 0)
+
 
 @dataclass(slots=True)
 class Link:
@@ -211,6 +228,35 @@ class Link:
     targets: dict[str, Target] = field(default_factory=dict)
     last: Member | None = None  # of the sources, the last that ended, while its targets have their grace
     ended_ms: int = 0
+    bytes: int = 0  # of the sources and targets
+
+    def has_room(self, more: Member, number_max: int) -> bool:
+        """Whether one more source or target fits."""
+        return len(self.sources) + len(self.targets) < number_max and self.bytes + 2 * more.size <= PARTS_BYTES_MAX
+
+    def put_source(self, identity: str, source: Member | None) -> Member | None:
+        """Add, renew or (None) take away a source; the one that was there."""
+        known = self.sources.pop(identity, None)
+        self.bytes -= known.size if known else 0
+        if source is not None:
+            self.sources[identity] = source
+            self.bytes += source.size
+        return known
+
+    def put_target(self, identity: str, target: Target | None) -> Target | None:
+        """The same of a target."""
+        known = self.targets.pop(identity, None)
+        self.bytes -= known.size if known else 0
+        if target is not None:
+            self.targets[identity] = target
+            self.bytes += target.size
+        return known
+
+    def give_root(self, target: Target, root: Member | None) -> None:
+        """Note what explains a target."""
+        self.bytes -= target.size
+        target.root = root
+        self.bytes += target.size
 
 
 @dataclass(slots=True)
@@ -241,18 +287,26 @@ class Task:
     reminded: int = 0
 
 
+def bytes_of(labels: Labels, annotations: Labels) -> int:
+    """How many bytes an alert's labels and annotations have as JSON."""
+    return len(orjson.dumps(labels)) + len(orjson.dumps(annotations))
+
+
 class PartitionState:
     """All state of one journal partition, and what of it changed since the last checkpoint."""
 
     def __init__(self) -> None:
         self.now_ms = 0
         self.alerts: dict[bytes, LiveAlert] = {}  # by fingerprint in bytes, as it stands in a journal value
+        self.alert_bytes = 0  # of their labels and annotations
         self.incidents: dict[str, Incident] = {}
         self.current: dict[tuple[str, str], Incident] = {}  # component and class -> the incident that is not closed
         self.windows: dict[tuple[str, str], list[Fired]] = {}  # rule and group -> what fired, oldest first
         self.links: dict[tuple[str, str], Link] = {}  # rule and group -> sources and targets
         self.receivers: dict[tuple[str, str], Receiver] = {}  # receiver and channel -> messages of late
         self.silences: dict[str, Silence] = {}  # by id, until a while after their end
+        self._ahead: dict[str, Silence] | None = None  # those that have not ended; None is not known
+        self._ahead_until_ms = 0
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> last offset and number
         self.spoiled: dict[tuple[str, str], int] = {}  # kind and name of deadlines that are passed over -> until when
@@ -264,9 +318,21 @@ class PartitionState:
 
     def put_alert(self, alert: LiveAlert) -> None:
         """Add an alert, or note that more than its counters changed."""
-        self.alerts[alert.fingerprint.encode()] = alert
-        self.dirty[b"a/" + alert.fingerprint.encode()] = None
+        key = alert.fingerprint.encode()
+        replaced = self.alerts.get(key)
+        if replaced is not None and replaced is not alert:
+            self.alert_bytes -= replaced.bytes
+        self.alerts[key] = alert
+        self.dirty[b"a/" + key] = None
         self.touch(alert)
+        if not alert.bytes:
+            self.measure(alert)
+
+    def measure(self, alert: LiveAlert) -> None:
+        """Count an alert's labels and annotations, which are new."""
+        self.alert_bytes -= alert.bytes
+        alert.bytes = bytes_of(alert.labels, alert.annotations)
+        self.alert_bytes += alert.bytes
 
     def touch(self, alert: LiveAlert) -> None:
         """Note that an alert's counters changed."""
@@ -278,6 +344,7 @@ class PartitionState:
         """Forget an alert."""
         key = alert.fingerprint.encode()
         del self.alerts[key]
+        self.alert_bytes -= alert.bytes
         self.dirty[b"a/" + key] = None
         self.dirty[b"c/" + key] = None
 
@@ -305,13 +372,22 @@ class PartitionState:
         """Keep what is known of a receiver; one that was sent nothing of late is forgotten."""
         self._put(self.receivers, b"r/", receiver, channel, known, keep=bool(known.sent_ms or known.digest_ms))
 
+    def silences_ahead(self, now_ms: int) -> dict[str, Silence]:
+        """The silences that have not ended: those that have are many more, and need not be asked about each new alert."""
+        if self._ahead is None or now_ms >= self._ahead_until_ms:
+            self._ahead = {name: one for name, one in self.silences.items() if one.ends_ms > now_ms}
+            self._ahead_until_ms = min((one.ends_ms for one in self._ahead.values()), default=NEWEST_MS)
+        return self._ahead
+
     def put_silence(self, silence: Silence) -> None:
         """Keep a silence."""
+        self._ahead = None
         self.silences[silence.id] = silence
         self.dirty[b"z/" + silence.id.encode()] = None
 
     def drop_silence(self, silence: Silence) -> None:
         """Forget a silence that has ended."""
+        self._ahead = None
         del self.silences[silence.id]
         self.dirty[b"z/" + silence.id.encode()] = None
 

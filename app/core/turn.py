@@ -12,7 +12,9 @@ from app.core.snapshot import snapshot
 from app.core.state import Incident, PartitionState
 from models.effect import Effect, Position, Stream, encode
 from models.instant import format_instant
+from models.reason import Reason
 
+COUNTS_MAX = 1000  # names of counts; the rest is "other"
 LATE_MS = 10_000  # a deadline that is told later than this was missed by a worker that was down, and says so
 
 
@@ -47,8 +49,16 @@ class Turn:
             self.offset, self._number, self._opened = offset, 0, 0
 
     def count(self, what: str) -> None:
-        """Count something; counts only grow."""
+        """Count something; counts only grow. Names are ours and the policy's; the policies of all times have a bound too."""
+        if what not in self.counts and len(self.counts) >= COUNTS_MAX:
+            what = "other"
         self.counts[what] = self.counts.get(what, 0) + 1
+
+    def refuse(self, what: str, text: str, incident: Incident | None = None) -> None:
+        """Count what has no room, and tell it in the incident's timeline: it is never passed over silently."""
+        self.count(f"refused.{what}")
+        if incident is not None:
+            self.tell(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=what)
 
     def opened(self) -> int:
         """How many incidents this record has opened before."""

@@ -1,8 +1,9 @@
 """A log in one SQLite file: durable, ordered, for one machine.
 
-An append is one row, its records packed into one blob: a batch is written whole or not at all. A writer thread takes
-everything that waits and commits it in one transaction (group commit), flushed to the disk before anybody is answered,
-so a crash of the process or of the machine loses nothing that was acknowledged. While the disk is full, appends wait.
+An append is a row, its records packed into one blob, or a few rows where it is large. A writer thread takes everything that
+waits and commits it in one transaction (group commit), flushed to the disk before anybody is answered: an append is
+written whole or not at all, and a crash of the process or of the machine loses nothing that was acknowledged. While the
+disk is full, appends wait.
 
 Disks and people damage files, and SQLite does not see all of it: a batch has a checksum, batches of a partition have to
 follow each other, and a file beside the journal knows the newest append, so that a lost end is told from no end.
@@ -27,11 +28,13 @@ from typing import IO, Any
 import orjson
 
 from app.clock import Clock
-from app.transport.log import Headers, LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.log import Headers, LogUnavailable, NewRecord, StoredRecord, TopicMismatch, in_batches
 from models.topics import TopicSpec
 
 FORMAT = 2  # 1 had no checksums
 COMPACT_AFTER = 2000  # batches of a compacted partition before the older values of its keys are dropped
+ROW_BYTES = 8 * 1024 * 1024  # of a row; SQLite takes a hundred times as much
+READ_BYTES = 16 * 1024 * 1024  # that a read gives at the most, or one row
 NOTE_BYTES = 512
 FULL_SECONDS = 1.0  # between two looks whether a full disk has space again
 DAMAGED = "restore the folder from a copy, or name a new one in TOCSIN_BROKER"
@@ -157,13 +160,16 @@ class SqliteLog:
             (topic, partition, offset),
         )
         found: list[StoredRecord] = []
-        expected = offset
+        expected, size = offset, 0
         for last, count, at_ms, blob, crc in rows:
             if crc is not None and crc != _checksum(topic, partition, last, count, at_ms, blob):
                 raise self._damaged(f"{topic} {partition}: the records from {expected} on are not what was written")
             first = last - count + 1
             if first > expected and (found or self._has_before(topic, partition, offset)):
                 raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {first - 1}")
+            size += len(blob)
+            if found and size > READ_BYTES:
+                break
             unpacked = _unpack(blob, first, at_ms)
             found += unpacked[max(offset - first, 0) :]
             expected = last + 1
@@ -334,9 +340,8 @@ class SqliteLog:
         for one in appends:
             end, newest_ms = ends.get((one.topic, one.partition), (0, 0))
             at_ms = max(self.clock.now_ms(), newest_ms)
-            last = end + len(one.records) - 1
-            rows.append(_row(one.topic, one.partition, last, at_ms, one.records))
-            ends[one.topic, one.partition] = (last + 1, at_ms)
+            rows += _rows(one.topic, one.partition, end, at_ms, one.records)
+            ends[one.topic, one.partition] = (end + len(one.records), at_ms)
             first_offsets.append(end)
         try:
             self._insert(connection, rows)
@@ -372,7 +377,7 @@ class SqliteLog:
                 return
 
     def _compact(self, connection: sqlite3.Connection, topic: str, partition: int) -> None:
-        """Put the newest value of each key of a partition into one batch that ends where the partition ends."""
+        """Put the newest value of each key of a partition into rows that end where the partition ends."""
         newest: dict[bytes | None, NewRecord] = {}
         rows = connection.execute(
             "SELECT last, count, at_ms, records, crc FROM batches WHERE topic = ? AND partition = ? ORDER BY last",
@@ -389,11 +394,11 @@ class SqliteLog:
                     newest[record.key] = NewRecord(record.key, record.value, record.headers)
         if not newest:
             return
-        kept = _row(topic, partition, last, at_ms, list(newest.values()))
+        kept = _rows(topic, partition, last + 1 - len(newest), at_ms, list(newest.values()))
         try:
             with connection:
                 connection.execute("DELETE FROM batches WHERE topic = ? AND partition = ?", (topic, partition))
-                connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
+                connection.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
         except sqlite3.OperationalError as error:
             if not _is_full(error):
                 raise
@@ -404,9 +409,14 @@ def _is_full(error: object) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
-def _row(topic: str, partition: int, last: int, at_ms: int, records: Sequence[NewRecord]) -> tuple[Any, ...]:
-    blob, count = _pack(records), len(records)
-    return (topic, partition, last, count, at_ms, blob, _checksum(topic, partition, last, count, at_ms, blob))
+def _rows(topic: str, partition: int, first: int, at_ms: int, records: Sequence[NewRecord]) -> list[tuple[Any, ...]]:
+    """Records from an offset on as rows of the table `batches`."""
+    rows = []
+    for batch in in_batches(records, ROW_BYTES):
+        blob, count, last = _pack(batch), len(batch), first + len(batch) - 1
+        rows.append((topic, partition, last, count, at_ms, blob, _checksum(topic, partition, last, count, at_ms, blob)))
+        first += count
+    return rows
 
 
 def _checksum(topic: str, partition: int, last: int, count: int, at_ms: int, blob: object) -> int:
