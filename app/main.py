@@ -18,10 +18,11 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
-from app.worker import Worker
+from app.worker import Worker, crash
 from models.topics import Topics
 
 SESSION_TIMEOUT_S = 10.0  # after a kill -9 the partitions wait for the dead member so long; Faust's default is 60
+STOP_SECONDS = 25.0  # less than what Kubernetes waits before it kills, 30
 
 
 class TocsinApp(faust.App):
@@ -49,7 +50,7 @@ def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
         datadir=Path(tempfile.gettempdir()) / f"{config.prefix}-faust",  # Faust makes it; nothing of ours is kept there
         broker_credentials=_credentials(config),
         broker_session_timeout=SESSION_TIMEOUT_S,
-        broker_heartbeat_interval=2.0,
+        broker_heartbeat_interval=1.0,
         broker_commit_interval=1.0,
         consumer_max_fetch_size=2 * 1024 * 1024,
         consumer_group_instance_id=config.instance or None,
@@ -118,3 +119,5 @@ async def until_told() -> None:
         loop.add_signal_handler(number, told.set)
     await told.wait()
     logging.getLogger("tocsin").info("stopping")
+    # A broker that is away, or a disk that is full, would be waited for; what is not acknowledged is done again.
+    loop.call_later(STOP_SECONDS, crash, "stopping", TimeoutError(f"it took more than {STOP_SECONDS:g} s"))

@@ -250,13 +250,17 @@ class Pipe:
         return False
 
     async def settle(self) -> None:
-        """Do everything that is queued, with a checkpoint at the end."""
+        """Do everything that is queued, with a checkpoint at the end; or what of it is done when the partition is stopped."""
         self._settling = True
         done = asyncio.Event()
         async with self._applying:
+            if self._stopped or self._task is None:
+                return
             work = _Work((), self.engine.applied_offset, self.engine.checkpoint(), done=done)
             await self._queue.put(work)
-        await done.wait()
+        settled = asyncio.create_task(done.wait())
+        await asyncio.wait({settled, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        settled.cancel()
 
     def stop(self) -> None:
         """Stop working on this partition. A batch that is being accepted must not wait for ever for room in the queue."""

@@ -142,6 +142,8 @@ class BatchMixin:
         await self.commit()
         await super().on_partitions_revoked(revoked)  # type: ignore[misc]  # as above
         self.app.owner.release()
+        # What is still under way is acknowledged by nobody; a worker that is told to end would wait for it for ever.
+        self._unacked_messages.clear()
 
 
 class BatchConsumer(BatchMixin, driver.Consumer):

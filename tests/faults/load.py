@@ -7,7 +7,9 @@ import http.client
 import random
 import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -131,6 +133,17 @@ class Load:
             self.trouble[str(response.status)] += 1
             return None
         return answer
+
+
+def http_status(url: str) -> int:
+    """Of an answer to GET; 0 is no answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, http.client.HTTPException):
+        return 0
 
 
 def _alert(

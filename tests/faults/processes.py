@@ -56,6 +56,12 @@ class Supervised:
         """The exit statuses of the runs that ended; negative ones are signals."""
         return [run.status for run in self.runs if run.status is not None]
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def wait_ready(self, runs: int = 1) -> None:
         """Return when it is ready, in its `runs`-th life or later."""
         wait_until(lambda: len(self.runs) >= runs and self.ready, f"{self.name} is ready; see {self.complaints}")

@@ -1,8 +1,5 @@
 """Kafka that goes away: one broker, each of three, and the network between."""
 
-import http.client
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.faults.clusters import Cluster, Proxied
+from tests.faults.load import http_status
 from tests.faults.proxy import ANSWERS, REQUESTS
 from tests.faults.service import PARTITIONS, Service, serving
 from tests.faults.table import Row
@@ -42,13 +40,7 @@ def proxied(tmp_path: Path) -> Iterator[Proxied]:
 
 
 def _readyz(service: Service) -> int:
-    try:
-        with urllib.request.urlopen(f"{service.url}/readyz", timeout=30) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except (OSError, http.client.HTTPException):
-        return 0
+    return http_status(f"{service.url}/readyz")
 
 
 def test_the_only_broker_is_killed(own_broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
@@ -119,9 +111,10 @@ def test_one_broker_of_three_is_killed(cluster: Cluster, folder: Path, told: Row
     )
 
 
-def test_the_network_is_cruel(proxied: Proxied, folder: Path, told: Row, seed: int, *, short: bool) -> None:
+@pytest.mark.long
+def test_the_network_is_cruel(proxied: Proxied, folder: Path, told: Row, seed: int) -> None:
     """Connections of the bridge and of one of two workers are cut, slowed, and fall silent without an end."""
-    times = 1 if short else 4
+    times = 4
     with serving(f"kafka://{proxied.broker.bootstrap}", folder, "network") as service:
         bridge = service.bridge(proxied.through_proxy)
         bridge.wait_ready()

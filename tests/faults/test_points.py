@@ -20,7 +20,7 @@ def test_kill_9_at_named_points(broker: Broker, folder: Path, told: Row, seed: i
         worker.wait_ready()
         other.wait_ready()
         other.end()
-        service.start_load(seed, 300)
+        service.start_load(seed, 300 if short else 100)
         points = SHORT if short else POINTS
         for point in points:
             for count in COUNTS.get(point, COUNTS_ELSE)[1 if short else 0 : 2 if short else 3]:

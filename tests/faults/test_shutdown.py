@@ -3,6 +3,8 @@
 import itertools
 from pathlib import Path
 
+import pytest
+
 from deploy.kafka.broker import Broker
 from tests.faults.processes import Supervised
 from tests.faults.service import PARTITIONS, Service, serving
@@ -34,9 +36,10 @@ def test_sigterm_under_load(broker: Broker, folder: Path, told: Row, seed: int, 
     told.fill("SIGTERM of the worker, and a new start", times, proof, f"it ends with status 0: {spread(seconds)}")
 
 
-def test_one_to_three_to_one(broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
+@pytest.mark.long
+def test_one_to_three_to_one(broker: Broker, folder: Path, told: Row, seed: int) -> None:
     """Workers join and leave while the others work."""
-    times = 1 if short else 3
+    times = 3
     with serving(f"kafka://{broker.bootstrap}", folder, "scale") as service:
         service.bridge().wait_ready()
         workers = [service.worker("w1")]
@@ -67,9 +70,10 @@ def test_one_to_three_to_one(broker: Broker, folder: Path, told: Row, seed: int,
     )
 
 
-def test_rolling_restart(broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
+@pytest.mark.long
+def test_rolling_restart(broker: Broker, folder: Path, told: Row, seed: int) -> None:
     """With TOCSIN_INSTANCE a worker that is back within the session costs no rebalance, after SIGTERM and after kill -9."""
-    times = 1 if short else 4
+    times = 4
     with serving(f"kafka://{broker.bootstrap}", folder, "rolling") as service:
         service.bridge().wait_ready()
         workers = [service.worker("w1", instance="one"), service.worker("w2", instance="two")]
