@@ -59,7 +59,7 @@ def _failures(seeds: range) -> list[int]:
     return [seed for seed in seeds if fails(draw(seed))]
 
 
-def _many(first: int, count: int, workers: int) -> int:
+def _many(first: int, count: int, workers: int, *, whole: bool) -> int:
     began = time.monotonic()
     chunks = [range(start, min(start + CHUNK, first + count)) for start in range(first, first + count, CHUNK)]
     failed: list[int] = []
@@ -68,7 +68,8 @@ def _many(first: int, count: int, workers: int) -> int:
             failed += found
     for seed in failed[:SHOWN]:
         plan = draw(seed)
-        keep = shrink(plan, list(range(len(plan.steps))))
+        keep = list(range(len(plan.steps)))
+        keep = keep if whole else shrink(plan, keep)
         steps = ",".join(str(number) for number in keep)
         print(f"seed {seed}: {failure(part(plan, keep))}")
         print(f"  again: python -m tests.simulation --seed {seed} --steps {steps or 'none'}")
@@ -102,8 +103,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=cpu_count() or 1, help="processes")
     parser.add_argument("--seed", type=int, help="one seed: say what happens, and show the error's trace")
     parser.add_argument("--steps", default="", help="of that seed, only these steps: numbers with commas between")
+    parser.add_argument("--whole", action="store_true", help="show failing seeds as they are, and shrink none")
     asked = parser.parse_args()
-    return _many(asked.first, asked.seeds, asked.workers) if asked.seed is None else _one(asked.seed, asked.steps)
+    if asked.seed is not None:
+        return _one(asked.seed, asked.steps)
+    return _many(asked.first, asked.seeds, asked.workers, whole=asked.whole)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Workers and how they share the partitions: what Kafka's group and Faust's consumer do, at its worst times."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from agents.ingest import copy
+from agents import correlate, ingest
 from app.core.rulebook import Rulebook
 from app.settings import Settings
 from app.worker import Worker
@@ -16,6 +16,7 @@ from tests.simulation.world import Cluster, Place, Process, SimulatedLog
 SESSION_S = 10.0  # after so long without a sign of life a worker loses its partitions
 REBALANCE_S = 20.0  # so long it may take to give them up
 RESTART_S = 3.0  # until a supervisor starts a dead worker again
+AGAIN = 0.05  # how likely it is that a batch begins with records that were handed over before
 
 
 @dataclass
@@ -43,6 +44,50 @@ class Event:
 
 
 @dataclass
+class Stream:
+    """What an agent reads from; `noack` is Faust's way to say that the agent acknowledges."""
+
+    process: Process
+    queue: "asyncio.Queue[Message]"
+
+    def noack(self) -> "Stream":
+        """The same: nothing is acknowledged here."""
+        return self
+
+    def events(self) -> "Stream":
+        """One batch after the other, also those of partitions that were lost meanwhile. There is no end."""
+        return self
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> Event:
+        message = await self.queue.get()
+        await self.process.step()
+        return Event(message)
+
+
+Agent = Callable[[Stream], Coroutine[Any, Any, None]]
+
+
+class App:
+    """What the agents are attached to."""
+
+    consumer = None
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}  # by the topic that they read
+
+    def topic(self, name: str, **_: Any) -> str:
+        """Topics are names here."""
+        return name
+
+    def agent(self, topic: str, **_: Any) -> Callable[[Agent], None]:
+        """Note an agent."""
+        return partial(self.agents.__setitem__, topic)
+
+
+@dataclass
 class Member:
     """One worker process and its consumer."""
 
@@ -59,9 +104,12 @@ class Member:
     def __post_init__(self) -> None:
         log = SimulatedLog(self.group.cluster, self.process)
         self.worker = Worker(self.group.settings, self.group.policy, log, self.group.topics, self.process.fault)
-        for topic in (self.group.topics.journal, self.group.topics.raw):
+        app = App()
+        correlate.attach(app, self.worker)
+        ingest.attach(app, self.worker)
+        for topic, agent in app.agents.items():
             self.queues[topic] = asyncio.Queue(maxsize=4)
-            self.process.spawn(self._work(topic))
+            self.process.spawn(agent(Stream(self.process, self.queues[topic])))
 
     async def revoke(self) -> None:
         """`BatchMixin.on_partitions_revoked`."""
@@ -89,7 +137,7 @@ class Member:
             self.group.cluster.commits.update(self.acked)
 
     async def _fetch(self, topic: str, generation: int) -> None:
-        """Batches of random sizes, of random partitions."""
+        """Batches of random sizes, of random partitions; some begin with what was handed over before."""
         cluster, random = self.group.cluster, self.group.cluster.random
         while self.flowing and self.generation == generation:
             await self.process.step()
@@ -99,30 +147,13 @@ class Member:
                 await cluster.appended.wait()
                 continue
             place = random.choice(ready)
-            kept = [record for record in cluster.kept[place] if record.offset >= self.positions[place]]
+            again = random.randint(1, 5) if random.random() < AGAIN else 0
+            kept = [record for record in cluster.kept[place] if record.offset >= self.positions[place] - again]
             records = kept[: random.choice((1, 2, 5, 40))]
-            self.positions[place] = records[-1].offset + 1
+            self.positions[place] = max(self.positions[place], records[-1].offset + 1)
             await self.queues[topic].put(
                 Message(place[1], generation, records, records[-1].offset, self, place),
             )
-
-    async def _work(self, topic: str) -> None:
-        """An agent: one batch after the other, also those of partitions that were lost meanwhile."""
-        while True:
-            message = await self.queues[topic].get()
-            await self.process.step()
-            if topic == self.group.topics.journal:
-                await self.worker.accept(Event(message))
-            else:
-                await self._copy(message)
-
-    async def _copy(self, message: Message) -> None:
-        """`agents.ingest`."""
-        try:
-            await copy(message.partition, message.value, self.worker)
-        except Exception as error:  # noqa: BLE001  as the agent does
-            self.process.fault("raw alerts", error)
-        message.ack(None)
 
 
 class Group:

@@ -12,7 +12,7 @@ COMPONENTS = ("agent-1", "agent-2", "agent-3", "ollama", "postgres", "api")
 SEVERITIES = ("critical", "high", "warning", "info")
 COMMANDS = ("acknowledge", "note", "escalate", "resolve", "reopen", "close", "mitigated", "update")
 GARBAGE = (b"", b"[]", b"{}", b'{"alert":1}', b"\xff", b'{"command":[]}')
-JUMPS_MS = (1, 900, 1_000, 20_000, 60_000, 299_999, 900_000, 4_000_000)
+JUMPS_MS = (1, 900, 1_000, 20_000, 60_000, 299_999, 900_000, 4_000_000, -60_000)  # a new leader's clock may be behind
 SIZES = (10, 10, 10, 30, 60)  # most faults show in short runs, of which there are more in the same time
 WAITS_S = (0, 0, 0.001, 0.01, 0.3, 2.0, 11.0)
 
@@ -87,13 +87,10 @@ def _step(random: Random, *, zombies: bool) -> Step:
 
 def _detail(random: Random, kind: str) -> Any:
     match kind:
-        case "alert" | "raw":
-            labels = {
-                "alertname": random.choice(NAMES),
-                "component": random.choice(COMPONENTS),
-                "severity": random.choice(SEVERITIES),
-            }
-            return labels, random.choice((60_000, 300_000, 7_200_000)), random.random() < 0.2
+        case "alert":
+            return _labels(random), random.choice((60_000, 300_000, 7_200_000)), random.random() < 0.2
+        case "raw":
+            return [_labels(random) for _ in range(random.choice((1, 1, 3)))], random.random() < 0.2
         case "again":
             return random.random() < 0.5, random.choice((60_000, 300_000))
         case "jump":
@@ -112,3 +109,11 @@ def _detail(random: Random, kind: str) -> Any:
             return random.choice((0.0, 0.0, 0.02, 0.2))
         case _:
             return random.randrange(10)
+
+
+def _labels(random: Random) -> dict[str, str]:
+    return {
+        "alertname": random.choice(NAMES),
+        "component": random.choice(COMPONENTS),
+        "severity": random.choice(SEVERITIES),
+    }

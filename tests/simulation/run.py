@@ -22,7 +22,7 @@ from models.alert import fingerprint
 from models.journal import encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
-from models.topics import Topics
+from models.topics import Topics, partition_of
 from tests.scenario import START_MS, alert_record
 from tests.simulation.group import SESSION_S, Group, Member
 from tests.simulation.plan import Plan, Step
@@ -45,8 +45,8 @@ class Outcome:
     cluster: Cluster
     deaths: int
     zombies: int
-    sent: list[bytes]  # values that the journal acknowledged to the bridge
-    raw: int  # records that were appended to the raw topic, in partition 0
+    sent: list[tuple[int, bytes]]  # partitions and values that the journal acknowledged to the bridge
+    raw: list[int]  # journal records that each record of the raw topic becomes, which are all in partition 0
 
 
 class Run:
@@ -62,7 +62,7 @@ class Run:
         self.bridge = Process("bridge")
         self.writer = JournalWriter(SimulatedLog(self.cluster, self.bridge), TOPICS.journal, plan.world.partitions)
         self.heard: list[dict[str, str]] = []
-        self.outcome = Outcome(self.cluster, 0, 0, [], 0)
+        self.outcome = Outcome(self.cluster, 0, 0, [], [])
 
     async def play(self) -> Outcome:
         """Let it all happen, mend everything, and wait until all is done."""
@@ -133,11 +133,10 @@ class Run:
             loop = asyncio.get_running_loop()
             loop.call_later(after_s, lambda: loop.create_task(self.group.found_out(member)))
 
-    def _send_raw(self, labels: dict[str, str], hold_ms: int, broken: bool) -> None:
-        body = {"labels": labels, "annotations": {"hold": str(hold_ms)}}
-        value = orjson.dumps(body)[: 20 if broken else None]
+    def _send_raw(self, alerts: list[dict[str, str]], broken: bool) -> None:
+        value = orjson.dumps([{"labels": labels} for labels in alerts])[: 20 if broken else None]
         self.cluster.land(TOPICS.raw, 0, [NewRecord(None, value)])
-        self.outcome.raw += 1
+        self.outcome.raw.append(1 if broken else len(alerts))
 
     async def _send(self, step: Step) -> None:
         """Send something through the bridge until it is acknowledged, as its senders do."""
@@ -155,7 +154,9 @@ class Run:
             except LogUnavailable:
                 await asyncio.sleep(1.0)
             else:
-                self.outcome.sent.append(value)
+                partitions = self.plan.world.partitions
+                targets = range(partitions) if everywhere else (_target(key, partitions),)
+                self.outcome.sent += [(target, value) for target in targets]
                 return
 
     def _record(self, step: Step) -> tuple[bool, bytes | int | None, bytes | None]:
@@ -211,13 +212,17 @@ class Run:
 
     def _done(self) -> bool:
         owners = {partition: pipe for one in self.group.members for partition, pipe in one.worker.pipes.items()}
-        raw = all(self.cluster.commits.get((TOPICS.raw, 0), 0) == self.outcome.raw for _ in range(1))
+        raw = self.cluster.commits.get((TOPICS.raw, 0), 0) == len(self.outcome.raw)
         for member in self.group.members:
             member.commit()
         return raw and all(
             partition in owners and owners[partition].settled_offset == self.cluster.ends[TOPICS.journal, partition] - 1
             for partition in range(self.plan.world.partitions)
         )
+
+
+def _target(key: bytes | int | None, partitions: int) -> int:
+    return key if isinstance(key, int) else partition_of(key or b"", partitions)
 
 
 async def _tick(member: Member) -> None:

@@ -58,7 +58,7 @@ class Process:
         self.running = asyncio.Event()  # not set: it is paused, and does not know
         self.running.set()
         self.steps_left = -1  # log operations until it is killed; below 0 it lives on
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}  # a set's order would differ from run to run
         self._on_death = on_death
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
@@ -71,8 +71,8 @@ class Process:
 
     def adopt(self, task: "asyncio.Task[Any]") -> None:
         """Know a task of this process."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def step(self) -> None:
         """A point at which the process may be paused or killed."""
