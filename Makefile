@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 SEEDS ?= 10000
 
-.PHONY: help demo test integration simulate faults check format up kafka kafka-stop bench-worker soak clean
+.PHONY: help demo test integration simulate faults planted-bugs check format up kafka kafka-stop bench-worker soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -35,6 +35,9 @@ simulate: $(VENV)/.installed ## the real worker in a world that breaks, one run 
 
 faults: $(VENV)/.installed ## break everything on purpose, on a real Kafka and the embedded journal (ARGS=--short, --record, -k NAME)
 	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q -p no:cacheprovider" tests/faults $(ARGS)
+
+planted-bugs: $(VENV)/.installed ## plant each of a list of bugs in a copy of the tree, and see that a test catches it (ARGS=07)
+	@$(BIN)/python -m tests.planted $(ARGS)
 
 check: $(VENV)/.installed ## format, lint, types
 	@$(BIN)/ruff format --check .

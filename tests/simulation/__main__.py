@@ -6,8 +6,8 @@ Exit status 1 when a promise was broken; the last line counts.
 import argparse
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
 from os import cpu_count
 
@@ -59,17 +59,29 @@ def _failures(seeds: range) -> list[int]:
     return [seed for seed in seeds if fails(draw(seed))]
 
 
-def _many(first: int, count: int, workers: int, *, whole: bool) -> int:
+def _found(pool: Executor, chunks: list[range], at_once: int) -> Iterator[list[int]]:
+    for start in range(0, len(chunks), at_once):
+        yield from pool.map(_failures, chunks[start : start + at_once])
+
+
+def _many(first: int, count: int, workers: int, *, brief: bool) -> int:
     began = time.monotonic()
-    chunks = [range(start, min(start + CHUNK, first + count)) for start in range(first, first + count, CHUNK)]
+    size = CHUNK // 10 if brief else CHUNK
+    chunks = [range(start, min(start + size, first + count)) for start in range(first, first + count, size)]
     failed: list[int] = []
     with ProcessPoolExecutor(workers) as pool:
-        for found in track(pool.map(_failures, chunks), "simulating", len(chunks), disable=not sys.stderr.isatty()):
-            failed += found
+        found = _found(pool, chunks, at_once=workers if brief else len(chunks))
+        for chunk, some in zip(
+            chunks, track(found, "simulating", len(chunks), disable=not sys.stderr.isatty()), strict=True
+        ):
+            failed += some
+            if failed and brief:
+                count = chunk.stop - first
+                break
     for seed in failed[:SHOWN]:
         plan = draw(seed)
         keep = list(range(len(plan.steps)))
-        keep = keep if whole else shrink(plan, keep)
+        keep = keep if brief else shrink(plan, keep)
         steps = ",".join(str(number) for number in keep)
         print(f"seed {seed}: {failure(part(plan, keep))}")
         print(f"  again: python -m tests.simulation --seed {seed} --steps {steps or 'none'}")
@@ -103,11 +115,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=cpu_count() or 1, help="processes")
     parser.add_argument("--seed", type=int, help="one seed: say what happens, and show the error's trace")
     parser.add_argument("--steps", default="", help="of that seed, only these steps: numbers with commas between")
-    parser.add_argument("--whole", action="store_true", help="show failing seeds as they are, and shrink none")
+    parser.add_argument("--brief", action="store_true", help="stop soon after a seed has failed, and do not shrink it")
     asked = parser.parse_args()
     if asked.seed is not None:
         return _one(asked.seed, asked.steps)
-    return _many(asked.first, asked.seeds, asked.workers, whole=asked.whole)
+    return _many(asked.first, asked.seeds, asked.workers, brief=asked.brief)
 
 
 if __name__ == "__main__":
