@@ -44,6 +44,7 @@ LAYERS = (
     SUPPORT,
     ("agents",),
     ("app.history", "app.bridge", "app.demo", "app.report", "app.asking", "app.operating"),
+    ("app.replay", "app.explain", "app.policy"),
     ("app.main",),
     ("app",),
 )
@@ -75,7 +76,7 @@ def _imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_imports_point_down(path: Path) -> None:
-    """models <- app.core <- support <- agents <- edges <- app.main <- the command line."""
+    """models <- app.core <- support <- agents <- edges <- replay, explain, policy <- app.main <- the command line."""
     ours = {name for name in _imports(path) if name.split(".")[0] in ("models", "app", "agents")}
 
     up = {name for name in ours if _layer(name) > _layer(_name(path))}
