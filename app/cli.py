@@ -17,6 +17,7 @@ from app.demo.run import main as demo_main
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
+from app.policy.importing import add_import
 from app.policy_file import BadPolicy
 from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     policy = commands.add_parser("policy", help="check a policy file").add_subparsers(required=True, metavar="COMMAND")
     check = add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
     check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
+    add_import(policy)
     add_operating(commands)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
