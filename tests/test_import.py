@@ -223,10 +223,15 @@ def test_too_large(tmp_path: Path) -> None:
     with pytest.raises(BadPolicy, match="is nested more than 32 deep"):
         imported(path)
 
-    routes = [{"receiver": "r", "matchers": [f'{"l" * 3000}="{number}"']} for number in range(300)]
+    routes = [{"receiver": "r", "matchers": [f'a="{number}{"x" * 3000}"']} for number in range(300)]
     path.write_text(json.dumps({"route": {"receiver": "r", "routes": routes}, "receivers": [{"name": "r"}]}))
     assert path.stat().st_size < policy_file.MAX_BYTES
     imported(path)  # it fits
+
+    twice = {"receiver": "r", "matchers": ["severity=critical"], "continue": True}
+    path.write_text(json.dumps({"route": {"receiver": "r", "routes": [twice, *routes]}, "receivers": [{"name": "r"}]}))
+    with pytest.raises(BadPolicy, match=r"makes a policy of 1[0-9]{6} bytes, and one has at most 1048576"):
+        imported(path)
 
 
 def test_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

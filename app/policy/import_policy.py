@@ -23,7 +23,7 @@ from app.policy.import_findings import Findings, Kind
 from app.policy.import_people import People
 from app.policy.import_unsaid import say_settings, say_times_apart
 from app.policy.imported import Imported, Inhibition, Mute, Names
-from models.matcher import Matcher
+from models.matcher import Matcher, Operator
 from models.policy import Channel
 from models.severity import Severity
 
@@ -45,6 +45,7 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     import_times.say(reached, by_severity, root, findings)
     say_settings(configuration, root, cases, findings)
     say_times_apart(cases, findings)
+    _say_pagers(_reached(cases, label, severities.found(Severity.P0)), configuration, people, findings)
     channels = {one: import_people.channels_of(people, of_severity) for one, of_severity in reached.items()}
     return Imported(
         severity_labels=severities.labels,
@@ -93,7 +94,28 @@ def _cases(root: Route, findings: Findings) -> list[Case]:
 
 
 def _reached(cases: Sequence[Case], label: str, values: Sequence[str]) -> list[Case]:
-    return [case for case in cases if import_times.possible(case, label, values)]
+    """The cases that an alert can be of whose label has one of these values."""
+    reached: dict[Case, None] = {}
+    for value in values:
+        given = (Matcher(label, Operator.EQUAL, value),)
+        for case in cases:
+            if alertmanager_routes.joined(case.matchers, given) is not None:
+                reached[case] = None
+            if all(alertmanager_routes.implied(matcher, given) for matcher in case.matchers):
+                break  # it takes all alerts with this value
+    return [case for case in cases if case in reached]
+
+
+def _say_pagers(cases: Sequence[Case], configuration: Configuration, people: People, findings: Findings) -> None:
+    """Say whose worst alerts wake nobody. `cases` are those that they can be of."""
+    for case in cases:
+        if "pager" not in import_people.channels_of(people, [case]):
+            receiver = case.routes[-1].receiver
+            why = "its P0 incidents wake nobody, here as there: nobody who is told of them has a pager"
+            line = configuration.receivers[receiver].line
+            findings.add(
+                Kind.FILL_IN, f"receiver {receiver}", line, why, "a pager in its contact, if that is not meant"
+            )
 
 
 def _mutes(cases: Sequence[Case], people: People, findings: Findings) -> Iterator[Mute]:

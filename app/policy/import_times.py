@@ -7,11 +7,11 @@ said.
 from collections.abc import Mapping, Sequence
 
 from app.policy.alertmanager_file import Route, Times
-from app.policy.alertmanager_routes import Case, joined
+from app.policy.alertmanager_routes import Case
 from app.policy.import_findings import Findings, Kind
 from app.policy.import_text import duration
 from app.policy.imported import Timing
-from models.matcher import Matcher, Operator, test_of
+from models.matcher import test_of
 from models.severity import Severity
 
 _USUAL = {Severity.P0: "critical", Severity.P1: "high", Severity.P2: "warning", Severity.P3: "info"}
@@ -74,8 +74,3 @@ def _say_intervals(routes: Sequence[Route], root: Route, findings: Findings) -> 
     why = "Tocsin repeats only while nobody has taken the incident"
     line = root.times.lines.get("repeat_interval", 0)
     findings.add(Kind.DIFFERS, "repeat_interval", line, why, "`updates.every` reminds after that")
-
-
-def possible(case: Case, label: str, values: Sequence[str]) -> bool:
-    """Whether an alert whose label has one of these values can be of this case."""
-    return any(joined(case.matchers, [Matcher(label, Operator.EQUAL, value)]) is not None for value in values)
