@@ -49,6 +49,23 @@ def _change(folder: Path, statement: str, *values: object) -> None:
     connection.close()
 
 
+def test_nothing_is_answered_before_it_is_on_the_disk(tmp_path: Path) -> None:
+    """While somebody keeps the file from being written, an append waits, and so does its answer."""
+
+    async def append(log: SqliteLog) -> tuple[bool, int]:
+        other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.ensure_future(log.append(TOPIC, 0, [NewRecord(b"k", b"v")]))
+        await asyncio.wait({waiting}, timeout=0.3)
+        answered = waiting.done()
+        other.execute("ROLLBACK")
+        other.close()
+        return answered, await waiting
+
+    assert _with_log(tmp_path, append) == (False, 0)
+    assert _with_log(tmp_path, _values) == [b"v"]
+
+
 def test_a_record_that_changed_is_not_read(tmp_path: Path) -> None:
     """SQLite would hand it out; the checksum tells."""
     _fill(tmp_path)
