@@ -28,7 +28,7 @@ from app.core import (
     operating,
     silencing,
 )
-from app.core.changelog import META, POLICY, changes, load, parts_dirty
+from app.core.changelog import DAMAGE, META, POLICY, DamagedState, changes, load, parts_dirty
 from app.core.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
 from app.core.policy_change import adopt
@@ -81,6 +81,9 @@ class JournalRecord(Protocol):
         """Pairs of name and bytes."""
 
 
+_REMEDY = "docs/UPGRADES.md says how to go on"
+
+
 class NewerFormat(Exception):
     """The state, or a record, was written by a newer Tocsin; the message says which and what to do."""
 
@@ -109,16 +112,28 @@ class Engine:
     def restore(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
         """An engine with the state of the changelog's items (key -> newest value), under the policy kept there.
 
-        `policy` is used when the changelog has none yet. Raises NewerFormat.
+        `policy` is used when the changelog has none yet. Raises NewerFormat and DamagedState.
         """
         if META not in items:
             return cls(partition, policy)
+        where = f"the state of partition {partition} cannot be read"
+        try:
+            return cls._restored(partition, policy, items)
+        except DamagedState as error:
+            raise DamagedState(f"{where}: {error}; {_REMEDY}") from error
+        except DAMAGE as error:
+            raise DamagedState(f"{where}: {error!r}; {_REMEDY}") from error
+
+    @classmethod
+    def _restored(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
         meta = orjson.loads(items[META])
         if meta["format"] > FORMAT:
             raise NewerFormat(
                 f"the state of partition {partition} has format {meta['format']}, this Tocsin reads up to {FORMAT}: "
                 "run the newer version that wrote it"
             )
+        numbers = (meta["offset"], meta["time_ms"], *meta["counts"].values())
+        assert all(type(one) is int for one in numbers), f"its meta record is {meta!r:.200}"
         kept = orjson.loads(items[POLICY])
         state = load(items)
         state.now_ms = meta["time_ms"]

@@ -152,6 +152,8 @@ class SqliteLog:
             return self._read(topic, partition, offset, max_records)
         except sqlite3.Error as error:
             raise self._unavailable("read", error) from None
+        except Damaged as error:
+            raise self._damaged(f"{topic} {partition}: {error}") from None
 
     def _read(self, topic: str, partition: int, offset: int, max_records: int) -> list[StoredRecord]:
         rows = self._open().execute(
@@ -439,7 +441,19 @@ def _pack(records: Sequence[NewRecord]) -> bytes:
     return b"".join(parts)
 
 
+class Damaged(ValueError):
+    """Bytes that are no batch."""
+
+
 def _unpack(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
+    """The records in a batch. Raises Damaged; a checksum has mostly said so before, but format 1 had none."""
+    try:
+        return _records_in(blob, first, at_ms)
+    except (struct.error, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(f"the records from {first} on are no batch: {error}") from None
+
+
+def _records_in(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
     records, place, offset = [], 0, first
     unpack, size = _LENGTHS.unpack_from, _LENGTHS.size
     while place < len(blob):
@@ -451,9 +465,13 @@ def _unpack(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
         place += max(value_size, 0)
         headers: Headers = ()
         if headers_size:
+            if headers_size < 0:
+                raise ValueError(f"headers of {headers_size} bytes")
             pairs = orjson.loads(blob[place : place + headers_size])
             headers = tuple((name, text.encode()) for name, text in pairs)
             place += headers_size
         records.append(StoredRecord(offset, at_ms, key, value, headers))
         offset += 1
+    if place != len(blob):
+        raise ValueError(f"it has {len(blob)} bytes, must have {place}")
     return records
