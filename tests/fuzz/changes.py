@@ -1,6 +1,7 @@
 """How good input becomes bad: other values in its JSON, and pieces put into its bytes."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 Pick = Callable[[Sequence[Any]], Any]  # one of a sequence: hypothesis draws it, the fuzzer throws dice
@@ -63,7 +64,7 @@ def change(pick: Pick, document: Any) -> Any:
     elif isinstance(document, list):
         keys = range(len(document))
     if not keys or pick(range(10)) == 0:
-        return pick(HOSTILE)
+        return deepcopy(pick(HOSTILE))  # the next change may be one within it
     key = pick(keys)
     if pick(range(20)) == 0:
         del document[key]
