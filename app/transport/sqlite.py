@@ -169,10 +169,10 @@ class SqliteLog:
             first = last - count + 1
             if first > expected and (found or self._has_before(topic, partition, offset)):
                 raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {first - 1}")
-            size += len(blob)
+            size += len(blob) if isinstance(blob, bytes) else 0
             if found and size > READ_BYTES:
                 break
-            unpacked = _unpack(blob, first, at_ms)
+            unpacked = _unpack(blob, first, at_ms, count)
             found += unpacked[max(offset - first, 0) :]
             expected = last + 1
             if len(found) >= max_records:
@@ -390,7 +390,7 @@ class SqliteLog:
             last, at_ms = one_last, one_ms
             if crc is not None and crc != _checksum(topic, partition, last, count, at_ms, blob):
                 raise self._damaged(f"the records of {topic} {partition} up to {last} are not what was written")
-            for record in _unpack(blob, 0, 0):
+            for record in _unpack(blob, last - count + 1, 0, count):
                 newest.pop(record.key, None)  # so that the order is that of the newest values
                 if record.value is not None:
                     newest[record.key] = NewRecord(record.key, record.value, record.headers)
@@ -445,12 +445,15 @@ class Damaged(ValueError):
     """Bytes that are no batch."""
 
 
-def _unpack(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
+def _unpack(blob: bytes, first: int, at_ms: int, count: int) -> list[StoredRecord]:
     """The records in a batch. Raises Damaged; a checksum has mostly said so before, but format 1 had none."""
     try:
-        return _records_in(blob, first, at_ms)
+        records = _records_in(blob, first, at_ms)
     except (struct.error, TypeError, ValueError, AttributeError) as error:
         raise Damaged(f"the records from {first} on are no batch: {error}") from None
+    if len(records) != count:
+        raise Damaged(f"the records from {first} on are no batch: there are {len(records)}, must be {count}")
+    return records
 
 
 def _records_in(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
