@@ -19,6 +19,7 @@ from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
 from app.policy_file import BadPolicy
 from app.report.show import show_availability, show_followups, show_report
+from app.resubmitting import add_deadletters
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable, TopicMismatch
 from app.transport.sqlite import SqliteLog
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     check = add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
     check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
     add_operating(commands)
+    add_deadletters(commands, _shown)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),

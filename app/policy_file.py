@@ -32,19 +32,24 @@ def default_path() -> Path:
 def load(path: str | Path = "") -> Rulebook:
     """The compiled policy of a file; of the one that ships with Tocsin when no path is given. Raises BadPolicy."""
     file = Path(path) if path else default_path()
-    document, lines = _parse(file)
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadPolicy(file, [f"{file}: cannot be read: {error.strerror}"]) from None
+    return compiled(file, data)
+
+
+def compiled(file: Path, data: bytes) -> Rulebook:
+    """The compiled policy of a file's bytes. Raises BadPolicy."""
+    document, lines = _parse(file, data)
     try:
         return Rulebook(document)
     except ValidationError as error:
         raise BadPolicy(file, _at_most([_describe(file, lines, one) for one in error.errors()])) from None
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], dict[Where, int]]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadPolicy(path, [f"{path}: cannot be read: {error.strerror}"]) from None
+def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[Where, int]]:
     if len(data) > MAX_BYTES:
         raise BadPolicy(path, [f"{path}: has more than {MAX_BYTES} bytes, must have at most so many"])
     try:

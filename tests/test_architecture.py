@@ -38,12 +38,22 @@ SUPPORT = (
     "app.recovery",
     "app.worker",
 )
+EDGES = (
+    "app.history",
+    "app.bridge",
+    "app.demo",
+    "app.report",
+    "app.asking",
+    "app.operating",
+    "app.deadletters",
+    "app.resubmitting",
+)
 LAYERS = (
     ("models",),
     ("app.core",),
     SUPPORT,
     ("agents",),
-    ("app.history", "app.bridge", "app.demo", "app.report", "app.asking", "app.operating"),
+    EDGES,
     ("app.replay", "app.explain", "app.policy"),
     ("app.main",),
     ("app",),

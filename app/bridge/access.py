@@ -29,6 +29,7 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("POST", "/api/v2/alerts"): May.SEND,
     ("POST", "/webhook/alertmanager"): May.SEND,
     ("POST", "/api/v1/receipts"): May.NOTIFY,
+    ("POST", "/api/v1/deadletters/{letter}/resubmitted"): May.SEND,
     ("GET", "/api/v1/incidents"): May.READ,
     ("GET", "/api/v1/incidents/{incident}"): May.READ,
     ("GET", "/api/v2/silences"): May.READ,

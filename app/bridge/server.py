@@ -10,7 +10,7 @@ from app.bridge.access import sender_of
 from app.bridge.answers import as_json, error_json, logger
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.bodies import Bodies
-from app.bridge.commands import command_value, partition_of_incident, receipts_of
+from app.bridge.commands import command_value, partition_of_incident, receipts_of, resubmitted_record
 from app.bridge.incidents import IncidentView, states_of
 from app.bridge.limits import Limits, limits_of
 from app.bridge.serving import HttpServer, answer_metrics, get_health
@@ -71,6 +71,7 @@ class Bridge:
             web.get("/api/v1/incidents/{incident}", self._get_incident),
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
             web.post("/api/v1/receipts", self._post_receipts),
+            web.post("/api/v1/deadletters/{letter}/resubmitted", self._post_resubmitted),
             *self._silences.routes(),
             web.get("/healthz", get_health),
             web.get("/readyz", self._get_ready),
@@ -135,6 +136,16 @@ class Bridge:
             by_partition.setdefault(partition, []).append(NewRecord(incident.encode(), value))
         await self._writer.append_to(by_partition)
         return as_json({"status": "success", "accepted": len(receipts)}, 202)
+
+    async def _post_resubmitted(self, request: web.Request) -> web.Response:
+        letter, document, asker = (
+            request.match_info["letter"],
+            await self._bodies.read_json(request),
+            sender_of(request),
+        )
+        partition, record = resubmitted_record(letter, document, self._settings.partitions, asker.signed)
+        await self._writer.append_to({partition: [record]})
+        return as_json({"status": "success", "letter": letter}, 202)
 
     async def _get_incidents(self, request: web.Request) -> web.Response:
         return as_json(await self._incidents.all(states_of(request.query.get("state", ""))))
