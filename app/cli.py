@@ -17,6 +17,7 @@ from app.demo.run import main as demo_main
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
+from app.policy.commands import add_policy
 from app.policy_file import BadPolicy
 from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
@@ -82,9 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)")
     demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
     _add_incidents(commands)
-    policy = commands.add_parser("policy", help="check a policy file").add_subparsers(required=True, metavar="COMMAND")
-    check = add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
-    check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
+    add_policy(commands)
     add_operating(commands)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
@@ -177,14 +176,6 @@ def _servers(
 
 def _demo(arguments: argparse.Namespace) -> int:
     return demo_main(arguments)
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    policy = policy_file.load(arguments.file)
-    parts = policy.policy
-    file, escalations = arguments.file or policy_file.default_path(), len(parts.escalations)
-    rules = f"{len(parts.teams)} teams, {escalations} escalations, {len(parts.correlations)} correlations"
-    print(f"{file}: good (fingerprint {policy.fingerprint}): {rules}, {len(parts.guides)} guides")
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -37,6 +37,7 @@ SUPPORT = (
     "app.transport",
     "app.recovery",
     "app.worker",
+    "app.yaml_file",
 )
 LAYERS = (
     ("models",),
