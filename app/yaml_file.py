@@ -79,8 +79,9 @@ def _whole(path: Path, problem: str) -> BadFile:
 
 
 def refusal(path: Path, document: Document, error: ValidationError, model: type[BaseModel]) -> BadFile:
-    """The mistakes that a model found in a file."""
-    return BadFile([_mistake(path, document, one, model) for one in error.errors()])
+    """The mistakes that a model found in a file, from its beginning to its end."""
+    mistakes = [_mistake(path, document, one, model) for one in error.errors()]
+    return BadFile(sorted(mistakes, key=lambda one: (one.line, one.column)))
 
 
 def mistake(path: Path, document: Document, where: Where, problem: str) -> Mistake:
@@ -98,11 +99,12 @@ def key(where: Where) -> str:
 
 def _mistake(path: Path, document: Document, error: ErrorDetails, model: type[BaseModel]) -> Mistake:
     where = tuple(error["loc"])
-    known = where
-    while known not in document.places and known:
-        known = known[:-1]
-    # Where pydantic's path has parts that the file has not (a list that stands for one alternative), the file's counts.
-    shown: Where = known if error["type"] != "missing" else where
+    known: Where = ()
+    for part in where:
+        # Pydantic's path may have parts that the file has not, such as a list that stands for one alternative.
+        if (*known, part) in document.places:
+            known = (*known, part)
+    shown = (*known, where[-1]) if error["type"] == "missing" else known
     return Mistake(str(path), *document.place(known), key(shown) or "the file", _problem(error, model))
 
 
@@ -122,7 +124,8 @@ def _problem(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"is {_short(found)}, must be a mapping"
         case _:
-            return f"is {_short(found)}, {re.sub(r'^[A-Z][a-z]+ should ', 'must ', error['msg'])}"
+            message = re.sub(r"^[A-Z][a-z]+ should ", "must ", error["msg"])
+            return f"is {_short(found)}, {re.sub(r' after validation, not [0-9]+$', '', message)}"
 
 
 def _one_of(keys: Sequence[str]) -> str:

@@ -127,8 +127,8 @@ def test_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture
 
     unknown = "is not a key that there is here"
     told = [
-        f"tocsin: {place(file, 'settle')}: incidents.settle: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d",
-        f"{place(file, 'incidents:')}: incidents.forget: is missing, must be there",
+        f"tocsin: {place(file, 'incidents:')}: incidents.forget: is missing, must be there",
+        f"{place(file, 'settle')}: incidents.settle: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d",
         f"{place(file, chr(34) + 'for')}: incidents.for\N{REPLACEMENT CHARACTER}get: {unknown}; did you mean 'forget'?",
     ]
     assert (status, capsys.readouterr().err.splitlines()) == (1, told)
