@@ -8,17 +8,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from app import logs, policy_file, settings
+from app import logs, settings
 from app.bridge.server import Bridge
 from app.bridge.serving import MetricsServer
 from app.clock import Clock
-from app.core.rulebook import Rulebook
 from app.demo.run import main as demo_main
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
 from app.policy.commands import add_policy
 from app.policy_file import BadPolicy
+from app.reloading import Reloader
 from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable, TopicMismatch
@@ -137,24 +137,25 @@ def _kafka_only(name: str) -> Settings:
 async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
     settings.check_reach(config)
-    policy = policy_file.load(config.policy_file)
+    reloader = Reloader(config.policy_file)
     clock = Clock(driven=config.clock == "driven")
     log = make_log(config, clock)
-    app = build(config, policy, log) if worker else None
-    servers = _servers(config, policy, log, app, clock, bridge=bridge)
-    await log.start()
-    try:
-        if app is None:
-            await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
-        else:
-            await start(app)
-    except LogUnavailable:
-        await log.stop()
-        raise
-    for server in servers:
-        await server.start()
-    print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
-    await until_told()
+    app = build(config, reloader.policy, log) if worker else None
+    servers = _servers(config, reloader, log, app, clock, bridge=bridge)
+    async with reloader.kept_fresh():
+        await log.start()
+        try:
+            if app is None:
+                await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
+            else:
+                await start(app)
+        except LogUnavailable:
+            await log.stop()
+            raise
+        for server in servers:
+            await server.start()
+        print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
+        await until_told()
     for server in reversed(servers):
         await server.stop()
     if app is not None:
@@ -163,14 +164,19 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
 
 
 def _servers(
-    config: Settings, policy: Rulebook, log: Log, app: TocsinApp | None, clock: Clock, *, bridge: bool
+    config: Settings, reloader: Reloader, log: Log, app: TocsinApp | None, clock: Clock, *, bridge: bool
 ) -> list[Bridge | MetricsServer]:
     """What is to be served, the bridge last. Raises BadSettings, while nothing has been started yet."""
     servers: list[Bridge | MetricsServer] = []
-    if app is not None and config.metrics_port:
-        servers.append(MetricsServer(config))
+    owner = app.owner if app is not None else None
+    if owner is not None:
+        reloader.hand_to(owner.use)
+        if config.metrics_port:
+            servers.append(MetricsServer(config))
     if bridge:
-        servers.append(Bridge(config, policy, log, worker=app.owner if app else None, clock=clock))
+        server = Bridge(config, reloader.policy, log, worker=owner, clock=clock, reloader=reloader)
+        reloader.hand_to(server.use)
+        servers.append(server)
     return servers
 
 
