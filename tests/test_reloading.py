@@ -135,29 +135,30 @@ def test_a_running_service_follows_its_policy_file(tmp_path: Path) -> None:
     assert seen == [{(owner, fingerprint_of(owner))} for owner in ("data", "ai", "ai", "security", "platform")]
     assert changed == (200, {"status": "success", "changed": True, "policy": fingerprint_of("infrastructure")})
     assert (status, answer["status"], answer["reason"]) == (400, "error", "malformed")
-    place = TEXT[: TEXT.index("settle: 5m")].count("\n") + 1
-    assert answer["problems"] == [
-        f"{service.file}:{place - 1}:1: incidents.settle: is missing, must be there",
-        f"{service.file}:{place}:3: incidents.settel: is not a key that there is here; did you mean 'settle'?",
+    assert [problem.split(": ", 1)[1] for problem in answer["problems"]] == [
+        "incidents.settle: is missing, must be there",
+        "incidents.settel: is not a key that there is here; did you mean 'settle'?",
     ]
 
-    async def check() -> None:
-        log = SqliteLog(tmp_path, read_only=True)
-        await log.start()
-        try:
-            await assert_exactly_once(log, Settings(broker=f"embedded:{tmp_path}", partitions=2))
-            for partition in range(2):
-                values = [orjson.loads(one.value or b"{}") for one in await read_all(log, JOURNAL, partition)]
-                told = [value["policy"] for value in values if "policy" in value]
-                known = [
-                    fingerprint_of(owner)
-                    for owner in ("data", "ai", "security", "platform", "infrastructure", "platform")
-                ]
-                assert [one for number, one in enumerate(told) if told[number - 1 : number] != [one]] == known
-        finally:
-            await log.stop()
+    told = asyncio.run(policies_told(tmp_path))
+    known = [fingerprint_of(owner) for owner in ("data", "ai", "security", "platform", "infrastructure", "platform")]
+    assert told == [known, known]
 
-    asyncio.run(check())
+
+async def policies_told(folder: Path) -> list[list[str]]:
+    """The policies in each partition's journal, repetitions left out; the effects are those of a replay."""
+    log = SqliteLog(folder, read_only=True)
+    await log.start()
+    try:
+        await assert_exactly_once(log, Settings(broker=f"embedded:{folder}", partitions=2))
+        found = []
+        for partition in range(2):
+            values = [orjson.loads(one.value or b"{}") for one in await read_all(log, JOURNAL, partition)]
+            told = [value["policy"] for value in values if "policy" in value]
+            found.append([one for number, one in enumerate(told) if told[number - 1 : number] != [one]])
+        return found
+    finally:
+        await log.stop()
 
 
 def reloading(tmp_path: Path, run: Callable[[Path, Reloader, list[str]], Awaitable[None]]) -> list[str]:

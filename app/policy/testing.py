@@ -83,8 +83,7 @@ def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
     policies: dict[str, Rulebook] = {}
     for path in _files(paths):
         try:
-            document = yaml_file.read(path, "policy and tests (docs/POLICY_TESTS.md)")
-            scenarios = _scenarios(path, document)
+            document, scenarios = read_scenarios(path)
             tested = policy or (str(path.parent / scenarios.policy) if scenarios.policy else "")
             if tested not in policies:
                 policies[tested] = policy_file.load(tested)
@@ -96,9 +95,11 @@ def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
     return files
 
 
-def _scenarios(path: Path, document: Document) -> Scenarios:
+def read_scenarios(path: Path) -> tuple[Document, Scenarios]:
+    """A file of tests. Raises BadFile."""
+    document = yaml_file.read(path, "policy and tests (docs/POLICY_TESTS.md)")
     try:
-        return Scenarios.model_validate(document.data)
+        return document, Scenarios.model_validate(document.data)
     except ValidationError as error:
         raise yaml_file.refusal(path, document, error, Scenarios) from None
 
