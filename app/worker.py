@@ -17,14 +17,15 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from app import metrics
+from app.announcing import Announcer
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
 from app.recovery import last_position, load_state
 from app.settings import Settings
-from app.transport.log import Log, NewRecord, append_all
+from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from models.effect import Effect, Position, Stream
-from models.journal import TICK, Source, encode_policy
+from models.journal import TICK, Source
 from models.topics import Topics, partition_of
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # about so much waits for a checkpoint at the most; one record can change more
@@ -110,6 +111,17 @@ class Worker:
             )
         )
 
+    async def use(self, policy: Rulebook) -> None:
+        """Decide by another policy from now on: it goes into the journals of the partitions owned, and is in force from there.
+
+        Raises LogUnavailable; what a journal does not take is appended when it takes something again.
+        """
+        self.policy = policy
+        done = await asyncio.gather(*(pipe.announce_policy() for pipe in self.pipes.values()), return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
+
     async def settle(self) -> None:
         """Send, checkpoint and acknowledge everything that was accepted, and from now on each batch at once."""
         await asyncio.gather(*(pipe.settle() for pipe in self.pipes.values()))
@@ -149,6 +161,7 @@ class Pipe:
         self._stopped = False
         self._applying = asyncio.Lock()  # what the engine leaves to do has to be queued in the order of its records
         self._poisons: list[Poison] = []
+        self._announcer = Announcer(worker.log, worker.topics.journal, partition)
         self._task: asyncio.Task[None] | None = None
         self._metrics = metrics.Partition(partition)
 
@@ -163,7 +176,7 @@ class Pipe:
                 mark = await last_position(self._log, self._topic(stream), self.partition)
                 if mark is not None:
                     self._marks[stream] = mark
-        await self._announce_policy()
+        await self._announcer.start(self.engine, self._worker.policy)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
         return self.engine.applied_offset + 1
@@ -173,13 +186,10 @@ class Pipe:
         items = await load_state(self._log, self._topics.state, self.partition)
         self.engine = Engine.restore(self.partition, self._worker.policy, items)
 
-    async def _announce_policy(self) -> None:
-        """The policy goes into the journal: as its first record, and again when this worker has another one."""
-        policy, journal = self._worker.policy, self._topics.journal
-        fresh = await self._log.end_offset(journal, self.partition) == 0
-        if fresh or self.engine.policy.fingerprint != policy.fingerprint:
-            record = NewRecord(None, encode_policy(policy.fingerprint, policy.document))
-            await self._log.append(journal, self.partition, [record])
+    async def announce_policy(self) -> None:
+        """Append the worker's policy where the journal's newest is another one. Raises LogUnavailable."""
+        if not self._stopped and self._task is not None:
+            await self._announcer.keep(self.engine, self._worker.policy)
 
     async def accept(self, message: Any) -> None:
         """Apply a batch and queue what it left to do."""
@@ -195,6 +205,10 @@ class Pipe:
                 checkpoint = self.engine.checkpoint() if self._due() else None
                 await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
         self._metrics.applied(self.engine, len(records))
+        try:
+            await self.announce_policy()
+        except LogUnavailable as error:
+            logger.warning("partition %d: the policy is not in the journal yet: %s", self.partition, error)
 
     async def _whole(self, records: Sequence[Any]) -> Sequence[Any]:
         """The records, and before them what is between them and the last one applied, should it not have been handed over."""

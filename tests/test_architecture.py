@@ -26,6 +26,7 @@ FORBIDDEN_IN_CORE = {
 
 # The layers, lowest first; a module may import from its own layer and from those below.
 SUPPORT = (
+    "app.announcing",
     "app.bounded_yaml",
     "app.settings",
     "app.clock",
@@ -33,10 +34,13 @@ SUPPORT = (
     "app.metrics",
     "app.normalise",
     "app.policy_file",
+    "app.reloading",
+    "app.rereading",
     "app.salvage",
     "app.transport",
     "app.recovery",
     "app.worker",
+    "app.yaml_file",
 )
 EDGES = (
     "app.history",

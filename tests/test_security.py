@@ -101,8 +101,9 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
 
 def test_every_resource_says_what_it_takes() -> None:
     """What a bridge has is in the table, and the table has nothing else."""
-    worker: Any = object()
-    bridge = Bridge(Settings(clock="driven"), policy_file.load(), FakeLog(), worker=worker, clock=Clock(driven=True))
+    some: Any = object()
+    settings, clock = Settings(clock="driven"), Clock(driven=True)
+    bridge = Bridge(settings, policy_file.load(), FakeLog(), worker=some, clock=clock, reloader=some)
 
     assert {(route.method, route.path) for route in bridge.routes()} == set(NEEDS)
 

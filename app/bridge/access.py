@@ -18,9 +18,9 @@ from app import metrics
 from app.bridge.answers import Declined, logger
 from app.bridge.certificates import name_in
 from app.bridge.connection import Connection
-from app.bridge.rereading import Reread
 from app.bridge.senders import Sender, Senders, address_of
 from app.bridge.tokens import Holder, May, Tokens
+from app.rereading import Reread
 
 # What each resource takes. What is not here, and what does not exist, is for operators.
 NEEDS: Mapping[tuple[str, str], May | None] = {
@@ -43,6 +43,7 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("POST", "/api/v1/silences"): May.OPERATE,
     ("DELETE", "/api/v1/silence/{id}"): May.OPERATE,
     ("PUT", "/clock"): May.OPERATE,
+    ("POST", "/-/reload"): May.OPERATE,
 }
 
 

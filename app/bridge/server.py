@@ -7,7 +7,7 @@ from aiohttp import web
 
 from app import metrics
 from app.bridge.access import sender_of
-from app.bridge.answers import as_json, error_json, logger
+from app.bridge.answers import Declined, as_json, error_json, logger
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.bodies import Bodies
 from app.bridge.commands import command_value, partition_of_incident, receipts_of, resubmitted_record
@@ -19,6 +19,8 @@ from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rulebook import Rulebook
 from app.normalise import Result, from_list, from_webhook, parse_alerts
+from app.policy_file import BadPolicy
+from app.reloading import Reloader
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
 from app.worker import Worker
@@ -45,10 +47,14 @@ class Bridge:
         worker: Worker | None = None,
         clock: Clock | None = None,
         limits: Limits | None = None,
+        reloader: Reloader | None = None,
     ) -> None:
-        """Make it; `limits` are those of the settings. Raises BadSettings when tokens or certificates cannot be read."""
+        """Make it; `limits` are those of the settings, `reloader` reads the policy again when somebody asks for it.
+
+        Raises BadSettings when tokens or certificates cannot be read.
+        """
         self._settings, self._policy, self._log = settings, policy, log
-        self._worker, self._clock = worker, clock
+        self._worker, self._clock, self._reloader = worker, clock, reloader
         limits = limits or limits_of(settings.http)
         self._server = HttpServer(settings, settings.port, limits)
         self._bodies = Bodies(limits)
@@ -77,6 +83,8 @@ class Bridge:
             web.get("/readyz", self._get_ready),
             web.get("/metrics", self._get_metrics),
         ]
+        if self._reloader is not None:
+            routes.append(web.post("/-/reload", self._post_reload))
         if self._worker is not None:
             routes.append(web.get("/progress", self._get_progress))
         if self._clock is not None and self._settings.clock == "driven":
@@ -92,6 +100,12 @@ class Bridge:
         """Answer what is under way, and stop listening."""
         await self._server.stop()
         await self._writer.stop()
+
+    async def use(self, policy: Rulebook) -> None:
+        """Find components and teams by another policy from now on."""
+        self._policy = policy
+        self._silences.use(policy)
+        self._availability.use(policy)
 
     async def _post_alerts(self, request: web.Request) -> web.Response:
         return await self._take(request, from_list)
@@ -178,6 +192,18 @@ class Bridge:
         applied = {pipe.partition: pipe.settled_offset + 1 for pipe in self._worker.pipes.values()}
         done = [applied.get(partition, 0) for partition in range(self._settings.partitions)]
         return as_json({"journal_end": ends, "applied": done, "counts": self._worker.counts()})
+
+    async def _post_reload(self, request: web.Request) -> web.Response:
+        assert self._reloader is not None
+        if "Origin" in request.headers:  # there is no body whose type would keep web pages out
+            raise Declined(403, "foreign_origin", "a web page asks for this, must be asked by a program")
+        try:
+            changed = await self._reloader.reload()
+        except BadPolicy as error:
+            said = f"{len(error.mistakes)} mistakes; the policy of before stays in force: {error}"
+            body = {"status": "error", "reason": Reason.MALFORMED, "error": said, "problems": error.problems}
+            return as_json(body, 400)
+        return as_json({"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint})
 
     async def _put_clock(self, request: web.Request) -> web.Response:
         assert self._clock is not None

@@ -129,7 +129,7 @@ def compressed(data: bytes) -> None:
 def policy(data: bytes) -> None:
     """A policy file: good, or every mistake; what is good an engine goes on under, through restarts too."""
     try:
-        rules = compiled(FILE, data)
+        rules = compiled(FILE, data).rules
     except BadPolicy:
         return
     value = encode_policy(rules.fingerprint, rules.document)
