@@ -297,6 +297,8 @@ class Engine:
     def _on_signal(self, document: dict[str, Any]) -> None:
         name, group, role = (text_of(document, key) for key in ("signal", "group", "role"))
         link = self.policy.link(name)
+        if link is None and role in linking.SIDES:
+            return  # the policy changed while the signal was under way
         if link is not None:
             linking.on_signal(self._turn, link, group, role, document.get("member"))
         else:
