@@ -19,11 +19,13 @@ from app.operating import add, add_operating
 from app.policy.commands import add_policy
 from app.policy_file import BadPolicy
 from app.reloading import Reloader
+from app.replay.commands import add_record, add_replay
+from app.replay.source import add_journal, open_source
+from app.replay.spans import CannotReplay
 from app.report.show import show_availability, show_followups, show_report
 from app.resubmitting import add_deadletters
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable, TopicMismatch
-from app.transport.sqlite import SqliteLog
 from models.inert import inert_lines
 from models.topics import Topics
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs.to_stderr()
     try:
         return int(arguments.run(arguments) or 0)
-    except (BadPolicy, BadSettings, LogUnavailable, TopicMismatch) as error:
+    except (BadPolicy, BadSettings, CannotReplay, LogUnavailable, TopicMismatch) as error:
         print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read the output has enough of it; nothing more can be said, not even at exit.
@@ -87,12 +89,15 @@ def _parser() -> argparse.ArgumentParser:
     add_policy(commands)
     add_operating(commands)
     add_deadletters(commands, _shown)
+    add_record(commands)
+    add_replay(commands)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),
         ("availability", show_availability, "how much of a month services were up"),
     ):
         reading = add(commands, name, _shown(show), text, f"tocsin {name}{' INC-...' if name == 'report' else ''}")
+        add_journal(reading)
         reading.add_argument("--json", action="store_true", help="for programs")
         if name == "report":
             reading.add_argument("incident")
@@ -106,12 +111,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_incidents(commands: Any) -> None:
     incidents = commands.add_parser("incidents", help="list and show").add_subparsers(required=True, metavar="COMMAND")
     listed = add(incidents, "list", _list, "the incidents that are not closed", "tocsin incidents list --all --json")
+    add_journal(listed)
     listed.add_argument("--all", action="store_true", help="closed ones too")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
     shown = add(
         incidents, "show", _show, "one incident and its timeline", "tocsin incidents show INC-20260412T031502Z-00K3F"
     )
     shown.add_argument("incident")
+    add_journal(shown)
     shown.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -199,15 +206,13 @@ def _shown(show: Any) -> Any:
 
 
 def _reading(show: Any, arguments: argparse.Namespace) -> int:
-    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments)))
+    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments), arguments.journal))
     return 1 if found is False else 0
 
 
-async def _with_log(use: Any) -> Any:
-    config = settings.from_environment()
-    log = SqliteLog(config.journal_dir, read_only=True) if config.embedded else make_log(config)
-    await log.start()
+async def _with_log(use: Any, journal: str) -> Any:
+    source = await open_source(journal, settings.from_environment())
     try:
-        return await use(log, config)
+        return await use(source.log, source.config)
     finally:
-        await log.stop()
+        await source.log.stop()

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from app import metrics
 from app.announcing import Announcer
+from app.applying import Applier
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
@@ -148,7 +149,6 @@ class Pipe:
     def __init__(self, worker: Worker, partition: int, generation: int) -> None:
         self.partition = partition
         self.generation = generation
-        self.engine = Engine(partition, worker.policy)
         self.settled_offset = -1  # up to here all effects are sent
         self._worker = worker
         self._log = worker.log
@@ -160,15 +160,25 @@ class Pipe:
         self._settling = False
         self._stopped = False
         self._applying = asyncio.Lock()  # what the engine leaves to do has to be queued in the order of its records
-        self._poisons: list[Poison] = []
         self._announcer = Announcer(worker.log, worker.topics.journal, partition)
+        self._applier = Applier(
+            Engine(partition, worker.policy),
+            self._restored,
+            lambda offset: self._log.read(self._topics.journal, self.partition, offset),
+            self._on_poison,
+        )
         self._task: asyncio.Task[None] | None = None
         self._metrics = metrics.Partition(partition)
+
+    @property
+    def engine(self) -> Engine:
+        """The partition's engine; another one after a fault."""
+        return self._applier.engine
 
     async def start(self) -> int:
         """Restore the engine and find out which effects were sent; return the journal offset to read from."""
         await self._log.claim(self._topics.state, self.partition)
-        await self._restore()
+        self._applier.engine = await self._restored()
         self.settled_offset = self.engine.applied_offset
         self._metrics.restored(self.engine)
         for stream in Stream:
@@ -181,10 +191,10 @@ class Pipe:
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
         return self.engine.applied_offset + 1
 
-    async def _restore(self) -> None:
-        """Make the engine of the last checkpoint."""
+    async def _restored(self) -> Engine:
+        """The engine of the last checkpoint."""
         items = await load_state(self._log, self._topics.state, self.partition)
-        self.engine = Engine.restore(self.partition, self._worker.policy, items)
+        return Engine.restore(self.partition, self._worker.policy, items)
 
     async def announce_policy(self) -> None:
         """Append the worker's policy where the journal's newest is another one. Raises LogUnavailable."""
@@ -201,7 +211,7 @@ class Pipe:
             async with self._applying:
                 if self._stopped:
                     return
-                effects = await self._apply(chunk)
+                effects = await self._applier.apply(chunk)
                 checkpoint = self.engine.checkpoint() if self._due() else None
                 await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
         self._metrics.applied(self.engine, len(records))
@@ -230,29 +240,9 @@ class Pipe:
             logger.warning("partition %d: %d records were not handed over, and were read", self.partition, len(missing))
         return [*missing, *records]
 
-    async def _apply(self, chunk: Sequence[Any]) -> Sequence[Effect]:
-        """Apply records. What makes the engine raise is passed over by another engine, from the last checkpoint on."""
-        before = self.engine.applied_offset
-        while True:
-            try:
-                return self.engine.apply(chunk)
-            except Poison as poison:
-                logger.exception("partition %d: a dead letter instead of what made the engine raise", self.partition)
-                if any(one.place == poison.place for one in self._poisons):
-                    raise  # it was passed over, and the engine raised all the same
-                self._poisons.append(poison)
-                await self._work_up_to(before)
-
-    async def _work_up_to(self, offset: int) -> None:
-        """Make the engine anew, as it was when it had applied the offset; the effects until there are on their way."""
-        await self._restore()
-        self._poisons = [one for one in self._poisons if one.offset > self.engine.applied_offset]
-        self.engine.pass_over(self._poisons)
-        while self.engine.applied_offset < offset:
-            start = self.engine.applied_offset + 1
-            records = await self._log.read(self._topics.journal, self.partition, start)
-            assert records, f"the journal ends before offset {offset}, which was applied"
-            self.engine.apply([record for record in records if record.offset <= offset])
+    def _on_poison(self, poison: Poison) -> None:
+        what = "partition %d: a dead letter instead of what made the engine raise"
+        logger.error(what, self.partition, exc_info=poison)
 
     def _due(self) -> bool:
         """Whether it is time for a checkpoint; its pace is a setting, since a restart only works up what came after."""

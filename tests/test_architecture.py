@@ -27,6 +27,7 @@ FORBIDDEN_IN_CORE = {
 # The layers, lowest first; a module may import from its own layer and from those below.
 SUPPORT = (
     "app.announcing",
+    "app.applying",
     "app.bounded_yaml",
     "app.settings",
     "app.clock",

@@ -135,6 +135,10 @@ class SqliteLog:
         self._compacted = {spec.name for spec in specs if spec.config.get("cleanup.policy") == "compact"}
         return created
 
+    async def list_topics(self) -> dict[str, int]:
+        """The topics that were ever ensured."""
+        return dict(self._open().execute("SELECT name, partitions FROM topics").fetchall())
+
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append as one batch; the first record's offset once it is on the disk."""
         if self._failed is not None or self._thread is None:
