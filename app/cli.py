@@ -14,6 +14,7 @@ from app.bridge.serving import MetricsServer
 from app.clock import Clock
 from app.core.rulebook import Rulebook
 from app.demo.run import main as demo_main
+from app.explain.commands import add_explain
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     check = add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
     check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
     add_operating(commands)
+    add_explain(commands, make_log)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),

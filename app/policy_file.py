@@ -39,6 +39,11 @@ def load(path: str | Path = "") -> Rulebook:
         raise BadPolicy(file, _at_most([_describe(file, lines, one) for one in error.errors()])) from None
 
 
+def read_lines(path: Path) -> tuple[dict[str, Any], dict[Where, int]]:
+    """A policy file's document, not checked as a policy, and the line of each key. Raises BadPolicy."""
+    return _parse(path)
+
+
 def _parse(path: Path) -> tuple[dict[str, Any], dict[Where, int]]:
     try:
         with path.open("rb") as file:
@@ -57,7 +62,7 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Where, int]]:
     if not isinstance(document.data, dict):
         found = type(document.data).__name__
         raise BadPolicy(path, [f"{path}: is {found}, must be a mapping of policy keys (docs/POLICY.md)"])
-    repeated = [f"{path}:{line}: {_key(where)}: stands twice, must stand once" for where, line in document.repeated]
+    repeated = [f"{path}:{line}: {key_of(where)}: stands twice, must stand once" for where, line in document.repeated]
     if repeated:
         raise BadPolicy(path, _at_most(repeated))
     return document.data, document.lines
@@ -75,7 +80,7 @@ def _describe(path: Path, lines: dict[Where, int], error: ErrorDetails) -> str:
         known = known[:-1]
     # Where pydantic's path has parts that the file has not (a list that stands for one alternative), the file's counts.
     shown = known if error["type"] != "missing" else where
-    return f"{path}:{lines.get(known, 1)}: {_key(shown) or 'the policy'}: {_problem(error)}"
+    return f"{path}:{lines.get(known, 1)}: {key_of(shown) or 'the policy'}: {_problem(error)}"
 
 
 def _problem(error: ErrorDetails) -> str:
@@ -99,7 +104,8 @@ def _short(found: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _key(where: Where) -> str:
+def key_of(where: Where) -> str:
+    """A place as people write it: `severities.rules[0].match`."""
     text = ""
     for part in where:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
