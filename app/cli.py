@@ -13,6 +13,7 @@ from app.bridge.server import Bridge
 from app.bridge.serving import MetricsServer
 from app.clock import Clock
 from app.demo.run import main as demo_main
+from app.explain.commands import add_explain
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add_deadletters(commands, _shown)
     add_record(commands)
     add_replay(commands)
+    add_explain(commands, make_log)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),

@@ -192,6 +192,27 @@ class Engine:
             turn.counts["alerts"] = turn.counts.get("alerts", 0) + repeats
         return effects
 
+    def pass_deadline(self, record: JournalRecord) -> tuple[Deadline, list[Effect]] | None:
+        """Handle the next deadline that a record moves the time past, and return it with its effects; None after the last.
+
+        For who wants to know what came of which. `apply` of the record does all that were not handled so. Raises Poison.
+        """
+        assert not self._raised
+        state, turn = self.state, self._turn
+        if record.timestamp <= state.now_ms or not state.timers or state.timers[0][0] > record.timestamp:
+            return None
+        deadline = Deadline(*state.timers[0])
+        turn.effects = []
+        turn.begin(record.offset)
+        self._pass_one(record.offset, record.timestamp)
+        turn.late_ms = 0
+        return deadline, turn.effects
+
+    @property
+    def turn(self) -> Turn:
+        """The context in which the functions of the core answer questions about the state."""
+        return self._turn
+
     def dirty_bytes(self) -> int:
         """About how many bytes the next checkpoint will have."""
         return 1500 * len(self.state.dirty) + 60 * len(self.state.touched) + 500 * parts_dirty(self.state)
@@ -321,17 +342,21 @@ class Engine:
         state, turn = self.state, self._turn
         turn.begin(offset)
         while state.timers and state.timers[0][0] <= now_ms:
-            deadline = Deadline(*heappop(state.timers))
-            state.now_ms = max(state.now_ms, deadline.at_ms)
-            turn.late_ms = now_ms - deadline.at_ms
-            try:
-                self._on_deadline(offset, deadline)
-            except MemoryError:
-                raise  # as for a record
-            except Exception as error:
-                self._raised = True
-                raise Poison(offset, state.now_ms, deadline, error) from error
+            self._pass_one(offset, now_ms)
         turn.late_ms = 0
+
+    def _pass_one(self, offset: int, now_ms: int) -> None:
+        state, turn = self.state, self._turn
+        deadline = Deadline(*heappop(state.timers))
+        state.now_ms = max(state.now_ms, deadline.at_ms)
+        turn.late_ms = now_ms - deadline.at_ms
+        try:
+            self._on_deadline(offset, deadline)
+        except MemoryError:
+            raise  # as for a record
+        except Exception as error:
+            self._raised = True
+            raise Poison(offset, state.now_ms, deadline, error) from error
 
     def _on_deadline(self, offset: int, deadline: Deadline) -> None:
         state = self.state

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
+from app.policy.playing import signal_record
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
@@ -17,7 +18,7 @@ from models.journal import TICK, encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.naive.oracle import Naive
-from tests.scenario import START_MS, alert_record, signal_record
+from tests.scenario import START_MS, alert_record
 
 Step = tuple[Any, ...]
 STEPS_MAX = 40
