@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 SEEDS ?= 10000
+SECONDS ?= 60
 
-.PHONY: help demo test integration simulate faults planted-bugs check format up kafka kafka-stop bench-worker soak clean
+.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop bench-worker soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -35,6 +36,13 @@ simulate: $(VENV)/.installed ## the real worker in a world that breaks, one run 
 
 faults: $(VENV)/.installed ## break everything on purpose, on a real Kafka and the embedded journal (ARGS=--short, --record, -k NAME)
 	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q -p no:cacheprovider" tests/faults $(ARGS)
+
+$(VENV)/.fuzz: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/.fuzz ## any bytes into every parser, with atheris (SECONDS=60, ARGS="policy journal")
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 planted-bugs: $(VENV)/.installed ## plant each of a list of bugs in a copy of the tree, and see that a test catches it (ARGS=07)
 	@$(BIN)/python -m tests.planted $(ARGS)

@@ -6,6 +6,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,36 @@ SECONDS_MAX = 10
 TOKEN_BYTES_MAX = 4096
 
 
+class NoAnswer(Exception):
+    """There is no bridge, or what is there is none; the message says which, and what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the bridge answered instead: the status, what it says, and what of its body could be read."""
+
+    status: int
+    text: str
+    document: Any
+
+
 def ask(method: str, path: str, body: Any) -> Any:
     """The bridge's answer, or None when there is none or it refused; that has been told then. Raises BadSettings."""
+    try:
+        answer = exchange(method, path, None if body is None else json.dumps(body).encode())
+    except NoAnswer as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return None
+    if isinstance(answer, Refusal):
+        print(f"tocsin: {inert(answer.text)}", file=sys.stderr)
+        return None
+    return answer
+
+
+def exchange(method: str, path: str, data: bytes | None) -> Any:
+    """The bridge's answer, or a Refusal. Raises NoAnswer and BadSettings."""
     reach = settings.reach_from_environment()
     url = f"{reach.url}{path}"
-    data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310  checked
     token = _token(reach)
     if token:
@@ -31,12 +57,11 @@ def ask(method: str, path: str, body: Any) -> Any:
         with opener.open(request, timeout=SECONDS_MAX) as response:
             return json.loads(response.read())
     except urllib.error.HTTPError as error:
-        print(f"tocsin: {inert(_refusal(error))}", file=sys.stderr)
+        return _refusal(error)
     except OSError as error:
-        print(f"tocsin: no bridge at {url}: {_why(error)}", file=sys.stderr)
+        raise NoAnswer(f"no bridge at {url}: {_why(error)}") from None
     except (ValueError, http.client.HTTPException):
-        print(f"tocsin: {url} answered, and not as a bridge does: is TOCSIN_PORT its port?", file=sys.stderr)
-    return None
+        raise NoAnswer(f"{url} answered, and not as a bridge does: is TOCSIN_PORT its port?") from None
 
 
 def _why(error: OSError) -> str:
@@ -95,11 +120,13 @@ def _context(reach: Reach) -> ssl.SSLContext:
     return context
 
 
-def _refusal(error: urllib.error.HTTPError) -> str:
+def _refusal(error: urllib.error.HTTPError) -> Refusal:
     """What an answer says of an error: Tocsin's own API as an object, what it has of Alertmanager's as a text."""
+    said = None
     try:
         said = json.loads(error.read())
         text = str(said["error"] if isinstance(said, dict) else said)
     except (ValueError, KeyError):
-        return f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"
-    return f"{text} (set TOCSIN_TOKEN_FILE)" if error.code == 401 else text
+        text = f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"
+        return Refusal(error.code, text, said)
+    return Refusal(error.code, f"{text} (set TOCSIN_TOKEN_FILE)" if error.code == 401 else text, said)

@@ -8,7 +8,7 @@ kept as JSON.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -37,13 +37,26 @@ class Refused(Exception):
         self.column: int = mark.column + 1 if mark else 0
 
 
+class Place(NamedTuple):
+    """Where something stands in the file; both count from 1."""
+
+    line: int
+    column: int
+
+
 @dataclass(slots=True)
 class Document:
-    """What was read: plain data, the line of each key, and the keys that stand again in a mapping; YAML takes the last."""
+    """What was read: plain data, the place of each key, and the keys that stand again in a mapping; YAML takes the last."""
 
     data: Any = None
-    lines: dict[Where, int] = field(default_factory=dict)
-    repeated: list[tuple[Where, int]] = field(default_factory=list)
+    places: dict[Where, Place] = field(default_factory=dict)
+    repeated: list[tuple[Where, Place]] = field(default_factory=list)
+
+    def place(self, where: Where) -> Place:
+        """The place of a key, or of the nearest one above it that the file has."""
+        while where not in self.places and where:
+            where = where[:-1]
+        return self.places.get(where, Place(1, 1))
 
 
 def read(text: str, *, as_written: bool = False) -> Document:
@@ -57,7 +70,7 @@ def read(text: str, *, as_written: bool = False) -> Document:
         loader = _Loader(text, as_written=as_written)
         node = loader.get_single_node()
         if node is not None:
-            document.repeated = list(_index(node, (), document.lines))  # before merged mappings are put into one
+            document.repeated = list(_index(node, (), document.places))  # before merged mappings are put into one
             document.data = loader.construct_document(node)
     except yaml.reader.ReaderError as error:
         raise Refused(f"is not YAML: {error.reason} ({error.character!r:.20}) at character {error.position}") from None
@@ -66,21 +79,25 @@ def read(text: str, *, as_written: bool = False) -> Document:
     return document
 
 
-def _index(node: Any, where: Where, lines: dict[Where, int]) -> Iterator[tuple[Where, int]]:
-    """Fill `lines` with the line of each key, and yield the keys that a mapping has again."""
-    lines.setdefault(where, node.start_mark.line + 1)
+def _index(node: Any, where: Where, places: dict[Where, Place]) -> Iterator[tuple[Where, Place]]:
+    """Fill `places` with the place of each key, and yield the keys that a mapping has again."""
+    places.setdefault(where, _place(node))
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise Refused("has a list or a map for a key, must be a text", key.start_mark)
-            place = (*where, key.value)
-            if place in lines:
-                yield place, key.start_mark.line + 1
-            lines[place] = key.start_mark.line + 1
-            yield from _index(value, place, lines)
+            inner = (*where, key.value)
+            if inner in places:
+                yield inner, _place(key)
+            places[inner] = _place(key)
+            yield from _index(value, inner, places)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            yield from _index(value, (*where, number), lines)
+            yield from _index(value, (*where, number), places)
+
+
+def _place(node: Any) -> Place:
+    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 class _Loader(yaml.SafeLoader):

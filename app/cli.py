@@ -8,21 +8,25 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from app import logs, policy_file, settings
+from app import logs, settings
 from app.bridge.server import Bridge
 from app.bridge.serving import MetricsServer
 from app.clock import Clock
-from app.core.rulebook import Rulebook
 from app.demo.run import main as demo_main
+from app.explain.commands import add_explain
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
-from app.policy.importing import add_import
+from app.policy.commands import add_policy
 from app.policy_file import BadPolicy
+from app.reloading import Reloader
+from app.replay.commands import add_record, add_replay
+from app.replay.source import add_journal, open_source
+from app.replay.spans import CannotReplay
 from app.report.show import show_availability, show_followups, show_report
+from app.resubmitting import add_deadletters
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable, TopicMismatch
-from app.transport.sqlite import SqliteLog
 from models.inert import inert_lines
 from models.topics import Topics
 
@@ -33,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs.to_stderr()
     try:
         return int(arguments.run(arguments) or 0)
-    except (BadPolicy, BadSettings, LogUnavailable, TopicMismatch) as error:
+    except (BadPolicy, BadSettings, CannotReplay, LogUnavailable, TopicMismatch) as error:
         print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read the output has enough of it; nothing more can be said, not even at exit.
@@ -83,17 +87,19 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)")
     demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
     _add_incidents(commands)
-    policy = commands.add_parser("policy", help="check a policy file").add_subparsers(required=True, metavar="COMMAND")
-    check = add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
-    check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
-    add_import(policy)
+    add_policy(commands)
     add_operating(commands)
+    add_deadletters(commands, _shown)
+    add_record(commands)
+    add_replay(commands)
+    add_explain(commands, make_log)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),
         ("availability", show_availability, "how much of a month services were up"),
     ):
         reading = add(commands, name, _shown(show), text, f"tocsin {name}{' INC-...' if name == 'report' else ''}")
+        add_journal(reading)
         reading.add_argument("--json", action="store_true", help="for programs")
         if name == "report":
             reading.add_argument("incident")
@@ -107,12 +113,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_incidents(commands: Any) -> None:
     incidents = commands.add_parser("incidents", help="list and show").add_subparsers(required=True, metavar="COMMAND")
     listed = add(incidents, "list", _list, "the incidents that are not closed", "tocsin incidents list --all --json")
+    add_journal(listed)
     listed.add_argument("--all", action="store_true", help="closed ones too")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
     shown = add(
         incidents, "show", _show, "one incident and its timeline", "tocsin incidents show INC-20260412T031502Z-00K3F"
     )
     shown.add_argument("incident")
+    add_journal(shown)
     shown.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -140,24 +148,25 @@ def _kafka_only(name: str) -> Settings:
 async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
     settings.check_reach(config)
-    policy = policy_file.load(config.policy_file)
+    reloader = Reloader(config.policy_file)
     clock = Clock(driven=config.clock == "driven")
     log = make_log(config, clock)
-    app = build(config, policy, log) if worker else None
-    servers = _servers(config, policy, log, app, clock, bridge=bridge)
-    await log.start()
-    try:
-        if app is None:
-            await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
-        else:
-            await start(app)
-    except LogUnavailable:
-        await log.stop()
-        raise
-    for server in servers:
-        await server.start()
-    print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
-    await until_told()
+    app = build(config, reloader.policy, log) if worker else None
+    servers = _servers(config, reloader, log, app, clock, bridge=bridge)
+    async with reloader.kept_fresh():
+        await log.start()
+        try:
+            if app is None:
+                await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
+            else:
+                await start(app)
+        except LogUnavailable:
+            await log.stop()
+            raise
+        for server in servers:
+            await server.start()
+        print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
+        await until_told()
     for server in reversed(servers):
         await server.stop()
     if app is not None:
@@ -166,27 +175,24 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
 
 
 def _servers(
-    config: Settings, policy: Rulebook, log: Log, app: TocsinApp | None, clock: Clock, *, bridge: bool
+    config: Settings, reloader: Reloader, log: Log, app: TocsinApp | None, clock: Clock, *, bridge: bool
 ) -> list[Bridge | MetricsServer]:
     """What is to be served, the bridge last. Raises BadSettings, while nothing has been started yet."""
     servers: list[Bridge | MetricsServer] = []
-    if app is not None and config.metrics_port:
-        servers.append(MetricsServer(config))
+    owner = app.owner if app is not None else None
+    if owner is not None:
+        reloader.hand_to(owner.use)
+        if config.metrics_port:
+            servers.append(MetricsServer(config))
     if bridge:
-        servers.append(Bridge(config, policy, log, worker=app.owner if app else None, clock=clock))
+        server = Bridge(config, reloader.policy, log, worker=owner, clock=clock, reloader=reloader)
+        reloader.hand_to(server.use)
+        servers.append(server)
     return servers
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     return demo_main(arguments)
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    policy = policy_file.load(arguments.file)
-    parts = policy.policy
-    file, escalations = arguments.file or policy_file.default_path(), len(parts.escalations)
-    rules = f"{len(parts.teams)} teams, {escalations} escalations, {len(parts.correlations)} correlations"
-    print(f"{file}: good (fingerprint {policy.fingerprint}): {rules}, {len(parts.guides)} guides")
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -202,15 +208,13 @@ def _shown(show: Any) -> Any:
 
 
 def _reading(show: Any, arguments: argparse.Namespace) -> int:
-    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments)))
+    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments), arguments.journal))
     return 1 if found is False else 0
 
 
-async def _with_log(use: Any) -> Any:
-    config = settings.from_environment()
-    log = SqliteLog(config.journal_dir, read_only=True) if config.embedded else make_log(config)
-    await log.start()
+async def _with_log(use: Any, journal: str) -> Any:
+    source = await open_source(journal, settings.from_environment())
     try:
-        return await use(log, config)
+        return await use(source.log, source.config)
     finally:
-        await log.stop()
+        await source.log.stop()

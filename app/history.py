@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.settings import Settings
-from app.transport.log import Log
+from app.transport.log import Readable
 from models.duration import format_ms
 from models.effect import Position, position_from
 from models.inert import inert
@@ -33,7 +33,7 @@ _LATER: dict[str, Any] = {
 }
 
 
-async def effects_of(log: Log, topic: str, partitions: int, about: str = "") -> list[dict[str, Any]]:
+async def effects_of(log: Readable, topic: str, partitions: int, about: str = "") -> list[dict[str, Any]]:
     """All effects of a topic, oldest first in each partition; each once, whatever happened to the worker.
 
     Those of one incident only, if `about` is its id: the others are not even parsed.
@@ -53,7 +53,7 @@ async def effects_of(log: Log, topic: str, partitions: int, about: str = "") -> 
     return [one for one in effects if one["incident"] == about] if about else effects
 
 
-async def incidents_of(log: Log, config: Settings) -> list[dict[str, Any]]:
+async def incidents_of(log: Readable, config: Settings) -> list[dict[str, Any]]:
     """The newest snapshot of each incident, in the order of their opening."""
     snapshots = await effects_of(log, Topics(config.prefix).incidents, config.partitions)
     newest = {snapshot["incident"]: snapshot for snapshot in snapshots}
@@ -108,7 +108,7 @@ def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
     return table
 
 
-async def show_incidents(log: Log, config: Settings, arguments: argparse.Namespace) -> None:
+async def show_incidents(log: Readable, config: Settings, arguments: argparse.Namespace) -> None:
     """Print the incidents."""
     incidents = await incidents_of(log, config)
     if not arguments.all:
@@ -122,7 +122,7 @@ async def show_incidents(log: Log, config: Settings, arguments: argparse.Namespa
         print("no incident is open" if not arguments.all else "there was no incident yet")
 
 
-async def incident_of(log: Log, config: Settings, name: str) -> dict[str, Any] | None:
+async def incident_of(log: Readable, config: Settings, name: str) -> dict[str, Any] | None:
     """The newest snapshot of an incident; None when there is none of that id, which is said then."""
     incidents = {one["incident"]: one for one in await incidents_of(log, config)}
     if name not in incidents:
@@ -131,7 +131,7 @@ async def incident_of(log: Log, config: Settings, name: str) -> dict[str, Any] |
     return incidents.get(name)
 
 
-async def show_incident(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
+async def show_incident(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print one incident and its timeline; False when there is none of that id."""
     incident = await incident_of(log, config, arguments.incident)
     if incident is None:

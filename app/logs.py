@@ -1,6 +1,7 @@
 """The log on standard error: a line an event, and nothing in it that a terminal would obey, whoever said it."""
 
 import logging
+import ssl
 import sys
 from types import TracebackType
 
@@ -21,9 +22,21 @@ class InertFormatter(logging.Formatter):
         return inert_lines(super().formatException(ei))
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of asyncio's tells anybody anything.
+
+    A stream that breaks tells its reader, and keeps the same error for whoever waits for its end; nobody does of those that
+    aiokafka gives up, and asyncio says so, with a traceback, when they are collected, at any time after the reason was told.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    forgotten = record.msg.startswith("Future exception was never retrieved") if isinstance(record.msg, str) else False
+    return not (forgotten and isinstance(error, ssl.SSLError | ConnectionError))
+
+
 def to_stderr() -> None:
     """Log what is ours from INFO on, and of others what they warn of: their requests, in DEBUG, have passwords in them."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(InertFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("tocsin").setLevel(logging.INFO)
+    logging.getLogger("asyncio").addFilter(is_news)

@@ -28,6 +28,10 @@ BODY_BYTES = Gauge("tocsin_bridge_body_bytes", "Bytes of the bodies that are bei
 FILES_GOOD = Gauge(
     "tocsin_bridge_files_good", "0 while tokens or certificates are as before, because of a file", ["what"]
 )
+POLICY_RELOADS = Counter(
+    "tocsin_policy_reloads", "Times the policy file was read again: changed, same, refused", ["result"]
+)
+POLICY_INFO = Gauge("tocsin_policy_info", "1 for the policy that this process uses", ["fingerprint"])
 UP = Gauge("tocsin_availability_ratio", "Share of this month so far in which the service was up", ["service"])
 UP_TARGET = Gauge("tocsin_availability_target_ratio", "The share that the policy asks for", ["service"])
 DOWN_SECONDS = Gauge("tocsin_availability_down_seconds", "How long the service was down this month", ["service"])

@@ -17,14 +17,16 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from app import metrics
+from app.announcing import Announcer
+from app.applying import Applier
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
 from app.recovery import last_position, load_state
 from app.settings import Settings
-from app.transport.log import Log, NewRecord, append_all
+from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from models.effect import Effect, Position, Stream
-from models.journal import TICK, Source, encode_policy
+from models.journal import TICK, Source
 from models.topics import Topics, partition_of
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024  # about so much waits for a checkpoint at the most; one record can change more
@@ -110,6 +112,17 @@ class Worker:
             )
         )
 
+    async def use(self, policy: Rulebook) -> None:
+        """Decide by another policy from now on: it goes into the journals of the partitions owned, and is in force from there.
+
+        Raises LogUnavailable; what a journal does not take is appended when it takes something again.
+        """
+        self.policy = policy
+        done = await asyncio.gather(*(pipe.announce_policy() for pipe in self.pipes.values()), return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
+
     async def settle(self) -> None:
         """Send, checkpoint and acknowledge everything that was accepted, and from now on each batch at once."""
         await asyncio.gather(*(pipe.settle() for pipe in self.pipes.values()))
@@ -136,7 +149,6 @@ class Pipe:
     def __init__(self, worker: Worker, partition: int, generation: int) -> None:
         self.partition = partition
         self.generation = generation
-        self.engine = Engine(partition, worker.policy)
         self.settled_offset = -1  # up to here all effects are sent
         self._worker = worker
         self._log = worker.log
@@ -148,14 +160,25 @@ class Pipe:
         self._settling = False
         self._stopped = False
         self._applying = asyncio.Lock()  # what the engine leaves to do has to be queued in the order of its records
-        self._poisons: list[Poison] = []
+        self._announcer = Announcer(worker.log, worker.topics.journal, partition)
+        self._applier = Applier(
+            Engine(partition, worker.policy),
+            self._restored,
+            lambda offset: self._log.read(self._topics.journal, self.partition, offset),
+            self._on_poison,
+        )
         self._task: asyncio.Task[None] | None = None
         self._metrics = metrics.Partition(partition)
+
+    @property
+    def engine(self) -> Engine:
+        """The partition's engine; another one after a fault."""
+        return self._applier.engine
 
     async def start(self) -> int:
         """Restore the engine and find out which effects were sent; return the journal offset to read from."""
         await self._log.claim(self._topics.state, self.partition)
-        await self._restore()
+        self._applier.engine = await self._restored()
         self.settled_offset = self.engine.applied_offset
         self._metrics.restored(self.engine)
         for stream in Stream:
@@ -163,23 +186,20 @@ class Pipe:
                 mark = await last_position(self._log, self._topic(stream), self.partition)
                 if mark is not None:
                     self._marks[stream] = mark
-        await self._announce_policy()
+        await self._announcer.start(self.engine, self._worker.policy)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
         return self.engine.applied_offset + 1
 
-    async def _restore(self) -> None:
-        """Make the engine of the last checkpoint."""
+    async def _restored(self) -> Engine:
+        """The engine of the last checkpoint."""
         items = await load_state(self._log, self._topics.state, self.partition)
-        self.engine = Engine.restore(self.partition, self._worker.policy, items)
+        return Engine.restore(self.partition, self._worker.policy, items)
 
-    async def _announce_policy(self) -> None:
-        """The policy goes into the journal: as its first record, and again when this worker has another one."""
-        policy, journal = self._worker.policy, self._topics.journal
-        fresh = await self._log.end_offset(journal, self.partition) == 0
-        if fresh or self.engine.policy.fingerprint != policy.fingerprint:
-            record = NewRecord(None, encode_policy(policy.fingerprint, policy.document))
-            await self._log.append(journal, self.partition, [record])
+    async def announce_policy(self) -> None:
+        """Append the worker's policy where the journal's newest is another one. Raises LogUnavailable."""
+        if not self._stopped and self._task is not None:
+            await self._announcer.keep(self.engine, self._worker.policy)
 
     async def accept(self, message: Any) -> None:
         """Apply a batch and queue what it left to do."""
@@ -191,10 +211,14 @@ class Pipe:
             async with self._applying:
                 if self._stopped:
                     return
-                effects = await self._apply(chunk)
+                effects = await self._applier.apply(chunk)
                 checkpoint = self.engine.checkpoint() if self._due() else None
                 await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
         self._metrics.applied(self.engine, len(records))
+        try:
+            await self.announce_policy()
+        except LogUnavailable as error:
+            logger.warning("partition %d: the policy is not in the journal yet: %s", self.partition, error)
 
     async def _whole(self, records: Sequence[Any]) -> Sequence[Any]:
         """The records, and before them what is between them and the last one applied, should it not have been handed over."""
@@ -216,29 +240,9 @@ class Pipe:
             logger.warning("partition %d: %d records were not handed over, and were read", self.partition, len(missing))
         return [*missing, *records]
 
-    async def _apply(self, chunk: Sequence[Any]) -> Sequence[Effect]:
-        """Apply records. What makes the engine raise is passed over by another engine, from the last checkpoint on."""
-        before = self.engine.applied_offset
-        while True:
-            try:
-                return self.engine.apply(chunk)
-            except Poison as poison:
-                logger.exception("partition %d: a dead letter instead of what made the engine raise", self.partition)
-                if any(one.place == poison.place for one in self._poisons):
-                    raise  # it was passed over, and the engine raised all the same
-                self._poisons.append(poison)
-                await self._work_up_to(before)
-
-    async def _work_up_to(self, offset: int) -> None:
-        """Make the engine anew, as it was when it had applied the offset; the effects until there are on their way."""
-        await self._restore()
-        self._poisons = [one for one in self._poisons if one.offset > self.engine.applied_offset]
-        self.engine.pass_over(self._poisons)
-        while self.engine.applied_offset < offset:
-            start = self.engine.applied_offset + 1
-            records = await self._log.read(self._topics.journal, self.partition, start)
-            assert records, f"the journal ends before offset {offset}, which was applied"
-            self.engine.apply([record for record in records if record.offset <= offset])
+    def _on_poison(self, poison: Poison) -> None:
+        what = "partition %d: a dead letter instead of what made the engine raise"
+        logger.error(what, self.partition, exc_info=poison)
 
     def _due(self) -> bool:
         """Whether it is time for a checkpoint; its pace is a setting, since a restart only works up what came after."""

@@ -103,10 +103,10 @@ def _due(one: _Integration, firing: frozenset[int], over: frozenset[int], at_ms:
 
 
 def _integrations(route: Route, configuration: Configuration) -> Iterator[_Integration]:
-    for key, place in configuration.receivers[route.receiver].parts().items():
+    for key, node in configuration.receivers[route.receiver].parts().items():
         kind = key.removesuffix("_configs")
         if kind in SERVICES and key != kind:
-            for one in place.items():
+            for one in node.items():
                 parts = one.parts()
                 tells = parts["send_resolved"].truth() if "send_resolved" in parts else SERVICES[kind].tells_end
                 yield _Integration(kind, route.receiver, tells)

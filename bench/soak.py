@@ -82,7 +82,7 @@ class Service:
     def behind(self) -> int:
         """Journal records that are not yet applied."""
         progress = orjson.loads(self.call("GET", "/progress"))
-        return sum(progress["journal_end"]) - sum(progress["applied"])
+        return int(sum(progress["journal_end"]) - sum(progress["applied"]))
 
     def sample(self) -> dict[str, int]:
         """What it holds, in bytes and by kind."""

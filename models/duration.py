@@ -25,3 +25,14 @@ def format_ms(duration_ms: int) -> str:
         if number:
             parts.append(f"{number}{unit}")
     return "".join(parts[:2]) or "0s"
+
+
+def write_ms(duration_ms: int) -> str:
+    """The duration in all its units, so that `parse_ms` reads the same: 1d2h30m, 90ms, 0s."""
+    parts = []
+    rest = duration_ms
+    for unit in ("d", "h", "m", "s", "ms"):
+        number, rest = divmod(rest, _UNITS_MS[unit])
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"

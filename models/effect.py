@@ -5,6 +5,7 @@ record. Positions only grow within a partition, so a consumer that drops what is
 of that partition sees each effect once, whatever happened to the worker.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,8 +15,10 @@ import orjson
 from models.cut import cut_all
 
 POSITION_HEADER = "position"
+EFFECT_ID = re.compile(r"\d{1,19}-\d{1,19}-\d{1,19}", re.ASCII)
 EFFECT_BYTES_MAX = 512 * 1024  # of an effect: half of what a broker takes that was told nothing else
 LETTER_BYTES_MAX = 8 * 1024 * 1024  # of a dead letter; its topic takes 16 MiB
+_POSITION = re.compile(rb"(\d{1,19})-(\d{1,19})")
 _CUTS = (16_384, 1024, 200)  # characters of each text in it; an effect's lists are bounded, so that the last is enough
 
 
@@ -45,11 +48,11 @@ class Position:
 
 
 def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
-    """The position in an effect record's headers, or None."""
+    """The position in an effect record's headers, or None: a stranger's record has none, or something else there."""
     for name, value in headers:
         if name == POSITION_HEADER:
-            offset, number = value.decode().split("-")
-            return Position(int(offset), int(number))
+            found = _POSITION.fullmatch(value or b"")
+            return None if found is None else Position(int(found[1]), int(found[2]))
     return None
 
 

@@ -34,6 +34,11 @@ def partition_from_id(text: str) -> int:
     return int(parts[2][:2], 36)
 
 
+def position_from_id(text: str) -> tuple[int, int]:
+    """The partition and the offset of the record that opened the incident. Raises ValueError as above."""
+    return partition_from_id(text), int(text.split("-")[2][2:], 36)
+
+
 def _base36(number: int) -> str:
     digits = ""
     while True:

@@ -11,6 +11,11 @@ def format_instant(at_ms: int) -> str:
     return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
 
 
+def milliseconds(instant: str) -> int:
+    """The milliseconds since 1970 of an instant that `format_instant` wrote."""
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
 @lru_cache(maxsize=256)  # the effects of one moment share their second
 def _second(at_s: int) -> str:
     return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -26,6 +26,12 @@ FINGERPRINT = slice(len(ALERT_START), len(ALERT_START) + 16)  # where an alert's
 
 TICK = b'{"tick":true}'
 SOURCE_HEADER = "source"
+
+# Of records. One whose kind came with a later format than 1 has a header that says so: a Tocsin that does not know the kind
+# yet stops there, as one that is older than the state does, and does not drop what a newer one meant.
+FORMAT = 2
+FORMAT_HEADER = "format"
+_FORMAT = re.compile(rb"[1-9]\d{0,8}")
 _SOURCE = re.compile(rb"(raw|journal):(\d{1,19}):(\d{1,19}):(\d{1,19})")
 
 
@@ -57,6 +63,16 @@ def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
                 raise BadInput(Reason.MALFORMED, f"the header {SOURCE_HEADER} is {value!r:.60}, must have {expected}")
             return Source(topic.decode(), int(partition), int(offset), int(number))
     return None
+
+
+def format_from(headers: tuple[tuple[str, bytes], ...]) -> int:
+    """The format that a record's kind came with; 1 when its headers name none. Raises BadInput."""
+    for name, value in headers:
+        if name == FORMAT_HEADER:
+            if not _FORMAT.fullmatch(value or b""):
+                raise BadInput(Reason.MALFORMED, f"the header {FORMAT_HEADER} is {value!r:.60}, must be a number")
+            return int(value)
+    return 1
 
 
 def text_of(document: Mapping[str, Any], name: str) -> str:
@@ -141,6 +157,11 @@ def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:
 def encode_refused(letter: Mapping[str, Any]) -> bytes:
     """The journal value of a raw record that cannot be read; `letter` is its dead letter's body."""
     return orjson.dumps({"refused": letter["reason"], "letter": letter})
+
+
+def encode_resubmitted(letter: str, by: str) -> bytes:
+    """The journal value of the word that a dead letter was sent again, and taken. It goes with the header of format 2."""
+    return orjson.dumps({"resubmitted": letter, "by": by})
 
 
 def encode_policy(fingerprint: str, document: Mapping[str, Any]) -> bytes:

@@ -48,11 +48,17 @@ _OPTIONS = _options()
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
     """A function that tells whether a pattern matches the whole of a value. Raises ValueError."""
     regexp = _compiled(pattern)
-    names = _NAMES.fullmatch(pattern)
+    names = names_in(pattern)
     if names is not None:
-        return frozenset((names[1] if names[1] is not None else names[2]).split("|")).__contains__
+        return frozenset(names).__contains__
     found = regexp.fullmatch
     return lambda value: found(value.encode()) is not None
+
+
+def names_in(pattern: str) -> list[str] | None:
+    """The values that a pattern matches where it is nothing but names to choose from, else None."""
+    names = _NAMES.fullmatch(pattern)
+    return (names[1] if names[1] is not None else names[2]).split("|") if names is not None else None
 
 
 def program_size(pattern: str) -> int:

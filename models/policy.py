@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from models.nearest import did_you_mean
 from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
 from models.policy_types import (
     DurationBySeverity,
@@ -288,7 +289,7 @@ def _unknown_names(policy: Policy) -> Iterator[Problem]:
     for where, kind, name in _names_used(policy):
         if name not in declared[kind]:
             known = ", ".join(declared[kind]) or "none is declared"
-            yield where, f"is {name!r}, must be one of the {kind} ({known})"
+            yield where, f"is {name!r}, must be one of the {kind} ({known}){did_you_mean(name, declared[kind])}"
 
 
 def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:

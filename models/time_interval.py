@@ -141,6 +141,24 @@ class TimeSpan(Part):
 TimeInterval = Annotated[list[TimeSpan], Field(min_length=1)]
 
 
+def written(span: TimeSpan) -> dict[str, Any]:
+    """The span as it is written in a policy."""
+    names = {"weekdays": _WEEKDAYS, "months": _MONTHS, "days_of_month": (), "years": ()}
+    ranges = {name: [_written(one, words) for one in getattr(span, name)] for name, words in names.items()}
+    times = [{"start_time": _clock(one.start_time), "end_time": _clock(one.end_time)} for one in span.times]
+    dates = [day.isoformat() for day in span.except_dates]
+    return {"times": times, **ranges, "except_dates": dates, "location": span.location}
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _written(ends: Range, names: Sequence[str]) -> str:
+    first, last = (names[end - 1] if names else str(end) for end in ends)
+    return first if first == last else f"{first}:{last}"
+
+
 def inside(interval: Sequence[TimeSpan], at_ms: int) -> bool:
     """Whether an instant, in milliseconds since 1970, is in the interval."""
     at = datetime.fromtimestamp(at_ms // 1000, UTC)

@@ -45,6 +45,10 @@ class FakeLog:
         """Any topic is there."""
         return {spec.name for spec in specs}
 
+    async def list_topics(self) -> dict[str, int]:
+        """As many partitions of each as have records."""
+        return {name: 1 + max(one for other, one in self.topics if other == name) for name, _ in self.topics}
+
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Keep the batch, once the log is open."""
         self.called.set()

@@ -4,7 +4,7 @@ A scenario file has the records above a line of dashes and the expected effects 
 
     TIME fire LABEL=VALUE ...      an alert fires (or is repeated)      TIME end LABEL=VALUE ...   it ends
     TIME tick                      time passes                         TIME COMMAND INCIDENT WHO [TEXT] [DETAIL=VALUE ...]
-    TIME silence ID DURATION WHO MATCHER ...                           TIME receipt NOTIFICATION INCIDENT STATE DETAIL
+    TIME silence ID [BEGIN+]DURATION WHO MATCHER ...                   TIME receipt NOTIFICATION INCIDENT STATE DETAIL
     TIME policy JSON               the shipped policy with this in it takes over
 
 Values with spaces are quoted as for a shell; `summary=` and `hold=` (default 24h) are not labels.
@@ -23,6 +23,7 @@ import orjson
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
+from app.policy.playing import Stage
 from app.transport.log import StoredRecord
 from models.alert import Alert, fingerprint
 from models.command import Command
@@ -30,7 +31,6 @@ from models.duration import format_ms, parse_ms
 from models.effect import Effect, Position, Stream
 from models.journal import (
     TICK,
-    Source,
     encode_alert,
     encode_command,
     encode_policy,
@@ -104,23 +104,10 @@ def play(
     policy: Rulebook, records: Sequence[StoredRecord], feeding: Feeding
 ) -> tuple[list[StoredRecord], list[Effect]]:
     """Feed the records, and after them the signals that they caused, as the journal would bring them back."""
-    engine = Engine(0, policy)
-    journal: list[StoredRecord] = []
-    for outside in records:
-        waiting = [outside]
-        while waiting:
-            record = waiting.pop(0)
-            record.offset = len(journal)
-            journal.append(record)
-            said = [effect for effect in engine.apply([record]) if effect.stream is Stream.JOURNAL]
-            waiting += [signal_record(effect, record.timestamp) for effect in said]
-    return journal, feeding(policy, journal)
-
-
-def signal_record(effect: Effect, at_ms: int) -> StoredRecord:
-    """The journal record of an actor's message."""
-    source = Source("journal", 0, effect.position.offset, effect.position.number)
-    return StoredRecord(-1, at_ms, effect.key, effect.value, (source.header(),))
+    stage = Stage(policy)
+    for record in records:
+        stage.append(record)
+    return stage.journal, feeding(policy, stage.journal)
 
 
 def alert_record(
@@ -158,7 +145,9 @@ def _record(line: str, policy: Rulebook) -> StoredRecord:
     if verb == "silence":
         name, lasts, who, *matchers = words
         tests = tuple(parse_matcher(matcher) for matcher in matchers)
-        silence = Silence(name, tests, at_ms, at_ms + parse_ms(lasts), who, "known")
+        begins, _, lasts = lasts.rpartition("+")
+        begins_ms = at_ms + (parse_ms(begins) if begins else 0)
+        silence = Silence(name, tests, begins_ms, begins_ms + parse_ms(lasts), who, "known")
         return StoredRecord(-1, at_ms, None, encode_silence(silence))
     if verb == "receipt":
         return StoredRecord(-1, at_ms, None, encode_receipt(*words))

@@ -26,6 +26,8 @@ FORBIDDEN_IN_CORE = {
 
 # The layers, lowest first; a module may import from its own layer and from those below.
 SUPPORT = (
+    "app.announcing",
+    "app.applying",
     "app.bounded_yaml",
     "app.settings",
     "app.clock",
@@ -33,17 +35,30 @@ SUPPORT = (
     "app.metrics",
     "app.normalise",
     "app.policy_file",
+    "app.reloading",
+    "app.rereading",
     "app.salvage",
     "app.transport",
     "app.recovery",
     "app.worker",
+    "app.yaml_file",
+)
+EDGES = (
+    "app.history",
+    "app.bridge",
+    "app.demo",
+    "app.report",
+    "app.asking",
+    "app.operating",
+    "app.deadletters",
+    "app.resubmitting",
 )
 LAYERS = (
     ("models",),
     ("app.core",),
     SUPPORT,
     ("agents",),
-    ("app.history", "app.bridge", "app.demo", "app.report", "app.asking", "app.operating"),
+    EDGES,
     ("app.replay", "app.explain", "app.policy"),
     ("app.main",),
     ("app",),

@@ -16,8 +16,9 @@ from app.bridge.incidents import ENTRIES_BYTES_MAX, ENTRIES_MAX, IncidentView, _
 from app.bridge.limits import BODY_BYTES_MAX
 from app.core.rulebook import Rulebook
 from app.normalise import ALERTS_MAX
-from app.policy_file import MAX_BYTES, BadPolicy, default_path, load
+from app.policy_file import BadPolicy, default_path, load
 from app.transport.log import NewRecord
+from app.yaml_file import MAX_BYTES
 from models import wire
 from models.effect import Position
 from models.policy import LINE_CHARACTERS_MAX, RULES_MAX, STEPS_MAX, Guide, Policy

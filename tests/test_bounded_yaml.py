@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.bounded_yaml import ALIASES_MAX, CHARACTERS_MAX, DEPTH_MAX, NODES_MAX, Refused, read
-from app.policy_file import MAX_BYTES, PROBLEMS_MAX, BadPolicy, default_path, load
+from app.policy_file import BadPolicy, default_path, load
+from app.yaml_file import MAX_BYTES, PROBLEMS_MAX
 from tests.in_time import in_time
 
 MILLION = 1024 * 1024
@@ -120,15 +121,15 @@ def test_the_bounds(at: str, above: str, problem: str) -> None:
 
 
 def test_merged_mappings() -> None:
-    """A key of one's own stands instead of a merged one, and is no repetition; the lines are those of the file."""
+    """A key of one's own stands instead of a merged one, and is no repetition; the places are those of the file."""
     document = read("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  x: 3\n  z: *a\n  z: 4")
 
     assert document.data == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2, "z": 4}}
-    assert document.repeated == [(("b", "z"), 6)]
-    assert {where: document.lines[where] for where in (("a", "y"), ("b",), ("b", "x"))} == {
-        ("a", "y"): 1,
-        ("b",): 2,
-        ("b", "x"): 4,
+    assert document.repeated == [(("b", "z"), (6, 3))]
+    assert {where: document.places[where] for where in (("a", "y"), ("b",), ("b", "x"))} == {
+        ("a", "y"): (1, 14),
+        ("b",): (2, 1),
+        ("b", "x"): (4, 3),
     }
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from app.core.changelog import META, load
 from app.core.engine import Engine
+from app.policy.playing import signal_record
 from app.policy_file import load as load_policy
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
@@ -15,7 +16,7 @@ from models.effect import Stream
 from models.journal import TICK, encode_command, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
-from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, keep, signal_record
+from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, keep
 
 POLICY = load_policy()
 EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "60"))  # more by hand: TOCSIN_EXAMPLES=10000 make test

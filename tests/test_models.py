@@ -4,6 +4,7 @@ import pytest
 
 from models.alert import fingerprint
 from models.duration import format_ms, parse_ms
+from models.effect import Position, position_from
 from models.incident import incident_id, partition_from_id
 from models.matcher import parse_matcher
 from models.matcher import test_of as matches
@@ -75,3 +76,12 @@ def test_incident_ids_tell_their_partition() -> None:
 
     assert identity == "SEC-20260412T031502Z-1Z2N9C-1"
     assert partition_from_id(identity) == 71
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"1", b"1-", b"-1-2", b"1-2-3", b"x-1", b"\xff", "\u0661-\u0661".encode(), b"1" * 20 + b"-1"]
+)
+def test_a_stranger_s_position_is_none(header: bytes) -> None:
+    """Whoever else writes to an effects topic stops nobody who reads it."""
+    assert position_from((("position", header), ("other", b"1-2"))) is None
+    assert position_from((("position", b"7-2"),)) == Position(7, 2)

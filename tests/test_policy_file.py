@@ -1,5 +1,6 @@
 """Policy files: the one that ships, and every mistake told with file, line, key, found and expected."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,21 @@ from app.policy_file import BadPolicy, default_path, load
     ("instead", "of", "expected"),
     [
         ("settle: 5 m", "settle: 5m", "incidents.settle: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d"),
-        ("settel: 5m", "forget: 1h", "incidents.settel: is not a key that a policy has here"),
+        ("forgett: 1h", "forget: 1h", "incidents.forgett: is not a key that there is here; did you mean 'forget'?"),
+        ("x: 1h", "forget: 1h", "incidents.x: is not a key that there is here, must be one of settle, forget"),
+        ("chane: [", "chain: [", "teams.infrastructure.chane: is not a key that there is here; did you mean 'chain'?"),
+        (
+            "clas: security",
+            "class: security",
+            "escalations[1].clas: is not a key that there is here; did you mean 'class'?",
+        ),
+        (
+            "team: secruity",
+            "team: security",
+            "ownership[0].team: is 'secruity', must be one of the teams (infrastructure, ai, ",
+        ),
+        ("default_owner: A_I", "default_owner: infrastructure", "default_owner: is 'A_I', must match pattern '^[a-z]"),
+        ("bounds: 7\nboundaries:", "bounds:", "bounds: is 7, must be a mapping"),
         ("count: 1,", "count: 2,", "correlations[0].count: is 1, must be greater than or equal to 2"),
         (
             "owner: nobody, title",
@@ -46,14 +61,50 @@ def test_mistakes(tmp_path: Path, instead: str, of: str, expected: str) -> None:
     with pytest.raises(BadPolicy) as refused:
         load(file)
 
-    told = f"{file}:{line}: {expected}"
-    assert [problem for problem in refused.value.problems if problem.startswith(told)], refused.value.problems
+    told = re.compile(rf"{re.escape(str(file))}:{line}:\d+: {re.escape(expected)}")
+    assert [problem for problem in refused.value.problems if told.match(problem)], refused.value.problems
+
+
+def test_places(tmp_path: Path) -> None:
+    """All mistakes at once, each with the line and the column of its key, or of its place in a list."""
+    file = tmp_path / "policy.yaml"
+    old = [
+        ("settle: 5m", "settel: 5m"),
+        ("P1: [email, chat]", "P1: [email, fax]"),
+        ("hours: business-hours", "hours: office"),
+    ]
+    text = default_path().read_text()
+    for before, after in old:
+        text = text.replace(before, after, 1)
+    file.write_text(text)
+
+    with pytest.raises(BadPolicy) as refused:
+        load(file)
+
+    lines = text.splitlines()
+    for mistake in refused.value.mistakes:
+        part = lines[mistake.line - 1][mistake.column - 1 :]
+        assert part.startswith(("settel", "fax", "incidents"))
+    assert [(one.key, one.problem) for one in refused.value.mistakes] == [
+        ("incidents.settle", "is missing, must be there"),
+        ("incidents.settel", "is not a key that there is here; did you mean 'settle'?"),
+        ("notify.channels.P1[1]", "is 'fax', must be 'pager', 'email' or 'chat'"),
+    ]
+
+
+def test_a_name_that_is_near(tmp_path: Path) -> None:
+    """Whoever writes a name wrong is told which one is nearest."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(default_path().read_text().replace("team: security}", "team: secruity}", 1))
+
+    with pytest.raises(BadPolicy, match=r"did you mean 'security'\?"):
+        load(file)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("version: 1\nversion: 1\n", ":2: version: stands twice, must stand once"),
+        ("version: 1\nversion: 1\n", ":2:1: version: stands twice, must stand once"),
         ("[]", ": is list, must be a mapping of policy keys (docs/POLICY.md)"),
         ("a: [", ":1:5: is not YAML: expected the node content, but found '<stream end>'"),
     ],

@@ -29,6 +29,7 @@ REQUESTS: dict[tuple[str, str], Any] = {
     ("POST", "/api/v2/alerts"): [],
     ("POST", "/webhook/alertmanager"): {"version": "4", "alerts": []},
     ("POST", "/api/v1/receipts"): [],
+    ("POST", "/api/v1/deadletters/{letter}/resubmitted"): {"by": "bob"},
     ("POST", "/api/v1/incidents/{incident}/{command}"): {"by": "bob"},
     ("POST", "/api/v2/silences"): SILENCE,
     ("POST", "/api/v1/silences"): SILENCE,
@@ -81,7 +82,12 @@ async def _answer(client: Client, method: str, path: str, body: Any, headers: di
 def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> None:
     """Each resource is asked without a token, with a wrong one, and with each that there is."""
     method, path = resource
-    path = path.replace("{incident}", INCIDENT).replace("{command}", "acknowledge").replace("{id}", "x")
+    path = (
+        path.replace("{incident}", INCIDENT)
+        .replace("{command}", "acknowledge")
+        .replace("{id}", "x")
+        .replace("{letter}", "0-1-0")
+    )
     given = [JSON, bearer("wrong" * 8), *(bearer(TOKENS[may]) for may in May)]
     answers = ask(file, *((method, path, REQUESTS.get(resource), headers) for headers in given))
 
@@ -95,8 +101,9 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
 
 def test_every_resource_says_what_it_takes() -> None:
     """What a bridge has is in the table, and the table has nothing else."""
-    worker: Any = object()
-    bridge = Bridge(Settings(clock="driven"), policy_file.load(), FakeLog(), worker=worker, clock=Clock(driven=True))
+    some: Any = object()
+    settings, clock = Settings(clock="driven"), Clock(driven=True)
+    bridge = Bridge(settings, policy_file.load(), FakeLog(), worker=some, clock=clock, reloader=some)
 
     assert {(route.method, route.path) for route in bridge.routes()} == set(NEEDS)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from app.transport.log import LogUnavailable, NewRecord
-from app.transport.sqlite import SqliteLog, _pack
+from app.transport.sqlite import FORMAT, SqliteLog, _pack, _unpack
 from models.topics import TopicSpec
 
 TOPIC = "t.journal"
@@ -47,6 +47,23 @@ def _change(folder: Path, statement: str, *values: object) -> None:
     with connection:
         connection.execute(statement, values)
     connection.close()
+
+
+def test_nothing_is_answered_before_it_is_on_the_disk(tmp_path: Path) -> None:
+    """While somebody keeps the file from being written, an append waits, and so does its answer."""
+
+    async def append(log: SqliteLog) -> tuple[bool, int]:
+        other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.ensure_future(log.append(TOPIC, 0, [NewRecord(b"k", b"v")]))
+        await asyncio.wait({waiting}, timeout=0.3)
+        answered = waiting.done()
+        other.execute("ROLLBACK")
+        other.close()
+        return answered, await waiting
+
+    assert _with_log(tmp_path, append) == (False, 0)
+    assert _with_log(tmp_path, _values) == [b"v"]
 
 
 def test_a_record_that_changed_is_not_read(tmp_path: Path) -> None:
@@ -124,3 +141,55 @@ def test_a_journal_of_the_older_format_is_read_and_written(tmp_path: Path) -> No
     _fill(tmp_path, 1)
 
     assert (only_read, _with_log(tmp_path, _values)) == ([b"old"], [b"old", b"0-0", b"0-1", b"0-2"])
+
+
+# Keys, values and headers as format 1 and 2 pack them: lengths first, -1 for none.
+PACKED = (
+    b"\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x0b" + b'kold[["a","b"]]'[:4] + b'[["a","b"]]'
+    b"\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"
+)
+
+
+def test_records_are_packed_as_they_were() -> None:
+    """The very bytes that a batch had in both formats so far."""
+    records = [NewRecord(b"k", b"old", (("a", b"b"),)), NewRecord(None, None)]
+
+    assert _pack(records) == PACKED
+    assert [(one.key, one.value, one.headers) for one in _unpack(PACKED, 0, 0, 2)] == [tuple(one) for one in records]
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_newer_format_is_refused(tmp_path: Path, *, read_only: bool) -> None:
+    """A journal of a version to come is left alone, and the message says what to run."""
+    _fill(tmp_path)
+    _change(tmp_path, f"PRAGMA user_version = {FORMAT + 1}")
+
+    with pytest.raises(
+        LogUnavailable, match=rf"has format {FORMAT + 1}, this Tocsin reads {FORMAT}: run the newer version"
+    ):
+        _with_log(tmp_path, _values, read_only=read_only)
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"",
+        b"\x00",
+        PACKED[:-1],
+        PACKED + b"\x00",
+        PACKED[:12],
+        b"\x00\x00\x00\x00" * 2 + b"\xff\xff\xff\xf4",
+        "text",
+        None,
+        7,
+    ],
+)
+def test_damage_without_a_checksum_is_noticed(tmp_path: Path, blob: object) -> None:
+    """A batch of format 1 that is none ends a reader with a message, and not for ever in a loop."""
+    _fill(tmp_path)
+    _change(tmp_path, "UPDATE batches SET records = ?, crc = NULL WHERE last = 5", blob)
+
+    with pytest.raises(
+        LogUnavailable, match=r"is damaged: t\.journal 0: the records from 3 on are no batch: .*restore"
+    ):
+        _with_log(tmp_path, _values)

@@ -1,6 +1,7 @@
 """The whole app on the embedded journal, as a process of its own."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,34 @@ def test_a_killed_service_loses_no_alert_and_repeats_no_effect(tmp_path: Path) -
 
     assert (counts["alerts"], counts["fired"] + counts["repeats"]) == (sent, sent)
     assert counts["incidents"] == 9
+
+
+def test_a_state_that_is_gone_is_made_anew(tmp_path: Path) -> None:
+    """Without any checkpoint the journal is applied from its beginning, and what was sent before is not sent again."""
+    broker = f"embedded:{tmp_path}"
+    service = Tocsin("up", TOCSIN_BROKER=broker)
+    for _, alerts in storm(1500, seed=5):
+        service.post("/api/v2/alerts", alerts)
+    service.stop()
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    with connection:
+        gone = connection.execute("DELETE FROM batches WHERE topic = 'tocsin.state'").rowcount
+    connection.close()
+    (tmp_path / "journal.end").unlink()
+    service = Tocsin("up", TOCSIN_BROKER=broker)
+    service.post("/api/v2/alerts", [GOOD])
+    service.stop()
+
+    async def check() -> dict[str, int]:
+        log = SqliteLog(tmp_path, read_only=True)
+        await log.start()
+        try:
+            return await assert_exactly_once(log, Settings(broker=broker))
+        finally:
+            await log.stop()
+
+    assert gone > 0
+    assert asyncio.run(check())["alerts"] == 1501
 
 
 def test_refuses_a_second_service_on_one_journal(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
+from app.policy.playing import signal_record
 from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
@@ -17,7 +18,7 @@ from models.effect import Stream
 from models.journal import TICK, encode_command, encode_policy, encode_receipt, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
-from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, signal_record
+from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing
 
 POLICY = load()
 OTHER = Rulebook(

@@ -18,9 +18,9 @@ from app import metrics
 from app.bridge.answers import Declined, logger
 from app.bridge.certificates import name_in
 from app.bridge.connection import Connection
-from app.bridge.rereading import Reread
 from app.bridge.senders import Sender, Senders, address_of
 from app.bridge.tokens import Holder, May, Tokens
+from app.rereading import Reread
 
 # What each resource takes. What is not here, and what does not exist, is for operators.
 NEEDS: Mapping[tuple[str, str], May | None] = {
@@ -29,6 +29,7 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("POST", "/api/v2/alerts"): May.SEND,
     ("POST", "/webhook/alertmanager"): May.SEND,
     ("POST", "/api/v1/receipts"): May.NOTIFY,
+    ("POST", "/api/v1/deadletters/{letter}/resubmitted"): May.SEND,
     ("GET", "/api/v1/incidents"): May.READ,
     ("GET", "/api/v1/incidents/{incident}"): May.READ,
     ("GET", "/api/v2/silences"): May.READ,
@@ -42,6 +43,7 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("POST", "/api/v1/silences"): May.OPERATE,
     ("DELETE", "/api/v1/silence/{id}"): May.OPERATE,
     ("PUT", "/clock"): May.OPERATE,
+    ("POST", "/-/reload"): May.OPERATE,
 }
 
 

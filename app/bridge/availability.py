@@ -21,6 +21,15 @@ class AvailabilityMetrics:
         self._targets = policy.policy.targets.availability
         self._ledger = Ledger()
 
+    def use(self, policy: Rulebook) -> None:
+        """Tell of another policy's services from now on."""
+        services = {one.name for one in policy.policy.targets.availability}
+        for one in self._targets:
+            if one.name not in services:
+                for gauge in (metrics.UP, metrics.UP_TARGET, metrics.DOWN_SECONDS):
+                    gauge.remove(one.name)
+        self._targets = policy.policy.targets.availability
+
     async def refresh(self) -> None:
         """Read what is new in the timeline and set the gauges."""
         async with self._turnstile as needed:

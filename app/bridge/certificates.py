@@ -3,7 +3,7 @@
 import ssl
 from typing import Any
 
-from app.bridge.rereading import Reread, warn_of_readers
+from app.rereading import Reread, warn_of_readers
 from app.settings import BadSettings, HttpSecurity
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
+from app.transport.log import NewRecord
 from models.command import Command
+from models.effect import EFFECT_ID
 from models.incident import partition_from_id
-from models.journal import encode_command, encode_receipt
+from models.journal import FORMAT_HEADER, encode_command, encode_receipt, encode_resubmitted
 from models.reason import BadInput, Reason
-from models.wire import COMMAND_REQUESTS, RECEIPTS_MAX, ReceiptRequest, kind_of
+from models.wire import COMMAND_REQUESTS, RECEIPTS_MAX, CommandRequest, ReceiptRequest, kind_of
 
 
 def partition_of_incident(incident: str, partitions: int) -> int:
@@ -52,6 +54,18 @@ def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:
         except BadInput as refusal:
             raise BadInput(refusal.reason, f"[{number}]: {refusal.message}; no receipt was kept") from None
     return found
+
+
+def resubmitted_record(
+    letter: str, document: Any, partitions: int, signed: Callable[[str], str]
+) -> tuple[int, NewRecord]:
+    """Partition and journal record of the word that a dead letter was sent again, and taken. Raises BadInput."""
+    partition = int(letter.split("-", maxsplit=1)[0]) if EFFECT_ID.fullmatch(letter) else partitions
+    if partition >= partitions:
+        found = f"the dead letter is {letter!r:.80}, must be its id, such as 0-15-0, of a partition below {partitions}"
+        raise BadInput(Reason.MALFORMED, found)
+    value = encode_resubmitted(letter, signed(CommandRequest.of(document).by))
+    return partition, NewRecord(letter.encode(), value, ((FORMAT_HEADER, b"2"),))
 
 
 def _receipt(document: Any, partitions: int) -> tuple[int, str, bytes]:

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from app import metrics
 from app.bridge.access import sender_of
-from app.bridge.answers import as_json, error_json, logger
+from app.bridge.answers import Declined, as_json, error_json, logger
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.bodies import Bodies
-from app.bridge.commands import command_value, partition_of_incident, receipts_of
+from app.bridge.commands import command_value, partition_of_incident, receipts_of, resubmitted_record
 from app.bridge.incidents import IncidentView, states_of
 from app.bridge.limits import Limits, limits_of
 from app.bridge.serving import HttpServer, answer_metrics, get_health
@@ -19,6 +19,8 @@ from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rulebook import Rulebook
 from app.normalise import Result, from_list, from_webhook, parse_alerts
+from app.policy_file import BadPolicy
+from app.reloading import Reloader
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
 from app.worker import Worker
@@ -45,10 +47,14 @@ class Bridge:
         worker: Worker | None = None,
         clock: Clock | None = None,
         limits: Limits | None = None,
+        reloader: Reloader | None = None,
     ) -> None:
-        """Make it; `limits` are those of the settings. Raises BadSettings when tokens or certificates cannot be read."""
+        """Make it; `limits` are those of the settings, `reloader` reads the policy again when somebody asks for it.
+
+        Raises BadSettings when tokens or certificates cannot be read.
+        """
         self._settings, self._policy, self._log = settings, policy, log
-        self._worker, self._clock = worker, clock
+        self._worker, self._clock, self._reloader = worker, clock, reloader
         limits = limits or limits_of(settings.http)
         self._server = HttpServer(settings, settings.port, limits)
         self._bodies = Bodies(limits)
@@ -71,11 +77,14 @@ class Bridge:
             web.get("/api/v1/incidents/{incident}", self._get_incident),
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
             web.post("/api/v1/receipts", self._post_receipts),
+            web.post("/api/v1/deadletters/{letter}/resubmitted", self._post_resubmitted),
             *self._silences.routes(),
             web.get("/healthz", get_health),
             web.get("/readyz", self._get_ready),
             web.get("/metrics", self._get_metrics),
         ]
+        if self._reloader is not None:
+            routes.append(web.post("/-/reload", self._post_reload))
         if self._worker is not None:
             routes.append(web.get("/progress", self._get_progress))
         if self._clock is not None and self._settings.clock == "driven":
@@ -91,6 +100,12 @@ class Bridge:
         """Answer what is under way, and stop listening."""
         await self._server.stop()
         await self._writer.stop()
+
+    async def use(self, policy: Rulebook) -> None:
+        """Find components and teams by another policy from now on."""
+        self._policy = policy
+        self._silences.use(policy)
+        self._availability.use(policy)
 
     async def _post_alerts(self, request: web.Request) -> web.Response:
         return await self._take(request, from_list)
@@ -136,6 +151,16 @@ class Bridge:
         await self._writer.append_to(by_partition)
         return as_json({"status": "success", "accepted": len(receipts)}, 202)
 
+    async def _post_resubmitted(self, request: web.Request) -> web.Response:
+        letter, document, asker = (
+            request.match_info["letter"],
+            await self._bodies.read_json(request),
+            sender_of(request),
+        )
+        partition, record = resubmitted_record(letter, document, self._settings.partitions, asker.signed)
+        await self._writer.append_to({partition: [record]})
+        return as_json({"status": "success", "letter": letter}, 202)
+
     async def _get_incidents(self, request: web.Request) -> web.Response:
         return as_json(await self._incidents.all(states_of(request.query.get("state", ""))))
 
@@ -167,6 +192,18 @@ class Bridge:
         applied = {pipe.partition: pipe.settled_offset + 1 for pipe in self._worker.pipes.values()}
         done = [applied.get(partition, 0) for partition in range(self._settings.partitions)]
         return as_json({"journal_end": ends, "applied": done, "counts": self._worker.counts()})
+
+    async def _post_reload(self, request: web.Request) -> web.Response:
+        assert self._reloader is not None
+        if "Origin" in request.headers:  # there is no body whose type would keep web pages out
+            raise Declined(403, "foreign_origin", "a web page asks for this, must be asked by a program")
+        try:
+            changed = await self._reloader.reload()
+        except BadPolicy as error:
+            said = f"{len(error.mistakes)} mistakes; the policy of before stays in force: {error}"
+            body = {"status": "error", "reason": Reason.MALFORMED, "error": said, "problems": error.problems}
+            return as_json(body, 400)
+        return as_json({"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint})
 
     async def _put_clock(self, request: web.Request) -> web.Response:
         assert self._clock is not None

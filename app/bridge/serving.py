@@ -11,9 +11,9 @@ from app.bridge.answers import answer_errors, as_json, logger
 from app.bridge.certificates import certificate_of
 from app.bridge.door import Door
 from app.bridge.limits import Limits, limits_of
-from app.bridge.rereading import SECONDS
 from app.bridge.senders import Senders
 from app.bridge.tokens import tokens_in
+from app.rereading import SECONDS
 from app.settings import Settings, is_loopback
 
 STOP_SECONDS = 5.0  # for requests under way

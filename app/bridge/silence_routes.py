@@ -47,6 +47,10 @@ class SilenceRoutes:
         self._silences = Silences(log, topic)
         self._under_way = 0  # silences that the journal has not yet acknowledged
 
+    def use(self, policy: Rulebook) -> None:
+        """Take another policy's bounds from now on."""
+        self._policy = policy.policy
+
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
         return [

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.bridge.rereading import Reread, read_text, warn_of_readers
+from app.rereading import Reread, read_text, warn_of_readers
 from app.settings import BadSettings
 
 TOKENS_MAX = 200  # each request is compared with all of them, in some 0.2 us each
@@ -65,8 +65,15 @@ def tokens_in(file: str) -> Reread[Tokens]:
 
 
 def _read(file: str) -> Tokens:
+    tokens = parse_tokens(file, read_text(SETTING, file))
+    warn_of_readers(SETTING, file)
+    return tokens
+
+
+def parse_tokens(file: str, text: str) -> Tokens:
+    """The tokens in a file's text. Raises BadSettings."""
     holders: list[Holder] = []
-    for number, line in enumerate(read_text(SETTING, file).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split()
         if fields and not fields[0].startswith("#"):
             try:
@@ -77,7 +84,6 @@ def _read(file: str) -> Tokens:
         raise BadSettings(f"{SETTING} is {file!r}, in which a token stands twice, must be once")
     if not 1 <= len(holders) <= TOKENS_MAX:
         raise BadSettings(f"{SETTING} is {file!r}, which has {len(holders)} tokens, must have 1 to {TOKENS_MAX}")
-    warn_of_readers(SETTING, file)
     return Tokens(tuple(holders))
 
 

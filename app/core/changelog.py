@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from app.core.kept import check_types
 from app.core.state import Fired, Hold, Incident, Link, LiveAlert, Member, PartitionState, Receiver, Target, Task
 from models.incident import State
 from models.matcher import Matcher, Operator
@@ -21,12 +22,19 @@ from models.silence import Silence
 META = b"m"
 POLICY = b"p"
 
+# What reading a record raises that is not what this or an older version wrote.
+DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, AssertionError, OSError)
+
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "timer_ms", "touched")
 _INCIDENT_DERIVED = ("alerts", "firing", "loud", "names", "bytes", "timer_ms")
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)]
 _INCIDENT_SLOTS = [one.name for one in fields(Incident) if one.name not in _INCIDENT_DERIVED]
+
+
+class DamagedState(Exception):
+    """What the changelog holds is not what any version wrote; the message says where, and what to do."""
 
 
 def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
@@ -93,17 +101,28 @@ def _pair(name: bytes) -> tuple[str, str]:
 
 
 def load(items: Mapping[bytes, bytes]) -> PartitionState:
-    """The state that the changelog's items (key -> newest value) describe, indexes rebuilt. Timers are the engine's."""
+    """The state that the changelog's items (key -> newest value) describe, indexes rebuilt. Timers are the engine's.
+
+    Raises DamagedState.
+    """
     state = PartitionState()
     for key, value in items.items():
-        kind, name = key[:2], key[2:]
-        if kind == b"a/":
-            state.alerts[name] = _alert(orjson.loads(value), items[b"c/" + name])
-            state.measure(state.alerts[name])
-        elif kind in _LOADERS:  # else the policy or the meta record, which are the engine's, or counters
-            _LOADERS[kind](state, name, orjson.loads(value))
+        try:
+            _load(state, items, key, value)
+        except DAMAGE as error:
+            raise DamagedState(f"the record of {key!r:.80} is {value!r:.80}: {error!r}") from error
     _index_alerts(state, state.alerts.values())
     return state
+
+
+def _load(state: PartitionState, items: Mapping[bytes, bytes], key: bytes, value: bytes) -> None:
+    kind, name = key[:2], key[2:]
+    if kind == b"a/":
+        alert = state.alerts[name] = _alert(orjson.loads(value), items[b"c/" + name])
+        assert alert.fingerprint.encode() == name
+        state.measure(alert)
+    elif kind in _LOADERS:  # else the policy or the meta record, which are the engine's, or counters
+        _LOADERS[kind](state, name, orjson.loads(value))
 
 
 def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
@@ -117,23 +136,28 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
 
 
 def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
+    check_types(LiveAlert, document)
     document["severity"] = Severity(document["severity"])
     document.setdefault("loud_ms", document["fired_ms"])
     if document.get("holds"):
         document["holds"] = _holds(document["holds"])
     alert = LiveAlert(**document)
-    alert.count, alert.last_ms, hold_ms, starts_ms = orjson.loads(counters)
+    numbers = alert.count, alert.last_ms, hold_ms, starts_ms = orjson.loads(counters)
+    assert all(type(one) is int for one in numbers), f"its counters are {counters!r:.80}"
     alert.renew(hold_ms, starts_ms)
     return alert
 
 
 def _holds(document: dict[str, Any]) -> dict[str, Hold]:
+    for hold in document.values():
+        check_types(Hold, hold)
     return {key: Hold(**hold) for key, hold in document.items()}
 
 
 def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None:
     if "summary" not in document:
         document = _of_format_1(document)
+    check_types(Incident, document)
     document["state"] = State(document["state"])
     document["severity"] = Severity(document["severity"])
     document["told_severity"] = Severity(document.get("told_severity", document["severity"]))
@@ -152,17 +176,21 @@ def _of_format_1(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _member(document: dict[str, Any]) -> Member:
+    check_types(Member, document)
     document["severity"] = Severity(document["severity"])
     return Member(**document)
 
 
 def _window(state: PartitionState, name: bytes, document: Any) -> None:
     rule, group = _pair(name)
+    for one in document:
+        check_types(Fired, one)
     state.windows[rule, group] = [Fired(**one | {"member": _member(one["member"])}) for one in document]
 
 
 def _link(state: PartitionState, name: bytes, document: Any) -> None:
     rule, group = _pair(name)
+    check_types(Link, document)
     sources = {key: _member(one) for key, one in document["sources"].items()}
     targets = {key: _target(one) for key, one in document["targets"].items()}
     last = _member(document["last"]) if document["last"] else None
@@ -171,31 +199,38 @@ def _link(state: PartitionState, name: bytes, document: Any) -> None:
 
 
 def _target(document: dict[str, Any]) -> Target:
+    check_types(Target, document)
     root = document["root"]
     return Target(document["at_ms"], _member(document["member"]), _member(root) if root else None)
 
 
 def _receiver(state: PartitionState, name: bytes, document: Any) -> None:
     receiver, channel = _pair(name)
+    check_types(Receiver, document)
     state.receivers[receiver, channel] = Receiver(**document)
 
 
 def _silence(state: PartitionState, name: bytes, document: Any) -> None:
+    check_types(Silence, document)
     matchers = (Matcher(one["label"], Operator(one["operator"]), one["value"]) for one in document["matchers"])
     state.silences[name.decode()] = Silence(**document | {"matchers": tuple(matchers)})
 
 
 def _task(state: PartitionState, name: bytes, document: Any) -> None:
+    check_types(Task, document)
     state.tasks[name.decode()] = Task(**document | {"severity": Severity(document["severity"])})
 
 
 def _source(state: PartitionState, name: bytes, document: Any) -> None:
     topic, partition = name.decode().rsplit("/", 1)
     offset, number = document
+    assert type(offset) is int
+    assert type(number) is int
     state.sources[topic, int(partition)] = (offset, number)
 
 
 def _spoiled(state: PartitionState, name: bytes, document: Any) -> None:
+    assert type(document) is int
     state.spoiled[_pair(name)] = document
 
 

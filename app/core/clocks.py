@@ -12,6 +12,7 @@ from app.core.turn import Turn
 from models.duration import format_ms
 from models.policy_types import DurationBySeverity
 
+NEAR, OVER = "warn_at", "target"  # what the deadlines of a clock are called
 WARNED, BREACHED, MET = "warned", "breached", "met"
 ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
 
@@ -27,9 +28,9 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
             continue
         if not state:
             near_ms = incident.severity_ms + int(time_ms * turn.rules.policy.targets.warn_at)
-            yield Deadline(near_ms, _on_near, clock)
+            yield Deadline(near_ms, _on_near, clock, NEAR, incident.severity_ms)
         else:
-            yield Deadline(incident.severity_ms + time_ms, _on_missed, clock)
+            yield Deadline(incident.severity_ms + time_ms, _on_missed, clock, OVER, incident.severity_ms)
 
 
 def _on_near(turn: Turn, incident: Incident, clock: str) -> None:

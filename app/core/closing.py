@@ -16,6 +16,7 @@ from models.incident import State
 from models.reason import BadInput, Reason
 
 FORGET = "forget"
+SETTLE = "settle"  # what the deadline of a resolved incident is called
 
 
 def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
@@ -46,7 +47,8 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When a resolved incident has settled."""
     if incident.state is State.RESOLVED:
         settled_ms = incident.resolved_ms + turn.rules.policy.incidents.settle
-        yield Deadline(max(settled_ms, flapping.calm_ms(turn, incident)), _on_settled)
+        at_ms = max(settled_ms, flapping.calm_ms(turn, incident))
+        yield Deadline(at_ms, _on_settled, "", SETTLE, incident.resolved_ms)
 
 
 def _on_settled(turn: Turn, incident: Incident, _: str) -> None:

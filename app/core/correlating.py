@@ -27,7 +27,7 @@ SEQUENCE_WINDOW = 100  # firings that a sequence looks back on; older ones are f
 
 def on_fired(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
     """Show an alert that began to fire to every rule that it is for."""
-    for rule, steps, group in _rules_for(turn, alert, verdict):
+    for rule, steps, group in rules_for(turn, alert, verdict):
         if not rule.local:
             _signal(turn, rule, group, steps, alert)
             continue
@@ -62,14 +62,13 @@ def _check_window(turn: Turn, rule: CorrelationRule, group: str) -> None:
 
 def on_ended(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
     """Tell the actors that an alert ended."""
-    for rule, steps, group in _rules_for(turn, alert, verdict):
+    for rule, steps, group in rules_for(turn, alert, verdict):
         if not rule.local:
             _signal(turn, rule, group, steps, alert)
 
 
-def _rules_for(
-    turn: Turn, alert: LiveAlert, verdict: Verdict
-) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
+def rules_for(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
+    """The rules that the alert takes part in, each with the steps that it can be and its group."""
     for name, steps in verdict.correlations:
         rule = turn.rules.correlations[name]
         group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
@@ -153,8 +152,14 @@ def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) 
 
 def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     """The firings that make the rule true, oldest first; empty when it is not."""
+    counted = counting(rule, window)
+    return counted if len(counted) >= rule.count else []
+
+
+def counting(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
+    """The firings of a window that count towards the rule, oldest first, whether or not they are enough."""
     if rule.policy.sequence is None:
-        return window if len(window) >= rule.count else []
+        return window
     found: list[Fired] = []
     for fired in window:  # taking each step as early as it comes finds a sequence if there is one
         if (
@@ -163,7 +168,7 @@ def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
             and all(one.fingerprint != fired.fingerprint for one in found)
         ):
             found.append(fired)
-    return found if len(found) == rule.count else []
+    return found
 
 
 def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> None:

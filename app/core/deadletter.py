@@ -5,11 +5,13 @@ from typing import Any
 
 from app.core.turn import Turn
 from models.cut import cut
-from models.effect import Stream
+from models.effect import EFFECT_ID, Stream
+from models.journal import text_of
 from models.reason import BadInput, Reason
 
 VALUE_BYTES_MAX = 1024 * 1024  # of what was refused; as JSON text it may be six times as long, and has to fit a record
 MESSAGE_CHARACTERS_MAX = 8192
+BY_CHARACTERS_MAX = 1024
 
 
 def dead_letter(turn: Turn, refusal: BadInput, value: bytes, topic: str = "journal") -> None:
@@ -29,6 +31,14 @@ def pass_on(turn: Turn, reason: str, body: Any) -> None:
     turn.count("deadletters")
     turn.count(f"deadletters.{reason}")
     turn.emit(Stream.DEADLETTER, None, "DeadLettered", body)
+
+
+def on_resubmitted(turn: Turn, document: dict[str, Any]) -> None:
+    """A dead letter was sent again, and taken: whoever reads the topic need not look at it any more. Raises BadInput."""
+    name, by = text_of(document, "resubmitted"), text_of(document, "by")
+    if not EFFECT_ID.fullmatch(name):
+        raise BadInput(Reason.MALFORMED, f"resubmitted is {name!r:.60}, must be a dead letter's id, such as 0-15-0")
+    turn.emit(Stream.DEADLETTER, None, "Resubmitted", {"letter": name, "by": cut(by, BY_CHARACTERS_MAX)})
 
 
 def letter(refusal: BadInput, topic: str, partition: int, offset: int, value: bytes) -> dict[str, Any]:

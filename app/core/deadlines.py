@@ -30,13 +30,13 @@ def settle(turn: Turn) -> None:
 
 
 def _settle(turn: Turn, incident: Incident) -> None:
-    due, done = _next(turn, incident), set[tuple[object, int, str]]()
+    due, done = next_of(turn, incident), set[tuple[object, int, str]]()
     while due is not None and due.at_ms <= turn.now_ms:
         once = (due.handle, due.at_ms, due.detail)
         assert once not in done, f"{incident.id}: {due} was handled, and is due again"
         done.add(once)
         due.handle(turn, incident, due.detail)
-        due = _next(turn, incident) if incident.id in turn.state.incidents else None
+        due = next_of(turn, incident) if incident.id in turn.state.incidents else None
     _set_timer(turn, incident, due)
 
 
@@ -48,7 +48,7 @@ def settle_all(turn: Turn) -> None:
 
 def watch(turn: Turn, incident: Incident) -> None:
     """Set the timer of an incident's next deadline."""
-    _set_timer(turn, incident, _next(turn, incident))
+    _set_timer(turn, incident, next_of(turn, incident))
 
 
 def _set_timer(turn: Turn, incident: Incident, due: Deadline | None) -> None:
@@ -66,10 +66,17 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
         turn.changed(incident)
 
 
-def _next(turn: Turn, incident: Incident) -> Deadline | None:
+def next_of(turn: Turn, incident: Incident) -> Deadline | None:
+    """What the incident waits for next, if for anything."""
     found: Deadline | None = None
     for source in _SOURCES:
         for deadline in source(turn, incident):
             if found is None or deadline.at_ms < found.at_ms:
                 found = deadline
     return found
+
+
+def all_of(turn: Turn, incident: Incident) -> list[Deadline]:
+    """Everything that the incident waits for, the next first, in the order in which what is due at one time is done."""
+    found = [deadline for source in _SOURCES for deadline in source(turn, incident) if deadline.at_ms < NEVER_MS]
+    return sorted(found, key=lambda deadline: deadline.at_ms)

@@ -28,15 +28,16 @@ from app.core import (
     operating,
     silencing,
 )
-from app.core.changelog import META, POLICY, changes, load, parts_dirty
-from app.core.deadletter import dead_letter, pass_on
+from app.core.changelog import DAMAGE, META, POLICY, DamagedState, changes, load, parts_dirty
+from app.core.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
 from app.core.policy_change import adopt
 from app.core.rulebook import Rulebook
 from app.core.state import PartitionState
 from app.core.turn import Turn
+from models import journal
 from models.effect import Effect
-from models.journal import FINGERPRINT, source_from, text_of
+from models.journal import FINGERPRINT, Source, format_from, source_from, text_of
 from models.reason import BadInput, Reason
 
 FORMAT = 2  # of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults
@@ -80,8 +81,11 @@ class JournalRecord(Protocol):
         """Pairs of name and bytes."""
 
 
+_REMEDY = "docs/UPGRADES.md says how to go on"
+
+
 class NewerFormat(Exception):
-    """The state was written by a newer Tocsin; the message says which and what to do."""
+    """The state, or a record, was written by a newer Tocsin; the message says which and what to do."""
 
 
 class Engine:
@@ -108,16 +112,28 @@ class Engine:
     def restore(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
         """An engine with the state of the changelog's items (key -> newest value), under the policy kept there.
 
-        `policy` is used when the changelog has none yet. Raises NewerFormat.
+        `policy` is used when the changelog has none yet. Raises NewerFormat and DamagedState.
         """
         if META not in items:
             return cls(partition, policy)
+        where = f"the state of partition {partition} cannot be read"
+        try:
+            return cls._restored(partition, policy, items)
+        except DamagedState as error:
+            raise DamagedState(f"{where}: {error}; {_REMEDY}") from error
+        except DAMAGE as error:
+            raise DamagedState(f"{where}: {error!r}; {_REMEDY}") from error
+
+    @classmethod
+    def _restored(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
         meta = orjson.loads(items[META])
         if meta["format"] > FORMAT:
             raise NewerFormat(
                 f"the state of partition {partition} has format {meta['format']}, this Tocsin reads up to {FORMAT}: "
                 "run the newer version that wrote it"
             )
+        numbers = (meta["offset"], meta["time_ms"], *meta["counts"].values())
+        assert all(type(one) is int for one in numbers), f"its meta record is {meta!r:.200}"
         kept = orjson.loads(items[POLICY])
         state = load(items)
         state.now_ms = meta["time_ms"]
@@ -131,7 +147,7 @@ class Engine:
     def apply(self, records: Iterable[JournalRecord]) -> list[Effect]:
         """Apply records in order and return their effects in order. Records that were applied before are skipped.
 
-        Raises Poison, and is of no more use then: `app.core.poison` says how to go on.
+        Raises Poison, and is of no more use then: `app.core.poison` says how to go on. Raises NewerFormat.
         """
         assert not self._raised
         state, turn = self.state, self._turn
@@ -163,8 +179,8 @@ class Engine:
                     continue
             try:
                 self._apply_one(record, value)
-            except MemoryError:
-                raise  # the machine's fault, not the record's: it may be applied elsewhere
+            except (MemoryError, NewerFormat):
+                raise  # not the record's fault: it may be applied elsewhere
             except Exception as error:
                 self._raised = True
                 raise Poison(offset, state.now_ms, None, error) from error
@@ -175,6 +191,27 @@ class Engine:
             turn.counts["repeats"] = turn.counts.get("repeats", 0) + repeats
             turn.counts["alerts"] = turn.counts.get("alerts", 0) + repeats
         return effects
+
+    def pass_deadline(self, record: JournalRecord) -> tuple[Deadline, list[Effect]] | None:
+        """Handle the next deadline that a record moves the time past, and return it with its effects; None after the last.
+
+        For who wants to know what came of which. `apply` of the record does all that were not handled so. Raises Poison.
+        """
+        assert not self._raised
+        state, turn = self.state, self._turn
+        if record.timestamp <= state.now_ms or not state.timers or state.timers[0][0] > record.timestamp:
+            return None
+        deadline = Deadline(*state.timers[0])
+        turn.effects = []
+        turn.begin(record.offset)
+        self._pass_one(record.offset, record.timestamp)
+        turn.late_ms = 0
+        return deadline, turn.effects
+
+    @property
+    def turn(self) -> Turn:
+        """The context in which the functions of the core answer questions about the state."""
+        return self._turn
 
     def dirty_bytes(self) -> int:
         """About how many bytes the next checkpoint will have."""
@@ -213,7 +250,7 @@ class Engine:
         turn, poison = self._turn, self._poisons.get(record.offset)
         turn.begin(record.offset)
         try:
-            source = source_from(record.headers) if record.headers else None
+            source = self._read_headers(record) if record.headers else None
             if source and not self.state.is_new(source.topic, source.partition, source.offset, source.number):
                 turn.count("duplicates")
                 return
@@ -224,6 +261,16 @@ class Engine:
         except BadInput as why:
             dead_letter(turn, why, value)
         self._finish()
+
+    def _read_headers(self, record: JournalRecord) -> Source | None:
+        """The position that a record follows from. Raises BadInput and NewerFormat."""
+        written = format_from(record.headers)
+        if written > journal.FORMAT:
+            raise NewerFormat(
+                f"the journal of partition {self.partition} has a record of format {written} at offset {record.offset}, this "
+                f"Tocsin reads up to {journal.FORMAT}: run the newer version that wrote it"
+            )
+        return source_from(record.headers)
 
     def _finish(self) -> None:
         deadlines.settle(self._turn)
@@ -256,16 +303,23 @@ class Engine:
                 silencing.on_silence(turn, document)
             case "refused":
                 pass_on(turn, text_of(document, "refused"), document.get("letter"))
+            case "resubmitted":
+                turn.count("resubmitted")
+                on_resubmitted(turn, document)
             case "policy":
                 turn.count("policies")
                 self._on_policy(document)
             case other:
-                kinds = "alert, tick, command, silence, receipt, policy, refused, signal, hold, member or page"
+                kinds = (
+                    "alert, tick, command, silence, receipt, policy, refused, resubmitted, signal, hold, member or page"
+                )
                 raise BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}")
 
     def _on_signal(self, document: dict[str, Any]) -> None:
         name, group, role = (text_of(document, key) for key in ("signal", "group", "role"))
         link = self.policy.link(name)
+        if link is None and role in linking.SIDES:
+            return  # the policy changed while the signal was under way
         if link is not None:
             linking.on_signal(self._turn, link, group, role, document.get("member"))
         else:
@@ -288,17 +342,21 @@ class Engine:
         state, turn = self.state, self._turn
         turn.begin(offset)
         while state.timers and state.timers[0][0] <= now_ms:
-            deadline = Deadline(*heappop(state.timers))
-            state.now_ms = max(state.now_ms, deadline.at_ms)
-            turn.late_ms = now_ms - deadline.at_ms
-            try:
-                self._on_deadline(offset, deadline)
-            except MemoryError:
-                raise  # as for a record
-            except Exception as error:
-                self._raised = True
-                raise Poison(offset, state.now_ms, deadline, error) from error
+            self._pass_one(offset, now_ms)
         turn.late_ms = 0
+
+    def _pass_one(self, offset: int, now_ms: int) -> None:
+        state, turn = self.state, self._turn
+        deadline = Deadline(*heappop(state.timers))
+        state.now_ms = max(state.now_ms, deadline.at_ms)
+        turn.late_ms = now_ms - deadline.at_ms
+        try:
+            self._on_deadline(offset, deadline)
+        except MemoryError:
+            raise  # as for a record
+        except Exception as error:
+            self._raised = True
+            raise Poison(offset, state.now_ms, deadline, error) from error
 
     def _on_deadline(self, offset: int, deadline: Deadline) -> None:
         state = self.state

@@ -18,6 +18,7 @@ from models.instant import format_instant
 LASTING = "lasting"
 UNACKNOWLEDGED = "unacknowledged"
 MANUAL = "manual"
+UNDONE = "undone"  # what a deadline of a rule `without` is called
 
 
 def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
@@ -63,11 +64,13 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     owner = turn.rules.owner_known(incident.owner)
     wait_ms = turn.rules.climb_ms(owner, incident.severity, incident.step)
     if wait_ms is not None and incident.told_ms and incident.state is State.OPEN:
-        at_ms = max(incident.climb_ms, incident.severity_ms) + wait_ms
-        yield Deadline(quiet.next_told_ms(turn, incident, at_ms), _on_unacknowledged)
+        climb_ms = max(incident.climb_ms, incident.severity_ms)
+        at_ms = quiet.next_told_ms(turn, incident, climb_ms + wait_ms)
+        yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, climb_ms)
     since_ms = max(incident.loud_ms, incident.severity_ms, incident.first_told_ms)
     for rule, after_ms in _undone(turn, incident) if incident.told_ms else ():
-        yield Deadline(quiet.next_told_ms(turn, incident, since_ms + after_ms), _on_undone, rule)
+        at_ms = quiet.next_told_ms(turn, incident, since_ms + after_ms)
+        yield Deadline(at_ms, _on_undone, rule, UNDONE, since_ms)
 
 
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:

@@ -8,6 +8,8 @@ from app.core.state import Incident, LiveAlert
 from app.core.turn import Turn
 from models.duration import format_ms
 
+CALM = "calm"  # what its deadline is called
+
 
 def on_change(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     """An alert of the incident began or ended to fire."""
@@ -30,7 +32,7 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When an incident that is open has kept still for long enough."""
     rule = turn.rules.policy.flapping
     if incident.flapping_ms and not incident.ended:
-        yield Deadline(incident.flapping_ms + (rule.calm if rule else 0), _on_calm)
+        yield Deadline(incident.flapping_ms + (rule.calm if rule else 0), _on_calm, "", CALM, incident.flapping_ms)
 
 
 def calm_ms(turn: Turn, incident: Incident) -> int:

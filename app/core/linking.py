@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
-from app.core import membership, signals
+from app.core import membership, signals, silencing
 from app.core.linkrule import LinkRule
 from app.core.rulebook import Verdict
 from app.core.state import PARTS_BYTES_MAX, Incident, Link, LiveAlert, Member, Target
@@ -19,6 +19,7 @@ from models.journal import encode_hold, encode_member
 from models.reason import BadInput, Reason
 
 LINK = "link"
+SIDES = ("source", "target", "both")
 
 
 def on_changed(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
@@ -57,7 +58,7 @@ def labels_of(incident: Incident) -> dict[str, str]:
 def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, document: Any) -> None:
     """A source or a target changed. Raises BadInput when the record does not say so."""
     identity, member = signals.member_from(document)
-    if side not in ("source", "target", "both"):
+    if side not in SIDES:
         raise BadInput(Reason.MALFORMED, f"the role is {side!r:.40}, must be source, target or both")
     link = turn.state.links.get((rule.policy.name, group)) or Link()
     if member.firing:
@@ -147,7 +148,9 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
     if cause is not None:
         what = "depends on" if rule.membership else "inhibited by"
         text = f"{what} {cause.name} on {cause.component} ({rule.policy.name})"
-        because = {"text": text, "parent": cause.incident if rule.membership else ""}
+        # What shares its root's incident is in it already.
+        parent = cause.incident if rule.membership and cause.incident != target.member.incident else ""
+        because = {"text": text, "parent": parent}
         _tell_root(turn, rule, cause, identity, target.member)
     message = encode_hold(f"{rule.policy.name}/{group}", identity, target.member.record, because)
     turn.send(signals.key_of(target.member), message)
@@ -164,7 +167,7 @@ def _cause(link: Link, identity: str) -> Member | None:
 
 def _tell_root(turn: Turn, rule: LinkRule, root: Member, identity: str, member: Member) -> None:
     """Tell a root's incident whether a dependant of it fires, or (not firing) ended, or is its dependant no more."""
-    if rule.membership:
+    if rule.membership and root.incident != member.incident:
         message = encode_member(root.incident, rule.policy.name, signals.document_of(identity, member))
         turn.send(signals.key_of(root), message)
 
@@ -178,9 +181,10 @@ def on_member(turn: Turn, root: str, document: Any) -> None:
     known = incident.members.get(identity)
     if member.firing and (known is None or not known.firing):
         membership.check_room(turn, incident, identity, member)
-        membership.fired(turn, incident, identity, member)
+        membership.fired(turn, incident, identity, replace(member, own=False))
     elif not member.firing:
         membership.ended(turn, incident, identity)
+    silencing.review(turn, incident)
 
 
 def drop_rules(turn: Turn, names: frozenset[str]) -> None:

@@ -7,6 +7,7 @@ from app.core.state import Incident
 from app.core.turn import Turn
 from models.time_interval import NEVER_MS, next_ms
 
+HOURS = "hours"
 ROUNDS_MAX = 10  # a few intervals are settled after as many; if not, they leave no time together
 
 
@@ -16,7 +17,7 @@ def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
     hours = rules.hours(rules.owner_known(incident.owner), incident.severity)
     if incident.always or (hours is None and not incident.mutes):
         return at_ms
-    mutes = list(rules.mutes(incident.mutes, incident.severity))
+    mutes = [spans for _, spans in rules.mutes(incident.mutes, incident.severity)]
     for _ in range(ROUNDS_MAX):
         before_ms = at_ms
         if hours is not None:
@@ -26,6 +27,16 @@ def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
         if at_ms in (before_ms, NEVER_MS):
             return at_ms
     return NEVER_MS
+
+
+def reasons(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
+    """What of the policy lets nobody be told of the incident at that instant: `hours` and the names of mute rules."""
+    if incident.always:
+        return []
+    hours = turn.rules.hours(turn.rules.owner_known(incident.owner), incident.severity)
+    found = [HOURS] if hours is not None and next_ms(hours, at_ms, to=True) != at_ms else []
+    mutes = turn.rules.mutes(incident.mutes, incident.severity)
+    return found + [name for name, spans in mutes if next_ms(spans, at_ms, to=False) != at_ms]
 
 
 def may_tell(turn: Turn, incident: Incident) -> bool:

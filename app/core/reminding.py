@@ -15,6 +15,7 @@ from models.duration import format_ms
 from models.incident import State
 
 FORGOTTEN = "forgotten"
+REMINDER = "reminder"
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
@@ -24,9 +25,11 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         return
     at_ms = incident.reminded_ms + every_ms
     if incident.reminded < turn.rules.policy.updates.reminders:
-        yield Deadline(quiet.next_told_ms(turn, incident, at_ms), _on_silent)
+        at_ms = quiet.next_told_ms(turn, incident, at_ms)
+        yield Deadline(at_ms, _on_silent, "", REMINDER, incident.reminded_ms)
     elif incident.state is State.ACKNOWLEDGED:
-        yield Deadline(quiet.next_told_ms(turn, incident, at_ms), _on_forgotten)
+        at_ms = quiet.next_told_ms(turn, incident, at_ms)
+        yield Deadline(at_ms, _on_forgotten, "", FORGOTTEN, incident.reminded_ms)
 
 
 def on_word(turn: Turn, incident: Incident) -> None:

@@ -14,7 +14,7 @@ import orjson
 from app.core.linkrule import LinkRule, link_rules
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
-from models.policy import Contact, Guide, Policy
+from models.policy import Contact, Guide, Policy, Where
 from models.policy_rules import Absence, Correlation, Escalation
 from models.policy_types import KEPT
 from models.severity import Severity
@@ -42,6 +42,16 @@ class Verdict:
     hold_ms: int  # how long the first message waits for a rule to explain it
     correlations: tuple[tuple[str, tuple[int, ...]], ...]  # rule, and the steps of its sequence that it can be
     links: tuple[tuple[str, str], ...]  # rule, and the side of it: source, target or both
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """The places of a policy document that a verdict comes from: the keys and numbers that lead there."""
+
+    severity: Where
+    owner: Where
+    incident_class: Where | None  # None where no class claims it
+    guide: Where | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +147,13 @@ class Rulebook:
         return verdict
 
     def _judge(self, labels: Labels) -> Verdict:
-        severity, found = self._severity(labels)
-        owner = next((team for test, team in self._owners if test(labels)), self.policy.default_owner)
-        incident_class = OPERATIONS
-        for test, one in self._classes:
-            if test(labels):
-                severity, owner, incident_class = min(severity, one.severity or severity), one.owner or owner, one.name
-                break
+        severity, found, _ = self._severity(labels)
+        number = _first(self._owners, labels)
+        owner, incident_class = self.policy.default_owner if number is None else self._owners[number][1], OPERATIONS
+        number = _first(self._classes, labels)
+        if number is not None:
+            one = self._classes[number][1]
+            severity, owner, incident_class = min(severity, one.severity or severity), one.owner or owner, one.name
         always = any(rule.applies(severity, incident_class, labels) for rule in self.always)
         links = tuple((name, side) for name, rule in self.links.items() if (side := rule.side(labels)))
         correlations = tuple((name, steps) for name, rule in self.correlations.items() if (steps := rule.steps(labels)))
@@ -164,17 +174,38 @@ class Rulebook:
             links=links,
         )
 
-    def _severity(self, labels: Labels) -> tuple[Severity, str]:
-        for test, severity in self._severity_rules:
-            if test(labels):
-                return severity, ""
+    def _severity(self, labels: Labels) -> tuple[Severity, str, Where]:
+        """The severity, the label's value if the policy does not know it, and the place of the policy that says so."""
+        number = _first(self._severity_rules, labels)
+        if number is not None:
+            return self._severity_rules[number][1], "", ("severities", "rules", number)
         severities = self.policy.severities
         for name in severities.labels:
             found = labels.get(name, "")
             if found:
-                known = severities.names.get(found) or severities.names.get(found.lower())
-                return (known, "") if known else (severities.unknown, found)
-        return severities.missing, ""
+                known = next((one for one in (found, found.lower()) if one in severities.names), None)
+                if known is None:
+                    return severities.unknown, found, ("severities", "unknown")
+                return severities.names[known], "", ("severities", "names", known)
+        return severities.missing, "", ("severities", "missing")
+
+    def grounds(self, labels: Labels) -> Grounds:
+        """The places of the policy that decide about an alert with these labels, as `judge` does."""
+        severity, _, severity_where = self._severity(labels)
+        owner, one = _first(self._owners, labels), _first(self._classes, labels)
+        owner_where: Where = ("default_owner",) if owner is None else ("ownership", owner)
+        if one is not None:
+            claimed = self._classes[one][1]
+            if claimed.severity is not None and claimed.severity < severity:
+                severity_where = ("classes", one, "severity")
+            owner_where = ("classes", one, "owner") if claimed.owner else owner_where
+        guide = _first(self._guides, labels)
+        return Grounds(
+            severity=severity_where,
+            owner=owner_where,
+            incident_class=None if one is None else ("classes", one),
+            guide=None if guide is None else ("guides", guide),
+        )
 
     # What a policy says about an incident.
 
@@ -226,11 +257,11 @@ class Rulebook:
         hours = self.policy.teams[owner].hours
         return self.policy.time_intervals[hours] if hours and severity in self.policy.notify.hours else None
 
-    def mutes(self, names: Sequence[str], severity: Severity) -> Iterator[Sequence[TimeSpan]]:
-        """The intervals of the mute rules of these names that are about this severity."""
+    def mutes(self, names: Sequence[str], severity: Severity) -> Iterator[tuple[str, Sequence[TimeSpan]]]:
+        """The mute rules of these names that are about this severity, each with its intervals."""
         for _, mute in self._mutes:
             if mute.name in names and (not mute.severity or severity in mute.severity):
-                yield [span for name in mute.during for span in self.policy.time_intervals[name]]
+                yield mute.name, [span for name in mute.during for span in self.policy.time_intervals[name]]
 
     # Rules by name; a policy change may drop one while something waits for it.
 
@@ -249,6 +280,11 @@ class Rulebook:
     def absence(self, name: str) -> Absence | None:
         """The absence rule of that name, if this policy has it."""
         return self._absence_by_name.get(name)
+
+
+def _first(entries: Sequence[tuple[Test, Any]], labels: Labels) -> int | None:
+    """The number of the first entry whose test the labels pass."""
+    return next((number for number, (test, _) in enumerate(entries) if test(labels)), None)
 
 
 def _tests(rule: Correlation) -> tuple[Test, ...]:

@@ -38,7 +38,8 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
     if turn.partition == 0:
         turn.emit(Stream.SILENCES, silence.id, "Silence", _snapshot(silence, turn.now_ms))
     if silence.starts_ms <= turn.now_ms:
-        _begin(turn, silence, acknowledge=known is None)
+        brought_forward = known is not None and known.starts_ms > turn.now_ms and _active(silence, turn.now_ms)
+        _begin(turn, silence, acknowledge=known is None or brought_forward)
     if known is not None:
         _lift(turn, known.id, unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None)
     watch(turn, silence)
@@ -60,6 +61,9 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
     if at_ms == silence.starts_ms < silence.ends_ms:
         _begin(turn, silence, acknowledge=True)
     elif at_ms == silence.ends_ms:
+        for _, other in sorted(turn.state.silences.items()):
+            if other.starts_ms == at_ms < other.ends_ms:
+                _begin(turn, other, acknowledge=True)  # it takes over: what both match stays quiet
         _lift(turn, silence.id)
     if at_ms == _forget_ms(turn, silence):
         turn.state.drop_silence(silence)

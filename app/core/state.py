@@ -95,6 +95,7 @@ class Member:
     firing: bool
     record: str  # the position of the record that made it fire
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
+    own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
 
     @property
     def size(self) -> int:
@@ -167,8 +168,8 @@ class Incident:
 
     @property
     def still_firing(self) -> bool:
-        """Whether any of its own alerts fires, or any member of one that a rule opened."""
-        return self.firing > 0 or (bool(self.rule) and any(member.firing for member in self.members.values()))
+        """Whether any of its own alerts fires, or of the members of one that a rule opened. What depends on it may fire on."""
+        return self.firing > 0 or (bool(self.rule) and any(one.firing and one.own for one in self.members.values()))
 
     @property
     def alerts_firing(self) -> int:

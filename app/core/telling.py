@@ -12,29 +12,42 @@ from app.core.turn import Turn
 from models.duration import format_ms
 from models.incident import State
 
+# What a message waits for.
+GROUP_WAIT = "group_wait"
+HOLD = "hold"  # of a rule that may explain it
+RAISED = "severity_raised"
+GROUP_INTERVAL = "group_interval"
+REPEAT_INTERVAL = "repeat_interval"
+
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When the next message about the incident is due."""
     if incident.ended or incident.held:
         return
-    due_ms = _due_ms(turn, incident)
-    if due_ms is not None:
-        yield Deadline(quiet.next_told_ms(turn, incident, max(due_ms, incident.loud_ms)), _on_due)
+    due = _due(turn, incident)
+    if due is not None:
+        since_ms, wait_ms, what = due
+        at_ms = quiet.next_told_ms(turn, incident, max(since_ms + wait_ms, incident.loud_ms))
+        yield Deadline(at_ms, _on_due, "", what, since_ms)
 
 
-def _due_ms(turn: Turn, incident: Incident) -> int | None:
+def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
+    """Since when the next message waits, for how long, and what it waits for."""
     notify = turn.rules.policy.notify
     if not incident.told_ms:
-        return incident.loud_ms + max(notify.group_wait.get(incident.severity, 0), incident.hold_ms)
+        wait_ms = notify.group_wait.get(incident.severity, 0)
+        if incident.hold_ms > wait_ms:
+            return incident.loud_ms, incident.hold_ms, HOLD
+        return incident.loud_ms, wait_ms, GROUP_WAIT
     if incident.severity < incident.told_severity:
-        return incident.severity_ms
+        return incident.severity_ms, 0, RAISED
     if incident.flapping_ms:
         return None
     if incident.size > incident.told_alerts:
-        return incident.told_ms + notify.group_interval
+        return incident.told_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:
-        return max(incident.told_ms, incident.loud_ms) + repeat_ms
+        return max(incident.told_ms, incident.loud_ms), repeat_ms, REPEAT_INTERVAL
     return None
 
 

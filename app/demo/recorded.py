@@ -34,6 +34,11 @@ def steps(path: Path, problems: list[str]) -> Iterator[Step]:
         data = path.read_bytes()
     except OSError as error:
         raise BadRecording(f"{path}: cannot be read: {error.strerror}") from None
+    yield from steps_in(path, data, problems)
+
+
+def steps_in(path: Path, data: bytes, problems: list[str]) -> Iterator[Step]:
+    """The same of a file's bytes. Raises BadRecording."""
     timed = sorted(_read(path, data, problems), key=lambda one: one[0])
     if not timed:
         raise BadRecording(f"{path}: has no alert; expected JSON lines, a JSON list of alerts, or the CSV of AIT-ADS")
@@ -82,13 +87,21 @@ def _time(entry: Any, where: str) -> int:
 
 
 def _csv(path: Path, data: bytes, problems: list[str]) -> Iterator[Timed]:
-    for number, row in enumerate(csv.DictReader(data.decode(errors="replace").splitlines()), start=2):
-        try:
-            at_ms = int(float(row["time"]) * 1000)
-            name = row["short"]
-            labels = {"alertname": name, "host": row["host"], "instance": row["ip"]}
-        except (KeyError, TypeError, ValueError) as error:
-            problems.append(f"{path}:{number}: is not a row of AIT-ADS ({error!r})")
-            continue
-        labels["severity"] = "warning" if any(sign in name for sign in _ATTACK) else "notice"
-        yield at_ms, {"labels": labels, "annotations": {"summary": row["name"]}, "startsAt": format_instant(at_ms)}
+    rows = csv.DictReader(data.decode(errors="replace").splitlines())
+    try:
+        for number, row in enumerate(rows, start=2):
+            try:
+                yield _of_row(row)
+            except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+                problems.append(f"{path}:{number}: is not a row of AIT-ADS ({error!r})")
+    except csv.Error as error:
+        raise BadRecording(f"{path}:{rows.line_num}: is not CSV: {error}") from None
+
+
+def _of_row(row: dict[str, str]) -> Timed:
+    """When, and the alert. Raises KeyError, TypeError, ValueError, OverflowError, OSError."""
+    at_ms = int(float(row["time"]) * 1000)
+    name = row["short"]
+    severity = "warning" if any(sign in name for sign in _ATTACK) else "notice"
+    labels = {"alertname": name, "host": row["host"], "instance": row["ip"], "severity": severity}
+    return at_ms, {"labels": labels, "annotations": {"summary": row["name"]}, "startsAt": format_instant(at_ms)}

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.policy import alertmanager_matchers, yaml_places
-from app.policy.yaml_places import Place, each
+from app.policy import alertmanager_matchers, yaml_nodes
+from app.policy.yaml_nodes import Node, each
 from models.matcher import Matcher, Operator
 from models.time_interval import TimeSpan
 
@@ -88,26 +88,25 @@ class Configuration:
     """A whole file."""
 
     route: Route
-    receivers: dict[str, Place] = field(default_factory=dict)
+    receivers: dict[str, Node] = field(default_factory=dict)
     inhibitions: list[InhibitRule] = field(default_factory=list)
     intervals: dict[str, Interval] = field(default_factory=dict)
-    settings: dict[str, Place] = field(default_factory=dict)  # of `global`
-    templates: Place | None = None
+    settings: dict[str, Node] = field(default_factory=dict)  # of `global`
+    templates: Node | None = None
 
 
 def read(path: Path) -> Configuration:
-    """The configuration in a file. Raises BadPolicy, with all problems and their lines."""
-    top = yaml_places.read(path)
-    if not isinstance(top.value, dict) or "route" not in top.value:
-        found = list(top.value) if isinstance(top.value, dict) else []
-        looks = next((f"; it looks like {what}" for key, what in _OTHERS.items() if key in found), "")
+    """The configuration in a file. Raises BadFile, with all problems and their lines."""
+    top = yaml_nodes.read(path, "an Alertmanager configuration: route, receivers")
+    if "route" not in top.value:
+        looks = next((f"; it looks like {what}" for key, what in _OTHERS.items() if key in top.value), "")
         top.say(f"is no Alertmanager configuration, which has a route and receivers{looks}")
-        yaml_places.refuse(path, top)
+        yaml_nodes.refuse(top)
     parts = top.parts(_TOP, "an Alertmanager configuration")
     configuration = Configuration(
         route=_route(parts["route"], None) if "route" in parts else _NO_ROUTE,
         receivers=_named(parts, "receivers"),
-        inhibitions=[_inhibition(place) for place in each(parts, "inhibit_rules")],
+        inhibitions=[_inhibition(node) for node in each(parts, "inhibit_rules")],
         intervals=_intervals(parts),
         settings=parts["global"].parts() if "global" in parts else {},
         templates=parts.get("templates"),
@@ -117,30 +116,30 @@ def read(path: Path) -> Configuration:
         _check_names(parts["route"], configuration)
     else:
         top.say("has an empty route, must have one with a receiver")
-    yaml_places.refuse(path, top)
+    yaml_nodes.refuse(top)
     return configuration
 
 
-def _named(parts: dict[str, Place], key: str) -> dict[str, Place]:
-    found: dict[str, Place] = {}
-    for place in each(parts, key):
-        named = place.parts().get("name")
+def _named(parts: dict[str, Node], key: str) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for node in each(parts, key):
+        named = node.parts().get("name")
         name = named.text() if named else ""
         if not name:
-            place.say("has no name")
+            node.say("has no name")
         elif name in found:
-            place.say(f"is called {name!r:.100}, as another of the {key} is")
+            node.say(f"is called {name!r:.100}, as another of the {key} is")
         else:
-            found[name] = place
+            found[name] = node
     return found
 
 
-def _route(place: Place, parent: Route | None) -> Route:
-    parts = place.parts(_ROUTE, "a route")
+def _route(node: Node, parent: Route | None) -> Route:
+    parts = node.parts(_ROUTE, "a route")
     receiver = parts["receiver"].text() if "receiver" in parts else ""
     by = parts.get("group_by")
     itself = Route(
-        line=place.line,
+        line=node.line,
         receiver=receiver or (parent.receiver if parent else ""),
         matchers=_matchers(parts, ""),
         goes_on="continue" in parts and parts["continue"].truth(),
@@ -157,7 +156,7 @@ def _route(place: Place, parent: Route | None) -> Route:
     )
 
 
-def _times(parts: dict[str, Place], parent: Times | None) -> Times:
+def _times(parts: dict[str, Node], parent: Times | None) -> Times:
     found = {name: getattr(parent, name) if parent else default for name, default in _DEFAULTS_MS.items()}
     lines = dict(parent.lines) if parent else {}
     for name in _DEFAULTS_MS:
@@ -168,7 +167,7 @@ def _times(parts: dict[str, Place], parent: Times | None) -> Times:
     return Times(**found, lines=lines)
 
 
-def _matchers(parts: dict[str, Place], side: str) -> tuple[Matcher, ...]:
+def _matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
     found: list[Matcher] = []
     for key, operator in ((f"{side}match", Operator.EQUAL), (f"{side}match_re", Operator.REGEX)):
         for label, value in parts[key].parts().items() if key in parts else ():
@@ -184,25 +183,25 @@ def _matchers(parts: dict[str, Place], side: str) -> tuple[Matcher, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _inhibition(place: Place) -> InhibitRule:
-    parts = place.parts((*_INHIBIT, "equal", "name"), "an inhibition")
+def _inhibition(node: Node) -> InhibitRule:
+    parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition")
     equal = tuple(one.text() for one in each(parts, "equal"))
-    return InhibitRule(place.line, _matchers(parts, "source_"), _matchers(parts, "target_"), equal)
+    return InhibitRule(node.line, _matchers(parts, "source_"), _matchers(parts, "target_"), equal)
 
 
-def _intervals(parts: dict[str, Place]) -> dict[str, Interval]:
+def _intervals(parts: dict[str, Node]) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
     for key in ("mute_time_intervals", "time_intervals"):
-        for name, place in _named(parts, key).items():
+        for name, node in _named(parts, key).items():
             if name in found:
-                place.say(f"is called {name!r:.100}, as another time interval is")
-            spans = each(place.parts(("name", "time_intervals"), "a time interval"), "time_intervals")
-            found[name] = Interval(place.line, tuple((one.line, _span(one)) for one in spans))
+                node.say(f"is called {name!r:.100}, as another time interval is")
+            spans = each(node.parts(("name", "time_intervals"), "a time interval"), "time_intervals")
+            found[name] = Interval(node.line, tuple((one.line, _span(one)) for one in spans))
     return found
 
 
-def _span(place: Place) -> dict[str, Any]:
-    parts = place.parts(_SPAN, "a time interval")
+def _span(node: Node) -> dict[str, Any]:
+    parts = node.parts(_SPAN, "a time interval")
     document: dict[str, Any] = {key: [one.text() for one in each(parts, key)] for key in _SPAN[1:-1] if key in parts}
     if "weekdays" in document:
         document["weekdays"] = [part for days in document["weekdays"] for part in _weekdays(days)]
@@ -217,11 +216,11 @@ def _span(place: Place) -> dict[str, Any]:
     except ValidationError as error:
         for one in error.errors():
             where = ".".join(str(part) for part in one["loc"])
-            place.say(f"{where}: {one['msg'].removeprefix('Value error, ')}")
+            node.say(f"{where}: {one['msg'].removeprefix('Value error, ')}")
         return document
     for range_ in span.times:
         if range_.start_time >= range_.end_time:
-            place.say("times: begins when it ends, or later; a range past midnight is two: up to 24:00, and from 00:00")
+            node.say("times: begins when it ends, or later; a range past midnight is two: up to 24:00, and from 00:00")
     return document
 
 
@@ -233,17 +232,17 @@ def _weekdays(days: str) -> list[str]:
     return [days]
 
 
-def _check_root(place: Place) -> None:
-    parts = place.parts()
+def _check_root(node: Node) -> None:
+    parts = node.parts()
     if "receiver" not in parts:
-        place.say("has no receiver, and the first route has to have one")
+        node.say("has no receiver, and the first route has to have one")
     for key in ("match", "match_re", "matchers", "continue", "mute_time_intervals", "active_time_intervals"):
         if key in parts and parts[key].value not in ([], {}, "false"):
             parts[key].say("stands in the first route, which has to take every alert at all times")
 
 
-def _check_names(place: Place, configuration: Configuration) -> None:
-    parts = place.parts()
+def _check_names(node: Node, configuration: Configuration) -> None:
+    parts = node.parts()
     if "receiver" in parts:
         _check_name(parts["receiver"], configuration.receivers, "receivers")
     for key in ("mute_time_intervals", "active_time_intervals"):
@@ -253,10 +252,10 @@ def _check_names(place: Place, configuration: Configuration) -> None:
         _check_names(one, configuration)
 
 
-def _check_name(place: Place, known: Sequence[str] | dict[str, Any], kind: str) -> None:
-    if place.text() not in known:
+def _check_name(node: Node, known: Sequence[str] | dict[str, Any], kind: str) -> None:
+    if node.text() not in known:
         names = ", ".join(list(known)[:20]) or "there are none"
-        place.say(f"is {place.text()!r:.100}, must be one of the {kind} ({names})")
+        node.say(f"is {node.text()!r:.100}, must be one of the {kind} ({names})")
 
 
 _NO_ROUTE = Route(0, "", (), False, (), 0, Times(0, 0, 0, {}), (), (), ())  # noqa: FBT003  never seen: it is refused

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.policy.import_findings import Findings, Kind
-from app.policy.yaml_places import Place
+from app.policy.yaml_nodes import Node
 
 Way = Literal["email", "chat", "pager"]
 WORDING = "what a message says is the notifier's; Tocsin gives it title, text, the next step and the incident"
@@ -130,11 +130,11 @@ class Contact:
     lines: dict[Way, tuple[int, ...]] = field(default_factory=dict)
 
 
-def contacts(name: str, receiver: Place, findings: Findings) -> list[Contact]:
+def contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
     """The contacts of a receiver, the first of which has its name. Says what is left out."""
     found: dict[Way, list[tuple[str, int]]] = {"email": [], "chat": [], "pager": []}
     machines: list[tuple[str, int]] = []
-    for key, place in receiver.parts().items():
+    for key, node in receiver.parts().items():
         service = SERVICES.get(key.removesuffix("_configs")) if key.endswith("_configs") else None
         if service is None:
             if key != "name":
@@ -142,9 +142,9 @@ def contacts(name: str, receiver: Place, findings: Findings) -> list[Contact]:
                     "it is no integration of Alertmanager 0.25 to 0.28",
                     "give its contact an address by hand",
                 )
-                findings.add(Kind.LEFT_OUT, key, place.line, why, instead)
+                findings.add(Kind.LEFT_OUT, key, node.line, why, instead)
             continue
-        for one in place.items():
+        for one in node.items():
             address = _address(key.removesuffix("_configs"), name, service, one, findings)
             if address:
                 (machines if service.machine and service.way == "chat" else found[service.way]).append(
@@ -175,10 +175,10 @@ def _most(found: dict[Way, list[tuple[str, int]]]) -> int:
     return max(1, *(len(of_way) for of_way in found.values()))
 
 
-def _address(kind: str, name: str, service: Service, place: Place, findings: Findings) -> str:
-    parts = place.parts()
+def _address(kind: str, name: str, service: Service, node: Node, findings: Findings) -> str:
+    parts = node.parts()
     said = parts[service.address].text().strip() if service.address in parts else ""
-    line = parts[service.address].line if service.address in parts else place.line
+    line = parts[service.address].line if service.address in parts else node.line
     key = f"{kind}_configs.{service.address}"
     if "{{" in said:
         why = "a template decides it when a message is sent, and an address of Tocsin's is the same for all messages"
@@ -192,7 +192,7 @@ def _address(kind: str, name: str, service: Service, place: Place, findings: Fin
         instead = (
             f"a notifier that takes the address {kind}/{name} there, or any program that reads tocsin.notifications"
         )
-        findings.add(Kind.FILL_IN, f"{kind}_configs", place.line, why, instead)
+        findings.add(Kind.FILL_IN, f"{kind}_configs", node.line, why, instead)
     if not said:
         return f"{kind}/{name}" if kind != "email" or "to" in parts else ""
     if kind == "email":
@@ -200,9 +200,9 @@ def _address(kind: str, name: str, service: Service, place: Place, findings: Fin
     return said if kind == "slack" else f"{kind}/{said}"
 
 
-def _say_rest(kind: str, service: Service, place: Place, findings: Findings) -> None:
+def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> None:
     """Say what is not carried over of an integration: nothing is dropped without a word."""
-    parts = place.parts()
+    parts = node.parts()
     transport, wording = {*service.transport.split(), "http_config"}, set(service.wording.split())
     for key, part in parts.items():
         if key == service.address:
@@ -225,7 +225,7 @@ def _say_rest(kind: str, service: Service, place: Place, findings: Findings) -> 
                 Kind.LEFT_OUT, f"{kind}_configs.{key}", part.line, why, "correct it there, if it is still in use"
             )
     if "send_resolved" not in parts and not service.tells_end:
-        _say_end(kind, place.line, findings)
+        _say_end(kind, node.line, findings)
 
 
 def _say_end(kind: str, line: int, findings: Findings) -> None:

@@ -56,11 +56,11 @@ def people_of(configuration: Configuration, cases: Sequence[Case], findings: Fin
             people.team_of[key] = team_names.make(f"{contact} {during}" if during else contact)
             lines = (configuration.receivers[key[0]].line, *_lines(case.routes, during=bool(during)))
             people.teams[people.team_of[key]] = Team(contact, during, lines)
-    for receiver, place in configuration.receivers.items():
+    for receiver, node in configuration.receivers.items():
         if receiver not in used:
             why = "no alert reaches a route that names it"
             findings.add(
-                Kind.LEFT_OUT, f"receiver {receiver}", place.line, why, "add a contact by hand, if it is wanted"
+                Kind.LEFT_OUT, f"receiver {receiver}", node.line, why, "add a contact by hand, if it is wanted"
             )
     return people
 

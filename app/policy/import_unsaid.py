@@ -13,13 +13,13 @@ _RESOLVE_TIMEOUT_MS = 300_000
 
 def say_settings(configuration: Configuration, root: Route, cases: Sequence[Case], findings: Findings) -> None:
     """Say what becomes of `global`, templates and grouping, and which routes take nothing."""
-    for key, place in configuration.settings.items():
+    for key, node in configuration.settings.items():
         if key == "resolve_timeout":
-            if (found_ms := place.duration_ms()) != _RESOLVE_TIMEOUT_MS:
+            if (found_ms := node.duration_ms()) != _RESOLVE_TIMEOUT_MS:
                 why = f"an alert without an end counts as over after {duration(found_ms)} there, and after 5m here"
-                findings.add(Kind.DIFFERS, f"global.{key}", place.line, why, "nothing; Prometheus says the end itself")
+                findings.add(Kind.DIFFERS, f"global.{key}", node.line, why, "nothing; Prometheus says the end itself")
         else:
-            findings.add(Kind.NOTIFIER, f"global.{key}", place.line, TRANSPORT, "configure the notifier")
+            findings.add(Kind.NOTIFIER, f"global.{key}", node.line, TRANSPORT, "configure the notifier")
     if configuration.templates is not None:
         findings.add(Kind.NOTIFIER, "templates", configuration.templates.line, WORDING, "word messages in the notifier")
     _say_grouping(root, findings)

@@ -13,7 +13,7 @@ from app.core.rulebook import Rulebook
 from app.operating import add
 from app.policy import alertmanager_file, import_findings, import_policy, import_text
 from app.policy.import_findings import Finding, Findings
-from app.policy_file import MAX_BYTES, BadPolicy
+from app.yaml_file import MAX_BYTES, BadFile, Mistake
 
 
 def add_import(commands: Any) -> None:
@@ -32,7 +32,7 @@ def add_import(commands: Any) -> None:
 def _import(arguments: argparse.Namespace) -> int:
     source, output = Path(arguments.file), Path(arguments.output) if arguments.output else None
     if output is not None and not arguments.force and output.exists():
-        raise BadPolicy(output, [f"{output}: is there already; --force writes over it"])
+        raise _refusal(output, "is there already; --force writes over it")
     text, findings, fingerprint = imported(source)
     if output is not None:
         _write(output, text, force=arguments.force)
@@ -55,7 +55,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def imported(source: Path) -> tuple[str, list[Finding], str]:
-    """The policy file's text, what is not as it was, and the policy's fingerprint. Raises BadPolicy."""
+    """The policy file's text, what is not as it was, and the policy's fingerprint. Raises BadFile."""
     configuration = alertmanager_file.read(source)
     findings = Findings()
     policy = import_policy.policy_of(configuration, findings)
@@ -64,18 +64,22 @@ def imported(source: Path) -> tuple[str, list[Finding], str]:
 
 
 def _checked(source: Path, text: str) -> Rulebook:
-    """The policy that the text is. Raises BadPolicy, where its parts are more than a policy may have."""
+    """The policy that the text is. Raises BadFile, where its parts are more than a policy may have."""
     size = len(text.encode())
     if size > MAX_BYTES:
-        raise BadPolicy(source, [f"{source}: makes a policy of {size} bytes, and one has at most {MAX_BYTES}"])
+        raise _refusal(source, f"makes a policy of {size} bytes, and one has at most {MAX_BYTES}")
     try:
         return Rulebook(bounded_yaml.read(text).data)
     except bounded_yaml.Refused as refusal:
-        raise BadPolicy(source, [f"{source}: makes a policy that {refusal.problem}"]) from None
+        raise _refusal(source, f"makes a policy that {refusal.problem}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadPolicy(source, [f"{source}: makes a policy that is not good: {where}: {first['msg']}"]) from None
+        raise _refusal(source, f"makes a policy that is not good: {where}: {first['msg']}") from None
+
+
+def _refusal(path: Path, problem: str) -> BadFile:
+    return BadFile([Mistake(str(path), 0, 0, "", problem)])
 
 
 def _write(output: Path, text: str, *, force: bool) -> None:
@@ -83,4 +87,4 @@ def _write(output: Path, text: str, *, force: bool) -> None:
         with output.open("w" if force else "x") as file:
             file.write(text)
     except FileExistsError:
-        raise BadPolicy(output, [f"{output}: is there already; --force writes over it"]) from None
+        raise _refusal(output, "is there already; --force writes over it") from None

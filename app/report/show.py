@@ -17,14 +17,14 @@ from app.report.availability import Ledger, Span, availability, month_of
 from app.report.build import build
 from app.report.markdown import markdown
 from app.settings import Settings
-from app.transport.log import Log
+from app.transport.log import Readable
 from models.duration import format_ms
 from models.inert import inert
 from models.instant import format_instant
 from models.topics import Topics
 
 
-async def show_report(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
+async def show_report(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print the report of an incident; False when there is none of that id."""
     incident = await incident_of(log, config, arguments.incident)
     if incident is None:
@@ -41,7 +41,7 @@ async def show_report(log: Log, config: Settings, arguments: argparse.Namespace)
     return True
 
 
-async def show_followups(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
+async def show_followups(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print what is to be done, what is due first at the top."""
     effects = await effects_of(log, Topics(config.prefix).followups, config.partitions)
     tasks = sorted({one["task"]: one for one in effects}.values(), key=lambda one: (one["due_at"], one["task"]))
@@ -84,7 +84,7 @@ def _due(task: dict[str, Any], now_ms: int) -> Text:
     return Text(f"{format_ms(-left_ms)} overdue", style="bold red")
 
 
-async def show_availability(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
+async def show_availability(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print how much of a month the policy's services were up; False when the month is none."""
     now_ms = log.now_ms()
     try:
@@ -112,7 +112,7 @@ async def show_availability(log: Log, config: Settings, arguments: argparse.Name
     return True
 
 
-async def _warn_of_loss(log: Log, config: Settings, month: Span) -> None:
+async def _warn_of_loss(log: Readable, config: Settings, month: Span) -> None:
     """Say so when the timeline is not kept for so long: what is not known any more counts as up."""
     topic = Topics(config.prefix).timeline
     for partition in range(config.partitions):

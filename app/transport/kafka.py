@@ -101,6 +101,18 @@ class KafkaLog:
             raise TopicMismatch("\n".join(problems))
         return {spec.name for spec in missing}
 
+    async def list_topics(self) -> dict[str, int]:
+        """The topics that we may see."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security)
+        try:
+            await admin.start()
+            described = await admin.describe_topics()
+        except KafkaError as error:
+            raise self._unavailable(error) from None
+        finally:
+            await admin.close()
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
     async def check_group(self, group: str) -> None:
         """Raise Forbidden when we may not be of a consumer group: Faust would wait for its partitions, and say nothing."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security)

@@ -1,7 +1,7 @@
 """What Tocsin needs of a log, whoever keeps it: append one atomic batch, read from an offset, find the end.
 
 Faust consumes, assigns and recovers; everything that has to be durable goes through a `Log`. There are two: Kafka
-(`app.transport.kafka`) and one SQLite file (`app.transport.sqlite`).
+(`app.transport.kafka`) and one SQLite file (`app.transport.sqlite`). Whoever only looks asks for a `Readable`.
 """
 
 from collections.abc import Sequence
@@ -70,8 +70,8 @@ class TopicMismatch(Exception):
     """A topic exists with settings on which a promise would break. The message lists each, found and expected."""
 
 
-class Log(Protocol):
-    """Append-only partitions under topic names."""
+class Readable(Protocol):
+    """Append-only partitions under topic names, to be read: a log, or a recording of one (`app.replay.recording`)."""
 
     async def start(self) -> None:
         """Connect. Raises LogUnavailable with the address and what to check."""
@@ -81,6 +81,22 @@ class Log(Protocol):
 
     def now_ms(self) -> int:
         """The clock by which appended records are stamped, in milliseconds since 1970."""
+
+    async def list_topics(self) -> dict[str, int]:
+        """The number of partitions of each topic that there is."""
+
+    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+        """Records at `offset` and after, oldest first; an empty list at the end of the partition."""
+
+    async def start_offset(self, topic: str, partition: int) -> int:
+        """The oldest offset that is still kept."""
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next record will get."""
+
+
+class Log(Readable, Protocol):
+    """A log that is written to."""
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
         """Create what is missing and return the names created. Raises TopicMismatch."""
@@ -94,15 +110,6 @@ class Log(Protocol):
 
     async def claim(self, topic: str, partition: int) -> None:
         """Become the only writer of a partition: whoever claimed it before gets Fenced. Raises LogUnavailable."""
-
-    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
-        """Records at `offset` and after, oldest first; an empty list at the end of the partition."""
-
-    async def start_offset(self, topic: str, partition: int) -> int:
-        """The oldest offset that is still kept."""
-
-    async def end_offset(self, topic: str, partition: int) -> int:
-        """The offset that the next record will get."""
 
 
 async def append_all(log: Log, topic: str, partition: int, records: Sequence[NewRecord]) -> None:

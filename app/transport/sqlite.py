@@ -135,6 +135,10 @@ class SqliteLog:
         self._compacted = {spec.name for spec in specs if spec.config.get("cleanup.policy") == "compact"}
         return created
 
+    async def list_topics(self) -> dict[str, int]:
+        """The topics that were ever ensured."""
+        return dict(self._open().execute("SELECT name, partitions FROM topics").fetchall())
+
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append as one batch; the first record's offset once it is on the disk."""
         if self._failed is not None or self._thread is None:
@@ -152,6 +156,8 @@ class SqliteLog:
             return self._read(topic, partition, offset, max_records)
         except sqlite3.Error as error:
             raise self._unavailable("read", error) from None
+        except Damaged as error:
+            raise self._damaged(f"{topic} {partition}: {error}") from None
 
     def _read(self, topic: str, partition: int, offset: int, max_records: int) -> list[StoredRecord]:
         rows = self._open().execute(
@@ -167,10 +173,10 @@ class SqliteLog:
             first = last - count + 1
             if first > expected and (found or self._has_before(topic, partition, offset)):
                 raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {first - 1}")
-            size += len(blob)
+            size += len(blob) if isinstance(blob, bytes) else 0
             if found and size > READ_BYTES:
                 break
-            unpacked = _unpack(blob, first, at_ms)
+            unpacked = _unpack(blob, first, at_ms, count)
             found += unpacked[max(offset - first, 0) :]
             expected = last + 1
             if len(found) >= max_records:
@@ -388,7 +394,7 @@ class SqliteLog:
             last, at_ms = one_last, one_ms
             if crc is not None and crc != _checksum(topic, partition, last, count, at_ms, blob):
                 raise self._damaged(f"the records of {topic} {partition} up to {last} are not what was written")
-            for record in _unpack(blob, 0, 0):
+            for record in _unpack(blob, last - count + 1, 0, count):
                 newest.pop(record.key, None)  # so that the order is that of the newest values
                 if record.value is not None:
                     newest[record.key] = NewRecord(record.key, record.value, record.headers)
@@ -439,7 +445,22 @@ def _pack(records: Sequence[NewRecord]) -> bytes:
     return b"".join(parts)
 
 
-def _unpack(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
+class Damaged(ValueError):
+    """Bytes that are no batch."""
+
+
+def _unpack(blob: bytes, first: int, at_ms: int, count: int) -> list[StoredRecord]:
+    """The records in a batch. Raises Damaged; a checksum has mostly said so before, but format 1 had none."""
+    try:
+        records = _records_in(blob, first, at_ms)
+    except (struct.error, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(f"the records from {first} on are no batch: {error}") from None
+    if len(records) != count:
+        raise Damaged(f"the records from {first} on are no batch: there are {len(records)}, must be {count}")
+    return records
+
+
+def _records_in(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
     records, place, offset = [], 0, first
     unpack, size = _LENGTHS.unpack_from, _LENGTHS.size
     while place < len(blob):
@@ -451,9 +472,13 @@ def _unpack(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
         place += max(value_size, 0)
         headers: Headers = ()
         if headers_size:
+            if headers_size < 0:
+                raise ValueError(f"headers of {headers_size} bytes")
             pairs = orjson.loads(blob[place : place + headers_size])
             headers = tuple((name, text.encode()) for name, text in pairs)
             place += headers_size
         records.append(StoredRecord(offset, at_ms, key, value, headers))
         offset += 1
+    if place != len(blob):
+        raise ValueError(f"it has {len(blob)} bytes, must have {place}")
     return records

@@ -1,6 +1,6 @@
 """The table of docs/RELIABILITY.md: a row for each fault, written by the run that made its figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.proof import Proof
@@ -65,6 +65,11 @@ def _cells(line: str) -> tuple[str, ...]:
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (HEAD, ["---"] * len(HEAD), *rows))
+
+
+def counted(answers: Mapping[str, int]) -> str:
+    """How often the bridge answered what, beside what it acknowledged."""
+    return ", ".join(f"{number} times {answer}" for answer, number in sorted(answers.items())) or "nothing but 200"
 
 
 def spread(seconds: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ from tests.faults.clusters import Cluster, Proxied
 from tests.faults.load import http_status
 from tests.faults.proxy import ANSWERS, REQUESTS
 from tests.faults.service import PARTITIONS, Service, serving
-from tests.faults.table import Row
+from tests.faults.table import Row, counted
 from tests.running import wait_until
 
 
@@ -69,7 +69,7 @@ def test_the_only_broker_is_killed(own_broker: Broker, folder: Path, told: Row, 
         "kill -9 of Kafka (one broker), a new start once the bridge has said 503",
         times,
         proof,
-        f"answers meanwhile: {dict(load.trouble)}; the worker ended {len(worker.deaths) - 1} times and was started again; "
+        f"answers meanwhile: {counted(load.trouble)}; the worker ended {len(worker.deaths) - 1} times and was started again; "
         f"slowest acknowledgement {load.slowest_seconds:.0f} s",
     )
 
@@ -105,7 +105,7 @@ def test_one_broker_of_three_is_killed(cluster: Cluster, folder: Path, told: Row
         "kill -9 of each of three brokers (replication 3, min.insync.replicas 2), and of the controllers' leader once more",
         len(leaders),
         proof,
-        f"{sum(leaders)} of them led the controllers; the bridge answered {dict(load.trouble) or 'nothing but 200'}; "
+        f"{sum(leaders)} of them led the controllers; the bridge answered {counted(load.trouble)}; "
         f"slowest acknowledgement {load.slowest_seconds:.1f} s; "
         f"workers ended {sum(len(worker.deaths) - 1 for worker in workers)} times",
     )
@@ -149,6 +149,6 @@ def test_the_network_is_cruel(proxied: Proxied, folder: Path, told: Row, seed: i
         "the other worker has taken over and then cut, both directions held until the bridge says 503 and then released",
         times,
         proof,
-        f"{cut} connections cut; answers meanwhile: {dict(load.trouble)}; "
+        f"{cut} connections cut; answers meanwhile: {counted(load.trouble)}; "
         f"the far worker ended {len(far.deaths) - 1} times; slowest acknowledgement {load.slowest_seconds:.0f} s",
     )

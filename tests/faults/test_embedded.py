@@ -23,7 +23,7 @@ from models.topics import Topics
 from tests.faults.load import Load, http_status
 from tests.faults.processes import Supervised
 from tests.faults.proof import Proof, prove, quick_policy, unsettled
-from tests.faults.table import Row, spread
+from tests.faults.table import Row, counted, spread
 from tests.running import ROOT, read_all, wait_until
 
 PARTITIONS = 4
@@ -171,7 +171,7 @@ def test_the_disk_is_full(small_disk: Path, folder: Path, told: Row, seed: int, 
         "the disk (24 MB) is filled by somebody else, and has space again once senders were told 503 and SIGTERM was tried",
         1,
         proof,
-        f"answers meanwhile: {dict(embedded.load.trouble)}; {acknowledged:,} alerts were acknowledged before",
+        f"answers meanwhile: {counted(embedded.load.trouble)}; {acknowledged:,} alerts were acknowledged before",
         "the log says what to do; it goes on by itself; SIGTERM meanwhile ends it with status 70 after 25 s",
     )
 
@@ -280,4 +280,9 @@ def _quoted(complaint: str) -> str:
     """The line that tells, without this run's folders."""
     lines = [line for line in complaint.splitlines() if "the journal in" in line]
     words = lines[-1].split("tocsin: ")[-1].split()
-    return f"says `{' '.join('DIR' if word.startswith('/') else word for word in words)}`"
+    return f"says `{' '.join(_folder(word) for word in words)}`"
+
+
+def _folder(word: str) -> str:
+    bare = word.strip("'\":;,")
+    return word.replace(bare, "DIR") if bare.startswith("/") else word

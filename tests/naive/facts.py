@@ -1,14 +1,14 @@
-"""What the oracle keeps of alerts and incidents, and when something of its own accord happens to an incident."""
+"""What the oracle keeps of alerts and incidents, and what it asks of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from models.duration import parse_ms
-from tests.naive_policy import by, is_about, matches, severity_of
+from tests.naive.policy import is_about, matches, severity_of
 
 
-@dataclass
+@dataclass(eq=False)
 class Known:
     """An alert that was heard of. `incident` is None when it belongs to none that is open."""
 
@@ -19,27 +19,40 @@ class Known:
     owner: str
     kind: str
     firing: bool = False
-    fired_ms: int = 0
     fired_by: int = 0
+    loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    quiet: bool = False  # when last looked at
     last_ms: int = 0
     hold_ms: int = 0
     count: int = 0
-    held_by: set[str] = field(default_factory=set)
+    held_by: set[str] = field(default_factory=set)  # rules that said so
     incident: "Happened | None" = None
     forget_ms: int = 0
 
 
 @dataclass
+class Member:
+    """An alert of another component in an incident, or an incident that a rule opened."""
+
+    component: str
+    labels: Mapping[str, str]
+    firing: bool = True
+    own: bool = True  # of the rule that opened the incident; else it depends on it
+
+
+@dataclass(eq=False)
 class Happened:
     """An incident and all that is told of it."""
 
     id: str
+    prefix: str
     component: str
     kind: str
     severity: str
     owner: str
     opened_ms: int
     opened_by: int = 0
+    rule: str = ""  # that opened it
     state: str = "open"
     acknowledged: tuple[int, str] = (0, "")
     resolved: tuple[int, str] = (0, "")
@@ -49,23 +62,36 @@ class Happened:
     told: tuple[int, int, str] = (0, 0, "P3")  # when, of how many alerts, with which severity
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
+    wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
     done: set[str] = field(default_factory=set)  # cause, mitigation
     complaints: int = 0
     reminded: int = 0
     touched: bool = False
-    member: bool = False  # of something larger, now or before
+    quiet: bool = False  # when last looked at
+    held_by: set[str] = field(default_factory=set)  # rules that said so, of one that a rule opened
+    parents: list[str] = field(default_factory=list)  # what it was a member of, now or before
     clocks: dict[str, str] = field(default_factory=dict)
     rules: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
-    members: dict[str, bool] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
     timeline: list[tuple[str, int]] = field(default_factory=list)
-    escalations: list[tuple[str, int, str, tuple[str, ...], int]] = field(default_factory=list)
+    escalations: list[tuple[str, int, str, tuple[int, ...], int]] = field(default_factory=list)
     notifications: list[tuple[str, str, str, int]] = field(default_factory=list)
 
     def tell(self, kind: str, at_ms: int) -> None:
         """Write something in the timeline."""
         self.touched = True
         self.timeline.append((kind, at_ms))
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over, or seems so."""
+        return self.state in ("resolved", "closed")
+
+    @property
+    def size(self) -> int:
+        """How much belongs to it."""
+        return len(self.alerts) + len(self.members)
 
 
 @dataclass(frozen=True)
@@ -76,58 +102,7 @@ class Firing:
     group: str
     at_ms: int
     fingerprint: str
-    record: str
-
-
-def own_deadlines(policy: Mapping[str, Any], incident: Happened, *, held: bool) -> Iterator[tuple[int, str, str]]:
-    """When, what, and of what: in the order in which equal times are done."""
-    if incident.state == "resolved":
-        yield incident.resolved[0] + parse_ms(policy["incidents"]["settle"]), "settle", ""
-    if incident.state not in ("open", "acknowledged"):
-        return
-    if not (held and incident.member):
-        yield from _clocks(policy, incident)
-    if not held:
-        yield from _loud(policy, incident)
-
-
-def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[tuple[int, str, str]]:
-    for clock in ("acknowledge", "resolve"):
-        target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
-        if target is not None and state is None:
-            yield incident.since["severity"] + target * 8 // 10, "near", clock
-        elif target is not None and state == "warned":
-            yield incident.since["severity"] + target, "missed", clock
-
-
-def _loud(policy: Mapping[str, Any], incident: Happened) -> Iterator[tuple[int, str, str]]:
-    since, severity = incident.since, incident.severity
-    told_ms, told_alerts, told_severity = incident.told
-    if not told_ms:
-        yield since["open"] + by(policy["notify"], "group_wait", severity, 0), "tell", ""
-    elif severity < told_severity:
-        yield since["severity"], "tell", ""
-    elif len(incident.alerts) + len(incident.members) > told_alerts:
-        interval = parse_ms(policy["notify"].get("group_interval", "5m"))
-        yield max(told_ms + interval, since["open"]), "tell", ""
-    elif incident.state == "open" and (repeat := by(policy["notify"], "repeat_interval", severity, 0)):
-        yield max(told_ms, since["open"]) + repeat, "tell", ""
-    waits = policy["climb"].get(severity, [])
-    chain = policy["teams"][incident.owner]["chain"]
-    if told_ms and incident.state == "open" and incident.step <= len(waits) and incident.step < len(chain):
-        begun = max(since["step"], since["severity"])
-        yield begun + parse_ms(waits[incident.step - 1]), "climb", ""
-    since_ms = max(since["open"], since["severity"], incident.first_told)
-    for rule in rules_about(policy, incident, "without"):
-        if told_ms and rule["without"] not in incident.done and rule["name"] not in incident.rules:
-            yield since_ms + parse_ms(rule["after"]), "undone", rule["name"]
-    every = by(policy["updates"], "every", severity)
-    if told_ms and every is not None:
-        due = since["word"] + every * (incident.reminded + 1)
-        if incident.reminded < 2:
-            yield due, "remind", ""
-        elif incident.state == "acknowledged":
-            yield due, "forgotten", ""
+    record: int
 
 
 def judged(policy: Mapping[str, Any], document: dict[str, Any], component: str) -> Known:
@@ -141,6 +116,11 @@ def judged(policy: Mapping[str, Any], document: dict[str, Any], component: str) 
             kind, owner = one["name"], one.get("owner", owner)
             severity = min(severity, one.get("severity", severity))
     return Known(document["alert"], component, labels, severity, owner, kind)
+
+
+def always(policy: Mapping[str, Any], alert: Known) -> bool:
+    """Whether an alert always escalates: no rule keeps it quiet, and it waits for nothing."""
+    return any(one.get("always") and is_about(one, alert) for one in policy["escalations"])
 
 
 def correlations_of(policy: Mapping[str, Any], alert: Known) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -197,12 +177,6 @@ def current(incidents: list[Happened], component: str, kind: str) -> Happened | 
     return next((one for one in found if one.state != "closed"), None)
 
 
-def held_without(alerts: list[Known], incident: Happened, alert: Known) -> bool:
-    """Whether everything else that fires in an incident is kept quiet."""
-    others = [one for one in alerts if one.incident is incident and one.firing and one is not alert]
-    return bool(others) and all(one.held_by for one in others)
-
-
 def refused(incident: Happened, name: str, *, fires: bool) -> str:
     """The reason for which a command is refused, or nothing."""
     resolved = incident.state == "resolved"
@@ -213,18 +187,17 @@ def refused(incident: Happened, name: str, *, fires: bool) -> str:
     return ""
 
 
-def struck(alerts: list[Known], incident: Happened) -> set[str]:
+def struck(incident: Happened) -> set[str]:
     """The components that an incident strikes."""
-    return {alert.component for alert in alerts if alert.fingerprint in incident.members} or {""}
+    own = set() if incident.rule else {incident.component}
+    return own | {member.component for member in incident.members.values()}
 
 
-def fires(alerts: list[Known], incident: Happened) -> bool:
-    """Whether anything of an incident fires."""
-    mine = [alert for alert in alerts if alert.incident is incident and alert.firing]
-    return bool(mine) or any(incident.members.values())
+def mine(alerts: Iterable[Known], incident: Happened) -> list[Known]:
+    """The alerts of an incident that fire."""
+    return [alert for alert in alerts if alert.incident is incident and alert.firing]
 
 
-def is_held(alerts: list[Known], incident: Happened) -> bool:
-    """Whether everything that fires in an incident is kept quiet."""
-    firing = [alert for alert in alerts if alert.incident is incident and alert.firing]
-    return bool(firing) and all(alert.held_by for alert in firing)
+def fires(alerts: Iterable[Known], incident: Happened) -> bool:
+    """Whether anything of an incident fires: what depends on it does not count."""
+    return bool(mine(alerts, incident)) or any(one.firing and one.own for one in incident.members.values())

@@ -43,10 +43,10 @@ class Reread(Generic[Made]):
         logger.info("the %s are renewed", self._what)
 
     def _contents(self) -> list[bytes | str]:
-        return [_content(file) for file in self._files]
+        return [content_of(file) for file in self._files]
 
 
-def _content(file: str) -> bytes | str:
+def content_of(file: str) -> bytes | str:
     """What a file contains, or why it cannot be read."""
     try:
         with Path(file).open("rb") as opened:
@@ -57,7 +57,7 @@ def _content(file: str) -> bytes | str:
 
 def read_text(name: str, file: str) -> str:
     """The text of a file that a setting names. Raises BadSettings."""
-    found = _content(file)
+    found = content_of(file)
     where = f"{name} is {file!r}, "
     if isinstance(found, str):
         raise BadSettings(f"{where}which cannot be read: {found.partition('] ')[2].partition(':')[0] or found}")

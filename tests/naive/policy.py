@@ -28,16 +28,21 @@ def is_about(rule: Mapping[str, Any], alert: Any) -> bool:
 def matches(selector: Sequence[Any], labels: Mapping[str, str]) -> bool:
     """Whether labels satisfy all matchers of any alternative."""
     alternatives = selector if selector and isinstance(selector[0], list) else [selector]
-    return any(all(_holds(text, labels) for text in matchers) for matchers in alternatives)
+    return any(all(_says(text, labels) for text in matchers) for matchers in alternatives)
 
 
-def _holds(text: str, labels: Mapping[str, str]) -> bool:
+def _says(text: str, labels: Mapping[str, str]) -> bool:
     found = MATCHER.fullmatch(text)
     assert found is not None, text
     label, operator, value = found.groups()
+    return holds(label, operator, value, labels)
+
+
+def holds(label: str, operator: str, value: str, labels: Mapping[str, str]) -> bool:
+    """Whether labels satisfy one matcher."""
     here = labels.get(label, "")
-    holds = here == value if operator in ("=", "!=") else bool(re.fullmatch(value, here))
-    return holds != operator.startswith("!")
+    same = here == value if operator in ("=", "!=") else bool(re.fullmatch(value, here))
+    return same != operator.startswith("!")
 
 
 def severity_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -53,3 +58,9 @@ def severity_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 def prefix_of(policy: Mapping[str, Any], kind: str) -> str:
     """The prefix of the ids of a class."""
     return next((str(one["prefix"]) for one in policy["classes"] if one["name"] == kind), "INC")
+
+
+def named(policy: Mapping[str, Any]) -> set[str]:
+    """The labels that a policy names somewhere: what a silence can ask of the members of an incident."""
+    text = str(policy)
+    return {*re.findall(r"(\w+)(?:=~|!~|!=|=)", text), *policy["severities"]["labels"], *policy["components"]["labels"]}

@@ -1,0 +1,219 @@
+"""From an effect back to what it came of: the timer or the record, what started that, and the alerts at the bottom.
+
+A chain goes through the actors of rules and receivers, in other partitions: their messages carry the position of their cause.
+"""
+
+import orjson
+
+from app.core import digesting
+from app.explain import places
+from app.explain.archive import Archive, Document, NotThere
+from app.explain.places import PolicyText
+from app.explain.tracing import Step, Timer, Trace, Tracer
+from app.explain.tree import Node
+from app.explain.wording import (
+    OF_KIND,
+    OF_RULE,
+    effect_text,
+    kind_of,
+    parsed,
+    record_node,
+    source_of,
+    timer_places,
+    timer_text,
+)
+from app.transport.log import StoredRecord
+from models.effect import Position, Stream
+from models.incident import position_from_id
+
+DEPTH_MAX = 8  # hops from one actor to another
+RECORDS_SHOWN = 5  # of what opened an incident, of what waited for a digest
+
+
+class Causes:
+    """What effects came of."""
+
+    def __init__(self, archive: Archive, tracer: Tracer, policy_file: str) -> None:
+        """`policy_file` is the one whose lines may be shown."""
+        self.archive = archive
+        self.tracer = tracer
+        self.policy_file = policy_file
+        self._texts: dict[str, PolicyText] = {}
+        self._shown: set[str] = set()  # records that stand in the tree already
+
+    def text_of(self, trace: Trace) -> PolicyText:
+        """The policy by which a record was decided."""
+        assert trace.policy is not None
+        known = self._texts.get(trace.policy.fingerprint)
+        if known is None:
+            known = self._texts[trace.policy.fingerprint] = PolicyText(trace.policy, self.policy_file)
+        return known
+
+    async def of(self, partition: int, position: Position, effect: Document, depth: int = 0) -> list[Node]:
+        """What the effect, or the message, at a position came of."""
+        try:
+            trace = await self.tracer.trace(partition, position.offset)
+        except NotThere as why:
+            return [Node("unknown", f"what it came of is not known: {why}")]
+        step = trace.step_of(position.number)
+        if step is None or not step.timers:
+            incident = str(effect.get("incident") or "")
+            if depth == 0 and self.opened_by(incident) == f"{partition}-{position.offset}":
+                opening = await self.opening(incident, self.opened_by(incident), depth)
+                return [opening] if opening is not None else []
+            return [await self.record(partition, trace.record, depth)]
+        timer = _which(step, effect)
+        found = timer_places(timer, self.text_of(trace).rules, _snapshot(step, timer.whose))
+        node = Node("timer", timer_text(timer), timer.at_ms)
+        node.rules = self.text_of(trace).places(found)
+        moved = record_node(partition, trace.record)
+        if moved.at_ms != timer.at_ms or moved.kind != "tick":
+            node.facts["seen by"] = f"{moved.text} ({moved.position}), which moved the time on"
+        else:
+            node.facts["seen by"] = f"{moved.text} ({moved.position})"
+        node.because = await self._started(partition, timer, trace.record, depth)
+        return [node]
+
+    async def record(self, partition: int, record: StoredRecord, depth: int = 0) -> Node:
+        """A journal record, and what sent it if an actor did."""
+        node = record_node(partition, record)
+        seen = node.position in self._shown
+        self._shown.add(node.position)
+        if seen:
+            node.text, node.facts = f"{node.text}: as above", {}
+        source = source_of(record)
+        if source is None or source.topic != "journal":
+            return node
+        node.facts.clear()  # its words are in the line
+        if depth < DEPTH_MAX and not seen:
+            document = parsed(record)
+            effect = document.get("body") if kind_of(document) == "page" else {}
+            effect = {**effect, "kind": document.get("page", "")} if isinstance(effect, dict) else {}
+            node.because = await self.of(source.partition, Position(source.offset, source.number), effect, depth + 1)
+        return node
+
+    async def at(self, position: str, depth: int = 0) -> Node | None:
+        """The record at a position such as 3-17, once in a tree; None where it stands there already, or is not kept."""
+        partition, offset = (int(part) for part in position.split("-"))
+        if f"{partition}:{offset}" in self._shown:
+            return None
+        try:
+            return await self.record(partition, await self.archive.record(partition, offset), depth)
+        except NotThere as why:
+            return Node("unknown", str(why))
+
+    def opened_by(self, incident: str) -> str:
+        """The position of the record that opened an incident, which its id tells; empty when it is not kept."""
+        try:
+            partition, offset = position_from_id(incident)
+        except ValueError:
+            return ""
+        return f"{partition}-{offset}"
+
+    async def opening(self, incident: str, opened_by: str, depth: int = 0) -> Node | None:
+        """How an incident was opened, and by which records; once in a tree."""
+        if incident in self._shown:
+            return None
+        self._shown.add(incident)
+        partition, offset = (int(part) for part in opened_by.split("-"))
+        opened: Document = {}
+        start = Position(offset, 0)
+        async for one in self.archive.effects(Stream.TIMELINE, partition, start, incident.encode()):
+            if one.document["kind"] == "Opened" and one.document["incident"] == incident:
+                opened = one.document
+            break
+        said = effect_text(Stream.TIMELINE, opened) if opened else "opened"
+        node = Node("incident", f"incident {incident}: {said}", position=str(opened.get("id", opened_by)))
+        try:
+            record = await self.archive.record(partition, offset)
+        except NotThere as why:
+            node.because = [Node("unknown", str(why))]
+            return node
+        node.at_ms = record.timestamp
+        document = parsed(record)
+        if kind_of(document) == "alert" and document["alert"] == opened.get("alert"):
+            await self._judged(node, partition, offset, document)
+            node.because = [await self.record(partition, record, depth)]
+        elif opened and depth < DEPTH_MAX:
+            number = int(str(opened["id"]).split("-")[2])
+            node.because = await self._correlated(partition, Position(offset, number), opened, depth + 1)
+        return node
+
+    async def _judged(self, node: Node, partition: int, offset: int, alert: Document) -> None:
+        """Why the incident has the severity and the owner that its alert gave it."""
+        trace = await self.tracer.trace(partition, offset)
+        text = self.text_of(trace)
+        grounds = text.rules.grounds(alert["labels"])
+        node.rules = text.places([grounds.severity, grounds.owner])
+
+    async def _correlated(self, partition: int, position: Position, opened: Document, depth: int) -> list[Node]:
+        """What a rule's incident, or one of a missing heartbeat, came of: the alerts that made the rule true, or a timer."""
+        trace = await self.tracer.trace(partition, position.offset)
+        members = [
+            message["record"]
+            for effect in trace.own
+            if effect.stream is Stream.JOURNAL and "hold" in (message := orjson.loads(effect.value))
+            if (message["because"] or {}).get("parent") == opened["incident"]
+        ]
+        if not members:
+            return await self.of(partition, position, opened, depth)
+        text = self.text_of(trace)
+        rule = places.rule(text.rules, str(parsed(trace.record).get("signal", "")))
+        record = await self.record(partition, trace.record, depth)
+        record.rules = text.places([rule] if rule else [])
+        found = [await self.at(one, depth) for one in members[:RECORDS_SHOWN]]
+        record.because += [one for one in found if one is not None]
+        if len(members) > RECORDS_SHOWN:
+            record.because.append(Node("more", f"and {len(members) - RECORDS_SHOWN} more alerts"))
+        return [record]
+
+    async def _started(self, partition: int, timer: Timer, record: StoredRecord, depth: int) -> list[Node]:
+        """What set a timer."""
+        if timer.what == digesting.DIGEST:
+            return await self._waited(partition, timer, record, depth)
+        if not timer.cause:
+            return []
+        if timer.of_incident:
+            node = await self.opening(timer.whose, timer.cause, depth)
+        else:
+            node = await self.at(timer.cause, depth)
+        return [node] if node is not None else []
+
+    async def _waited(self, partition: int, timer: Timer, record: StoredRecord, depth: int) -> list[Node]:
+        """The messages that waited for a digest: to the same receiver, since it began to wait."""
+        found: list[Node] = []
+        more = 0
+        key = f"receiver/{timer.detail}/{timer.whose}".encode()
+        offset = await self.archive.first_since(partition, timer.since_ms)
+        while records := await self.archive.log.read(self.archive.topics.journal, partition, offset):
+            for one in records:
+                if one.offset >= record.offset:
+                    break
+                if one.key == key and one.timestamp >= timer.since_ms:
+                    if len(found) < RECORDS_SHOWN:
+                        found.append(await self.record(partition, one, depth))
+                    else:
+                        more += 1
+            offset = records[-1].offset + 1
+            if offset >= record.offset:
+                break
+        return [*found, Node("more", f"and {more} more messages")] if more else found
+
+
+def _which(step: Step, effect: Document) -> Timer:
+    """The timer of those that were due at one time of which an effect is."""
+    wanted = OF_RULE.get(str(effect.get("rule", ""))) or OF_KIND.get(str(effect.get("kind", "")), ())
+    rule = effect.get("rule")
+    for timer in step.timers:
+        if timer.what in wanted or (rule and timer.detail == rule):
+            return timer
+    return step.timers[0]
+
+
+def _snapshot(step: Step, incident: str) -> Document | None:
+    """The incident's snapshot at the end of a step."""
+    for effect in step.effects:
+        if effect.stream is Stream.INCIDENTS and effect.key == incident.encode():
+            found: Document = orjson.loads(effect.value)
+            return found
+    return None

@@ -1,0 +1,141 @@
+"""`tocsin explain ID`: an effect, a notification, a task or a silence, and the chain back to what caused it."""
+
+import re
+
+import orjson
+
+from app.core.rulebook import Rulebook
+from app.explain import places
+from app.explain.archive import STREAMS, Archive, Document, Emitted, NotThere
+from app.explain.causes import Causes
+from app.explain.tracing import Trace, Tracer
+from app.explain.tree import Node
+from app.explain.wording import effect_text, kind_of, parsed, record_node
+from models.effect import Effect, Position, Stream
+from models.instant import milliseconds
+from models.journal import Source
+from models.policy import Where
+from models.topics import partition_of
+
+EFFECT = re.compile(r"([0-9]{1,4})-([0-9]{1,19})-([0-9]{1,9})")
+SAME = "the engine says the same again, byte for byte"
+
+
+async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
+    """The chain of an effect by its id. Raises NotThere."""
+    found = EFFECT.fullmatch(name)
+    assert found is not None
+    partition, position = int(found[1]), Position(int(found[2]), int(found[3]))
+    trace, why = await _traced(tracer, partition, position.offset)
+    again = trace.effect(position.number) if trace else None
+    if again is not None and again.stream is Stream.JOURNAL:
+        assert trace is not None
+        return await _message(archive, causes, partition, again, trace)
+    streams = STREAMS if again is None else (again.stream,)
+    emitted = await archive.effect(partition, position, streams)
+    if emitted is None and again is None:
+        raise NotThere(await _instead(archive, name, partition, position, trace, why))
+    stream, effect = (emitted.stream, emitted.document) if emitted else _again(again)
+    node = Node(str(stream), effect_text(stream, effect), milliseconds(effect["at"]), name)
+    if effect.get("incident"):
+        node.facts["incident"] = effect["incident"]
+    node.facts["policy"] = effect["policy"]
+    if trace is not None:
+        text = causes.text_of(trace)
+        node.facts["policy"] = text.about()
+        node.rules = text.places([*_climbed(text.rules, trace, effect), *places.of_effect(text.rules, stream, effect)])
+        node.facts["checked"] = _checked(emitted, again) + (f"; {trace.note}" if trace.note else "")
+    elif why:
+        node.facts["not known"] = why
+    node.because = await causes.of(partition, position, effect)
+    await _beneath(node, causes, effect)
+    return node
+
+
+def _climbed(rules: Rulebook, trace: Trace, effect: Document) -> list[Where]:
+    """Of the message of an escalation: the rule by which the incident climbed."""
+    if effect["kind"] != "escalated":
+        return []
+    for step in trace.steps:
+        for one in step.effects:
+            if one.stream is Stream.ESCALATIONS and one.key == effect["incident"].encode():
+                climbed = orjson.loads(one.value)
+                if climbed["because"] == effect["text"]:
+                    owner, severity = climbed["owner"], climbed["severity"]
+                    return places.escalated(rules, climbed["rule"], owner, severity, climbed["step"])
+    return []
+
+
+def _again(effect: Effect | None) -> tuple[Stream, Document]:
+    assert effect is not None
+    document: Document = orjson.loads(effect.value)
+    return effect.stream, document
+
+
+async def _beneath(node: Node, causes: Causes, effect: Document) -> None:
+    """The records that an escalation names, and the incident's opening, where the chain has not led there already."""
+    for one in effect.get("records", ())[:5]:
+        found = await causes.at(one)
+        if found is not None:
+            node.because.append(found)
+    incident, opened_by = effect.get("incident"), effect.get("opened_by")
+    if incident and not opened_by:
+        opened_by = causes.opened_by(incident)
+    if incident and opened_by:
+        opening = await causes.opening(incident, opened_by)
+        if opening is not None:
+            node.because.append(opening)
+
+
+async def _traced(tracer: Tracer, partition: int, offset: int) -> tuple[Trace | None, str]:
+    try:
+        return await tracer.trace(partition, offset), ""
+    except NotThere as why:
+        return None, str(why)
+
+
+def _checked(emitted: Emitted | None, again: Effect | None) -> str:
+    if again is None:
+        return "the engine does not say this again: another version of Tocsin said it"
+    if emitted is None:
+        return "it is not kept in its topic any more (a newer one took its place); this is what the engine says again"
+    if emitted.value == again.value:
+        return SAME
+    return "the engine of now says it differently: another version of Tocsin said it"
+
+
+async def _message(archive: Archive, causes: Causes, partition: int, effect: Effect, trace: Trace) -> Node:
+    """A message from one actor to another, and what it did there."""
+    target = partition_of(effect.key or b"", archive.partitions)
+    source = Source("journal", partition, effect.position.offset, effect.position.number)
+    record = await archive.message(source, target, trace.record.timestamp)
+    name = f"{partition}-{effect.position.offset}-{effect.position.number}"
+    if record is None:
+        return Node("message", f"a message to {(effect.key or b'').decode()}, which the journal has not", position=name)
+    node = record_node(target, record)
+    node.kind, node.position = "message", name
+    node.facts["arrived as"] = (
+        f"{target}:{record.offset}; what it did: tocsin explain --record {target}:{record.offset}"
+    )
+    document = parsed(record)
+    about = document.get("body") if kind_of(document) == "page" else {}
+    node.because = await causes.of(partition, effect.position, about if isinstance(about, dict) else {})
+    return node
+
+
+async def _instead(
+    archive: Archive, name: str, partition: int, position: Position, trace: Trace | None, why: str
+) -> str:
+    """What there is instead of an effect that is not there."""
+    if trace is None:
+        return f"there is no effect {name}: {why}"
+    numbers = [one.position.number for step in trace.steps for one in step.effects]
+    if numbers:
+        shown = f"{partition}-{position.offset}-{numbers[0]} to {partition}-{position.offset}-{numbers[-1]}"
+        return f"there is no effect {name}: record {partition}:{position.offset} left {shown}"
+    newest = await archive.newest(Stream.NOTIFICATIONS, lambda _: True)
+    known = ", ".join(str(one["id"]) for one in newest) or "none yet"
+    return (
+        f"there is no effect {name}: record {partition}:{position.offset} left none (why: tocsin explain --record "
+        f"{partition}:{position.offset}); the newest notifications are: {known}"
+    )

@@ -1,0 +1,163 @@
+"""`tocsin explain INC-...`: what opened it, why it is so severe and whose it is, whom it told, and what it waits for."""
+
+from itertools import groupby
+
+from app.core import quiet
+from app.explain import places
+from app.explain.archive import Archive, Document, NotThere
+from app.explain.causes import Causes
+from app.explain.places import PolicyText
+from app.explain.tracing import Tracer, waits
+from app.explain.tree import Node
+from app.explain.wording import effect_text, kind_of, many, parsed, timer_places, timer_text
+from models.effect import Position, Stream
+from models.incident import position_from_id
+from models.instant import format_instant, milliseconds
+from models.policy import Where
+from models.time_interval import NEVER_MS
+
+SHOWN = 8  # of messages, of alerts that joined
+_JOINED = ("AlertFired", "MemberFired")
+_QUIET = ("Held", "Released", "NotHeld", "Flapping", "Calm")
+
+
+async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
+    """Everything about an incident. Raises NotThere."""
+    partition, offset = position_from_id(name)
+    told = await read(archive, name, partition, offset)
+    if not told[Stream.INCIDENTS]:
+        newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
+        known = ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:]) or "none yet"
+        raise NotThere(f"there is no incident {name!r}; the newest are: {known}")
+    snapshot, timeline = told[Stream.INCIDENTS][-1], told[Stream.TIMELINE]
+    node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]), snapshot["opened_by"])
+    node.facts = {"is": f"{snapshot['severity']} {snapshot['state']}, owner {snapshot['owner']}"}
+    if snapshot["held_by"]:
+        node.facts["quiet"] = [f"now: {one}" for one in snapshot["held_by"]]
+    opening = await causes.opening(name, snapshot["opened_by"])
+    text = await _policy(tracer, causes, partition, offset)
+    if text is not None:
+        node.facts["policy"] = text.about()
+    node.because = [one for one in (opening, *await _raised(causes, partition, timeline)) if one is not None]
+    node.then = [
+        *_of_kinds(timeline, _JOINED, "joined", text),
+        *_messages(told[Stream.NOTIFICATIONS], text),
+        *_entries(told[Stream.ESCALATIONS], Stream.ESCALATIONS, text),
+        *_of_kinds(timeline, _QUIET, "quiet", text),
+        *_of_kinds(timeline, ("Assigned",), "owner", text),
+    ]
+    node.then.sort(key=lambda one: (one.at_ms, [int(part) for part in one.position.split("-") if part]))
+    node.then.append(await _next(tracer, causes, partition, snapshot))
+    return node
+
+
+async def read(archive: Archive, name: str, partition: int, offset: int) -> dict[Stream, list[Document]]:
+    """What the topics say of an incident, oldest first; its messages may be in any partition, for digests go through them."""
+    found: dict[Stream, list[Document]] = {}
+    for stream in (Stream.INCIDENTS, Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
+        start = Position(offset, 0)
+        effects = archive.effects(stream, partition, start, name.encode())
+        found[stream] = [one.document async for one in effects if one.document["incident"] == name]
+    if found[Stream.TIMELINE]:
+        opened_ms = milliseconds(found[Stream.TIMELINE][0]["at"])
+        for other in range(archive.partitions):
+            if other != partition:
+                start = Position(await archive.first_since(other, opened_ms), 0)
+                effects = archive.effects(Stream.NOTIFICATIONS, other, start, name.encode())
+                found[Stream.NOTIFICATIONS] += [
+                    one.document async for one in effects if one.document["incident"] == name
+                ]
+    found[Stream.NOTIFICATIONS].sort(key=lambda one: str(one["at"]))
+    return found
+
+
+async def _policy(tracer: Tracer, causes: Causes, partition: int, offset: int) -> PolicyText | None:
+    """The policy by which the incident was opened."""
+    try:
+        return causes.text_of(await tracer.trace(partition, offset))
+    except NotThere:
+        return None
+
+
+def _rules(text: PolicyText | None, effect: Document, wheres: list[Where]) -> list[Document]:
+    """The places of the policy, if the effect was decided by that one."""
+    return text.places(wheres) if text is not None and text.rules.fingerprint == effect["policy"] else []
+
+
+async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> list[Node]:
+    """The alerts that made it more severe, each with the rule that says so."""
+    found = []
+    for entry in timeline:
+        if entry["kind"] != "SeverityRaised":
+            continue
+        offset = int(entry["id"].split("-")[1])
+        node = Node("severity", effect_text(Stream.TIMELINE, entry), milliseconds(entry["at"]), entry["id"])
+        trace = await causes.tracer.trace(partition, offset)
+        alert = parsed(trace.record)
+        if kind_of(alert) == "alert":
+            text = causes.text_of(trace)
+            node.rules = text.places([text.rules.grounds(alert["labels"]).severity])
+            record = await causes.at(f"{partition}-{offset}")
+            node.because = [record] if record else []
+        found.append(node)
+    return found
+
+
+def _of_kinds(timeline: list[Document], kinds: tuple[str, ...], name: str, text: PolicyText | None) -> list[Node]:
+    entries = [one for one in timeline if one["kind"] in kinds]
+    found = _entries(entries[:SHOWN], Stream.TIMELINE, text)
+    for node in found:
+        node.kind = name
+    if len(entries) > SHOWN:
+        hidden = entries[SHOWN]
+        more = f"and {many(len(entries) - SHOWN, 'word')} like these in its timeline, the first"
+        found.append(Node("more", more, milliseconds(hidden["at"]), hidden["id"]))
+    return found
+
+
+def _entries(effects: list[Document], stream: Stream, text: PolicyText | None) -> list[Node]:
+    found = []
+    for one in effects:
+        node = Node(str(stream), effect_text(stream, one), milliseconds(one["at"]), one["id"])
+        if text is not None:
+            node.rules = _rules(text, one, places.of_effect(text.rules, stream, one))
+        found.append(node)
+    return found
+
+
+def _messages(notifications: list[Document], text: PolicyText | None) -> list[Node]:
+    """The messages, those of one occasion together: whom, through what, and by which words of the policy."""
+    found = []
+    for (at, kind), group in groupby(notifications, key=lambda one: (one["at"], one["kind"])):
+        messages = list(group)
+        whom = ", ".join(f"{one['receiver']} by {one['channel']} ({one['id']})" for one in messages)
+        node = Node("told", f"told, {kind}: {messages[0]['text']}", milliseconds(at), messages[0]["id"])
+        node.facts["to"] = whom
+        if text is not None:
+            wheres = [where for one in messages for where in places.told(text.rules, one)]
+            node.rules = _rules(text, messages[0], wheres)
+        found.append(node)
+    return found
+
+
+async def _next(tracer: Tracer, causes: Causes, partition: int, snapshot: Document) -> Node:
+    """What it waits for, and what will happen then."""
+    if snapshot["state"] == "closed":
+        return Node("next", "it is closed, and waits for nothing; what it left to do: tocsin followups")
+    engine = await tracer.newest(partition)
+    incident = engine.state.incidents.get(snapshot["incident"])
+    if incident is None:
+        return Node("next", "it is not known in the state any more")
+    due = waits(engine, incident, NEVER_MS - 1)
+    if not due:
+        return Node("next", "it waits for nothing but its alerts, or somebody's word")
+    text = PolicyText(engine.policy, causes.policy_file)
+    node = Node("next", f"next, at {format_instant(due[0].at_ms)}: {timer_text(due[0], pending=True)}")
+    node.rules = text.places(timer_places(due[0], engine.policy, incident))
+    later = [f"{format_instant(one.at_ms)} {timer_text(one, pending=True)}" for one in due[1:4]]
+    if later:
+        node.facts["then"] = later
+    kept = quiet.reasons(engine.turn, incident, engine.state.now_ms)
+    if kept:
+        node.facts["waits"] = f"nobody may be told now: {', '.join(kept)}"
+    return node

@@ -1,0 +1,61 @@
+"""`tocsin explain` of a follow-up task and of a silence, by their ids."""
+
+from app.explain.archive import Archive, Document, NotThere
+from app.explain.causes import Causes
+from app.explain.effects import explain_effect
+from app.explain.tracing import Tracer
+from app.explain.tree import Node
+from app.explain.wording import effect_text
+from models.effect import Position, Stream
+from models.incident import position_from_id
+from models.instant import milliseconds
+
+SHOWN = 20  # of what a silence kept quiet
+_KINDS = "an effect such as 3-1207-4, an incident such as INC-20260412T031502Z-00K3F, a task or a silence"
+
+
+async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
+    """What left a task, and what became of it. Raises NotThere."""
+    partition, offset = position_from_id(name.partition(".")[0])
+    effects = archive.effects(Stream.FOLLOWUPS, partition, Position(offset, 0), name.encode())
+    found = [one.document async for one in effects if one.document["task"] == name]
+    if not found:
+        newest = await archive.newest(Stream.FOLLOWUPS, lambda _: True, 50)
+        known = ", ".join(list(dict.fromkeys(str(one["task"]) for one in newest))[-3:]) or "none yet"
+        raise NotThere(f"there is no task {name!r}; the newest are: {known}")
+    node = await explain_effect(archive, tracer, causes, found[0]["id"])
+    node.then = [
+        Node("task", effect_text(Stream.FOLLOWUPS, one), milliseconds(one["at"]), one["id"]) for one in found[1:]
+    ]
+    return node
+
+
+async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
+    """Who made a silence, and what it kept quiet. Raises NotThere."""
+    effects = archive.effects(Stream.SILENCES, 0, Position(0, 0), name.encode())
+    found = [one.document async for one in effects if one.document["silence"] == name]
+    if not found:
+        newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
+        known = ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:]) or "none yet"
+        raise NotThere(f"{name!r:.200} is no id that is known, must be {_KINDS}; the newest incidents are: {known}")
+    node = await explain_effect(archive, tracer, causes, found[0]["id"])
+    held = await _held(archive, name, milliseconds(found[0]["at"]))
+    node.then = [
+        Node("quiet", f"{one['incident']}: {effect_text(Stream.TIMELINE, one)}", milliseconds(one["at"]), one["id"])
+        for one in held[:SHOWN]
+    ]
+    if len(held) > SHOWN:
+        node.then.append(Node("more", f"and {len(held) - SHOWN} more"))
+    if not held:
+        node.then = [Node("quiet", "it has kept no whole incident quiet")]
+    return node
+
+
+async def _held(archive: Archive, name: str, since_ms: int) -> list[Document]:
+    key = f"silence/{name}"
+    found = []
+    for partition in range(archive.partitions):
+        start = Position(await archive.first_since(partition, since_ms), 0)
+        effects = archive.effects(Stream.TIMELINE, partition, start, key.encode())
+        found += [one.document async for one in effects if one.document.get("rule") == key]
+    return sorted(found, key=lambda one: str(one["at"]))

@@ -1,0 +1,167 @@
+"""`tocsin explain --record P:OFFSET`: what a journal record did, through which actors, or why it did nothing.
+
+The engine is asked before and after it applies the record again (`app.explain.noticed`); what it decided is told, not decided
+a second time.
+"""
+
+from collections.abc import AsyncIterator
+
+import orjson
+
+from app.explain import places
+from app.explain.archive import Archive, Document
+from app.explain.causes import Causes
+from app.explain.noticed import Noticed
+from app.explain.tracing import Trace, Tracer
+from app.explain.tree import Node
+from app.explain.verdicts import verdict
+from app.explain.wording import effect_text, many, parsed, record_node, timer_text
+from models.effect import Effect, Position, Stream
+from models.instant import milliseconds
+from models.journal import Source
+from models.topics import partition_of
+
+SHOWN = 20  # effects of one record
+FOLLOWED_MAX = 12  # messages to other actors
+TIMERS_SHOWN = 5
+
+
+async def explain_record(archive: Archive, tracer: Tracer, causes: Causes, partition: int, offset: int) -> Node:
+    """What a record did, or why nothing. Raises NotThere."""
+    noticed = Noticed(partition)
+    trace = await tracer.trace(partition, offset, noticed.before, noticed.after)
+    node = await causes.record(partition, trace.record)
+    node.facts["policy"] = causes.text_of(trace).about()
+    if trace.note:
+        node.facts["not known"] = trace.note
+    followed = _Followed(archive, tracer, causes)
+    node.then = [one async for one in followed.effects(partition, trace)]
+    heard = followed.heard
+    node.facts["did"] = verdict(trace, noticed, heard)
+    node.facts["checked"] = await _checked(archive, partition, trace)
+    passed = [step for step in trace.steps if step.timers]
+    if passed:
+        shown = [_passed(partition, step.timers[0].at_ms, timer_text(step.timers[0]), step.effects) for step in passed]
+        more = [f"and {len(passed) - TIMERS_SHOWN} more"] if len(passed) > TIMERS_SHOWN else []
+        node.facts["timers"] = ["it moved the time past these, and is not their reason", *shown[:TIMERS_SHOWN], *more]
+    if parsed(trace.record).get("page"):
+        node.then += await _digest(archive, partition, trace)
+    elif noticed.incident_id and not _told(trace) and not heard.told:
+        node.then += await _later(archive, partition, offset, noticed.incident_id, trace.record.timestamp)
+    return node
+
+
+def _passed(partition: int, _: int, text: str, effects: list[Effect]) -> str:
+    first, last = effects[0].position, effects[-1].position
+    ids = f"{partition}-{first.offset}-{first.number}"
+    return f"{text}: {ids}" if first == last else f"{text}: {ids} to {last.number}"
+
+
+def _told(trace: Trace) -> bool:
+    return any(one.stream is Stream.NOTIFICATIONS for one in trace.own)
+
+
+async def _checked(archive: Archive, partition: int, trace: Trace) -> str:
+    """Whether the topics have what the engine says again."""
+    kept = {one.position: one.value for one in await archive.effects_of(partition, trace.record.offset)}
+    again = {
+        one.position: one.value for step in trace.steps for one in step.effects if one.stream is not Stream.JOURNAL
+    }
+    if not kept and not again:
+        return "no effect in the topics, nor does the engine say one again"
+    differ = [position for position, value in kept.items() if again.get(position) != value]
+    if differ:
+        return f"{many(len(differ), 'effect')} in the topics not as the engine of now says: another version said so"
+    gone = len(again) - len(kept)
+    compacted = f"; {gone} are not kept any more (newer ones took their place)" if gone else ""
+    return f"{many(len(kept), 'effect')} in the topics, byte for byte what the engine says again{compacted}"
+
+
+class Heard:
+    """What was learned from the actors that heard of a record."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []  # of rules: how many of how many
+        self.holds: dict[str, list[str]] = {}  # alert -> what keeps it quiet from then on, and the record that says so
+        self.told = False  # a message went out
+
+
+class _Followed:
+    """What a record left, and what that did with other actors."""
+
+    def __init__(self, archive: Archive, tracer: Tracer, causes: Causes) -> None:
+        self._archive, self._tracer, self._causes = archive, tracer, causes
+        self._left = FOLLOWED_MAX
+        self.heard = Heard()
+
+    async def effects(self, partition: int, trace: Trace) -> AsyncIterator[Node]:
+        """A node for each effect of the record itself."""
+        text = self._causes.text_of(trace)
+        own = [one for one in trace.own if one.stream is not Stream.INCIDENTS]
+        for effect in own[:SHOWN]:
+            name = f"{partition}-{effect.position.offset}-{effect.position.number}"
+            document: Document = orjson.loads(effect.value)
+            if effect.stream is Stream.JOURNAL:
+                yield await self._message(partition, effect, name, trace)
+                continue
+            self.heard.told = self.heard.told or effect.stream is Stream.NOTIFICATIONS
+            at_ms = milliseconds(document["at"])
+            node = Node(str(effect.stream), effect_text(effect.stream, document), at_ms, name)
+            node.rules = text.places(places.of_effect(text.rules, effect.stream, document))
+            yield node
+        if len(own) > SHOWN:
+            yield Node("more", f"and {len(own) - SHOWN} more effects")
+
+    async def _message(self, partition: int, effect: Effect, name: str, trace: Trace) -> Node:
+        target = partition_of(effect.key or b"", self._archive.partitions)
+        source = Source("journal", partition, effect.position.offset, effect.position.number)
+        record = await self._archive.message(source, target, trace.record.timestamp)
+        if record is None:
+            return Node("message", f"a message to {(effect.key or b'').decode(errors='replace')} under way", 0, name)
+        node = record_node(target, record)
+        node.kind, node.facts = "message", {}
+        if self._left <= 0:
+            return node
+        self._left -= 1
+        noticed = Noticed(target)
+        found = await self._tracer.trace(target, record.offset, noticed.before, noticed.after)
+        self.heard.words += noticed.words
+        hold = (noticed.now.holds if noticed.now else {}).get(str(noticed.document.get("hold")))
+        if hold is not None:
+            known = self.heard.holds.setdefault(str(noticed.document["alert"]), [])
+            known.append(f"{hold.because} (record {target}:{record.offset})")
+        if noticed.words:
+            node.facts["came of it"] = noticed.words
+        node.then = [one async for one in self.effects(target, found)]
+        return node
+
+
+async def _digest(archive: Archive, partition: int, trace: Trace) -> list[Node]:
+    """The digest in which a message went out that had to wait."""
+    body = parsed(trace.record).get("body")
+    if trace.own or not isinstance(body, dict):
+        return []
+    start = Position(trace.record.offset + 1, 0)
+    async for one in archive.effects(Stream.NOTIFICATIONS, partition, start, b'"digest"'):
+        document = one.document
+        same = all(document[name] == body.get(name) for name in ("receiver", "channel"))
+        if document["kind"] == "digest" and same:
+            text = f"it went out in a digest: {effect_text(Stream.NOTIFICATIONS, document)}"
+            return [Node("later", text, milliseconds(document["at"]), document["id"])]
+    return []
+
+
+async def _later(archive: Archive, partition: int, offset: int, incident: str, at_ms: int) -> list[Node]:
+    """The first message about the incident after the record, wherever it came from."""
+    found: list[Document] = []
+    for other in range(archive.partitions):
+        since = offset + 1 if other == partition else await archive.first_since(other, at_ms)
+        async for one in archive.effects(Stream.NOTIFICATIONS, other, Position(since, 0), incident.encode()):
+            if one.document["incident"] == incident:
+                found.append(one.document)
+                break
+    if not found:
+        return []
+    first = min(found, key=lambda one: str(one["at"]))
+    text = f"the next message about {incident}: {effect_text(Stream.NOTIFICATIONS, first)}"
+    return [Node("later", text, milliseconds(first["at"]), first["id"])]

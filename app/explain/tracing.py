@@ -1,0 +1,340 @@
+"""What came of a journal record, step by step: the engine is brought to where it was, and applies the record again.
+
+Where it was is found from the nearest state before that: a snapshot (`app.explain.index`), a checkpoint of the changelog
+that compaction has not thinned, or the beginning of the partition; from there the partition's records are applied. What the
+engine says again has to be what it said then: that is compared with the topics.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+import orjson
+
+from app.core import (
+    clocks,
+    closing,
+    deadline,
+    deadlines,
+    digesting,
+    escalating,
+    flapping,
+    following,
+    linking,
+    quiet,
+    silencing,
+)
+from app.core.changelog import META
+from app.core.engine import Engine
+from app.core.poison import Deadline, Poison
+from app.core.rulebook import Rulebook
+from app.core.state import Incident
+from app.explain.archive import Archive, NotThere
+from app.explain.index import Index, Items
+from app.transport.log import StoredRecord
+from models.effect import Effect
+
+T = TypeVar("T")
+
+SNAPSHOT_RECORDS = 25_000  # between two snapshots
+SNAPSHOT_SHARE = 15  # records for each thing in a snapshot: so it costs less than a fifth of the replay
+NEAR_RECORDS = 60_000  # a state so near is near enough, and the changelog need not be read
+
+
+class Timer(NamedTuple):
+    """What a timer stood for when it fired, as the state of then says."""
+
+    at_ms: int
+    what: str  # the timer's kind, or what the incident waited for (`app.core.deadline.Deadline.what`)
+    whose: str  # an alert, an incident, a rule and group, a silence, a task
+    detail: str = ""  # which clock, which rule
+    since_ms: int = 0  # since when it ran; 0 is not known
+    cause: str = ""  # the position of the record that made the alert fire, or opened the incident
+    of_incident: bool = False  # `whose` is an incident
+    quiet: tuple[str, ...] = ()  # what let nobody be told until then: mute rules, the owner's hours
+
+
+@dataclass(slots=True)
+class Step:
+    """A part of what happened when a record was applied: a timer that it moved the time past, or the record itself."""
+
+    timers: list[Timer]  # empty for the record itself; several of one incident may be due at once
+    effects: list[Effect]
+
+
+@dataclass(slots=True)
+class Trace:
+    """All that happened. `note` says what is not certain about it; it is empty when the whole journal was applied."""
+
+    record: StoredRecord
+    steps: list[Step] = field(default_factory=list)
+    counted: dict[str, int] = field(default_factory=dict)  # by how much the engine's counts grew by the record itself
+    policy: Rulebook | None = None
+    note: str = ""
+
+    def step_of(self, number: int) -> Step | None:
+        """The step that left the effect of this number."""
+        return next((step for step in self.steps if any(one.position.number == number for one in step.effects)), None)
+
+    def effect(self, number: int) -> Effect | None:
+        """The effect of this number."""
+        effects = (effect for step in self.steps for effect in step.effects)
+        return next((one for one in effects if one.position.number == number), None)
+
+    @property
+    def own(self) -> list[Effect]:
+        """The effects of the record itself."""
+        return self.steps[-1].effects if self.steps else []
+
+
+Look = Callable[[Engine, StoredRecord], None]
+
+
+@dataclass(slots=True)
+class _At:
+    """An engine on its way, and what a snapshot of it is made of."""
+
+    engine: Engine
+    items: Items
+    note: str
+    snapshot_offset: int
+
+
+class Tracer:
+    """Traces records of a log. Engines are kept, so that a later record of the same partition goes on from there."""
+
+    def __init__(self, archive: Archive, policy: Callable[[], Rulebook], index: Index | None = None) -> None:
+        """`policy` is asked for where the journal says none."""
+        self._archive = archive
+        self._policy = policy
+        self._index = index
+        self._at: dict[int, _At] = {}
+        self._traces: dict[tuple[int, int], Trace] = {}
+        self.applied = 0  # records, for who wants to know what it took
+
+    async def trace(self, partition: int, offset: int, before: Look | None = None, after: Look | None = None) -> Trace:
+        """What happened at a record; `before` and `after` may look at the engine then. Raises NotThere.
+
+        `before` looks when the timers that the record moved the time past have fired, and it has not been applied itself.
+        """
+        known = self._traces.get((partition, offset))
+        if known is not None and before is None and after is None:
+            return known
+        record = await self._archive.record(partition, offset)
+
+        def apply(at: _At) -> Trace:
+            trace = _apply(at.engine, record, before)
+            if after is not None:
+                after(at.engine, record)
+            trace.note = at.note
+            return trace
+
+        trace = await self._bring_to(partition, offset, apply)
+        self._traces[partition, offset] = trace
+        return trace
+
+    async def newest(self, partition: int) -> Engine:
+        """The engine after everything that the journal has. Raises NotThere."""
+        end = await self._archive.log.end_offset(self._archive.topics.journal, partition)
+        return await self._bring_to(partition, end, lambda at: at.engine)
+
+    async def _bring_to(self, partition: int, offset: int, use: Callable[[_At], T]) -> T:
+        """Use the engine when it has applied all before an offset. What makes it raise is passed over, as the worker does."""
+        poisons: list[Poison] = []
+        while True:
+            at = await self._start(partition, offset)
+            try:
+                at.engine.pass_over(poisons)
+                await self._work_up_to(at, partition, offset)
+                used = use(at)
+            except Poison as poison:
+                if any(one.place == poison.place for one in poisons):
+                    raise NotThere(f"the state at {partition}:{offset} cannot be worked out: {poison}") from poison
+                poisons.append(poison)
+            else:
+                self._at[partition] = at
+                return used
+
+    async def _work_up_to(self, at: _At, partition: int, offset: int) -> None:
+        log, journal, engine = self._archive.log, self._archive.topics.journal, at.engine
+        while engine.applied_offset < offset - 1:
+            records = await log.read(journal, partition, engine.applied_offset + 1)
+            if not records:
+                break
+            wanted = records if records[-1].offset < offset else [one for one in records if one.offset < offset]
+            if not wanted:
+                break
+            engine.apply(wanted)
+            self.applied += len(wanted)
+            gone = wanted[-1].offset - at.snapshot_offset
+            if self._index is not None and gone >= max(SNAPSHOT_RECORDS, SNAPSHOT_SHARE * len(at.items)):
+                _keep(at)
+                if not at.note:
+                    self._index.save(partition, wanted[-1], at.items)
+                at.snapshot_offset = wanted[-1].offset
+
+    async def _start(self, partition: int, offset: int) -> _At:
+        """The nearest engine at or before the one wanted."""
+        at = self._at.pop(partition, None)
+        if at is not None and at.engine.applied_offset < offset and offset - at.engine.applied_offset < NEAR_RECORDS:
+            return at
+        start = await self._archive.log.start_offset(self._archive.topics.journal, partition)
+        found = await self._from_index(partition, offset)
+        known = found.engine.applied_offset + 1 if found else start
+        if offset - known > NEAR_RECORDS or (found is None and start > 0):
+            found = _later(found, await self._from_changelog(partition, offset))
+        if at is not None and at.engine.applied_offset < offset:
+            found = _later(found, at)
+        return found or await self._from_start(partition, start)
+
+    async def _from_index(self, partition: int, offset: int) -> _At | None:
+        for one in self._index.offsets(partition, offset) if self._index is not None else ():
+            try:
+                record = await self._archive.record(partition, one)
+            except NotThere:
+                continue
+            items = self._index.load(partition, record) if self._index is not None else None
+            if items is not None:
+                engine = Engine.restore(partition, _unused(items), items)
+                return _At(engine, items, "", one)
+        return None
+
+    async def _from_changelog(self, partition: int, offset: int) -> _At | None:
+        """The last checkpoint before the offset, unless compaction may have thinned it."""
+        log, topic = self._archive.log, self._archive.topics.state
+        items: Items = {}
+        waiting: list[tuple[bytes, bytes | None]] = []
+        found: Items | None = None
+        place, checkpoints = await log.start_offset(topic, partition), 0
+        while records := await log.read(topic, partition, place):
+            place = records[-1].offset + 1
+            for record in records:
+                waiting.append((record.key or b"", record.value))
+                if record.key != META:
+                    continue
+                if orjson.loads(record.value or b"{}")["offset"] >= offset:
+                    return _restored(partition, found)
+                _merge(items, waiting)
+                waiting, checkpoints = [], checkpoints + 1
+                # Of what compaction has been over, the newest value of each key is left: the state as of its end, which
+                # the first checkpoint that is kept may lie before. From the second on it is whole.
+                found = items if checkpoints > 1 else None
+        return _restored(partition, found)
+
+    async def _from_start(self, partition: int, start: int) -> _At:
+        note = ""
+        policy = None
+        if start:
+            note = f"the journal keeps {partition}:{start} and after, so what was known before that is missing here"
+        else:
+            policy = await self._first_policy(partition)
+        return _At(Engine(partition, policy or self._policy()), {}, note, start - 1)
+
+    async def _first_policy(self, partition: int) -> Rulebook | None:
+        """The policy that the partition's first record says."""
+        first = await self._archive.log.read(self._archive.topics.journal, partition, 0, 1)
+        if first and (first[0].value or b"").startswith(b'{"policy"'):
+            try:
+                return Rulebook(orjson.loads(first[0].value or b"")["document"])
+            except (ValueError, KeyError):
+                return None
+        return None
+
+
+def _later(one: _At | None, other: _At | None) -> _At | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.engine.applied_offset >= other.engine.applied_offset else other
+
+
+def _restored(partition: int, items: Items | None) -> _At | None:
+    if items is None:
+        return None
+    engine = Engine.restore(partition, _unused(items), items)
+    return _At(engine, dict(items), "", engine.applied_offset)
+
+
+def _unused(items: Items) -> Rulebook:
+    """The policy that the items have: restoring asks for one in case that they have none."""
+    return Rulebook(orjson.loads(items[b"p"]), kept=True)
+
+
+def _merge(items: Items, changes: list[tuple[bytes, bytes | None]]) -> None:
+    for key, value in changes:
+        if value is None:
+            items.pop(key, None)
+        else:
+            items[key] = value
+
+
+def _keep(at: _At) -> None:
+    _merge(at.items, at.engine.checkpoint())
+
+
+def _apply(engine: Engine, record: StoredRecord, before: Look | None) -> Trace:
+    """Apply a record, and tell what was due before it from what it did itself."""
+    trace = Trace(record)
+    while engine.state.timers and engine.state.timers[0][0] <= record.timestamp:
+        timers = _timers(engine, Deadline(*engine.state.timers[0]))
+        passed = engine.pass_deadline(record)
+        if passed is None:
+            break
+        if passed[1]:
+            trace.steps.append(Step(timers, passed[1]))
+    if before is not None:
+        before(engine, record)
+    counts = dict(engine.counts)
+    trace.policy = engine.policy
+    trace.steps.append(Step([], engine.apply([record])))
+    trace.counted = {name: number - counts.get(name, 0) for name, number in engine.counts.items()}
+    return trace
+
+
+def _timers(engine: Engine, timer: Deadline) -> list[Timer]:
+    """What a timer stands for. Of an incident's: everything that is due at that time, the first first."""
+    state, at_ms, what, whose = engine.state, *timer
+    if what == deadlines.INCIDENT:
+        incident = state.incidents.get(whose)
+        due = waits(engine, incident, at_ms) if incident is not None else []
+        return due or [Timer(at_ms, what, whose)]
+    rule, _, name = whose.partition(" ") if what == escalating.LASTING else ("", "", whose)
+    alert = state.alerts.get(name.encode())
+    if alert is not None:
+        since_ms = alert.loud_ms if rule else alert.last_ms
+        return [Timer(at_ms, what, alert.name, rule or alert.beat, since_ms, f"{engine.partition}-{alert.fired_by}")]
+    pair = tuple(whose.split("\n", 1))
+    if what == linking.LINK and pair in state.links:
+        return [Timer(at_ms, what, pair[1], pair[0], state.links[pair].ended_ms)]
+    if what == digesting.DIGEST and pair in state.receivers:
+        digest = engine.policy.policy.notify.digest
+        return [Timer(at_ms, what, pair[0], pair[1], at_ms - (digest.within if digest else 0))]
+    if what == following.TASK and whose in state.tasks:
+        return [Timer(at_ms, what, whose, state.tasks[whose].name, state.tasks[whose].made_ms)]
+    if what == silencing.SILENCE and whose in state.silences:
+        return [Timer(at_ms, what, whose, state.silences[whose].by, state.silences[whose].starts_ms)]
+    return [Timer(at_ms, what, whose)]
+
+
+def _kept(engine: Engine, incident: Incident, due: deadline.Deadline) -> tuple[str, ...]:
+    """What let nobody be told of an incident just before something was due that waits for such times to end."""
+    if due.what in (clocks.NEAR, clocks.OVER, flapping.CALM, closing.SETTLE) or due.at_ms <= due.since_ms:
+        return ()
+    return tuple(quiet.reasons(engine.turn, incident, due.at_ms - 1))
+
+
+def waits(engine: Engine, incident: Incident, until_ms: int) -> list[Timer]:
+    """What an incident waits for, as far as it is due by then, the next first."""
+    due = [one for one in deadlines.all_of(engine.turn, incident) if one.at_ms <= until_ms]
+    return [
+        Timer(
+            one.at_ms,
+            one.what,
+            incident.id,
+            one.detail,
+            one.since_ms,
+            incident.opened_by,
+            of_incident=True,
+            quiet=_kept(engine, incident, one),
+        )
+        for one in due
+    ]

@@ -1,0 +1,61 @@
+"""An explanation as a tree: what there is, and below it what it came of. Printed top down, or as JSON for programs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.inert import inert
+from models.instant import format_instant
+
+
+@dataclass(slots=True)
+class Node:
+    """One thing of an explanation. Texts may be anybody's: `lines` makes them inert, JSON has them as they are."""
+
+    kind: str  # effect, timer, alert, command, message, incident, ...
+    text: str  # what it is, in one line
+    at_ms: int = 0  # 0 is not known
+    position: str = ""  # of a record "3:17", of an effect its id "3-17-0"
+    facts: dict[str, Any] = field(default_factory=dict)  # name -> text, or list of texts
+    rules: list[dict[str, Any]] = field(default_factory=list)  # of the policy: key, line (0 is not known), file, text
+    because: list["Node"] = field(default_factory=list)
+    then: list["Node"] = field(default_factory=list)  # what followed of it
+
+    def document(self) -> dict[str, Any]:
+        """The tree as one JSON document; what is empty is left out, but for `because` of the top."""
+        found: dict[str, Any] = {"kind": self.kind, "text": self.text}
+        if self.position:
+            found["position"] = self.position
+        if self.at_ms:
+            found["at"] = format_instant(self.at_ms)
+        if self.facts:
+            found["facts"] = self.facts
+        if self.rules:
+            found["rules"] = self.rules
+        for name, nodes in (("because", self.because), ("then", self.then)):
+            if nodes:
+                found[name] = [node.document() for node in nodes]
+        return found
+
+
+def lines(node: Node, depth: int = 0, shown: set[str] | None = None) -> Iterator[str]:
+    """The tree for a terminal, whatever its texts are. A place of the policy stands there once."""
+    shown = set() if shown is None else shown
+    pad = "  " * depth
+    when = f"{format_instant(node.at_ms)[:19]}Z  " if node.at_ms else ""
+    where = f"  ({node.position})" if node.position else ""
+    yield f"{pad}{when}{inert(node.text)}{where}"
+    for name, value in node.facts.items():
+        for number, one in enumerate(value if isinstance(value, list) else [value]):
+            yield f"{pad}    {inert(name) if not number else '':<11} {inert(str(one))}"
+    for rule in node.rules:
+        if rule["key"] in shown:
+            continue
+        shown.add(rule["key"])
+        place = f"{rule['file']}:{rule['line']}" if rule["line"] else "policy"
+        yield f"{pad}    {place}  {inert(rule['key'])}: {inert(rule['text'])}"
+    for title, nodes in (("because", node.because), ("then", node.then)):
+        if nodes:
+            yield f"{pad}  {title}"
+            for one in nodes:
+                yield from lines(one, depth + 2, shown)

@@ -1,0 +1,125 @@
+"""A record in a few sentences: what it did, and if it told nobody anything, why not."""
+
+from typing import Protocol
+
+import orjson
+
+from app.explain.noticed import Known, Noticed
+from app.explain.tracing import Trace
+from app.explain.wording import effect_text, kind_of, source_of, timer_text
+from models.effect import Stream
+from models.instant import format_instant
+
+_TELLING = ("group_wait", "hold", "severity_raised", "group_interval", "repeat_interval")
+
+
+class Heard(Protocol):
+    """What was learned from the actors that heard of it."""
+
+    words: list[str]
+    holds: dict[str, list[str]]
+    told: bool
+
+
+def verdict(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
+    """The sentences."""
+    if trace.counted.get("duplicates"):
+        return [_duplicate(trace, noticed)]
+    letters = [orjson.loads(one.value) for one in trace.own if one.stream is Stream.DEADLETTER]
+    if letters:
+        return [f"it was refused: {effect_text(Stream.DEADLETTER, one)}" for one in letters]
+    match kind_of(noticed.document):
+        case "alert":
+            rules = [] if trace.counted.get("repeats") else _rules(noticed, heard)
+            return [*_alert(trace, noticed), *rules, *_silent(trace, noticed, heard)]
+        case "tick":
+            return ["time passed; a tick does nothing else"]
+        case "policy" if not trace.own and not trace.counted.get("changed"):
+            return ["it is the policy that decides from here on, if it is another one than before"]
+        case "hold" if not trace.own:
+            return ["nothing: what it is about has ended, has fired again since, or was kept quiet by it already"]
+        case "page" if noticed.words:
+            return [f"nobody was told at once: it {word}" for word in noticed.words]
+        case _:
+            return (
+                [f"it left {len(trace.own)} effects"] if trace.own else ["nothing: it changed nothing", *noticed.words]
+            )
+
+
+def _duplicate(trace: Trace, noticed: Noticed) -> str:
+    source = source_of(trace.record)
+    if source is not None:
+        last = noticed.last_seen or (0, 0)
+        name = "tocsin.alerts.raw" if source.topic == "raw" else "the journal's partition"
+        return (
+            f"nothing: a second copy. It follows from {name} {source.partition}:{source.offset} (number {source.number}), "
+            f"and {source.partition}:{last[0]} (number {last[1]}) had been seen"
+        )
+    return "nothing: a second copy of what is known already"
+
+
+def _alert(trace: Trace, noticed: Noticed) -> list[str]:
+    was, now = noticed.was, noticed.now
+    if now is None:
+        return ["nothing is known of the alert after it"]
+    if now.beat or (was is not None and was.beat):
+        return _heartbeat(noticed, now)
+    if trace.counted.get("repeats"):
+        return [_repeat(now)]
+    if now.firing:
+        how = "opened" if _kind(trace, "Opened") else "joined"
+        return [f"the alert began to fire, and {how} {now.incident}"]
+    if was is None or not was.firing:
+        return ["it ended before it was heard to fire: it is noted, and nobody is woken"]
+    return [f"the alert ended; it had been firing since {format_instant(was.fired_ms)} (record {was.fired_by})"]
+
+
+def _repeat(now: Known) -> str:
+    if now.firing:
+        return (
+            f"nothing: a repeat, record number {now.count} of the alert that fires since {format_instant(now.fired_ms)} "
+            f"(record {now.fired_by}). It counts as firing until {format_instant(now.expires_ms)} now"
+        )
+    return f"nothing: a repeated end. The alert ended at {format_instant(now.ended_ms)} already"
+
+
+def _heartbeat(noticed: Noticed, now: Known) -> list[str]:
+    if noticed.document.get("status") != "firing":
+        return ["nothing: the end of a heartbeat is not heard; it will be missing in time"]
+    return [f"it is a heartbeat ({now.beat}): it was heard, and opens an incident only when it is missing"]
+
+
+def _kind(trace: Trace, kind: str) -> bool:
+    return any(one.stream is Stream.TIMELINE and one.value.find(f'"kind":"{kind}"'.encode()) >= 0 for one in trace.own)
+
+
+def _rules(noticed: Noticed, heard: Heard) -> list[str]:
+    """How near the rules are that it takes part in."""
+    return [f"rule {word}" for word in dict.fromkeys([*noticed.words, *heard.words])]
+
+
+def _silent(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
+    """Why nobody was told of an alert that began to fire."""
+    if noticed.now is None or not noticed.now.firing or not noticed.incident_id:
+        return []
+    if trace.counted.get("repeats") and noticed.taken_by:
+        return [f"{noticed.taken_by} has {noticed.incident_id} in hand"]
+    held = heard.holds.get(str(noticed.document.get("alert")), [])
+    if held:
+        return [f"nobody is told of it by itself: {one}" for one in held]
+    if heard.told:
+        return []
+    reasons = [f"{key}: {hold.because}" for key, hold in noticed.now.holds.items()] + noticed.held
+    if reasons:
+        return [f"nobody was told: {reason}" for reason in reasons]
+    if noticed.quiet:
+        until = next((one for one in noticed.waits if one.what in _TELLING), None)
+        when = f", until {format_instant(until.at_ms)}" if until else ""
+        return [f"nobody was told: {', '.join(noticed.quiet)} at this time{when}"]
+    if noticed.flapping:
+        return ["nobody was told: the incident flaps, and is told again when it has kept still"]
+    due = next((one for one in noticed.waits if one.what in _TELLING), None)
+    if due is not None:
+        return [f"nobody was told yet: that waits until {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"]
+    said = f"it was told at {noticed.told_at}" if noticed.told_at else "it was never told"
+    return [f"nobody was told: {said}, and nothing about it is due"]

@@ -1,0 +1,264 @@
+"""Effects, records and timers in words, a line each."""
+
+from typing import Any
+
+import orjson
+
+from app.core import (
+    absences,
+    clocks,
+    closing,
+    dedup,
+    digesting,
+    escalating,
+    flapping,
+    following,
+    linking,
+    quiet,
+    reminding,
+    silencing,
+    telling,
+)
+from app.core.rulebook import Rulebook
+from app.core.state import Incident
+from app.explain import places
+from app.explain.archive import Document
+from app.explain.tracing import Timer
+from app.explain.tree import Node
+from app.transport.log import StoredRecord
+from models.cut import cut
+from models.duration import format_ms
+from models.effect import Stream
+from models.instant import format_instant
+from models.journal import Source, source_from
+from models.policy import Where
+from models.reason import BadInput
+
+LABELS_CHARACTERS_MAX = 600
+VALUE_CHARACTERS_MAX = 200
+
+
+def effect_text(stream: Stream, effect: Document) -> str:
+    """What an effect says."""
+    kind = effect["kind"]
+    match stream:
+        case Stream.NOTIFICATIONS:
+            return f"{kind} by {effect['channel']} to {effect['receiver']}: {effect['title']} | {effect['text']}"
+        case Stream.ESCALATIONS:
+            return (
+                f"escalated to {effect['to']['name']}, step {effect['step']} of {effect['steps']}: {effect['because']}"
+            )
+        case Stream.INCIDENTS:
+            firing = f"{effect['alerts_firing']} of {effect['alerts_total']} alerts firing"
+            return f"snapshot of {effect['incident']}: {effect['severity']} {effect['state']}, {firing}"
+        case Stream.FOLLOWUPS:
+            return f"task {effect['task']} {effect['state']}: {effect['title']}"
+        case Stream.SILENCES:
+            return f"silence {effect['silence']} by {effect['by']} until {effect['ends_at']}"
+        case Stream.DEADLETTER:
+            return f"dead letter, {effect['reason']}: {effect['message']}"
+        case _:
+            return f"{kind}: {effect['text']}"
+
+
+def many(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def parsed(record: StoredRecord) -> Document:
+    """The record's document; empty where it is none."""
+    try:
+        found = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def kind_of(document: Document) -> str:
+    """What kind of record it is: its first key."""
+    return next(iter(document), "")
+
+
+def source_of(record: StoredRecord) -> Source | None:
+    """The position that the record follows from, if it names a valid one."""
+    try:
+        return source_from(tuple(record.headers)) if record.headers else None
+    except BadInput:
+        return None
+
+
+def record_node(partition: int, record: StoredRecord) -> Node:
+    """A journal record by itself, without what it came of."""
+    document = parsed(record)
+    kind = kind_of(document)
+    node = Node(kind or "unreadable", _record_text(kind, document), record.timestamp, f"{partition}:{record.offset}")
+    if kind == "alert":
+        node.facts = _alert_facts(document)
+    elif kind not in ("tick", "policy"):
+        node.facts = {"record": cut((record.value or b"").decode(errors="replace"), LABELS_CHARACTERS_MAX)}
+    source = source_of(record)
+    if source is not None and source.topic == "raw":
+        node.facts["copy of"] = f"tocsin.alerts.raw {source.partition}:{source.offset}, number {source.number}"
+    return node
+
+
+def _record_text(kind: str, document: Document) -> str:
+    match kind:
+        case "alert":
+            return f"alert {name_of(document)} {document.get('status')}"
+        case "tick":
+            return "a tick of the clock"
+        case "command":
+            said = f": {document['text']}" if document.get("text") else ""
+            return f"{document.get('by')} said {document['command']}{said} about {document.get('incident')}"
+        case "silence":
+            return f"silence {document['silence']} by {document.get('by')}"
+        case "receipt":
+            return f"receipt of {document['receipt']}: {document.get('state')}"
+        case "policy":
+            return f"the policy {document['policy']}"
+        case "refused":
+            return f"a raw record that was refused: {document['refused']}"
+        case "signal":
+            member = document.get("member") or {}
+            how = "fires" if member.get("firing") else "ended"
+            return f"signal to {document['signal']}/{document.get('group')}: {_member(member)} {how}"
+        case "hold":
+            because = document.get("because")
+            what = (
+                f"keeps quiet: {because.get('text')}" if isinstance(because, dict) else "need not keep quiet any more"
+            )
+            return f"word from {document['hold']}: the alert {document.get('alert')} {what}"
+        case "member":
+            member = document.get("alert") or {}
+            how = "belongs to it" if member.get("firing") else "ended, or is on its own"
+            return f"word from {document.get('rule')} to {document['member']}: {_member(member)} {how}"
+        case "page":
+            body = document.get("body") or {}
+            return f"message {document['page']} on its way to {body.get('receiver')} by {body.get('channel')}"
+        case _:
+            return f"a record of an unknown kind, {kind!r:.40}" if kind else "a record that is not JSON"
+
+
+def _member(member: Any) -> str:
+    return f"{member.get('name')} on {member.get('component')}" if isinstance(member, dict) else "something"
+
+
+def name_of(document: Document) -> str:
+    """An alert record's name."""
+    labels = document.get("labels")
+    return str((labels.get("alertname") if isinstance(labels, dict) else "") or document.get("alert"))
+
+
+def _alert_facts(document: Document) -> dict[str, Any]:
+    facts = {"labels": labelled(document.get("labels")), "annotations": labelled(document.get("annotations"))}
+    hold_ms, starts_ms = document.get("hold_ms"), document.get("starts_ms")
+    if type(starts_ms) is int and 0 < starts_ms < 253402300799999:
+        facts["started"] = f"{format_instant(starts_ms)} by its sender's clock"
+    if type(hold_ms) is int and hold_ms:
+        facts["expires"] = f"{format_ms(hold_ms)} after its last record"
+    if document.get("url"):
+        facts["url"] = cut(str(document["url"]), VALUE_CHARACTERS_MAX)
+    return {name: value for name, value in facts.items() if value}
+
+
+def labelled(labels: Any) -> str:
+    """Labels as Prometheus writes them, cut."""
+    if not isinstance(labels, dict) or not labels:
+        return ""
+    pairs = (f"{name}={orjson.dumps(cut(str(value), VALUE_CHARACTERS_MAX)).decode()}" for name, value in labels.items())
+    return cut("{" + ", ".join(pairs) + "}", LABELS_CHARACTERS_MAX)
+
+
+# Timers: what each is called, and the place of the policy that says how long it runs.
+
+_CALLED = {
+    telling.GROUP_WAIT: "an incident is first told after its group_wait",
+    telling.HOLD: "an incident is first told when no rule has explained it for the hold time",
+    telling.RAISED: "a severity that was raised is told when that is possible",
+    telling.GROUP_INTERVAL: "what is new is told at most once in a group_interval",
+    telling.REPEAT_INTERVAL: "what nobody has taken is told again after the repeat_interval",
+    clocks.NEAR: "most of the time to {detail} it is gone",
+    clocks.OVER: "the time to {detail} it is over",
+    escalating.UNACKNOWLEDGED: "nobody has acknowledged it for so long, so it climbs",
+    escalating.UNDONE: "the rule {detail}: it was not done in time",
+    reminding.REMINDER: "nobody has said how it goes for so long",
+    reminding.FORGOTTEN: "the acknowledgement counts as forgotten",
+    flapping.CALM: "what flapped has kept still",
+    closing.SETTLE: "what was resolved has stayed quiet, so it closes",
+    escalating.LASTING: "the rule {detail}: {whose} has been firing for so long",
+    dedup.EXPIRE: "{whose} was not heard of for as long as its sender said",
+    absences.ABSENCE: "the heartbeat {whose} was not heard of ({detail})",
+    linking.LINK: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
+    silencing.SILENCE: "the silence {whose} of {detail} begins or ends",
+    digesting.DIGEST: "the digest for {whose} by {detail} goes out",
+    following.TASK: "the task {whose} is due a reminder",
+}
+
+
+def timer_text(timer: Timer, *, pending: bool = False) -> str:
+    """What a timer was for, or is for while it is pending, and since when it ran."""
+    called = _CALLED.get(timer.what, timer.what).format(detail=timer.detail, whose=timer.whose)
+    ran, since = format_ms(timer.at_ms - timer.since_ms), format_instant(timer.since_ms)
+    if pending:
+        return f"{called}, {ran} after {since}"
+    names = ["the owner's hours" if one == quiet.HOURS else one for one in timer.quiet]
+    kept = f", kept quiet by {', '.join(names)}" if names else ""
+    return f"timer: {called}; it ran {ran}, since {since}{kept}" if timer.since_ms else f"timer: {called}"
+
+
+def timer_places(timer: Timer, rules: Rulebook, incident: Incident | Document | None) -> list[Where]:
+    """The places of the policy that say how long it runs."""
+    severity, owner, guide, step = _of(incident)
+    named = places.rule(rules, timer.detail)
+    found: dict[str, list[Where]] = {
+        telling.GROUP_WAIT: [("notify", "group_wait", severity)],
+        telling.GROUP_INTERVAL: [("notify", "group_interval")],
+        telling.REPEAT_INTERVAL: [("notify", "repeat_interval", severity)],
+        clocks.NEAR: [("targets", timer.detail, severity), ("targets", "warn_at")],
+        clocks.OVER: [("targets", timer.detail, severity)],
+        escalating.UNACKNOWLEDGED: [places.climb(rules, owner, severity, step)] if owner else [],
+        reminding.REMINDER: places.reminded(rules, guide, severity),
+        reminding.FORGOTTEN: [("updates", "reminders")],
+        flapping.CALM: [("flapping",)],
+        closing.SETTLE: [("incidents", "settle")],
+        digesting.DIGEST: [("notify", "digest")],
+        following.TASK: places.named(rules, "followups", timer.detail),
+    }
+    kept = [where for name in timer.quiet for where in places.keeping(rules, owner, name)]
+    return found.get(timer.what, [named] if named else []) + kept
+
+
+def _of(incident: Incident | Document | None) -> tuple[str, str, str, int]:
+    """Severity, owner, guide and step of an incident, or of its snapshot."""
+    if isinstance(incident, Incident):
+        return incident.severity, incident.owner, incident.guide, incident.step
+    if incident is None:
+        return "", "", "", 1
+    before = max(int(incident.get("escalation_step", 1)) - 1, 1)  # the snapshot is of afterwards, when it had climbed
+    return incident.get("severity", ""), incident.get("owner", ""), incident.get("guide", ""), before
+
+
+# Which of the timers that are due at one time an effect is of, by its kind.
+OF_KIND = {
+    "opened": (telling.GROUP_WAIT, telling.HOLD),
+    "severity_raised": (telling.RAISED,),
+    "updated": (telling.GROUP_INTERVAL,),
+    "repeated": (telling.REPEAT_INTERVAL,),
+    "ClockWarned": (clocks.NEAR,),
+    "clock_warned": (clocks.NEAR,),
+    "ClockBreached": (clocks.OVER,),
+    "clock_breached": (clocks.OVER,),
+    "Reminded": (reminding.REMINDER,),
+    "reminder": (reminding.REMINDER,),
+    "Forgotten": (reminding.FORGOTTEN,),
+    "Calm": (flapping.CALM,),
+    "Closed": (closing.SETTLE,),
+    "Reopened": (closing.SETTLE,),
+    "resolved": (closing.SETTLE,),
+}
+OF_RULE = {
+    escalating.UNACKNOWLEDGED: (escalating.UNACKNOWLEDGED,),
+    reminding.FORGOTTEN: (reminding.FORGOTTEN,),
+}

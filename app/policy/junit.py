@@ -1,0 +1,48 @@
+"""The results of tests as JUnit's XML, which CI systems show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from models.inert import inert, inert_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One test that was run."""
+
+    file: str
+    line: int
+    name: str
+    seconds: float
+    problems: list[str]  # of several lines each; none if it passed
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.problems
+
+
+def write(path: Path, results: Sequence[Result]) -> None:
+    """Write the file. Raises OSError."""
+    by_file: dict[str, list[Result]] = {}
+    for one in results:
+        by_file.setdefault(one.file, []).append(one)
+    suites = Element("testsuites", _totals(results))
+    for file, found in by_file.items():
+        suite = SubElement(suites, "testsuite", {"name": inert(file), "errors": "0", "skipped": "0", **_totals(found)})
+        for one in found:
+            where = {"file": inert(file), "line": str(one.line), "time": f"{one.seconds:.3f}"}
+            case = SubElement(suite, "testcase", {"classname": inert(file), "name": inert(one.name), **where})
+            if not one.passed:
+                first = one.problems[0].partition("\n")[0]
+                SubElement(case, "failure", {"message": inert(first)}).text = inert_lines("\n".join(one.problems))
+    indent(suites)
+    path.write_bytes(tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n")
+
+
+def _totals(results: Sequence[Result]) -> dict[str, str]:
+    failed = sum(not one.passed for one in results)
+    seconds = sum(one.seconds for one in results)
+    return {"tests": str(len(results)), "failures": str(failed), "time": f"{seconds:.3f}"}

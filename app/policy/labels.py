@@ -1,0 +1,87 @@
+"""Label sets from the command line and from files: what a policy is asked about."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.yaml_file import BadFile, Mistake
+from models.alert import Labels
+from models.reason import BadInput
+from models.wire import labels_of
+
+ALERTS_BYTES_MAX = 64 * 1024 * 1024  # of a file of alerts
+_ONE = re.compile(r"""\s*([^=,\s]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)""")
+
+
+def parse_labels(text: str) -> Labels:
+    """The labels in `severity=critical,component="a,b"`. Raises ValueError that says what was found and what is expected."""
+    labels: dict[str, str] = {}
+    place = 0
+    while place < len(text):
+        found = _ONE.match(text, place)
+        if found is None:
+            raise ValueError(f"is {text!r:.200}, must be labels such as severity=critical,component=postgres")
+        name, value = found.groups()
+        if name in labels:
+            raise ValueError(f"is {text!r:.200}, which has {name!r} twice")
+        labels[name] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+        place = found.end()
+    return _checked(labels)
+
+
+def read_alert(file: str) -> Labels:
+    """The labels of the alert in a JSON file: an alert, its labels, or the first of a list or of a webhook message.
+
+    Raises BadFile.
+    """
+    document = _json(file, _bytes(file))
+    if isinstance(document, dict) and isinstance(document.get("alerts"), list):
+        document = document["alerts"]
+    if isinstance(document, list):
+        document = document[0] if document else None
+    return _labels_in(document, file, 0)
+
+
+def read_lines(file: str) -> list[Labels]:
+    """The label sets in JSON lines, each an alert or its labels. Raises BadFile."""
+    lines = _bytes(file).splitlines()
+    return [_labels_in(_json(file, line, one), file, one) for one, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _labels_in(document: Any, file: str, line: int) -> Labels:
+    found = document.get("labels", document) if isinstance(document, dict) else document
+    try:
+        return _checked(found)
+    except ValueError as error:
+        raise _bad(file, line, str(error)) from None
+
+
+def _checked(labels: Any) -> Labels:
+    try:
+        return labels_of(labels, "labels")
+    except BadInput as refusal:
+        raise ValueError(refusal.message.partition(": ")[2]) from None
+
+
+def _json(file: str, data: bytes, line: int = 0) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise _bad(file, line, f"is not JSON: {error}") from None
+
+
+def _bytes(file: str) -> bytes:
+    try:
+        with Path(file).open("rb") as opened:
+            data = opened.read(ALERTS_BYTES_MAX + 1)
+    except OSError as error:
+        raise _bad(file, 0, f"cannot be read: {error.strerror}") from None
+    if len(data) > ALERTS_BYTES_MAX:
+        raise _bad(file, 0, f"has more than {ALERTS_BYTES_MAX} bytes, must have at most so many")
+    return data
+
+
+def _bad(file: str, line: int, problem: str) -> BadFile:
+    return BadFile([Mistake(file, line, 1 if line else 0, "", problem)])

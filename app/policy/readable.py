@@ -1,0 +1,64 @@
+"""A policy as plain data that people read: durations as they write them, matchers as text, every default written out."""
+
+from collections.abc import Mapping
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from models.duration import write_ms
+from models.matcher import Matcher
+from models.policy import Policy
+from models.policy_types import DurationMs
+from models.time_interval import TimeSpan, written
+
+_DURATION = get_args(DurationMs)[1:]  # what marks an annotation as a duration
+
+
+def readable(policy: Policy) -> dict[str, Any]:
+    """The policy's keys; names of rules and teams are as in the file."""
+    found: dict[str, Any] = _model(policy)
+    return found
+
+
+def _model(model: BaseModel) -> dict[str, Any]:
+    hints = get_type_hints(type(model), include_extras=True)
+    return {
+        field.alias or name: _plain(getattr(model, name), hints[name])
+        for name, field in type(model).model_fields.items()
+    }
+
+
+def _plain(value: Any, hint: Any) -> Any:
+    if isinstance(value, TimeSpan):
+        return written(value)
+    if isinstance(value, BaseModel):
+        return _model(value)
+    if isinstance(value, Matcher):
+        return f'{value.label}{value.operator}"{value.value}"'
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int) and _is_duration(hint):
+        return write_ms(value)
+    inner = _inner(hint)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one, inner[-1] if inner else Any) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one, inner[0] if inner else Any) for one in value]
+    return str(value) if isinstance(value, Enum) else value
+
+
+def _is_duration(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return all(mark in get_args(hint)[1:] for mark in _DURATION) or _is_duration(get_args(hint)[0])
+    return any(_is_duration(one) for one in get_args(hint)) if get_origin(hint) in (Union, UnionType) else False
+
+
+def _inner(hint: Any) -> tuple[Any, ...]:
+    """What a list or a mapping holds."""
+    if get_origin(hint) is Annotated:
+        return _inner(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return next((_inner(one) for one in get_args(hint) if one is not type(None)), ())
+    return get_args(hint)

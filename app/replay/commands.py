@@ -1,0 +1,136 @@
+"""`tocsin record` and `tocsin replay`: their options, and how they are run."""
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from app import settings
+from app.operating import INCIDENT, add
+from app.replay.progress import progress
+from app.replay.recorder import record
+from app.replay.recording import Header
+from app.replay.replaying import chosen, replay
+from app.replay.show import show, summary
+from app.replay.source import add_journal, open_source
+from app.replay.spans import CannotReplay, add_spans
+from models.instant import format_instant
+
+BATCH = 5000  # records that the engine is given at once, if nothing else is said
+
+
+def add_record(commands: Any) -> None:
+    """Add the command that writes a recording."""
+    parser = add(
+        commands,
+        "record",
+        _record,
+        "the journal, or a part of it, as one file that can be replayed elsewhere",
+        f"tocsin record night.tocsin --incident {INCIDENT}",
+    )
+    parser.add_argument("file", metavar="FILE", help="to be written; must not be there yet")
+    add_journal(parser)
+    add_spans(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    path = Path(arguments.file)
+    if path.exists():
+        raise CannotReplay(f"{path} is there already: name another file, or remove it")
+    if not path.parent.is_dir():
+        raise CannotReplay(f"{path.parent} is not a folder: make it, or name another file")
+    return asyncio.run(_recorded(arguments, path))
+
+
+async def _recorded(arguments: argparse.Namespace, path: Path) -> int:
+    source = await open_source(arguments.journal, settings.from_environment())
+    try:
+        # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the journals.
+        applied = {partition: await source.applied(partition) for partition in source.partitions}
+        spans = await chosen(source, arguments)
+        with progress("recording", sum(span.end - (span.first or 0) for span in spans)) as bar:
+            header = await record(source, spans, applied, path, arguments.incident or "", bar.advance)
+    finally:
+        await source.log.stop()
+    _print_recorded(header, path, as_json=arguments.json)
+    return 0
+
+
+def _print_recorded(header: Header, path: Path, *, as_json: bool) -> None:
+    records, size = sum(part.end - part.first for part in header.parts), path.stat().st_size
+    told = ", ".join(f"{part.partition} ({part.first} to {part.end - 1})" for part in header.parts)
+    out = sys.stderr if as_json else sys.stdout
+    print(f"{path}: {records:,} records of {header.source}, {size:,} bytes; partitions and offsets: {told}", file=out)
+    print(f"look at it: tocsin replay --journal {path} --verify", file=out)
+    if as_json:
+        parts = {part.partition: {"from": part.first, "to": part.end} for part in header.parts}
+        recorded_at = format_instant(header.recorded_ms)
+        print(json.dumps({"records": records, "bytes": size, "recorded_at": recorded_at, "partitions": parts}))
+
+
+def add_replay(commands: Any) -> None:
+    """Add the command that feeds a journal to the engine again."""
+    parser = add(
+        commands,
+        "replay",
+        _replay,
+        "feed the journal to the same engine again, in isolation: the same records give the same bytes",
+        "tocsin replay --journal night.tocsin --verify",
+    )
+    add_journal(parser)
+    add_spans(parser)
+    parser.add_argument(
+        "--verify", action="store_true", help="compare with what was really said; status 1 if it differs"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the effects as JSON lines")
+    parser.add_argument("--print", action="store_true", help="show the effects in the terminal, by time")
+    parser.add_argument(
+        "--to-prefix", metavar="NAME", help="write the effects to topics of this prefix, which begin empty"
+    )
+    parser.add_argument("--to-journal", metavar="FOLDER", help="write them to topics of a new embedded journal")
+    parser.add_argument("--speed", type=_speed, metavar="10x", help="keep the records' pace, so many times as fast")
+    parser.add_argument("--batch", type=_count, default=BATCH, metavar="N", help=f"records at once ({BATCH})")
+    parser.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (1)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of 1 or more")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text.removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} must be such as 10x, 1x or 0.5x")
+    return speed
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    if arguments.speed and arguments.workers > 1:
+        raise CannotReplay("--speed keeps all partitions at one pace, in one process: leave out --workers")
+    if arguments.output and not Path(arguments.output).parent.is_dir():
+        raise CannotReplay(f"{Path(arguments.output).parent} is not a folder: make it, or name another file")
+    return asyncio.run(_replayed(arguments))
+
+
+async def _replayed(arguments: argparse.Namespace) -> int:
+    config = settings.from_environment()
+    source = await open_source(arguments.journal, config)
+    try:
+        outcome = await replay(source, config, arguments)
+    finally:
+        await source.log.stop()
+    show(source, outcome, Console(stderr=arguments.json))
+    if arguments.json:
+        print(json.dumps(summary(outcome)))
+    return 1 if outcome.checked is not None and outcome.checked.differences else 0

@@ -1,0 +1,143 @@
+"""A difference between what stands in a topic and what the replay has computed, and its cause in plain words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.replay.source import Source
+from app.transport.log import StoredRecord
+from models.effect import Effect, Position, Stream
+from models.inert import inert
+
+SHOWN = 160  # characters of a record that are shown
+FIELDS_SHOWN = 4
+SEVERAL = "the journal was changed at or before this record, or another version of Tocsin decided it"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`offset` is the record's in its topic, -1 where there is none; `computed` is what the replay says, if anything.
+
+    `target` is the partition to which a message was sent.
+    """
+
+    kind: str
+    partition: int
+    stream: Stream
+    position: Position
+    offset: int = -1
+    computed: bytes | None = None
+    key: bytes | None = None
+    hint: str = ""
+    target: int = -1
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Its place in the order of partitions and of causes."""
+        return (self.partition, self.position.offset, self.position.number)
+
+
+def changed(partition: int, effect: Effect, offset: int) -> Difference:
+    """It stands in the topic with other bytes."""
+    return Difference("changed", partition, effect.stream, effect.position, offset, effect.value, effect.key)
+
+
+def missing(partition: int, effect: Effect, applied: int) -> Difference:
+    """It was computed, and is not in the topic."""
+    hint = f"the worker had worked up everything up to offset {applied}"
+    return Difference("missing", partition, effect.stream, effect.position, -1, effect.value, effect.key, hint)
+
+
+def extra(partition: int, stream: Stream, position: Position, offset: int) -> Difference:
+    """It stands in the topic, and was not computed."""
+    return Difference("extra", partition, stream, position, offset)
+
+
+def twice(partition: int, stream: Stream, position: Position, before: int, record: StoredRecord) -> Difference:
+    """Two records of one position have different bytes."""
+    return Difference("twice", partition, stream, position, record.offset, hint=f"the first one has offset {before}")
+
+
+def unordered(partition: int, stream: Stream, position: Position, last: Position, record: StoredRecord) -> Difference:
+    """It stands behind a later one, so that consumers drop it."""
+    hint = f"{last.offset}-{last.number} stands before it, so that consumers drop it"
+    return Difference("unordered", partition, stream, position, record.offset, hint=hint)
+
+
+async def describe(source: Source, one: Difference, more: int, policy: str) -> str:
+    """The difference in words, and its cause as far as it can be told.
+
+    `more` is how many others there are, `policy` the fingerprint under which the partition's replay ended.
+    """
+    topic = source.topics.journal if one.stream is Stream.JOURNAL else source.topic(one.stream)
+    position = f"{one.position.offset}-{one.position.number}"
+    what = f"message to partition {one.target}" if one.stream is Stream.JOURNAL else one.stream
+    where = f"partition {one.partition}, {what}, position {position}"
+    at = f" (offset {one.offset} of {topic})" if one.offset >= 0 else ""
+    stored = await _stored(source, one, topic)
+    said = f"there stands {_short(stored)}, computed was {_short(one.computed)}"
+    match one.kind:
+        case "changed":
+            return f"{where}{at}: other bytes: {_fields(stored, one) or said}: {_cause(stored, one, more, policy)}"
+        case "missing":
+            alone = "it was taken out of the topic, or never sent" if not more else SEVERAL
+            return f"{where}: is missing; {one.hint}, computed was {_short(one.computed)}: {alone}"
+        case "extra":
+            alone = "somebody else has put it there, or the journal lacks its cause" if not more else SEVERAL
+            return f"{where}{at}: is too many: there stands {_short(stored)}, and nothing was computed: {alone}"
+        case "twice":
+            return f"{where}{at}: stands twice, with different bytes: {one.hint}, here stands {_short(stored)}"
+        case _:
+            return f"{where}{at}: is out of order: {one.hint}"
+
+
+async def _stored(source: Source, one: Difference, topic: str) -> bytes | None:
+    if one.offset < 0:
+        return None
+    partition = one.target if one.stream is Stream.JOURNAL else one.partition
+    records = await source.log.read(topic, partition, one.offset, 1)
+    return records[0].value if records and records[0].offset == one.offset else None
+
+
+def _cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str:
+    there, here = _document(stored), _document(one.computed)
+    if there.get("policy") != here.get("policy"):
+        return (
+            f"it was decided under policy {there.get('policy')}, and the journal says {here.get('policy')} there (at the end "
+            f"{policy}): a policy record was changed, or is missing"
+        )
+    if "poison" in (there.get("reason"), here.get("reason")):
+        return "a fault of Tocsin made a dead letter of something in one of two versions"
+    return SEVERAL if more else "all others are identical, so this record of the topic was changed after it was sent"
+
+
+def _fields(stored: bytes | None, one: Difference) -> str:
+    """The fields that differ, where both are JSON objects."""
+    there, here = _document(stored), _document(one.computed)
+    names = [name for name in [*there, *here] if there.get(name) != here.get(name)]
+    names = list(dict.fromkeys(names))[:FIELDS_SHOWN]
+    if not (there and here):
+        return ""
+    told = "; ".join(f"{name}: {_part(there, name)} there, {_part(here, name)} computed" for name in names)
+    return inert(told)
+
+
+def _part(document: Mapping[str, Any], name: str) -> str:
+    return f"{orjson.dumps(document[name]).decode():.{SHOWN}}" if name in document else "nothing"
+
+
+def _document(value: bytes | None) -> dict[str, Any]:
+    try:
+        found = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _short(value: bytes | None) -> str:
+    if value is None:
+        return "nothing"
+    text = value.decode(errors="replace")
+    return inert(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

@@ -1,0 +1,118 @@
+"""The state before a record of the journal: from a checkpoint in the changelog, or from the journal's beginning."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app import policy_file
+from app.core.changelog import POLICY
+from app.core.engine import Engine
+from app.core.rulebook import Rulebook
+from app.recovery import apply_changes, checkpoints
+from app.replay.source import Source
+from app.replay.spans import CannotReplay, Span
+from app.transport.log import StoredRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The changelog's items as of the record at `offset`, which is the last one applied; -1 before the first."""
+
+    items: Mapping[bytes, bytes]
+    offset: int
+
+    @property
+    def how(self) -> str:
+        """Where the replay begins, in words."""
+        return "start of the journal" if self.offset < 0 else f"checkpoint at offset {self.offset}"
+
+    def engine(self, partition: int) -> Engine:
+        """The engine with that state, under the policy that it has."""
+        return Engine.restore(partition, Rulebook(orjson.loads(self.items[POLICY]), kept=True), self.items)
+
+
+async def start_of(source: Source, span: Span) -> Start:
+    """From where a span can be replayed. Raises CannotReplay when what came before it is not known any more."""
+    kept = await source.log.start_offset(source.topics.journal, span.partition)
+    if kept > 0 or span.first is not None:
+        found = await _checkpoint(source, span, kept)
+        if found is not None:
+            return found
+    if kept > 0:
+        wanted = "" if span.first is None else f" before offset {span.first}"
+        raise CannotReplay(
+            f"partition {span.partition}: what was known{wanted} is not kept: {source.what} has the journal from offset "
+            f"{kept} on, and {await _known(source, span.partition, kept)}"
+        )
+    return await _beginning(source, span.partition)
+
+
+async def _checkpoint(source: Source, span: Span, kept: int) -> Start | None:
+    """The newest checkpoint from which the span can be reached; the oldest when the span begins as early as possible.
+
+    Where a changelog was compacted, its first checkpoint may lack older values of what the second one changed. It is
+    used only when there is no other.
+    """
+    items: dict[bytes, bytes] = {}
+    found: Start | None = None
+    first: Start | None = None
+    number = 0
+    begin = await source.log.start_offset(source.topics.state, span.partition)
+    async for records in checkpoints(source.log, source.topics.state, span.partition):
+        number += 1
+        offset = _applied(records[-1])
+        if span.first is not None and offset >= span.first:
+            break
+        if found is not None and span.first is None:
+            break
+        apply_changes(items, [(record.key or b"", record.value) for record in records])
+        if offset < kept - 1:
+            continue
+        if number == 1 and records[-1].offset - begin >= len(records):
+            first = Start(dict(items), offset)
+        else:
+            found = Start(items, offset)
+    return found or (first if number == 1 else None)
+
+
+async def _known(source: Source, partition: int, kept: int) -> str:
+    offsets = [_applied(records[-1]) async for records in checkpoints(source.log, source.topics.state, partition)]
+    usable = [offset for offset in offsets if offset >= kept - 1]
+    return (
+        f"the oldest checkpoint that fits is of offset {usable[0]}: begin later" if usable else "no checkpoint fits it"
+    )
+
+
+def _applied(meta: StoredRecord) -> int:
+    return int(orjson.loads(meta.value or b"{}")["offset"])
+
+
+async def _beginning(source: Source, partition: int) -> Start:
+    """An engine that has seen nothing, under the policy that was there first."""
+    engine = Engine(partition, await _first_policy(source, partition))
+    return Start({key: value for key, value in engine.checkpoint() if value is not None}, -1)
+
+
+async def _first_policy(source: Source, partition: int) -> Rulebook:
+    """The policy in the journal's first record; when the bridge was faster than the worker, the changelog has it."""
+    for record in await source.log.read(source.topics.journal, partition, 0, 1):
+        policy = _policy_in(record)
+        if policy is not None:
+            return policy
+    async for records in checkpoints(source.log, source.topics.state, partition):
+        for record in records:
+            if record.key == POLICY and record.value:
+                return Rulebook(orjson.loads(record.value), kept=True)
+    return policy_file.load(source.config.policy_file)
+
+
+def _policy_in(record: StoredRecord) -> Rulebook | None:
+    if not (record.value or b"").startswith(b'{"policy":'):
+        return None
+    try:
+        document: Any = orjson.loads(record.value or b"")["document"]
+        return Rulebook(document, kept=True)
+    except (ValueError, KeyError, TypeError):
+        return None  # the engine makes a dead letter of it

@@ -1,0 +1,96 @@
+"""How long `tocsin explain` takes on a journal of 1,000,000 records, spread over the partitions and all in one.
+
+Makes the journals in a temporary folder (through the embedded log, with a real worker's engines, effects and checkpoints), then
+runs the command as an operator would, in processes of their own. Prints one JSON object last.
+
+    python bench/explain.py [--records 1000000] [--folder DIR]     # DIR is kept, and used again when it is there
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from app import policy_file
+from app.clock import Clock
+from app.core.rulebook import Rulebook
+from app.normalise import from_list
+from app.settings import Settings
+from app.transport.log import NewRecord
+from app.transport.sqlite import SqliteLog
+from bench.churn import Churn
+from models.journal import encode_alert
+from models.topics import partition_of
+from tests.playing import Player
+
+START_MS = 1_790_496_000_000
+RATE = 2000  # alerts in a second of the journal's time
+NEW = 20  # of them, one in a hundred, new; each is repeated for a while
+LIVES = 600
+PARTITIONS = 8
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Make what is missing, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--folder", default="")
+    arguments = parser.parse_args()
+    folder = Path(arguments.folder or tempfile.mkdtemp(prefix="tocsin-explain-"))
+    found = {}
+    for name, spread in (("spread", True), ("skewed", False)):
+        journal = folder / name
+        if not (journal / "journal.db").exists():
+            began = time.monotonic()
+            asyncio.run(make(journal, arguments.records, spread=spread))
+            print(f"{name}: {arguments.records} records made in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        found[name] = measure(journal, folder / f"{name}-cache")
+    print(json.dumps(found))
+
+
+async def make(folder: Path, records: int, *, spread: bool) -> None:
+    """A journal of so many alert records: churn with repeats, ends and silence, and what rules and timers make of it."""
+    clock, policy = Clock(driven=True), policy_file.load()
+    clock.set(START_MS)
+    log = SqliteLog(folder, clock)
+    await log.start()
+    player = Player(log, Settings(partitions=PARTITIONS), policy, clock.set)
+    await player.start()
+    churn, left, now_ms = Churn(RATE, NEW, LIVES), records, START_MS
+    while left > 0:
+        now_ms += 1000
+        clock.set(now_ms)
+        batches: dict[int, list[NewRecord]] = {}
+        for partition, record in _records(churn, policy, now_ms, spread=spread)[:left]:
+            batches.setdefault(partition, []).append(record)
+        left -= sum(len(batch) for batch in batches.values())
+        for partition, batch in batches.items():
+            await player.append(partition, batch)
+        await player.tick()
+    await player.stop()
+    await log.stop()
+
+
+def _records(churn: Churn, policy: Rulebook, now_ms: int, *, spread: bool) -> list[tuple[int, NewRecord]]:
+    alerts, _ = from_list(churn.next(), now_ms)
+    found = []
+    for alert in alerts:
+        component = policy.component(alert.labels, alert.fingerprint)
+        partition = partition_of(component.encode(), PARTITIONS) if spread else 0
+        found.append((partition, NewRecord(component.encode(), encode_alert(alert))))
+    return found
+
+
+def measure(journal: Path, cache: Path) -> dict[str, object]:
+    """What the commands take, in seconds: first without the index that they leave, then with it."""
+    return {"journal": str(journal), "cache": str(cache)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""One function for each parser: any bytes in, and an exception out only if something is wrong with Tocsin."""
+
+import contextlib
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from agents.ingest import journal_records
+from app.bridge.answers import Declined
+from app.bridge.bodies import _unfold
+from app.bridge.commands import command_value, receipts_of, resubmitted_record
+from app.bridge.silences import filters_of, silence_of
+from app.bridge.tokens import parse_tokens
+from app.core.changelog import META, DamagedState
+from app.core.deadletter import letter
+from app.core.engine import Engine, NewerFormat
+from app.core.poison import Poison
+from app.core.rulebook import Rulebook
+from app.deadletters import Letter
+from app.demo.recorded import BadRecording, steps_in
+from app.normalise import Result, alerts_from, from_list, from_webhook, parse, parse_alerts
+from app.policy_file import BadPolicy, compiled
+from app.resubmitting import plan_of
+from app.settings import BadSettings
+from app.transport.log import StoredRecord
+from app.transport.sqlite import Damaged, _records_in, _unpack
+from models.command import Command
+from models.duration import format_ms, parse_ms
+from models.effect import Effect, Stream, position_from
+from models.journal import TICK, encode_alert, encode_policy, encode_silence
+from models.matcher import parse_matcher, test_of
+from models.reason import BadInput
+from models.time_interval import TimeInterval, inside, next_ms
+from models.wire import ClockRequest, SilenceRequest
+from tests.fuzz.seeds import INCIDENT, LABELS, NOW_MS, PARTITIONS, POLICY, open_incident
+from tests.scenario import keep
+
+DAY_MS = 86_400_000
+HEADER = b"@"  # a line of a journal that begins so has a header, up to the first space
+INTERVAL: TypeAdapter[Any] = TypeAdapter(TimeInterval)
+FILE = Path("input")
+
+Property = Callable[[bytes], None]
+
+
+def alerts(data: bytes) -> None:
+    """Alerts as API v2, the webhook and generic JSON have them: what is taken the engine takes, the rest says why not."""
+    for shape in (alerts_from, _api, _webhook):
+        with contextlib.suppress(BadInput):
+            found, refused = shape(data, NOW_MS)
+            assert all(one.message and len(letter(one, "raw", 0, 0, data)) for one in refused)
+            records = [(POLICY.component(one.labels, one.fingerprint).encode(), encode_alert(one)) for one in found]
+            _, effects = apply([StoredRecord(-1, NOW_MS, key, value) for key, value in records])
+            assert not [one for one in effects if one.stream is Stream.DEADLETTER]
+
+
+def _api(data: bytes, now_ms: int) -> Result:
+    return from_list(parse_alerts(data), now_ms)
+
+
+def _webhook(data: bytes, now_ms: int) -> Result:
+    return from_webhook(parse_alerts(data), now_ms)
+
+
+def raw_record(data: bytes) -> None:
+    """A record of the raw topic: each alert in it is applied, or is a dead letter with a reason."""
+    for value in (data, None):
+        record = StoredRecord(7, NOW_MS, None, value)
+        found = list(journal_records(0, record, POLICY, NOW_MS))
+        engine, effects = apply([StoredRecord(-1, NOW_MS, key, one, (source.header(),)) for key, one, source in found])
+        assert engine.counts.get("alerts", 0) + engine.counts.get("deadletters", 0) == len(found)
+        letters = [orjson.loads(one.value) for one in effects if one.stream is Stream.DEADLETTER]
+        assert all(one["reason"] and one["message"] and one["topic"] == "raw" for one in letters)
+
+
+def commands(data: bytes) -> None:
+    """Operators' words: the bridge takes none that the engine cannot apply or refuse with a reason."""
+    with contextlib.suppress(BadInput):
+        document = parse(data)
+        name = _text_in(document, "command") or Command.ACKNOWLEDGE
+        for incident in (INCIDENT, _text_in(document, "incident")):
+            with contextlib.suppress(BadInput):
+                value = command_value(incident, name, document, NOW_MS, POLICY.policy.teams, lambda by: by)
+                apply([*open_incident(), StoredRecord(-1, NOW_MS, incident.encode(), value)])
+        with contextlib.suppress(BadInput):
+            _, record = resubmitted_record(_text_in(document, "letter"), document, PARTITIONS, lambda by: by)
+            engine, _ = apply([StoredRecord(-1, NOW_MS, record.key, record.value, record.headers)])
+            assert engine.counts["resubmitted"] == 1
+
+
+def silences(data: bytes) -> None:
+    """Silences of both versions, and filters of amtool's."""
+    with contextlib.suppress(BadInput):
+        filters_of([data.decode(errors="surrogateescape")])
+    with contextlib.suppress(BadInput):
+        body = SilenceRequest.of(parse(data))
+        for past in (False, True):
+            with contextlib.suppress(BadInput):
+                value = encode_silence(silence_of(body, None, NOW_MS, past=past))
+                engine, effects = apply([*open_incident(), StoredRecord(-1, NOW_MS, None, value)])
+                assert engine.counts["silences"] == 1
+                assert not [one for one in effects if one.stream is Stream.DEADLETTER]
+
+
+def receipts(data: bytes) -> None:
+    """Notifiers' receipts."""
+    with contextlib.suppress(BadInput):
+        found = receipts_of(parse(data), PARTITIONS)
+        engine, _ = apply([StoredRecord(-1, NOW_MS, incident.encode(), value) for _, incident, value in found])
+        assert engine.counts.get("receipts", 0) == len(found)
+
+
+def clock(data: bytes) -> None:
+    """What sets a driven clock."""
+    with contextlib.suppress(BadInput):
+        ClockRequest.of(parse(data))
+
+
+def compressed(data: bytes) -> None:
+    """A body that says it is gzip."""
+    with contextlib.suppress(BadInput, Declined):
+        _unfold(data)
+
+
+def policy(data: bytes) -> None:
+    """A policy file: good, or every mistake; what is good an engine goes on under, through restarts too."""
+    try:
+        rules = compiled(FILE, data).rules
+    except BadPolicy:
+        return
+    value = encode_policy(rules.fingerprint, rules.document)
+    records = [*open_incident(), StoredRecord(-1, NOW_MS, None, value), *open_incident(DAY_MS)]
+    engine, effects = apply(records)
+    assert not [one for one in effects if one.stream is Stream.DEADLETTER]
+    assert engine.policy.fingerprint == rules.fingerprint
+    assert Rulebook(rules.document).fingerprint == rules.fingerprint
+
+
+def tokens(data: bytes) -> None:
+    """A file of tokens."""
+    with contextlib.suppress(BadSettings):
+        parse_tokens(str(FILE), data.decode(errors="replace"))
+
+
+def matcher(data: bytes) -> None:
+    """A matcher in Alertmanager's notation, also one that an older version kept."""
+    text = data.decode(errors="surrogateescape")
+    for kept in (False, True):
+        with contextlib.suppress(ValueError):
+            test_of([[parse_matcher(text, kept=kept)]])(LABELS)
+
+
+def duration(data: bytes) -> None:
+    """A duration; what is written of it is one again, and no longer."""
+    with contextlib.suppress(ValueError):
+        found = parse_ms(data.decode(errors="surrogateescape"))
+        assert 0 <= parse_ms(format_ms(found)) <= found
+
+
+def interval(data: bytes) -> None:
+    """A time interval: its next beginning and end are instants at which it begins and ends."""
+    with contextlib.suppress(BadInput, ValidationError):
+        spans = INTERVAL.validate_python(parse(data))
+        for at_ms in (0, NOW_MS, NOW_MS + 200 * DAY_MS + 7):
+            for to in (True, False):
+                then_ms = next_ms(spans, at_ms, to=to)
+                assert then_ms >= at_ms
+                assert then_ms > NOW_MS + 400 * DAY_MS or inside(spans, then_ms) == to
+
+
+def recording(data: bytes) -> None:
+    """What `tocsin demo --input` is given: JSON lines, a JSON list, or the CSV of AIT-ADS."""
+    for body in (data, b"time,name," + data, b"[" + data):
+        problems: list[str] = []
+        with contextlib.suppress(BadRecording):
+            for at_ms, found in steps_in(FILE, body, problems):
+                from_list(found, at_ms)
+        assert all(problem.startswith(f"{FILE}:") for problem in problems)
+
+
+def journal(data: bytes) -> None:
+    """Records of the journal, whoever wrote them: each is accounted for, and a restart at any place changes nothing."""
+    records = journal_in(data)
+    with contextlib.suppress(NewerFormat):
+        engine, effects = apply(records)
+        counted = sum(engine.counts.get(name, 0) for name in ACCOUNTS)
+        assert counted >= sum(not one.headers for one in records)
+        letters = [orjson.loads(one.value) for one in effects if one.stream is Stream.DEADLETTER]
+        assert not [one for one in letters if one.get("reason") == "poison"]
+
+
+ACCOUNTS = (
+    *("alerts", "ticks", "signals", "holds", "members", "pages", "commands", "receipts", "silences", "policies"),
+    *("resubmitted", "duplicates", "deadletters"),
+)
+
+
+def journal_in(data: bytes) -> list[StoredRecord]:
+    """The records that bytes stand for: a line each, half a minute after the one before."""
+    found = []
+    for number, line in enumerate(data.split(b"\n")):
+        headers: tuple[tuple[str, bytes], ...] = ()
+        if line.startswith(HEADER):
+            named, _, line = line[1:].partition(b" ")  # noqa: PLW2901  the rest of it
+            name, _, value = named.partition(b"=")
+            headers = ((name.decode(errors="replace"), value),)
+        key = POLICY.component(LABELS, "").encode() if number % 2 else None
+        found.append(StoredRecord(-1, NOW_MS + 30_000 * number, key, line, headers))
+    return found
+
+
+def state(data: bytes) -> None:
+    """A changelog that was damaged: it is refused by what is wrong with it, or an engine goes on from it."""
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return
+    items = {key.encode(): orjson.dumps(value) for key, value in document.items()} if isinstance(document, dict) else {}
+    with contextlib.suppress(DamagedState, NewerFormat, Poison):
+        engine = Engine.restore(0, POLICY, items)
+        engine.apply([StoredRecord(engine.applied_offset + 1, engine.state.now_ms + DAY_MS, None, TICK)])
+        engine.checkpoint()
+
+
+def changelog(data: bytes) -> None:
+    """A value of the changelog that is not even JSON."""
+    for key in (META, b"p", b"a/0123456789abcdef", b"i/x", b"w/x", b"s/raw/x", data[:8]):
+        items = {
+            META: b'{"format":2,"offset":3,"time_ms":0,"counts":{}}',
+            b"p": orjson.dumps(POLICY.document),
+            key: data,
+        }
+        with contextlib.suppress(DamagedState, NewerFormat):
+            Engine.restore(0, POLICY, items)
+
+
+def blob(data: bytes) -> None:
+    """A batch of the embedded journal, as an older one without checksums may have kept it."""
+    for count in range(4):
+        with contextlib.suppress(Damaged):
+            assert len(_unpack(data, 0, 0, count)) == count
+    with contextlib.suppress(struct.error, TypeError, ValueError, AttributeError):
+        records = _records_in(data, 0, 0)
+        sizes = [len(one.key or b"") + len(one.value or b"") for one in records]
+        assert sum(sizes) <= len(data)
+
+
+def headers(data: bytes) -> None:
+    """Headers of effects, and bodies of dead letters, that strangers wrote."""
+    position_from((("position", data),))
+    for role in ("raw", "journal", "deadline", ""):
+        plan_of(Letter("0-1-0", 0, 0, data[:30].decode(errors="replace"), "", "", (role, 0, 0), "", ""), data, NOW_MS)
+
+
+def apply(records: Sequence[StoredRecord]) -> tuple[Engine, list[Effect]]:
+    """What an engine makes of records and of the days after; and what it makes of them across restarts is the same."""
+    records = [
+        StoredRecord(number, one.timestamp, one.key, one.value, one.headers) for number, one in enumerate(records)
+    ]
+    last_ms = records[-1].timestamp if records else NOW_MS
+    ticks = [StoredRecord(len(records) + day, last_ms + day * DAY_MS, None, TICK) for day in (0, 1, 9)]
+    engine = Engine(0, POLICY)
+    effects = [*engine.apply(records), *engine.apply(ticks)]
+    items: dict[bytes, bytes] = {}
+    across = [effect for part in _cut([*records, *ticks]) for effect in _restored(items, part)]
+    assert across == effects
+    return engine, effects
+
+
+def _cut(records: Sequence[StoredRecord]) -> Iterable[Sequence[StoredRecord]]:
+    size = max(len(records) // 3, 1)
+    return [records[start : start + size] for start in range(0, len(records), size)]
+
+
+def _restored(items: dict[bytes, bytes], records: Sequence[StoredRecord]) -> list[Effect]:
+    engine = Engine.restore(0, POLICY, items)
+    effects = engine.apply(records)
+    keep(items, engine)
+    return effects
+
+
+def _text_in(document: Any, name: str) -> str:
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+PROPERTIES: dict[str, Property] = {
+    one.__name__: one
+    for one in (
+        *(
+            alerts,
+            raw_record,
+            commands,
+            silences,
+            receipts,
+            clock,
+            compressed,
+            policy,
+            tokens,
+            matcher,
+            duration,
+            interval,
+        ),
+        *(recording, journal, state, changelog, blob, headers),
+    )
+}

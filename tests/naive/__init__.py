@@ -1,0 +1,1 @@
+"""The oracle: the same meaning as the engine's, written from the documentation in the slowest and plainest way."""

@@ -1,0 +1,74 @@
+"""When something of its own accord happens to an incident, as the policy's times say."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from models.duration import parse_ms
+from tests.naive.facts import Happened, rules_about
+from tests.naive.policy import by
+
+Due = tuple[int, str, str]  # when, what, and of what
+
+
+def own_deadlines(policy: Mapping[str, Any], incident: Happened, *, held: bool) -> Iterator[Due]:
+    """In the order in which equal times are done."""
+    if incident.state == "resolved":
+        yield incident.resolved[0] + parse_ms(policy["incidents"]["settle"]), "settle", ""
+    if incident.state not in ("open", "acknowledged"):
+        return
+    if not held:
+        yield from _tell(policy, incident)
+    if not (held and incident.parents):
+        yield from _clocks(policy, incident)
+    if not held and incident.told[0]:
+        yield from _climb(policy, incident)
+        yield from _undone(policy, incident)
+        yield from _word(policy, incident)
+
+
+def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    since, severity = incident.since, incident.severity
+    told_ms, told_alerts, told_severity = incident.told
+    if not told_ms:
+        yield since["open"] + max(by(policy["notify"], "group_wait", severity, 0), incident.wait_ms), "tell", ""
+    elif severity < told_severity:
+        yield max(since["severity"], since["open"]), "tell", ""
+    elif incident.size > told_alerts:
+        interval = parse_ms(policy["notify"].get("group_interval", "5m"))
+        yield max(told_ms + interval, since["open"]), "tell", ""
+    elif incident.state == "open" and (repeat := by(policy["notify"], "repeat_interval", severity, 0)):
+        yield max(told_ms, since["open"]) + repeat, "tell", ""
+
+
+def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    for clock in ("acknowledge", "resolve"):
+        target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
+        if target is not None and state is None:
+            yield incident.since["severity"] + target * 8 // 10, "near", clock
+        elif target is not None and state == "warned":
+            yield incident.since["severity"] + target, "missed", clock
+
+
+def _climb(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    waits = policy["climb"].get(incident.severity, [])
+    chain = policy["teams"][incident.owner]["chain"]
+    if incident.state == "open" and incident.step <= len(waits) and incident.step < len(chain):
+        begun = max(incident.since["step"], incident.since["severity"])
+        yield begun + parse_ms(waits[incident.step - 1]), "climb", ""
+
+
+def _undone(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    since_ms = max(incident.since["open"], incident.since["severity"], incident.first_told)
+    for rule in rules_about(policy, incident, "without"):
+        if rule["without"] not in incident.done and rule["name"] not in incident.rules:
+            yield since_ms + parse_ms(rule["after"]), "undone", rule["name"]
+
+
+def _word(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    every = by(policy["updates"], "every", incident.severity)
+    if every is not None:
+        due = incident.since["word"] + every  # the last word, or reminder
+        if incident.reminded < 2:
+            yield due, "remind", ""
+        elif incident.state == "acknowledged":
+            yield due, "forgotten", ""

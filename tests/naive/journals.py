@@ -1,0 +1,154 @@
+"""Random journals: what may happen, and the records that it means for the engine and for the oracle."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from hypothesis import strategies as st
+
+from app.core.engine import Engine
+from app.core.rulebook import Rulebook
+from app.policy.playing import signal_record
+from app.transport.log import StoredRecord
+from models.alert import fingerprint
+from models.command import Command
+from models.effect import Effect, Stream
+from models.journal import TICK, encode_command, encode_policy, encode_silence
+from models.matcher import parse_matcher
+from models.silence import Silence
+from tests.naive.oracle import Naive
+from tests.scenario import START_MS, alert_record
+
+Step = tuple[Any, ...]
+STEPS_MAX = 40
+
+NAMES = ("AgentDown", "ServiceDown", "HighErrorRate", "Slow", "Odd", "BruteForce", "DataLoss")
+MATCHERS = (
+    'component=~"a|b"',
+    'alertname="AgentDown"',
+    'alertname=~"Slow|HighErrorRate"',
+    'severity="warning"',
+    'alertname!="ServiceDown"',
+)
+_waits = st.sampled_from([0, 0, 0, 1, 20_000, 60_000, 119_999, 240_000, 300_000, 900_000, 5_000_000, -60_000])
+_labels = st.tuples(
+    st.sampled_from(NAMES),
+    st.sampled_from(["a", "b", "c", ""]),
+    st.sampled_from(["warning", "critical", "high", "info", "task", ""]),
+)
+_holds = st.sampled_from([0, 60_000, 300_000, 7_200_000])
+_garbage = st.sampled_from([b"", b"[]", b"{}", b'{"alert":1}', b'{"command":[]}', b"\xff", b'{"x":1}'])
+
+fires = st.tuples(st.just("fire"), _waits, _labels, _holds)
+again = st.tuples(st.just("again"), _waits, st.integers(0, 9), st.booleans(), _holds)
+ticks = st.tuples(st.just("tick"), _waits)
+commands = st.tuples(st.just("command"), _waits, st.integers(0, 5), st.sampled_from(list(Command)))
+garbage = st.tuples(st.just("garbage"), _waits, _garbage)
+silenced = st.tuples(
+    st.just("silence"),
+    _waits,
+    st.integers(0, 2),
+    st.sampled_from(MATCHERS),
+    # Not at the very instant of anything else but other silences: what an alert's end and a silence's at once mean is open.
+    st.sampled_from([-60_000, 7, 7, 60_007, 300_007]),
+    st.sampled_from([-1, 60_007, 300_007, 4_000_007]),
+)
+
+
+def policies(*names: str) -> st.SearchStrategy[Step]:
+    """Changes of the policy to one of these."""
+    return st.tuples(st.just("policy"), _waits, st.sampled_from(names))
+
+
+def journals(*kinds: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]:
+    """Journals of up to 40 steps of these kinds. Left to itself, a list would have some five."""
+    return st.integers(0, STEPS_MAX).flatmap(lambda size: st.lists(st.one_of(*kinds), min_size=size, max_size=size))
+
+
+@dataclass
+class Told:
+    """A journal that both were told: what the engine made of it, one record after the other, and the oracle."""
+
+    policy: Rulebook
+    naive: Naive
+    engine: Engine
+    records: list[StoredRecord] = field(default_factory=list)  # with what actors said to each other
+    outside: list[int] = field(
+        default_factory=list
+    )  # for each of these, the number of the one from outside that caused it
+    effects: list[Effect] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # the engine's incidents -> the oracle's
+    heard: list[dict[str, str]] = field(default_factory=list)
+
+    def feed(self, value: Callable[[str], bytes], key: bytes | None, at_ms: int, incident: str = "") -> None:
+        """Tell both. A record is about an incident that each knows by another name."""
+        ids = {name: known for known, name in self.names.items()}
+        self.naive.feed(value(incident), (key or b"").decode(), at_ms)
+        number = self.naive.number
+        waiting = [StoredRecord(-1, at_ms, key, value(ids.get(incident, incident)))]
+        while waiting:
+            record = waiting.pop(0)
+            record.offset = len(self.records)
+            self.records.append(record)
+            self.outside.append(number)
+            effects = self.engine.apply([record])
+            self.effects += effects
+            waiting += [signal_record(effect, at_ms) for effect in effects if effect.stream is Stream.JOURNAL]
+            self._learn_names(effects)
+
+    def _learn_names(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if effect.stream is Stream.INCIDENTS:
+                body = orjson.loads(effect.value)
+                about = f"{body['component']}|{body['class']}"
+                if body["incident"] not in self.names:
+                    alike = sum(name.rpartition("|")[0] == about for name in self.names.values())
+                    self.names[body["incident"]] = f"{about}|{alike}"
+
+
+def told(policy: Rulebook, rulebooks: dict[str, Rulebook], steps: list[Step]) -> Told:
+    """What the steps mean. A command is about an incident that the oracle knows by then."""
+    one = Told(policy, Naive(policy.document), Engine(0, policy))
+    at_ms = START_MS
+    for kind, wait_ms, *rest in steps:
+        at_ms += wait_ms
+        _tell(one, rulebooks, kind, at_ms, rest)
+    return one
+
+
+def _tell(one: Told, rulebooks: dict[str, Rulebook], kind: str, at_ms: int, rest: list[Any]) -> None:
+    match kind:
+        case "fire":
+            (name, component, severity), hold_ms = rest
+            labels = {"alertname": name, "component": component, "severity": severity}
+            labels = {label: value for label, value in labels.items() if value}
+            one.heard.append(labels)
+            _alert(one, at_ms, labels, firing=True, hold_ms=hold_ms)
+        case "again":
+            number, firing, hold_ms = rest
+            labels = one.heard[-1 - number % len(one.heard)] if one.heard else {"alertname": "Slow"}
+            _alert(one, at_ms, labels, firing=firing, hold_ms=hold_ms)
+        case "command":
+            number, command = rest
+            known = one.naive.incidents
+            whose = known[-1 - number % len(known)].id if known else "INC-20250615T150640Z-000"
+            details = {"to": "bob", "verdict": "genuine", "task": "review"}
+            one.feed(lambda name: encode_command(command, name, "ann", text="hm", **details), b"", at_ms, whose)
+        case "silence":
+            number, matcher, starts_ms, lasts_ms = rest
+            matchers = (parse_matcher(matcher),)
+            begins_ms, ends_ms = (at_ms // 60_000 * 60_000 + after_ms for after_ms in (starts_ms, lasts_ms))
+            silence = Silence(f"s{number}", matchers, begins_ms, max(begins_ms, ends_ms), "ann", "known")
+            one.feed(lambda _: encode_silence(silence), None, at_ms)
+        case "policy":
+            changed = rulebooks[rest[0]]
+            one.feed(lambda _: encode_policy(changed.fingerprint, changed.document), None, at_ms)
+        case _:
+            one.feed(lambda _: rest[0] if rest else TICK, None, at_ms)
+
+
+def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, hold_ms: int) -> None:
+    component = one.policy.component(labels, fingerprint(labels))
+    record = alert_record(at_ms, labels, component, firing=firing, hold_ms=hold_ms)
+    one.feed(lambda _: record.value or b"", record.key, at_ms)

@@ -1,0 +1,440 @@
+"""The same meaning as the engine's, written in the slowest and plainest way: an oracle to compare it with.
+
+It shares no code with `app.core`. It has no timers, indexes, windows or changelog: it keeps everything that ever
+happened, looks at every deadline again before each record, and finds each thing by looking through all of them. It
+reads the policy as it is written in the file. What it tells are facts, not bytes; it knows incidents by what they are about,
+and records by their number among those that came from outside.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from models.duration import parse_ms
+from tests.naive import commands, links, rules, silences, telling
+from tests.naive.deadlines import own_deadlines
+from tests.naive.facts import (
+    Firing,
+    Happened,
+    Known,
+    correlations_of,
+    current,
+    fires,
+    judged,
+    mine,
+    no_room,
+    rules_about,
+    window_of,
+)
+from tests.naive.policy import by, is_about, named, prefix_of
+
+
+class Naive:
+    """The oracle of one partition. `feed` it the records that came from outside; what actors say follows by itself."""
+
+    def __init__(self, policy: Mapping[str, Any]) -> None:
+        self.policy = policy
+        self.now_ms = 0
+        self.number = -1  # of the record from outside
+        self.alerts: list[Known] = []
+        self.incidents: list[Happened] = []
+        self.firings: list[Firing] = []
+        self.silences: list[silences.Silence] = []
+        self.shown: list[links.Shown] = []
+        self.spoken: dict[tuple[str, tuple[str, ...]], dict[str, links.Shown]] = {}  # what rules said keeps quiet
+        self.ended: set[tuple[str, str, str]] = set()  # rule, group and fingerprint of what ended after it fired last
+        self.done: list[tuple[Any, int]] = []  # what came at a time, and is over
+        self.dead: list[tuple[int, str]] = []
+        self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
+
+    def feed(self, value: bytes, component: str, at_ms: int) -> None:
+        """Apply a record, and after it what actors say to each other because of it."""
+        self.number += 1
+        self._pass_time(at_ms)
+        refusal = self._apply(value, component)
+        if refusal:
+            self.dead.append((self.number, refusal))
+        self.do_what_is_due()
+        while self.messages:
+            message, *about = self.messages.pop(0)
+            message(*about)
+            self.do_what_is_due()
+
+    def _pass_time(self, at_ms: int) -> None:
+        if at_ms <= self.now_ms:
+            return
+        while due := [one for one in self._deadlines() if one[0] <= at_ms]:
+            when, what, _, whose = min(due, key=lambda one: one[:3])
+            self.now_ms = max(self.now_ms, when)
+            self._pass(what, whose)
+            self.do_what_is_due()
+        self.now_ms = at_ms
+        forget_ms = by(self.policy["incidents"], "forget", "")
+        self.silences = [one for one in self.silences if max(one.ends_ms, one.at_ms) + forget_ms > at_ms]
+
+    # Time.
+
+    def _deadlines(self) -> Iterator[tuple[int, str, str, Any]]:
+        """Every deadline that there is: when, what, the name that orders equal times, and whose."""
+        for alert in self.alerts:
+            if alert.firing:
+                yield alert.last_ms + alert.hold_ms, "expire", alert.fingerprint, alert
+                yield from self._lasting(alert)
+            elif alert.incident is None:
+                yield alert.forget_ms, "forget", alert.fingerprint, alert
+        for incident in self.incidents:
+            for when, _, _ in own_deadlines(self.policy, incident, held=incident.quiet):
+                yield when, "incident", incident.id, incident
+        for silence in self.known_silences().values():
+            for when in (silence.starts_ms, silence.ends_ms):
+                if when > silence.at_ms and (silence, when) not in self.done:
+                    yield when, "silence", silence.id, (silence, when)
+        for one in self.shown:
+            grace = parse_ms(links.rules(self.policy)[one.rule].get("grace", "0s"))
+            if grace and (one, one.at_ms + grace) not in self.done:
+                yield one.at_ms + grace, "link", one.rule, (one, one.at_ms + grace)
+
+    def do_what_is_due(self) -> None:
+        """Deadlines that came with a change are done with it; the others wait for their turn in the order of names."""
+        changed: list[Happened] = []
+        while more := [one for one in self.incidents if one.touched and one not in changed]:
+            changed += more
+            for incident in more:
+                self._do_what_is_due(incident)
+        for incident in changed:
+            incident.touched = False
+
+    def _do_what_is_due(self, incident: Happened) -> None:
+        while due := [
+            one for one in own_deadlines(self.policy, incident, held=incident.quiet) if one[0] <= self.now_ms
+        ]:
+            _, what, which = min(due, key=lambda one: one[0])  # the first of the equal
+            self._own(incident, what, which)
+
+    def _own(self, incident: Happened, what: str, which: str) -> None:
+        match what:
+            case "settle":
+                self.settled(incident)
+            case "tell":
+                telling.news(self.policy, incident, self.now_ms)
+            case "near":
+                incident.clocks[which] = "warned"
+                incident.tell("ClockWarned", self.now_ms)
+                self._clock_told(incident, "clock_warned")
+                for rule in rules_about(self.policy, incident, "target"):
+                    if rule["target"] == which:
+                        self.escalate(incident, rule["name"], [incident.opened_by])
+            case "undone":
+                self.escalate(incident, which, [incident.opened_by])
+            case "missed":
+                incident.clocks[which] = "breached"
+                incident.tell("ClockBreached", self.now_ms)
+                self._clock_told(incident, "clock_breached")
+            case "climb":
+                self.climb(incident, "unacknowledged", [incident.opened_by])
+            case "remind":
+                incident.reminded += 1
+                incident.since["word"] = self.now_ms
+                incident.tell("Reminded", self.now_ms)
+                self.tell_owner(incident, "reminder")
+            case "forgotten":
+                incident.state = "open"
+                telling.word(incident, self.now_ms)
+                incident.tell("Forgotten", self.now_ms)
+                self.climb(incident, "forgotten", [incident.opened_by])
+
+    def _clock_told(self, incident: Happened, kind: str) -> None:
+        if incident.told[0] and not incident.quiet:
+            self.tell_owner(incident, kind)
+
+    def _lasting(self, alert: Known) -> Iterator[tuple[int, str, str, Any]]:
+        assert alert.incident is not None
+        for rule in self.policy["escalations"]:
+            if "lasting" in rule and rule["name"] not in alert.incident.rules and is_about(rule, alert):
+                when = alert.loud_ms + parse_ms(rule["lasting"])
+                if not self.is_held(alert):
+                    yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)
+
+    def _pass(self, what: str, whose: Any) -> None:
+        match what:
+            case "incident":
+                whose.touched = True
+            case "expire":
+                whose.firing = False
+                self._ended(whose, "AlertExpired")
+            case "forget":
+                self.alerts.remove(whose)
+            case "lasting":
+                rule, alert = whose
+                self.escalate(alert.incident, rule, [alert.fired_by])
+            case "silence":
+                self.done.append(whose)
+                silence, when = whose
+                self._silence_begins_or_ends(silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
+            case "link":
+                self.done.append(whose)
+                rules.speak(self, whose[0].rule, whose[0].group)
+
+    # Records.
+
+    def _apply(self, value: bytes, component: str) -> str:
+        """Apply a record from outside; the reason when it is refused, else nothing."""
+        try:
+            document = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return "malformed"
+        if not isinstance(document, dict):
+            return "malformed"
+        match next(iter(document), ""):
+            case "tick":
+                return ""
+            case "alert":
+                return self._alert(document, component) if isinstance(document["alert"], str) else "malformed"
+            case "command":
+                return commands.apply(self, document) if isinstance(document["command"], str) else "malformed"
+            case "silence":
+                self._silence(silences.read(document, self.now_ms))
+                return ""
+            case "policy":
+                rules.change_policy(self, document["document"])
+                return ""
+            case _:
+                return "unknown_kind"
+
+    def _alert(self, document: dict[str, Any], component: str) -> str:
+        known = next((alert for alert in self.alerts if alert.fingerprint == document["alert"]), None)
+        firing = document["status"] == "firing"
+        if known is not None and known.firing == firing:
+            known.count, known.last_ms = known.count + 1, self.now_ms
+            known.hold_ms = document["hold_ms"] if firing else known.hold_ms
+            return ""
+        fresh = judged(self.policy, document, component)
+        if known is None or (firing and known.incident is None):
+            if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
+                return refusal
+            self.alerts = [alert for alert in self.alerts if alert is not known] + [fresh]
+            known = fresh
+        known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
+        if firing:
+            known.hold_ms = document["hold_ms"]
+            self._fired(known)
+        elif known.incident is not None:
+            self._ended(known, "AlertEnded")
+        else:
+            known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
+        return ""
+
+    def _fired(self, alert: Known) -> None:
+        alert.fired_by, alert.loud_ms, alert.quiet = self.number, self.now_ms, False
+        incident = current(self.incidents, alert.component, alert.kind)
+        if incident is None:
+            prefix = prefix_of(self.policy, alert.kind)
+            incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
+            incident.wait_ms = rules.wait_of(self.policy, alert)
+            alert.incident = incident
+            incident.alerts.append(alert.fingerprint)
+        else:
+            self._join(incident, alert)
+        self.look_at(incident)
+        for rule in self.policy["escalations"]:
+            if rule.get("always") and is_about(rule, alert):
+                self.escalate(incident, rule["name"], [alert.fired_by])
+        self._correlate(alert, incident)
+        rules.show_alert(self, alert)
+
+    def _correlate(self, alert: Known, incident: Happened) -> None:
+        for rule, group in correlations_of(self.policy, alert):
+            seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by)
+            if rule["by"] != ["component"]:
+                self.messages.append((rules.signal, self, rule["name"], group, True, seen))
+                continue
+            self.firings.append(seen)
+            window = window_of(rule, group, self.firings, self.now_ms)
+            if len(window) >= rule["count"]:
+                self.escalate(incident, rule["name"], [one.record for one in window])
+
+    def _join(self, incident: Happened, alert: Known) -> None:
+        was, alert.incident = incident.state, incident
+        if alert.fingerprint not in incident.alerts:
+            incident.alerts.append(alert.fingerprint)
+        incident.wait_ms = min(incident.wait_ms, rules.wait_of(self.policy, alert))
+        incident.tell("AlertFired", self.now_ms)
+        if was == "resolved":
+            incident.state = "open"
+            self.reopened(incident)
+        if alert.severity < incident.severity:
+            incident.severity = alert.severity
+            incident.since["severity"] = self.now_ms
+            incident.clocks = {name: state for name, state in incident.clocks.items() if state != "warned"}
+            incident.tell("SeverityRaised", self.now_ms)
+            self.grew(incident)
+
+    def _ended(self, alert: Known, how: str) -> None:
+        incident = alert.incident
+        assert incident is not None
+        incident.tell(how, self.now_ms)
+        alert.held_by.clear()
+        for rule, group in correlations_of(self.policy, alert):
+            if rule["by"] != ["component"]:
+                seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by)
+                self.messages.append((rules.signal, self, rule["name"], group, False, seen))
+        rules.show_alert(self, alert)
+        if not fires(self.alerts, incident):
+            self.resolved(incident, incident.resolved[1])
+        self.look_at(incident)
+
+    def _silence(self, silence: silences.Silence) -> None:
+        known = self.known_silences().get(silence.id)
+        if known is not None and known.says(silence):
+            return
+        self.silences = [*(one for one in self.silences if one.id != silence.id), silence]
+        begins = known is None or (known.starts_ms > self.now_ms and silence.is_active(self.now_ms))
+        self._silence_begins_or_ends(silence, acknowledges=begins and silence.starts_ms <= self.now_ms)
+
+    def _silence_begins_or_ends(self, silence: silences.Silence, *, acknowledges: bool) -> None:
+        covered = [one for one in self.incidents if one.state == "open" and silence.covers(self.firing_labels(one))]
+        for incident in self.incidents:
+            self.look_at(incident)
+        for incident in covered if acknowledges else []:
+            self.acknowledged(incident, silence.by)
+
+    # What keeps quiet.
+
+    def known_silences(self) -> dict[str, silences.Silence]:
+        """The silences by id: the newest record is the silence. Those that ended are known for a while."""
+        return {one.id: one for one in self.silences}
+
+    def is_silenced(self, labels: list[Mapping[str, str]]) -> bool:
+        """Whether one silence that is active matches all of these."""
+        return any(one.is_active(self.now_ms) and one.covers(labels) for one in self.known_silences().values())
+
+    def is_held(self, alert: Known) -> bool:
+        """Whether anything keeps a firing alert quiet."""
+        return bool(alert.held_by) or self.is_silenced([alert.labels])
+
+    def firing_labels(self, incident: Happened) -> list[Mapping[str, str]]:
+        """The labels of all that fires in an incident, of members those by which the policy knows them."""
+        if not incident.rule:
+            return [alert.labels for alert in mine(self.alerts, incident)]
+        asked = named(self.policy)
+        members = [one for one in incident.members.values() if one.firing]
+        return [{name: one.labels[name] for name in one.labels if name in asked} for one in members]
+
+    def is_quiet(self, incident: Happened) -> bool:
+        """Whether all that fires in an incident is kept quiet."""
+        if incident.rule:
+            silenced = self.is_silenced(self.firing_labels(incident))
+            return not incident.ended and (bool(incident.held_by) or silenced)
+        firing = mine(self.alerts, incident)
+        return bool(firing) and all(map(self.is_held, firing))
+
+    def look_at(self, incident: Happened) -> None:
+        """Take note when all of an incident has become quiet, or something of it loud."""
+        for alert in mine(self.alerts, incident):
+            was, alert.quiet = alert.quiet, self.is_held(alert)
+            if was and not alert.quiet:
+                alert.loud_ms = self.now_ms
+        was, incident.quiet = incident.quiet, self.is_quiet(incident)
+        if was == incident.quiet or incident.ended:
+            return
+        if incident.quiet:
+            incident.tell("Held", self.now_ms)
+            kind = "held"
+        else:
+            incident.tell("Released", self.now_ms)
+            kind = "released"
+            incident.since["open"] = incident.since["step"] = self.now_ms
+            telling.word(incident, self.now_ms)
+        if incident.told[0]:
+            self.tell_owner(incident, kind)
+
+    # What happens to an incident.
+
+    def _open(self, prefix: str, component: str, kind: str, severity: str, owner: str) -> Happened:
+        alike = sum((one.component, one.kind) == (component, kind) for one in self.incidents)
+        incident = Happened(f"{component}|{kind}|{alike}", prefix, component, kind, severity, owner, self.now_ms)
+        incident.opened_by = self.number
+        incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
+        self.incidents.append(incident)
+        incident.tell("Opened", self.now_ms)
+        return incident
+
+    def grew(self, incident: Happened) -> None:
+        """It became worse, or struck more components."""
+        for rule in rules_about(self.policy, incident, "grew"):
+            if incident.state == "acknowledged":
+                self.escalate(incident, rule["name"], [self.number])
+
+    def acknowledged(self, incident: Happened, who: str) -> None:
+        """Somebody took it."""
+        incident.state, incident.acknowledged = "acknowledged", (self.now_ms, who)
+        incident.tell("Acknowledged", self.now_ms)
+        self._done(incident, "acknowledge")
+        self.tell_owner(incident, "acknowledged")
+        telling.word(incident, self.now_ms)
+
+    def _done(self, incident: Happened, clock: str) -> None:
+        target = by(self.policy["targets"], clock, incident.severity)
+        if target is not None and incident.clocks.get(clock) not in ("breached", "met"):
+            incident.clocks[clock] = "met"
+            incident.tell("ClockMet", self.now_ms)
+
+    def resolved(self, incident: Happened, who: str) -> None:
+        """It is over, or seems so."""
+        incident.state, incident.resolved = "resolved", (self.now_ms, who)
+        incident.tell("Resolved", self.now_ms)
+        self._done(incident, "resolve")
+        incident.held_by.clear()
+        rules.show_incident(self, incident, firing=False)
+
+    def reopened(self, incident: Happened) -> None:
+        """It is not over."""
+        incident.reopened += 1
+        incident.resolved = (0, "")
+        incident.since["open"] = incident.since["step"] = self.now_ms
+        telling.word(incident, self.now_ms)
+        if incident.clocks.get("resolve") == "met":
+            del incident.clocks["resolve"]
+        incident.tell("Reopened", self.now_ms)
+        if incident.rule:
+            self.look_at(incident)
+        if incident.told[0] and not self.is_quiet(incident):
+            self.tell_owner(incident, "reopened", self.policy["notify"]["reopened"])
+        rules.show_incident(self, incident, firing=True)
+
+    def settled(self, incident: Happened) -> None:
+        """Nothing fired for the settle time, or somebody will not wait: it is closed, unless something fires still."""
+        if fires(self.alerts, incident):
+            incident.state = "open"
+            self.reopened(incident)
+            return
+        incident.state, incident.closed_ms = "closed", self.now_ms
+        incident.tell("Closed", self.now_ms)
+        if incident.told[0]:
+            telling.over(self.policy, incident, self.now_ms)
+        for alert in self.alerts:
+            if alert.incident is incident:
+                alert.incident, alert.forget_ms = None, self.now_ms + by(self.policy["incidents"], "forget", "")
+
+    def opened_by_rule(self, rule: Mapping[str, Any], group: str) -> Happened:
+        """A rule opens an incident."""
+        opening = rule["open"]
+        name = f"{rule['name']}/{group}"
+        incident = self._open("INC", name, "correlated", opening["severity"], opening["owner"])
+        incident.rule = rule["name"]
+        return incident
+
+    def escalate(self, incident: Happened, rule: str, records: list[int]) -> None:
+        """Climb, once for each rule, and not while nobody is to be told."""
+        if rule not in incident.rules and not self.is_quiet(incident):
+            incident.rules.append(rule)
+            self.climb(incident, rule, records)
+
+    def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
+        """Climb to the next step."""
+        telling.climb(self.policy, incident, rule, records, self.now_ms)
+
+    def tell_owner(self, incident: Happened, kind: str, channels: tuple[str, ...] = ("chat",)) -> None:
+        """Tell the owner."""
+        telling.owner(self.policy, incident, kind, channels, self.now_ms)

@@ -1,0 +1,88 @@
+"""The policies under which the engine is compared with the oracle: each switches on what a family of journals is about."""
+
+import copy
+from typing import Any
+
+from app.core.rulebook import Rulebook
+from app.policy_file import load as load_policy
+
+# What a policy is asked about besides incidents, clocks, correlations, climbing and silences is added to this.
+PLAIN: dict[str, Any] = {
+    "flapping": None,
+    "followups": [],
+    "dependencies": [],
+    "inhibit_rules": [],
+    "absences": [],
+    "guides": [],
+}
+
+
+def _plain(*, holds: bool = False, **parts: Any) -> Rulebook:
+    document = copy.deepcopy(load_policy().document)
+    times = ("group_wait", "group_interval", "repeat_interval")
+    document["notify"] = {name: document["notify"][name] for name in ("channels", "reopened", *times)}
+    correlations = [rule for rule in document["correlations"] if "count" in rule]
+    for team in document["teams"].values():
+        del team["hours"]
+    for rule in correlations if not holds else []:
+        rule.pop("hold", None)
+    del document["targets"]["availability"]
+    return Rulebook(document | PLAIN | {"correlations": correlations} | parts)
+
+
+LINKS: dict[str, Any] = {
+    "dependencies": [
+        {
+            "name": "needs-a",
+            "root": ['alertname="ServiceDown"', 'component="a"'],
+            "dependants": [['component=~"b|c|a"', 'alertname!="ServiceDown"'], ['rule="agents-down"']],
+            "within": "10m",
+            "hold": "1m",
+            "grace": "10m",
+        },
+        {
+            "name": "needs-odd",
+            "root": ['alertname=~"Odd|ServiceDown"'],
+            "dependants": ['alertname=~"AgentDown|Slow|HighErrorRate"'],
+            "by": ["severity"],
+            "within": "4m",
+            "hold": "20s",
+        },
+        {
+            "name": "needs-agents",
+            "root": ['rule="agents-down"'],
+            "dependants": ['alertname="HighErrorRate"'],
+            "within": "5m",
+            "hold": "30s",
+            "grace": "1m",
+        },
+    ],
+    "inhibit_rules": [
+        {
+            "name": "bad-before-slow",
+            "source_matchers": ['alertname=~"ServiceDown|HighErrorRate"'],
+            "target_matchers": ['alertname=~"Slow|Odd|HighErrorRate"', 'severity!="critical"'],
+            "equal": ["component"],
+        }
+    ],
+}
+
+POLICIES = {
+    "default": _plain(),
+    "hurried": _plain(
+        incidents={"settle": "2m", "forget": "3m"},
+        escalations=[
+            {"name": "p0-lasting", "severity": ["P0", "P1"], "lasting": "6m"},
+            {"name": "long", "lasting": "1h"},
+            {"name": "security-incident", "class": "security", "always": True},
+        ],
+    ),
+    "tight": _plain(bounds={"alerts": 5, "alerts_in_incident": 2, "incidents": 3}),
+    "linked": _plain(holds=True, **LINKS),
+    "relinked": _plain(
+        holds=True,
+        incidents={"settle": "2m", "forget": "10m"},
+        dependencies=[LINKS["dependencies"][0] | {"grace": "0s"}, LINKS["dependencies"][2]],
+        inhibit_rules=[],
+    ),
+}
