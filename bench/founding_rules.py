@@ -2,7 +2,7 @@
 
 FOLDER has its Prometheus rules, agents and Alertmanager configurations (`sutazai` of the real data). The days are those of
 `bench/founding_day.py`; the engine is the real one under the policy that ships, with eight partitions on virtual time that
-feed each other, and a tick every ten seconds. Nobody answers (`alone`), or somebody does (`answered`): a minute after an
+feed each other, and a tick every 20 seconds. Nobody answers (`alone`), or somebody does (`answered`): a minute after an
 incident is told it is acknowledged, then an update is posted every ten minutes, and after twenty the cause is named and the
 incident said to be mitigated. A page is a message by pager that something is wrong; that it is over is none. `matters` are
 what pages are about: incidents, or an Alertmanager's groups from their first alert to their end, which is how PagerDuty
@@ -37,12 +37,12 @@ from models.severity import Severity
 from models.topics import partition_of
 
 PARTITIONS = 8
-TICK_MS = 10_000
+TICK_MS = 20_000
 SAID = b"said"  # the key of commands, which none is needed for
 RESEND_MS = MINUTE_MS
 HOLD_MS = 4 * MINUTE_MS  # Prometheus says that an alert ends after four times its resend delay
 AFTER_MS = 12 * 60 * MINUTE_MS  # that the day is followed for, so that all of it has ended and been told
-SEEDS = (1, 2, 3, 4, 5)
+SEEDS = (1, 2, 3)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,12 +18,16 @@ from app.policy.alertmanager_file import _weekdays
 from app.policy.import_text import duration, quoted
 from app.policy.importing import imported
 from app.policy.yaml_nodes import Node
+from app.transport.log import StoredRecord
 from app.yaml_file import MAX_BYTES, BadFile
 from models.duration import parse_ms
+from models.effect import Stream
+from models.journal import TICK
 from models.matcher import Matcher, Operator, parse_matcher
 from models.matcher import test_of as fits
 from models.time_interval import TimeSpan
 from tests.alertmanager_routing import configuration, label_sets, policy_of, routes_of, told
+from tests.scenario import START_MS, alert_record, in_one_batch, play
 
 DATA = Path(__file__).parent / "data" / "alertmanager"
 FILES = ("everything", "newer")
@@ -113,6 +118,21 @@ def test_a_component_does_not_hide_an_alert_of_others() -> None:
     classes = [policy.judge(labels).incident_class for labels in alerts]
 
     assert len(set(classes)) == 3
+
+
+def test_the_engine_tells_them() -> None:
+    """Under the policy the engine tells those of the routes, through what they have; not while they are muted."""
+    policy = policy_of(DATA / "everything.yml")
+    alerts = [{"service": "web", "severity": severity, "alertname": "Slow"} for severity in ("info", "critical")]
+    records = [alert_record(START_MS, labels, "web") for labels in alerts]
+    records.append(StoredRecord(-1, START_MS + parse_ms("1h"), None, TICK))
+
+    _, effects = play(policy, records, in_one_batch)
+
+    bodies = [orjson.loads(effect.value) for effect in effects if effect.stream is Stream.NOTIFICATIONS]
+    opened = {(body["channel"], body["address"]) for body in bodies if body["kind"] == "opened"}
+    # The one of severity info waits: on the 15th of the month the route to `web` is muted.
+    assert opened == {("pager", "pagerduty/on call"), ("pager", "opsgenie/on call"), ("chat", "webhook/audit")}
 
 
 def test_many_routes_with_continue(tmp_path: Path) -> None:
