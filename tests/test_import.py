@@ -177,6 +177,10 @@ _SPAN = ":6: time_intervals[0].time_intervals[0]"
                 ":5: route.routes[0].mute_time_intervals[0]: is 'night', must be one of the time intervals (there are none)",
             ],
         ),
+        (
+            f"{_ROUTES}  - match_re: {{x: }}\n    receiver: b\n{_RECEIVERS}",
+            [":4: route.routes[0].match_re.x: is empty, must be a text"],
+        ),
         (f"route: {{}}\n{_RECEIVERS}", [":1: route: has no receiver, and the first route has to have one"]),
         (f"route:\n{_RECEIVERS}", [":1: has an empty route, must have one with a receiver"]),
         (
@@ -185,7 +189,7 @@ _SPAN = ":6: time_intervals[0].time_intervals[0]"
         ),
         (
             f"route: {{receiver: a, repeat: 1h}}\n{_RECEIVERS}",
-            [":1: route.repeat: is not a key that a route has"],
+            [":1: route.repeat: is not a key that a route of Alertmanager 0.28 has"],
         ),
         (
             f"route: {{receiver: a, group_wait: soon}}\n{_RECEIVERS}",

@@ -17,7 +17,10 @@ from app.policy.yaml_nodes import Node, each
 from models.matcher import Matcher, Operator
 from models.time_interval import TimeSpan
 
-_TOP = ("global", "templates", "route", "receivers", "inhibit_rules", "mute_time_intervals", "time_intervals")
+_TOP = (
+    *("global", "templates", "route", "receivers", "inhibit_rules", "mute_time_intervals", "time_intervals"),
+    "tracing",  # since 0.29
+)
 _ROUTE = (
     *("receiver", "group_by", "continue", "match", "match_re", "matchers", "routes"),
     *("group_wait", "group_interval", "repeat_interval", "mute_time_intervals", "active_time_intervals"),
@@ -92,7 +95,7 @@ class Configuration:
     inhibitions: list[InhibitRule] = field(default_factory=list)
     intervals: dict[str, Interval] = field(default_factory=dict)
     settings: dict[str, Node] = field(default_factory=dict)  # of `global`
-    templates: Node | None = None
+    others: list[Node] = field(default_factory=list)  # templates, tracing
 
 
 def read(path: Path) -> Configuration:
@@ -102,14 +105,14 @@ def read(path: Path) -> Configuration:
         looks = next((f"; it looks like {what}" for key, what in _OTHERS.items() if key in top.value), "")
         top.say(f"is no Alertmanager configuration, which has a route and receivers{looks}")
         yaml_nodes.refuse(top)
-    parts = top.parts(_TOP, "an Alertmanager configuration")
+    parts = top.parts(_TOP, "a configuration of Alertmanager 0.28")
     configuration = Configuration(
         route=_route(parts["route"], None) if "route" in parts else _NO_ROUTE,
         receivers=_named(parts, "receivers"),
         inhibitions=[_inhibition(node) for node in each(parts, "inhibit_rules")],
         intervals=_intervals(parts),
         settings=parts["global"].parts() if "global" in parts else {},
-        templates=parts.get("templates"),
+        others=[parts[key] for key in ("templates", "tracing") if key in parts],
     )
     if "route" in parts:
         _check_root(parts["route"])
@@ -135,7 +138,7 @@ def _named(parts: dict[str, Node], key: str) -> dict[str, Node]:
 
 
 def _route(node: Node, parent: Route | None) -> Route:
-    parts = node.parts(_ROUTE, "a route")
+    parts = node.parts(_ROUTE, "a route of Alertmanager 0.28")
     receiver = parts["receiver"].text() if "receiver" in parts else ""
     by = parts.get("group_by")
     itself = Route(
@@ -170,9 +173,11 @@ def _times(parts: dict[str, Node], parent: Times | None) -> Times:
 def _matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
     found: list[Matcher] = []
     for key, operator in ((f"{side}match", Operator.EQUAL), (f"{side}match_re", Operator.REGEX)):
-        for label, value in parts[key].parts().items() if key in parts else ():
+        for label, value in parts[key].pairs() if key in parts else ():
+            # Without a value, `match` asks for a label that is absent, and Alertmanager refuses `match_re`.
+            text = "" if value.value is None and operator is Operator.EQUAL else value.text()
             try:
-                found.append(alertmanager_matchers.made(label, operator, value.text()))
+                found.append(alertmanager_matchers.made(label, operator, text))
             except ValueError as error:
                 value.say(str(error))
     for line in each(parts, f"{side}matchers"):
@@ -184,7 +189,7 @@ def _matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
 
 
 def _inhibition(node: Node) -> InhibitRule:
-    parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition")
+    parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition of Alertmanager 0.28")
     equal = tuple(one.text() for one in each(parts, "equal"))
     return InhibitRule(node.line, _matchers(parts, "source_"), _matchers(parts, "target_"), equal)
 

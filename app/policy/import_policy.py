@@ -145,11 +145,8 @@ def _inhibitions(configuration: Configuration, findings: Findings) -> Iterator[I
             findings.add(Kind.LEFT_OUT, "inhibit_rules", rule.line, str(error), "a rule with other matchers")
             continue
         yield Inhibition(f"inhibit-{number}", source, target, rule.equal, rule.line)
-    if configuration.inhibitions:
         why = "an incident keeps quiet only while all that fires in it is inhibited"
-        instead = "nothing; what is not inhibited is told there, too"
-        lines = [rule.line for rule in configuration.inhibitions]
-        findings.add(Kind.DIFFERS, "inhibit_rules", lines[0], why, instead)
+        findings.add(Kind.DIFFERS, "inhibit_rules", rule.line, why, "nothing; what is not inhibited is told there, too")
 
 
 def _written(matchers: Sequence[Matcher]) -> list[str]:

@@ -20,8 +20,13 @@ def say_settings(configuration: Configuration, root: Route, cases: Sequence[Case
                 findings.add(Kind.DIFFERS, f"global.{key}", node.line, why, "nothing; Prometheus says the end itself")
         else:
             findings.add(Kind.NOTIFIER, f"global.{key}", node.line, TRANSPORT, "configure the notifier")
-    if configuration.templates is not None:
-        findings.add(Kind.NOTIFIER, "templates", configuration.templates.line, WORDING, "word messages in the notifier")
+    for node in configuration.others:
+        if node.key == "templates":
+            findings.add(Kind.NOTIFIER, node.key, node.line, WORDING, "word messages in the notifier")
+        else:
+            findings.add(
+                Kind.LEFT_OUT, node.key, node.line, "it is about Alertmanager's own running", "Tocsin's metrics"
+            )
     _say_grouping(root, findings)
     taking = {route for case in cases for route in case.routes}
     for route in root.all():

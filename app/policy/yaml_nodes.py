@@ -42,15 +42,20 @@ class Node:
 
     def parts(self, known: Collection[str] = (), what: str = "") -> dict[str, "Node"]:
         """The values of a mapping by key, without those that are empty. Where keys are `known`, others are a mistake."""
+        found = dict(self.pairs())
+        for key, node in found.items() if known else ():
+            if key not in known:
+                node.say(f"is not a key that {what} has{did_you_mean(key, list(known))}")
+        return {key: node for key, node in found.items() if node.value is not None}
+
+    def pairs(self) -> list[tuple[str, "Node"]]:
+        """The keys of a mapping and their values, also those that are empty."""
         if self.value is None:
-            return {}
+            return []
         if not isinstance(self.value, dict):
             self.say(f"is {_kind(self.value)}, must be a mapping")
-            return {}
-        for key in self.value if known else ():
-            if key not in known:
-                self._at(key, None).say(f"is not a key that {what} has{did_you_mean(str(key), list(known))}")
-        return {str(key): self._at(str(key), value) for key, value in self.value.items() if value is not None}
+            return []
+        return [(str(key), self._at(str(key), value)) for key, value in self.value.items()]
 
     def items(self) -> list["Node"]:
         """The values of a list."""
