@@ -19,7 +19,7 @@ import orjson
 from app.asking import NoAnswer, Refusal, exchange
 from app.deadletters import Letter, body_of, find, letters_of, show_letter, show_letters, whole_value, word
 from app.normalise import fingerprint_of, from_list, from_webhook, parse
-from app.operating import add
+from app.operating import add, add_journal
 from app.settings import Settings
 from app.transport.log import Log
 from models.duration import format_ms
@@ -69,12 +69,14 @@ def add_deadletters(commands: Any, reading: Any) -> None:
     listed.add_argument("--reason", default="", choices=REASONS, metavar="REASON", help="only what was refused for it")
     listed.add_argument("--all", action="store_true", help="also what was resubmitted since")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_journal(listed)
     shown = add(
         letters, "show", reading(show_letter), "all of one letter", "tocsin deadletters show 3-1234-0 --raw > record"
     )
     shown.add_argument("letter", help="its id, as tocsin deadletters list shows it")
     shown.add_argument("--raw", action="store_true", help="write out the bytes that were refused, and nothing else")
     shown.add_argument("--json", action="store_true", help="one JSON object")
+    add_journal(shown)
     text = "send refused alerts to the bridge once more; they count as heard of now"
     again = add(
         letters, "resubmit", reading(resubmit), text, "tocsin deadletters resubmit --reason bound_reached --dry-run"

@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from app import settings
-from app.operating import INCIDENT, add
+from app.operating import INCIDENT, add, add_journal
 from app.replay.progress import progress
 from app.replay.recorder import record
 from app.replay.recording import Header
 from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
-from app.replay.source import add_journal, open_source
+from app.replay.source import open_source
 from app.replay.spans import CannotReplay, add_spans
 from models.instant import format_instant
 

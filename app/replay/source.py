@@ -1,6 +1,5 @@
 """What is read: an embedded journal, a recording, or Kafka; and what it has."""
 
-import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,16 +76,6 @@ class Source:
 def _position(text: str) -> Position:
     offset, number = text.split("-")
     return Position(int(offset), int(number))
-
-
-def add_journal(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names another source than TOCSIN_BROKER does."""
-    parser.add_argument(
-        "--journal",
-        metavar="PATH",
-        default="",
-        help="the folder of an embedded journal, or a recording; what TOCSIN_BROKER names otherwise",
-    )
 
 
 async def open_source(journal: str, config: Settings) -> Source:
