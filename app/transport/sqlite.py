@@ -287,7 +287,7 @@ class SqliteLog:
         fd = os.open(noted, os.O_RDWR | os.O_CREAT, 0o644)
         self._newest = os.fdopen(fd, "r+b", buffering=0)
         words = self._newest.read(NOTE_BYTES).decode(errors="replace").split()
-        if len(words) == 3 and words[1].isdigit() and words[2].isdigit():
+        if len(words) == 3 and words[1].isdecimal() and words[2].isdecimal():
             topic, partition, end = words[0], int(words[1]), int(words[2])
             found, _ = self._ends.get((topic, partition), (0, 0))
             if found < end:
