@@ -42,6 +42,13 @@ FAMILIES = {
             j.fires, j.fires, j.again, j.ticks, j.commands, j.silenced, j.silenced, j.policies("default", "hurried")
         ),
     ),
+    "hours": (
+        ["hours", "other hours"],
+        j.journals(
+            *[j.fires, j.fires, j.again, j.ticks, j.ticks, j.commands, j.silenced],
+            j.policies("hours", "other hours", "default"),
+        ),
+    ),
     "links": (
         ["linked", "relinked"],
         j.journals(j.fires, j.fires, j.fires, j.again, j.again, j.ticks, j.commands, j.silenced),

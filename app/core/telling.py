@@ -14,8 +14,12 @@ from models.incident import State
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When the next message about the incident is due."""
-    if incident.ended or incident.held:
+    """When the next message about the incident is due, and when one that waits for its hours is."""
+    if incident.ended:
+        return
+    if incident.unsaid:
+        yield Deadline(quiet.next_told_ms(turn, incident, incident.waits_ms), _on_time)
+    if incident.held:
         return
     due_ms = _due_ms(turn, incident)
     if due_ms is not None:
@@ -36,6 +40,10 @@ def _due_ms(turn: Turn, incident: Incident) -> int | None:
     if repeat_ms and incident.state is State.OPEN:
         return max(incident.told_ms, incident.loud_ms) + repeat_ms
     return None
+
+
+def _on_time(turn: Turn, incident: Incident, _: str) -> None:
+    notifying.on_time(turn, incident)
 
 
 def _on_due(turn: Turn, incident: Incident, _: str) -> None:

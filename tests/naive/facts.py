@@ -63,6 +63,10 @@ class Happened:
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
+    unsaid: tuple[str, int] | None = None  # the newest message that waits for its hours, and since when
+    postponed: list[tuple[str, list[int], int]] = field(
+        default_factory=list
+    )  # rules that will escalate it in its hours
     done: set[str] = field(default_factory=set)  # cause, mitigation
     complaints: int = 0
     reminded: int = 0

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from models.duration import parse_ms
-from tests.naive import commands, links, rules, silences, telling
+from tests.naive import commands, hours, links, rules, silences, telling
 from tests.naive.deadlines import own_deadlines
 from tests.naive.facts import (
     Firing,
@@ -84,7 +84,7 @@ class Naive:
             elif alert.incident is None:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
-            for when, _, _ in own_deadlines(self.policy, incident, held=incident.quiet):
+            for when, _, _ in self._due(incident):
                 yield when, "incident", incident.id, incident
         for silence in self.known_silences().values():
             for when in (silence.starts_ms, silence.ends_ms):
@@ -106,11 +106,25 @@ class Naive:
             incident.touched = False
 
     def _do_what_is_due(self, incident: Happened) -> None:
-        while due := [
-            one for one in own_deadlines(self.policy, incident, held=incident.quiet) if one[0] <= self.now_ms
-        ]:
+        while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
             _, what, which = min(due, key=lambda one: one[0])  # the first of the equal
             self._own(incident, what, which)
+
+    def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
+        return own_deadlines(self.policy, incident, lambda at_ms: self._may_tell(incident, at_ms), held=incident.quiet)
+
+    def _may_tell(self, incident: Happened, at_ms: int) -> int:
+        its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
+        return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
+
+    def _say(self, incident: Happened, kind: str) -> None:
+        """Tell the owner, or wait for the hours: what waited before is no news any more."""
+        if self._may_tell(incident, self.now_ms) == self.now_ms:
+            incident.unsaid = None
+            self.tell_owner(incident, kind)
+        else:
+            incident.unsaid = (kind, self.now_ms)
+            incident.touched = True
 
     def _own(self, incident: Happened, what: str, which: str) -> None:
         match what:
@@ -125,6 +139,14 @@ class Naive:
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
+            case "say":
+                assert incident.unsaid is not None
+                self.tell_owner(incident, incident.unsaid[0])
+                incident.unsaid = None
+            case "escalate":
+                postponed, incident.postponed = incident.postponed, []
+                for name, records, _ in postponed:
+                    self.escalate(incident, name, records)
             case "undone":
                 self.escalate(incident, which, [incident.opened_by])
             case "missed":
@@ -146,12 +168,13 @@ class Naive:
 
     def _clock_told(self, incident: Happened, kind: str) -> None:
         if incident.told[0] and not incident.quiet:
-            self.tell_owner(incident, kind)
+            self._say(incident, kind)
 
     def _lasting(self, alert: Known) -> Iterator[tuple[int, str, str, Any]]:
         assert alert.incident is not None
         for rule in self.policy["escalations"]:
-            if "lasting" in rule and rule["name"] not in alert.incident.rules and is_about(rule, alert):
+            escalated = [*alert.incident.rules, *(name for name, _, _ in alert.incident.postponed)]
+            if "lasting" in rule and rule["name"] not in escalated and is_about(rule, alert):
                 when = alert.loud_ms + parse_ms(rule["lasting"])
                 if not self.is_held(alert):
                     yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)
@@ -347,7 +370,7 @@ class Naive:
             incident.since["open"] = incident.since["step"] = self.now_ms
             telling.word(incident, self.now_ms)
         if incident.told[0]:
-            self.tell_owner(incident, kind)
+            self._say(incident, kind)
 
     # What happens to an incident.
 
@@ -385,6 +408,7 @@ class Naive:
         incident.state, incident.resolved = "resolved", (self.now_ms, who)
         incident.tell("Resolved", self.now_ms)
         self._done(incident, "resolve")
+        incident.unsaid, incident.postponed = None, []
         incident.held_by.clear()
         rules.show_incident(self, incident, firing=False)
 
@@ -400,7 +424,7 @@ class Naive:
         if incident.rule:
             self.look_at(incident)
         if incident.told[0] and not self.is_quiet(incident):
-            self.tell_owner(incident, "reopened", self.policy["notify"]["reopened"])
+            self._say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
 
     def settled(self, incident: Happened) -> None:
@@ -426,10 +450,16 @@ class Naive:
         return incident
 
     def escalate(self, incident: Happened, rule: str, records: list[int]) -> None:
-        """Climb, once for each rule, and not while nobody is to be told."""
-        if rule not in incident.rules and not self.is_quiet(incident):
+        """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
+        if rule in incident.rules or self.is_quiet(incident):
+            return
+        if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.rules.append(rule)
             self.climb(incident, rule, records)
+        elif not incident.ended and rule not in [one for one, _, _ in incident.postponed]:
+            incident.postponed = [(one, about, self.now_ms) for one, about, _ in incident.postponed]
+            incident.postponed.append((rule, records, self.now_ms))
+            incident.touched = True
 
     def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
         """Climb to the next step."""

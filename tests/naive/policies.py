@@ -67,6 +67,32 @@ LINKS: dict[str, Any] = {
     ],
 }
 
+# Hours and windows in the afternoon in which journals begin, so that they come and go within each.
+INTERVALS: dict[str, Any] = {
+    "shift": [
+        {"times": [{"start_time": "15:30", "end_time": "15:50"}, {"start_time": "16:20", "end_time": "17:00"}]},
+        {"times": [{"start_time": "23:00", "end_time": "24:00"}], "location": "Asia/Kolkata", "weekdays": ["sunday"]},
+    ],
+    "short": [{"times": [{"start_time": "15:10", "end_time": "15:17"}]}],
+    "window": [{"times": [{"start_time": "17:00", "end_time": "18:10"}], "location": "Europe/Berlin"}],
+    "never": [{"times": [{"start_time": "18:00", "end_time": "18:01"}], "except_dates": ["2025-06-15"]}],
+}
+MUTES = [
+    {"name": "migration", "match": ['component="a"'], "during": ["window", "short"]},
+    {"name": "errors", "match": ['alertname=~"HighErrorRate|DataLoss|AgentDown"'], "during": ["short"]},
+    {"name": "minor", "severity": ["P2"], "during": ["never"]},
+]
+
+
+def _in_hours(**parts: Any) -> Rulebook:
+    document = copy.deepcopy(_plain(**parts).document)
+    document["time_intervals"] = INTERVALS
+    document["notify"] |= {"hours": ["P2", "P3"], "mute": MUTES}
+    for team in document["teams"].values():
+        team["hours"] = "shift"
+    return Rulebook(document)
+
+
 POLICIES = {
     "default": _plain(),
     "hurried": _plain(
@@ -78,6 +104,10 @@ POLICIES = {
         ],
     ),
     "tight": _plain(bounds={"alerts": 5, "alerts_in_incident": 2, "incidents": 3}),
+    "hours": _in_hours(),
+    "other hours": _in_hours(
+        incidents={"settle": "2m", "forget": "3m"}, notify=_plain().document["notify"] | {"group_wait": "1m"}
+    ),
     "linked": _plain(holds=True, **LINKS),
     "relinked": _plain(
         holds=True,
