@@ -17,7 +17,7 @@ def own_deadlines(
 ) -> Iterator[Due]:
     """In the order in which equal times are done. `may_tell` is when, from a time on, the incident may be told."""
     if incident.state == "resolved":
-        settled_ms = incident.resolved[0] + parse_ms(policy["incidents"]["settle"])
+        settled_ms = max(incident.resolved[0] + parse_ms(policy["incidents"]["settle"]), _calm_ms(policy, incident))
         told_ms = may_tell(settled_ms) if incident.told[0] else settled_ms
         yield told_ms if told_ms < NEVER_MS else settled_ms, "settle", ""
     if incident.state not in ("open", "acknowledged"):
@@ -34,6 +34,12 @@ def own_deadlines(
         if incident.told[0]:
             several = (_climb(policy, incident), _undone(policy, incident), _word(policy, incident))
             yield from _later(chain(*several), may_tell)
+    if incident.flapping_ms:
+        yield _calm_ms(policy, incident), "calm", ""
+
+
+def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
+    return incident.flapping_ms + parse_ms(policy["flapping"]["calm"]) if incident.flapping_ms else 0
 
 
 def _later(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
@@ -48,6 +54,8 @@ def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
         yield since["open"] + max(by(policy["notify"], "group_wait", severity, 0), incident.wait_ms), "tell", ""
     elif severity < told_severity:
         yield max(since["severity"], since["open"]), "tell", ""
+    elif incident.flapping_ms:
+        return
     elif incident.size > told_alerts:
         interval = parse_ms(policy["notify"].get("group_interval", "5m"))
         yield max(told_ms + interval, since["open"]), "tell", ""

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from models.duration import parse_ms
-from tests.naive import commands, hours, links, rules, silences, telling
+from tests.naive import absences, commands, digests, followups, hours, links, rules, silences, telling
 from tests.naive.deadlines import own_deadlines
 from tests.naive.facts import (
     Firing,
@@ -45,6 +45,12 @@ class Naive:
         self.spoken: dict[tuple[str, tuple[str, ...]], dict[str, links.Shown]] = {}  # what rules said keeps quiet
         self.ended: set[tuple[str, str, str]] = set()  # rule, group and fingerprint of what ended after it fired last
         self.done: list[tuple[Any, int]] = []  # what came at a time, and is over
+        self.sent: dict[tuple[str, str], list[int]] = {}  # receiver and channel -> when messages went out
+        self.waiting: dict[tuple[str, str], tuple[int, list[digests.Page]]] = {}  # and those that wait, and since when
+        self.digests: list[tuple[str, str, int, str, dict[str, int]]] = []
+        self.beats: dict[str, absences.Beat] = {}
+        self.tasks: list[followups.Task] = []
+        self.order: dict[str, str] = {}  # incidents -> what orders them where things happen to several at one time
         self.dead: list[tuple[int, str]] = []
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
@@ -85,11 +91,19 @@ class Naive:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
             for when, _, _ in self._due(incident):
-                yield when, "incident", incident.id, incident
+                yield when, "incident", self.order.get(incident.id, ""), incident
         for silence in self.known_silences().values():
             for when in (silence.starts_ms, silence.ends_ms):
                 if when > silence.at_ms and (silence, when) not in self.done:
                     yield when, "silence", silence.id, (silence, when)
+        for where, (since_ms, _) in self.waiting.items():
+            yield since_ms + parse_ms(self.policy["notify"]["digest"]["within"]), "digest", "\n".join(where), where
+        for beat in self.beats.values():
+            if beat.heard and (missing := absences.missing_ms(self.policy, beat)) is not None:
+                yield beat.last_ms + missing, "absence", beat.fingerprint, beat
+        for task in self.tasks:
+            if task.state == "open":
+                yield followups.reminder_ms(task), "task", f"{self.order.get(task.incident.id, '')}.{task.name}", task
         for one in self.shown:
             grace = parse_ms(links.rules(self.policy)[one.rule].get("grace", "0s"))
             if grace and (one, one.at_ms + grace) not in self.done:
@@ -131,7 +145,7 @@ class Naive:
             case "settle":
                 self.settled(incident)
             case "tell":
-                telling.news(self.policy, incident, self.now_ms)
+                telling.news(self, incident)
             case "near":
                 incident.clocks[which] = "warned"
                 incident.tell("ClockWarned", self.now_ms)
@@ -139,6 +153,9 @@ class Naive:
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
+            case "calm":
+                incident.flapping_ms = 0
+                incident.tell("Calm", self.now_ms)
             case "say":
                 assert incident.unsaid is not None
                 self.tell_owner(incident, incident.unsaid[0])
@@ -185,7 +202,7 @@ class Naive:
                 whose.touched = True
             case "expire":
                 whose.firing = False
-                self._ended(whose, "AlertExpired")
+                self.alert_ended(whose, "AlertExpired")
             case "forget":
                 self.alerts.remove(whose)
             case "lasting":
@@ -194,7 +211,13 @@ class Naive:
             case "silence":
                 self.done.append(whose)
                 silence, when = whose
-                self._silence_begins_or_ends(silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
+                silences.begins_or_ends(self, silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
+            case "digest":
+                digests.over(self, whose)
+            case "absence":
+                absences.missed(self, whose)
+            case "task":
+                followups.remind(self, whose)
             case "link":
                 self.done.append(whose)
                 rules.speak(self, whose[0].rule, whose[0].group)
@@ -217,7 +240,7 @@ class Naive:
             case "command":
                 return commands.apply(self, document) if isinstance(document["command"], str) else "malformed"
             case "silence":
-                self._silence(silences.read(document, self.now_ms))
+                silences.said(self, silences.read(document, self.now_ms))
                 return ""
             case "policy":
                 rules.change_policy(self, document["document"])
@@ -228,6 +251,9 @@ class Naive:
     def _alert(self, document: dict[str, Any], component: str) -> str:
         known = next((alert for alert in self.alerts if alert.fingerprint == document["alert"]), None)
         firing = document["status"] == "firing"
+        if (known is None or known.incident is None) and absences.heard(self, document, component):
+            self.alerts = [alert for alert in self.alerts if alert is not known]
+            return ""
         if known is not None and known.firing == firing:
             known.count, known.last_ms = known.count + 1, self.now_ms
             known.hold_ms = document["hold_ms"] if firing else known.hold_ms
@@ -236,19 +262,22 @@ class Naive:
         if known is None or (firing and known.incident is None):
             if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
                 return refusal
+            if known is not None:
+                fresh.changes = known.changes  # it is the same alert still
             self.alerts = [alert for alert in self.alerts if alert is not known] + [fresh]
             known = fresh
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
             known.hold_ms = document["hold_ms"]
-            self._fired(known)
+            self.fired(known)
         elif known.incident is not None:
-            self._ended(known, "AlertEnded")
+            self.alert_ended(known, "AlertEnded")
         else:
             known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
         return ""
 
-    def _fired(self, alert: Known) -> None:
+    def fired(self, alert: Known) -> None:
+        """An alert began to fire."""
         alert.fired_by, alert.loud_ms, alert.quiet = self.number, self.now_ms, False
         incident = current(self.incidents, alert.component, alert.kind)
         if incident is None:
@@ -260,6 +289,7 @@ class Naive:
         else:
             self._join(incident, alert)
         self.look_at(incident)
+        self._changed(incident, alert)
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
                 self.escalate(incident, rule["name"], [alert.fired_by])
@@ -268,13 +298,13 @@ class Naive:
 
     def _correlate(self, alert: Known, incident: Happened) -> None:
         for rule, group in correlations_of(self.policy, alert):
-            seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by)
+            seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by, alert.labels)
             if rule["by"] != ["component"]:
                 self.messages.append((rules.signal, self, rule["name"], group, True, seen))
                 continue
             self.firings.append(seen)
             window = window_of(rule, group, self.firings, self.now_ms)
-            if len(window) >= rule["count"]:
+            if window:
                 self.escalate(incident, rule["name"], [one.record for one in window])
 
     def _join(self, incident: Happened, alert: Known) -> None:
@@ -293,34 +323,36 @@ class Naive:
             incident.tell("SeverityRaised", self.now_ms)
             self.grew(incident)
 
-    def _ended(self, alert: Known, how: str) -> None:
+    def alert_ended(self, alert: Known, how: str) -> None:
+        """An alert ended."""
         incident = alert.incident
         assert incident is not None
         incident.tell(how, self.now_ms)
         alert.held_by.clear()
+        self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
             if rule["by"] != ["component"]:
-                seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by)
+                seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by, alert.labels)
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert)
         if not fires(self.alerts, incident):
             self.resolved(incident, incident.resolved[1])
         self.look_at(incident)
 
-    def _silence(self, silence: silences.Silence) -> None:
-        known = self.known_silences().get(silence.id)
-        if known is not None and known.says(silence):
+    def _changed(self, incident: Happened, alert: Known) -> None:
+        """An alert that began or ended to fire too often of late is flapping, and its incident with it."""
+        rule = self.policy["flapping"]
+        alert.changes = [*alert.changes, self.now_ms]
+        if (
+            rule is None
+            or sum(at_ms > self.now_ms - parse_ms(rule["within"]) for at_ms in alert.changes) < rule["changes"]
+        ):
             return
-        self.silences = [*(one for one in self.silences if one.id != silence.id), silence]
-        begins = known is None or (known.starts_ms > self.now_ms and silence.is_active(self.now_ms))
-        self._silence_begins_or_ends(silence, acknowledges=begins and silence.starts_ms <= self.now_ms)
-
-    def _silence_begins_or_ends(self, silence: silences.Silence, *, acknowledges: bool) -> None:
-        covered = [one for one in self.incidents if one.state == "open" and silence.covers(self.firing_labels(one))]
-        for incident in self.incidents:
-            self.look_at(incident)
-        for incident in covered if acknowledges else []:
-            self.acknowledged(incident, silence.by)
+        was, incident.flapping_ms = incident.flapping_ms, self.now_ms
+        if not was:
+            incident.tell("Flapping", self.now_ms)
+            if not self.is_quiet(incident):
+                self._say(incident, "flapping")
 
     # What keeps quiet.
 
@@ -423,7 +455,7 @@ class Naive:
         incident.tell("Reopened", self.now_ms)
         if incident.rule:
             self.look_at(incident)
-        if incident.told[0] and not self.is_quiet(incident):
+        if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
             self._say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
 
@@ -436,7 +468,8 @@ class Naive:
         incident.state, incident.closed_ms = "closed", self.now_ms
         incident.tell("Closed", self.now_ms)
         if incident.told[0]:
-            telling.over(self.policy, incident, self.now_ms)
+            telling.over(self, incident)
+            followups.left(self, incident)
         for alert in self.alerts:
             if alert.incident is incident:
                 alert.incident, alert.forget_ms = None, self.now_ms + by(self.policy["incidents"], "forget", "")
@@ -463,8 +496,8 @@ class Naive:
 
     def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
         """Climb to the next step."""
-        telling.climb(self.policy, incident, rule, records, self.now_ms)
+        telling.climb(self, incident, rule, records)
 
     def tell_owner(self, incident: Happened, kind: str, channels: tuple[str, ...] = ("chat",)) -> None:
         """Tell the owner."""
-        telling.owner(self.policy, incident, kind, channels, self.now_ms)
+        telling.owner(self, incident, kind, channels)

@@ -84,6 +84,40 @@ MUTES = [
 ]
 
 
+def _storms(**parts: Any) -> Rulebook:
+    """Flapping, digests, heartbeats, sequences and what is left to do."""
+    document = copy.deepcopy(load_policy().document)
+    parts |= {
+        "flapping": {"changes": 4, "within": "20m", "calm": "7m"},
+        "absences": [{"name": "silent", "match": ['alertname="Watchdog"'], "missing": "4m", "severity": "P1"}],
+        "followups": [
+            {
+                "name": "cause",
+                "severity": ["P0", "P1"],
+                "due": "10m",
+                "remind": "3m",
+                "until": "cause",
+                "title": "Cause",
+            },
+            {"name": "review", "due": "20m", "remind": "30m", "title": "Review"},
+        ],
+        "correlations": [*document["correlations"][:2], SEQUENCE],
+    }
+    document = copy.deepcopy(_plain(**parts).document)
+    document["notify"]["digest"] = {"messages": 3, "within": "4m", "severity": ["P1", "P2", "P3"]}
+    return Rulebook(document)
+
+
+SEQUENCE: dict[str, Any] = {
+    "name": "first-then",
+    "sequence": [['alertname=~"Slow|Odd"'], ['alertname=~"AgentDown|Slow"'], ['alertname="HighErrorRate"']],
+    "by": [],
+    "within": "30m",
+    "escalate": True,
+    "open": {"severity": "P1", "owner": "platform", "title": "One after the other"},
+}
+
+
 def _in_hours(**parts: Any) -> Rulebook:
     document = copy.deepcopy(_plain(**parts).document)
     document["time_intervals"] = INTERVALS
@@ -108,6 +142,8 @@ POLICIES = {
     "other hours": _in_hours(
         incidents={"settle": "2m", "forget": "3m"}, notify=_plain().document["notify"] | {"group_wait": "1m"}
     ),
+    "storms": _storms(),
+    "other storms": _storms(incidents={"settle": "2m", "forget": "30m"}),
     "linked": _plain(holds=True, **LINKS),
     "relinked": _plain(
         holds=True,

@@ -45,11 +45,11 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
             naive.resolved(incident, incident.resolved[1])
     elif rule is not None:
         naive.ended.discard(mark)
-        naive.firings.append(Firing(name, group, naive.now_ms, seen.fingerprint, seen.record))
+        naive.firings.append(Firing(name, group, naive.now_ms, seen.fingerprint, seen.record, seen.labels))
         window = window_of(rule, group, naive.firings, naive.now_ms)
         if incident is not None:
             _joins(naive, incident, seen.fingerprint)
-        elif len(window) >= rule["count"]:
+        elif window:
             _open(naive, rule, group, window)
 
 
