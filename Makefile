@@ -48,7 +48,7 @@ planted-bugs: $(VENV)/.installed ## plant each of a list of bugs in a copy of th
 	@$(BIN)/python -m tests.planted $(ARGS)
 
 # Without --strict pip-audit says that all is well of packages that nobody could tell it anything of.
-audit: $(VENV)/.installed ## known vulnerabilities of what is installed; asks pypi.org (ARGS="-s osv" asks osv.dev)
+audit: $(VENV)/.installed ## known vulnerabilities of what is installed; asks an advisory service (ARGS="-s osv" asks another)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
 	@$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > $(VENV)/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r $(VENV)/installed.txt $(ARGS)
