@@ -12,7 +12,7 @@ from app.cli import main
 from app.policy.covering import covers, never_first
 from app.policy_file import default_path, load
 from models.matcher import Matcher, parse_matcher
-from models.matcher import test_of as tester
+from models.matcher import test_of as selecting
 
 
 def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
@@ -216,7 +216,7 @@ def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
         slow += [(number, first)] if first is not None else []
 
     assert list(never_first(selectors)) == slow
-    tests = [tester(selector) for selector in selectors]
+    tests = [selecting(selector) for selector in selectors]
     for number, first in slow:
         for one, other in product(VALUES, VALUES):
             labels = {name: value for name, value in (("a", one), ("b", other)) if value}
