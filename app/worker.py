@@ -18,10 +18,11 @@ from typing import Any, NoReturn
 
 from app import metrics
 from app.announcing import Announcer
+from app.core.changelog import META
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
-from app.recovery import last_position, load_state
+from app.recovery import first_policy, last_position, load_state
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from models.effect import Effect, Position, Stream
@@ -168,7 +169,7 @@ class Pipe:
     async def start(self) -> int:
         """Restore the engine and find out which effects were sent; return the journal offset to read from."""
         await self._log.claim(self._topics.state, self.partition)
-        await self._restore()
+        told = await self._restore()
         self.settled_offset = self.engine.applied_offset
         self._metrics.restored(self.engine)
         for stream in Stream:
@@ -176,15 +177,17 @@ class Pipe:
                 mark = await last_position(self._log, self._topic(stream), self.partition)
                 if mark is not None:
                     self._marks[stream] = mark
-        await self._announcer.start(self.engine, self._worker.policy)
+        await self._announcer.start(self.engine, self._worker.policy, told=told)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
         return self.engine.applied_offset + 1
 
-    async def _restore(self) -> None:
-        """Make the engine of the last checkpoint."""
+    async def _restore(self) -> bool:
+        """Make the engine of the last checkpoint, before the first one as the journal began: whether the journal says how."""
         items = await load_state(self._log, self._topics.state, self.partition)
-        self.engine = Engine.restore(self.partition, self._worker.policy, items)
+        first = None if META in items else await first_policy(self._log, self._topics.journal, self.partition)
+        self.engine = Engine.restore(self.partition, first or self._worker.policy, items)
+        return META in items or first is not None
 
     async def announce_policy(self) -> None:
         """Append the worker's policy where the journal's newest is another one. Raises LogUnavailable."""
