@@ -169,7 +169,9 @@ class Pipe:
     async def start(self) -> int:
         """Restore the engine and find out which effects were sent; return the journal offset to read from."""
         await self._log.claim(self._topics.state, self.partition)
-        told = await self._restore()
+        if not await self._restore():
+            await self._announcer.begin(self._worker.policy)
+            await self._restore()
         self.settled_offset = self.engine.applied_offset
         self._metrics.restored(self.engine)
         for stream in Stream:
@@ -177,7 +179,7 @@ class Pipe:
                 mark = await last_position(self._log, self._topic(stream), self.partition)
                 if mark is not None:
                     self._marks[stream] = mark
-        await self._announcer.start(self.engine, self._worker.policy, told=told)
+        await self._announcer.start(self.engine, self._worker.policy)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
         return self.engine.applied_offset + 1

@@ -308,7 +308,9 @@ def announced(
         engine = Engine(0, policy(engine_owner))
         engine.apply(records[:applied])
         announcer = Announcer(log, JOURNAL, 0)
-        await announcer.start(engine, policy(owners[0]), told=policy_in(records) is not None)
+        if policy_in(records) is None:
+            await announcer.begin(engine.policy)
+        await announcer.start(engine, policy(owners[0]))
         engine.apply(records[applied:])
         for number, owner in enumerate(owners):
             log.away = {0} if number == away else set()
@@ -380,6 +382,27 @@ def test_a_worker_hands_a_policy_to_its_partitions() -> None:
 
     fingerprint = fingerprint_of("ai")
     assert asyncio.run(scenario()) == [(0, fingerprint), (2, fingerprint)]
+
+
+def test_two_workers_begin_one_journal() -> None:
+    """Who is second goes by what the first has written: a partition has one beginning."""
+
+    async def scenario() -> tuple[str, list[str]]:
+        log, first = FakeLog(), Rulebook(load().document | {"default_owner": "ai"})
+        log.put(JOURNAL, 0, [NewRecord(None, TICK)])
+        log.open.clear()
+        worker = Worker(Settings(partitions=1), load(), log, Topics())
+        taking = asyncio.create_task(worker.take_over(0, 1))
+        await log.called.wait()  # it has read that there is none
+        log.put(JOURNAL, 0, [NewRecord(None, encode_policy(first.fingerprint, first.document))])
+        log.open.set()
+        await taking
+        began = worker.pipes[0].engine.policy.fingerprint
+        worker.release()
+        return began, [orjson.loads(one.value or b"").get("policy", "") for one in log.topics[JOURNAL, 0]]
+
+    told = ["", fingerprint_of("ai"), load().fingerprint, load().fingerprint]
+    assert asyncio.run(scenario()) == (fingerprint_of("ai"), told)
 
 
 def test_before_the_first_checkpoint_a_partition_begins_as_its_journal() -> None:
