@@ -6,6 +6,7 @@ from app.policy.check import add_check
 from app.policy.diff import add_diff
 from app.policy.explain import add_explain
 from app.policy.routes import add_routes
+from app.policy.schema import add_schema
 from app.policy.testing import add_test
 
 
@@ -13,5 +14,5 @@ def add_policy(commands: Any) -> None:
     """Add `policy` and what follows it."""
     text = "check, test, explain and compare policies"
     policy = commands.add_parser("policy", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
-    for add_one in (add_check, add_test, add_explain, add_diff, add_routes):
+    for add_one in (add_check, add_test, add_explain, add_diff, add_routes, add_schema):
         add_one(policy)
