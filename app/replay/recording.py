@@ -23,8 +23,8 @@ from app.transport.log import LogUnavailable, StoredRecord
 
 KIND = "tocsin recording"
 FORMAT = 1
-BLOCK_RECORDS = 5000
-BLOCK_BYTES = 4 * 1024 * 1024  # before compression; a record that is larger has a block of its own
+BLOCK_RECORDS = 10_000
+BLOCK_BYTES = 8 * 1024 * 1024  # before compression; a record that is larger has a block of its own
 HEADER_BYTES_MAX = 1024 * 1024
 LEVEL = 6  # zlib's
 _END = struct.Struct(">QII8s")  # where the index begins, its size, the checksum, and the last word
@@ -280,24 +280,19 @@ def _pack(records: Sequence[StoredRecord]) -> bytes:
 
 
 def _unpack(data: bytes) -> list[StoredRecord]:
-    records, place = [], 0
-    unpack, size = _RECORD.unpack_from, _RECORD.size
-    while place < len(data):
+    records: list[StoredRecord] = []
+    place, end = 0, len(data)
+    unpack, size, append = _RECORD.unpack_from, _RECORD.size, records.append
+    while place < end:
         offset, at_ms, key_size, value_size, headers_size = unpack(data, place)
         place += size
-        key = value = None
-        if key_size >= 0:
-            key = data[place : place + key_size]
-            place += key_size
-        if value_size >= 0:
-            value = data[place : place + value_size]
-            place += value_size
+        key = None if key_size < 0 else data[place : (place := place + key_size)]
+        value = None if value_size < 0 else data[place : (place := place + value_size)]
         if headers_size:
-            pairs = orjson.loads(data[place : place + headers_size])
-            place += headers_size
-            records.append(
-                StoredRecord(offset, at_ms, key, value, tuple((name, text.encode("latin-1")) for name, text in pairs))
+            pairs = orjson.loads(data[place : (place := place + headers_size)])
+            append(
+                StoredRecord(offset, at_ms, key, value, tuple([(name, text.encode("latin-1")) for name, text in pairs]))
             )
         else:
-            records.append(StoredRecord(offset, at_ms, key, value))
+            append(StoredRecord(offset, at_ms, key, value))
     return records
