@@ -26,7 +26,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
-from models.effect import Effect
+from models.effect import Effect, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,8 @@ def _live(arguments: argparse.Namespace, scratch: Scratch | None) -> Live:
     async def take(partition: int, effects: Sequence[Effect]) -> None:
         if arguments.print:
             for effect in effects:
-                console.print(told(partition, effect), soft_wrap=True)
+                if effect.stream is not Stream.JOURNAL:
+                    console.print(told(partition, effect), soft_wrap=True)
         if scratch is not None:
             await scratch.send(partition, effects)
 

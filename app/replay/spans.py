@@ -9,6 +9,8 @@ from datetime import datetime
 from app.replay.source import Source
 from models.instant import format_instant
 
+PARTITIONS_SHOWN = 3  # of which it is said what there is, each by itself
+
 
 class CannotReplay(Exception):
     """What is asked for is not there; the message says what is."""
@@ -134,8 +136,9 @@ async def offset_at(source: Source, partition: int, at_ms: int, start: int, stop
 
 
 async def _kept(source: Source, partitions: Sequence[int]) -> str:
-    """What there is of partitions, in words."""
-    journal, told = source.topics.journal, []
+    """What there is of partitions, in words: of a few each, of more the times of all."""
+    journal = source.topics.journal
+    told, times = [], list[int]()
     for partition in partitions:
         start, stop = (
             await source.log.start_offset(journal, partition),
@@ -144,10 +147,14 @@ async def _kept(source: Source, partitions: Sequence[int]) -> str:
         if start == stop:
             told.append(f"partition {partition}: nothing")
             continue
-        (oldest,), (newest,) = (
-            await source.log.read(journal, partition, start, 1),
-            await source.log.read(journal, partition, stop - 1, 1),
-        )
-        times = f"{format_instant(oldest.timestamp)} to {format_instant(newest.timestamp)}"
-        told.append(f"partition {partition}: offsets {start} to {stop - 1}, {times}")
-    return "; ".join(told)
+        oldest = (await source.log.read(journal, partition, start, 1))[0].timestamp
+        newest = (await source.log.read(journal, partition, stop - 1, 1))[0].timestamp
+        times += (oldest, newest)
+        told.append(f"partition {partition}: offsets {start} to {stop - 1}, {_between(oldest, newest)}")
+    if len(told) <= PARTITIONS_SHOWN or not times:
+        return "; ".join(told)
+    return f"{len(told)} partitions, {_between(min(times), max(times))}"
+
+
+def _between(oldest_ms: int, newest_ms: int) -> str:
+    return f"{format_instant(oldest_ms)} to {format_instant(newest_ms)}"
