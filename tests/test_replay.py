@@ -187,6 +187,10 @@ def test_writes_to_a_journal_of_its_own(journal: Path, tmp_path: Path, capsys: p
         assert [(one.key, one.value, one.headers) for one in old] == [(one.key, one.value, one.headers) for one in new]
     assert set(with_log(tmp_path / "new", topics)) == {f"again.{stream}" for stream in Stream if stream != "journal"}
     assert (journal / "journal.db").read_bytes() == before
+    assert main(["incidents", "list", "--journal", str(tmp_path / "new")]) == 0
+    assert _refused(capsys, "--journal", tmp_path / "new") == (
+        f"the journal in {tmp_path / 'new'} has no topic again.journal: a replay writes effects only"
+    )
     assert _refused(capsys, "--journal", journal, "--to-journal", journal) == (
         f"{journal} is not empty: a replay writes to a journal of its own; name a new folder"
     )

@@ -158,6 +158,25 @@ def test_the_policy_of_a_journal_that_does_not_begin_with_one_is_the_changelogs(
     assert other.replay()[2].differences == world.replay()[2].differences == 0
 
 
+def test_what_a_newer_tocsin_wrote_is_refused() -> None:
+    """Its state, and a policy with keys that this one does not know."""
+    newer, stranger = World([4]), World()
+    meta = next(record for record in newer.log.topics["tocsin.state", 0] if record.key == META)
+    meta.value = (meta.value or b"").replace(b'"format":2', b'"format":3')
+    stranger.journal[0].value = encode_policy("0123456789ab", POLICY_NOW.document | {"version": 2})
+    with pytest.raises(
+        CannotReplay, match="the state of partition 0 has format 3, this Tocsin reads up to 2: run the newer"
+    ):
+        newer.replay(5)
+    with pytest.raises(CannotReplay) as refused:
+        stranger.replay()
+
+    assert str(refused.value) == (
+        "the journal's first record, of partition 0, has a policy that this Tocsin cannot read (version: Input should be 1): "
+        "was it written by a newer one?"
+    )
+
+
 def test_what_is_no_difference_is_counted() -> None:
     """Effects that the worker has not come to, that are too old, and snapshots that compaction has dropped."""
     world = World()

@@ -63,6 +63,8 @@ async def replay(source: Source, config: Settings, arguments: argparse.Namespace
 
 async def chosen(source: Source, arguments: argparse.Namespace) -> list[Span]:
     """The spans that the options choose. Raises CannotReplay."""
+    if source.topics.journal not in await source.log.list_topics():
+        raise CannotReplay(f"{source.what} has no topic {source.topics.journal}: a replay writes effects only")
     if arguments.incident is None:
         return await choose(source, arguments.partition, arguments.first, arguments.end)
     if arguments.partition or arguments.first or arguments.end:

@@ -58,7 +58,6 @@ class _Topic:
     """What stands in one partition of an effects topic: by position its digest and its offset, until it was computed."""
 
     stored: dict[Position, tuple[bytes, int]] = field(default_factory=dict)
-    done: dict[Position, bytes] = field(default_factory=dict)
     newest: dict[bytes | None, Position] = field(default_factory=dict)  # by key, where it is compacted
     kept_from: Position | None = None
 
