@@ -8,7 +8,9 @@ from typing import TypeVar
 import pytest
 
 from app.cli import main
-from app.replay.recording import BLOCK_RECORDS, Header, Part, Recording, Writer
+from app.replay.format import Header, Part
+from app.replay.recording import Recording
+from app.replay.writer import BLOCK_RECORDS, Writer
 from app.transport.log import StoredRecord
 
 T = TypeVar("T")

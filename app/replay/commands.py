@@ -11,9 +11,9 @@ from rich.console import Console
 
 from app import settings
 from app.operating import INCIDENT, add
+from app.replay.format import Header
 from app.replay.progress import progress
 from app.replay.recorder import record
-from app.replay.recording import Header
 from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
 from app.replay.source import add_journal, open_source

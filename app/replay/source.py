@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.recovery import last_offset
-from app.replay.recording import Part, Recording
+from app.replay.format import Part
+from app.replay.recording import Recording
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import LogUnavailable, Readable

@@ -46,13 +46,11 @@ def bound(text: str) -> Bound:
         return Bound(offset=int(text))
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be an offset, or an RFC 3339 time such as 2026-04-12T03:15:02Z"
-        )
-    return Bound(at_ms=round(instant.timestamp() * 1000))
+        if instant.tzinfo is not None:
+            return Bound(at_ms=max(round(instant.timestamp() * 1000), 0))
+    except (ValueError, OverflowError):
+        pass  # it is told below
+    raise argparse.ArgumentTypeError(f"{text!r} must be an offset, or an RFC 3339 time such as 2026-04-12T03:15:02Z")
 
 
 def add_spans(parser: argparse.ArgumentParser) -> None:
@@ -126,9 +124,9 @@ async def offset_at(source: Source, partition: int, at_ms: int, start: int, stop
     """The offset between two of the first record that is not older than a time. Append times do not go back."""
     while start < stop:
         middle = (start + stop) // 2
-        (record,) = await source.log.read(source.topics.journal, partition, middle, 1)
-        if record.timestamp < at_ms:
-            start = middle + 1
+        records = await source.log.read(source.topics.journal, partition, middle, 1)
+        if records and records[0].timestamp < at_ms:
+            start = records[0].offset + 1
         else:
             stop = middle
         await asyncio.sleep(0)
@@ -147,10 +145,10 @@ async def _kept(source: Source, partitions: Sequence[int]) -> str:
         if start == stop:
             told.append(f"partition {partition}: nothing")
             continue
-        oldest = (await source.log.read(journal, partition, start, 1))[0].timestamp
-        newest = (await source.log.read(journal, partition, stop - 1, 1))[0].timestamp
-        times += (oldest, newest)
-        told.append(f"partition {partition}: offsets {start} to {stop - 1}, {_between(oldest, newest)}")
+        ends = [record for one in (start, stop - 1) for record in await source.log.read(journal, partition, one, 1)]
+        times += [record.timestamp for record in ends]
+        between = _between(ends[0].timestamp, ends[-1].timestamp)
+        told.append(f"partition {partition}: offsets {start} to {stop - 1}, {between}")
     if len(told) <= PARTITIONS_SHOWN or not times:
         return "; ".join(told)
     return f"{len(told)} partitions, {_between(min(times), max(times))}"
