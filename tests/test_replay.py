@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.cli import main
+from app.cli import _parse, _parser, main
 from app.recovery import checkpoints
 from app.transport.log import StoredRecord
 from app.transport.sqlite import SqliteLog
@@ -388,3 +390,17 @@ def test_wrong_arguments_have_status_2(wrong: tuple[str, str], capsys: pytest.Ca
 
     assert ended.value.code == 2
     assert f"{wrong[1]!r} must be " in capsys.readouterr().err
+
+
+def test_the_documented_commands_are_commands() -> None:
+    """Each line of docs/REPLAY.md that records or replays is understood."""
+    lines = [
+        line.removeprefix("$ ").split("#")[0]
+        for line in map(str.strip, (ROOT / "docs" / "REPLAY.md").read_text().splitlines())
+        if re.match(r"(\$ )?(TOCSIN_\w+=\S+ )?tocsin (record|replay) (?!.*--policy)", line)
+    ]
+    commands = [shlex.split(part) for line in lines for part in line.split("&&")]
+
+    for words in commands:
+        _parse(_parser(), words[words.index("tocsin") + 1 :])
+    assert len(commands) > 8
