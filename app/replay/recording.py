@@ -24,6 +24,7 @@ from app.replay.format import (
 from app.transport.log import StoredRecord
 
 HEADER_BYTES_MAX = 1024 * 1024
+UNPACKED_BYTES_MAX = 64 * 1024 * 1024  # of a block, or of the index: a small file must not fill the memory
 _NOT_WRITTEN = "its first line or its index is not what was written: copy it again, or record again"
 
 
@@ -106,12 +107,13 @@ class Recording:
             raise BadRecording(f"the recording {self._path} is closed")
         self._file.seek(block.place)
         packed = self._file.read(block.size)
-        if len(packed) < block.size or zlib.crc32(packed) != block.crc:
+        data = _decompressed(packed) if len(packed) == block.size and zlib.crc32(packed) == block.crc else None
+        if data is None:
             raise BadRecording(
                 f"{self._path} is damaged: the records {block.first} to {block.last} of {block.topic} {block.partition} are "
                 "not what was written: copy it again, or record again"
             )
-        records = unpack(zlib.decompress(packed))
+        records = unpack(data)
         self._newest[block[:2]] = (block.place, records)
         return records
 
@@ -129,9 +131,20 @@ class Recording:
             raise cut
         file.seek(place)
         index = file.read(length)
-        if zlib.crc32(index, zlib.crc32(line)) != crc:
+        data = _decompressed(index) if zlib.crc32(index, zlib.crc32(line)) == crc else None
+        if data is None:
             raise BadRecording(f"{self._path} is damaged: {_NOT_WRITTEN}")
-        return [Block(*block) for block in orjson.loads(zlib.decompress(index))]
+        return [Block(*block) for block in orjson.loads(data)]
+
+
+def _decompressed(packed: bytes) -> bytes | None:
+    """What was compressed; None when it is more than it may be, or was not compressed."""
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(packed, UNPACKED_BYTES_MAX)
+    except zlib.error:
+        return None
+    return data if stream.eof else None
 
 
 def _document(path: Path, line: bytes) -> dict[str, Any]:
