@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop bench-worker soak clean
+.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop bench-worker bench-replay soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -70,6 +70,9 @@ kafka-stop: $(VENV)/.installed ## stop it
 
 bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what one core can fetch and parse at all
 	@$(BIN)/python bench/worker.py $(ARGS)
+
+bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, beside the engine alone
+	@$(BIN)/python bench/replay.py $(ARGS)
 
 soak: $(VENV)/.installed ## is memory flat under churning alerts, in real time or (ARGS="--driven --minutes 180") as fast as it goes
 	@$(BIN)/python bench/soak.py $(ARGS)

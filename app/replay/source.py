@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.recovery import last_offset
-from app.replay.recording import Part, Recording
+from app.replay.format import Part
+from app.replay.recording import Recording
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import LogUnavailable, Readable
@@ -14,7 +15,7 @@ from models.effect import Position, Stream, position_from
 from models.topics import Topics
 
 EFFECTS = tuple(stream for stream in Stream if stream is not Stream.JOURNAL)
-_JOURNAL = ".journal"
+_EVERYWHERE = ".incidents"  # the end of a topic's name that every prefix has, scratch ones too
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,9 @@ def _log(journal: str, config: Settings) -> tuple[Readable, str]:
 async def _described(log: Readable, config: Settings, what: str, *, named: bool) -> Settings:
     """The settings with the prefix and the number of partitions that the log has."""
     topics = await log.list_topics()
-    prefixes = sorted(name.removesuffix(_JOURNAL) for name in topics if name.endswith(_JOURNAL))
+    prefixes = sorted(name.removesuffix(_EVERYWHERE) for name in topics if name.endswith(_EVERYWHERE))
     prefix = prefixes[0] if named and len(prefixes) == 1 else config.prefix
     if prefix not in prefixes:
         known = ", ".join(prefixes) or "none"
-        raise LogUnavailable(
-            f"{what} has no topic {prefix}{_JOURNAL}; the prefixes that it has: {known} (TOCSIN_PREFIX)"
-        )
-    return replace(config, prefix=prefix, partitions=topics[f"{prefix}{_JOURNAL}"])
+        raise LogUnavailable(f"{what} has no topics of {prefix!r}; the prefixes that it has: {known} (TOCSIN_PREFIX)")
+    return replace(config, prefix=prefix, partitions=topics[f"{prefix}{_EVERYWHERE}"])
