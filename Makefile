@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop bench-worker soak clean
+.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop bench-worker bench-replay soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,6 +47,12 @@ fuzz: $(VENV)/.fuzz ## any bytes into every parser, with atheris (SECONDS=60, AR
 planted-bugs: $(VENV)/.installed ## plant each of a list of bugs in a copy of the tree, and see that a test catches it (ARGS=07)
 	@$(BIN)/python -m tests.planted $(ARGS)
 
+# Without --strict pip-audit says that all is well of packages that nobody could tell it anything of.
+audit: $(VENV)/.installed ## known vulnerabilities of what is installed; asks an advisory service (ARGS="-s osv" asks another)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
+	@$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > $(VENV)/installed.txt
+	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r $(VENV)/installed.txt $(ARGS)
+
 check: $(VENV)/.installed ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -64,6 +70,9 @@ kafka-stop: $(VENV)/.installed ## stop it
 
 bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what one core can fetch and parse at all
 	@$(BIN)/python bench/worker.py $(ARGS)
+
+bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, beside the engine alone
+	@$(BIN)/python bench/replay.py $(ARGS)
 
 soak: $(VENV)/.installed ## is memory flat under churning alerts, in real time or (ARGS="--driven --minutes 180") as fast as it goes
 	@$(BIN)/python bench/soak.py $(ARGS)

@@ -1,4 +1,4 @@
-"""A partition's policy is in its journal: as the first record, and again whenever its owner has another one."""
+"""A partition's policy is in its journal: the first is in force from the beginning, the others from their records on."""
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
@@ -18,10 +18,17 @@ class Announcer:
         self._newest = ""  # fingerprint of the newest policy in the journal, as far as we know
         self._unread_until = 0  # offset; before it are records that our engine has not applied yet
 
+    async def begin(self, policy: Rulebook) -> None:
+        """Give the journal a policy to begin with, since it has none. Raises LogUnavailable.
+
+        Somebody else may do the same at the same time: the first that can then be read there is in force.
+        """
+        await self._append(policy)
+
     async def start(self, engine: Engine, policy: Rulebook) -> None:
-        """Begin with a partition that was taken over. Raises LogUnavailable."""
+        """Begin with a partition that was taken over, whose journal has a policy. Raises LogUnavailable."""
         self._unread_until = await self._log.end_offset(self._journal, self._partition)
-        self._newest = engine.policy.fingerprint if self._unread_until else ""
+        self._newest = engine.policy.fingerprint
         await self._append(policy)
 
     async def keep(self, engine: Engine, policy: Rulebook) -> None:

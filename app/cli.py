@@ -16,12 +16,12 @@ from app.demo.run import main as demo_main
 from app.explain.commands import add_explain
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
-from app.operating import add, add_operating
+from app.operating import add, add_journal, add_operating
 from app.policy.commands import add_policy
 from app.policy_file import BadPolicy
 from app.reloading import Reloader
 from app.replay.commands import add_record, add_replay
-from app.replay.source import add_journal, open_source
+from app.replay.source import open_source
 from app.replay.spans import CannotReplay
 from app.report.show import show_availability, show_followups, show_report
 from app.resubmitting import add_deadletters
@@ -208,7 +208,7 @@ def _shown(show: Any) -> Any:
 
 
 def _reading(show: Any, arguments: argparse.Namespace) -> int:
-    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments), arguments.journal))
+    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments), getattr(arguments, "journal", "")))
     return 1 if found is False else 0
 
 

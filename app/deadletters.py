@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ FIRST_CHARACTERS = 160  # of a letter's value in a list
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter without its value, of which there may be many and large ones. `body` reads all of it again."""
+    """A dead letter without its value, of which there may be many and large ones. `Bodies` reads all of it again."""
 
     id: str  # partition-offset-number, of its cause in the journal
     partition: int
@@ -46,26 +46,36 @@ class Letter:
     resubmitted: str  # when, and by whom; empty when it was not
 
 
-async def letters_of(log: Log, config: Settings) -> list[Letter]:
-    """All dead letters, oldest first, each once, whatever happened to the worker."""
+async def letters_of(log: Log, config: Settings, since: Sequence[int] = ()) -> tuple[list[Letter], dict[str, str]]:
+    """The dead letters, oldest first, each once, and by id, when and by whom one was resubmitted.
+
+    `since` has an offset for each partition, before which nothing is looked at.
+    """
     letters: list[Letter] = []
     notes: dict[str, str] = {}
     topic = Topics(config.prefix).deadletter
     for partition in range(config.partitions):
-        seen, offset = Position(-1, -1), await log.start_offset(topic, partition)
+        seen = Position(-1, -1)
+        offset = since[partition] if since else await log.start_offset(topic, partition)
         while records := await log.read(topic, partition, offset):
             offset = records[-1].offset + 1
             for record in records:
                 position = position_from(tuple(record.headers))
                 if position is None or position <= seen:
                     continue
-                seen, body = position, _document(record.value)
+                seen, body = position, document_in(record.value)
                 if body.get("kind") == "Resubmitted":
                     notes[_text(body, "letter")] = f"{_text(body, 'at')} by {_text(body, 'by')}"
                 else:
                     letters.append(_letter(partition, position, record.offset, body))
     letters.sort(key=lambda one: (one.at, one.partition, one.place))
-    return [replace(letter, resubmitted=notes.get(letter.id, "")) for letter in letters]
+    return [replace(letter, resubmitted=notes.get(letter.id, "")) for letter in letters], notes
+
+
+async def ends_of(log: Log, config: Settings) -> list[int]:
+    """Where each partition of the dead letters ends."""
+    topic = Topics(config.prefix).deadletter
+    return [await log.end_offset(topic, partition) for partition in range(config.partitions)]
 
 
 def _letter(partition: int, position: Position, place: int, body: dict[str, Any]) -> Letter:
@@ -75,10 +85,20 @@ def _letter(partition: int, position: Position, place: int, body: dict[str, Any]
     return Letter(name, partition, place, *texts, source, _first(body), "")
 
 
-async def body_of(log: Log, config: Settings, letter: Letter) -> dict[str, Any]:
-    """All of a letter; an empty one when its time was over meanwhile."""
-    records = await log.read(Topics(config.prefix).deadletter, letter.partition, letter.place, 1)
-    return _document(records[0].value) if records and records[0].offset == letter.place else {}
+class Bodies:
+    """Reads letters again, many at a time: they are mostly asked for in their order."""
+
+    def __init__(self, log: Log, config: Settings) -> None:
+        self._log, self._topic = log, Topics(config.prefix).deadletter
+        self._read: dict[int, dict[int, bytes | None]] = {}  # by partition, what the last read gave by offset
+
+    async def of(self, letter: Letter) -> dict[str, Any]:
+        """All of a letter; an empty one when its time was over meanwhile."""
+        known = self._read.get(letter.partition, {})
+        if letter.place not in known:
+            records = await self._log.read(self._topic, letter.partition, letter.place)
+            known = self._read[letter.partition] = {record.offset: record.value for record in records}
+        return document_in(known.get(letter.place))
 
 
 def value_in(body: dict[str, Any]) -> bytes:
@@ -130,11 +150,12 @@ def find(letters: list[Letter], name: str) -> Letter | None:
 
 async def show_letters(log: Log, config: Settings, arguments: argparse.Namespace) -> None:
     """Print the letters, the newest last."""
-    letters = [one for one in await letters_of(log, config) if arguments.reason in ("", one.reason)]
+    letters = [one for one in (await letters_of(log, config))[0] if arguments.reason in ("", one.reason)]
     shown = [one for one in letters if arguments.all or not one.resubmitted]
     if arguments.json:
+        bodies = Bodies(log, config)
         for one in shown:
-            body = await body_of(log, config, one)
+            body = await bodies.of(one)
             print(json.dumps(body | {"id": one.id, "resubmitted": one.resubmitted or None}))
         return
     console = Console()
@@ -168,10 +189,10 @@ def _table(letters: list[Letter], width: int) -> Table:
 
 async def show_letter(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print one letter, or write out the bytes that were refused; False when that cannot be done."""
-    letter = find(await letters_of(log, config), arguments.letter)
+    letter = find((await letters_of(log, config))[0], arguments.letter)
     if letter is None:
         return False
-    body = await body_of(log, config, letter)
+    body = await Bodies(log, config).of(letter)
     if arguments.raw:
         return await _write_out(log, config, letter, body)
     if arguments.json:
@@ -216,7 +237,7 @@ async def _write_out(log: Log, config: Settings, letter: Letter, body: dict[str,
 def _first(body: dict[str, Any]) -> str:
     """What was refused, in a few words: of our own records what they are about, of others how they begin."""
     value = value_in(body)
-    document = _document(value) if body.get("topic") == "journal" else {}
+    document = document_in(value) if body.get("topic") == "journal" else {}
     labels = document.get("labels")
     if "alert" in document and isinstance(labels, dict):
         words = [f"{name}={labels[name]}" for name in sorted(labels, key=lambda name: (name != "alertname", name))]
@@ -226,7 +247,8 @@ def _first(body: dict[str, Any]) -> str:
     return " ".join(value[: 4 * FIRST_CHARACTERS].decode(errors="backslashreplace").split())[:FIRST_CHARACTERS]
 
 
-def _document(value: bytes | None) -> dict[str, Any]:
+def document_in(value: bytes | None) -> dict[str, Any]:
+    """The JSON object in bytes; an empty one when there is none."""
     try:
         found = orjson.loads(value or b"")
     except orjson.JSONDecodeError:

@@ -43,6 +43,16 @@ def add(
     return parser
 
 
+def add_journal(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names another source than TOCSIN_BROKER does."""
+    parser.add_argument(
+        "--journal",
+        metavar="PATH",
+        default="",
+        help="the folder of an embedded journal, or a recording; what TOCSIN_BROKER names otherwise",
+    )
+
+
 def add_operating(commands: Any) -> None:
     """Add the commands."""
     for command, (text, example) in _COMMANDS.items():

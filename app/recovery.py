@@ -6,10 +6,12 @@ from typing import TypeVar
 import orjson
 
 from app.core.changelog import META
+from app.core.rulebook import Rulebook
 from app.transport.log import Readable, StoredRecord
 from models.effect import Position, position_from
 
 T = TypeVar("T")
+_POLICY = b'{"policy":'  # as `models.journal.encode_policy` begins
 
 
 async def load_state(log: Readable, topic: str, partition: int) -> dict[bytes, bytes]:
@@ -43,6 +45,31 @@ def apply_changes(items: dict[bytes, bytes], changes: Iterable[tuple[bytes, byte
             items.pop(key, None)
         else:
             items[key] = value
+
+
+async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook | None:
+    """The first policy that a journal partition has, which is in force from the partition's beginning; None if it has none.
+
+    It is the first record, unless the bridge was faster than the first worker.
+    """
+    offset = await log.start_offset(journal, partition)
+    while records := await log.read(journal, partition, offset):
+        offset = records[-1].offset + 1
+        found = policy_in(records)
+        if found is not None:
+            return found
+    return None
+
+
+def policy_in(records: Iterable[StoredRecord]) -> Rulebook | None:
+    """The first policy that there is in journal records, if there is one that can be used."""
+    for record in records:
+        if record.value is not None and record.value.startswith(_POLICY):
+            try:
+                return Rulebook(orjson.loads(record.value)["document"], kept=True)
+            except (ValueError, KeyError, TypeError):
+                continue  # it is a dead letter
+    return None
 
 
 async def last_position(log: Readable, topic: str, partition: int) -> Position | None:

@@ -17,9 +17,21 @@ from typing import Any
 import orjson
 
 from app.asking import NoAnswer, Refusal, exchange
-from app.deadletters import Letter, body_of, find, letters_of, show_letter, show_letters, whole_value, word
+from app.deadletters import (
+    Bodies,
+    Letter,
+    document_in,
+    ends_of,
+    find,
+    letters_of,
+    show_letter,
+    show_letters,
+    value_in,
+    whole_value,
+    word,
+)
 from app.normalise import fingerprint_of, from_list, from_webhook, parse
-from app.operating import add
+from app.operating import add, add_journal
 from app.settings import Settings
 from app.transport.log import Log
 from models.duration import format_ms
@@ -69,12 +81,14 @@ def add_deadletters(commands: Any, reading: Any) -> None:
     listed.add_argument("--reason", default="", choices=REASONS, metavar="REASON", help="only what was refused for it")
     listed.add_argument("--all", action="store_true", help="also what was resubmitted since")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_journal(listed)
     shown = add(
         letters, "show", reading(show_letter), "all of one letter", "tocsin deadletters show 3-1234-0 --raw > record"
     )
     shown.add_argument("letter", help="its id, as tocsin deadletters list shows it")
     shown.add_argument("--raw", action="store_true", help="write out the bytes that were refused, and nothing else")
     shown.add_argument("--json", action="store_true", help="one JSON object")
+    add_journal(shown)
     text = "send refused alerts to the bridge once more; they count as heard of now"
     again = add(
         letters, "resubmit", reading(resubmit), text, "tocsin deadletters resubmit --reason bound_reached --dry-run"
@@ -92,22 +106,23 @@ async def resubmit(log: Log, config: Settings, arguments: argparse.Namespace) ->
     """Send letters again and tell what came of each; whether all of them were taken."""
     if bool(arguments.letters) == bool(arguments.reason):
         arguments.wrong("say which: either IDs, or --reason")
-    letters = await letters_of(log, config)
+    letters, _ = await letters_of(log, config)
     chosen = [one for one in letters if one.reason == arguments.reason and (arguments.again or not one.resubmitted)]
     if arguments.letters:
         found = [find(letters, name) for name in dict.fromkeys(arguments.letters)]
         chosen = [one for one in found if one is not None]
         if len(chosen) < len(found):
             return False
-    told = _Told(as_json=arguments.json)
+    told, bodies, ends = _Told(as_json=arguments.json), Bodies(log, config), await ends_of(log, config)
     try:
         for letter in chosen:
-            await _one(log, config, arguments, letter, told)
+            value = await whole_value(log, config, letter, await bodies.of(letter))
+            await _one(log, arguments, letter, value, told)
     except NoAnswer as error:
         print(f"tocsin: {inert(str(error))}; what is left was not sent: run it again", file=sys.stderr)
         return False
     finally:
-        await _look_for_refusals(log, config, told, {one.id for one in letters})
+        await _look_for_refusals(log, config, told, ends)
     told.end(dry_run=arguments.dry_run)
     return not told.counts.keys() & {"refused", "left"}
 
@@ -123,10 +138,6 @@ class _Told:
     def tell(self, letter: str, outcome: str, text: str) -> None:
         """Print what came of a letter, and count it."""
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
-        self.say(letter, outcome, text)
-
-    def say(self, letter: str, outcome: str, text: str) -> None:
-        """Print it."""
         if self._as_json:
             print(json.dumps({"letter": letter, "outcome": outcome, "text": text}))
         else:
@@ -135,18 +146,16 @@ class _Told:
     def end(self, *, dry_run: bool) -> None:
         """Print the sums."""
         names = {"taken": "resubmitted", "known": "resubmitted before", "sends": "would be sent", "left": "not sent"}
-        sums = ", ".join(f"{number} {names.get(name, name)}" for name, number in self.counts.items())
+        sums = ", ".join(f"{number} {names.get(name, name)}" for name, number in self.counts.items() if number)
         if not self._as_json:
             print(f"{sums or 'there is none'}{'; nothing was sent' if dry_run else ''}")
 
 
-async def _one(log: Log, config: Settings, arguments: argparse.Namespace, letter: Letter, told: _Told) -> None:
+async def _one(log: Log, arguments: argparse.Namespace, letter: Letter, value: bytes | None, told: _Told) -> None:
     """Send a letter again. Raises NoAnswer when no other need be tried now."""
     if letter.resubmitted and not arguments.again:
         told.tell(letter.id, "known", f"was resubmitted {letter.resubmitted}; --again sends it once more")
         return
-    body = await body_of(log, config, letter)
-    value = await whole_value(log, config, letter, body)
     plan = plan_of(letter, value, log.now_ms())
     if isinstance(plan, str):
         told.tell(letter.id, "left", f"not sent: {plan}")
@@ -161,12 +170,13 @@ async def _one(log: Log, config: Settings, arguments: argparse.Namespace, letter
             return
         await _note(letter, arguments.by or getpass.getuser())
         told.taken[letter.id] = plan.fingerprints
-        told.tell(letter.id, "taken", f"{answer.get('accepted')} alerts are in the journal")
+        number = answer.get("accepted")
+        told.tell(letter.id, "taken", f"{number} alert{'' if number == 1 else 's'} in the journal")
 
 
 def _tell_refusal(letter: Letter, answer: Refusal, told: _Told) -> None:
     """Tell why the bridge refused. Raises NoAnswer when it would refuse others too, whatever stands in them."""
-    if answer.status not in (400, 413):
+    if answer.status not in (400, 413, 500):
         raise NoAnswer(answer.text)
     document = answer.document if isinstance(answer.document, dict) else {}
     why = "; ".join(str(one.get("error")) for one in document.get("refused") or () if isinstance(one, dict))
@@ -182,25 +192,25 @@ async def _note(letter: Letter, by: str) -> None:
         raise NoAnswer(f"{letter.id} was taken, but that is not noted: {answer.text}")
 
 
-async def _look_for_refusals(log: Log, config: Settings, told: _Told, before: set[str]) -> None:
+async def _look_for_refusals(log: Log, config: Settings, told: _Told, ends: list[int]) -> None:
     """Wait until the workers have come to the notes, and tell which alerts their engines refused once more."""
     until = asyncio.get_running_loop().time() + WAIT_SECONDS
     letters: list[Letter] = []
     waiting = set(told.taken)
     while waiting and asyncio.get_running_loop().time() < until:
         await asyncio.sleep(0.3)
-        letters = await letters_of(log, config)
-        waiting = set(told.taken) - {one.id for one in letters if one.resubmitted}
+        letters, notes = await letters_of(log, config, ends)
+        waiting -= notes.keys()
     if waiting:
         print(f"tocsin: no worker has applied {len(waiting)} of them yet: is one running?", file=sys.stderr)
     sent = {fingerprint: letter for letter, all_of in told.taken.items() for fingerprint in all_of}
+    bodies = Bodies(log, config)
     for one in letters:
-        if one.id not in before and one.source[0] == "journal":
-            value = orjson.loads((await body_of(log, config, one)).get("value") or "null")
-            name = sent.get(str(value.get("alert"))) if isinstance(value, dict) else None
-            if name is not None:
-                told.counts["taken"] -= 1
-                told.tell(name, "refused", f"refused again, {one.reason}: {one.message} (now letter {one.id})")
+        alert = document_in(value_in(await bodies.of(one))).get("alert") if one.source[0] == "journal" else None
+        name = sent.get(str(alert))
+        if name is not None:
+            told.counts["taken"] -= 1
+            told.tell(name, "refused", f"refused again, {one.reason}: {one.message} (now letter {one.id})")
 
 
 def plan_of(letter: Letter, value: bytes | None, now_ms: int) -> Again | str:

@@ -19,10 +19,11 @@ from typing import Any, NoReturn
 from app import metrics
 from app.announcing import Announcer
 from app.applying import Applier
+from app.core.changelog import META
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
-from app.recovery import last_position, load_state
+from app.recovery import first_policy, last_position, load_state
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from models.effect import Effect, Position, Stream
@@ -178,7 +179,10 @@ class Pipe:
     async def start(self) -> int:
         """Restore the engine and find out which effects were sent; return the journal offset to read from."""
         await self._log.claim(self._topics.state, self.partition)
-        self._applier.engine = await self._restored()
+        self._applier.engine, is_told = await self._found()
+        if not is_told:
+            await self._announcer.begin(self._worker.policy)
+            self._applier.engine, _ = await self._found()
         self.settled_offset = self.engine.applied_offset
         self._metrics.restored(self.engine)
         for stream in Stream:
@@ -193,8 +197,13 @@ class Pipe:
 
     async def _restored(self) -> Engine:
         """The engine of the last checkpoint."""
+        return (await self._found())[0]
+
+    async def _found(self) -> tuple[Engine, bool]:
+        """The same, before the first checkpoint as the journal began; and whether the journal says how."""
         items = await load_state(self._log, self._topics.state, self.partition)
-        return Engine.restore(self.partition, self._worker.policy, items)
+        first = None if META in items else await first_policy(self._log, self._topics.journal, self.partition)
+        return Engine.restore(self.partition, first or self._worker.policy, items), META in items or first is not None
 
     async def announce_policy(self) -> None:
         """Append the worker's policy where the journal's newest is another one. Raises LogUnavailable."""

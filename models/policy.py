@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from models.nearest import did_you_mean
 from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
@@ -164,6 +165,11 @@ class Step(Part):
     @classmethod
     def _from_text(cls, value: object) -> object:
         return {"say": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A text is a step that only says something."""
+        return {"anyOf": [{"type": "string", "maxLength": LINE_CHARACTERS_MAX}, handler(core_schema)]}
 
     @field_validator("run")
     @classmethod

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic.config import JsonDict
 
 from models.duration import parse_ms
 from models.matcher import Matcher, parse_matcher
@@ -42,14 +43,49 @@ def _by_severity(value: Any) -> Any:
     return value if isinstance(value, dict) else dict.fromkeys(Severity, value)
 
 
-DurationMs = Annotated[int, BeforeValidator(_duration)]
-LabelMatcher = Annotated[Matcher, BeforeValidator(_matcher)]
+# What editors are told (`app.policy.schema`): how these are written, rather than what they become.
+DURATION_SCHEMA: JsonDict = {
+    "description": "A duration: 90s, 15m, 1h30m, 2d. 0 is none.",
+    "examples": ["30s", "5m", "15m", "1h30m", "2d"],
+    "anyOf": [{"type": "string", "pattern": "^(0|([0-9]+(ms|s|m|h|d|w))+)$"}, {"const": 0}],
+}
+MATCHER_SCHEMA: JsonDict = {
+    "description": "A matcher as Alertmanager has it: = is, != is not, =~ matches as a whole (RE2), !~ does not.",
+    "examples": ['alertname="ServiceDown"', 'alertname=~"Ollama.*"', 'team!="ai"'],
+    "type": "string",
+    "pattern": r"^\s*[A-Za-z_:][A-Za-z0-9_:.-]*\s*(=~|!~|!=|=)",
+}
+_MATCHERS_SCHEMA: JsonDict = {"type": "array", "items": MATCHER_SCHEMA, "minItems": 1}
+SELECTOR_SCHEMA: JsonDict = {
+    "description": "Matchers that have to match all, or a list of such lists, of which any one has to.",
+    "anyOf": [{"type": "array", "items": MATCHER_SCHEMA}, {"type": "array", "items": _MATCHERS_SCHEMA}],
+}
+BY_SEVERITY_SCHEMA: JsonDict = {
+    "description": "A duration for each severity, or one for all.",
+    "anyOf": [
+        DURATION_SCHEMA,
+        {
+            "type": "object",
+            "properties": {str(severity): DURATION_SCHEMA for severity in Severity},
+            "additionalProperties": False,
+        },
+    ],
+}
+
+DurationMs = Annotated[int, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
+LabelMatcher = Annotated[Matcher, BeforeValidator(_matcher), WithJsonSchema(MATCHER_SCHEMA)]
 # Alerts that satisfy all matchers of a list, or, where there are lists of lists, of any one of the lists.
-Selector = Annotated[list[Annotated[list[LabelMatcher], Field(min_length=1)]], BeforeValidator(_alternatives)]
-SomeSelector = Annotated[Selector, Field(min_length=1)]
+Selector = Annotated[
+    list[Annotated[list[LabelMatcher], Field(min_length=1)]],
+    BeforeValidator(_alternatives),
+    WithJsonSchema(SELECTOR_SCHEMA),
+]
+SomeSelector = Annotated[Selector, Field(min_length=1), WithJsonSchema({**SELECTOR_SCHEMA, "minItems": 1})]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=NAME_CHARACTERS_MAX)]
 # A duration for each severity, or one for all. 0 is at once; a severity that is not named has none.
-DurationBySeverity = Annotated[dict[Severity, DurationMs], BeforeValidator(_by_severity)]
+DurationBySeverity = Annotated[
+    dict[Severity, DurationMs], BeforeValidator(_by_severity), WithJsonSchema(BY_SEVERITY_SCHEMA)
+]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, ValidationError, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from models.command import Command, Verdict
 from models.duration import parse_ms, write_ms
 from models.incident import State
 from models.pattern import compile_pattern
 from models.policy import Channel, Problem
-from models.policy_types import DurationMs, LabelMatcher, Part
+from models.policy_types import DURATION_SCHEMA, DurationMs, LabelMatcher, Part
 from models.severity import Severity
 
 DAYS_MAX = 400  # that a scenario lasts
@@ -62,6 +64,11 @@ class Said(Part):
     def _from_text(cls, value: object) -> object:
         return {"is": value} if isinstance(value, str) else value
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A text is what it has to be."""
+        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
+
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if len(self.model_fields_set) != 1:
@@ -96,6 +103,11 @@ class When(Part):
             raise ValueError(f"is {value!r:.60}, must be a time since the start such as 2m30s, or a range [2m, 5m]")
         return {"first": ends[0], "last": ends[1]}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A duration, or two of them."""
+        return {"anyOf": [DURATION_SCHEMA, {"type": "array", "items": DURATION_SCHEMA, "minItems": 2, "maxItems": 2}]}
+
     def fits(self, at_ms: int) -> bool:
         """Whether a time, in milliseconds since the start, is in it."""
         return self.first <= at_ms <= self.last
@@ -113,7 +125,13 @@ def _list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-SomeLabels = Annotated[list[Labels], BeforeValidator(_list), Field(min_length=1, max_length=STEPS_MAX)]
+_LABELS_SCHEMA: JsonDict = {"type": "object", "additionalProperties": {"type": "string"}}
+SomeLabels = Annotated[
+    list[Labels],
+    BeforeValidator(_list),
+    Field(min_length=1, max_length=STEPS_MAX),
+    WithJsonSchema({"anyOf": [_LABELS_SCHEMA, {"type": "array", "items": _LABELS_SCHEMA, "minItems": 1}]}),
+]
 
 
 class Step(Part):
@@ -283,6 +301,12 @@ class Group(Part, Generic[Item]):
     @classmethod
     def _from_list(cls, value: object) -> object:
         return {"all": value} if isinstance(value, list) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A list is all that there is."""
+        whole = handler.resolve_ref_schema(handler(core_schema))
+        return {"anyOf": [whole["properties"]["all"]["anyOf"][0], whole]}
 
     @model_validator(mode="after")
     def _something(self) -> Self:

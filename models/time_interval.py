@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from models.instant import NEWEST_MS
 from models.policy_types import Part
@@ -95,23 +95,41 @@ def _zone(value: Any) -> Any:
     return str(value)
 
 
+def _ranges_schema(example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "array", "items": {"type": ["string", "integer"], "examples": [example]}})
+
+
+_CLOCK_SCHEMA = WithJsonSchema(
+    {
+        "description": "A time of day, up to 24:00. Write it in quotes.",
+        "examples": ["09:00", "17:00"],
+        "anyOf": [
+            {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"},
+            {"type": "integer", "minimum": 0, "maximum": MINUTES_OF_DAY},
+        ],
+    }
+)
+_ZONE_SCHEMA = WithJsonSchema({"description": "A time zone: Europe/Berlin, UTC", "type": "string"})
+_DATES_SCHEMA = WithJsonSchema({"type": "array", "items": {"type": "string", "format": "date"}})
+
+
 class TimeOfDay(Part):
     """From a time of day up to, and not including, another."""
 
-    start_time: Annotated[int, BeforeValidator(_minutes)]
-    end_time: Annotated[int, BeforeValidator(_minutes), Field(gt=0)]
+    start_time: Annotated[int, BeforeValidator(_minutes), _CLOCK_SCHEMA]
+    end_time: Annotated[int, BeforeValidator(_minutes), _CLOCK_SCHEMA, Field(gt=0)]
 
 
 class TimeSpan(Part):
     """One alternative of an interval. What is not given fits always."""
 
     times: list[TimeOfDay] = []
-    weekdays: Annotated[tuple[Range, ...], BeforeValidator(_weekdays)] = ()
-    days_of_month: Annotated[tuple[Range, ...], BeforeValidator(_days)] = ()
-    months: Annotated[tuple[Range, ...], BeforeValidator(_months)] = ()
-    years: Annotated[tuple[Range, ...], BeforeValidator(_years)] = ()
-    except_dates: Annotated[tuple[date, ...], BeforeValidator(_dates)] = ()  # holidays
-    location: Annotated[str, BeforeValidator(_zone)] = "UTC"
+    weekdays: Annotated[tuple[Range, ...], BeforeValidator(_weekdays), _ranges_schema("monday:friday")] = ()
+    days_of_month: Annotated[tuple[Range, ...], BeforeValidator(_days), _ranges_schema("1:5")] = ()
+    months: Annotated[tuple[Range, ...], BeforeValidator(_months), _ranges_schema("may:august")] = ()
+    years: Annotated[tuple[Range, ...], BeforeValidator(_years), _ranges_schema("2026:2028")] = ()
+    except_dates: Annotated[tuple[date, ...], BeforeValidator(_dates), _DATES_SCHEMA] = ()  # holidays
+    location: Annotated[str, BeforeValidator(_zone), _ZONE_SCHEMA] = "UTC"
 
     @cached_property
     def zone(self) -> zoneinfo.ZoneInfo:

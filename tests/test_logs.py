@@ -25,8 +25,11 @@ async def _forget(error: Exception) -> None:
         (RuntimeError("ours"), True),
     ],
 )
-def test_connections_that_were_given_up(caplog: pytest.LogCaptureFixture, error: Exception, news: bool) -> None:
+def test_connections_that_were_given_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, error: Exception, news: bool
+) -> None:
     """asyncio's complaint of a stream that nobody waits for is no news; any other that nobody asked for is."""
+    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [])  # another test may have run a command
     asyncio.run(_forget(error))
 
     said = [record for record in caplog.records if record.name == "asyncio"]

@@ -42,6 +42,20 @@ FAMILIES = {
             j.fires, j.fires, j.again, j.ticks, j.commands, j.silenced, j.silenced, j.policies("default", "hurried")
         ),
     ),
+    "hours": (
+        ["hours", "other hours"],
+        j.journals(
+            *[j.fires, j.fires, j.again, j.ticks, j.ticks, j.commands, j.silenced],
+            j.policies("hours", "other hours", "default"),
+        ),
+    ),
+    "storms": (
+        ["storms", "other storms"],
+        j.journals(
+            *[j.fires, j.fires, j.again, j.again, j.again, j.beats, j.ticks, j.commands, j.done, j.silenced],
+            j.policies("storms", "other storms"),
+        ),
+    ),
     "links": (
         ["linked", "relinked"],
         j.journals(j.fires, j.fires, j.fires, j.again, j.again, j.ticks, j.commands, j.silenced),
@@ -65,17 +79,19 @@ NOT_YET = ("Guide",)
 def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
     """What the effects tell of each incident: its newest snapshot, and its timeline, escalations and notifications."""
     facts: dict[str, dict[str, Any]] = defaultdict(
-        lambda: {"alerts": [], "timeline": [], "escalations": [], "notifications": []}
+        lambda: {"alerts": [], "timeline": [], "escalations": [], "notifications": [], "tasks": []}
     )
     for effect in told.effects:
         if effect.stream in (Stream.JOURNAL, Stream.DEADLETTER):
             continue
         body = orjson.loads(effect.value)
         if body.get("incident") is None or body["kind"] in NOT_YET:
-            continue
+            continue  # for example a digest
         fact, at_ms = facts[told.names[body["incident"]]], _ms(body["at"])
         if effect.stream is Stream.NOTIFICATIONS:
             fact["notifications"].append((body["kind"], body["channel"], body["receiver"], at_ms))
+        elif effect.stream is Stream.FOLLOWUPS:
+            fact["tasks"].append((body["name"], body["state"], body["reminded"], at_ms))
         elif effect.stream is Stream.ESCALATIONS:
             records = tuple(told.outside[int(record.partition("-")[2])] for record in body["records"])
             fact["escalations"].append((body["rule"], body["step"], body["to"]["name"], records, at_ms))
@@ -91,6 +107,7 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
             fact["resolved"] = (_ms(body["resolved_at"]), body["resolved_by"])
             fact["step"], fact["rules"] = body["escalation_step"], body["escalated_by"]
             fact["total"], fact["quiet"] = body["alerts_total"], bool(body["held_by"])
+            fact["flapping"] = body["flapping"]
             fact["parents"] = [told.names[name] for name in body["parents"]]
             fact["members"] = {told.names.get(one["alert"], one["alert"]): one["firing"] for one in body["members"]}
     return {name: _in_time(fact) for name, fact in facts.items()}
@@ -116,10 +133,23 @@ def _facts_of(incident: Happened) -> dict[str, Any]:
         "step",
         "rules",
     ]
-    names += ("alerts", "timeline", "escalations", "notifications")
+    names += ("alerts", "timeline", "escalations", "notifications", "tasks")
     more = {"opened": incident.opened_ms, "closed": incident.closed_ms, "class": incident.kind, "total": incident.size}
+    more |= {"flapping": incident.flapping_ms > 0}
     more |= {"members": {name: member.firing for name, member in incident.members.items()}, "parents": incident.parents}
     return _in_time({name: getattr(incident, name) for name in names} | more | {"quiet": incident.quiet})
+
+
+def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int]]]:
+    """Receiver, channel, when, the worst severity, and how many messages of each kind."""
+    found = []
+    for effect in told.effects:
+        body = orjson.loads(effect.value)
+        if effect.stream is Stream.NOTIFICATIONS and body["kind"] == "digest":
+            said = [one.split(" ", 1) for one in body["text"].partition(";")[0].split(", ")]
+            counts = {what: int(number) for number, what in said}
+            found.append((body["receiver"], body["channel"], _ms(body["at"]), body["severity"], counts))
+    return found
 
 
 def _dead(told: j.Told) -> list[tuple[int, str]]:
@@ -143,10 +173,12 @@ def test_engine_tells_the_facts_of_the_oracle(family: str) -> None:
 def assert_agree(told: j.Told) -> None:
     """Both tell the same."""
     known = {alert.fingerprint: (alert.firing, alert.count, alert.last_ms) for alert in told.naive.alerts}
+    known |= {beat.fingerprint: (beat.heard, beat.count, beat.last_ms) for beat in told.naive.beats.values()}
     state = told.engine.state
 
     assert _facts_of_engine(told) == {one.id: _facts_of(one) for one in told.naive.incidents}
     assert _dead(told) == told.naive.dead
+    assert sorted(_digests(told), key=str) == sorted(told.naive.digests, key=str)
     assert {one.fingerprint: (one.firing, one.count, one.last_ms) for one in state.alerts.values()} == known
     assert in_order(told.effects)
 

@@ -1,14 +1,18 @@
 """`tocsin policy check`: mistakes and doubts, as people and as programs read them."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.cli import main
-from app.policy.covering import covers
+from app.policy.covering import covers, never_first
 from app.policy_file import default_path, load
-from models.matcher import parse_matcher
+from models.matcher import Matcher, parse_matcher
+from models.matcher import test_of as selecting
 
 
 def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
@@ -34,6 +38,14 @@ def line_of(file: Path, start: str) -> int:
     return int(place(file, start).split(":")[1])
 
 
+VALUES = ("", "x", "y", "xx")
+SIGNS = ('="{}"', '!="{}"', '=~"{}"', '!~"{}"', '=~"{}|y"', '=~"{}.*"', '=~".*"', '=~".+"')
+MATCHERS = st.builds(
+    lambda label, sign, value: parse_matcher(label + sign.format(value)),
+    st.sampled_from("ab"),
+    st.sampled_from(SIGNS),
+    st.sampled_from(VALUES),
+)
 NEVER = "warning: never decides: {} comes first, and matches all that it matches"
 CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
 
@@ -193,3 +205,19 @@ def test_covers(wide: list[str], narrow: list[str], expected: bool) -> None:
     assert covers([one], [other]) is expected
     assert covers([], [other])
     assert not covers([one], [])
+
+
+@given(st.lists(st.lists(st.lists(MATCHERS, min_size=1, max_size=2), max_size=2), max_size=8))
+def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
+    """It finds what comparing each with each finds, and what it finds is so for every alert."""
+    slow = []
+    for number, selector in enumerate(selectors):
+        first = next((one for one in range(number) if covers(selectors[one], selector)), None)
+        slow += [(number, first)] if first is not None else []
+
+    assert list(never_first(selectors)) == slow
+    tests = [selecting(selector) for selector in selectors]
+    for number, first in slow:
+        for one, other in product(VALUES, VALUES):
+            labels = {name: value for name, value in (("a", one), ("b", other)) if value}
+            assert tests[first](labels) or not tests[number](labels)

@@ -19,9 +19,10 @@ from app.bridge.server import Bridge
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.policy_file import BadPolicy, default_path, load
+from app.recovery import policy_in
 from app.reloading import Reloader
 from app.settings import Settings
-from app.transport.log import LogUnavailable, StoredRecord
+from app.transport.log import LogUnavailable, NewRecord, StoredRecord
 from app.transport.sqlite import SqliteLog
 from app.worker import Worker
 from models.journal import TICK, encode_policy
@@ -307,6 +308,8 @@ def announced(
         engine = Engine(0, policy(engine_owner))
         engine.apply(records[:applied])
         announcer = Announcer(log, JOURNAL, 0)
+        if policy_in(records) is None:
+            await announcer.begin(engine.policy)
         await announcer.start(engine, policy(owners[0]))
         engine.apply(records[applied:])
         for number, owner in enumerate(owners):
@@ -329,6 +332,15 @@ def announced(
     ("journal", "applied", "owners", "away", "expected"),
     [
         ([], 0, ["data"], -1, ["data"]),  # a fresh journal begins with its policy
+        (["tick"], 0, ["data", "data"], -1, ["data"]),  # the bridge was faster than the first worker
+        (
+            ["tick"],
+            0,
+            ["ai", "ai"],
+            -1,
+            ["data", "ai"],
+        ),  # it changed while the first worker took over: by both, in order
+        (["data", "tick"], 0, ["data", "data"], -1, []),  # there was no checkpoint yet
         (["data", "tick"], 2, ["data", "data"], -1, []),
         (["data", "tick"], 2, ["ai", "ai"], -1, ["ai"]),  # the worker came back with another one
         (["data", "ai"], 1, ["data", "data"], -1, ["data"]),  # the last owner's was not in the checkpoint
@@ -370,3 +382,40 @@ def test_a_worker_hands_a_policy_to_its_partitions() -> None:
 
     fingerprint = fingerprint_of("ai")
     assert asyncio.run(scenario()) == [(0, fingerprint), (2, fingerprint)]
+
+
+def test_two_workers_begin_one_journal() -> None:
+    """Who is second goes by what the first has written: a partition has one beginning."""
+
+    async def scenario() -> tuple[str, list[str]]:
+        log, first = FakeLog(), Rulebook(load().document | {"default_owner": "ai"})
+        log.put(JOURNAL, 0, [NewRecord(None, TICK)])
+        log.open.clear()
+        worker = Worker(Settings(partitions=1), load(), log, Topics())
+        taking = asyncio.create_task(worker.take_over(0, 1))
+        await log.called.wait()  # it has read that there is none
+        log.put(JOURNAL, 0, [NewRecord(None, encode_policy(first.fingerprint, first.document))])
+        log.open.set()
+        await taking
+        began = worker.pipes[0].engine.policy.fingerprint
+        worker.release()
+        return began, [orjson.loads(one.value or b"").get("policy", "") for one in log.topics[JOURNAL, 0]]
+
+    told = ["", fingerprint_of("ai"), load().fingerprint, load().fingerprint]
+    assert asyncio.run(scenario()) == (fingerprint_of("ai"), told)
+
+
+def test_before_the_first_checkpoint_a_partition_begins_as_its_journal() -> None:
+    """What a worker with another policy has told is not decided anew by ours: ours is in force after it."""
+
+    async def scenario() -> tuple[str, list[str]]:
+        log, first, other = FakeLog(), Rulebook(load().document | {"default_owner": "ai"}), load()
+        log.put(JOURNAL, 0, [NewRecord(None, TICK), NewRecord(None, b'{"policy":"x","document":{}}')])
+        log.put(JOURNAL, 0, [NewRecord(None, encode_policy(first.fingerprint, first.document))])
+        worker = Worker(Settings(partitions=1), other, log, Topics())
+        await worker.take_over(0, 1)
+        began = worker.pipes[0].engine.policy.fingerprint
+        worker.release()
+        return began, [orjson.loads(batch[0].value or b"")["policy"] for _, batch in log.batches]
+
+    assert asyncio.run(scenario()) == (fingerprint_of("ai"), [load().fingerprint])

@@ -110,6 +110,17 @@ def test_a_lost_end_is_noticed(tmp_path: Path) -> None:
     assert len(_with_log(tmp_path, _values)) == 9
 
 
+@pytest.mark.parametrize(
+    "note", [b"", b"\xff", b"t.journal 0", "t.journal \u00b2 \u00b2".encode(), b"t.journal -1 7", b"x" * 9000]
+)
+def test_a_note_that_is_none_ends_nothing(tmp_path: Path, note: bytes) -> None:
+    """Who has damaged the note has damaged no record."""
+    _fill(tmp_path)
+    (tmp_path / "journal.end").write_bytes(note)
+
+    assert len(_with_log(tmp_path, _values)) == 12
+
+
 def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compaction would give a damaged record a good checksum: it stops the journal instead."""
     monkeypatch.setattr("app.transport.sqlite.COMPACT_AFTER", 2)

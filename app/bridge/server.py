@@ -200,7 +200,8 @@ class Bridge:
         try:
             changed = await self._reloader.reload()
         except BadPolicy as error:
-            said = f"{len(error.mistakes)} mistakes; the policy of before stays in force: {error}"
+            number = len(error.problems)
+            said = f"{number} mistake{'' if number == 1 else 's'}; the policy of before stays in force: {error}"
             body = {"status": "error", "reason": Reason.MALFORMED, "error": said, "problems": error.problems}
             return as_json(body, 400)
         return as_json({"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint})

@@ -6,7 +6,7 @@ when nothing has fired for the settle time; what fires before that reopens it.
 
 from collections.abc import Iterator
 
-from app.core import clocks, flapping, following, linking, notifying, reminding, silencing
+from app.core import clocks, flapping, following, linking, notifying, quiet, reminding, silencing
 from app.core.deadline import Deadline
 from app.core.lifecycle import Cause, advance
 from app.core.state import Incident, LiveAlert
@@ -14,6 +14,7 @@ from app.core.turn import Turn
 from models.duration import format_ms
 from models.incident import State
 from models.reason import BadInput, Reason
+from models.time_interval import NEVER_MS
 
 FORGET = "forget"
 SETTLE = "settle"  # what the deadline of a resolved incident is called
@@ -24,6 +25,7 @@ def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     incident.resolved_ms, incident.resolved_by = turn.now_ms, by
     turn.tell(incident, "Resolved", text, by=by)
     clocks.on_done(turn, incident, clocks.RESOLVE)
+    incident.unsaid, incident.postponed = {}, {}
     incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     linking.on_incident(turn, incident, firing=False)
     turn.changed(incident)
@@ -44,11 +46,12 @@ def reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When a resolved incident has settled."""
+    """When a resolved incident has settled, and may be told to be over: what fires before is no second incident."""
     if incident.state is State.RESOLVED:
         settled_ms = incident.resolved_ms + turn.rules.policy.incidents.settle
         at_ms = max(settled_ms, flapping.calm_ms(turn, incident))
-        yield Deadline(at_ms, _on_settled, "", SETTLE, incident.resolved_ms)
+        told_ms = quiet.next_told_ms(turn, incident, at_ms) if incident.told_ms else at_ms
+        yield Deadline(told_ms if told_ms < NEVER_MS else at_ms, _on_settled, "", SETTLE, incident.resolved_ms)
 
 
 def _on_settled(turn: Turn, incident: Incident, _: str) -> None:

@@ -104,7 +104,7 @@ def on_signal(turn: Turn, name: str, group: str, role: str, document: Any) -> No
         if incident is not None:
             _member_fired(turn, rule, group, incident, fingerprint, member)
         elif found := _found(rule, window):
-            _open(turn, rule, group, found)
+            _open(turn, rule, group, found, window)
 
 
 def _ended_in_window(turn: Turn, name: str, group: str, fingerprint: str) -> None:
@@ -151,30 +151,42 @@ def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) 
 
 
 def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
-    """The firings that make the rule true, oldest first; empty when it is not."""
-    counted = counting(rule, window)
-    return counted if len(counted) >= rule.count else []
+    """The firings that make the rule true now that the window's last has fired, oldest first; empty when it is not.
+
+    A sequence is completed by its last step. Each step before is taken by the first other alert after the step before it.
+    """
+    if rule.policy.sequence is None:
+        return window if len(window) >= rule.count else []
+    *before, newest = window
+    if rule.count - 1 not in newest.steps:
+        return []
+    found = _taken(rule, before, newest.fingerprint)
+    return [*found, newest] if len(found) == rule.count - 1 else []
+
+
+def _taken(rule: CorrelationRule, window: list[Fired], without: str = "") -> list[Fired]:
+    """The firings that take the steps of a sequence but its last, as far as they go; not by the alert `without`."""
+    found: list[Fired] = []
+    taken = {without}
+    for fired in window:
+        if len(found) < rule.count - 1 and len(found) in fired.steps and fired.fingerprint not in taken:
+            found.append(fired)
+            taken.add(fired.fingerprint)
+    return found
 
 
 def counting(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     """The firings of a window that count towards the rule, oldest first, whether or not they are enough."""
-    if rule.policy.sequence is None:
+    if rule.policy.sequence is None or not window:
         return window
-    found: list[Fired] = []
-    for fired in window:  # taking each step as early as it comes finds a sequence if there is one
-        if (
-            len(found) < rule.count
-            and len(found) in fired.steps
-            and all(one.fingerprint != fired.fingerprint for one in found)
-        ):
-            found.append(fired)
-    return found
+    return _found(rule, window) or _taken(rule, window)
 
 
-def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired]) -> None:
+def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired], window: list[Fired]) -> None:
     opening = rule.policy.open
     assert opening is not None
-    firing = [one for one in fired if one.member.firing]
+    newest = {one.fingerprint: one for one in window}  # an alert that took its step may have ended, and fire again
+    firing = [newest[one.fingerprint] for one in fired if newest[one.fingerprint].member.firing]
     text = _because(rule, fired)
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),

@@ -110,6 +110,7 @@ def _alert(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
             owner=verdict.owner,
             incident_class=verdict.incident_class,
             beat=verdict.absence if document["status"] == "firing" else "",
+            changes=known.changes if known else None,  # it is the same alert still, though its incident is another
         )
     elif known.annotations != annotations:
         known.annotations = annotations

@@ -58,9 +58,11 @@ def on_lasting(turn: Turn, at_ms: int, whose: str) -> None:
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When it climbs because nobody took it, and when because something was not done about it."""
+    """When it climbs because nobody took it, because something was not done about it, or because of what had to wait."""
     if incident.ended or incident.held:
         return
+    if incident.postponed:
+        yield Deadline(quiet.next_told_ms(turn, incident, incident.waits_ms), _on_time)
     owner = turn.rules.owner_known(incident.owner)
     wait_ms = turn.rules.climb_ms(owner, incident.severity, incident.step)
     if wait_ms is not None and incident.told_ms and incident.state is State.OPEN:
@@ -76,6 +78,13 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
     waited = format_ms(turn.now_ms - incident.climb_ms)
     climb(turn, incident, UNACKNOWLEDGED, f"nobody has acknowledged it for {waited}", [incident.opened_by])
+
+
+def _on_time(turn: Turn, incident: Incident, _: str) -> None:
+    postponed, incident.postponed = incident.postponed, {}
+    turn.changed(incident)
+    for rule, (because, *records) in postponed.items():
+        escalate(turn, incident, rule, because, records)
 
 
 def _undone(turn: Turn, incident: Incident) -> Iterator[tuple[str, int]]:
@@ -123,8 +132,13 @@ def on_clock_warned(turn: Turn, incident: Incident, clock: str, because: str) ->
 
 
 def escalate(turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str]) -> None:
-    """Climb one step, once for each rule; not while nobody is to be told of the incident."""
+    """Climb one step, once for each rule; not while something keeps it quiet, and in its hours only."""
     if rule in incident.escalated or incident.held:
+        return
+    if not quiet.is_time(turn, incident):
+        if not incident.ended and rule not in incident.postponed:
+            incident.postponed[rule], incident.waits_ms = [because, *records], turn.now_ms
+            turn.changed(incident)
         return
     incident.escalated.append(rule)
     climb(turn, incident, rule, because, records)

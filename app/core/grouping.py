@@ -140,6 +140,17 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) ->
         escalating.on_grown(turn, incident, raised)
 
 
+def on_policy(turn: Turn, incident: Incident) -> None:
+    """Another policy may let other incidents wait, and mute others."""
+    known = [linking.labels_of(incident)] if incident.rule else [alert.labels for alert in incident.alerts.values()]
+    verdicts = [turn.rules.judge(labels) for labels in known]
+    before = (incident.hold_ms, incident.mutes)
+    incident.hold_ms = min(verdict.hold_ms for verdict in verdicts)
+    incident.mutes = [name for name in verdicts[0].mutes if all(name in verdict.mutes for verdict in verdicts)]
+    if (incident.hold_ms, incident.mutes) != before:
+        turn.changed(incident)
+
+
 def _title(alert: LiveAlert) -> str:
     return alert.name if alert.component.startswith(f"{alert.name}/") else f"{alert.name} on {alert.component}"
 

@@ -65,26 +65,50 @@ def on_reminder(turn: Turn, incident: Incident, text: str) -> None:
 
 def on_clock(turn: Turn, incident: Incident, kind: str, text: str) -> None:
     """Tell the owner that a target is near (`clock_warned`) or missed (`clock_breached`)."""
-    if quiet.may_tell(turn, incident) and incident.told_ms:
-        _tell_owner(turn, incident, kind, text, turn.rules.policy.notify.clocks)
+    if incident.told_ms and not incident.held:
+        _say(turn, incident, kind, text)
 
 
 def on_held(turn: Turn, incident: Incident, kind: str, text: str) -> None:
     """Tell the owner, who has heard of it, that something explains it (`held`), or does no more (`released`)."""
     if incident.told_ms:
-        _tell_owner(turn, incident, kind, text, turn.rules.policy.notify.held)
+        _say(turn, incident, kind, text)
 
 
 def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner once that it comes and goes."""
-    if quiet.may_tell(turn, incident):
-        _tell_owner(turn, incident, "flapping", text, turn.rules.policy.notify.flapping)
+    if not incident.held:
+        _say(turn, incident, "flapping", text)
 
 
 def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner that it is not over; quietly, for this must not wake anybody each time."""
-    if incident.told_ms and not incident.flapping_ms and quiet.may_tell(turn, incident):
-        _tell_owner(turn, incident, "reopened", text, turn.rules.policy.notify.reopened)
+    if incident.told_ms and not incident.flapping_ms and not incident.held:
+        _say(turn, incident, "reopened", text)
+
+
+def _say(turn: Turn, incident: Incident, kind: str, text: str) -> None:
+    """Tell the owner now, or when the hours begin: then the newest only, for what was before is no news any more."""
+    if quiet.is_time(turn, incident):
+        incident.unsaid = {}
+        _tell_owner(turn, incident, kind, text, _channels_of(turn, kind))
+    else:
+        incident.unsaid, incident.waits_ms = {"kind": kind, "text": text}, turn.now_ms
+        turn.changed(incident)
+
+
+def on_time(turn: Turn, incident: Incident) -> None:
+    """Tell what has waited for its hours."""
+    said, incident.unsaid = incident.unsaid, {}
+    turn.changed(incident)
+    _tell_owner(turn, incident, said["kind"], said["text"], _channels_of(turn, said["kind"]))
+
+
+def _channels_of(turn: Turn, kind: str) -> list[Channel]:
+    notify = turn.rules.policy.notify
+    return {"reopened": notify.reopened, "flapping": notify.flapping, "held": notify.held, "released": notify.held}.get(
+        kind, notify.clocks
+    )
 
 
 def on_closed(turn: Turn, incident: Incident, text: str) -> None:

@@ -3,7 +3,7 @@
 Rules that are gone, or mean something else now, begin anew; what they kept quiet is told where nothing else keeps it so.
 """
 
-from app.core import absences, deadlines, holding, linking, serving
+from app.core import absences, deadlines, grouping, holding, linking, serving
 from app.core.rulebook import Rulebook
 from app.core.turn import Turn
 
@@ -24,6 +24,7 @@ def adopt(turn: Turn, before: Rulebook) -> None:
             absences.drop(turn, alert)
     for _, incident in sorted(turn.state.incidents.items()):
         serving.on_policy(turn, incident)
+        grouping.on_policy(turn, incident)
     deadlines.settle_all(turn)
 
 

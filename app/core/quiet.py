@@ -1,6 +1,7 @@
 """When an incident may be told: business hours of the owning team, and mute time intervals.
 
-Source: PROCEDURES, P3 "during business hours"; Alertmanager's `mute_time_intervals`. What always escalates never waits.
+Source: PROCEDURES, P3 "during business hours"; Alertmanager's `mute_time_intervals`. What always escalates never waits, nor
+what people say: somebody is there.
 """
 
 from app.core.state import Incident
@@ -17,6 +18,7 @@ def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
     hours = rules.hours(rules.owner_known(incident.owner), incident.severity)
     if incident.always or (hours is None and not incident.mutes):
         return at_ms
+    at_ms = max(at_ms, turn.now_ms)
     mutes = [spans for _, spans in rules.mutes(incident.mutes, incident.severity)]
     for _ in range(ROUNDS_MAX):
         before_ms = at_ms
@@ -39,6 +41,6 @@ def reasons(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
     return found + [name for name, spans in mutes if next_ms(spans, at_ms, to=False) != at_ms]
 
 
-def may_tell(turn: Turn, incident: Incident) -> bool:
-    """Whether the incident may be told now."""
-    return not incident.held and next_told_ms(turn, incident, turn.now_ms) == turn.now_ms
+def is_time(turn: Turn, incident: Incident) -> bool:
+    """Whether now is a time at which the incident may be told."""
+    return next_told_ms(turn, incident, turn.now_ms) == turn.now_ms

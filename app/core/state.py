@@ -154,6 +154,9 @@ class Incident:
     flapping_ms: int = 0  # the last change of a flapping alert; 0 is not flapping
     hold_ms: int = 0  # how long its first message waits for a rule to explain it
     mutes: list[str] = field(default_factory=list)  # the mute rules that match all its alerts
+    unsaid: dict[str, str] = field(default_factory=dict)  # kind and text of the newest message that waits for its hours
+    postponed: dict[str, list[str]] = field(default_factory=dict)  # rule -> why and by which records it will escalate
+    waits_ms: int = 0  # since when either waits
     clocks: dict[str, str] = field(default_factory=dict)  # target -> warned, breached or met; else it runs
     down: dict[str, int] = field(default_factory=dict)  # service of an availability target -> alerts that have it down
     holds: dict[str, Hold] = field(default_factory=dict)  # of a correlated incident; others are held by their alerts

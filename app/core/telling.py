@@ -21,8 +21,12 @@ REPEAT_INTERVAL = "repeat_interval"
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When the next message about the incident is due."""
-    if incident.ended or incident.held:
+    """When the next message about the incident is due, and when one that waits for its hours is."""
+    if incident.ended:
+        return
+    if incident.unsaid:
+        yield Deadline(quiet.next_told_ms(turn, incident, incident.waits_ms), _on_time)
+    if incident.held:
         return
     due = _due(turn, incident)
     if due is not None:
@@ -49,6 +53,10 @@ def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
     if repeat_ms and incident.state is State.OPEN:
         return max(incident.told_ms, incident.loud_ms), repeat_ms, REPEAT_INTERVAL
     return None
+
+
+def _on_time(turn: Turn, incident: Incident, _: str) -> None:
+    notifying.on_time(turn, incident)
 
 
 def _on_due(turn: Turn, incident: Incident, _: str) -> None:

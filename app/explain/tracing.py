@@ -31,6 +31,7 @@ from app.core.rulebook import Rulebook
 from app.core.state import Incident
 from app.explain.archive import Archive, NotThere
 from app.explain.index import Index, Items
+from app.recovery import first_policy
 from app.transport.log import StoredRecord
 from models.effect import Effect
 
@@ -227,18 +228,8 @@ class Tracer:
         if start:
             note = f"the journal keeps {partition}:{start} and after, so what was known before that is missing here"
         else:
-            policy = await self._first_policy(partition)
+            policy = await first_policy(self._archive.log, self._archive.topics.journal, partition)
         return _At(Engine(partition, policy or self._policy()), {}, note, start - 1)
-
-    async def _first_policy(self, partition: int) -> Rulebook | None:
-        """The policy that the partition's first record says."""
-        first = await self._archive.log.read(self._archive.topics.journal, partition, 0, 1)
-        if first and (first[0].value or b"").startswith(b'{"policy"'):
-            try:
-                return Rulebook(orjson.loads(first[0].value or b"")["document"])
-            except (ValueError, KeyError):
-                return None
-        return None
 
 
 def _later(one: _At | None, other: _At | None) -> _At | None:

@@ -7,6 +7,7 @@ from app.policy.diff import add_diff
 from app.policy.explain import add_explain
 from app.policy.importing import add_import
 from app.policy.routes import add_routes
+from app.policy.schema import add_schema
 from app.policy.testing import add_test
 
 
@@ -14,5 +15,5 @@ def add_policy(commands: Any) -> None:
     """Add `policy` and what follows it."""
     text = "check, test, explain, compare and import policies"
     policy = commands.add_parser("policy", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
-    for add_one in (add_check, add_test, add_explain, add_diff, add_routes, add_import):
+    for add_one in (add_check, add_test, add_explain, add_diff, add_routes, add_schema, add_import):
         add_one(policy)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from app.policy.covering import Alternatives, covers
+from app.policy.covering import Alternatives, never_first
 from models.policy import Channel, Contact, Policy, Problem, Team, Where
 from models.severity import Severity
 
@@ -29,11 +29,9 @@ def _never(policy: Policy) -> Iterator[Problem]:
         (("absences",), [one.match for one in policy.absences]),
     ]
     for where, selectors in lists:
-        for number, selector in enumerate(selectors):
-            first = next((one for one in range(number) if covers(selectors[one], selector)), None)
-            if first is not None:
-                name = ".".join(map(str, where))
-                yield (*where, number), f"never decides: {name}[{first}] comes first, and matches all that it matches"
+        name = ".".join(map(str, where))
+        for number, first in never_first(selectors):
+            yield (*where, number), f"never decides: {name}[{first}] comes first, and matches all that it matches"
 
 
 def _unused_contacts(policy: Policy) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 from rich.console import Console
 
 from app import settings
-from app.operating import INCIDENT, add
+from app.operating import INCIDENT, add, add_journal
+from app.replay.format import Header
 from app.replay.progress import progress
 from app.replay.recorder import record
-from app.replay.recording import Header
 from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
-from app.replay.source import add_journal, open_source
+from app.replay.source import open_source
 from app.replay.spans import CannotReplay, add_spans
+from models.inert import inert
 from models.instant import format_instant
 
 BATCH = 5000  # records that the engine is given at once, if nothing else is said
@@ -50,9 +52,7 @@ def _record(arguments: argparse.Namespace) -> int:
 async def _recorded(arguments: argparse.Namespace, path: Path) -> int:
     source = await open_source(arguments.journal, settings.from_environment())
     try:
-        # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the journals.
-        applied = {partition: await source.applied(partition) for partition in source.partitions}
-        spans = await chosen(source, arguments)
+        applied, spans = await chosen(source, arguments)
         with progress("recording", sum(span.end - (span.first or 0) for span in spans)) as bar:
             header = await record(source, spans, applied, path, arguments.incident or "", bar.advance)
     finally:
@@ -65,8 +65,9 @@ def _print_recorded(header: Header, path: Path, *, as_json: bool) -> None:
     records, size = sum(part.end - part.first for part in header.parts), path.stat().st_size
     told = ", ".join(f"{part.partition} ({part.first} to {part.end - 1})" for part in header.parts)
     out = sys.stderr if as_json else sys.stdout
-    print(f"{path}: {records:,} records of {header.source}, {size:,} bytes; partitions and offsets: {told}", file=out)
-    print(f"look at it: tocsin replay --journal {path} --verify", file=out)
+    what = f"{records:,} records of {header.source}, {size:,} bytes; partitions and offsets: {told}"
+    print(inert(f"{path}: {what}"), file=out)
+    print(inert(f"look at it: tocsin replay --journal {shlex.quote(str(path))} --verify"), file=out)
     if as_json:
         parts = {part.partition: {"from": part.first, "to": part.end} for part in header.parts}
         recorded_at = format_instant(header.recorded_ms)

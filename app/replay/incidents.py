@@ -15,7 +15,7 @@ KNOWN_SHOWN = 3  # incidents that are named when there is none of an id
 async def spans_of(source: Source, incident: str) -> list[Span]:
     """The journal from as early as possible up to the last word on an incident; to the end while it is not closed.
 
-    Raises CannotReplay when there is no incident of that id.
+    Raises CannotReplay when there is no incident of that id, or no journal of it any more.
     """
     snapshot = await _newest(source, incident)
     ends = await _mentions(source, incident)
@@ -27,7 +27,12 @@ async def spans_of(source: Source, incident: str) -> list[Span]:
         records = await source.log.read(source.topics.journal, own, ends[own] - 1, 1)
         until_ms = records[0].timestamp if records else None
     spans = [await _span(source, partition, end, until_ms) for partition, end in sorted(ends.items())]
-    return [span for span in spans if span is not None]
+    found = [span for span in spans if span is not None]
+    if not found:
+        raise CannotReplay(
+            f"{source.what} has effects that name {incident}, and no record of the journal that led to them"
+        )
+    return found
 
 
 async def _span(source: Source, partition: int, end: int, until_ms: int | None) -> Span | None:

@@ -57,25 +57,26 @@ def write_file(parts: Sequence[Path], path: Path) -> None:
 
 
 def by_time(parts: Sequence[Path]) -> Iterator[tuple[int, Effect]]:
-    """All partitions' effects in the order of their time; of one moment in the order of partitions and positions."""
-    return (found for _, *found in heapq.merge(*(_timed(part) for part in parts), key=lambda one: one[0]))  # type: ignore[misc]
+    """All partitions' effects in the order of their time; of one moment in the order of partitions and positions.
+
+    Messages between actors are left out: they have no time, and tell nobody anything.
+    """
+    for _, partition, effect in heapq.merge(*(_timed(part) for part in parts), key=lambda one: one[0]):
+        yield partition, effect
 
 
 def _timed(part: Path) -> Iterator[tuple[tuple[str, int, Position], int, Effect]]:
-    at = ""
     with part.open("rb") as lines:
         for line in lines:
             partition, effect = decode_line(line)
-            at = max(at, str(orjson.loads(effect.value).get("at", at)))  # a message has no time: it follows its cause
-            yield (at, partition, effect.position), partition, effect
+            if effect.stream is not Stream.JOURNAL:
+                yield (str(orjson.loads(effect.value)["at"]), partition, effect.position), partition, effect
 
 
 def told(partition: int, effect: Effect) -> Text:
     """An effect as a line for people."""
     body: dict[str, Any] = orjson.loads(effect.value)
     position = f"{partition}-{effect.position.offset}-{effect.position.number}"
-    if effect.stream is Stream.JOURNAL:
-        return as_text(f"{'':24}  {position:<12}  message        to {(effect.key or b'').decode(errors='replace')}")
     what = f"{body.get('at', ''):<24}  {position:<12}  {effect.stream:<13}  {body.get('kind', '')}"
     return as_text(f"{what} {body.get('incident', '')} {_words(effect.stream, body)}")
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from app.core.changelog import META
 from app.replay.feeding import READ_RECORDS, Feeding
-from app.replay.recording import Header, Part, Writer
+from app.replay.format import Header, Part
 from app.replay.source import EFFECTS, Source
-from app.replay.spans import Span
+from app.replay.spans import CannotReplay, Span
 from app.replay.starting import Start, start_of
+from app.replay.writer import Writer
 from app.transport.log import StoredRecord
 from models.effect import position_from
 
@@ -69,7 +70,7 @@ async def _part(source: Source, span: Span, applied: int) -> tuple[Part, dict[by
         span.end,
         applied,
         feeding.engine.policy.fingerprint,
-        first == 0 and span.to_end,
+        first == 0 and span.to_end and await source.is_whole(span.partition),
         {stream: f"{oldest.offset}-{oldest.number}" for stream, oldest in kept.items() if oldest is not None},
     )
     return part, feeding.items()
@@ -85,6 +86,10 @@ async def _range(source: Source, topic: str, part: Part) -> AsyncIterator[list[S
     offset = part.first
     while offset < part.end:
         records = await source.log.read(topic, part.partition, offset, READ_RECORDS)
+        if not records or records[0].offset > offset:
+            raise CannotReplay(
+                f"{source.what} lacks the record {offset} of partition {part.partition}, which was there before"
+            )
         offset = records[-1].offset + 1
         yield [record for record in records if record.offset < part.end]
 

@@ -1,137 +1,31 @@
-"""A recording: Tocsin's topics, or a range of them, in one file that is read as a log is.
-
-The first line is JSON and says what the file is (`Header`). Blocks follow, compressed, each with the records of one partition
-of a topic, one after the other. Then comes the index (JSON, compressed), which has for each block its place, its size, its
-checksum and its offsets, so that a read at an offset unpacks one block. The file's last bytes say where the index is, and
-have the checksum of the first line and the index together: what ends before that is no whole recording. Damage in a block
-is found when the block is read.
-"""
+"""Reading a recording (`app.replay.format`) as a log is read."""
 
 import json
 import os
-import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import orjson
 
-from app.transport.log import LogUnavailable, StoredRecord
+from app.replay.format import (
+    BEGINNING,
+    END,
+    FORMAT,
+    KIND,
+    LAST_WORD,
+    BadRecording,
+    Block,
+    Header,
+    Part,
+    unpack,
+)
+from app.transport.log import StoredRecord
 
-KIND = "tocsin recording"
-FORMAT = 1
-BLOCK_RECORDS = 5000
-BLOCK_BYTES = 4 * 1024 * 1024  # before compression; a record that is larger has a block of its own
 HEADER_BYTES_MAX = 1024 * 1024
-LEVEL = 6  # zlib's
-_END = struct.Struct(">QII8s")  # where the index begins, its size, the checksum, and the last word
-_BEGINNING = b'{"kind":"tocsin recording"'
+UNPACKED_BYTES_MAX = 64 * 1024 * 1024  # of a block, or of the index: a small file must not fill the memory
 _NOT_WRITTEN = "its first line or its index is not what was written: copy it again, or record again"
-_LAST_WORD = b"\ntocsin\n"
-_RECORD = struct.Struct(">qqiii")  # offset, time, and the lengths of key, value and headers; -1 is None
-
-
-class BadRecording(LogUnavailable):
-    """The file is no recording, or not a whole one, or a newer one. The message says which and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a recording has of one partition: the journal from the offset `first` up to `end`, which is not in it.
-
-    `applied` is the last offset that the partition's worker had certainly worked up when it was recorded: effects of later
-    records need not be there. `policy` is the fingerprint at the beginning. `whole` says that nothing was left out: it begins
-    with the partition's first record, and ends where the journal ended. `kept_from` has for each effects topic whose
-    oldest records were gone already the position of the first effect that was kept.
-    """
-
-    partition: int
-    first: int
-    end: int
-    applied: int
-    policy: str
-    whole: bool
-    kept_from: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A recording's first line. `source` says in words what was recorded, `incident` because of which; "" for none."""
-
-    version: str  # of the Tocsin that recorded
-    recorded_ms: int
-    source: str
-    prefix: str
-    partitions: int
-    parts: list[Part]
-    incident: str = ""
-
-    def line(self) -> bytes:
-        """As it stands in the file."""
-        return orjson.dumps({"kind": KIND, "format": FORMAT, **asdict(self)}) + b"\n"
-
-
-class Block(NamedTuple):
-    """The index's line for a block: whose it is, the offsets of its first and its last record, and where it is."""
-
-    topic: str
-    partition: int
-    first: int
-    last: int
-    records: int
-    place: int
-    size: int
-    crc: int
-
-
-class Writer:
-    """Writes a recording under another name, which `finish` makes the right one; without that nothing is left."""
-
-    def __init__(self, path: Path, header: Header) -> None:
-        self._path = path
-        self._temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        self._file: IO[bytes] = self._temporary.open("xb")
-        self._line = header.line()
-        self._file.write(self._line)
-        self._blocks: list[Block] = []
-
-    def write(self, topic: str, partition: int, records: Sequence[StoredRecord]) -> None:
-        """Add records of a partition, which have to follow those that were added before."""
-        start = size = 0
-        for number, record in enumerate(records):
-            more = _RECORD.size + len(record.key or b"") + len(record.value or b"")
-            if number > start and (size + more > BLOCK_BYTES or number - start == BLOCK_RECORDS):
-                self._write(topic, partition, records[start:number])
-                start, size = number, 0
-            size += more
-        if records:
-            self._write(topic, partition, records[start:])
-
-    def _write(self, topic: str, partition: int, records: Sequence[StoredRecord]) -> None:
-        packed = zlib.compress(_pack(records), LEVEL)
-        first, last, place = records[0].offset, records[-1].offset, self._file.tell()
-        self._blocks.append(Block(topic, partition, first, last, len(records), place, len(packed), zlib.crc32(packed)))
-        self._file.write(packed)
-
-    def finish(self) -> int:
-        """Complete the file; its size in bytes."""
-        index, place = zlib.compress(orjson.dumps([list(block) for block in self._blocks])), self._file.tell()
-        crc = zlib.crc32(index, zlib.crc32(self._line))
-        self._file.write(index + _END.pack(place, len(index), crc, _LAST_WORD))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        size = self._file.tell()
-        self._file.close()
-        self._temporary.replace(self._path)
-        return size
-
-    def abandon(self) -> None:
-        """Leave nothing, unless it is complete."""
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
 
 
 class Recording:
@@ -213,12 +107,13 @@ class Recording:
             raise BadRecording(f"the recording {self._path} is closed")
         self._file.seek(block.place)
         packed = self._file.read(block.size)
-        if len(packed) < block.size or zlib.crc32(packed) != block.crc:
+        data = _decompressed(packed) if len(packed) == block.size and zlib.crc32(packed) == block.crc else None
+        if data is None:
             raise BadRecording(
                 f"{self._path} is damaged: the records {block.first} to {block.last} of {block.topic} {block.partition} are "
                 "not what was written: copy it again, or record again"
             )
-        records = _unpack(zlib.decompress(packed))
+        records = unpack(data)
         self._newest[block[:2]] = (block.place, records)
         return records
 
@@ -228,17 +123,28 @@ class Recording:
             f"{self._path} ends in the middle: it has {size} bytes, and a whole recording says at its end that it is one: "
             "copy it again, or record again"
         )
-        if size < len(line) + _END.size:
+        if size < len(line) + END.size:
             raise cut
-        file.seek(size - _END.size)
-        place, length, crc, word = _END.unpack(file.read(_END.size))
-        if word != _LAST_WORD or place + length + _END.size != size:
+        file.seek(size - END.size)
+        place, length, crc, word = END.unpack(file.read(END.size))
+        if word != LAST_WORD or place + length + END.size != size:
             raise cut
         file.seek(place)
         index = file.read(length)
-        if zlib.crc32(index, zlib.crc32(line)) != crc:
+        data = _decompressed(index) if zlib.crc32(index, zlib.crc32(line)) == crc else None
+        if data is None:
             raise BadRecording(f"{self._path} is damaged: {_NOT_WRITTEN}")
-        return [Block(*block) for block in orjson.loads(zlib.decompress(index))]
+        return [Block(*block) for block in orjson.loads(data)]
+
+
+def _decompressed(packed: bytes) -> bytes | None:
+    """What was compressed; None when it is more than it may be, or was not compressed."""
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(packed, UNPACKED_BYTES_MAX)
+    except zlib.error:
+        return None
+    return data if stream.eof else None
 
 
 def _document(path: Path, line: bytes) -> dict[str, Any]:
@@ -248,7 +154,7 @@ def _document(path: Path, line: bytes) -> dict[str, Any]:
     try:
         document = json.loads(line)
     except ValueError:
-        if line.startswith(_BEGINNING) and line.endswith(b"\n"):
+        if line.startswith(BEGINNING) and line.endswith(b"\n"):
             raise BadRecording(f"{path} is damaged: {_NOT_WRITTEN}") from None
         document = None
     if not isinstance(document, dict) or document.pop("kind", "") != KIND:
@@ -263,41 +169,3 @@ def _document(path: Path, line: bytes) -> dict[str, Any]:
             "the newer version"
         )
     return document
-
-
-def _pack(records: Sequence[StoredRecord]) -> bytes:
-    parts: list[bytes] = []
-    for record in records:
-        key, value = record.key, record.value
-        headers = (
-            orjson.dumps([[name, (text or b"").decode("latin-1")] for name, text in record.headers])
-            if record.headers
-            else b""
-        )
-        lengths = (-1 if key is None else len(key), -1 if value is None else len(value), len(headers))
-        parts += (_RECORD.pack(record.offset, record.timestamp, *lengths), key or b"", value or b"", headers)
-    return b"".join(parts)
-
-
-def _unpack(data: bytes) -> list[StoredRecord]:
-    records, place = [], 0
-    unpack, size = _RECORD.unpack_from, _RECORD.size
-    while place < len(data):
-        offset, at_ms, key_size, value_size, headers_size = unpack(data, place)
-        place += size
-        key = value = None
-        if key_size >= 0:
-            key = data[place : place + key_size]
-            place += key_size
-        if value_size >= 0:
-            value = data[place : place + value_size]
-            place += value_size
-        if headers_size:
-            pairs = orjson.loads(data[place : place + headers_size])
-            place += headers_size
-            records.append(
-                StoredRecord(offset, at_ms, key, value, tuple((name, text.encode("latin-1")) for name, text in pairs))
-            )
-        else:
-            records.append(StoredRecord(offset, at_ms, key, value))
-    return records

@@ -26,7 +26,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
-from models.effect import Effect
+from models.effect import Effect, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ class Outcome:
 
 async def replay(source: Source, config: Settings, arguments: argparse.Namespace) -> Outcome:
     """Replay what the options choose. Raises CannotReplay and LogUnavailable; nothing was written then."""
-    # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the journals.
-    applied = {partition: await source.applied(partition) for partition in source.partitions}
-    spans = await chosen(source, arguments)
+    applied, spans = await chosen(source, arguments)
     with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
         jobs = [await _job(source, config, arguments, span, applied[span.partition], Path(folder)) for span in spans]
         async with _scratch(source, config, arguments) as scratch:
@@ -61,15 +59,19 @@ async def replay(source: Source, config: Settings, arguments: argparse.Namespace
     return Outcome(jobs, done, seconds, checked, difference)
 
 
-async def chosen(source: Source, arguments: argparse.Namespace) -> list[Span]:
-    """The spans that the options choose. Raises CannotReplay."""
+async def chosen(source: Source, arguments: argparse.Namespace) -> tuple[dict[int, int], list[Span]]:
+    """How far each partition's worker has come, and the spans that the options choose. Raises CannotReplay."""
+    if source.topics.journal not in await source.log.list_topics():
+        raise CannotReplay(f"{source.what} has no topic {source.topics.journal}: a replay writes effects only")
+    # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the journals.
+    applied = {partition: await source.applied(partition) for partition in source.partitions}
     if arguments.incident is None:
-        return await choose(source, arguments.partition, arguments.first, arguments.end)
+        return applied, await choose(source, arguments.partition, arguments.first, arguments.end)
     if arguments.partition or arguments.first or arguments.end:
         raise CannotReplay(
             "--incident says itself which partitions and offsets: leave out --partition, --from and --to"
         )
-    return await spans_of(source, arguments.incident)
+    return applied, await spans_of(source, arguments.incident)
 
 
 async def _job(
@@ -113,7 +115,8 @@ def _live(arguments: argparse.Namespace, scratch: Scratch | None) -> Live:
     async def take(partition: int, effects: Sequence[Effect]) -> None:
         if arguments.print:
             for effect in effects:
-                console.print(told(partition, effect), soft_wrap=True)
+                if effect.stream is not Stream.JOURNAL:
+                    console.print(told(partition, effect), soft_wrap=True)
         if scratch is not None:
             await scratch.send(partition, effects)
 

@@ -57,18 +57,22 @@ def show(source: Source, outcome: Outcome, console: Console) -> None:
     """Print the outcome."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("partition", justify="right")
+    table.add_column("offsets", justify="right")
     table.add_column("records", justify="right")
     table.add_column("effects", justify="right")
-    table.add_column("from")
+    table.add_column("state from")
     for job, done in zip(outcome.jobs, outcome.done, strict=True):
         effects = sum(number for stream, number in done.effects.items() if stream != Stream.JOURNAL)
-        table.add_row(str(job.partition), f"{done.records:,}", f"{effects:,}", job.start.how)
+        offsets = f"{job.first} to {job.end - 1}"
+        table.add_row(str(job.partition), offsets, f"{done.records:,}", f"{effects:,}", job.start.how)
     console.print(table)
     found = summary(outcome)
     streams = ", ".join(f"{number:,} {stream}" for stream, number in found["by_stream"].items()) or "none"
     console.print(Text(f"effects: {streams}; {found['messages']:,} messages between actors"), soft_wrap=True)
     rate = f"{found['records_per_second']:,} records/s"
-    console.print(as_text(f"{found['records']:,} records of {source.what} in {outcome.seconds:.1f} s: {rate}"))
+    console.print(
+        as_text(f"{found['records']:,} records of {source.what} in {outcome.seconds:.1f} s: {rate}"), soft_wrap=True
+    )
     if found["poisons"]:
         console.print(Text(f"{found['poisons']} faults of Tocsin, passed over as a worker does"))
     if outcome.checked is not None:

@@ -1,11 +1,11 @@
 """What is read: an embedded journal, a recording, or Kafka; and what it has."""
 
-import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.recovery import last_offset
-from app.replay.recording import Part, Recording
+from app.replay.format import Part
+from app.replay.recording import Recording
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import LogUnavailable, Readable
@@ -15,7 +15,7 @@ from models.effect import Position, Stream, position_from
 from models.topics import Topics
 
 EFFECTS = tuple(stream for stream in Stream if stream is not Stream.JOURNAL)
-_JOURNAL = ".journal"
+_EVERYWHERE = ".incidents"  # the end of a topic's name that every prefix has, scratch ones too
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +79,6 @@ def _position(text: str) -> Position:
     return Position(int(offset), int(number))
 
 
-def add_journal(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names another source than TOCSIN_BROKER does."""
-    parser.add_argument(
-        "--journal",
-        metavar="PATH",
-        default="",
-        help="the folder of an embedded journal, or a recording; what TOCSIN_BROKER names otherwise",
-    )
-
-
 async def open_source(journal: str, config: Settings) -> Source:
     """Open what is named, or else what TOCSIN_BROKER names, to read it only. Raises LogUnavailable.
 
@@ -122,11 +112,9 @@ def _log(journal: str, config: Settings) -> tuple[Readable, str]:
 async def _described(log: Readable, config: Settings, what: str, *, named: bool) -> Settings:
     """The settings with the prefix and the number of partitions that the log has."""
     topics = await log.list_topics()
-    prefixes = sorted(name.removesuffix(_JOURNAL) for name in topics if name.endswith(_JOURNAL))
+    prefixes = sorted(name.removesuffix(_EVERYWHERE) for name in topics if name.endswith(_EVERYWHERE))
     prefix = prefixes[0] if named and len(prefixes) == 1 else config.prefix
     if prefix not in prefixes:
         known = ", ".join(prefixes) or "none"
-        raise LogUnavailable(
-            f"{what} has no topic {prefix}{_JOURNAL}; the prefixes that it has: {known} (TOCSIN_PREFIX)"
-        )
-    return replace(config, prefix=prefix, partitions=topics[f"{prefix}{_JOURNAL}"])
+        raise LogUnavailable(f"{what} has no topics of {prefix!r}; the prefixes that it has: {known} (TOCSIN_PREFIX)")
+    return replace(config, prefix=prefix, partitions=topics[f"{prefix}{_EVERYWHERE}"])

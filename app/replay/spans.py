@@ -9,6 +9,8 @@ from datetime import datetime
 from app.replay.source import Source
 from models.instant import format_instant
 
+PARTITIONS_SHOWN = 3  # of which it is said what there is, each by itself
+
 
 class CannotReplay(Exception):
     """What is asked for is not there; the message says what is."""
@@ -44,13 +46,11 @@ def bound(text: str) -> Bound:
         return Bound(offset=int(text))
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be an offset, or an RFC 3339 time such as 2026-04-12T03:15:02Z"
-        )
-    return Bound(at_ms=round(instant.timestamp() * 1000))
+        if instant.tzinfo is not None:
+            return Bound(at_ms=max(round(instant.timestamp() * 1000), 0))
+    except (ValueError, OverflowError):
+        pass  # it is told below
+    raise argparse.ArgumentTypeError(f"{text!r} must be an offset, or an RFC 3339 time such as 2026-04-12T03:15:02Z")
 
 
 def add_spans(parser: argparse.ArgumentParser) -> None:
@@ -124,9 +124,9 @@ async def offset_at(source: Source, partition: int, at_ms: int, start: int, stop
     """The offset between two of the first record that is not older than a time. Append times do not go back."""
     while start < stop:
         middle = (start + stop) // 2
-        (record,) = await source.log.read(source.topics.journal, partition, middle, 1)
-        if record.timestamp < at_ms:
-            start = middle + 1
+        records = await source.log.read(source.topics.journal, partition, middle, 1)
+        if records and records[0].timestamp < at_ms:
+            start = records[0].offset + 1
         else:
             stop = middle
         await asyncio.sleep(0)
@@ -134,8 +134,9 @@ async def offset_at(source: Source, partition: int, at_ms: int, start: int, stop
 
 
 async def _kept(source: Source, partitions: Sequence[int]) -> str:
-    """What there is of partitions, in words."""
-    journal, told = source.topics.journal, []
+    """What there is of partitions, in words: of a few each, of more the times of all."""
+    journal = source.topics.journal
+    told, times = [], list[int]()
     for partition in partitions:
         start, stop = (
             await source.log.start_offset(journal, partition),
@@ -144,10 +145,14 @@ async def _kept(source: Source, partitions: Sequence[int]) -> str:
         if start == stop:
             told.append(f"partition {partition}: nothing")
             continue
-        (oldest,), (newest,) = (
-            await source.log.read(journal, partition, start, 1),
-            await source.log.read(journal, partition, stop - 1, 1),
-        )
-        times = f"{format_instant(oldest.timestamp)} to {format_instant(newest.timestamp)}"
-        told.append(f"partition {partition}: offsets {start} to {stop - 1}, {times}")
-    return "; ".join(told)
+        ends = [record for one in (start, stop - 1) for record in await source.log.read(journal, partition, one, 1)]
+        times += [record.timestamp for record in ends]
+        between = _between(ends[0].timestamp, ends[-1].timestamp)
+        told.append(f"partition {partition}: offsets {start} to {stop - 1}, {between}")
+    if len(told) <= PARTITIONS_SHOWN or not times:
+        return "; ".join(told)
+    return f"{len(told)} partitions, {_between(min(times), max(times))}"
+
+
+def _between(oldest_ms: int, newest_ms: int) -> str:
+    return f"{format_instant(oldest_ms)} to {format_instant(newest_ms)}"

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from app import policy_file
 from app.core.changelog import POLICY
-from app.core.engine import Engine
+from app.core.engine import Engine, NewerFormat
 from app.core.rulebook import Rulebook
-from app.recovery import apply_changes, checkpoints
+from app.recovery import apply_changes, checkpoints, first_policy
 from app.replay.source import Source
 from app.replay.spans import CannotReplay, Span
 from app.transport.log import StoredRecord
@@ -29,8 +30,11 @@ class Start:
         return "start of the journal" if self.offset < 0 else f"checkpoint at offset {self.offset}"
 
     def engine(self, partition: int) -> Engine:
-        """The engine with that state, under the policy that it has."""
-        return Engine.restore(partition, Rulebook(orjson.loads(self.items[POLICY]), kept=True), self.items)
+        """The engine with that state, under the policy that it has. Raises CannotReplay when a newer Tocsin wrote it."""
+        try:
+            return Engine.restore(partition, rulebook(orjson.loads(self.items[POLICY]), "the state"), self.items)
+        except NewerFormat as error:
+            raise CannotReplay(str(error)) from None
 
 
 async def start_of(source: Source, span: Span) -> Start:
@@ -96,23 +100,36 @@ async def _beginning(source: Source, partition: int) -> Start:
 
 
 async def _first_policy(source: Source, partition: int) -> Rulebook:
-    """The policy in the journal's first record; when the bridge was faster than the worker, the changelog has it."""
+    """The policy that was in force from the journal's beginning. Raises CannotReplay."""
+    found = await first_policy(source.log, source.topics.journal, partition)
+    if found is not None:
+        return found
     for record in await source.log.read(source.topics.journal, partition, 0, 1):
-        policy = _policy_in(record)
-        if policy is not None:
-            return policy
+        if (record.value or b"").startswith(b'{"policy":'):
+            where = f"the journal's first record, of partition {partition},"
+            return rulebook(_document(record.value or b"").get("document"), where)
     async for records in checkpoints(source.log, source.topics.state, partition):
         for record in records:
             if record.key == POLICY and record.value:
-                return Rulebook(orjson.loads(record.value), kept=True)
+                return rulebook(orjson.loads(record.value), f"the state of partition {partition}")
     return policy_file.load(source.config.policy_file)
 
 
-def _policy_in(record: StoredRecord) -> Rulebook | None:
-    if not (record.value or b"").startswith(b'{"policy":'):
-        return None
+def _document(value: bytes) -> dict[str, Any]:
     try:
-        document: Any = orjson.loads(record.value or b"")["document"]
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def rulebook(document: Any, where: str) -> Rulebook:
+    """The policy that stands somewhere, to go on with. Raises CannotReplay when it is none for this Tocsin."""
+    try:
         return Rulebook(document, kept=True)
-    except (ValueError, KeyError, TypeError):
-        return None  # the engine makes a dead letter of it
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, problem = ".".join(map(str, first["loc"])) or "it", first["msg"]
+        raise CannotReplay(
+            f"{where} has a policy that this Tocsin cannot read ({key}: {problem}): was it written by a newer one?"
+        ) from None

@@ -22,8 +22,8 @@ class Checked:
     """What came of comparing a partition; counts are of effects.
 
     `compacted` and `expired` are gone from their topics by compaction and by age; `pending` are of records that the worker
-    had not certainly worked up; `duplicates` stand a second time, with the same bytes; `foreign` have no position;
-    `elsewhere` are messages to partitions of which there is no record.
+    had not certainly worked up, and nothing later is in their topic; `duplicates` stand a second time, with the same bytes;
+    `foreign` have no position; `elsewhere` are messages to partitions of which there is no record.
     """
 
     identical: int = 0
@@ -53,14 +53,17 @@ class Checked:
 COUNTS = ("identical", "compacted", "expired", "pending", "duplicates", "foreign", "elsewhere")
 
 
+_NONE = Position(-1, -1)
+
+
 @dataclass(slots=True)
 class _Topic:
     """What stands in one partition of an effects topic: by position its digest and its offset, until it was computed."""
 
     stored: dict[Position, tuple[bytes, int]] = field(default_factory=dict)
-    done: dict[Position, bytes] = field(default_factory=dict)
     newest: dict[bytes | None, Position] = field(default_factory=dict)  # by key, where it is compacted
     kept_from: Position | None = None
+    last: Position = _NONE
 
 
 class Verifier:
@@ -76,19 +79,21 @@ class Verifier:
     async def start(self) -> None:
         """Read what stands in the topics."""
         for stream in EFFECTS:
-            topic = self._topics[stream] = _Topic(kept_from=await self._source.kept_from(stream, self._partition))
-            name, last = self._source.topic(stream), Position(-1, -1)
+            topic = self._topics[stream] = _Topic()
+            if stream not in COMPACTED:  # there the newest of each key stays, however old
+                topic.kept_from = await self._source.kept_from(stream, self._partition)
+            name = self._source.topic(stream)
             offset = await self._source.log.start_offset(name, self._partition)
             while records := await self._source.log.read(name, self._partition, offset):
                 offset = records[-1].offset + 1
                 for record in records:
-                    last = self._note(stream, topic, record, last)
+                    self._note(stream, topic, record)
 
-    def _note(self, stream: Stream, topic: _Topic, record: StoredRecord, last: Position) -> Position:
+    def _note(self, stream: Stream, topic: _Topic, record: StoredRecord) -> None:
         position = position_from(tuple(record.headers))
         if position is None:
             self.checked.foreign += 1
-            return last
+            return
         if stream in COMPACTED:
             topic.newest[record.key] = max(position, topic.newest.get(record.key, position))
         if self._first <= position.offset < self._end:
@@ -100,9 +105,9 @@ class Verifier:
                 self.checked.duplicates += 1
             else:
                 topic.stored[position] = (mark, record.offset)
-                if position < last and stream not in COMPACTED:
-                    self.checked.differs(unordered(self._partition, stream, position, last, record))
-        return max(last, position)
+                if position < topic.last and stream not in COMPACTED:
+                    self.checked.differs(unordered(self._partition, stream, position, topic.last, record))
+        topic.last = max(topic.last, position)
 
     def take(self, effects: Iterable[Effect]) -> None:
         """Compare effects of the range, in order; messages are left to others."""
@@ -123,7 +128,7 @@ class Verifier:
         checked, position = self.checked, effect.position
         if topic.newest.get(effect.key, position) > position:
             checked.compacted += 1
-        elif position.offset > self._applied:
+        elif position.offset > self._applied and position > topic.last:  # a topic gets its effects in order
             checked.pending += 1
         elif topic.kept_from is not None and position < topic.kept_from:
             checked.expired += 1

@@ -17,7 +17,7 @@ import orjson
 from app.core.changelog import META
 from app.core.engine import Engine
 from app.policy_file import default_path, load
-from app.recovery import load_state
+from app.recovery import load_state, policy_in
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord
 from models.effect import Effect, Position, Stream, position_from
@@ -75,7 +75,7 @@ async def prove(log: Log, config: Settings, load_: Load | None) -> Proof:
         assert [record.offset for record in journal] == list(range(len(journal))), f"partition {partition} has holes"
         items = await load_state(log, topics.state, partition)
         applied = orjson.loads(items[META])["offset"]
-        engine = Engine(partition, policy)
+        engine = Engine(partition, policy_in(journal) or policy)
         effects = engine.apply(journal[: applied + 1])
         expected: dict[bytes, bytes] = {}
         keep(expected, engine)

@@ -58,6 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__, formatter_class=style)
     parser.add_argument("names", nargs="*", help="only these parsers")
     parser.add_argument("--seconds", type=float, default=60.0, help="for all of them together (60)")
+    parser.add_argument("--seed", type=int, default=0, help="of the dice; 0 throws others each time (0)")
     parser.add_argument("--replay", nargs=2, metavar=("NAME", "FILE"), help="try one input, and show its error")
     asked = parser.parse_args()
     if asked.replay:
@@ -77,7 +78,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
     names = asked.names or list(known)
-    return _show([_run(atheris, name, asked.seconds / len(names)) for name in names])
+    return _show([_run(atheris, name, asked.seconds / len(names), asked.seed) for name in names])
 
 
 def _properties() -> dict[str, Any]:
@@ -86,7 +87,7 @@ def _properties() -> dict[str, Any]:
     return dict(PROPERTIES)
 
 
-def _run(atheris: Any, name: str, seconds: float) -> Result:
+def _run(atheris: Any, name: str, seconds: float, seed: int) -> Result:
     """Try a parser in a process of its own."""
     from tests.fuzz.seeds import SEEDS  # noqa: PLC0415  as the properties
 
@@ -101,17 +102,18 @@ def _run(atheris: Any, name: str, seconds: float) -> Result:
     child = os.fork()
     if child == 0:
         _speak_to(log)
-        _fuzz(atheris, name, seconds, dictionary, (corpus, seeds))
+        limits = (f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed}")
+        _fuzz(atheris, name, limits, dictionary, (corpus, seeds))
     status = _wait(child, seconds + LEAVE_SECONDS)
     counted = _TRIED.findall(log.read_text(errors="replace"))
     found = tuple(path for path in _findings(name) if path not in before)
     return Result(name, int(counted[-1]) if counted else 0, time.monotonic() - began, status, found)
 
 
-def _fuzz(atheris: Any, name: str, seconds: float, dictionary: Path, folders: tuple[Path, Path]) -> None:
+def _fuzz(atheris: Any, name: str, limits: tuple[str, ...], dictionary: Path, folders: tuple[Path, Path]) -> None:
     """Hand the process over to atheris, which ends it."""
     arguments = [
-        f"-max_total_time={max(round(seconds), 1)}",
+        *limits,
         f"-timeout={INPUT_SECONDS}",
         f"-report_slow_units={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MB}",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tests.naive import telling
+from tests.naive import followups, telling
 from tests.naive.facts import Happened, besides, fires, refused, rules_about
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ def apply(naive: "Naive", document: dict[str, Any]) -> str:
     name, who = document["command"], document["by"]
     incident = next((one for one in naive.incidents if one.id == document["incident"]), None)
     if name == "done":
-        return "unknown_task"
+        return "" if followups.done(naive, document["incident"], document["task"]) else "unknown_task"
+    if name == "cause" and (incident is None or incident.state == "closed"):
+        return "" if followups.cause(naive, document["incident"]) else "unknown_incident"
     if incident is None or incident.state == "closed":
         return "unknown_incident"
     if refusal := refused(incident, name, fires=fires(naive.alerts, incident)):
@@ -63,4 +65,4 @@ def _said(naive: "Naive", incident: Happened, name: str) -> None:
     if name == "update":
         naive.tell_owner(incident, "update")
         for contact in besides(naive.policy, incident):
-            telling.contact(naive.policy, incident, "update", contact, naive.now_ms)
+            telling.contact(naive, incident, "update", contact)

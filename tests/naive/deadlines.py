@@ -1,29 +1,50 @@
 """When something of its own accord happens to an incident, as the policy's times say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from models.duration import parse_ms
 from tests.naive.facts import Happened, rules_about
+from tests.naive.hours import NEVER_MS
 from tests.naive.policy import by
 
 Due = tuple[int, str, str]  # when, what, and of what
 
 
-def own_deadlines(policy: Mapping[str, Any], incident: Happened, *, held: bool) -> Iterator[Due]:
-    """In the order in which equal times are done."""
+def own_deadlines(
+    policy: Mapping[str, Any], incident: Happened, may_tell: Callable[[int], int], *, held: bool
+) -> Iterator[Due]:
+    """In the order in which equal times are done. `may_tell` is when, from a time on, the incident may be told."""
     if incident.state == "resolved":
-        yield incident.resolved[0] + parse_ms(policy["incidents"]["settle"]), "settle", ""
+        settled_ms = max(incident.resolved[0] + parse_ms(policy["incidents"]["settle"]), _calm_ms(policy, incident))
+        told_ms = may_tell(settled_ms) if incident.told[0] else settled_ms
+        yield told_ms if told_ms < NEVER_MS else settled_ms, "settle", ""
     if incident.state not in ("open", "acknowledged"):
         return
+    if incident.unsaid:
+        yield may_tell(incident.unsaid[1]), "say", ""
     if not held:
-        yield from _tell(policy, incident)
+        yield from _later(_tell(policy, incident), may_tell)
     if not (held and incident.parents):
         yield from _clocks(policy, incident)
-    if not held and incident.told[0]:
-        yield from _climb(policy, incident)
-        yield from _undone(policy, incident)
-        yield from _word(policy, incident)
+    if not held:
+        if incident.postponed:
+            yield may_tell(incident.postponed[-1][2]), "escalate", ""
+        if incident.told[0]:
+            several = (_climb(policy, incident), _undone(policy, incident), _word(policy, incident))
+            yield from _later(chain(*several), may_tell)
+    if incident.flapping_ms:
+        yield _calm_ms(policy, incident), "calm", ""
+
+
+def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
+    return incident.flapping_ms + parse_ms(policy["flapping"]["calm"]) if incident.flapping_ms else 0
+
+
+def _later(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
+    for at_ms, what, which in due:
+        yield may_tell(at_ms), what, which
 
 
 def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
@@ -33,6 +54,8 @@ def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
         yield since["open"] + max(by(policy["notify"], "group_wait", severity, 0), incident.wait_ms), "tell", ""
     elif severity < told_severity:
         yield max(since["severity"], since["open"]), "tell", ""
+    elif incident.flapping_ms:
+        return
     elif incident.size > told_alerts:
         interval = parse_ms(policy["notify"].get("group_interval", "5m"))
         yield max(told_ms + interval, since["open"]), "tell", ""
@@ -51,8 +74,8 @@ def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
 
 def _climb(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     waits = policy["climb"].get(incident.severity, [])
-    chain = policy["teams"][incident.owner]["chain"]
-    if incident.state == "open" and incident.step <= len(waits) and incident.step < len(chain):
+    last = len(policy["teams"][incident.owner]["chain"])
+    if incident.state == "open" and incident.step <= len(waits) and incident.step < last:
         begun = max(incident.since["step"], incident.since["severity"])
         yield begun + parse_ms(waits[incident.step - 1]), "climb", ""
 

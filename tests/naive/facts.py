@@ -28,6 +28,7 @@ class Known:
     held_by: set[str] = field(default_factory=set)  # rules that said so
     incident: "Happened | None" = None
     forget_ms: int = 0
+    changes: list[int] = field(default_factory=list)  # when it began and ended to fire
 
 
 @dataclass
@@ -63,8 +64,13 @@ class Happened:
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
+    unsaid: tuple[str, int] | None = None  # the newest message that waits for its hours, and since when
+    postponed: list[tuple[str, list[int], int]] = field(
+        default_factory=list
+    )  # rules that will escalate it in its hours
     done: set[str] = field(default_factory=set)  # cause, mitigation
     complaints: int = 0
+    flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping
     reminded: int = 0
     touched: bool = False
     quiet: bool = False  # when last looked at
@@ -77,6 +83,7 @@ class Happened:
     timeline: list[tuple[str, int]] = field(default_factory=list)
     escalations: list[tuple[str, int, str, tuple[int, ...], int]] = field(default_factory=list)
     notifications: list[tuple[str, str, str, int]] = field(default_factory=list)
+    tasks: list[tuple[str, str, int, int]] = field(default_factory=list)  # name, state, reminders, when
 
     def tell(self, kind: str, at_ms: int) -> None:
         """Write something in the timeline."""
@@ -94,7 +101,7 @@ class Happened:
         return len(self.alerts) + len(self.members)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Firing:
     """An alert began to fire, as a rule saw it."""
 
@@ -103,6 +110,7 @@ class Firing:
     at_ms: int
     fingerprint: str
     record: int
+    labels: Mapping[str, str]
 
 
 def judged(policy: Mapping[str, Any], document: dict[str, Any], component: str) -> Known:
@@ -128,8 +136,10 @@ def correlations_of(policy: Mapping[str, Any], alert: Known) -> Iterator[tuple[M
     known = {"component": alert.component, "owner": alert.owner, "severity": alert.severity}
     for rule in policy["correlations"]:
         values = [known.get(name) or alert.labels.get(name, "") for name in rule["by"]]
-        if is_about(rule, alert) and all(values):
-            yield rule, ", ".join(values)
+        steps = rule.get("sequence", [rule.get("match", [])])
+        about = alert.severity in rule.get("severity", [alert.severity])
+        if about and all(values) and any(matches(step, alert.labels) for step in steps):
+            yield rule, ", ".join(values) or "all"
 
 
 def besides(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, str]]:
@@ -139,14 +149,36 @@ def besides(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, 
 
 
 def window_of(rule: Mapping[str, Any], group: str, firings: list[Firing], now_ms: int) -> list[Firing]:
-    """The newest `count` different alerts that fired within the rule's time, oldest first."""
+    """What makes a rule true now that the last of these has fired, oldest first; nothing when it is not."""
     since_ms = now_ms - parse_ms(rule["within"])
+    seen = [one for one in firings if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms]
+    return _sequence(rule, seen) if "sequence" in rule else _several(rule, seen)
+
+
+def _several(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
+    """The newest `count` different alerts."""
     newest: dict[str, Firing] = {}
-    for one in firings:
-        if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms:
-            newest.pop(one.fingerprint, None)
-            newest[one.fingerprint] = one
-    return list(newest.values())[-rule["count"] :]
+    for one in seen:
+        newest.pop(one.fingerprint, None)
+        newest[one.fingerprint] = one
+    return list(newest.values())[-rule["count"] :] if len(newest) >= rule["count"] else []
+
+
+def _sequence(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
+    """The last one completes it; before it, each step is taken by the first other alert after the step before it."""
+    *steps, last = rule["sequence"]
+    *before, newest = seen
+    if not matches(last, newest.labels):
+        return []
+    found: list[Firing] = []
+    for step in steps:
+        taken = {newest.fingerprint, *(one.fingerprint for one in found)}
+        start = before.index(found[-1]) + 1 if found else 0
+        fits = [one for one in before[start:] if one.fingerprint not in taken and matches(step, one.labels)]
+        if not fits:
+            return []
+        found.append(fits[0])
+    return [*found, newest]
 
 
 def rules_about(policy: Mapping[str, Any], incident: Happened, trigger: str) -> Iterator[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from tests.scenario import START_MS, alert_record
 
 Step = tuple[Any, ...]
 STEPS_MAX = 40
+NOBODYS = "INC-20240101T000000Z-000"  # an incident that never was
 
 NAMES = ("AgentDown", "ServiceDown", "HighErrorRate", "Slow", "Odd", "BruteForce", "DataLoss")
 MATCHERS = (
@@ -45,6 +46,8 @@ again = st.tuples(st.just("again"), _waits, st.integers(0, 9), st.booleans(), _h
 ticks = st.tuples(st.just("tick"), _waits)
 commands = st.tuples(st.just("command"), _waits, st.integers(0, 5), st.sampled_from(list(Command)))
 garbage = st.tuples(st.just("garbage"), _waits, _garbage)
+beats = st.tuples(st.just("beat"), _waits, st.sampled_from(["a", "d"]), st.sampled_from([True, True, True, False]))
+done = st.tuples(st.just("done"), _waits, st.integers(0, 5), st.sampled_from(["cause", "review"]))
 silenced = st.tuples(
     st.just("silence"),
     _waits,
@@ -96,6 +99,7 @@ class Told:
             self.effects += effects
             waiting += [signal_record(effect, at_ms) for effect in effects if effect.stream is Stream.JOURNAL]
             self._learn_names(effects)
+        self.naive.order = {name: known for known, name in self.names.items()}
 
     def _learn_names(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -132,9 +136,17 @@ def _tell(one: Told, rulebooks: dict[str, Rulebook], kind: str, at_ms: int, rest
         case "command":
             number, command = rest
             known = one.naive.incidents
-            whose = known[-1 - number % len(known)].id if known else "INC-20250615T150640Z-000"
+            whose = known[-1 - number % len(known)].id if known else NOBODYS
             details = {"to": "bob", "verdict": "genuine", "task": "review"}
             one.feed(lambda name: encode_command(command, name, "ann", text="hm", **details), b"", at_ms, whose)
+        case "beat":
+            component, firing = rest
+            _alert(one, at_ms, {"alertname": "Watchdog", "component": component}, firing=firing, hold_ms=600_000)
+        case "done":
+            number, task = rest
+            tasks = one.naive.tasks
+            whose = tasks[-1 - number % len(tasks)].incident.id if tasks else NOBODYS
+            one.feed(lambda name: encode_command(Command.DONE, name, "ann", task=task), b"", at_ms, whose)
         case "silence":
             number, matcher, starts_ms, lasts_ms = rest
             matchers = (parse_matcher(matcher),)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from models.duration import parse_ms
-from tests.naive import commands, links, rules, silences, telling
+from tests.naive import absences, commands, digests, followups, hours, links, rules, silences, telling
 from tests.naive.deadlines import own_deadlines
 from tests.naive.facts import (
     Firing,
@@ -45,6 +45,12 @@ class Naive:
         self.spoken: dict[tuple[str, tuple[str, ...]], dict[str, links.Shown]] = {}  # what rules said keeps quiet
         self.ended: set[tuple[str, str, str]] = set()  # rule, group and fingerprint of what ended after it fired last
         self.done: list[tuple[Any, int]] = []  # what came at a time, and is over
+        self.sent: dict[tuple[str, str], list[int]] = {}  # receiver and channel -> when messages went out
+        self.waiting: dict[tuple[str, str], tuple[int, list[digests.Page]]] = {}  # and those that wait, and since when
+        self.digests: list[tuple[str, str, int, str, dict[str, int]]] = []
+        self.beats: dict[str, absences.Beat] = {}
+        self.tasks: list[followups.Task] = []
+        self.order: dict[str, str] = {}  # incidents -> what orders them where things happen to several at one time
         self.dead: list[tuple[int, str]] = []
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
@@ -84,12 +90,20 @@ class Naive:
             elif alert.incident is None:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
-            for when, _, _ in own_deadlines(self.policy, incident, held=incident.quiet):
-                yield when, "incident", incident.id, incident
+            for when, _, _ in self._due(incident):
+                yield when, "incident", self.order.get(incident.id, ""), incident
         for silence in self.known_silences().values():
             for when in (silence.starts_ms, silence.ends_ms):
                 if when > silence.at_ms and (silence, when) not in self.done:
                     yield when, "silence", silence.id, (silence, when)
+        for where, (since_ms, _) in self.waiting.items():
+            yield since_ms + parse_ms(self.policy["notify"]["digest"]["within"]), "digest", "\n".join(where), where
+        for beat in self.beats.values():
+            if beat.heard and (missing := absences.missing_ms(self.policy, beat)) is not None:
+                yield beat.last_ms + missing, "absence", beat.fingerprint, beat
+        for task in self.tasks:
+            if task.state == "open":
+                yield followups.reminder_ms(task), "task", f"{self.order.get(task.incident.id, '')}.{task.name}", task
         for one in self.shown:
             grace = parse_ms(links.rules(self.policy)[one.rule].get("grace", "0s"))
             if grace and (one, one.at_ms + grace) not in self.done:
@@ -106,18 +120,32 @@ class Naive:
             incident.touched = False
 
     def _do_what_is_due(self, incident: Happened) -> None:
-        while due := [
-            one for one in own_deadlines(self.policy, incident, held=incident.quiet) if one[0] <= self.now_ms
-        ]:
+        while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
             _, what, which = min(due, key=lambda one: one[0])  # the first of the equal
             self._own(incident, what, which)
+
+    def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
+        return own_deadlines(self.policy, incident, lambda at_ms: self._may_tell(incident, at_ms), held=incident.quiet)
+
+    def _may_tell(self, incident: Happened, at_ms: int) -> int:
+        its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
+        return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
+
+    def _say(self, incident: Happened, kind: str) -> None:
+        """Tell the owner, or wait for the hours: what waited before is no news any more."""
+        if self._may_tell(incident, self.now_ms) == self.now_ms:
+            incident.unsaid = None
+            self.tell_owner(incident, kind)
+        else:
+            incident.unsaid = (kind, self.now_ms)
+            incident.touched = True
 
     def _own(self, incident: Happened, what: str, which: str) -> None:
         match what:
             case "settle":
                 self.settled(incident)
             case "tell":
-                telling.news(self.policy, incident, self.now_ms)
+                telling.news(self, incident)
             case "near":
                 incident.clocks[which] = "warned"
                 incident.tell("ClockWarned", self.now_ms)
@@ -125,6 +153,17 @@ class Naive:
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
+            case "calm":
+                incident.flapping_ms = 0
+                incident.tell("Calm", self.now_ms)
+            case "say":
+                assert incident.unsaid is not None
+                self.tell_owner(incident, incident.unsaid[0])
+                incident.unsaid = None
+            case "escalate":
+                postponed, incident.postponed = incident.postponed, []
+                for name, records, _ in postponed:
+                    self.escalate(incident, name, records)
             case "undone":
                 self.escalate(incident, which, [incident.opened_by])
             case "missed":
@@ -146,12 +185,13 @@ class Naive:
 
     def _clock_told(self, incident: Happened, kind: str) -> None:
         if incident.told[0] and not incident.quiet:
-            self.tell_owner(incident, kind)
+            self._say(incident, kind)
 
     def _lasting(self, alert: Known) -> Iterator[tuple[int, str, str, Any]]:
         assert alert.incident is not None
         for rule in self.policy["escalations"]:
-            if "lasting" in rule and rule["name"] not in alert.incident.rules and is_about(rule, alert):
+            escalated = [*alert.incident.rules, *(name for name, _, _ in alert.incident.postponed)]
+            if "lasting" in rule and rule["name"] not in escalated and is_about(rule, alert):
                 when = alert.loud_ms + parse_ms(rule["lasting"])
                 if not self.is_held(alert):
                     yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)
@@ -162,7 +202,7 @@ class Naive:
                 whose.touched = True
             case "expire":
                 whose.firing = False
-                self._ended(whose, "AlertExpired")
+                self.alert_ended(whose, "AlertExpired")
             case "forget":
                 self.alerts.remove(whose)
             case "lasting":
@@ -171,7 +211,13 @@ class Naive:
             case "silence":
                 self.done.append(whose)
                 silence, when = whose
-                self._silence_begins_or_ends(silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
+                silences.begins_or_ends(self, silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
+            case "digest":
+                digests.over(self, whose)
+            case "absence":
+                absences.missed(self, whose)
+            case "task":
+                followups.remind(self, whose)
             case "link":
                 self.done.append(whose)
                 rules.speak(self, whose[0].rule, whose[0].group)
@@ -194,7 +240,7 @@ class Naive:
             case "command":
                 return commands.apply(self, document) if isinstance(document["command"], str) else "malformed"
             case "silence":
-                self._silence(silences.read(document, self.now_ms))
+                silences.said(self, silences.read(document, self.now_ms))
                 return ""
             case "policy":
                 rules.change_policy(self, document["document"])
@@ -205,6 +251,9 @@ class Naive:
     def _alert(self, document: dict[str, Any], component: str) -> str:
         known = next((alert for alert in self.alerts if alert.fingerprint == document["alert"]), None)
         firing = document["status"] == "firing"
+        if (known is None or known.incident is None) and absences.heard(self, document, component):
+            self.alerts = [alert for alert in self.alerts if alert is not known]
+            return ""
         if known is not None and known.firing == firing:
             known.count, known.last_ms = known.count + 1, self.now_ms
             known.hold_ms = document["hold_ms"] if firing else known.hold_ms
@@ -213,19 +262,22 @@ class Naive:
         if known is None or (firing and known.incident is None):
             if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
                 return refusal
+            if known is not None:
+                fresh.changes = known.changes  # it is the same alert still
             self.alerts = [alert for alert in self.alerts if alert is not known] + [fresh]
             known = fresh
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
             known.hold_ms = document["hold_ms"]
-            self._fired(known)
+            self.fired(known)
         elif known.incident is not None:
-            self._ended(known, "AlertEnded")
+            self.alert_ended(known, "AlertEnded")
         else:
             known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
         return ""
 
-    def _fired(self, alert: Known) -> None:
+    def fired(self, alert: Known) -> None:
+        """An alert began to fire."""
         alert.fired_by, alert.loud_ms, alert.quiet = self.number, self.now_ms, False
         incident = current(self.incidents, alert.component, alert.kind)
         if incident is None:
@@ -237,6 +289,7 @@ class Naive:
         else:
             self._join(incident, alert)
         self.look_at(incident)
+        self._changed(incident, alert)
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
                 self.escalate(incident, rule["name"], [alert.fired_by])
@@ -245,13 +298,13 @@ class Naive:
 
     def _correlate(self, alert: Known, incident: Happened) -> None:
         for rule, group in correlations_of(self.policy, alert):
-            seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by)
+            seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by, alert.labels)
             if rule["by"] != ["component"]:
                 self.messages.append((rules.signal, self, rule["name"], group, True, seen))
                 continue
             self.firings.append(seen)
             window = window_of(rule, group, self.firings, self.now_ms)
-            if len(window) >= rule["count"]:
+            if window:
                 self.escalate(incident, rule["name"], [one.record for one in window])
 
     def _join(self, incident: Happened, alert: Known) -> None:
@@ -270,34 +323,36 @@ class Naive:
             incident.tell("SeverityRaised", self.now_ms)
             self.grew(incident)
 
-    def _ended(self, alert: Known, how: str) -> None:
+    def alert_ended(self, alert: Known, how: str) -> None:
+        """An alert ended."""
         incident = alert.incident
         assert incident is not None
         incident.tell(how, self.now_ms)
         alert.held_by.clear()
+        self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
             if rule["by"] != ["component"]:
-                seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by)
+                seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by, alert.labels)
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert)
         if not fires(self.alerts, incident):
             self.resolved(incident, incident.resolved[1])
         self.look_at(incident)
 
-    def _silence(self, silence: silences.Silence) -> None:
-        known = self.known_silences().get(silence.id)
-        if known is not None and known.says(silence):
+    def _changed(self, incident: Happened, alert: Known) -> None:
+        """An alert that began or ended to fire too often of late is flapping, and its incident with it."""
+        rule = self.policy["flapping"]
+        alert.changes = [*alert.changes, self.now_ms]
+        if (
+            rule is None
+            or sum(at_ms > self.now_ms - parse_ms(rule["within"]) for at_ms in alert.changes) < rule["changes"]
+        ):
             return
-        self.silences = [*(one for one in self.silences if one.id != silence.id), silence]
-        begins = known is None or (known.starts_ms > self.now_ms and silence.is_active(self.now_ms))
-        self._silence_begins_or_ends(silence, acknowledges=begins and silence.starts_ms <= self.now_ms)
-
-    def _silence_begins_or_ends(self, silence: silences.Silence, *, acknowledges: bool) -> None:
-        covered = [one for one in self.incidents if one.state == "open" and silence.covers(self.firing_labels(one))]
-        for incident in self.incidents:
-            self.look_at(incident)
-        for incident in covered if acknowledges else []:
-            self.acknowledged(incident, silence.by)
+        was, incident.flapping_ms = incident.flapping_ms, self.now_ms
+        if not was:
+            incident.tell("Flapping", self.now_ms)
+            if not self.is_quiet(incident):
+                self._say(incident, "flapping")
 
     # What keeps quiet.
 
@@ -347,7 +402,7 @@ class Naive:
             incident.since["open"] = incident.since["step"] = self.now_ms
             telling.word(incident, self.now_ms)
         if incident.told[0]:
-            self.tell_owner(incident, kind)
+            self._say(incident, kind)
 
     # What happens to an incident.
 
@@ -385,6 +440,7 @@ class Naive:
         incident.state, incident.resolved = "resolved", (self.now_ms, who)
         incident.tell("Resolved", self.now_ms)
         self._done(incident, "resolve")
+        incident.unsaid, incident.postponed = None, []
         incident.held_by.clear()
         rules.show_incident(self, incident, firing=False)
 
@@ -399,8 +455,8 @@ class Naive:
         incident.tell("Reopened", self.now_ms)
         if incident.rule:
             self.look_at(incident)
-        if incident.told[0] and not self.is_quiet(incident):
-            self.tell_owner(incident, "reopened", self.policy["notify"]["reopened"])
+        if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
+            self._say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
 
     def settled(self, incident: Happened) -> None:
@@ -412,7 +468,8 @@ class Naive:
         incident.state, incident.closed_ms = "closed", self.now_ms
         incident.tell("Closed", self.now_ms)
         if incident.told[0]:
-            telling.over(self.policy, incident, self.now_ms)
+            telling.over(self, incident)
+            followups.left(self, incident)
         for alert in self.alerts:
             if alert.incident is incident:
                 alert.incident, alert.forget_ms = None, self.now_ms + by(self.policy["incidents"], "forget", "")
@@ -426,15 +483,21 @@ class Naive:
         return incident
 
     def escalate(self, incident: Happened, rule: str, records: list[int]) -> None:
-        """Climb, once for each rule, and not while nobody is to be told."""
-        if rule not in incident.rules and not self.is_quiet(incident):
+        """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
+        if rule in incident.rules or self.is_quiet(incident):
+            return
+        if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.rules.append(rule)
             self.climb(incident, rule, records)
+        elif not incident.ended and rule not in [one for one, _, _ in incident.postponed]:
+            incident.postponed = [(one, about, self.now_ms) for one, about, _ in incident.postponed]
+            incident.postponed.append((rule, records, self.now_ms))
+            incident.touched = True
 
     def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
         """Climb to the next step."""
-        telling.climb(self.policy, incident, rule, records, self.now_ms)
+        telling.climb(self, incident, rule, records)
 
     def tell_owner(self, incident: Happened, kind: str, channels: tuple[str, ...] = ("chat",)) -> None:
         """Tell the owner."""
-        telling.owner(self.policy, incident, kind, channels, self.now_ms)
+        telling.owner(self, incident, kind, channels)

@@ -45,11 +45,11 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
             naive.resolved(incident, incident.resolved[1])
     elif rule is not None:
         naive.ended.discard(mark)
-        naive.firings.append(Firing(name, group, naive.now_ms, seen.fingerprint, seen.record))
+        naive.firings.append(Firing(name, group, naive.now_ms, seen.fingerprint, seen.record, seen.labels))
         window = window_of(rule, group, naive.firings, naive.now_ms)
         if incident is not None:
             _joins(naive, incident, seen.fingerprint)
-        elif len(window) >= rule["count"]:
+        elif window:
             _open(naive, rule, group, window)
 
 
@@ -251,8 +251,16 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
     for incident in naive.incidents:
         incident.held_by = {key for key in incident.held_by if key.split("/")[0] not in changed}
         incident.touched = True
+        incident.wait_ms = _wait_of(naive, incident)
         naive.look_at(incident)
     _show_again(naive, changed)
+
+
+def _wait_of(naive: "Naive", incident: Happened) -> int:
+    if incident.rule:
+        return links.wait_of(naive.policy, labels_of(incident))
+    waits = [wait_of(naive.policy, alert) for alert in naive.alerts if alert.incident is incident]
+    return min(waits, default=0)
 
 
 def _show_again(naive: "Naive", names: set[str]) -> None:

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tests.naive.facts import Happened, mine
 from tests.naive.policy import holds
+
+if TYPE_CHECKING:
+    from tests.naive.oracle import Naive
 
 
 @dataclass(frozen=True)
@@ -40,3 +44,28 @@ def read(document: Mapping[str, Any], now_ms: int) -> Silence:
     """The silence of a journal record."""
     times = (document["starts_ms"], document["ends_ms"])
     return Silence(document["silence"], document["matchers"], *times, document["by"], now_ms)
+
+
+def said(naive: "Naive", silence: Silence) -> None:
+    """A silence was made, changed or ended early. It acknowledges what it matches when it begins for the first time."""
+    known = naive.known_silences().get(silence.id)
+    if known is not None and known.says(silence):
+        return
+    naive.silences = [*(one for one in naive.silences if one.id != silence.id), silence]
+    begins = known is None or (known.starts_ms > naive.now_ms and silence.is_active(naive.now_ms))
+    begins_or_ends(naive, silence, acknowledges=begins and silence.starts_ms <= naive.now_ms)
+
+
+def begins_or_ends(naive: "Naive", silence: Silence, *, acknowledges: bool) -> None:
+    """What it matches is quiet now, or need not be any more."""
+    covered = [one for one in naive.incidents if one.state == "open" and silence.covers(naive.firing_labels(one))]
+    for incident in sorted(naive.incidents, key=lambda one: _by_alert(naive, one)):
+        naive.look_at(incident)
+    for incident in sorted(covered, key=lambda one: naive.order.get(one.id, "~")) if acknowledges else []:
+        naive.acknowledged(incident, silence.by)
+
+
+def _by_alert(naive: "Naive", incident: Happened) -> str:
+    """Silences go through alerts in the order of names: the last one makes an incident quiet, the first one loud."""
+    names = sorted(alert.fingerprint for alert in mine(naive.alerts, incident))
+    return (names[-1] if naive.is_quiet(incident) else names[0]) if names else "~" + incident.id

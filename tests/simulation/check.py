@@ -7,7 +7,7 @@ import orjson
 from app.core.changelog import META
 from app.core.engine import Engine
 from app.core.poison import Poison
-from app.recovery import load_state
+from app.recovery import load_state, policy_in
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
@@ -34,6 +34,11 @@ def check(plan: Plan, outcome: Outcome) -> None:
             _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
             _check_state(cluster, partition, engine)
             _check_accounts(engine, journal)
+            # A worker that was lost and did not know may have appended a policy of before.
+            if not outcome.policies and not outcome.zombies and engine.policy.fingerprint != outcome.policy.fingerprint:
+                raise Broken(
+                    f"partition {partition} decides by {engine.policy.fingerprint}, not {outcome.policy.fingerprint}"
+                )
             for effect in effects:
                 if effect.stream is Stream.JOURNAL:
                     messages[partition_of(effect.key or b"", partitions)].append((partition, effect))
@@ -55,7 +60,7 @@ def undisturbed(partition: int, journal: Sequence[StoredRecord]) -> tuple[Engine
     """What an engine says of the journal that is fed all of it at once, from the beginning."""
     poisons: list[Poison] = []
     while True:
-        engine = Engine(partition, POLICY)
+        engine = Engine(partition, policy_in(journal) or POLICY)
         engine.pass_over(poisons)
         try:
             return engine, engine.apply(journal)

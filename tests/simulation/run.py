@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -47,6 +47,8 @@ class Outcome:
     zombies: int
     sent: list[tuple[int, bytes]]  # partitions and values that the journal acknowledged to the bridge
     raw: list[int]  # journal records that each record of the raw topic becomes, which are all in partition 0
+    policy: Rulebook  # that the workers had at the end
+    policies: int  # records of policies that somebody else sent
 
 
 class Run:
@@ -62,7 +64,7 @@ class Run:
         self.bridge = Process("bridge")
         self.writer = JournalWriter(SimulatedLog(self.cluster, self.bridge), TOPICS.journal, plan.world.partitions)
         self.heard: list[dict[str, str]] = []
-        self.outcome = Outcome(self.cluster, 0, 0, [], [])
+        self.outcome = Outcome(self.cluster, 0, 0, [], [], POLICY, 0)
 
     async def play(self) -> Outcome:
         """Let it all happen, mend everything, and wait until all is done."""
@@ -76,7 +78,7 @@ class Run:
         coordinator.cancel()
         if self.group.error is not None:
             raise self.group.error
-        self.outcome.deaths = self.group.deaths
+        self.outcome.deaths, self.outcome.policy = self.group.deaths, self.group.policy
         return self.outcome
 
     def _happen(self, step: Step) -> None:
@@ -96,8 +98,16 @@ class Run:
             case "tick" | "kill" | "kill_soon" | "leave" | "pause" | "resume":
                 if member is not None:
                     self._disturb(step, member)
+            case "policy" if step.detail >= 3:
+                self._reload((POLICY, OTHER)[step.detail % 2])
             case _:
                 self.bridge.spawn(self._send(step))
+
+    def _reload(self, policy: Rulebook) -> None:
+        """The policy file changed: whoever runs is told, and whoever starts reads it."""
+        self.group.policy = policy
+        for member in self.group.living():
+            member.process.spawn(_use(member, policy))
 
     def _disturb(self, step: Step, member: Member) -> None:
         process, loop = member.process, asyncio.get_running_loop()
@@ -188,6 +198,7 @@ class Run:
                 return True, None, encode_silence(Silence(name, tests, now_ms, now_ms + lasts_ms, "ann", ""))
             case "policy":
                 changed = (POLICY, OTHER)[step.detail % 2]
+                self.outcome.policies += 1
                 return True, None, encode_policy(changed.fingerprint, changed.document)
             case _:
                 return False, b"garbage", step.detail
@@ -230,6 +241,11 @@ async def _tick(member: Member) -> None:
         await member.worker.tick()
     except LogUnavailable as error:
         member.process.fault("tick", error)
+
+
+async def _use(member: Member, policy: Rulebook) -> None:
+    with suppress(LogUnavailable):  # it is in the journal with a batch that comes later
+        await member.worker.use(policy)
 
 
 @contextmanager

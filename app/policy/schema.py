@@ -1,0 +1,149 @@
+"""`tocsin policy schema`: the JSON Schema of policies, and of their tests, for editors; generated from the models.
+
+It takes what the loader takes. What it cannot say, such as that a name has to be declared somewhere else, `policy check` says.
+"""
+
+import argparse
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from app.operating import add
+from models.policy import Policy
+from models.policy_types import BY_SEVERITY_SCHEMA, DURATION_SCHEMA, MATCHER_SCHEMA, SELECTOR_SCHEMA
+from models.scenario import Scenarios
+from models.severity import Severity
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAMED = {
+    "Duration": DURATION_SCHEMA,
+    "DurationBySeverity": BY_SEVERITY_SCHEMA,
+    "Matcher": MATCHER_SCHEMA,
+    "Selector": SELECTOR_SCHEMA,
+}
+_FIELD = re.compile(r"    (\w+): [^#]*?(?:#\s*(.+))?$")
+
+
+def add_schema(commands: Any) -> None:
+    """Add the command."""
+    text = "the JSON Schema of a policy, with which editors complete and check; docs/policy.schema.json is this"
+    one = add(commands, "schema", _schema, text, "tocsin policy schema > policy.schema.json")
+    one.add_argument("--tests", action="store_true", help="of the files of policy tests, instead")
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    print(schema_text(Scenarios if arguments.tests else Policy), end="")
+    return 0
+
+
+def schema_text(model: type[BaseModel]) -> str:
+    """The schema as a file has it."""
+    return json.dumps(schema(model), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a model."""
+    found = model.model_json_schema(schema_generator=_Generator)
+    definitions = found.setdefault("$defs", {})
+    named = {name: json.loads(json.dumps(one)) for name, one in NAMED.items()}
+    for name, one in named.items():
+        _refer(found, name, one)
+        for other in named.values():
+            if other is not one:
+                _refer(other, name, one)
+        if f'#/$defs/{name}"' in json.dumps([found, *named.values()]):
+            definitions[name] = one
+    for part, where in [(model, found), *((one, definitions.get(one.__name__)) for one in _parts(model))]:
+        if where is not None:
+            _describe(part, where)
+    _close(found)
+    return {"$schema": DIALECT, "title": f"Tocsin: {model.__name__}", **found}
+
+
+def _refer(part: Any, name: str, definition: dict[str, Any]) -> None:
+    """Put a reference wherever the definition stands written out, so that the schema can be read."""
+    if isinstance(part, list):
+        for one in part:
+            _refer(one, name, definition)
+    elif isinstance(part, dict):
+        for one in part.values():
+            _refer(one, name, definition)
+        if all(part.get(key) == value for key, value in definition.items()):
+            for key in definition:
+                del part[key]
+            part["$ref"] = f"#/$defs/{name}"
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's, without the titles that only repeat names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic's signature
+        return False
+
+
+def _parts(model: type[BaseModel], known: set[type] | None = None) -> Iterator[type[BaseModel]]:
+    """The models that a model is made of, each once."""
+    known = {model} if known is None else known
+    for field in model.model_fields.values():
+        for one in _models_in(field.annotation):
+            if one not in known:
+                known.add(one)
+                yield one
+                yield from _parts(one, known)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in getattr(annotation, "__args__", ()):
+        yield from _models_in(one)
+
+
+def _describe(model: type[BaseModel], where: dict[str, Any]) -> None:
+    """What stands beside a field in the code is what an editor shows of it."""
+    alternatives = [where, *where.get("anyOf", ())]
+    properties: dict[str, Any] = next((one["properties"] for one in alternatives if "properties" in one), {})
+    for name, field in model.model_fields.items():
+        said = _comment(model, name)
+        one = properties.get(field.alias or name)
+        if said and one is not None:
+            one["description"] = said
+
+
+def _comment(model: type[BaseModel], name: str) -> str:
+    for one in model.__mro__:
+        try:
+            lines = inspect.getsource(one).splitlines() if name in vars(one).get("__annotations__", {}) else []
+        except (OSError, TypeError):  # there are only compiled modules
+            lines = []
+        for line in lines:
+            found = _FIELD.fullmatch(line)
+            if found is not None and found[1] == name and found[2]:
+                return found[2][0].upper() + found[2][1:]
+    return ""
+
+
+def _close(part: Any) -> None:
+    """Say names of severities as properties, which editors complete, and that other names than those said are mistakes."""
+    if isinstance(part, list):
+        for one in part:
+            _close(one)
+    elif isinstance(part, dict):
+        if part.get("propertyNames") == {"$ref": "#/$defs/Severity"}:
+            value = part.pop("additionalProperties")
+            del part["propertyNames"]
+            part["properties"] = {str(severity): value for severity in Severity}
+            part["additionalProperties"] = False
+        if "patternProperties" in part:
+            part["additionalProperties"] = False
+        if "$ref" in part:
+            part.pop("gt", None)  # pydantic's own word, beside a schema that we wrote
+        if isinstance(part.get("title"), str):
+            del part["title"]  # it only repeats a name
+        for one in part.values():
+            _close(one)
