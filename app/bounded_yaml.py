@@ -20,6 +20,7 @@ NODES_MAX = 50_000  # keys and values, aliases written out; the shipped policy h
 CHARACTERS_MAX = 1024 * 1024  # of all of them
 NUMBER_CHARACTERS_MAX = 64  # of what is not a text
 MERGE = "tag:yaml.org,2002:merge"
+NULL = "tag:yaml.org,2002:null"
 
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp")}
 _TAGS = {MERGE, *(f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")), *_PLAIN}
@@ -58,11 +59,15 @@ class Document:
         return self.places.get(where, Place(1, 1))
 
 
-def read(text: str) -> Document:
-    """The document in a text. Raises Refused."""
+def read(text: str, *, as_written: bool = False) -> Document:
+    """The document in a text. Raises Refused.
+
+    `as_written` leaves numbers, dates and truth values the texts that they are in the file (`1:5` is 65 in YAML), as programs
+    in Go take them where they want a text.
+    """
     document = Document()
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, as_written=as_written)
         node = loader.get_single_node()
         if node is not None:
             document.repeated = list(_index(node, (), document.places))  # before merged mappings are put into one
@@ -98,8 +103,9 @@ def _place(node: Any) -> Place:
 class _Loader(yaml.SafeLoader):
     """PyYAML's loader, which counts while it composes."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, as_written: bool = False) -> None:
         super().__init__(text)
+        self._as_written = as_written
         self._depth = self._nodes = self._aliases = 0
         # Of each node that is whole, how many nodes and characters it is with its aliases written out.
         self._sizes: dict[Any, tuple[int, int]] = {}
@@ -161,7 +167,10 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT002  PyYAML's signature
         """The plain data of a node. Raises Refused."""
         try:
-            value = super().construct_object(node, deep=deep)
+            if self._as_written and isinstance(node, yaml.ScalarNode):
+                value = None if node.tag == NULL else node.value
+            else:
+                value = super().construct_object(node, deep=deep)
         except ValueError as error:  # of a number or a date that is none
             raise Refused(f"is {node.value!r:.60}, which is not what it looks like: {error}", node.start_mark) from None
         if isinstance(value, str) and not _is_unicode(value):

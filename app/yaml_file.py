@@ -61,12 +61,12 @@ def bytes_of(path: Path) -> bytes:
         raise _whole(path, f"cannot be read: {error.strerror}") from None
 
 
-def parse(path: Path, data: bytes, what: str) -> Document:
-    """The same of its bytes."""
+def parse(path: Path, data: bytes, what: str, *, as_written: bool = False) -> Document:
+    """The same of its bytes; `as_written` as in `app.bounded_yaml`."""
     if len(data) > MAX_BYTES:
         raise _whole(path, f"has more than {MAX_BYTES} bytes, must have at most so many")
     try:
-        document = bounded_yaml.read(data.decode())
+        document = bounded_yaml.read(data.decode(), as_written=as_written)
     except UnicodeDecodeError as error:
         raise _whole(path, f"is not UTF-8 at byte {error.start}") from None
     except bounded_yaml.Refused as refusal:

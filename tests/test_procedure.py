@@ -10,7 +10,7 @@ from app.policy_file import default_path
 ROOT = Path(__file__).parent.parent
 ROWS = [
     [cell.strip() for cell in line.strip("| ").split(" | ")]
-    for line in (ROOT / "docs" / "PROCEDURE.md").read_text().splitlines()
+    for line in (ROOT / "docs" / "PROCEDURE.md").read_text().partition("\n## What a day")[0].splitlines()
     if line.startswith("| ") and not line.startswith("| line |")
 ]
 
