@@ -84,7 +84,7 @@ class SqliteLog:
         """Open the file, and take the folder for ourselves unless it is only to be read."""
         try:
             if self._read_only:
-                self._reader = self._connect(f"file:{self._file}?mode=ro")
+                self._reader = self._connect_to_read()
                 self._checked = self._version(self._reader) > 1
                 return
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -250,6 +250,19 @@ class SqliteLog:
         if self._reader is None:
             raise LogUnavailable(f"the journal in {self.directory} is closed")
         return self._reader
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        """Connect beside whoever writes. Where nobody does, and we may write nothing, as on a backup, to the file alone."""
+        uri = f"file:{self._file}?mode=ro"
+        connection = self._connect(uri)
+        try:
+            self._version(connection)
+        except sqlite3.OperationalError:
+            connection.close()
+            if self._file.with_name("journal.db-wal").exists() or not self._file.exists():
+                raise
+            connection = self._connect(f"{uri}&immutable=1")
+        return connection
 
     def _connect(self, uri: str) -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=10)
