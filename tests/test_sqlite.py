@@ -109,9 +109,9 @@ def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_is_read_where_nothing_may_be_written(tmp_path: Path) -> None:
-    """SQLite wants to make a file beside it for those who read together; on a backup nobody can."""
+    """SQLite wants to make a file beside it for those who read together; on a backup nobody can. Here a folder is in the way."""
     _fill(tmp_path)
-    (tmp_path / "journal.db-shm").mkdir()
+    (tmp_path / "journal.db-wal").mkdir()
 
     assert len(_with_log(tmp_path, _values, read_only=True)) == 12
 

@@ -254,20 +254,21 @@ class SqliteLog:
     def _connect_to_read(self) -> sqlite3.Connection:
         """Connect beside whoever writes. Where nobody does, and we may write nothing, as on a backup, to the file alone."""
         uri = f"file:{self._file}?mode=ro"
-        connection = self._connect(uri)
         try:
-            self._version(connection)
+            return self._connect(uri)
         except sqlite3.OperationalError:
-            connection.close()
-            if self._file.with_name("journal.db-wal").exists() or not self._file.exists():
+            if self._file.with_name("journal.db-wal").is_file() or not self._file.exists():
                 raise
-            connection = self._connect(f"{uri}&immutable=1")
-        return connection
+            return self._connect(f"{uri}&immutable=1")
 
     def _connect(self, uri: str) -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=10)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA mmap_size = 268435456")
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA mmap_size = 268435456")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _take_lock(self) -> None:
