@@ -109,7 +109,7 @@ def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_is_read_where_nothing_may_be_written(tmp_path: Path) -> None:
-    """SQLite wants to make a file beside it for those who read together; on a backup nobody can. Here a folder is in the way."""
+    """SQLite wants to make a file beside it for those who read; on a backup nobody can. Here a folder is in the way."""
     _fill(tmp_path)
     (tmp_path / "journal.db-wal").mkdir()
 
