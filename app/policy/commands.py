@@ -15,5 +15,5 @@ def add_policy(commands: Any) -> None:
     """Add `policy` and what follows it."""
     text = "check, test, explain, compare and import policies"
     policy = commands.add_parser("policy", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
-    for add_one in (add_check, add_test, add_explain, add_diff, add_routes, add_import, add_schema):
+    for add_one in (add_check, add_test, add_explain, add_diff, add_routes, add_schema, add_import):
         add_one(policy)
