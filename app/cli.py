@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from app import logs, policy_file, settings
@@ -18,6 +19,7 @@ from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
 from app.policy_file import BadPolicy
+from app.replay.whatif_commands import add_whatif, show_whatif
 from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable, TopicMismatch
@@ -86,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     check = add(policy, "check", _check, "every mistake of a policy file", "tocsin policy check policies/default.yaml")
     check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
     add_operating(commands)
+    add_replay(commands)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),
@@ -100,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
         else:
             reading.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
     return parser
+
+
+def add_replay(commands: Any) -> None:
+    """Add `tocsin replay`."""
+    replay = add(
+        commands, "replay", _replay, "a recorded journal, again", "tocsin replay --policy new.yaml --html diff.html"
+    )
+    replay.add_argument("--journal", metavar="DIR", help="an embedded journal; that of TOCSIN_BROKER otherwise")
+    add_whatif(replay)
 
 
 def _add_incidents(commands: Any) -> None:
@@ -195,6 +207,16 @@ def _show(arguments: argparse.Namespace) -> int:
     return _reading(show_incident, arguments)
 
 
+def _replay(arguments: argparse.Namespace) -> int:
+    if not arguments.policy:
+        print("tocsin: replay: say which policy: --policy FILE", file=sys.stderr)
+        return 2
+    found = asyncio.run(
+        _with_log(lambda log, config: show_whatif(log, config, arguments), journal=arguments.journal or "")
+    )
+    return 1 if found is False else 0
+
+
 def _shown(show: Any) -> Any:
     return lambda arguments: _reading(show, arguments)
 
@@ -204,8 +226,10 @@ def _reading(show: Any, arguments: argparse.Namespace) -> int:
     return 1 if found is False else 0
 
 
-async def _with_log(use: Any) -> Any:
+async def _with_log(use: Any, journal: str = "") -> Any:
     config = settings.from_environment()
+    if journal:
+        config = replace(config, broker=f"{settings.EMBEDDED}{journal}")
     log = SqliteLog(config.journal_dir, read_only=True) if config.embedded else make_log(config)
     await log.start()
     try:

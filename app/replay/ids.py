@@ -1,0 +1,52 @@
+"""Ids and positions in a run, and as the record has them.
+
+A record's offset in a run is larger (`app.replay.outside.ROOM`), and an incident's id is made of it. What is shown has the
+record's own offset: an incident of a run that the same record opened has the same id then. What a record is about that only
+the run has, stands behind the record before it: `3-1204~2`, `INC-20260412T031502Z-00K3F~2`.
+"""
+
+import re
+
+from app.replay.outside import ROOM
+from models.incident import incident_suffix
+
+_ID = re.compile(r"\b([A-Z]{2,8}-\d{8}T\d{6}Z)-([0-9A-Z]{2})([0-9A-Z]{1,20})((?:-\d+)?)\b")
+_POSITION = re.compile(r"(\d+)-(\d+)((?:-\d+)?)")
+
+
+def to_run(incident: str) -> str:
+    """The id in a run of an incident that has this id in the record; what is no such id stays as it is."""
+    found = _ID.fullmatch(incident)
+    if found is None:
+        return incident
+    opened, partition, offset, number = found.groups()
+    return f"{opened}-{incident_suffix(int(partition, 36), int(offset, 36) * ROOM)}{number}"
+
+
+def shown(text: str) -> str:
+    """A text of a run, with the ids in it as the record has them."""
+    return _ID.sub(_shown_id, text) if "-" in text else text
+
+
+def _shown_id(found: re.Match[str]) -> str:
+    opened, partition, offset, number = found.groups()
+    place, between = divmod(int(offset, 36), ROOM)
+    if not place:
+        return found[0]  # somebody else's: but for the first record of all, no offset of a run is so small
+    more = f"~{between}" if between else ""
+    return f"{opened}-{incident_suffix(int(partition, 36), place)}{more}{number}"
+
+
+def shown_position(text: str) -> str:
+    """A position `partition-offset` or an effect's id as the record has it."""
+    found = _POSITION.fullmatch(text)
+    if found is None:
+        return text
+    place, between = divmod(int(found[2]), ROOM)
+    more = f"~{between}" if between else ""
+    return f"{found[1]}-{place}{more}{found[3]}"
+
+
+def without_ids(text: str) -> str:
+    """A text with nothing in it of which incident it is about, so that texts of two runs can be compared."""
+    return _ID.sub("an incident", text)

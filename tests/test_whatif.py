@@ -1,0 +1,264 @@
+"""What another policy would have made of a journal: the run of the record is what happened, and a run is what an engine says."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.rulebook import Rulebook
+from app.policy_file import load
+from app.replay.compare import Comparison, compare
+from app.replay.facts import Facts, Message, facts_of
+from app.replay.ids import shown, shown_position
+from app.replay.outside import NotReplayable
+from app.replay.whatif import Played, play
+from app.transport.log import NewRecord, StoredRecord
+from models.alert import fingerprint
+from models.command import Command
+from models.effect import Stream
+from models.incident import partition_from_id
+from models.journal import TICK, Source, encode_command, encode_policy, encode_receipt, encode_silence
+from models.matcher import parse_matcher
+from models.silence import Silence
+from tests.fake_log import FakeLog
+from tests.recorder import TOPICS, Recorder
+from tests.scenario import START_MS, alert_record, in_one_batch
+from tests.scenario import play as play_one
+from tests.test_whole_policy import LABELS, MATCHERS, OTHER, POLICY
+
+PARTITIONS = (1, 2, 8)
+MINUTE_MS = 60_000
+
+_waits = st.sampled_from([0, 0, 1, 1000, 30_000, 60_000, 120_000, 300_000, 660_000, 3_700_000])
+_alert = st.tuples(
+    st.just("alert"), _waits, st.sampled_from(LABELS), st.booleans(), st.sampled_from([60_000, 7_200_000])
+)
+_steps = st.lists(
+    st.one_of(
+        _alert,
+        _alert,
+        st.tuples(st.just("tick"), _waits),
+        st.tuples(st.just("command"), _waits, st.integers(0, 4), st.sampled_from(list(Command))),
+        st.tuples(
+            st.just("silence"), _waits, st.integers(0, 2), st.sampled_from(MATCHERS), st.sampled_from([-1, 4_000_000])
+        ),
+        st.tuples(st.just("receipt"), _waits),
+        st.tuples(st.just("policy"), _waits, st.booleans()),
+        st.tuples(
+            st.just("garbage"), _waits, st.sampled_from([b"", b"[]", b"{}", b'{"alert":1}', b'{"command":[]}', b"\xff"])
+        ),
+    ),
+    max_size=40,
+)
+_alerts = st.lists(st.one_of(_alert, _alert, st.tuples(st.just("tick"), _waits)), max_size=40)
+every_journal = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+def changed(**changes: Any) -> Rulebook:
+    """The shipped policy with other sections."""
+    return Rulebook(POLICY.document | changes)
+
+
+def correlations(**counts: int) -> list[dict[str, Any]]:
+    """The shipped correlations with other counts, by rule."""
+    rules: list[dict[str, Any]] = POLICY.document["correlations"]
+    return [
+        rule | {"count": counts[name]} if (name := rule["name"].replace("-", "_")) in counts else rule for rule in rules
+    ]
+
+
+def recorded(steps: Sequence[tuple[Any, ...]], partitions: int, seed: int | None = None) -> Recorder:
+    """The journal that the steps make."""
+    recorder, now_ms = Recorder(POLICY, partitions, seed, START_MS), START_MS
+    for kind, wait_ms, *rest in steps:
+        now_ms += wait_ms
+        recorder.log.at_ms = now_ms
+        _append(recorder, kind, now_ms, rest)
+    recorder.settle()
+    return recorder
+
+
+def _append(recorder: Recorder, kind: str, now_ms: int, rest: list[Any]) -> None:
+    match kind:
+        case "alert":
+            labels, firing, hold_ms = rest
+            component = POLICY.component(labels, fingerprint(labels))
+            record = alert_record(now_ms, labels, component, firing=firing, hold_ms=hold_ms)
+            recorder.append(record.key, record.value or b"")
+        case "command":
+            number, command = rest
+            known = [one for engine in recorder.engines for one in engine.state.incidents]
+            known += [task.incident for engine in recorder.engines for task in engine.state.tasks.values()]
+            name = known[-1 - number % len(known)] if known else "INC-20250615T150640Z-000"
+            details = {"team": "data", "verdict": "genuine", "task": "review", "eta_ms": now_ms, "number": 2, "step": 3}
+            value = encode_command(command, name, "ann", **details)
+            recorder.append(name.encode(), value, partition_from_id(name))
+        case "silence":
+            number, matcher, lasts_ms = rest
+            silence = Silence(f"s{number}", (parse_matcher(matcher),), now_ms, now_ms + lasts_ms, "ann", "known")
+            recorder.broadcast(encode_silence(silence))
+        case "receipt":
+            recorder.append(b"INC-x", encode_receipt("0-0-1", "INC-x", "delivered", "smtp 250"), 0)
+        case "policy":
+            policy = OTHER if rest[0] else POLICY
+            recorder.broadcast(encode_policy(policy.fingerprint, policy.document))
+        case "garbage":
+            recorder.append(None, rest[0], 0)
+        case _:
+            recorder.broadcast(TICK)
+
+
+def played(log: FakeLog, partitions: int, policy: Rulebook, against: Rulebook | None = None) -> Played:
+    """The journal of a log under both policies."""
+    return asyncio.run(play(log, TOPICS, partitions, policy, against, lambda *_: None))  # type: ignore[arg-type]
+
+
+def compared(found: Played) -> Comparison:
+    """Both of it, compared."""
+    return compare(*both(found))
+
+
+def both(found: Played) -> tuple[Facts, Facts]:
+    """What both runs said."""
+    ends_ms = max(span.last_ms for span in found.survey.spans)
+    return facts_of(found.before, ends_ms), facts_of(found.after, ends_ms)
+
+
+def said(messages: Sequence[Message]) -> Counter[Any]:
+    """Messages without their place in the journal, and without the ids in their texts."""
+    return Counter((one.at_ms, one.kind, one.channel, one.receiver, one.title) for one in messages)
+
+
+@every_journal
+@given(_steps, st.sampled_from(PARTITIONS), st.integers(0, 999))
+def test_the_run_of_the_record_is_what_happened(steps: list[tuple[Any, ...]], partitions: int, seed: int) -> None:
+    """Every notification, escalation and newest snapshot, byte for byte but for how large the offsets are."""
+    recorder = recorded(steps, partitions, seed)
+
+    before = played(recorder.log, partitions, POLICY).before
+
+    assert _as_recorded(before.notifications) == _values(recorder, Stream.NOTIFICATIONS)
+    assert _as_recorded(before.escalations) == _values(recorder, Stream.ESCALATIONS)
+    newest = {
+        effect.key: effect.value for effects in recorder.effects for effect in effects if effect.stream == "incidents"
+    }
+    assert _as_recorded(before.snapshots.values()) == _sorted(newest.values())
+    assert before.empty_slots == 0
+
+
+def _values(recorder: Recorder, stream: Stream) -> list[str]:
+    return _sorted(effect.value for effects in recorder.effects for effect in effects if effect.stream is stream)
+
+
+def _as_recorded(values: Any) -> list[str]:
+    documents = [orjson.loads(value) for value in values]
+    for one in documents:
+        for name in {"id", "opened_by"} & one.keys():
+            one[name] = shown_position(one[name])
+        if isinstance(one.get("records"), list):
+            one["records"] = [shown_position(position) for position in one["records"]]
+    return _sorted(shown(orjson.dumps(one).decode()).encode() for one in documents)
+
+
+def _sorted(values: Any) -> list[str]:
+    return sorted(orjson.dumps(orjson.loads(value)).decode() for value in values)
+
+
+@every_journal
+@given(
+    _steps.filter(lambda steps: not any(step[0] == "policy" for step in steps)),
+    st.sampled_from(PARTITIONS),
+    st.integers(0, 999),
+)
+def test_the_same_policy_changes_nothing(steps: list[tuple[Any, ...]], partitions: int, seed: int) -> None:
+    """Nothing added, gone or changed, against what happened and against the policy's own file; no command is left out."""
+    log = recorded(steps, partitions, seed).log
+
+    found = [played(log, partitions, POLICY), played(log, partitions, POLICY, POLICY)]
+
+    assert [compared(one).same for one in found] == [True, True]
+    assert [one.left_out for one in found] == [[], []]
+
+
+NEW = {
+    "threshold": changed(correlations=correlations(agents_down=2, several_p1=3)),
+    "wait": changed(
+        notify=POLICY.document["notify"] | {"group_wait": {"P0": "3m", "P1": "2m", "P2": "10m", "P3": "10m"}}
+    ),
+    "other": OTHER,
+    "components": changed(components={"labels": ["alertname"]}),
+    "no rules": changed(correlations=[], dependencies=[], inhibit_rules=[], classes=[], escalations=[], followups=[]),
+}
+
+
+@pytest.mark.parametrize("name", NEW)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(_alerts)
+def test_a_run_says_what_an_engine_under_that_policy_says(name: str, steps: list[tuple[Any, ...]]) -> None:
+    """What is left of the record's messages, and what is added, is what one engine of that policy says of the same alerts."""
+    policy, now_ms = NEW[name], START_MS
+    outside: list[StoredRecord] = []
+    for kind, wait_ms, *rest in steps:
+        now_ms += wait_ms
+        if kind == "alert":
+            labels, firing, hold_ms = rest
+            component = policy.component(labels, fingerprint(labels))
+            outside.append(alert_record(now_ms, labels, component, firing=firing, hold_ms=hold_ms))
+        else:
+            outside.append(StoredRecord(-1, now_ms, None, TICK))
+    _, effects = play_one(policy, outside, in_one_batch)
+    expected = Counter(
+        (body["at"], body["kind"], body["channel"], body["receiver"], body["title"])
+        for effect in effects
+        if effect.stream is Stream.NOTIFICATIONS
+        for body in [orjson.loads(effect.value)]
+    )
+
+    after = played(recorded(steps, 1).log, 1, policy).after
+
+    bodies = [orjson.loads(value) for value in after.notifications]
+    assert (
+        Counter((one["at"], one["kind"], one["channel"], one["receiver"], one["title"]) for one in bodies) == expected
+    )
+
+
+@every_journal
+@given(_steps, st.sampled_from(PARTITIONS), st.sampled_from(sorted(NEW)), st.integers(0, 999))
+def test_before_without_what_is_gone_and_with_what_is_added_is_after(
+    steps: list[tuple[Any, ...]], partitions: int, name: str, seed: int
+) -> None:
+    """Every message of both runs is in the comparison once, and so is every incident."""
+    found = played(recorded(steps, partitions, seed).log, partitions, NEW[name])
+    before, after = both(found)
+
+    pairs = compare(before, after).notifications
+
+    old, new = [pair.before for pair in pairs if pair.before], [pair.after for pair in pairs if pair.after]
+    assert (said(old), said(new)) == (said(before.messages), said(after.messages))
+    incidents = compare(before, after).incidents
+    assert sorted(pair.before.id for pair in incidents if pair.before) == sorted(one.id for one in before.incidents)
+    assert sorted(pair.after.id for pair in incidents if pair.after) == sorted(one.id for one in after.incidents)
+
+
+@pytest.mark.parametrize("name", ["threshold", "wait", "other"])
+def test_partitions_change_nothing(name: str) -> None:
+    """With one partition and with eight, the same messages would have come and gone."""
+    dice = random.Random(3)
+    steps = [
+        ("alert", dice.choice([0, 1000, 60_000]), dice.choice(LABELS), dice.random() < 0.7, 7_200_000)
+        for _ in range(80)
+    ]
+    steps = [one for step in steps for one in (step, ("tick", 1000))]  # type: ignore[misc]
+
+    told = []
+    for partitions in (1, 8):
+        pairs = compared(played(recorded(steps, partitions).log, partitions, NEW[name])).notifications
+        told.append([said([pair.one for pair in pairs if pair.verdict == verdict]) for verdict in ("added", "gone")])
+
+    assert told[0] == told[1]
