@@ -1,4 +1,4 @@
-"""What another policy would have made of a journal: the run of the record is what happened, and a run is what an engine says."""
+"""What another policy would have made of a journal: a run of the record is what happened, any run what an engine says."""
 
 import asyncio
 import random
@@ -11,21 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core import grouping
+from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.policy_file import load
+from app.demo.scenario import START_MS as DAY_MS
 from app.replay.compare import Comparison, compare
 from app.replay.facts import Facts, Message, facts_of
 from app.replay.ids import shown, shown_position
-from app.replay.outside import NotReplayable
 from app.replay.whatif import Played, play
 from app.transport.log import NewRecord, StoredRecord
 from models.alert import fingerprint
 from models.command import Command
 from models.effect import Stream
 from models.incident import partition_from_id
-from models.journal import TICK, Source, encode_command, encode_policy, encode_receipt, encode_silence
+from models.journal import TICK, encode_command, encode_policy, encode_receipt, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
+from tests.bad_day import bad_day_log
 from tests.fake_log import FakeLog
 from tests.recorder import TOPICS, Recorder
 from tests.scenario import START_MS, alert_record, in_one_batch
@@ -116,7 +118,7 @@ def _append(recorder: Recorder, kind: str, now_ms: int, rest: list[Any]) -> None
 
 def played(log: FakeLog, partitions: int, policy: Rulebook, against: Rulebook | None = None) -> Played:
     """The journal of a log under both policies."""
-    return asyncio.run(play(log, TOPICS, partitions, policy, against, lambda *_: None))  # type: ignore[arg-type]
+    return asyncio.run(play(log, TOPICS, partitions, policy, against, lambda *_: None))
 
 
 def compared(found: Played) -> Comparison:
@@ -248,7 +250,7 @@ def test_before_without_what_is_gone_and_with_what_is_added_is_after(
 
 @pytest.mark.parametrize("name", ["threshold", "wait", "other"])
 def test_partitions_change_nothing(name: str) -> None:
-    """With one partition and with eight, the same messages would have come and gone."""
+    """With one partition and with eight, the same messages come and go, but for a second: a digest waits for a tick."""
     dice = random.Random(3)
     steps = [
         ("alert", dice.choice([0, 1000, 60_000]), dice.choice(LABELS), dice.random() < 0.7, 7_200_000)
@@ -256,9 +258,101 @@ def test_partitions_change_nothing(name: str) -> None:
     ]
     steps = [one for step in steps for one in (step, ("tick", 1000))]  # type: ignore[misc]
 
-    told = []
-    for partitions in (1, 8):
-        pairs = compared(played(recorded(steps, partitions).log, partitions, NEW[name])).notifications
-        told.append([said([pair.one for pair in pairs if pair.verdict == verdict]) for verdict in ("added", "gone")])
+    one, many = [
+        sorted((pair.verdict, *rest, at_ms) for pair in pairs for at_ms, *rest in said([pair.one]))
+        for partitions in (1, 8)
+        for pairs in [compared(played(recorded(steps, partitions).log, partitions, NEW[name])).notifications]
+    ]
 
-    assert told[0] == told[1]
+    assert [told[:-1] for told in one] == [told[:-1] for told in many]
+    assert all(abs(told[-1] - other[-1]) <= 1000 for told, other in zip(one, many, strict=True))
+    assert {told[0] for told in one} > {"same"}
+
+
+def _pair(log: FakeLog, policy: Rulebook, partitions: int = 8) -> tuple[Played, Comparison]:
+    found = played(log, partitions, policy)
+    return found, compared(found)
+
+
+def test_commands_go_to_the_incident_that_they_meant() -> None:
+    """Where the component has another name, the incident has another id, and the word still stops it from climbing."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    labels = {"alertname": "ServiceDown", "service": "shop", "job": "shop-7", "severity": "critical"}
+    record = alert_record(START_MS, labels, "shop")
+    recorder.append(record.key, record.value or b"")
+    (incident,) = [one for engine in recorder.engines for one in engine.state.incidents]
+    recorder.append(
+        incident.encode(), encode_command("acknowledge", incident, "ann", text=""), partition_from_id(incident)
+    )
+    for minute in range(5):
+        recorder.log.at_ms = START_MS + minute * MINUTE_MS
+        recorder.broadcast(TICK)
+
+    found, comparison = _pair(recorder.log, changed(components={"labels": ["job"]}))
+
+    (pair,) = comparison.incidents
+    assert found.left_out == []
+    assert pair.after is not None
+    assert (pair.after.component, pair.after.acknowledged_by) == ("shop-7", "ann")
+    assert [(one.what, one.before, one.after) for one in pair.changes] == [("component", "shop", "shop-7")]
+    assert comparison.escalations == []
+
+
+def test_commands_for_what_a_rule_opens_no_more_are_left_out_and_told() -> None:
+    """Somebody took three agents that were down; under a threshold of ten there is no such incident to take."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    for name in ("planner", "critic", "tutor"):
+        record = alert_record(START_MS, {"alertname": "AgentDown", "agent_name": name, "severity": "warning"}, name)
+        recorder.append(record.key, record.value or b"")
+    (rule,) = [one for engine in recorder.engines for one in engine.state.incidents.values() if one.rule]
+    recorder.append(
+        rule.id.encode(), encode_command("acknowledge", rule.id, "ann", text=""), partition_from_id(rule.id)
+    )
+
+    found, comparison = _pair(recorder.log, changed(correlations=correlations(agents_down=10)))
+
+    assert [(one.command, one.by, one.incident, one.title) for one in found.left_out] == [
+        ("acknowledge", "ann", rule.id, "3 AI agents down")
+    ]
+    assert [pair.one.title for pair in comparison.incidents if pair.verdict == "gone"] == ["3 AI agents down"]
+
+
+def test_a_journal_whose_beginning_is_gone() -> None:
+    """Both runs begin where what is kept begins, and that is said; commands about what was before are counted."""
+    log = FakeLog()
+    log.topics = {key: list(records) for key, records in bad_day_log().topics.items()}
+    for (topic, _), records in log.topics.items():
+        if topic == TOPICS.journal:
+            del records[: next(number for number, one in enumerate(records) if one.timestamp > DAY_MS + 25 * MINUTE_MS)]
+    state = Engine(0, POLICY).checkpoint()
+    log.put(TOPICS.state, 0, [NewRecord(*one) for one in state])
+
+    found, comparison = _pair(log, POLICY)
+
+    assert comparison.same
+    assert found.unknown == 3  # of ann's four words about Ollama, whose beginning was before
+    assert len(found.notes) == 2
+    assert found.notes[0].startswith("the journal's beginning is gone, it is kept from 0:")
+    assert found.notes[1].endswith("or their causes are gone")
+
+
+def test_a_fault_of_ours_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that makes an engine raise is a dead letter in the run, as it was when it happened; the rest goes on."""
+    recorder = Recorder(POLICY, 2, now_ms=START_MS)
+    for name in ("ServiceDown", "Poison", "HighErrorRate"):
+        record = alert_record(START_MS, {"alertname": name, "severity": "critical"}, name)
+        recorder.append(record.key, record.value or b"")
+    on_fired = grouping.on_fired
+
+    def fail(turn: Any, alert: Any) -> None:
+        on_fired(turn, alert)
+        assert alert.name != "Poison"
+
+    monkeypatch.setattr(grouping, "on_fired", fail)
+
+    found, comparison = _pair(recorder.log, POLICY, 2)
+
+    assert comparison.same
+    assert {pair.one.component for pair in comparison.incidents} == {"ServiceDown", "HighErrorRate"}
+    assert comparison.refused == ({"poison": 1}, {"poison": 1})
+    assert "it made Tocsin fail with AssertionError" in found.notes[0]

@@ -8,7 +8,7 @@ from models.duration import format_ms
 from models.instant import format_instant
 
 MINUTE_MS = 60_000
-QUIET_SHARE = 0.08  # of what is shown: a longer stretch in which nothing happens is cut
+QUIET_SHARE = 0.12  # of what is shown: a longer stretch in which nothing happens is cut
 QUIET_MS_MIN = 10 * MINUTE_MS
 JOIN_SHARE = 0.03  # of what is shown: less between two that are cut is cut, too
 CUTS_MAX = 12

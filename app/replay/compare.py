@@ -72,10 +72,12 @@ class Comparison:
     refused: tuple[dict[str, int], dict[str, int]] = field(default_factory=lambda: ({}, {}))  # dead letters by reason
 
     def pairs(self, kind: str) -> Sequence[AnyPair]:
-        """The pairs of one of KINDS."""
+        """The pairs of one of KINDS, or of `notifications`: pages and messages."""
         match kind:
             case "incidents":
                 return self.incidents
+            case "notifications":
+                return self.notifications
             case "pages":
                 return [pair for pair in self.notifications if pair.one.page]
             case "messages":

@@ -8,7 +8,6 @@ from app.replay.compare import (
     ADDED,
     CHANGED,
     GONE,
-    KINDS,
     AnyPair,
     Comparison,
     Fact,
@@ -20,6 +19,7 @@ from app.replay.consequences import Times
 from models.instant import format_instant
 
 _LISTS = ("incidents", "notifications", "escalations")
+_COUNTED = ("incidents", "notifications", "pages", "escalations")  # pages are notifications, too: those by pager
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "totals": _tallies(comparison, lambda _: "all").get("all", {}),
         "by_team": _tallies(comparison, team_of),
         "by_severity": _tallies(comparison, severity_of),
-        "times": {what: _both(*times) for what, times in comparison.times.items()},
+        "times": {what.replace(" ", "_"): _both(*times) for what, times in comparison.times.items()},
         "missed": [described(one) for one in comparison.missed],
         "dead_letters": {"before": comparison.refused[0], "after": comparison.refused[1]},
     }
@@ -68,7 +68,7 @@ def described(one: Fact) -> dict[str, Any]:
 
 def _tallies(comparison: Comparison, by: Any) -> dict[str, dict[str, dict[str, int]]]:
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for kind in KINDS:
+    for kind in _COUNTED:
         for name, counts in tally(comparison.pairs(kind), by).items():
             found.setdefault(name, {})[kind] = counts
     return dict(sorted(found.items()))

@@ -3,7 +3,7 @@
 Ids and positions are as the record has them (`app.replay.ids`); times are milliseconds since 1970.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ class Incident:
     severity: str
     owner: str
     title: str
+    opened_by: str  # the position of the record, as it was recorded
     opened_ms: int
     closed_ms: int | None
     ends_ms: int  # when it was closed, or when the run ended
@@ -84,7 +85,7 @@ class Facts:
 
 def facts_of(run: Run, ends_ms: int) -> Facts:
     """What a run said that ended at `ends_ms`."""
-    incidents = [_incident(one, ends_ms) for one in _documents(run.snapshots.values())]
+    incidents = [_incident(one, ends_ms, run.origins) for one in _documents(run.snapshots.values())]
     return Facts(
         sorted(incidents, key=lambda one: (one.opened_ms, one.id)),
         sorted((_message(one) for one in _documents(run.notifications)), key=lambda one: one.at_ms),
@@ -97,7 +98,7 @@ def _documents(values: Iterable[bytes]) -> Iterable[dict[str, Any]]:
     return (orjson.loads(value) for value in values)
 
 
-def _incident(body: dict[str, Any], ends_ms: int) -> Incident:
+def _incident(body: dict[str, Any], ends_ms: int, origins: Mapping[str, str]) -> Incident:
     closed_ms = _ms(body["closed_at"])
     return Incident(
         id=shown(body["incident"]),
@@ -107,6 +108,7 @@ def _incident(body: dict[str, Any], ends_ms: int) -> Incident:
         severity=body["severity"],
         owner=body["owner"],
         title=shown(body["title"]),
+        opened_by=shown_position(origins.get(body["opened_by"], body["opened_by"])),
         opened_ms=_ms(body["opened_at"]) or 0,
         closed_ms=closed_ms,
         ends_ms=ends_ms if closed_ms is None else closed_ms,

@@ -52,16 +52,16 @@ def _overlap(one: Incident, other: Incident) -> bool:
     return one.opened_ms <= other.ends_ms and other.opened_ms <= one.ends_ms
 
 
-def _opened_by(one: Incident) -> str:
-    return one.id.partition("-")[2]  # the prefix is the class'
-
-
 def _same(one: Incident) -> Hashable:
-    return _opened_by(one), one.component, one.incident_class
+    return one.id, one.component, one.incident_class
 
 
 def _same_component_and_class(one: Incident) -> Hashable:
     return one.component, one.incident_class
+
+
+def _opened_by(one: Incident) -> Hashable:
+    return one.opened_by, one.rule
 
 
 def _same_component(one: Incident) -> Hashable:

@@ -26,6 +26,7 @@ from models.topics import partition_of
 # Between two records of a partition there is room for so many that the record has not: a record's offset in a run is
 # offset * ROOM. Ids of incidents, which have the offset in base 36, get four digits more so, and sort as those of the record.
 ROOM = 36**4
+CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it
 AT_ONCE = 5000  # steps of the merged journal that are handed out together
 
 _FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,40})"')
@@ -145,6 +146,8 @@ def _look(found: Survey, partition: int, records: Iterable[StoredRecord], seen: 
     for record in records:
         value = record.value or b""
         if not record.headers and (value.startswith(ALERT_START) or value == TICK):
+            if record.key and record.offset % CHECKED_EACH == 0:
+                _check_partition(found, partition, record)
             continue
         kind, place = kind_of(value), (partition, record.offset)
         if kind and kind not in _OUTSIDE and kind not in _MESSAGES:
@@ -157,6 +160,14 @@ def _look(found: Survey, partition: int, records: Iterable[StoredRecord], seen: 
         found.receipts += kind == "receipt"
         if kind in _MESSAGES:
             _note_slot(found, place, record, value, seen)
+
+
+def _check_partition(found: Survey, partition: int, record: StoredRecord) -> None:
+    """Raise NotReplayable when a record is not where its key puts it."""
+    expected = partition_of(record.key or b"", found.partitions)
+    if expected != partition:
+        text = f"the record {partition}:{record.offset} of the journal would be in partition {expected} of {found.partitions}"
+        raise NotReplayable(f"{text}: TOCSIN_PARTITIONS has to be what it was when the journal was written")
 
 
 def _note_policy(found: Survey, at_ms: int, place: Place, value: bytes) -> None:
@@ -173,10 +184,7 @@ def _note_slot(found: Survey, place: Place, record: StoredRecord, value: bytes, 
     if source is None or source.topic != "journal":
         return
     partition, offset = place
-    expected = partition_of(record.key or b"", found.partitions)
-    if expected != partition or source.partition >= found.partitions:
-        text = f"the message {partition}:{offset} of the journal would be in partition {expected} of {found.partitions}"
-        raise NotReplayable(f"{text}: TOCSIN_PARTITIONS has to be what it was when the journal was written")
+    _check_partition(found, partition, record)
     cause = (source.partition, source.offset)
     if (source.offset, source.number) <= seen.get(source.partition, (-1, -1)):
         return  # a second copy
@@ -213,6 +221,8 @@ class Merged:
         for partition in range(self._survey.partitions):
             await self._refill(partition)
             if self._buffers[partition]:
+                if kind_of(self._buffers[partition][-1].value or b"") == "policy":
+                    self._next_ms[partition] = -1  # what each begins with, before anything happens in another
                 heappush(self._heap, (self._next_ms[partition], partition))
 
     async def steps(self) -> list[Step]:

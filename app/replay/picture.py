@@ -144,7 +144,7 @@ def _grid(axis: Axis, height: int) -> str:
             parts.append(f'<text class="day" x="{tick.x}" y="{TOP - 36}">{tick.day}</text>')
     for x, text in axis.cuts():
         parts.append(f'<rect class="cut" x="{x - 14:.1f}" y="{TOP - 14}" width="28" height="{height - TOP + 14}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{TOP - 20}">{text}</text>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{TOP - 36}">{text}</text>')
         parts.append(f'<text class="tick" x="{x:.1f}" y="{TOP - 4}">≈</text>')
     return "".join(parts)
 

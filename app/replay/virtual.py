@@ -54,13 +54,14 @@ class Run:
         self.snapshots: dict[bytes, bytes] = {}  # incident -> the newest
         self.notifications: list[bytes] = []
         self.escalations: list[bytes] = []
+        self.origins: dict[str, str] = {}  # the position of a record that is elsewhere in the journal -> that one's
         self.refused: Counter[str] = Counter()  # dead letters by reason
         self.empty_slots = 0  # messages of the record that this run did not send
         self.recorded = policy is None
         self._rekeyed = rekeyed
         self._slots = slots
         self._places = [-1] * partitions  # the offset of the last record of each; -1 before its first
-        self._early: dict[int, list[StoredRecord]] = {}  # what came for a partition before its first record
+        self._early: dict[int, list[tuple[StoredRecord, str]]] = {}  # what came for a partition before its first record
         self._moved: dict[bytes, bytes] = {}  # fingerprint -> the key that this policy finds
         self._channels: dict[tuple[int, int], deque[_Sent]] = {}  # from partition to partition
         self._awaited: dict[
@@ -88,16 +89,21 @@ class Run:
         else:
             self._pass(partition, record)
         if partition in self._early:
-            self._ready += [(partition, one) for one in self._early.pop(partition)]
+            self._catch_up(partition)
         self._settle()
 
     def finish(self) -> None:
         """Apply what came for partitions that have no record at all."""
         while self._early:
-            partition, messages = self._early.popitem()
+            partition = next(iter(self._early))
             self._places[partition] = 0
-            self._ready += [(partition, one) for one in messages]
+            self._catch_up(partition)
             self._settle()
+
+    def _catch_up(self, partition: int) -> None:
+        """Apply what came for a partition before its first record."""
+        for record, origin in self._early.pop(partition):
+            self._apply_next(partition, record, origin)
 
     def _settle(self) -> None:
         """Apply what is to be applied at once, and what follows from that: breadth first, as the journal would bring it."""
@@ -110,22 +116,25 @@ class Run:
             self._apply(partition, StoredRecord(record.offset, record.timestamp, key, value, record.headers))
         else:
             self._pass(partition, record)
-            self._apply_next(target, StoredRecord(-1, record.timestamp, key, value, record.headers))
+            moved = StoredRecord(-1, record.timestamp, key, value, record.headers)
+            self._apply_next(target, moved, f"{partition}-{record.offset}")
 
     def _pass(self, partition: int, record: StoredRecord) -> None:
         """Let the time pass that the record stood for."""
         self._apply(partition, StoredRecord(record.offset, record.timestamp, None, TICK))
 
-    def _apply_next(self, partition: int, record: StoredRecord) -> None:
+    def _apply_next(self, partition: int, record: StoredRecord, origin: str = "") -> None:
         """Apply a record that the journal has not, or has elsewhere, behind the last one of the partition."""
         if self._places[partition] < 0:
-            self._early.setdefault(partition, []).append(record)
+            self._early.setdefault(partition, []).append((record, origin))
             return
         record.offset = self._places[partition] + 1
         assert record.offset % ROOM, f"partition {partition} has more than {ROOM} messages that follow from one record"
-        self._apply(partition, record)
+        if self._apply(partition, record) and origin:
+            self.origins[f"{partition}-{record.offset}"] = origin
 
-    def _apply(self, partition: int, record: StoredRecord) -> None:
+    def _apply(self, partition: int, record: StoredRecord) -> bool:
+        """Apply a record; whether anything came of it."""
         self._places[partition] = record.offset
         try:
             effects = self.engines[partition].apply((record,))
@@ -133,6 +142,7 @@ class Run:
             raise Poisoned(partition, poison) from poison
         if effects:
             self._keep(partition, record, effects)
+        return bool(effects)
 
     def _keep(self, partition: int, record: StoredRecord, effects: Iterable[Effect]) -> None:
         """Keep what people see, and send what actors say."""
