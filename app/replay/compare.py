@@ -88,7 +88,8 @@ class Comparison:
     @property
     def same(self) -> bool:
         """Whether nothing is different."""
-        return all(pair.verdict == SAME for kind in KINDS for pair in self.pairs(kind))
+        said = all(pair.verdict == SAME for kind in KINDS for pair in self.pairs(kind))
+        return said and self.refused[0] == self.refused[1]
 
 
 def compare(before: Facts, after: Facts) -> Comparison:
@@ -195,7 +196,7 @@ def _incident_changes(old: Incident | None, new: Incident | None) -> tuple[Chang
         *_moments("opened", old.opened_ms, new.opened_ms),
         *_moments("first told", old.told_ms, new.told_ms),
         *_moments("acknowledged", old.acknowledged_ms, new.acknowledged_ms),
-        *_moments("closed", old.closed_ms, new.closed_ms),
+        *_moments("closed", old.closed_ms, new.closed_ms, "not in the record"),
         *_texts("severity", old.severity, new.severity),
         *_texts("owner", old.owner, new.owner),
         *_texts("class", old.incident_class, new.incident_class),
@@ -220,9 +221,9 @@ def _escalation_changes(old: Escalated, new: Escalated) -> Iterator[Changed]:
     yield from _texts("because", old.because, new.because)
 
 
-def _moments(what: str, old_ms: int | None, new_ms: int | None) -> Iterator[Changed]:
+def _moments(what: str, old_ms: int | None, new_ms: int | None, never: str = "never") -> Iterator[Changed]:
     if old_ms != new_ms:
-        yield Changed(what, *("never" if one is None else format_instant(one) for one in (old_ms, new_ms)))
+        yield Changed(what, *(never if one is None else format_instant(one) for one in (old_ms, new_ms)))
 
 
 def _texts(what: str, old: str, new: str) -> Iterator[Changed]:

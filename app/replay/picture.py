@@ -166,12 +166,12 @@ def _row(row: Row, axis: Axis, y: int) -> str:
 def _label(row: Row, y: int) -> str:
     if row.incident is None:
         return f'<text class="label" x="8" y="{y + 24}">messages about many incidents</text>'
-    one = row.incident.one
+    one, name = row.incident.one, (row.incident.before or row.incident.one).id
     word = "" if row.incident.verdict in (SAME, CHANGED) else f" ({row.incident.verdict})"
-    tooltip = f"<title>{_text(f'{one.id} {one.title}')}</title>"
+    tooltip = f"<title>{_text(f'{name} {one.title}')}</title>"
     severity = f'<text class="{_severity(one)}" x="8" y="{y + 18}">{_text(one.severity)}</text>'
     label = f'<text class="label" x="36" y="{y + 18}">{_text(cut_label(one.title))}{word}</text>'
-    return f'<g>{tooltip}{severity}{label}<text class="id" x="36" y="{y + 32}">{_text(one.id)}</text></g>'
+    return f'<g>{tooltip}{severity}{label}<text class="id" x="36" y="{y + 32}">{_text(name)}</text></g>'
 
 
 def cut_label(text: str) -> str:

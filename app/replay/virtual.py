@@ -165,9 +165,12 @@ class Run:
 
     def _send(self, source: int, message: StoredRecord, free: list[Slot]) -> None:
         """Send a message to its slot, or at once if there is none and none before it is under way."""
-        signature = signature_of(message.key, message.value or b"")
-        slot = next((one for one in free if one.signature == signature), None)
-        target = partition_of(message.key or b"", len(self.engines))
+        signature, target = (
+            signature_of(message.key, message.value or b""),
+            partition_of(message.key or b"", len(self.engines)),
+        )
+        ahead = (one for one in free if one.offset * ROOM > self._places[one.partition])
+        slot = next((one for one in ahead if one.signature == signature), None)
         channel = self._channels.setdefault((source, target), deque())
         if slot is not None:
             free.remove(slot)

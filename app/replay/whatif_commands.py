@@ -78,7 +78,9 @@ def _tell(
     show(comparison, console, verbose=arguments.verbose)
     _left_out(played.left_out, console, verbose=arguments.verbose)
     if arguments.html:
-        Path(arguments.html).write_text(page(comparison, heading, [*_told(played.left_out), *played.notes]))
+        Path(arguments.html).write_text(
+            page(comparison, heading, [*_told(played.left_out), *played.notes]), encoding="utf-8"
+        )
         console.print()
         console.print(as_text(f"the picture: {arguments.html}"), soft_wrap=True)
     if arguments.json:

@@ -64,8 +64,16 @@ def show(comparison: Comparison, console: Console, *, verbose: bool) -> None:
         console.print(_by(comparison, name, by))
     console.print()
     console.print(_times(comparison))
+    before, after = comparison.refused
+    if before != after:
+        console.print()
+        console.print(as_text(f"dead letters: {_counts(before)} -> {_counts(after)}"), soft_wrap=True)
     for title, lines in _lists(comparison):
         _list(console, title, [line for _, line in lines], verbose=verbose)
+
+
+def _counts(refused: dict[str, int]) -> str:
+    return ", ".join(f"{number} {reason}" for reason, number in refused.items()) or "none"
 
 
 def differences(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -212,7 +220,8 @@ def _escalation(pair: Pair[Escalated]) -> Text:
 
 
 def _incident(pair: Pair[Incident]) -> Text:
-    return _start(pair.verdict, pair.one.opened_ms, pair.one.severity) + _named(pair.one) + _changes(pair.changes)
+    one = pair.before or pair.one  # the id is the one that people know, if there is one
+    return _start(pair.verdict, one.opened_ms, pair.one.severity) + _named(one) + _changes(pair.changes)
 
 
 def _incident_line(one: Incident) -> Text:
