@@ -245,6 +245,8 @@ class Merged:
 
     def _first(self, partition: int) -> int:
         """The partition whose record has to be taken before this one's can be: that of its cause, and so on."""
+        if (partition, self._next[partition]) not in self._survey.causes:
+            return partition
         asked = {partition}
         while cause := self._survey.causes.get((partition, self._next[partition])):
             if cause[0] in asked or self._next[cause[0]] > cause[1] or not self._buffers[cause[0]]:

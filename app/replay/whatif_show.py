@@ -33,6 +33,7 @@ from models.instant import format_instant
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SHOWN_MAX = 10  # lines of each list, unless all are asked for
+TITLES_MAX = 3  # of a line that is about several incidents
 TEXT_MAX = 100  # characters of a text that has changed
 _SIGNS = {ADDED: ("+", "red"), GONE: ("-", "green"), CHANGED: ("~", "yellow")}
 
@@ -49,6 +50,15 @@ class Occasion(NamedTuple):
     def page(self) -> bool:
         """Whether somebody was called."""
         return any(pair.one.page for pair in self.pairs)
+
+    @property
+    def whom(self) -> str:
+        """Who was told, by channel."""
+        channels: dict[str, list[str]] = {}
+        for pair in self.pairs:
+            channels.setdefault(pair.one.channel, []).append(pair.one.receiver)
+        told = sorted(channels.items(), reverse=True)
+        return "; ".join(f"{channel} to {', '.join(receivers)}" for channel, receivers in told)
 
 
 def show(comparison: Comparison, console: Console, *, verbose: bool) -> None:
@@ -68,7 +78,7 @@ def show(comparison: Comparison, console: Console, *, verbose: bool) -> None:
     if before != after:
         console.print()
         console.print(as_text(f"dead letters: {_counts(before)} -> {_counts(after)}"), soft_wrap=True)
-    for title, lines in _lists(comparison):
+    for title, lines in _lists(comparison, verbose=verbose):
         _list(console, title, [line for _, line in lines], verbose=verbose)
 
 
@@ -78,17 +88,23 @@ def _counts(refused: dict[str, int]) -> str:
 
 def differences(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
     """Each list of differences: its title, and the verdict and the text of each line."""
-    return [(title, [(verdict, line.plain.strip()) for verdict, line in lines]) for title, lines in _lists(comparison)]
+    return [
+        (title, [(verdict, line.plain.strip()) for verdict, line in lines])
+        for title, lines in _lists(comparison, verbose=True)
+    ]
 
 
-def _lists(comparison: Comparison) -> Iterator[tuple[str, list[tuple[str, Text]]]]:
-    yield "You would have been spared", [(GONE, line) for line in _occasions(comparison, GONE)]
+def _lists(comparison: Comparison, *, verbose: bool) -> Iterator[tuple[str, list[tuple[str, Text]]]]:
+    yield "You would have been spared", [(GONE, line) for line in _occasions(comparison, GONE, verbose=verbose)]
     yield (
         "You would have missed: nobody would have been told of",
         [(GONE, _incident_line(one)) for one in comparison.missed],
     )
-    yield "You would have been told besides", [(ADDED, line) for line in _occasions(comparison, ADDED)]
-    yield "You would have been told otherwise", [(CHANGED, line) for line in _occasions(comparison, CHANGED)]
+    yield "You would have been told besides", [(ADDED, line) for line in _occasions(comparison, ADDED, verbose=verbose)]
+    yield (
+        "You would have been told otherwise",
+        [(CHANGED, line) for line in _occasions(comparison, CHANGED, verbose=verbose)],
+    )
     yield (
         "Escalations",
         [(pair.verdict, _escalation(pair)) for pair in comparison.escalations if pair.verdict != SAME],
@@ -155,33 +171,36 @@ def _time(time_ms: int | None) -> str:
     return "-" if time_ms is None else format_ms(time_ms)
 
 
-def _occasions(comparison: Comparison, verdict: str) -> list[Text]:
-    """A line for each occasion, in the order of time; those on which somebody is called first."""
+def _occasions(comparison: Comparison, verdict: str, *, verbose: bool) -> list[Text]:
+    """A line for each occasion, in the order of time; those on which somebody is called first.
+
+    Where much is the same but for what it is about, as in a storm, it is one line, unless all is asked for.
+    """
     found: dict[tuple[int, str, str, tuple[Changed, ...]], Occasion] = {}
     for pair in comparison.notifications:
         if pair.verdict == verdict:
-            one = pair.one
-            key = (one.at_ms, one.incident, one.kind, pair.changes)
-            found.setdefault(key, Occasion(one.at_ms, one.kind, one.title, [])).pairs.append(pair)
+            said = pair.one
+            key = (said.at_ms, said.incident, said.kind, pair.changes)
+            found.setdefault(key, Occasion(said.at_ms, said.kind, said.title, [])).pairs.append(pair)
     ordered = sorted(found.values(), key=lambda occasion: (not occasion.page, occasion.at_ms))
-    return [_occasion(one, verdict) for one in ordered]
+    alike: dict[object, list[Occasion]] = {}
+    for number, one in enumerate(ordered):
+        same = (one.at_ms, one.kind, one.pairs[0].one.severity, one.whom, _said(one.pairs[0].changes))
+        alike.setdefault(number if verbose else same, []).append(one)
+    return [_occasion(ones, verdict) for ones in alike.values()]
 
 
-def _occasion(occasion: Occasion, verdict: str) -> Text:
-    pair = occasion.pairs[0]
-    line = _start(verdict, occasion.at_ms, pair.one.severity)
-    if occasion.page:
+def _occasion(occasions: Sequence[Occasion], verdict: str) -> Text:
+    """One occasion, or several that differ in what they are about."""
+    first = occasions[0]
+    one = first.pairs[0].one
+    line = _start(verdict, first.at_ms, one.severity)
+    if first.page:
         line.append("PAGE ", "bold")
-    title = occasion.title.removeprefix(f"[{pair.one.severity}] ")
-    line += as_text(f"{occasion.kind}: {title}")
-    channels: dict[str, list[str]] = {}
-    for one in occasion.pairs:
-        channels.setdefault(one.one.channel, []).append(one.one.receiver)
-    whom = "; ".join(
-        f"{channel} to {', '.join(receivers)}" for channel, receivers in sorted(channels.items(), reverse=True)
-    )
-    line += as_text(f" | {whom}")
-    return line + _changes(pair.changes)
+    titles = [occasion.title.removeprefix(f"[{one.severity}] ") for occasion in occasions]
+    more = f" and {len(titles) - TITLES_MAX} more" if len(titles) > TITLES_MAX else ""
+    line += as_text(f"{first.kind}: {', '.join(titles[:TITLES_MAX])}{more} | {first.whom}")
+    return line + _changes(first.pairs[0].changes)
 
 
 def _start(verdict: str, at_ms: int, severity: str) -> Text:
@@ -194,8 +213,12 @@ def _start(verdict: str, at_ms: int, severity: str) -> Text:
 
 def _changes(changes: Sequence[Changed]) -> Text:
     """What has changed; of what is said otherwise because it is said at another time, only the time."""
-    shown = [one for one in changes if one.what != "text"] or changes
-    return as_text(f" | {', '.join(_change(one) for one in shown)}" if shown else "")
+    said = _said(changes)
+    return as_text(f" | {said}" if said else "")
+
+
+def _said(changes: Sequence[Changed]) -> str:
+    return ", ".join(_change(one) for one in [one for one in changes if one.what != "text"] or changes)
 
 
 def _change(one: Changed) -> str:
