@@ -29,10 +29,12 @@ class Recorder:
         self._prompt = seed is None
         self.broadcast(encode_policy(policy.fingerprint, policy.document))
 
-    def append(self, key: bytes | None, value: bytes, partition: int | None = None) -> None:
+    def append(
+        self, key: bytes | None, value: bytes, partition: int | None = None, headers: tuple[tuple[str, bytes], ...] = ()
+    ) -> None:
         """Append a record, and let the workers do some of what they have to do."""
         target = partition_of(key or b"", self.partitions) if partition is None else partition
-        self._put(target, NewRecord(key, value))
+        self._put(target, NewRecord(key, value, headers))
         if self._prompt:
             self.settle()
         while not self._prompt and self._dice.random() < 0.7:

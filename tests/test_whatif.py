@@ -24,7 +24,7 @@ from models.alert import fingerprint
 from models.command import Command
 from models.effect import Stream
 from models.incident import partition_from_id
-from models.journal import TICK, encode_command, encode_policy, encode_receipt, encode_silence
+from models.journal import TICK, Source, encode_command, encode_policy, encode_receipt, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.bad_day import bad_day_log
@@ -356,3 +356,21 @@ def test_a_fault_of_ours_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None
     assert {pair.one.component for pair in comparison.incidents} == {"ServiceDown", "HighErrorRate"}
     assert comparison.refused == ({"poison": 1}, {"poison": 1})
     assert "it made Tocsin fail with AssertionError" in found.notes[0]
+
+
+def test_second_copies_of_raw_records_count_once() -> None:
+    """What an ingest agent copied twice is there once in each run, in whatever partitions the copies are."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    copies = []
+    for number in range(40):
+        labels = {"alertname": "ServiceDown", "service": f"s{number}", "job": f"j{number % 3}", "severity": "critical"}
+        record = alert_record(START_MS, labels, f"s{number}", firing=number % 4 != 3)
+        copies.append((record.key, record.value or b"", None, (Source("raw", 0, number).header(),)))
+    for copy in [*copies[:20], *copies[10:30], *copies]:
+        recorder.append(*copy)
+
+    found, comparison = _pair(recorder.log, changed(components={"labels": ["job"]}))
+
+    counts = [sum(engine.counts.get("alerts", 0) for engine in run.engines) for run in (found.before, found.after)]
+    assert counts == [40, 40]
+    assert len([pair for pair in comparison.incidents if pair.after]) == 3
