@@ -18,6 +18,7 @@ from app.demo.scenario import START_MS as DAY_MS
 from app.replay.compare import Comparison, compare
 from app.replay.facts import Facts, Message, facts_of
 from app.replay.ids import shown, shown_position
+from app.replay.virtual import Run
 from app.replay.whatif import Played, play
 from app.transport.log import NewRecord, StoredRecord
 from models.alert import fingerprint
@@ -27,6 +28,7 @@ from models.incident import partition_from_id
 from models.journal import TICK, Source, encode_command, encode_policy, encode_receipt, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
+from models.topics import partition_of
 from tests.bad_day import bad_day_log
 from tests.fake_log import FakeLog
 from tests.recorder import TOPICS, Recorder
@@ -374,3 +376,77 @@ def test_second_copies_of_raw_records_count_once() -> None:
     counts = [sum(engine.counts.get("alerts", 0) for engine in run.engines) for run in (found.before, found.after)]
     assert counts == [40, 40]
     assert len([pair for pair in comparison.incidents if pair.after]) == 3
+
+
+@every_journal
+@given(_steps, st.sampled_from(PARTITIONS), st.sampled_from(sorted(NEW)), st.integers(0, 999))
+def test_messages_arrive_once_and_in_order(steps: list[tuple[Any, ...]], partitions: int, name: str, seed: int) -> None:
+    """Whatever is late in the record: between two partitions nothing overtakes, is lost, or comes twice."""
+    sent: dict[tuple[int, int, int], list[int]] = {}
+    arrived: dict[tuple[int, int], list[int]] = {}
+    kept: list[bytes | None] = []  # so that no two values have one identity
+    send, apply = Run._send, Run._apply
+
+    def note_sent(run: Run, source: int, message: StoredRecord, free: list[Any]) -> None:
+        target = partition_of(message.key or b"", partitions)
+        kept.append(message.value)
+        sent.setdefault((id(run), source, target), []).append(id(message.value))
+        send(run, source, message, free)
+
+    def note_applied(run: Run, partition: int, record: StoredRecord) -> bool:
+        arrived.setdefault((id(run), partition), []).append(id(record.value))
+        return apply(run, partition, record)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "_send", note_sent)
+        patch.setattr(Run, "_apply", note_applied)
+        found = played(recorded(steps, partitions, seed).log, partitions, NEW[name])
+
+    assert found.before.empty_slots == 0
+    for (run, _, target), values in sent.items():
+        assert [value for value in arrived[run, target] if value in set(values)] == values
+
+
+def _life(recorder: Recorder, begins: int, ends: int, until: int) -> str:
+    """An outage of the shop from minute to minute, with a tick each until another; the id of its incident."""
+    labels, name = {"alertname": "ServiceDown", "service": "shop", "job": "shop-7", "severity": "critical"}, ""
+    for minute in range(begins, until):
+        recorder.log.at_ms = START_MS + minute * MINUTE_MS
+        if minute in (begins, ends):
+            record = alert_record(recorder.log.at_ms, labels, "shop", firing=minute == begins)
+            recorder.append(record.key, record.value or b"")
+        name = name or next(one for engine in recorder.engines for one in engine.state.incidents)
+        recorder.broadcast(TICK)
+    return name
+
+
+def test_a_word_about_what_is_over_takes_nothing_else() -> None:
+    """It was refused when it was said; the incident that the component has since is not acknowledged by it."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    first = _life(recorder, 0, 2, 10)
+    second = _life(recorder, 10, 99, 11)
+    recorder.append(first.encode(), encode_command("acknowledge", first, "ann", text=""), partition_from_id(first))
+    _life(recorder, 11, 12, 30)
+
+    found, comparison = _pair(recorder.log, POLICY)
+
+    assert comparison.same
+    assert comparison.refused == ({"unknown_incident": 1}, {"unknown_incident": 1})
+    assert [(pair.one.id, pair.one.acknowledged_by) for pair in comparison.incidents] == [(first, ""), (second, "")]
+    assert (found.left_out, found.unknown) == ([], 0)
+
+
+def test_a_task_that_is_done_is_that_of_the_same_component() -> None:
+    """What an incident left to do has been done, where its incident has another id under the new policy, too."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    name = _life(recorder, 0, 2, 10)
+    recorder.append(name.encode(), encode_command("done", name, "ann", task="review"), partition_from_id(name))
+
+    found, _ = _pair(recorder.log, changed(components={"labels": ["job"]}))
+
+    assert found.left_out == []
+    before, after = (
+        [task for engine in run.engines for task in engine.state.tasks.values()] for run in (found.before, found.after)
+    )
+    assert {task.incident for task in before}.isdisjoint(task.incident for task in after)
+    assert sorted(task.name for task in before) == sorted(task.name for task in after) == ["improvements", "root-cause"]

@@ -90,7 +90,7 @@ def _found(meaning: Meaning, meant: dict[str, Any], run: Run) -> tuple[int, str]
     if same is not None and (same.component, same.incident_class) == (component, incident_class):
         return meaning.partition, name
     if meaning.closed:
-        return _closed(meaning.partition, name, component, incident_class, run)
+        return _closed(meaning.partition, meant, run)
     return next(((where, one.id) for where, one in _open(meaning, component, incident_class, run)), None)
 
 
@@ -113,14 +113,15 @@ def _open(meaning: Meaning, component: str, incident_class: str, run: Run) -> It
                 yield partition, engine.state.incidents[alert.incident]
 
 
-def _closed(partition: int, name: str, component: str, incident_class: str, run: Run) -> tuple[int, str] | None:
-    """The incident of a run that is closed, and may have left tasks: the same, else the component's last one."""
-    if name.encode() in run.snapshots:
-        return partition, name
+def _closed(partition: int, meant: dict[str, Any], run: Run) -> tuple[int, str] | None:
+    """The incident of a run that is closed, and may have left tasks: the same, else the last one that is like it."""
+    if meant["incident"].encode() in run.snapshots:
+        return partition, meant["incident"]
     last = None
     for number, engine in enumerate(run.engines):
         for task in engine.state.tasks.values():
             one = orjson.loads(run.snapshots[task.incident.encode()])
-            if (one["component"], one["class"]) == (component, incident_class):
+            same_record = run.origins.get(one["opened_by"], one["opened_by"]) == meant["opened_by"]
+            if same_record or (one["component"], one["class"]) == (meant["component"], meant["class"]):
                 last = number, task.incident
     return last
