@@ -111,6 +111,7 @@ def add_replay(commands: Any) -> None:
         commands, "replay", _replay, "a recorded journal, again", "tocsin replay --policy new.yaml --html diff.html"
     )
     replay.add_argument("--journal", metavar="DIR", help="an embedded journal; that of TOCSIN_BROKER otherwise")
+    replay.add_argument("--json", action="store_true", help="print one JSON object last")
     add_whatif(replay)
 
 

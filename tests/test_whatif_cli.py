@@ -1,5 +1,6 @@
 """`tocsin replay --policy`: what it prints, what it writes, and what it refuses."""
 
+import argparse
 import asyncio
 import json
 from html.parser import HTMLParser
@@ -11,7 +12,9 @@ import yaml
 
 from app.cli import main
 from app.clock import Clock
-from app.policy_file import default_path
+from app.policy_file import BadPolicy, default_path
+from app.replay.whatif_commands import add_whatif, show_whatif
+from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.journal import TICK
@@ -41,18 +44,6 @@ def kept(log: FakeLog, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def journal(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The folder of the bad day, whose log is the one in memory."""
-    return shown_as(bad_day_log(), monkeypatch)
-
-
-def shown_as(log: FakeLog, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A folder whose embedded journal is this log."""
-    monkeypatch.setattr("app.cli.SqliteLog", lambda *_, **__: log)
-    return "a-folder"
-
-
 def policy_file(folder: Path, **changes: Any) -> str:
     """A file with the shipped policy and changes."""
     file = folder / f"{'-'.join(changes) or 'same'}.yaml"
@@ -60,27 +51,31 @@ def policy_file(folder: Path, **changes: Any) -> str:
     return str(file)
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Status, output and errors of `tocsin replay`."""
+def run(capsys: pytest.CaptureFixture[str], log: FakeLog, *arguments: str, partitions: int = 8) -> tuple[int, str, str]:
+    """Status, output and errors of `tocsin replay` on this log."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", action="store_true")
+    add_whatif(parser)
+    config = Settings(partitions=partitions)
     try:
-        status = main(["replay", *arguments])
-    except SystemExit as end:
-        status = int(end.code or 0)
+        good = asyncio.run(show_whatif(log, config, parser.parse_args(arguments)))
+    except BadPolicy as error:
+        return 1, "", str(error)
     told = capsys.readouterr()
-    return status, told.out, told.err
+    return int(not good), told.out, told.err
 
 
 def from_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """The document that it prints last."""
-    status, out, err = run(capsys, *arguments, "--json")
+    """The document that it prints last of the bad day."""
+    status, out, err = run(capsys, bad_day_log(), *arguments, "--json")
     assert status == 0, err
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
 
 
-def test_the_same_policy(capsys: pytest.CaptureFixture[str], journal: str, tmp_path: Path) -> None:
+def test_the_same_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Nothing is added, gone or changed; and every command and message of the record is accounted for."""
-    found = from_json(capsys, "--journal", journal, "--policy", policy_file(tmp_path))
+    found = from_json(capsys, "--policy", policy_file(tmp_path))
 
     counts = {"incidents": 0, "notifications": 0, "pages": 0, "escalations": 0}
     for verdict in ("added", "gone", "changed"):
@@ -94,11 +89,11 @@ def test_the_same_policy(capsys: pytest.CaptureFixture[str], journal: str, tmp_p
     )
 
 
-def test_another_policy(capsys: pytest.CaptureFixture[str], journal: str, tmp_path: Path) -> None:
+def test_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The counts are those of the lists, by team and severity too; and what is gone can be looked up in the record."""
     new = policy_file(tmp_path, notify=POLICY.document["notify"] | {"hours": ["P2", "P3"]})
 
-    found = from_json(capsys, "--journal", journal, "--policy", new)
+    found = from_json(capsys, "--policy", new)
 
     assert (found["added"]["notifications"], found["gone"]["notifications"], found["changed"]["incidents"]) == (
         0,
@@ -125,11 +120,11 @@ def test_another_policy(capsys: pytest.CaptureFixture[str], journal: str, tmp_pa
     assert (first["kind"], first["at"], first["receiver"]) == ("opened", "2026-09-27T08:03:00.000Z", "Ops Team")
 
 
-def test_against_another_policy(capsys: pytest.CaptureFixture[str], journal: str, tmp_path: Path) -> None:
+def test_against_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Two files are compared with each other, whatever happened."""
     new = policy_file(tmp_path, notify=POLICY.document["notify"] | {"hours": ["P2", "P3"]})
 
-    found = from_json(capsys, "--journal", journal, "--policy", new, "--against", new)
+    found = from_json(capsys, "--policy", new, "--against", new)
 
     assert found["same"]
     assert found["against"] == new
@@ -156,11 +151,11 @@ class _Parser(HTMLParser):
             self.open.pop()
 
 
-def test_the_page(capsys: pytest.CaptureFixture[str], journal: str, tmp_path: Path) -> None:
+def test_the_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One file that needs nothing else: well-formed, without scripts, with the picture and the lists."""
     new = policy_file(tmp_path, notify=POLICY.document["notify"] | {"hours": ["P2", "P3"]})
 
-    status, out, _ = run(capsys, "--journal", journal, "--policy", new, "--html", str(tmp_path / "page.html"))
+    status, out, _ = run(capsys, bad_day_log(), "--policy", new, "--html", str(tmp_path / "page.html"))
 
     text = (tmp_path / "page.html").read_text()
     parser = _Parser()
@@ -187,9 +182,9 @@ def test_what_others_say_is_only_text(tmp_path: Path, capsys: pytest.CaptureFixt
         policy_file(tmp_path, escalations=[], climb={"P0": ["4m"]}),
     )
 
-    status, out, _ = run(capsys, "--journal", journal, "--policy", new, "--html", str(tmp_path / "page.html"))
+    status = main(["replay", "--journal", journal, "--policy", new, "--html", str(tmp_path / "page.html")])
 
-    text = (tmp_path / "page.html").read_text()
+    out, text = capsys.readouterr().out, (tmp_path / "page.html").read_text()
     assert status == 0
     assert "\x1b" not in out + text
     assert "<script" not in text
@@ -198,7 +193,6 @@ def test_what_others_say_is_only_text(tmp_path: Path, capsys: pytest.CaptureFixt
 
 BAD = [
     (["--policy", "NEW"], 1, "has no records: nothing can be replayed"),
-    ([], 2, "say which policy: --policy FILE"),
     (["--policy", "BAD"], 1, "version: is 2, must be 1"),
     (["--policy", "NEW", "--against", "BAD"], 1, "version: is 2, must be 1"),
     (["--policy", "/nowhere.yaml"], 1, "cannot be read"),
@@ -209,60 +203,48 @@ BAD = [
 def test_refused(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     status: int,
     text: str,
 ) -> None:
     """One line says what is wrong, and no page is written."""
-    journal = shown_as(FakeLog(), monkeypatch)
     files = {"NEW": policy_file(tmp_path), "BAD": policy_file(tmp_path, version=2)}
     page = tmp_path / "page.html"
 
-    found = run(capsys, "--journal", journal, "--html", str(page), *(files.get(one, one) for one in arguments))
+    found = run(capsys, FakeLog(), "--html", str(page), *(files.get(one, one) for one in arguments))
 
     assert found[0] == status
     assert text in found[2]
     assert not page.exists()
 
 
-def test_a_record_of_a_newer_version(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_of_a_newer_version(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A kind that nobody knows is told by its place, with the kinds that are known."""
     recorder = Recorder(POLICY, 8, now_ms=START_MS)
     recorder.append(b"x", b'{"dream":"of sheep"}')
-    journal = shown_as(recorder.log, monkeypatch)
 
-    status, _, err = run(capsys, "--journal", journal, "--policy", policy_file(tmp_path))
+    status, _, err = run(capsys, recorder.log, "--policy", policy_file(tmp_path))
 
     assert status == 1
     assert "of the kind 'dream', known are alert, tick," in err
 
 
-def test_a_policy_of_a_newer_version_in_the_record(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_policy_of_a_newer_version_in_the_record(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """What happened cannot be told then, and why."""
     recorder = Recorder(POLICY, 8, now_ms=START_MS)
     for (topic, _), records in recorder.log.topics.items():
         if topic == TOPICS.journal:
             records[0].value = (records[0].value or b"").replace(b'"version":1', b'"version":2')
-    journal = shown_as(recorder.log, monkeypatch)
 
-    status, _, err = run(capsys, "--journal", journal, "--policy", policy_file(tmp_path))
+    status, _, err = run(capsys, recorder.log, "--policy", policy_file(tmp_path))
 
     assert status == 1
     assert "the policy in the record 0:0 is not one that this Tocsin reads (version: Input should be 1)" in err
 
 
-def test_another_number_of_partitions(
-    capsys: pytest.CaptureFixture[str], journal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_number_of_partitions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A journal of eight partitions is none of five."""
-    monkeypatch.setenv("TOCSIN_PARTITIONS", "5")
-
-    status, _, err = run(capsys, "--journal", journal, "--policy", policy_file(tmp_path))
+    status, _, err = run(capsys, bad_day_log(), "--policy", policy_file(tmp_path), partitions=5)
 
     assert status == 1
     assert "TOCSIN_PARTITIONS has to be what it was when the journal was written" in err

@@ -162,11 +162,11 @@ def _look(found: Survey, partition: int, records: Iterable[StoredRecord], seen: 
             _note_slot(found, place, record, value, seen)
 
 
-def _check_partition(found: Survey, partition: int, record: StoredRecord) -> None:
-    """Raise NotReplayable when a record is not where its key puts it."""
+def _check_partition(found: Survey, partition: int, record: StoredRecord, source: int = 0) -> None:
+    """Raise NotReplayable when a record is not where its key puts it, or is from a partition that is not there."""
     expected = partition_of(record.key or b"", found.partitions)
-    if expected != partition:
-        text = f"the record {partition}:{record.offset} of the journal would be in partition {expected} of {found.partitions}"
+    if expected != partition or source >= found.partitions:
+        text = f"the record {partition}:{record.offset} of the journal cannot be one of {found.partitions} partitions"
         raise NotReplayable(f"{text}: TOCSIN_PARTITIONS has to be what it was when the journal was written")
 
 
@@ -184,11 +184,13 @@ def _note_slot(found: Survey, place: Place, record: StoredRecord, value: bytes, 
     if source is None or source.topic != "journal":
         return
     partition, offset = place
-    _check_partition(found, partition, record)
+    _check_partition(found, partition, record, source.partition)
     cause = (source.partition, source.offset)
     if (source.offset, source.number) <= seen.get(source.partition, (-1, -1)):
         return  # a second copy
     seen[source.partition] = (source.offset, source.number)
+    if not found.spans[source.partition].start <= source.offset < found.spans[source.partition].end:
+        return  # what it follows from is not kept any more, so that nothing can follow from it
     found.causes[place] = cause
     found.slots.setdefault(cause, []).append(Slot(partition, offset, signature_of(record.key, value)))
 

@@ -16,11 +16,11 @@ from app.core.rulebook import Rulebook
 from app.history import as_text
 from app.replay.addressing import LeftOut
 from app.replay.compare import compare
-from app.replay.difference import document
 from app.replay.facts import facts_of
 from app.replay.outside import NotReplayable
 from app.replay.page import page
 from app.replay.whatif import Played, play
+from app.replay.whatif_json import document
 from app.replay.whatif_show import SHOWN_MAX, show
 from app.settings import Settings
 from app.transport.log import Log
@@ -32,12 +32,11 @@ WHAT_HAPPENED = "what happened"
 
 
 def add_whatif(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a what-if run."""
+    """Add the options of a what-if run, beside `--journal` and `--json`."""
     parser.add_argument("--policy", metavar="FILE", help="what would this policy have made of it?")
     parser.add_argument("--against", metavar="FILE", help="compare with this policy, rather than with what happened")
     parser.add_argument("--html", metavar="FILE", help="write a page with a picture of both courses of events")
     parser.add_argument("--verbose", action="store_true", help="every difference, however many there are")
-    parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
 async def show_whatif(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
