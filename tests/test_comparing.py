@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from app.replay.axis import Axis
 from app.replay.consequences import Times, missed, times
 from app.replay.facts import Facts, Incident, Message
-from app.replay.ids import shown, shown_position, to_run, without_ids
+from app.replay.ids import ROOM, shown, shown_position, to_run, without_ids
 from app.replay.matching import match
-from app.replay.outside import ROOM
 from models.incident import incident_id
 
 MINUTE_MS = 60_000

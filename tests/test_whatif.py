@@ -333,7 +333,7 @@ def test_a_journal_whose_beginning_is_gone() -> None:
 
     assert comparison.same
     assert found.unknown == 3  # of ann's four words about Ollama, whose beginning was before
-    assert found.notes[0].startswith("the journal's beginning is gone, it is kept from 0:")
+    assert found.notes[0].startswith("the record has not the journal's beginning, but what is from 0:")
 
 
 def test_a_fault_of_ours_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,6 +392,7 @@ def test_messages_arrive_once_and_in_order(steps: list[tuple[Any, ...]], partiti
         send(run, source, message, free)
 
     def note_applied(run: Run, partition: int, record: StoredRecord) -> bool:
+        kept.append(record.value)
         arrived.setdefault((id(run), partition), []).append(id(record.value))
         return apply(run, partition, record)
 
@@ -448,3 +449,19 @@ def test_a_task_that_is_done_is_that_of_the_same_component() -> None:
     )
     assert {task.incident for task in before}.isdisjoint(task.incident for task in after)
     assert sorted(task.name for task in before) == sorted(task.name for task in after) == ["improvements", "root-cause"]
+
+
+@every_journal
+@given(_steps, st.sampled_from([2, 8]), st.integers(0, 999))
+def test_a_record_of_one_partition(steps: list[tuple[Any, ...]], partitions: int, seed: int) -> None:
+    """What other partitions sent is taken as it was, so that what happened in this one comes out; and that is said."""
+    recorder = recorded(steps, partitions, seed)
+    log = FakeLog()
+    log.topics = {key: records for key, records in recorder.log.topics.items() if key == (TOPICS.journal, 0)}
+
+    found = played(log, partitions, POLICY)
+
+    del recorder.effects[1:]
+    assert _as_recorded(found.before.notifications) == _values(recorder, Stream.NOTIFICATIONS)
+    assert _as_recorded(found.before.escalations) == _values(recorder, Stream.ESCALATIONS)
+    assert "the record has not the partitions 1" in found.notes[0]

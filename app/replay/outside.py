@@ -17,15 +17,13 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from app.replay.ids import ROOM, message_to_run
 from app.transport.log import Headers, StoredRecord
 from models.inert import inert
 from models.journal import ALERT_START, TICK, Source, source_from
 from models.reason import BadInput
 from models.topics import partition_of
 
-# Between two records of a partition there is room for so many that the record has not: a record's offset in a run is
-# offset * ROOM. Ids of incidents, which have the offset in base 36, get four digits more so, and sort as those of the record.
-ROOM = 36**4
 CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it
 AT_ONCE = 5000  # steps of the merged journal that are handed out together
 
@@ -98,6 +96,9 @@ class Survey:
     spans: list[Span] = field(default_factory=list)
     slots: dict[Place, list[Slot]] = field(default_factory=dict)  # by cause, in the order in which they were sent
     causes: dict[Place, Place] = field(default_factory=dict)  # by the slot's place
+    kept: set[Place] = field(
+        default_factory=set
+    )  # messages whose cause is not in the record: they are taken as they were
     policies: list[tuple[int, Place, dict[str, Any]]] = field(default_factory=list)  # when, where, what
     commands: int = 0
     receipts: int = 0
@@ -111,6 +112,11 @@ class Survey:
     def partitions(self) -> int:
         """How many there are."""
         return len(self.spans)
+
+    @property
+    def absent(self) -> frozenset[int]:
+        """Partitions that are not in the record: each that is has its policy at least."""
+        return frozenset(partition for partition, span in enumerate(self.spans) if span.start == span.end)
 
 
 def signature_of(key: bytes | None, value: bytes) -> bytes:
@@ -190,7 +196,8 @@ def _note_slot(found: Survey, place: Place, record: StoredRecord, value: bytes, 
         return  # a second copy
     seen[source.partition] = (source.offset, source.number)
     if not found.spans[source.partition].start <= source.offset < found.spans[source.partition].end:
-        return  # what it follows from is not kept any more, so that nothing can follow from it
+        found.kept.add(place)
+        return
     found.causes[place] = cause
     found.slots.setdefault(cause, []).append(Slot(partition, offset, signature_of(record.key, value)))
 
@@ -261,8 +268,10 @@ class Merged:
         record = self._buffers[partition].pop()
         kind, headers = self._kind(partition, record)
         # A record of its own: the log may keep those that it hands out.
-        offset = record.offset * ROOM
-        return Step(partition, kind, StoredRecord(offset, record.timestamp, record.key, record.value, headers))
+        offset, value = record.offset * ROOM, record.value
+        if (partition, record.offset) in self._survey.kept:
+            value = message_to_run(value or b"")
+        return Step(partition, kind, StoredRecord(offset, record.timestamp, record.key, value, headers))
 
     async def _refill(self, partition: int) -> None:
         """Read on in a partition of which everything that was read has been handed out."""
@@ -297,7 +306,10 @@ class Merged:
                 return Kind.PASSED, ()
             self._raw[whence], headers = position, ()
         if source is not None and source.topic == "journal":
-            return Kind.SLOT if (partition, record.offset) in self._survey.causes else Kind.PASSED, ()
+            place = (partition, record.offset)
+            if place in self._survey.causes:
+                return Kind.SLOT, ()
+            return Kind.PLAIN if place in self._survey.kept else Kind.PASSED, ()
         return _KINDS.get(kind_of(value), Kind.PLAIN), headers
 
 

@@ -15,7 +15,8 @@ from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
 from app.core.state import Incident
-from app.replay.outside import ROOM, Kind, Place, Slot, Step, signature_of
+from app.replay.ids import ROOM
+from app.replay.outside import Kind, Slot, Step, Survey, signature_of
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import FINGERPRINT, TICK
@@ -43,14 +44,13 @@ class Run:
         self,
         policy: Rulebook | None,
         first: Rulebook,
-        partitions: int,
-        slots: dict[Place, list[Slot]],
+        found: Survey,
         *,
         rekeyed: bool = False,
         poisons: Iterable[tuple[int, Poison]] = (),
     ) -> None:
         self.policy = policy or first
-        self.engines = [Engine(partition, self.policy) for partition in range(partitions)]
+        self.engines = [Engine(partition, self.policy) for partition in range(found.partitions)]
         self.snapshots: dict[bytes, bytes] = {}  # incident -> the newest
         self.notifications: list[bytes] = []
         self.escalations: list[bytes] = []
@@ -59,14 +59,15 @@ class Run:
         self.empty_slots = 0  # messages of the record that this run did not send
         self.recorded = policy is None
         self._rekeyed = rekeyed
-        self._slots = slots
-        self._places = [-1] * partitions  # the offset of the last record of each; -1 before its first
+        self._slots = found.slots
+        self._absent = found.absent  # what is sent there would be worked up by nobody
+        self._places = [-1] * found.partitions  # the offset of the last record of each; -1 before its first
         self._early: dict[int, list[tuple[StoredRecord, str]]] = {}  # what came for a partition before its first record
         self._moved: dict[bytes, bytes] = {}  # fingerprint -> the key that this policy finds
         self._channels: dict[tuple[int, int], deque[_Sent]] = {}  # from partition to partition
         self._awaited: dict[
             tuple[int, int], deque[_Sent]
-        ] = {}  # partition and offset of a slot -> where its message is
+        ] = {}  # by partition and offset of a slot: where its message is
         self._ready: deque[tuple[int, StoredRecord]] = deque()
         for partition, poison in poisons:
             self.engines[partition].pass_over([poison])
@@ -91,14 +92,6 @@ class Run:
         if partition in self._early:
             self._catch_up(partition)
         self._settle()
-
-    def finish(self) -> None:
-        """Apply what came for partitions that have no record at all."""
-        while self._early:
-            partition = next(iter(self._early))
-            self._places[partition] = 0
-            self._catch_up(partition)
-            self._settle()
 
     def _catch_up(self, partition: int) -> None:
         """Apply what came for a partition before its first record."""
@@ -125,6 +118,8 @@ class Run:
 
     def _apply_next(self, partition: int, record: StoredRecord, origin: str = "") -> None:
         """Apply a record that the journal has not, or has elsewhere, behind the last one of the partition."""
+        if partition in self._absent:
+            return
         if self._places[partition] < 0:
             self._early.setdefault(partition, []).append((record, origin))
             return

@@ -81,9 +81,6 @@ async def _play(merged: Merged, found: Survey, runs: "_Runs", told: Callable[[in
                 run.take(step)
         done += len(steps)
         told(done, found.records)
-    for run in runs.all:
-        runs.at = run
-        run.finish()
     return played
 
 
@@ -129,8 +126,7 @@ class _Runs:
         recorded.append(self._first.document["components"])
         rekeyed = policy is not None and any(one != policy.document["components"] for one in recorded)
         poisons = [(fault.partition, fault.poison) for which, fault in self._faults if which == number]
-        slots, partitions = self._found.slots, self._found.partitions
-        return Run(policy, self._first, partitions, slots, rekeyed=rekeyed, poisons=poisons)
+        return Run(policy, self._first, self._found, rekeyed=rekeyed, poisons=poisons)
 
     def pass_over(self, fault: Poisoned) -> None:
         """Have the run that failed pass over what made it, the next time. Raises NotReplayable."""
@@ -147,7 +143,7 @@ class _Runs:
             number, total = self.all[0].empty_slots, len(self._found.causes)
             notes.append(
                 f"{number} of the {total} messages between actors in the record do not come about under the recorded policy: "
-                "another version of Tocsin made them, or their causes are gone"
+                "another version of Tocsin made them, or they follow from what was before the record"
             )
         return notes
 
@@ -182,10 +178,20 @@ def _compiled(document: dict[str, Any], what: str) -> Rulebook:
 
 def _note_beginning(found: Survey, notes: list[str]) -> None:
     """Say so when the journal's beginning is gone: both runs begin with nothing known, where what is kept begins."""
-    gone = [f"{partition}:{span.start}" for partition, span in enumerate(found.spans) if span.start]
+    gone = [
+        f"{partition}:{span.start}"
+        for partition, span in enumerate(found.spans)
+        if span.start < span.end and span.start
+    ]
     if gone:
         since = ", ".join(gone[:8]) + (" and so on" if len(gone) > 8 else "")
         notes.append(
-            f"the journal's beginning is gone, it is kept from {since} on: both runs begin there, "
+            f"the record has not the journal's beginning, but what is from {since} on: both runs begin there, "
             "and know nothing of alerts, incidents and silences of before"
+        )
+    if found.absent:
+        absent = ", ".join(str(partition) for partition in sorted(found.absent))
+        notes.append(
+            f"the record has not the partitions {absent}: messages from there are taken as they were, those to there are left "
+            "out, so what their rules and receivers would have done otherwise is not in the comparison"
         )
