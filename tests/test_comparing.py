@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.replay.axis import Axis
-from app.replay.consequences import Times, missed, times
+from app.replay.consequences import Times, missed, times, unpaged
 from app.replay.facts import Facts, Incident, Message
 from app.replay.ids import ROOM, shown, shown_position, to_run, without_ids
 from app.replay.matching import match
@@ -41,8 +41,23 @@ def test_what_the_record_has_not_stands_behind_the_record_before() -> None:
 def incident(name: str, opened: int, ends: int, **more: object) -> Incident:
     """One that lives for these minutes, of the component `api`."""
     whole = Incident(
-        *(name, "api", "operations", "", "P1", "data", f"{name} on api", f"0-{name}"),
-        *(opened * MINUTE_MS, ends * MINUTE_MS, ends * MINUTE_MS, opened * MINUTE_MS, None, "", ()),
+        id=name,
+        component="api",
+        incident_class="operations",
+        rule="",
+        severity="P1",
+        owner="data",
+        title=f"{name} on api",
+        opened_by=f"0-{name}",
+        opened_ms=opened * MINUTE_MS,
+        closed_ms=ends * MINUTE_MS,
+        ends_ms=ends * MINUTE_MS,
+        told_ms=opened * MINUTE_MS,
+        heard=True,
+        paged=True,
+        acknowledged_ms=None,
+        acknowledged_by="",
+        parents=(),
     )
     return replace(whole, **more)  # type: ignore[arg-type]
 
@@ -73,7 +88,7 @@ def test_which_is_which(before: list[Incident], after: list[Incident], expected:
     assert [(old.id if old else "", new.id if new else "") for old, new in pairs] == expected
 
 
-QUIET = replace(A, told_ms=None)
+QUIET = replace(A, heard=False)
 ROOT = incident("root", 0, 10, component="db")
 MISSED: list[tuple[str, list[Incident], list[Incident], list[str]]] = [
     ("told in both", [A], [A], []),
@@ -83,7 +98,7 @@ MISSED: list[tuple[str, list[Incident], list[Incident], list[str]]] = [
     (
         "part of one that is not",
         [A, ROOT],
-        [replace(QUIET, parents=("root",)), replace(ROOT, told_ms=None)],
+        [replace(QUIET, parents=("root",)), replace(ROOT, heard=False)],
         ["a", "root"],
     ),
     ("gone", [A], [], ["a"]),
@@ -96,6 +111,15 @@ MISSED: list[tuple[str, list[Incident], list[Incident], list[str]]] = [
 def test_what_is_missed(before: list[Incident], after: list[Incident], expected: list[str]) -> None:
     """What somebody was told of, and nobody would be, on its own or by what it is part of."""
     assert sorted(one.id for one in missed(match(before, after))) == expected
+
+
+def test_what_nobody_is_called_for() -> None:
+    """Somebody was called, and would only be told; what nobody would even be told of is missed, and not said twice."""
+    before = [A, ROOT, incident("c", 20, 30)]
+    after = [replace(A, paged=False), replace(ROOT, heard=False, paged=False), incident("c", 20, 30)]
+
+    assert [one.id for one in unpaged(match(before, after))] == ["a"]
+    assert [one.id for one in missed(match(before, after))] == ["root"]
 
 
 def test_times() -> None:

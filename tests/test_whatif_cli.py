@@ -13,6 +13,7 @@ import yaml
 from app.cli import main
 from app.clock import Clock
 from app.policy_file import BadPolicy, default_path
+from app.replay.picture import ROWS_MAX
 from app.replay.whatif_commands import add_whatif, show_whatif
 from app.settings import Settings
 from app.transport.log import NewRecord
@@ -248,3 +249,30 @@ def test_another_number_of_partitions(capsys: pytest.CaptureFixture[str], tmp_pa
 
     assert status == 1
     assert "TOCSIN_PARTITIONS has to be what it was when the journal was written" in err
+
+
+def test_the_picture_has_a_bound(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of very many incidents those that differ are drawn, and the others counted."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    for number in range(120):
+        labels = {
+            "alertname": "Slow",
+            "component": f"c{number}",
+            "severity": "high",
+            "team": "ai" if number > 99 else "data",
+        }
+        record = alert_record(START_MS, labels, f"c{number}")
+        recorder.append(record.key, record.value or b"")
+    for minute in range(20):
+        recorder.log.at_ms = START_MS + minute * 60_000
+        recorder.broadcast(TICK)
+    teams = POLICY.document["teams"]
+    new = policy_file(tmp_path, teams=teams | {"ai": teams["ai"] | {"climb": {"P1": ["5m"]}}})
+
+    status, _, err = run(capsys, recorder.log, "--policy", new, "--html", str(tmp_path / "page.html"))
+
+    text = (tmp_path / "page.html").read_text()
+    assert status == 0, err
+    assert "Not in the picture: 40 more, 40 of them without a difference." in text
+    assert text.count('class="bar before') == ROWS_MAX + 1  # the legend has one
+    assert all(f">Slow on c{number}<" in text for number in range(100, 120))

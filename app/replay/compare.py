@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from app.replay.consequences import Times, missed, times
+from app.replay.consequences import Times, missed, times, unpaged
 from app.replay.facts import Escalated, Facts, Incident, Message
 from app.replay.ids import without_ids
 from app.replay.matching import match
@@ -68,6 +68,7 @@ class Comparison:
     notifications: list[Pair[Message]]
     escalations: list[Pair[Escalated]]
     missed: list[Incident] = field(default_factory=list)  # of before: somebody was told of them, and nobody would be
+    unpaged: list[Incident] = field(default_factory=list)  # somebody was called for them, and nobody would be
     times: dict[str, tuple[Times, Times]] = field(default_factory=dict)  # what it is until -> before and after
     refused: tuple[dict[str, int], dict[str, int]] = field(default_factory=lambda: ({}, {}))  # dead letters by reason
 
@@ -104,7 +105,8 @@ def compare(before: Facts, after: Facts) -> Comparison:
         [Pair(old, new, _incident_changes(old, new)) for old, new in pairs],
         list(_paired(before.messages, after.messages, same_incident, _message_key, _message_changes)),
         list(_paired(before.escalations, after.escalations, same_incident, _escalation_key, _escalation_changes)),
-        list(missed(pairs)),
+        missed(pairs),
+        unpaged(pairs),
         times(before, after),
         (before.refused, after.refused),
     )

@@ -1,6 +1,6 @@
 """What a difference means for those on call: how long until somebody was told, and of what nobody would have been told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -37,20 +37,27 @@ def _times(facts: Facts, said: Sequence[Message] | Sequence[Escalated]) -> Times
     return Times(len(waits), round(median(waits)) if waits else None, max(waits, default=None))
 
 
-def missed(pairs: Sequence[IncidentPair]) -> Iterator[Incident]:
+def missed(pairs: Sequence[IncidentPair]) -> list[Incident]:
     """The incidents of before that somebody was told of, and of which, nor of what they would be part of, nobody would be.
 
     Where a rule opened an incident that is gone, its members have to be told.
     """
+    return list(_lost(pairs, lambda one: one.heard))
+
+
+def unpaged(pairs: Sequence[IncidentPair]) -> list[Incident]:
+    """The same for those that somebody was called for, and nobody would be, though somebody would be told."""
+    lost = missed(pairs)
+    return [one for one in _lost(pairs, lambda one: one.paged) if one not in lost]
+
+
+def _lost(pairs: Sequence[IncidentPair], told: Callable[[Incident], bool]) -> Iterator[Incident]:
     after = {new.id: new for _, new in pairs if new is not None}
     for old, new in pairs:
-        if old is None or old.told_ms is None:
+        if old is None or not told(old):
             continue
         members = [one for was, one in pairs if was is not None and old.id in was.parents] if new is None else [new]
-        if not any(_heard(one, after) for one in members if one is not None):
+        known = [one for one in members if one is not None]
+        known += [after[name] for one in known for name in one.parents if name in after]
+        if not any(told(one) for one in known):
             yield old
-
-
-def _heard(one: Incident, after: dict[str, Incident]) -> bool:
-    """Whether somebody would be told of it, or of what it would be part of."""
-    return one.told_ms is not None or any(after[name].told_ms is not None for name in one.parents if name in after)

@@ -3,7 +3,7 @@
 Ids and positions are as the record has them (`app.replay.ids`); times are milliseconds since 1970.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,9 @@ class Incident:
     opened_ms: int
     closed_ms: int | None
     ends_ms: int  # when it was closed, or when the run ended
-    told_ms: int | None  # its first message
+    told_ms: int | None  # its first message, as the policy's times have it
+    heard: bool  # whether anybody was told anything of it, if only that it flaps
+    paged: bool  # whether anybody was called
     acknowledged_ms: int | None
     acknowledged_by: str
     parents: tuple[str, ...]  # incidents that it was part of
@@ -85,10 +87,13 @@ class Facts:
 
 def facts_of(run: Run, ends_ms: int) -> Facts:
     """What a run said that ended at `ends_ms`."""
-    incidents = [_incident(one, ends_ms, run.origins) for one in _documents(run.snapshots.values())]
+    messages = [_message(one) for one in _documents(run.notifications)]
+    heard = {one.incident for one in messages}
+    paged = {one.incident for one in messages if one.page}
+    incidents = [_incident(one, ends_ms, run.origins, heard, paged) for one in _documents(run.snapshots.values())]
     return Facts(
         sorted(incidents, key=lambda one: (one.opened_ms, one.id)),
-        sorted((_message(one) for one in _documents(run.notifications)), key=lambda one: one.at_ms),
+        sorted(messages, key=lambda one: one.at_ms),
         sorted((_escalated(one) for one in _documents(run.escalations)), key=lambda one: one.at_ms),
         dict(sorted(run.refused.items())),
     )
@@ -98,10 +103,12 @@ def _documents(values: Iterable[bytes]) -> Iterable[dict[str, Any]]:
     return (orjson.loads(value) for value in values)
 
 
-def _incident(body: dict[str, Any], ends_ms: int, origins: Mapping[str, str]) -> Incident:
-    closed_ms = _ms(body["closed_at"])
+def _incident(
+    body: dict[str, Any], ends_ms: int, origins: Mapping[str, str], heard: Container[str], paged: Container[str]
+) -> Incident:
+    closed_ms, name = _ms(body["closed_at"]), shown(body["incident"])
     return Incident(
-        id=shown(body["incident"]),
+        id=name,
         component=body["component"],
         incident_class=body["class"],
         rule=body["rule"],
@@ -113,6 +120,8 @@ def _incident(body: dict[str, Any], ends_ms: int, origins: Mapping[str, str]) ->
         closed_ms=closed_ms,
         ends_ms=ends_ms if closed_ms is None else closed_ms,
         told_ms=_ms(body["told_at"]),
+        heard=body["told_at"] is not None or name in heard,
+        paged=name in paged,
         acknowledged_ms=_ms(body["acknowledged_at"]),
         acknowledged_by=body["acknowledged_by"],
         parents=tuple(shown(one) for one in body["parents"]),

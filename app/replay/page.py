@@ -81,8 +81,11 @@ def _answer(comparison: Comparison) -> str:
             f'{total} (<span class="gone">-{one.get(GONE, 0)}</span>, <span class="added">+{one.get(ADDED, 0)}</span>)'
         )
 
-    missed = len(comparison.missed)
-    rest = f"; of {missed} incident{'s' if missed > 1 else ''} nobody would have been told" if missed else ""
+    lost = (
+        (comparison.missed, "nobody would have been told of"),
+        (comparison.unpaged, "nobody would have been called for"),
+    )
+    rest = "".join(f"; {what} {len(ones)} incident{'s' * (len(ones) > 1)}" for ones, what in lost if ones)
     return f"{numbers(pages, 'pages')}, {numbers(messages, 'messages')}{rest}."
 
 

@@ -68,7 +68,7 @@ def timeline(comparison: Comparison) -> str:
 
 
 def _unheard(pair: Pair[Incident]) -> bool:
-    return all(one is None or one.told_ms is None for one in (pair.before, pair.after))
+    return all(one is None or not one.heard for one in (pair.before, pair.after))
 
 
 def _rows(comparison: Comparison) -> list[Row]:
@@ -187,7 +187,7 @@ def _bar(one: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
     begins, ends = axis.x(one.opened_ms), axis.x(one.ends_ms)
     until = format_instant(one.closed_ms)[:19] if one.closed_ms is not None else "the end of the record"
     text = f"{side}: {one.id} {one.severity} {one.title}\nfrom {format_instant(one.opened_ms)[:19]} to {until}"
-    told = "" if one.told_ms is not None else " untold"
+    told = "" if one.heard else " untold"
     return (
         f'<rect class="bar {side} {verdict}{told}" x="{begins}" y="{top}" width="{max(ends - begins, 2):.1f}" '
         f'height="{BAR}" rx="2"><title>{_text(text)}</title></rect>'

@@ -32,6 +32,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "by_severity": _tallies(comparison, severity_of),
         "times": {what.replace(" ", "_"): _both(*times) for what, times in comparison.times.items()},
         "missed": [described(one) for one in comparison.missed],
+        "unpaged": [described(one) for one in comparison.unpaged],
         "dead_letters": {"before": comparison.refused[0], "after": comparison.refused[1]},
     }
 

@@ -100,6 +100,7 @@ def _lists(comparison: Comparison, *, verbose: bool) -> Iterator[tuple[str, list
         "You would have missed: nobody would have been told of",
         [(GONE, _incident_line(one)) for one in comparison.missed],
     )
+    yield "You would have been told, but nobody called", [(GONE, _incident_line(one)) for one in comparison.unpaged]
     yield "You would have been told besides", [(ADDED, line) for line in _occasions(comparison, ADDED, verbose=verbose)]
     yield (
         "You would have been told otherwise",
