@@ -1,52 +1,19 @@
-"""A recorded journal as what came from outside, and the places at which actors' messages stood in it.
+"""A recorded journal as what came from outside: its partitions read together, in the order of time.
 
-A what-if run takes from the record what Tocsin did not make itself: alerts, commands, silences, ticks. What actors told each
-other through the journal is computed anew. But a message was not there at once: it came when the worker that sent it got to
-it, and what it met there may have depended on that. So the run learns at which place the message of a cause stood, its
-slot, and puts its own message of that cause there. Under the recorded policy that makes the very journal that was recorded.
-
-Partitions are read together, in the order of time; a slot comes after the record that it follows from.
+A run takes from the record what Tocsin did not make itself: alerts, commands, silences, ticks. What actors told each other is
+computed anew, but where the record has it (`app.replay.survey`). A slot comes after the record that its message follows from.
 """
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import heappop, heappush, heapreplace
-from typing import Any, NamedTuple, Protocol
-
-import orjson
+from typing import NamedTuple
 
 from app.replay.ids import ROOM, message_to_run
+from app.replay.survey import MESSAGES, Place, Readable, Survey, kind_of, source_of
 from app.transport.log import Headers, StoredRecord
-from models.inert import inert
-from models.journal import ALERT_START, TICK, Source, source_from
-from models.reason import BadInput
-from models.topics import partition_of
+from models.journal import ALERT_START, TICK
 
-CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it
 AT_ONCE = 5000  # steps of the merged journal that are handed out together
-
-_FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,40})"')
-_OUTSIDE = ("alert", "tick", "command", "receipt", "silence", "policy", "refused")
-_MESSAGES = ("signal", "hold", "member", "page")
-
-
-class NotReplayable(Exception):
-    """The journal cannot be replayed; the message says what was found, where, and what there is instead."""
-
-
-class Readable(Protocol):
-    """What is read of a log: Kafka's, an embedded one, a recording."""
-
-    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
-        """Records at `offset` and after, oldest first; an empty list at the end."""
-
-    async def start_offset(self, topic: str, partition: int) -> int:
-        """The oldest offset that is kept."""
-
-    async def end_offset(self, topic: str, partition: int) -> int:
-        """The offset that the next record will get."""
 
 
 class Kind(IntEnum):
@@ -60,153 +27,12 @@ class Kind(IntEnum):
     PASSED = 5  # only the time passes: a second copy, or a receipt, which changes nothing that is compared
 
 
-class Slot(NamedTuple):
-    """A place at which an actor's message stood."""
-
-    partition: int
-    offset: int
-    signature: bytes
-
-
 class Step(NamedTuple):
     """A record of the journal, at its place in the order in which a run takes them. `record.offset` is a run's."""
 
     partition: int
     kind: Kind
     record: StoredRecord
-
-
-Place = tuple[int, int]  # partition and recorded offset
-
-
-@dataclass(slots=True)
-class Span:
-    """What is kept of a partition."""
-
-    start: int
-    end: int
-    first_ms: int = 0  # the first record's time, if there is one
-    last_ms: int = 0
-
-
-@dataclass(slots=True)
-class Survey:
-    """What a first look at the journal tells."""
-
-    spans: list[Span] = field(default_factory=list)
-    slots: dict[Place, list[Slot]] = field(default_factory=dict)  # by cause, in the order in which they were sent
-    causes: dict[Place, Place] = field(default_factory=dict)  # by the slot's place
-    kept: set[Place] = field(
-        default_factory=set
-    )  # messages whose cause is not in the record: they are taken as they were
-    policies: list[tuple[int, Place, dict[str, Any]]] = field(default_factory=list)  # when, where, what
-    commands: int = 0
-    receipts: int = 0
-
-    @property
-    def records(self) -> int:
-        """How many there are."""
-        return sum(span.end - span.start for span in self.spans)
-
-    @property
-    def partitions(self) -> int:
-        """How many there are."""
-        return len(self.spans)
-
-    @property
-    def absent(self) -> frozenset[int]:
-        """Partitions that are not in the record: each that is has its policy at least."""
-        return frozenset(partition for partition, span in enumerate(self.spans) if span.start == span.end)
-
-
-def signature_of(key: bytes | None, value: bytes) -> bytes:
-    """What two messages have in common that say the same thing in two runs. Incidents' ids differ between runs."""
-    said = b"" if value.startswith(b'{"member"') else value.partition(b",")[0]
-    return (key or b"") + b"\n" + said
-
-
-def kind_of(value: bytes) -> str:
-    """The first key of a record, by which its kind is known; empty when it is not an object."""
-    found = _FIRST_KEY.match(value)
-    return found[1].decode(errors="replace") if found else ""
-
-
-async def survey(log: Readable, topic: str, partitions: int) -> Survey:
-    """Look through the whole journal once, up to where it ends now. Raises NotReplayable."""
-    found = Survey()
-    for partition in range(partitions):
-        found.spans.append(Span(await log.start_offset(topic, partition), await log.end_offset(topic, partition)))
-    for partition, span in enumerate(found.spans):
-        offset, seen = span.start, dict[int, Place]()
-        while offset < span.end and (records := await log.read(topic, partition, offset)):
-            offset = records[-1].offset + 1
-            if not span.first_ms:
-                span.first_ms = next((record.timestamp for record in records if record.timestamp), 0)
-            span.last_ms = max(span.last_ms, records[-1].timestamp)
-            _look(found, partition, (record for record in records if record.offset < span.end), seen)
-    return found
-
-
-def _look(found: Survey, partition: int, records: Iterable[StoredRecord], seen: dict[int, Place]) -> None:
-    """Note what is in some records; `seen` has the last position of each source partition."""
-    for record in records:
-        value = record.value or b""
-        if not record.headers and (value.startswith(ALERT_START) or value == TICK):
-            if record.key and record.offset % CHECKED_EACH == 0:
-                _check_partition(found, partition, record)
-            continue
-        kind, place = kind_of(value), (partition, record.offset)
-        if kind and kind not in _OUTSIDE and kind not in _MESSAGES:
-            known = ", ".join((*_OUTSIDE, *_MESSAGES))
-            text = f"the record {partition}:{record.offset} of the journal is of the kind {inert(kind)!r}"
-            raise NotReplayable(f"{text}, known are {known}: replay it with the version of Tocsin that wrote it")
-        if kind == "policy":
-            _note_policy(found, record.timestamp, place, value)
-        found.commands += kind == "command"
-        found.receipts += kind == "receipt"
-        if kind in _MESSAGES:
-            _note_slot(found, place, record, value, seen)
-
-
-def _check_partition(found: Survey, partition: int, record: StoredRecord, source: int = 0) -> None:
-    """Raise NotReplayable when a record is not where its key puts it, or is from a partition that is not there."""
-    expected = partition_of(record.key or b"", found.partitions)
-    if expected != partition or source >= found.partitions:
-        text = f"the record {partition}:{record.offset} of the journal cannot be one of {found.partitions} partitions"
-        raise NotReplayable(f"{text}: TOCSIN_PARTITIONS has to be what it was when the journal was written")
-
-
-def _note_policy(found: Survey, at_ms: int, place: Place, value: bytes) -> None:
-    try:
-        document = orjson.loads(value).get("document")
-    except orjson.JSONDecodeError:
-        return
-    if isinstance(document, dict) and all(document != known for _, _, known in found.policies):
-        found.policies.append((at_ms, place, document))
-
-
-def _note_slot(found: Survey, place: Place, record: StoredRecord, value: bytes, seen: dict[int, Place]) -> None:
-    source = _source(record)
-    if source is None or source.topic != "journal":
-        return
-    partition, offset = place
-    _check_partition(found, partition, record, source.partition)
-    cause = (source.partition, source.offset)
-    if (source.offset, source.number) <= seen.get(source.partition, (-1, -1)):
-        return  # a second copy
-    seen[source.partition] = (source.offset, source.number)
-    if not found.spans[source.partition].start <= source.offset < found.spans[source.partition].end:
-        found.kept.add(place)
-        return
-    found.causes[place] = cause
-    found.slots.setdefault(cause, []).append(Slot(partition, offset, signature_of(record.key, value)))
-
-
-def _source(record: StoredRecord) -> Source | None:
-    try:
-        return source_from(tuple(record.headers))
-    except BadInput:
-        return None
 
 
 class Merged:
@@ -299,7 +125,7 @@ class Merged:
                 return Kind.ALERT, ()
             if value == TICK:
                 return Kind.PLAIN, ()
-        headers, source = tuple(record.headers), _source(record)
+        headers, source = tuple(record.headers), source_of(record)
         if source is not None and source.topic == "raw":
             whence, position = (partition, source.partition), (source.offset, source.number)
             if position <= self._raw.get(whence, (-1, -1)):
@@ -314,6 +140,6 @@ class Merged:
 
 
 _KINDS = {"alert": Kind.ALERT, "command": Kind.COMMAND, "policy": Kind.POLICY, "receipt": Kind.PASSED} | dict.fromkeys(
-    _MESSAGES,
+    MESSAGES,
     Kind.PASSED,  # one that does not say what it follows from: somebody else's
 )

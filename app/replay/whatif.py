@@ -15,7 +15,8 @@ from app.core.changelog import POLICY
 from app.core.rulebook import Rulebook
 from app.recovery import load_state
 from app.replay.addressing import LeftOut, address, left_out, meaning_of
-from app.replay.outside import Kind, Merged, NotReplayable, Step, Survey, survey
+from app.replay.outside import Kind, Merged, Step
+from app.replay.survey import NotReplayable, Survey, survey
 from app.replay.virtual import Poisoned, Run
 from app.transport.log import Log
 from models.topics import Topics

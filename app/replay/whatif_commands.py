@@ -17,8 +17,8 @@ from app.history import as_text
 from app.replay.addressing import LeftOut
 from app.replay.compare import compare
 from app.replay.facts import facts_of
-from app.replay.outside import NotReplayable
 from app.replay.page import page
+from app.replay.survey import NotReplayable
 from app.replay.whatif import Played, play
 from app.replay.whatif_json import document
 from app.replay.whatif_show import SHOWN_MAX, show
