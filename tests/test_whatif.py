@@ -147,12 +147,12 @@ def test_the_run_of_the_record_is_what_happened(steps: list[tuple[Any, ...]], pa
 
     before = played(recorder.log, partitions, POLICY).before
 
-    assert _as_recorded(before.notifications) == _values(recorder, Stream.NOTIFICATIONS)
-    assert _as_recorded(before.escalations) == _values(recorder, Stream.ESCALATIONS)
+    assert as_recorded(before.notifications) == _values(recorder, Stream.NOTIFICATIONS)
+    assert as_recorded(before.escalations) == _values(recorder, Stream.ESCALATIONS)
     newest = {
         effect.key: effect.value for effects in recorder.effects for effect in effects if effect.stream == "incidents"
     }
-    assert _as_recorded(before.snapshots.values()) == _sorted(newest.values())
+    assert as_recorded(before.snapshots.values()) == _sorted(newest.values())
     assert before.empty_slots == 0
 
 
@@ -160,7 +160,8 @@ def _values(recorder: Recorder, stream: Stream) -> list[str]:
     return _sorted(effect.value for effects in recorder.effects for effect in effects if effect.stream is stream)
 
 
-def _as_recorded(values: Any) -> list[str]:
+def as_recorded(values: Any) -> list[str]:
+    """What a run said, sorted, with ids and positions as the record has them."""
     documents = [orjson.loads(value) for value in values]
     for one in documents:
         for name in {"id", "opened_by"} & one.keys():
@@ -462,6 +463,6 @@ def test_a_record_of_one_partition(steps: list[tuple[Any, ...]], partitions: int
     found = played(log, partitions, POLICY)
 
     del recorder.effects[1:]
-    assert _as_recorded(found.before.notifications) == _values(recorder, Stream.NOTIFICATIONS)
-    assert _as_recorded(found.before.escalations) == _values(recorder, Stream.ESCALATIONS)
+    assert as_recorded(found.before.notifications) == _values(recorder, Stream.NOTIFICATIONS)
+    assert as_recorded(found.before.escalations) == _values(recorder, Stream.ESCALATIONS)
     assert "the record has not the partitions 1" in found.notes[0]

@@ -197,6 +197,7 @@ BAD = [
     (["--policy", "BAD"], 1, "version: is 2, must be 1"),
     (["--policy", "NEW", "--against", "BAD"], 1, "version: is 2, must be 1"),
     (["--policy", "/nowhere.yaml"], 1, "cannot be read"),
+    (["--policy", "NEW", "--html", "/nowhere/page.html"], 1, "/nowhere is not a folder"),
 ]
 
 

@@ -45,6 +45,7 @@ async def show_whatif(log: Log, config: Settings, arguments: argparse.Namespace)
     against = policy_file.load(arguments.against) if arguments.against else None
     began = time.monotonic()
     try:
+        _check_folder(arguments.html)
         with _progress() as progress:
             task = progress.add_task("replaying", total=None)
 
@@ -57,6 +58,12 @@ async def show_whatif(log: Log, config: Settings, arguments: argparse.Namespace)
         return False
     _tell(played, policy, against, arguments, time.monotonic() - began)
     return True
+
+
+def _check_folder(html: str | None) -> None:
+    """Raise NotReplayable when the page could not be written: not only after everything has been replayed."""
+    if html and not Path(html).parent.is_dir():
+        raise NotReplayable(f"{Path(html).parent} is not a folder: make it, or name another file")
 
 
 def _progress() -> Progress:
