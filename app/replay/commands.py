@@ -19,6 +19,7 @@ from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
 from app.replay.source import open_source
 from app.replay.spans import CannotReplay, add_spans
+from app.replay.whatif_commands import add_whatif, show_whatif
 from models.inert import inert
 from models.instant import format_instant
 
@@ -97,6 +98,7 @@ def add_replay(commands: Any) -> None:
     parser.add_argument("--speed", type=_speed, metavar="10x", help="keep the records' pace, so many times as fast")
     parser.add_argument("--batch", type=_count, default=BATCH, metavar="N", help=f"records at once ({BATCH})")
     parser.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (1)")
+    add_whatif(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
@@ -117,6 +119,7 @@ def _speed(text: str) -> float:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
+    _check_whatif(arguments)
     if arguments.speed and arguments.workers > 1:
         raise CannotReplay("--speed keeps all partitions at one pace, in one process: leave out --workers")
     if arguments.output and not Path(arguments.output).parent.is_dir():
@@ -124,10 +127,29 @@ def _replay(arguments: argparse.Namespace) -> int:
     return asyncio.run(_replayed(arguments))
 
 
+def _check_whatif(arguments: argparse.Namespace) -> None:
+    """Refuse what a what-if run does not take, and what only it takes. Raises CannotReplay."""
+    if not arguments.policy:
+        alone = [name for name in ("against", "html", "verbose") if getattr(arguments, name)]
+        if alone:
+            raise CannotReplay(f"--{alone[0]} is for a what-if run: say which policy, --policy FILE")
+        return
+    flags = {"first": "from", "end": "to"}
+    names = ("partition", *flags, "incident", "verify", "output", "print", "to_prefix", "to_journal", "speed")
+    given = [
+        flags.get(name, name).replace("_", "-") for name in names if getattr(arguments, name) not in (None, False, "")
+    ]
+    if given:
+        text = "tocsin record makes a recording of a part"
+        raise CannotReplay(f"--policy takes all that is recorded, without --{given[0]}: {text}")
+
+
 async def _replayed(arguments: argparse.Namespace) -> int:
     config = settings.from_environment()
     source = await open_source(arguments.journal, config)
     try:
+        if arguments.policy:
+            return int(not await show_whatif(source.log, source.config, arguments))
         outcome = await replay(source, config, arguments)
     finally:
         await source.log.stop()
