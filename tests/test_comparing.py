@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.replay.axis import Axis
-from app.replay.consequences import Times, missed, times, unpaged
-from app.replay.facts import Facts, Incident, Message
-from app.replay.ids import ROOM, shown, shown_position, to_run, without_ids
-from app.replay.matching import match
+from app.whatif.axis import Axis
+from app.whatif.consequences import Times, missed, times, unpaged
+from app.whatif.facts import Facts, Incident, Message
+from app.whatif.ids import ROOM, shown, shown_position, to_run, without_ids
+from app.whatif.matching import match
 from models.incident import incident_id
 
 MINUTE_MS = 60_000

@@ -15,12 +15,12 @@ from app.core import grouping
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.demo.scenario import START_MS as DAY_MS
-from app.replay.compare import Comparison, compare
-from app.replay.facts import Facts, Message, facts_of
-from app.replay.ids import shown, shown_position
-from app.replay.virtual import Run
-from app.replay.whatif import Played, play
 from app.transport.log import NewRecord, StoredRecord
+from app.whatif.compare import Comparison, compare
+from app.whatif.facts import Facts, Message, facts_of
+from app.whatif.ids import shown, shown_position
+from app.whatif.running import Played, play
+from app.whatif.virtual import Run
 from models.alert import fingerprint
 from models.command import Command
 from models.effect import Stream

@@ -13,11 +13,11 @@ import yaml
 from app.cli import main
 from app.clock import Clock
 from app.policy_file import BadPolicy, default_path
-from app.replay.picture import ROWS_MAX
-from app.replay.whatif_commands import add_whatif, show_whatif
 from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
+from app.whatif.commands import add_whatif, show_whatif
+from app.whatif.picture import ROWS_MAX
 from models.journal import TICK
 from models.topics import Topics
 from tests.bad_day import bad_day_log

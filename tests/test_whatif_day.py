@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from app.core.rulebook import Rulebook
-from app.replay.whatif_show import show
+from app.whatif.show import show
 from tests.bad_day import bad_day_log
 from tests.test_whatif import changed, compared, correlations, played
 from tests.test_whole_policy import POLICY

@@ -19,7 +19,7 @@ from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
 from app.replay.source import open_source
 from app.replay.spans import CannotReplay, add_spans
-from app.replay.whatif_commands import add_whatif, show_whatif
+from app.whatif.commands import add_whatif, show_whatif
 from models.inert import inert
 from models.instant import format_instant
 

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from app.history import effects_of
-from app.replay.whatif import Played, play
 from app.transport.kafka import KafkaLog
+from app.whatif.running import Played, play
 from models.topics import Topics
 from tests.running import Tocsin, wait_until
 from tests.test_whatif import as_recorded, both, changed, compared, correlations

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from app.replay.facts import Escalated, Facts, Incident, Message
-from app.replay.matching import IncidentPair
+from app.whatif.facts import Escalated, Facts, Incident, Message
+from app.whatif.matching import IncidentPair
 
 
 class Times(NamedTuple):

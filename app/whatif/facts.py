@@ -1,6 +1,6 @@
 """What a run said, as what a comparison needs: its incidents, the messages to people, the escalations.
 
-Ids and positions are as the record has them (`app.replay.ids`); times are milliseconds since 1970.
+Ids and positions are as the record has them (`app.whatif.ids`); times are milliseconds since 1970.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from app.replay.ids import shown, shown_position
-from app.replay.virtual import Run
+from app.whatif.ids import shown, shown_position
+from app.whatif.virtual import Run
 
 PAGER = "pager"
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from app.replay.consequences import Times, missed, times, unpaged
-from app.replay.facts import Escalated, Facts, Incident, Message
-from app.replay.ids import without_ids
-from app.replay.matching import match
+from app.whatif.consequences import Times, missed, times, unpaged
+from app.whatif.facts import Escalated, Facts, Incident, Message
+from app.whatif.ids import without_ids
+from app.whatif.matching import match
 from models.instant import format_instant
 
 Fact = Incident | Message | Escalated

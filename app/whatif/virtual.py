@@ -2,7 +2,7 @@
 
 A run under the recorded policies is what happened. One under another policy is what would have happened: each alert goes to
 the component that this policy finds for it, and each message to the partition of its key, at the place that the record has
-for it (`app.replay.survey`), else at once, before the next record. Messages between two partitions stay in their order.
+for it (`app.whatif.survey`), else at once, before the next record. Messages between two partitions stay in their order.
 """
 
 from collections import Counter, deque
@@ -15,10 +15,10 @@ from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
 from app.core.state import Incident
-from app.replay.ids import ROOM
-from app.replay.outside import Kind, Step
-from app.replay.survey import Slot, Survey, signature_of
 from app.transport.log import StoredRecord
+from app.whatif.ids import ROOM
+from app.whatif.outside import Kind, Step
+from app.whatif.survey import Slot, Survey, signature_of
 from models.effect import Effect, Stream
 from models.journal import FINGERPRINT, TICK
 from models.topics import partition_of

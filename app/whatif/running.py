@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from app.core.changelog import POLICY
 from app.core.rulebook import Rulebook
 from app.recovery import load_state
-from app.replay.addressing import LeftOut, address, left_out, meaning_of
-from app.replay.outside import Kind, Merged, Step
-from app.replay.survey import NotReplayable, Survey, survey
-from app.replay.virtual import Poisoned, Run
 from app.transport.log import Readable
+from app.whatif.addressing import LeftOut, address, left_out, meaning_of
+from app.whatif.outside import Kind, Merged, Step
+from app.whatif.survey import NotReplayable, Survey, survey
+from app.whatif.virtual import Poisoned, Run
 from models.topics import Topics
 
 FAULTS_MAX = 20  # of ours, each of which makes all runs begin anew

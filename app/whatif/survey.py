@@ -2,7 +2,7 @@
 
 What actors told each other through the journal was not there at once: it came when the worker that sent it got to it, and what
 it met there may have depended on that. The place at which the message of a cause stood is its slot; a run puts its own
-message of that cause there (`app.replay.virtual`).
+message of that cause there (`app.whatif.virtual`).
 """
 
 import re

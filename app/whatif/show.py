@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.history import SEVERITY_STYLE, as_text
-from app.replay.compare import (
+from app.whatif.compare import (
     ADDED,
     AFTER,
     BEFORE,
@@ -26,7 +26,7 @@ from app.replay.compare import (
     tally,
     team_of,
 )
-from app.replay.facts import Escalated, Incident, Message
+from app.whatif.facts import Escalated, Incident, Message
 from models.cut import cut
 from models.duration import format_ms
 from models.instant import format_instant

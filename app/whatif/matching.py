@@ -7,7 +7,7 @@ those of one component that overlap, of whatever class.
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
-from app.replay.facts import Incident
+from app.whatif.facts import Incident
 
 IncidentPair = tuple[Incident | None, Incident | None]
 

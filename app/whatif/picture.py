@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-from app.replay.axis import Axis
-from app.replay.compare import AFTER, BEFORE, CHANGED, SAME, AnyPair, Comparison, Pair, team_of
-from app.replay.facts import Escalated, Incident, Message
+from app.whatif.axis import Axis
+from app.whatif.compare import AFTER, BEFORE, CHANGED, SAME, AnyPair, Comparison, Pair, team_of
+from app.whatif.facts import Escalated, Incident, Message
 from models.cut import cut
 from models.inert import inert
 from models.instant import format_instant

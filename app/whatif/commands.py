@@ -14,16 +14,16 @@ from rich.text import Text
 from app import policy_file
 from app.core.rulebook import Rulebook
 from app.history import as_text
-from app.replay.addressing import LeftOut
-from app.replay.compare import compare
-from app.replay.facts import facts_of
-from app.replay.page import page
-from app.replay.survey import NotReplayable
-from app.replay.whatif import Played, play
-from app.replay.whatif_json import document
-from app.replay.whatif_show import SHOWN_MAX, show
 from app.settings import Settings
 from app.transport.log import Readable
+from app.whatif.addressing import LeftOut
+from app.whatif.as_json import document
+from app.whatif.compare import compare
+from app.whatif.facts import facts_of
+from app.whatif.page import page
+from app.whatif.running import Played, play
+from app.whatif.show import SHOWN_MAX, show
+from app.whatif.survey import NotReplayable
 from models.inert import inert
 from models.instant import format_instant
 from models.topics import Topics

@@ -14,9 +14,9 @@ import orjson
 
 from app.core.correlating import CORRELATED
 from app.core.state import Incident
-from app.replay.ids import to_run
-from app.replay.outside import Step
-from app.replay.virtual import Run
+from app.whatif.ids import to_run
+from app.whatif.outside import Step
+from app.whatif.virtual import Run
 
 FINGERPRINTS_MAX = 100  # of the alerts by which an incident is looked for
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from html import escape
 
-from app.replay.compare import (
+from app.whatif.compare import (
     ADDED,
     AFTER,
     BEFORE,
@@ -16,9 +16,9 @@ from app.replay.compare import (
     tally,
     team_of,
 )
-from app.replay.picture import timeline
-from app.replay.style import STYLE
-from app.replay.whatif_show import differences
+from app.whatif.picture import timeline
+from app.whatif.show import differences
+from app.whatif.style import STYLE
 from models.duration import format_ms
 from models.inert import inert
 

@@ -1,16 +1,16 @@
 """A recorded journal as what came from outside: its partitions read together, in the order of time.
 
 A run takes from the record what Tocsin did not make itself: alerts, commands, silences, ticks. What actors told each other is
-computed anew, but where the record has it (`app.replay.survey`). A slot comes after the record that its message follows from.
+computed anew, but where the record has it (`app.whatif.survey`). A slot comes after the record that its message follows from.
 """
 
 from enum import IntEnum
 from heapq import heappop, heappush, heapreplace
 from typing import NamedTuple
 
-from app.replay.ids import ROOM, message_to_run
-from app.replay.survey import MESSAGES, Place, Survey, kind_of, source_of
 from app.transport.log import Headers, Readable, StoredRecord
+from app.whatif.ids import ROOM, message_to_run
+from app.whatif.survey import MESSAGES, Place, Survey, kind_of, source_of
 from models.journal import ALERT_START, TICK
 
 AT_ONCE = 5000  # steps of the merged journal that are handed out together

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from app.replay.compare import (
+from app.whatif.compare import (
     ADDED,
     CHANGED,
     GONE,
@@ -15,7 +15,7 @@ from app.replay.compare import (
     tally,
     team_of,
 )
-from app.replay.consequences import Times
+from app.whatif.consequences import Times
 from models.instant import format_instant
 
 _LISTS = ("incidents", "notifications", "escalations")
