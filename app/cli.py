@@ -19,6 +19,7 @@ from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_operating
 from app.policy_file import BadPolicy
+from app.report.picturing import add_timeline
 from app.report.show import show_availability, show_followups, show_report
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable, TopicMismatch
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given")
     add_operating(commands)
     add_explain(commands, make_log)
+    add_timeline(commands, _shown)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),

@@ -49,6 +49,16 @@ class Causes:
             known = self._texts[trace.policy.fingerprint] = PolicyText(trace.policy, self.policy_file)
         return known
 
+    async def text_for(self, effect: Document, partition: int, offset: int) -> PolicyText:
+        """The policy by which an effect was decided, which names it: the partition's first, or as a replay finds it."""
+        known = self._texts.get(effect["policy"])
+        if known is None:
+            first = await self.tracer.first_policy(partition)
+            if first is None or first.fingerprint != effect["policy"]:
+                return self.text_of(await self.tracer.trace(partition, offset))
+            known = self._texts[first.fingerprint] = PolicyText(first, self.policy_file)
+        return known
+
     async def of(self, partition: int, position: Position, effect: Document, depth: int = 0) -> list[Node]:
         """What the effect, or the message, at a position came of."""
         try:
@@ -132,19 +142,14 @@ class Causes:
         node.at_ms = record.timestamp
         document = parsed(record)
         if kind_of(document) == "alert" and document["alert"] == opened.get("alert"):
-            await self._judged(node, partition, offset, document)
+            text = await self.text_for(opened, partition, offset)
+            grounds = text.rules.grounds(document["labels"])
+            node.rules = text.places([grounds.severity, grounds.owner])
             node.because = [await self.record(partition, record, depth)]
         elif opened and depth < DEPTH_MAX:
             number = int(str(opened["id"]).split("-")[2])
             node.because = await self._correlated(partition, Position(offset, number), opened, depth + 1)
         return node
-
-    async def _judged(self, node: Node, partition: int, offset: int, alert: Document) -> None:
-        """Why the incident has the severity and the owner that its alert gave it."""
-        trace = await self.tracer.trace(partition, offset)
-        text = self.text_of(trace)
-        grounds = text.rules.grounds(alert["labels"])
-        node.rules = text.places([grounds.severity, grounds.owner])
 
     async def _correlated(self, partition: int, position: Position, opened: Document, depth: int) -> list[Node]:
         """What a rule's incident, or one of a missing heartbeat, came of: the alerts that made the rule true, or a timer."""

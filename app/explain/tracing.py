@@ -181,11 +181,20 @@ class Tracer:
         start = await self._archive.log.start_offset(self._archive.topics.journal, partition)
         found = await self._from_index(partition, offset)
         known = found.engine.applied_offset + 1 if found else start
+        log, topic = self._archive.log, self._archive.topics.state
         if offset - known > NEAR_RECORDS or (found is None and start > 0):
-            found = _later(found, await self._from_changelog(partition, offset))
+            written = await log.end_offset(topic, partition) - await log.start_offset(topic, partition)
+            if written < offset - known or (found is None and start > 0):  # else it is read for longer than it saves
+                found = _later(found, await self._from_changelog(partition, offset))
+                await self._save(partition, found)
         if at is not None and at.engine.applied_offset < offset:
             found = _later(found, at)
         return found or await self._from_start(partition, start)
+
+    async def _save(self, partition: int, at: _At | None) -> None:
+        """Keep what was read from the changelog: it took long, and the next question may be about the same time."""
+        if at is not None and self._index is not None and at.engine.applied_offset >= 0:
+            self._index.save(partition, await self._archive.record(partition, at.engine.applied_offset), at.items)
 
     async def _from_index(self, partition: int, offset: int) -> _At | None:
         for one in self._index.offsets(partition, offset) if self._index is not None else ():
@@ -227,11 +236,11 @@ class Tracer:
         if start:
             note = f"the journal keeps {partition}:{start} and after, so what was known before that is missing here"
         else:
-            policy = await self._first_policy(partition)
+            policy = await self.first_policy(partition)
         return _At(Engine(partition, policy or self._policy()), {}, note, start - 1)
 
-    async def _first_policy(self, partition: int) -> Rulebook | None:
-        """The policy that the partition's first record says."""
+    async def first_policy(self, partition: int) -> Rulebook | None:
+        """The policy that the partition's first record says, if that one is kept."""
         first = await self._archive.log.read(self._archive.topics.journal, partition, 0, 1)
         if first and (first[0].value or b"").startswith(b'{"policy"'):
             try:

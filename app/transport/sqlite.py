@@ -440,19 +440,22 @@ def _pack(records: Sequence[NewRecord]) -> bytes:
 
 
 def _unpack(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
-    records, place, offset = [], 0, first
-    unpack, size = _LENGTHS.unpack_from, _LENGTHS.size
-    while place < len(blob):
+    records: list[StoredRecord] = []
+    unpack, size, end, place, offset = _LENGTHS.unpack_from, _LENGTHS.size, len(blob), 0, first
+    while place < end:
         key_size, value_size, headers_size = unpack(blob, place)
         place += size
-        key: Any = None if key_size < 0 else blob[place : place + key_size]
-        place += max(key_size, 0)
-        value: Any = None if value_size < 0 else blob[place : place + value_size]
-        place += max(value_size, 0)
+        key = value = None
         headers: Headers = ()
+        if key_size >= 0:
+            key = blob[place : place + key_size]
+            place += key_size
+        if value_size >= 0:
+            value = blob[place : place + value_size]
+            place += value_size
         if headers_size:
             pairs = orjson.loads(blob[place : place + headers_size])
-            headers = tuple((name, text.encode()) for name, text in pairs)
+            headers = tuple([(name, text.encode()) for name, text in pairs])
             place += headers_size
         records.append(StoredRecord(offset, at_ms, key, value, headers))
         offset += 1
