@@ -27,7 +27,7 @@ from tests.scenario import START_MS, alert_record, read
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "explanations").glob("*.txt"))
-CONFIG = Settings(partitions=8)
+CONFIG = Settings(partitions=8, checkpoint_ms=0)
 
 
 async def _play(log: FakeLog, path: Path) -> None:
