@@ -12,6 +12,8 @@ from app.clock import Clock
 from app.core.rulebook import Rulebook
 from app.explain import tracing
 from app.explain.archive import STREAMS, Archive, NotThere
+from app.explain.causes import Causes
+from app.explain.effects import explain_effect
 from app.explain.index import Index
 from app.explain.tracing import Trace, Tracer
 from app.explain.tree import lines
@@ -72,6 +74,40 @@ def test_timers_are_told_from_records() -> None:
                 assert times <= {trace.record.timestamp}
         if trace.record.value == b'{"tick":true}':
             assert trace.own == []
+
+
+# What an escalation, or its message, says, and what its timer is called.
+SAID = {
+    "no root cause is named": "the rule no-root-cause",
+    "it is not mitigated": "the rule not-mitigated",
+    "nobody has acknowledged it": "nobody has acknowledged it",
+    "left to resolve it": "most of the time to resolve it is gone",
+    "left to acknowledge it": "most of the time to acknowledge it is gone",
+    "has been firing for": "the rule p0-lasting",
+    "nobody has said anything": "nobody has said how it goes",
+    "nobody has taken it": "what nobody has taken is told again",
+}
+
+
+def test_each_of_several_timers_has_its_own_effects() -> None:
+    """Where several are due at one time, an escalation, its message and its timeline entry are the right one's."""
+    log, seen = played("climbing"), set()
+    tracer = Tracer(Archive(log, CONFIG.prefix, CONFIG.partitions), load)
+    for (topic, _), records in log.topics.items():
+        if topic not in ("tocsin.escalations", "tocsin.notifications", "tocsin.timeline"):
+            continue
+        for record in records:
+            effect = orjson.loads(record.value or b"")
+            text = f"{effect.get('because', '')} {effect.get('text', '')}"
+            said = next((one for one in SAID if one in text), None)
+            if said is not None and effect["kind"] != "TaskMade":
+                causes = Causes(tracer.archive, tracer, "")
+                cause = asyncio.run(explain_effect(tracer.archive, tracer, causes, effect["id"])).because[0]
+                seen.add(said)
+                while cause.kind == "page":
+                    cause = cause.because[0]
+                assert cause.text.startswith(f"timer: {SAID[said]}"), effect
+    assert seen == set(SAID)
 
 
 def snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:

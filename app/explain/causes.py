@@ -6,6 +6,8 @@ A chain goes through the actors of rules and receivers, in other partitions: the
 import orjson
 
 from app.core import digesting
+from app.core.clocks import NEAR
+from app.core.rulebook import Rulebook
 from app.explain import places
 from app.explain.archive import Archive, Document, NotThere
 from app.explain.places import PolicyText
@@ -72,17 +74,21 @@ class Causes:
                 opening = await self.opening(incident, self.opened_by(incident), depth)
                 return [opening] if opening is not None else []
             return [await self.record(partition, trace.record, depth)]
-        timer = _which(step, effect)
-        found = timer_places(timer, self.text_of(trace).rules, _snapshot(step, timer.whose))
+        timers = _which(self.text_of(trace).rules, step, position.number, effect)
+        return [await self._timer(partition, trace, step, timer, depth) for timer in timers]
+
+    async def _timer(self, partition: int, trace: Trace, step: Step, timer: Timer, depth: int) -> Node:
+        """A timer that fired, and what set it."""
+        text = self.text_of(trace)
         node = Node("timer", timer_text(timer), timer.at_ms)
-        node.rules = self.text_of(trace).places(found)
+        node.rules = text.places(timer_places(timer, text.rules, _snapshot(step, timer.whose)))
         moved = record_node(partition, trace.record)
         if moved.at_ms != timer.at_ms or moved.kind != "tick":
             node.facts["seen by"] = f"{moved.text} ({moved.position}), which moved the time on"
         else:
             node.facts["seen by"] = f"{moved.text} ({moved.position})"
         node.because = await self._started(partition, timer, trace.record, depth)
-        return [node]
+        return node
 
     async def record(self, partition: int, record: StoredRecord, depth: int = 0) -> Node:
         """A journal record, and what sent it if an actor did."""
@@ -205,14 +211,28 @@ class Causes:
         return [*found, Node("more", f"and {more} more messages")] if more else found
 
 
-def _which(step: Step, effect: Document) -> Timer:
-    """The timer of those that were due at one time of which an effect is."""
-    wanted = OF_RULE.get(str(effect.get("rule", ""))) or OF_KIND.get(str(effect.get("kind", "")), ())
-    rule = effect.get("rule")
+def _which(rules: Rulebook, step: Step, number: int, effect: Document) -> list[Timer]:
+    """Of the timers that were due at one time, the one that an effect is of; all of them if it may be any's."""
+    rule, clock = _rule(step, number, effect), effect.get("clock")
+    escalation = rules.escalation(rule)
+    wanted: tuple[str, ...]
+    if rule:
+        wanted = OF_RULE.get(rule, (NEAR,) if escalation is not None and escalation.policy.target else ())
+        clock = escalation.policy.target if escalation is not None else None
+    else:
+        wanted = OF_KIND.get(str(effect.get("kind", "")), ())
     for timer in step.timers:
-        if timer.what in wanted or (rule and timer.detail == rule):
-            return timer
-    return step.timers[0]
+        if (timer.what in wanted and clock in (None, timer.detail)) or (rule and timer.detail == rule):
+            return [timer]
+    return step.timers[:RECORDS_SHOWN]
+
+
+def _rule(step: Step, number: int, effect: Document) -> str:
+    """The rule by which an incident climbed, of an effect that tells of it: the message follows the escalation."""
+    if effect.get("kind") != "escalated":
+        return str(effect.get("rule") or "")
+    before = [one for one in step.effects if one.stream is Stream.ESCALATIONS and one.position.number < number]
+    return str(orjson.loads(before[-1].value)["rule"]) if before else ""
 
 
 def _snapshot(step: Step, incident: str) -> Document | None:
