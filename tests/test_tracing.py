@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
-from app.cli import main
+from app.__main__ import QUICK
+from app.__main__ import main as app_main
+from app.cli import _parser, main
 from app.clock import Clock
 from app.core.rulebook import Rulebook
 from app.explain import tracing
@@ -302,3 +306,21 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "is no embedded journal, must be a folder with a journal.db in it" in capsys.readouterr().err
     assert main(["explain", *journal]) == 2
     assert main(["explain", *journal, "6-21-0", "--record", "6:21"]) == 2
+
+
+def test_what_answers_soon_waits_for_nothing_else() -> None:
+    """Neither Faust nor aiohttp is imported for a command that only reads; the whole command line has it too."""
+    code = "import app.quick, sys; sys.exit(any(name in sys.modules for name in ('faust', 'aiohttp')))"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, check=False).returncode == 0
+    for words in (["explain", "x", "--json"], ["timeline", "INC-0", "--svg", "a.svg", "--journal", "x"]):
+        assert _parser().parse_args(words).run
+        assert words[0] in QUICK
+
+
+def test_the_quick_command_line_fails_as_the_whole_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status and words."""
+    words = ["explain", "--journal", "/nowhere", "1-1-1"]
+    ends = [(run(words), capsys.readouterr().err) for run in (main, app_main)]
+
+    assert ends == [(1, "tocsin: /nowhere: is no embedded journal, must be a folder with a journal.db in it\n")] * 2

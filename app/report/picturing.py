@@ -1,8 +1,8 @@
 """`tocsin timeline`: the picture of one incident, in the terminal or in files for the post-mortem."""
 
 import argparse
+import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from app import settings
 from app.history import SEVERITY_STYLE, effects_of, incident_of
 from app.operating import INCIDENT, add
 from app.report.drawing import COLUMNS, draw
@@ -17,6 +18,7 @@ from app.report.timeline import Picture, picture
 from app.report.vector import page, svg
 from app.settings import Settings
 from app.transport.log import Log
+from app.transport.opening import to_read, with_journal
 from models.instant import format_instant
 from models.topics import Topics
 
@@ -24,16 +26,31 @@ COLUMNS_MAX = 160  # wider, a picture is no easier to read
 _STYLES = {"█": "red", "▓": "red", "▒": "yellow", "░": "green", "▲": "bold red", "◆": "blue", "●": "green"}
 
 
-def add_timeline(commands: Any, reading: Callable[[Any], Any]) -> None:
-    """Add the command. `reading` makes what runs of a function of the log, the settings and the arguments."""
+def add_timeline(commands: Any) -> None:
+    """Add the command."""
     text = "the picture of one incident: alerts, people, escalations, messages"
-    timeline = add(
-        commands, "timeline", reading(show_timeline), text, f"tocsin timeline {INCIDENT} --html postmortem.html"
-    )
+    timeline = add(commands, "timeline", _timeline, text, f"tocsin timeline {INCIDENT} --html postmortem.html")
     timeline.add_argument("incident")
     timeline.add_argument("--svg", metavar="FILE", help="write a picture instead")
     timeline.add_argument("--html", metavar="FILE", help="write a page instead, with the picture and a table")
+    timeline.add_argument(
+        "--journal", metavar="DIR", default="", help="an embedded journal; the log of TOCSIN_BROKER otherwise"
+    )
     timeline.add_argument("--json", action="store_true", help="for programs")
+
+
+def _timeline(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_with_log(arguments))
+
+
+async def _with_log(arguments: argparse.Namespace) -> int:
+    config = with_journal(settings.from_environment(), arguments.journal)
+    log = to_read(config)
+    await log.start()
+    try:
+        return 0 if await show_timeline(log, config, arguments) else 1
+    finally:
+        await log.stop()
 
 
 async def show_timeline(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
