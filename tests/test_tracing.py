@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -13,7 +14,9 @@ from app.__main__ import QUICK
 from app.__main__ import main as app_main
 from app.cli import _parser, main
 from app.clock import Clock
+from app.core import dedup
 from app.core.rulebook import Rulebook
+from app.core.turn import Turn
 from app.explain import tracing
 from app.explain.archive import STREAMS, Archive, NotThere
 from app.explain.causes import Causes
@@ -26,9 +29,11 @@ from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream
 from models.instant import milliseconds
+from models.journal import ALERT_START
+from models.topics import partition_of
 from tests.fake_log import FakeLog
 from tests.playing import Player
-from tests.scenario import START_MS, read
+from tests.scenario import START_MS, alert_record, read
 from tests.test_explain import CONFIG, HERE, explained, played
 
 LATE = "4:217"  # of the bad day: the tick that moved the time past the intrusion's climb
@@ -185,6 +190,48 @@ def test_nothing_before_is_known() -> None:
     shown = "\n".join(text(expired(played("bad_day"), 4, 215, checkpoints=False), "--record 4:217"))
 
     assert "the journal keeps 4:215 and after, so what was known before that is missing here" in shown
+
+
+def test_effects_outlive_the_journal() -> None:
+    """Effects are kept for longer than records: what they say is told, and what is gone is said to be gone."""
+    log = played("bad_day")
+    kept = expired(log, 5, 130, checkpoints=False)
+    gone = "there is no record 5:81: the journal keeps 5:130 to"
+
+    for words in ("INC-20250615T153640Z-0529", "5-89-5"):
+        shown = text(kept, words)
+        assert any(gone in line or gone.replace("81", "89") in line for line in shown)
+        assert any("PostgreSQLDown on postgres" in line for line in shown)
+
+
+def test_a_fault_of_ours_is_passed_over_as_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that made the engine raise became a dead letter: the trace says the same, and goes on after it."""
+    on_alert = dedup.on_alert
+
+    def raising(turn: Turn, document: dict[str, Any], key: str) -> None:
+        on_alert(turn, document, key)
+        assert document["labels"]["alertname"] != "Poison"
+
+    monkeypatch.setattr(dedup, "on_alert", raising)
+    log = FakeLog(START_MS)
+    alerts = [("ServiceDown", "a"), ("Poison", "a"), ("ServiceDown", "a"), ("HighErrorRate", "a")]
+
+    async def play() -> None:
+        player = Player(log, CONFIG, load(), lambda now_ms: setattr(log, "at_ms", now_ms))
+        await player.start()
+        labels = [{"alertname": name, "component": component, "severity": "high"} for name, component in alerts]
+        await player.play([alert_record(START_MS + 1000 * number, one, "a") for number, one in enumerate(labels)])
+        await player.stop()
+
+    asyncio.run(play())
+    partition = partition_of(b"a", CONFIG.partitions)
+    journal = log.topics["tocsin.journal", partition]
+    _, poison, repeat, _ = (one.offset for one in journal if (one.value or b"").startswith(ALERT_START))
+    letter, after = (text(log, f"--record {partition}:{offset}") for offset in (poison, repeat))
+
+    assert any("it was refused: dead letter, poison: it made Tocsin fail" in line for line in letter)
+    assert any("1 effect in the topics, byte for byte what the engine says again" in line for line in letter)
+    assert any("a repeat, record number 2 of the alert" in line for line in after)
 
 
 @pytest.mark.parametrize(

@@ -141,10 +141,14 @@ class Causes:
         said = effect_text(Stream.TIMELINE, opened) if opened else "opened"
         node = Node("incident", f"incident {incident}: {said}", position=str(opened.get("id", opened_by)))
         try:
-            record = await self.archive.record(partition, offset)
+            await self._opened(node, partition, offset, opened, depth)
         except NotThere as why:
             node.because = [Node("unknown", str(why))]
-            return node
+        return node
+
+    async def _opened(self, node: Node, partition: int, offset: int, opened: Document, depth: int) -> None:
+        """What an incident's opening came of, and its grounds. Raises NotThere."""
+        record = await self.archive.record(partition, offset)
         node.at_ms = record.timestamp
         document = parsed(record)
         if kind_of(document) == "alert" and document["alert"] == opened.get("alert"):
@@ -155,7 +159,6 @@ class Causes:
         elif opened and depth < DEPTH_MAX:
             number = int(str(opened["id"]).split("-")[2])
             node.because = await self._correlated(partition, Position(offset, number), opened, depth + 1)
-        return node
 
     async def _correlated(self, partition: int, position: Position, opened: Document, depth: int) -> list[Node]:
         """What a rule's incident, or one of a missing heartbeat, came of: the alerts that made the rule true, or a timer."""

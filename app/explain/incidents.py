@@ -92,13 +92,17 @@ async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> l
             continue
         offset = int(entry["id"].split("-")[1])
         node = Node("severity", effect_text(Stream.TIMELINE, entry), milliseconds(entry["at"]), entry["id"])
-        alert = parsed(await causes.archive.record(partition, offset))
-        if kind_of(alert) == "alert":
+        found.append(node)
+        try:
+            alert = parsed(await causes.archive.record(partition, offset))
             text = await causes.text_for(entry, partition, offset)
+        except NotThere as why:
+            node.because = [Node("unknown", str(why))]
+            continue
+        if kind_of(alert) == "alert":
             node.rules = text.places([text.rules.grounds(alert["labels"]).severity])
             record = await causes.at(f"{partition}-{offset}")
             node.because = [record] if record else []
-        found.append(node)
     return found
 
 
