@@ -29,7 +29,7 @@ from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream
 from models.instant import milliseconds
-from models.journal import ALERT_START
+from models.journal import ALERT_START, encode_receipt
 from models.topics import partition_of
 from tests.fake_log import FakeLog
 from tests.playing import Player
@@ -232,6 +232,30 @@ def test_a_fault_of_ours_is_passed_over_as_then(monkeypatch: pytest.MonkeyPatch)
     assert any("it was refused: dead letter, poison: it made Tocsin fail" in line for line in letter)
     assert any("1 effect in the topics, byte for byte what the engine says again" in line for line in letter)
     assert any("a repeat, record number 2 of the alert" in line for line in after)
+
+
+def test_what_became_of_a_message() -> None:
+    """A notification has what its notifier said of it last."""
+    log = FakeLog(START_MS)
+
+    async def play() -> tuple[str, str]:
+        player = Player(log, CONFIG, load(), lambda now_ms: setattr(log, "at_ms", now_ms))
+        await player.start()
+        labels = {"alertname": "ServiceDown", "component": "a", "severity": "critical"}
+        await player.play([alert_record(START_MS, labels, "a")])
+        partition = partition_of(b"a", CONFIG.partitions)
+        first, second, *_ = (orjson.loads(one.value or b"") for one in log.topics["tocsin.notifications", partition])
+        for state, detail in (("failed", "mailbox full"), ("delivered", "")):
+            receipt = encode_receipt(first["id"], first["incident"], state, detail)
+            await player.append(partition, [NewRecord(b"", receipt)])
+        await player.settled()
+        await player.stop()
+        return first["id"], second["id"]
+
+    told, untold = asyncio.run(play())
+
+    assert explained(log, told).facts["delivery"].startswith("delivered, said at 2025-06-15T15:06:40")
+    assert explained(log, untold).facts["delivery"] == "its notifier has said nothing about it"
 
 
 @pytest.mark.parametrize(
