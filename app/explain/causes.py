@@ -96,7 +96,7 @@ class Causes:
         seen = node.position in self._shown
         self._shown.add(node.position)
         if seen:
-            node.text, node.facts = f"{node.text}: as above", {}
+            node.text, node.facts, node.record = f"{node.text}: as above", {}, None
         source = source_of(record)
         if source is None or source.topic != "journal":
             return node

@@ -30,7 +30,8 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
         known = ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:]) or "none yet"
         raise NotThere(f"there is no incident {name!r}; the newest are: {known}")
     snapshot, timeline = told[Stream.INCIDENTS][-1], told[Stream.TIMELINE]
-    node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]), snapshot["opened_by"])
+    node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]))
+    node.position = snapshot["opened_by"].replace("-", ":")
     node.facts = {"is": f"{snapshot['severity']} {snapshot['state']}, owner {snapshot['owner']}"}
     if snapshot["held_by"]:
         node.facts["quiet"] = [f"now: {one}" for one in snapshot["held_by"]]
