@@ -40,6 +40,8 @@ SUPPORT = (
     "app.salvage",
     "app.transport",
     "app.recovery",
+    "app.source",
+    "app.outcome",
     "app.worker",
     "app.yaml_file",
 )

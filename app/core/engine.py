@@ -199,7 +199,8 @@ class Engine:
         """
         assert not self._raised
         state, turn = self.state, self._turn
-        if record.timestamp <= state.now_ms or not state.timers or state.timers[0][0] > record.timestamp:
+        moves = record.timestamp > state.now_ms or turn.offset == record.offset  # the time; or it has done so
+        if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
         deadline = Deadline(*state.timers[0])
         turn.effects = []
