@@ -29,7 +29,8 @@ JSON = {"Content-Type": "application/json"}
 PARTITIONS = 2
 WAYS = (
     "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
-    "POST /api/v1/incidents/{incident}/{command}, POST /api/v1/receipts, GET /api/v2/silences, POST /api/v2/silences, "
+    "POST /api/v1/incidents/{incident}/{command}, POST /api/v1/receipts, "
+    "POST /api/v1/deadletters/{letter}/resubmitted, GET /api/v2/silences, POST /api/v2/silences, "
     "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "
     "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /metrics"
 )
