@@ -182,12 +182,12 @@ def _tell(one: Told, rulebooks: dict[str, Rulebook], kind: str, at_ms: int, rest
             _alert(one, at_ms, labels, firing=firing, hold_ms=hold_ms)
         case "flap":
             labels = one.heard[-1 - rest[0] % len(one.heard)] if one.heard else {"alertname": "Slow"}
-            known = {fingerprint(dict(alert.labels)): alert.firing for alert in one.naive.alerts}
-            _alert(one, at_ms, labels, firing=not known.get(fingerprint(labels)), hold_ms=7_200_000)
+            firing = any(alert.firing for alert in one.naive.alerts if alert.fingerprint == fingerprint(labels))
+            _alert(one, at_ms, labels, firing=not firing, hold_ms=7_200_000)
         case "end":
-            firing = [alert for alert in one.naive.alerts if alert.firing and "alertname" in alert.labels]
-            if firing:
-                labels = dict(firing[-1 - rest[0] % len(firing)].labels)
+            fires = [alert for alert in one.naive.alerts if alert.firing]
+            if fires:
+                labels = dict(fires[-1 - rest[0] % len(fires)].labels)
                 _alert(one, at_ms, labels, firing=False, hold_ms=0)
         case "command":
             number, command = rest
