@@ -92,9 +92,7 @@ class Kinds:
             case "done":
                 return of.randrange(6), of.choice(["cause", "review"])
             case "silence":
-                # Not at the very instant of anything else but other silences: what the ends of an alert and of a silence mean
-                # at once is open.
-                begins, ends = of.choice([-60_000, 7, 7, 60_007, 300_007]), of.choice([-1, 60_007, 300_007, 4_000_007])
+                begins, ends = of.choice([-60_000, 0, 0, 60_000, 300_000]), of.choice([-1, 60_000, 300_000, 4_000_000])
                 return of.randrange(3), of.choice(MATCHERS), begins, ends
             case "policy":
                 return (of.choice(self.policies),)
@@ -206,7 +204,7 @@ def _tell(one: Told, rulebooks: dict[str, Rulebook], kind: str, at_ms: int, rest
         case "silence":
             number, matcher, starts_ms, lasts_ms = rest
             matchers = (parse_matcher(matcher),)
-            begins_ms, ends_ms = (at_ms // 60_000 * 60_000 + after_ms for after_ms in (starts_ms, lasts_ms))
+            begins_ms, ends_ms = (at_ms // 20_000 * 20_000 + after_ms for after_ms in (starts_ms, lasts_ms))
             silence = Silence(f"s{number}", matchers, begins_ms, max(begins_ms, ends_ms), "ann", "known")
             one.feed(lambda _: encode_silence(silence), None, at_ms)
         case "policy":

@@ -95,7 +95,7 @@ class Naive:
         for silence in self.known_silences().values():
             for when in (silence.starts_ms, silence.ends_ms):
                 if when > silence.at_ms and (silence, when) not in self.done:
-                    yield when, "silence", silence.id, (silence, when)
+                    yield when, "0 silence", silence.id, (silence, when)  # before all else at its time
         for where, (since_ms, _) in self.waiting.items():
             yield since_ms + parse_ms(self.policy["notify"]["digest"]["within"]), "digest", "\n".join(where), where
         for beat in self.beats.values():
@@ -211,7 +211,7 @@ class Naive:
             case "lasting":
                 rule, alert = whose
                 self.escalate(alert.incident, rule, [alert.fired_by])
-            case "silence":
+            case "0 silence":
                 self.done.append(whose)
                 silence, when = whose
                 silences.begins_or_ends(self, silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
