@@ -3,12 +3,10 @@
 import argparse
 import asyncio
 import json
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from app import logs, settings
+from app import logs, outcome, settings
 from app.bridge.server import Bridge
 from app.bridge.serving import MetricsServer
 from app.clock import Clock
@@ -18,37 +16,22 @@ from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.operating import add, add_journal, add_operating
 from app.policy.commands import add_policy
-from app.policy_file import BadPolicy
 from app.reloading import Reloader
 from app.replay.commands import add_record, add_replay
-from app.replay.source import open_source
-from app.replay.spans import CannotReplay
+from app.report.picturing import add_timeline
 from app.report.show import show_availability, show_followups, show_report
 from app.resubmitting import add_deadletters
 from app.settings import BadSettings, Settings
-from app.transport.log import Log, LogUnavailable, TopicMismatch
-from models.inert import inert_lines
+from app.source import open_source
+from app.transport.log import Log, LogUnavailable
 from models.topics import Topics
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 for an error that has been told, 2 for wrong arguments."""
+    """Run a command; the exit status, as `app.outcome` has it."""
     arguments = _parse(_parser(), argv)
     logs.to_stderr()
-    try:
-        return int(arguments.run(arguments) or 0)
-    except (BadPolicy, BadSettings, CannotReplay, LogUnavailable, TopicMismatch) as error:
-        print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
-    except BrokenPipeError:
-        # Whoever read the output has enough of it; nothing more can be said, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        print(
-            f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})", file=sys.stderr
-        )
-    except KeyboardInterrupt:
-        return 130
-    return 1
+    return outcome.run(arguments)
 
 
 def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -92,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     add_deadletters(commands, _shown)
     add_record(commands)
     add_replay(commands)
-    add_explain(commands, make_log)
+    add_explain(commands)
+    add_timeline(commands)
     for name, show, text in (
         ("report", show_report, "the incident report, in Markdown or JSON"),
         ("followups", show_followups, "what closed incidents left to do"),

@@ -82,6 +82,8 @@ class Reloader:
             await self.reload()
         except (BadPolicy, LogUnavailable):
             return
+        except Exception:  # the outermost loop: a fault of ours must not end the watching without a word
+            logger.exception("a fault while the policy was read again, which may not be in force everywhere")
 
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:

@@ -9,12 +9,19 @@ runs the command as an operator would, in processes of their own. Prints one JSO
 import argparse
 import asyncio
 import json
+import os
+import resource
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import orjson
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
+
 
 from app import policy_file
 from app.clock import Clock
@@ -24,8 +31,9 @@ from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from bench.churn import Churn
-from models.journal import encode_alert
-from models.topics import partition_of
+from models.instant import format_instant
+from models.journal import ALERT_START, encode_alert
+from models.topics import Topics, partition_of
 from tests.playing import Player
 
 START_MS = 1_790_496_000_000
@@ -78,7 +86,8 @@ async def make(folder: Path, records: int, *, spread: bool) -> None:
 
 
 def _records(churn: Churn, policy: Rulebook, now_ms: int, *, spread: bool) -> list[tuple[int, NewRecord]]:
-    alerts, _ = from_list(churn.next(), now_ms)
+    # As Prometheus does, each says since when it fires, so that a repeat is a plain one.
+    alerts, _ = from_list([one | {"startsAt": format_instant(START_MS)} for one in churn.next()], now_ms)
     found = []
     for alert in alerts:
         component = policy.component(alert.labels, alert.fingerprint)
@@ -88,8 +97,46 @@ def _records(churn: Churn, policy: Rulebook, now_ms: int, *, spread: bool) -> li
 
 
 def measure(journal: Path, cache: Path) -> dict[str, object]:
-    """What the commands take, in seconds: first without the index that they leave, then with it."""
-    return {"journal": str(journal), "cache": str(cache)}
+    """What the commands take, processes and all: first without the snapshots that they leave, then with them."""
+    found: dict[str, object] = {"starting": _seconds(["--help"], cache)}
+    for name, words in asyncio.run(_questions(journal)).items():
+        shutil.rmtree(cache, ignore_errors=True)
+        command = ["--journal", str(journal), *words]
+        found[name] = {"id": words[-1], "first": _seconds(command, cache), "again": _seconds(command, cache)}
+    return found
+
+
+def _seconds(words: list[str], cache: Path) -> dict[str, float]:
+    """Seconds by the clock, and of processor time, which other work on the machine changes less."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "app", "explain", *words]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, cwd=ROOT, env=environment)
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(seconds, 2), "cpu": round(cpu, 2)}
+
+
+async def _questions(journal: Path) -> dict[str, list[str]]:
+    """What to ask of a journal: of its middle and its end, in its fullest partition."""
+    log, topics = SqliteLog(journal, read_only=True), Topics()
+    await log.start()
+    ends = {one: await log.end_offset(topics.journal, one) for one in range(PARTITIONS)}
+    fullest = max(ends, key=lambda one: ends[one])
+    questions = {}
+    for name, share in (("middle", 0.5), ("end", 0.98)):
+        offset = int(ends[fullest] * share)
+        repeats = await log.read(topics.journal, fullest, offset, 2000)
+        record = next(one.offset for one in repeats if (one.value or b"").startswith(ALERT_START))
+        questions[f"record, {name}"] = ["--record", f"{fullest}:{record}"]
+        place = int(await log.end_offset(topics.timeline, fullest) * share)
+        opened = [orjson.loads(one.value or b"") for one in await log.read(topics.timeline, fullest, place, 5000)]
+        questions[f"incident, {name}"] = [next(one["incident"] for one in opened if one["kind"] == "Opened")]
+        place = int(await log.end_offset(topics.notifications, fullest) * share)
+        told = await log.read(topics.notifications, fullest, place, 1)
+        questions[f"notification, {name}"] = [orjson.loads(told[0].value or b"")["id"]]
+    await log.stop()
+    return questions
 
 
 if __name__ == "__main__":

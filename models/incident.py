@@ -23,7 +23,12 @@ def incident_id(prefix: str, at_ms: int, partition: int, offset: int, number: in
     """
     at = datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     more = f"-{number}" if number else ""
-    return f"{prefix}-{at}-{_base36(partition):0>2}{_base36(offset)}{more}"
+    return f"{prefix}-{at}-{incident_suffix(partition, offset)}{more}"
+
+
+def incident_suffix(partition: int, offset: int) -> str:
+    """The part of an incident's id that tells the journal position of its cause."""
+    return f"{_base36(partition):0>2}{_base36(offset)}"
 
 
 def partition_from_id(text: str) -> int:

@@ -40,6 +40,8 @@ SUPPORT = (
     "app.salvage",
     "app.transport",
     "app.recovery",
+    "app.source",
+    "app.outcome",
     "app.worker",
     "app.yaml_file",
 )
@@ -59,7 +61,7 @@ LAYERS = (
     SUPPORT,
     ("agents",),
     EDGES,
-    ("app.replay", "app.explain", "app.policy"),
+    ("app.replay", "app.whatif", "app.explain", "app.policy"),
     ("app.main",),
     ("app",),
 )
@@ -91,7 +93,7 @@ def _imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_imports_point_down(path: Path) -> None:
-    """models <- app.core <- support <- agents <- edges <- replay, explain, policy <- app.main <- the command line."""
+    """models <- app.core <- support <- agents <- edges <- replay, whatif, explain, policy <- app.main <- the command line."""
     ours = {name for name in _imports(path) if name.split(".")[0] in ("models", "app", "agents")}
 
     up = {name for name in ours if _layer(name) > _layer(_name(path))}

@@ -9,7 +9,7 @@ import pytest
 
 from app.cli import main
 from app.policy_file import default_path
-from tests.test_policy_check import changed
+from tests.test_policy_check import changed, place
 
 SHIPPED = default_path().parent / "tests"
 FAILING = """\
@@ -94,6 +94,25 @@ def test_the_shipped_tests_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line.startswith("ok    ") for line in lines)
     assert last == f"{len(lines)} passed, 0 failed"
     assert len(lines) > 50
+
+
+def test_they_reach_every_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No entry of the shipped policy could be wrong unnoticed; of one that is new it is told that no test reaches it."""
+    whole = main(["policy", "test", str(SHIPPED), "--coverage"])
+    lines = capsys.readouterr().out.splitlines()
+    new = "  - {match: ['component=\"x\"'], team: ai}\ndefault_owner: inf"
+    policy = changed(tmp_path, ("default_owner: inf", new))
+    part = main(["policy", "test", str(SHIPPED), "--coverage", "--policy", str(policy)])
+    more = capsys.readouterr().out.splitlines()
+    main(["policy", "test", str(SHIPPED / "hours.yaml"), "--coverage", "--json"])
+    said = json.loads(capsys.readouterr().out)
+
+    assert (whole, part) == (0, 0)
+    assert [line for line in lines[:-1] if not line.startswith("ok")] == []
+    told = f"{place(policy, '{match: [' + chr(39) + 'component=' + chr(34) + 'x')}: ownership[15]: no test reaches it"
+    assert [line for line in more[:-1] if not line.startswith("ok")] == [told]
+    assert {"escalations[0]", "dependencies[2]", "correlations[1]"} <= {one["key"] for one in said["not_reached"]}
+    assert "severities.rules[1]" not in {one["key"] for one in said["not_reached"]}
 
 
 @pytest.mark.parametrize(

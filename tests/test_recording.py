@@ -8,10 +8,10 @@ from typing import TypeVar
 import pytest
 
 from app.cli import main
-from app.replay.format import BadRecording, Header, Part, pack
-from app.replay.recording import Recording
 from app.replay.writer import BLOCK_RECORDS, Writer
 from app.transport.log import StoredRecord
+from app.transport.recording import Recording
+from app.transport.recording_format import BadRecording, Header, Part, pack
 
 T = TypeVar("T")
 AT_MS = 1_776_000_000_000
@@ -160,10 +160,10 @@ def test_a_changed_block_is_found_when_it_is_read(path: Path) -> None:
 def test_a_block_that_would_fill_the_memory_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the bound nothing is unpacked, at it all."""
     size = len(pack(JOURNAL[:BLOCK_RECORDS]))
-    monkeypatch.setattr("app.replay.recording.UNPACKED_BYTES_MAX", size + 1)
+    monkeypatch.setattr("app.transport.recording.UNPACKED_BYTES_MAX", size + 1)
     assert len(_with(path, lambda one: one.read("t.journal", 1, 0, BLOCK_RECORDS))) == BLOCK_RECORDS
 
-    monkeypatch.setattr("app.replay.recording.UNPACKED_BYTES_MAX", size - 1)
+    monkeypatch.setattr("app.transport.recording.UNPACKED_BYTES_MAX", size - 1)
     with pytest.raises(BadRecording, match="is damaged: the records 10 to "):
         _with(path, lambda one: one.read("t.journal", 1, 0))
 

@@ -236,6 +236,25 @@ def test_a_file_is_read_when_it_keeps_still(tmp_path: Path) -> None:
     assert reloading(tmp_path, run) == ["security"]
 
 
+def test_a_fault_of_ours_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The watching goes on, and what comes next is followed."""
+
+    async def run(file: Path, reloader: Reloader, told: list[str]) -> None:
+        async def faulty(policy: Rulebook) -> None:
+            assert policy.policy.default_owner != "ai"
+
+        reloader.hand_to(faulty)
+        put(file, text_of("ai"))
+        await reloader.reload_quietly()
+        put(file, text_of("security"))
+        await reloader.reload_quietly()
+        assert told == ["ai", "security"]
+
+    reloading(tmp_path, run)
+
+    assert ["a fault while the policy" in record.getMessage() for record in caplog.records if record.exc_info] == [True]
+
+
 def test_a_journal_that_is_away(tmp_path: Path) -> None:
     """The others are told all the same, and whoever asked hears of it."""
 

@@ -17,11 +17,11 @@ from app.replay import feeding
 from app.replay.feeding import Feeding, Pace
 from app.replay.messages import Replayed, compare
 from app.replay.running import Done, Job, work
-from app.replay.source import EFFECTS, Source
-from app.replay.spans import CannotReplay, Span, bound, choose
+from app.replay.spans import Span, bound, choose
 from app.replay.starting import start_of
 from app.replay.verifying import Checked
 from app.settings import Settings
+from app.source import EFFECTS, NotKept, Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK, encode_policy
@@ -112,10 +112,10 @@ def test_without_the_journals_head_a_checkpoint_is_needed() -> None:
     world = World([4, 8])
     del world.journal[:7]
     _, how, checked = world.replay()
-    with pytest.raises(CannotReplay) as refused:
+    with pytest.raises(NotKept) as refused:
         world.replay(7)
     world.log.topics["tocsin.state", 0] = []
-    with pytest.raises(CannotReplay) as lost:
+    with pytest.raises(NotKept) as lost:
         world.replay()
 
     assert (how, checked.differences) == ("checkpoint at offset 8", 0)
@@ -165,10 +165,10 @@ def test_what_a_newer_tocsin_wrote_is_refused() -> None:
     meta.value = (meta.value or b"").replace(b'"format":2', b'"format":3')
     stranger.journal[0].value = encode_policy("0123456789ab", POLICY_NOW.document | {"version": 2})
     with pytest.raises(
-        CannotReplay, match="the state of partition 0 has format 3, this Tocsin reads up to 2: run the newer"
+        NotKept, match="the state of partition 0 has format 3, this Tocsin reads up to 2: run the newer"
     ):
         newer.replay(5)
-    with pytest.raises(CannotReplay) as refused:
+    with pytest.raises(NotKept) as refused:
         stranger.replay()
 
     assert str(refused.value) == (
@@ -327,7 +327,7 @@ def test_times_find_offsets() -> None:
         return await choose(world.source, None, bound(first), bound(end))
 
     found = asyncio.run(spans("2025-06-15T15:06:40Z", "2025-06-15T15:11:40.001Z"))
-    with pytest.raises(CannotReplay, match="there is no record in that range; the log has partition 0: offsets 0 to "):
+    with pytest.raises(NotKept, match="there is no record in that range; the log has partition 0: offsets 0 to "):
         asyncio.run(spans("2025-06-15T14:06:40Z", "2025-06-15T14:11:40Z"))
 
     assert found == [Span(0, 0, sum(one <= START_MS + 5 * MINUTE for one in times), to_end=False)]

@@ -386,7 +386,7 @@ def _shape(document: str) -> list[str]:
 
 
 def _commands(document: str) -> list[str]:
-    return [one.content for one in MarkdownIt("commonmark").parse(document) if one.type == "fence"]
+    return [one.content for one in MarkdownIt("commonmark").parse(document) if one.type == "fence" and one.info == "sh"]
 
 
 def printed(

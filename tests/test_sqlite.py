@@ -136,6 +136,14 @@ def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         _with_log(tmp_path, append)
 
 
+def test_is_read_where_nothing_may_be_written(tmp_path: Path) -> None:
+    """SQLite wants to make a file beside it for those who read; on a backup nobody can. Here a folder is in the way."""
+    _fill(tmp_path)
+    (tmp_path / "journal.db-wal").mkdir()
+
+    assert len(_with_log(tmp_path, _values, read_only=True)) == 12
+
+
 def test_a_journal_of_the_older_format_is_read_and_written(tmp_path: Path) -> None:
     """Format 1 had no checksums: its batches are taken as they are, and new ones have one."""
     connection = sqlite3.connect(tmp_path / "journal.db")

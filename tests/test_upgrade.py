@@ -110,6 +110,7 @@ def test_a_newer_format_is_refused() -> None:
     [
         (META, b"{", "JSONDecodeError"),
         (META, b'{"format":2,"offset":"3","time_ms":0,"counts":{}}', "its meta record is"),
+        (META, b'{"format":2,"offset":3,"time_ms":0,"counts":{"ticks":18446744073709551615}}', "its meta record is"),
         (POLICY, b'{"teams":7}', "validation error"),
         (b"a/3287bdbc793cf345", b"[]", "the record of b'a/3287bdbc793cf345' is b'\\[\\]'"),
         (b"i/INC-20250615T150640Z-000", b"null", "the record of b'i/INC-20250615T150640Z-000' is b'null'"),

@@ -33,6 +33,9 @@ _ALERT_SLOTS = [one.name for one in fields(LiveAlert) if one.name not in (*_ALER
 _INCIDENT_SLOTS = [one.name for one in fields(Incident) if one.name not in _INCIDENT_DERIVED]
 
 
+COUNT_MAX = 2**62  # of what is counted, and of times: what grows from there on is JSON still
+
+
 class DamagedState(Exception):
     """What the changelog holds is not what any version wrote; the message says where, and what to do."""
 
@@ -143,7 +146,7 @@ def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
         document["holds"] = _holds(document["holds"])
     alert = LiveAlert(**document)
     numbers = alert.count, alert.last_ms, hold_ms, starts_ms = orjson.loads(counters)
-    assert all(type(one) is int for one in numbers), f"its counters are {counters!r:.80}"
+    assert all(type(one) is int and abs(one) < COUNT_MAX for one in numbers), f"its counters are {counters!r:.80}"
     alert.renew(hold_ms, starts_ms)
     return alert
 

@@ -90,11 +90,9 @@ def on_signal(turn: Turn, name: str, group: str, role: str, document: Any) -> No
     incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
     if not member.firing:
         _ended_in_window(turn, name, group, fingerprint)
-        if incident is not None and membership.ended(turn, incident, fingerprint):
-            silencing.review(turn, incident)
-            if not incident.still_firing:
-                incident.state = advance(incident.state, Cause.ENDED)
-                closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+        if incident is not None and membership.ended(turn, incident, fingerprint) and not incident.still_firing:
+            incident.state = advance(incident.state, Cause.ENDED)
+            closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     elif rule is not None and rule.policy.open is not None:  # else the policy changed while the signal was under way
         _check_window(turn, rule, group)
         if incident is not None:
@@ -236,7 +234,6 @@ def _member_fired(
     incident.state = advance(was, Cause.FIRED)
     incident.title = _title(rule, group, len(incident.members))
     _hold(turn, rule, group, incident, fingerprint, member)
-    silencing.review(turn, incident)
     if was is State.RESOLVED:
         closing.reopened(turn, incident, f"{member.name} on {member.component} fires again")
 

@@ -28,7 +28,7 @@ from app.core import (
     operating,
     silencing,
 )
-from app.core.changelog import DAMAGE, META, POLICY, DamagedState, changes, load, parts_dirty
+from app.core.changelog import COUNT_MAX, DAMAGE, META, POLICY, DamagedState, changes, load, parts_dirty
 from app.core.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
 from app.core.policy_change import adopt
@@ -133,7 +133,7 @@ class Engine:
                 "run the newer version that wrote it"
             )
         numbers = (meta["offset"], meta["time_ms"], *meta["counts"].values())
-        assert all(type(one) is int for one in numbers), f"its meta record is {meta!r:.200}"
+        assert all(type(one) is int and -1 <= one < COUNT_MAX for one in numbers), f"its meta record is {meta!r:.200}"
         kept = orjson.loads(items[POLICY])
         state = load(items)
         state.now_ms = meta["time_ms"]
@@ -199,7 +199,8 @@ class Engine:
         """
         assert not self._raised
         state, turn = self.state, self._turn
-        if record.timestamp <= state.now_ms or not state.timers or state.timers[0][0] > record.timestamp:
+        moves = record.timestamp > state.now_ms or turn.offset == record.offset  # the time; or it has done so
+        if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
         deadline = Deadline(*state.timers[0])
         turn.effects = []

@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
-from app.core import membership, signals, silencing
+from app.core import membership, signals
 from app.core.linkrule import LinkRule
 from app.core.rulebook import Verdict
 from app.core.state import PARTS_BYTES_MAX, Incident, Link, LiveAlert, Member, Target
@@ -184,7 +184,6 @@ def on_member(turn: Turn, root: str, document: Any) -> None:
         membership.fired(turn, incident, identity, replace(member, own=False))
     elif not member.firing:
         membership.ended(turn, incident, identity)
-    silencing.review(turn, incident)
 
 
 def drop_rules(turn: Turn, names: frozenset[str]) -> None:
@@ -193,7 +192,7 @@ def drop_rules(turn: Turn, names: frozenset[str]) -> None:
     for name, group in sorted(state.links):
         if name in names:
             state.put_link(name, group, Link())
-    for _, alert in sorted(state.alerts.items()):
+    for alert in sorted(state.alerts.values(), key=lambda one: (one.fired_ms, one.fired_by, one.fingerprint)):
         if alert.firing and alert.incident:
             member = signals.member_of(turn, alert)
             _show(turn, turn.rules.judge(alert.labels), alert.labels, alert.fingerprint, member, only=names)

@@ -3,7 +3,7 @@
 A rule opened it for them, or they depend on what it is about.
 """
 
-from app.core import escalating
+from app.core import escalating, silencing
 from app.core.state import PARTS_BYTES_MAX, Incident, Member
 from app.core.turn import Turn
 from models.incident import State
@@ -28,6 +28,7 @@ def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> N
     incident.members[fingerprint] = member
     incident.bytes += member.size - (known.size if known else 0)
     turn.tell(incident, "MemberFired", f"{member.name} on {member.component} belongs to it", member=member.incident)
+    silencing.review(turn, incident)
     if grown:
         escalating.on_grown(turn, incident, f"{member.component} too")
     turn.changed(incident)
@@ -40,6 +41,7 @@ def ended(turn: Turn, incident: Incident, fingerprint: str, text: str = "ended")
         return False
     member.firing = False
     turn.tell(incident, "MemberEnded", f"{member.name} on {member.component} {text}", member=member.incident)
+    silencing.review(turn, incident)
     turn.changed(incident)
     return True
 

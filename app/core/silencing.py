@@ -20,7 +20,7 @@ from models.matcher import Matcher, Operator, Test, test_of
 from models.reason import BadInput, Reason
 from models.silence import Silence
 
-SILENCE = "silence"
+SILENCE = "0 silence"  # so that it comes before all else at its time: what is silenced from then on is not told then
 
 
 def on_silence(turn: Turn, document: dict[str, Any]) -> None:
@@ -37,11 +37,12 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
     turn.state.put_silence(silence)
     if turn.partition == 0:
         turn.emit(Stream.SILENCES, silence.id, "Silence", _snapshot(silence, turn.now_ms))
+    # First what it need not keep quiet any more: else an incident of both would be quiet for a moment.
+    if known is not None:
+        _lift(turn, known.id, unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None)
     if silence.starts_ms <= turn.now_ms:
         brought_forward = known is not None and known.starts_ms > turn.now_ms and _active(silence, turn.now_ms)
         _begin(turn, silence, acknowledge=known is None or brought_forward)
-    if known is not None:
-        _lift(turn, known.id, unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None)
     watch(turn, silence)
 
 
@@ -61,12 +62,20 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
     if at_ms == silence.starts_ms < silence.ends_ms:
         _begin(turn, silence, acknowledge=True)
     elif at_ms == silence.ends_ms:
-        for _, other in sorted(turn.state.silences.items()):
-            if other.starts_ms == at_ms < other.ends_ms:
-                _begin(turn, other, acknowledge=True)  # it takes over: what both match stays quiet
+        _hand_over(turn, silence)
         _lift(turn, silence.id)
     if at_ms == _forget_ms(turn, silence):
         turn.state.drop_silence(silence)
+
+
+def _hand_over(turn: Turn, silence: Silence) -> None:
+    """Begin what begins as a silence ends, so that what both match stays quiet."""
+    found = [one for _, one in sorted(turn.state.silences.items()) if one.starts_ms == turn.now_ms < one.ends_ms]
+    tests = [_test(one.matchers) for one in found]
+    if found:
+        _lift(turn, silence.id, unless=lambda labels: any(test(labels) for test in tests))
+    for one in found:
+        _begin(turn, one, acknowledge=True)
 
 
 def holds_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
@@ -85,11 +94,17 @@ def review(turn: Turn, incident: Incident) -> None:
     """Keep an incident quiet that a rule opened while a silence matches all its members, and no longer."""
     if not incident.rule or incident.ended:
         return
-    for name, silence in sorted(turn.state.silences.items()):
-        if _active(silence, turn.now_ms) and _covers(_test(silence.matchers), incident):
-            holding.hold_incident(turn, incident, _key(name), _hold(silence))
-        elif _key(name) in incident.holds:
-            holding.hold_incident(turn, incident, _key(name), None)
+    covering = {
+        _key(name): _hold(silence)
+        for name, silence in sorted(turn.state.silences.items())
+        if _active(silence, turn.now_ms) and _covers(_test(silence.matchers), incident)
+    }
+    over = [_key(name) for name in sorted(turn.state.silences) if _key(name) in incident.holds]
+    for key, hold in covering.items():
+        holding.hold_incident(turn, incident, key, hold)
+    for key in over:
+        if key not in covering:
+            holding.hold_incident(turn, incident, key, None)
 
 
 def _begin(turn: Turn, silence: Silence, *, acknowledge: bool) -> None:

@@ -6,16 +6,17 @@ compacted topic has holes: what was there before is gone, and reads give what co
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from app.transport.log import Log, StoredRecord
+from app.transport.log import Readable, StoredRecord
 from models.effect import Position, Stream, position_from
 from models.journal import SOURCE_HEADER, Source
 from models.topics import Topics
 
 Document = dict[str, Any]
+K = TypeVar("K", int, Position)
 CHUNK = 200  # records of a read that looks for a position
 LATE_MS = (
     600_000  # a message is in the journal so long after its cause at the latest, unless a worker was down for longer
@@ -40,7 +41,7 @@ class Emitted:
 class Archive:
     """A log's topics, by position."""
 
-    def __init__(self, log: Log, prefix: str, partitions: int) -> None:
+    def __init__(self, log: Readable, prefix: str, partitions: int) -> None:
         self.log = log
         self.topics = Topics(prefix)
         self.partitions = partitions
@@ -113,16 +114,13 @@ class Archive:
     async def first_since(self, partition: int, at_ms: int) -> int:
         """The offset of the first journal record that was appended at that time or after it."""
         journal = self.topics.journal
-        low = await self.log.start_offset(journal, partition)
-        high = await self.log.end_offset(journal, partition)
-        while low < high:
-            middle = (low + high) // 2
-            found = await self.log.read(journal, partition, middle, 1)
-            if found and found[0].timestamp < at_ms:
-                low = found[0].offset + 1
-            else:
-                high = middle
-        return low
+        low, high = await self._ends(journal, partition)
+        oldest = await self.log.read(journal, partition, low, 1)
+        newest = await self.log.read(journal, partition, high - 1, 1) if oldest else []
+        if not oldest or not newest:
+            return high
+        span = (oldest[0].timestamp, newest[-1].timestamp)
+        return await self._first(journal, partition, _time, at_ms, float, span)
 
     async def newest(self, stream: Stream, wanted: Callable[[Document], bool], number: int = 3) -> list[Document]:
         """The newest effects of a topic that are wanted, newest last, from the ends of all partitions."""
@@ -137,21 +135,47 @@ class Archive:
         return sorted(found, key=lambda one: str(one["at"]))[-number:]
 
     async def _place(self, topic: str, partition: int, wanted: Position) -> int:
-        """The offset of the first effect at the position or after it, guessed from how positions grow, then halved."""
-        low = await self.log.start_offset(topic, partition)
-        high = await self.log.end_offset(topic, partition)
-        below, above = 0, await self.log.end_offset(self.topics.journal, partition)  # of the causes' offsets
+        """The offset of the first effect at the position or after it."""
+        span = (0, await self.log.end_offset(self.topics.journal, partition))
+        return await self._first(topic, partition, _position, wanted, lambda one: one.offset, span)
+
+    async def _ends(self, topic: str, partition: int) -> tuple[int, int]:
+        return await self.log.start_offset(topic, partition), await self.log.end_offset(topic, partition)
+
+    async def _first(
+        self,
+        topic: str,
+        partition: int,
+        key: Callable[[StoredRecord], K | None],
+        wanted: K,
+        number: Callable[[K], float],
+        span: tuple[float, float],
+    ) -> int:
+        """The offset of the first record whose key is the wanted one or past it; keys only grow.
+
+        Where it may be is guessed from how they grow, every other time in the middle: so a few reads do, whatever they are.
+        """
+        low, high = await self._ends(topic, partition)
+        below, above = span
         guess = True
         while low < high:
-            share = (wanted.offset - below) / max(above - below, 1) if guess else 0.5
+            share = (number(wanted) - below) / max(above - below, 1) if guess else 0.5
             middle = min(max(low + int((high - low) * share) - (CHUNK // 2 if guess else 0), low), high - 1)
             guess = not guess
             records = await self.log.read(topic, partition, middle, CHUNK)
-            known = [(one.offset, found) for one in records if (found := position_from(tuple(one.headers))) is not None]
+            known = [(one.offset, found) for one in records if (found := key(one)) is not None]
             if not known or known[0][1] >= wanted:
-                high, above = middle, known[0][1].offset if known else above
+                high, above = middle, number(known[0][1]) if known else above
             elif known[-1][1] < wanted:
-                low, below = known[-1][0] + 1, known[-1][1].offset
+                low, below = known[-1][0] + 1, number(known[-1][1])
             else:
                 return next(offset for offset, found in known if found >= wanted)
         return low
+
+
+def _time(record: StoredRecord) -> int:
+    return record.timestamp
+
+
+def _position(record: StoredRecord) -> Position | None:
+    return position_from(tuple(record.headers))

@@ -6,6 +6,8 @@ A chain goes through the actors of rules and receivers, in other partitions: the
 import orjson
 
 from app.core import digesting
+from app.core.clocks import NEAR
+from app.core.rulebook import Rulebook
 from app.explain import places
 from app.explain.archive import Archive, Document, NotThere
 from app.explain.places import PolicyText
@@ -22,6 +24,7 @@ from app.explain.wording import (
     timer_places,
     timer_text,
 )
+from app.recovery import first_policy
 from app.transport.log import StoredRecord
 from models.effect import Position, Stream
 from models.incident import position_from_id
@@ -49,6 +52,16 @@ class Causes:
             known = self._texts[trace.policy.fingerprint] = PolicyText(trace.policy, self.policy_file)
         return known
 
+    async def text_for(self, effect: Document, partition: int, offset: int) -> PolicyText:
+        """The policy by which an effect was decided, which names it: the partition's first, or as a replay finds it."""
+        known = self._texts.get(effect["policy"])
+        if known is None:
+            first = await first_policy(self.archive.log, self.archive.topics.journal, partition)
+            if first is None or first.fingerprint != effect["policy"]:
+                return self.text_of(await self.tracer.trace(partition, offset))
+            known = self._texts[first.fingerprint] = PolicyText(first, self.policy_file)
+        return known
+
     async def of(self, partition: int, position: Position, effect: Document, depth: int = 0) -> list[Node]:
         """What the effect, or the message, at a position came of."""
         try:
@@ -62,17 +75,21 @@ class Causes:
                 opening = await self.opening(incident, self.opened_by(incident), depth)
                 return [opening] if opening is not None else []
             return [await self.record(partition, trace.record, depth)]
-        timer = _which(step, effect)
-        found = timer_places(timer, self.text_of(trace).rules, _snapshot(step, timer.whose))
+        timers = _which(self.text_of(trace).rules, step, position.number, effect)
+        return [await self._timer(partition, trace, step, timer, depth) for timer in timers]
+
+    async def _timer(self, partition: int, trace: Trace, step: Step, timer: Timer, depth: int) -> Node:
+        """A timer that fired, and what set it."""
+        text = self.text_of(trace)
         node = Node("timer", timer_text(timer), timer.at_ms)
-        node.rules = self.text_of(trace).places(found)
+        node.rules = text.places(timer_places(timer, text.rules, _snapshot(step, timer.whose)))
         moved = record_node(partition, trace.record)
         if moved.at_ms != timer.at_ms or moved.kind != "tick":
             node.facts["seen by"] = f"{moved.text} ({moved.position}), which moved the time on"
         else:
             node.facts["seen by"] = f"{moved.text} ({moved.position})"
         node.because = await self._started(partition, timer, trace.record, depth)
-        return [node]
+        return node
 
     async def record(self, partition: int, record: StoredRecord, depth: int = 0) -> Node:
         """A journal record, and what sent it if an actor did."""
@@ -80,7 +97,7 @@ class Causes:
         seen = node.position in self._shown
         self._shown.add(node.position)
         if seen:
-            node.text, node.facts = f"{node.text}: as above", {}
+            node.text, node.facts, node.record = f"{node.text}: as above", {}, None
         source = source_of(record)
         if source is None or source.topic != "journal":
             return node
@@ -125,26 +142,24 @@ class Causes:
         said = effect_text(Stream.TIMELINE, opened) if opened else "opened"
         node = Node("incident", f"incident {incident}: {said}", position=str(opened.get("id", opened_by)))
         try:
-            record = await self.archive.record(partition, offset)
+            await self._opened(node, partition, offset, opened, depth)
         except NotThere as why:
             node.because = [Node("unknown", str(why))]
-            return node
+        return node
+
+    async def _opened(self, node: Node, partition: int, offset: int, opened: Document, depth: int) -> None:
+        """What an incident's opening came of, and its grounds. Raises NotThere."""
+        record = await self.archive.record(partition, offset)
         node.at_ms = record.timestamp
         document = parsed(record)
         if kind_of(document) == "alert" and document["alert"] == opened.get("alert"):
-            await self._judged(node, partition, offset, document)
+            text = await self.text_for(opened, partition, offset)
+            grounds = text.rules.grounds(document["labels"])
+            node.rules = text.places([grounds.severity, grounds.owner])
             node.because = [await self.record(partition, record, depth)]
         elif opened and depth < DEPTH_MAX:
             number = int(str(opened["id"]).split("-")[2])
             node.because = await self._correlated(partition, Position(offset, number), opened, depth + 1)
-        return node
-
-    async def _judged(self, node: Node, partition: int, offset: int, alert: Document) -> None:
-        """Why the incident has the severity and the owner that its alert gave it."""
-        trace = await self.tracer.trace(partition, offset)
-        text = self.text_of(trace)
-        grounds = text.rules.grounds(alert["labels"])
-        node.rules = text.places([grounds.severity, grounds.owner])
 
     async def _correlated(self, partition: int, position: Position, opened: Document, depth: int) -> list[Node]:
         """What a rule's incident, or one of a missing heartbeat, came of: the alerts that made the rule true, or a timer."""
@@ -200,14 +215,28 @@ class Causes:
         return [*found, Node("more", f"and {more} more messages")] if more else found
 
 
-def _which(step: Step, effect: Document) -> Timer:
-    """The timer of those that were due at one time of which an effect is."""
-    wanted = OF_RULE.get(str(effect.get("rule", ""))) or OF_KIND.get(str(effect.get("kind", "")), ())
-    rule = effect.get("rule")
+def _which(rules: Rulebook, step: Step, number: int, effect: Document) -> list[Timer]:
+    """Of the timers that were due at one time, the one that an effect is of; all of them if it may be any's."""
+    rule, clock = _rule(step, number, effect), effect.get("clock")
+    escalation = rules.escalation(rule)
+    wanted: tuple[str, ...]
+    if rule:
+        wanted = OF_RULE.get(rule, (NEAR,) if escalation is not None and escalation.policy.target else ())
+        clock = escalation.policy.target if escalation is not None else None
+    else:
+        wanted = OF_KIND.get(str(effect.get("kind", "")), ())
     for timer in step.timers:
-        if timer.what in wanted or (rule and timer.detail == rule):
-            return timer
-    return step.timers[0]
+        if (timer.what in wanted and clock in (None, timer.detail)) or (rule and timer.detail == rule):
+            return [timer]
+    return step.timers[:RECORDS_SHOWN]
+
+
+def _rule(step: Step, number: int, effect: Document) -> str:
+    """The rule by which an incident climbed, of an effect that tells of it: the message follows the escalation."""
+    if effect.get("kind") != "escalated":
+        return str(effect.get("rule") or "")
+    before = [one for one in step.effects if one.stream is Stream.ESCALATIONS and one.position.number < number]
+    return str(orjson.loads(before[-1].value)["rule"]) if before else ""
 
 
 def _snapshot(step: Step, incident: str) -> Document | None:

@@ -4,10 +4,6 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,63 +18,44 @@ from app.explain.left import explain_silence, explain_task
 from app.explain.records import explain_record
 from app.explain.tracing import Tracer
 from app.explain.tree import Node, lines
-from app.operating import INCIDENT, add
-from app.settings import EMBEDDED, Settings
-from app.transport.log import Log, LogUnavailable
-from app.transport.sqlite import SqliteLog
+from app.operating import INCIDENT, add, add_journal
+from app.settings import Settings
+from app.source import Source, open_source
 from models.incident import position_from_id
 from models.inert import inert
 
 _RECORD = re.compile(r"([0-9]{1,4})[:-]([0-9]{1,19})")
 
 
-def add_explain(commands: Any, make_log: Callable[[Settings], Log]) -> None:
+def add_explain(commands: Any) -> None:
     """Add the command."""
-    run = partial(_explain, make_log)
-    explain = add(commands, "explain", run, "why somebody was paged, or nobody was", f"tocsin explain {INCIDENT}")
+    explain = add(commands, "explain", _explain, "why somebody was paged, or nobody was", f"tocsin explain {INCIDENT}")
     explain.add_argument("id", nargs="?", help="an effect or a notification (3-1207-4), an incident, a task, a silence")
     explain.add_argument("--record", metavar="P:OFFSET", help="what this journal record did, or why it did nothing")
-    explain.add_argument(
-        "--journal", metavar="DIR", help="an embedded journal's folder; the log of TOCSIN_BROKER otherwise"
-    )
+    add_journal(explain)
     explain.add_argument("--json", action="store_true", help="for programs")
 
 
-def _explain(make_log: Callable[[Settings], Log], arguments: argparse.Namespace) -> int:
+def _explain(arguments: argparse.Namespace) -> int:
     if (arguments.id is None) == (arguments.record is None):
-        print(
-            "tocsin: explain wants an id or --record P:OFFSET, one of them; see tocsin explain --help", file=sys.stderr
-        )
+        print("tocsin: explain: say an id, or --record P:OFFSET; see tocsin explain --help", file=sys.stderr)
         return 2
-    return asyncio.run(_with_log(make_log, arguments))
+    return asyncio.run(_with_log(arguments))
 
 
-async def _with_log(make_log: Callable[[Settings], Log], arguments: argparse.Namespace) -> int:
-    config = settings.from_environment()
-    if arguments.journal:
-        config = replace(config, broker=f"{EMBEDDED}{_folder(arguments.journal)}")
-    log: Log = SqliteLog(config.journal_dir, read_only=True) if config.embedded else make_log(config)
-    await log.start()
+async def _with_log(arguments: argparse.Namespace) -> int:
+    source = await open_source(arguments.journal, settings.from_environment())
     try:
-        return await show(log, config, arguments)
+        return await show(source, arguments)
     finally:
-        await log.stop()
+        await source.log.stop()
 
 
-def _folder(named: str) -> Path:
-    """The folder of an embedded journal. Raises LogUnavailable."""
-    path = Path(named)
-    folder = path.parent if path.name == "journal.db" else path
-    if not (folder / "journal.db").is_file():
-        raise LogUnavailable(f"{named}: is no embedded journal, must be a folder with a journal.db in it")
-    return folder
-
-
-async def show(log: Log, config: Settings, arguments: argparse.Namespace) -> int:
+async def show(source: Source, arguments: argparse.Namespace) -> int:
     """Print an explanation; the exit status."""
-    archive = Archive(log, config.prefix, config.partitions)
-    where = str(config.journal_dir.resolve()) if config.embedded else config.broker
-    tracer = Tracer(archive, lambda: policy_file.load(config.policy_file), Index(f"{where} {config.prefix}"))
+    config = source.config
+    archive = Archive(source.log, config.prefix, config.partitions)
+    tracer = Tracer(archive, lambda: policy_file.load(config.policy_file), Index(f"{source.where} {config.prefix}"))
     try:
         node = await explain(archive, tracer, config, arguments)
     except NotThere as why:

@@ -12,6 +12,7 @@ from app.explain.tracing import Trace, Tracer
 from app.explain.tree import Node
 from app.explain.wording import effect_text, kind_of, parsed, record_node
 from models.effect import Effect, Position, Stream
+from models.incident import partition_from_id
 from models.instant import milliseconds
 from models.journal import Source
 from models.policy import Where
@@ -47,6 +48,8 @@ async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name:
         node.facts["checked"] = _checked(emitted, again) + (f"; {trace.note}" if trace.note else "")
     elif why:
         node.facts["not known"] = why
+    if stream is Stream.NOTIFICATIONS and effect.get("incident"):
+        node.facts["delivery"] = await _delivery(archive, effect)
     node.because = await causes.of(partition, position, effect)
     await _beneath(node, causes, effect)
     return node
@@ -85,6 +88,17 @@ async def _beneath(node: Node, causes: Causes, effect: Document) -> None:
         opening = await causes.opening(incident, opened_by)
         if opening is not None:
             node.because.append(opening)
+
+
+async def _delivery(archive: Archive, effect: Document) -> str:
+    """What a notifier said of a message last. Receipts stand in the timeline of its incident."""
+    said = "its notifier has said nothing about it"
+    partition = partition_from_id(effect["incident"])
+    start = Position(await archive.first_since(partition, milliseconds(effect["at"])), 0)
+    async for one in archive.effects(Stream.TIMELINE, partition, start, effect["id"].encode()):
+        if one.document.get("notification") == effect["id"]:
+            said = f"{one.document['text']}, said at {one.document['at']}"
+    return said
 
 
 async def _traced(tracer: Tracer, partition: int, offset: int) -> tuple[Trace | None, str]:

@@ -30,12 +30,13 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
         known = ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:]) or "none yet"
         raise NotThere(f"there is no incident {name!r}; the newest are: {known}")
     snapshot, timeline = told[Stream.INCIDENTS][-1], told[Stream.TIMELINE]
-    node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]), snapshot["opened_by"])
+    node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]))
+    node.position = snapshot["opened_by"].replace("-", ":")
     node.facts = {"is": f"{snapshot['severity']} {snapshot['state']}, owner {snapshot['owner']}"}
     if snapshot["held_by"]:
         node.facts["quiet"] = [f"now: {one}" for one in snapshot["held_by"]]
     opening = await causes.opening(name, snapshot["opened_by"])
-    text = await _policy(tracer, causes, partition, offset)
+    text = await _policy(causes, timeline[0] if timeline else snapshot, partition, offset)
     if text is not None:
         node.facts["policy"] = text.about()
     node.because = [one for one in (opening, *await _raised(causes, partition, timeline)) if one is not None]
@@ -71,10 +72,10 @@ async def read(archive: Archive, name: str, partition: int, offset: int) -> dict
     return found
 
 
-async def _policy(tracer: Tracer, causes: Causes, partition: int, offset: int) -> PolicyText | None:
+async def _policy(causes: Causes, effect: Document, partition: int, offset: int) -> PolicyText | None:
     """The policy by which the incident was opened."""
     try:
-        return causes.text_of(await tracer.trace(partition, offset))
+        return await causes.text_for(effect, partition, offset)
     except NotThere:
         return None
 
@@ -92,14 +93,17 @@ async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> l
             continue
         offset = int(entry["id"].split("-")[1])
         node = Node("severity", effect_text(Stream.TIMELINE, entry), milliseconds(entry["at"]), entry["id"])
-        trace = await causes.tracer.trace(partition, offset)
-        alert = parsed(trace.record)
+        found.append(node)
+        try:
+            alert = parsed(await causes.archive.record(partition, offset))
+            text = await causes.text_for(entry, partition, offset)
+        except NotThere as why:
+            node.because = [Node("unknown", str(why))]
+            continue
         if kind_of(alert) == "alert":
-            text = causes.text_of(trace)
             node.rules = text.places([text.rules.grounds(alert["labels"]).severity])
             record = await causes.at(f"{partition}-{offset}")
             node.because = [record] if record else []
-        found.append(node)
     return found
 
 

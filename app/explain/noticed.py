@@ -48,17 +48,20 @@ class Noticed:
     waits: list[Timer] = field(default_factory=list)
     last_seen: tuple[int, int] | None = None  # of the record's source
     words: list[str] = field(default_factory=list)  # of rules and receivers: what they know now
+    policies: tuple[str, str] = ("", "")  # the fingerprints of the policy before and after
 
     def before(self, engine: Engine, record: StoredRecord) -> None:
         """Look before the record is applied."""
         self.document = parsed(record)
         self.was = _known(engine, _identity(self.document))
+        self.policies = (engine.policy.fingerprint, "")
         source = source_of(record)
         if source is not None:
             self.last_seen = engine.state.sources.get((source.topic, source.partition))
 
     def after(self, engine: Engine, _: StoredRecord) -> None:
         """Look when it has been applied."""
+        self.policies = (self.policies[0], engine.policy.fingerprint)
         identity = _identity(self.document)
         self.now = _known(engine, identity)
         alert = engine.state.alerts.get(identity.encode())

@@ -106,12 +106,11 @@ class Tracer:
 
     def __init__(self, archive: Archive, policy: Callable[[], Rulebook], index: Index | None = None) -> None:
         """`policy` is asked for where the journal says none."""
-        self._archive = archive
+        self.archive = archive
         self._policy = policy
         self._index = index
         self._at: dict[int, _At] = {}
         self._traces: dict[tuple[int, int], Trace] = {}
-        self.applied = 0  # records, for who wants to know what it took
 
     async def trace(self, partition: int, offset: int, before: Look | None = None, after: Look | None = None) -> Trace:
         """What happened at a record; `before` and `after` may look at the engine then. Raises NotThere.
@@ -121,7 +120,7 @@ class Tracer:
         known = self._traces.get((partition, offset))
         if known is not None and before is None and after is None:
             return known
-        record = await self._archive.record(partition, offset)
+        record = await self.archive.record(partition, offset)
 
         def apply(at: _At) -> Trace:
             trace = _apply(at.engine, record, before)
@@ -136,7 +135,7 @@ class Tracer:
 
     async def newest(self, partition: int) -> Engine:
         """The engine after everything that the journal has. Raises NotThere."""
-        end = await self._archive.log.end_offset(self._archive.topics.journal, partition)
+        end = await self.archive.log.end_offset(self.archive.topics.journal, partition)
         return await self._bring_to(partition, end, lambda at: at.engine)
 
     async def _bring_to(self, partition: int, offset: int, use: Callable[[_At], T]) -> T:
@@ -157,7 +156,7 @@ class Tracer:
                 return used
 
     async def _work_up_to(self, at: _At, partition: int, offset: int) -> None:
-        log, journal, engine = self._archive.log, self._archive.topics.journal, at.engine
+        log, journal, engine = self.archive.log, self.archive.topics.journal, at.engine
         while engine.applied_offset < offset - 1:
             records = await log.read(journal, partition, engine.applied_offset + 1)
             if not records:
@@ -166,32 +165,45 @@ class Tracer:
             if not wanted:
                 break
             engine.apply(wanted)
-            self.applied += len(wanted)
-            gone = wanted[-1].offset - at.snapshot_offset
-            if self._index is not None and gone >= max(SNAPSHOT_RECORDS, SNAPSHOT_SHARE * len(at.items)):
-                _keep(at)
-                if not at.note:
-                    self._index.save(partition, wanted[-1], at.items)
-                at.snapshot_offset = wanted[-1].offset
+            last = wanted[-1].offset
+            # Seldom on the way, and where the way was long also at its end: the next question may be about the same time.
+            ends = last == offset - 1 and last - at.snapshot_offset >= SNAPSHOT_RECORDS
+            if ends or last - at.snapshot_offset >= max(SNAPSHOT_RECORDS, SNAPSHOT_SHARE * len(at.items)):
+                self._snapshot(at, partition, wanted[-1])
+
+    def _snapshot(self, at: _At, partition: int, record: StoredRecord) -> None:
+        if self._index is not None and not at.note:
+            _merge(at.items, at.engine.checkpoint())
+            self._index.save(partition, record, at.items)
+            at.snapshot_offset = record.offset
 
     async def _start(self, partition: int, offset: int) -> _At:
         """The nearest engine at or before the one wanted."""
         at = self._at.pop(partition, None)
         if at is not None and at.engine.applied_offset < offset and offset - at.engine.applied_offset < NEAR_RECORDS:
             return at
-        start = await self._archive.log.start_offset(self._archive.topics.journal, partition)
+        start = await self.archive.log.start_offset(self.archive.topics.journal, partition)
         found = await self._from_index(partition, offset)
         known = found.engine.applied_offset + 1 if found else start
+        log, topic = self.archive.log, self.archive.topics.state
         if offset - known > NEAR_RECORDS or (found is None and start > 0):
-            found = _later(found, await self._from_changelog(partition, offset))
+            written = await log.end_offset(topic, partition) - await log.start_offset(topic, partition)
+            if written < offset - known or (found is None and start > 0):  # else it is read for longer than it saves
+                found = _later(found, await self._from_changelog(partition, offset))
+                await self._save(partition, found)
         if at is not None and at.engine.applied_offset < offset:
             found = _later(found, at)
         return found or await self._from_start(partition, start)
 
+    async def _save(self, partition: int, at: _At | None) -> None:
+        """Keep what was read from the changelog: it took long, and the next question may be about the same time."""
+        if at is not None and self._index is not None and at.engine.applied_offset >= 0:
+            self._index.save(partition, await self.archive.record(partition, at.engine.applied_offset), at.items)
+
     async def _from_index(self, partition: int, offset: int) -> _At | None:
         for one in self._index.offsets(partition, offset) if self._index is not None else ():
             try:
-                record = await self._archive.record(partition, one)
+                record = await self.archive.record(partition, one)
             except NotThere:
                 continue
             items = self._index.load(partition, record) if self._index is not None else None
@@ -202,7 +214,7 @@ class Tracer:
 
     async def _from_changelog(self, partition: int, offset: int) -> _At | None:
         """The last checkpoint before the offset, unless compaction may have thinned it."""
-        log, topic = self._archive.log, self._archive.topics.state
+        log, topic = self.archive.log, self.archive.topics.state
         items: Items = {}
         waiting: list[tuple[bytes, bytes | None]] = []
         found: Items | None = None
@@ -228,7 +240,7 @@ class Tracer:
         if start:
             note = f"the journal keeps {partition}:{start} and after, so what was known before that is missing here"
         else:
-            policy = await first_policy(self._archive.log, self._archive.topics.journal, partition)
+            policy = await first_policy(self.archive.log, self.archive.topics.journal, partition)
         return _At(Engine(partition, policy or self._policy()), {}, note, start - 1)
 
 
@@ -256,10 +268,6 @@ def _merge(items: Items, changes: list[tuple[bytes, bytes | None]]) -> None:
             items.pop(key, None)
         else:
             items[key] = value
-
-
-def _keep(at: _At) -> None:
-    _merge(at.items, at.engine.checkpoint())
 
 
 def _apply(engine: Engine, record: StoredRecord, before: Look | None) -> Trace:

@@ -17,6 +17,7 @@ class Node:
     at_ms: int = 0  # 0 is not known
     position: str = ""  # of a record "3:17", of an effect its id "3-17-0"
     facts: dict[str, Any] = field(default_factory=dict)  # name -> text, or list of texts
+    record: dict[str, Any] | None = None  # a raw alert's document, for programs
     rules: list[dict[str, Any]] = field(default_factory=list)  # of the policy: key, line (0 is not known), file, text
     because: list["Node"] = field(default_factory=list)
     then: list["Node"] = field(default_factory=list)  # what followed of it
@@ -30,6 +31,8 @@ class Node:
             found["at"] = format_instant(self.at_ms)
         if self.facts:
             found["facts"] = self.facts
+        if self.record:
+            found["record"] = self.record
         if self.rules:
             found["rules"] = self.rules
         for name, nodes in (("because", self.because), ("then", self.then)):

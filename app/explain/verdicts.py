@@ -34,8 +34,14 @@ def verdict(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
             return [*_alert(trace, noticed), *rules, *_silent(trace, noticed, heard)]
         case "tick":
             return ["time passed; a tick does nothing else"]
-        case "policy" if not trace.own and not trace.counted.get("changed"):
-            return ["it is the policy that decides from here on, if it is another one than before"]
+        case "policy" if noticed.policies[0] == noticed.policies[1]:
+            return [f"nothing: the policy {noticed.policies[0]} decided here already"]
+        case "policy":
+            return [f"from here on the policy {noticed.policies[1]} decides; before it was {noticed.policies[0]}"]
+        case "silence" if not trace.own:
+            return ["it is noted, and nothing that fires in this partition is under it"]
+        case "signal" if not trace.own:
+            return ["it left no effect", *_rules(noticed, heard)]
         case "hold" if not trace.own:
             return ["nothing: what it is about has ended, has fired again since, or was kept quiet by it already"]
         case "page" if noticed.words:

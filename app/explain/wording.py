@@ -26,7 +26,7 @@ from app.explain.archive import Document
 from app.explain.tracing import Timer
 from app.explain.tree import Node
 from app.transport.log import StoredRecord
-from models.cut import cut
+from models.cut import cut, cut_all
 from models.duration import format_ms
 from models.effect import Stream
 from models.instant import format_instant
@@ -36,6 +36,7 @@ from models.reason import BadInput
 
 LABELS_CHARACTERS_MAX = 600
 VALUE_CHARACTERS_MAX = 200
+RECORD_CHARACTERS_MAX = 2000  # of each text of a raw alert, for programs
 
 
 def effect_text(stream: Stream, effect: Document) -> str:
@@ -95,6 +96,7 @@ def record_node(partition: int, record: StoredRecord) -> Node:
     node = Node(kind or "unreadable", _record_text(kind, document), record.timestamp, f"{partition}:{record.offset}")
     if kind == "alert":
         node.facts = _alert_facts(document)
+        node.record = cut_all(document, RECORD_CHARACTERS_MAX)
     elif kind not in ("tick", "policy"):
         node.facts = {"record": cut((record.value or b"").decode(errors="replace"), LABELS_CHARACTERS_MAX)}
     source = source_of(record)

@@ -32,8 +32,8 @@ class _Unplayable(Exception):
     """A step that cannot be done."""
 
 
-def play(policy: Rulebook, scenario: Scenario) -> list[Problem]:
-    """What is not as the scenario expects."""
+def play(policy: Rulebook, scenario: Scenario) -> tuple[list[Problem], Found]:
+    """What is not as the scenario expects, and all that came of it."""
     cast = _Cast(policy, scenario)
     problems: list[Problem] = []
     for number, step in enumerate(scenario.do):
@@ -42,12 +42,12 @@ def play(policy: Rulebook, scenario: Scenario) -> list[Problem]:
             cast.do(step)
         except (_Unplayable, BadInput) as error:
             text = error.message if isinstance(error, BadInput) else str(error)
-            return [*problems, Problem(where, [text, "what follows was not played"])]
+            return [*problems, Problem(where, [text, "what follows was not played"])], cast.found()
         if step.expect is not None:
             problems += _problems((*where, "expect"), compare(step.expect, cast.found()))
     if scenario.expect is not None:
         problems += _problems(("expect",), compare(scenario.expect, cast.found()))
-    return problems
+    return problems, cast.found()
 
 
 def _problems(where: Where, differences: list[Difference]) -> Iterator[Problem]:

@@ -3,7 +3,8 @@
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from os.path import normpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +12,15 @@ from pydantic import ValidationError
 
 from app import policy_file, yaml_file
 from app.bounded_yaml import Document
-from app.core.rulebook import Rulebook
 from app.operating import add
 from app.policy import junit
 from app.policy.junit import Result
+from app.policy.reached import entries, reached
 from app.policy.staging import play
+from app.policy_file import PolicyFile
 from app.yaml_file import BadFile, Mistake
 from models.inert import inert, inert_lines
+from models.policy import Where
 from models.scenario import Scenarios
 
 SUFFIXES = (".yaml", ".yml")
@@ -29,7 +32,7 @@ class ScenarioFile(NamedTuple):
     path: Path
     document: Document
     scenarios: Scenarios
-    policy: Rulebook
+    policy: PolicyFile
 
 
 def add_test(commands: Any) -> None:
@@ -39,34 +42,52 @@ def add_test(commands: Any) -> None:
     test.add_argument("paths", nargs="+", metavar="PATH", help="files of tests, or folders of them")
     test.add_argument("--policy", default="", metavar="FILE", help="test this one, whichever the files of tests name")
     test.add_argument("--junit", metavar="FILE", help="write the results as JUnit's XML")
+    test.add_argument("--coverage", action="store_true", help="say which entries of the policy no test reaches")
     test.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _test(arguments: argparse.Namespace) -> int:
     files = read_tests([Path(path) for path in arguments.paths], arguments.policy)
     results = []
-    for one in run(files):
+    seen: dict[Path, set[Where]] = {}
+    for one in run(files, seen):
         results.append(one)
         if not arguments.json:
             _print(one)
     failed = sum(not one.passed for one in results)
     if arguments.junit:
         junit.write(Path(arguments.junit), results)
+    missing = _not_reached(files, seen) if arguments.coverage else []
     if arguments.json:
         tests = [_as_json(one) for one in results]
-        print(json.dumps({"passed": len(results) - failed, "failed": failed, "tests": tests}))
-    else:
-        print(f"{len(results) - failed} passed, {failed} failed")
+        said: dict[str, Any] = {"passed": len(results) - failed, "failed": failed, "tests": tests}
+        print(json.dumps(said | ({"not_reached": [one.as_json() for one in missing]} if arguments.coverage else {})))
+        return int(failed > 0)
+    for entry in missing:
+        print(inert(str(entry)))
+    print(f"{len(results) - failed} passed, {failed} failed")
     return int(failed > 0)
 
 
-def run(files: Sequence[ScenarioFile]) -> Iterator[Result]:
-    """Play every scenario of the files."""
+def _not_reached(files: Sequence[ScenarioFile], seen: Mapping[Path, set[Where]]) -> list[Mistake]:
+    """The entries of each policy that no test has reached."""
+    policies = {file.policy.path: file.policy for file in files}
+    return [
+        yaml_file.mistake(path, policy.document, where, "no test reaches it")
+        for path, policy in policies.items()
+        for where in entries(policy.rules)
+        if where not in seen[path]
+    ]
+
+
+def run(files: Sequence[ScenarioFile], seen: dict[Path, set[Where]]) -> Iterator[Result]:
+    """Play every scenario of the files, and note in `seen` what of each policy they reach."""
     for file in files:
         for number, scenario in enumerate(file.scenarios.tests):
             started = time.perf_counter()
-            problems = play(file.policy, scenario)
+            problems, found = play(file.policy.rules, scenario)
             seconds = time.perf_counter() - started
+            seen.setdefault(file.policy.path, set()).update(reached(file.policy.rules, scenario, found))
             where = ("tests", number)
             told = []
             for one in problems:
@@ -80,13 +101,13 @@ def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
     """The files of tests at paths, with the policy if it is named, else each with its own. Raises BadFile."""
     mistakes: list[Mistake] = []
     files: list[ScenarioFile] = []
-    policies: dict[str, Rulebook] = {}
+    policies: dict[str, PolicyFile] = {}
     for path in _files(paths):
         try:
             document, scenarios = read_scenarios(path)
-            tested = policy or (str(path.parent / scenarios.policy) if scenarios.policy else "")
+            tested = policy or (normpath(path.parent / scenarios.policy) if scenarios.policy else "")
             if tested not in policies:
-                policies[tested] = policy_file.load(tested)
+                policies[tested] = policy_file.read(tested)
             files.append(ScenarioFile(path, document, scenarios, policies[tested]))
         except BadFile as error:
             mistakes += [one for one in error.mistakes if one not in mistakes]

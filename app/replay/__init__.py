@@ -1,1 +1,1 @@
-"""A recorded journal, fed to the same engine again: to verify what was said, and to see what another policy would have said."""
+"""A recorded journal, fed to the same engine again: to verify what was said, to keep it, and to look at it elsewhere."""

@@ -12,13 +12,14 @@ from rich.console import Console
 
 from app import settings
 from app.operating import INCIDENT, add, add_journal
-from app.replay.format import Header
 from app.replay.progress import progress
 from app.replay.recorder import record
 from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
-from app.replay.source import open_source
-from app.replay.spans import CannotReplay, add_spans
+from app.replay.spans import add_spans
+from app.source import NotKept, open_source
+from app.transport.recording_format import Header
+from app.whatif.commands import add_whatif, show_whatif
 from models.inert import inert
 from models.instant import format_instant
 
@@ -43,9 +44,9 @@ def add_record(commands: Any) -> None:
 def _record(arguments: argparse.Namespace) -> int:
     path = Path(arguments.file)
     if path.exists():
-        raise CannotReplay(f"{path} is there already: name another file, or remove it")
+        raise NotKept(f"{path} is there already: name another file, or remove it")
     if not path.parent.is_dir():
-        raise CannotReplay(f"{path.parent} is not a folder: make it, or name another file")
+        raise NotKept(f"{path.parent} is not a folder: make it, or name another file")
     return asyncio.run(_recorded(arguments, path))
 
 
@@ -97,6 +98,7 @@ def add_replay(commands: Any) -> None:
     parser.add_argument("--speed", type=_speed, metavar="10x", help="keep the records' pace, so many times as fast")
     parser.add_argument("--batch", type=_count, default=BATCH, metavar="N", help=f"records at once ({BATCH})")
     parser.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (1)")
+    add_whatif(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
@@ -117,17 +119,37 @@ def _speed(text: str) -> float:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
+    _check_whatif(arguments)
     if arguments.speed and arguments.workers > 1:
-        raise CannotReplay("--speed keeps all partitions at one pace, in one process: leave out --workers")
+        raise NotKept("--speed keeps all partitions at one pace, in one process: leave out --workers")
     if arguments.output and not Path(arguments.output).parent.is_dir():
-        raise CannotReplay(f"{Path(arguments.output).parent} is not a folder: make it, or name another file")
+        raise NotKept(f"{Path(arguments.output).parent} is not a folder: make it, or name another file")
     return asyncio.run(_replayed(arguments))
+
+
+def _check_whatif(arguments: argparse.Namespace) -> None:
+    """Refuse what a what-if run does not take, and what only it takes. Raises NotKept."""
+    if not arguments.policy:
+        alone = [name for name in ("against", "html", "verbose") if getattr(arguments, name)]
+        if alone:
+            raise NotKept(f"--{alone[0]} is for a what-if run: say which policy, --policy FILE")
+        return
+    flags = {"first": "from", "end": "to"}
+    names = ("partition", *flags, "incident", "verify", "output", "print", "to_prefix", "to_journal", "speed")
+    given = [
+        flags.get(name, name).replace("_", "-") for name in names if getattr(arguments, name) not in (None, False, "")
+    ]
+    if given:
+        text = "tocsin record makes a recording of a part"
+        raise NotKept(f"--policy takes all that is recorded, without --{given[0]}: {text}")
 
 
 async def _replayed(arguments: argparse.Namespace) -> int:
     config = settings.from_environment()
     source = await open_source(arguments.journal, config)
     try:
+        if arguments.policy:
+            return int(not await show_whatif(source.log, source.config, arguments))
         outcome = await replay(source, config, arguments)
     finally:
         await source.log.stop()

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.replay.source import Source
+from app.source import Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
 from models.inert import inert

@@ -8,9 +8,8 @@ from app.applying import Applier
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.recovery import apply_changes
-from app.replay.source import Source
-from app.replay.spans import CannotReplay
 from app.replay.starting import Start
+from app.source import NotKept, Source
 from app.transport.log import StoredRecord
 from models.effect import Effect
 
@@ -64,7 +63,7 @@ class Feeding:
         while (offset := self.engine.applied_offset + 1) < end:
             records = await self._read(offset)
             if not records or records[0].offset > offset:
-                raise CannotReplay(
+                raise NotKept(
                     f"{self._source.what} lacks the record {offset} of partition {self.partition}, which was there before"
                 )
             if records[-1].offset >= end:

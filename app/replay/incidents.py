@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from app.replay.source import EFFECTS, Source
-from app.replay.spans import CannotReplay, Span, offset_at
+from app.replay.spans import Span, offset_at
+from app.source import EFFECTS, NotKept, Source
 from models.effect import Stream, position_from
 from models.incident import partition_from_id
 
@@ -15,7 +15,7 @@ KNOWN_SHOWN = 3  # incidents that are named when there is none of an id
 async def spans_of(source: Source, incident: str) -> list[Span]:
     """The journal from as early as possible up to the last word on an incident; to the end while it is not closed.
 
-    Raises CannotReplay when there is no incident of that id, or no journal of it any more.
+    Raises NotKept when there is no incident of that id, or no journal of it any more.
     """
     snapshot = await _newest(source, incident)
     ends = await _mentions(source, incident)
@@ -29,9 +29,7 @@ async def spans_of(source: Source, incident: str) -> list[Span]:
     spans = [await _span(source, partition, end, until_ms) for partition, end in sorted(ends.items())]
     found = [span for span in spans if span is not None]
     if not found:
-        raise CannotReplay(
-            f"{source.what} has effects that name {incident}, and no record of the journal that led to them"
-        )
+        raise NotKept(f"{source.what} has effects that name {incident}, and no record of the journal that led to them")
     return found
 
 
@@ -47,7 +45,7 @@ async def _span(source: Source, partition: int, end: int, until_ms: int | None) 
 
 
 async def _newest(source: Source, incident: str) -> dict[str, Any]:
-    """The newest snapshot of an incident. Raises CannotReplay."""
+    """The newest snapshot of an incident. Raises NotKept."""
     found, known = None, dict[str, int]()
     for partition in source.partitions:
         topic = source.topics.incidents
@@ -60,7 +58,7 @@ async def _newest(source: Source, incident: str) -> dict[str, Any]:
                     found = record.value
     if found is None:
         newest = ", ".join(sorted(known, key=lambda name: (known[name], name))[-KNOWN_SHOWN:]) or "none yet"
-        raise CannotReplay(f"no incident {incident!r} in {source.what}; the newest are: {newest}")
+        raise NotKept(f"no incident {incident!r} in {source.what}; the newest are: {newest}")
     document: dict[str, Any] = {"parents": [], "members": [], **orjson.loads(found)}
     return document
 
@@ -86,4 +84,4 @@ def _partition(incident: str) -> int:
     try:
         return partition_from_id(incident)
     except ValueError as error:
-        raise CannotReplay(str(error)) from None
+        raise NotKept(str(error)) from None

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.replay.difference import Difference
-from app.replay.source import Source
 from app.replay.verifying import Checked, digest
+from app.source import Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
 from models.journal import source_from

@@ -14,8 +14,7 @@ import orjson
 from rich.text import Text
 
 from app.history import as_text
-from app.replay.source import EFFECTS
-from app.replay.spans import CannotReplay
+from app.source import EFFECTS, NotKept
 from app.transport.log import Log, NewRecord, append_all
 from models.effect import Effect, Position, Stream
 from models.topics import Topics
@@ -108,14 +107,14 @@ class Scratch:
         self._partitions = partitions
 
     async def start(self) -> None:
-        """Make the topics. Raises CannotReplay when one has records."""
+        """Make the topics. Raises NotKept when one has records."""
         names = {getattr(self._topics, stream) for stream in EFFECTS}
         existing = names & set(await self._log.list_topics())
         for name in sorted(existing):
             for partition in range(self._partitions):
                 end = await self._log.end_offset(name, partition)
                 if end > 0:
-                    raise CannotReplay(
+                    raise NotKept(
                         f"the topic {name} has {end} records in partition {partition}: a replay writes to empty topics only; "
                         "name another prefix"
                     )

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from app.core.changelog import META
 from app.replay.feeding import READ_RECORDS, Feeding
-from app.replay.format import Header, Part
-from app.replay.source import EFFECTS, Source
-from app.replay.spans import CannotReplay, Span
+from app.replay.spans import Span
 from app.replay.starting import Start, start_of
 from app.replay.writer import Writer
+from app.source import EFFECTS, NotKept, Source
 from app.transport.log import StoredRecord
+from app.transport.recording_format import Header, Part
 from models.effect import position_from
 
 Progress = Callable[[int], None]  # how many more records are done
@@ -20,7 +20,7 @@ Progress = Callable[[int], None]  # how many more records are done
 async def record(
     source: Source, spans: Sequence[Span], applied: Mapping[int, int], path: Path, incident: str, advance: Progress
 ) -> Header:
-    """Write a recording of the spans; its header. Raises CannotReplay and LogUnavailable, and leaves no file then.
+    """Write a recording of the spans; its header. Raises NotKept and LogUnavailable, and leaves no file then.
 
     `applied` is by partition how far the workers had come, asked before the spans were chosen.
     """
@@ -87,7 +87,7 @@ async def _range(source: Source, topic: str, part: Part) -> AsyncIterator[list[S
     while offset < part.end:
         records = await source.log.read(topic, part.partition, offset, READ_RECORDS)
         if not records or records[0].offset > offset:
-            raise CannotReplay(
+            raise NotKept(
                 f"{source.what} lacks the record {offset} of partition {part.partition}, which was there before"
             )
         offset = records[-1].offset + 1

@@ -17,11 +17,11 @@ from app.replay.messages import Replayed, compare
 from app.replay.output import Scratch, by_time, told, write_file
 from app.replay.progress import progress
 from app.replay.running import Done, Job, Live, work_alone, work_together
-from app.replay.source import Source
-from app.replay.spans import CannotReplay, Span, choose
+from app.replay.spans import Span, choose
 from app.replay.starting import start_of
 from app.replay.verifying import Checked
 from app.settings import Settings
+from app.source import NotKept, Source
 from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings
@@ -41,7 +41,7 @@ class Outcome:
 
 
 async def replay(source: Source, config: Settings, arguments: argparse.Namespace) -> Outcome:
-    """Replay what the options choose. Raises CannotReplay and LogUnavailable; nothing was written then."""
+    """Replay what the options choose. Raises NotKept and LogUnavailable; nothing was written then."""
     applied, spans = await chosen(source, arguments)
     with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
         jobs = [await _job(source, config, arguments, span, applied[span.partition], Path(folder)) for span in spans]
@@ -60,17 +60,15 @@ async def replay(source: Source, config: Settings, arguments: argparse.Namespace
 
 
 async def chosen(source: Source, arguments: argparse.Namespace) -> tuple[dict[int, int], list[Span]]:
-    """How far each partition's worker has come, and the spans that the options choose. Raises CannotReplay."""
+    """How far each partition's worker has come, and the spans that the options choose. Raises NotKept."""
     if source.topics.journal not in await source.log.list_topics():
-        raise CannotReplay(f"{source.what} has no topic {source.topics.journal}: a replay writes effects only")
+        raise NotKept(f"{source.what} has no topic {source.topics.journal}: a replay writes effects only")
     # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the journals.
     applied = {partition: await source.applied(partition) for partition in source.partitions}
     if arguments.incident is None:
         return applied, await choose(source, arguments.partition, arguments.first, arguments.end)
     if arguments.partition or arguments.first or arguments.end:
-        raise CannotReplay(
-            "--incident says itself which partitions and offsets: leave out --partition, --from and --to"
-        )
+        raise NotKept("--incident says itself which partitions and offsets: leave out --partition, --from and --to")
     return applied, await spans_of(source, arguments.incident)
 
 
@@ -155,7 +153,7 @@ def _sends(arguments: argparse.Namespace) -> bool:
 
 @asynccontextmanager
 async def _scratch(source: Source, config: Settings, arguments: argparse.Namespace) -> AsyncIterator[Scratch | None]:
-    """The topics that the effects are written to, made and found empty. Raises CannotReplay when they are not."""
+    """The topics that the effects are written to, made and found empty. Raises NotKept when they are not."""
     if not _sends(arguments):
         yield None
         return
@@ -174,13 +172,13 @@ def _target(config: Settings, arguments: argparse.Namespace, prefix: str) -> Log
     if arguments.to_journal:
         folder = Path(arguments.to_journal)
         if folder.exists() and any(folder.iterdir()):
-            raise CannotReplay(f"{folder} is not empty: a replay writes to a journal of its own; name a new folder")
+            raise NotKept(f"{folder} is not empty: a replay writes to a journal of its own; name a new folder")
         return SqliteLog(folder)
     if config.embedded:
-        raise CannotReplay(
+        raise NotKept(
             f"--to-prefix needs a broker, and TOCSIN_BROKER is {config.broker!r}: add --to-journal FOLDER, or set "
             "TOCSIN_BROKER to kafka://..."
         )
     if prefix == config.prefix:
-        raise CannotReplay(f"--to-prefix is {prefix!r}, the prefix of the live topics: name another one")
+        raise NotKept(f"--to-prefix is {prefix!r}, the prefix of the live topics: name another one")
     return KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))

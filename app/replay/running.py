@@ -13,10 +13,10 @@ from typing import IO, Any
 from app.replay.feeding import Feeding, Pace
 from app.replay.messages import Messages
 from app.replay.output import encode_line
-from app.replay.source import Source, open_source
 from app.replay.starting import Start
 from app.replay.verifying import Checked, Verifier
 from app.settings import Settings
+from app.source import Source, open_source
 from models.effect import Effect
 
 GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at, as in a worker

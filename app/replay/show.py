@@ -8,8 +8,8 @@ from rich.text import Text
 
 from app.history import as_text
 from app.replay.replaying import Outcome
-from app.replay.source import Source
 from app.replay.verifying import COUNTS
+from app.source import Source
 from models.effect import Stream
 from models.inert import inert_lines
 

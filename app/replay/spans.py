@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.replay.source import Source
+from app.source import NotKept, Source
 from models.instant import format_instant
 
 PARTITIONS_SHOWN = 3  # of which it is said what there is, each by itself
-
-
-class CannotReplay(Exception):
-    """What is asked for is not there; the message says what is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +74,21 @@ def add_spans(parser: argparse.ArgumentParser) -> None:
 async def choose(
     source: Source, partitions: Sequence[int] | None, first: Bound | None, end: Bound | None
 ) -> list[Span]:
-    """The spans, by partition; those in which there is nothing are left out. Raises CannotReplay."""
+    """The spans, by partition; those in which there is nothing are left out. Raises NotKept."""
     chosen = sorted(set(partitions or source.partitions))
     unknown = [one for one in chosen if one not in source.partitions]
     if unknown:
         known = ", ".join(map(str, source.partitions))
-        raise CannotReplay(f"{source.what} has no partition {unknown[0]}; it has {known}")
+        raise NotKept(f"{source.what} has no partition {unknown[0]}; it has {known}")
     by_offset = next((one for one in (first, end) if one is not None and one.at_ms < 0), None)
     if by_offset is not None and len(chosen) != 1:
-        raise CannotReplay(
+        raise NotKept(
             f"{by_offset} is an offset, which is of one partition: name it with --partition, or give a time instead"
         )
     spans = [await _span(source, partition, first, end) for partition in chosen]
     found = [span for span in spans if span is not None]
     if not found:
-        raise CannotReplay(f"there is no record in that range; {source.what} has {await _kept(source, chosen)}")
+        raise NotKept(f"there is no record in that range; {source.what} has {await _kept(source, chosen)}")
     return found
 
 
@@ -104,7 +100,7 @@ async def _span(source: Source, partition: int, first: Bound | None, end: Bound 
     )
     for one in (first, end):
         if one is not None and one.at_ms < 0 and not start <= one.offset <= stop:
-            raise CannotReplay(f"offset {one} is not there; {source.what} has {await _kept(source, [partition])}")
+            raise NotKept(f"offset {one} is not there; {source.what} has {await _kept(source, [partition])}")
     if start == stop:
         return None
     from_offset = await _offset(source, partition, first, start, stop) if first else None

@@ -12,8 +12,8 @@ from app.core.changelog import POLICY
 from app.core.engine import Engine, NewerFormat
 from app.core.rulebook import Rulebook
 from app.recovery import apply_changes, checkpoints, first_policy
-from app.replay.source import Source
-from app.replay.spans import CannotReplay, Span
+from app.replay.spans import Span
+from app.source import NotKept, Source
 from app.transport.log import StoredRecord
 
 
@@ -30,15 +30,15 @@ class Start:
         return "start of the journal" if self.offset < 0 else f"checkpoint at offset {self.offset}"
 
     def engine(self, partition: int) -> Engine:
-        """The engine with that state, under the policy that it has. Raises CannotReplay when a newer Tocsin wrote it."""
+        """The engine with that state, under the policy that it has. Raises NotKept when a newer Tocsin wrote it."""
         try:
             return Engine.restore(partition, rulebook(orjson.loads(self.items[POLICY]), "the state"), self.items)
         except NewerFormat as error:
-            raise CannotReplay(str(error)) from None
+            raise NotKept(str(error)) from None
 
 
 async def start_of(source: Source, span: Span) -> Start:
-    """From where a span can be replayed. Raises CannotReplay when what came before it is not known any more."""
+    """From where a span can be replayed. Raises NotKept when what came before it is not known any more."""
     kept = await source.log.start_offset(source.topics.journal, span.partition)
     if kept > 0 or span.first is not None:
         found = await _checkpoint(source, span, kept)
@@ -46,7 +46,7 @@ async def start_of(source: Source, span: Span) -> Start:
             return found
     if kept > 0:
         wanted = "" if span.first is None else f" before offset {span.first}"
-        raise CannotReplay(
+        raise NotKept(
             f"partition {span.partition}: what was known{wanted} is not kept: {source.what} has the journal from offset "
             f"{kept} on, and {await _known(source, span.partition, kept)}"
         )
@@ -100,7 +100,7 @@ async def _beginning(source: Source, partition: int) -> Start:
 
 
 async def _first_policy(source: Source, partition: int) -> Rulebook:
-    """The policy that was in force from the journal's beginning. Raises CannotReplay."""
+    """The policy that was in force from the journal's beginning. Raises NotKept."""
     found = await first_policy(source.log, source.topics.journal, partition)
     if found is not None:
         return found
@@ -124,12 +124,12 @@ def _document(value: bytes) -> dict[str, Any]:
 
 
 def rulebook(document: Any, where: str) -> Rulebook:
-    """The policy that stands somewhere, to go on with. Raises CannotReplay when it is none for this Tocsin."""
+    """The policy that stands somewhere, to go on with. Raises NotKept when it is none for this Tocsin."""
     try:
         return Rulebook(document, kept=True)
     except ValidationError as error:
         first = error.errors()[0]
         key, problem = ".".join(map(str, first["loc"])) or "it", first["msg"]
-        raise CannotReplay(
+        raise NotKept(
             f"{where} has a policy that this Tocsin cannot read ({key}: {problem}): was it written by a newer one?"
         ) from None

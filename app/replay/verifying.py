@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.replay.difference import Difference, changed, extra, missing, twice, unordered
-from app.replay.source import EFFECTS, Source
+from app.source import EFFECTS, Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream, position_from
 

@@ -8,8 +8,8 @@ from typing import IO
 
 import orjson
 
-from app.replay.format import END, LAST_WORD, RECORD, Block, Header, pack
 from app.transport.log import StoredRecord
+from app.transport.recording_format import END, LAST_WORD, RECORD, Block, Header, pack
 
 BLOCK_RECORDS = 10_000
 BLOCK_BYTES = 8 * 1024 * 1024  # before compression; a record that is larger has a block of its own

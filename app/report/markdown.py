@@ -1,10 +1,12 @@
 """The incident report in Markdown. Whatever came from outside is inert in it: it adds no command, link, heading or HTML."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.report.build import Document, ended
+from app.report.drawing import draw
+from app.report.timeline import picture
 from models.duration import format_ms
 from models.inert import inert
 
@@ -26,9 +28,14 @@ def code(command: str, indent: int = 3) -> list[str]:
 
     What is no sign within it is shown as one that no shell takes for anything: leaving it out would make another command.
     """
-    shown = inert(command.strip())
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
-    return [f"{' ' * indent}{line}" for line in (f"{fence}sh", shown, fence)]
+    return [f"{' ' * indent}{line}" for line in block([inert(command.strip())], "sh")]
+
+
+def block(lines: Sequence[str], language: str = "text") -> list[str]:
+    """Lines that are inert already as a block of code, whose fence is longer than any in it."""
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, 1 + longest)
+    return [f"{fence}{language}", *lines, fence]
 
 
 def markdown(report: Document) -> str:
@@ -46,6 +53,12 @@ def _lines(report: Document) -> Iterator[str]:
     if report["steps"] and not ended(one):
         yield from ("", "## Immediate actions", "", *_steps(report["steps"]))
     yield from ("", "## What", "", *_list(_facts(one)))
+    yield from (
+        "",
+        "## Picture",
+        "",
+        *block(draw(picture(one, report["timeline"], report["notifications"]), listed=False)),
+    )
     timeline = [(e["at"], e["kind"], e.get("by", ""), e["text"]) for e in report["timeline"]]
     yield from _table("Timeline", ("at", "what", "by", "text"), timeline)
     actions = [(e["at"], e["by"], e["kind"], e["text"]) for e in report["actions"]]

@@ -71,7 +71,7 @@ class TopicMismatch(Exception):
 
 
 class Readable(Protocol):
-    """Append-only partitions under topic names, to be read: a log, or a recording of one (`app.replay.recording`)."""
+    """Append-only partitions under topic names, to be read: a log, or a recording of one (`app.transport.recording`)."""
 
     async def start(self) -> None:
         """Connect. Raises LogUnavailable with the address and what to check."""

@@ -84,7 +84,7 @@ class SqliteLog:
         """Open the file, and take the folder for ourselves unless it is only to be read."""
         try:
             if self._read_only:
-                self._reader = self._connect(f"file:{self._file}?mode=ro")
+                self._reader = self._connect_to_read()
                 self._checked = self._version(self._reader) > 1
                 return
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -253,10 +253,24 @@ class SqliteLog:
             raise LogUnavailable(f"the journal in {self.directory} is closed")
         return self._reader
 
+    def _connect_to_read(self) -> sqlite3.Connection:
+        """Connect beside whoever writes. Where nobody does, and we may write nothing, as on a backup, to the file alone."""
+        uri = f"file:{self._file}?mode=ro"
+        try:
+            return self._connect(uri)
+        except sqlite3.OperationalError:
+            if self._file.with_name("journal.db-wal").is_file() or not self._file.exists():
+                raise
+            return self._connect(f"{uri}&immutable=1")
+
     def _connect(self, uri: str) -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=10)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA mmap_size = 268435456")
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA mmap_size = 268435456")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _take_lock(self) -> None:

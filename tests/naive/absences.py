@@ -44,6 +44,7 @@ def heard(naive: "Naive", document: Mapping[str, Any], component: str) -> bool:
         naive.beats[document["alert"]] = beat
         alert = _alert(naive, beat)
         if alert is not None and alert.firing:
+            naive.reached.add("heard of again")
             alert.firing = False
             naive.alert_ended(alert, "AlertEnded")
     elif firing or not known.heard:
@@ -53,6 +54,7 @@ def heard(naive: "Naive", document: Mapping[str, Any], component: str) -> bool:
 
 def missed(naive: "Naive", beat: Beat) -> None:
     """It was not heard of for too long."""
+    naive.reached.add("missing")
     beat.heard = False
     rule = next(one for one in naive.policy["absences"] if one["name"] == beat.rule)
     known = _alert(naive, beat)

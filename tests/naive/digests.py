@@ -37,6 +37,7 @@ def page(naive: "Naive", one: Page) -> None:
 
 def over(naive: "Naive", where: tuple[str, str]) -> None:
     """A digest goes out: so many messages of each severity and kind. It is a message too."""
+    naive.reached.add("digest")
     _, pages = naive.waiting.pop(where)
     counts: dict[str, int] = {}
     for one in pages:

@@ -19,6 +19,7 @@ class Known:
     owner: str
     kind: str
     firing: bool = False
+    fired_ms: int = 0
     fired_by: int = 0
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     quiet: bool = False  # when last looked at

@@ -82,6 +82,7 @@ def _end(naive: "Naive", task: Task, state: str, kind: str) -> None:
 
 
 def _tell(naive: "Naive", task: Task, state: str, kind: str) -> None:
+    naive.reached.add(kind)
     task.incident.tasks.append((task.name, state, task.reminded, naive.now_ms))
     task.incident.timeline.append((kind, naive.now_ms))
 

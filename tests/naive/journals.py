@@ -1,11 +1,12 @@
 """Random journals: what may happen, and the records that it means for the engine and for the oracle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from random import Random
 from typing import Any
 
 import orjson
-from hypothesis import strategies as st
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
@@ -21,7 +22,8 @@ from tests.naive.oracle import Naive
 from tests.scenario import START_MS, alert_record
 
 Step = tuple[Any, ...]
-STEPS_MAX = 40
+Alert = tuple[str, str, str]  # name, component, severity
+STEPS_MAX = 50
 NOBODYS = "INC-20240101T000000Z-000"  # an incident that never was
 
 NAMES = ("AgentDown", "ServiceDown", "HighErrorRate", "Slow", "Odd", "BruteForce", "DataLoss")
@@ -32,41 +34,85 @@ MATCHERS = (
     'severity="warning"',
     'alertname!="ServiceDown"',
 )
-_waits = st.sampled_from([0, 0, 0, 1, 20_000, 60_000, 119_999, 240_000, 300_000, 900_000, 5_000_000, -60_000])
-_labels = st.tuples(
-    st.sampled_from(NAMES),
-    st.sampled_from(["a", "b", "c", ""]),
-    st.sampled_from(["warning", "critical", "high", "info", "task", ""]),
+WAITS = (0, 0, 0, 1, 20_000, 60_000, 119_999, 240_000, 300_000, 900_000, 5_000_000, -60_000)
+SHORT = (0, 0, 1, 7_000, 20_000, 60_000, 119_999, 240_000, 660_000)
+COMPONENTS = ("a", "b", "c", "")
+SEVERITIES = ("warning", "critical", "high", "info", "task", "")
+ALL = tuple(product(NAMES, COMPONENTS, SEVERITIES))
+# Those of which rules are about one or the other: each is a root, a dependant, a step or a source of something.
+FEW = (
+    ("ServiceDown", "a", "warning"),
+    ("ServiceDown", "b", "warning"),
+    *(("AgentDown", component, "warning") for component in "abcabcabc"),
+    ("HighErrorRate", "b", "warning"),
+    ("HighErrorRate", "c", "info"),
+    ("Slow", "b", "warning"),
+    ("Slow", "c", "info"),
+    ("Odd", "a", "warning"),
+    ("Odd", "b", "warning"),
+    ("Odd", "", "high"),
+    ("DataLoss", "c", ""),
 )
-_holds = st.sampled_from([0, 60_000, 300_000, 7_200_000])
-_garbage = st.sampled_from([b"", b"[]", b"{}", b'{"alert":1}', b'{"command":[]}', b"\xff", b'{"x":1}'])
-
-fires = st.tuples(st.just("fire"), _waits, _labels, _holds)
-again = st.tuples(st.just("again"), _waits, st.integers(0, 9), st.booleans(), _holds)
-ticks = st.tuples(st.just("tick"), _waits)
-commands = st.tuples(st.just("command"), _waits, st.integers(0, 5), st.sampled_from(list(Command)))
-garbage = st.tuples(st.just("garbage"), _waits, _garbage)
-beats = st.tuples(st.just("beat"), _waits, st.sampled_from(["a", "d"]), st.sampled_from([True, True, True, False]))
-done = st.tuples(st.just("done"), _waits, st.integers(0, 5), st.sampled_from(["cause", "review"]))
-silenced = st.tuples(
-    st.just("silence"),
-    _waits,
-    st.integers(0, 2),
-    st.sampled_from(MATCHERS),
-    # Not at the very instant of anything else but other silences: what an alert's end and a silence's at once mean is open.
-    st.sampled_from([-60_000, 7, 7, 60_007, 300_007]),
-    st.sampled_from([-1, 60_007, 300_007, 4_000_007]),
-)
+HOLDS = (0, 60_000, 300_000, 7_200_000)
+LONG = (300_000, 7_200_000, 7_200_000, 7_200_000)
+GARBAGE = (b"", b"[]", b"{}", b'{"alert":1}', b'{"command":[]}', b"\xff", b'{"x":1}')
 
 
-def policies(*names: str) -> st.SearchStrategy[Step]:
-    """Changes of the policy to one of these."""
-    return st.tuples(st.just("policy"), _waits, st.sampled_from(names))
+@dataclass(frozen=True)
+class Kinds:
+    """What happens in a family of journals, of which alerts and at which distances. A kind named twice comes twice as often."""
+
+    names: str
+    alerts: Sequence[Alert] = ALL
+    waits: Sequence[int] = WAITS
+    holds: Sequence[int] = HOLDS
+    policies: Sequence[str] = ("default",)
+
+    def journal(self, of: Random) -> list[Step]:
+        """A journal of 20 to 50 steps."""
+        return [self._step(of) for _ in range(of.randint(20, STEPS_MAX))]
+
+    def _step(self, of: Random) -> Step:
+        kind, wait_ms = of.choice(self.names.split()), of.choice(self.waits)
+        return kind, wait_ms, *self._details(of, kind)
+
+    def _details(self, of: Random, kind: str) -> tuple[Any, ...]:
+        match kind:
+            case "fire":
+                return of.choice(self.alerts), of.choice(self.holds)
+            case "again":
+                return of.randrange(10), of.random() < 0.5, of.choice(self.holds)
+            case "end" | "flap":
+                return (of.randrange(3),)
+            case "command":
+                return of.randrange(6), of.choice(list(Command))
+            case "garbage":
+                return (of.choice(GARBAGE),)
+            case "beat":
+                return of.choice("ad"), of.random() < 0.75
+            case "done":
+                return of.randrange(6), of.choice(["cause", "review"])
+            case "silence":
+                begins, ends = of.choice([-60_000, 0, 0, 60_000, 300_000]), of.choice([-1, 60_000, 300_000, 4_000_000])
+                return of.randrange(3), of.choice(MATCHERS), begins, ends
+            case "policy":
+                return (of.choice(self.policies),)
+            case _:
+                return ()
 
 
-def journals(*kinds: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]:
-    """Journals of up to 40 steps of these kinds. Left to itself, a list would have some five."""
-    return st.integers(0, STEPS_MAX).flatmap(lambda size: st.lists(st.one_of(*kinds), min_size=size, max_size=size))
+def cut_down(steps: list[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
+    """As few of the steps as fail still, each at its old time where that matters."""
+    place = len(steps) - 1
+    while place >= 0:
+        without = steps[:place] + steps[place + 1 :]
+        later = list(without)
+        if place < len(without):
+            kind, wait_ms, *rest = without[place]
+            later[place] = (kind, wait_ms + steps[place][1], *rest)
+        steps, again = next(((one, True) for one in (without, later) if fails(one)), (steps, False))
+        place = len(steps) - 1 if again else place - 1
+    return steps
 
 
 @dataclass
@@ -133,6 +179,15 @@ def _tell(one: Told, rulebooks: dict[str, Rulebook], kind: str, at_ms: int, rest
             number, firing, hold_ms = rest
             labels = one.heard[-1 - number % len(one.heard)] if one.heard else {"alertname": "Slow"}
             _alert(one, at_ms, labels, firing=firing, hold_ms=hold_ms)
+        case "flap":
+            labels = one.heard[-1 - rest[0] % len(one.heard)] if one.heard else {"alertname": "Slow"}
+            firing = any(alert.firing for alert in one.naive.alerts if alert.fingerprint == fingerprint(labels))
+            _alert(one, at_ms, labels, firing=not firing, hold_ms=7_200_000)
+        case "end":
+            fires = [alert for alert in one.naive.alerts if alert.firing]
+            if fires:
+                labels = dict(fires[-1 - rest[0] % len(fires)].labels)
+                _alert(one, at_ms, labels, firing=False, hold_ms=0)
         case "command":
             number, command = rest
             known = one.naive.incidents
@@ -150,7 +205,7 @@ def _tell(one: Told, rulebooks: dict[str, Rulebook], kind: str, at_ms: int, rest
         case "silence":
             number, matcher, starts_ms, lasts_ms = rest
             matchers = (parse_matcher(matcher),)
-            begins_ms, ends_ms = (at_ms // 60_000 * 60_000 + after_ms for after_ms in (starts_ms, lasts_ms))
+            begins_ms, ends_ms = (at_ms // 20_000 * 20_000 + after_ms for after_ms in (starts_ms, lasts_ms))
             silence = Silence(f"s{number}", matchers, begins_ms, max(begins_ms, ends_ms), "ann", "known")
             one.feed(lambda _: encode_silence(silence), None, at_ms)
         case "policy":

@@ -25,7 +25,6 @@ from tests.naive.facts import (
     mine,
     no_room,
     rules_about,
-    window_of,
 )
 from tests.naive.policy import by, is_about, named, prefix_of
 
@@ -51,6 +50,7 @@ class Naive:
         self.beats: dict[str, absences.Beat] = {}
         self.tasks: list[followups.Task] = []
         self.order: dict[str, str] = {}  # incidents -> what orders them where things happen to several at one time
+        self.reached: set[str] = set()  # what of interest happened: journals have to come there
         self.dead: list[tuple[int, str]] = []
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
@@ -91,11 +91,11 @@ class Naive:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
             for when, _, _ in self._due(incident):
-                yield when, "incident", self.order.get(incident.id, ""), incident
+                yield when, "incident", self.order.get(incident.id, f"~{incident.opened_ms}"), incident
         for silence in self.known_silences().values():
             for when in (silence.starts_ms, silence.ends_ms):
                 if when > silence.at_ms and (silence, when) not in self.done:
-                    yield when, "silence", silence.id, (silence, when)
+                    yield when, "0 silence", silence.id, (silence, when)  # before all else at its time
         for where, (since_ms, _) in self.waiting.items():
             yield since_ms + parse_ms(self.policy["notify"]["digest"]["within"]), "digest", "\n".join(where), where
         for beat in self.beats.values():
@@ -154,13 +154,16 @@ class Naive:
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
             case "calm":
+                self.reached.add("calm")
                 incident.flapping_ms = 0
                 incident.tell("Calm", self.now_ms)
             case "say":
+                self.reached.add("said in its hours")
                 assert incident.unsaid is not None
                 self.tell_owner(incident, incident.unsaid[0])
                 incident.unsaid = None
             case "escalate":
+                self.reached.add("escalated in its hours")
                 postponed, incident.postponed = incident.postponed, []
                 for name, records, _ in postponed:
                     self.escalate(incident, name, records)
@@ -208,7 +211,7 @@ class Naive:
             case "lasting":
                 rule, alert = whose
                 self.escalate(alert.incident, rule, [alert.fired_by])
-            case "silence":
+            case "0 silence":
                 self.done.append(whose)
                 silence, when = whose
                 silences.begins_or_ends(self, silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
@@ -278,7 +281,7 @@ class Naive:
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
-        alert.fired_by, alert.loud_ms, alert.quiet = self.number, self.now_ms, False
+        alert.fired_by, alert.fired_ms, alert.loud_ms, alert.quiet = self.number, self.now_ms, self.now_ms, False
         incident = current(self.incidents, alert.component, alert.kind)
         if incident is None:
             prefix = prefix_of(self.policy, alert.kind)
@@ -293,19 +296,8 @@ class Naive:
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
                 self.escalate(incident, rule["name"], [alert.fired_by])
-        self._correlate(alert, incident)
+        rules.correlate(self, alert, incident)
         rules.show_alert(self, alert)
-
-    def _correlate(self, alert: Known, incident: Happened) -> None:
-        for rule, group in correlations_of(self.policy, alert):
-            seen = Firing(rule["name"], group, self.now_ms, alert.fingerprint, alert.fired_by, alert.labels)
-            if rule["by"] != ["component"]:
-                self.messages.append((rules.signal, self, rule["name"], group, True, seen))
-                continue
-            self.firings.append(seen)
-            window = window_of(rule, group, self.firings, self.now_ms)
-            if window:
-                self.escalate(incident, rule["name"], [one.record for one in window])
 
     def _join(self, incident: Happened, alert: Known) -> None:
         was, alert.incident = incident.state, incident
@@ -348,6 +340,7 @@ class Naive:
             or sum(at_ms > self.now_ms - parse_ms(rule["within"]) for at_ms in alert.changes) < rule["changes"]
         ):
             return
+        self.reached.add("flapping in another incident" if alert.changes[0] < incident.opened_ms else "flapping")
         was, incident.flapping_ms = incident.flapping_ms, self.now_ms
         if not was:
             incident.tell("Flapping", self.now_ms)
@@ -394,9 +387,11 @@ class Naive:
         if was == incident.quiet or incident.ended:
             return
         if incident.quiet:
+            self.reached.add("a rule's incident is held" if incident.rule else "held")
             incident.tell("Held", self.now_ms)
             kind = "held"
         else:
+            self.reached.add("released")
             incident.tell("Released", self.now_ms)
             kind = "released"
             incident.since["open"] = incident.since["step"] = self.now_ms

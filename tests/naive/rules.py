@@ -34,6 +34,20 @@ def wait_of(policy: Mapping[str, Any], alert: Known) -> int:
 # Correlations.
 
 
+def correlate(naive: "Naive", alert: Known, incident: Happened) -> None:
+    """Show an alert that began to fire to the rules that it is for; those about one component are worked out at once."""
+    for rule, group in correlations_of(naive.policy, alert):
+        seen = Firing(rule["name"], group, naive.now_ms, alert.fingerprint, alert.fired_by, alert.labels)
+        if rule["by"] != ["component"]:
+            naive.messages.append((signal, naive, rule["name"], group, True, seen))
+            continue
+        naive.firings.append(seen)
+        window = window_of(rule, group, naive.firings, naive.now_ms)
+        if window:
+            naive.reached.add("several in one component")
+            naive.escalate(incident, rule["name"], [one.record for one in window])
+
+
 def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) -> None:
     """An alert began or ended to fire, says a component to a correlation."""
     incident = current(naive.incidents, f"{name}/{group}", "correlated")
@@ -54,6 +68,7 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
 
 
 def _open(naive: "Naive", rule: Mapping[str, Any], group: str, window: list[Firing]) -> None:
+    naive.reached.add("sequence" if "sequence" in rule else "opened by a rule")
     incident = naive.opened_by_rule(rule, group)
     incident.wait_ms = links.wait_of(naive.policy, labels_of(incident))
     firing = [one.fingerprint for one in window if (rule["name"], group, one.fingerprint) not in naive.ended]
@@ -227,12 +242,25 @@ def speak(naive: "Naive", name: str, group: tuple[str, ...]) -> None:
             naive.messages.append((leaves, naive, was.incident, target.identity))
         if is_ is not None and links.is_dependency(rule) and is_.incident is not target.incident:
             naive.messages.append((belongs, naive, is_.incident, target))
+        naive.reached.add(_what(rule, was, is_, target))
         key = f"{name}/{group}"
         if is_ is not None:
             parent = is_.incident if links.is_dependency(rule) and is_.incident is not target.incident else None
             naive.messages.append((hold, naive, target.identity, target.record, key, parent))
         elif target.firing:
             naive.messages.append((let_go, naive, target.identity, target.record, key))
+
+
+def _what(rule: Mapping[str, Any], was: links.Shown | None, is_: links.Shown | None, target: links.Shown) -> str:
+    if is_ is None:
+        return "let go" if target.firing else "a dependant ended"
+    if not links.is_dependency(rule):
+        return "inhibited" if was is None else "inhibited by another"
+    if was is not None:
+        return "handed over"
+    if not is_.firing:
+        return "depends during the grace"
+    return "adopted" if target.at_ms < is_.at_ms else "depends"
 
 
 def _same(one: links.Shown | None, other: links.Shown | None) -> bool:
@@ -265,7 +293,7 @@ def _wait_of(naive: "Naive", incident: Happened) -> int:
 
 def _show_again(naive: "Naive", names: set[str]) -> None:
     before, naive.messages = naive.messages, []
-    for alert in naive.alerts:
+    for alert in sorted(naive.alerts, key=lambda one: (one.fired_ms, one.fired_by, one.fingerprint)):
         if alert.firing and alert.incident is not None:
             show_alert(naive, alert)
     for incident in naive.incidents:

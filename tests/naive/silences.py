@@ -58,10 +58,15 @@ def said(naive: "Naive", silence: Silence) -> None:
 
 def begins_or_ends(naive: "Naive", silence: Silence, *, acknowledges: bool) -> None:
     """What it matches is quiet now, or need not be any more."""
+    active = [one for one in naive.known_silences().values() if one.is_active(naive.now_ms)]
+    firing = [alert for alert in naive.alerts if alert.firing]
+    if any(sum(one.matches(alert.labels) for one in active) > 1 for alert in firing):
+        naive.reached.add("silences overlap")
     covered = [one for one in naive.incidents if one.state == "open" and silence.covers(naive.firing_labels(one))]
     for incident in sorted(naive.incidents, key=lambda one: _by_alert(naive, one)):
         naive.look_at(incident)
     for incident in sorted(covered, key=lambda one: naive.order.get(one.id, "~")) if acknowledges else []:
+        naive.reached.add("acknowledged by a silence")
         naive.acknowledged(incident, silence.by)
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.recovery import last_offset
-from app.replay.format import Part
-from app.replay.recording import Recording
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import LogUnavailable, Readable
+from app.transport.recording import Recording
+from app.transport.recording_format import Part
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream, position_from
@@ -18,6 +18,10 @@ EFFECTS = tuple(stream for stream in Stream if stream is not Stream.JOURNAL)
 _EVERYWHERE = ".incidents"  # the end of a topic's name that every prefix has, scratch ones too
 
 
+class NotKept(Exception):
+    """What is asked for is not there, or not any more; the message says what is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A log that is open, and the settings under which it was written: its prefix, and its number of partitions."""
@@ -25,6 +29,7 @@ class Source:
     log: Readable
     config: Settings
     what: str  # in words
+    where: str = ""  # tells it from others on this machine
 
     @property
     def topics(self) -> Topics:
@@ -84,29 +89,30 @@ async def open_source(journal: str, config: Settings) -> Source:
 
     The caller stops its log.
     """
-    log, what = _log(journal, config)
+    log, what, where = _log(journal, config)
     await log.start()
     try:
         if isinstance(log, Recording):
-            return Source(log, replace(config, prefix=log.header.prefix, partitions=log.header.partitions), what)
-        return Source(log, await _described(log, config, what, named=bool(journal)), what)
+            return Source(log, replace(config, prefix=log.header.prefix, partitions=log.header.partitions), what, where)
+        return Source(log, await _described(log, config, what, named=bool(journal)), what, where)
     except BaseException:
         await log.stop()
         raise
 
 
-def _log(journal: str, config: Settings) -> tuple[Readable, str]:
+def _log(journal: str, config: Settings) -> tuple[Readable, str, str]:
     if not journal and not config.embedded:
         kafka = KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))
-        return kafka, f"Kafka at {', '.join(config.bootstrap)}"
+        return kafka, f"Kafka at {', '.join(config.bootstrap)}", config.broker
     path = Path(journal) if journal else config.journal_dir
+    path = path.parent if path.name == "journal.db" else path
     if path.is_file():
-        return Recording(path), f"the recording {path}"
+        return Recording(path), f"the recording {path}", str(path.resolve())
     if not (path / "journal.db").exists():
         where = "--journal names it" if journal else "TOCSIN_BROKER names it, or --journal does"
         found = "has no journal.db" if path.is_dir() else "does not exist"
         raise LogUnavailable(f"{path} {found}: it has to be the folder of an embedded journal, or a recording; {where}")
-    return SqliteLog(path, read_only=True), f"the journal in {path}"
+    return SqliteLog(path, read_only=True), f"the journal in {path}", str(path.resolve())
 
 
 async def _described(log: Readable, config: Settings, what: str, *, named: bool) -> Settings:

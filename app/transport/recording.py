@@ -1,4 +1,4 @@
-"""Reading a recording (`app.replay.format`) as a log is read."""
+"""Reading a recording (`app.transport.recording_format`) as a log is read."""
 
 import json
 import os
@@ -9,7 +9,8 @@ from typing import IO, Any
 
 import orjson
 
-from app.replay.format import (
+from app.transport.log import StoredRecord
+from app.transport.recording_format import (
     BEGINNING,
     END,
     FORMAT,
@@ -21,7 +22,6 @@ from app.replay.format import (
     Part,
     unpack,
 )
-from app.transport.log import StoredRecord
 
 HEADER_BYTES_MAX = 1024 * 1024
 UNPACKED_BYTES_MAX = 64 * 1024 * 1024  # of a block, or of the index: a small file must not fill the memory

@@ -1,0 +1,29 @@
+"""How a command ends: its exit status, and known errors in one line."""
+
+import argparse
+import os
+import sys
+
+from app.policy_file import BadPolicy
+from app.settings import BadSettings
+from app.source import NotKept
+from app.transport.log import LogUnavailable, TopicMismatch
+from models.inert import inert_lines
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a command; the exit status is 0, 1 for an error that has been told, 2 for wrong arguments."""
+    try:
+        return int(arguments.run(arguments) or 0)
+    except (BadPolicy, BadSettings, LogUnavailable, NotKept, TopicMismatch) as error:
+        print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read the output has enough of it; nothing more can be said, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(
+            f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})", file=sys.stderr
+        )
+    except KeyboardInterrupt:
+        return 130
+    return 1

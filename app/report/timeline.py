@@ -1,0 +1,208 @@
+"""The picture of one incident as data: alerts as spans on lanes, what happened as marks, its states as spans.
+
+Everything comes from the effects topics, which keep what happened for longer than the journal does.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from app.report.build import Document
+from models.instant import milliseconds
+
+LANES_MAX = 20  # that a picture shows; it says how many more there are
+# The rows of marks, and the kinds of timeline entries on each.
+ROWS: dict[str, dict[str, str]] = {
+    "told": {},  # the notifications
+    "escalated": {"Escalated": "escalated", "Forgotten": "forgotten", "SeverityRaised": "more severe"},
+    "people": {
+        "Acknowledged": "acknowledged",
+        "Assigned": "assigned",
+        "Assessed": "assessed",
+        "Updated": "update",
+        "Noted": "note",
+        "CauseNamed": "cause",
+        "Mitigated": "mitigated",
+        "Complained": "complaint",
+    },
+    "course": {
+        "Opened": "opened",
+        "Reopened": "reopened",
+        "Resolved": "resolved",
+        "Closed": "closed",
+        "Held": "kept quiet",
+        "Released": "loud again",
+        "NotHeld": "not kept quiet",
+        "Flapping": "flapping",
+        "Calm": "calm",
+        "ClockWarned": "target near",
+        "ClockBreached": "target missed",
+        "Reminded": "reminded",
+        "DeliveryFailed": "not delivered",
+        "Refused": "refused",
+    },
+}
+_STATES = {"Opened": "open", "Acknowledged": "acknowledged", "Resolved": "resolved"}
+_STATES |= {"Reopened": "open", "Forgotten": "open", "Closed": "closed"}
+_FIRED, _ENDED = ("Opened", "AlertFired", "MemberFired"), ("AlertEnded", "AlertExpired", "MemberEnded")
+
+
+@dataclass(slots=True)
+class Span:
+    """From when until when; `open_end` if it has not ended, `before` if it began earlier, nobody here knows when."""
+
+    begin_ms: int
+    end_ms: int
+    open_end: bool = False
+    before: bool = False
+    state: str = ""  # of the incident's own lane
+
+
+@dataclass(slots=True)
+class Lane:
+    """One alert name on one component, and when it fired."""
+
+    name: str
+    component: str
+    spans: list[Span] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Mark:
+    """Something that happened at one time."""
+
+    at_ms: int
+    row: str  # of ROWS
+    what: str
+    text: str
+
+    @property
+    def words(self) -> str:
+        """What it is, where its row is not to be seen."""
+        return f"told: {self.what}" if self.row == "told" else self.what
+
+
+@dataclass(slots=True)
+class Picture:
+    """All of it. Texts may be anybody's; whoever draws makes them inert."""
+
+    incident: str
+    severity: str
+    state: str
+    title: str
+    begin_ms: int
+    end_ms: int
+    lanes: list[Lane] = field(default_factory=list)  # by when they began
+    more: int = 0  # lanes that there is no room for
+    marks: list[Mark] = field(default_factory=list)  # in the order of time
+    states: list[Span] = field(default_factory=list)
+
+
+def picture(
+    incident: Document, timeline: Iterable[Document], notifications: Iterable[Document], now_ms: int = 0
+) -> Picture:
+    """The picture of an incident: its newest snapshot, and what the topics say of it, oldest first.
+
+    What has not ended lasts until `now_ms`, or until the last that is known of it. What it left to do is not in it.
+    """
+    entries = [one for one in timeline if not one["kind"].startswith("Task")]
+    told = [one for one in notifications if one["kind"] not in ("task_reminder", "cause_wanted")]
+    marks = sorted([*_said(entries), *_told(told)], key=lambda mark: mark.at_ms)
+    begin_ms = milliseconds(incident["opened_at"])
+    last_ms = max([begin_ms, *(mark.at_ms for mark in marks), *(milliseconds(one["at"]) for one in entries)])
+    end_ms = last_ms if incident["state"] == "closed" else max(now_ms, last_ms)
+    lanes = _lanes(incident, entries, begin_ms, end_ms)
+    return Picture(
+        incident["incident"],
+        incident["severity"],
+        incident["state"],
+        incident["title"],
+        begin_ms,
+        max(end_ms, begin_ms + 1000),
+        lanes[:LANES_MAX],
+        max(len(lanes) - LANES_MAX, 0),
+        marks,
+        _states(entries, end_ms),
+    )
+
+
+def _said(entries: Iterable[Document]) -> list[Mark]:
+    kinds = {kind: (row, what) for row, known in ROWS.items() for kind, what in known.items()}
+    return [
+        Mark(milliseconds(one["at"]), *kinds[one["kind"]], str(one["text"])) for one in entries if one["kind"] in kinds
+    ]
+
+
+def _told(notifications: Iterable[Document]) -> list[Mark]:
+    """The messages, those of one occasion in one mark: whom, through what."""
+    found = []
+    for (at, kind), group in groupby(notifications, key=lambda one: (one["at"], one["kind"])):
+        channels: dict[str, list[str]] = {}
+        for one in group:
+            channels.setdefault(str(one["receiver"]), []).append(str(one["channel"]))
+        whom = ", ".join(f"{receiver} ({', '.join(by)})" for receiver, by in channels.items())
+        found.append(Mark(milliseconds(at), "told", str(kind).replace("_", " "), whom))
+    return found
+
+
+def _lanes(incident: Document, entries: list[Document], begin_ms: int, end_ms: int) -> list[Lane]:
+    """The lanes in the order in which they began. What ends and was never heard to begin fired when the incident opened."""
+    lanes: dict[tuple[str, str], Lane] = {}
+    firing: dict[object, tuple[Lane, Span]] = {}
+
+    def begin(identity: object, name: str, component: str, at_ms: int, *, before: bool) -> None:
+        lane = lanes.setdefault((name, component), Lane(name, component))
+        span = Span(at_ms, end_ms, open_end=True, before=before)
+        lane.spans.append(span)
+        firing[identity] = (lane, span)
+
+    for member in incident["members"] if incident["rule"] else ():
+        begin((member["name"], member["component"]), member["name"], member["component"], begin_ms, before=True)
+    for entry in entries:
+        if entry["kind"] not in (*_FIRED, *_ENDED) or (entry["kind"] == "Opened" and not entry.get("alert")):
+            continue
+        name, component = _named(entry)
+        identity = entry.get("alert") or (name, component)
+        at_ms = milliseconds(entry["at"])
+        if entry["kind"] in _FIRED:
+            known = firing.get(identity)
+            if known is not None and known[1].before:
+                known[1].begin_ms, known[1].before = at_ms, False
+            elif known is None:
+                begin(identity, name, component, at_ms, before=False)
+            continue
+        if identity not in firing:
+            begin(identity, name, component, begin_ms, before=True)
+        _, span = firing.pop(identity)
+        span.end_ms, span.open_end = at_ms, False
+    return sorted(lanes.values(), key=lambda lane: lane.spans[0].begin_ms)
+
+
+def _named(entry: Document) -> tuple[str, str]:
+    """The alert's name and component, as the entry's words begin with them."""
+    text, component = str(entry["text"]), str(entry.get("component", ""))
+    if entry["kind"] in ("MemberFired", "MemberEnded"):
+        end = " belongs to it" if entry["kind"] == "MemberFired" else " "
+        name, _, rest = text.partition(" on ")
+        return name, rest.rpartition(end)[0] or rest
+    if entry["kind"] in ("AlertEnded", "AlertExpired"):
+        return text.partition(": ")[0], component
+    name, on, _ = text.partition(f" on {component}")
+    return (name if on else text.partition(": ")[0]), component
+
+
+def _states(entries: Iterable[Document], end_ms: int) -> list[Span]:
+    """The incident's own states, one after the other."""
+    spans: list[Span] = []
+    for entry in entries:
+        state = _STATES.get(entry["kind"])
+        if state is None:
+            continue
+        at_ms = milliseconds(entry["at"])
+        if spans:
+            spans[-1].end_ms, spans[-1].open_end = at_ms, False
+        if state != "closed" and (not spans or spans[-1].state != state):
+            spans.append(Span(at_ms, end_ms, open_end=True, state=state))
+        elif state != "closed":
+            spans[-1].end_ms, spans[-1].open_end = end_ms, True
+    return spans

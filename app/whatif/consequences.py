@@ -1,0 +1,63 @@
+"""What a difference means for those on call: how long until somebody was told, and of what nobody would have been told."""
+
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from app.whatif.facts import Escalated, Facts, Incident, Message
+from app.whatif.matching import IncidentPair
+
+
+class Times(NamedTuple):
+    """How long something took from an incident's opening, over the incidents that it happened to; ms, None without any."""
+
+    number: int
+    median_ms: int | None
+    max_ms: int | None
+
+
+def times(before: Facts, after: Facts) -> dict[str, tuple[Times, Times]]:
+    """Times to the first message, to the first page, and to the first escalation: before and after."""
+    return {
+        "first message": (_times(before, before.messages), _times(after, after.messages)),
+        "first page": (_times(before, _pages(before)), _times(after, _pages(after))),
+        "escalation": (_times(before, before.escalations), _times(after, after.escalations)),
+    }
+
+
+def _pages(facts: Facts) -> list[Message]:
+    return [one for one in facts.messages if one.page]
+
+
+def _times(facts: Facts, said: Sequence[Message] | Sequence[Escalated]) -> Times:
+    first: dict[str, int] = {}
+    for one in said:
+        first.setdefault(one.incident, one.at_ms)
+    waits = [first[one.id] - one.opened_ms for one in facts.incidents if one.id in first]
+    return Times(len(waits), round(median(waits)) if waits else None, max(waits, default=None))
+
+
+def missed(pairs: Sequence[IncidentPair]) -> list[Incident]:
+    """The incidents of before that somebody was told of, and of which, nor of what they would be part of, nobody would be.
+
+    Where a rule opened an incident that is gone, its members have to be told.
+    """
+    return list(_lost(pairs, lambda one: one.heard))
+
+
+def unpaged(pairs: Sequence[IncidentPair]) -> list[Incident]:
+    """The same for those that somebody was called for, and nobody would be, though somebody would be told."""
+    lost = missed(pairs)
+    return [one for one in _lost(pairs, lambda one: one.paged) if one not in lost]
+
+
+def _lost(pairs: Sequence[IncidentPair], told: Callable[[Incident], bool]) -> Iterator[Incident]:
+    after = {new.id: new for _, new in pairs if new is not None}
+    for old, new in pairs:
+        if old is None or not told(old):
+            continue
+        members = [one for was, one in pairs if was is not None and old.id in was.parents] if new is None else [new]
+        known = [one for one in members if one is not None]
+        known += [after[name] for one in known for name in one.parents if name in after]
+        if not any(told(one) for one in known):
+            yield old
