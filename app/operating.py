@@ -94,7 +94,8 @@ def _add_silences(commands: Any) -> None:
     made.add_argument("--for", dest="lasts", default="1h", help="for how long (1h)")
     made.add_argument("--comment", default="", help="why")
     made.add_argument("--by", default="", help="who you are; the login name if it is not given")
-    add(silences, "list", _silences, "the silences that have not ended", "tocsin silence list")
+    listed = add(silences, "list", _silences, "the silences that have not ended", "tocsin silence list --json")
+    listed.add_argument("--json", action="store_true", help="one JSON object a line, as the API has them")
     ended = add(
         silences, "expire", _expire, "end a silence", "tocsin silence expire 3b241101-e2bb-4255-8caf-4136c566a962"
     )
@@ -150,11 +151,14 @@ def _silence(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _silences(_: argparse.Namespace) -> int:
+def _silences(arguments: argparse.Namespace) -> int:
     answer = ask("GET", "/api/v2/silences", None)
     if answer is None:
         return 1
     known = [one for one in answer if one["status"]["state"] != "expired"]
+    if arguments.json:
+        print("".join(f"{json.dumps(one)}\n" for one in known), end="")
+        return 0
     for one in known:
         signs = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
         what = " ".join(

@@ -144,9 +144,12 @@ def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | No
     return orjson.dumps({"hold": rule, "alert": alert, "record": record, "because": hold})
 
 
-def encode_member(root: str, rule: str, member: Mapping[str, Any]) -> bytes:
-    """The journal value of a rule's message to a root's incident: what became of an alert that depends on it."""
-    return orjson.dumps({"member": root, "rule": rule, "alert": member})
+def encode_member(root: str, rule: str, member: Mapping[str, Any], why: str = "") -> bytes:
+    """The journal value of a rule's message to a root's incident: what became of an alert that depends on it.
+
+    `why` says why one that fires still belongs to it no more.
+    """
+    return orjson.dumps({"member": root, "rule": rule, "alert": member} | ({"why": why} if why else {}))
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:

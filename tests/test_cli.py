@@ -174,6 +174,25 @@ def test_silences(log: FakeLog, capsys: pytest.CaptureFixture[str]) -> None:
     assert [orjson.loads(value)["ends_ms"] for value in log.values()] == [NOW_MS + 7_200_000] * 2 + [NOW_MS] * 2
 
 
+@pytest.mark.usefixtures("log")
+def test_silences_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json each is an object on a line of its own, in plain ASCII; none is no line."""
+    statuses = [run("silence", "list", "--json")]
+    none = capsys.readouterr().out
+    statuses.append(run("silence", "add", 'team="\x1bai"', "--for", "2h", "--by", "ann"))
+    capsys.readouterr()
+    statuses.append(run("silence", "list", "--json"))
+    listed = capsys.readouterr().out
+
+    matcher = {"name": "team", "value": "\x1bai", "isRegex": False, "isEqual": True}
+    assert (statuses, none) == ([0, 0, 0], "")
+    assert listed.isascii()
+    assert "\x1b" not in listed
+    assert [(one["createdBy"], one["matchers"]) for one in map(orjson.loads, listed.splitlines())] == [
+        ("ann", [matcher])
+    ]
+
+
 def test_says_that_there_is_no_bridge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody listens there, or somebody else does."""
 

@@ -15,10 +15,12 @@ from app.core.rulebook import Verdict
 from app.core.state import PARTS_BYTES_MAX, Incident, Link, LiveAlert, Member, Target
 from app.core.turn import Turn
 from models.alert import Labels
+from models.cut import cut
 from models.journal import encode_hold, encode_member
 from models.reason import BadInput, Reason
 
 LINK = "link"
+WHY_CHARACTERS_MAX = 500  # of what is said of a member that belongs to an incident no more
 SIDES = ("source", "target", "both")
 
 
@@ -144,7 +146,8 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
     link.give_root(target, cause)
     because = None
     if before is not None:
-        _tell_root(turn, rule, before, identity, replace(target.member, firing=False))
+        why = f"belongs to {cause.name} on {cause.component} now" if cause else "is on its own again"
+        _tell_root(turn, rule, before, identity, replace(target.member, firing=False), why)
     if cause is not None:
         what = "depends on" if rule.membership else "inhibited by"
         text = f"{what} {cause.name} on {cause.component} ({rule.policy.name})"
@@ -165,14 +168,14 @@ def _cause(link: Link, identity: str) -> Member | None:
     return link.last
 
 
-def _tell_root(turn: Turn, rule: LinkRule, root: Member, identity: str, member: Member) -> None:
+def _tell_root(turn: Turn, rule: LinkRule, root: Member, identity: str, member: Member, why: str = "") -> None:
     """Tell a root's incident whether a dependant of it fires, or (not firing) ended, or is its dependant no more."""
     if rule.membership and root.incident != member.incident:
-        message = encode_member(root.incident, rule.policy.name, signals.document_of(identity, member))
+        message = encode_member(root.incident, rule.policy.name, signals.document_of(identity, member), why)
         turn.send(signals.key_of(root), message)
 
 
-def on_member(turn: Turn, root: str, document: Any) -> None:
+def on_member(turn: Turn, root: str, document: Any, why: Any) -> None:
     """An alert that depends on this incident began or ended to fire, or is on its own again. Raises BadInput."""
     identity, member = signals.member_from(document)
     incident = turn.state.incidents.get(root)
@@ -183,7 +186,8 @@ def on_member(turn: Turn, root: str, document: Any) -> None:
         membership.check_room(turn, incident, identity, member)
         membership.fired(turn, incident, identity, replace(member, own=False))
     elif not member.firing:
-        membership.ended(turn, incident, identity)
+        text = cut(why, WHY_CHARACTERS_MAX) if isinstance(why, str) and why else "ended"
+        membership.ended(turn, incident, identity, text)
 
 
 def drop_rules(turn: Turn, names: frozenset[str]) -> None:
