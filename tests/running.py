@@ -52,6 +52,16 @@ class Tocsin:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 
+    def wait_applied(self) -> None:
+        """Return when everything that stands in the journal is applied, and its effects are sent."""
+
+        def applied() -> bool:
+            with urllib.request.urlopen(f"{self.url}/progress", timeout=SECONDS) as response:
+                progress = json.loads(response.read())
+            return bool(progress["applied"] == progress["journal_end"])
+
+        wait_until(applied, "everything is applied")
+
     def kill(self) -> None:
         """kill -9."""
         self.process.kill()

@@ -374,7 +374,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(["explain", *journal, "nobody"]) == 1
     assert "'nobody' is no id that is known" in capsys.readouterr().err
     assert main(["explain", "--journal", str(tmp_path), "6-21-0"]) == 1
-    assert "is no embedded journal, must be a folder with a journal.db in it" in capsys.readouterr().err
+    assert (
+        "it has to be the folder of an embedded journal, or a recording; --journal names it" in capsys.readouterr().err
+    )
     assert main(["explain", *journal]) == 2
     assert main(["explain", *journal, "6-21-0", "--record", "6:21"]) == 2
 
@@ -392,6 +394,7 @@ def test_what_answers_soon_waits_for_nothing_else() -> None:
 def test_the_quick_command_line_fails_as_the_whole_one(capsys: pytest.CaptureFixture[str]) -> None:
     """Status and words."""
     words = ["explain", "--journal", "/nowhere", "1-1-1"]
+    where = "it has to be the folder of an embedded journal, or a recording; --journal names it"
     ends = [(run(words), capsys.readouterr().err) for run in (main, app_main)]
 
-    assert ends == [(1, "tocsin: /nowhere: is no embedded journal, must be a folder with a journal.db in it\n")] * 2
+    assert ends == [(1, f"tocsin: /nowhere does not exist: {where}\n")] * 2

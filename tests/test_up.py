@@ -40,6 +40,7 @@ def test_a_killed_service_loses_no_alert_and_repeats_no_effect(tmp_path: Path) -
         status, answer = service.post("/api/v2/alerts", alerts)
         assert (status, answer["accepted"]) == (200, len(alerts))
         sent += len(alerts)
+    service.wait_applied()
     service.stop()
 
     async def check() -> dict[str, int]:
@@ -70,6 +71,7 @@ def test_a_state_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "journal.end").unlink()
     service = Tocsin("up", TOCSIN_BROKER=broker)
     service.post("/api/v2/alerts", [GOOD])
+    service.wait_applied()
     service.stop()
 
     async def check() -> dict[str, int]:
