@@ -106,9 +106,19 @@ def _cause(rule: Mapping[str, Any], shown: list[Shown], at_ms: int, target: Show
             return source
     if _firing(shown, "target") or not is_dependency(rule):
         return None
-    fired = {one.identity for one in shown if one.firing}
-    ends = [one for one in shown if one.side == "source" and not one.firing and one.identity in fired]
-    return next((one for one in reversed(ends) if at_ms < one.at_ms + _grace(rule)), None)
+    return next((one for one in reversed(_ends(shown)) if at_ms < one.at_ms + _grace(rule)), None)
+
+
+def _ends(shown: list[Shown]) -> list[Shown]:
+    """When sources that fired ended. One that ended is sometimes said to have ended again."""
+    fired: dict[str, bool] = {}
+    ends = []
+    for one in shown:
+        if one.side == "source":
+            if not one.firing and fired.get(one.identity):
+                ends.append(one)
+            fired[one.identity] = one.firing
+    return ends
 
 
 def wait_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> int:

@@ -437,6 +437,7 @@ class Naive:
         self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
         incident.held_by.clear()
+        self.look_at(incident)
         rules.show_incident(self, incident, firing=False)
 
     def reopened(self, incident: Happened) -> None:

@@ -115,6 +115,7 @@ def _member_fired(naive: "Naive", incident: Happened, identity: str, member: Mem
     before = struck(incident)
     incident.members[identity] = member
     incident.tell("MemberFired", naive.now_ms)
+    naive.look_at(incident)
     if struck(incident) > before:
         naive.grew(incident)
 
