@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from app.policy import alertmanager_routes
-from app.policy.alertmanager_file import Configuration, InhibitRule, Route
-from app.policy.alertmanager_receivers import SERVICES
+from app.policy.importing import routing
+from app.policy.importing.reading import Configuration, InhibitRule, Route
+from app.policy.importing.receivers import SERVICES
 from bench.founding_day import Firing
 from models.matcher import Matcher, Test, test_of
 
@@ -56,7 +56,7 @@ def messages(configuration: Configuration, firings: Sequence[Firing]) -> list[Se
 
 def _groups(configuration: Configuration, firings: Sequence[Firing]) -> list[_Group]:
     groups: dict[tuple[Route, tuple[str, ...]], _Group] = {}
-    cases = alertmanager_routes.cases(configuration.route)
+    cases = routing.cases(configuration.route)
     tests = [(_test(case.matchers), case) for case in cases]
     for number, firing in enumerate(firings):
         case = next(case for test, case in tests if test(firing.labels))

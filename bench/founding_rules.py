@@ -24,7 +24,7 @@ import orjson
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.policy import alertmanager_file
+from app.policy.importing import reading
 from app.policy_file import load
 from app.transport.log import StoredRecord
 from bench import alertmanager_model, founding_day
@@ -162,7 +162,7 @@ def main(folder: Path, *, as_json: bool) -> None:
         "each rule on each instance": founding_day.each_once(rules, plant, seed, everywhere=True),
     }
     files = sorted((folder / "monitoring" / "alertmanager").glob("*.yml"))
-    configurations = {path.name: alertmanager_file.read(path) for path in files}
+    configurations = {path.name: reading.read(path) for path in files}
     found = [_figures(name, firings, policy, configurations) for name, firings in days.items()]
     spread = [
         Day(policy, answered=False).play(founding_day.each_once(rules, plant, one, everywhere=False)).pages()
@@ -178,7 +178,7 @@ def main(folder: Path, *, as_json: bool) -> None:
 
 
 def _figures(
-    name: str, firings: list[Firing], policy: Rulebook, configurations: dict[str, alertmanager_file.Configuration]
+    name: str, firings: list[Firing], policy: Rulebook, configurations: dict[str, reading.Configuration]
 ) -> dict[str, Any]:
     ways = {way: _summary(Day(policy, answered=way == "answered").play(firings)) for way in ("alone", "answered")}
     others: dict[str, dict[str, Any]] = {}

@@ -9,8 +9,8 @@ import yaml
 
 from app import bounded_yaml
 from app.core.rulebook import Rulebook
-from app.policy.alertmanager_file import Route
-from app.policy.importing import imported
+from app.policy.importing.command import imported
+from app.policy.importing.reading import Route
 from models.matcher import test_of
 
 LABELS = {

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from app import bounded_yaml, policy_file
 from app.cli import main
 from app.core.rulebook import Rulebook
-from app.policy import alertmanager_file, alertmanager_matchers, import_findings, yaml_nodes
-from app.policy.alertmanager_file import _weekdays
-from app.policy.import_text import duration, quoted
-from app.policy.importing import imported
-from app.policy.yaml_nodes import Node
+from app.policy.importing import matching, nodes, reading, telling
+from app.policy.importing.command import imported
+from app.policy.importing.nodes import Node
+from app.policy.importing.reading import _weekdays
+from app.policy.importing.writing import duration, quoted
 from app.transport.log import StoredRecord
 from app.yaml_file import MAX_BYTES, BadFile
 from models.duration import parse_ms
@@ -66,7 +66,7 @@ def test_nothing_is_dropped_silently(name: str) -> None:
     text, findings, _ = imported(DATA / f"{name}.yml")
     said = {line for finding in findings for line in finding.lines}
     said |= {int(line) for lines in re.findall(r"  # ([\d, ]+)", text) for line in lines.split(",")}
-    top = yaml_nodes.read(DATA / f"{name}.yml", "").parts()
+    top = nodes.read(DATA / f"{name}.yml", "").parts()
 
     unsaid = [node for key in ("global", "receivers") for node in _settings(top[key]) if node.line not in said]
 
@@ -96,7 +96,7 @@ def test_routes(tmp_path: Path, seed: int) -> None:
         path = tmp_path / "alertmanager.yml"
         path.write_text(configuration(one))
         text, findings, _ = imported(path)
-        policy, root = Rulebook(bounded_yaml.read(text).data), alertmanager_file.read(path).route
+        policy, root = Rulebook(bounded_yaml.read(text).data), reading.read(path).route
         too_many = any("alternatives" in finding.why for finding in findings)
 
         for labels in label_sets(one, 20):
@@ -275,7 +275,7 @@ def test_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "import", str(source)]) == 0
     out, err = capsys.readouterr()
     assert out == output.read_text()
-    assert err.splitlines()[:-1] == import_findings.told(imported(source)[1])
+    assert err.splitlines()[:-1] == telling.told(imported(source)[1])
 
 
 def test_what_others_wrote_drives_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -317,14 +317,14 @@ def test_what_others_wrote_drives_nothing(tmp_path: Path, capsys: pytest.Capture
 )
 def test_matchers(text: str, expected: list[tuple[str, str, str]]) -> None:
     """Alertmanager's notations, the classic one and the one of 0.27."""
-    assert [(one.label, str(one.operator), one.value) for one in alertmanager_matchers.read(text)] == expected
+    assert [(one.label, str(one.operator), one.value) for one in matching.read(text)] == expected
 
 
 @pytest.mark.parametrize("text", ["a", "=b", 'a="b', 'a="b"c', 'a=b"', "a b=c", '"a"="\\q"', "{a"])
 def test_no_matchers(text: str) -> None:
     """What is no matcher is refused."""
     with pytest.raises(ValueError, match=r"^is "):
-        alertmanager_matchers.read(text)
+        matching.read(text)
 
 
 _SIGNS = st.text(alphabet='ab"\\n \n.+d|()[]?', max_size=8)
@@ -334,9 +334,9 @@ _SIGNS = st.text(alphabet='ab"\\n \n.+d|()[]?', max_size=8)
 def test_written_matchers(value: str, operator: Operator, values: list[str]) -> None:
     """In a policy's notation a matcher fits the same values."""
     try:
-        matcher = alertmanager_matchers.made("a", operator, value)
-        text = alertmanager_matchers.written(matcher)
-    except (ValueError, alertmanager_matchers.NotExpressible):
+        matcher = matching.made("a", operator, value)
+        text = matching.written(matcher)
+    except (ValueError, matching.NotExpressible):
         return
 
     before, after = fits([[matcher]]), fits([[parse_matcher(text)]])

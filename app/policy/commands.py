@@ -5,7 +5,7 @@ from typing import Any
 from app.policy.check import add_check
 from app.policy.diff import add_diff
 from app.policy.explain import add_explain
-from app.policy.importing import add_import
+from app.policy.importing.command import add_import
 from app.policy.routes import add_routes
 from app.policy.schema import add_schema
 from app.policy.testing import add_test

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from app.policy import alertmanager_file
+from app.policy.importing import reading
 from bench.alertmanager_model import messages
 from bench.founding_day import Firing
 from deploy.kafka.secured import free_ports
@@ -112,5 +112,5 @@ def test_as_many_messages_as_a_real_one(tmp_path: Path) -> None:
             found = dict(came)
 
     firings = [Firing(labels, int(starts * 1000), int(ends * 1000)) for labels, starts, ends in FIRINGS]
-    model = messages(alertmanager_file.read(path), firings)
+    model = messages(reading.read(path), firings)
     assert Counter((one.receiver, one.firing > 0) for one in model) == found

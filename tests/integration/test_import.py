@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.policy import alertmanager_file
-from app.policy.alertmanager_matchers import named
-from app.policy.importing import imported
+from app.policy.importing import reading
+from app.policy.importing.command import imported
+from app.policy.importing.matching import named
 from tests.alertmanager_routing import configuration, label_sets, policy_of, told
 
 EVERYTHING = Path(__file__).parent.parent / "data" / "alertmanager" / "everything.yml"
@@ -36,7 +36,7 @@ def accepts(path: Path) -> bool:
 def combinations(path: Path) -> Iterator[dict[str, str]]:
     """All combinations of the values that the routes name, something else, and nothing, for each label that they ask for."""
     values: dict[str, dict[str, None]] = {}
-    for route in alertmanager_file.read(path).route.all():
+    for route in reading.read(path).route.all():
         for matcher in route.matchers:
             values.setdefault(matcher.label, {"": None, "other-x": None}).update(dict.fromkeys(named(matcher)))
     for chosen in itertools.product(*values.values()):
@@ -89,7 +89,7 @@ def test_random_trees(tmp_path: Path, seed: int) -> None:
 
 def test_what_is_announced_is_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where `continue` cannot be carried over, those whom its route would have told besides are missed, and nobody else."""
-    monkeypatch.setattr("app.policy.alertmanager_routes.CASES_MAX", 3)
+    monkeypatch.setattr("app.policy.importing.routing.CASES_MAX", 3)
     for seed in range(10):
         path = tmp_path / f"{seed}.yml"
         path.write_text(configuration(seed))

@@ -7,11 +7,11 @@ the component, and nobody misses an alert because it joined an incident that oth
 
 from collections.abc import Sequence
 
-from app.policy import alertmanager_matchers
-from app.policy.alertmanager_file import Route
-from app.policy.alertmanager_routes import Case, joined
-from app.policy.import_people import People
-from app.policy.imported import Names, Owner
+from app.policy.importing import matching
+from app.policy.importing.contacts import People
+from app.policy.importing.parts import Names, Owner
+from app.policy.importing.reading import Route
+from app.policy.importing.routing import Case, joined
 
 EVERYTHING = 'alertname=~".*"'  # a label that is absent matches as the empty text
 _PLACES = "job"  # of the components' labels, this one and those behind it say where something runs, not what it is
@@ -26,7 +26,7 @@ def owners_of(cases: Sequence[Case], people: People, component: str) -> tuple[li
         team, also = people.owner(case), people.besides(case)
         if not case.matchers and not is_class:
             continue
-        matchers = [alertmanager_matchers.written(matcher) for matcher in case.matchers] or [EVERYTHING]
+        matchers = [matching.written(matcher) for matcher in case.matchers] or [EVERYTHING]
         name = names.make(" and ".join((team, *also))) if is_class else ""
         found.append(Owner(name, [matchers], team, also, tuple(route.line for route in case.routes)))
     return found, people.owner(cases[-1])

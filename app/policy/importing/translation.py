@@ -8,21 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from app import policy_file
-from app.policy import (
-    alertmanager_matchers,
-    alertmanager_routes,
-    import_owners,
-    import_people,
-    import_severities,
-    import_times,
-)
-from app.policy.alertmanager_file import Configuration, Route
-from app.policy.alertmanager_matchers import NotExpressible
-from app.policy.alertmanager_routes import Case, TooManyCases
-from app.policy.import_findings import Findings, Kind
-from app.policy.import_people import People
-from app.policy.import_unsaid import say_settings, say_times_apart
-from app.policy.imported import Imported, Inhibition, Mute, Names
+from app.policy.importing import contacts, matching, ownership, routing, severity, timing
+from app.policy.importing.contacts import People
+from app.policy.importing.matching import NotExpressible
+from app.policy.importing.parts import Imported, Inhibition, Mute, Names
+from app.policy.importing.reading import Configuration, Route
+from app.policy.importing.routing import Case, TooManyCases
+from app.policy.importing.telling import Findings, Kind
+from app.policy.importing.unsaid import say_settings, say_times_apart
 from models.matcher import Matcher, Operator
 from models.policy import Channel
 from models.severity import Severity
@@ -35,18 +28,18 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     root = _expressible(configuration.route, findings)
     cases = _cases(root, findings)
     shipped = policy_file.load().policy
-    severities = import_severities.severities_of(configuration, shipped.severities.names, findings)
-    people = import_people.people_of(configuration, cases, findings)
-    components = import_owners.component_labels(list(root.all()), shipped.components.labels)
-    owners, default_owner = import_owners.owners_of(cases, people, components[0])
+    severities = severity.severities_of(configuration, shipped.severities.names, findings)
+    people = contacts.people_of(configuration, cases, findings)
+    components = ownership.component_labels(list(root.all()), shipped.components.labels)
+    owners, default_owner = ownership.owners_of(cases, people, components[0])
     label = severities.labels[0]
     reached = {severity: _reached(cases, label, severities.possible(severity)) for severity in Severity}
-    by_severity = import_times.chosen(cases, label, {severity: severities.found(severity) for severity in Severity})
-    import_times.say(reached, by_severity, root, findings)
+    by_severity = timing.chosen(cases, label, {severity: severities.found(severity) for severity in Severity})
+    timing.say(reached, by_severity, root, findings)
     say_settings(configuration, root, cases, findings)
     say_times_apart(cases, findings)
     _say_pagers(_reached(cases, label, severities.found(Severity.P0)), configuration, people, findings)
-    channels = {one: import_people.channels_of(people, of_severity) for one, of_severity in reached.items()}
+    channels = {one: contacts.channels_of(people, of_severity) for one, of_severity in reached.items()}
     return Imported(
         severity_labels=severities.labels,
         severities=severities.names,
@@ -57,9 +50,9 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
         owners=owners,
         default_owner=default_owner,
         channels={severity: [way for way in _CHANNELS if way in channels[severity]] for severity in Severity},
-        group_wait={one: import_times.timing(route, "group_wait") for one, route in by_severity.items()},
-        group_interval=import_times.timing(root, "group_interval"),
-        repeat_interval={one: import_times.timing(route, "repeat_interval") for one, route in by_severity.items()},
+        group_wait={one: timing.timing(route, "group_wait") for one, route in by_severity.items()},
+        group_interval=timing.timing(root, "group_interval"),
+        repeat_interval={one: timing.timing(route, "repeat_interval") for one, route in by_severity.items()},
         mutes=list(_mutes(cases, people, findings)),
         inhibitions=list(_inhibitions(configuration, findings)),
         intervals=people.intervals,
@@ -72,7 +65,7 @@ def _expressible(route: Route, findings: Findings) -> Route:
     for one in route.routes:
         try:
             for matcher in one.matchers:
-                alertmanager_matchers.written(matcher)
+                matching.written(matcher)
         except NotExpressible as error:
             instead = "other matchers; until then its alerts are taken by the routes behind it"
             findings.add(Kind.LEFT_OUT, f"route to {one.receiver}, and all below it", one.line, str(error), instead)
@@ -83,14 +76,14 @@ def _expressible(route: Route, findings: Findings) -> Route:
 
 def _cases(root: Route, findings: Findings) -> list[Case]:
     try:
-        return alertmanager_routes.cases(root)
+        return routing.cases(root)
     except TooManyCases:
         for route in root.all():
             if route.goes_on:
-                why = f"routes with it make more than {alertmanager_routes.CASES_MAX} combinations"
+                why = f"routes with it make more than {routing.CASES_MAX} combinations"
                 instead = f"its alerts go to {route.receiver} only; tell others by `also_tell`"
                 findings.add(Kind.LEFT_OUT, "continue", route.line, why, instead)
-        return alertmanager_routes.cases(root, go_on=False)
+        return routing.cases(root, go_on=False)
 
 
 def _reached(cases: Sequence[Case], label: str, values: Sequence[str]) -> list[Case]:
@@ -99,9 +92,9 @@ def _reached(cases: Sequence[Case], label: str, values: Sequence[str]) -> list[C
     for value in values:
         given = (Matcher(label, Operator.EQUAL, value),)
         for case in cases:
-            if alertmanager_routes.joined(case.matchers, given) is not None:
+            if routing.joined(case.matchers, given) is not None:
                 reached[case] = None
-            if all(alertmanager_routes.implied(matcher, given) for matcher in case.matchers):
+            if all(routing.implied(matcher, given) for matcher in case.matchers):
                 break  # it takes all alerts with this value
     return [case for case in cases if case in reached]
 
@@ -109,7 +102,7 @@ def _reached(cases: Sequence[Case], label: str, values: Sequence[str]) -> list[C
 def _say_pagers(cases: Sequence[Case], configuration: Configuration, people: People, findings: Findings) -> None:
     """Say whose worst alerts wake nobody. `cases` are those that they can be of."""
     for case in cases:
-        if "pager" not in import_people.channels_of(people, [case]):
+        if "pager" not in contacts.channels_of(people, [case]):
             receiver = case.routes[-1].receiver
             why = "its P0 incidents wake nobody, here as there: nobody who is told of them has a pager"
             line = configuration.receivers[receiver].line
@@ -124,14 +117,14 @@ def _mutes(cases: Sequence[Case], people: People, findings: Findings) -> Iterato
         during = tuple(dict.fromkeys(case.routes[0].mute))
         if not during or any(set(route.mute) != set(during) for route in case.routes):
             continue
-        alternatives = alertmanager_routes.without(case, cases[:number])
+        alternatives = routing.without(case, cases[:number])
         if alternatives is None:
-            why = f"what it takes and no route before it does is more than {alertmanager_routes.ALTERNATIVES_MAX} alternatives"
+            why = f"what it takes and no route before it does is more than {routing.ALTERNATIVES_MAX} alternatives"
             findings.add(
                 Kind.LEFT_OUT, "mute_time_intervals", case.routes[0].line, why, "an entry of notify.mute by hand"
             )
         elif alternatives:
-            selector = [[alertmanager_matchers.written(one) for one in matchers] for matchers in alternatives]
+            selector = [[matching.written(one) for one in matchers] for matchers in alternatives]
             name = names.make(f"{people.owner(case)} {' '.join(during)}")
             intervals = tuple(people.interval_of[(one,)] for one in during)
             yield Mute(name, [] if [] in selector else selector, intervals, tuple(route.line for route in case.routes))
@@ -150,4 +143,4 @@ def _inhibitions(configuration: Configuration, findings: Findings) -> Iterator[I
 
 
 def _written(matchers: Sequence[Matcher]) -> list[str]:
-    return [alertmanager_matchers.written(matcher) for matcher in matchers] or [import_owners.EVERYTHING]
+    return [matching.written(matcher) for matcher in matchers] or [ownership.EVERYTHING]

@@ -2,7 +2,7 @@
 
 What Alertmanager would refuse about these (a receiver or an interval that is not there, a key that it does not know, a
 regular expression that is none) is refused here. How receivers reach their services is not looked into:
-`app.policy.alertmanager_receivers` says what becomes of that. Source: Alertmanager's documentation, "Configuration".
+`app.policy.importing.receivers` says what becomes of that. Source: Alertmanager's documentation, "Configuration".
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.policy import alertmanager_matchers, yaml_nodes
-from app.policy.yaml_nodes import Node, each
+from app.policy.importing import matching, nodes
+from app.policy.importing.nodes import Node, each
 from models.matcher import Matcher, Operator
 from models.time_interval import TimeSpan
 
@@ -100,11 +100,11 @@ class Configuration:
 
 def read(path: Path) -> Configuration:
     """The configuration in a file. Raises BadFile, with all problems and their lines."""
-    top = yaml_nodes.read(path, "an Alertmanager configuration: route, receivers")
+    top = nodes.read(path, "an Alertmanager configuration: route, receivers")
     if "route" not in top.value:
         looks = next((f"; it looks like {what}" for key, what in _OTHERS.items() if key in top.value), "")
         top.say(f"is no Alertmanager configuration, which has a route and receivers{looks}")
-        yaml_nodes.refuse(top)
+        nodes.refuse(top)
     parts = top.parts(_TOP, "a configuration of Alertmanager 0.28")
     configuration = Configuration(
         route=_route(parts["route"], None) if "route" in parts else _NO_ROUTE,
@@ -119,7 +119,7 @@ def read(path: Path) -> Configuration:
         _check_names(parts["route"], configuration)
     else:
         top.say("has an empty route, must have one with a receiver")
-    yaml_nodes.refuse(top)
+    nodes.refuse(top)
     return configuration
 
 
@@ -177,12 +177,12 @@ def _matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
             # Without a value, `match` asks for a label that is absent, and Alertmanager refuses `match_re`.
             text = "" if value.value is None and operator is Operator.EQUAL else value.text()
             try:
-                found.append(alertmanager_matchers.made(label, operator, text))
+                found.append(matching.made(label, operator, text))
             except ValueError as error:
                 value.say(str(error))
     for line in each(parts, f"{side}matchers"):
         try:
-            found += alertmanager_matchers.read(line.text())
+            found += matching.read(line.text())
         except ValueError as error:
             line.say(str(error))
     return tuple(dict.fromkeys(found))

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.policy import alertmanager_matchers
-from app.policy.alertmanager_file import Configuration
-from app.policy.import_findings import Findings, Kind
-from app.policy.imported import Lines
+from app.policy.importing import matching
+from app.policy.importing.parts import Lines
+from app.policy.importing.reading import Configuration
+from app.policy.importing.telling import Findings, Kind
 from models.matcher import Matcher
 from models.severity import Severity
 
@@ -56,4 +56,4 @@ def severities_of(configuration: Configuration, usual: Mapping[str, Severity], f
 
 def _values(matchers: Sequence[Matcher], labels: Sequence[str]) -> list[str]:
     of_label = [matcher for matcher in matchers if matcher.label in labels]
-    return [value for matcher in of_label for value in alertmanager_matchers.named(matcher) if value]
+    return [value for matcher in of_label for value in matching.named(matcher) if value]

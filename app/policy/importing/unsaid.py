@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from app.policy.alertmanager_file import Configuration, Route
-from app.policy.alertmanager_receivers import TRANSPORT, WORDING
-from app.policy.alertmanager_routes import Case
-from app.policy.import_findings import Findings, Kind
-from app.policy.import_text import duration
+from app.policy.importing.reading import Configuration, Route
+from app.policy.importing.receivers import TRANSPORT, WORDING
+from app.policy.importing.routing import Case
+from app.policy.importing.telling import Findings, Kind
+from app.policy.importing.writing import duration
 
 _RESOLVE_TIMEOUT_MS = 300_000
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.policy import alertmanager_receivers
-from app.policy.alertmanager_file import Configuration, Interval, Route
-from app.policy.alertmanager_receivers import Contact
-from app.policy.alertmanager_routes import Case
-from app.policy.import_findings import Findings, Kind
-from app.policy.imported import Names, Team
+from app.policy.importing import receivers
+from app.policy.importing.parts import Names, Team
+from app.policy.importing.reading import Configuration, Interval, Route
+from app.policy.importing.receivers import Contact
+from app.policy.importing.routing import Case
+from app.policy.importing.telling import Findings, Kind
 
 Intervals = dict[str, tuple[int, list[tuple[int, dict[str, Any]]]]]
 
@@ -45,7 +45,7 @@ def people_of(configuration: Configuration, cases: Sequence[Case], findings: Fin
         people.intervals[made] = (interval.line, _spans(name, interval, findings))
     used = dict.fromkeys(route.receiver for case in cases for route in case.routes)
     for receiver in used:
-        contacts = alertmanager_receivers.contacts(receiver, configuration.receivers[receiver], findings)
+        contacts = receivers.contacts(receiver, configuration.receivers[receiver], findings)
         people.of_receiver[receiver] = [names.make(contact.name) for contact in contacts]
         people.contacts |= zip(people.of_receiver[receiver], contacts, strict=True)
     for case in cases:

@@ -6,11 +6,11 @@ said.
 
 from collections.abc import Mapping, Sequence
 
-from app.policy.alertmanager_file import Route, Times
-from app.policy.alertmanager_routes import Case
-from app.policy.import_findings import Findings, Kind
-from app.policy.import_text import duration
-from app.policy.imported import Timing
+from app.policy.importing.parts import Timing
+from app.policy.importing.reading import Route, Times
+from app.policy.importing.routing import Case
+from app.policy.importing.telling import Findings, Kind
+from app.policy.importing.writing import duration
 from models.matcher import test_of
 from models.severity import Severity
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.policy import import_findings
-from app.policy.import_findings import Finding
-from app.policy.imported import Imported, Lines, Owner, Selector, Timing
+from app.policy.importing import telling
+from app.policy.importing.parts import Imported, Lines, Owner, Selector, Timing
+from app.policy.importing.telling import Finding
 from models.inert import inert
 from models.severity import Severity
 
@@ -45,7 +45,7 @@ def _head(findings: Sequence[Finding], name: str) -> list[str]:
         "What becomes of what, and why: docs/IMPORT.md. Chains of escalation, targets, reminders, follow-ups, dependencies:",
         "Alertmanager has none of these; docs/POLICY.md explains them, and policies/default.yaml shows them.",
     ]
-    said += ["", *import_findings.told(findings)] if findings else ["", "Everything is carried over."]
+    said += ["", *telling.told(findings)] if findings else ["", "Everything is carried over."]
     return [f"# {line}".rstrip() for line in said]
 
 

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.policy.import_findings import Findings, Kind
-from app.policy.yaml_nodes import Node
+from app.policy.importing.nodes import Node
+from app.policy.importing.telling import Findings, Kind
 
 Way = Literal["email", "chat", "pager"]
 WORDING = "what a message says is the notifier's; Tocsin gives it title, text, the next step and the incident"

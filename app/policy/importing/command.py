@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from app import bounded_yaml
 from app.core.rulebook import Rulebook
 from app.operating import add
-from app.policy import alertmanager_file, import_findings, import_policy, import_text
-from app.policy.import_findings import Finding, Findings
+from app.policy.importing import reading, telling, translation, writing
+from app.policy.importing.telling import Finding, Findings
 from app.yaml_file import MAX_BYTES, BadFile, Mistake
 
 
@@ -47,7 +47,7 @@ def _import(arguments: argparse.Namespace) -> int:
         return 0
     if output is None:
         print(text, end="")
-    for line in import_findings.told(findings):
+    for line in telling.told(findings):
         print(line, file=sys.stderr)
     then = f"tocsin policy check {output}" if output else "keep it with --output FILE"
     print(f"{source}: imported, with {len(findings)} things to look at. Next: {then}", file=sys.stderr)
@@ -56,10 +56,10 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def imported(source: Path) -> tuple[str, list[Finding], str]:
     """The policy file's text, what is not as it was, and the policy's fingerprint. Raises BadFile."""
-    configuration = alertmanager_file.read(source)
+    configuration = reading.read(source)
     findings = Findings()
-    policy = import_policy.policy_of(configuration, findings)
-    text = import_text.text_of(policy, findings.all(), source.name)
+    policy = translation.policy_of(configuration, findings)
+    text = writing.text_of(policy, findings.all(), source.name)
     return text, findings.all(), _checked(source, text).fingerprint
 
 

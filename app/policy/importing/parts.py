@@ -1,11 +1,11 @@
-"""The parts of a policy that an import makes, each with the lines that it comes from. `app.policy.import_text` writes them."""
+"""The parts of a policy that an import makes, each with the lines that it comes from. `writing` writes them."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.policy.alertmanager_receivers import Contact
+from app.policy.importing.receivers import Contact
 from models.policy import Channel
 from models.severity import Severity
 

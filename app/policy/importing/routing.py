@@ -9,8 +9,8 @@ satisfy are left out; what cannot be told is kept.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.policy import alertmanager_matchers
-from app.policy.alertmanager_file import Route
+from app.policy.importing import matching
+from app.policy.importing.reading import Route
 from models.matcher import Matcher, Operator, test_of
 
 CASES_MAX = 2000  # routes with `continue` multiply
@@ -86,11 +86,9 @@ def joined(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
     together = tuple(dict.fromkeys((*given, *more)))
     for label in dict.fromkeys(matcher.label for matcher in together):
         of_label = [matcher for matcher in together if matcher.label == label]
-        if any(alertmanager_matchers.opposite(matcher) in of_label for matcher in of_label):
+        if any(matching.opposite(matcher) in of_label for matcher in of_label):
             return None
-        few = next(
-            (found for matcher in of_label if (found := alertmanager_matchers.values(matcher)) is not None), None
-        )
+        few = next((found for matcher in of_label if (found := matching.values(matcher)) is not None), None)
         if few is not None and not any(_fits(of_label, label, value) for value in few):
             return None
     return tuple(
@@ -123,7 +121,7 @@ def without(case: Case, before: Sequence[Case]) -> list[Matchers] | None:
     left = _smallest(tuple(matcher for matcher in one if not implied(matcher, case.matchers)) for one in taken)
     found = [case.matchers]
     for matchers in left:
-        opposites = [alertmanager_matchers.opposite(matcher) for matcher in matchers]
+        opposites = [matching.opposite(matcher) for matcher in matchers]
         narrower = (joined(one, [opposite]) for one in found for opposite in opposites)
         found = _smallest(one for one in narrower if one is not None)
         if len(found) > ALTERNATIVES_MAX:

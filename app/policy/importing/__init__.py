@@ -1,0 +1,1 @@
+"""An Alertmanager configuration becomes a policy, and what is not carried over is told."""
