@@ -128,5 +128,6 @@ def test_a_prefix_that_is_not_there_is_said(
 
     assert main(["replay", "--verify"]) == 1
     told = capsys.readouterr().err
-    assert "has no topics of 'day'; the prefixes that it has: night" in told
+    assert "has no topics of 'day'; the prefixes that it has: " in told
+    assert "night" in told
     assert main(["replay", "--verify"]) == 1
