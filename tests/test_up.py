@@ -1,14 +1,16 @@
 """The whole app on the embedded journal, as a process of its own."""
 
 import asyncio
+import json
 import sqlite3
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 from app.demo.storm import storm
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
-from tests.running import Tocsin, assert_exactly_once
+from tests.running import Tocsin, assert_exactly_once, wait_until
 
 GOOD = {"labels": {"alertname": "A", "component": "c"}}
 BODIES: tuple[Any, ...] = (
@@ -70,6 +72,7 @@ def test_a_state_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "journal.end").unlink()
     service = Tocsin("up", TOCSIN_BROKER=broker)
     service.post("/api/v2/alerts", [GOOD])
+    wait_until(lambda: _behind(service) == 0, "everything is applied")
     service.stop()
 
     async def check() -> dict[str, int]:
@@ -82,6 +85,13 @@ def test_a_state_that_is_gone_is_made_anew(tmp_path: Path) -> None:
 
     assert gone > 0
     assert asyncio.run(check())["alerts"] == 1501
+
+
+def _behind(service: Tocsin) -> int:
+    """Journal records that are not yet applied."""
+    with urllib.request.urlopen(f"{service.url}/progress") as response:
+        progress = json.loads(response.read())
+    return int(sum(progress["journal_end"]) - sum(progress["applied"]))
 
 
 def test_refuses_a_second_service_on_one_journal(tmp_path: Path) -> None:
