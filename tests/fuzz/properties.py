@@ -257,12 +257,13 @@ def headers(data: bytes) -> None:
 
 
 def apply(records: Sequence[StoredRecord]) -> tuple[Engine, list[Effect]]:
-    """What an engine makes of records and of the days after; and what it makes of them across restarts is the same."""
+    """What an engine makes of records and of the day after; and what it makes of them across restarts is the same."""
     records = [
         StoredRecord(number, one.timestamp, one.key, one.value, one.headers) for number, one in enumerate(records)
     ]
     last_ms = records[-1].timestamp if records else NOW_MS
-    ticks = [StoredRecord(len(records) + day, last_ms + day * DAY_MS, None, TICK) for day in (0, 1, 9)]
+    waits = (0, 3_600_000, DAY_MS)
+    ticks = [StoredRecord(len(records) + number, last_ms + wait, None, TICK) for number, wait in enumerate(waits)]
     engine = Engine(0, POLICY)
     effects = [*engine.apply(records), *engine.apply(ticks)]
     items: dict[bytes, bytes] = {}
