@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
-from app.core import membership, signals
+from app.core import holding, membership, signals
 from app.core.linkrule import LinkRule
 from app.core.rulebook import Verdict
 from app.core.state import PARTS_BYTES_MAX, Incident, Link, LiveAlert, Member, Target
@@ -20,7 +20,6 @@ from models.journal import encode_hold, encode_member
 from models.reason import BadInput, Reason
 
 LINK = "link"
-WHY_CHARACTERS_MAX = 500  # of what is said of a member that belongs to an incident no more
 SIDES = ("source", "target", "both")
 
 
@@ -186,7 +185,7 @@ def on_member(turn: Turn, root: str, document: Any, why: Any) -> None:
         membership.check_room(turn, incident, identity, member)
         membership.fired(turn, incident, identity, replace(member, own=False))
     elif not member.firing:
-        text = cut(why, WHY_CHARACTERS_MAX) if isinstance(why, str) and why else "ended"
+        text = cut(why, holding.BECAUSE_CHARACTERS_MAX) if isinstance(why, str) and why else "ended"
         membership.ended(turn, incident, identity, text)
 
 

@@ -53,6 +53,10 @@ def said(naive: "Naive", silence: Silence) -> None:
         return
     naive.silences = [*(one for one in naive.silences if one.id != silence.id), silence]
     begins = known is None or (known.starts_ms > naive.now_ms and silence.is_active(naive.now_ms))
+    if known is not None:  # what a rule opened is looked at with what the silence lifts, before what it keeps quiet
+        for incident in naive.incidents:
+            if incident.rule:
+                naive.look_at(incident)
     begins_or_ends(naive, silence, acknowledges=begins and silence.starts_ms <= naive.now_ms)
 
 
