@@ -125,6 +125,9 @@ def _silent(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
     if noticed.flapping:
         return ["nobody was told: the incident flaps, and is told again when it has kept still"]
     due = next((one for one in noticed.waits if one.what in _TELLING), None)
+    if due is not None and noticed.told_at and trace.counted.get("repeats"):
+        when = f"is told again at {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
+        return [f"the incident was told at {noticed.told_at}, and {when}"]
     if due is not None:
         return [f"nobody was told yet: that waits until {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"]
     said = f"it was told at {noticed.told_at}" if noticed.told_at else "it was never told"
