@@ -155,9 +155,9 @@ def _start(folder: Path) -> _Service:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     policy = os.environ.get("TOCSIN_POLICY", "")  # of the settings of a real service, the one that the demo can show
     environment = others | {
-        "TOCSIN_BROKER": f"embedded:{folder}",
+        "TOCSIN_BROKER": f"embedded:{folder.resolve()}",  # the service has a working folder of its own
         "TOCSIN_CLOCK": "driven",
-        "TOCSIN_POLICY": policy,
+        "TOCSIN_POLICY": str(Path(policy).resolve()) if policy else "",
         "TOCSIN_PORT": "0",
         "TOCSIN_SENDER_ALERTS": "0",  # a day in seconds is more than anybody may send
         "TOCSIN_SENDER_REQUESTS": "0",
