@@ -40,11 +40,9 @@ class Announcer:
     async def _append(self, policy: Rulebook) -> None:
         if policy.fingerprint == self._newest:
             return
-        before, self._newest, self._unread_until = (
-            self._newest,
-            policy.fingerprint,
-            0,
-        )  # nobody else appends it meanwhile
+        # Noted before it is there, so that nobody else appends it meanwhile.
+        before, self._newest = self._newest, policy.fingerprint
+        self._unread_until = 0
         record = NewRecord(None, encode_policy(policy.fingerprint, policy.document))
         try:
             await self._log.append(self._journal, self._partition, [record])
