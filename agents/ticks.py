@@ -1,8 +1,12 @@
 """A tick into every partition owned, each second: time passes for the engines only through the journal."""
 
+import logging
 from typing import Any
 
+from app.transport.log import LogUnavailable
 from app.worker import Worker
+
+logger = logging.getLogger("tocsin.ticks")
 
 
 def attach(app: Any, worker: Worker) -> None:
@@ -11,4 +15,8 @@ def attach(app: Any, worker: Worker) -> None:
     @app.timer(1.0, name="tocsin.ticks")
     async def tick() -> None:
         if worker.ready.is_set() and not app.rebalancing:
-            await worker.tick()
+            try:
+                await worker.tick()
+            except LogUnavailable as error:
+                # Faust would take it for the end of the app. Time goes on with the next tick that the journal takes.
+                logger.warning("time stands still: %s", error)

@@ -150,7 +150,7 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
         for server in servers:
             await server.start()
         print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
-        await until_told()
+        await until_told(app)
     for server in reversed(servers):
         await server.stop()
     if app is not None:

@@ -95,11 +95,16 @@ async def start(app: TocsinApp) -> None:
         await worker.log.check_group(worker.settings.prefix)
     await app.start()
     ready = asyncio.create_task(worker.ready.wait())
-    crashed = asyncio.create_task(app._crashed.wait())  # noqa: SLF001  Faust has no public way to ask
+    crashed = _crashed(app)
     await asyncio.wait({ready, crashed}, return_when=asyncio.FIRST_COMPLETED)
     if crashed.done():
         raise SystemExit(f"the worker could not start: {app.crash_reason!r}")
     crashed.cancel()
+
+
+def _crashed(app: TocsinApp) -> "asyncio.Task[bool]":
+    """A task that ends when Faust has given the app up."""
+    return asyncio.create_task(app._crashed.wait())  # noqa: SLF001  Faust has no public way to ask
 
 
 async def stop(app: TocsinApp) -> None:
@@ -111,13 +116,18 @@ async def stop(app: TocsinApp) -> None:
     app.owner.release()
 
 
-async def until_told() -> None:
-    """Wait for SIGINT or SIGTERM."""
+async def until_told(app: TocsinApp | None) -> None:
+    """Wait for SIGINT or SIGTERM. An app that Faust has given up works on nothing more, so its process ends at once."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    await told.wait()
+    waiting = {asyncio.create_task(told.wait())} | ({_crashed(app)} if app is not None else set())
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if app is not None and not told.is_set():
+        crash("Faust has given the worker up", app.crash_reason or RuntimeError("it does not say why"))
     logging.getLogger("tocsin").info("stopping")
     # A broker that is away, or a disk that is full, would be waited for; what is not acknowledged is done again.
     loop.call_later(STOP_SECONDS, crash, "stopping", TimeoutError(f"it took more than {STOP_SECONDS:g} s"))
