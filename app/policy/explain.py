@@ -14,6 +14,7 @@ from app.policy.explaining import Explained, explain
 from app.policy.labels import parse_labels, read_alert
 from models.alert import Labels
 from models.inert import inert
+from models.reason import BadInput
 from models.wire import instant_ms
 
 WIDTH = 12  # of the first column
@@ -44,7 +45,7 @@ def _labels(text: str) -> Labels:
 def _instant(text: str) -> int:
     try:
         found = instant_ms(text, "--at")
-    except Exception as error:
+    except BadInput as error:
         raise argparse.ArgumentTypeError(f"is {text!r:.60}, must be a time such as 2026-12-25T03:00:00Z") from error
     if found is None:
         raise argparse.ArgumentTypeError("is empty, must be a time such as 2026-12-25T03:00:00Z")

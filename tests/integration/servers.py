@@ -1,14 +1,19 @@
-"""Servers of other people's, for tests: started, waited for, and ended."""
+"""Servers of other people's, for tests: started, waited for, and ended; and a look into the log on one."""
 
+import asyncio
 import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from app.transport.kafka import KafkaLog
 from tests.running import wait_until
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -32,3 +37,17 @@ def _answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def with_log(broker: str, use: Callable[[KafkaLog], Awaitable[T]]) -> T:
+    """What comes of using a log on the broker, `kafka://...`."""
+
+    async def run() -> T:
+        log = KafkaLog([broker.removeprefix("kafka://")])
+        await log.start()
+        try:
+            return await use(log)
+        finally:
+            await log.stop()
+
+    return asyncio.run(run())

@@ -1,9 +1,7 @@
 """Worker and bridge on a real Kafka."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import orjson
 import pytest
@@ -14,30 +12,17 @@ from app.core.changelog import META
 from app.demo import recorded
 from app.recovery import load_state
 from app.settings import Settings
-from app.transport.kafka import KafkaLog
 from app.transport.log import Log, NewRecord, TopicMismatch
 from models.topics import Topics
+from tests.integration.servers import with_log
 from tests.running import Tocsin, assert_exactly_once, wait_until
 from tests.test_large import largest
 
 PARTITIONS = 4
-T = TypeVar("T")
 
 
 def _settings(broker: str, prefix: str) -> dict[str, str]:
     return {"TOCSIN_BROKER": broker, "TOCSIN_PREFIX": prefix, "TOCSIN_PARTITIONS": str(PARTITIONS)}
-
-
-def _with_log(broker: str, use: Callable[[Log], Awaitable[T]]) -> T:
-    async def run() -> T:
-        log = KafkaLog([broker.removeprefix("kafka://")])
-        await log.start()
-        try:
-            return await use(log)
-        finally:
-            await log.stop()
-
-    return asyncio.run(run())
 
 
 async def _ends(log: Log, prefix: str) -> list[int]:
@@ -50,10 +35,10 @@ async def _checkpointed(log: Log, prefix: str) -> list[int]:
 
 
 def _wait_for_checkpoint(broker: str, prefix: str) -> None:
-    ends = _with_log(broker, lambda log: _ends(log, prefix))
+    ends = with_log(broker, lambda log: _ends(log, prefix))
 
     def reached() -> bool:
-        done = _with_log(broker, lambda log: _checkpointed(log, prefix))
+        done = with_log(broker, lambda log: _checkpointed(log, prefix))
         return all(one >= end for one, end in zip(done, ends, strict=True))
 
     wait_until(reached, f"checkpoints up to {ends}")
@@ -62,7 +47,7 @@ def _wait_for_checkpoint(broker: str, prefix: str) -> None:
 def _proven(broker: str, prefix: str) -> dict[str, int]:
     """The counts, once it is shown that topics and state hold what an undisturbed engine says."""
     config = Settings(broker=broker, prefix=prefix, partitions=PARTITIONS)
-    return _with_log(broker, lambda log: assert_exactly_once(log, config))
+    return with_log(broker, lambda log: assert_exactly_once(log, config))
 
 
 def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, shared: Path) -> None:
@@ -108,7 +93,7 @@ def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> No
                 [NewRecord(None, one) for one in values[start : start + 100]],
             )
 
-    _with_log(broker, produce)
+    with_log(broker, produce)
     worker.kill()
     worker = Tocsin("worker", **settings)
 
@@ -118,7 +103,7 @@ def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> No
             counts = [orjson.loads(state[META])["counts"] for state in states if META in state]
             return sum(one.get("alerts", 0) + one.get("deadletters", 0) for one in counts)
 
-        return _with_log(broker, count) >= 2003
+        return with_log(broker, count) >= 2003
 
     wait_until(arrived, "2,000 alerts and 3 dead letters")
     _wait_for_checkpoint(broker, "raw")
@@ -189,13 +174,13 @@ def test_topics_with_wrong_settings_are_refused(broker: str) -> None:
         await admin.create_topics([NewTopic("wrong.journal", 3, 1)])
         await admin.close()
 
-    _with_log(broker, make)
+    with_log(broker, make)
 
     async def ensure(log: Log) -> None:
         await log.ensure_topics(Topics("wrong").specs(PARTITIONS))
 
     with pytest.raises(TopicMismatch) as refused:
-        _with_log(broker, ensure)
+        with_log(broker, ensure)
 
     told = str(refused.value)
     assert "topic wrong.journal has 3 partitions, TOCSIN_PARTITIONS asks for 4" in told
@@ -214,12 +199,12 @@ def test_what_changes_at_once_may_be_larger_than_a_batch(broker: str) -> None:
     worker = Tocsin("worker", **settings)
 
     def checkpointed() -> bool:
-        done = _with_log(broker, lambda log: load_state(log, Topics("large").state, 0))
+        done = with_log(broker, lambda log: load_state(log, Topics("large").state, 0))
         return META in done and orjson.loads(done[META])["offset"] >= 3024
 
     wait_until(checkpointed, "a checkpoint of 3,024 alerts")
     worker.stop()
     config = Settings(broker=broker, prefix="large", partitions=1)
 
-    counts = _with_log(broker, lambda log: assert_exactly_once(log, config))
+    counts = with_log(broker, lambda log: assert_exactly_once(log, config))
     assert (counts["fired"], counts["incidents"]) == (3024, 3024)

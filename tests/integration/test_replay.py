@@ -1,10 +1,8 @@
 """A live run on a real Kafka, with kills in it, is verified, recorded, replayed elsewhere, and written to scratch topics."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -13,10 +11,10 @@ from app.demo import recorded
 from app.recovery import last_offset
 from app.transport.kafka import KafkaLog
 from models.effect import Stream
+from tests.integration.servers import with_log
 from tests.running import Tocsin, read_all, wait_until
 
 PARTITIONS = 4
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +28,11 @@ def live(broker: str, shared: Path) -> dict[str, str]:
             worker.kill()
             worker = Tocsin("worker", **settings)
         assert bridge.post("/api/v2/alerts", alerts)[0] == 200
-    ends = _with_log(broker, _ends)
-    wait_until(lambda: _with_log(broker, lambda log: _unsettled(log, ends)) == 0, f"checkpoints up to {ends}")
+    ends = with_log(broker, _ends)
+    wait_until(lambda: with_log(broker, lambda log: _unsettled(log, ends)) == 0, f"checkpoints up to {ends}")
     worker.stop()
     bridge.stop()
     return settings
-
-
-def _with_log(broker: str, use: Callable[[KafkaLog], Awaitable[T]]) -> T:
-    async def run() -> T:
-        log = KafkaLog([broker.removeprefix("kafka://")])
-        await log.start()
-        try:
-            return await use(log)
-        finally:
-            await log.stop()
-
-    return asyncio.run(run())
 
 
 async def _ends(log: KafkaLog) -> list[int]:
@@ -114,7 +100,7 @@ def test_scratch_topics_begin_empty_and_hold_the_same(broker: str, capsys: pytes
         found = [await read_all(log, topic, partition) for topic, partition in topics]
         return [(record.key, record.value, tuple(record.headers)) for records in found for record in records]
 
-    scratch, night = (_with_log(broker, lambda log, one=one: values(log, one)) for one in ("scratch", "night"))  # type: ignore[misc]
+    scratch, night = (with_log(broker, lambda log, one=one: values(log, one)) for one in ("scratch", "night"))  # type: ignore[misc]
     assert scratch == night
     assert refusals[0].startswith("tocsin: --to-prefix is 'night', the prefix of the live topics: name another one")
     assert "a replay writes to empty topics only; name another prefix" in refusals[1]

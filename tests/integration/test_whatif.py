@@ -1,35 +1,20 @@
 """What another policy would have made of a journal on a real Kafka."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import pytest
 
 from app.history import effects_of
-from app.transport.kafka import KafkaLog
 from app.whatif.running import Played, play
 from models.topics import Topics
+from tests.integration.servers import with_log
 from tests.running import Tocsin, wait_until
 from tests.test_whatif import as_recorded, both, changed, compared, correlations
 
 PARTITIONS = 4
 PREFIX = "whatif"
 TOPICS = Topics(PREFIX)
-T = TypeVar("T")
-
-
-def _with_log(broker: str, use: Callable[[KafkaLog], Awaitable[T]]) -> T:
-    async def run() -> T:
-        log = KafkaLog([broker.removeprefix("kafka://")])
-        await log.start()
-        try:
-            return await use(log)
-        finally:
-            await log.stop()
-
-    return asyncio.run(run())
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +39,19 @@ def live(broker: str) -> str:
 
 
 def _snapshots(broker: str) -> dict[str, dict[str, Any]]:
-    found = _with_log(broker, lambda log: effects_of(log, TOPICS.incidents, PARTITIONS))
+    found = with_log(broker, lambda log: effects_of(log, TOPICS.incidents, PARTITIONS))
     return {one["incident"]: one for one in found}
 
 
 def _played(broker: str, **changes: Any) -> Played:
-    return _with_log(broker, lambda log: play(log, TOPICS, PARTITIONS, changed(**changes), None, lambda *_: None))
+    return with_log(broker, lambda log: play(log, TOPICS, PARTITIONS, changed(**changes), None, lambda *_: None))
 
 
 def test_the_run_of_the_record_is_what_happened(live: str) -> None:
     """Byte for byte but for how large the offsets are; and the same policy changes nothing."""
     found = _played(live)
 
-    sent = _with_log(live, lambda log: effects_of(log, TOPICS.notifications, PARTITIONS))
+    sent = with_log(live, lambda log: effects_of(log, TOPICS.notifications, PARTITIONS))
     assert as_recorded(found.before.notifications) == sorted(orjson.dumps(one).decode() for one in sent)
     assert compared(found).same
     assert (found.before.empty_slots, found.left_out, found.notes) == (0, [], [])
