@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.naive import links
+from tests.naive import links, quiet
 from tests.naive.facts import (
     Firing,
     Happened,
@@ -282,6 +282,9 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
         incident.touched = True
         incident.wait_ms = _wait_of(naive, incident)
         naive.look_at(incident)
+    for alert in naive.alerts:
+        if alert.waits and alert.fired_ms + wait_of(policy, alert) <= naive.now_ms:
+            quiet.waited(naive, alert)
     _show_again(naive, changed)
 
 
