@@ -136,7 +136,7 @@ def escalate(turn: Turn, incident: Incident, rule: str, because: str, records: S
     if rule in incident.escalated:
         return
     if incident.held:
-        if incident.waiting and rule not in incident.withheld:
+        if incident.waits and rule not in incident.withheld:
             incident.withheld[rule] = [because, *records]
             turn.changed(incident)
         return

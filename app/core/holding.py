@@ -48,9 +48,20 @@ def on_message(turn: Turn, document: dict[str, Any]) -> None:
 def wait(turn: Turn, incident: Incident, alert: LiveAlert, hold_ms: int) -> None:
     """Let an alert that is about to join an incident of which nothing is loud wait for the rules that may hold it."""
     if hold_ms and not incident.loud and not alert.holds:
-        alert.holds = {WAIT: Hold(f"waits for {format_ms(hold_ms)} to see whether a rule explains it")}
+        alert.holds = {WAIT: _waiting(hold_ms)}
         incident.unexplained = incident.unexplained or not incident.held
         watch(turn, alert)
+
+
+def wait_incident(turn: Turn, incident: Incident) -> None:
+    """The same for an incident that a rule opened, and that is about to be reopened."""
+    if incident.hold_ms and not incident.holds:
+        incident.holds[WAIT], incident.unexplained, incident.loud_ms = _waiting(incident.hold_ms), True, turn.now_ms
+        watch_incident(turn, incident)
+
+
+def _waiting(hold_ms: int) -> Hold:
+    return Hold(f"waits for {format_ms(hold_ms)} to see whether a rule explains it")
 
 
 def watch(turn: Turn, alert: LiveAlert) -> None:
@@ -59,12 +70,21 @@ def watch(turn: Turn, alert: LiveAlert) -> None:
         turn.state.schedule(_waited_ms(turn, alert), WAITING, alert.fingerprint)
 
 
+def watch_incident(turn: Turn, incident: Incident) -> None:
+    """The same for an incident that a rule opened."""
+    if WAIT in incident.holds:
+        turn.state.schedule(incident.loud_ms + incident.hold_ms, WAITING, incident.id)
+
+
 def _waited_ms(turn: Turn, alert: LiveAlert) -> int:
     return alert.fired_ms + turn.rules.judge(alert.labels).hold_ms
 
 
 def on_waited(turn: Turn, at_ms: int, whose: str) -> None:
-    """No rule has explained an alert in time."""
+    """No rule has explained an alert, or an incident, in time."""
+    incident = turn.state.incidents.get(whose)
+    if incident is not None and WAIT in incident.holds and incident.loud_ms + incident.hold_ms == at_ms:
+        hold_incident(turn, incident, WAIT, None)
     alert = turn.state.alerts.get(whose.encode())
     if alert is not None and alert.waits and _waited_ms(turn, alert) == at_ms:
         hold_alert(turn, alert, WAIT, None)
@@ -75,6 +95,9 @@ def on_policy(turn: Turn) -> None:
     for _, alert in sorted(turn.state.alerts.items()):
         if alert.waits and _waited_ms(turn, alert) <= turn.now_ms:
             hold_alert(turn, alert, WAIT, None)
+    for _, incident in sorted(turn.state.incidents.items()):
+        if WAIT in incident.holds and incident.loud_ms + incident.hold_ms <= turn.now_ms:
+            hold_incident(turn, incident, WAIT, None)
 
 
 def _hold(because: Any) -> Hold | None:
@@ -119,9 +142,11 @@ def hold_incident(turn: Turn, incident: Incident, key: str, hold: Hold | None) -
     if hold is None:
         del incident.holds[key]
     else:
+        incident.holds.pop(WAIT, None)
         incident.holds[key] = hold
     _note_parent(turn, incident, hold)
-    observe(turn, incident, was_held=was_held, hold=hold, key=key)
+    since_ms = incident.loud_ms if key == WAIT else None
+    observe(turn, incident, was_held=was_held, hold=hold, key=key, since_ms=since_ms)
     turn.changed(incident)
 
 
@@ -140,7 +165,7 @@ def observe(
     """
     if incident.ended:
         return
-    if incident.held and not incident.waiting:
+    if incident.held and not incident.waits:
         incident.withheld = {}  # a rule has explained what it was about
     if incident.held:
         if hold is not None if incident.unexplained else not was_held:

@@ -16,7 +16,6 @@ def adopt(turn: Turn, before: Rulebook) -> None:
     gone = frozenset(links | {name for name in before.correlations if name not in now.correlations})
     holding.drop_rules(turn, gone)
     linking.drop_rules(turn, gone)
-    holding.on_policy(turn)
     for name, group in sorted(turn.state.windows):
         if name in gone:
             turn.state.put_window(name, group, [])
@@ -26,6 +25,7 @@ def adopt(turn: Turn, before: Rulebook) -> None:
     for _, incident in sorted(turn.state.incidents.items()):
         serving.on_policy(turn, incident)
         grouping.on_policy(turn, incident)
+    holding.on_policy(turn)
     deadlines.settle_all(turn)
 
 

@@ -199,6 +199,11 @@ class Incident:
         return bool(self.holds) or (self.firing > 0 and self.loud == 0)
 
     @property
+    def waits(self) -> bool:
+        """Whether it, or an alert of it, is quiet only until a rule has had the time to hold it."""
+        return self.waiting > 0 or WAIT in self.holds
+
+    @property
     def firing_since(self) -> str:
         """Which time it is that an incident fires which a rule opened: what was said of it before is not meant any more."""
         return f"{self.opened_by}+{self.reopened}"

@@ -70,6 +70,7 @@ class Happened:
     postponed: list[tuple[str, list[int], int]] = field(
         default_factory=list
     )  # rules that will escalate it in its hours
+    waits: bool = False  # one that a rule opened is quiet to see whether another rule explains it
     unexplained: bool = False  # what waits for a rule reopened it, and nobody has been told so
     withheld: list[tuple[str, list[int]]] = field(default_factory=list)  # rules that escalate it if no rule explains it
     done: set[str] = field(default_factory=set)  # cause, mitigation

@@ -92,6 +92,8 @@ class Naive:
             elif alert.incident is None:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
+            if incident.waits:
+                yield incident.since["open"] + incident.wait_ms, "wait", self.order.get(incident.id, "~"), incident
             for when, _, _ in self._due(incident):
                 yield when, "incident", self.order.get(incident.id, f"~{incident.opened_ms}"), incident
         for silence in self.known_silences().values():
@@ -383,7 +385,7 @@ class Naive:
         """Whether all that fires in an incident is kept quiet."""
         if incident.rule:
             silenced = self.is_silenced(self.firing_labels(incident))
-            return not incident.ended and (bool(incident.held_by) or silenced)
+            return not incident.ended and (bool(incident.held_by) or silenced or incident.waits)
         firing = mine(self.alerts, incident)
         return bool(firing) and all(map(self.is_held, firing))
 
@@ -428,7 +430,8 @@ class Naive:
         incident.tell("Resolved", self.now_ms)
         self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
-        incident.unexplained, incident.withheld = False, []
+        incident.waits = incident.unexplained = False
+        incident.withheld = []
         incident.held_by.clear()
         self.look_at(incident)
         rules.show_incident(self, incident, firing=False)

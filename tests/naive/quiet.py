@@ -22,12 +22,16 @@ def let_wait(naive: "Naive", incident: Happened, alert: Known) -> None:
         alert.waits, incident.unexplained = True, incident.unexplained or not others
 
 
-def waited(naive: "Naive", alert: Known) -> None:
+def waited(naive: "Naive", whose: Known | Happened) -> None:
     """It has waited for long enough. Had nobody let it wait, it would have been loud since it fires."""
-    assert alert.incident is not None
     naive.reached.add("waited in vain")
-    alert.waits = alert.quiet = False
-    naive.look_at(alert.incident, alert.fired_ms)
+    whose.waits = False
+    if isinstance(whose, Happened):
+        naive.look_at(whose, whose.since["open"])
+    else:
+        assert whose.incident is not None
+        whose.quiet = False
+        naive.look_at(whose.incident, whose.fired_ms)
 
 
 def withhold(naive: "Naive", incident: Happened, rule: str, records: list[int]) -> None:
@@ -45,20 +49,27 @@ def look_at(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
         was, alert.quiet = alert.quiet, naive.is_held(alert)
         if was and not alert.quiet:
             alert.loud_ms = naive.now_ms
+    incident.waits = incident.waits and not _is_explained(naive, incident)
     was, incident.quiet = incident.quiet, naive.is_quiet(incident)
     if incident.ended:
         return
     if incident.quiet and not _waits(naive, incident):
         incident.withheld = []
     if incident.quiet and incident.unexplained:
-        if any(map(naive.is_explained, mine(naive.alerts, incident))):
+        if _is_explained(naive, incident):
             _became_quiet(naive, incident)
     elif was != incident.quiet:
         _became_quiet(naive, incident) if incident.quiet else _became_loud(naive, incident, since_ms)
 
 
 def _waits(naive: "Naive", incident: Happened) -> bool:
-    return any(alert.waits for alert in mine(naive.alerts, incident))
+    return incident.waits or any(alert.waits for alert in mine(naive.alerts, incident))
+
+
+def _is_explained(naive: "Naive", incident: Happened) -> bool:
+    if incident.rule:
+        return bool(incident.held_by) or naive.is_silenced(naive.firing_labels(incident))
+    return any(map(naive.is_explained, mine(naive.alerts, incident)))
 
 
 def _became_quiet(naive: "Naive", incident: Happened) -> None:
