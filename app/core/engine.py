@@ -401,7 +401,6 @@ class Engine:
                 state.schedule(alert.forget_ms, closing.FORGET, alert.fingerprint)
         for incident in state.incidents.values():
             deadlines.watch(turn, incident)
-            holding.watch_incident(turn, incident)
         for (rule, group), window in state.windows.items():
             correlating.watch_window(turn, rule, group, window)
         for (rule, group), link in state.links.items():
