@@ -76,7 +76,10 @@ FAMILIES = {
             waits=j.SHORT,
             holds=j.LONG,
         ),
-        "depends|adopted|handed over|depends during the grace|let go|a dependant ended|inhibited|a rule's incident is held",
+        (
+            "depends|adopted|handed over|depends during the grace|let go|a dependant ended|inhibited|"
+            "a rule's incident is held|waits|reopened quietly|waited in vain"
+        ),
     ),
     "links that change": (
         ["linked", "linked", "relinked"],
@@ -87,7 +90,7 @@ FAMILIES = {
             holds=j.LONG,
             policies=("linked", "linked", "relinked"),
         ),
-        "depends|adopted|handed over|let go|inhibited",
+        "depends|adopted|handed over|let go|inhibited|waits|reopened quietly|waited in vain",
     ),
 }
 

@@ -110,7 +110,7 @@ def test_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         "changed": 0,
     }
     assert found["by_severity"]["P2"]["escalations"] == {"before": 1, "after": 0, "added": 0, "gone": 1, "changed": 0}
-    assert found["times"]["first_message"]["before"] == {"number": 12, "median_ms": 5000, "max_ms": 82_260_000}
+    assert found["times"]["first_message"]["before"] == {"number": 12, "median_ms": 5500, "max_ms": 82_260_000}
     assert [one["title"] for one in found["missed"]] == [
         "HighCPUUsage on system",
         "CertificateExpiry",

@@ -27,7 +27,7 @@ DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowE
 
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "timer_ms", "touched")
-_INCIDENT_DERIVED = ("alerts", "firing", "loud", "names", "bytes", "timer_ms")
+_INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "names", "bytes", "timer_ms")
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)]
 _INCIDENT_SLOTS = [one.name for one in fields(Incident) if one.name not in _INCIDENT_DERIVED]
@@ -136,6 +136,7 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
         incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
         incident.firing += alert.firing
         incident.loud += alert.firing and not alert.holds
+        incident.waiting += alert.firing and alert.waits
 
 
 def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:

@@ -19,7 +19,7 @@ ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When a clock that runs is warned of, or breached."""
-    if incident.ended or (incident.held and incident.parents):
+    if incident.ended or (incident.held and incident.parents and not incident.unexplained):
         return  # what is a member of another incident is that one's to respond to
     for clock in (ACKNOWLEDGE, RESOLVE):
         time_ms = _target(turn, clock).get(incident.severity)

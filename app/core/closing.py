@@ -25,7 +25,7 @@ def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     incident.resolved_ms, incident.resolved_by = turn.now_ms, by
     turn.tell(incident, "Resolved", text, by=by)
     clocks.on_done(turn, incident, clocks.RESOLVE)
-    incident.unsaid, incident.postponed = {}, {}
+    incident.unsaid, incident.postponed, incident.withheld, incident.unexplained = {}, {}, {}, False
     incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     linking.on_incident(turn, incident, firing=False)
     turn.changed(incident)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from app.core import closing, escalating, guiding, linking, membership, signals, silencing
+from app.core import closing, escalating, guiding, holding, linking, membership, signals, silencing
 from app.core.lifecycle import Cause, advance
 from app.core.rulebook import CorrelationRule, Verdict
 from app.core.state import Fired, Incident, LiveAlert, Member
@@ -235,6 +235,7 @@ def _member_fired(
     incident.title = _title(rule, group, len(incident.members))
     _hold(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
+        holding.wait_incident(turn, incident)
         closing.reopened(turn, incident, f"{member.name} on {member.component} fires again")
 
 

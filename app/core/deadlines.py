@@ -1,6 +1,6 @@
 """All deadlines of an incident in one place: what is due is done, and one timer stands for the next."""
 
-from app.core import clocks, closing, escalating, flapping, reminding, telling
+from app.core import clocks, closing, escalating, flapping, holding, reminding, telling
 from app.core.deadline import Deadline
 from app.core.state import Incident
 from app.core.turn import Turn
@@ -47,7 +47,8 @@ def settle_all(turn: Turn) -> None:
 
 
 def watch(turn: Turn, incident: Incident) -> None:
-    """Set the timer of an incident's next deadline."""
+    """Set the timer of an incident's next deadline, and of the end of its wait for a rule."""
+    holding.watch_incident(turn, incident)
     _set_timer(turn, incident, next_of(turn, incident))
 
 

@@ -51,6 +51,7 @@ _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     closing.FORGET: closing.on_forget,
     correlating.WINDOW: correlating.on_window,
     linking.LINK: linking.on_grace,
+    holding.WAITING: holding.on_waited,
     silencing.SILENCE: silencing.on_timer,
     digesting.DIGEST: digesting.on_timer,
     following.TASK: following.on_reminder,
@@ -395,6 +396,7 @@ class Engine:
             elif alert.firing:
                 dedup.watch_expiry(turn, alert)
                 escalating.watch_lasting(turn, alert)
+                holding.watch(turn, alert)
             elif alert.forget_ms:
                 state.schedule(alert.forget_ms, closing.FORGET, alert.fingerprint)
         for incident in state.incidents.values():

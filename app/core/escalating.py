@@ -133,7 +133,12 @@ def on_clock_warned(turn: Turn, incident: Incident, clock: str, because: str) ->
 
 def escalate(turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str]) -> None:
     """Climb one step, once for each rule; not while something keeps it quiet, and in its hours only."""
-    if rule in incident.escalated or incident.held:
+    if rule in incident.escalated:
+        return
+    if incident.held:
+        if incident.waits and rule not in incident.withheld:
+            incident.withheld[rule] = [because, *records]
+            turn.changed(incident)
         return
     if not quiet.is_time(turn, incident):
         if not incident.ended and rule not in incident.postponed:
@@ -142,6 +147,13 @@ def escalate(turn: Turn, incident: Incident, rule: str, because: str, records: S
         return
     incident.escalated.append(rule)
     climb(turn, incident, rule, because, records)
+
+
+def on_waited(turn: Turn, incident: Incident) -> None:
+    """Nothing that waited for a rule keeps it quiet any more: do what was put off because of it."""
+    withheld, incident.withheld = incident.withheld, {}
+    for rule, (because, *records) in withheld.items():
+        escalate(turn, incident, rule, because, records)
 
 
 def climb(

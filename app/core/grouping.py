@@ -60,8 +60,10 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
         incident, was_held = _open(turn, alert, verdict), False
     else:
         was_held = incident.held
+        holding.wait(turn, incident, alert, verdict.hold_ms)
         _join(turn, incident, alert, verdict)
-    holding.observe(turn, incident, was_held=was_held, hold=next(iter((alert.holds or {}).values()), None))
+    hold = None if alert.waits else next(iter((alert.holds or {}).values()), None)
+    holding.observe(turn, incident, was_held=was_held, hold=hold)
     incident.always = incident.always or verdict.always
     flapping.on_change(turn, incident, alert)
     serving.on_fired(turn, incident, verdict)

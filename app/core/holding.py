@@ -2,17 +2,23 @@
 
 An incident is quiet while all of its firing alerts are. Rules say so through the journal (`app.core.linking`,
 `app.core.correlating`). What always escalates is kept quiet by operators only.
+
+What a rule says comes one or two records later than what it is about. So that nobody is told of an incident for that moment, an
+alert that a rule may hold *waits*: if nothing of its incident is loud when it begins to fire, it is quiet too for as long as
+the policy lets a first message wait for a rule (`hold`), or until one holds it.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from app.core import escalating, notifying, reminding
-from app.core.state import Hold, Incident, LiveAlert
+from app.core.state import WAIT, Hold, Incident, LiveAlert
 from app.core.turn import Turn
 from models.cut import cut
+from models.duration import format_ms
 from models.reason import BadInput, Reason
 
+WAITING = "wait"
 HOLDS_MAX = 100  # of an alert, or of an incident that a rule opened
 PARENTS_MAX = 100  # incidents that one was a member of
 BECAUSE_CHARACTERS_MAX = 500
@@ -39,6 +45,61 @@ def on_message(turn: Turn, document: dict[str, Any]) -> None:
         hold_alert(turn, alert, key, hold)
 
 
+def wait(turn: Turn, incident: Incident, alert: LiveAlert, hold_ms: int) -> None:
+    """Let an alert that is about to join an incident of which nothing is loud wait for the rules that may hold it."""
+    if hold_ms and not incident.loud and not alert.holds:
+        alert.holds = {WAIT: _waiting(hold_ms)}
+        incident.unexplained = incident.unexplained or not incident.held
+        watch(turn, alert)
+
+
+def wait_incident(turn: Turn, incident: Incident) -> None:
+    """The same for an incident that a rule opened, and that is about to be reopened."""
+    if incident.hold_ms and not incident.holds:
+        incident.holds[WAIT], incident.unexplained, incident.loud_ms = _waiting(incident.hold_ms), True, turn.now_ms
+        watch_incident(turn, incident)
+
+
+def _waiting(hold_ms: int) -> Hold:
+    return Hold(f"waits for {format_ms(hold_ms)} to see whether a rule explains it")
+
+
+def watch(turn: Turn, alert: LiveAlert) -> None:
+    """Set the timer at which an alert has waited for long enough."""
+    if alert.waits:
+        turn.state.schedule(_waited_ms(turn, alert), WAITING, alert.fingerprint)
+
+
+def watch_incident(turn: Turn, incident: Incident) -> None:
+    """The same for an incident that a rule opened."""
+    if WAIT in incident.holds:
+        turn.state.schedule(incident.loud_ms + incident.hold_ms, WAITING, incident.id)
+
+
+def _waited_ms(turn: Turn, alert: LiveAlert) -> int:
+    return alert.fired_ms + turn.rules.judge(alert.labels).hold_ms
+
+
+def on_waited(turn: Turn, at_ms: int, whose: str) -> None:
+    """No rule has explained an alert, or an incident, in time."""
+    incident = turn.state.incidents.get(whose)
+    if incident is not None and WAIT in incident.holds and incident.loud_ms + incident.hold_ms == at_ms:
+        hold_incident(turn, incident, WAIT, None)
+    alert = turn.state.alerts.get(whose.encode())
+    if alert is not None and alert.waits and _waited_ms(turn, alert) == at_ms:
+        hold_alert(turn, alert, WAIT, None)
+
+
+def on_policy(turn: Turn) -> None:
+    """Under another policy an alert may have waited for long enough."""
+    for _, alert in sorted(turn.state.alerts.items()):
+        if alert.waits and _waited_ms(turn, alert) <= turn.now_ms:
+            hold_alert(turn, alert, WAIT, None)
+    for _, incident in sorted(turn.state.incidents.items()):
+        if WAIT in incident.holds and incident.loud_ms + incident.hold_ms <= turn.now_ms:
+            hold_incident(turn, incident, WAIT, None)
+
+
 def _hold(because: Any) -> Hold | None:
     if because is None:
         return None
@@ -58,10 +119,10 @@ def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> Non
     was_held, was_loud = incident.held, not alert.holds
     turn.state.hold(alert, key, hold)
     if not alert.holds and not was_loud:
-        alert.loud_ms = turn.now_ms
+        alert.loud_ms = alert.fired_ms if key == WAIT else turn.now_ms
         escalating.watch_lasting(turn, alert)
     _note_parent(turn, incident, hold)
-    observe(turn, incident, was_held=was_held, hold=hold, key=key)
+    observe(turn, incident, was_held=was_held, hold=hold, key=key, since_ms=alert.loud_ms)
     turn.changed(incident)
 
 
@@ -81,25 +142,57 @@ def hold_incident(turn: Turn, incident: Incident, key: str, hold: Hold | None) -
     if hold is None:
         del incident.holds[key]
     else:
+        incident.holds.pop(WAIT, None)
         incident.holds[key] = hold
     _note_parent(turn, incident, hold)
-    observe(turn, incident, was_held=was_held, hold=hold, key=key)
+    since_ms = incident.loud_ms if key == WAIT else None
+    observe(turn, incident, was_held=was_held, hold=hold, key=key, since_ms=since_ms)
     turn.changed(incident)
 
 
-def observe(turn: Turn, incident: Incident, *, was_held: bool, hold: Hold | None = None, key: str = "") -> None:
-    """Take note when all of an incident has become quiet, or something of it loud. Then what is due counts from now."""
-    if incident.held == was_held or incident.ended:
+def observe(
+    turn: Turn,
+    incident: Incident,
+    *,
+    was_held: bool,
+    hold: Hold | None = None,
+    key: str = "",
+    since_ms: int | None = None,
+) -> None:
+    """Take note when all of an incident has become quiet, or something of it loud. Then what is due counts from `since_ms`.
+
+    That is now, or when what waited for a rule in vain began to fire.
+    """
+    if incident.ended:
         return
+    if incident.held and not incident.waits:
+        incident.withheld = {}  # a rule has explained what it was about
     if incident.held:
-        text = hold.because if hold else "what fires still is kept quiet"
-        turn.tell(incident, "Held", text, rule=key, parent=hold.parent if hold else "")
-        notifying.on_held(turn, incident, "held", text)
-        return
-    incident.loud_ms = incident.climb_ms = turn.now_ms
+        if hold is not None if incident.unexplained else not was_held:
+            _became_quiet(turn, incident, hold, key)
+    elif was_held:
+        _became_loud(turn, incident, key, turn.now_ms if since_ms is None else since_ms)
+
+
+def _became_quiet(turn: Turn, incident: Incident, hold: Hold | None, key: str) -> None:
+    incident.unexplained = False
+    text = hold.because if hold else "what fires still is kept quiet"
+    turn.tell(incident, "Held", text, rule=key, parent=hold.parent if hold else "")
+    notifying.on_held(turn, incident, "held", text)
+
+
+def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> None:
+    unexplained, incident.unexplained = incident.unexplained, False
+    incident.loud_ms, incident.climb_ms = since_ms, turn.now_ms
     reminding.on_word(turn, incident)
-    turn.tell(incident, "Released", "nothing keeps it quiet any more, and it fires", rule=key)
-    notifying.on_held(turn, incident, "released", "nothing keeps it quiet any more, and it fires")
+    if unexplained:
+        why = ", and no rule explains it" if key == WAIT else ""
+        notifying.on_reopened(turn, incident, f"it fires again{why}")
+    else:
+        text = "nothing keeps it quiet any more, and it fires"
+        turn.tell(incident, "Released", text, rule="" if key == WAIT else key)
+        notifying.on_held(turn, incident, "released", text)
+    escalating.on_waited(turn, incident)
 
 
 def drop_rules(turn: Turn, names: frozenset[str]) -> None:

@@ -12,6 +12,10 @@ from models.policy_rules import Dependency, InhibitRule
 
 Side = Literal["source", "target", "both"]
 
+# How long the target of an inhibition waits for its source: it fires already, so all that is waited for is two hops through
+# the journal. They take tens of milliseconds; a second is some room, and costs nobody his sleep or his service.
+HOP_MS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class LinkRule:
@@ -51,4 +55,4 @@ def _dependency(rule: Dependency) -> LinkRule:
 
 def _inhibition(rule: InhibitRule) -> LinkRule:
     source, target = test_of(rule.source_matchers), test_of(rule.target_matchers)
-    return LinkRule(rule, source, target, tuple(rule.equal), False, None, 0, 0)  # noqa: FBT003
+    return LinkRule(rule, source, target, tuple(rule.equal), False, None, 0, HOP_MS)  # noqa: FBT003

@@ -76,8 +76,8 @@ def on_held(turn: Turn, incident: Incident, kind: str, text: str) -> None:
 
 
 def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner once that it comes and goes."""
-    if not incident.held:
+    """Tell the owner once that it comes and goes; also while it waits for a rule, each time for too short to be told else."""
+    if not incident.held or incident.unexplained:
         _say(turn, incident, "flapping", text)
 
 

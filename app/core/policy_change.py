@@ -25,6 +25,7 @@ def adopt(turn: Turn, before: Rulebook) -> None:
     for _, incident in sorted(turn.state.incidents.items()):
         serving.on_policy(turn, incident)
         grouping.on_policy(turn, incident)
+    holding.on_policy(turn)
     deadlines.settle_all(turn)
 
 

@@ -18,6 +18,7 @@ from models.silence import Silence
 
 T = TypeVar("T")
 
+WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
 MEMBER_BYTES = 256  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
 PARTS_BYTES_MAX = 8 * 1024 * 1024  # of an incident's members, or a link's sources and targets: they stand in one record
 
@@ -70,6 +71,11 @@ class LiveAlert:
     def name(self) -> str:
         """The alertname, or the fingerprint of an alert that has none."""
         return self.labels.get("alertname") or self.fingerprint
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is quiet only until a rule has had the time to hold it."""
+        return bool(self.holds and WAIT in self.holds)
 
     @property
     def expires_ms(self) -> int:
@@ -157,6 +163,8 @@ class Incident:
     unsaid: dict[str, str] = field(default_factory=dict)  # kind and text of the newest message that waits for its hours
     postponed: dict[str, list[str]] = field(default_factory=dict)  # rule -> why and by which records it will escalate
     waits_ms: int = 0  # since when either waits
+    unexplained: bool = False  # it was reopened quietly, by what waits for a rule, and no rule has explained it yet
+    withheld: dict[str, list[str]] = field(default_factory=dict)  # the same, while something of it waits for a rule
     clocks: dict[str, str] = field(default_factory=dict)  # target -> warned, breached or met; else it runs
     down: dict[str, int] = field(default_factory=dict)  # service of an availability target -> alerts that have it down
     holds: dict[str, Hold] = field(default_factory=dict)  # of a correlated incident; others are held by their alerts
@@ -165,6 +173,7 @@ class Incident:
     alerts: dict[str, LiveAlert] = field(default_factory=dict)  # by fingerprint, in the order of joining
     firing: int = 0
     loud: int = 0  # alerts that fire and that nothing keeps quiet
+    waiting: int = 0  # alerts that fire and are quiet only until a rule has had the time to hold them
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
@@ -188,6 +197,11 @@ class Incident:
     def held(self) -> bool:
         """Whether everything that fires in it is kept quiet."""
         return bool(self.holds) or (self.firing > 0 and self.loud == 0)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it, or an alert of it, is quiet only until a rule has had the time to hold it."""
+        return self.waiting > 0 or WAIT in self.holds
 
     @property
     def firing_since(self) -> str:
@@ -437,23 +451,27 @@ class PartitionState:
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
         incident.firing += 1
         incident.loud += not alert.holds
+        incident.waiting += alert.waits
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
         incident.firing -= 1
         incident.loud -= not alert.holds
+        incident.waiting -= alert.waits
         alert.holds = None
 
     def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
-        """Keep a firing alert quiet for one more reason, or (None) for one reason less."""
+        """Keep a firing alert quiet for one more reason, or (None) for one reason less. With a reason it waits no more."""
         incident = self.incidents[alert.incident]
-        was_loud, holds = not alert.holds, alert.holds or {}
+        was_loud, waited, holds = not alert.holds, alert.waits, alert.holds or {}
         if hold is None:
             holds.pop(key, None)
         else:
+            holds.pop(WAIT, None)
             holds[key] = hold
         alert.holds = holds or None
         incident.loud += (not holds) - was_loud
+        incident.waiting += alert.waits - waited
         self.put_alert(alert)
 
     def schedule(self, at_ms: int, what: str, whose: str) -> None:

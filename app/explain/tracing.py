@@ -20,6 +20,7 @@ from app.core import (
     escalating,
     flapping,
     following,
+    holding,
     linking,
     quiet,
     silencing,
@@ -299,7 +300,7 @@ def _timers(engine: Engine, timer: Deadline) -> list[Timer]:
     rule, _, name = whose.partition(" ") if what == escalating.LASTING else ("", "", whose)
     alert = state.alerts.get(name.encode())
     if alert is not None:
-        since_ms = alert.loud_ms if rule else alert.last_ms
+        since_ms = alert.loud_ms if rule or what == holding.WAITING else alert.last_ms
         return [Timer(at_ms, what, alert.name, rule or alert.beat, since_ms, f"{engine.partition}-{alert.fired_by}")]
     pair = tuple(whose.split("\n", 1))
     if what == linking.LINK and pair in state.links:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import orjson
 
+from app.core.state import WAIT
 from app.explain.noticed import Known, Noticed
 from app.explain.tracing import Trace
 from app.explain.wording import effect_text, kind_of, source_of, timer_text
@@ -115,7 +116,8 @@ def _silent(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
         return [f"nobody is told of it by itself: {one}" for one in held]
     if heard.told:
         return []
-    reasons = [f"{key}: {hold.because}" for key, hold in noticed.now.holds.items()] + noticed.held
+    holds = noticed.now.holds.items()
+    reasons = [hold.because if key == WAIT else f"{key}: {hold.because}" for key, hold in holds] + noticed.held
     if reasons:
         return [f"nobody was told: {reason}" for reason in reasons]
     if noticed.quiet:

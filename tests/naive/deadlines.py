@@ -26,7 +26,7 @@ def own_deadlines(
         yield may_tell(incident.unsaid[1]), "say", ""
     if not held:
         yield from _later(_tell(policy, incident), may_tell)
-    if not (held and incident.parents):
+    if not (held and incident.parents) or incident.unexplained:
         yield from _clocks(policy, incident)
     if not held:
         if incident.postponed:

@@ -27,6 +27,7 @@ class Known:
     hold_ms: int = 0
     count: int = 0
     held_by: set[str] = field(default_factory=set)  # rules that said so
+    waits: bool = False  # it is quiet to see whether a rule explains it
     incident: "Happened | None" = None
     forget_ms: int = 0
     changes: list[int] = field(default_factory=list)  # when it began and ended to fire
@@ -69,6 +70,9 @@ class Happened:
     postponed: list[tuple[str, list[int], int]] = field(
         default_factory=list
     )  # rules that will escalate it in its hours
+    waits: bool = False  # one that a rule opened is quiet to see whether another rule explains it
+    unexplained: bool = False  # what waits for a rule reopened it, and nobody has been told so
+    withheld: list[tuple[str, list[int]]] = field(default_factory=list)  # rules that escalate it if no rule explains it
     done: set[str] = field(default_factory=set)  # cause, mitigation
     complaints: int = 0
     flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping

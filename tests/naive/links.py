@@ -124,4 +124,8 @@ def _ends(shown: list[Shown]) -> list[Shown]:
 def wait_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> int:
     """How long the first message about something with these labels waits to see what it depends on."""
     names = [name for name, _, side in sides(policy, labels) if side != "source"]
-    return max((parse_ms(rules(policy)[name].get("hold", "0s")) for name in names), default=0)
+    return max((_hold(rules(policy)[name]) for name in names), default=0)
+
+
+def _hold(rule: Mapping[str, Any]) -> int:
+    return parse_ms(rule.get("hold", "0s") if is_dependency(rule) else "1s")

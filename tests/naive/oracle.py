@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from models.duration import parse_ms
-from tests.naive import absences, commands, digests, followups, hours, links, rules, silences, telling
+from tests.naive import absences, commands, digests, followups, hours, links, quiet, rules, silences, telling
 from tests.naive.deadlines import own_deadlines
 from tests.naive.facts import (
     Firing,
@@ -86,10 +86,14 @@ class Naive:
         for alert in self.alerts:
             if alert.firing:
                 yield alert.last_ms + alert.hold_ms, "expire", alert.fingerprint, alert
+                if alert.waits:
+                    yield alert.fired_ms + rules.wait_of(self.policy, alert), "wait", alert.fingerprint, alert
                 yield from self._lasting(alert)
             elif alert.incident is None:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
+            if incident.waits:
+                yield incident.since["open"] + incident.wait_ms, "wait", self.order.get(incident.id, "~"), incident
             for when, _, _ in self._due(incident):
                 yield when, "incident", self.order.get(incident.id, f"~{incident.opened_ms}"), incident
         for silence in self.known_silences().values():
@@ -131,7 +135,7 @@ class Naive:
         its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
         return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
 
-    def _say(self, incident: Happened, kind: str) -> None:
+    def say(self, incident: Happened, kind: str) -> None:
         """Tell the owner, or wait for the hours: what waited before is no news any more."""
         if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.unsaid = None
@@ -188,7 +192,7 @@ class Naive:
 
     def _clock_told(self, incident: Happened, kind: str) -> None:
         if incident.told[0] and not incident.quiet:
-            self._say(incident, kind)
+            self.say(incident, kind)
 
     def _lasting(self, alert: Known) -> Iterator[tuple[int, str, str, Any]]:
         assert alert.incident is not None
@@ -208,6 +212,8 @@ class Naive:
                 self.alert_ended(whose, "AlertExpired")
             case "forget":
                 self.alerts.remove(whose)
+            case "wait":
+                quiet.waited(self, whose)
             case "lasting":
                 rule, alert = whose
                 self.escalate(alert.incident, rule, [alert.fired_by])
@@ -290,6 +296,7 @@ class Naive:
             alert.incident = incident
             incident.alerts.append(alert.fingerprint)
         else:
+            quiet.let_wait(self, incident, alert)
             self._join(incident, alert)
         self.look_at(incident)
         self._changed(incident, alert)
@@ -321,6 +328,7 @@ class Naive:
         assert incident is not None
         incident.tell(how, self.now_ms)
         alert.held_by.clear()
+        alert.waits = False
         self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
             if rule["by"] != ["component"]:
@@ -344,8 +352,8 @@ class Naive:
         was, incident.flapping_ms = incident.flapping_ms, self.now_ms
         if not was:
             incident.tell("Flapping", self.now_ms)
-            if not self.is_quiet(incident):
-                self._say(incident, "flapping")
+            if incident.unexplained or not self.is_quiet(incident):
+                self.say(incident, "flapping")
 
     # What keeps quiet.
 
@@ -359,6 +367,10 @@ class Naive:
 
     def is_held(self, alert: Known) -> bool:
         """Whether anything keeps a firing alert quiet."""
+        return alert.waits or self.is_explained(alert)
+
+    def is_explained(self, alert: Known) -> bool:
+        """Whether a rule or a silence keeps a firing alert quiet."""
         return bool(alert.held_by) or self.is_silenced([alert.labels])
 
     def firing_labels(self, incident: Happened) -> list[Mapping[str, str]]:
@@ -373,31 +385,13 @@ class Naive:
         """Whether all that fires in an incident is kept quiet."""
         if incident.rule:
             silenced = self.is_silenced(self.firing_labels(incident))
-            return not incident.ended and (bool(incident.held_by) or silenced)
+            return not incident.ended and (bool(incident.held_by) or silenced or incident.waits)
         firing = mine(self.alerts, incident)
         return bool(firing) and all(map(self.is_held, firing))
 
-    def look_at(self, incident: Happened) -> None:
-        """Take note when all of an incident has become quiet, or something of it loud."""
-        for alert in mine(self.alerts, incident):
-            was, alert.quiet = alert.quiet, self.is_held(alert)
-            if was and not alert.quiet:
-                alert.loud_ms = self.now_ms
-        was, incident.quiet = incident.quiet, self.is_quiet(incident)
-        if was == incident.quiet or incident.ended:
-            return
-        if incident.quiet:
-            self.reached.add("a rule's incident is held" if incident.rule else "held")
-            incident.tell("Held", self.now_ms)
-            kind = "held"
-        else:
-            self.reached.add("released")
-            incident.tell("Released", self.now_ms)
-            kind = "released"
-            incident.since["open"] = incident.since["step"] = self.now_ms
-            telling.word(incident, self.now_ms)
-        if incident.told[0]:
-            self._say(incident, kind)
+    def look_at(self, incident: Happened, since_ms: int | None = None) -> None:
+        """Take note when all of an incident has become quiet, or something of it loud, now or since then."""
+        quiet.look_at(self, incident, since_ms)
 
     # What happens to an incident.
 
@@ -436,6 +430,8 @@ class Naive:
         incident.tell("Resolved", self.now_ms)
         self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
+        incident.waits = incident.unexplained = False
+        incident.withheld = []
         incident.held_by.clear()
         self.look_at(incident)
         rules.show_incident(self, incident, firing=False)
@@ -452,7 +448,7 @@ class Naive:
         if incident.rule:
             self.look_at(incident)
         if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
-            self._say(incident, "reopened")
+            self.say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
 
     def settled(self, incident: Happened) -> None:
@@ -480,7 +476,10 @@ class Naive:
 
     def escalate(self, incident: Happened, rule: str, records: list[int]) -> None:
         """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
-        if rule in incident.rules or self.is_quiet(incident):
+        if rule in incident.rules:
+            return
+        if self.is_quiet(incident):
+            quiet.withhold(self, incident, rule, records)
             return
         if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.rules.append(rule)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.naive import links
+from tests.naive import links, quiet
 from tests.naive.facts import (
     Firing,
     Happened,
@@ -91,6 +91,9 @@ def _joins(naive: "Naive", incident: Happened, fingerprint: str) -> None:
     naive.look_at(incident)
     if incident.state == "resolved":
         incident.state = "open"
+        if incident.wait_ms:
+            naive.reached.add("a rule's incident reopened quietly")
+            incident.waits = incident.unexplained = True
         naive.reopened(incident)
 
 
@@ -282,6 +285,12 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
         incident.touched = True
         incident.wait_ms = _wait_of(naive, incident)
         naive.look_at(incident)
+    for alert in naive.alerts:
+        if alert.waits and alert.fired_ms + wait_of(policy, alert) <= naive.now_ms:
+            quiet.waited(naive, alert)
+    for incident in naive.incidents:
+        if incident.waits and incident.since["open"] + incident.wait_ms <= naive.now_ms:
+            quiet.waited(naive, incident)
     _show_again(naive, changed)
 
 
