@@ -13,7 +13,19 @@ from typing import Any
 import orjson
 
 from app.core.kept import check_types
-from app.core.state import Fired, Hold, Incident, Link, LiveAlert, Member, PartitionState, Receiver, Target, Task
+from app.core.state import (
+    Fired,
+    Hold,
+    Incident,
+    Link,
+    LiveAlert,
+    Member,
+    PartitionState,
+    Receiver,
+    Target,
+    Task,
+    in_order,
+)
 from models.incident import State
 from models.matcher import Matcher, Operator
 from models.severity import Severity
@@ -129,8 +141,7 @@ def _load(state: PartitionState, items: Mapping[bytes, bytes], key: bytes, value
 
 
 def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
-    # One record is one alert, so the offset by which an alert joined puts an incident's alerts in their old order.
-    for alert in sorted((alert for alert in alerts if alert.incident), key=lambda alert: alert.joined):
+    for alert in in_order(alert for alert in alerts if alert.incident):
         incident = state.incidents[alert.incident]
         incident.alerts[alert.fingerprint] = alert
         incident.names[alert.name] = incident.names.get(alert.name, 0) + 1

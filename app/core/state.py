@@ -5,6 +5,7 @@ which alerts an incident has, the timers) are derived.
 """
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -447,8 +448,11 @@ class PartitionState:
         """Make a firing alert part of an incident."""
         if alert.incident != incident.id:
             alert.incident, alert.joined, alert.forget_ms = incident.id, offset, 0
+            last = next(reversed(incident.alerts.values()), None)
             incident.alerts[alert.fingerprint] = alert
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+            if last is not None and last.joined == offset:
+                _put_in_order(incident)
         incident.firing += 1
         incident.loud += not alert.holds
         incident.waiting += alert.waits
@@ -477,3 +481,18 @@ class PartitionState:
     def schedule(self, at_ms: int, what: str, whose: str) -> None:
         """Set a timer. Timers are never cancelled: one that has lost its reason is ignored when it fires."""
         heapq.heappush(self.timers, (at_ms, what, whose))
+
+
+def in_order(alerts: Iterable[LiveAlert]) -> list[LiveAlert]:
+    """Alerts in the order in which they joined: of those that one record brought, deadlines before it among them, by name."""
+    return sorted(alerts, key=lambda alert: (alert.joined, alert.fingerprint))
+
+
+def _put_in_order(incident: Incident) -> None:
+    """Give an incident's alerts the order that they have after a restart."""
+    alerts = in_order(incident.alerts.values())
+    incident.alerts.clear()
+    incident.names.clear()
+    for alert in alerts:
+        incident.alerts[alert.fingerprint] = alert
+        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
