@@ -6,7 +6,8 @@ before, and an append may be larger than a record batch, which is atomic by itse
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -29,6 +30,7 @@ from app.transport.security import why_not
 from models.topics import MAX_BATCH_BYTES, TopicSpec
 
 REQUEST_MS = 30_000
+READ_SECONDS = 60  # for a read, from its turn on; aiokafka asks a broker that is away for ever
 WAIT_MS = 50  # for records; a reader that stands before a transaction's marker gets none, and steps over it
 CLAIMED_BATCH_BYTES = 8 * 1024 * 1024  # of each batch of a transaction; a topic that is claimed takes twice as much
 CLAIMED_SECONDS = 60  # for an append to a claimed partition; its coordinator is asked for ever otherwise
@@ -159,8 +161,7 @@ class KafkaLog:
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
         """Records at `offset` and after; past records that compaction removed."""
-        async with self._reading:
-            consumer, place = await self._reader(), TopicPartition(topic, partition)
+        async with self._asking(topic, partition) as (consumer, place):
             end = (await consumer.end_offsets([place]))[place]
             if offset >= end:
                 return []
@@ -180,15 +181,23 @@ class KafkaLog:
 
     async def start_offset(self, topic: str, partition: int) -> int:
         """The oldest offset that is kept."""
-        async with self._reading:
-            place = TopicPartition(topic, partition)
-            return int((await (await self._reader()).beginning_offsets([place]))[place])
+        async with self._asking(topic, partition) as (consumer, place):
+            return int((await consumer.beginning_offsets([place]))[place])
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get."""
+        async with self._asking(topic, partition) as (consumer, place):
+            return int((await consumer.end_offsets([place]))[place])
+
+    @asynccontextmanager
+    async def _asking(self, topic: str, partition: int) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+        """The reader and a partition, for one at a time. Raises LogUnavailable for what Kafka does not answer in time."""
         async with self._reading:
-            place = TopicPartition(topic, partition)
-            return int((await (await self._reader()).end_offsets([place]))[place])
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    yield await self._reader(), TopicPartition(topic, partition)
+            except (KafkaError, TimeoutError) as error:
+                raise self._unavailable(error) from None
 
     async def _start_producer(self, **more: str) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
