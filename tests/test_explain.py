@@ -19,7 +19,7 @@ from app.explain.tree import Node, lines
 from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import NewRecord
-from models.journal import Source
+from models.journal import FORMAT_HEADER, Source, encode_resubmitted
 from models.topics import partition_of
 from tests.fake_log import FakeLog
 from tests.playing import Player
@@ -46,7 +46,7 @@ async def _play(log: FakeLog, path: Path) -> None:
 
 
 async def _twice_and_broken(player: Player, now_ms: int) -> None:
-    """A raw record that was copied twice, and a record that is none."""
+    """A raw record that was copied twice, a record that is none, and the word that somebody sent it again."""
     source = Source("raw", 2, 512)
     labels = {"alertname": "SlowDisk", "component": "web-2", "severity": "warning"}
     record = alert_record(now_ms, labels, "web-2")
@@ -54,6 +54,7 @@ async def _twice_and_broken(player: Player, now_ms: int) -> None:
     for _ in range(2):
         await player.append(target, [NewRecord(record.key, record.value, (source.header(),))])
     await player.append(target, [NewRecord(b"web-2", b'{"alert":"nonsense"}')])
+    await player.append(target, [NewRecord(b"web-2", encode_resubmitted("2-57-0", "ann"), ((FORMAT_HEADER, b"2"),))])
     await player.settled()
 
 

@@ -39,7 +39,6 @@ class Noticed:
     was: Known | None = None  # the alert before
     now: Known | None = None  # and after
     incident_id: str = ""  # of the alert, or the one that the record is about
-    incident_state: str = ""
     told_at: str = ""  # when the incident was last told; empty is never
     quiet: list[str] = field(default_factory=list)  # why nobody may be told of it now
     held: list[str] = field(default_factory=list)  # why the whole of it is quiet
@@ -79,7 +78,7 @@ class Noticed:
         return name if isinstance(name, str) else ""
 
     def _look_at(self, engine: Engine, incident: Incident) -> None:
-        self.incident_id, self.incident_state = incident.id, incident.state
+        self.incident_id = incident.id
         self.told_at = format_instant(incident.told_ms) if incident.told_ms else ""
         self.flapping = incident.flapping_ms > 0
         reasons = quiet.reasons(engine.turn, incident, engine.state.now_ms)

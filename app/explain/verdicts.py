@@ -28,7 +28,12 @@ def verdict(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
         return [_duplicate(trace, noticed)]
     letters = [orjson.loads(one.value) for one in trace.own if one.stream is Stream.DEADLETTER]
     if letters:
-        return [f"it was refused: {effect_text(Stream.DEADLETTER, one)}" for one in letters]
+        return [
+            effect_text(Stream.DEADLETTER, one)
+            if one["kind"] == "Resubmitted"
+            else f"it was refused: {effect_text(Stream.DEADLETTER, one)}"
+            for one in letters
+        ]
     match kind_of(noticed.document):
         case "alert":
             rules = [] if trace.counted.get("repeats") else _rules(noticed, heard)

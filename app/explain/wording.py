@@ -57,6 +57,8 @@ def effect_text(stream: Stream, effect: Document) -> str:
             return f"task {effect['task']} {effect['state']}: {effect['title']}"
         case Stream.SILENCES:
             return f"silence {effect['silence']} by {effect['by']} until {effect['ends_at']}"
+        case Stream.DEADLETTER if kind == "Resubmitted":
+            return f"dead letter {effect['letter']} was sent again by {effect['by']}"
         case Stream.DEADLETTER:
             return f"dead letter, {effect['reason']}: {effect['message']}"
         case _:
@@ -123,6 +125,8 @@ def _record_text(kind: str, document: Document) -> str:
             return f"the policy {document['policy']}"
         case "refused":
             return f"a raw record that was refused: {document['refused']}"
+        case "resubmitted":
+            return f"{document.get('by')} sent the dead letter {document['resubmitted']} again"
         case "signal":
             member = document.get("member") or {}
             how = "fires" if member.get("firing") else "ended"

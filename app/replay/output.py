@@ -89,6 +89,8 @@ def _words(stream: Stream, body: dict[str, Any]) -> str:
             return f"by {body.get('channel')} to {body.get('receiver')}: {body.get('title')}"
         case Stream.ESCALATIONS:
             return f"{body.get('rule')}, step {body.get('step')}: {body.get('because')}"
+        case Stream.DEADLETTER if body.get("kind") == "Resubmitted":
+            return f"{body.get('letter')} by {body.get('by')}"
         case Stream.DEADLETTER:
             return f"{body.get('reason')}: {body.get('message')}"
         case _:
