@@ -264,20 +264,22 @@ def test_notices_a_missing_effect(journal: Path, tmp_path: Path, capsys: pytest.
 def test_notices_an_effect_too_many(journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A position that no record caused."""
     folder, (partition, told) = copy(journal, tmp_path / "extra"), _most_told(journal)
-    where = _at(told, 3)
+    # The last of its cause, so that what follows is not out of order too.
+    last = next(one for one in range(3, len(told)) if _at(told, one + 1).offset > _at(told, one).offset)
+    where = _at(told, last)
     forged = Position(where.offset, where.number + 500)
 
     def alter(records: list[StoredRecord]) -> list[StoredRecord]:
-        one = records[3]
+        one = records[last]
         more = StoredRecord(0, one.timestamp, one.key, b'{"kind":"Forged"}', (forged.header(),))
-        return [*records[:4], more, *records[4:]]
+        return [*records[: last + 1], more, *records[last + 1 :]]
 
     change(folder, TOPICS.timeline, partition, alter)
 
     said = (
-        f"partition {partition}, timeline, position {forged.offset}-{forged.number} (offset 4 of tocsin.timeline): is too "
-        'many: there stands {"kind":"Forged"}, and nothing was computed: somebody else has put it there, or the journal lacks '
-        "its cause"
+        f"partition {partition}, timeline, position {forged.offset}-{forged.number} (offset {last + 1} of tocsin.timeline): is "
+        'too many: there stands {"kind":"Forged"}, and nothing was computed: somebody else has put it there, or the journal '
+        "lacks its cause"
     )
     assert _verified(folder, capsys) == (1, 1, said)
 
