@@ -6,7 +6,7 @@ from typing import TypeVar
 import orjson
 
 from app.core.changelog import META
-from app.core.rulebook import Rulebook
+from app.core.rulebook import Rulebook, compiled
 from app.transport.log import Readable, StoredRecord
 from models.effect import Position, position_from
 
@@ -66,7 +66,7 @@ def policy_in(records: Iterable[StoredRecord]) -> Rulebook | None:
     for record in records:
         if record.value is not None and record.value.startswith(_POLICY):
             try:
-                return Rulebook(orjson.loads(record.value)["document"], kept=True)
+                return compiled(orjson.dumps(orjson.loads(record.value)["document"]), kept=True)
             except (ValueError, KeyError, TypeError):
                 continue  # it is a dead letter
     return None

@@ -7,9 +7,10 @@ import pytest
 
 from app.core.engine import Engine
 from app.policy_file import load
+from app.recovery import policy_in
 from app.transport.log import StoredRecord
 from models.effect import Stream
-from models.journal import TICK, Source
+from models.journal import TICK, Source, encode_policy
 from models.topics import partition_of
 from tests.scenario import START_MS, alert_record
 
@@ -75,3 +76,27 @@ def test_dependants_page_nobody_while_their_root_is_down() -> None:
 
     first = min(key[4] for key in told if "AgentDown" in key[3] or "agents down" in key[3])
     assert first == "2025-06-15T15:37"  # Ollama was up again at 15:26:40, and one agent is still down
+
+
+def test_partitions_of_one_policy_share_its_rulebook() -> None:
+    """Read from each partition's journal, it is compiled once, and what it says of an alert is found once for all of them."""
+    policy = load()
+    record = StoredRecord(0, START_MS, None, encode_policy(policy.fingerprint, policy.document))
+
+    found = [policy_in([record]) for _ in range(4)]
+
+    assert found[0] is not None
+    assert found[0].fingerprint == policy.fingerprint
+    assert all(one is found[0] for one in found)
+
+
+def test_a_policy_that_is_nested_too_deep_is_a_dead_letter() -> None:
+    """JSON that can be read and not be written again: the record is refused for what it is, and is no poison."""
+    deep = b'{"policy":"0123456789ab","document":' + b'{"a":' * 600 + b"1" + b"}" * 600 + b"}"
+    engine = Engine(0, load())
+
+    (effect,) = engine.apply([StoredRecord(0, START_MS, None, deep)])
+
+    letter = orjson.loads(effect.value)
+    assert (effect.stream, letter["reason"]) == (Stream.DEADLETTER, "malformed")
+    assert letter["message"] == "the policy is not valid: Recursion limit reached"

@@ -32,7 +32,7 @@ from app.core.changelog import COUNT_MAX, DAMAGE, META, POLICY, DamagedState, ch
 from app.core.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
 from app.core.policy_change import adopt
-from app.core.rulebook import Rulebook
+from app.core.rulebook import Rulebook, compiled
 from app.core.state import PartitionState
 from app.core.turn import Turn
 from models import journal
@@ -138,7 +138,7 @@ class Engine:
         kept = orjson.loads(items[POLICY])
         state = load(items)
         state.now_ms = meta["time_ms"]
-        engine = cls(partition, policy if policy.document == kept else Rulebook(kept, kept=True), state)
+        engine = cls(partition, policy if policy.document == kept else compiled(items[POLICY], kept=True), state)
         engine.applied_offset = meta["offset"]
         engine.counts.update(meta["counts"])
         engine._policy_dirty = False
@@ -331,8 +331,8 @@ class Engine:
         if text_of(document, "policy") == self.policy.fingerprint:
             return
         try:
-            policy = Rulebook(document.get("document") or {})
-        except ValueError as error:
+            policy = compiled(orjson.dumps(document.get("document") or {}), kept=False)
+        except (ValueError, orjson.JSONEncodeError) as error:  # the latter: too deep
             raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error!s:.4000}") from None
         before, self.policy, self._turn.rules = self.policy, policy, policy
         self._policy_dirty = True

@@ -7,6 +7,7 @@ the policy asks for (`Verdict`).
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from models.policy_types import KEPT
 from models.severity import Severity
 from models.time_interval import TimeSpan
 
+COMPILED_MAX = 8  # policies that are remembered: as many as are in force at once, a few
 VERDICTS_MAX = 10_000  # that are remembered
 SEEN_CHARACTERS_MAX = 1000  # of the labels of one that is remembered
 OPERATIONS = "operations"  # the class of every incident that no class of the policy claims
@@ -280,6 +282,15 @@ class Rulebook:
     def absence(self, name: str) -> Absence | None:
         """The absence rule of that name, if this policy has it."""
         return self._absence_by_name.get(name)
+
+
+@lru_cache(COMPILED_MAX)
+def compiled(document: bytes, *, kept: bool) -> Rulebook:
+    """The rulebook of a policy document as JSON: one for all partitions of a process, which so share its verdicts.
+
+    Raises pydantic's ValidationError, and JSONDecodeError.
+    """
+    return Rulebook(orjson.loads(document), kept=kept)
 
 
 def _first(entries: Sequence[tuple[Test, Any]], labels: Labels) -> int | None:
