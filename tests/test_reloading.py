@@ -381,6 +381,42 @@ def test_the_newest_policy_of_a_journal_is_its_owners(
     assert announced(journal, applied, owners, away=away) == expected
 
 
+def test_a_policy_that_somebody_else_appends_is_answered() -> None:
+    """A worker that does not know that it was replaced, or a request of a dead one: in the end the owner's own is in force.
+
+    While its own append is on the way, or is not applied yet, nothing is appended a second time.
+    """
+
+    async def scenario() -> tuple[list[str], str]:
+        log, mine, other = FakeLog(), load(), Rulebook(load().document | {"default_owner": "ai"})
+        engine, announcer = Engine(0, mine), Announcer(log, JOURNAL, 0)
+        await announcer.begin(mine)
+        await announcer.start(engine, mine)
+
+        async def apply() -> None:
+            engine.apply([one for one in log.topics[JOURNAL, 0] if one.offset > engine.applied_offset])
+            log.open.clear()
+            first = asyncio.create_task(announcer.keep(engine, mine))
+            await asyncio.sleep(0)
+            second = asyncio.create_task(announcer.keep(engine, mine))
+            await asyncio.sleep(0)
+            log.open.set()
+            await asyncio.gather(first, second)
+            await announcer.keep(engine, mine)
+
+        await apply()
+        for _ in range(2):
+            log.put(JOURNAL, 0, [NewRecord(None, encode_policy(other.fingerprint, other.document))])
+            await apply()
+            await apply()
+        values = [orjson.loads(record.value or b"") for record in log.topics[JOURNAL, 0]]
+        return [one["document"]["default_owner"] for one in values], engine.policy.policy.default_owner
+
+    mine = load().policy.default_owner
+
+    assert asyncio.run(scenario()) == ([mine, "ai", mine, "ai", mine], mine)
+
+
 def test_a_worker_hands_a_policy_to_its_partitions() -> None:
     """Those that it owns, at once; one that is away gets it with a batch that comes later."""
 

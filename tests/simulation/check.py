@@ -34,8 +34,7 @@ def check(plan: Plan, outcome: Outcome) -> None:
             _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
             _check_state(cluster, partition, engine)
             _check_accounts(engine, journal)
-            # A worker that was lost and did not know may have appended a policy of before.
-            if not outcome.policies and not outcome.zombies and engine.policy.fingerprint != outcome.policy.fingerprint:
+            if engine.policy.fingerprint != outcome.policy.fingerprint:
                 raise Broken(
                     f"partition {partition} decides by {engine.policy.fingerprint}, not {outcome.policy.fingerprint}"
                 )

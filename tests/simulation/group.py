@@ -164,16 +164,16 @@ class Group:
         self.generation = 0
         self.members: list[Member] = []
         self.waiting: list[Member] = []  # want to be members
+        self.started: list[Member] = []  # all, also those that were lost and do not know
         self.deaths = 0
         self.error: BaseException | None = None
         self._changed = asyncio.Event()
         self._stable = asyncio.Event()
-        self._started = 0
 
     def start(self) -> Member:
         """Start a worker; it joins."""
-        self._started += 1
-        member = Member(Process(f"worker-{self._started}", self._on_death), self)
+        member = Member(Process(f"worker-{len(self.started) + 1}", self._on_death), self)
+        self.started.append(member)
         self.join(member)
         return member
 

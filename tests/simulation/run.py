@@ -18,6 +18,7 @@ from app.core.turn import Turn
 from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
+from app.worker import Pipe
 from models.alert import fingerprint
 from models.journal import encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
@@ -26,7 +27,7 @@ from models.topics import Topics, partition_of
 from tests.scenario import START_MS, alert_record
 from tests.simulation.group import SESSION_S, Group, Member
 from tests.simulation.plan import Plan, Step
-from tests.simulation.world import LATE_S, Cluster, Process, SimulatedLog, VirtualLoop
+from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
 
 POLICY = load()
 OTHER = Rulebook(POLICY.document | {"incidents": POLICY.document["incidents"] | {"settle": "2m"}})
@@ -48,7 +49,6 @@ class Outcome:
     sent: list[tuple[int, bytes]]  # partitions and values that the journal acknowledged to the bridge
     raw: list[int]  # journal records that each record of the raw topic becomes, which are all in partition 0
     policy: Rulebook  # that the workers had at the end
-    policies: int  # records of policies that somebody else sent
 
 
 class Run:
@@ -64,7 +64,7 @@ class Run:
         self.bridge = Process("bridge")
         self.writer = JournalWriter(SimulatedLog(self.cluster, self.bridge), TOPICS.journal, plan.world.partitions)
         self.heard: list[dict[str, str]] = []
-        self.outcome = Outcome(self.cluster, 0, 0, [], [], POLICY, 0)
+        self.outcome = Outcome(self.cluster, 0, 0, [], [], POLICY)
 
     async def play(self) -> Outcome:
         """Let it all happen, mend everything, and wait until all is done."""
@@ -106,8 +106,9 @@ class Run:
     def _reload(self, policy: Rulebook) -> None:
         """The policy file changed: whoever runs is told, and whoever starts reads it."""
         self.group.policy = policy
-        for member in self.group.living():
-            member.process.spawn(_use(member, policy))
+        for member in self.group.started:
+            if member.process.alive:
+                member.process.spawn(_use(member, policy))
 
     def _disturb(self, step: Step, member: Member) -> None:
         process, loop = member.process, asyncio.get_running_loop()
@@ -198,7 +199,6 @@ class Run:
                 return True, None, encode_silence(Silence(name, tests, now_ms, now_ms + lasts_ms, "ann", ""))
             case "policy":
                 changed = (POLICY, OTHER)[step.detail % 2]
-                self.outcome.policies += 1
                 return True, None, encode_policy(changed.fingerprint, changed.document)
             case _:
                 return False, b"garbage", step.detail
@@ -216,8 +216,6 @@ class Run:
             if asyncio.get_running_loop().time() > until:
                 raise Hangs
             await asyncio.sleep(1.0)
-            if self._done():
-                await asyncio.sleep(LATE_S)  # what was on its way may have landed by then
         for member in list(self.group.members):
             await self.group.leave(member)
 
@@ -226,10 +224,19 @@ class Run:
         raw = self.cluster.commits.get((TOPICS.raw, 0), 0) == len(self.outcome.raw)
         for member in self.group.members:
             member.commit()
-        return raw and all(
-            partition in owners and owners[partition].settled_offset == self.cluster.ends[TOPICS.journal, partition] - 1
-            for partition in range(self.plan.world.partitions)
+        return (
+            raw
+            and not self.cluster.on_the_way
+            and all(
+                partition in owners and self._is_up_to_date(partition, owners[partition])
+                for partition in range(self.plan.world.partitions)
+            )
         )
+
+    def _is_up_to_date(self, partition: int, pipe: Pipe) -> bool:
+        """Whether everything is sent, under the policy that the workers have: others' policies are answered with it."""
+        sent = pipe.settled_offset == self.cluster.ends[TOPICS.journal, partition] - 1
+        return sent and pipe.engine.policy.fingerprint == self.group.policy.fingerprint
 
 
 def _target(key: bytes | int | None, partitions: int) -> int:

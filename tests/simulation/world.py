@@ -125,6 +125,7 @@ class Cluster:
         self.storm = 0.0  # how likely it is that an append fails; half of those land all the same
         self.late = 0.0  # how likely it is that what a killed process had sent lands after its death
         self.late_landings = 0
+        self.on_the_way = 0  # of these, what has not landed yet
 
     def land(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append a batch; its first offset."""
@@ -186,6 +187,7 @@ class SimulatedLog:
             except asyncio.CancelledError:
                 if cluster.random.random() < cluster.late:  # the packet is on its way already
                     cluster.late_landings += 1
+                    cluster.on_the_way += 1
                     loop = asyncio.get_running_loop()
                     loop.call_later(cluster.random.uniform(0, LATE_S), self._land_late, topic, partition, batch, claim)
                 raise
@@ -228,6 +230,7 @@ class SimulatedLog:
             raise Fenced(f"{topic} {partition} belongs to another")
 
     def _land_late(self, topic: str, partition: int, records: Sequence[NewRecord], claim: int | None) -> None:
+        self.cluster.on_the_way -= 1
         with suppress(Fenced):
             self._check_claim(topic, partition, claim)
             self.cluster.land(topic, partition, records)
