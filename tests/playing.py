@@ -46,8 +46,12 @@ class Player:
         """Append the records at their times, each where it belongs, and let all come of them that comes of them."""
         for record in records:
             await self.walk_to(record.timestamp)
-            for partition in self._targets(record):
-                await self.append(partition, [NewRecord(record.key, self._named(record.value or b""), record.headers)])
+            value = self._named(record.value or b"")
+            if value.startswith(b'{"policy"'):
+                await self._worker.use(Rulebook(orjson.loads(value)["document"]))
+            else:
+                for partition in self._targets(record):
+                    await self.append(partition, [NewRecord(record.key, value, record.headers)])
             await self.settled()
 
     async def append(self, partition: int, records: Sequence[NewRecord]) -> int:

@@ -10,7 +10,8 @@ from typing import TypeVar
 from app.demo import recorded
 from app.demo.storm import storm
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.sqlite import SqliteLog, _checksum, _pack, _unpack
+from app.transport.rows import INSERT, rows, unpack
+from app.transport.sqlite import SqliteLog
 from tests.running import Tocsin
 
 AIT_ADS = Path(__file__).parent.parent.parent / "shared" / "data" / "ait-ads" / "sample_russellmitchell_storm.csv"
@@ -43,18 +44,16 @@ def change(folder: Path, topic: str, partition: int, alter: Change) -> None:
     connection = sqlite3.connect(folder / "journal.db")
     place = (topic, partition)
     records: list[StoredRecord] = []
-    rows = connection.execute(
+    found = connection.execute(
         "SELECT last, count, at_ms, records FROM batches WHERE topic = ? AND partition = ? ORDER BY last", place
     ).fetchall()
-    for last, count, at_ms, blob in rows:
-        records += _unpack(blob, last - count + 1, at_ms, count)
+    for last, count, at_ms, blob in found:
+        records += unpack(blob, last - count + 1, at_ms, count)
     with connection:
         connection.execute("DELETE FROM batches WHERE topic = ? AND partition = ?", place)
         for number, record in enumerate(alter(records)):
-            blob = _pack([NewRecord(record.key, record.value, record.headers)])
-            crc = _checksum(topic, partition, number, 1, record.timestamp, blob)
-            row = (topic, partition, number, 1, record.timestamp, blob, crc)
-            connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            new = [NewRecord(record.key, record.value, record.headers)]
+            connection.executemany(INSERT, rows(topic, partition, number, record.timestamp, new, 1))
     connection.close()
 
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 import pytest
 
 from app.transport.log import LogUnavailable, NewRecord
-from app.transport.sqlite import FORMAT, SqliteLog, _pack, _unpack
+from app.transport.rows import pack, unpack
+from app.transport.sqlite import FORMAT, SqliteLog
 from models.topics import TopicSpec
 
 TOPIC = "t.journal"
@@ -69,7 +70,7 @@ def test_nothing_is_answered_before_it_is_on_the_disk(tmp_path: Path) -> None:
 def test_a_record_that_changed_is_not_read(tmp_path: Path) -> None:
     """SQLite would hand it out; the checksum tells."""
     _fill(tmp_path)
-    _change(tmp_path, "UPDATE batches SET records = ? WHERE last = 5", _pack([NewRecord(b"k", b"another")] * 3))
+    _change(tmp_path, "UPDATE batches SET records = ? WHERE last = 5", pack([NewRecord(b"k", b"another")] * 3))
     before = _with_log(tmp_path, lambda log: log.read(TOPIC, 0, 6))
     with pytest.raises(LogUnavailable) as refused:
         _with_log(tmp_path, _values)
@@ -123,16 +124,16 @@ def test_a_note_that_is_none_ends_nothing(tmp_path: Path, note: bytes) -> None:
 
 def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compaction would give a damaged record a good checksum: it stops the journal instead."""
-    monkeypatch.setattr("app.transport.sqlite.COMPACT_AFTER", 2)
+    monkeypatch.setattr("app.transport.compaction.LEAST_BYTES", 1)
     _fill(tmp_path)
-    _change(tmp_path, "UPDATE batches SET records = ? WHERE last = 5", _pack([NewRecord(b"k", b"another")] * 3))
+    _change(tmp_path, "UPDATE batches SET records = ? WHERE last = 5", pack([NewRecord(b"k", b"another")] * 3))
 
     async def append(log: SqliteLog) -> None:
         await log.ensure_topics([TopicSpec(TOPIC, 1, {"cleanup.policy": "compact"})])
         for _ in range(4):
             await log.append(TOPIC, 0, [NewRecord(b"k", b"v")])
 
-    with pytest.raises(LogUnavailable, match=r"the records of t\.journal 0 up to 5 are not what was written"):
+    with pytest.raises(LogUnavailable, match=r"t\.journal 0: the records from 3 on are not what was written"):
         _with_log(tmp_path, append)
 
 
@@ -144,25 +145,52 @@ def test_is_read_where_nothing_may_be_written(tmp_path: Path) -> None:
     assert len(_with_log(tmp_path, _values, read_only=True)) == 12
 
 
-def test_a_journal_of_the_older_format_is_read_and_written(tmp_path: Path) -> None:
-    """Format 1 had no checksums: its batches are taken as they are, and new ones have one."""
-    connection = sqlite3.connect(tmp_path / "journal.db")
+PACKED_OLD = b"\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x00kold"
+# The table of formats 1 and 2, and a row of each with the record old. Format 1 had no checksums.
+OLDER = {
+    1: ("", (TOPIC, 0, 0, 1, 1000, PACKED_OLD)),
+    2: ("crc INTEGER, ", (TOPIC, 0, 0, 1, 1000, PACKED_OLD, 4_011_040_749)),
+}
+
+
+def _older(folder: Path, version: int) -> None:
+    """A journal of an older format with one record."""
+    column, row = OLDER[version]
+    connection = sqlite3.connect(folder / "journal.db")
     connection.execute(
-        "CREATE TABLE batches (topic TEXT, partition INTEGER, last INTEGER, count INTEGER, at_ms INTEGER, records BLOB, "
+        f"CREATE TABLE batches (topic TEXT, partition INTEGER, last INTEGER, count INTEGER, at_ms INTEGER, "
+        f"records BLOB, {column}"
         "PRIMARY KEY (topic, partition, last)) WITHOUT ROWID"
     )
-    old = (TOPIC, 0, 0, 1, 1000, _pack([NewRecord(b"k", b"old")]))
-    connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", old)
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"INSERT INTO batches VALUES ({', '.join('?' * len(row))})", row)
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.commit()
     connection.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_of_an_older_format_is_read_and_written(tmp_path: Path, version: int) -> None:
+    """Its batches are taken as they are, also by whoever only reads; a service brings the file to the newest format."""
+    _older(tmp_path, version)
     only_read = _with_log(tmp_path, _values, read_only=True)
     _fill(tmp_path, 1)
+    (now,) = sqlite3.connect(tmp_path / "journal.db").execute("PRAGMA user_version").fetchone()
 
     assert (only_read, _with_log(tmp_path, _values)) == ([b"old"], [b"old", b"0-0", b"0-1", b"0-2"])
+    assert now == FORMAT
 
 
-# Keys, values and headers as format 1 and 2 pack them: lengths first, -1 for none.
+def test_the_checksums_of_format_2_still_count(tmp_path: Path) -> None:
+    """What was damaged before is told after."""
+    _older(tmp_path, 2)
+    _change(tmp_path, "UPDATE batches SET records = ?", pack([NewRecord(b"k", b"odd")]))
+    _fill(tmp_path, 1)
+
+    with pytest.raises(LogUnavailable, match="the records from 0 on are not what was written"):
+        _with_log(tmp_path, _values)
+
+
+# Keys, values and headers as all formats pack them: lengths first, -1 for none.
 PACKED = (
     b"\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x0b" + b'kold[["a","b"]]'[:4] + b'[["a","b"]]'
     b"\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -170,11 +198,11 @@ PACKED = (
 
 
 def test_records_are_packed_as_they_were() -> None:
-    """The very bytes that a batch had in both formats so far."""
+    """The very bytes that a batch had in all formats so far."""
     records = [NewRecord(b"k", b"old", (("a", b"b"),)), NewRecord(None, None)]
 
-    assert _pack(records) == PACKED
-    assert [(one.key, one.value, one.headers) for one in _unpack(PACKED, 0, 0, 2)] == [tuple(one) for one in records]
+    assert pack(records) == PACKED
+    assert [(one.key, one.value, one.headers) for one in unpack(PACKED, 0, 0, 2)] == [tuple(one) for one in records]
 
 
 @pytest.mark.parametrize("read_only", [True, False])

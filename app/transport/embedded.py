@@ -60,7 +60,10 @@ class Consumer(BatchMixin, base.Consumer):
         self._log.appended.clear()
         fetched = {}
         for tp in sorted(self._assigned if active_partitions is None else active_partitions):
-            records = await self._log.read(tp.topic, tp.partition, self._positions.get(tp, 0))
+            position = self._positions.get(tp, 0)
+            if position >= self._log.written(tp.topic, tp.partition):
+                continue  # without asking the file, of each partition, at each append
+            records = await self._log.read(tp.topic, tp.partition, position)
             if records:
                 fetched[tp] = records
                 self._positions[tp] = records[-1].offset + 1

@@ -15,38 +15,37 @@ import logging
 import os
 import queue
 import sqlite3
-import struct
 import threading
 import time
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import orjson
 
 from app.clock import Clock
-from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch, in_batches
+from app.transport.compaction import Compaction
+from app.transport.expiry import Expiry
+from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.rows import INSERT, SCHEMA, Damaged, Row, rows
 from models.topics import TopicSpec
 
-FORMAT = 2  # 1 had no checksums
-COMPACT_AFTER = 2000  # batches of a compacted partition before the older values of its keys are dropped
+FORMAT = 3  # 1 had no checksums; in 2, a compacted partition was numbered anew, and large rows were slow to find
 ROW_BYTES = 8 * 1024 * 1024  # of a row; SQLite takes a hundred times as much
 READ_BYTES = 16 * 1024 * 1024  # that a read gives at the most, or one row
-# The same where nothing else waits: to find where to begin, SQLite reads some rows whole, which takes 5 ms with large ones.
-READ_ONLY_BYTES = 64 * 1024 * 1024
 NOTE_BYTES = 512
 FULL_SECONDS = 1.0  # between two looks whether a full disk has space again
 DAMAGED = "restore the folder from a copy, or name a new one in TOCSIN_BROKER"
-_LENGTHS = struct.Struct(">iii")  # of key, value and headers; -1 is None
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS batches (
-    topic TEXT, partition INTEGER, last INTEGER, count INTEGER, at_ms INTEGER, records BLOB, crc INTEGER,
-    PRIMARY KEY (topic, partition, last)
-) WITHOUT ROWID;
+# How a row is read in each format.
+_COLUMNS = {
+    1: "topic, partition, last, count, at_ms, records, NULL, NULL",
+    2: "topic, partition, last, count, at_ms, records, crc, NULL",
+    3: "topic, partition, last, count, at_ms, records, crc, first",
+}
+_TABLES = """
 CREATE TABLE IF NOT EXISTS topics (name TEXT PRIMARY KEY, partitions INTEGER, config TEXT);
 CREATE TABLE IF NOT EXISTS commits (topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition));
 """
@@ -78,14 +77,15 @@ class SqliteLog:
         self._compacted: set[str] = set()
         self._failed: Exception | None = None
         self._newest: IO[bytes] | None = None  # where the newest append is noted
-        self._checked = True  # whether batches have checksums
+        self._kept_ms: dict[str, int] = {}  # the retention of the topics that have one
+        self._columns = _COLUMNS[FORMAT]
 
     async def start(self) -> None:
         """Open the file, and take the folder for ourselves unless it is only to be read."""
         try:
             if self._read_only:
                 self._reader = self._connect_to_read()
-                self._checked = self._version(self._reader) > 1
+                self._columns = _COLUMNS.get(self._version(self._reader), self._columns)
                 return
             self.directory.mkdir(parents=True, exist_ok=True)
             self._take_lock()
@@ -118,7 +118,7 @@ class SqliteLog:
         return self.clock.now_ms()
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
-        """Note the topics that are new, drop what is past its time, and return the new ones' names."""
+        """Note the topics that are new, and return their names."""
         connection = self._open()
         kept = {name: (partitions, config) for name, partitions, config in connection.execute("SELECT * FROM topics")}
         for spec in specs:
@@ -130,10 +130,11 @@ class SqliteLog:
                 )
         created = {spec.name for spec in specs} - set(kept)
         with connection:
-            rows = [(spec.name, spec.partitions, orjson.dumps(spec.config).decode()) for spec in specs]
-            connection.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?)", rows)
-            for spec in specs:
-                self._expire(connection, spec)
+            noted = [(spec.name, spec.partitions, orjson.dumps(spec.config).decode()) for spec in specs]
+            connection.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?)", noted)
+        self._kept_ms.update(
+            {spec.name: int(spec.config["retention.ms"]) for spec in specs if "retention.ms" in spec.config}
+        )
         self._compacted = {spec.name for spec in specs if spec.config.get("cleanup.policy") == "compact"}
         return created
 
@@ -162,28 +163,28 @@ class SqliteLog:
             raise self._damaged(f"{topic} {partition}: {error}") from None
 
     def _read(self, topic: str, partition: int, offset: int, max_records: int) -> list[StoredRecord]:
-        rows = self._open().execute(
-            f"SELECT last, count, at_ms, records, {'crc' if self._checked else 'NULL'} FROM batches "  # noqa: S608
-            "WHERE topic = ? AND partition = ? AND last >= ? ORDER BY last",
-            (topic, partition, offset),
-        )
         found: list[StoredRecord] = []
         expected, size = offset, 0
-        for last, count, at_ms, blob, crc in rows:
-            if crc is not None and crc != _checksum(topic, partition, last, count, at_ms, blob):
-                raise self._damaged(f"{topic} {partition}: the records from {expected} on are not what was written")
-            first = last - count + 1
-            if first > expected and (found or self._has_before(topic, partition, offset)):
-                raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {first - 1}")
-            size += len(blob) if isinstance(blob, bytes) else 0
-            if found and size > (READ_ONLY_BYTES if self._read_only else READ_BYTES):
+        for row in self._rows(topic, partition, offset):
+            if row.begins > expected and (found or self._has_before(topic, partition, offset)):
+                raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {row.begins - 1}")
+            size += len(row.records) if isinstance(row.records, bytes) else 0
+            if found and size > READ_BYTES:
                 break
-            unpacked = _unpack(blob, first, at_ms, count)
-            found += unpacked[max(offset - first, 0) :]
-            expected = last + 1
+            found += row.unpack()[max(offset - row.numbered, 0) :]
+            expected = row.last + 1
             if len(found) >= max_records:
                 break
         return found[:max_records]
+
+    def _rows(self, topic: str, partition: int, offset: int) -> Iterator[Row]:
+        return map(
+            Row._make,
+            self._open().execute(
+                f"SELECT {self._columns} FROM batches WHERE topic = ? AND partition = ? AND last >= ? ORDER BY last",  # noqa: S608
+                (topic, partition, offset),
+            ),
+        )
 
     def _has_before(self, topic: str, partition: int, offset: int) -> bool:
         """Whether older batches are kept, so that what is missing at the offset is no matter of age."""
@@ -207,6 +208,10 @@ class SqliteLog:
             (topic, partition),
         )
         return int((row.fetchone() or (0,))[0])
+
+    def written(self, topic: str, partition: int) -> int:
+        """The same, as this writer knows it without looking."""
+        return self._ends.get((topic, partition), (0, 0))[0]
 
     def committed(self, topic: str, partition: int) -> int | None:
         """The offset that the consumer group goes on from."""
@@ -287,15 +292,28 @@ class SqliteLog:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         version = self._version(connection)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(_SCHEMA)
-        if version == 1:
-            connection.execute("ALTER TABLE batches ADD COLUMN crc INTEGER")  # none for what is there
+        connection.executescript(_TABLES)
+        if 0 < version < FORMAT:
+            self._migrate(connection, version)
+        connection.execute(SCHEMA)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         for topic, partition, last, at_ms in connection.execute(
             "SELECT topic, partition, max(last), at_ms FROM batches GROUP BY topic, partition"
         ):
             self._ends[topic, partition] = (last + 1, at_ms)
         self._check_end()
+
+    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
+        """Copy the rows of an older format. All of it or nothing; it takes as much space again as the file has."""
+        size = self._file.stat().st_size
+        logger.warning("%s has format %d and is brought to %d: %.0f MB", self._file, version, FORMAT, size / 1e6)
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ALTER TABLE batches RENAME TO batches_before")
+            connection.execute(SCHEMA)
+            connection.execute(f"INSERT INTO batches SELECT {_COLUMNS[version]} FROM batches_before ORDER BY at_ms")  # noqa: S608
+            connection.execute("DROP TABLE batches_before")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _check_end(self) -> None:
         """The newest append that was ever acknowledged has to be there."""
@@ -319,54 +337,65 @@ class SqliteLog:
         note = f"{topic} {partition} {self._ends[topic, partition][0]}\n"
         os.pwrite(self._newest.fileno(), note.encode().ljust(NOTE_BYTES), 0)
 
-    def _expire(self, connection: sqlite3.Connection, spec: TopicSpec) -> None:
-        retention_ms = spec.config.get("retention.ms")
-        if retention_ms:
-            # The newest batch stays: it tells where the partition ends.
-            connection.execute(
-                "DELETE FROM batches AS b WHERE topic = ? AND at_ms < ? AND last < "
-                "(SELECT max(last) FROM batches WHERE topic = b.topic AND partition = b.partition)",
-                (spec.name, self.clock.now_ms() - int(retention_ms)),
-            )
-
     # The writer thread.
 
     def _write_all(self) -> None:
-        connection = self._connect(f"file:{self._file}?mode=rw")
-        since: dict[tuple[str, int], int] = {}
+        connection, other = (self._connect(f"file:{self._file}?mode=rw") for _ in range(2))
+        other.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # what is dropped is on the disk with the next append, and in order
+        self._compaction = Compaction(other)
+        chores = (self._compaction, Expiry(other, self._kept_ms, self.now_ms))
         running = True
         while running:
-            waiting = [self._queue.get()]
-            while not self._queue.empty():
-                waiting.append(self._queue.get())
+            busy = [one for one in chores if one.busy and self._failed is None]
+            waiting = self._waiting(wait=not busy)
             running = None not in waiting
             appends = [one for one in waiting if one is not None]
-            self._write(connection, appends)
-            for one in appends:
-                place = (one.topic, one.partition)
-                since[place] = since.get(place, 0) + 1
-                if one.topic in self._compacted and since[place] >= COMPACT_AFTER and self._failed is None:
-                    since[place] = 0
-                    try:
-                        self._compact(connection, one.topic, one.partition)
-                    except Exception as error:  # noqa: BLE001  whatever it is, nobody else hears of it
-                        self._failed = error
+            if appends:
+                self._write(connection, appends)
+            if busy and running:
+                self._do(busy[0])
         connection.close()
+        other.close()
+
+    def _waiting(self, *, wait: bool) -> list[_Append | None]:
+        """What is to be written; None is the end."""
+        waiting = []
+        with suppress(queue.Empty):
+            waiting.append(self._queue.get(block=wait))
+            while True:
+                waiting.append(self._queue.get_nowait())
+        return waiting
+
+    def _do(self, chore: Compaction | Expiry) -> None:
+        """A step of a chore. Damage ends all writing, so that it is given no good checksum."""
+        try:
+            chore.step()
+        except Damaged as error:
+            self._failed = self._damaged(str(error))
+        except sqlite3.OperationalError as error:
+            if _is_full(error):
+                logger.warning("%s; what is not needed any more is dropped later", self._unavailable("written", error))
+            else:
+                self._failed = error
+        except Exception as error:  # noqa: BLE001  whatever it is, nobody else hears of it
+            self._failed = error
 
     def _write(self, connection: sqlite3.Connection, appends: list[_Append]) -> None:
         if self._failed is not None:
             for one in appends:
                 one.done.set_exception(self._unavailable("written", self._failed))
             return
-        ends, rows, first_offsets = dict(self._ends), [], []
+        ends, written, first_offsets = dict(self._ends), list[Row](), []
         for one in appends:
             end, newest_ms = ends.get((one.topic, one.partition), (0, 0))
             at_ms = max(self.clock.now_ms(), newest_ms)
-            rows += _rows(one.topic, one.partition, end, at_ms, one.records)
+            written += rows(one.topic, one.partition, end, at_ms, one.records, ROW_BYTES)
             ends[one.topic, one.partition] = (end + len(one.records), at_ms)
             first_offsets.append(end)
         try:
-            self._insert(connection, rows)
+            self._insert(connection, written)
             self._ends = ends
             if appends:
                 self._note_end(appends)
@@ -375,17 +404,20 @@ class SqliteLog:
             for one in appends:
                 one.done.set_exception(self._unavailable("written", error))
             return
+        for row in written:
+            if row.topic in self._compacted:
+                self._compaction.appended(row.topic, row.partition, len(row.records))
         for one, offset in zip(appends, first_offsets, strict=True):
             one.done.set_result(offset)
         self._loop.call_soon_threadsafe(self.appended.set)
 
-    def _insert(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    def _insert(self, connection: sqlite3.Connection, written: list[Row]) -> None:
         """Write the rows, all or none; while the disk is full, wait for space: nothing is written then, for certain."""
         told = False
         while True:
             try:
                 with connection:
-                    connection.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                    connection.executemany(INSERT, written)
             except sqlite3.OperationalError as error:
                 if not _is_full(error):
                     raise
@@ -398,102 +430,6 @@ class SqliteLog:
                     logger.warning("the journal in %s is written again", self.directory)
                 return
 
-    def _compact(self, connection: sqlite3.Connection, topic: str, partition: int) -> None:
-        """Put the newest value of each key of a partition into rows that end where the partition ends."""
-        newest: dict[bytes | None, NewRecord] = {}
-        rows = connection.execute(
-            "SELECT last, count, at_ms, records, crc FROM batches WHERE topic = ? AND partition = ? ORDER BY last",
-            (topic, partition),
-        )
-        last = at_ms = 0
-        for one_last, count, one_ms, blob, crc in rows:
-            last, at_ms = one_last, one_ms
-            if crc is not None and crc != _checksum(topic, partition, last, count, at_ms, blob):
-                raise self._damaged(f"the records of {topic} {partition} up to {last} are not what was written")
-            for record in _unpack(blob, last - count + 1, 0, count):
-                newest.pop(record.key, None)  # so that the order is that of the newest values
-                if record.value is not None:
-                    newest[record.key] = NewRecord(record.key, record.value, record.headers)
-        if not newest:
-            return
-        kept = _rows(topic, partition, last + 1 - len(newest), at_ms, list(newest.values()))
-        try:
-            with connection:
-                connection.execute("DELETE FROM batches WHERE topic = ? AND partition = ?", (topic, partition))
-                connection.executemany("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", kept)
-        except sqlite3.OperationalError as error:
-            if not _is_full(error):
-                raise
-            logger.warning("%s; %s %d is not compacted now", self._unavailable("written", error), topic, partition)
-
 
 def _is_full(error: object) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _rows(topic: str, partition: int, first: int, at_ms: int, records: Sequence[NewRecord]) -> list[tuple[Any, ...]]:
-    """Records from an offset on as rows of the table `batches`."""
-    rows = []
-    for batch in in_batches(records, ROW_BYTES):
-        blob, count, last = _pack(batch), len(batch), first + len(batch) - 1
-        rows.append((topic, partition, last, count, at_ms, blob, _checksum(topic, partition, last, count, at_ms, blob)))
-        first += count
-    return rows
-
-
-def _checksum(topic: str, partition: int, last: int, count: int, at_ms: int, blob: object) -> int:
-    """Of everything in a row; what stands in a damaged one may be of any kind."""
-    return zlib.crc32(
-        blob if isinstance(blob, bytes) else b"", zlib.crc32(f"{topic} {partition} {last} {count} {at_ms}".encode())
-    )
-
-
-def _pack(records: Sequence[NewRecord]) -> bytes:
-    parts: list[bytes] = []
-    for key, value, headers in records:
-        packed = orjson.dumps([[name, text.decode()] for name, text in headers]) if headers else b""
-        parts += (
-            _LENGTHS.pack(-1 if key is None else len(key), -1 if value is None else len(value), len(packed)),
-            key or b"",
-            value or b"",
-            packed,
-        )
-    return b"".join(parts)
-
-
-class Damaged(ValueError):
-    """Bytes that are no batch."""
-
-
-def _unpack(blob: bytes, first: int, at_ms: int, count: int) -> list[StoredRecord]:
-    """The records in a batch. Raises Damaged; a checksum has mostly said so before, but format 1 had none."""
-    try:
-        records = _records_in(blob, first, at_ms)
-    except (struct.error, TypeError, ValueError, AttributeError) as error:
-        raise Damaged(f"the records from {first} on are no batch: {error}") from None
-    if len(records) != count:
-        raise Damaged(f"the records from {first} on are no batch: there are {len(records)}, must be {count}")
-    return records
-
-
-def _records_in(blob: bytes, first: int, at_ms: int) -> list[StoredRecord]:
-    """The records of a row. Half of what it takes to read a journal is spent here, so it is written to be fast."""
-    records: list[StoredRecord] = []
-    place, offset, end = 0, first, len(blob)
-    unpack, size, append = _LENGTHS.unpack_from, _LENGTHS.size, records.append
-    while place < end:
-        key_size, value_size, headers_size = unpack(blob, place)
-        place += size
-        key = None if key_size < 0 else blob[place : (place := place + key_size)]
-        value = None if value_size < 0 else blob[place : (place := place + value_size)]
-        if headers_size:
-            if headers_size < 0:
-                raise ValueError(f"headers of {headers_size} bytes")
-            pairs = orjson.loads(blob[place : (place := place + headers_size)])
-            append(StoredRecord(offset, at_ms, key, value, tuple([(name, text.encode()) for name, text in pairs])))
-        else:
-            append(StoredRecord(offset, at_ms, key, value))
-        offset += 1
-    if place != end:
-        raise ValueError(f"it has {end} bytes, must have {place}")
-    return records

@@ -27,7 +27,7 @@ from app.policy_file import BadPolicy, compiled
 from app.resubmitting import plan_of
 from app.settings import BadSettings
 from app.transport.log import StoredRecord
-from app.transport.sqlite import Damaged, _records_in, _unpack
+from app.transport.rows import Damaged, records_in, unpack
 from models.command import Command
 from models.duration import format_ms, parse_ms
 from models.effect import Effect, Stream, position_from
@@ -242,9 +242,9 @@ def blob(data: bytes) -> None:
     """A batch of the embedded journal, as an older one without checksums may have kept it."""
     for count in range(4):
         with contextlib.suppress(Damaged):
-            assert len(_unpack(data, 0, 0, count)) == count
+            assert len(unpack(data, 0, 0, count)) == count
     with contextlib.suppress(struct.error, TypeError, ValueError, AttributeError):
-        records = _records_in(data, 0, 0)
+        records = records_in(data, 0, 0)
         sizes = [len(one.key or b"") + len(one.value or b"") for one in records]
         assert sum(sizes) <= len(data)
 

@@ -10,7 +10,7 @@ import orjson
 from app.core.engine import Engine
 from app.policy_file import default_path, load
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.sqlite import _pack
+from app.transport.rows import pack
 from models.alert import Alert, fingerprint
 from models.command import Command
 from models.effect import Stream
@@ -135,7 +135,7 @@ def states() -> tuple[bytes, ...]:
 
 
 def _records() -> bytes:
-    return _pack([NewRecord(None, None), NewRecord(b"k", b"v", (("source", b"raw:0:1:2"),)), NewRecord(b"", b"{}")])
+    return pack([NewRecord(None, None), NewRecord(b"k", b"v", (("source", b"raw:0:1:2"),)), NewRecord(b"", b"{}")])
 
 
 def _journal_alert() -> bytes:
