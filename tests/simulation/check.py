@@ -42,8 +42,9 @@ def check(plan: Plan, outcome: Outcome) -> None:
                 _check_a_checkpoint(cluster, partition, journal, before)
             _check_state(cluster, partition, engine)
             _check_accounts(engine, journal)
-            # A worker that was lost and did not know may have appended a policy of before.
-            if not outcome.policies and not outcome.zombies and engine.policy.fingerprint != outcome.policy.fingerprint:
+            # A worker that was lost and did not know may have appended a policy of before, and one that was killed too.
+            others = outcome.policies or outcome.zombies or cluster.late_policies
+            if not others and engine.policy.fingerprint != outcome.policy.fingerprint:
                 raise Broken(
                     f"partition {partition} decides by {engine.policy.fingerprint}, not {outcome.policy.fingerprint}"
                 )

@@ -125,6 +125,7 @@ class Cluster:
         self.storm = 0.0  # how likely it is that an append fails; half of those land all the same
         self.late = 0.0  # how likely it is that what a killed process had sent lands after its death
         self.late_landings = 0
+        self.late_policies = 0  # those with a policy in them
 
     def land(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append a batch; its first offset."""
@@ -198,6 +199,7 @@ class SimulatedLog:
             except asyncio.CancelledError:
                 if cluster.random.random() < cluster.late:  # the packet is on its way already
                     cluster.late_landings += 1
+                    cluster.late_policies += any((one.value or b"").startswith(b'{"policy":') for one in batch)
                     loop = asyncio.get_running_loop()
                     loop.call_later(cluster.random.uniform(0, LATE_S), self._land_late, topic, partition, batch, claim)
                 raise
