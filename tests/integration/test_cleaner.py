@@ -20,7 +20,7 @@ from tests.running import Tocsin, assert_exactly_once, read_all, wait_until
 
 PREFIX = "cleaned"
 TOPICS = Topics(PREFIX)
-STEPS, ALERTS, REPEATS = 12, 10, 30
+STEPS, ALERTS, REPEATS = 8, 10, 30
 LATER_MS = 600_000
 
 
@@ -100,19 +100,24 @@ def test_the_cleaner_changes_no_answer(
     before, expected = with_log(broker, _checkpoints), ask("before")
     _clean(broker, after_ms=0)
     wait_until(lambda: with_log(broker, _checkpoints) < before / 2, "the cleaner has been over the changelog")
+    _clean(broker, after_ms=LATER_MS)
     found = ask("after")
-    verified = [
-        json.loads(_said(capsys, "replay", "--verify", "--from", str(place)).splitlines()[-1]) for place in places
-    ]
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     _storm(bridge, STEPS)
     wait_until(lambda: with_log(broker, _applied), "a checkpoint of what came after")
     for one in (worker, bridge):
         one.stop()
+    verified = [
+        json.loads(_said(capsys, "replay", "--verify", "--from", str(place)).splitlines()[-1])
+        for place in (*places, end + ALERTS * REPEATS)
+    ]
     config = Settings(broker=broker, prefix=PREFIX, partitions=1)
     counts = with_log(broker, lambda log: assert_exactly_once(log, config))
 
-    assert before > STEPS
+    assert before >= STEPS
     assert found == expected
-    assert [one["identical"] for one in verified] == [True] * len(places)
+    assert [one["identical"] for one in verified] == [True] * (len(places) + 1)
+    started = verified[-1]["partitions"]["0"]["started"]
+    assert started.startswith("checkpoint at offset ")
+    assert int(started.split()[-1]) >= end - 1
     assert counts["alerts"] == sum((ALERTS + step) * REPEATS for step in range(STEPS + 1))
