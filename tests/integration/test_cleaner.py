@@ -24,7 +24,7 @@ STEPS, ALERTS, REPEATS = 8, 10, 30
 LATER_MS = 600_000
 
 
-def _configure(broker: str, kind: ConfigResourceType, name: str, **configs: int | str) -> None:
+def _configure(broker: str, kind: ConfigResourceType, name: str, **configs: float | str) -> None:
     async def alter() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=broker.removeprefix("kafka://"))
         await admin.start()
