@@ -53,8 +53,8 @@ async def whole_checkpoint(
 ) -> dict[bytes, bytes] | None:
     """The changelog's items as of a checkpoint that compaction has not thinned, or None when there is none.
 
-    It is the newest that has not applied the journal's record `before`; without `before` the oldest. In either case the
-    record `first` is the last applied, or the next, or was applied before: those in between need not be kept any more.
+    It is the newest that has not applied the journal's record `before`; without `before` the oldest. In either case it has
+    applied all before `first`, the oldest record that the journal keeps: no other leads on from there.
     """
     items: dict[bytes, bytes] = {}
     undo: dict[bytes, bytes | None] = {}  # what changed since the one that was found
