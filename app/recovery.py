@@ -1,11 +1,12 @@
 """Where a partition's last owner stopped: its state as of the last checkpoint, and the last effects that were sent."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from typing import TypeVar
 
 import orjson
 
-from app.core.changelog import META
+from app.core.changelog import META, is_whole
 from app.core.rulebook import Rulebook, compiled
 from app.transport.log import Readable, StoredRecord
 from models.effect import Position, position_from
@@ -22,7 +23,7 @@ async def load_state(log: Readable, topic: str, partition: int) -> dict[bytes, b
     return items
 
 
-async def checkpoints(log: Readable, topic: str, partition: int) -> AsyncIterator[list[StoredRecord]]:
+async def checkpoints(log: Readable, topic: str, partition: int) -> AsyncGenerator[list[StoredRecord], None]:
     """The changelog's records, oldest first, a whole checkpoint at a time.
 
     A checkpoint ends with its meta record; records after the last one belong to none.
@@ -45,6 +46,47 @@ def apply_changes(items: dict[bytes, bytes], changes: Iterable[tuple[bytes, byte
             items.pop(key, None)
         else:
             items[key] = value
+
+
+async def whole_checkpoint(
+    log: Readable, topic: str, partition: int, first: int, before: int | None
+) -> dict[bytes, bytes] | None:
+    """The changelog's items as of a checkpoint that compaction has not thinned, or None when there is none.
+
+    It is the newest that has not applied the journal's record `before`; without `before` the oldest. In either case it has
+    applied all before `first`, the oldest record that the journal keeps: no other leads on from there.
+    """
+    items: dict[bytes, bytes] = {}
+    undo: dict[bytes, bytes | None] = {}  # what changed since the one that was found
+    found, number, offset = False, 0, -1
+    begin = await log.start_offset(topic, partition)
+    async with aclosing(checkpoints(log, topic, partition)) as kept:
+        async for records in kept:
+            number += 1
+            applied = int(orjson.loads(records[-1].value or b"{}")["offset"])
+            if applied >= before if before is not None else found:
+                break
+            changes = [(record.key or b"", record.value) for record in records]
+            for key, _ in changes if found else ():
+                undo.setdefault(key, items.get(key))
+            apply_changes(items, changes)
+            offset = applied
+            if offset >= first - 1 and _is_whole(items, number, records, begin):
+                found, undo = True, {}
+    if found:
+        apply_changes(items, undo.items())
+    elif number != 1 or offset < first - 1 or not items or is_whole(items) is not None:
+        return None
+    return items
+
+
+def _is_whole(items: dict[bytes, bytes], number: int, records: list[StoredRecord], begin: int) -> bool:
+    """Whether the state as of a checkpoint is whole, as far as its meta record tells.
+
+    Of an older version's it is guessed: the first may lack what the second one changed, where there are holes in it.
+    """
+    whole = is_whole(items)
+    return number > 1 or records[-1].offset - begin < len(records) if whole is None else whole
 
 
 async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook | None:

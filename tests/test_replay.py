@@ -13,12 +13,15 @@ import orjson
 import pytest
 
 from app.cli import _parse, _parser, main
-from app.recovery import checkpoints
+from app.core.changelog import META
+from app.explain import tracing
+from app.recovery import apply_changes, checkpoints
 from app.transport.log import StoredRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream
 from models.topics import Topics
 from tests.running import ROOT, read_all
+from tests.simulation.world import cleaned
 from tests.stormed import change, copy, leave_journal, with_log
 
 TOPICS = Topics()
@@ -124,12 +127,82 @@ def test_starts_in_the_middle_from_a_checkpoint(
 
 def _checkpoints(journal: Path, partition: int) -> list[int]:
     """The offsets of the checkpoints that the changelog has."""
+    return list(_states(journal, partition))
 
-    async def offsets(log: SqliteLog) -> list[int]:
-        found = checkpoints(log, TOPICS.state, partition)
-        return [orjson.loads(records[-1].value or b"")["offset"] async for records in found]
 
-    return with_log(journal, offsets)
+def _states(journal: Path, partition: int) -> dict[int, dict[bytes, bytes]]:
+    """The items as of each checkpoint that the changelog has, by offset."""
+
+    async def read(log: SqliteLog) -> dict[int, dict[bytes, bytes]]:
+        found, items = {}, dict[bytes, bytes]()
+        async for records in checkpoints(log, TOPICS.state, partition):
+            apply_changes(items, [(record.key or b"", record.value) for record in records])
+            found[orjson.loads(items[META])["offset"]] = dict(items)
+        return found
+
+    return with_log(journal, read)
+
+
+@pytest.fixture(scope="module")
+def thinned(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, int, int]:
+    """The journal with a compaction of the busiest partition's changelog half done; two offsets between, and one behind.
+
+    The cleaner has noted the newest values up to the third state from the end, and dropped older ones of the first four.
+    """
+    folder, (busy, _) = copy(journal, tmp_path_factory.mktemp("thinned") / "copy"), _busiest(journal)
+    offsets = _checkpoints(journal, busy)
+    first, behind = offsets[4], offsets[-3]
+
+    def clean(records: list[StoredRecord]) -> list[StoredRecord]:
+        metas = [number for number, record in enumerate(records) if record.key == META]
+        end = next(one for one in metas if orjson.loads(records[one].value or b"")["offset"] == behind) + 1
+        return cleaned(records, end, metas[3] + 1)
+
+    change(folder, TOPICS.state, busy, clean)
+    return folder, busy, first, behind
+
+
+def test_a_compaction_that_is_half_done_changes_nothing(
+    journal: Path, thinned: tuple[Path, int, int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lacks keys is left alone, whatever its number is; the newest that has them all is taken."""
+    folder, busy, first, behind = thinned
+    whole = [offset for offset, state in _states(folder, busy).items() if state == _states(journal, busy).get(offset)]
+    begins = (first + 1, behind, behind + 1)
+    found = [
+        _replay(capsys, "--journal", folder, "--partition", busy, "--from", one, "--to", one + 40, "--verify")[1]
+        for one in begins
+    ]
+
+    assert first not in whole
+    assert behind in whole
+    newest = [max((offset for offset in whole if offset < one), default=None) for one in begins]
+    assert [(one["identical"], one["partitions"][str(busy)]["started"]) for one in found] == [
+        (True, "start of the journal" if one is None else f"checkpoint at offset {one}") for one in newest
+    ]
+
+
+def test_explain_answers_the_same_while_a_compaction_is_half_done(
+    journal: Path,
+    thinned: tuple[Path, int, int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where it takes the changelog, however near the journal's beginning is."""
+    folder, busy, first, behind = thinned
+
+    def said(source: Path, *words: str) -> str:
+        capsys.readouterr()
+        assert main(["explain", *words, "--journal", str(source), "--json"]) == 0
+        return capsys.readouterr().out
+
+    asked = [("--record", f"{busy}:{offset}") for offset in (first + 1, behind, behind + 1, behind + 30)]
+    expected = [said(journal, *words) for words in asked]
+    monkeypatch.setattr(tracing, "NEAR_RECORDS", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert [said(folder, *words) for words in asked] == expected
 
 
 def _busiest(journal: Path) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from models.effect import Effect, Stream
 from models.journal import TICK, encode_policy
 from tests.fake_log import FakeLog
 from tests.scenario import START_MS, alert_record, in_one_batch, play, read
+from tests.simulation.world import cleaned
 
 MINUTE = 60_000
 POLICY_NOW = load()
@@ -128,19 +130,58 @@ def test_without_the_journals_head_a_checkpoint_is_needed() -> None:
     )
 
 
-def test_the_first_checkpoint_of_a_compacted_changelog_is_doubted() -> None:
-    """Compaction may have dropped older values of what the second one changed, when it stopped in the middle of that."""
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_checkpoint_that_compaction_has_thinned_is_not_taken(keys: bool) -> None:
+    """It may have dropped older values of what the second one changed, when it stopped in the middle of that."""
     world = World([4, 8])
     state = world.log.topics["tocsin.state", 0]
-    newest = {record.key: record.offset for record in state if record.offset < _end(state, 1) - 1}
-    world.log.topics["tocsin.state", 0] = [
-        record for record in state if record.offset >= _end(state, 1) - 1 or newest[record.key] == record.offset
-    ]
-    whole, _, checked = world.replay(9)
-    _, begun, _ = world.replay(7)
+    compacted = cleaned(state, _end(state, 1) - 1, _end(state, 1) - 1)
+    world.log.topics["tocsin.state", 0] = compacted if keys else [_of_before(record) for record in compacted]
+    whole, how, checked = world.replay(9)
+    _, begun, again = world.replay(7)
 
-    assert (begun, checked.differences) == ("start of the journal", 0)
+    assert (how, checked.differences) == ("checkpoint at offset 8", 0)
+    assert (begun, again.differences) == ("start of the journal", 0)
     assert whole.applied == len(world.journal) - 9
+
+
+def test_a_first_checkpoint_that_is_whole_is_taken() -> None:
+    """Compaction went as far as there, and no further: it tells how many keys there were, and there are so many."""
+    world = World([2, 4, 8])
+    state = world.log.topics["tocsin.state", 0]
+    compacted = cleaned(state, _end(state, 1), _end(state, 1))
+    world.log.topics["tocsin.state", 0] = compacted
+    del world.journal[:3]
+    _, how, checked = world.replay()
+    world.log.topics["tocsin.state", 0] = [_of_before(record) for record in compacted]
+    _, doubted, _ = world.replay()
+
+    assert (how, checked.differences) == ("checkpoint at offset 4", 0)
+    assert doubted == "checkpoint at offset 8"
+
+
+def test_three_checkpoints_in_the_midst_of_a_pass() -> None:
+    """Which of them is whole, their numbers do not tell: the newest that is, is taken, and none where none is."""
+    world = World([2, 4, 6, 8])
+    state = world.log.topics["tocsin.state", 0]
+    end = _end(state, 3)
+    world.log.topics["tocsin.state", 0] = cleaned(state, end, _end(state, 0))
+    begun = [world.replay(first) for first in (3, 5, 7, 9)]
+    del world.journal[:6]
+    with pytest.raises(NotKept) as refused:
+        world.replay(8)
+
+    assert [how for _, how, _ in begun] == [*["start of the journal"] * 3, "checkpoint at offset 8"]
+    assert [checked.differences for _, _, checked in begun] == [0, 0, 0, 0]
+    assert str(refused.value).endswith("the oldest checkpoint that fits is of offset 8: begin later")
+
+
+def _of_before(record: StoredRecord) -> StoredRecord:
+    """A record of the changelog as an older version wrote it, which did not tell how many keys there were."""
+    if record.key != META:
+        return record
+    meta = orjson.loads(record.value or b"")
+    return replace(record, value=orjson.dumps({name: value for name, value in meta.items() if name != "keys"}))
 
 
 def _end(state: Sequence[StoredRecord], number: int) -> int:

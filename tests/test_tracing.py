@@ -15,6 +15,7 @@ from app.__main__ import main as app_main
 from app.cli import _parser, main
 from app.clock import Clock
 from app.core import dedup
+from app.core.changelog import META
 from app.core.rulebook import Rulebook
 from app.core.turn import Turn
 from app.explain import tracing
@@ -34,6 +35,7 @@ from models.topics import partition_of
 from tests.fake_log import FakeLog
 from tests.playing import Player
 from tests.scenario import START_MS, alert_record, read
+from tests.simulation.world import cleaned
 from tests.test_explain import CONFIG, HERE, explained, played
 
 LATE = "4:217"  # of the bad day: the tick that moved the time past the intrusion's climb
@@ -183,6 +185,33 @@ def test_the_changelog_where_the_journal_begins_later() -> None:
 
     assert [line for line in kept if "timer" in line] == [line for line in whole if "timer" in line]
     assert any("checked     the engine says the same again, byte for byte" in line for line in kept)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "done", "lacks"),
+    [
+        (0, 0.3, False),
+        (0, 1.0, False),
+        (3, 0.3, False),  # what changed again had not been dropped yet
+        (3, 1.0, True),
+        (1000, 0.3, True),
+        (1000, 0.6, True),
+        (1000, 1.0, True),
+    ],
+)
+def test_a_changelog_that_is_being_compacted(ahead: int, done: float, *, lacks: bool) -> None:
+    """A checkpoint that lacks keys is no state: the answer is the same, or it says that what was before is missing."""
+    log = expired(played("bad_day"), 4, 215)
+    expected = text(log, CLIMB)
+    topic = ("tocsin.state", 4)
+    records = log.topics[topic]
+    offsets = [orjson.loads(one.value or b"")["offset"] if one.key == META else -1 for one in records]
+    known = next((n + 1 for n, one in enumerate(offsets) if one >= 215 + ahead), len(records))
+    log.topics[topic] = cleaned(records, known, round(known * done))
+    shown = text(log, CLIMB)
+
+    assert any("what was known before that is missing here" in line for line in shown) == lacks
+    assert (shown == expected) == (not lacks)
 
 
 def test_nothing_before_is_known() -> None:

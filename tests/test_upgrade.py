@@ -111,6 +111,12 @@ def test_a_newer_format_is_refused() -> None:
         (META, b"{", "JSONDecodeError"),
         (META, b'{"format":2,"offset":"3","time_ms":0,"counts":{}}', "its meta record is"),
         (META, b'{"format":2,"offset":3,"time_ms":0,"counts":{"ticks":18446744073709551615}}', "its meta record is"),
+        (META, b'{"format":2,"offset":3,"time_ms":0,"counts":{},"keys":"4"}', "its meta record is"),
+        (
+            META,
+            b'{"format":2,"offset":3,"time_ms":0,"counts":{},"keys":1000}',
+            "and had 1,000 as of its last checkpoint",
+        ),
         (POLICY, b'{"teams":7}', "validation error"),
         (b"a/3287bdbc793cf345", b"[]", "the record of b'a/3287bdbc793cf345' is b'\\[\\]'"),
         (b"i/INC-20250615T150640Z-000", b"null", "the record of b'i/INC-20250615T150640Z-000' is b'null'"),
@@ -245,6 +251,38 @@ def test_a_worker_says_so_and_acknowledges_nothing() -> None:
     said = (
         "partition 0: the journal of partition 0 has a record of format 99 at offset 2, this Tocsin reads up to 2: "
         "run the newer version that wrote it"
+    )
+    assert told == [said]
+
+
+def test_a_worker_does_not_go_on_with_half_a_state() -> None:
+    """A changelog that a broker lost a record of ends the worker when it takes the partition over; it writes nothing."""
+    told: list[str] = []
+
+    def on_fault(what: str, error: BaseException) -> NoReturn:
+        told.append(f"{what}: {error}")
+        raise Stopped
+
+    async def scenario() -> list[int]:
+        log = FakeLog()
+        log.put(Topics().journal, 0, [NewRecord(None, encode_policy(load().fingerprint, load().document))])
+        place = Topics().state, 0
+        engine = Engine.restore(0, load(), _items("state_format_2.json"))
+        kept = _items("state_format_2.json") | {key: value for key, value in engine.checkpoint() if value is not None}
+        log.put(*place, [NewRecord(key, value) for key, value in kept.items() if key != META])
+        log.put(*place, [NewRecord(META, kept[META])])
+        del log.topics[place][7]
+        before = len(log.topics[place])
+        with pytest.raises(Stopped):
+            await Worker(Settings(partitions=1), load(), log, Topics(), on_fault).take_over(0, 1)
+        return [before, len(log.topics[place]), len(kept)]
+
+    before, after, keys = asyncio.run(scenario())
+
+    assert before == after == keys - 1
+    said = (
+        f"partition 0 cannot be taken over: the state of partition 0 cannot be read: it has {keys - 1} keys, and had {keys} "
+        "as of its last checkpoint; docs/UPGRADES.md says how to go on"
     )
     assert told == [said]
 

@@ -4,6 +4,9 @@
 targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `x/` a deadline to be passed over, `p` the
 policy document and `m` the meta record, last in each checkpoint. Fields that an older version did not write have their
 defaults.
+
+The meta record says how many keys there are as of its checkpoint. Compaction drops what has a newer value, so that the
+state as of a checkpoint before that value lacks keys: it is no state, and is recognised by their number.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,6 +36,18 @@ from models.silence import Silence
 
 META = b"m"
 POLICY = b"p"
+KINDS = {  # of keys -> where the state has what they stand for; one more is a new format
+    b"a/": "alerts",
+    b"c/": "alerts",
+    b"i/": "incidents",
+    b"w/": "windows",
+    b"l/": "links",
+    b"r/": "receivers",
+    b"z/": "silences",
+    b"t/": "tasks",
+    b"s/": "sources",
+    b"x/": "spoiled",
+}
 
 # What reading a record raises that is not what this or an older version wrote.
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, AssertionError, OSError)
@@ -64,6 +79,20 @@ def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
     state.dirty.clear()
     state.touched.clear()
     return records
+
+
+def number_of_keys(state: PartitionState) -> int:
+    """How many keys the changelog has when all changes are written, the policy and the meta record among them."""
+    return 2 + sum(len(getattr(state, things)) for things in KINDS.values())
+
+
+def is_whole(items: Mapping[bytes, bytes]) -> bool | None:
+    """Whether the items as of a checkpoint have as many keys as there were; None when an older version did not say.
+
+    They have fewer where compaction has been over the checkpoint, or records are lost, and more where somebody else wrote.
+    """
+    keys = orjson.loads(items[META]).get("keys")
+    return None if keys is None else len(items) == keys
 
 
 def parts_dirty(state: PartitionState) -> int:
@@ -128,6 +157,14 @@ def load(items: Mapping[bytes, bytes]) -> PartitionState:
             raise DamagedState(f"the record of {key!r:.80} is {value!r:.80}: {error!r}") from error
     _index_alerts(state, state.alerts.values())
     return state
+
+
+def forget_strangers(state: PartitionState, items: Mapping[bytes, bytes]) -> None:
+    """Let the next checkpoint take away the items that the state does not have: older versions passed them over."""
+    for key in items:
+        known = key in (META, POLICY) or (key[2:] in state.alerts if key[:2] == b"c/" else _dump(state, key))
+        if not known:
+            state.dirty[key] = None
 
 
 def _load(state: PartitionState, items: Mapping[bytes, bytes], key: bytes, value: bytes) -> None:

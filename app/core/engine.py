@@ -28,7 +28,19 @@ from app.core import (
     operating,
     silencing,
 )
-from app.core.changelog import COUNT_MAX, DAMAGE, META, POLICY, DamagedState, changes, load, parts_dirty
+from app.core.changelog import (
+    COUNT_MAX,
+    DAMAGE,
+    META,
+    POLICY,
+    DamagedState,
+    changes,
+    forget_strangers,
+    is_whole,
+    load,
+    number_of_keys,
+    parts_dirty,
+)
 from app.core.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
 from app.core.policy_change import adopt
@@ -133,10 +145,18 @@ class Engine:
                 f"the state of partition {partition} has format {meta['format']}, this Tocsin reads up to {FORMAT}: "
                 "run the newer version that wrote it"
             )
-        numbers = (meta["offset"], meta["time_ms"], *meta["counts"].values())
+        numbers = (meta["offset"], meta["time_ms"], meta.get("keys", 0), *meta["counts"].values())
         assert all(type(one) is int and -1 <= one < COUNT_MAX for one in numbers), f"its meta record is {meta!r:.200}"
+        whole = is_whole(items)
+        if whole is False:
+            raise DamagedState(f"it has {len(items):,} keys, and had {meta['keys']:,} as of its last checkpoint")
         kept = orjson.loads(items[POLICY])
         state = load(items)
+        strange = len(items) - number_of_keys(state)
+        if strange and whole:
+            raise DamagedState(f"{strange:,} of its {len(items):,} keys are none that any version wrote")
+        if strange:
+            forget_strangers(state, items)
         state.now_ms = meta["time_ms"]
         engine = cls(partition, policy if policy.document == kept else compiled(items[POLICY], kept=True), state)
         engine.applied_offset = meta["offset"]
@@ -243,6 +263,7 @@ class Engine:
             "offset": self.applied_offset,
             "time_ms": self.state.now_ms,
             "counts": self.counts,
+            "keys": number_of_keys(self.state),
         }
         # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches ended.
         records.append((META, orjson.dumps(meta, option=orjson.OPT_SORT_KEYS)))

@@ -25,14 +25,13 @@ from app.core import (
     quiet,
     silencing,
 )
-from app.core.changelog import META
 from app.core.engine import Engine
 from app.core.poison import Deadline, Poison
 from app.core.rulebook import Rulebook
 from app.core.state import Incident
 from app.explain.archive import Archive, NotThere
 from app.explain.index import Index, Items
-from app.recovery import first_policy
+from app.recovery import first_policy, whole_checkpoint
 from app.transport.log import StoredRecord
 from models.effect import Effect
 
@@ -190,7 +189,7 @@ class Tracer:
         if offset - known > NEAR_RECORDS or (found is None and start > 0):
             written = await log.end_offset(topic, partition) - await log.start_offset(topic, partition)
             if written < offset - known or (found is None and start > 0):  # else it is read for longer than it saves
-                found = _later(found, await self._from_changelog(partition, offset))
+                found = _later(found, await self._from_changelog(partition, start, offset))
                 await self._save(partition, found)
         if at is not None and at.engine.applied_offset < offset:
             found = _later(found, at)
@@ -213,27 +212,13 @@ class Tracer:
                 return _At(engine, items, "", one)
         return None
 
-    async def _from_changelog(self, partition: int, offset: int) -> _At | None:
-        """The last checkpoint before the offset, unless compaction may have thinned it."""
-        log, topic = self.archive.log, self.archive.topics.state
-        items: Items = {}
-        waiting: list[tuple[bytes, bytes | None]] = []
-        found: Items | None = None
-        place, checkpoints = await log.start_offset(topic, partition), 0
-        while records := await log.read(topic, partition, place):
-            place = records[-1].offset + 1
-            for record in records:
-                waiting.append((record.key or b"", record.value))
-                if record.key != META:
-                    continue
-                if orjson.loads(record.value or b"{}")["offset"] >= offset:
-                    return _restored(partition, found)
-                _merge(items, waiting)
-                waiting, checkpoints = [], checkpoints + 1
-                # Of what compaction has been over, the newest value of each key is left: the state as of its end, which
-                # the first checkpoint that is kept may lie before. From the second on it is whole.
-                found = items if checkpoints > 1 else None
-        return _restored(partition, found)
+    async def _from_changelog(self, partition: int, start: int, offset: int) -> _At | None:
+        """The last whole checkpoint before the offset, unless the journal begins, at `start`, later than it goes on."""
+        items = await whole_checkpoint(self.archive.log, self.archive.topics.state, partition, start, offset)
+        if items is None:
+            return None
+        engine = Engine.restore(partition, _unused(items), items)
+        return _At(engine, items, "", engine.applied_offset)
 
     async def _from_start(self, partition: int, start: int) -> _At:
         note = ""
@@ -249,13 +234,6 @@ def _later(one: _At | None, other: _At | None) -> _At | None:
     if one is None or other is None:
         return one or other
     return one if one.engine.applied_offset >= other.engine.applied_offset else other
-
-
-def _restored(partition: int, items: Items | None) -> _At | None:
-    if items is None:
-        return None
-    engine = Engine.restore(partition, _unused(items), items)
-    return _At(engine, dict(items), "", engine.applied_offset)
 
 
 def _unused(items: Items) -> Rulebook:

@@ -8,13 +8,12 @@ import orjson
 from pydantic import ValidationError
 
 from app import policy_file
-from app.core.changelog import POLICY
+from app.core.changelog import META, POLICY, DamagedState
 from app.core.engine import Engine, NewerFormat
 from app.core.rulebook import Rulebook
-from app.recovery import apply_changes, checkpoints, first_policy
+from app.recovery import checkpoints, first_policy, whole_checkpoint
 from app.replay.spans import Span
 from app.source import NotKept, Source
-from app.transport.log import StoredRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,10 @@ class Start:
         return "start of the journal" if self.offset < 0 else f"checkpoint at offset {self.offset}"
 
     def engine(self, partition: int) -> Engine:
-        """The engine with that state, under the policy that it has. Raises NotKept when a newer Tocsin wrote it."""
+        """The engine with that state, under the policy that it has. Raises NotKept when no Tocsin up to this wrote it."""
         try:
             return Engine.restore(partition, rulebook(orjson.loads(self.items[POLICY]), "the state"), self.items)
-        except NewerFormat as error:
+        except (DamagedState, NewerFormat) as error:
             raise NotKept(str(error)) from None
 
 
@@ -41,7 +40,7 @@ async def start_of(source: Source, span: Span) -> Start:
     """From where a span can be replayed. Raises NotKept when what came before it is not known any more."""
     kept = await source.log.start_offset(source.topics.journal, span.partition)
     if kept > 0 or span.first is not None:
-        found = await _checkpoint(source, span, kept)
+        found = await _checkpoint(source, span.partition, kept, span.first)
         if found is not None:
             return found
     if kept > 0:
@@ -53,44 +52,17 @@ async def start_of(source: Source, span: Span) -> Start:
     return await _beginning(source, span.partition)
 
 
-async def _checkpoint(source: Source, span: Span, kept: int) -> Start | None:
-    """The newest checkpoint from which the span can be reached; the oldest when the span begins as early as possible.
-
-    Where a changelog was compacted, its first checkpoint may lack older values of what the second one changed. It is
-    used only when there is no other.
-    """
-    items: dict[bytes, bytes] = {}
-    found: Start | None = None
-    first: Start | None = None
-    number = 0
-    begin = await source.log.start_offset(source.topics.state, span.partition)
-    async for records in checkpoints(source.log, source.topics.state, span.partition):
-        number += 1
-        offset = _applied(records[-1])
-        if span.first is not None and offset >= span.first:
-            break
-        if found is not None and span.first is None:
-            break
-        apply_changes(items, [(record.key or b"", record.value) for record in records])
-        if offset < kept - 1:
-            continue
-        if number == 1 and records[-1].offset - begin >= len(records):
-            first = Start(dict(items), offset)
-        else:
-            found = Start(items, offset)
-    return found or (first if number == 1 else None)
+async def _checkpoint(source: Source, partition: int, kept: int, before: int | None) -> Start | None:
+    """The newest whole checkpoint before an offset; the oldest when the span begins as early as possible."""
+    items = await whole_checkpoint(source.log, source.topics.state, partition, kept, before)
+    return None if items is None else Start(items, int(orjson.loads(items[META])["offset"]))
 
 
 async def _known(source: Source, partition: int, kept: int) -> str:
-    offsets = [_applied(records[-1]) async for records in checkpoints(source.log, source.topics.state, partition)]
-    usable = [offset for offset in offsets if offset >= kept - 1]
-    return (
-        f"the oldest checkpoint that fits is of offset {usable[0]}: begin later" if usable else "no checkpoint fits it"
-    )
-
-
-def _applied(meta: StoredRecord) -> int:
-    return int(orjson.loads(meta.value or b"{}")["offset"])
+    oldest = await _checkpoint(source, partition, kept, None)
+    if oldest is None:
+        return "no checkpoint fits it"
+    return f"the oldest checkpoint that fits is of offset {oldest.offset}: begin later"
 
 
 async def _beginning(source: Source, partition: int) -> Start:

@@ -1,13 +1,14 @@
 """What must be true after every run, whatever broke."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import orjson
 
-from app.core.changelog import META
+from app.core.changelog import META, is_whole
 from app.core.engine import Engine
 from app.core.poison import Poison
-from app.recovery import load_state, policy_in
+from app.recovery import load_state, policy_in, whole_checkpoint
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
@@ -16,6 +17,8 @@ from tests.scenario import keep
 from tests.simulation.plan import Plan
 from tests.simulation.run import POLICY, TOPICS, Outcome, faulty
 from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
+
+T = TypeVar("T")
 
 
 class Broken(AssertionError):
@@ -32,6 +35,11 @@ def check(plan: Plan, outcome: Outcome) -> None:
             journal = _applied(cluster, partition)
             engine, effects = undisturbed(partition, journal)
             _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
+            random = cluster.random  # a pass of the cleaner may be under way, or have been over all
+            cluster.compact(TOPICS.state, partition, random.choice((0.0, 0.5, 0.9, 1.0)), random.choice((0.3, 0.8)))
+            if journal and partition == plan.seed % partitions:  # of all of them it would take too long
+                before = (None, len(journal) // 2)[plan.seed // partitions % 2]
+                _check_a_checkpoint(cluster, partition, journal, before)
             _check_state(cluster, partition, engine)
             _check_accounts(engine, journal)
             if engine.policy.fingerprint != outcome.policy.fingerprint:
@@ -55,14 +63,15 @@ def _applied(cluster: Cluster, partition: int) -> list[StoredRecord]:
     return journal
 
 
-def undisturbed(partition: int, journal: Sequence[StoredRecord]) -> tuple[Engine, list[Effect]]:
-    """What an engine says of the journal that is fed all of it at once, from the beginning."""
+def undisturbed(partition: int, journal: Sequence[StoredRecord], end: int | None = None) -> tuple[Engine, list[Effect]]:
+    """What an engine says of the journal, or of its records before `end`, that is fed them all at once."""
     poisons: list[Poison] = []
+    policy, records = policy_in(journal) or POLICY, journal[:end]
     while True:
-        engine = Engine(partition, policy_in(journal) or POLICY)
+        engine = Engine(partition, policy)
         engine.pass_over(poisons)
         try:
-            return engine, engine.apply(journal)
+            return engine, engine.apply(records)
         except Poison as poison:
             poisons.append(poison)
 
@@ -92,19 +101,40 @@ def _past_the_last(
     return taken
 
 
+def _check_a_checkpoint(cluster: Cluster, partition: int, journal: Sequence[StoredRecord], before: int | None) -> None:
+    """What counts as a whole checkpoint before an offset (or as the oldest) is all that an engine knew then."""
+    found = _of_log(cluster, lambda log: whole_checkpoint(log, TOPICS.state, partition, 0, before))
+    if found is not None:
+        offset, expected = orjson.loads(found[META])["offset"], dict[bytes, bytes]()
+        keep(expected, undisturbed(partition, journal, offset + 1)[0])
+        _compare(f"the checkpoint of {partition} at {offset}", found, expected)
+
+
 def _check_state(cluster: Cluster, partition: int, engine: Engine) -> None:
     """The changelog, compacted or not, has the very bytes that the undisturbed engine would write."""
     expected: dict[bytes, bytes] = {}
     keep(expected, engine)
     for _ in range(2):
-        loop = VirtualLoop()
-        log = SimulatedLog(cluster, Process("reader"))
-        found = loop.run_until_complete(load_state(log, TOPICS.state, partition))
-        loop.close()
-        if found != expected:
-            differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
-            raise Broken(f"state {partition} differs in {differing[:5]}")
+        found = _of_log(cluster, lambda log: load_state(log, TOPICS.state, partition))
+        _compare(f"state {partition}", found, expected)
+        if found and not is_whole(found):
+            raise Broken(f"state {partition} has {len(found)} keys, and says {found[META]!r}")
         cluster.compact(TOPICS.state, partition)
+
+
+def _of_log(cluster: Cluster, ask: Callable[[SimulatedLog], Coroutine[Any, Any, T]]) -> T:
+    """What comes of asking a log that nothing disturbs any more."""
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(ask(SimulatedLog(cluster, Process("reader"))))
+    finally:
+        loop.close()
+
+
+def _compare(what: str, found: dict[bytes, bytes], expected: dict[bytes, bytes]) -> None:
+    if found != expected:
+        differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+        raise Broken(f"{what} differs in {differing[:5]}")
 
 
 def _check_accounts(engine: Engine, journal: Sequence[StoredRecord]) -> None:

@@ -79,7 +79,7 @@ def _step(random: Random, *, zombies: bool) -> Step:
         "pause": 4 if zombies else 0,
         "resume": 4 if zombies else 0,
         "weather": 4,
-        "compact": 3,
+        "compact": 6,
     }
     kind = random.choices(list(kinds), list(kinds.values()))[0]
     return Step(kind, random.choice(WAITS_S), _detail(random, kind))
@@ -107,6 +107,8 @@ def _detail(random: Random, kind: str) -> Any:
             return random.randrange(30)
         case "weather":
             return random.choice((0.0, 0.0, 0.02, 0.2))
+        case "compact":
+            return random.randrange(10), random.choice((0.5, 0.9, 1.0)), random.choice((0.3, 0.8, 1.0))
         case _:
             return random.randrange(10)
 

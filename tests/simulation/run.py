@@ -89,7 +89,8 @@ class Run:
             case "weather":
                 self.cluster.storm = step.detail
             case "compact":
-                self.cluster.compact(TOPICS.state, step.detail % self.plan.world.partitions)
+                number, known, done = step.detail
+                self.cluster.compact(TOPICS.state, number % self.plan.world.partitions, known, done)
             case "raw":
                 self._send_raw(*step.detail)
             case "join":

@@ -2,9 +2,12 @@
 
 import pytest
 
+from app.core.changelog import META, is_whole
+from app.recovery import apply_changes
+from app.transport.log import StoredRecord
 from tests.simulation.__main__ import failure, part, shrink
 from tests.simulation.plan import draw
-from tests.simulation.run import run
+from tests.simulation.run import TOPICS, run
 
 
 @pytest.mark.parametrize("chunk", range(10))
@@ -23,8 +26,8 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 
 def test_the_seeds_reach_what_can_break() -> None:
-    """Deaths, zombies, landings after death, poison and more than one worker all come up."""
-    plans = [draw(seed) for seed in range(100)]
+    """Deaths, zombies, landings after death, poison, more than one worker and thinned checkpoints all come up."""
+    plans = [draw(seed) for seed in range(130)]
     outcomes = [run(plan) for plan in plans]
 
     assert sum(outcome.deaths for outcome in outcomes) > 100
@@ -32,6 +35,23 @@ def test_the_seeds_reach_what_can_break() -> None:
     assert sum(outcome.cluster.late_landings for outcome in outcomes) > 3
     assert any(plan.world.poison for plan in plans)
     assert {plan.world.workers for plan in plans} == {1, 2, 3}
+    changelogs = [
+        kept for outcome in outcomes for (topic, _), kept in outcome.cluster.kept.items() if topic == TOPICS.state
+    ]
+    thinned = [_thinned(kept) for kept in changelogs]
+    assert sum(True in one and False in one for one in thinned) > 3
+    assert sum(one.count(True) > 1 for one in thinned) > 1  # where its number does not tell
+
+
+def _thinned(kept: list[StoredRecord]) -> list[bool]:
+    """Of each checkpoint whether it lacks keys."""
+    items: dict[bytes, bytes] = {}
+    found = []
+    for record in kept:
+        apply_changes(items, [(record.key or b"", record.value)])
+        if record.key == META:
+            found.append(not is_whole(items))
+    return found
 
 
 def test_a_failing_seed_is_shrunk_to_the_steps_that_matter() -> None:

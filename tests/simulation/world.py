@@ -136,11 +136,23 @@ class Cluster:
         self.appended.set()
         return first
 
-    def compact(self, topic: str, partition: int) -> None:
-        """Drop what has a newer value under its key, as a broker may do at any time."""
+    def compact(self, topic: str, partition: int, known: float = 1.0, done: float = 1.0) -> None:
+        """Drop what has a newer value under its key, as a broker may do at any time, or leave that half done.
+
+        A share of the records is `known`, and of these a share is `done`: see `cleaned`.
+        """
         kept = self.kept[topic, partition]
-        newest = {record.key: record.offset for record in kept}
-        self.kept[topic, partition] = [record for record in kept if newest[record.key] == record.offset]
+        end = round(len(kept) * known)
+        self.kept[topic, partition] = cleaned(kept, end, round(end * done))
+
+
+def cleaned(kept: Sequence[StoredRecord], known: int, done: int) -> list[StoredRecord]:
+    """A compacted partition in the midst of a pass of Kafka's cleaner.
+
+    It has noted the newest offset of each key of the first `known` records, and has dropped what is older of the first `done`.
+    """
+    newest = {record.key: record.offset for record in kept[:known]}
+    return [record for record in kept[:done] if newest[record.key] == record.offset] + list(kept[done:])
 
 
 class SimulatedLog:
