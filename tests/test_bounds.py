@@ -14,9 +14,10 @@ import pytest
 
 from app.core import correlating, holding
 from app.core.engine import Engine
+from app.core.member import PARTS_BYTES_MAX, Member
 from app.core.rulebook import Rulebook
 from app.core.signals import MEMBER_BYTES_MAX
-from app.core.state import PARTS_BYTES_MAX, Member, PartitionState
+from app.core.state import PartitionState
 from app.core.turn import COUNTS_MAX, Turn
 from app.policy_file import load
 from app.transport.log import StoredRecord

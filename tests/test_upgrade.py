@@ -12,7 +12,7 @@ from app.bridge.commands import resubmitted_record
 from app.core import signals
 from app.core.changelog import META, POLICY, DamagedState
 from app.core.engine import FORMAT, Engine, NewerFormat
-from app.core.state import Member
+from app.core.member import Member
 from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import Headers, NewRecord, StoredRecord
