@@ -153,12 +153,13 @@ def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | No
     return orjson.dumps({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
 
 
-def encode_member(root: str, rule: str, member: Mapping[str, Any], why: str = "") -> bytes:
+def encode_member(root: str, rule: str, member: Mapping[str, Any], why: str = "", shape: str = "") -> bytes:
     """The journal value of a rule's message to a root's incident: what became of an alert that depends on it.
 
-    `why` says why one that fires still belongs to it no more.
+    `why` says why one that fires still belongs to it no more, and `shape` by which rule of the name it did.
     """
-    return orjson.dumps({"member": root, "rule": rule, "alert": member} | ({"why": why} if why else {}))
+    more = ({"why": why} if why else {}) | ({"shape": shape} if shape else {})
+    return orjson.dumps({"member": root, "rule": rule, "alert": member} | more)
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:

@@ -115,6 +115,9 @@ def test_a_newer_format_is_refused() -> None:
         (b"a/3287bdbc793cf345", b"[]", "the record of b'a/3287bdbc793cf345' is b'\\[\\]'"),
         (b"i/INC-20250615T150640Z-000", b"null", "the record of b'i/INC-20250615T150640Z-000' is b'null'"),
         (b"r/[1]", b"{}", "not enough values to unpack"),
+        (b'd/["0123456789ab","[]"]', b'{"sources":{"a":{}}}', "the record of b'd/"),
+        (b'e/["0123456789ab","all"]', b'[{"at_ms":"x"}]', "at_ms is 'x'"),
+        (b"f/", b"[7]", "the record of b'f/' is b'\\[7\\]'"),
     ],
 )
 def test_what_no_version_wrote_is_refused(key: bytes, value: bytes, said: str) -> None:

@@ -3,8 +3,8 @@
 `a/` an alert, `c/` its counters (a repeat changes nothing else), `i/` an incident, `w/` a window, `l/` a link of sources and
 targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `x/` a deadline to be passed over, `d/` a link
 and `e/` firings of a rule that is not in force here (`app.core.arriving`), `f/` the shapes that rules had, `p` the policy
-document and `m` the meta record, last in each checkpoint. Fields that an older version did not write have their defaults; it passes
-over the keys `d/`, `e/` and `f/`, which it does not know.
+document and `m` the meta record, last in each checkpoint. Fields that an older version did not write have their
+defaults; it passes over the keys `d/`, `e/` and `f/`, which it does not know.
 """
 
 from collections.abc import Iterable, Mapping

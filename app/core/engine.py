@@ -294,7 +294,7 @@ class Engine:
             case "hold":
                 holding.on_message(turn, document)
             case "member":
-                linking.on_member(turn, text_of(document, "member"), document.get("alert"), document.get("why"))
+                linking.on_member(turn, document)
             case "page":
                 digesting.on_page(turn, text_of(document, "page"), document)
             case "command":

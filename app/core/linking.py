@@ -11,14 +11,15 @@ from typing import Any
 
 from app.core import holding, membership, signals
 from app.core.linkrule import LinkRule
-from app.core.member import PARTS_BYTES_MAX, Link, Member, Target
+from app.core.member import PARTS_BYTES_MAX, VIA_MAX, Link, Member, Target
 from app.core.rulebook import Rulebook, Verdict
+from app.core.shape import shape_from
 from app.core.signals import Change
 from app.core.state import Incident, LiveAlert
 from app.core.turn import Turn
 from models.alert import Labels
 from models.cut import cut
-from models.journal import encode_hold, encode_member
+from models.journal import encode_hold, encode_member, text_of
 from models.reason import BadInput, Reason
 
 LINK = "link"
@@ -189,20 +190,29 @@ def _cause(link: Link, identity: str) -> Member | None:
 def _tell_root(turn: Turn, rule: LinkRule, root: Member, identity: str, member: Member, why: str = "") -> None:
     """Tell a root's incident whether a dependant of it fires, or (not firing) ended, or is its dependant no more."""
     if rule.membership and root.incident != member.incident:
-        message = encode_member(root.incident, rule.policy.name, signals.document_of(identity, member), why)
+        document = signals.document_of(identity, member)
+        message = encode_member(root.incident, rule.policy.name, document, why, rule.shape)
         turn.send(signals.key_of(root), message)
 
 
-def on_member(turn: Turn, root: str, document: Any, why: Any) -> None:
-    """An alert that depends on this incident began or ended to fire, or is on its own again. Raises BadInput."""
-    identity, member = signals.member_from(document)
+def on_member(turn: Turn, document: dict[str, Any]) -> None:
+    """An alert that depends on an incident began or ended to fire, or is on its own again. Raises BadInput."""
+    root, why, shape = text_of(document, "member"), document.get("why"), shape_from(document)
+    identity, member = signals.member_from(document.get("alert"))
     incident = turn.state.incidents.get(root)
     if incident is None:
         return  # it is closed, and its dependants are let go when their grace is over
     known = incident.members.get(identity)
     if member.firing and (known is None or not known.firing):
         membership.check_room(turn, incident, identity, member)
-        membership.fired(turn, incident, identity, replace(member, own=False))
+        membership.fired(turn, incident, identity, replace(member, own=False, via=[shape]))
+    elif member.firing and known is not None and shape not in known.via:
+        known.via = [*known.via, shape][-VIA_MAX:]
+        turn.state.put_incident(incident)
+    elif not member.firing and why and known is not None and (known.own or any(one != shape for one in known.via)):
+        # By another rule it belongs to it still, perhaps by this one as it is now: its actor was told of the change before.
+        known.via = [one for one in known.via if one != shape]
+        turn.state.put_incident(incident)
     elif not member.firing:
         text = cut(why, holding.BECAUSE_CHARACTERS_MAX) if isinstance(why, str) and why else "ended"
         membership.ended(turn, incident, identity, text)

@@ -7,6 +7,7 @@ import orjson
 from models.severity import Severity
 
 MEMBER_BYTES = 256  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
+VIA_MAX = 4  # rules by which one alert depends on one incident
 PARTS_BYTES_MAX = 8 * 1024 * 1024  # of an incident's members, or a link's sources and targets: they stand in one record
 
 
@@ -22,6 +23,7 @@ class Member:
     record: str  # the position of the record that made it fire
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
     own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
+    via: list[str] = field(default_factory=list)  # the shapes of the rules by which it depends on the incident
 
     @property
     def size(self) -> int:

@@ -13,13 +13,11 @@ from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
 from models.topics import partition_of
 from tests.scenario import keep
+from tests.simulation.agreeing import check_rules
+from tests.simulation.broken import Broken
 from tests.simulation.plan import Plan
 from tests.simulation.run import POLICY, TOPICS, Outcome, faulty
 from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
-
-
-class Broken(AssertionError):
-    """A promise does not hold."""
 
 
 def check(plan: Plan, outcome: Outcome) -> None:
@@ -27,15 +25,18 @@ def check(plan: Plan, outcome: Outcome) -> None:
     cluster, partitions = outcome.cluster, plan.world.partitions
     cluster.storm = 0.0
     messages: dict[int, list[tuple[int, Effect]]] = {partition: [] for partition in range(partitions)}
+    engines: list[Engine] = []
     with faulty(poison=plan.world.poison):
         for partition in range(partitions):
             journal = _applied(cluster, partition)
             engine, effects = undisturbed(partition, journal)
+            engines.append(engine)
             _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
             _check_state(cluster, partition, engine)
             _check_accounts(engine, journal)
-            # A worker that was lost and did not know may have appended a policy of before.
-            if not outcome.policies and not outcome.zombies and engine.policy.fingerprint != outcome.policy.fingerprint:
+            # A worker that was lost and did not know, or was killed, may have appended a policy of before.
+            alone = not (outcome.policies or outcome.zombies or cluster.late_landings)
+            if alone and engine.policy.fingerprint != outcome.policy.fingerprint:
                 raise Broken(
                     f"partition {partition} decides by {engine.policy.fingerprint}, not {outcome.policy.fingerprint}"
                 )
@@ -43,6 +44,8 @@ def check(plan: Plan, outcome: Outcome) -> None:
                 if effect.stream is Stream.JOURNAL:
                     messages[partition_of(effect.key or b"", partitions)].append((partition, effect))
     _check_messages(cluster, messages)
+    if not plan.world.poison:  # which may be the death of a message
+        check_rules(engines)
     _check_input(outcome, partitions)
 
 
