@@ -153,12 +153,15 @@ def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | No
     return orjson.dumps({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
 
 
-def encode_member(root: str, rule: str, member: Mapping[str, Any], why: str = "", shape: str = "") -> bytes:
+def encode_member(
+    root: str, rule: str, member: Mapping[str, Any], why: str = "", shape: str = "", *, left: bool = False
+) -> bytes:
     """The journal value of a rule's message to a root's incident: what became of an alert that depends on it.
 
-    `why` says why one that fires still belongs to it no more, and `shape` by which rule of the name it did.
+    `why` says why one that fires still belongs to it no more, `shape` by which rule of the name it did, and `left` that by that
+    one it does not, since the policy has changed, but perhaps by another.
     """
-    more = ({"why": why} if why else {}) | ({"shape": shape} if shape else {})
+    more = ({"why": why} if why else {}) | ({"shape": shape} if shape else {}) | ({"left": True} if left else {})
     return orjson.dumps({"member": root, "rule": rule, "alert": member} | more)
 
 

@@ -109,9 +109,13 @@ def _target_changed(turn: Turn, rule: LinkRule, group: str, link: Link, change: 
     identity, member, left = change
     known = link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
     if not member.firing and known is not None and known.root is not None:
-        _tell_root(turn, rule, known.root, identity, member, signals.LEFT if left else "")
-        if left:  # it fires on, and may come back to this rule before what kept it quiet arrives
-            _hold(turn, rule, group, identity, known.member, None)
+        if not left:
+            _tell_root(turn, rule, known.root, identity, member)
+            return
+        if rule.membership:
+            _leave_root(turn, rule.policy.name, rule.shape, known.root, identity, member, ended=False)
+        # It fires on, and may come back to this rule before what kept it quiet arrives.
+        _hold(turn, rule, group, identity, known.member, None)
 
 
 def _source_changed(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str, member: Member) -> None:
@@ -199,6 +203,7 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     """An alert that depends on an incident began or ended to fire, or is on its own again. Raises BadInput."""
     root, why, shape = text_of(document, "member"), document.get("why"), shape_from(document)
     identity, member = signals.member_from(document.get("alert"))
+    left = document.get("left") is True and not member.firing
     incident = turn.state.incidents.get(root)
     if incident is None:
         return  # it is closed, and its dependants are let go when their grace is over
@@ -209,7 +214,7 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     elif member.firing and known is not None and shape not in known.via:
         known.via = [*known.via, shape][-VIA_MAX:]
         turn.state.put_incident(incident)
-    elif not member.firing and why and known is not None and (known.own or any(one != shape for one in known.via)):
+    elif left and known is not None and (known.own or any(one != shape for one in known.via)):
         # By another rule it belongs to it still, perhaps by this one as it is now: its actor was told of the change before.
         known.via = [one for one in known.via if one != shape]
         turn.state.put_incident(incident)
@@ -263,9 +268,9 @@ def rest(turn: Turn, rule: LinkRule) -> None:
         link = state.links[name, group]
         for identity, target in link.targets.items():
             if target.root is not None:
-                _tell_root(turn, rule, target.root, identity, replace(target.member, firing=False), signals.LEFT)
                 _hold(turn, rule, group, identity, target.member, None)
-                link.give_root(target, None)
+            if not rule.membership:
+                link.give_root(target, None)  # else the root's incident is told when the target leaves
         link.last, link.ended_ms = None, 0
         state.put_link(name, group, Link())
         state.put_resting(rule.shape, group, link)
@@ -273,26 +278,48 @@ def rest(turn: Turn, rule: LinkRule) -> None:
 
 def note(turn: Turn, name: str, shape: str, group: str, side: str, change: Change) -> None:
     """A source or a target of a rule that is not in force here changed. Raises BadInput when there is no room for it."""
-    identity, member, _ = change
+    identity, member, left = change
     link = turn.state.resting.get((shape, group)) or Link()
     if member.firing:
         check_room(turn, name, group, link, identity, member)
     if side != "source":
-        link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
+        known = link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
+        if known is not None and known.root is not None:
+            _leave_root(
+                turn,
+                name,
+                shape,
+                known.root,
+                identity,
+                replace(member, firing=False),
+                ended=not (member.firing or left),
+            )
     if side != "target":
         link.put_source(identity, member if member.firing else None)
     turn.state.put_resting(shape, group, link)
 
 
+def _leave_root(turn: Turn, name: str, shape: str, root: Member, identity: str, member: Member, *, ended: bool) -> None:
+    """Tell a root's incident that a dependant ended, or is none any more by this rule."""
+    if root.incident != member.incident:
+        why = "" if ended else signals.LEFT
+        document = signals.document_of(identity, member)
+        message = encode_member(root.incident, name, document, why, shape, left=not ended)
+        turn.send(signals.key_of(root), message)
+
+
 def wake(turn: Turn, rule: LinkRule) -> None:
     """The rule is in force here from now on: what was told of it before counts, as if it were told now."""
-    state = turn.state
+    state, name = turn.state, rule.policy.name
     for shape, group in sorted(state.resting):
         if shape != rule.shape:
             continue
         link = state.resting[shape, group]
         state.put_resting(shape, group, Link())
         for identity, target in link.targets.items():
-            target.at_ms = turn.now_ms
+            before, target.at_ms = target.root, turn.now_ms
+            link.give_root(target, None)
             _review(turn, rule, group, link, identity)
-        state.put_link(rule.policy.name, group, link)
+            if before is not None and (target.root is None or target.root.incident != before.incident):
+                _leave_root(turn, name, shape, before, identity, replace(target.member, firing=False), ended=False)
+        state.put_link(name, group, link)

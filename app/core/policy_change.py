@@ -20,10 +20,10 @@ def adopt(turn: Turn, before: Rulebook) -> None:
     holding.drop_rules(turn, gone)
     for name in sorted(left):
         linking.rest(turn, before.links[name])
-    linking.take_back(turn, before, left)
     for name in sorted(come):
         linking.wake(turn, now.links[name])
     linking.show(turn, come)
+    linking.take_back(turn, before, left)  # after that: who belongs to an incident by both does not leave it between
     correlating.take_back(turn, before)
     early.on_policy(turn, before)
     for _, alert in sorted(turn.state.alerts.items()):

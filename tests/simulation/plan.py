@@ -70,7 +70,7 @@ def _step(random: Random, *, zombies: bool) -> Step:
         "jump": 12,
         "command": 6,
         "silence": 2,
-        "policy": 4,
+        "policy": 1,
         "garbage": 2,
         "kill": 4,
         "kill_soon": 6,
