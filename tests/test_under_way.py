@@ -328,3 +328,28 @@ def test_the_order_of_a_policy_change_changes_nothing(seed: int, restarts: bool,
     found = interleaved(random.randrange, earlier, later, ended, back, restarts=restarts)
 
     assert found == at_once(earlier, later, ended)
+
+
+def test_an_actor_that_has_the_rule_no_more_lets_go() -> None:
+    """Its owner went back to the policy of before for a moment, in which the root ended: nothing stays quiet because of it."""
+    actor = partition_of(b"rule/depnew/[]", PARTITIONS)
+    number = next(one for one in range(50) if actor not in (_home(alert("", one)), _home(alert("", one + 1))))
+    root, leaf = alert("DepNewRoot", number), alert("DepNewLeaf1", number + 1)
+    all_of_them = Partitions()
+    for partition in range(PARTITIONS):
+        all_of_them.adopt(partition, AFTER)
+    all_of_them.fire(root)
+    all_of_them.fire(leaf)
+    all_of_them.settle()
+    before = all_of_them.ending()["quiet"]
+    all_of_them.adopt(actor, BEFORE)
+    all_of_them.settle()
+    between = all_of_them.ending()["quiet"]
+    all_of_them.fire(root, firing=False)
+    all_of_them.settle()
+    all_of_them.adopt(actor, AFTER)
+    all_of_them.settle()
+
+    name = f"DepNewLeaf1 c{number + 1}"
+    assert (before[name], between[name]) == (["depnew/[]"], [])
+    assert all_of_them.ending()["quiet"][name] == []

@@ -4,7 +4,7 @@
 targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `x/` a deadline to be passed over, `d/` a link
 and `e/` firings of a rule that is not in force here (`app.core.arriving`), `f/` the shapes that rules had, `p` the policy
 document and `m` the meta record, last in each checkpoint. Fields that an older version did not write have their
-defaults; it passes over the keys `d/`, `e/` and `f/`, which it does not know.
+defaults; it passes over keys that it does not know.
 """
 
 from collections.abc import Iterable, Mapping
