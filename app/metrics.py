@@ -38,7 +38,10 @@ DOWN_SECONDS = Gauge("tocsin_availability_down_seconds", "How long the service w
 
 
 # Attributes of `app.core.state.PartitionState`; a metric's label is never derived from an input.
-KINDS = ("alerts", "incidents", "windows", "links", "receivers", "silences", "tasks", "sources", "timers")
+KINDS = (
+    *("alerts", "incidents", "windows", "links", "resting", "early", "former"),
+    *("receivers", "silences", "tasks", "sources", "timers"),
+)
 
 
 class Partition:

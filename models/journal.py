@@ -128,28 +128,41 @@ def encode_receipt(notification: str, incident: str, state: str, detail: str) ->
     return orjson.dumps({"receipt": notification, "incident": incident, "state": state, "detail": detail})
 
 
-def encode_signal(rule: str, group: str, role: str, member: Mapping[str, Any]) -> bytes:
+def encode_signal(
+    rule: str, group: str, role: str, member: Mapping[str, Any], shape: str = "", *, left: bool = False
+) -> bytes:
     """The journal value of a component's message to a rule that looks across components.
 
     `role` says as what the alert takes part: `member`, `source`, `target`, or the number of a step of a sequence.
+    `shape` says which rule of this name is meant (`app.core.shape`), and `left` that the alert fires on, but takes no part in
+    that rule any more. Tocsin 0.1.0 has neither, and takes the latter for an end.
     """
-    return orjson.dumps({"signal": rule, "group": group, "role": role, "member": member})
+    more = {"shape": shape} if shape else {}
+    return orjson.dumps(
+        {"signal": rule, "group": group, "role": role, "member": member} | more | ({"left": True} if left else {})
+    )
 
 
-def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | None) -> bytes:
+def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | None, shape: str = "") -> bytes:
     """The journal value of a rule's message to a component: that an alert keeps quiet, or (None) need not any more.
 
     `record` is the position of the record that made the alert fire: what has fired again since is not meant.
+    `shape` says which rule of the name said it.
     """
-    return orjson.dumps({"hold": rule, "alert": alert, "record": record, "because": hold})
+    more = {"shape": shape} if shape else {}
+    return orjson.dumps({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
 
 
-def encode_member(root: str, rule: str, member: Mapping[str, Any], why: str = "") -> bytes:
+def encode_member(
+    root: str, rule: str, member: Mapping[str, Any], why: str = "", shape: str = "", *, left: bool = False
+) -> bytes:
     """The journal value of a rule's message to a root's incident: what became of an alert that depends on it.
 
-    `why` says why one that fires still belongs to it no more.
+    `why` says why one that fires still belongs to it no more, `shape` by which rule of the name it did, and `left` that by that
+    one it does not, since the policy has changed, but perhaps by another.
     """
-    return orjson.dumps({"member": root, "rule": rule, "alert": member} | ({"why": why} if why else {}))
+    more = ({"why": why} if why else {}) | ({"shape": shape} if shape else {}) | ({"left": True} if left else {})
+    return orjson.dumps({"member": root, "rule": rule, "alert": member} | more)
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:

@@ -14,9 +14,10 @@ import pytest
 
 from app.core import correlating, holding
 from app.core.engine import Engine
+from app.core.member import PARTS_BYTES_MAX, Member
 from app.core.rulebook import Rulebook
 from app.core.signals import MEMBER_BYTES_MAX
-from app.core.state import PARTS_BYTES_MAX, Member, PartitionState
+from app.core.state import PartitionState
 from app.core.turn import COUNTS_MAX, Turn
 from app.policy_file import load
 from app.transport.log import StoredRecord
@@ -42,7 +43,7 @@ class Partition:
         self.letters: list[str] = []
         self.told: list[str] = []
         self._offset = 0
-        self._items: dict[bytes, bytes] = {}
+        self.items: dict[bytes, bytes] = {}
         self.now_ms = START_MS
 
     def feed(self, *records: StoredRecord) -> None:
@@ -63,8 +64,8 @@ class Partition:
 
     def restored(self) -> PartitionState:
         """The state as the next owner loads it."""
-        keep(self._items, self.engine)
-        return Engine.restore(0, self.engine.policy, self._items).state
+        keep(self.items, self.engine)
+        return Engine.restore(0, self.engine.policy, self.items).state
 
 
 def alert(name: str, component: str, **labels: str) -> StoredRecord:
@@ -72,12 +73,12 @@ def alert(name: str, component: str, **labels: str) -> StoredRecord:
     return alert_record(0, {"alertname": name, "component": component, **labels}, component)
 
 
-def signal(rule: str, group: str, role: str, number: int, pad: str = "") -> StoredRecord:
+def signal(rule: str, group: str, role: str, number: int, pad: str = "", shape: str = "") -> StoredRecord:
     """A component tells a rule's actor of an alert."""
     labels = {"component": f"c{number}", "pad": pad}
     member = Member("AgentDown", f"c{number}", "INC-20260412T031502Z-00K3F", Severity.P2, True, f"0-{number}", labels)
     document = {"alert": f"{number:016x}", **{name: getattr(member, name) for name in member.__slots__}}
-    return StoredRecord(-1, 0, None, encode_signal(rule, group, role, document))
+    return StoredRecord(-1, 0, None, encode_signal(rule, group, role, document, shape))
 
 
 def silence(number: int) -> StoredRecord:
@@ -214,6 +215,14 @@ def receivers(number: int) -> Partition:
     return partition
 
 
+def early(number: int) -> Partition:
+    """So many alerts for a correlation that the partition does not have yet."""
+    partition = Partition()
+    for one in range(number):
+        partition.feed(signal("agents-down", f"g{one % 2}", "0", one, shape="0123456789ab"))
+    return partition
+
+
 PAD = "\x01" * ((MEMBER_BYTES_MAX - 300) // 6)  # a byte of a label, six of JSON
 
 
@@ -269,6 +278,13 @@ LIMITS = {
         parents,
         lambda state: sum(len(one.parents) for one in state.incidents.values()),
         "refused.parents",
+    ),
+    "EARLY_MAX": Limit(
+        BOUND,
+        early,
+        lambda state: sum(len(window) for window in state.early.values()),
+        "refused.early",
+        patch="app.core.early.EARLY_MAX",
     ),
     "RECEIVERS_MAX": Limit(
         BOUND,

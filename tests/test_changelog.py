@@ -8,6 +8,7 @@ import pytest
 
 from app.core.changelog import _LOADERS, KINDS, META, POLICY, DamagedState, is_whole, load, number_of_keys
 from app.core.engine import Engine
+from app.core.state import FORMER
 from app.policy_file import load as policy_of
 from app.recovery import apply_changes, checkpoints, whole_checkpoint
 from app.transport.log import StoredRecord
@@ -25,6 +26,10 @@ def _items(*, keys: bool = True) -> dict[bytes, bytes]:
     document = orjson.loads((HERE / "data" / "state_format_2.json").read_bytes())
     items = {key.encode(): orjson.dumps(value) for key, value in document.items()}
     items[POLICY] = orjson.dumps(POLICY_NOW.document)
+    for kind, like in ((b"d/", b"l/"), (b"e/", b"w/")):  # of a rule in a shape that is not in force
+        key = next(key for key in items if key[:2] == like)
+        items[kind + orjson.dumps(["0123456789ab", orjson.loads(key[2:])[1]])] = items[key]
+    items[FORMER] = orjson.dumps(["0123456789ab"])
     if keys:
         items[META] = orjson.dumps(orjson.loads(items[META]) | {"keys": len(items)})
     return items
@@ -44,9 +49,18 @@ def test_every_kind_of_key_is_counted(kind: bytes) -> None:
     assert gone > 0
 
 
+def test_the_shapes_that_rules_had_are_one_key_or_none() -> None:
+    """They are not kept one by one."""
+    state = load(_items())
+    before = number_of_keys(state)
+    state.former.clear()
+
+    assert number_of_keys(state) == before - 1
+
+
 def test_there_is_no_other_kind() -> None:
     """What is read is counted."""
-    assert set(KINDS) == {b"a/", b"c/", *_LOADERS}
+    assert {*KINDS, FORMER} == {b"a/", b"c/", *_LOADERS}
 
 
 def test_a_checkpoint_tells_how_many_keys_there_are() -> None:

@@ -12,7 +12,7 @@ from app.bridge.commands import resubmitted_record
 from app.core import signals
 from app.core.changelog import META, POLICY, DamagedState
 from app.core.engine import FORMAT, Engine, NewerFormat
-from app.core.state import Member
+from app.core.member import Member
 from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import Headers, NewRecord, StoredRecord
@@ -121,6 +121,9 @@ def test_a_newer_format_is_refused() -> None:
         (b"a/3287bdbc793cf345", b"[]", "the record of b'a/3287bdbc793cf345' is b'\\[\\]'"),
         (b"i/INC-20250615T150640Z-000", b"null", "the record of b'i/INC-20250615T150640Z-000' is b'null'"),
         (b"r/[1]", b"{}", "not enough values to unpack"),
+        (b'd/["0123456789ab","[]"]', b'{"sources":{"a":{}}}', "the record of b'd/"),
+        (b'e/["0123456789ab","all"]', b'[{"at_ms":"x"}]', "at_ms is 'x'"),
+        (b"f/", b"[7]", "the record of b'f/' is b'\\[7\\]'"),
     ],
 )
 def test_what_no_version_wrote_is_refused(key: bytes, value: bytes, said: str) -> None:

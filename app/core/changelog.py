@@ -1,8 +1,9 @@
 """The state's form in the changelog: one key for each thing, and the newest value of each key is the state.
 
 `a/` an alert, `c/` its counters (a repeat changes nothing else), `i/` an incident, `w/` a window, `l/` a link of sources and
-targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `x/` a deadline to be passed over, `p` the
-policy document and `m` the meta record, last in each checkpoint. Fields that an older version did not write have their
+targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source position, `x/` a deadline to be passed over, `d/` a link
+and `e/` firings of a rule that is not in force here (`app.core.arriving`), `f/` the shapes that rules had, `p` the policy
+document and `m` the meta record, last in each checkpoint. Fields that an older version did not write have their
 defaults.
 
 The meta record says how many keys there are as of its checkpoint. Compaction drops what has a newer value, so that the
@@ -16,19 +17,8 @@ from typing import Any
 import orjson
 
 from app.core.kept import check_types
-from app.core.state import (
-    Fired,
-    Hold,
-    Incident,
-    Link,
-    LiveAlert,
-    Member,
-    PartitionState,
-    Receiver,
-    Target,
-    Task,
-    in_order,
-)
+from app.core.member import Fired, Link, Member, Target
+from app.core.state import FORMER, Hold, Incident, LiveAlert, PartitionState, Receiver, Task, in_order
 from models.incident import State
 from models.matcher import Matcher, Operator
 from models.severity import Severity
@@ -47,6 +37,8 @@ KINDS = {  # of keys -> where the state has what they stand for; one more is a n
     b"t/": "tasks",
     b"s/": "sources",
     b"x/": "spoiled",
+    b"d/": "resting",
+    b"e/": "early",
 }
 
 # What reading a record raises that is not what this or an older version wrote.
@@ -83,7 +75,7 @@ def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
 
 def number_of_keys(state: PartitionState) -> int:
     """How many keys the changelog has when all changes are written, the policy and the meta record among them."""
-    return 2 + sum(len(getattr(state, things)) for things in KINDS.values())
+    return 2 + bool(state.former) + sum(len(getattr(state, things)) for things in KINDS.values())
 
 
 def is_whole(items: Mapping[bytes, bytes]) -> bool | None:
@@ -102,8 +94,8 @@ def parts_dirty(state: PartitionState) -> int:
         if key[:1] == b"i":
             incident = state.incidents.get(key[2:].decode())
             parts += len(incident.members) if incident else 0
-        elif key[:1] == b"l":
-            link = state.links.get(_pair(key[2:]))
+        elif key[:1] in (b"l", b"d"):
+            link = (state.links if key[:1] == b"l" else state.resting).get(_pair(key[2:]))
             parts += len(link.sources) + len(link.targets) if link else 0
     return parts
 
@@ -120,8 +112,12 @@ def _dump(state: PartitionState, key: bytes) -> bytes | None:
     match kind:
         case b"w":
             thing = state.windows.get(_pair(name))
-        case b"l":
-            link = state.links.get(_pair(name))
+        case b"e":
+            thing = state.early.get(_pair(name))
+        case b"f":
+            thing = list(state.former)
+        case b"l" | b"d":
+            link = (state.links if kind == b"l" else state.resting).get(_pair(name))
             thing = link and {slot: getattr(link, slot) for slot in _LINK_SLOTS}
         case b"r":
             thing = state.receivers.get(_pair(name))
@@ -234,20 +230,40 @@ def _member(document: dict[str, Any]) -> Member:
 
 
 def _window(state: PartitionState, name: bytes, document: Any) -> None:
-    rule, group = _pair(name)
+    state.windows[_pair(name)] = _all_fired(document)
+
+
+def _early(state: PartitionState, name: bytes, document: Any) -> None:
+    state.early[_pair(name)] = _all_fired(document)
+
+
+def _all_fired(document: Any) -> list[Fired]:
     for one in document:
         check_types(Fired, one)
-    state.windows[rule, group] = [Fired(**one | {"member": _member(one["member"])}) for one in document]
+    return [Fired(**one | {"member": _member(one["member"])}) for one in document]
+
+
+def _former(state: PartitionState, _: bytes, document: Any) -> None:
+    assert type(document) is list
+    assert all(type(shape) is str for shape in document)
+    state.former = dict.fromkeys(document)
 
 
 def _link(state: PartitionState, name: bytes, document: Any) -> None:
-    rule, group = _pair(name)
+    state.links[_pair(name)] = _link_of(document)
+
+
+def _resting(state: PartitionState, name: bytes, document: Any) -> None:
+    state.resting[_pair(name)] = _link_of(document)
+
+
+def _link_of(document: Any) -> Link:
     check_types(Link, document)
     sources = {key: _member(one) for key, one in document["sources"].items()}
     targets = {key: _target(one) for key, one in document["targets"].items()}
     last = _member(document["last"]) if document["last"] else None
     size = sum(one.size for one in sources.values()) + sum(one.size for one in targets.values())
-    state.links[rule, group] = Link(sources, targets, last, document["ended_ms"], size)
+    return Link(sources, targets, last, document["ended_ms"], size)
 
 
 def _target(document: dict[str, Any]) -> Target:
@@ -295,4 +311,7 @@ _LOADERS = {
     b"t/": _task,
     b"s/": _source,
     b"x/": _spoiled,
+    b"d/": _resting,
+    b"e/": _early,
+    FORMER: _former,
 }

@@ -8,12 +8,13 @@ nobody by themselves. Windows are engine time.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from app.core import closing, escalating, guiding, holding, linking, membership, signals, silencing
 from app.core.lifecycle import Cause, advance
-from app.core.rulebook import CorrelationRule, Verdict
-from app.core.state import Fired, Incident, LiveAlert, Member
+from app.core.member import Fired, Member
+from app.core.rulebook import CorrelationRule, Rulebook, Verdict
+from app.core.signals import Change
+from app.core.state import Incident, LiveAlert
 from app.core.turn import Turn
 from models.duration import format_ms
 from models.incident import State, incident_id
@@ -67,37 +68,61 @@ def on_ended(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
             _signal(turn, rule, group, steps, alert)
 
 
-def rules_for(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
+def rules_for(
+    turn: Turn, alert: LiveAlert, verdict: Verdict, rules: Rulebook | None = None
+) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
     """The rules that the alert takes part in, each with the steps that it can be and its group."""
     for name, steps in verdict.correlations:
-        rule = turn.rules.correlations[name]
+        rule = (rules or turn.rules).correlations[name]
         group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
         if group is not None:
             yield rule, steps, group
 
 
 def _signal(turn: Turn, rule: CorrelationRule, group: str, steps: tuple[int, ...], alert: LiveAlert) -> None:
-    role = ",".join(str(step) for step in steps)
-    signals.send(turn, rule.policy.name, group, role, alert.fingerprint, signals.member_of(turn, alert))
+    signals.send(turn, _to(rule, group, steps), alert.fingerprint, signals.member_of(turn, alert))
 
 
-def on_signal(turn: Turn, name: str, group: str, role: str, document: Any) -> None:
-    """A signal arrived at the rule's actor. Raises BadInput when it is not one."""
-    fingerprint, member = signals.member_from(document)
+def _to(rule: CorrelationRule, group: str, steps: tuple[int, ...]) -> signals.To:
+    return signals.To(rule.policy.name, rule.shape, group, ",".join(str(step) for step in steps))
+
+
+def take_back(turn: Turn, before: Rulebook) -> None:
+    """Tell the groups of rules in which an alert that fires has no part any more, since the policy has changed."""
+    for _, alert in sorted(turn.state.alerts.items()):
+        if not alert.firing or not alert.incident:
+            continue
+        now = {(rule.policy.name, group) for rule, _, group in rules_for(turn, alert, turn.rules.judge(alert.labels))}
+        for rule, steps, group in rules_for(turn, alert, before.judge(alert.labels), before):
+            if not rule.local and (rule.policy.name, group) not in now:
+                holding.hold_alert(turn, alert, f"{rule.policy.name}/{group}", None)
+                member = signals.member_of(turn, alert, before)
+                signals.send(turn, _to(rule, group, steps), alert.fingerprint, member, left=True)
+
+
+def steps_from(role: str) -> list[int]:
+    """The steps that a signal's role names. Raises BadInput."""
     if not all(step.isdecimal() for step in role.split(",")):
         raise BadInput(Reason.MALFORMED, f"the role is {role!r:.40}, must be numbers of steps such as 0 or 0,2")
+    return [int(step) for step in role.split(",")]
+
+
+def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Change) -> None:
+    """A signal arrived at the rule's actor. Raises BadInput when there is no room for what it says."""
+    fingerprint, member, left = change
     rule = turn.rules.correlation(name)
     incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
     if not member.firing:
         _ended_in_window(turn, name, group, fingerprint)
-        if incident is not None and membership.ended(turn, incident, fingerprint) and not incident.still_firing:
+        text = signals.LEFT if left else "ended"
+        ended = incident is not None and membership.ended(turn, incident, fingerprint, text)
+        if incident is not None and ended and not incident.still_firing:
             incident.state = advance(incident.state, Cause.ENDED)
             closing.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     elif rule is not None and rule.policy.open is not None:  # else the policy changed while the signal was under way
         _check_window(turn, rule, group)
         if incident is not None:
             membership.check_room(turn, incident, fingerprint, member)
-        steps = [int(step) for step in role.split(",")]
         window = _add_to_window(turn, rule, group, Fired(turn.now_ms, fingerprint, replace(member), steps))
         if incident is not None:
             _member_fired(turn, rule, group, incident, fingerprint, member)
@@ -135,17 +160,53 @@ def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) 
 
     To count, only the newest firing of each alert matters, and no more than the threshold of them. A sequence looks at all.
     """
-    name, counts = rule.policy.name, rule.policy.sequence is None
-    window = [
-        one
-        for one in turn.state.windows.get((name, group), [])
-        if turn.now_ms - one.at_ms < rule.policy.within and not (counts and one.fingerprint == fired.fingerprint)
-    ]
-    kept = (rule.count if counts else SEQUENCE_WINDOW) - 1
-    window = [*window[-kept:], fired]
+    name = rule.policy.name
+    window = _with(rule, turn.state.windows.get((name, group), []), fired)
     turn.state.put_window(name, group, window)
     watch_window(turn, name, group, window)
     return window
+
+
+def _with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> list[Fired]:
+    counts = rule.policy.sequence is None
+    window = [
+        one
+        for one in window
+        if fired.at_ms - one.at_ms < rule.policy.within and not (counts and one.fingerprint == fired.fingerprint)
+    ]
+    kept = (rule.count if counts else SEQUENCE_WINDOW) - 1
+    return [*window[-kept:], fired]
+
+
+def catch_up(turn: Turn, rule: CorrelationRule, group: str, early: list[Fired]) -> None:
+    """Let what fired for the rule, or the one that it follows, before it was in force here count: each at its own time."""
+    name = rule.policy.name
+    incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
+    window: list[Fired] = []
+    for fired in sorted([*turn.state.windows.get((name, group), []), *early], key=lambda one: one.at_ms):
+        window = _with(rule, window, fired)
+        if incident is not None:
+            _join_late(turn, rule, group, incident, fired)
+            continue
+        found = _found(rule, window)
+        if any(one.member.firing for one in found):  # else it is over already, and would never end
+            incident = _open(turn, rule, group, found, window)
+    over = turn.now_ms - window[-1].at_ms >= rule.policy.within
+    turn.state.put_window(name, group, [] if over else window)
+    if not over:
+        watch_window(turn, name, group, window)
+
+
+def _join_late(turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fired: Fired) -> None:
+    known = incident.members.get(fired.fingerprint)
+    if not fired.member.firing or (known is not None and known.firing):
+        return
+    try:
+        membership.check_room(turn, incident, fired.fingerprint, fired.member)
+    except BadInput as why:
+        turn.refuse("members", why.message, incident)
+    else:
+        _member_fired(turn, rule, group, incident, fired.fingerprint, replace(fired.member))
 
 
 def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
@@ -180,7 +241,7 @@ def counting(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     return _found(rule, window) or _taken(rule, window)
 
 
-def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired], window: list[Fired]) -> None:
+def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired], window: list[Fired]) -> Incident:
     opening = rule.policy.open
     assert opening is not None
     newest = {one.fingerprint: one for one in window}  # an alert that took its step may have ended, and fire again
@@ -218,12 +279,14 @@ def _open(turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired], win
     if rule.policy.escalate:
         escalating.escalate(turn, incident, rule.policy.name, text, _records(fired))
     turn.changed(incident)
+    return incident
 
 
 def _hold(turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fingerprint: str, member: Member) -> None:
     """The alert pages nobody by itself any more."""
     because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
-    turn.send(member.component, encode_hold(f"{rule.policy.name}/{group}", fingerprint, member.record, because))
+    key = f"{rule.policy.name}/{group}"
+    turn.send(member.component, encode_hold(key, fingerprint, member.record, because, rule.shape))
 
 
 def _member_fired(

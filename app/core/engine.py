@@ -16,11 +16,13 @@ import orjson
 
 from app.core import (
     absences,
+    arriving,
     closing,
     correlating,
     deadlines,
     dedup,
     digesting,
+    early,
     escalating,
     following,
     holding,
@@ -62,6 +64,7 @@ _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     deadlines.INCIDENT: deadlines.on_timer,
     closing.FORGET: closing.on_forget,
     correlating.WINDOW: correlating.on_window,
+    early.EARLY: early.on_kept,
     linking.LINK: linking.on_grace,
     holding.WAITING: holding.on_waited,
     silencing.SILENCE: silencing.on_timer,
@@ -308,11 +311,11 @@ class Engine:
                 turn.count("ticks")
             case "signal":
                 turn.count("signals")
-                self._on_signal(document)
+                arriving.on_signal(turn, document)
             case "hold":
                 holding.on_message(turn, document)
             case "member":
-                linking.on_member(turn, text_of(document, "member"), document.get("alert"), document.get("why"))
+                linking.on_member(turn, document)
             case "page":
                 digesting.on_page(turn, text_of(document, "page"), document)
             case "command":
@@ -337,16 +340,6 @@ class Engine:
                     "alert, tick, command, silence, receipt, policy, refused, resubmitted, signal, hold, member or page"
                 )
                 raise BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}")
-
-    def _on_signal(self, document: dict[str, Any]) -> None:
-        name, group, role = (text_of(document, key) for key in ("signal", "group", "role"))
-        link = self.policy.link(name)
-        if link is None and role in linking.SIDES:
-            return  # the policy changed while the signal was under way
-        if link is not None:
-            linking.on_signal(self._turn, link, group, role, document.get("member"))
-        else:
-            correlating.on_signal(self._turn, name, group, role, document.get("member"))
 
     def _on_policy(self, document: dict[str, Any]) -> None:
         if text_of(document, "policy") == self.policy.fingerprint:
@@ -424,6 +417,8 @@ class Engine:
             deadlines.watch(turn, incident)
         for (rule, group), window in state.windows.items():
             correlating.watch_window(turn, rule, group, window)
+        for (shape, group), fired in state.early.items():
+            early.watch(turn, shape, group, fired)
         for (rule, group), link in state.links.items():
             linking.watch(turn, rule, group, link)
         for silence in state.silences.values():

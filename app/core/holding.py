@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core import escalating, notifying, reminding
+from app.core.shape import shape_from
 from app.core.state import WAIT, Hold, Incident, LiveAlert
 from app.core.turn import Turn
 from models.cut import cut
@@ -27,9 +28,11 @@ BECAUSE_CHARACTERS_MAX = 500
 def on_message(turn: Turn, document: dict[str, Any]) -> None:
     """A rule says that an alert, or an incident that a rule opened, keeps quiet, or need not any more. Raises BadInput."""
     key, identity, record, because = (document.get(name) for name in ("hold", "alert", "record", "because"))
-    hold = _hold(because)
+    hold, shape = _hold(because), shape_from(document)
     if not (isinstance(key, str) and isinstance(identity, str) and isinstance(record, str)):
         raise BadInput(Reason.MALFORMED, f"a hold is {document!r:.200}: hold, alert and record must be texts")
+    if shape and not _meant(turn, key, shape, turn.state.alerts.get(identity.encode())):
+        return  # the policy changed while it was under way: nobody would ever say that it is over
     incident = turn.state.incidents.get(identity)
     if incident is not None:
         if incident.firing_since == record and not incident.ended:
@@ -43,6 +46,18 @@ def on_message(turn: Turn, document: dict[str, Any]) -> None:
             turn.tell(turn.state.incidents[alert.incident], "NotHeld", text, rule=key)
             return
         hold_alert(turn, alert, key, hold)
+
+
+def _meant(turn: Turn, key: str, shape: str, alert: LiveAlert | None) -> bool:
+    """Whether what a rule says is meant still: the alert takes part in it. A correlation that changed goes on."""
+    name, _, group = key.partition("/")
+    link, rule = turn.rules.link(name), turn.rules.correlation(name)
+    if link is not None or rule is None:
+        return link is not None and link.shape == shape
+    return alert is None or (
+        bool(rule.steps(alert.labels))
+        and rule.group(alert.severity, alert.component, alert.owner, alert.labels) == group
+    )
 
 
 def wait(turn: Turn, incident: Incident, alert: LiveAlert, hold_ms: int) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 
 from app.core import holding, membership, signals
 from app.core.linkrule import LinkRule
-from app.core.rulebook import Verdict
-from app.core.state import PARTS_BYTES_MAX, Incident, Link, LiveAlert, Member, Target
+from app.core.member import PARTS_BYTES_MAX, VIA_MAX, Link, Member, Target
+from app.core.rulebook import Rulebook, Verdict
+from app.core.shape import shape_from
+from app.core.signals import Change
+from app.core.state import Incident, LiveAlert
 from app.core.turn import Turn
 from models.alert import Labels
 from models.cut import cut
-from models.journal import encode_hold, encode_member
+from models.journal import encode_hold, encode_member, text_of
 from models.reason import BadInput, Reason
 
 LINK = "link"
@@ -37,10 +40,14 @@ def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
 
 def _show_incident(turn: Turn, incident: Incident, *, firing: bool, only: Container[str] | None = None) -> None:
     labels = labels_of(incident)
-    member = Member(
-        incident.rule, incident.component, incident.id, incident.severity, firing, incident.firing_since, dict(labels)
+    _show(turn, turn.rules.judge(labels), labels, incident.id, _member_of(incident, firing=firing), only)
+
+
+def _member_of(incident: Incident, *, firing: bool) -> Member:
+    known = labels_of(incident)
+    return Member(
+        incident.rule, incident.component, incident.id, incident.severity, firing, incident.firing_since, known
     )
-    _show(turn, turn.rules.judge(labels), labels, incident.id, member, only)
 
 
 def _show(
@@ -48,7 +55,11 @@ def _show(
 ) -> None:
     for name, side in verdict.links:
         if only is None or name in only:
-            signals.send(turn, name, turn.rules.links[name].group(labels), side, identity, member)
+            signals.send(turn, _to(turn.rules.links[name], labels, side), identity, member)
+
+
+def _to(rule: LinkRule, labels: Labels, side: str) -> signals.To:
+    return signals.To(rule.policy.name, rule.shape, rule.group(labels), side)
 
 
 def labels_of(incident: Incident) -> dict[str, str]:
@@ -56,16 +67,14 @@ def labels_of(incident: Incident) -> dict[str, str]:
     return {"alertname": incident.rule, "rule": incident.rule, "component": incident.component, "owner": incident.owner}
 
 
-def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, document: Any) -> None:
-    """A source or a target changed. Raises BadInput when the record does not say so."""
-    identity, member = signals.member_from(document)
-    if side not in SIDES:
-        raise BadInput(Reason.MALFORMED, f"the role is {side!r:.40}, must be source, target or both")
+def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, change: Change) -> None:
+    """A source or a target changed. Raises BadInput when there is no room for it."""
+    identity, member, _ = change
     link = turn.state.links.get((rule.policy.name, group)) or Link()
     if member.firing:
-        _check_room(turn, (rule.policy.name, group), link, identity, member)
+        check_room(turn, rule.policy.name, group, link, identity, member)
     if side != "source":
-        _target_changed(turn, rule, link, identity, member)
+        _target_changed(turn, rule, group, link, change)
     if side != "target":
         _source_changed(turn, rule, group, link, identity, member)
     for one in list(link.targets) if side != "target" else [identity]:
@@ -74,31 +83,39 @@ def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, document: Any) 
     turn.state.put_link(rule.policy.name, group, link)
 
 
-def _check_room(turn: Turn, key: tuple[str, str], link: Link, identity: str, member: Member) -> None:
+def check_room(turn: Turn, name: str, group: str, link: Link, identity: str, member: Member) -> None:
     """Raise BadInput when one more source or target would pass a bound. Nothing has changed by then."""
     bounds = turn.rules.policy.bounds
-    if key not in turn.state.links:
+    if not (link.sources or link.targets or link.last):
         check_groups(turn)
     if identity in link.sources or identity in link.targets:
         return
     if not link.has_room(member, bounds.alerts_in_incident):
         number = len(link.sources) + len(link.targets)
-        found = f"rule {key[0]} has {number} sources and targets in {key[1]:.200}, with {link.bytes} bytes"
+        found = f"rule {name} has {number} sources and targets in {group:.200}, with {link.bytes} bytes"
         limits = f"{bounds.alerts_in_incident} (bounds.alerts_in_incident) with {PARTS_BYTES_MAX} bytes"
         raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
 
 
 def check_groups(turn: Turn) -> None:
     """Raise BadInput when one more group of a rule would pass the bound."""
-    number, limit = len(turn.state.links) + len(turn.state.windows), turn.rules.policy.bounds.groups
+    state, limit = turn.state, turn.rules.policy.bounds.groups
+    number = len(state.links) + len(state.windows) + len(state.resting) + len(state.early)
     if number >= limit:
         raise BadInput(Reason.BOUND_REACHED, f"rules keep something for {number} groups, bounds.groups is {limit}")
 
 
-def _target_changed(turn: Turn, rule: LinkRule, link: Link, identity: str, member: Member) -> None:
+def _target_changed(turn: Turn, rule: LinkRule, group: str, link: Link, change: Change) -> None:
+    identity, member, left = change
     known = link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
     if not member.firing and known is not None and known.root is not None:
-        _tell_root(turn, rule, known.root, identity, member)
+        if not left:
+            _tell_root(turn, rule, known.root, identity, member)
+            return
+        if rule.membership:
+            _leave_root(turn, rule.policy.name, rule.shape, known.root, identity, member, ended=False)
+        # It fires on, and may come back to this rule before what kept it quiet arrives.
+        _hold(turn, rule, group, identity, known.member, None)
 
 
 def _source_changed(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str, member: Member) -> None:
@@ -154,8 +171,15 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
         parent = cause.incident if rule.membership and cause.incident != target.member.incident else ""
         because = {"text": text, "parent": parent}
         _tell_root(turn, rule, cause, identity, target.member)
-    message = encode_hold(f"{rule.policy.name}/{group}", identity, target.member.record, because)
-    turn.send(signals.key_of(target.member), message)
+    _hold(turn, rule, group, identity, target.member, because)
+
+
+def _hold(
+    turn: Turn, rule: LinkRule, group: str, identity: str, member: Member, because: dict[str, str] | None
+) -> None:
+    """Say that a target keeps quiet, or (None) need not any more."""
+    message = encode_hold(f"{rule.policy.name}/{group}", identity, member.record, because, rule.shape)
+    turn.send(signals.key_of(member), message)
 
 
 def _cause(link: Link, identity: str) -> Member | None:
@@ -170,35 +194,132 @@ def _cause(link: Link, identity: str) -> Member | None:
 def _tell_root(turn: Turn, rule: LinkRule, root: Member, identity: str, member: Member, why: str = "") -> None:
     """Tell a root's incident whether a dependant of it fires, or (not firing) ended, or is its dependant no more."""
     if rule.membership and root.incident != member.incident:
-        message = encode_member(root.incident, rule.policy.name, signals.document_of(identity, member), why)
+        document = signals.document_of(identity, member)
+        message = encode_member(root.incident, rule.policy.name, document, why, rule.shape)
         turn.send(signals.key_of(root), message)
 
 
-def on_member(turn: Turn, root: str, document: Any, why: Any) -> None:
-    """An alert that depends on this incident began or ended to fire, or is on its own again. Raises BadInput."""
-    identity, member = signals.member_from(document)
+def on_member(turn: Turn, document: dict[str, Any]) -> None:
+    """An alert that depends on an incident began or ended to fire, or is on its own again. Raises BadInput."""
+    root, why, shape = text_of(document, "member"), document.get("why"), shape_from(document)
+    identity, member = signals.member_from(document.get("alert"))
+    left = document.get("left") is True and not member.firing
     incident = turn.state.incidents.get(root)
     if incident is None:
         return  # it is closed, and its dependants are let go when their grace is over
     known = incident.members.get(identity)
     if member.firing and (known is None or not known.firing):
         membership.check_room(turn, incident, identity, member)
-        membership.fired(turn, incident, identity, replace(member, own=False))
+        membership.fired(turn, incident, identity, replace(member, own=False, via=[shape]))
+    elif member.firing and known is not None and shape not in known.via:
+        known.via = [*known.via, shape][-VIA_MAX:]
+        turn.state.put_incident(incident)
+    elif left and known is not None and (known.own or any(one != shape for one in known.via)):
+        # By another rule it belongs to it still, perhaps by this one as it is now: its actor was told of the change before.
+        known.via = [one for one in known.via if one != shape]
+        turn.state.put_incident(incident)
     elif not member.firing:
         text = cut(why, holding.BECAUSE_CHARACTERS_MAX) if isinstance(why, str) and why else "ended"
         membership.ended(turn, incident, identity, text)
 
 
-def drop_rules(turn: Turn, names: frozenset[str]) -> None:
-    """Begin anew with rules that a policy change has removed or changed: each alert that fires is shown to them again."""
-    state = turn.state
-    for name, group in sorted(state.links):
-        if name in names:
-            state.put_link(name, group, Link())
-    for alert in sorted(state.alerts.values(), key=lambda one: (one.fired_ms, one.fired_by, one.fingerprint)):
-        if alert.firing and alert.incident:
-            member = signals.member_of(turn, alert)
-            _show(turn, turn.rules.judge(alert.labels), alert.labels, alert.fingerprint, member, only=names)
-    for _, incident in sorted(state.incidents.items()):
+def show(turn: Turn, names: Container[str]) -> None:
+    """Show what fires to rules that a policy change has brought or changed."""
+    for alert in _all_firing(turn):
+        member = signals.member_of(turn, alert)
+        _show(turn, turn.rules.judge(alert.labels), alert.labels, alert.fingerprint, member, only=names)
+    for _, incident in sorted(turn.state.incidents.items()):
         if incident.rule and not incident.ended:
             _show_incident(turn, incident, firing=True, only=names)
+
+
+def take_back(turn: Turn, before: Rulebook, names: Container[str]) -> None:
+    """Tell the rules of before that are gone, or mean something else now, that what fires takes no part in them any more."""
+    for alert in _all_firing(turn):
+        _take_back(turn, before, names, alert.labels, alert.fingerprint, signals.member_of(turn, alert, before))
+    for _, incident in sorted(turn.state.incidents.items()):
+        if incident.rule and not incident.ended:
+            _take_back(turn, before, names, labels_of(incident), incident.id, _member_of(incident, firing=True))
+
+
+def _take_back(
+    turn: Turn, before: Rulebook, names: Container[str], labels: Labels, identity: str, member: Member
+) -> None:
+    for name, side in before.judge(labels).links:
+        if name in names:
+            signals.send(turn, _to(before.links[name], labels, side), identity, member, left=True)
+
+
+def _all_firing(turn: Turn) -> list[LiveAlert]:
+    """What fires and belongs to an incident, what has fired longest first."""
+    found = [alert for alert in turn.state.alerts.values() if alert.firing and alert.incident]
+    return sorted(found, key=lambda one: (one.fired_ms, one.fired_by, one.fingerprint))
+
+
+def rest(turn: Turn, rule: LinkRule) -> None:
+    """The rule is not in force here any more: nothing is quiet because of it. What takes part in it is known still.
+
+    Its owner may come back to it, and those who told of it may never have had another: they take back what they said.
+    """
+    state = turn.state
+    for name, group in sorted(state.links):
+        if name != rule.policy.name:
+            continue
+        link = state.links[name, group]
+        for identity, target in link.targets.items():
+            if target.root is not None:
+                _hold(turn, rule, group, identity, target.member, None)
+            if not rule.membership:
+                link.give_root(target, None)  # else the root's incident is told when the target leaves
+        link.last, link.ended_ms = None, 0
+        state.put_link(name, group, Link())
+        state.put_resting(rule.shape, group, link)
+
+
+def note(turn: Turn, name: str, shape: str, group: str, side: str, change: Change) -> None:
+    """A source or a target of a rule that is not in force here changed. Raises BadInput when there is no room for it."""
+    identity, member, left = change
+    link = turn.state.resting.get((shape, group)) or Link()
+    if member.firing:
+        check_room(turn, name, group, link, identity, member)
+    if side != "source":
+        known = link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
+        if known is not None and known.root is not None:
+            _leave_root(
+                turn,
+                name,
+                shape,
+                known.root,
+                identity,
+                replace(member, firing=False),
+                ended=not (member.firing or left),
+            )
+    if side != "target":
+        link.put_source(identity, member if member.firing else None)
+    turn.state.put_resting(shape, group, link)
+
+
+def _leave_root(turn: Turn, name: str, shape: str, root: Member, identity: str, member: Member, *, ended: bool) -> None:
+    """Tell a root's incident that a dependant ended, or is none any more by this rule."""
+    if root.incident != member.incident:
+        why = "" if ended else signals.LEFT
+        document = signals.document_of(identity, member)
+        message = encode_member(root.incident, name, document, why, shape, left=not ended)
+        turn.send(signals.key_of(root), message)
+
+
+def wake(turn: Turn, rule: LinkRule) -> None:
+    """The rule is in force here from now on: what was told of it before counts, as if it were told now."""
+    state, name = turn.state, rule.policy.name
+    for shape, group in sorted(state.resting):
+        if shape != rule.shape:
+            continue
+        link = state.resting[shape, group]
+        state.put_resting(shape, group, Link())
+        for identity, target in link.targets.items():
+            before, target.at_ms = target.root, turn.now_ms
+            link.give_root(target, None)
+            _review(turn, rule, group, link, identity)
+            if before is not None and (target.root is None or target.root.incident != before.incident):
+                _leave_root(turn, name, shape, before, identity, replace(target.member, firing=False), ended=False)
+        state.put_link(name, group, link)

@@ -5,6 +5,7 @@ from typing import Literal
 
 import orjson
 
+from app.core.shape import shape_of
 from models.alert import Labels
 from models.matcher import Test, test_of
 from models.policy import Policy
@@ -29,6 +30,7 @@ class LinkRule:
     within_ms: int | None  # how long before its source a target may have fired; None is any time
     grace_ms: int  # how long a target may outlive its source before somebody is told of it
     hold_ms: int  # how long a target waits for its source before somebody is told of it
+    shape: str  # which rule of this name it is (`app.core.shape`)
 
     def side(self, labels: Labels) -> Side | None:
         """What an alert with these labels is in this rule. A root depends on nothing of its own rule."""
@@ -50,9 +52,11 @@ def link_rules(policy: Policy) -> dict[str, LinkRule]:
 
 def _dependency(rule: Dependency) -> LinkRule:
     source, target = test_of(rule.root), test_of(rule.dependants)
-    return LinkRule(rule, source, target, tuple(rule.by), True, rule.within, rule.grace, rule.hold)  # noqa: FBT003
+    shape = shape_of("dependency", rule, rule.name)
+    return LinkRule(rule, source, target, tuple(rule.by), True, rule.within, rule.grace, rule.hold, shape)  # noqa: FBT003
 
 
 def _inhibition(rule: InhibitRule) -> LinkRule:
     source, target = test_of(rule.source_matchers), test_of(rule.target_matchers)
-    return LinkRule(rule, source, target, tuple(rule.equal), False, None, 0, HOP_MS)  # noqa: FBT003
+    shape = shape_of("inhibition", rule, rule.name)
+    return LinkRule(rule, source, target, tuple(rule.equal), False, None, 0, HOP_MS, shape)  # noqa: FBT003

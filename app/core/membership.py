@@ -4,7 +4,8 @@ A rule opened it for them, or they depend on what it is about.
 """
 
 from app.core import escalating, silencing
-from app.core.state import PARTS_BYTES_MAX, Incident, Member
+from app.core.member import PARTS_BYTES_MAX, Member
+from app.core.state import Incident
 from app.core.turn import Turn
 from models.incident import State
 from models.reason import BadInput, Reason

@@ -1,9 +1,12 @@
 """A new policy takes over: running incidents go on under it.
 
 Rules that are gone, or mean something else now, begin anew; what they kept quiet is told where nothing else keeps it so.
+
+Other partitions have the change before or after this one. So what an actor knows of a rule that is gone rests, and wakes
+when it comes back; and what was told to actors is taken back by who told it, in its own order.
 """
 
-from app.core import absences, deadlines, grouping, holding, linking, serving
+from app.core import absences, correlating, deadlines, early, grouping, holding, linking, serving
 from app.core.rulebook import Rulebook
 from app.core.turn import Turn
 
@@ -11,14 +14,18 @@ from app.core.turn import Turn
 def adopt(turn: Turn, before: Rulebook) -> None:
     """Bring the state into line with the turn's rules, which follow those of before."""
     now = turn.rules
-    links = {name for name, rule in before.links.items() if not _same(rule, now.link(name))}
-    links |= {name for name in now.links if name not in before.links}
+    left, come = _without(before, now), _without(now, before)
+    links = left | come
     gone = frozenset(links | {name for name in before.correlations if name not in now.correlations})
     holding.drop_rules(turn, gone)
-    linking.drop_rules(turn, gone)
-    for name, group in sorted(turn.state.windows):
-        if name in gone:
-            turn.state.put_window(name, group, [])
+    for name in sorted(left):
+        linking.rest(turn, before.links[name])
+    for name in sorted(come):
+        linking.wake(turn, now.links[name])
+    linking.show(turn, come)
+    linking.take_back(turn, before, left)  # after that: who belongs to an incident by both does not leave it between
+    correlating.take_back(turn, before)
+    early.on_policy(turn, before)
     for _, alert in sorted(turn.state.alerts.items()):
         if alert.beat and now.absence(alert.beat) is None:
             absences.drop(turn, alert)
@@ -29,5 +36,7 @@ def adopt(turn: Turn, before: Rulebook) -> None:
     deadlines.settle_all(turn)
 
 
-def _same(rule: object, other: object) -> bool:
-    return getattr(rule, "policy", None) == getattr(other, "policy", None)
+def _without(one: Rulebook, other: Rulebook) -> frozenset[str]:
+    """The names of the dependencies and inhibitions of a policy that the other has not, or not so."""
+    shapes = {rule.shape for rule in other.links.values()}
+    return frozenset(name for name, rule in one.links.items() if rule.shape not in shapes)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from app.core.linkrule import LinkRule, link_rules
+from app.core.shape import shape_of
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
 from models.policy import Contact, Guide, Policy, Where
@@ -74,6 +75,9 @@ class CorrelationRule:
 
     policy: Correlation
     tests: tuple[Test, ...]
+    shape: (
+        str  # which rule of this name it is (`app.core.shape`). Its form is its sequence, and whether it looks across
+    )
 
     @property
     def local(self) -> bool:
@@ -118,7 +122,7 @@ class Rulebook:
         self.escalations = [EscalationRule(rule, test_of(rule.match)) for rule in policy.escalations]
         self.lasting = [rule for rule in self.escalations if rule.policy.lasting is not None]
         self.always = [rule for rule in self.escalations if rule.policy.always]
-        self.correlations = {rule.name: CorrelationRule(rule, _tests(rule)) for rule in policy.correlations}
+        self.correlations = {rule.name: _correlation(rule) for rule in policy.correlations}
         self.links = link_rules(policy)
         self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
         self._severity_rules = [(test_of(rule.match), rule.severity) for rule in policy.severities.rules]
@@ -296,6 +300,12 @@ def compiled(document: bytes, *, kept: bool) -> Rulebook:
 def _first(entries: Sequence[tuple[Test, Any]], labels: Labels) -> int | None:
     """The number of the first entry whose test the labels pass."""
     return next((number for number, (test, _) in enumerate(entries) if test(labels)), None)
+
+
+def _correlation(rule: Correlation) -> CorrelationRule:
+    return CorrelationRule(
+        rule, _tests(rule), shape_of("correlation", rule, [rule.name, rule.sequence, bool(rule.open)])
+    )
 
 
 def _tests(rule: Correlation) -> tuple[Test, ...]:

@@ -1,10 +1,13 @@
 """What a component tells the actor of a rule about one of its alerts: an alert as a member of something larger."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import orjson
 
-from app.core.state import LiveAlert, Member
+from app.core.member import Member
+from app.core.rulebook import Rulebook
+from app.core.state import LiveAlert
 from app.core.turn import Turn
 from models.journal import encode_signal
 from models.reason import BadInput, Reason
@@ -14,12 +17,31 @@ RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
+LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
 _TEXTS = ("name", "component", "incident", "record")
 
 
-def member_of(turn: Turn, alert: LiveAlert) -> Member:
-    """The alert as the actor needs to know it."""
-    labels = {name: alert.labels[name] for name in turn.rules.asked_for if name in alert.labels and name != RULE_LABEL}
+class Change(NamedTuple):
+    """What an actor is told of an alert, or of an incident that a rule opened."""
+
+    identity: str  # a fingerprint, or an incident's id
+    member: Member
+    left: bool  # it fires on, and takes no part in the rule any more
+
+
+class To(NamedTuple):
+    """An actor, and as what an alert takes part in its rule."""
+
+    rule: str
+    shape: str
+    group: str
+    role: str
+
+
+def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Member:
+    """The alert as the actor needs to know it, under the turn's rules or those of before."""
+    asked_for = (rules or turn.rules).asked_for
+    labels = {name: alert.labels[name] for name in asked_for if name in alert.labels and name != RULE_LABEL}
     record = f"{turn.partition}-{alert.fired_by}"
     return Member(
         alert.name,
@@ -44,12 +66,17 @@ def refuse(turn: Turn, rule: str, member: Member) -> None:
         turn.refuse("signals", text, turn.state.incidents.get(member.incident))
 
 
-def send(turn: Turn, rule: str, group: str, role: str, identity: str, member: Member) -> None:
-    """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id."""
-    if not fits(group, member):
-        refuse(turn, rule, member)
+def send(turn: Turn, to: To, identity: str, member: Member, *, left: bool = False) -> None:
+    """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id.
+
+    With `left` it fires on, and takes no part in that rule any more: the policy has changed.
+    """
+    if not fits(to.group, member):
+        refuse(turn, to.rule, member)
         return
-    turn.send(f"rule/{rule}/{group}", encode_signal(rule, group, role, document_of(identity, member)))
+    member = replace(member, firing=False) if left else member
+    value = encode_signal(to.rule, to.group, to.role, document_of(identity, member), to.shape, left=left)
+    turn.send(f"rule/{to.rule}/{to.group}", value)
 
 
 def key_of(member: Member) -> str:
@@ -60,6 +87,12 @@ def key_of(member: Member) -> str:
 def document_of(identity: str, member: Member) -> dict[str, Any]:
     """The member as it stands in the journal."""
     return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}}
+
+
+def change_from(document: dict[str, Any]) -> Change:
+    """What a signal says. Raises BadInput."""
+    identity, member = member_from(document.get("member"))
+    return Change(identity, member, document.get("left") is True and not member.firing)
 
 
 def member_from(document: Any) -> tuple[str, Member]:

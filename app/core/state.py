@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import orjson
 
+from app.core.member import Fired, Link, Member
 from models.alert import Labels
 from models.incident import State
 from models.instant import NEWEST_MS
@@ -20,8 +21,8 @@ from models.silence import Silence
 T = TypeVar("T")
 
 WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
-MEMBER_BYTES = 256  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
-PARTS_BYTES_MAX = 8 * 1024 * 1024  # of an incident's members, or a link's sources and targets: they stand in one record
+
+FORMER = b"f/"  # the changelog's key of the shapes that rules had
 
 Timer = tuple[int, str, str]  # when in engine time, what, whose. Sorted in this order, so equal times fire in one order
 
@@ -89,26 +90,6 @@ class LiveAlert:
         self.repeat = (
             f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'.encode()
         )
-
-
-@dataclass(slots=True)
-class Member:
-    """An alert of another component in a correlated incident, as its signal told."""
-
-    name: str
-    component: str
-    incident: str
-    severity: Severity
-    firing: bool
-    record: str  # the position of the record that made it fire
-    labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
-    own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
-
-    @property
-    def size(self) -> int:
-        """How many bytes it has in the changelog, about; never fewer. The same for as long as it is the same alert."""
-        texts = [self.name, self.component, self.incident, self.record, self.labels]
-        return MEMBER_BYTES + len(orjson.dumps(texts))
 
 
 @dataclass(slots=True)
@@ -216,69 +197,6 @@ class Incident:
 
 
 @dataclass(slots=True)
-class Fired:
-    """An alert in a window."""
-
-    at_ms: int
-    fingerprint: str
-    member: Member
-    steps: list[int] = field(default_factory=list)  # of a sequence, that it can be
-
-
-@dataclass(slots=True)
-class Target:
-    """An alert that keeps quiet while a source of its rule fires."""
-
-    at_ms: int
-    member: Member
-    root: Member | None = None  # the source that it keeps quiet for
-
-    @property
-    def size(self) -> int:
-        """As a member's."""
-        return self.member.size + (self.root.size if self.root else 0)
-
-
-@dataclass(slots=True)
-class Link:
-    """What an actor knows of the sources and targets of an inhibition or a dependency, by fingerprint."""
-
-    sources: dict[str, Member] = field(default_factory=dict)
-    targets: dict[str, Target] = field(default_factory=dict)
-    last: Member | None = None  # of the sources, the last that ended, while its targets have their grace
-    ended_ms: int = 0
-    bytes: int = 0  # of the sources and targets
-
-    def has_room(self, more: Member, number_max: int) -> bool:
-        """Whether one more source or target fits."""
-        return len(self.sources) + len(self.targets) < number_max and self.bytes + 2 * more.size <= PARTS_BYTES_MAX
-
-    def put_source(self, identity: str, source: Member | None) -> Member | None:
-        """Add, renew or (None) take away a source; the one that was there."""
-        known = self.sources.pop(identity, None)
-        self.bytes -= known.size if known else 0
-        if source is not None:
-            self.sources[identity] = source
-            self.bytes += source.size
-        return known
-
-    def put_target(self, identity: str, target: Target | None) -> Target | None:
-        """The same of a target."""
-        known = self.targets.pop(identity, None)
-        self.bytes -= known.size if known else 0
-        if target is not None:
-            self.targets[identity] = target
-            self.bytes += target.size
-        return known
-
-    def give_root(self, target: Target, root: Member | None) -> None:
-        """Note what explains a target."""
-        self.bytes -= target.size
-        target.root = root
-        self.bytes += target.size
-
-
-@dataclass(slots=True)
 class Receiver:
     """What an actor knows of the messages to one receiver through one channel."""
 
@@ -328,6 +246,11 @@ class PartitionState:
         self._ahead_until_ms = 0
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> last offset and number
+        self.resting: dict[
+            tuple[str, str], Link
+        ] = {}  # shape and group -> the same, of rules that are not in force here
+        self.early: dict[tuple[str, str], list[Fired]] = {}  # shape and group -> what such rules will have to know
+        self.former: dict[str, None] = {}  # shapes of rules that go on here in another shape, the oldest first
         self.spoiled: dict[tuple[str, str], int] = {}  # kind and name of deadlines that are passed over -> until when
         self.timers: list[Timer] = []
         self.dirty: dict[bytes, None] = {}
@@ -386,6 +309,19 @@ class PartitionState:
     def put_link(self, rule: str, group: str, link: Link) -> None:
         """Keep a link; one without sources and targets is forgotten."""
         self._put(self.links, b"l/", rule, group, link, keep=bool(link.sources or link.targets or link.last))
+
+    def put_resting(self, shape: str, group: str, link: Link) -> None:
+        """Keep what a rule that is not in force here has to know; one without sources and targets is forgotten."""
+        self._put(self.resting, b"d/", shape, group, link, keep=bool(link.sources or link.targets))
+
+    def put_early(self, shape: str, group: str, window: list[Fired]) -> None:
+        """Keep what fired for a rule that is not in force here."""
+        self._put(self.early, b"e/", shape, group, window, keep=bool(window))
+
+    def put_former(self, shapes: Iterable[str]) -> None:
+        """Keep the shapes of rules that go on here in another shape."""
+        self.former = dict.fromkeys(shapes)
+        self.dirty[FORMER] = None
 
     def put_receiver(self, receiver: str, channel: str, known: Receiver) -> None:
         """Keep what is known of a receiver; one that was sent nothing of late is forgotten."""

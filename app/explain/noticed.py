@@ -143,6 +143,9 @@ def _actor(engine: Engine, document: Document) -> list[str]:
     match kind_of(document):
         case "signal":
             name, group = str(document["signal"]), str(document.get("group"))
+            kept = (str(document.get("shape")), group)
+            if kept in engine.state.resting or kept in engine.state.early:
+                return [f"{_named(name, group)}: it waits for a policy with the rule that it is meant for"]
             link = engine.state.links.get((name, group))
             if engine.policy.link(name) is None:
                 return [_count(engine, name, group)]

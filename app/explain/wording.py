@@ -129,7 +129,8 @@ def _record_text(kind: str, document: Document) -> str:
             return f"{document.get('by')} sent the dead letter {document['resubmitted']} again"
         case "signal":
             member = document.get("member") or {}
-            how = "fires" if member.get("firing") else "ended"
+            ended = "takes no part any more" if document.get("left") else "ended"
+            how = "fires" if member.get("firing") else ended
             return f"signal to {document['signal']}/{document.get('group')}: {_member(member)} {how}"
         case "hold":
             because = document.get("because")

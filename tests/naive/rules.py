@@ -3,7 +3,7 @@
 A rule hears of things, and is heard, a record later than they happen: between components everything goes through the journal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
@@ -276,6 +276,7 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
     before, naive.policy = links.rules(naive.policy), policy
     now = links.rules(policy)
     changed = {name for name in [*before, *now] if before.get(name) != now.get(name)}
+    parting = list(_depending(naive, {name: rule for name, rule in before.items() if name in changed}))
     naive.shown = [one for one in naive.shown if one.rule not in changed]
     naive.spoken = {key: said for key, said in naive.spoken.items() if key[0] not in changed}
     for alert in naive.alerts:
@@ -292,6 +293,31 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
         if incident.waits and incident.since["open"] + incident.wait_ms <= naive.now_ms:
             quiet.waited(naive, incident)
     _show_again(naive, changed)
+    naive.messages += [(_take_back, naive, root, identity) for root, identity in parting]
+
+
+def _depending(naive: "Naive", rules: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Happened, str]]:
+    """What depends on which incident by these rules."""
+    newest = {one.identity: one for one in naive.shown}
+    for (name, _), said in naive.spoken.items():
+        for identity, root in said.items():
+            if name in rules and links.is_dependency(rules[name]) and root.incident is not newest[identity].incident:
+                yield root.incident, identity
+
+
+def _take_back(naive: "Naive", root: Happened, identity: str) -> None:
+    """A rule that has changed hears that something takes no part in it as it was."""
+    naive.messages.append((_leaves_rule, naive, root, identity))
+
+
+def _leaves_rule(naive: "Naive", root: Happened, identity: str) -> None:
+    """It depends on what a root's incident is about by that rule no more, but perhaps by another."""
+    by_others = any(
+        identity in said and said[identity].incident is root and links.is_dependency(links.rules(naive.policy)[name])
+        for (name, _), said in naive.spoken.items()
+    )
+    if not by_others:
+        leaves(naive, root, identity)
 
 
 def _wait_of(naive: "Naive", incident: Happened) -> int:

@@ -14,6 +14,8 @@ from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
 from models.topics import partition_of
 from tests.scenario import keep
+from tests.simulation.agreeing import check_rules
+from tests.simulation.broken import Broken
 from tests.simulation.plan import Plan
 from tests.simulation.run import POLICY, TOPICS, Outcome, faulty
 from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
@@ -21,19 +23,17 @@ from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
 T = TypeVar("T")
 
 
-class Broken(AssertionError):
-    """A promise does not hold."""
-
-
 def check(plan: Plan, outcome: Outcome) -> None:
     """Raise Broken unless every promise holds."""
     cluster, partitions = outcome.cluster, plan.world.partitions
     cluster.storm = 0.0
     messages: dict[int, list[tuple[int, Effect]]] = {partition: [] for partition in range(partitions)}
+    engines: list[Engine] = []
     with faulty(poison=plan.world.poison):
         for partition in range(partitions):
             journal = _applied(cluster, partition)
             engine, effects = undisturbed(partition, journal)
+            engines.append(engine)
             _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
             random = cluster.random  # a pass of the cleaner may be under way, or have been over all
             cluster.compact(TOPICS.state, partition, random.choice((0.0, 0.5, 0.9, 1.0)), random.choice((0.3, 0.8)))
@@ -50,6 +50,8 @@ def check(plan: Plan, outcome: Outcome) -> None:
                 if effect.stream is Stream.JOURNAL:
                     messages[partition_of(effect.key or b"", partitions)].append((partition, effect))
     _check_messages(cluster, messages)
+    if not plan.world.poison:  # which may be the death of a message
+        check_rules(engines)
     _check_input(outcome, partitions)
 
 

@@ -30,7 +30,38 @@ from tests.simulation.plan import Plan, Step
 from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
 
 POLICY = load()
-OTHER = Rulebook(POLICY.document | {"incidents": POLICY.document["incidents"] | {"settle": "2m"}})
+_CHANGED = {"agents-down": {"count": 2, "by": ["severity"]}, "needs-ollama": {"by": ["severity"]}}
+_ADDED = {
+    "correlations": {
+        "name": "errors-everywhere",
+        "match": ['alertname=~"HighErrorRate|ServiceDown"'],
+        "count": 2,
+        "by": [],
+        "within": "1h",
+        "hold": "1m",
+        "open": {"severity": "P1", "owner": "ai", "title": "{count} in trouble"},
+    },
+    "dependencies": {
+        "name": "needs-api",
+        "root": ['component="api"', 'alertname="ServiceDown"'],
+        "dependants": ['alertname="HighErrorRate"'],
+        "within": "1h",
+        "hold": "1m",
+        "grace": "1m",
+    },
+}
+
+
+def _other() -> Rulebook:
+    """The shipped policy with another time to settle, and with rules that are added, changed and gone."""
+    document = POLICY.document | {"incidents": POLICY.document["incidents"] | {"settle": "2m"}, "inhibit_rules": []}
+    for section, added in _ADDED.items():
+        kept = [one | _CHANGED.get(one["name"], {}) for one in document[section] if one["name"] != "needs-postgres"]
+        document[section] = [*kept, added]
+    return Rulebook(document)
+
+
+OTHER = _other()
 TOPICS = Topics()
 PATIENCE_S = 3_000.0  # virtual; a run that is not over by then hangs
 

@@ -1,0 +1,5 @@
+"""What a check raises."""
+
+
+class Broken(AssertionError):
+    """A promise does not hold."""
