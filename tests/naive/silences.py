@@ -57,21 +57,23 @@ def said(naive: "Naive", silence: Silence) -> None:
         for incident in naive.incidents:
             if incident.rule:
                 naive.look_at(incident)
-    begins_or_ends(naive, silence, acknowledges=begins and silence.starts_ms <= naive.now_ms)
+    begin_or_end(naive, [silence] if begins and silence.starts_ms <= naive.now_ms else [])
 
 
-def begins_or_ends(naive: "Naive", silence: Silence, *, acknowledges: bool) -> None:
-    """What it matches is quiet now, or need not be any more."""
+def begin_or_end(naive: "Naive", begun: list[Silence]) -> None:
+    """What silences match is quiet now, or need not be any more; those that begin acknowledge what they cover."""
     active = [one for one in naive.known_silences().values() if one.is_active(naive.now_ms)]
     firing = [alert for alert in naive.alerts if alert.firing]
     if any(sum(one.matches(alert.labels) for one in active) > 1 for alert in firing):
         naive.reached.add("silences overlap")
-    covered = [one for one in naive.incidents if one.state == "open" and silence.covers(naive.firing_labels(one))]
+    opened = [one for one in naive.incidents if one.state == "open"]
+    covered = [(silence, one) for silence in begun for one in opened if silence.covers(naive.firing_labels(one))]
     for incident in sorted(naive.incidents, key=lambda one: _by_alert(naive, one)):
         naive.look_at(incident)
-    for incident in sorted(covered, key=lambda one: naive.order.get(one.id, "~")) if acknowledges else []:
-        naive.reached.add("acknowledged by a silence")
-        naive.acknowledged(incident, silence.by)
+    for silence, incident in sorted(covered, key=lambda one: (one[0].id, naive.order.get(one[1].id, "~"))):
+        if incident.state == "open":
+            naive.reached.add("acknowledged by a silence")
+            naive.acknowledged(incident, silence.by)
 
 
 def _by_alert(naive: "Naive", incident: Happened) -> str:
