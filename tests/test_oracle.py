@@ -230,6 +230,80 @@ def test_engine_tells_the_facts_of_the_oracle_of_more(family: str) -> None:
         _compare(steps, policy, f"TOCSIN_SEED={SEED}, journal {number}, ")
 
 
+# Journals on which the two disagreed once, cut down, and what each is about.
+KNOWN: dict[str, tuple[str, list[j.Step]]] = {
+    "a silence begins as another of the same incident ends": (
+        "hurried",
+        [
+            ("fire", 0, ("AgentDown", "c", "warning"), 7_200_000),
+            ("fire", 1, ("HighErrorRate", "c", "info"), 7_200_000),
+            ("silence", 20_000, 0, 'alertname=~"Slow|HighErrorRate"', 300_000, 4_000_000),
+            ("silence", 240_000, 1, 'alertname="AgentDown"', 0, 60_000),
+            ("end", 240_000, 1),
+        ],
+    ),
+    "a silence begins when it would have been forgotten": (
+        "hurried",
+        [
+            ("policy", 0, "default"),
+            ("silence", 7_000, 1, 'severity="warning"', 300_000, 300_000),
+            ("policy", 480_000, "hurried"),
+            ("fire", 0, ("Slow", "c", "info"), 7_200_000),
+            ("silence", 0, 1, 'alertname=~"Slow|HighErrorRate"', 0, 300_000),
+            ("fire", 20_000, ("AgentDown", "c", "warning"), 300_000),
+        ],
+    ),
+    "one of two silences ends as a message is due, and the other alert expires": (
+        "hurried",
+        [
+            ("silence", 1, 2, 'alertname!="ServiceDown"', -60_000, 4_000_000),
+            ("fire", 119_999, ("ServiceDown", "b", "warning"), 300_000),
+            ("silence", 0, 1, 'alertname="AgentDown"', 0, 300_000),
+            ("fire", 240_000, ("AgentDown", "b", "warning"), 7_200_000),
+            ("silence", 60_000, 1, 'component=~"a|b"', 0, 4_000_000),
+        ],
+    ),
+    "two incidents become loud at once, and only one message goes out before the digest": (
+        "storms",
+        [
+            ("beat", 1, "a", True),
+            ("beat", 119_999, "d", True),
+            ("fire", 1_046_999, ("DataLoss", "c", ""), 7_200_000),
+            ("fire", 139_999, ("AgentDown", "b", "warning"), 7_200_000),
+            ("end", 0, 1),
+            ("policy", 240_000, "other storms"),
+            ("fire", 660_000, ("HighErrorRate", "b", "warning"), 0),
+            ("flap", 7_000, 2),
+            ("flap", 539_998, 2),
+            ("silence", 119_999, 0, 'component=~"a|b"', -60_000, 4_000_000),
+            ("end", 0, 0),
+            ("flap", 247_000, 0),
+            ("beat", 119_999, "a", True),
+            ("silence", 720_000, 0, 'alertname=~"Slow|HighErrorRate"', 300_000, 4_000_000),
+        ],
+    ),
+    "an incident that a rule opened is full": (
+        "tight",
+        [
+            ("fire", 300_000, ("AgentDown", "c", "warning"), 300_000),
+            ("fire", 0, ("AgentDown", "b", "warning"), 0),
+            ("fire", 1, ("HighErrorRate", "", "task"), 60_000),
+            ("fire", 119_999, ("AgentDown", "b", "task"), 60_000),
+            ("fire", 20_000, ("AgentDown", "c", "warning"), 60_000),
+            ("again", 900_000, 8, True, 0),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("about", KNOWN)
+def test_they_agree_where_they_did_not(about: str) -> None:
+    """What was found once stays found."""
+    policy, steps = KNOWN[about]
+
+    _compare(steps, policy)
+
+
 def _compare(steps: list[j.Step], policy: str, where: str = "") -> j.Told:
     told = j.told(POLICIES[policy], POLICIES, steps)
     if _tells(told) != _is_told(told):
