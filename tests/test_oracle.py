@@ -282,6 +282,18 @@ KNOWN: dict[str, tuple[str, list[j.Step]]] = {
             ("silence", 720_000, 0, 'alertname=~"Slow|HighErrorRate"', 300_000, 4_000_000),
         ],
     ),
+    "a silence is changed: one incident becomes loud, another quiet, and only one message goes out before the digest": (
+        "storms",
+        [
+            ("fire", 0, ("Slow", "c", "info"), 0),
+            ("again", 1, 6, False, 0),
+            ("flap", 60_000, 1),
+            ("beat", 0, "a", True),
+            ("fire", 119_999, ("Odd", "", "high"), 7_200_000),
+            ("silence", 1_579_998, 1, 'alertname=~"Slow|HighErrorRate"', 0, 300_000),
+            ("silence", 240_000, 1, 'component=~"a|b"', -60_000, 4_000_000),
+        ],
+    ),
     "an incident that a rule opened is full": (
         "tight",
         [

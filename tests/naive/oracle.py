@@ -212,7 +212,9 @@ class Naive:
                 self.escalate(alert.incident, rule, [alert.fired_by])
             case "0 silence":  # all of one time at once
                 self.done += whose
-                silences.begin_or_end(self, [one for one, when in whose if when == one.starts_ms < one.ends_ms])
+                begun = [one for one, when in whose if when == one.starts_ms < one.ends_ms]
+                lifts = any(one.starts_ms < one.ends_ms == when for one, when in whose)
+                silences.begin_or_end(self, begun, lifts=lifts)
             case "digest":
                 digests.over(self, whose)
             case "absence":
