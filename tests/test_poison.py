@@ -6,14 +6,17 @@ from typing import Any
 import orjson
 import pytest
 
-from app.core import dedup
+from app.core import dedup, silencing
 from app.core.engine import _ON_TIMER, Engine
 from app.core.poison import SPOILED_MAX, Deadline, Poison
+from app.core.state import Hold
 from app.core.turn import Turn
 from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
-from models.journal import TICK
+from models.journal import TICK, encode_silence
+from models.matcher import parse_matcher
+from models.silence import Silence
 from tests.scenario import START_MS, alert_record, keep
 
 POLICY = load()
@@ -102,6 +105,32 @@ def test_an_engine_that_raised_is_of_no_more_use() -> None:
         engine.apply([])
     with pytest.raises(AssertionError):
         engine.checkpoint()
+
+
+def test_a_silence_that_raises_keeps_none_after_it_from_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silences of one millisecond begin at once: when the first of their timers fires that is not passed over."""
+    hold = silencing._hold
+
+    def raising(silence: Silence) -> Hold:
+        assert silence.id != "s1"
+        return hold(silence)
+
+    monkeypatch.setattr(silencing, "_hold", raising)
+    at_ms = START_MS + 5 * MINUTE
+    said = [
+        Silence(f"s{number}", (parse_matcher(f"alertname={one}"),), at_ms, at_ms + 5 * MINUTE, "ann", "")
+        for number, one in ((1, "ServiceDown"), (2, "Poison"), (3, "HighErrorRate"))
+    ]
+    silences = [StoredRecord(-1, START_MS, None, encode_silence(one)) for one in said]
+    journal = [*silences, *_journal()]
+    for offset, record in enumerate(journal):
+        record.offset = offset
+
+    effects, _ = _survive(journal, len(journal))
+    told = [orjson.loads(effect.value) for effect in effects if effect.stream is Stream.TIMELINE]
+    assert [one["component"] for one in told if one["kind"] == "Acknowledged"] == ["b", "c"]
+    assert [orjson.loads(one["value"])["of"] for one in _letters(effects)] == ["s1"]
+    assert _survive(journal, 1) == _survive(journal, 7)
 
 
 def _raising(turn: Turn, at_ms: int, whose: str) -> None:

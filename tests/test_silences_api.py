@@ -230,6 +230,19 @@ def test_changing(change: dict[str, Any], same: bool, states: list[str]) -> None
     assert with_bridge(FakeLog(), talk) == (same, states)
 
 
+def test_what_two_match_stays_quiet() -> None:
+    """A silence that takes the place of another begins before that ends, though both do so in one millisecond."""
+    log = FakeLog()
+
+    async def talk(client: Client) -> list[str]:
+        name = await post(client, body())
+        return [name, await post(client, body(id=name, matchers=[EQUAL_X, EQUAL_X | {"name": "severity"}]))]
+
+    name, other = with_bridge(log, talk)
+    said = [orjson.loads(record.value or b"") for record in log.topics["tocsin.journal", 0]]
+    assert [(one["silence"], one["ends_ms"] > NOW_MS) for one in said] == [(name, True), (other, True), (name, False)]
+
+
 def test_one_that_has_ended_is_made_anew() -> None:
     """An expired silence stays as it was; its id gives a new one."""
     log = FakeLog()

@@ -112,7 +112,8 @@ class SilenceRoutes:
         silence = replace(silence, id=str(uuid.uuid4()), starts_ms=starts_ms)
         replaced = [ended(known, now_ms)] if known is not None and known.ends_ms > now_ms else []
         await self._check_room(len(replaced), now_ms)
-        await self._append([*replaced, silence])
+        # The new one first: what both match is quiet all the time, and nobody is told that it is quiet no more, and again.
+        await self._append([silence, *replaced])
         return silence
 
     async def _delete(self, request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ when nothing has fired for the settle time; what fires before that reopens it.
 
 from collections.abc import Iterator
 
-from app.core import clocks, flapping, following, linking, notifying, quiet, reminding, silencing
+from app.core import clocks, escalating, flapping, following, linking, notifying, quiet, reminding, silencing
 from app.core.deadline import Deadline
 from app.core.lifecycle import Cause, advance
 from app.core.state import Incident, LiveAlert
@@ -42,6 +42,7 @@ def reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     silencing.review(turn, incident)
     notifying.on_reopened(turn, incident, text)
     linking.on_incident(turn, incident, firing=True)
+    escalating.on_reopened(turn, incident)
     turn.changed(incident)
 
 

@@ -68,6 +68,7 @@ _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     linking.LINK: linking.on_grace,
     holding.WAITING: holding.on_waited,
     silencing.SILENCE: silencing.on_timer,
+    silencing.FORGET: silencing.on_forget,
     digesting.DIGEST: digesting.on_timer,
     following.TASK: following.on_reminder,
 }

@@ -51,10 +51,28 @@ def on_lasting(turn: Turn, at_ms: int, whose: str) -> None:
     incident = turn.state.incidents.get(alert.incident)
     if incident is None or _lasting_ms(rule, alert) != at_ms or alert.holds:
         return
-    if rule.applies(alert.severity, alert.incident_class, alert.labels):
-        since, lasting = format_instant(alert.fired_ms), format_ms(turn.now_ms - alert.fired_ms)
-        because = f"{alert.name} on {alert.component} has been firing for {lasting}, since {since}"
-        escalate(turn, incident, name, because, [_fired_by(turn, alert)])
+    # Who has resolved it need not be told that an alert has not noticed yet. If it is not over, `on_reopened` escalates.
+    if not incident.ended and rule.applies(alert.severity, alert.incident_class, alert.labels):
+        _lasted(turn, incident, rule, alert)
+
+
+def on_reopened(turn: Turn, incident: Incident) -> None:
+    """Escalate because of what lasted for too long while the incident was thought to be over, in the order of its timers."""
+    lasted = [
+        (_lasting_ms(rule, alert), rule.policy.name, alert.fingerprint, rule, alert)
+        for alert in incident.alerts.values()
+        for rule in turn.rules.lasting
+        if alert.firing and not alert.holds and rule.applies(alert.severity, alert.incident_class, alert.labels)
+    ]
+    for at_ms, _, _, rule, alert in sorted(lasted, key=lambda one: one[:3]):
+        if at_ms <= turn.now_ms:
+            _lasted(turn, incident, rule, alert)
+
+
+def _lasted(turn: Turn, incident: Incident, rule: EscalationRule, alert: LiveAlert) -> None:
+    since, lasting = format_instant(alert.fired_ms), format_ms(turn.now_ms - alert.fired_ms)
+    because = f"{alert.name} on {alert.component} has been firing for {lasting}, since {since}"
+    escalate(turn, incident, rule.policy.name, because, [_fired_by(turn, alert)])
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:

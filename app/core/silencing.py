@@ -4,11 +4,12 @@ Source: PROCEDURES, "Alert Acknowledgment"; Alertmanager's silences. A silence i
 all that fires in it is, so that silencing one alert never hides another.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from app.core import acknowledging, holding
-from app.core.state import Hold, Incident, LiveAlert
+from app.core.state import Hold, Incident, LiveAlert, PartitionState
 from app.core.turn import Turn
 from models.alert import Labels
 from models.cut import cut
@@ -21,6 +22,7 @@ from models.reason import BadInput, Reason
 from models.silence import Silence
 
 SILENCE = "0 silence"  # so that it comes before all else at its time: what is silenced from then on is not told then
+FORGET = "silence over"
 
 
 def on_silence(turn: Turn, document: dict[str, Any]) -> None:
@@ -39,10 +41,10 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
         turn.emit(Stream.SILENCES, silence.id, "Silence", _snapshot(silence, turn.now_ms))
     # First what it need not keep quiet any more: else an incident of both would be quiet for a moment.
     if known is not None:
-        _lift(turn, known.id, unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None)
+        _lift(turn, [known], unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None)
     if silence.starts_ms <= turn.now_ms:
         brought_forward = known is not None and known.starts_ms > turn.now_ms and _active(silence, turn.now_ms)
-        _begin(turn, silence, acknowledge=known is None or brought_forward)
+        _begin(turn, [silence], acknowledge=known is None or brought_forward)
     watch(turn, silence)
 
 
@@ -51,31 +53,38 @@ def watch(turn: Turn, silence: Silence) -> None:
     for at_ms in (silence.starts_ms, silence.ends_ms):
         if at_ms > turn.now_ms:
             turn.state.schedule(at_ms, SILENCE, silence.id)
-    turn.state.schedule(_forget_ms(turn, silence), SILENCE, silence.id)
+    turn.state.schedule(_forget_ms(turn, silence), FORGET, silence.id)
 
 
-def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
-    """A silence begins, ends, or is forgotten."""
-    silence = turn.state.silences.get(whose)
-    if silence is None:
+def on_timer(turn: Turn, at_ms: int, _: str) -> None:
+    """Silences begin and end: all that do so in one millisecond do it at once, when the first of their timers fires."""
+    if at_ms == turn.state.silences_ms:
         return
-    if at_ms == silence.starts_ms < silence.ends_ms:
-        _begin(turn, silence, acknowledge=True)
-    elif at_ms == silence.ends_ms:
-        _hand_over(turn, silence)
-        _lift(turn, silence.id)
-    if at_ms == _forget_ms(turn, silence):
+    turn.state.silences_ms = at_ms
+    over, begun = changing(turn.state, at_ms)
+    tests = [_test(one.matchers) for one in begun]
+    # First what nothing need keep quiet any more: else an incident of both would be quiet for a moment. But what begins
+    # takes over from what ends: else what both match would be loud for one.
+    if over:
+        _lift(turn, over, unless=(lambda labels: any(test(labels) for test in tests)) if begun else None)
+    if begun:
+        _begin(turn, begun, acknowledge=True)
+    if over and begun:
+        _lift(turn, over)
+
+
+def changing(state: PartitionState, at_ms: int) -> tuple[list[Silence], list[Silence]]:
+    """The silences that end at a time, and those that begin, by id; without those whose timers are passed over."""
+    known = [one for name, one in sorted(state.silences.items()) if (SILENCE, name) not in state.spoiled]
+    over = [one for one in known if one.starts_ms < one.ends_ms == at_ms]
+    return over, [one for one in known if one.starts_ms == at_ms < one.ends_ms]
+
+
+def on_forget(turn: Turn, at_ms: int, whose: str) -> None:
+    """Forget a silence that ended long ago."""
+    silence = turn.state.silences.get(whose)
+    if silence is not None and at_ms == _forget_ms(turn, silence):
         turn.state.drop_silence(silence)
-
-
-def _hand_over(turn: Turn, silence: Silence) -> None:
-    """Begin what begins as a silence ends, so that what both match stays quiet."""
-    found = [one for _, one in sorted(turn.state.silences.items()) if one.starts_ms == turn.now_ms < one.ends_ms]
-    tests = [_test(one.matchers) for one in found]
-    if found:
-        _lift(turn, silence.id, unless=lambda labels: any(test(labels) for test in tests))
-    for one in found:
-        _begin(turn, one, acknowledge=True)
 
 
 def holds_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
@@ -107,27 +116,32 @@ def review(turn: Turn, incident: Incident) -> None:
             holding.hold_incident(turn, incident, key, None)
 
 
-def _begin(turn: Turn, silence: Silence, *, acknowledge: bool) -> None:
-    """Keep quiet what it matches, and acknowledge the open incidents that are nothing else."""
-    test, active = _test(silence.matchers), _active(silence, turn.now_ms)
+def _begin(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) -> None:
+    """Keep quiet what they match, and acknowledge the open incidents of which one matches everything."""
     incidents = [incident for _, incident in sorted(turn.state.incidents.items())]
-    covered = [incident for incident in incidents if incident.state is State.OPEN and _covers(test, incident)]
-    if active:
+    opened = [incident for incident in incidents if incident.state is State.OPEN] if acknowledge else []
+    covered = [(one, incident) for one in begun for incident in opened if _covers(_test(one.matchers), incident)]
+    active = [one for one in begun if _active(one, turn.now_ms)]
+    for silence in active:
+        test = _test(silence.matchers)
         for _, alert in sorted(turn.state.alerts.items()):
             if alert.firing and alert.incident and test(alert.labels):
                 holding.hold_alert(turn, alert, _key(silence.id), _hold(silence))
-        for incident in incidents:
-            review(turn, incident)
-    for incident in covered if acknowledge else ():
-        acknowledging.acknowledge(turn, incident, silence.by, silence.comment)
+    for incident in incidents if active else ():
+        review(turn, incident)
+    for silence, incident in covered:
+        if incident.state is State.OPEN:  # else another of them was first
+            acknowledging.acknowledge(turn, incident, silence.by, silence.comment)
 
 
-def _lift(turn: Turn, name: str, *, unless: Test | None = None) -> None:
-    """Take a silence away, but not from what it still matches."""
-    key = _key(name)
+def _lift(turn: Turn, over: Sequence[Silence], *, unless: Test | None = None) -> None:
+    """Take silences away, but not from what `unless` matches."""
+    keys = [_key(one.id) for one in over]
     for _, alert in sorted(turn.state.alerts.items()):
-        if alert.holds and key in alert.holds and not (unless and unless(alert.labels)):
-            holding.hold_alert(turn, alert, key, None)
+        lifted = [key for key in keys if key in alert.holds] if alert.holds else []
+        if lifted and not (unless and unless(alert.labels)):
+            for key in lifted:
+                holding.hold_alert(turn, alert, key, None)
     for _, incident in sorted(turn.state.incidents.items()):
         review(turn, incident)
 

@@ -244,6 +244,7 @@ class PartitionState:
         self.silences: dict[str, Silence] = {}  # by id, until a while after their end
         self._ahead: dict[str, Silence] | None = None  # those that have not ended; None is not known
         self._ahead_until_ms = 0
+        self.silences_ms = 0  # when silences began or ended last: all that do so in one millisecond do it at once
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> last offset and number
         self.resting: dict[

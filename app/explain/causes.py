@@ -226,7 +226,8 @@ def _which(rules: Rulebook, step: Step, number: int, effect: Document) -> list[T
     else:
         wanted = OF_KIND.get(str(effect.get("kind", "")), ())
     for timer in step.timers:
-        if (timer.what in wanted and clock in (None, timer.detail)) or (rule and timer.detail == rule):
+        named = rule in (timer.detail, f"silence/{timer.whose}")
+        if (timer.what in wanted and clock in (None, timer.detail)) or (rule and named):
             return [timer]
     return step.timers[:RECORDS_SHOWN]
 

@@ -269,7 +269,7 @@ def _apply(engine: Engine, record: StoredRecord, before: Look | None) -> Trace:
 
 
 def _timers(engine: Engine, timer: Deadline) -> list[Timer]:
-    """What a timer stands for. Of an incident's: everything that is due at that time, the first first."""
+    """What a timer stands for. Of an incident's: everything that is due at that time, the first first; so of a silence's."""
     state, at_ms, what, whose = engine.state, *timer
     if what == deadlines.INCIDENT:
         incident = state.incidents.get(whose)
@@ -288,8 +288,9 @@ def _timers(engine: Engine, timer: Deadline) -> list[Timer]:
         return [Timer(at_ms, what, pair[0], pair[1], at_ms - (digest.within if digest else 0))]
     if what == following.TASK and whose in state.tasks:
         return [Timer(at_ms, what, whose, state.tasks[whose].name, state.tasks[whose].made_ms)]
-    if what == silencing.SILENCE and whose in state.silences:
-        return [Timer(at_ms, what, whose, state.silences[whose].by, state.silences[whose].starts_ms)]
+    if what == silencing.SILENCE:
+        over, begun = silencing.changing(state, at_ms)  # all at once
+        return [Timer(at_ms, what, one.id, one.by, one.starts_ms) for one in (*over, *begun)] or [Timer(*timer)]
     return [Timer(at_ms, what, whose)]
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.naive.facts import Happened, rules_about
+from tests.naive.facts import Happened, Known, rules_about
 from tests.naive.hours import NEVER_MS
-from tests.naive.policy import by
+from tests.naive.policy import by, is_about
+
+if TYPE_CHECKING:
+    from tests.naive.oracle import Naive
 
 Due = tuple[int, str, str]  # when, what, and of what
 
@@ -95,3 +98,16 @@ def _word(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
             yield due, "remind", ""
         elif incident.state == "acknowledged":
             yield due, "forgotten", ""
+
+
+def lasting(naive: "Naive", alert: Known) -> Iterator[tuple[int, str, str, Any]]:
+    """When an alert that fires and is loud has lasted for too long; nobody minds while its incident is resolved."""
+    incident = alert.incident
+    assert incident is not None
+    if incident.ended or naive.is_held(alert):
+        return
+    escalated = [*incident.rules, *(name for name, _, _ in incident.postponed)]
+    for rule in naive.policy["escalations"]:
+        if "lasting" in rule and rule["name"] not in escalated and is_about(rule, alert):
+            when = alert.loud_ms + parse_ms(rule["lasting"])
+            yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)

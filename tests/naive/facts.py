@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from models.duration import parse_ms
 from tests.naive.policy import is_about, matches, severity_of
+
+_TOUCHES = count(1)
 
 
 @dataclass(eq=False)
@@ -77,9 +80,12 @@ class Happened:
     complaints: int = 0
     flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping
     reminded: int = 0
-    touched: bool = False
+    touched: int = 0  # so many had been touched before and with it; 0 is not touched
     quiet: bool = False  # when last looked at
     held_by: set[str] = field(default_factory=set)  # rules that said so, of one that a rule opened
+    silenced_by: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # alerts and silences; of one that a rule opened, "" and
     parents: list[str] = field(default_factory=list)  # what it was a member of, now or before
     clocks: dict[str, str] = field(default_factory=dict)
     rules: list[str] = field(default_factory=list)
@@ -90,9 +96,13 @@ class Happened:
     notifications: list[tuple[str, str, str, int]] = field(default_factory=list)
     tasks: list[tuple[str, str, int, int]] = field(default_factory=list)  # name, state, reminders, when
 
+    def touch(self) -> None:
+        """Note that something may be due now. What was touched first is done first."""
+        self.touched = self.touched or next(_TOUCHES)
+
     def tell(self, kind: str, at_ms: int) -> None:
         """Write something in the timeline."""
-        self.touched = True
+        self.touch()
         self.timeline.append((kind, at_ms))
 
     @property

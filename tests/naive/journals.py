@@ -36,6 +36,7 @@ MATCHERS = (
 )
 WAITS = (0, 0, 0, 1, 20_000, 60_000, 119_999, 240_000, 300_000, 900_000, 5_000_000, -60_000)
 SHORT = (0, 0, 1, 7_000, 20_000, 60_000, 119_999, 240_000, 660_000)
+ROUND = (0, 0, 60_000, 60_000, 120_000)  # what is due falls into the same moments
 COMPONENTS = ("a", "b", "c", "")
 SEVERITIES = ("warning", "critical", "high", "info", "task", "")
 ALL = tuple(product(NAMES, COMPONENTS, SEVERITIES))
@@ -53,6 +54,7 @@ FEW = (
     ("Odd", "", "high"),
     ("DataLoss", "c", ""),
 )
+ONE = tuple((name, "b", "warning") for name in ("AgentDown", "Slow"))  # of one incident
 HOLDS = (0, 60_000, 300_000, 7_200_000)
 LONG = (300_000, 7_200_000, 7_200_000, 7_200_000)
 GARBAGE = (b"", b"[]", b"{}", b'{"alert":1}', b'{"command":[]}', b"\xff", b'{"x":1}')
@@ -67,6 +69,11 @@ class Kinds:
     waits: Sequence[int] = WAITS
     holds: Sequence[int] = HOLDS
     policies: Sequence[str] = ("default",)
+    commands: Sequence[Command] = tuple(Command)
+    silences: int = 3
+    matchers: Sequence[str] = MATCHERS
+    begins: Sequence[int] = (-60_000, 0, 0, 60_000, 300_000)  # of silences, from when they are made
+    ends: Sequence[int] = (-1, 60_000, 300_000, 4_000_000)
 
     def journal(self, of: Random) -> list[Step]:
         """A journal of 20 to 50 steps."""
@@ -85,7 +92,7 @@ class Kinds:
             case "end" | "flap":
                 return (of.randrange(3),)
             case "command":
-                return of.randrange(6), of.choice(list(Command))
+                return of.randrange(6), of.choice(self.commands)
             case "garbage":
                 return (of.choice(GARBAGE),)
             case "beat":
@@ -93,8 +100,8 @@ class Kinds:
             case "done":
                 return of.randrange(6), of.choice(["cause", "review"])
             case "silence":
-                begins, ends = of.choice([-60_000, 0, 0, 60_000, 300_000]), of.choice([-1, 60_000, 300_000, 4_000_000])
-                return of.randrange(3), of.choice(MATCHERS), begins, ends
+                begins, ends = of.choice(self.begins), of.choice(self.ends)
+                return of.randrange(self.silences), of.choice(self.matchers), begins, ends
             case "policy":
                 return (of.choice(self.policies),)
             case _:

@@ -13,7 +13,7 @@ import orjson
 
 from models.duration import parse_ms
 from tests.naive import absences, commands, digests, followups, hours, links, quiet, rules, silences, telling
-from tests.naive.deadlines import own_deadlines
+from tests.naive.deadlines import lasting, own_deadlines
 from tests.naive.facts import (
     Firing,
     Happened,
@@ -73,7 +73,8 @@ class Naive:
         while due := [one for one in self._deadlines() if one[0] <= at_ms]:
             when, what, _, whose = min(due, key=lambda one: one[:3])
             self.now_ms = max(self.now_ms, when)
-            self._pass(what, whose)
+            together = [one[3] for one in due if one[:2] == (when, what)]
+            self._pass(what, whose if what != "0 silence" else together)
             self.do_what_is_due()
         self.now_ms = at_ms
         forget_ms = by(self.policy["incidents"], "forget", "")
@@ -88,7 +89,7 @@ class Naive:
                 yield alert.last_ms + alert.hold_ms, "expire", alert.fingerprint, alert
                 if alert.waits:
                     yield alert.fired_ms + rules.wait_of(self.policy, alert), "wait", alert.fingerprint, alert
-                yield from self._lasting(alert)
+                yield from lasting(self, alert)
             elif alert.incident is None:
                 yield alert.forget_ms, "forget", alert.fingerprint, alert
         for incident in self.incidents:
@@ -117,11 +118,12 @@ class Naive:
         """Deadlines that came with a change are done with it; the others wait for their turn in the order of names."""
         changed: list[Happened] = []
         while more := [one for one in self.incidents if one.touched and one not in changed]:
+            more.sort(key=lambda one: one.touched)
             changed += more
             for incident in more:
                 self._do_what_is_due(incident)
         for incident in changed:
-            incident.touched = False
+            incident.touched = 0
 
     def _do_what_is_due(self, incident: Happened) -> None:
         while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
@@ -142,7 +144,7 @@ class Naive:
             self.tell_owner(incident, kind)
         else:
             incident.unsaid = (kind, self.now_ms)
-            incident.touched = True
+            incident.touch()
 
     def _own(self, incident: Happened, what: str, which: str) -> None:
         match what:
@@ -194,19 +196,10 @@ class Naive:
         if incident.told[0] and not incident.quiet:
             self.say(incident, kind)
 
-    def _lasting(self, alert: Known) -> Iterator[tuple[int, str, str, Any]]:
-        assert alert.incident is not None
-        for rule in self.policy["escalations"]:
-            escalated = [*alert.incident.rules, *(name for name, _, _ in alert.incident.postponed)]
-            if "lasting" in rule and rule["name"] not in escalated and is_about(rule, alert):
-                when = alert.loud_ms + parse_ms(rule["lasting"])
-                if not self.is_held(alert):
-                    yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)
-
     def _pass(self, what: str, whose: Any) -> None:
         match what:
             case "incident":
-                whose.touched = True
+                whose.touch()
             case "expire":
                 whose.firing = False
                 self.alert_ended(whose, "AlertExpired")
@@ -217,10 +210,11 @@ class Naive:
             case "lasting":
                 rule, alert = whose
                 self.escalate(alert.incident, rule, [alert.fired_by])
-            case "0 silence":
-                self.done.append(whose)
-                silence, when = whose
-                silences.begins_or_ends(self, silence, acknowledges=when == silence.starts_ms < silence.ends_ms)
+            case "0 silence":  # all of one time at once
+                self.done += whose
+                begun = [one for one, when in whose if when == one.starts_ms < one.ends_ms]
+                lifts = any(one.starts_ms < one.ends_ms == when for one, when in whose)
+                silences.begin_or_end(self, begun, lifts=lifts)
             case "digest":
                 digests.over(self, whose)
             case "absence":
@@ -450,6 +444,11 @@ class Naive:
         if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
             self.say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
+        for alert in mine(self.alerts, incident):
+            for when, _, _, (rule, _) in lasting(self, alert):
+                if when <= self.now_ms:  # it lasted on while the incident was thought to be over
+                    self.reached.add("lasted")
+                    self.escalate(incident, rule, [alert.fired_by])
 
     def settled(self, incident: Happened) -> None:
         """Nothing fired for the settle time, or somebody will not wait: it is closed, unless something fires still."""
@@ -487,7 +486,7 @@ class Naive:
         elif not incident.ended and rule not in [one for one, _, _ in incident.postponed]:
             incident.postponed = [(one, about, self.now_ms) for one, about, _ in incident.postponed]
             incident.postponed.append((rule, records, self.now_ms))
-            incident.touched = True
+            incident.touch()
 
     def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
         """Climb to the next step."""

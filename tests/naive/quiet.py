@@ -39,11 +39,15 @@ def withhold(naive: "Naive", incident: Happened, rule: str, records: list[int]) 
     if _waits(naive, incident) and rule not in [one for one, _ in incident.withheld]:
         naive.reached.add("escalation withheld")
         incident.withheld.append((rule, records))
-        incident.touched = True
+        incident.touch()
 
 
 def look_at(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
-    """Take note when all of an incident has become quiet, or something of it loud."""
+    """Take note when all of an incident has become quiet, or something of it loud. Other silences touch it too."""
+    why = _silences(naive, incident)
+    if why != incident.silenced_by:
+        incident.silenced_by = why
+        incident.touch()
     for alert in mine(naive.alerts, incident):
         alert.waits = alert.waits and not naive.is_explained(alert)
         was, alert.quiet = alert.quiet, naive.is_held(alert)
@@ -60,6 +64,15 @@ def look_at(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
             _became_quiet(naive, incident)
     elif was != incident.quiet:
         _became_quiet(naive, incident) if incident.quiet else _became_loud(naive, incident, since_ms)
+
+
+def _silences(naive: "Naive", incident: Happened) -> set[tuple[str, str]]:
+    if incident.rule and incident.ended:
+        return incident.silenced_by
+    alerts = [] if incident.rule else mine(naive.alerts, incident)
+    about = [(alert.fingerprint, [alert.labels]) for alert in alerts] or [("", naive.firing_labels(incident))]
+    active = [one for one in naive.known_silences().values() if one.is_active(naive.now_ms)]
+    return {(whose, one.id) for one in active for whose, labels in about if one.covers(labels)}
 
 
 def _waits(naive: "Naive", incident: Happened) -> bool:

@@ -58,6 +58,9 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
         if incident is not None and _member_ended(naive, incident, seen.fingerprint) and not fires([], incident):
             naive.resolved(incident, incident.resolved[1])
     elif rule is not None:
+        if incident is not None and not _has_room(naive, incident, seen.fingerprint):
+            naive.dead.append((naive.number, "bound_reached"))
+            return
         naive.ended.discard(mark)
         naive.firings.append(Firing(name, group, naive.now_ms, seen.fingerprint, seen.record, seen.labels))
         window = window_of(rule, group, naive.firings, naive.now_ms)
@@ -82,10 +85,12 @@ def _open(naive: "Naive", rule: Mapping[str, Any], group: str, window: list[Firi
         naive.escalate(incident, rule["name"], [one.record for one in window])
 
 
+def _has_room(naive: "Naive", incident: Happened, fingerprint: str) -> bool:
+    limit: int = naive.policy.get("bounds", {}).get("alerts_in_incident", 10_000)
+    return fingerprint in incident.members or len(incident.members) < limit
+
+
 def _joins(naive: "Naive", incident: Happened, fingerprint: str) -> None:
-    limit = naive.policy.get("bounds", {}).get("alerts_in_incident", 10_000)
-    if fingerprint not in incident.members and len(incident.members) >= limit:
-        return
     _member_fired(naive, incident, fingerprint, _member(_alert(naive, fingerprint)))
     _hold_later(naive, incident, fingerprint)
     naive.look_at(incident)
@@ -175,7 +180,7 @@ def hold(naive: "Naive", identity: str, record: tuple[int, int], rule: str, pare
 
 
 def _is_part(incident: Happened, parent: Happened | None) -> None:
-    incident.touched = True
+    incident.touch()
     if parent is not None and parent.id not in incident.parents:
         incident.parents.append(parent.id)
 
@@ -283,7 +288,7 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
         alert.held_by = {key for key in alert.held_by if key.split("/")[0] not in changed}
     for incident in naive.incidents:
         incident.held_by = {key for key in incident.held_by if key.split("/")[0] not in changed}
-        incident.touched = True
+        incident.touch()
         incident.wait_ms = _wait_of(naive, incident)
         naive.look_at(incident)
     for alert in naive.alerts:

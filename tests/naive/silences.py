@@ -53,28 +53,42 @@ def said(naive: "Naive", silence: Silence) -> None:
         return
     naive.silences = [*(one for one in naive.silences if one.id != silence.id), silence]
     begins = known is None or (known.starts_ms > naive.now_ms and silence.is_active(naive.now_ms))
-    if known is not None:  # what a rule opened is looked at with what the silence lifts, before what it keeps quiet
-        for incident in naive.incidents:
-            if incident.rule:
-                naive.look_at(incident)
-    begins_or_ends(naive, silence, acknowledges=begins and silence.starts_ms <= naive.now_ms)
+    begin_or_end(naive, [silence] if begins and silence.starts_ms <= naive.now_ms else [], lifts=known is not None)
 
 
-def begins_or_ends(naive: "Naive", silence: Silence, *, acknowledges: bool) -> None:
-    """What it matches is quiet now, or need not be any more."""
+def begin_or_end(naive: "Naive", begun: list[Silence], *, lifts: bool) -> None:
+    """What silences match is quiet now, or need not be any more; those that begin acknowledge what they cover."""
     active = [one for one in naive.known_silences().values() if one.is_active(naive.now_ms)]
     firing = [alert for alert in naive.alerts if alert.firing]
     if any(sum(one.matches(alert.labels) for one in active) > 1 for alert in firing):
         naive.reached.add("silences overlap")
-    covered = [one for one in naive.incidents if one.state == "open" and silence.covers(naive.firing_labels(one))]
-    for incident in sorted(naive.incidents, key=lambda one: _by_alert(naive, one)):
+    opened = [one for one in naive.incidents if one.state == "open"]
+    covered = [(silence, one) for silence in begun for one in opened if silence.covers(naive.firing_labels(one))]
+    for incident in sorted(naive.incidents, key=lambda one: (_phase(naive, one, lifts=lifts), _by_alert(naive, one))):
         naive.look_at(incident)
-    for incident in sorted(covered, key=lambda one: naive.order.get(one.id, "~")) if acknowledges else []:
-        naive.reached.add("acknowledged by a silence")
-        naive.acknowledged(incident, silence.by)
+    for silence, incident in sorted(covered, key=lambda one: (one[0].id, naive.order.get(one[1].id, "~"))):
+        if incident.state == "open":
+            naive.reached.add("acknowledged by a silence")
+            naive.acknowledged(incident, silence.by)
+
+
+def _phase(naive: "Naive", incident: Happened, *, lifts: bool) -> int:
+    """What becomes loud comes before what becomes quiet; what a rule opened comes after what silences lift, else last."""
+    if incident.rule:
+        return 1 if lifts else 3
+    return 2 if naive.is_quiet(incident) else 0
 
 
 def _by_alert(naive: "Naive", incident: Happened) -> str:
-    """Silences go through alerts in the order of names: the last one makes an incident quiet, the first one loud."""
-    names = sorted(alert.fingerprint for alert in mine(naive.alerts, incident))
-    return (names[-1] if naive.is_quiet(incident) else names[0]) if names else "~" + incident.id
+    """Silences go through alerts in the order of names: the last one makes an incident quiet, the first one loud.
+
+    One that was reopened quietly is said to be quiet with the first that is explained.
+    """
+    alerts = mine(naive.alerts, incident)
+    if incident.unexplained:
+        telling = [alert for alert in alerts if naive.is_explained(alert)]
+    else:
+        telling = [alert for alert in alerts if alert.quiet != naive.is_held(alert)]
+    names = sorted(alert.fingerprint for alert in telling or alerts)
+    last = naive.is_quiet(incident) and not incident.unexplained
+    return (names[-1] if last else names[0]) if names else "~" + incident.id
