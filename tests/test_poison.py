@@ -10,13 +10,13 @@ from app.core import dedup
 from app.core.engine import _ON_TIMER, Engine
 from app.core.poison import SPOILED_MAX, Deadline, Poison
 from app.core.turn import Turn
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK
 from tests.scenario import START_MS, alert_record, keep
+from tests.shipped import shipped
 
-POLICY = load()
+POLICY = shipped()
 MINUTE = 60_000
 
 

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from app.core.engine import Engine
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.journal import TICK, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.running import ROOT
 from tests.scenario import START_MS, across_restarts, alert_record, in_one_batch, keep, play, read
+from tests.shipped import shipped
 
 SECONDS_MAX = 120
 SERVICES = [f"service-{number}" for number in range(12)]
@@ -35,7 +35,7 @@ def silenced_at_once() -> list[StoredRecord]:
 
 def digest() -> str:
     """Of all effects and of the state, of every scenario and of many things at once."""
-    policy, found = load(), hashlib.sha256()
+    policy, found = shipped(), hashlib.sha256()
     journals = [read(path, policy)[0] for path in sorted((ROOT / "tests/scenarios").glob("*.txt"))]
     for records in [*journals, silenced_at_once()]:
         journal, effects = play(policy, records, in_one_batch)

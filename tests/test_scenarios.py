@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.policy_file import load
 from tests.scenario import FEEDINGS, Feeding, in_order, play, read, tell
+from tests.shipped import shipped
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 
@@ -14,7 +14,7 @@ SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 @pytest.mark.parametrize("feeding", FEEDINGS, ids=lambda feeding: feeding.__name__)
 def test_scenario(path: Path, feeding: Feeding) -> None:
     """The effects are those that the file expects, however the records are cut."""
-    policy = load()
+    policy = shipped()
     records, expected = read(path, policy)
 
     _, effects = play(policy, records, feeding)
@@ -26,7 +26,7 @@ def test_scenario(path: Path, feeding: Feeding) -> None:
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_same_bytes(path: Path) -> None:
     """One by one, in one batch and across restarts give the same bytes."""
-    policy = load()
+    policy = shipped()
 
     one, batch, restarts = (play(policy, read(path, policy)[0], feeding)[1] for feeding in FEEDINGS)
 
