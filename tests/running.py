@@ -84,7 +84,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = SECOND
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 async def read_all(log: Log, topic: str, partition: int) -> list[StoredRecord]:

@@ -150,7 +150,7 @@ def test_silences_have_bounds(over: bool, more: int, monkeypatch: pytest.MonkeyP
     """So many may not have ended, and so many more that were over when they were made, as the procedure's curl makes them."""
     monkeypatch.setattr("app.bridge.silence_routes.LIVE_MAX", 1000 if over else 5)
     policy = Rulebook(shipped().document | ({"bounds": {"silences": 5}} if over else {}))
-    monkeypatch.setattr("app.policy_file.load", lambda: policy)
+    monkeypatch.setattr("tests.test_bridge.shipped", lambda: policy)
     log, before = FakeLog(), refused_count("bound_reached")
     times = {"startsAt": "2026-04-12T10:00:00Z", "endsAt": "2026-04-12T11:00:00Z"} if over else {}
 

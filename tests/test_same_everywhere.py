@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from app.core.engine import Engine
 from app.transport.log import StoredRecord
@@ -49,10 +48,10 @@ def digest() -> str:
     return found.hexdigest()
 
 
-def test_two_processes_say_the_same(tmp_path: Path) -> None:
+def test_two_processes_say_the_same() -> None:
     """Python hashes texts differently in each process; effects and state are the same bytes all the same."""
     program = "from tests.test_same_everywhere import digest; print(digest())"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     running = [
         subprocess.Popen(
             [sys.executable, "-c", program],
