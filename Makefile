@@ -25,8 +25,9 @@ demo: $(VENV)/.installed ## a bad day and a storm through a Tocsin of your own; 
 up: $(VENV)/.installed ## a Tocsin on an embedded journal in ./tocsin-data
 	@$(BIN)/python -m app up
 
-test: $(VENV)/.installed ## every test that needs no server of somebody else's
-	@$(BIN)/python -m pytest $(ARGS)
+# As many processes as there are cores, up to 8; whoever debugs wants one: make test ARGS="-n 0 --pdb tests/test_x.py".
+test: $(VENV)/.installed ## every test that needs no server of somebody else's (ARGS="-n 0 -k NAME" in one process)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
 
 integration: $(VENV)/.installed ## the tests on a real Kafka, Prometheus and Alertmanager (Java 17, Maven, Debian packages)
 	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q" tests/integration $(ARGS)

@@ -8,17 +8,17 @@ from app.core.state import Incident
 from app.demo.feed import AFTERWARDS_MS
 from app.demo.scenario import MINUTE_MS, MINUTES, START_MS, Word, bad_day, words
 from app.normalise import from_list
-from app.policy_file import load
 from models.incident import State, partition_from_id
 from models.journal import TICK, encode_alert
 from tests.fake_log import FakeLog
 from tests.recorder import Recorder
+from tests.shipped import shipped
 
 
 @cache
 def bad_day_log(partitions: int = 8) -> FakeLog:
     """The journal of the day. It is shared: nobody may append to it."""
-    policy = load()
+    policy = shipped()
     recorder, unsaid, alerts = Recorder(policy, partitions, now_ms=START_MS), words(), dict(bad_day())
     for minute in range(MINUTES + AFTERWARDS_MS // MINUTE_MS):
         now_ms = recorder.log.at_ms = START_MS + minute * MINUTE_MS

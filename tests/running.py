@@ -16,13 +16,13 @@ import orjson
 
 from app.core.changelog import META
 from app.core.engine import Engine
-from app.policy_file import load
 from app.recovery import load_state, policy_in
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord
 from models.effect import Effect, Stream, position_from
 from models.topics import Topics
 from tests.scenario import keep
+from tests.shipped import shipped
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 60
@@ -84,7 +84,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = SECOND
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 async def read_all(log: Log, topic: str, partition: int) -> list[StoredRecord]:
@@ -105,7 +105,7 @@ async def assert_exactly_once(log: Log, config: Settings) -> dict[str, int]:
         items = await load_state(log, topics.state, partition)
         applied = orjson.loads(items[META])["offset"]
         journal = await read_all(log, topics.journal, partition)
-        engine = Engine(partition, policy_in(journal) or load())
+        engine = Engine(partition, policy_in(journal) or shipped())
         effects = engine.apply(journal[: applied + 1])
         expected: dict[bytes, bytes] = {}
         keep(expected, engine)

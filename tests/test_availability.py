@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.policy_file import load
 from app.report.availability import Ledger, Span, availability, month_before, month_of, outages
 from app.report.show import show_availability
 from app.settings import Settings
@@ -21,6 +20,7 @@ from models.instant import format_instant
 from models.policy import Availability
 from models.topics import Topics
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_history import Document, entry, log_of
 
 MINUTE = 60_000
@@ -251,7 +251,7 @@ def test_it_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
         "down",
         "now",
     ]
-    assert (list(lines), err) == ([one.name for one in load().policy.targets.availability], "")
+    assert (list(lines), err) == ([one.name for one in shipped().policy.targets.availability], "")
     _, out, _ = shown(capsys, log, "2026-04", as_json=True)
     assert [json.loads(line)["down_ms"] for line in out.splitlines()[:1]] == [3 * MINUTE]
 

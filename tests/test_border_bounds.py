@@ -25,6 +25,7 @@ from models.policy import LINE_CHARACTERS_MAX, RULES_MAX, STEPS_MAX, Guide, Poli
 from models.policy_types import NAME_CHARACTERS_MAX
 from models.topics import Topics
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_bridge import INCIDENT, refused_count, with_bridge
 
 ALERTS = "/api/v2/alerts"
@@ -148,8 +149,8 @@ def test_what_is_taken_has_a_bound(name: str, more: int) -> None:
 def test_silences_have_bounds(over: bool, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many may not have ended, and so many more that were over when they were made, as the procedure's curl makes them."""
     monkeypatch.setattr("app.bridge.silence_routes.LIVE_MAX", 1000 if over else 5)
-    policy = Rulebook(load().document | ({"bounds": {"silences": 5}} if over else {}))
-    monkeypatch.setattr("app.policy_file.load", lambda: policy)
+    policy = Rulebook(shipped().document | ({"bounds": {"silences": 5}} if over else {}))
+    monkeypatch.setattr("tests.test_bridge.shipped", lambda: policy)
     log, before = FakeLog(), refused_count("bound_reached")
     times = {"startsAt": "2026-04-12T10:00:00Z", "endsAt": "2026-04-12T11:00:00Z"} if over else {}
 
@@ -213,7 +214,7 @@ POLICY: dict[str, tuple[int, Callable[[int], object]]] = {
     "RULES_MAX": (
         RULES_MAX,
         lambda number: Policy.model_validate(
-            load().document | {"escalations": [{"name": f"e{one}", "grew": True} for one in range(number)]}
+            shipped().document | {"escalations": [{"name": f"e{one}", "grew": True} for one in range(number)]}
         ),
     ),
 }
@@ -238,7 +239,7 @@ def test_a_policy_file_has_a_bound(more: int, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_bytes(text + b"x" * (MAX_BYTES + more - len(text)))
     if more <= 0:
-        assert load(file).fingerprint == load().fingerprint
+        assert load(file).fingerprint == shipped().fingerprint
         return
     with pytest.raises(BadPolicy, match=f"has more than {MAX_BYTES} bytes"):
         load(file)

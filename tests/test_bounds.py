@@ -19,7 +19,6 @@ from app.core.rulebook import Rulebook
 from app.core.signals import MEMBER_BYTES_MAX
 from app.core.state import PartitionState
 from app.core.turn import COUNTS_MAX, Turn
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.effect import Stream
@@ -29,6 +28,7 @@ from models.severity import Severity
 from models.silence import Silence
 from models.topics import MAX_BATCH_BYTES, PARTITIONS_MAX
 from tests.scenario import START_MS, alert_record, keep
+from tests.shipped import shipped
 
 MINUTE_MS = 60_000
 BOUND = 5  # what a policy's bound is lowered to
@@ -39,7 +39,7 @@ class Partition:
     """An engine that is fed record by record, and restored from its changelog at the end."""
 
     def __init__(self, **policy: Any) -> None:
-        self.engine = Engine(0, Rulebook(load().document | policy))
+        self.engine = Engine(0, Rulebook(shipped().document | policy))
         self.letters: list[str] = []
         self.told: list[str] = []
         self._offset = 0
@@ -417,7 +417,7 @@ def test_a_signal_that_is_too_large_is_no_signal() -> None:
 @pytest.mark.parametrize("more", [-1, 0, 1], ids=["below", "at", "above"])
 def test_names_of_counts_have_a_bound(more: int) -> None:
     """What is above the bound is counted together."""
-    turn = Turn(0, PartitionState(), load())
+    turn = Turn(0, PartitionState(), shipped())
     for one in range(COUNTS_MAX + more):
         turn.count(f"escalations.rule-{one}")
 
@@ -454,7 +454,7 @@ def test_verdicts_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of label values is bounded in number and in length, and changes no verdict."""
     monkeypatch.setattr("app.core.rulebook.VERDICTS_MAX", 10)
     monkeypatch.setattr("app.core.rulebook.SEEN_CHARACTERS_MAX", 100)
-    book = load()
+    book = shipped()
     for one in range(35):
         labels = {"alertname": f"AgentDown{one}" * (1 + one % 2 * 10), "severity": "critical"}
         assert book.judge(labels) == book._judge(labels)

@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 import pytest
 
-from app import policy_file
 from app.bridge.server import Bridge
 from app.cli import _parser, main
 from app.settings import Settings
 from models.command import Command
 from models.instant import format_instant
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_bridge import INCIDENT, PARTITIONS
 
 NOW_MS = FakeLog().at_ms
@@ -35,7 +35,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLog]:
 
     async def make() -> tuple[FakeLog, Bridge]:
         log = FakeLog()
-        return log, Bridge(Settings(port=0, partitions=PARTITIONS), policy_file.load(), log)
+        return log, Bridge(Settings(port=0, partitions=PARTITIONS), shipped(), log)
 
     log, bridge = wait_for(make())
     wait_for(bridge.start())

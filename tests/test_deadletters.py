@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from app.cli import main
 from app.core.deadletter import VALUE_BYTES_MAX
 from app.deadletters import Letter
-from app.policy_file import load
 from app.resubmitting import Again, plan_of
 from app.settings import Settings
 from app.transport.log import NewRecord
@@ -21,6 +20,7 @@ from app.transport.sqlite import SqliteLog
 from models.journal import encode_command, encode_receipt
 from models.topics import Topics
 from tests.running import Tocsin, assert_exactly_once, wait_until
+from tests.shipped import shipped
 
 PARTITIONS = 1
 ALERTS_MAX = 2
@@ -35,7 +35,7 @@ RAW = (EVIL, LONG, LARGE, b'[{"labels": {"alertname": "Good", "component": "g"}}
 
 def bounded(folder: Path, alerts: int) -> str:
     """A policy file by which so many alerts are known at a time."""
-    document = load().document
+    document = shipped().document
     file = folder / f"policy-{alerts}.yaml"
     file.write_bytes(orjson.dumps(document | {"bounds": document["bounds"] | {"alerts": alerts}}))
     return str(file)

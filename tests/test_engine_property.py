@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from app.core.changelog import META, load
 from app.core.engine import Engine
 from app.policy.playing import signal_record
-from app.policy_file import load as load_policy
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
@@ -17,8 +16,9 @@ from models.journal import TICK, encode_command, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing, keep
+from tests.shipped import shipped
 
-POLICY = load_policy()
+POLICY = shipped()
 EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "60"))  # more by hand: TOCSIN_EXAMPLES=10000 make test
 
 _names = st.sampled_from(

@@ -16,7 +16,6 @@ from app.explain.commands import explain
 from app.explain.index import Index
 from app.explain.tracing import Tracer
 from app.explain.tree import Node, lines
-from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import NewRecord
 from models.journal import FORMAT_HEADER, Source, encode_resubmitted
@@ -24,6 +23,7 @@ from models.topics import partition_of
 from tests.fake_log import FakeLog
 from tests.playing import Player
 from tests.scenario import START_MS, alert_record, read
+from tests.shipped import shipped
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "explanations").glob("*.txt"))
@@ -34,7 +34,7 @@ async def _play(log: FakeLog, path: Path) -> None:
     def set_ms(now_ms: int) -> None:
         log.at_ms = now_ms
 
-    policy = load()
+    policy = shipped()
     set_ms(START_MS)
     player = Player(log, CONFIG, policy, set_ms)
     await player.start()
@@ -74,7 +74,7 @@ def explained(log: FakeLog, words: str, index: Index | None = None) -> Node:
     parser.add_argument("id", nargs="?")
     parser.add_argument("--record")
     archive = Archive(log, CONFIG.prefix, CONFIG.partitions)
-    tracer = Tracer(archive, load, index)
+    tracer = Tracer(archive, shipped, index)
     return asyncio.run(explain(archive, tracer, CONFIG, parser.parse_args(words.split())))
 
 

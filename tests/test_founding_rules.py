@@ -1,8 +1,8 @@
 """The day that `bench/founding_rules.py` counts: drawn by its seed, played by the engine."""
 
-from app.policy_file import load
 from bench.founding_day import START_MS, Firing, Plant, Rule, each_once, storm
 from bench.founding_rules import Day
+from tests.shipped import shipped
 
 MINUTE_MS = 60_000
 PLANT = Plant(agents=[f"a{number}" for number in range(5)], services=["ollama", "postgres", "web"])
@@ -33,7 +33,7 @@ def test_the_storm_is_one_cause() -> None:
     """While Ollama is down its agents page nobody; who answers is paged less."""
     firings = storm(RULES, PLANT, 1)
 
-    alone, answered = (Day(load(), answered=way).play(firings) for way in (False, True))
+    alone, answered = (Day(shipped(), answered=way).play(firings) for way in (False, True))
 
     assert sum(firing.labels["alertname"] == "AgentDown" for firing in firings) == 5
     paged = {alone.incidents[name]["component"] for name in alone.paged}
@@ -45,6 +45,6 @@ def test_a_page_is_of_something_wrong() -> None:
     """A P0 that ends at once pages its first on call, and its end is no page."""
     labels = {"alertname": "OllamaDown", "severity": "critical", "component": "ollama"}
 
-    outcome = Day(load(), answered=True).play([Firing(labels, START_MS, START_MS + MINUTE_MS)])
+    outcome = Day(shipped(), answered=True).play([Firing(labels, START_MS, START_MS + MINUTE_MS)])
 
     assert (outcome.pages(), outcome.messages["P0", "ai", "pager", "resolved"]) == (1, 1)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from agents import ticks
-from app import main, policy_file
+from app import main
 from app.main import build, until_told
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
@@ -17,6 +17,7 @@ from app.worker import Worker
 from models.journal import TICK
 from models.topics import Topics
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 
 Tick = Callable[[], Awaitable[None]]
 
@@ -44,7 +45,7 @@ def test_a_tick_that_the_journal_does_not_take_ends_nothing(caplog: pytest.LogCa
 
     async def run() -> list[tuple[int, bytes | None]]:
         log, app = FakeLog(), Timers()
-        worker = Worker(Settings(), policy_file.load(), log, Topics())
+        worker = Worker(Settings(), shipped(), log, Topics())
         pipes: Any = dict.fromkeys((0, 1))  # a tick asks for their numbers only
         worker.pipes = pipes
         worker.ready.set()
@@ -72,7 +73,7 @@ def test_a_worker_that_faust_has_given_up_ends(tmp_path: Path, monkeypatch: pyte
 
     async def run() -> None:
         config = Settings(broker=f"embedded:{tmp_path}")
-        app: Any = build(config, policy_file.load(), SqliteLog(tmp_path))
+        app: Any = build(config, shipped(), SqliteLog(tmp_path))
         waiting = asyncio.create_task(until_told(app))
         await asyncio.sleep(0)
         await app.crash(RuntimeError("no more"))

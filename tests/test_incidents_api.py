@@ -5,13 +5,13 @@ from typing import Any
 import orjson
 import pytest
 
-from app import policy_file
 from app.core.engine import Engine
 from app.normalise import from_list
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import Effect, Position, Stream
 from models.journal import encode_alert, encode_command
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_bridge import Answer, Client, alert, error, with_bridge
 
 CLOSED, OPEN = "a", "b"  # components of partition 0's incidents
@@ -40,13 +40,13 @@ def said(command: str, incident: str, offset: int, at_ms: int) -> StoredRecord:
 def history(log: FakeLog) -> list[str]:
     """Three incidents: one closed and one open in partition 0, one acknowledged in partition 1. Their ids."""
     at_ms = log.at_ms
-    engine = Engine(0, policy_file.load())
+    engine = Engine(0, shipped())
     effects = engine.apply([told(CLOSED, 0, at_ms), told(OPEN, 1, at_ms + 1000)])
     first, second = (orjson.loads(one.value)["incident"] for one in effects if b'"kind":"Opened"' in one.value)
     ended, closed = told(CLOSED, 2, at_ms + 2000, "resolved"), said("close", first, 3, at_ms + 2000)
     effects += engine.apply([ended, closed])
     put(log, 0, effects)
-    engine = Engine(1, policy_file.load())
+    engine = Engine(1, shipped())
     effects = engine.apply([told("c", 0, at_ms + 500)])
     third = next(orjson.loads(one.value)["incident"] for one in effects if b'"kind":"Opened"' in one.value)
     effects += engine.apply([said("acknowledge", third, 1, at_ms + 2000)])

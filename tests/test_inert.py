@@ -24,11 +24,11 @@ from app.core.rulebook import Rulebook
 from app.demo.show import Outcome, show
 from app.history import show_incident, show_incidents
 from app.logs import InertFormatter
-from app.policy_file import load
 from app.report.show import show_followups, show_report
 from models.effect import Stream
 from models.inert import REPLACEMENT, inert, inert_lines, inert_word
 from tests.scenario import START_MS, alert_record
+from tests.shipped import shipped
 from tests.test_cli import log, run
 from tests.test_history import CONFIG, INCIDENT, log_of
 from tests.test_report import documents
@@ -110,7 +110,7 @@ WORDS = ("pod", "a", "b", "c", "d")
 
 def _policy() -> Rulebook:
     guide = {"name": "look", "match": [], "steps": [{"say": "{labels.pod} of {component}", "run": RUN}]}
-    return Rulebook(load().document | {"guides": [guide]})
+    return Rulebook(shipped().document | {"guides": [guide]})
 
 
 POLICY = _policy()

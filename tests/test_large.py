@@ -14,7 +14,6 @@ from agents.ingest import copy
 from app.core.deadletter import VALUE_BYTES_MAX, letter
 from app.core.engine import Engine
 from app.normalise import from_list
-from app.policy_file import load
 from app.recovery import load_state
 from app.settings import Settings
 from app.transport.log import NewRecord, StoredRecord, in_batches, size_of
@@ -27,6 +26,7 @@ from models.topics import Topics
 from models.wire import ANNOTATIONS_BYTES_MAX, LABELS_BYTES_MAX
 from tests.fake_log import FakeLog
 from tests.scenario import START_MS, keep
+from tests.shipped import shipped
 
 HOLD_MS = 60_000
 TOPICS = Topics()
@@ -79,7 +79,7 @@ async def _worked(batches: Sequence[list[StoredRecord]]) -> FakeLog:
     """What a worker leaves in the topics that is handed these batches, one after the other."""
     log = FakeLog()
     log.put(TOPICS.journal, 0, [NewRecord(None, TICK)])  # so that the worker does not write its policy first
-    worker = Worker(Settings(partitions=1, checkpoint_ms=60_000), load(), log, TOPICS)
+    worker = Worker(Settings(partitions=1, checkpoint_ms=60_000), shipped(), log, TOPICS)
     assert await worker.take_over(0, 1) == 0
     for batch in batches:
         await worker.accept(Event(Message(list(batch))))
@@ -96,7 +96,7 @@ def test_a_flood_at_the_border_s_bounds_and_its_end_go_through() -> None:
     journal = renumbered([*flood, *end])
     log = asyncio.run(_worked([journal[:-1], journal[-1:]]))
 
-    engine, items = Engine(0, load()), dict[bytes, bytes]()
+    engine, items = Engine(0, shipped()), dict[bytes, bytes]()
     effects = engine.apply(journal)
     keep(items, engine)
     assert asyncio.run(load_state(log, TOPICS.state, 0)) == items
@@ -110,7 +110,7 @@ def test_a_flood_at_the_border_s_bounds_and_its_end_go_through() -> None:
 
 def test_an_effect_that_would_be_too_large_says_what_is_missing() -> None:
     """The longest texts are cut, and the rest of the effect stays as it is."""
-    engine = Engine(0, load())
+    engine = Engine(0, shipped())
     effects = engine.apply(renumbered(records_of([largest(0)])))
     opened = next(orjson.loads(one.value) for one in effects if one.stream is Stream.TIMELINE)
 
@@ -148,7 +148,7 @@ def test_a_raw_record_full_of_refusals_is_not_written_once_for_each() -> None:
     worker_settings = Settings(partitions=1)
 
     async def ingest() -> None:
-        worker = Worker(worker_settings, load(), log, TOPICS)
+        worker = Worker(worker_settings, shipped(), log, TOPICS)
         await copy(0, [StoredRecord(0, START_MS, None, value)], worker)
 
     asyncio.run(ingest())

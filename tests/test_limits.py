@@ -12,13 +12,13 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from app import policy_file
 from app.bridge.limits import Limits, limits_of
 from app.bridge.server import Bridge
 from app.settings import HttpSecurity, Settings
 from app.transport.log import NewRecord
 from models.effect import Position
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_bridge import JSON, Client, alert, error, refused_count, serving
 from tests.test_security import bearer, write
 
@@ -397,7 +397,7 @@ def test_a_taken_port_is_told() -> None:
         taken.listen()
 
         async def scenario() -> None:
-            bridge = Bridge(Settings(port=taken.getsockname()[1]), policy_file.load(), FakeLog())
+            bridge = Bridge(Settings(port=taken.getsockname()[1]), shipped(), FakeLog())
             try:
                 await bridge.start()
             finally:

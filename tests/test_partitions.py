@@ -6,13 +6,13 @@ import orjson
 import pytest
 
 from app.core.engine import Engine
-from app.policy_file import load
 from app.recovery import policy_in
 from app.transport.log import StoredRecord
 from models.effect import Stream
 from models.journal import TICK, Source, encode_policy
 from models.topics import partition_of
 from tests.scenario import START_MS, alert_record
+from tests.shipped import shipped
 
 MINUTE_MS = 60_000
 Told = Counter[tuple[str, ...]]
@@ -35,7 +35,7 @@ DAY = [
 
 def _told(partitions: int) -> Told:
     """What people are told of the day when it is shared among so many partitions, each of which ticks once a minute."""
-    policy = load()
+    policy = shipped()
     engines = [Engine(number, policy) for number in range(partitions)]
     offsets, told = [0] * partitions, Told()
 
@@ -80,7 +80,7 @@ def test_dependants_page_nobody_while_their_root_is_down() -> None:
 
 def test_partitions_of_one_policy_share_its_rulebook() -> None:
     """Read from each partition's journal, it is compiled once, and what it says of an alert is found once for all of them."""
-    policy = load()
+    policy = shipped()
     record = StoredRecord(0, START_MS, None, encode_policy(policy.fingerprint, policy.document))
 
     found = [policy_in([record]) for _ in range(4)]
@@ -93,7 +93,7 @@ def test_partitions_of_one_policy_share_its_rulebook() -> None:
 def test_a_policy_that_is_nested_too_deep_is_a_dead_letter() -> None:
     """JSON that can be read and not be written again: the record is refused for what it is, and is no poison."""
     deep = b'{"policy":"0123456789ab","document":' + b'{"a":' * 600 + b"1" + b"}" * 600 + b"}"
-    engine = Engine(0, load())
+    engine = Engine(0, shipped())
 
     (effect,) = engine.apply([StoredRecord(0, START_MS, None, deep)])
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from app.core.changelog import POLICY
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.journal import TICK, encode_policy
 from models.matcher import Matcher, Operator, parse_matcher
@@ -22,6 +21,7 @@ from models.reason import BadInput, Reason
 from models.wire import SilenceRequest
 from tests.in_time import in_time
 from tests.scenario import START_MS, alert_record, keep, tell
+from tests.shipped import shipped
 
 VALUE_MAX = 64 * 1024  # bytes; of all labels of an alert together
 LOOKAHEAD = "(?!Slow).*"  # what Python took until 0.1.0, and RE2 refuses
@@ -212,7 +212,7 @@ def alert(at_ms: int, name: str) -> StoredRecord:
 def test_a_silence_cannot_stall_a_partition() -> None:
     """The pattern that the issue fears, in a silence, and an alert that it almost matches."""
     records = numbered(silence_record(START_MS, "=~", "(a+)+$"), alert(START_MS, "a" * 60_000 + "!"))
-    engine = Engine(0, load())
+    engine = Engine(0, shipped())
 
     with in_time():
         engine.apply(records)
@@ -222,13 +222,13 @@ def test_a_silence_cannot_stall_a_partition() -> None:
 
 def test_a_refused_pattern_of_an_old_journal_is_a_dead_letter() -> None:
     """A silence and a policy that RE2 cannot read are refused with the reason, and the engine goes on."""
-    policy = with_lookahead(load().document)
+    policy = with_lookahead(shipped().document)
     records = numbered(
         silence_record(START_MS, "=~", LOOKAHEAD),
         StoredRecord(-1, START_MS, None, encode_policy("0123456789ab", policy)),
         alert(START_MS, "NodeDown"),
     )
-    engine = Engine(0, load())
+    engine = Engine(0, shipped())
 
     told = tell(engine.apply(records))
 
@@ -239,7 +239,7 @@ def test_a_refused_pattern_of_an_old_journal_is_a_dead_letter() -> None:
 
 def test_a_refused_pattern_of_an_old_silence_does_not_keep_it_from_ending() -> None:
     """Ending it is taken, so that an operator who sees it in the list can end it."""
-    engine = Engine(0, load())
+    engine = Engine(0, shipped())
 
     effects = engine.apply(numbered(silence_record(START_MS, "=~", LOOKAHEAD, lasts_ms=0)))
 
@@ -256,13 +256,13 @@ def with_lookahead(document: Any) -> Any:
 def test_state_with_a_refused_pattern_is_taken_over() -> None:
     """A policy and a silence that an older version kept: what cannot be read matches nothing, and the rest is as it was."""
     at_ms, items = START_MS, dict[bytes, bytes]()
-    before = Engine(0, load())
+    before = Engine(0, shipped())
     before.apply(numbered(silence_record(at_ms, "=~", "Slow.*"), alert(at_ms, "SlowDisk")))
     keep(items, before)
     items[b"z/s1"] = items[b"z/s1"].replace(b"Slow.*", b"(?=Slow).*")
-    items[POLICY] = orjson.dumps(with_lookahead(load().document))
+    items[POLICY] = orjson.dumps(with_lookahead(shipped().document))
 
-    engine = Engine.restore(0, load(), items)
+    engine = Engine.restore(0, shipped(), items)
 
     held = next(iter(engine.state.alerts.values())).holds
     assert held is not None
@@ -272,24 +272,24 @@ def test_state_with_a_refused_pattern_is_taken_over() -> None:
         record.offset = offset
     engine.apply(records)
     assert [one.holds for one in engine.state.alerts.values()] == [None, None]
-    assert engine.policy.fingerprint != load().fingerprint  # so the worker announces its own
+    assert engine.policy.fingerprint != shipped().fingerprint  # so the worker announces its own
 
 
 def test_what_was_kept_is_read_leniently_only_there() -> None:
     """A policy with a refused pattern does not compile, and as one that was kept it matches nothing."""
-    document = with_lookahead(load().document)
+    document = with_lookahead(shipped().document)
 
     with pytest.raises(ValueError, match="whose regular expression is not valid: invalid perl operator"):
         Rulebook(document)
-    assert Rulebook(document, kept=True).judge({"team": "x"}).owner == load().judge({"team": "x"}).owner
+    assert Rulebook(document, kept=True).judge({"team": "x"}).owner == shipped().judge({"team": "x"}).owner
     never = parse_matcher(f'team!~"{LOOKAHEAD}"', kept=True)
     assert [matches([[never]])(labels) for labels in ({}, {"team": "x"})] == [False, False]
 
 
 def test_a_matcher_in_a_policy_is_a_text() -> None:
     """An object with the fields of a matcher is none: its pattern would not have been checked."""
-    first, *rest = load().document["ownership"]
+    first, *rest = shipped().document["ownership"]
     matcher = {"label": "team", "operator": "=~", "value": "("}
 
     with pytest.raises(ValueError, match="must be a matcher such as"):
-        Rulebook(load().document | {"ownership": [first | {"match": [matcher]}, *rest]})
+        Rulebook(shipped().document | {"ownership": [first | {"match": [matcher]}, *rest]})

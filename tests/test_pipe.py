@@ -2,11 +2,11 @@
 
 import asyncio
 
-from app.policy_file import load
 from app.settings import Settings
 from app.worker import Pipe, Worker
 from models.topics import Topics
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 
 
 def test_settling_ends_with_the_partition() -> None:
@@ -14,7 +14,7 @@ def test_settling_ends_with_the_partition() -> None:
 
     async def scenario() -> bool:
         log = FakeLog()
-        pipe = Pipe(Worker(Settings(partitions=1), load(), log, Topics()), 0, 1)
+        pipe = Pipe(Worker(Settings(partitions=1), shipped(), log, Topics()), 0, 1)
         await pipe.start()
         log.called.clear()
         log.open.clear()
@@ -33,7 +33,7 @@ def test_what_is_stopped_cannot_be_settled() -> None:
 
     async def scenario() -> int:
         log = FakeLog()
-        pipe = Pipe(Worker(Settings(partitions=1), load(), log, Topics()), 0, 1)
+        pipe = Pipe(Worker(Settings(partitions=1), shipped(), log, Topics()), 0, 1)
         await pipe.start()
         number = len(log.batches)
         pipe.stop()

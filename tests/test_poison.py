@@ -11,15 +11,15 @@ from app.core.engine import _ON_TIMER, Engine
 from app.core.poison import SPOILED_MAX, Deadline, Poison
 from app.core.state import Hold
 from app.core.turn import Turn
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.scenario import START_MS, alert_record, keep
+from tests.shipped import shipped
 
-POLICY = load()
+POLICY = shipped()
 MINUTE = 60_000
 
 

@@ -15,6 +15,7 @@ from app.policy.labels import parse_labels
 from app.policy.readable import readable
 from app.policy_file import default_path, load
 from models.policy import Policy
+from tests.shipped import shipped
 from tests.test_policy_check import changed, line_of
 
 AT = "2026-12-25T03:00:00+01:00"
@@ -52,7 +53,7 @@ guide       agent: The agent is {{component}}; see whether others are down: tocs
 services    ai-agents: down while it fires
 rules       correlation agents-down: one of 3 within 5m, group ai  [correlations[1]]
             dependency needs-ollama: dependant  [dependencies[0]]
-policy      {DEFAULT}, fingerprint {load().fingerprint}, at 2026-12-25T02:00:00.000Z
+policy      {DEFAULT}, fingerprint {shipped().fingerprint}, at 2026-12-25T02:00:00.000Z
 """
 
 
@@ -239,7 +240,7 @@ def test_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str], before: str, a
         assert (status, [one for one in out.splitlines() if one.startswith(expected)] != []) == (1, True), out
         assert len(out.splitlines()) == (2 if expected.startswith("+") else 1)
     else:
-        said = f"the same, though the files differ (fingerprints {load().fingerprint}, {load(file).fingerprint})\n"
+        said = f"the same, though the files differ (fingerprints {shipped().fingerprint}, {load(file).fingerprint})\n"
         assert (status, out) == (0, said)
 
 
@@ -314,10 +315,10 @@ def test_diff_in_trouble(
 
 def test_everything_readable_is_a_policy() -> None:
     """What `diff` compares is the policy as it is: read again, it is the same one."""
-    policy = load().policy
+    policy = shipped().policy
     document = readable(policy)
     assert Policy.model_validate(_without_nothing(document)) == policy
-    assert changes(load(), Rulebook(_without_nothing(document))) == []
+    assert changes(shipped(), Rulebook(_without_nothing(document))) == []
 
 
 def _without_nothing(value: Any) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.policy_file import BadPolicy, default_path, load
+from tests.shipped import shipped
 
 
 @pytest.mark.parametrize(
@@ -127,4 +128,4 @@ def test_the_fingerprint_is_the_policys(tmp_path: Path) -> None:
     same.write_text(f"# a comment\n{text}")
     other.write_text(text.replace("lasting: 15m", "lasting: 14m"))
 
-    assert load(same).fingerprint == load().fingerprint != load(other).fingerprint
+    assert load(same).fingerprint == shipped().fingerprint != load(other).fingerprint

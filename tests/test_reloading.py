@@ -18,7 +18,7 @@ from app.announcing import Announcer
 from app.bridge.server import Bridge
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.policy_file import BadPolicy, default_path, load
+from app.policy_file import BadPolicy, default_path
 from app.recovery import policy_in
 from app.reloading import Reloader
 from app.settings import Settings
@@ -29,6 +29,7 @@ from models.journal import TICK, encode_policy
 from models.topics import Topics
 from tests.fake_log import FakeLog
 from tests.running import Tocsin, assert_exactly_once, read_all, wait_until
+from tests.shipped import shipped
 
 TEXT = default_path().read_text()
 JOURNAL = Topics().journal
@@ -41,7 +42,7 @@ def text_of(owner: str) -> str:
 
 def fingerprint_of(owner: str) -> str:
     """Its fingerprint."""
-    document = load().document | {"default_owner": owner}
+    document = shipped().document | {"default_owner": owner}
     return Rulebook(document).fingerprint
 
 
@@ -302,7 +303,7 @@ def test_over_http(tmp_path: Path) -> None:
     keys, statuses = asyncio.run(scenario())
 
     assert (keys, statuses) == ([b"y", b"x"], [200, 200, 200, 200, 403])
-    assert "/-/reload" not in [route.path for route in Bridge(Settings(), load(), FakeLog()).routes()]
+    assert "/-/reload" not in [route.path for route in Bridge(Settings(), shipped(), FakeLog()).routes()]
 
 
 def announced(
@@ -314,7 +315,7 @@ def announced(
     """
 
     def policy(owner: str) -> Rulebook:
-        return Rulebook(load().document | {"default_owner": owner})
+        return Rulebook(shipped().document | {"default_owner": owner})
 
     async def scenario() -> list[str]:
         log = FakeLog()
@@ -388,7 +389,7 @@ def test_a_policy_that_somebody_else_appends_is_answered() -> None:
     """
 
     async def scenario() -> tuple[list[str], str]:
-        log, mine, other = FakeLog(), load(), Rulebook(load().document | {"default_owner": "ai"})
+        log, mine, other = FakeLog(), shipped(), Rulebook(shipped().document | {"default_owner": "ai"})
         engine, announcer = Engine(0, mine), Announcer(log, JOURNAL, 0)
         await announcer.begin(mine)
         await announcer.start(engine, mine)
@@ -412,7 +413,7 @@ def test_a_policy_that_somebody_else_appends_is_answered() -> None:
         values = [orjson.loads(record.value or b"") for record in log.topics[JOURNAL, 0]]
         return [one["document"]["default_owner"] for one in values], engine.policy.policy.default_owner
 
-    mine = load().policy.default_owner
+    mine = shipped().policy.default_owner
 
     assert asyncio.run(scenario()) == ([mine, "ai", mine, "ai", mine], mine)
 
@@ -421,7 +422,7 @@ def test_a_worker_hands_a_policy_to_its_partitions() -> None:
     """Those that it owns, at once; one that is away gets it with a batch that comes later."""
 
     async def scenario() -> list[tuple[int, str]]:
-        log, policy = FakeLog(), load()
+        log, policy = FakeLog(), shipped()
         worker = Worker(Settings(partitions=3), policy, log, Topics())
         for partition in (0, 2):
             await worker.take_over(partition, 1)
@@ -443,10 +444,10 @@ def test_two_workers_begin_one_journal() -> None:
     """Who is second goes by what the first has written: a partition has one beginning."""
 
     async def scenario() -> tuple[str, list[str]]:
-        log, first = FakeLog(), Rulebook(load().document | {"default_owner": "ai"})
+        log, first = FakeLog(), Rulebook(shipped().document | {"default_owner": "ai"})
         log.put(JOURNAL, 0, [NewRecord(None, TICK)])
         log.open.clear()
-        worker = Worker(Settings(partitions=1), load(), log, Topics())
+        worker = Worker(Settings(partitions=1), shipped(), log, Topics())
         taking = asyncio.create_task(worker.take_over(0, 1))
         await log.called.wait()  # it has read that there is none
         log.put(JOURNAL, 0, [NewRecord(None, encode_policy(first.fingerprint, first.document))])
@@ -456,7 +457,7 @@ def test_two_workers_begin_one_journal() -> None:
         worker.release()
         return began, [orjson.loads(one.value or b"").get("policy", "") for one in log.topics[JOURNAL, 0]]
 
-    told = ["", fingerprint_of("ai"), load().fingerprint, load().fingerprint]
+    told = ["", fingerprint_of("ai"), shipped().fingerprint, shipped().fingerprint]
     assert asyncio.run(scenario()) == (fingerprint_of("ai"), told)
 
 
@@ -464,7 +465,7 @@ def test_before_the_first_checkpoint_a_partition_begins_as_its_journal() -> None
     """What a worker with another policy has told is not decided anew by ours: ours is in force after it."""
 
     async def scenario() -> tuple[str, list[str]]:
-        log, first, other = FakeLog(), Rulebook(load().document | {"default_owner": "ai"}), load()
+        log, first, other = FakeLog(), Rulebook(shipped().document | {"default_owner": "ai"}), shipped()
         log.put(JOURNAL, 0, [NewRecord(None, TICK), NewRecord(None, b'{"policy":"x","document":{}}')])
         log.put(JOURNAL, 0, [NewRecord(None, encode_policy(first.fingerprint, first.document))])
         worker = Worker(Settings(partitions=1), other, log, Topics())
@@ -473,4 +474,4 @@ def test_before_the_first_checkpoint_a_partition_begins_as_its_journal() -> None
         worker.release()
         return began, [orjson.loads(batch[0].value or b"")["policy"] for _, batch in log.batches]
 
-    assert asyncio.run(scenario()) == (fingerprint_of("ai"), [load().fingerprint])
+    assert asyncio.run(scenario()) == (fingerprint_of("ai"), [shipped().fingerprint])

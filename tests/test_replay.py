@@ -14,13 +14,15 @@ import pytest
 
 from app.cli import _parse, _parser, main
 from app.core.changelog import META
+from app.core.engine import Engine
 from app.explain import tracing
-from app.recovery import apply_changes, checkpoints
+from app.recovery import apply_changes, checkpoints, policy_in
 from app.transport.log import StoredRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream
 from models.topics import Topics
 from tests.running import ROOT, read_all
+from tests.shipped import shipped
 from tests.simulation.world import cleaned
 from tests.stormed import change, copy, leave_journal, with_log
 
@@ -32,6 +34,27 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an embedded journal, after a storm with kill -9 in it."""
     folder = tmp_path_factory.mktemp("stormed")
     leave_journal(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpointed(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with forty checkpoints in the busiest partition's changelog, none of which compaction has been over."""
+    folder, (busy, size) = copy(journal, tmp_path_factory.mktemp("checkpointed") / "copy"), _busiest(journal)
+    records = with_log(journal, lambda log: read_all(log, TOPICS.journal, busy))
+    engine = Engine(busy, policy_in(records) or shipped())
+
+    def anew(_: list[StoredRecord]) -> list[StoredRecord]:
+        kept: list[StoredRecord] = []
+        for start in range(0, size, size // 40):
+            chunk = records[start : start + size // 40]
+            engine.apply(chunk)
+            kept += [StoredRecord(-1, chunk[-1].timestamp, key, value) for key, value in engine.checkpoint()]
+        for offset, record in enumerate(kept):
+            record.offset = offset
+        return kept
+
+    change(folder, TOPICS.state, busy, anew)
     return folder
 
 
@@ -104,9 +127,10 @@ def test_the_output_has_the_bytes_of_the_topics(
 
 
 def test_starts_in_the_middle_from_a_checkpoint(
-    journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpointed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The state comes from the changelog, and a recording of the range has it with it."""
+    journal = checkpointed
     (busy, size), path = _busiest(journal), tmp_path / "part.tocsin"
     known = max(offset for offset in _checkpoints(journal, busy) if offset < size - 200)
     first, end = known + 10, known + 110
@@ -144,13 +168,13 @@ def _states(journal: Path, partition: int) -> dict[int, dict[bytes, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def thinned(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, int, int]:
+def thinned(checkpointed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, int, int]:
     """The journal with a compaction of the busiest partition's changelog half done; two offsets between, and one behind.
 
     The cleaner has noted the newest values up to the third state from the end, and dropped older ones of the first four.
     """
-    folder, (busy, _) = copy(journal, tmp_path_factory.mktemp("thinned") / "copy"), _busiest(journal)
-    offsets = _checkpoints(journal, busy)
+    folder, (busy, _) = copy(checkpointed, tmp_path_factory.mktemp("thinned") / "copy"), _busiest(checkpointed)
+    offsets = _checkpoints(checkpointed, busy)
     first, behind = offsets[4], offsets[-3]
 
     def clean(records: list[StoredRecord]) -> list[StoredRecord]:
@@ -163,11 +187,12 @@ def thinned(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 def test_a_compaction_that_is_half_done_changes_nothing(
-    journal: Path, thinned: tuple[Path, int, int, int], capsys: pytest.CaptureFixture[str]
+    checkpointed: Path, thinned: tuple[Path, int, int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What lacks keys is left alone, whatever its number is; the newest that has them all is taken."""
     folder, busy, first, behind = thinned
-    whole = [offset for offset, state in _states(folder, busy).items() if state == _states(journal, busy).get(offset)]
+    states = _states(checkpointed, busy)
+    whole = [offset for offset, state in _states(folder, busy).items() if state == states.get(offset)]
     begins = (first + 1, behind, behind + 1)
     found = [
         _replay(capsys, "--journal", folder, "--partition", busy, "--from", one, "--to", one + 40, "--verify")[1]

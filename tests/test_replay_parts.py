@@ -13,7 +13,6 @@ from app.core import dedup
 from app.core.changelog import META, POLICY
 from app.core.engine import Engine
 from app.core.turn import Turn
-from app.policy_file import load
 from app.replay import feeding
 from app.replay.feeding import Feeding, Pace
 from app.replay.messages import Replayed, compare
@@ -28,10 +27,11 @@ from models.effect import Effect, Stream
 from models.journal import TICK, encode_policy
 from tests.fake_log import FakeLog
 from tests.scenario import START_MS, alert_record, in_one_batch, play, read
+from tests.shipped import shipped
 from tests.simulation.world import cleaned
 
 MINUTE = 60_000
-POLICY_NOW = load()
+POLICY_NOW = shipped()
 CONFIG = Settings(partitions=1)
 STORY = Path(__file__).parent / "scenarios" / "dependency.txt"
 

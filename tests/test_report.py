@@ -16,7 +16,6 @@ from prometheus_client import REGISTRY
 
 from app.bridge.availability import AvailabilityMetrics
 from app.cli import _parser
-from app.policy_file import load
 from app.report.availability import month_of, outages, share
 from app.report.build import build
 from app.report.markdown import code, markdown, text
@@ -25,6 +24,7 @@ from app.transport.log import Log, NewRecord
 from models.effect import Effect, Position, Stream
 from tests.fake_log import FakeLog
 from tests.scenario import one_by_one, play, read
+from tests.shipped import shipped
 from tests.test_history import CONFIG, INCIDENT, Document, entry, log_of, snapshot
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -33,7 +33,7 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 
 def report_of(scenario: str, incident: str = "INC-20250615T150640Z-000", **said: str) -> dict[str, Any]:
     """The report of an incident of a scenario; texts of the scenario are replaced as `said` says."""
-    policy = load()
+    policy = shipped()
     records, _ = read(SCENARIOS / f"{scenario}.txt", policy)
     for record in records:
         for before, after in said.items():
@@ -463,7 +463,7 @@ def test_arguments_of_the_commands_are_known() -> None:
 def test_availability_as_metrics() -> None:
     """What the timeline tells of outages is in the gauges after a scrape, and a second scrape reads only what is new."""
     log = FakeLog(now_ms=month_of("2026-11", 0)[0] + 3_600_000)
-    shown = AvailabilityMetrics(log, "timeline", 1, load())
+    shown = AvailabilityMetrics(log, "timeline", 1, shipped())
 
     def happened(kind: str, minute: int) -> None:
         at = f"2026-11-01T00:{minute:02d}:00.000Z"

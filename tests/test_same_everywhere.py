@@ -4,16 +4,15 @@ import hashlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from app.core.engine import Engine
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.journal import TICK, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.running import ROOT
 from tests.scenario import START_MS, across_restarts, alert_record, in_one_batch, keep, play, read
+from tests.shipped import shipped
 
 SECONDS_MAX = 120
 SERVICES = [f"service-{number}" for number in range(12)]
@@ -35,7 +34,7 @@ def silenced_at_once() -> list[StoredRecord]:
 
 def digest() -> str:
     """Of all effects and of the state, of every scenario and of many things at once."""
-    policy, found = load(), hashlib.sha256()
+    policy, found = shipped(), hashlib.sha256()
     journals = [read(path, policy)[0] for path in sorted((ROOT / "tests/scenarios").glob("*.txt"))]
     for records in [*journals, silenced_at_once()]:
         journal, effects = play(policy, records, in_one_batch)
@@ -49,10 +48,10 @@ def digest() -> str:
     return found.hexdigest()
 
 
-def test_two_processes_say_the_same(tmp_path: Path) -> None:
+def test_two_processes_say_the_same() -> None:
     """Python hashes texts differently in each process; effects and state are the same bytes all the same."""
     program = "from tests.test_same_everywhere import digest; print(digest())"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     running = [
         subprocess.Popen(
             [sys.executable, "-c", program],

@@ -12,13 +12,13 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from app import policy_file
 from app.bridge.access import NEEDS
 from app.bridge.server import Bridge
 from app.bridge.tokens import TOKENS_MAX, May, tokens_in
 from app.clock import Clock
 from app.settings import BadSettings, HttpSecurity, Settings, check_reach, from_environment, is_loopback
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_bridge import INCIDENT, JSON, Client, alert, error, refused_count, serving
 
 TOKENS = {may: f"{may}-{'x' * 30}" for may in May}
@@ -103,7 +103,7 @@ def test_every_resource_says_what_it_takes() -> None:
     """What a bridge has is in the table, and the table has nothing else."""
     some: Any = object()
     settings, clock = Settings(clock="driven"), Clock(driven=True)
-    bridge = Bridge(settings, policy_file.load(), FakeLog(), worker=some, clock=clock, reloader=some)
+    bridge = Bridge(settings, shipped(), FakeLog(), worker=some, clock=clock, reloader=some)
 
     assert {(route.method, route.path) for route in bridge.routes()} == set(NEEDS)
 

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 
-from app import policy_file
 from app.bridge.silences import KEPT_MS, LIVE_MAX
 from app.core.engine import Engine
 from app.transport.log import NewRecord
@@ -18,6 +17,7 @@ from models.matcher import Matcher, Operator
 from models.silence import Silence
 from tests.fake_log import FakeLog
 from tests.running import Tocsin
+from tests.shipped import shipped
 from tests.test_bridge import PARTITIONS, Answer, Client, error, with_bridge
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -50,7 +50,7 @@ def listed(name: str, state: str, **fields: Any) -> dict[str, Any]:
 
 def engine_tells(log: FakeLog) -> None:
     """Let the engine of partition 0 apply the journal, and put what it says of silences into the topic, from the start."""
-    effects = Engine(0, policy_file.load()).apply(log.topics["tocsin.journal", 0])
+    effects = Engine(0, shipped()).apply(log.topics["tocsin.journal", 0])
     log.topics.pop(("tocsin.silences", 0), None)
     told = [effect for effect in effects if effect.stream is Stream.SILENCES]
     log.put("tocsin.silences", 0, [NewRecord(one.key, one.value, (one.position.header(),)) for one in told])

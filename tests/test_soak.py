@@ -5,10 +5,10 @@ from prometheus_client import REGISTRY
 
 from app import metrics
 from app.core.engine import Engine
-from app.policy_file import load
 from bench.churn import Churn
 from bench.soak import forgetting, verdict
 from tests.scenario import START_MS, alert_record
+from tests.shipped import shipped
 
 MB = 1_000_000
 
@@ -51,7 +51,7 @@ def test_a_soak_forgets_sooner() -> None:
 
 def test_a_partition_s_metrics_count_what_this_process_did() -> None:
     """What was counted before a restart or a rebalance is not counted again, and what is given away is not told of."""
-    engine = Engine(0, load())
+    engine = Engine(0, shipped())
     record = alert_record(START_MS, {"alertname": "ServiceDown", "component": "a"}, "a")
     record.offset = 0
     engine.apply([record])

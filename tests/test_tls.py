@@ -15,13 +15,13 @@ import orjson
 import pytest
 from aiohttp import ClientConnectorError, ClientError, ClientSession, TCPConnector
 
-from app import policy_file
 from app.bridge.certificates import certificate_of, name_in
 from app.bridge.limits import Limits
 from app.bridge.server import Bridge
 from app.settings import BadSettings, HttpSecurity, Settings
 from deploy.kafka.secured import authority, certificate
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_bridge import INCIDENT, JSON, PARTITIONS
 from tests.test_limits import closed_count, gauge, until
 from tests.test_security import bearer, write
@@ -57,7 +57,7 @@ def security(folder: Path, **more: Any) -> HttpSecurity:
 async def serving(http: HttpSecurity, limits: Limits | None = None, log: FakeLog | None = None) -> AsyncIterator[str]:
     """The URL of a bridge."""
     settings = Settings(port=0, partitions=PARTITIONS, http=http)
-    bridge = Bridge(settings, policy_file.load(), log or FakeLog(), limits=limits)
+    bridge = Bridge(settings, shipped(), log or FakeLog(), limits=limits)
     await bridge.start()
     try:
         async with asyncio.timeout(20):
@@ -202,7 +202,7 @@ def test_fails_closed(folder: Path, name: str, content: str | None, expected: st
         (folder / name).write_text(content)
     http = security(folder, client_ca_file=str(folder / "ca.crt"))
     with pytest.raises(BadSettings) as caught:
-        Bridge(Settings(http=http), policy_file.load(), FakeLog())
+        Bridge(Settings(http=http), shipped(), FakeLog())
 
     both = repr(f"{folder}/bridge-ca.crt and {folder}/bridge-ca.key")
     assert str(caught.value).startswith(expected.format(both=both, ca=repr(f"{folder}/ca.crt")))

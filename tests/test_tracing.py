@@ -25,7 +25,6 @@ from app.explain.effects import explain_effect
 from app.explain.index import Index
 from app.explain.tracing import Trace, Tracer
 from app.explain.tree import lines
-from app.policy_file import load
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream
@@ -35,6 +34,7 @@ from models.topics import partition_of
 from tests.fake_log import FakeLog
 from tests.playing import Player
 from tests.scenario import START_MS, alert_record, read
+from tests.shipped import shipped
 from tests.simulation.world import cleaned
 from tests.test_explain import CONFIG, HERE, explained, played
 
@@ -45,7 +45,7 @@ CLIMB = "4-217-2"
 def traces(log: FakeLog, index: Index | None = None) -> list[tuple[int, Trace]]:
     """A trace of every record, in the order of each partition."""
     archive = Archive(log, CONFIG.prefix, CONFIG.partitions)
-    tracer = Tracer(archive, load, index)
+    tracer = Tracer(archive, shipped, index)
 
     async def all_of_them() -> list[tuple[int, Trace]]:
         ends = [await log.end_offset("tocsin.journal", partition) for partition in range(CONFIG.partitions)]
@@ -103,7 +103,7 @@ SAID = {
 def test_each_of_several_timers_has_its_own_effects() -> None:
     """Where several are due at one time, an escalation, its message and its timeline entry are the right one's."""
     log, seen = played("climbing"), set()
-    tracer = Tracer(Archive(log, CONFIG.prefix, CONFIG.partitions), load)
+    tracer = Tracer(Archive(log, CONFIG.prefix, CONFIG.partitions), shipped)
     for (topic, _), records in log.topics.items():
         if topic not in ("tocsin.escalations", "tocsin.notifications", "tocsin.timeline"):
             continue
@@ -246,7 +246,7 @@ def test_a_fault_of_ours_is_passed_over_as_then(monkeypatch: pytest.MonkeyPatch)
     alerts = [("ServiceDown", "a"), ("Poison", "a"), ("ServiceDown", "a"), ("HighErrorRate", "a")]
 
     async def play() -> None:
-        player = Player(log, CONFIG, load(), lambda now_ms: setattr(log, "at_ms", now_ms))
+        player = Player(log, CONFIG, shipped(), lambda now_ms: setattr(log, "at_ms", now_ms))
         await player.start()
         labels = [{"alertname": name, "component": component, "severity": "high"} for name, component in alerts]
         await player.play([alert_record(START_MS + 1000 * number, one, "a") for number, one in enumerate(labels)])
@@ -268,7 +268,7 @@ def test_what_became_of_a_message() -> None:
     log = FakeLog(START_MS)
 
     async def play() -> tuple[str, str]:
-        player = Player(log, CONFIG, load(), lambda now_ms: setattr(log, "at_ms", now_ms))
+        player = Player(log, CONFIG, shipped(), lambda now_ms: setattr(log, "at_ms", now_ms))
         await player.start()
         labels = {"alertname": "ServiceDown", "component": "a", "severity": "critical"}
         await player.play([alert_record(START_MS, labels, "a")])
@@ -335,7 +335,7 @@ def test_places_of_compacted_topics() -> None:
 
 def test_grounds_are_those_of_the_verdict() -> None:
     """The place that is named for a severity or an owner says the very severity or owner that the verdict has."""
-    rules = load()
+    rules = shipped()
     judged = 0
     for path in (HERE / "scenarios").glob("*.txt"):
         for record in read(path, rules)[0]:
@@ -377,7 +377,7 @@ def test_other_peoples_texts_drive_no_terminal() -> None:
 async def _play(folder: Path) -> None:
     clock = Clock(driven=True)
     clock.set(START_MS)
-    log, policy = SqliteLog(folder, clock), load()
+    log, policy = SqliteLog(folder, clock), shipped()
     await log.start()
     player = Player(log, CONFIG, policy, clock.set)
     await player.start()

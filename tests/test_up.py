@@ -2,8 +2,11 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from app.demo.storm import storm
 from app.settings import Settings
@@ -86,21 +89,26 @@ def test_a_state_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     assert asyncio.run(check())["alerts"] == 1501
 
 
-def test_refuses_a_second_service_on_one_journal(tmp_path: Path) -> None:
-    """Two services on one folder would tear the journal, so the second is told to stay away."""
-    service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")
-    try:
-        Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}").kill()
-    except AssertionError as error:
-        refused = str(error)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tocsin, str]]:
+    """A service, and its TOCSIN_BROKER; it has to end well after all that was asked of it."""
+    broker = f"embedded:{tmp_path_factory.mktemp('running')}"
+    service = Tocsin("up", TOCSIN_BROKER=broker)
+    yield service, broker
     service.stop()
 
-    assert refused == "tocsin up ended with status 1 before it was ready"
+
+def test_refuses_a_second_service_on_one_journal(running: tuple[Tocsin, str]) -> None:
+    """Two services on one folder would tear the journal, so the second is told to stay away."""
+    with pytest.raises(AssertionError) as refused:
+        Tocsin("up", TOCSIN_BROKER=running[1]).kill()
+
+    assert str(refused.value) == "tocsin up ended with status 1 before it was ready"
 
 
-def test_answers_for_every_kind_of_input(tmp_path: Path) -> None:
+def test_answers_for_every_kind_of_input(running: tuple[Tocsin, str]) -> None:
     """Whatever is posted, the answer says whether it was kept, and if not why."""
-    service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")
+    service, _ = running
     answers = [service.post("/api/v2/alerts", body) for body in BODIES]
     answers += [
         service.post("/webhook/alertmanager", {"version": "5", "alerts": []}),
@@ -109,7 +117,6 @@ def test_answers_for_every_kind_of_input(tmp_path: Path) -> None:
         service.post("/api/v1/incidents/INC-20260412T031502Z-00K3F/acknowledge", {"by": 7}),
         service.post("/api/v1/nothing", {}),
     ]
-    service.stop()
 
     assert [(status, answer.get("reason")) for status, answer in answers] == [
         (400, "malformed"),

@@ -13,7 +13,6 @@ from app.core import signals
 from app.core.changelog import META, POLICY, DamagedState
 from app.core.engine import FORMAT, Engine, NewerFormat
 from app.core.member import Member
-from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import Headers, NewRecord, StoredRecord
 from app.worker import Worker
@@ -40,6 +39,7 @@ from models.silence import Silence
 from models.topics import Topics
 from tests.fake_log import FakeLog
 from tests.scenario import keep, tell
+from tests.shipped import shipped
 
 MINUTE_MS = 60_000
 NOW_MS = 1_776_000_000_000
@@ -51,12 +51,12 @@ def _items(name: str = "state_format_1.json") -> dict[bytes, bytes]:
     """A changelog as it was kept: of format 1 with four agents that are down, of format 2 with something of every kind."""
     document = orjson.loads((DATA / name).read_bytes())
     items = {key.encode(): orjson.dumps(value) for key, value in document.items()}
-    return items | {POLICY: orjson.dumps(load().document)}
+    return items | {POLICY: orjson.dumps(shipped().document)}
 
 
 def test_format_1_goes_on() -> None:
     """Incidents of format 1 are there, everything counts from their opening, and nothing is told a second time."""
-    engine = Engine.restore(0, load(), _items())
+    engine = Engine.restore(0, shipped(), _items())
     offset, now_ms = engine.applied_offset + 1, engine.state.now_ms
     before = {incident.id: (incident.state, incident.severity) for incident in engine.state.incidents.values()}
 
@@ -67,13 +67,13 @@ def test_format_1_goes_on() -> None:
     again: dict[bytes, bytes] = _items()
     keep(again, engine)
     assert orjson.loads(again[META])["format"] == FORMAT
-    assert Engine.restore(0, load(), again).state.incidents.keys() == engine.state.incidents.keys()
+    assert Engine.restore(0, shipped(), again).state.incidents.keys() == engine.state.incidents.keys()
 
 
 def test_format_2_goes_on() -> None:
     """Every kind of thing is read as it was written: what is written of it again has all that was there."""
     items = _items("state_format_2.json")
-    engine = Engine.restore(0, load(), items)
+    engine = Engine.restore(0, shipped(), items)
     state = engine.state
     for alert in state.alerts.values():
         state.put_alert(alert)
@@ -102,7 +102,7 @@ def test_a_newer_format_is_refused() -> None:
     items[META] = orjson.dumps(orjson.loads(items[META]) | {"format": FORMAT + 1})
 
     with pytest.raises(NewerFormat, match=f"has format {FORMAT + 1}, this Tocsin reads up to {FORMAT}"):
-        Engine.restore(0, load(), items)
+        Engine.restore(0, shipped(), items)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_newer_format_is_refused() -> None:
 def test_what_no_version_wrote_is_refused(key: bytes, value: bytes, said: str) -> None:
     """A changelog that somebody damaged ends the start by its record, and says where to read on."""
     with pytest.raises(DamagedState, match="the state of partition 0 cannot be read: ") as refused:
-        Engine.restore(0, load(), _items() | {key: value})
+        Engine.restore(0, shipped(), _items() | {key: value})
 
     assert re.search(said, str(refused.value))
     assert str(refused.value).endswith("docs/UPGRADES.md says how to go on")
@@ -204,7 +204,7 @@ def test_records_of_format_2_are_applied() -> None:
         StoredRecord(number, NOW_MS + number, b"c", value, _again(headers, number))
         for number, (value, headers) in enumerate(_kept_records())
     ]
-    effects = Engine(0, load()).apply(records)
+    effects = Engine(0, shipped()).apply(records)
 
     letters = [orjson.loads(one.value) for one in effects if one.stream is Stream.DEADLETTER]
     assert [(one["kind"], one.get("reason")) for one in letters] == [
@@ -218,7 +218,7 @@ def test_a_record_of_a_newer_format_stops_the_worker() -> None:
     headers = ((journal.FORMAT_HEADER, b"%d" % (journal.FORMAT + 1)),)
     records = [StoredRecord(0, NOW_MS, None, TICK), StoredRecord(1, NOW_MS, None, b'{"later":1}', headers)]
     with pytest.raises(NewerFormat) as refused:
-        Engine(0, load()).apply(records)
+        Engine(0, shipped()).apply(records)
 
     assert str(refused.value) == (
         f"the journal of partition 0 has a record of format {journal.FORMAT + 1} at offset 1, this Tocsin reads up to "
@@ -240,7 +240,7 @@ def test_a_worker_says_so_and_acknowledges_nothing() -> None:
 
     async def scenario() -> list[bytes | None]:
         log = FakeLog()
-        worker = Worker(Settings(partitions=1), load(), log, Topics(), on_fault)
+        worker = Worker(Settings(partitions=1), shipped(), log, Topics(), on_fault)
         await worker.take_over(0, 1)
         newer = NewRecord(None, b'{"later":1}', ((journal.FORMAT_HEADER, b"99"),))
         log.put(Topics().journal, 0, [NewRecord(None, TICK), newer])
@@ -268,16 +268,16 @@ def test_a_worker_does_not_go_on_with_half_a_state() -> None:
 
     async def scenario() -> list[int]:
         log = FakeLog()
-        log.put(Topics().journal, 0, [NewRecord(None, encode_policy(load().fingerprint, load().document))])
+        log.put(Topics().journal, 0, [NewRecord(None, encode_policy(shipped().fingerprint, shipped().document))])
         place = Topics().state, 0
-        engine = Engine.restore(0, load(), _items("state_format_2.json"))
+        engine = Engine.restore(0, shipped(), _items("state_format_2.json"))
         kept = _items("state_format_2.json") | {key: value for key, value in engine.checkpoint() if value is not None}
         log.put(*place, [NewRecord(key, value) for key, value in kept.items() if key != META])
         log.put(*place, [NewRecord(META, kept[META])])
         del log.topics[place][7]
         before = len(log.topics[place])
         with pytest.raises(Stopped):
-            await Worker(Settings(partitions=1), load(), log, Topics(), on_fault).take_over(0, 1)
+            await Worker(Settings(partitions=1), shipped(), log, Topics(), on_fault).take_over(0, 1)
         return [before, len(log.topics[place]), len(kept)]
 
     before, after, keys = asyncio.run(scenario())
@@ -302,5 +302,5 @@ def test_a_header_that_is_no_format_is_a_dead_letter() -> None:
     """Whoever wrote that was no newer Tocsin."""
     for text in (b"", b"0", b"x", b"-1", b"1" * 30, "\u0663".encode()):
         records = [StoredRecord(0, NOW_MS, None, TICK, ((journal.FORMAT_HEADER, text),))]
-        (letter,) = Engine(0, load()).apply(records)
+        (letter,) = Engine(0, shipped()).apply(records)
         assert orjson.loads(letter.value)["message"] == f"the header format is {text!r}, must be a number"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.policy.playing import signal_record
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
@@ -19,8 +18,9 @@ from models.journal import TICK, encode_command, encode_policy, encode_receipt, 
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.scenario import START_MS, alert_record, assert_cuts_change_nothing
+from tests.shipped import shipped
 
-POLICY = load()
+POLICY = shipped()
 OTHER = Rulebook(
     POLICY.document
     | {"dependencies": [], "absences": [], "flapping": None, "incidents": {"settle": "2m", "forget": "1h"}}

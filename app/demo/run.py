@@ -147,6 +147,9 @@ class _Service:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise DemoFailed(f"tocsin up did not stop within {READY_SECONDS} s") from None
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
         if status != 0:
             raise DemoFailed(f"tocsin up ended with status {status}; what it said is in its folder's tocsin.log")
 

@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -117,15 +118,21 @@ def _describe(model: type[BaseModel], where: dict[str, Any]) -> None:
 
 def _comment(model: type[BaseModel], name: str) -> str:
     for one in model.__mro__:
-        try:
-            lines = inspect.getsource(one).splitlines() if name in vars(one).get("__annotations__", {}) else []
-        except (OSError, TypeError):  # there are only compiled modules
-            lines = []
-        for line in lines:
-            found = _FIELD.fullmatch(line)
-            if found is not None and found[1] == name and found[2]:
-                return found[2][0].upper() + found[2][1:]
+        said = _comments(one).get(name, "") if name in vars(one).get("__annotations__", {}) else ""
+        if said:
+            return said[0].upper() + said[1:]
     return ""
+
+
+@cache
+def _comments(one: type) -> dict[str, str]:
+    """What stands beside the fields that a class declares; of a name that stands there twice, the first."""
+    try:
+        lines = inspect.getsource(one).splitlines()
+    except (OSError, TypeError):  # there are only compiled modules
+        return {}
+    found = [match for line in lines if (match := _FIELD.fullmatch(line)) is not None and match[2]]
+    return {match[1]: match[2] for match in reversed(found)}
 
 
 def _close(part: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.policy_file import default_path, load
+from app.policy_file import default_path
 from app.transport.log import NewRecord, StoredRecord
 from app.transport.rows import pack
 from models.alert import Alert, fingerprint
@@ -17,10 +17,11 @@ from models.effect import Stream
 from models.journal import encode_alert
 from tests.running import ROOT
 from tests.scenario import alert_record, keep, one_by_one, play, read
+from tests.shipped import shipped
 
 NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
 PARTITIONS = 4
-POLICY = load()
+POLICY = shipped()
 LABELS = {"alertname": "HighErrorRate", "component": "api", "severity": "high", "team": "infrastructure"}
 
 ALERT: dict[str, Any] = {

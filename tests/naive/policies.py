@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 from app.core.rulebook import Rulebook
-from app.policy_file import load as load_policy
+from tests.shipped import shipped
 
 # What a policy is asked about besides incidents, clocks, correlations, climbing and silences is added to this.
 PLAIN: dict[str, Any] = {
@@ -18,7 +18,7 @@ PLAIN: dict[str, Any] = {
 
 
 def _plain(*, holds: bool = False, **parts: Any) -> Rulebook:
-    document = copy.deepcopy(load_policy().document)
+    document = copy.deepcopy(shipped().document)
     times = ("group_wait", "group_interval", "repeat_interval")
     document["notify"] = {name: document["notify"][name] for name in ("channels", "reopened", *times)}
     correlations = [rule for rule in document["correlations"] if "count" in rule]
@@ -86,7 +86,7 @@ MUTES = [
 
 def _storms(**parts: Any) -> Rulebook:
     """Flapping, digests, heartbeats, sequences and what is left to do."""
-    document = copy.deepcopy(load_policy().document)
+    document = copy.deepcopy(shipped().document)
     parts |= {
         "flapping": {"changes": 4, "within": "20m", "calm": "7m"},
         "absences": [{"name": "silent", "match": ['alertname="Watchdog"'], "missing": "4m", "severity": "P1"}],

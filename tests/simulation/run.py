@@ -15,7 +15,6 @@ from app.bridge.writer import JournalWriter
 from app.core import dedup
 from app.core.rulebook import Rulebook
 from app.core.turn import Turn
-from app.policy_file import load
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
 from app.worker import Pipe
@@ -25,11 +24,12 @@ from models.matcher import parse_matcher
 from models.silence import Silence
 from models.topics import Topics, partition_of
 from tests.scenario import START_MS, alert_record
+from tests.shipped import shipped
 from tests.simulation.group import SESSION_S, Group, Member
 from tests.simulation.plan import Plan, Step
 from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
 
-POLICY = load()
+POLICY = shipped()
 _CHANGED = {"agents-down": {"count": 2, "by": ["severity"]}, "needs-ollama": {"by": ["severity"]}}
 _ADDED = {
     "correlations": {

@@ -6,6 +6,7 @@ case's routes owns them, the others are told besides.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 
 from app import policy_file
 from app.policy.importing import contacts, matching, ownership, routing, severity, timing
@@ -22,12 +23,14 @@ from models.severity import Severity
 
 _CHANNELS: tuple[Channel, ...] = ("pager", "email", "chat")
 
+_shipped = cache(policy_file.load)  # it takes as long as all the rest of an import
+
 
 def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     """The policy. What is not carried over as it is becomes a finding."""
     root = _expressible(configuration.route, findings)
     cases = _cases(root, findings)
-    shipped = policy_file.load().policy
+    shipped = _shipped().policy
     severities = severity.severities_of(configuration, shipped.severities.names, findings)
     people = contacts.people_of(configuration, cases, findings)
     components = ownership.component_labels(list(root.all()), shipped.components.labels)

@@ -1,0 +1,12 @@
+"""The policy that ships, compiled once for all tests: nothing changes a Rulebook, and reading its YAML takes long."""
+
+from functools import cache
+
+from app.core.rulebook import Rulebook
+from app.policy_file import load
+
+
+@cache
+def shipped() -> Rulebook:
+    """What `app.policy_file.load()` gives."""
+    return load()
