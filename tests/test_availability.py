@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.report.availability import Ledger, Span, availability, month_before, month_of, outages
+from app.report.availability import Ledger, Span, availability, month_before, month_of
 from app.report.show import show_availability
 from app.settings import Settings
 from models.effect import Stream
@@ -81,7 +81,11 @@ def test_outages(entries: list[tuple[str, int, str]], spans: list[Span]) -> None
     ledger = ledger_of(*(said(kind, at_ms, incident) for kind, at_ms, incident in entries))
 
     assert ledger.spans("web", 50) == spans
-    assert outages([said(kind, at_ms, incident) for kind, at_ms, incident in entries], 50).get("web", []) == spans
+    ledger = Ledger()
+    for kind, at_ms, incident in entries:
+        ledger.feed(said(kind, at_ms, incident))
+
+    assert ledger.spans("web", 50) == spans
 
 
 CHANGES = st.tuples(

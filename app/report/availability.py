@@ -51,10 +51,6 @@ class Ledger:
                 _join(found, max(begun[service], self._since_ms), now_ms)
         return found
 
-    def services(self) -> list[str]:
-        """Those that were down, or are."""
-        return sorted({*self._spans, *(service for begun in self._down.values() for service in begun)})
-
     def forget(self, before_ms: int) -> None:
         """Drop what was over before then."""
         self._since_ms = max(self._since_ms, before_ms)
@@ -79,14 +75,6 @@ def _join(spans: list[Span], begin: int, end: int) -> None:
     if first < last:
         begin, end = min(begin, spans[first][0]), max(end, spans[last - 1][1])
     spans[first:last] = [(begin, end)]
-
-
-def outages(timeline: Iterable[dict[str, Any]], now_ms: int) -> dict[str, list[Span]]:
-    """When each service was down, as `Ledger.spans` has it, from entries of which those of an incident are in order."""
-    ledger = Ledger()
-    for entry in timeline:
-        ledger.feed(entry)
-    return {service: ledger.spans(service, now_ms) for service in ledger.services()}
 
 
 def month_of(text: str, now_ms: int) -> Span:
