@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 
 from app.bridge.availability import AvailabilityMetrics
 from app.cli import _parser
-from app.report.availability import month_of, outages, share
+from app.report.availability import Ledger, month_of, share
 from app.report.build import build
 from app.report.markdown import code, markdown, text
 from app.report.show import show_followups, show_report
@@ -146,9 +146,11 @@ def test_availability() -> None:
         entry("ServiceUp", "b", 20),
         entry("ServiceDown", "c", 50),
     ]
-    spans = outages(timeline, begin + 60 * minute)
+    ledger = Ledger()
+    for one in timeline:
+        ledger.feed(one)
 
-    assert share(spans["web"], (begin, end), begin + 60 * minute) == {
+    assert share(ledger.spans("web", begin + 60 * minute), (begin, end), begin + 60 * minute) == {
         "down_ms": 20 * minute,
         "up": pytest.approx(100 * 40 / 60),
         "outages": 2,
