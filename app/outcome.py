@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+from app.core.changelog import DamagedState
+from app.core.engine import NewerFormat
 from app.policy_file import BadPolicy
 from app.settings import BadSettings
 from app.source import NotKept
@@ -15,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a command; the exit status is 0, 1 for an error that has been told, 2 for wrong arguments."""
     try:
         return int(arguments.run(arguments) or 0)
-    except (BadPolicy, BadSettings, LogUnavailable, NotKept, TopicMismatch) as error:
+    except (BadPolicy, BadSettings, DamagedState, LogUnavailable, NewerFormat, NotKept, TopicMismatch) as error:
         print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read the output has enough of it; nothing more can be said, not even at exit.

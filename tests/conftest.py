@@ -1,6 +1,11 @@
-"""For all tests: what stands in memory once they are collected is nothing that a garbage collection should look at again."""
+"""For all tests: a journal that was stormed; and what stands in memory once they are collected is no matter of collections."""
 
 import gc
+from pathlib import Path
+
+import pytest
+
+from tests.stormed import leave_journal
 
 
 def pytest_collection_finish() -> None:
@@ -8,3 +13,11 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)  # Python has 700, at which some 6 % of the time go into collections
+
+
+@pytest.fixture(scope="session")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an embedded journal, after a storm with kill -9 in it."""
+    folder = tmp_path_factory.mktemp("stormed")
+    leave_journal(folder)
+    return folder

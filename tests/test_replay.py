@@ -13,49 +13,13 @@ import orjson
 import pytest
 
 from app.cli import _parse, _parser, main
-from app.core.changelog import META
-from app.core.engine import Engine
-from app.explain import tracing
-from app.recovery import apply_changes, checkpoints, policy_in
 from app.transport.log import StoredRecord
-from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream
 from models.topics import Topics
 from tests.running import ROOT, read_all
-from tests.shipped import shipped
-from tests.simulation.world import cleaned
-from tests.stormed import change, copy, leave_journal, with_log
+from tests.stormed import change, copy, with_log
 
 TOPICS = Topics()
-
-
-@pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an embedded journal, after a storm with kill -9 in it."""
-    folder = tmp_path_factory.mktemp("stormed")
-    leave_journal(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def checkpointed(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, with forty checkpoints in the busiest partition's changelog, none of which compaction has been over."""
-    folder, (busy, size) = copy(journal, tmp_path_factory.mktemp("checkpointed") / "copy"), _busiest(journal)
-    records = with_log(journal, lambda log: read_all(log, TOPICS.journal, busy))
-    engine = Engine(busy, policy_in(records) or shipped())
-
-    def anew(_: list[StoredRecord]) -> list[StoredRecord]:
-        kept: list[StoredRecord] = []
-        for start in range(0, size, size // 40):
-            chunk = records[start : start + size // 40]
-            engine.apply(chunk)
-            kept += [StoredRecord(-1, chunk[-1].timestamp, key, value) for key, value in engine.checkpoint()]
-        for offset, record in enumerate(kept):
-            record.offset = offset
-        return kept
-
-    change(folder, TOPICS.state, busy, anew)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +30,7 @@ def recording(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _replay(capsys: pytest.CaptureFixture[str], *options: object) -> tuple[int, dict[str, Any]]:
+def replayed(capsys: pytest.CaptureFixture[str], *options: object) -> tuple[int, dict[str, Any]]:
     """Status and summary."""
     capsys.readouterr()
     status = main(["replay", "--json", *map(str, options)])
@@ -74,7 +38,7 @@ def _replay(capsys: pytest.CaptureFixture[str], *options: object) -> tuple[int, 
     return status, found
 
 
-def _refused(capsys: pytest.CaptureFixture[str], *options: object) -> str:
+def refused(capsys: pytest.CaptureFixture[str], *options: object) -> str:
     """What a replay says that does not begin."""
     capsys.readouterr()
     assert main(["replay", *map(str, options)]) == 1
@@ -85,8 +49,8 @@ def _refused(capsys: pytest.CaptureFixture[str], *options: object) -> str:
 
 def test_what_was_said_is_said_again(journal: Path, recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From the journal and from a recording: every effect and every message, byte for byte."""
-    status, found = _replay(capsys, "--journal", journal, "--verify")
-    again, recorded = _replay(capsys, "--journal", recording, "--verify")
+    status, found = replayed(capsys, "--journal", journal, "--verify")
+    again, recorded = replayed(capsys, "--journal", recording, "--verify")
 
     assert (status, found["identical"], found["first_difference"]) == (0, True, "")
     assert found["records"] > 6000
@@ -119,121 +83,11 @@ def test_the_output_has_the_bytes_of_the_topics(
 ) -> None:
     """Each line ends with the effect, as it stands in its topic."""
     path = tmp_path / "effects.jsonl"
-    _replay(capsys, "--journal", journal, "--output", path)
+    replayed(capsys, "--journal", journal, "--output", path)
     sent = with_log(journal, lambda log: read_all(log, TOPICS.timeline, 0))
     lines = [line for line in path.read_bytes().splitlines() if line.startswith(b'{"stream":"timeline","partition":0,')]
 
     assert [line.partition(b',"effect":')[2][:-1] for line in lines] == [record.value for record in sent]
-
-
-def test_starts_in_the_middle_from_a_checkpoint(
-    checkpointed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The state comes from the changelog, and a recording of the range has it with it."""
-    journal = checkpointed
-    (busy, size), path = _busiest(journal), tmp_path / "part.tocsin"
-    known = max(offset for offset in _checkpoints(journal, busy) if offset < size - 200)
-    first, end = known + 10, known + 110
-    options = ["--partition", busy, "--from", first, "--to", end]
-    status, found = _replay(capsys, "--journal", journal, *options, "--verify")
-    assert main(["record", str(path), "--journal", str(journal), *map(str, options)]) == 0
-    alone, recorded = _replay(capsys, "--journal", path, "--verify")
-    before = _refused(capsys, "--journal", path, "--partition", busy, "--from", 0)
-
-    assert (status, found["identical"], found["records"]) == (0, True, 100)
-    assert found["partitions"][str(busy)]["started"] == f"checkpoint at offset {known}"
-    assert (alone, recorded["identical"], recorded["effects"]) == (0, True, found["effects"])
-    assert recorded["partitions"] == {
-        str(busy): {"from": first, "to": end, "started": f"checkpoint at offset {first - 1}"}
-    }
-    assert before.startswith(f"offset 0 is not there; the recording {path} has partition {busy}: offsets {first} to ")
-
-
-def _checkpoints(journal: Path, partition: int) -> list[int]:
-    """The offsets of the checkpoints that the changelog has."""
-    return list(_states(journal, partition))
-
-
-def _states(journal: Path, partition: int) -> dict[int, dict[bytes, bytes]]:
-    """The items as of each checkpoint that the changelog has, by offset."""
-
-    async def read(log: SqliteLog) -> dict[int, dict[bytes, bytes]]:
-        found, items = {}, dict[bytes, bytes]()
-        async for records in checkpoints(log, TOPICS.state, partition):
-            apply_changes(items, [(record.key or b"", record.value) for record in records])
-            found[orjson.loads(items[META])["offset"]] = dict(items)
-        return found
-
-    return with_log(journal, read)
-
-
-@pytest.fixture(scope="module")
-def thinned(checkpointed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, int, int]:
-    """The journal with a compaction of the busiest partition's changelog half done; two offsets between, and one behind.
-
-    The cleaner has noted the newest values up to the third state from the end, and dropped older ones of the first four.
-    """
-    folder, (busy, _) = copy(checkpointed, tmp_path_factory.mktemp("thinned") / "copy"), _busiest(checkpointed)
-    offsets = _checkpoints(checkpointed, busy)
-    first, behind = offsets[4], offsets[-3]
-
-    def clean(records: list[StoredRecord]) -> list[StoredRecord]:
-        metas = [number for number, record in enumerate(records) if record.key == META]
-        end = next(one for one in metas if orjson.loads(records[one].value or b"")["offset"] == behind) + 1
-        return cleaned(records, end, metas[3] + 1)
-
-    change(folder, TOPICS.state, busy, clean)
-    return folder, busy, first, behind
-
-
-def test_a_compaction_that_is_half_done_changes_nothing(
-    checkpointed: Path, thinned: tuple[Path, int, int, int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What lacks keys is left alone, whatever its number is; the newest that has them all is taken."""
-    folder, busy, first, behind = thinned
-    states = _states(checkpointed, busy)
-    whole = [offset for offset, state in _states(folder, busy).items() if state == states.get(offset)]
-    begins = (first + 1, behind, behind + 1)
-    found = [
-        _replay(capsys, "--journal", folder, "--partition", busy, "--from", one, "--to", one + 40, "--verify")[1]
-        for one in begins
-    ]
-
-    assert first not in whole
-    assert behind in whole
-    newest = [max((offset for offset in whole if offset < one), default=None) for one in begins]
-    assert [(one["identical"], one["partitions"][str(busy)]["started"]) for one in found] == [
-        (True, "start of the journal" if one is None else f"checkpoint at offset {one}") for one in newest
-    ]
-
-
-def test_explain_answers_the_same_while_a_compaction_is_half_done(
-    journal: Path,
-    thinned: tuple[Path, int, int, int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Also where it takes the changelog, however near the journal's beginning is."""
-    folder, busy, first, behind = thinned
-
-    def said(source: Path, *words: str) -> str:
-        capsys.readouterr()
-        assert main(["explain", *words, "--journal", str(source), "--json"]) == 0
-        return capsys.readouterr().out
-
-    asked = [("--record", f"{busy}:{offset}") for offset in (first + 1, behind, behind + 1, behind + 30)]
-    expected = [said(journal, *words) for words in asked]
-    monkeypatch.setattr(tracing, "NEAR_RECORDS", 0)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-
-    assert [said(folder, *words) for words in asked] == expected
-
-
-def _busiest(journal: Path) -> tuple[int, int]:
-    """The partition that has the most records, and how many."""
-    ends = [with_log(journal, lambda log, one=one: log.end_offset(TOPICS.journal, one)) for one in range(8)]  # type: ignore[misc]
-    return max(enumerate(ends), key=lambda one: one[1])
 
 
 def test_a_recording_reads_as_the_journal_does(
@@ -262,7 +116,7 @@ def test_an_incident_brings_what_belongs_to_it(
     main(["incidents", "list", "--all", "--json", "--journal", str(journal)])
     incident = json.loads(capsys.readouterr().out.splitlines()[0])
     path = tmp_path / "one.jsonl"
-    status, found = _replay(
+    status, found = replayed(
         capsys, "--journal", journal, "--incident", incident["incident"], "--verify", "--output", path
     )
 
@@ -275,7 +129,7 @@ def test_an_incident_brings_what_belongs_to_it(
 def test_writes_to_a_journal_of_its_own(journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The effects' topics are the same there; and a folder that has something in it is left alone."""
     before = (journal / "journal.db").read_bytes()
-    _replay(capsys, "--journal", journal, "--to-journal", tmp_path / "new", "--to-prefix", "again")
+    replayed(capsys, "--journal", journal, "--to-journal", tmp_path / "new", "--to-prefix", "again")
 
     async def topics(log: Any) -> dict[str, int]:
         found: dict[str, int] = await log.list_topics()
@@ -288,10 +142,10 @@ def test_writes_to_a_journal_of_its_own(journal: Path, tmp_path: Path, capsys: p
     assert set(with_log(tmp_path / "new", topics)) == {f"again.{stream}" for stream in Stream if stream != "journal"}
     assert (journal / "journal.db").read_bytes() == before
     assert main(["incidents", "list", "--journal", str(tmp_path / "new")]) == 0
-    assert _refused(capsys, "--journal", tmp_path / "new") == (
+    assert refused(capsys, "--journal", tmp_path / "new") == (
         f"the journal in {tmp_path / 'new'} has no topic again.journal: a replay writes effects only"
     )
-    assert _refused(capsys, "--journal", journal, "--to-journal", journal) == (
+    assert refused(capsys, "--journal", journal, "--to-journal", journal) == (
         f"{journal} is not empty: a replay writes to a journal of its own; name a new folder"
     )
 
@@ -321,7 +175,7 @@ def _most_told(journal: Path) -> tuple[int, list[StoredRecord]]:
 
 
 def _verified(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, int, str]:
-    status, found = _replay(capsys, "--journal", folder, "--verify")
+    status, found = replayed(capsys, "--journal", folder, "--verify")
     assert found["identical"] is (status == 0)
     return status, found["differences"], found["first_difference"]
 
@@ -390,7 +244,7 @@ def test_passes_over_what_consumers_drop(journal: Path, tmp_path: Path, capsys: 
     other = StoredRecord(0, told[-1].timestamp, told[1].key, b"{}", told[1].headers)
     change(lied, TOPICS.timeline, partition, lambda records: [*records, other])
     change(turned, TOPICS.timeline, partition, lambda records: [records[1], records[0], *records[2:]])
-    status, found = _replay(capsys, "--journal", twice, "--verify")
+    status, found = replayed(capsys, "--journal", twice, "--verify")
 
     assert (status, found["compared"]["duplicates"], found["differences"]) == (0, 1, 0)
     assert "stands twice, with different bytes: the first one has offset 1" in _verified(lied, capsys)[2]
@@ -446,7 +300,7 @@ def test_compaction_is_no_difference(journal: Path, tmp_path: Path, capsys: pyte
 
     for partition in range(8):
         change(folder, TOPICS.incidents, partition, compact)
-    status, found = _replay(capsys, "--journal", folder, "--verify")
+    status, found = replayed(capsys, "--journal", folder, "--verify")
     partition, _ = _most_told(journal)
     change(folder, TOPICS.incidents, partition, lambda records: records[:-1])
 
@@ -458,24 +312,24 @@ def test_what_is_not_there_is_said(journal: Path, capsys: pytest.CaptureFixture[
     """Partitions, offsets, times, incidents: the message says what exists."""
     where = ("--journal", journal)
 
-    assert _refused(capsys, *where, "--partition", 9) == (
+    assert refused(capsys, *where, "--partition", 9) == (
         f"the journal in {journal} has no partition 9; it has 0, 1, 2, 3, 4, 5, 6, 7"
     )
-    assert _refused(capsys, *where, "--from", 5) == (
+    assert refused(capsys, *where, "--from", 5) == (
         "5 is an offset, which is of one partition: name it with --partition, or give a time instead"
     )
-    assert f"offset 999999 is not there; the journal in {journal} has partition 1: offsets 0 to " in _refused(
+    assert f"offset 999999 is not there; the journal in {journal} has partition 1: offsets 0 to " in refused(
         capsys, *where, "--partition", 1, "--to", 999_999
     )
-    assert _refused(capsys, *where, "--from", "2999-01-01T00:00:00Z").startswith("there is no record in that range; ")
-    assert f"no incident 'INC-1' in the journal in {journal}; the newest are: " in _refused(
+    assert refused(capsys, *where, "--from", "2999-01-01T00:00:00Z").startswith("there is no record in that range; ")
+    assert f"no incident 'INC-1' in the journal in {journal}; the newest are: " in refused(
         capsys, *where, "--incident", "INC-1"
     )
-    assert _refused(capsys, *where, "--incident", "INC-1", "--partition", 1) == (
+    assert refused(capsys, *where, "--incident", "INC-1", "--partition", 1) == (
         "--incident says itself which partitions and offsets: leave out --partition, --from and --to"
     )
-    assert _refused(capsys, *where, "--to-prefix", "x").startswith("--to-prefix needs a broker, and TOCSIN_BROKER is ")
-    assert _refused(capsys, *where, "--speed", "2x", "--workers", 2).startswith(
+    assert refused(capsys, *where, "--to-prefix", "x").startswith("--to-prefix needs a broker, and TOCSIN_BROKER is ")
+    assert refused(capsys, *where, "--speed", "2x", "--workers", 2).startswith(
         "--speed keeps all partitions at one pace"
     )
 

@@ -8,8 +8,8 @@ import orjson
 from pydantic import ValidationError
 
 from app import policy_file
-from app.core.changelog import META, POLICY, DamagedState
-from app.core.engine import Engine, NewerFormat
+from app.core.changelog import META, POLICY
+from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.recovery import checkpoints, first_policy, whole_checkpoint
 from app.replay.spans import Span
@@ -29,11 +29,8 @@ class Start:
         return "start of the journal" if self.offset < 0 else f"checkpoint at offset {self.offset}"
 
     def engine(self, partition: int) -> Engine:
-        """The engine with that state, under the policy that it has. Raises NotKept when no Tocsin up to this wrote it."""
-        try:
-            return Engine.restore(partition, rulebook(orjson.loads(self.items[POLICY]), "the state"), self.items)
-        except (DamagedState, NewerFormat) as error:
-            raise NotKept(str(error)) from None
+        """The engine with that state, under the policy that it has. Raises DamagedState and NewerFormat."""
+        return Engine.restore(partition, rulebook(orjson.loads(self.items[POLICY]), "the state"), self.items)
 
 
 async def start_of(source: Source, span: Span) -> Start:
