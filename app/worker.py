@@ -92,6 +92,7 @@ class Worker:
             self.on_fault(f"partition {partition} cannot be taken over", error)
         self.pipes[partition] = pipe
         self.ready.set()
+        await pipe.renew_policy()  # it may have changed while the partition was taken over
         return offset
 
     async def accept(self, event: Any) -> None:
@@ -210,6 +211,13 @@ class Pipe:
         if not self._stopped and self._task is not None:
             await self._announcer.keep(self.engine, self._worker.policy)
 
+    async def renew_policy(self) -> None:
+        """The same, but what the journal does not take now it takes with a batch that comes later."""
+        try:
+            await self.announce_policy()
+        except LogUnavailable as error:
+            logger.warning("partition %d: the policy is not in the journal yet: %s", self.partition, error)
+
     async def accept(self, message: Any) -> None:
         """Apply a batch and queue what it left to do."""
         records = await self._whole(message.value)
@@ -224,10 +232,7 @@ class Pipe:
                 checkpoint = self.engine.checkpoint() if self._due() else None
                 await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
         self._metrics.applied(self.engine, len(records))
-        try:
-            await self.announce_policy()
-        except LogUnavailable as error:
-            logger.warning("partition %d: the policy is not in the journal yet: %s", self.partition, error)
+        await self.renew_policy()
 
     async def _whole(self, records: Sequence[Any]) -> Sequence[Any]:
         """The records, and before them what is between them and the last one applied, should it not have been handed over."""

@@ -440,6 +440,28 @@ def test_a_worker_hands_a_policy_to_its_partitions() -> None:
     assert asyncio.run(scenario()) == [(0, fingerprint), (2, fingerprint)]
 
 
+def test_a_policy_that_changes_while_a_partition_is_taken_over() -> None:
+    """It is in force without waiting for the partition's next record."""
+
+    async def scenario() -> list[str]:
+        log, first, newest = (
+            FakeLog(),
+            *(Rulebook(shipped().document | {"default_owner": one}) for one in ("ai", "data")),
+        )
+        log.put(JOURNAL, 0, [NewRecord(None, encode_policy(first.fingerprint, first.document))])
+        log.open.clear()
+        worker = Worker(Settings(partitions=1), shipped(), log, Topics())
+        taking = asyncio.create_task(worker.take_over(0, 1))
+        await log.called.wait()  # its policy is on the way
+        await worker.use(newest)
+        log.open.set()
+        await taking
+        worker.release()
+        return [orjson.loads(one.value or b"")["policy"] for one in log.topics[JOURNAL, 0]]
+
+    assert asyncio.run(scenario()) == [fingerprint_of("ai"), shipped().fingerprint, fingerprint_of("data")]
+
+
 def test_two_workers_begin_one_journal() -> None:
     """Who is second goes by what the first has written: a partition has one beginning."""
 
