@@ -241,7 +241,7 @@ class Bounds(Part):
         default=50_000, ge=1
     )  # of correlations, dependencies and inhibitions, for which something is kept
     silences: int = Field(default=10_000, ge=1)  # also those that ended, until they are forgotten
-    tasks: int = Field(default=10_000, ge=1)  # that are not done
+    tasks: int = Field(default=2_000, ge=1)  # that are not done
 
 
 class Policy(Part):

@@ -13,7 +13,7 @@ from models.reason import BadInput, Reason
 from models.topics import Topics
 
 CLOSED_MAX = 10_000  # closed incidents that are known, those that changed last
-TIMELINE_BYTES_MAX = 64 * 1024 * 1024  # of the timelines that are kept; an older one is read anew when it is asked for
+TIMELINE_BYTES_MAX = 16 * 1024 * 1024  # of the timelines that are kept; an older one is read anew when it is asked for
 
 ENTRIES_MAX = 10_000  # of one timeline that are shown, the newest
 ENTRIES_BYTES_MAX = 8 * 1024 * 1024

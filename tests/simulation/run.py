@@ -247,6 +247,8 @@ class Run:
         while not self._done():
             if asyncio.get_running_loop().time() > until:
                 raise Hangs
+            for member in self.group.members:
+                member.process.spawn(_tick(member))  # what a journal did not take comes with a later batch
             await asyncio.sleep(1.0)
         for member in list(self.group.members):
             await self.group.leave(member)
