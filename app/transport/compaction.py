@@ -10,7 +10,7 @@ holds in memory is the keys of what was appended.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.transport.log import NewRecord, StoredRecord
@@ -57,9 +57,12 @@ class Compaction:
         """Whether there is a step to make: a pass goes on as fast as its partitions grow, and no faster."""
         return self._behind > 0
 
-    def appended(self, topic: str, partition: int, size: int) -> None:
-        """A row of so many bytes was appended to a compacted partition."""
-        place, size = (topic, partition), ROW_BYTES + size
+    def appended(self, rows: Iterable[Row]) -> None:
+        """Rows were appended to compacted partitions. Raises sqlite3.Error."""
+        for row in rows:
+            self._grown((row.topic, row.partition), _size([row]))
+
+    def _grown(self, place: Place, size: int) -> None:
         one = self._partitions.get(place)
         if one is None:
             one = self._partitions[place] = _Partition(self._size(place))

@@ -17,7 +17,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -311,7 +311,7 @@ class SqliteLog:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ALTER TABLE batches RENAME TO batches_before")
             connection.execute(SCHEMA)
-            connection.execute(f"INSERT INTO batches SELECT {_COLUMNS[version]} FROM batches_before ORDER BY at_ms")  # noqa: S608
+            connection.execute(f"INSERT INTO batches SELECT {_COLUMNS[version]} FROM batches_before")  # noqa: S608
             connection.execute("DROP TABLE batches_before")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -341,9 +341,7 @@ class SqliteLog:
 
     def _write_all(self) -> None:
         connection, other = (self._connect(f"file:{self._file}?mode=rw") for _ in range(2))
-        other.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # what is dropped is on the disk with the next append, and in order
+        other.execute("PRAGMA synchronous = NORMAL")  # what it drops is on the disk with the next append, and in order
         self._compaction = Compaction(other)
         chores = (self._compaction, Expiry(other, self._kept_ms, self.now_ms))
         running = True
@@ -354,8 +352,8 @@ class SqliteLog:
             appends = [one for one in waiting if one is not None]
             if appends:
                 self._write(connection, appends)
-            if busy and running:
-                self._do(busy[0])
+            for chore in busy if running else ():
+                self._do(chore.step)
         connection.close()
         other.close()
 
@@ -368,14 +366,14 @@ class SqliteLog:
                 waiting.append(self._queue.get_nowait())
         return waiting
 
-    def _do(self, chore: Compaction | Expiry) -> None:
-        """A step of a chore. Damage ends all writing, so that it is given no good checksum."""
+    def _do(self, chore: Callable[[], None]) -> None:
+        """Something that nobody waits for. Damage ends all writing, so that it is given no good checksum."""
         try:
-            chore.step()
+            chore()
         except Damaged as error:
             self._failed = self._damaged(str(error))
         except sqlite3.OperationalError as error:
-            if _is_full(error):
+            if _is_full(error) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 logger.warning("%s; what is not needed any more is dropped later", self._unavailable("written", error))
             else:
                 self._failed = error
@@ -404,12 +402,11 @@ class SqliteLog:
             for one in appends:
                 one.done.set_exception(self._unavailable("written", error))
             return
-        for row in written:
-            if row.topic in self._compacted:
-                self._compaction.appended(row.topic, row.partition, len(row.records))
         for one, offset in zip(appends, first_offsets, strict=True):
             one.done.set_result(offset)
         self._loop.call_soon_threadsafe(self.appended.set)
+        compacted = [row for row in written if row.topic in self._compacted]
+        self._do(lambda: self._compaction.appended(compacted))
 
     def _insert(self, connection: sqlite3.Connection, written: list[Row]) -> None:
         """Write the rows, all or none; while the disk is full, wait for space: nothing is written then, for certain."""
