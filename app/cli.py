@@ -14,6 +14,7 @@ from app.demo.run import main as demo_main
 from app.explain.commands import add_explain
 from app.history import show_incident, show_incidents
 from app.main import TocsinApp, build, make_log, start, stop, until_told
+from app.memory import given_back
 from app.operating import add, add_journal, add_operating
 from app.policy.commands import add_policy
 from app.reloading import Reloader
@@ -137,7 +138,7 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     log = make_log(config, clock)
     app = build(config, reloader.policy, log) if worker else None
     servers = _servers(config, reloader, log, app, clock, bridge=bridge)
-    async with reloader.kept_fresh():
+    async with reloader.kept_fresh(), given_back():
         await log.start()
         try:
             if app is None:
