@@ -53,6 +53,9 @@ class Partition:
         self._records, self._effects = RECORDS.labels(name), EFFECTS.labels(name)
         self._checkpointed = CHECKPOINTED.labels(name)
         self._incidents, self._alerts, self._applied = INCIDENTS.labels(name), ALERTS.labels(name), APPLIED.labels(name)
+        # Children are looked up once: a batch of one alert is told as often as one of thousands.
+        self._sizes = [(kind, STATE.labels(kind, name)) for kind in KINDS]
+        self._events: dict[str, Counter] = {}
         self._counted: dict[str, int] = {}
 
     def restored(self, engine: Engine) -> None:
@@ -67,8 +70,10 @@ class Partition:
         for what, number in engine.counts.items():
             more = number - self._counted.get(what, 0)
             if more:
-                EVENTS.labels(what).inc(more)
-        self._counted = dict(engine.counts)
+                self._counted[what] = number
+                if what not in self._events:
+                    self._events[what] = EVENTS.labels(what)
+                self._events[what].inc(more)
 
     def sent(self, effects: int) -> None:
         """Effects were acknowledged."""
@@ -90,5 +95,5 @@ class Partition:
         self._incidents.set(len(state.incidents))
         self._alerts.set(len(state.alerts))
         self._applied.set(engine.applied_offset)
-        for kind in KINDS:
-            STATE.labels(kind, self._name).set(len(getattr(state, kind)))
+        for kind, size in self._sizes:
+            size.set(len(getattr(state, kind)))
