@@ -11,7 +11,7 @@ import pytest
 
 from app.core import dedup
 from app.core.changelog import META, POLICY
-from app.core.engine import Engine
+from app.core.engine import Engine, NewerFormat
 from app.core.turn import Turn
 from app.replay import feeding
 from app.replay.feeding import Feeding, Pace
@@ -206,7 +206,7 @@ def test_what_a_newer_tocsin_wrote_is_refused() -> None:
     meta.value = (meta.value or b"").replace(b'"format":2', b'"format":3')
     stranger.journal[0].value = encode_policy("0123456789ab", POLICY_NOW.document | {"version": 2})
     with pytest.raises(
-        NotKept, match="the state of partition 0 has format 3, this Tocsin reads up to 2: run the newer"
+        NewerFormat, match="the state of partition 0 has format 3, this Tocsin reads up to 2: run the newer"
     ):
         newer.replay(5)
     with pytest.raises(NotKept) as refused:
