@@ -1,6 +1,5 @@
 """A journal that a killed service left behind, and ways to damage copies of it."""
 
-import asyncio
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from app.transport.log import NewRecord, StoredRecord
 from app.transport.rows import INSERT, rows, unpack
 from app.transport.sqlite import SqliteLog
 from tests.running import Tocsin
+from tests.using import using
 
 AIT_ADS = Path(__file__).parent.parent.parent / "shared" / "data" / "ait-ads" / "sample_russellmitchell_storm.csv"
 T = TypeVar("T")
@@ -59,13 +59,4 @@ def change(folder: Path, topic: str, partition: int, alter: Change) -> None:
 
 def with_log(folder: Path, use: Callable[[SqliteLog], Awaitable[T]], *, read_only: bool = True) -> T:
     """What comes of using a journal."""
-
-    async def run() -> T:
-        log = SqliteLog(folder, read_only=read_only)
-        await log.start()
-        try:
-            return await use(log)
-        finally:
-            await log.stop()
-
-    return asyncio.run(run())
+    return using(SqliteLog(folder, read_only=read_only), use)

@@ -1,6 +1,5 @@
 """A recording gives back what was put in, at any offset, and whatever is no whole recording is refused in plain words."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +11,7 @@ from app.replay.writer import BLOCK_RECORDS, Writer
 from app.transport.log import StoredRecord
 from app.transport.recording import Recording
 from app.transport.recording_format import BadRecording, Header, Part, pack
+from tests.using import using
 
 T = TypeVar("T")
 AT_MS = 1_776_000_000_000
@@ -43,15 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def _with(path: Path, use: Callable[[Recording], Awaitable[T]]) -> T:
-    async def run() -> T:
-        recording = Recording(path)
-        await recording.start()
-        try:
-            return await use(recording)
-        finally:
-            await recording.stop()
-
-    return asyncio.run(run())
+    return using(Recording(path), use)
 
 
 async def _all(recording: Recording, topic: str, offset: int, max_records: int = 5000) -> list[StoredRecord]:

@@ -1,6 +1,5 @@
 """A Tocsin on Kafka for one test: a bridge, workers, a load, and the proof at the end."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from tests.faults.load import Load
 from tests.faults.processes import Supervised
 from tests.faults.proof import Proof, prove, quick_policy, unsettled
 from tests.running import wait_until
+from tests.using import using
 
 PARTITIONS = 4
 T = TypeVar("T")
@@ -124,16 +124,7 @@ class Service:
 
     def with_log(self, use: Callable[[Log], Awaitable[T]]) -> T:
         """Use a connection of our own to the log."""
-
-        async def run() -> T:
-            log = make_log(self.config)
-            await log.start()
-            try:
-                return await use(log)
-            finally:
-                await log.stop()
-
-        return asyncio.run(run())
+        return using(make_log(self.config), use)
 
     def _settings(self, broker: str) -> dict[str, str]:
         config = self.config if not broker else replace(self.config, broker=broker)

@@ -25,6 +25,7 @@ from tests.faults.processes import Supervised
 from tests.faults.proof import Proof, prove, quick_policy, unsettled
 from tests.faults.table import Row, counted, spread
 from tests.running import ROOT, read_all, wait_until
+from tests.using import using
 
 PARTITIONS = 4
 START_SECONDS = 60
@@ -67,15 +68,7 @@ class Embedded:
         return self._with_log(lambda log: prove(log, self.config, self.load))
 
     def _with_log(self, use: Callable[[Log], Awaitable[T]]) -> T:
-        async def run() -> T:
-            log = SqliteLog(self.config.journal_dir, read_only=True)
-            await log.start()
-            try:
-                return await use(log)
-            finally:
-                await log.stop()
-
-        return asyncio.run(run())
+        return using(SqliteLog(self.config.journal_dir, read_only=True), use)
 
 
 def _start(settings: dict[str, str]) -> tuple[int, str]:

@@ -1,6 +1,5 @@
 """Servers of other people's, for tests: started, waited for, and ended; and a look into the log on one."""
 
-import asyncio
 import shutil
 import subprocess
 import urllib.error
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 from app.transport.kafka import KafkaLog
 from tests.running import wait_until
+from tests.using import using
 
 T = TypeVar("T")
 
@@ -41,13 +41,4 @@ def _answers(url: str) -> bool:
 
 def with_log(broker: str, use: Callable[[KafkaLog], Awaitable[T]]) -> T:
     """What comes of using a log on the broker, `kafka://...`."""
-
-    async def run() -> T:
-        log = KafkaLog([broker.removeprefix("kafka://")])
-        await log.start()
-        try:
-            return await use(log)
-        finally:
-            await log.stop()
-
-    return asyncio.run(run())
+    return using(KafkaLog([broker.removeprefix("kafka://")]), use)
