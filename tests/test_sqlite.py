@@ -12,21 +12,14 @@ from app.transport.log import LogUnavailable, NewRecord
 from app.transport.rows import pack, unpack
 from app.transport.sqlite import FORMAT, SqliteLog
 from models.topics import TopicSpec
+from tests.using import using
 
 TOPIC = "t.journal"
 T = TypeVar("T")
 
 
 def _with_log(folder: Path, use: Callable[[SqliteLog], Awaitable[T]], *, read_only: bool = False) -> T:
-    async def run() -> T:
-        log = SqliteLog(folder, read_only=read_only)
-        try:
-            await log.start()
-            return await use(log)
-        finally:
-            await log.stop()
-
-    return asyncio.run(run())
+    return using(SqliteLog(folder, read_only=read_only), use)
 
 
 def _fill(folder: Path, batches: int = 4) -> None:
@@ -82,6 +75,32 @@ def test_a_record_that_changed_is_not_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("column", ["count", "at_ms", "records", "crc", "first"])
+@pytest.mark.parametrize("value", ["text", 1.5, b"\x00", 2**40])
+def test_a_row_that_changed_is_told_whatever_stands_in_it(
+    tmp_path: Path, column: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads it, and compaction, say that the journal is damaged, and raise nothing else."""
+    monkeypatch.setattr("app.transport.compaction.LEAST_BYTES", 1)
+    _fill(tmp_path)
+    _change(tmp_path, f"UPDATE batches SET {column} = ? WHERE last = 5", value)
+
+    with pytest.raises(
+        LogUnavailable, match=r"is damaged: t\.journal 0: the records .* are not what was written: restore"
+    ):
+        _with_log(tmp_path, _values)
+    with pytest.raises(
+        LogUnavailable, match=r"is damaged: t\.journal 0: the records .* are not what was written: restore"
+    ):
+        _with_log(tmp_path, _compact)
+
+
+async def _compact(log: SqliteLog) -> None:
+    await log.ensure_topics([TopicSpec(TOPIC, 1, {"cleanup.policy": "compact"})])
+    for _ in range(4):
+        await log.append(TOPIC, 0, [NewRecord(b"k", b"v")])
+
+
 @pytest.mark.parametrize("offset", [0, 2, 4])
 def test_a_hole_is_not_passed_over(tmp_path: Path, offset: int) -> None:
     """A batch that is gone from the middle is told, wherever the reading begins before its end."""
@@ -128,13 +147,8 @@ def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _fill(tmp_path)
     _change(tmp_path, "UPDATE batches SET records = ? WHERE last = 5", pack([NewRecord(b"k", b"another")] * 3))
 
-    async def append(log: SqliteLog) -> None:
-        await log.ensure_topics([TopicSpec(TOPIC, 1, {"cleanup.policy": "compact"})])
-        for _ in range(4):
-            await log.append(TOPIC, 0, [NewRecord(b"k", b"v")])
-
     with pytest.raises(LogUnavailable, match=r"t\.journal 0: the records from 3 on are not what was written"):
-        _with_log(tmp_path, append)
+        _with_log(tmp_path, _compact)
 
 
 def test_is_read_where_nothing_may_be_written(tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from app.core.turn import Turn
 
 EARLY = "early"  # the timer
 EARLY_MAX = 1000  # firings that are kept, of a partition
-EARLY_MAX_MS = (
-    86_400_000  # for so long: a change takes seconds, or as long as the slowest worker has another policy file
-)
+# For so long: a change takes seconds, or as long as the slowest worker has another policy file.
+EARLY_MAX_MS = 86_400_000
 FORMER_MAX = 100  # shapes that rules had; they are asked for only while a change is under way
 
 

@@ -247,10 +247,9 @@ class PartitionState:
         self.silences_ms = 0  # when silences began or ended last: all that do so in one millisecond do it at once
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
         self.sources: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> last offset and number
-        self.resting: dict[
-            tuple[str, str], Link
-        ] = {}  # shape and group -> the same, of rules that are not in force here
-        self.early: dict[tuple[str, str], list[Fired]] = {}  # shape and group -> what such rules will have to know
+        # Shape and group -> what rules know that are not in force here, and what fired for such.
+        self.resting: dict[tuple[str, str], Link] = {}
+        self.early: dict[tuple[str, str], list[Fired]] = {}
         self.former: dict[str, None] = {}  # shapes of rules that go on here in another shape, the oldest first
         self.spoiled: dict[tuple[str, str], int] = {}  # kind and name of deadlines that are passed over -> until when
         self.timers: list[Timer] = []

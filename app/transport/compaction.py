@@ -112,7 +112,7 @@ class Compaction:
             group, size = list[Row](), 0
             found = self._connection.execute(_SELECT, (*place, after, end))
             for row in map(Row._make, found):
-                size += len(row.records)
+                size += row.size
                 if group and size > STEP_BYTES:
                     break
                 group.append(row)
@@ -146,7 +146,7 @@ class Compaction:
 
 def _size(rows: list[Row]) -> int:
     """Bytes, and some for each row, so that empty ones count."""
-    return sum(ROW_BYTES + len(row.records) for row in rows)
+    return sum(ROW_BYTES + row.size for row in rows)
 
 
 def _records(rows: list[Row]) -> list[StoredRecord]:

@@ -53,10 +53,19 @@ class Row(NamedTuple):
         return self.last - self.held + 1
 
     def unpack(self) -> list[StoredRecord]:
-        """Its records. Raises Damaged."""
+        """Its records. Raises Damaged; what else a row says is to be trusted only after that."""
+        try:
+            begins, numbered = self.begins, self.numbered
+        except TypeError:  # a damaged row may have anything anywhere
+            raise Damaged(f"the records up to {self.last!r:.40} are not what was written") from None
         if self.crc is not None and self.crc != _checksum(self):
-            raise Damaged(f"the records from {self.begins} on are not what was written")
-        return unpack(self.records, self.numbered, self.at_ms, self.held)
+            raise Damaged(f"the records from {begins} on are not what was written")
+        return unpack(self.records, numbered, self.at_ms, self.held)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its records; none where it has something else there."""
+        return len(self.records) if isinstance(self.records, bytes) else 0
 
 
 def rows(topic: str, partition: int, first: int, at_ms: int, records: Sequence[NewRecord], bytes_max: int) -> list[Row]:

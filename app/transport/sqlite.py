@@ -166,12 +166,13 @@ class SqliteLog:
         found: list[StoredRecord] = []
         expected, size = offset, 0
         for row in self._rows(topic, partition, offset):
-            if row.begins > expected and (found or self._has_before(topic, partition, offset)):
-                raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {row.begins - 1}")
-            size += len(row.records) if isinstance(row.records, bytes) else 0
+            size += row.size
             if found and size > READ_BYTES:
                 break
-            found += row.unpack()[max(offset - row.numbered, 0) :]
+            records = row.unpack()
+            if row.begins > expected and (found or self._has_before(topic, partition, offset)):
+                raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {row.begins - 1}")
+            found += records[max(offset - row.numbered, 0) :]
             expected = row.last + 1
             if len(found) >= max_records:
                 break
