@@ -10,11 +10,12 @@ from typing import Any
 
 from app.core.deadletter import letter
 from app.core.rulebook import Rulebook
-from app.normalise import alerts_from
+from app.intake import Intake
+from app.normalise import entries_from
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
 from app.worker import Worker
-from models.journal import Source, encode_alert, encode_refused
+from models.journal import Source, encode_refused
 from models.reason import BadInput
 from models.topics import partition_of
 
@@ -24,40 +25,38 @@ logger = logging.getLogger("tocsin.ingest")
 def attach(app: Any, worker: Worker) -> None:
     """Give the app the agent that reads raw alerts."""
     topic = app.topic(worker.topics.raw, schema=BatchSchema())
+    intake = Intake()
 
     @app.agent(topic, name="tocsin.ingest", concurrency=1)
     async def ingest(stream: Any) -> None:
         async for event in stream.noack().events():
             try:
-                await copy(event.message.partition, event.message.value, worker)
+                await copy(event.message.partition, event.message.value, worker, intake)
             except Exception as error:  # noqa: BLE001  the outermost loop: Faust would acknowledge the batch
                 worker.on_fault("raw alerts", error)
             event.message.ack(app.consumer)
 
 
-async def copy(partition: int, records: list[Any], worker: Worker) -> None:
+async def copy(partition: int, records: list[Any], worker: Worker, intake: Intake) -> None:
     """Append what the raw records say to the journal, and wait until it is there."""
     partitions = worker.settings.partitions
     batches: dict[int, list[NewRecord]] = {}
     for record in records:
-        for key, value, source in journal_records(partition, record, worker.policy, worker.log.now_ms()):
-            batches.setdefault(partition_of(key, partitions), []).append(NewRecord(key, value, (source.header(),)))
+        for one in journal_records(partition, record, intake, worker.policy, worker.log.now_ms()):
+            batches.setdefault(partition_of(one.key or b"", partitions), []).append(one)
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
 
 
-def journal_records(
-    partition: int, record: Any, policy: Rulebook, now_ms: int
-) -> Iterator[tuple[bytes, bytes, Source]]:
-    """Key, value and source of the journal records that a raw record becomes."""
+def journal_records(partition: int, record: Any, intake: Intake, policy: Rulebook, now_ms: int) -> Iterator[NewRecord]:
+    """The journal records that a raw record becomes."""
     value = record.value or b""
     try:
-        alerts, refused = alerts_from(value, now_ms)
+        taken, refused = intake.records(entries_from(value), now_ms, policy)
     except BadInput as refusal:
-        alerts, refused = [], [refusal]
-    for number, alert in enumerate(alerts):
-        source = Source("raw", partition, record.offset, number)
-        yield policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert), source
-    for number, why in enumerate(refused, start=len(alerts)):
+        taken, refused = [], [refusal]
+    for why in refused:
         body = letter(why, "raw", partition, record.offset, value if why.part is None else why.part)
-        yield b"refused", encode_refused(body), Source("raw", partition, record.offset, number)
+        taken.append(NewRecord(b"refused", encode_refused(body)))
+    for number, one in enumerate(taken):
+        yield one._replace(headers=(Source("raw", partition, record.offset, number).header(),))

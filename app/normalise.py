@@ -6,11 +6,13 @@ firing when it is not sent again; without an end that is the resolve timeout. In
 An alert that cannot be read does not spoil its neighbours: it is refused by path and reason, the others are taken.
 """
 
+from collections.abc import Callable
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
+from app.generations import Generations
 from app.salvage import salvage
 from models.alert import Alert, Labels, fingerprint
 from models.reason import BadInput, Reason
@@ -27,20 +29,29 @@ CACHE_CHARACTERS_MAX = 16_000_000
 CACHED_CHARACTERS_MAX = 8_000  # larger label sets are rare, and are not kept
 
 Result = tuple[list[Alert], list[BadInput]]
+T = TypeVar("T")
+
+
+class Entries(NamedTuple):
+    """What alerts are to be read from, and where it stands in the body."""
+
+    entries: list[Any]
+    where: str
 
 
 def alerts_from(body: bytes, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
-    """The alerts of a body of any known shape, and what was refused of it.
+    """The alerts of a body of any known shape, and what was refused of it. Raises BadInput when nothing can be read."""
+    return _alerts(entries_from(body), now_ms, resolve_timeout_ms)
 
-    An object with `alerts` is a webhook message, any other object one alert, a list one of alerts. Raises BadInput when
-    nothing of the body can be read.
-    """
-    document = parse_alerts(body)
-    if isinstance(document, dict):
-        if "alerts" in document:
-            return from_webhook(document, now_ms, resolve_timeout_ms)
-        document = [document]
-    return from_list(document, now_ms, resolve_timeout_ms)
+
+def from_list(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
+    """The same of a list of alerts (`in_list`)."""
+    return _alerts(in_list(document), now_ms, resolve_timeout_ms)
+
+
+def from_webhook(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
+    """The same of a webhook message (`in_webhook`)."""
+    return _alerts(in_webhook(document), now_ms, resolve_timeout_ms)
 
 
 def parse(body: bytes) -> Any:
@@ -59,14 +70,27 @@ def parse_alerts(body: bytes) -> Any:
         return salvage(body, error)
 
 
-def from_list(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
+def entries_from(body: bytes) -> Entries:
+    """The entries of a body of any known shape. Raises BadInput.
+
+    An object with `alerts` is a webhook message, any other object one alert, a list one of alerts.
+    """
+    document = parse_alerts(body)
+    if isinstance(document, dict):
+        if "alerts" in document:
+            return in_webhook(document)
+        document = [document]
+    return in_list(document)
+
+
+def in_list(document: Any) -> Entries:
     """A list of alerts, as `POST /api/v2/alerts` takes and `GET /api/v2/alerts` gives. Raises BadInput."""
     if not isinstance(document, list):
         raise BadInput(Reason.MALFORMED, f"the body is {kind_of(document)}, must be a list of alerts")
-    return _each(document, "", now_ms, resolve_timeout_ms)
+    return Entries(document, "")
 
 
-def from_webhook(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
+def in_webhook(document: Any) -> Entries:
     """Alertmanager's webhook message, version 4. Raises BadInput."""
     if not isinstance(document, dict):
         raise BadInput(Reason.MALFORMED, f"the body is {kind_of(document)}, must be a webhook message")
@@ -75,20 +99,26 @@ def from_webhook(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_T
         raise BadInput(Reason.UNSUPPORTED_VERSION, f"version: is {version!r:.60}, must be {WEBHOOK_VERSION!r}")
     if not isinstance(entries, list):
         raise BadInput(Reason.MALFORMED, f"alerts: is {kind_of(entries)}, must be a list of alerts")
-    return _each(entries, "alerts", now_ms, resolve_timeout_ms)
+    return Entries(entries, "alerts")
 
 
-def _each(entries: list[Any], where: str, now_ms: int, resolve_timeout_ms: int) -> Result:
+def each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[BadInput]]:
+    """What each entry is read as, and what was refused, by its place and with what it was. Raises BadInput for too many."""
+    entries, where = given
     if len(entries) > ALERTS_MAX:
         raise BadInput(Reason.TOO_LARGE, f"the body has {len(entries)} alerts, must have at most {ALERTS_MAX}")
-    alerts: list[Alert] = []
+    taken: list[T] = []
     refused: list[BadInput] = []
     for number, entry in enumerate(entries):
         try:
-            alerts.append(_alert(entry, now_ms, resolve_timeout_ms))
+            taken.append(read(entry))
         except BadInput as refusal:
             refused.append(BadInput(refusal.reason, f"{where}[{number}]{refusal.message}", _part(entry)))
-    return alerts, refused
+    return taken, refused
+
+
+def _alerts(entries: Entries, now_ms: int, resolve_timeout_ms: int) -> Result:
+    return each(entries, lambda entry: alert_of(entry, now_ms, resolve_timeout_ms))
 
 
 def _part(entry: Any) -> bytes:
@@ -99,8 +129,8 @@ def _part(entry: Any) -> bytes:
         return b""
 
 
-def _alert(entry: Any, now_ms: int, resolve_timeout_ms: int) -> Alert:
-    """One alert. The messages of BadInput begin with the path within the entry."""
+def alert_of(entry: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Alert:
+    """One alert. Raises BadInput; its message begins with the path within the entry."""
     if not isinstance(entry, dict):
         if isinstance(entry, BadInput):
             raise entry
@@ -113,14 +143,23 @@ def _alert(entry: Any, now_ms: int, resolve_timeout_ms: int) -> Alert:
         found = f"is {entry['endsAt']!r}, must not be before startsAt, {entry['startsAt']!r}"
         raise BadInput(Reason.BAD_TIME, f".endsAt: {found}")
     url = url_of(entry.get("generatorURL"), ".generatorURL")
-    past = ends_ms is not None and ends_ms <= now_ms
-    if not _ended(entry.get("status"), past=past):
-        hold_ms = resolve_timeout_ms if past or ends_ms is None else _hold_ms(ends_ms - now_ms)
+    hold_ms = hold_of(entry.get("status"), ends_ms, now_ms, resolve_timeout_ms)
+    if hold_ms:
         starts_ms = now_ms if starts_ms is None else starts_ms
         return Alert(fingerprint_of(labels), labels, annotations, True, starts_ms, 0, hold_ms, url)  # noqa: FBT003
-    ended_ms = ends_ms if past and ends_ms is not None else now_ms
+    ended_ms = now_ms if ends_ms is None else min(ends_ms, now_ms)
     starts_ms = ended_ms if starts_ms is None else starts_ms
     return Alert(fingerprint_of(labels), labels, annotations, False, starts_ms, ended_ms, 0, url)  # noqa: FBT003
+
+
+def hold_of(status: Any, ends_ms: int | None, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> int:
+    """For how long an alert counts as firing, in ms; 0 when it has ended. Raises BadInput."""
+    past = ends_ms is not None and ends_ms <= now_ms
+    if _ended(status, past=past):
+        return 0
+    if past or ends_ms is None:
+        return resolve_timeout_ms
+    return min(-((now_ms - ends_ms) // HOLD_STEP_MS) * HOLD_STEP_MS, HOLD_MAX_MS)
 
 
 def _ended(status: Any, *, past: bool) -> bool:
@@ -136,16 +175,8 @@ def _ended(status: Any, *, past: bool) -> bool:
             raise BadInput(Reason.MALFORMED, f".status: is {status!r:.60}, must be 'firing' or 'resolved'")
 
 
-def _hold_ms(rest_ms: int) -> int:
-    """For how long an alert whose end is `rest_ms` ahead counts as firing."""
-    return min(-(-rest_ms // HOLD_STEP_MS) * HOLD_STEP_MS, HOLD_MAX_MS)
-
-
-# Repeats dominate, and the fingerprint is a loop over bytes: 10 times as slow as looking it up. Two generations bound
-# the memory: what was asked for since the older one was dropped is in the newer one.
-_newer: dict[str, str] = {}
-_older: dict[str, str] = {}
-_newer_characters = 0
+# The fingerprint is a loop over bytes: 10 times as slow as looking it up.
+_known: Generations[str, str] = Generations(CACHE_CHARACTERS_MAX)
 
 
 def fingerprint_of(labels: Labels) -> str:
@@ -153,14 +184,8 @@ def fingerprint_of(labels: Labels) -> str:
     key = "\0".join(chain.from_iterable(sorted(labels.items())))
     if key.count("\0") >= 2 * len(labels) or len(key) > CACHED_CHARACTERS_MAX:
         return fingerprint(labels)  # with a NUL in a label, two label sets could share a key
-    return _newer.get(key) or _remember(key, labels)
-
-
-def _remember(key: str, labels: Labels) -> str:
-    global _newer, _older, _newer_characters  # noqa: PLW0603  a memory of a pure function changes no result
-    if _newer_characters > CACHE_CHARACTERS_MAX:
-        _newer, _older, _newer_characters = {}, _newer, 0
-    found = _older.get(key) or fingerprint(labels)
-    _newer[key] = found
-    _newer_characters += len(key)
+    found = _known.get(key)
+    if found is None:
+        found = fingerprint(labels)
+        _known.put(key, found, len(key))
     return found

@@ -30,6 +30,7 @@ def leave_journal(folder: Path) -> None:
             service.kill()
             service = Tocsin("up", TOCSIN_BROKER=broker, TOCSIN_CHECKPOINT_MS="100")
         assert service.post("/api/v2/alerts", alerts)[0] == 200
+    service.wait_applied()
     service.stop()
 
 

@@ -31,6 +31,8 @@ SUPPORT = (
     "app.bounded_yaml",
     "app.settings",
     "app.clock",
+    "app.generations",
+    "app.intake",
     "app.logs",
     "app.metrics",
     "app.normalise",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agents.ingest import copy
 from app.core.deadletter import VALUE_BYTES_MAX, letter
 from app.core.engine import Engine
+from app.intake import Intake
 from app.normalise import from_list
 from app.recovery import load_state
 from app.settings import Settings
@@ -149,7 +150,7 @@ def test_a_raw_record_full_of_refusals_is_not_written_once_for_each() -> None:
 
     async def ingest() -> None:
         worker = Worker(worker_settings, shipped(), log, TOPICS)
-        await copy(0, [StoredRecord(0, START_MS, None, value)], worker)
+        await copy(0, [StoredRecord(0, START_MS, None, value)], worker, Intake())
 
     asyncio.run(ingest())
 

@@ -18,21 +18,21 @@ from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rulebook import Rulebook
-from app.normalise import Result, from_list, from_webhook, parse_alerts
+from app.intake import Intake
+from app.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.policy_file import BadPolicy
 from app.reloading import Reloader
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
 from app.worker import Worker
 from models.command import Command
-from models.journal import encode_alert
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
 
 SHOWN_MAX = 10  # refused alerts that an answer names
 
-Shape = Callable[[Any, int], Result]
+Shape = Callable[[Any], Entries]
 
 
 class Bridge:
@@ -58,6 +58,7 @@ class Bridge:
         limits = limits or limits_of(settings.http)
         self._server = HttpServer(settings, settings.port, limits)
         self._bodies = Bodies(limits)
+        self._intake = Intake()
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
         self._silences = SilenceRoutes(log, self._topics.silences, self._writer, policy, self._bodies)
@@ -108,13 +109,13 @@ class Bridge:
         self._availability.use(policy)
 
     async def _post_alerts(self, request: web.Request) -> web.Response:
-        return await self._take(request, from_list)
+        return await self._take(request, in_list)
 
     async def _post_webhook(self, request: web.Request) -> web.Response:
-        return await self._take(request, from_webhook)
+        return await self._take(request, in_webhook)
 
     async def _take(self, request: web.Request, shape: Shape) -> web.Response:
-        records, refused = self._records(shape, await self._bodies.read_json(request, parsed_by=parse_alerts))
+        records, refused = self._records(shape(await self._bodies.read_json(request, parsed_by=parse_alerts)))
         sender_of(request).count_alerts(len(records) + len(refused))
         await self._writer.append(records)
         metrics.RECEIVED.labels("accepted").inc(len(records))
@@ -125,13 +126,9 @@ class Bridge:
             metrics.REFUSED.labels(refusal.reason).inc()
         return _partly(len(records), refused)
 
-    def _records(self, shape: Shape, document: Any) -> tuple[list[NewRecord], list[BadInput]]:
-        """What goes to the journal, and what is refused. The document and its alerts are forgotten while the journal works."""
-        alerts, refused = shape(document, self._log.now_ms())
-        component = self._policy.component
-        return [
-            NewRecord(component(one.labels, one.fingerprint).encode(), encode_alert(one)) for one in alerts
-        ], refused
+    def _records(self, entries: Entries) -> tuple[list[NewRecord], list[BadInput]]:
+        """What goes to the journal, and what is refused. The entries are forgotten while the journal works."""
+        return self._intake.records(entries, self._log.now_ms(), self._policy)
 
     async def _post_command(self, request: web.Request) -> web.Response:
         incident, name = request.match_info["incident"], request.match_info["command"]

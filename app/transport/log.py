@@ -54,8 +54,9 @@ def in_batches(records: Sequence[NewRecord], bytes_max: int = BATCH_BYTES) -> li
 
 def size_of(record: NewRecord) -> int:
     """How many bytes a record has in a batch, at the most."""
-    named = sum(len(name.encode()) + len(text) for name, text in record.headers)
-    return RECORD_BYTES + len(record.key or b"") + len(record.value or b"") + named
+    key, value, headers = record
+    named = sum([len(name.encode()) + len(text) for name, text in headers]) if headers else 0
+    return RECORD_BYTES + len(key or b"") + len(value or b"") + named
 
 
 class LogUnavailable(Exception):

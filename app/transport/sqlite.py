@@ -18,7 +18,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ ROW_BYTES = 8 * 1024 * 1024  # of a row; SQLite takes a hundred times as much
 READ_BYTES = 16 * 1024 * 1024  # that a read gives at the most, or one row
 NOTE_BYTES = 512
 FULL_SECONDS = 1.0  # between two looks whether a full disk has space again
+CROWD_SECONDS = 0.002  # between the beginnings of two commits, while several appends share one
 DAMAGED = "restore the folder from a copy, or name a new one in TOCSIN_BROKER"
 # How a row is read in each format.
 _COLUMNS = {
@@ -58,7 +58,7 @@ class _Append:
     topic: str
     partition: int
     records: Sequence[NewRecord]
-    done: "Future[int]"
+    done: "asyncio.Future[int]"
 
 
 class SqliteLog:
@@ -146,9 +146,9 @@ class SqliteLog:
         """Append as one batch; the first record's offset once it is on the disk."""
         if self._failed is not None or self._thread is None:
             raise self._unavailable("written", self._failed or "it is closed")
-        waiting = _Append(topic, partition, records, Future())
-        self._queue.put(waiting)
-        return await asyncio.wrap_future(waiting.done)
+        done: asyncio.Future[int] = self._loop.create_future()
+        self._queue.put(_Append(topic, partition, records, done))
+        return await done
 
     async def claim(self, topic: str, partition: int) -> None:
         """Nothing: the folder's lock keeps everybody else away."""
@@ -345,13 +345,17 @@ class SqliteLog:
         other.execute("PRAGMA synchronous = NORMAL")  # what it drops is on the disk with the next append, and in order
         self._compaction = Compaction(other)
         chores = (self._compaction, Expiry(other, self._kept_ms, self.now_ms))
-        running = True
+        running, rested = True, 0.0  # since when the next commit may begin
         while running:
             busy = [one for one in chores if one.busy and self._failed is None]
             waiting = self._waiting(wait=not busy)
+            if waiting and (rest := rested - time.monotonic()) > 0:
+                time.sleep(rest)  # more come meanwhile, and share the commit
+                waiting += self._waiting(wait=False)
             running = None not in waiting
             appends = [one for one in waiting if one is not None]
             if appends:
+                rested = time.monotonic() + CROWD_SECONDS if len(appends) > 1 else 0.0
                 self._write(connection, appends)
             for chore in busy if running else ():
                 self._do(chore.step)
@@ -383,8 +387,7 @@ class SqliteLog:
 
     def _write(self, connection: sqlite3.Connection, appends: list[_Append]) -> None:
         if self._failed is not None:
-            for one in appends:
-                one.done.set_exception(self._unavailable("written", self._failed))
+            self._tell(appends, [self._unavailable("written", self._failed) for _ in appends])
             return
         ends, written, first_offsets = dict(self._ends), list[Row](), []
         for one in appends:
@@ -400,14 +403,25 @@ class SqliteLog:
                 self._note_end(appends)
         except (OSError, sqlite3.Error) as error:
             self._failed = error  # the disk is gone: whether it was written is not known, so no more is
-            for one in appends:
-                one.done.set_exception(self._unavailable("written", error))
+            self._tell(appends, [self._unavailable("written", error) for _ in appends])
             return
-        for one, offset in zip(appends, first_offsets, strict=True):
-            one.done.set_result(offset)
-        self._loop.call_soon_threadsafe(self.appended.set)
+        self._tell(appends, first_offsets)
         compacted = [row for row in written if row.topic in self._compacted]
         self._do(lambda: self._compaction.appended(compacted))
+
+    def _tell(self, appends: Sequence[_Append], found: Sequence[int | LogUnavailable]) -> None:
+        """Answer all of them in one step of the event loop: it takes a system call to wake it."""
+        self._loop.call_soon_threadsafe(self._answer, appends, found)
+
+    def _answer(self, appends: Sequence[_Append], found: Sequence[int | LogUnavailable]) -> None:
+        for one, offset in zip(appends, found, strict=True):
+            if one.done.done():
+                continue  # whoever waited was cancelled
+            if isinstance(offset, LogUnavailable):
+                one.done.set_exception(offset)
+            else:
+                one.done.set_result(offset)
+        self.appended.set()
 
     def _insert(self, connection: sqlite3.Connection, written: list[Row]) -> None:
         """Write the rows, all or none; while the disk is full, wait for space: nothing is written then, for certain."""

@@ -6,7 +6,10 @@ from typing import Any
 
 Pick = Callable[[Sequence[Any]], Any]  # one of a sequence: hypothesis draws it, the fuzzer throws dice
 
-JSON = ("alerts", "raw_record", "commands", "silences", "receipts", "clock", "policy", "interval", "state", "headers")
+JSON = (
+    *("alerts", "repeats", "raw_record", "commands", "silences", "receipts", "clock"),
+    *("policy", "interval", "state", "headers"),
+)
 FIRST = b"{["  # how JSON begins that can be changed
 
 HOSTILE: tuple[Any, ...] = (

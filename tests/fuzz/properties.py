@@ -22,16 +22,17 @@ from app.core.poison import Poison
 from app.core.rulebook import Rulebook
 from app.deadletters import Letter
 from app.demo.recorded import BadRecording, steps_in
-from app.normalise import Result, alerts_from, from_list, from_webhook, parse, parse_alerts
+from app.intake import Intake
+from app.normalise import Entries, entries_from, from_list, in_list, in_webhook, parse, parse_alerts
 from app.policy_file import BadPolicy, compiled
 from app.resubmitting import plan_of
 from app.settings import BadSettings
-from app.transport.log import StoredRecord
+from app.transport.log import NewRecord, StoredRecord
 from app.transport.rows import Damaged, records_in, unpack
 from models.command import Command
 from models.duration import format_ms, parse_ms
 from models.effect import Effect, Stream, position_from
-from models.journal import TICK, encode_alert, encode_policy, encode_silence
+from models.journal import TICK, encode_policy, encode_silence
 from models.matcher import parse_matcher, test_of
 from models.reason import BadInput
 from models.time_interval import TimeInterval, inside, next_ms
@@ -49,29 +50,53 @@ Property = Callable[[bytes], None]
 
 def alerts(data: bytes) -> None:
     """Alerts as API v2, the webhook and generic JSON have them: what is taken the engine takes, the rest says why not."""
-    for shape in (alerts_from, _api, _webhook):
+    for shape in (entries_from, _api, _webhook):
         with contextlib.suppress(BadInput):
-            found, refused = shape(data, NOW_MS)
+            found, refused = Intake().records(shape(data), NOW_MS, POLICY)
             assert all(one.message and len(letter(one, "raw", 0, 0, data)) for one in refused)
-            records = [(POLICY.component(one.labels, one.fingerprint).encode(), encode_alert(one)) for one in found]
-            _, effects = apply([StoredRecord(-1, NOW_MS, key, value) for key, value in records])
+            _, effects = apply([StoredRecord(-1, NOW_MS, *one) for one in found])
             assert not [one for one in effects if one.stream is Stream.DEADLETTER]
 
 
-def _api(data: bytes, now_ms: int) -> Result:
-    return from_list(parse_alerts(data), now_ms)
+def repeats(data: bytes) -> None:
+    """Whoever knows alerts from before makes the same of them, and of others that end otherwise, as who reads them first."""
+    for shape in (entries_from, _api, _webhook):
+        with contextlib.suppress(BadInput):
+            entries, knowing = shape(data), Intake()
+            for at_ms in (NOW_MS, NOW_MS + 1, NOW_MS + DAY_MS):
+                for given in (entries, _ending_otherwise(entries)):
+                    assert _taken(Intake(), given, at_ms) == _taken(knowing, given, at_ms)
 
 
-def _webhook(data: bytes, now_ms: int) -> Result:
-    return from_webhook(parse_alerts(data), now_ms)
+def _ending_otherwise(entries: Entries) -> Entries:
+    """Each of them with the status and the end of the one before it, if it has any."""
+    found, before = list[Any](), dict[str, Any]()
+    for entry in entries.entries:
+        ends = entry if isinstance(entry, dict) else {}
+        found.append(entry | before if isinstance(entry, dict) else entry)
+        before = {name: ends[name] for name in ("status", "endsAt") if name in ends}
+    return Entries(found, entries.where)
+
+
+def _taken(intake: Intake, entries: Entries, at_ms: int) -> tuple[list[NewRecord], list[tuple[str, str, bytes | None]]]:
+    records, refused = intake.records(entries, at_ms, POLICY)
+    return records, [(one.reason, one.message, one.part) for one in refused]
+
+
+def _api(data: bytes) -> Entries:
+    return in_list(parse_alerts(data))
+
+
+def _webhook(data: bytes) -> Entries:
+    return in_webhook(parse_alerts(data))
 
 
 def raw_record(data: bytes) -> None:
     """A record of the raw topic: each alert in it is applied, or is a dead letter with a reason."""
     for value in (data, None):
         record = StoredRecord(7, NOW_MS, None, value)
-        found = list(journal_records(0, record, POLICY, NOW_MS))
-        engine, effects = apply([StoredRecord(-1, NOW_MS, key, one, (source.header(),)) for key, one, source in found])
+        found = list(journal_records(0, record, Intake(), POLICY, NOW_MS))
+        engine, effects = apply([StoredRecord(-1, NOW_MS, *one) for one in found])
         assert engine.counts.get("alerts", 0) + engine.counts.get("deadletters", 0) == len(found)
         letters = [orjson.loads(one.value) for one in effects if one.stream is Stream.DEADLETTER]
         assert all(one["reason"] and one["message"] and one["topic"] == "raw" for one in letters)
@@ -294,6 +319,7 @@ PROPERTIES: dict[str, Property] = {
     for one in (
         *(
             alerts,
+            repeats,
             raw_record,
             commands,
             silences,

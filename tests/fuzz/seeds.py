@@ -152,6 +152,7 @@ _BODIES = _json([ALERT, {"labels": LABELS}], WEBHOOK | {"alerts": [ALERT]}, ALER
 
 SEEDS: dict[str, Callable[[], tuple[bytes, ...]]] = {
     "alerts": _BODIES,
+    "repeats": _BODIES,
     "raw_record": _BODIES,
     "commands": _json(COMMAND, *({"by": "ann", "text": "x", "command": one} for one in Command)),
     "silences": _json(SILENCE, SILENCE | {"endsAt": "2026-04-12T13:00:00Z", "startsAt": None}),

@@ -1,0 +1,93 @@
+"""Alerts, in whatever shape they were sent, to the records that the journal keeps of them.
+
+Repeats dominate: a sender says an alert again and again for as long as it fires, and only its end moves. One that says what
+it said before, so that the record would be the same, is known by comparing, which costs a third of reading it.
+"""
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from app.core.rulebook import Rulebook
+from app.generations import Generations
+from app.normalise import Entries, alert_of, each, hold_of
+from app.transport.log import NewRecord
+from models.alert import Alert
+from models.journal import encode_alert
+from models.reason import BadInput
+from models.wire import instant_ms
+
+# An alert of some 500 bytes takes three times as much: each generation has about 10,000 of them.
+KNOWN_BYTES_MAX = 16_000_000
+ALERT_BYTES_MAX = 16_000  # larger ones are rare, and are read each time
+
+Key = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A firing alert that was read before."""
+
+    starts_ms: int
+    hold_ms: int
+    record: NewRecord
+
+
+class Intake:
+    """Makes records of alerts."""
+
+    def __init__(self, known_bytes_max: int = KNOWN_BYTES_MAX) -> None:
+        self._known_bytes_max = known_bytes_max
+        self._policy: Rulebook | None = None
+        self._known: Generations[Key, _Known] = Generations(known_bytes_max)
+
+    def records(self, entries: Entries, now_ms: int, policy: Rulebook) -> tuple[list[NewRecord], list[BadInput]]:
+        """A record of each alert, its key the component that the policy finds; and what was refused. Raises BadInput."""
+        if policy is not self._policy:
+            self._policy, self._known = policy, Generations(self._known_bytes_max)
+
+        def read(entry: Any) -> NewRecord:
+            return self._record(entry, now_ms, policy)
+
+        return each(entries, read)
+
+    def _record(self, entry: Any, now_ms: int, policy: Rulebook) -> NewRecord:
+        key = _key(entry)
+        known = None if key is None else self._known.get(key)
+        if known is not None and _lasts(known, entry, now_ms):
+            return known.record
+        alert = alert_of(entry, now_ms)
+        record = NewRecord(policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert))
+        if key is not None:
+            self._remember(key, entry, alert, record)
+        return record
+
+    def _remember(self, key: Key, entry: dict[str, Any], alert: Alert, record: NewRecord) -> None:
+        labels, annotations, text = key
+        apart = text.count("\0") == 2 * (labels + annotations) + 1  # no NUL is in what was joined by them
+        since = instant_ms(entry["startsAt"], ".startsAt") is not None  # else it began now
+        size = len(record.value or b"")
+        if alert.firing and apart and since and size <= ALERT_BYTES_MAX:
+            self._known.put(key, _Known(alert.starts_ms, alert.hold_ms, record), 3 * size)
+
+
+def _key(entry: Any) -> Key | None:
+    """All that an alert says but its status and its end. None when it says something that no alert can, or too little."""
+    try:
+        labels, annotations, url = entry["labels"], entry.get("annotations"), entry.get("generatorURL")
+        texts = chain(
+            chain.from_iterable(labels.items()),
+            () if annotations is None else chain.from_iterable(annotations.items()),
+            (entry["startsAt"], "" if url is None else url),
+        )
+        return len(labels), 0 if annotations is None else len(annotations), "\0".join(texts)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def _lasts(known: _Known, entry: dict[str, Any], now_ms: int) -> bool:
+    """Whether the alert goes on to fire for as long as it was said before. Raises BadInput."""
+    ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
+    if ends_ms is not None and ends_ms < known.starts_ms:
+        return False
+    return hold_of(entry.get("status"), ends_ms, now_ms) == known.hold_ms
