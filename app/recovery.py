@@ -55,29 +55,44 @@ async def whole_checkpoint(
 
     It is the newest that has not applied the journal's record `before`; without `before` the oldest. In either case it has
     applied all before `first`, the oldest record that the journal keeps: no other leads on from there.
+
+    A pass of compaction may overtake a reader, who then has an older value of a key and lacks a newer one. It goes from the
+    oldest records on, so it has taken the older one away by then: whoever reads again finds fewer records, and reads once more.
     """
+    known: tuple[int, int] | None = None
+    while True:
+        items, found = await _whole_checkpoint(log, topic, partition, first, before)
+        if found == known:
+            return items
+        known = found
+
+
+async def _whole_checkpoint(
+    log: Readable, topic: str, partition: int, first: int, before: int | None
+) -> tuple[dict[bytes, bytes] | None, tuple[int, int]]:
+    """The items as of it, as one reading finds them; and its journal offset, and how many records there were up to it."""
     items: dict[bytes, bytes] = {}
     undo: dict[bytes, bytes | None] = {}  # what changed since the one that was found
-    found, number, offset = False, 0, -1
+    found, number, offset, read = (-1, 0), 0, -1, 0
     begin = await log.start_offset(topic, partition)
     async with aclosing(checkpoints(log, topic, partition)) as kept:
         async for records in kept:
             number += 1
             applied = int(orjson.loads(records[-1].value or b"{}")["offset"])
-            if applied >= before if before is not None else found:
+            if applied >= before if before is not None else found[1]:
                 break
             changes = [(record.key or b"", record.value) for record in records]
-            for key, _ in changes if found else ():
+            for key, _ in changes if found[1] else ():
                 undo.setdefault(key, items.get(key))
             apply_changes(items, changes)
-            offset = applied
+            offset, read = applied, read + len(records)
             if offset >= first - 1 and _is_whole(items, number, records, begin):
-                found, undo = True, {}
-    if found:
+                found, undo = (offset, read), {}
+    if found[1]:
         apply_changes(items, undo.items())
     elif number != 1 or offset < first - 1 or not items or is_whole(items) is not None:
-        return None
-    return items
+        return None, found
+    return items, found
 
 
 def _is_whole(items: dict[bytes, bytes], number: int, records: list[StoredRecord], begin: int) -> bool:

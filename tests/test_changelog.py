@@ -178,6 +178,34 @@ def test_the_checkpoint_that_is_taken_is_the_newest_that_compaction_has_not_thin
     assert thinned > 1000
 
 
+class Overtaken(FakeLog):
+    """A changelog that is read in small pieces, while a pass of compaction that knows all of it comes along."""
+
+    def __init__(self, records: list[StoredRecord], begins: int, pace: int) -> None:
+        """The pass begins with the read of that number, and goes over so many records from each to the next."""
+        super().__init__()
+        self._records, self._begins, self._pace = records, begins, pace
+
+    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+        """The next few records, as they are now."""
+        done = max(len(self.reads) - self._begins, 0) * self._pace
+        kept = cleaned(self._records, len(self._records), min(done, len(self._records)))
+        self.topics[topic, partition] = kept
+        return await super().read(topic, partition, offset, min(max_records, 4))
+
+
+def test_a_pass_that_overtakes_a_reader_is_noticed() -> None:
+    """Wherever it is when it comes past: what is taken is byte for byte what was known then, or nothing."""
+    changelog = Changelog()
+    right, last = [*changelog.states.values(), None], max(changelog.states)
+    reads = len(changelog.records) // 4
+    for begins in range(reads):
+        for pace in (7, 50, len(changelog.records)):
+            for before in (last // 2, last):
+                log = Overtaken(changelog.records, begins, pace)
+                assert asyncio.run(whole_checkpoint(log, TOPIC, 0, 0, before)) in right
+
+
 def test_a_checkpoint_from_which_the_journal_does_not_go_on_is_not_taken() -> None:
     """Its last record applied is the one before the journal's first, or a later one."""
     changelog = Changelog()
