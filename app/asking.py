@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app import settings
+from app.pem import reading, reading_pair
 from app.settings import BadSettings, Reach
 from models.inert import inert
 
@@ -106,17 +107,12 @@ def _token(reach: Reach) -> str:
 
 
 def _context(reach: Reach) -> ssl.SSLContext:
-    name, file = "CA_FILE", reach.ca_file
-    try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=file or None)
-        if reach.cert_file:
-            name, file = "CERT_FILE and TOCSIN_KEY_FILE", f"{reach.cert_file} and {reach.key_file}"
+    """Whom to trust, and who we are. Whoever types a command can type the password of a key, too."""
+    with reading("TOCSIN_CA_FILE", reach.ca_file):
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=reach.ca_file or None)
+    if reach.cert_file:
+        with reading_pair(("TOCSIN_CERT_FILE", reach.cert_file), ("TOCSIN_KEY_FILE", reach.key_file)):
             context.load_cert_chain(reach.cert_file, reach.key_file)
-    except ssl.SSLError as error:
-        reason = error.reason or "no certificate in it"
-        raise BadSettings(f"TOCSIN_{name} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
-    except OSError as error:
-        raise BadSettings(f"TOCSIN_{name} is {file!r}, which cannot be read: {error.strerror}") from None
     return context
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from models.policy import Where
+from models.policy_types import Where
 
 DEPTH_MAX = 32  # the shipped policy has 6
 ALIASES_MAX = 100

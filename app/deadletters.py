@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +22,7 @@ from app.history import WIDE, as_text
 from app.normalise import alerts_from
 from app.settings import Settings
 from app.transport.log import Log
+from models.document import document_in
 from models.effect import Position, position_from
 from models.inert import inert, inert_lines, inert_word
 from models.reason import BadInput
@@ -245,15 +245,6 @@ def _first(body: dict[str, Any]) -> str:
     if "command" in document:
         return f"command {document['command']} {document.get('incident')} by {document.get('by')}"[:FIRST_CHARACTERS]
     return " ".join(value[: 4 * FIRST_CHARACTERS].decode(errors="backslashreplace").split())[:FIRST_CHARACTERS]
-
-
-def document_in(value: bytes | None) -> dict[str, Any]:
-    """The JSON object in bytes; an empty one when there is none."""
-    try:
-        found = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _text(body: dict[str, Any], name: str) -> str:

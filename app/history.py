@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -17,6 +16,7 @@ from app.transport.log import Readable
 from models.duration import format_ms
 from models.effect import Position, position_from
 from models.inert import inert
+from models.instant import milliseconds
 from models.topics import Topics
 
 SEVERITY_STYLE = {"P0": "bold red", "P1": "yellow", "P2": "cyan", "P3": "dim"}
@@ -193,5 +193,5 @@ def _facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
 
 
 def _from_now(instant: str, now_ms: int) -> str:
-    left_ms = round(datetime.fromisoformat(instant).timestamp() * 1000) - now_ms
+    left_ms = milliseconds(instant) - now_ms
     return f"in {format_ms(left_ms)}" if left_ms > 0 else f"{format_ms(-left_ms)} ago"

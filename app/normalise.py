@@ -39,19 +39,19 @@ class Entries(NamedTuple):
     where: str
 
 
-def alerts_from(body: bytes, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
+def alerts_from(body: bytes, now_ms: int) -> Result:
     """The alerts of a body of any known shape, and what was refused of it. Raises BadInput when nothing can be read."""
-    return _alerts(entries_from(body), now_ms, resolve_timeout_ms)
+    return _alerts(entries_from(body), now_ms)
 
 
-def from_list(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
+def from_list(document: Any, now_ms: int) -> Result:
     """The same of a list of alerts (`in_list`)."""
-    return _alerts(in_list(document), now_ms, resolve_timeout_ms)
+    return _alerts(in_list(document), now_ms)
 
 
-def from_webhook(document: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Result:
+def from_webhook(document: Any, now_ms: int) -> Result:
     """The same of a webhook message (`in_webhook`)."""
-    return _alerts(in_webhook(document), now_ms, resolve_timeout_ms)
+    return _alerts(in_webhook(document), now_ms)
 
 
 def parse(body: bytes) -> Any:
@@ -117,8 +117,8 @@ def each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[BadInp
     return taken, refused
 
 
-def _alerts(entries: Entries, now_ms: int, resolve_timeout_ms: int) -> Result:
-    return each(entries, lambda entry: alert_of(entry, now_ms, resolve_timeout_ms))
+def _alerts(entries: Entries, now_ms: int) -> Result:
+    return each(entries, lambda entry: alert_of(entry, now_ms))
 
 
 def _part(entry: Any) -> bytes:
@@ -129,7 +129,7 @@ def _part(entry: Any) -> bytes:
         return b""
 
 
-def alert_of(entry: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> Alert:
+def alert_of(entry: Any, now_ms: int) -> Alert:
     """One alert. Raises BadInput; its message begins with the path within the entry."""
     if not isinstance(entry, dict):
         if isinstance(entry, BadInput):
@@ -143,7 +143,7 @@ def alert_of(entry: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_
         found = f"is {entry['endsAt']!r}, must not be before startsAt, {entry['startsAt']!r}"
         raise BadInput(Reason.BAD_TIME, f".endsAt: {found}")
     url = url_of(entry.get("generatorURL"), ".generatorURL")
-    hold_ms = hold_of(entry.get("status"), ends_ms, now_ms, resolve_timeout_ms)
+    hold_ms = hold_of(entry.get("status"), ends_ms, now_ms)
     if hold_ms:
         starts_ms = now_ms if starts_ms is None else starts_ms
         return Alert(fingerprint_of(labels), labels, annotations, True, starts_ms, 0, hold_ms, url)  # noqa: FBT003
@@ -152,13 +152,13 @@ def alert_of(entry: Any, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_
     return Alert(fingerprint_of(labels), labels, annotations, False, starts_ms, ended_ms, 0, url)  # noqa: FBT003
 
 
-def hold_of(status: Any, ends_ms: int | None, now_ms: int, resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS) -> int:
+def hold_of(status: Any, ends_ms: int | None, now_ms: int) -> int:
     """For how long an alert counts as firing, in ms; 0 when it has ended. Raises BadInput."""
     past = ends_ms is not None and ends_ms <= now_ms
     if _ended(status, past=past):
         return 0
     if past or ends_ms is None:
-        return resolve_timeout_ms
+        return RESOLVE_TIMEOUT_MS
     return min(-((now_ms - ends_ms) // HOLD_STEP_MS) * HOLD_STEP_MS, HOLD_MAX_MS)
 
 

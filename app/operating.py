@@ -11,7 +11,8 @@ from typing import Any
 from app.asking import ask
 from models.command import Command, Verdict
 from models.inert import inert
-from models.matcher import Operator, parse_matcher
+from models.matcher import parse_matcher
+from models.wire import matcher_document
 
 INCIDENT = "INC-20260412T031502Z-00K3F"
 
@@ -130,15 +131,7 @@ def _silence(arguments: argparse.Namespace) -> int:
         print(f"tocsin: a matcher {error}", file=sys.stderr)
         return 1
     body = {
-        "matchers": [
-            {
-                "name": one.label,
-                "value": one.value,
-                "isRegex": one.operator in (Operator.REGEX, Operator.NOT_REGEX),
-                "isEqual": one.operator in (Operator.EQUAL, Operator.REGEX),
-            }
-            for one in matchers
-        ],
+        "matchers": [matcher_document(one) for one in matchers],
         "endsAt": arguments.lasts,
         "createdBy": arguments.by or getpass.getuser(),
         "comment": arguments.comment,

@@ -10,9 +10,9 @@ from app.core.changelog import META, is_whole
 from app.core.rulebook import Rulebook, compiled
 from app.transport.log import Readable, StoredRecord
 from models.effect import Position, position_from
+from models.journal import POLICY_START
 
 T = TypeVar("T")
-_POLICY = b'{"policy":'  # as `models.journal.encode_policy` begins
 
 
 async def load_state(log: Readable, topic: str, partition: int) -> dict[bytes, bytes]:
@@ -121,7 +121,7 @@ async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook 
 def policy_in(records: Iterable[StoredRecord]) -> Rulebook | None:
     """The first policy that there is in journal records, if there is one that can be used."""
     for record in records:
-        if record.value is not None and record.value.startswith(_POLICY):
+        if record.value is not None and record.value.startswith(POLICY_START):
             try:
                 return compiled(orjson.dumps(orjson.loads(record.value)["document"]), kept=True)
             except (ValueError, KeyError, TypeError):

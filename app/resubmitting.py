@@ -11,7 +11,6 @@ import getpass
 import json
 import sys
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,7 +19,6 @@ from app.asking import NoAnswer, Refusal, exchange
 from app.deadletters import (
     Bodies,
     Letter,
-    document_in,
     ends_of,
     find,
     letters_of,
@@ -34,9 +32,11 @@ from app.normalise import fingerprint_of, from_list, from_webhook, parse
 from app.operating import add, add_journal
 from app.settings import Settings
 from app.transport.log import Log
+from models.counted import counted
+from models.document import document_in
 from models.duration import format_ms
 from models.inert import inert
-from models.instant import NEWEST_MS, format_instant
+from models.instant import NEWEST_MS, format_instant, milliseconds
 from models.reason import BadInput, Reason
 
 ALERTS, WEBHOOK = "/api/v2/alerts", "/webhook/alertmanager"
@@ -170,8 +170,7 @@ async def _one(log: Log, arguments: argparse.Namespace, letter: Letter, value: b
             return
         await _note(letter, arguments.by or getpass.getuser())
         told.taken[letter.id] = plan.fingerprints
-        number = answer.get("accepted")
-        told.tell(letter.id, "taken", f"{number} alert{'' if number == 1 else 's'} in the journal")
+        told.tell(letter.id, "taken", f"{counted(answer.get('accepted'), 'alert')} in the journal")
 
 
 def _tell_refusal(letter: Letter, answer: Refusal, told: _Told) -> None:
@@ -284,7 +283,7 @@ def _of_alert(document: dict[str, Any], now_ms: int) -> Again | str:
 
 def _ago(letter: Letter, now_ms: int) -> str:
     try:
-        then_ms = round(datetime.fromisoformat(letter.at).timestamp() * 1000)
+        then_ms = milliseconds(letter.at)
     except ValueError:
         return "at an unknown time"
     return f"{format_ms(max(now_ms - then_ms, 0) // 1000 * 1000)} ago"

@@ -14,7 +14,6 @@ from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream, position_from
 from models.topics import Topics
 
-EFFECTS = tuple(stream for stream in Stream if stream is not Stream.JOURNAL)
 _EVERYWHERE = ".incidents"  # the end of a topic's name that every prefix has, scratch ones too
 
 

@@ -26,7 +26,7 @@ from app.core.rulebook import Rulebook
 from app.recovery import first_policy, last_position, load_state
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
-from models.effect import Effect, Position, Stream
+from models.effect import EFFECTS, Effect, Position, Stream
 from models.journal import TICK, Source
 from models.topics import Topics, partition_of
 
@@ -186,11 +186,10 @@ class Pipe:
             self._applier.engine, _ = await self._found()
         self.settled_offset = self.engine.applied_offset
         self._metrics.restored(self.engine)
-        for stream in Stream:
-            if stream is not Stream.JOURNAL:
-                mark = await last_position(self._log, self._topic(stream), self.partition)
-                if mark is not None:
-                    self._marks[stream] = mark
+        for stream in EFFECTS:
+            mark = await last_position(self._log, self._topic(stream), self.partition)
+            if mark is not None:
+                self._marks[stream] = mark
         await self._announcer.start(self.engine, self._worker.policy)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
         logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from app import bounded_yaml
 from app.bounded_yaml import Document
 from models.nearest import did_you_mean
-from models.policy import Where
+from models.policy_types import Where
 
 MAX_BYTES = 1024 * 1024  # a policy stands whole in one journal record
 PROBLEMS_MAX = 100  # that are told

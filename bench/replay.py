@@ -24,7 +24,7 @@ from app import policy_file
 from app.cli import main as command_line
 from app.core.engine import Engine
 from app.main import build, make_log, start, stop
-from app.replay.running import spare_the_collector
+from app.memory import spare_the_collector
 from app.settings import Settings, from_environment
 from app.transport.log import StoredRecord
 from bench.worker import LIVE, PARTITIONS, fill

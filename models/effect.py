@@ -35,6 +35,9 @@ class Stream(StrEnum):
     JOURNAL = "journal"  # an actor's message; its key chooses the partition
 
 
+EFFECTS = tuple(stream for stream in Stream if stream is not Stream.JOURNAL)  # those that have a topic of their own
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
     """The place of an effect in a partition's order of causes."""

@@ -22,6 +22,7 @@ from models.silence import Silence
 from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
+POLICY_START = b'{"policy":'
 FINGERPRINT = slice(len(ALERT_START), len(ALERT_START) + 16)  # where an alert's fingerprint stands in its value
 
 TICK = b'{"tick":true}'
@@ -63,6 +64,14 @@ def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
                 raise BadInput(Reason.MALFORMED, f"the header {SOURCE_HEADER} is {value!r:.60}, must have {expected}")
             return Source(topic.decode(), int(partition), int(offset), int(number))
     return None
+
+
+def source_or_none(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
+    """The same, and None also for a header that is not one: the engine makes a dead letter of its record."""
+    try:
+        return source_from(headers)
+    except BadInput:
+        return None
 
 
 def format_from(headers: tuple[tuple[str, bytes], ...]) -> int:

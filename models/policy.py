@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, GetJsonSchemaHandler, ValidationError, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema
 
 from models.nearest import did_you_mean
 from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
@@ -21,8 +21,11 @@ from models.policy_types import (
     Fraction,
     Name,
     Part,
+    Problem,
     Selector,
     SomeSelector,
+    Where,
+    refuse,
 )
 from models.severity import Severity
 from models.time_interval import TimeInterval
@@ -32,8 +35,6 @@ RULES_MAX = 1000  # of what an incident names by its rules
 LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
 Channel = Literal["pager", "email", "chat"]
-Where = tuple[str | int, ...]  # the keys and numbers that lead to a place in the policy
-Problem = tuple[Where, str]
 
 # For each severity, how long an incident stays unacknowledged at the first, second, ... step before it climbs.
 DurationBySeverityList = dict[Severity, list[DurationMs]]
@@ -273,16 +274,8 @@ class Policy(Part):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        problems = [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)]
-        if problems:
-            raise ValidationError.from_exception_data("Policy", [_error(*one) for one in problems])
+        refuse("Policy", [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)])
         return self
-
-
-def _error(where: Where, problem: str) -> InitErrorDetails:
-    return InitErrorDetails(
-        type=PydanticCustomError("policy", "{problem}", {"problem": problem}), loc=where, input=None
-    )
 
 
 def _unknown_names(policy: Policy) -> Iterator[Problem]:

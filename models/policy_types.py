@@ -1,9 +1,19 @@
 """What the keys of a policy are made of: durations, matchers, names, and values that differ by severity."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.config import JsonDict
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from models.duration import parse_ms
 from models.matcher import Matcher, parse_matcher
@@ -11,6 +21,8 @@ from models.severity import Severity
 
 DURATION_MS_MAX = 5200 * 604_800_000  # a hundred years: a deadline has to be a date
 NAME_CHARACTERS_MAX = 100
+Where = tuple[str | int, ...]  # the keys and numbers that lead to a place in a policy
+Problem = tuple[Where, str]
 KEPT = "kept"  # in a validation's context: the document is of an older version perhaps (`app.core.rulebook`)
 
 
@@ -87,6 +99,16 @@ DurationBySeverity = Annotated[
     dict[Severity, DurationMs], BeforeValidator(_by_severity), WithJsonSchema(BY_SEVERITY_SCHEMA)
 ]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def refuse(title: str, problems: Sequence[Problem]) -> None:
+    """Raise ValidationError with what is wrong besides the types, all of it at once; return if nothing is."""
+    if problems:
+        kinds = [PydanticCustomError("policy", "{problem}", {"problem": text}) for _, text in problems]
+        errors = [
+            InitErrorDetails(type=kind, loc=where, input=None) for kind, (where, _) in zip(kinds, problems, strict=True)
+        ]
+        raise ValidationError.from_exception_data(title, errors)
 
 
 class Part(BaseModel):

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema
 
 from models.command import Command, Verdict
 from models.duration import parse_ms, write_ms
 from models.incident import State
 from models.pattern import compile_pattern
-from models.policy import Channel, Problem
-from models.policy_types import DURATION_SCHEMA, DurationMs, LabelMatcher, Part
+from models.policy import Channel
+from models.policy_types import DURATION_SCHEMA, DurationMs, LabelMatcher, Part, Problem, refuse
 from models.severity import Severity
 
 DAYS_MAX = 400  # that a scenario lasts
@@ -350,16 +350,8 @@ class Scenarios(Part):
 
     @model_validator(mode="after")
     def _can_be_played(self) -> Self:
-        problems = list(_problems(self))
-        if problems:
-            raise ValidationError.from_exception_data("Scenarios", [_error(*one) for one in problems])
+        refuse("Scenarios", list(_problems(self)))
         return self
-
-
-def _error(where: tuple[str | int, ...], problem: str) -> InitErrorDetails:
-    return InitErrorDetails(
-        type=PydanticCustomError("policy", "{problem}", {"problem": problem}), loc=where, input=None
-    )
 
 
 def _problems(file: Scenarios) -> Iterator[Problem]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 DAY_MS = 24 * 60 * 60 * 1000
 
-# A record of the changelog, a dead letter, or the bridge's batch for the journal is larger than what brokers take unless told.
 PARTITIONS_MAX = 1024
+# A record of the changelog, a dead letter, or the bridge's batch for the journal is larger than what brokers take unless told.
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 
 

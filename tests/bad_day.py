@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 
-from app.bridge.commands import command_value
+from app.bridge.commands import command_of, command_value
 from app.core.state import Incident
 from app.demo.feed import AFTERWARDS_MS
 from app.demo.scenario import MINUTE_MS, MINUTES, START_MS, Word, bad_day, words
@@ -34,7 +34,7 @@ def _say(recorder: Recorder, word: Word, now_ms: int) -> None:
     for incident in list(_open(recorder)):
         if incident.title.startswith(word.title) and incident.state is not State.RESOLVED:
             teams = recorder.engines[0].policy.policy.teams
-            value = command_value(incident.id, word.command, word.body, now_ms, teams, lambda by: by)
+            value = command_value(incident.id, command_of(word.command), word.body, now_ms, teams, lambda by: by)
             recorder.append(incident.id.encode(), value, partition_from_id(incident.id))
 
 

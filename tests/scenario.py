@@ -14,7 +14,6 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,13 @@ import orjson
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.policy.playing import Stage
+from app.recovery import apply_changes
 from app.transport.log import StoredRecord
 from models.alert import Alert, fingerprint
 from models.command import Command
 from models.duration import format_ms, parse_ms
 from models.effect import Effect, Position, Stream
+from models.instant import milliseconds
 from models.journal import (
     TICK,
     encode_alert,
@@ -74,11 +75,7 @@ FEEDINGS: tuple[Feeding, ...] = (one_by_one, in_one_batch, across_restarts)
 
 def keep(items: dict[bytes, bytes], engine: Engine) -> None:
     """Apply the engine's checkpoint to the changelog's items."""
-    for key, value in engine.checkpoint():
-        if value is None:
-            items.pop(key, None)
-        else:
-            items[key] = value
+    apply_changes(items, engine.checkpoint())
 
 
 def assert_cuts_change_nothing(policy: Rulebook, journal: Sequence[StoredRecord], cuts: Sequence[int]) -> None:
@@ -195,7 +192,7 @@ def _line(effect: Effect) -> str:
 
 
 def _ms(instant: str) -> int:
-    return round(datetime.fromisoformat(instant).timestamp() * 1000) - START_MS
+    return milliseconds(instant) - START_MS
 
 
 def positions(effects: Sequence[Effect]) -> list[Position]:

@@ -65,11 +65,6 @@ def test_times_mean_what_they_mean_in_alertmanager(fields: dict[str, Any], expec
     assert ([expected], []) == (alerts, refused)
 
 
-def test_the_resolve_timeout_is_the_callers() -> None:
-    """Without an end an alert counts as firing for the time that the caller says."""
-    assert ([firing(hold_ms=60_000)], []) == from_list([{"labels": LABELS}], NOW_MS, resolve_timeout_ms=60_000)
-
-
 def test_repeats_are_alike() -> None:
     """Ends that wander within a step from one evaluation to the next give the same alert."""
     first = {"labels": LABELS, "startsAt": "2026-04-12T13:00:00Z", "endsAt": "2026-04-12T13:23:59.017Z"}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -62,11 +62,12 @@ def largest(number: int, sign: str = WORST) -> dict[str, Any]:
     return {"labels": labels, "annotations": {"summary": sign * (ANNOTATIONS_BYTES_MAX - 7)}}
 
 
-def records_of(alerts: Sequence[dict[str, Any]], at_ms: int = START_MS) -> list[StoredRecord]:
-    """The journal records of alerts, as the bridge writes them."""
-    taken, refused = from_list(list(alerts), at_ms, HOLD_MS)
+def records_of(alerts: Sequence[dict[str, Any]]) -> list[StoredRecord]:
+    """The journal records of alerts, as the bridge writes them, but that they fire for HOLD_MS."""
+    taken, refused = from_list(list(alerts), START_MS)
     assert refused == []
-    return [StoredRecord(-1, at_ms, one.labels["component"].encode(), encode_alert(one)) for one in taken]
+    lasting = [replace(one, hold_ms=HOLD_MS) for one in taken]
+    return [StoredRecord(-1, START_MS, one.labels["component"].encode(), encode_alert(one)) for one in lasting]
 
 
 def renumbered(records: Sequence[StoredRecord]) -> list[StoredRecord]:

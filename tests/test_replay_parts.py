@@ -21,7 +21,7 @@ from app.replay.spans import Span, bound, choose
 from app.replay.starting import start_of
 from app.replay.verifying import Checked
 from app.settings import Settings
-from app.source import EFFECTS, NotKept, Source
+from app.source import NotKept, Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK, encode_policy
@@ -372,8 +372,3 @@ def test_times_find_offsets() -> None:
         asyncio.run(spans("2025-06-15T14:06:40Z", "2025-06-15T14:11:40Z"))
 
     assert found == [Span(0, 0, sum(one <= START_MS + 5 * MINUTE for one in times), to_end=False)]
-
-
-def test_all_effects_streams_are_compared() -> None:
-    """So that a new one is not forgotten."""
-    assert set(EFFECTS) | {Stream.JOURNAL} == set(Stream)

@@ -19,7 +19,7 @@ from app.core.changelog import META
 from app.core.rulebook import Rulebook
 from app.core.turn import Turn
 from app.explain import tracing
-from app.explain.archive import STREAMS, Archive, NotThere
+from app.explain.archive import Archive, NotThere
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
 from app.explain.index import Index
@@ -27,7 +27,7 @@ from app.explain.tracing import Trace, Tracer
 from app.explain.tree import lines
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
-from models.effect import Position, Stream
+from models.effect import EFFECTS, Position, Stream
 from models.instant import milliseconds
 from models.journal import ALERT_START, encode_receipt
 from models.topics import partition_of
@@ -69,7 +69,7 @@ def test_everything_is_said_again(scenario: str) -> None:
     kept = {
         (topic, partition): [record.value for record in records]
         for (topic, partition), records in log.topics.items()
-        if topic in {f"tocsin.{stream}" for stream in STREAMS}
+        if topic in {f"tocsin.{stream}" for stream in EFFECTS}
     }
     assert said == kept
 
@@ -78,7 +78,7 @@ def test_timers_are_told_from_records() -> None:
     """What carries a time before its record's is of a timer, which was due at that time; a tick does nothing itself."""
     for _, trace in traces(played("bad_day")):
         for step in trace.steps:
-            times = {milliseconds(orjson.loads(one.value)["at"]) for one in step.effects if one.stream in STREAMS}
+            times = {milliseconds(orjson.loads(one.value)["at"]) for one in step.effects if one.stream in EFFECTS}
             if step.timers:
                 assert times <= {min(timer.at_ms for timer in step.timers)} | {max(t.at_ms for t in step.timers)}
             else:

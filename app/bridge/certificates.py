@@ -3,8 +3,9 @@
 import ssl
 from typing import Any
 
+from app.pem import no_password, reading, reading_pair
 from app.rereading import Reread, warn_of_readers
-from app.settings import BadSettings, HttpSecurity
+from app.settings import HttpSecurity
 
 
 def certificate_of(security: HttpSecurity) -> Reread[ssl.SSLContext] | None:
@@ -29,27 +30,11 @@ def _context(security: HttpSecurity) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # a client could keep us at it
-    name, file = "TOCSIN_TLS_CERT and TOCSIN_TLS_KEY", f"{security.cert_file} and {security.key_file}"
-    try:
-        context.load_cert_chain(security.cert_file, security.key_file, password=_no_password)
-        if security.client_ca_file:
-            name, file = "TOCSIN_TLS_CLIENT_CA", security.client_ca_file
-            context.load_verify_locations(file)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except ssl.SSLError as error:
-        reason = error.reason or "no certificate in it"
-        raise BadSettings(f"{name} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
-    except OSError as error:
-        raise BadSettings(f"{name} is {file!r}, which cannot be read: {error.strerror}") from None
-    except _Encrypted:
-        raise BadSettings(f"TOCSIN_TLS_KEY is {security.key_file!r}, must not be encrypted") from None
+    with reading_pair(("TOCSIN_TLS_CERT", security.cert_file), ("TOCSIN_TLS_KEY", security.key_file)):
+        context.load_cert_chain(security.cert_file, security.key_file, password=no_password)
+    if security.client_ca_file:
+        with reading("TOCSIN_TLS_CLIENT_CA", security.client_ca_file):
+            context.load_verify_locations(security.client_ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
     warn_of_readers("TOCSIN_TLS_KEY", security.key_file)
     return context
-
-
-class _Encrypted(Exception):
-    """A key cannot be read without a password; OpenSSL would ask for it on the terminal, and wait."""
-
-
-def _no_password() -> str:
-    raise _Encrypted

@@ -23,22 +23,27 @@ def partition_of_incident(incident: str, partitions: int) -> int:
     return partition
 
 
+def command_of(name: str) -> Command:
+    """The command of that name. Raises BadInput."""
+    if name not in list(Command):
+        raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
+    return Command(name)
+
+
 def command_value(
-    incident: str, name: str, document: Any, now_ms: int, teams: Collection[str], signed: Callable[[str], str]
+    incident: str, command: Command, document: Any, now_ms: int, teams: Collection[str], signed: Callable[[str], str]
 ) -> bytes:
     """The journal value of a command. Raises BadInput.
 
     `now_ms` is what an ETA such as 30m counts from, `signed` what makes of a name one that says by whose token.
     """
-    if name not in list(Command):
-        raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
-    body = COMMAND_REQUESTS[Command(name)].of(document)
+    body = COMMAND_REQUESTS[command].of(document)
     details = body.details(incident, now_ms)
     team = details.get("team")
     if team and team not in teams:
         found = f"team: is {team!r:.60}, must be one of the policy's teams ({', '.join(teams)})"
         raise BadInput(Reason.MALFORMED, found)
-    return encode_command(name, incident, signed(body.by), **details)
+    return encode_command(command, incident, signed(body.by), **details)
 
 
 def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:

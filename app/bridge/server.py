@@ -10,7 +10,7 @@ from app.bridge.access import sender_of
 from app.bridge.answers import Declined, as_json, error_json, logger
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.bodies import Bodies
-from app.bridge.commands import command_value, partition_of_incident, receipts_of, resubmitted_record
+from app.bridge.commands import command_of, command_value, partition_of_incident, receipts_of, resubmitted_record
 from app.bridge.incidents import IncidentView, states_of
 from app.bridge.limits import Limits, limits_of
 from app.bridge.serving import HttpServer, answer_metrics, get_health
@@ -25,7 +25,7 @@ from app.reloading import Reloader
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
 from app.worker import Worker
-from models.command import Command
+from models.counted import counted
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
@@ -131,14 +131,12 @@ class Bridge:
         return self._intake.records(entries, self._log.now_ms(), self._policy)
 
     async def _post_command(self, request: web.Request) -> web.Response:
-        incident, name = request.match_info["incident"], request.match_info["command"]
-        if name not in list(Command):
-            raise BadInput(Reason.UNKNOWN_KIND, f"the command is {name!r:.60}, must be one of {', '.join(Command)}")
+        incident, command = request.match_info["incident"], command_of(request.match_info["command"])
         partition = partition_of_incident(incident, self._settings.partitions)
         document, asker = await self._bodies.read_json(request), sender_of(request)
-        value = command_value(incident, name, document, self._log.now_ms(), self._policy.policy.teams, asker.signed)
+        value = command_value(incident, command, document, self._log.now_ms(), self._policy.policy.teams, asker.signed)
         await self._writer.append_to({partition: [NewRecord(incident.encode(), value)]})
-        return as_json({"status": "success", "incident": incident, "command": name}, 202)
+        return as_json({"status": "success", "incident": incident, "command": command}, 202)
 
     async def _post_receipts(self, request: web.Request) -> web.Response:
         receipts = receipts_of(await self._bodies.read_json(request), self._settings.partitions)
@@ -149,11 +147,8 @@ class Bridge:
         return as_json({"status": "success", "accepted": len(receipts)}, 202)
 
     async def _post_resubmitted(self, request: web.Request) -> web.Response:
-        letter, document, asker = (
-            request.match_info["letter"],
-            await self._bodies.read_json(request),
-            sender_of(request),
-        )
+        letter = request.match_info["letter"]
+        document, asker = await self._bodies.read_json(request), sender_of(request)
         partition, record = resubmitted_record(letter, document, self._settings.partitions, asker.signed)
         await self._writer.append_to({partition: [record]})
         return as_json({"status": "success", "letter": letter}, 202)
@@ -197,8 +192,8 @@ class Bridge:
         try:
             changed = await self._reloader.reload()
         except BadPolicy as error:
-            number = len(error.problems)
-            said = f"{number} mistake{'' if number == 1 else 's'}; the policy of before stays in force: {error}"
+            number = counted(len(error.problems), "mistake")
+            said = f"{number}; the policy of before stays in force: {error}"
             body = {"status": "error", "reason": Reason.MALFORMED, "error": said, "problems": error.problems}
             return as_json(body, 400)
         return as_json({"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint})

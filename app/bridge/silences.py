@@ -16,7 +16,7 @@ from models.instant import format_instant
 from models.matcher import Matcher, Operator, parse_matcher
 from models.reason import BadInput, Reason
 from models.silence import Silence
-from models.wire import SilenceRequest, instant_ms, moment_ms
+from models.wire import SilenceRequest, instant_ms, matcher_document, moment_ms
 
 LIVE_MAX = 1000  # silences that have not ended; every new alert is compared with each
 KEPT_MS = 5 * 86_400_000  # a silence is listed for so long after its end, as Alertmanager does
@@ -125,15 +125,7 @@ def as_v2(kept: Kept, now_ms: int) -> dict[str, Any]:
     return {
         "id": silence.id,
         "status": {"state": _state(silence, now_ms)},
-        "matchers": [
-            {
-                "name": one.label,
-                "value": one.value,
-                "isRegex": one.operator in (Operator.REGEX, Operator.NOT_REGEX),
-                "isEqual": one.operator in (Operator.EQUAL, Operator.REGEX),
-            }
-            for one in silence.matchers
-        ],
+        "matchers": [matcher_document(one) for one in silence.matchers],
         "startsAt": format_instant(silence.starts_ms),
         "endsAt": format_instant(silence.ends_ms),
         "updatedAt": format_instant(kept.updated_ms),

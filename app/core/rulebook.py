@@ -16,9 +16,9 @@ from app.core.linkrule import LinkRule, link_rules
 from app.core.shape import shape_of
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
-from models.policy import Contact, Guide, Policy, Where
+from models.policy import Contact, Guide, Policy
 from models.policy_rules import Absence, Correlation, Escalation
-from models.policy_types import KEPT
+from models.policy_types import KEPT, Where
 from models.severity import Severity
 from models.time_interval import TimeSpan
 

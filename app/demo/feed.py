@@ -7,10 +7,10 @@ from typing import Any
 
 import aiohttp
 
-from app.demo.scenario import START_MS, Step, Word
+from app.demo.scenario import MINUTE_MS, START_MS, Step, Word
 
 AT_ONCE = 500  # alerts in a request
-WALK_MS = 60_000  # how far the clock is moved in one step where nothing is sent
+WALK_MS = MINUTE_MS  # how far the clock is moved in one step where nothing is sent
 WALK_STEPS_MAX = 60  # of a gap, however long: each deadline is handled at its own time, whatever the step
 AFTERWARDS_MS = 22 * 3_600_000  # so that deadlines, expiry and settle times pass, and Monday comes
 
@@ -31,13 +31,14 @@ class Feeder:
         """Send all steps, say all words in between, and then let the time pass in which everything settles."""
         unsaid = list(words)
         for at_ms, alerts in steps:
-            while unsaid and START_MS + unsaid[0].minute * WALK_MS <= at_ms:
+            while unsaid and START_MS + unsaid[0].minute * MINUTE_MS <= at_ms:
                 await self.say(unsaid.pop(0))
             await self.walk_to(max(at_ms, self._now_ms))
             chunks = [alerts[start : start + AT_ONCE] for start in range(0, len(alerts), AT_ONCE)]
             for chunk in chunks:
                 await self.send(chunk)
-            self.per_minute[at_ms // 60_000] = self.per_minute.get(at_ms // 60_000, 0) + len(alerts)
+            minute = at_ms // MINUTE_MS
+            self.per_minute[minute] = self.per_minute.get(minute, 0) + len(alerts)
             on_progress(len(alerts))
         await self.walk_to(self._now_ms + AFTERWARDS_MS)
 
@@ -65,7 +66,7 @@ class Feeder:
 
     async def say(self, word: Word) -> None:
         """Say something about the incident that is open under that title."""
-        await self.walk_to(max(START_MS + int(word.minute * WALK_MS), self._now_ms))
+        await self.walk_to(max(START_MS + int(word.minute * MINUTE_MS), self._now_ms))
         await self.settled()
         async with self._session.get(f"{self._url}/api/v1/incidents") as response:
             incidents = await response.json()

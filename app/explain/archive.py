@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import orjson
 
 from app.transport.log import Readable, StoredRecord
-from models.effect import Position, Stream, position_from
+from models.effect import EFFECTS, Position, Stream, position_from
 from models.journal import SOURCE_HEADER, Source
 from models.topics import Topics
 
@@ -21,7 +21,6 @@ CHUNK = 200  # records of a read that looks for a position
 LATE_MS = (
     600_000  # a message is in the journal so long after its cause at the latest, unless a worker was down for longer
 )
-STREAMS = tuple(stream for stream in Stream if stream is not Stream.JOURNAL)
 
 
 class NotThere(Exception):
@@ -60,7 +59,7 @@ class Archive:
         kept = f"keeps {partition}:{start} to {partition}:{end - 1}" if end > start else f"has nothing in {partition}"
         raise NotThere(f"there is no record {partition}:{offset}: the journal {kept}")
 
-    async def effect(self, partition: int, position: Position, streams: tuple[Stream, ...] = STREAMS) -> Emitted | None:
+    async def effect(self, partition: int, position: Position, streams: tuple[Stream, ...] = EFFECTS) -> Emitted | None:
         """The effect at a position, if one of the topics has it."""
         for stream in streams:
             async for one in self.effects(stream, partition, position):
@@ -72,7 +71,7 @@ class Archive:
     async def effects_of(self, partition: int, offset: int) -> list[Emitted]:
         """Every effect of a journal record that the topics have, in order."""
         found = []
-        for stream in STREAMS:
+        for stream in EFFECTS:
             async for one in self.effects(stream, partition, Position(offset, 0)):
                 if one.position.offset > offset:
                     break

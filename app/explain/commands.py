@@ -11,7 +11,7 @@ import orjson
 from app import policy_file, settings
 from app.explain.archive import Archive, NotThere
 from app.explain.causes import Causes
-from app.explain.effects import EFFECT, explain_effect
+from app.explain.effects import explain_effect
 from app.explain.incidents import explain_incident
 from app.explain.index import Index
 from app.explain.left import explain_silence, explain_task
@@ -21,6 +21,7 @@ from app.explain.tree import Node, lines
 from app.operating import INCIDENT, add, add_journal
 from app.settings import Settings
 from app.source import Source, open_source
+from models.effect import EFFECT_ID
 from models.incident import position_from_id
 from models.inert import inert
 
@@ -77,7 +78,7 @@ async def explain(archive: Archive, tracer: Tracer, config: Settings, arguments:
             raise NotThere(f"--record is {arguments.record!r:.60}, must be PARTITION:OFFSET such as 3:1207")
         return await explain_record(archive, tracer, causes, int(place[1]), int(place[2]))
     name = arguments.id
-    if EFFECT.fullmatch(name):
+    if EFFECT_ID.fullmatch(name):
         return await explain_effect(archive, tracer, causes, name)
     incident, _, task = name.partition(".")
     try:

@@ -1,38 +1,34 @@
-"""`tocsin explain ID`: an effect, a notification, a task or a silence, and the chain back to what caused it."""
-
-import re
+"""`tocsin explain ID`: an effect, such as a notification, and the chain back to what caused it."""
 
 import orjson
 
 from app.core.rulebook import Rulebook
 from app.explain import places
-from app.explain.archive import STREAMS, Archive, Document, Emitted, NotThere
+from app.explain.archive import Archive, Document, Emitted, NotThere
 from app.explain.causes import Causes
 from app.explain.tracing import Trace, Tracer
 from app.explain.tree import Node
 from app.explain.wording import effect_text, kind_of, parsed, record_node
-from models.effect import Effect, Position, Stream
+from models.effect import EFFECTS, Effect, Position, Stream
 from models.incident import partition_from_id
 from models.instant import milliseconds
 from models.journal import Source
-from models.policy import Where
+from models.policy_types import Where
 from models.topics import partition_of
 
-EFFECT = re.compile(r"([0-9]{1,4})-([0-9]{1,19})-([0-9]{1,9})")
 SAME = "the engine says the same again, byte for byte"
 
 
 async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
     """The chain of an effect by its id. Raises NotThere."""
-    found = EFFECT.fullmatch(name)
-    assert found is not None
-    partition, position = int(found[1]), Position(int(found[2]), int(found[3]))
+    partition, *place = (int(part) for part in name.split("-"))
+    position = Position(*place)
     trace, why = await _traced(tracer, partition, position.offset)
     again = trace.effect(position.number) if trace else None
     if again is not None and again.stream is Stream.JOURNAL:
         assert trace is not None
         return await _message(archive, causes, partition, again, trace)
-    streams = STREAMS if again is None else (again.stream,)
+    streams = EFFECTS if again is None else (again.stream,)
     emitted = await archive.effect(partition, position, streams)
     if emitted is None and again is None:
         raise NotThere(await _instead(archive, name, partition, position, trace, why))

@@ -9,11 +9,12 @@ from app.explain.causes import Causes
 from app.explain.places import PolicyText
 from app.explain.tracing import Tracer, waits
 from app.explain.tree import Node
-from app.explain.wording import effect_text, kind_of, many, parsed, timer_places, timer_text
+from app.explain.wording import effect_text, kind_of, parsed, timer_places, timer_text
+from models.counted import counted
 from models.effect import Position, Stream
 from models.incident import position_from_id
 from models.instant import format_instant, milliseconds
-from models.policy import Where
+from models.policy_types import Where
 from models.time_interval import NEVER_MS
 
 SHOWN = 8  # of messages, of alerts that joined
@@ -114,7 +115,7 @@ def _of_kinds(timeline: list[Document], kinds: tuple[str, ...], name: str, text:
         node.kind = name
     if len(entries) > SHOWN:
         hidden = entries[SHOWN]
-        more = f"and {many(len(entries) - SHOWN, 'word')} like these in its timeline, the first"
+        more = f"and {counted(len(entries) - SHOWN, 'word')} like these in its timeline, the first"
         found.append(Node("more", more, milliseconds(hidden["at"]), hidden["id"]))
     return found
 

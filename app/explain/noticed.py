@@ -7,8 +7,9 @@ from app.core.engine import Engine
 from app.core.state import Hold, Incident, LiveAlert
 from app.explain.archive import Document
 from app.explain.tracing import Timer, waits
-from app.explain.wording import kind_of, many, parsed, source_of
+from app.explain.wording import kind_of, parsed, source_of
 from app.transport.log import StoredRecord
+from models.counted import counted
 from models.duration import format_ms
 from models.incident import State
 from models.instant import format_instant
@@ -159,6 +160,6 @@ def _actor(engine: Engine, document: Document) -> list[str]:
             if known is not None and known.digest_ms:
                 waiting = sum(known.counts.values())
                 return [
-                    f"waits for the digest at {format_instant(known.digest_ms)}, with {many(waiting, 'message')} so far"
+                    f"waits for the digest at {format_instant(known.digest_ms)}, with {counted(waiting, 'message')} so far"
                 ]
     return []

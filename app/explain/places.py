@@ -15,7 +15,7 @@ from app.core.rulebook import Rulebook
 from app.explain.archive import Document
 from models.cut import cut
 from models.effect import Stream
-from models.policy import Where
+from models.policy_types import Where
 
 TEXT_CHARACTERS_MAX = 160
 _NAMED = ("escalations", "correlations", "dependencies", "inhibit_rules", "absences")

@@ -15,7 +15,8 @@ from app.explain.noticed import Noticed
 from app.explain.tracing import Trace, Tracer
 from app.explain.tree import Node
 from app.explain.verdicts import verdict
-from app.explain.wording import effect_text, many, parsed, record_node, timer_text
+from app.explain.wording import effect_text, parsed, record_node, timer_text
+from models.counted import counted
 from models.effect import Effect, Position, Stream
 from models.instant import milliseconds
 from models.journal import Source
@@ -41,7 +42,7 @@ async def explain_record(archive: Archive, tracer: Tracer, causes: Causes, parti
     node.facts["checked"] = await _checked(archive, partition, trace)
     passed = [step for step in trace.steps if step.timers]
     if passed:
-        shown = [_passed(partition, step.timers[0].at_ms, timer_text(step.timers[0]), step.effects) for step in passed]
+        shown = [_passed(partition, timer_text(step.timers[0]), step.effects) for step in passed]
         more = [f"and {len(passed) - TIMERS_SHOWN} more"] if len(passed) > TIMERS_SHOWN else []
         node.facts["timers"] = ["it moved the time past these, and is not their reason", *shown[:TIMERS_SHOWN], *more]
     if parsed(trace.record).get("page"):
@@ -51,7 +52,7 @@ async def explain_record(archive: Archive, tracer: Tracer, causes: Causes, parti
     return node
 
 
-def _passed(partition: int, _: int, text: str, effects: list[Effect]) -> str:
+def _passed(partition: int, text: str, effects: list[Effect]) -> str:
     first, last = effects[0].position, effects[-1].position
     ids = f"{partition}-{first.offset}-{first.number}"
     return f"{text}: {ids}" if first == last else f"{text}: {ids} to {last.number}"
@@ -71,10 +72,10 @@ async def _checked(archive: Archive, partition: int, trace: Trace) -> str:
         return "no effect in the topics, nor does the engine say one again"
     differ = [position for position, value in kept.items() if again.get(position) != value]
     if differ:
-        return f"{many(len(differ), 'effect')} in the topics not as the engine of now says: another version said so"
+        return f"{counted(len(differ), 'effect')} in the topics not as the engine of now says: another version said so"
     gone = len(again) - len(kept)
     compacted = f"; {gone} are not kept any more (newer ones took their place)" if gone else ""
-    return f"{many(len(kept), 'effect')} in the topics, byte for byte what the engine says again{compacted}"
+    return f"{counted(len(kept), 'effect')} in the topics, byte for byte what the engine says again{compacted}"
 
 
 class Heard:

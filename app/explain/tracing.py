@@ -31,7 +31,7 @@ from app.core.rulebook import Rulebook
 from app.core.state import Incident
 from app.explain.archive import Archive, NotThere
 from app.explain.index import Index, Items
-from app.recovery import first_policy, whole_checkpoint
+from app.recovery import apply_changes, first_policy, whole_checkpoint
 from app.transport.log import StoredRecord
 from models.effect import Effect
 
@@ -173,7 +173,7 @@ class Tracer:
 
     def _snapshot(self, at: _At, partition: int, record: StoredRecord) -> None:
         if self._index is not None and not at.note:
-            _merge(at.items, at.engine.checkpoint())
+            apply_changes(at.items, at.engine.checkpoint())
             self._index.save(partition, record, at.items)
             at.snapshot_offset = record.offset
 
@@ -239,14 +239,6 @@ def _later(one: _At | None, other: _At | None) -> _At | None:
 def _unused(items: Items) -> Rulebook:
     """The policy that the items have: restoring asks for one in case that they have none."""
     return Rulebook(orjson.loads(items[b"p"]), kept=True)
-
-
-def _merge(items: Items, changes: list[tuple[bytes, bytes | None]]) -> None:
-    for key, value in changes:
-        if value is None:
-            items.pop(key, None)
-        else:
-            items[key] = value
 
 
 def _apply(engine: Engine, record: StoredRecord, before: Look | None) -> Trace:

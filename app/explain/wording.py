@@ -28,12 +28,12 @@ from app.explain.tracing import Timer
 from app.explain.tree import Node
 from app.transport.log import StoredRecord
 from models.cut import cut, cut_all
+from models.document import document_in
 from models.duration import format_ms
 from models.effect import Stream
-from models.instant import format_instant
-from models.journal import Source, source_from
-from models.policy import Where
-from models.reason import BadInput
+from models.instant import NEWEST_MS, format_instant
+from models.journal import Source, source_or_none
+from models.policy_types import Where
 
 LABELS_CHARACTERS_MAX = 600
 VALUE_CHARACTERS_MAX = 200
@@ -65,18 +65,9 @@ def effect_text(stream: Stream, effect: Document) -> str:
             return f"{kind}: {effect['text']}"
 
 
-def many(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def parsed(record: StoredRecord) -> Document:
     """The record's document; empty where it is none."""
-    try:
-        found = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return document_in(record.value)
 
 
 def kind_of(document: Document) -> str:
@@ -86,10 +77,7 @@ def kind_of(document: Document) -> str:
 
 def source_of(record: StoredRecord) -> Source | None:
     """The position that the record follows from, if it names a valid one."""
-    try:
-        return source_from(tuple(record.headers)) if record.headers else None
-    except BadInput:
-        return None
+    return source_or_none(tuple(record.headers)) if record.headers else None
 
 
 def record_node(partition: int, record: StoredRecord) -> Node:
@@ -162,7 +150,7 @@ def name_of(document: Document) -> str:
 def _alert_facts(document: Document) -> dict[str, Any]:
     facts = {"labels": labelled(document.get("labels")), "annotations": labelled(document.get("annotations"))}
     hold_ms, starts_ms = document.get("hold_ms"), document.get("starts_ms")
-    if type(starts_ms) is int and 0 < starts_ms < 253402300799999:
+    if type(starts_ms) is int and 0 < starts_ms < NEWEST_MS:
         facts["started"] = f"{format_instant(starts_ms)} by its sender's clock"
     if type(hold_ms) is int and hold_ms:
         facts["expires"] = f"{format_ms(hold_ms)} after its last record"

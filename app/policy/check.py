@@ -10,6 +10,7 @@ from app.operating import add
 from app.policy.doubts import doubts
 from app.policy_file import BadPolicy, PolicyFile
 from app.yaml_file import Mistake
+from models.counted import counted
 from models.inert import inert, inert_lines
 
 
@@ -54,7 +55,7 @@ def doubts_in(found: PolicyFile) -> list[Mistake]:
 def _summary(found: PolicyFile, doubtful: int) -> str:
     parts = found.rules.policy
     rules = f"{len(parts.teams)} teams, {len(parts.escalations)} escalations, {len(parts.correlations)} correlations"
-    warned = f", {doubtful} warning{'s' if doubtful > 1 else ''}" if doubtful else ""
+    warned = f", {counted(doubtful, 'warning')}" if doubtful else ""
     return f"{found.path}: good (fingerprint {found.rules.fingerprint}): {rules}, {len(parts.guides)} guides{warned}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.policy.found import Found, Incident, Item
 from models.duration import write_ms
-from models.policy import Where
+from models.policy_types import Where
 from models.scenario import Expect, Expected, Group, Said, When
 
 SHOWN_MAX = 40  # lines of a difference

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from app.policy.covering import Alternatives, never_first
-from models.policy import Channel, Contact, Policy, Problem, Team, Where
+from models.policy import Channel, Contact, Policy, Team
+from models.policy_types import Problem, Where
 from models.severity import Severity
 
 

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
 from app import policy_file
+from app.clock import system_ms
 from app.core.escalating import UNACKNOWLEDGED
 from app.operating import add
 from app.policy.explaining import Explained, explain
@@ -55,7 +55,7 @@ def _instant(text: str) -> int:
 def _explain(arguments: argparse.Namespace) -> int:
     found = policy_file.read(arguments.policy)
     labels = arguments.labels if arguments.labels is not None else read_alert(arguments.alert)
-    at_ms = arguments.at if arguments.at is not None else time.time_ns() // 1_000_000
+    at_ms = arguments.at if arguments.at is not None else system_ms()
     explained = explain(found, labels, at_ms)
     if arguments.json:
         print(json.dumps(explained))

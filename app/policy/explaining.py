@@ -17,7 +17,7 @@ from models.duration import write_ms
 from models.instant import format_instant
 from models.journal import encode_alert
 from models.matcher import Matcher, test_of
-from models.policy import Where
+from models.policy_types import Where
 from models.severity import Severity
 
 HORIZON_MS = 10 * 86_400_000  # for how long the alert is played: long enough for a chain, and for holidays

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import orjson
 
 from models.effect import Effect, Stream
+from models.instant import milliseconds
 
 Item = dict[str, Any]
 Body = tuple[Stream, Item]  # of an effect
@@ -65,9 +65,7 @@ class Found:
         return [_ITEMS[stream](self, body) for body in bodies]
 
     def _when(self, instant: str | None) -> int | None:
-        if instant is None:
-            return None
-        return round(datetime.fromisoformat(instant).timestamp() * 1000) - self._start_ms
+        return None if instant is None else milliseconds(instant) - self._start_ms
 
     def _of(self, body: Item) -> Item:
         return {"at": self._when(body["at"]), "incident": self._by_id.get(body.get("incident") or "")}

@@ -7,7 +7,7 @@ from app.core.rulebook import Rulebook
 from app.policy.found import Found
 from models.alert import Labels
 from models.matcher import test_of
-from models.policy import Where
+from models.policy_types import Where
 from models.scenario import Scenario
 
 # Lists whose first entry that matches an alert is reached by it, and lists of rules that are reached when they did something.

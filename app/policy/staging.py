@@ -11,7 +11,7 @@ from app.policy.playing import Stage
 from app.transport.log import StoredRecord
 from models.alert import Alert, Labels, fingerprint
 from models.journal import encode_alert, encode_silence
-from models.policy import Where
+from models.policy_types import Where
 from models.reason import BadInput
 from models.scenario import DAYS_MAX, Scenario, Step
 from models.silence import Silence

@@ -20,7 +20,7 @@ from app.policy.staging import play
 from app.policy_file import PolicyFile
 from app.yaml_file import BadFile, Mistake
 from models.inert import inert, inert_lines
-from models.policy import Where
+from models.policy_types import Where
 from models.scenario import Scenarios
 
 SUFFIXES = (".yaml", ".yml")

@@ -8,6 +8,7 @@ import orjson
 
 from app.source import Source
 from app.transport.log import StoredRecord
+from models.document import document_in
 from models.effect import Effect, Position, Stream
 from models.inert import inert
 
@@ -102,7 +103,7 @@ async def _stored(source: Source, one: Difference, topic: str) -> bytes | None:
 
 
 def _cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str:
-    there, here = _document(stored), _document(one.computed)
+    there, here = document_in(stored), document_in(one.computed)
     if there.get("policy") != here.get("policy"):
         return (
             f"it was decided under policy {there.get('policy')}, and the journal says {here.get('policy')} there (at the end "
@@ -115,7 +116,7 @@ def _cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str
 
 def _fields(stored: bytes | None, one: Difference) -> str:
     """The fields that differ, where both are JSON objects."""
-    there, here = _document(stored), _document(one.computed)
+    there, here = document_in(stored), document_in(one.computed)
     names = [name for name in [*there, *here] if there.get(name) != here.get(name)]
     names = list(dict.fromkeys(names))[:FIELDS_SHOWN]
     if not (there and here):
@@ -126,14 +127,6 @@ def _fields(stored: bytes | None, one: Difference) -> str:
 
 def _part(document: Mapping[str, Any], name: str) -> str:
     return f"{orjson.dumps(document[name]).decode():.{SHOWN}}" if name in document else "nothing"
-
-
-def _document(value: bytes | None) -> dict[str, Any]:
-    try:
-        found = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _short(value: bytes | None) -> str:

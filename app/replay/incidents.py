@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 
 from app.replay.spans import Span, offset_at
-from app.source import EFFECTS, NotKept, Source
-from models.effect import Stream, position_from
+from app.source import NotKept, Source
+from models.effect import EFFECTS, Stream, position_from
 from models.incident import partition_from_id
 
 KNOWN_SHOWN = 3  # incidents that are named when there is none of an id

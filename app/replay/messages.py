@@ -12,8 +12,7 @@ from app.replay.verifying import Checked, digest
 from app.source import Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
-from models.journal import source_from
-from models.reason import BadInput
+from models.journal import source_or_none
 from models.topics import partition_of
 
 Sent = dict[
@@ -50,10 +49,7 @@ class Messages:
                 self._note(record)
 
     def _note(self, record: StoredRecord) -> None:
-        try:
-            source = source_from(tuple(record.headers))
-        except BadInput:
-            return  # the engine makes a dead letter of it
+        source = source_or_none(tuple(record.headers))
         if source is None or source.topic != "journal":
             return
         cause = (source.partition, Position(source.offset, source.number))

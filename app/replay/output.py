@@ -14,9 +14,9 @@ import orjson
 from rich.text import Text
 
 from app.history import as_text
-from app.source import EFFECTS, NotKept
+from app.source import NotKept
 from app.transport.log import Log, NewRecord, append_all
-from models.effect import Effect, Position, Stream
+from models.effect import EFFECTS, Effect, Position, Stream
 from models.topics import Topics
 
 _EFFECT = b',"effect":'  # stands once in a line outside of the effect: a quote within a text has a backslash before it

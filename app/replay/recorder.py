@@ -9,10 +9,10 @@ from app.replay.feeding import READ_RECORDS, Feeding
 from app.replay.spans import Span
 from app.replay.starting import Start, start_of
 from app.replay.writer import Writer
-from app.source import EFFECTS, NotKept, Source
+from app.source import NotKept, Source
 from app.transport.log import StoredRecord
 from app.transport.recording_format import Header, Part
-from models.effect import position_from
+from models.effect import EFFECTS, position_from
 
 Progress = Callable[[int], None]  # how many more records are done
 

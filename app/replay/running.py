@@ -1,7 +1,6 @@
 """Replaying several partitions, one after the other, or in several processes; each is the work of one `Job`."""
 
 import asyncio
-import gc
 import multiprocessing
 import queue
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from app.memory import spare_the_collector
 from app.replay.feeding import Feeding, Pace
 from app.replay.messages import Messages
 from app.replay.output import encode_line
@@ -19,7 +19,6 @@ from app.settings import Settings
 from app.source import Source, open_source
 from models.effect import Effect
 
-GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at, as in a worker
 POLL_SECONDS = 0.2  # between two looks at how far other processes are
 
 Live = Callable[[int, Sequence[Effect]], Awaitable[None]]  # is handed a partition's effects as they come
@@ -165,10 +164,3 @@ def _work(job: Job) -> Done:
             await source.log.stop()
 
     return asyncio.run(run())
-
-
-def spare_the_collector() -> None:
-    """Records and effects make no cycles: keep the collector from walking the state again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 50, 100)

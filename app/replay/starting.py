@@ -14,6 +14,8 @@ from app.core.rulebook import Rulebook
 from app.recovery import checkpoints, first_policy, whole_checkpoint
 from app.replay.spans import Span
 from app.source import NotKept, Source
+from models.document import document_in
+from models.journal import POLICY_START
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +76,14 @@ async def _first_policy(source: Source, partition: int) -> Rulebook:
     if found is not None:
         return found
     for record in await source.log.read(source.topics.journal, partition, 0, 1):
-        if (record.value or b"").startswith(b'{"policy":'):
+        if (record.value or b"").startswith(POLICY_START):
             where = f"the journal's first record, of partition {partition},"
-            return rulebook(_document(record.value or b"").get("document"), where)
+            return rulebook(document_in(record.value).get("document"), where)
     async for records in checkpoints(source.log, source.topics.state, partition):
         for record in records:
             if record.key == POLICY and record.value:
                 return rulebook(orjson.loads(record.value), f"the state of partition {partition}")
     return policy_file.load(source.config.policy_file)
-
-
-def _document(value: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        found = None
-    return found if isinstance(found, dict) else {}
 
 
 def rulebook(document: Any, where: str) -> Rulebook:

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.replay.difference import Difference, changed, extra, missing, twice, unordered
-from app.source import EFFECTS, Source
+from app.source import Source
 from app.transport.log import StoredRecord
-from models.effect import Effect, Position, Stream, position_from
+from models.effect import EFFECTS, Effect, Position, Stream, position_from
 
 COMPACTED = frozenset({Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES})
 

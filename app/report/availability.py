@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from models.instant import milliseconds
 from models.policy import Availability
 
 Span = tuple[int, int]  # begin and end, in ms since 1970
@@ -32,16 +33,16 @@ class Ledger:
         """Take a timeline entry. What a closed incident still had down is up from then on."""
         incident, kind = entry["incident"], entry["kind"]
         if kind == "ServiceDown":
-            self._down.setdefault(incident, {}).setdefault(entry["service"], _ms(entry["at"]))
+            self._down.setdefault(incident, {}).setdefault(entry["service"], milliseconds(entry["at"]))
         elif kind == "ServiceUp":
             begun = self._down.get(incident, {})
             if entry["service"] in begun:
-                self._keep(entry["service"], begun.pop(entry["service"]), _ms(entry["at"]))
+                self._keep(entry["service"], begun.pop(entry["service"]), milliseconds(entry["at"]))
             if not begun:
                 self._down.pop(incident, None)
         elif kind == "Closed":
             for service, begin in self._down.pop(incident, {}).items():
-                self._keep(service, begin, _ms(entry["at"]))
+                self._keep(service, begin, milliseconds(entry["at"]))
 
     def spans(self, service: str, now_ms: int) -> list[Span]:
         """When the service was down: in order of time, with gaps between them. What is down still lasts until now."""
@@ -131,7 +132,3 @@ def availability(targets: Iterable[Availability], ledger: Ledger, month: Span, n
             }
         )
     return rows
-
-
-def _ms(instant: str) -> int:
-    return round(datetime.fromisoformat(instant).timestamp() * 1000)

@@ -1,10 +1,10 @@
 """The incident report as one plain object, from what the effects topics say."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from models.duration import format_ms
+from models.instant import milliseconds
 
 Document = dict[str, Any]
 
@@ -85,7 +85,7 @@ def _review(incident: Document, timeline: list[Document], sent: list[Document], 
     too. `members` are those that the snapshot names, or the timeline where they are more. `messages` counts by delivery,
     `held` how often it was kept quiet.
     """
-    opened = _ms(incident["opened_at"])
+    opened = milliseconds(incident["opened_at"])
     times_ms = {name: _since(opened, incident[f"{name}_at"]) for name in ("acknowledged", "mitigated", "resolved")}
     fired = {(one["member"], one["text"]) for one in timeline if one["kind"] == "MemberFired"}
     records, members = incident["records"] or 0, max(len(incident["members"]), len(fired))
@@ -120,8 +120,4 @@ def _kept(clock: Document, took_ms: int | None) -> bool | None:
 
 
 def _since(opened_ms: int, instant: str | None) -> int | None:
-    return _ms(instant) - opened_ms if instant else None
-
-
-def _ms(instant: str) -> int:
-    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+    return milliseconds(instant) - opened_ms if instant else None

@@ -7,6 +7,7 @@ from typing import Any
 from app.report.build import Document, ended
 from app.report.drawing import draw
 from app.report.timeline import picture
+from models.counted import counted
 from models.duration import format_ms
 from models.inert import inert
 
@@ -142,15 +143,15 @@ def _review(review: Document) -> Iterator[str]:
         yield f"- {name}: {f'after {took}' if took != 'never' else 'never'}{_against(target)}"
     if review["alert_records"]:
         own = review["alerts"] - review["members"]
-        yield f"- {_many(review['alert_records'], 'alert record')} became {_many(own, 'alert')} and one incident"
-        yield f"- {_many(review['repeats_dropped'], 'record')} told nobody anything new (repeats and ends)"
+        yield f"- {counted(review['alert_records'], 'alert record')} became {counted(own, 'alert')} and one incident"
+        yield f"- {counted(review['repeats_dropped'], 'record')} told nobody anything new (repeats and ends)"
     if review["members"]:
-        yield f"- {_many(review['members'], 'alert')} of other components belonged to it"
+        yield f"- {counted(review['members'], 'alert')} of other components belonged to it"
     messages = review["messages"]
     counts = ", ".join(f"{number} {delivery}" for delivery, number in messages.items() if number)
-    yield f"- {_many(sum(messages.values()), 'message')}{f' ({counts})' if counts else ''}"
-    yield f"- {_many(review['escalations'], 'escalation')}"
-    yield f"- kept quiet {_many(review['held'], 'time')}, reopened {_many(review['reopened'], 'time')}"
+    yield f"- {counted(sum(messages.values()), 'message')}{f' ({counts})' if counts else ''}"
+    yield f"- {counted(review['escalations'], 'escalation')}"
+    yield f"- kept quiet {counted(review['held'], 'time')}, reopened {counted(review['reopened'], 'time')}"
     if review["flapping"]:
         yield "- it came and went (flapping)"
 
@@ -160,10 +161,6 @@ def _against(target: Document | None) -> str:
         return ""
     how = {True: "kept", False: "missed", None: "it ended before"}[target["kept"]]
     return f"; the target was {format_ms(target['allowed_ms'])}: {how}"
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _table(title: str, head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterator[str]:

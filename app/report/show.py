@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 import sys
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +19,7 @@ from app.settings import Settings
 from app.transport.log import Readable
 from models.duration import format_ms
 from models.inert import inert
-from models.instant import format_instant
+from models.instant import format_instant, milliseconds
 from models.topics import Topics
 
 
@@ -78,7 +77,7 @@ def _tasks_table(tasks: list[dict[str, Any]], now_ms: int, width: int) -> Table:
 def _due(task: dict[str, Any], now_ms: int) -> Text:
     if task["state"] != "open":
         return as_text(f"{task['state']} by {task['done_by']}" if task["done_by"] else task["state"])
-    left_ms = round(datetime.fromisoformat(task["due_at"]).timestamp() * 1000) - now_ms
+    left_ms = milliseconds(task["due_at"]) - now_ms
     if left_ms > 0:
         return Text(f"in {format_ms(left_ms)}")
     return Text(f"{format_ms(-left_ms)} overdue", style="bold red")

@@ -16,9 +16,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-RECORDS_MAX = 5000  # in one event: some 25 ms of work, so that heartbeats and timers are never late
+from app.memory import spare_the_collector
 
-GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at; Python's default is 700
+RECORDS_MAX = 5000  # in one event: some 25 ms of work, so that heartbeats and timers are never late
 
 logger = logging.getLogger("tocsin.batches")
 
@@ -133,7 +133,8 @@ class BatchMixin:
             if tp.topic == self.app.journal:
                 self._expected[tp] = await self.app.owner.take_over(tp.partition, generation)
                 await self.seek(tp, self._expected[tp])
-        _spare_the_collector()
+        gc.unfreeze()  # what was set aside with the partitions of before may be needed no more
+        spare_the_collector()
 
     async def on_partitions_revoked(self: Any, revoked: set[TP]) -> None:
         """Finish and commit what was applied before anybody else may have the partitions."""
@@ -154,11 +155,3 @@ class BatchTransport(driver.Transport):
     """Faust's Kafka transport, by batches."""
 
     Consumer = BatchConsumer
-
-
-def _spare_the_collector() -> None:
-    """The state lives long and has no cycles: keep the collector from walking all of it again and again."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 50, 100)

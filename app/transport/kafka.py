@@ -5,7 +5,6 @@ before, and an append may be larger than a record batch, which is atomic by itse
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +24,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from app.clock import system_ms
 from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord, TopicMismatch, in_batches, size_of
 from app.transport.security import why_not
 from models.topics import MAX_BATCH_BYTES, TopicSpec
@@ -83,7 +83,7 @@ class KafkaLog:
 
     def now_ms(self) -> int:
         """The time of this machine; brokers stamp the journal with theirs."""
-        return time.time_ns() // 1_000_000
+        return system_ms()
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
         """Create what is missing, compare what is there, and return the names created."""

@@ -16,6 +16,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from app.pem import no_password, reading, reading_pair
 from app.settings import BadSettings, KafkaSecurity
 
 SECRET_BYTES_MAX = 4096
@@ -35,28 +36,13 @@ def client_settings(security: KafkaSecurity) -> dict[str, Any]:
 
 
 def _context(security: KafkaSecurity) -> ssl.SSLContext:
-    name, file = "CA_FILE", security.ca_file
-    try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=file or None)
-        if security.cert_file:
-            name, file = "CERT_FILE and TOCSIN_KAFKA_KEY_FILE", f"{security.cert_file} and {security.key_file}"
-            context.load_cert_chain(security.cert_file, security.key_file, password=_no_password)
-    except ssl.SSLError as error:
-        reason = error.reason or "no certificate in it"
-        raise BadSettings(f"TOCSIN_KAFKA_{name} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
-    except OSError as error:
-        raise BadSettings(f"TOCSIN_KAFKA_{name} is {file!r}, which cannot be read: {error.strerror}") from None
-    except _Encrypted:
-        raise BadSettings(f"TOCSIN_KAFKA_KEY_FILE is {security.key_file!r}, must not be encrypted") from None
+    with reading("TOCSIN_KAFKA_CA_FILE", security.ca_file):
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=security.ca_file or None)
+    if security.cert_file:
+        certificate, key = ("TOCSIN_KAFKA_CERT_FILE", security.cert_file), ("TOCSIN_KAFKA_KEY_FILE", security.key_file)
+        with reading_pair(certificate, key):
+            context.load_cert_chain(security.cert_file, security.key_file, password=no_password)
     return context
-
-
-class _Encrypted(Exception):
-    """A key cannot be read without a password; OpenSSL would ask for it on the terminal, and wait."""
-
-
-def _no_password() -> str:
-    raise _Encrypted
 
 
 def _password(security: KafkaSecurity) -> str:

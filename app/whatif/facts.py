@@ -5,13 +5,13 @@ Ids and positions are as the record has them (`app.whatif.ids`); times are milli
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import orjson
 
 from app.whatif.ids import shown, shown_position
 from app.whatif.virtual import Run
+from models.instant import milliseconds
 
 PAGER = "pager"
 
@@ -158,4 +158,4 @@ def _escalated(body: dict[str, Any]) -> Escalated:
 
 
 def _ms(instant: str | None) -> int | None:
-    return None if instant is None else round(datetime.fromisoformat(instant).timestamp() * 1000)
+    return None if instant is None else milliseconds(instant)

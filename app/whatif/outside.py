@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from app.transport.log import Headers, Readable, StoredRecord
 from app.whatif.ids import ROOM, message_to_run
-from app.whatif.survey import MESSAGES, Place, Survey, kind_of, source_of
-from models.journal import ALERT_START, TICK
+from app.whatif.survey import MESSAGES, Place, Survey, kind_of
+from models.journal import ALERT_START, TICK, source_or_none
 
 AT_ONCE = 5000  # steps of the merged journal that are handed out together
 
@@ -125,7 +125,8 @@ class Merged:
                 return Kind.ALERT, ()
             if value == TICK:
                 return Kind.PLAIN, ()
-        headers, source = tuple(record.headers), source_of(record)
+        headers = tuple(record.headers)
+        source = source_or_none(headers)
         if source is not None and source.topic == "raw":
             whence, position = (partition, source.partition), (source.offset, source.number)
             if position <= self._raw.get(whence, (-1, -1)):

@@ -14,8 +14,7 @@ import orjson
 
 from app.transport.log import Readable, StoredRecord
 from models.inert import inert
-from models.journal import ALERT_START, TICK, Source, source_from
-from models.reason import BadInput
+from models.journal import ALERT_START, TICK, source_or_none
 from models.topics import partition_of
 
 CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it
@@ -147,7 +146,7 @@ def _note_policy(found: Survey, at_ms: int, place: Place, value: bytes) -> None:
 
 
 def _note_slot(found: Survey, place: Place, record: StoredRecord, value: bytes, seen: dict[int, Place]) -> None:
-    source = source_of(record)
+    source = source_or_none(tuple(record.headers))
     if source is None or source.topic != "journal":
         return
     partition, offset = place
@@ -161,11 +160,3 @@ def _note_slot(found: Survey, place: Place, record: StoredRecord, value: bytes, 
         return
     found.causes[place] = cause
     found.slots.setdefault(cause, []).append(Slot(partition, offset, signature_of(record.key, value)))
-
-
-def source_of(record: StoredRecord) -> Source | None:
-    """What a record follows from; None if it does not say, or says nothing that can be read."""
-    try:
-        return source_from(tuple(record.headers))
-    except BadInput:
-        return None

@@ -14,7 +14,6 @@ import orjson
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
-from app.core.state import Incident
 from app.transport.log import StoredRecord
 from app.whatif.ids import ROOM
 from app.whatif.outside import Kind, Step
@@ -208,19 +207,3 @@ class Run:
             return self.policy.component(document["labels"], document["alert"]).encode()
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return None  # it becomes a dead letter where it is
-
-    # What a command may be about.
-
-    def incidents(self) -> Iterable[tuple[int, Incident]]:
-        """Every incident that is not closed, with its partition."""
-        for partition, engine in enumerate(self.engines):
-            for incident in engine.state.incidents.values():
-                yield partition, incident
-
-    def current(self, component: str, incident_class: str) -> tuple[int, Incident] | None:
-        """The incident that a component, or a rule's group, has open in a class, with its partition."""
-        for partition, engine in enumerate(self.engines):
-            incident = engine.state.current.get((component, incident_class))
-            if incident is not None:
-                return partition, incident
-        return None

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from agents.ingest import journal_records
 from app.bridge.answers import Declined
 from app.bridge.bodies import _unfold
-from app.bridge.commands import command_value, receipts_of, resubmitted_record
+from app.bridge.commands import command_of, command_value, receipts_of, resubmitted_record
 from app.bridge.silences import filters_of, silence_of
 from app.bridge.tokens import parse_tokens
 from app.core.changelog import META, DamagedState
@@ -109,7 +109,7 @@ def commands(data: bytes) -> None:
         name = _text_in(document, "command") or Command.ACKNOWLEDGE
         for incident in (INCIDENT, _text_in(document, "incident")):
             with contextlib.suppress(BadInput):
-                value = command_value(incident, name, document, NOW_MS, POLICY.policy.teams, lambda by: by)
+                value = command_value(incident, command_of(name), document, NOW_MS, POLICY.policy.teams, lambda by: by)
                 apply([*open_incident(), StoredRecord(-1, NOW_MS, incident.encode(), value)])
         with contextlib.suppress(BadInput):
             _, record = resubmitted_record(_text_in(document, "letter"), document, PARTITIONS, lambda by: by)

@@ -10,7 +10,7 @@ from app import yaml_file
 from app.bounded_yaml import Document
 from app.yaml_file import BadFile, Mistake
 from models.nearest import did_you_mean
-from models.policy import Where
+from models.policy_types import Where
 
 _UNITS_MS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _DURATION = re.compile("".join(rf"(?:(\d{{1,9}}){unit})?" for unit in _UNITS_MS))

@@ -10,7 +10,7 @@ from models.policy import Channel
 from models.severity import Severity
 
 NAME_CHARACTERS = 80  # of the 100 that a policy allows: what is added fits too
-_NO_TEXTS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")  # in YAML, without quotes
+NO_TEXTS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")  # in YAML, without quotes
 Lines = tuple[int, ...]
 Selector = list[list[str]]
 
@@ -24,7 +24,7 @@ class Names:
     def make(self, text: str) -> str:
         """A name for a text that no other text has."""
         name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:NAME_CHARACTERS].strip("-")
-        name = name if name[:1].isalpha() and name not in _NO_TEXTS else f"x-{name}".strip("-")
+        name = name if name[:1].isalpha() and name not in NO_TEXTS else f"x-{name}".strip("-")
         number, made = 2, name
         while made in self.given:
             made, number = f"{name}-{number}", number + 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.policy.importing import telling
-from app.policy.importing.parts import Imported, Lines, Owner, Selector, Timing
+from app.policy.importing.parts import NO_TEXTS, Imported, Lines, Owner, Selector, Timing
 from app.policy.importing.telling import Finding
 from models.inert import inert
 from models.severity import Severity
@@ -177,14 +177,8 @@ def _escaped(sign: str) -> str:
 
 
 def _key(name: str) -> str:
-    return (
-        name
-        if name.isascii() and name.isalnum() and name[:1].isalpha() and name.lower() not in _WORDS
-        else quoted(name)
-    )
-
-
-_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+    plain = name.isascii() and name.isalnum() and name[:1].isalpha() and name.lower() not in NO_TEXTS
+    return name if plain else quoted(name)
 
 
 def _flow(value: Any) -> str:

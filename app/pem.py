@@ -1,0 +1,38 @@
+"""Certificates and keys in PEM files that settings name, read with OpenSSL: what is wrong with one is told by its setting."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.settings import BadSettings
+
+
+class Encrypted(Exception):
+    """A key cannot be read without a password; OpenSSL would ask for it on the terminal, and wait."""
+
+
+def no_password() -> str:
+    """What OpenSSL is given to ask for a password with, where nobody is there to type one."""
+    raise Encrypted
+
+
+@contextmanager
+def reading(setting: str, file: str) -> Iterator[None]:
+    """Read a file that a setting names within this. Raises BadSettings."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        reason = error.reason or "no certificate in it"
+        raise BadSettings(f"{setting} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
+    except OSError as error:
+        raise BadSettings(f"{setting} is {file!r}, which cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def reading_pair(certificate: tuple[str, str], key: tuple[str, str]) -> Iterator[None]:
+    """The same of a certificate and its key, each a setting and the file that it names."""
+    try:
+        with reading(f"{certificate[0]} and {key[0]}", f"{certificate[1]} and {key[1]}"):
+            yield
+    except Encrypted:
+        raise BadSettings(f"{key[0]} is {key[1]!r}, must not be encrypted") from None

@@ -1,0 +1,14 @@
+"""The JSON object in bytes that may be anything: in records that others may have written, or that are damaged."""
+
+from typing import Any
+
+import orjson
+
+
+def document_in(value: bytes | None) -> dict[str, Any]:
+    """The object; an empty one where there is none."""
+    try:
+        found = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
