@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.transport.batches import BatchSchema
-from app.worker import Worker
+from app.worker.worker import Worker
 
 
 def attach(app: Any, worker: Worker) -> None:

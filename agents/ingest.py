@@ -10,11 +10,11 @@ from typing import Any
 
 from app.core.deadletter import letter
 from app.core.rulebook import Rulebook
-from app.intake import Intake
-from app.normalise import entries_from
+from app.intake.normalise import entries_from
+from app.intake.records import Intake
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
-from app.worker import Worker
+from app.worker.worker import Worker
 from models.journal import Source, encode_refused
 from models.reason import BadInput
 from models.topics import partition_of

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from app.transport.log import LogUnavailable
-from app.worker import Worker
+from app.worker.worker import Worker
 
 logger = logging.getLogger("tocsin.ticks")
 

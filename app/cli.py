@@ -6,30 +6,31 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app import logs, outcome, settings
-from app.bridge.server import Bridge
-from app.bridge.serving import MetricsServer
+from app import logs, settings
+from app.bridge.http_server import MetricsServer
+from app.bridge.resources import Bridge
 from app.clock import Clock
+from app.command_line import outcome
+from app.command_line.source import open_source
 from app.demo.run import main as demo_main
 from app.explain.commands import add_explain
-from app.history import show_incident, show_incidents
+from app.files.reloading import Reloader
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.memory import given_back
-from app.operating import add, add_journal, add_operating
+from app.operating.commands import add, add_journal, add_operating
+from app.operating.resubmitting import add_deadletters
 from app.policy.commands import add_policy
-from app.reloading import Reloader
 from app.replay.commands import add_record, add_replay
+from app.report.incidents import show_incident, show_incidents
 from app.report.picturing import add_timeline
 from app.report.show import show_availability, show_followups, show_report
-from app.resubmitting import add_deadletters
 from app.settings import BadSettings, Settings
-from app.source import open_source
 from app.transport.log import Log, LogUnavailable
 from models.topics import Topics
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status, as `app.outcome` has it."""
+    """Run a command; the exit status, as `app.command_line.outcome` has it."""
     arguments = _parse(_parser(), argv)
     logs.to_stderr()
     return outcome.run(arguments)

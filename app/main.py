@@ -18,7 +18,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
-from app.worker import Worker, crash
+from app.worker.worker import Worker, crash
 from models.topics import Topics
 
 SESSION_TIMEOUT_S = 10.0  # after a kill -9 the partitions wait for the dead member so long; Faust's default is 60

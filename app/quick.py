@@ -6,7 +6,8 @@ What serves needs Faust and aiohttp, which take longer to import than these comm
 import argparse
 from collections.abc import Sequence
 
-from app import logs, outcome
+from app import logs
+from app.command_line import outcome
 from app.explain.commands import add_explain
 from app.report.picturing import add_timeline
 

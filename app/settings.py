@@ -50,7 +50,7 @@ class KafkaSecurity:
 
 @dataclass(frozen=True, slots=True)
 class HttpSecurity:
-    """Who may ask the bridge, and how much. Its files are read again when they change (`app.rereading`)."""
+    """Who may ask the bridge, and how much. Its files are read again when they change (`app.files.rereading`)."""
 
     tokens_file: str = ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.tokens`); needed beyond loopback
     cert_file: str = ""  # TOCSIN_TLS_CERT: PEM; with it the bridge speaks TLS, and nothing else

@@ -23,10 +23,10 @@ import orjson
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
-from app import policy_file
 from app.clock import Clock
 from app.core.rulebook import Rulebook
-from app.normalise import from_list
+from app.files import policy_file
+from app.intake.normalise import from_list
 from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog

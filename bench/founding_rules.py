@@ -24,8 +24,8 @@ import orjson
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
+from app.files.policy_file import load
 from app.policy.importing import reading
-from app.policy_file import load
 from app.transport.log import StoredRecord
 from bench import alertmanager_model, founding_day
 from bench.founding_day import DAY_MS, MINUTE_MS, START_MS, Firing

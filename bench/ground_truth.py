@@ -13,8 +13,8 @@ from pathlib import Path
 
 from app.core.engine import Engine
 from app.demo import recorded
-from app.normalise import from_list
-from app.policy_file import load
+from app.files.policy_file import load
+from app.intake.normalise import from_list
 from app.transport.log import StoredRecord
 from models.effect import Stream
 from models.journal import Source, encode_alert

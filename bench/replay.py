@@ -20,9 +20,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app import policy_file
 from app.cli import main as command_line
 from app.core.engine import Engine
+from app.files import policy_file
 from app.main import build, make_log, start, stop
 from app.memory import spare_the_collector
 from app.settings import Settings, from_environment

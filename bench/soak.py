@@ -33,7 +33,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app.policy_file import default_path
+from app.files.policy_file import default_path
 from bench.churn import Churn
 from tests.scenario import START_MS
 

@@ -21,11 +21,11 @@ from aiokafka import AIOKafkaConsumer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app import policy_file
 from app.demo.storm import storm
-from app.history import incidents_of
+from app.files import policy_file
+from app.intake.normalise import from_list
 from app.main import build, make_log, start, stop
-from app.normalise import from_list
+from app.report.incidents import incidents_of
 from app.settings import Settings, from_environment
 from app.transport.log import NewRecord
 from app.transport.security import client_settings

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from app import bounded_yaml
 from app.core.rulebook import Rulebook
+from app.files import bounded_yaml
 from app.policy.importing.command import imported
 from app.policy.importing.reading import Route
 from models.matcher import test_of

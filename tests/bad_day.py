@@ -7,7 +7,7 @@ from app.bridge.commands import command_of, command_value
 from app.core.state import Incident
 from app.demo.feed import AFTERWARDS_MS
 from app.demo.scenario import MINUTE_MS, MINUTES, START_MS, Word, bad_day, words
-from app.normalise import from_list
+from app.intake.normalise import from_list
 from models.incident import State, partition_from_id
 from models.journal import TICK, encode_alert
 from tests.fake_log import FakeLog

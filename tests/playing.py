@@ -13,7 +13,7 @@ import orjson
 from app.core.rulebook import Rulebook
 from app.settings import Settings
 from app.transport.log import Log, NewRecord, StoredRecord
-from app.worker import Pipe, Worker
+from app.worker.worker import Pipe, Worker
 from models.journal import TICK
 from models.topics import Topics, partition_of
 

@@ -16,9 +16,9 @@ import orjson
 
 from app.core.changelog import META
 from app.core.engine import Engine
-from app.recovery import load_state, policy_in
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord
+from app.worker.recovery import load_state, policy_in
 from models.effect import Effect, Stream, position_from
 from models.topics import Topics
 from tests.scenario import keep

@@ -23,8 +23,8 @@ import orjson
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.policy.playing import Stage
-from app.recovery import apply_changes
 from app.transport.log import StoredRecord
+from app.worker.recovery import apply_changes
 from models.alert import Alert, fingerprint
 from models.command import Command
 from models.duration import format_ms, parse_ms

@@ -3,10 +3,10 @@
 from functools import cache
 
 from app.core.rulebook import Rulebook
-from app.policy_file import load
+from app.files.policy_file import load
 
 
 @cache
 def shipped() -> Rulebook:
-    """What `app.policy_file.load()` gives."""
+    """What `app.files.policy_file.load()` gives."""
     return load()

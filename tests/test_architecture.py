@@ -26,39 +26,18 @@ FORBIDDEN_IN_CORE = {
 
 # The layers, lowest first; a module may import from its own layer and from those below.
 SUPPORT = (
-    "app.announcing",
-    "app.applying",
-    "app.bounded_yaml",
-    "app.settings",
     "app.clock",
-    "app.generations",
+    "app.command_line",
+    "app.files",
     "app.intake",
     "app.logs",
     "app.memory",
     "app.metrics",
-    "app.normalise",
-    "app.pem",
-    "app.policy_file",
-    "app.reloading",
-    "app.rereading",
-    "app.salvage",
+    "app.settings",
     "app.transport",
-    "app.recovery",
-    "app.source",
-    "app.outcome",
     "app.worker",
-    "app.yaml_file",
 )
-EDGES = (
-    "app.history",
-    "app.bridge",
-    "app.demo",
-    "app.report",
-    "app.asking",
-    "app.operating",
-    "app.deadletters",
-    "app.resubmitting",
-)
+EDGES = ("app.bridge", "app.demo", "app.operating", "app.report")
 LAYERS = (
     ("models",),
     ("app.core",),

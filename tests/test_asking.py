@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.asking import ask
+from app.operating.asking import ask
 from app.settings import BadSettings, Reach, reach_from_environment
 
 TOKEN = "correct-horse-battery-staple"

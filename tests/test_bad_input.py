@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.normalise import ALERTS_MAX, HOLD_MAX_MS, alerts_from, from_list, from_webhook, parse
-from app.salvage import BYTES_MAX
+from app.intake.normalise import ALERTS_MAX, HOLD_MAX_MS, alerts_from, from_list, from_webhook, parse
+from app.intake.salvage import BYTES_MAX
 from models.alert import Alert
 from models.reason import BadInput, Reason
 

@@ -15,10 +15,10 @@ import pytest
 from app.bridge.incidents import ENTRIES_BYTES_MAX, ENTRIES_MAX, IncidentView, _Timeline
 from app.bridge.limits import BODY_BYTES_MAX
 from app.core.rulebook import Rulebook
-from app.normalise import ALERTS_MAX
-from app.policy_file import BadPolicy, default_path, load
+from app.files.policy_file import BadPolicy, default_path, load
+from app.files.yaml_file import MAX_BYTES
+from app.intake.normalise import ALERTS_MAX
 from app.transport.log import NewRecord
-from app.yaml_file import MAX_BYTES
 from models import wire
 from models.effect import Position
 from models.policy import LINE_CHARACTERS_MAX, RULES_MAX, STEPS_MAX, Guide, Policy

@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bounded_yaml import ALIASES_MAX, CHARACTERS_MAX, DEPTH_MAX, NODES_MAX, Refused, read
-from app.policy_file import BadPolicy, default_path, load
-from app.yaml_file import MAX_BYTES, PROBLEMS_MAX
+from app.files.bounded_yaml import ALIASES_MAX, CHARACTERS_MAX, DEPTH_MAX, NODES_MAX, Refused, read
+from app.files.policy_file import BadPolicy, default_path, load
+from app.files.yaml_file import MAX_BYTES, PROBLEMS_MAX
 from tests.in_time import in_time
 
 MILLION = 1024 * 1024

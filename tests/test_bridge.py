@@ -14,9 +14,9 @@ from aiohttp import ClientSession
 from prometheus_client import REGISTRY
 
 from app.bridge.limits import BODY_BYTES_MAX, Limits
-from app.bridge.server import Bridge
+from app.bridge.resources import Bridge
 from app.clock import Clock
-from app.normalise import from_list
+from app.intake.normalise import from_list
 from app.settings import HttpSecurity, Settings
 from app.transport.log import NewRecord
 from models.command import Command

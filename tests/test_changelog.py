@@ -9,9 +9,9 @@ import pytest
 from app.core.changelog import _LOADERS, KINDS, META, POLICY, DamagedState, is_whole, load, number_of_keys
 from app.core.engine import Engine
 from app.core.state import FORMER
-from app.policy_file import load as policy_of
-from app.recovery import apply_changes, checkpoints, whole_checkpoint
+from app.files.policy_file import load as policy_of
 from app.transport.log import StoredRecord
+from app.worker.recovery import apply_changes, checkpoints, whole_checkpoint
 from tests.fake_log import FakeLog
 from tests.scenario import in_one_batch, keep, play, read
 from tests.simulation.world import cleaned

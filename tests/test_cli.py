@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.server import Bridge
+from app.bridge.resources import Bridge
 from app.cli import _parser, main
 from app.settings import Settings
 from models.command import Command

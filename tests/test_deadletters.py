@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.cli import main
 from app.core.deadletter import VALUE_BYTES_MAX
-from app.deadletters import Letter
-from app.resubmitting import Again, plan_of
+from app.operating.deadletters import Letter
+from app.operating.resubmitting import Again, plan_of
 from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog

@@ -8,7 +8,7 @@ import pytest
 from app.core.early import EARLY_MAX_MS, FORMER_MAX
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.policy_file import load
+from app.files.policy_file import load
 from app.transport.log import StoredRecord
 from models.journal import encode_policy, encode_signal
 from tests.scenario import keep

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import normalise
-from app.normalise import fingerprint_of
+from app.intake import normalise
+from app.intake.normalise import fingerprint_of
 from models.alert import fingerprint
 
 # What Alertmanager 0.25 answered to GET /api/v2/alerts after it had been sent these labels.

@@ -1,6 +1,6 @@
 """A bounded memory in two generations."""
 
-from app.generations import Generations
+from app.intake.generations import Generations
 
 
 def test_what_is_not_asked_for_is_forgotten() -> None:

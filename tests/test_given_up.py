@@ -13,7 +13,7 @@ from app import main
 from app.main import build, until_told
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
-from app.worker import Worker
+from app.worker.worker import Worker
 from models.journal import TICK
 from models.topics import Topics
 from tests.fake_log import FakeLog

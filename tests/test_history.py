@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.history import as_text, effects_of, is_folded, show_incident
+from app.report.incidents import as_text, effects_of, is_folded, show_incident
 from app.report.show import show_report
 from app.settings import Settings
 from app.transport.log import NewRecord

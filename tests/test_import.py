@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import bounded_yaml, policy_file
 from app.cli import main
 from app.core.rulebook import Rulebook
+from app.files import bounded_yaml, policy_file
+from app.files.yaml_file import MAX_BYTES, BadFile
 from app.policy.importing import matching, nodes, reading, telling
 from app.policy.importing.command import imported
 from app.policy.importing.nodes import Node
 from app.policy.importing.reading import _weekdays
 from app.policy.importing.writing import duration, quoted
 from app.transport.log import StoredRecord
-from app.yaml_file import MAX_BYTES, BadFile
 from models.duration import parse_ms
 from models.effect import Stream
 from models.journal import TICK

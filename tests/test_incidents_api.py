@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from app.core.engine import Engine
-from app.normalise import from_list
+from app.intake.normalise import from_list
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import Effect, Position, Stream
 from models.journal import encode_alert, encode_command

@@ -22,8 +22,8 @@ from rich.console import Console
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
 from app.demo.show import Outcome, show
-from app.history import show_incident, show_incidents
 from app.logs import InertFormatter
+from app.report.incidents import show_incident, show_incidents
 from app.report.show import show_followups, show_report
 from models.effect import Stream
 from models.inert import REPLACEMENT, inert, inert_lines, inert_word

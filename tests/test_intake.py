@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.core.rulebook import Rulebook
-from app.intake import ALERT_BYTES_MAX, Intake
-from app.normalise import Entries
+from app.intake.normalise import Entries
+from app.intake.records import ALERT_BYTES_MAX, Intake
 from app.transport.log import NewRecord
 from tests.shipped import shipped
 

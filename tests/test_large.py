@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from agents.ingest import copy
 from app.core.deadletter import VALUE_BYTES_MAX, letter
 from app.core.engine import Engine
-from app.intake import Intake
-from app.normalise import from_list
-from app.recovery import load_state
+from app.intake.normalise import from_list
+from app.intake.records import Intake
 from app.settings import Settings
 from app.transport.log import NewRecord, StoredRecord, in_batches, size_of
-from app.worker import Worker
+from app.worker.recovery import load_state
+from app.worker.worker import Worker
 from models.cut import cut
 from models.effect import EFFECT_BYTES_MAX, LETTER_BYTES_MAX, Stream, encode
 from models.journal import TICK, encode_alert

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.bridge.limits import Limits, limits_of
-from app.bridge.server import Bridge
+from app.bridge.resources import Bridge
 from app.settings import HttpSecurity, Settings
 from app.transport.log import NewRecord
 from models.effect import Position

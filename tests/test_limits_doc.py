@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 _CONSTANT = re.compile(r"^([A-Z][A-Z_]*_MAX(?:_MS)?)\b", re.MULTILINE)
 INNER = {
     "app.core.quiet.ROUNDS_MAX",  # of a calculation
-    "app.asking.SECONDS_MAX",  # that the command line waits for an answer
+    "app.operating.asking.SECONDS_MAX",  # that the command line waits for an answer
 }
 
 

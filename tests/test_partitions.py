@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from app.core.engine import Engine
-from app.recovery import policy_in
 from app.transport.log import StoredRecord
+from app.worker.recovery import policy_in
 from models.effect import Stream
 from models.journal import TICK, Source, encode_policy
 from models.topics import partition_of

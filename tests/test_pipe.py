@@ -3,7 +3,7 @@
 import asyncio
 
 from app.settings import Settings
-from app.worker import Pipe, Worker
+from app.worker.worker import Pipe, Worker
 from models.topics import Topics
 from tests.fake_log import FakeLog
 from tests.shipped import shipped

@@ -10,10 +10,10 @@ import pytest
 
 from app.cli import main
 from app.core.rulebook import Rulebook
+from app.files.policy_file import default_path, load
 from app.policy.differing import changes
 from app.policy.labels import parse_labels
 from app.policy.readable import readable
-from app.policy_file import default_path, load
 from models.policy import Policy
 from tests.shipped import shipped
 from tests.test_policy_check import changed, line_of

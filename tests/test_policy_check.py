@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli import main
+from app.files.policy_file import default_path, load
 from app.policy.covering import covers, never_first
-from app.policy_file import default_path, load
 from models.matcher import Matcher, parse_matcher
 from models.matcher import test_of as selecting
 from tests.shipped import shipped

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.policy_file import BadPolicy, default_path, load
+from app.files.policy_file import BadPolicy, default_path, load
 from tests.shipped import shipped
 
 

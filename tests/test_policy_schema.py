@@ -9,10 +9,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from app import yaml_file
 from app.cli import main
+from app.files import yaml_file
+from app.files.policy_file import BadPolicy, default_path, load
 from app.policy.schema import schema
-from app.policy_file import BadPolicy, default_path, load
 from models.policy import Policy
 from models.scenario import Scenarios
 from tests.test_policy_asked import CHANGES

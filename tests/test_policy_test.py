@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from app.cli import main
-from app.policy_file import default_path
+from app.files.policy_file import default_path
 from tests.test_policy_check import changed, place
 
 SHIPPED = default_path().parent / "tests"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.policy_file import default_path
+from app.files.policy_file import default_path
 from tests.shipped import shipped
 
 ROOT = Path(__file__).parent.parent

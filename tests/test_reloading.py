@@ -14,17 +14,17 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client import REGISTRY
 
-from app.announcing import Announcer
-from app.bridge.server import Bridge
+from app.bridge.resources import Bridge
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.policy_file import BadPolicy, default_path
-from app.recovery import policy_in
-from app.reloading import Reloader
+from app.files.policy_file import BadPolicy, default_path
+from app.files.reloading import Reloader
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord
 from app.transport.sqlite import SqliteLog
-from app.worker import Worker
+from app.worker.announcing import Announcer
+from app.worker.recovery import policy_in
+from app.worker.worker import Worker
 from models.journal import TICK, encode_policy
 from models.topics import Topics
 from tests.fake_log import FakeLog

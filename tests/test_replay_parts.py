@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from app.command_line.source import NotKept, Source
 from app.core import dedup
 from app.core.changelog import META, POLICY
 from app.core.engine import Engine, NewerFormat
@@ -21,7 +22,6 @@ from app.replay.spans import Span, bound, choose
 from app.replay.starting import start_of
 from app.replay.verifying import Checked
 from app.settings import Settings
-from app.source import NotKept, Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK, encode_policy

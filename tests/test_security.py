@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.bridge.access import NEEDS
-from app.bridge.server import Bridge
+from app.bridge.resources import Bridge
 from app.bridge.tokens import TOKENS_MAX, May, tokens_in
 from app.clock import Clock
 from app.settings import BadSettings, HttpSecurity, Settings, check_reach, from_environment, is_loopback
@@ -270,7 +270,7 @@ def test_tokens_are_read_again(file: Path, caplog: pytest.LogCaptureFixture) -> 
 
 def test_a_bridge_reads_its_tokens_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it runs."""
-    monkeypatch.setattr("app.bridge.serving.SECONDS", 0.01)
+    monkeypatch.setattr("app.bridge.http_server.SECONDS", 0.01)
 
     async def scenario() -> None:
         async with serving(FakeLog(), http=HttpSecurity(tokens_file=str(file))) as client, asyncio.timeout(10):

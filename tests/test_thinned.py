@@ -10,9 +10,9 @@ from app.cli import main
 from app.core.changelog import META
 from app.core.engine import Engine
 from app.explain import tracing
-from app.recovery import apply_changes, checkpoints, policy_in
 from app.transport.log import StoredRecord
 from app.transport.sqlite import SqliteLog
+from app.worker.recovery import apply_changes, checkpoints, policy_in
 from models.topics import Topics
 from tests.running import read_all
 from tests.shipped import shipped

@@ -17,7 +17,7 @@ from aiohttp import ClientConnectorError, ClientError, ClientSession, TCPConnect
 
 from app.bridge.certificates import certificate_of, name_in
 from app.bridge.limits import Limits
-from app.bridge.server import Bridge
+from app.bridge.resources import Bridge
 from app.settings import BadSettings, HttpSecurity, Settings
 from deploy.kafka.secured import authority, certificate
 from tests.fake_log import FakeLog
@@ -161,7 +161,7 @@ def test_certificates_are_read_again(folder: Path, caplog: pytest.LogCaptureFixt
 
 def test_a_bridge_reads_its_certificates_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it runs: its own, and whom it trusts."""
-    monkeypatch.setattr("app.bridge.serving.SECONDS", 0.01)
+    monkeypatch.setattr("app.bridge.http_server.SECONDS", 0.01)
 
     async def scenario() -> list[Any]:
         async with serving(security(folder, client_ca_file=str(folder / "ca.crt"))) as url:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.policy_file import load
+from app.files.policy_file import load
 from app.transport.log import StoredRecord
 from models.effect import Stream
 from models.journal import TICK, Source, encode_policy

@@ -15,7 +15,7 @@ from app.core.engine import FORMAT, Engine, NewerFormat
 from app.core.member import Member
 from app.settings import Settings
 from app.transport.log import Headers, NewRecord, StoredRecord
-from app.worker import Worker
+from app.worker.worker import Worker
 from models import journal
 from models.alert import Alert, fingerprint
 from models.effect import Stream

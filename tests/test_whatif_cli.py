@@ -12,7 +12,7 @@ import yaml
 
 from app.cli import main
 from app.clock import Clock
-from app.policy_file import BadPolicy, default_path
+from app.files.policy_file import BadPolicy, default_path
 from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog

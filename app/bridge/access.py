@@ -20,7 +20,7 @@ from app.bridge.certificates import name_in
 from app.bridge.connection import Connection
 from app.bridge.senders import Sender, Senders, address_of
 from app.bridge.tokens import Holder, May, Tokens
-from app.rereading import Reread
+from app.files.rereading import Reread
 
 # What each resource takes. What is not here, and what does not exist, is for operators.
 NEEDS: Mapping[tuple[str, str], May | None] = {

@@ -11,7 +11,7 @@ from app import metrics
 from app.bridge.access import sender_of
 from app.bridge.answers import Declined
 from app.bridge.limits import BODY_BYTES_MAX, RETRY_SECONDS, Limits
-from app.normalise import parse
+from app.intake.normalise import parse
 from models.reason import BadInput, Reason
 
 # A web page can send a form, plain text, or nothing named, to a bridge on the loopback without asking it first; it has

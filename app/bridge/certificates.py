@@ -3,8 +3,8 @@
 import ssl
 from typing import Any
 
-from app.pem import no_password, reading, reading_pair
-from app.rereading import Reread, warn_of_readers
+from app.files.pem import no_password, reading, reading_pair
+from app.files.rereading import Reread, warn_of_readers
 from app.settings import HttpSecurity
 
 

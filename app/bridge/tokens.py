@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.rereading import Reread, read_text, warn_of_readers
+from app.files.rereading import Reread, read_text, warn_of_readers
 from app.settings import BadSettings
 
 TOKENS_MAX = 200  # each request is compared with all of them, in some 0.2 us each

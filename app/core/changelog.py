@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from app.core.kept import check_types
+from app.core.changelog_types import check_types
 from app.core.member import Fired, Link, Member, Target
 from app.core.state import FORMER, Hold, Incident, LiveAlert, PartitionState, Receiver, Task, in_order
 from models.incident import State

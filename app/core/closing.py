@@ -6,7 +6,7 @@ when nothing has fired for the settle time; what fires before that reopens it.
 
 from collections.abc import Iterator
 
-from app.core import clocks, escalating, flapping, following, linking, notifying, quiet, reminding, silencing
+from app.core import clocks, escalating, flapping, followups, linking, notifying, quiet, reminding, silencing
 from app.core.deadline import Deadline
 from app.core.lifecycle import Cause, advance
 from app.core.state import Incident, LiveAlert
@@ -82,7 +82,7 @@ def _close(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     turn.tell(incident, "Closed", text, by=by)
     turn.changed(incident)
     notifying.on_closed(turn, incident, text)
-    following.on_closed(turn, incident)
+    followups.on_closed(turn, incident)
     turn.state.drop_incident(incident)
     for alert in incident.alerts.values():
         alert.incident = ""

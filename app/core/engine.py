@@ -24,7 +24,7 @@ from app.core import (
     digesting,
     early,
     escalating,
-    following,
+    followups,
     holding,
     linking,
     operating,
@@ -70,7 +70,7 @@ _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     silencing.SILENCE: silencing.on_timer,
     silencing.FORGET: silencing.on_forget,
     digesting.DIGEST: digesting.on_timer,
-    following.TASK: following.on_reminder,
+    followups.TASK: followups.on_reminder,
 }
 
 
@@ -427,7 +427,7 @@ class Engine:
         for (receiver, channel), known in state.receivers.items():
             digesting.watch(turn, receiver, channel, known)
         for task in state.tasks.values():
-            following.watch(turn, task)
+            followups.watch(turn, task)
         for what, whose in state.spoiled:
             state.schedule(*_again(state, what, whose))
 

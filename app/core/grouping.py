@@ -4,6 +4,7 @@ Source: PROCEDURES, "Alert Severity Levels". How an incident ends is in `app.cor
 """
 
 from app.core import (
+    availability,
     clocks,
     closing,
     correlating,
@@ -12,7 +13,6 @@ from app.core import (
     guiding,
     holding,
     linking,
-    serving,
     silencing,
 )
 from app.core.lifecycle import Cause, advance
@@ -66,7 +66,7 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
     holding.observe(turn, incident, was_held=was_held, hold=hold)
     incident.always = incident.always or verdict.always
     flapping.on_change(turn, incident, alert)
-    serving.on_fired(turn, incident, verdict)
+    availability.on_fired(turn, incident, verdict)
     escalating.on_fired(turn, incident, alert)
     correlating.on_fired(turn, alert, verdict)
     linking.on_changed(turn, alert, verdict)
@@ -82,7 +82,7 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     turn.state.leave(incident, alert)
     turn.tell(incident, kind, f"{alert.name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
-    serving.on_ended(turn, incident, verdict)
+    availability.on_ended(turn, incident, verdict)
     correlating.on_ended(turn, alert, verdict)
     linking.on_changed(turn, alert, verdict)
     if not incident.still_firing:

@@ -6,7 +6,7 @@ Source: PROCEDURES, "Standard Response Procedures". Each word also begins the ti
 from collections.abc import Callable
 from typing import Any
 
-from app.core import acknowledging, closing, escalating, following, notifying, reminding
+from app.core import acknowledging, closing, escalating, followups, notifying, reminding
 from app.core.lifecycle import Cause, advance
 from app.core.state import Incident
 from app.core.turn import Turn
@@ -28,9 +28,9 @@ def on_command(turn: Turn, document: Details) -> None:
     text = text_of(document, "text") if "text" in document else ""
     incident = turn.state.incidents.get(whose)
     if name == Command.DONE:
-        following.on_done(turn, whose, text_of(document, "task"), by, text)
+        followups.on_done(turn, whose, text_of(document, "task"), by, text)
         return
-    if incident is None and name == Command.CAUSE and following.on_cause(turn, whose, by, text):
+    if incident is None and name == Command.CAUSE and followups.on_cause(turn, whose, by, text):
         return
     if incident is None:
         raise BadInput(Reason.UNKNOWN_INCIDENT, f"{whose!r} is closed, or was never an incident of this partition")

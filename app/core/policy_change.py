@@ -6,7 +6,7 @@ Other partitions have the change before or after this one. So what an actor know
 when it comes back; and what was told to actors is taken back by who told it, in its own order.
 """
 
-from app.core import absences, correlating, deadlines, early, grouping, holding, linking, serving
+from app.core import absences, availability, correlating, deadlines, early, grouping, holding, linking
 from app.core.rulebook import Rulebook
 from app.core.turn import Turn
 
@@ -30,7 +30,7 @@ def adopt(turn: Turn, before: Rulebook) -> None:
         if alert.beat and now.absence(alert.beat) is None:
             absences.drop(turn, alert)
     for _, incident in sorted(turn.state.incidents.items()):
-        serving.on_policy(turn, incident)
+        availability.on_policy(turn, incident)
         grouping.on_policy(turn, incident)
     holding.on_policy(turn)
     deadlines.settle_all(turn)

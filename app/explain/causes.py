@@ -24,8 +24,8 @@ from app.explain.wording import (
     timer_places,
     timer_text,
 )
-from app.recovery import first_policy
 from app.transport.log import StoredRecord
+from app.worker.recovery import first_policy
 from models.effect import Position, Stream
 from models.incident import position_from_id
 

@@ -8,19 +8,20 @@ from typing import Any
 
 import orjson
 
-from app import policy_file, settings
+from app import settings
+from app.command_line.source import Source, open_source
 from app.explain.archive import Archive, NotThere
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
 from app.explain.incidents import explain_incident
 from app.explain.index import Index
-from app.explain.left import explain_silence, explain_task
 from app.explain.records import explain_record
+from app.explain.tasks_and_silences import explain_silence, explain_task
 from app.explain.tracing import Tracer
 from app.explain.tree import Node, lines
-from app.operating import INCIDENT, add, add_journal
+from app.files import policy_file
+from app.operating.commands import INCIDENT, add, add_journal
 from app.settings import Settings
-from app.source import Source, open_source
 from models.effect import EFFECT_ID
 from models.incident import position_from_id
 from models.inert import inert

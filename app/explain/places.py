@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from app import policy_file, yaml_file
 from app.core import quiet
 from app.core.rulebook import Rulebook
 from app.explain.archive import Document
+from app.files import policy_file, yaml_file
 from models.cut import cut
 from models.effect import Stream
 from models.policy_types import Where

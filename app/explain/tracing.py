@@ -19,7 +19,7 @@ from app.core import (
     digesting,
     escalating,
     flapping,
-    following,
+    followups,
     holding,
     linking,
     quiet,
@@ -31,8 +31,8 @@ from app.core.rulebook import Rulebook
 from app.core.state import Incident
 from app.explain.archive import Archive, NotThere
 from app.explain.index import Index, Items
-from app.recovery import apply_changes, first_policy, whole_checkpoint
 from app.transport.log import StoredRecord
+from app.worker.recovery import apply_changes, first_policy, whole_checkpoint
 from models.effect import Effect
 
 T = TypeVar("T")
@@ -278,7 +278,7 @@ def _timers(engine: Engine, timer: Deadline) -> list[Timer]:
     if what == digesting.DIGEST and pair in state.receivers:
         digest = engine.policy.policy.notify.digest
         return [Timer(at_ms, what, pair[0], pair[1], at_ms - (digest.within if digest else 0))]
-    if what == following.TASK and whose in state.tasks:
+    if what == followups.TASK and whose in state.tasks:
         return [Timer(at_ms, what, whose, state.tasks[whose].name, state.tasks[whose].made_ms)]
     if what == silencing.SILENCE:
         over, begun = silencing.changing(state, at_ms)  # all at once

@@ -12,7 +12,7 @@ from app.core import (
     digesting,
     escalating,
     flapping,
-    following,
+    followups,
     holding,
     linking,
     quiet,
@@ -190,7 +190,7 @@ _CALLED = {
     linking.LINK: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
     silencing.SILENCE: "the silence {whose} of {detail} begins or ends",
     digesting.DIGEST: "the digest for {whose} by {detail} goes out",
-    following.TASK: "the task {whose} is due a reminder",
+    followups.TASK: "the task {whose} is due a reminder",
 }
 
 
@@ -221,7 +221,7 @@ def timer_places(timer: Timer, rules: Rulebook, incident: Incident | Document | 
         flapping.CALM: [("flapping",)],
         closing.SETTLE: [("incidents", "settle")],
         digesting.DIGEST: [("notify", "digest")],
-        following.TASK: places.named(rules, "followups", timer.detail),
+        followups.TASK: places.named(rules, "followups", timer.detail),
     }
     kept = [where for name in timer.quiet for where in places.keeping(rules, owner, name)]
     return found.get(timer.what, [named] if named else []) + kept

@@ -5,11 +5,11 @@ import json
 import sys
 from typing import Any
 
-from app import policy_file, yaml_file
-from app.operating import add
+from app.files import policy_file, yaml_file
+from app.files.policy_file import BadPolicy, PolicyFile
+from app.files.yaml_file import Mistake
+from app.operating.commands import add
 from app.policy.doubts import doubts
-from app.policy_file import BadPolicy, PolicyFile
-from app.yaml_file import Mistake
 from models.counted import counted
 from models.inert import inert, inert_lines
 

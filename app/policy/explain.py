@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from app import policy_file
 from app.clock import system_ms
 from app.core.escalating import UNACKNOWLEDGED
-from app.operating import add
+from app.files import policy_file
+from app.operating.commands import add
 from app.policy.explaining import Explained, explain
 from app.policy.labels import parse_labels, read_alert
 from models.alert import Labels

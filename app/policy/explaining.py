@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.core.rulebook import OPERATIONS, Rulebook, Verdict
+from app.files.policy_file import PolicyFile
+from app.files.yaml_file import key
 from app.policy.found import Found, bodies_of
 from app.policy.playing import Stage
-from app.policy_file import PolicyFile
 from app.transport.log import StoredRecord
-from app.yaml_file import key
 from models.alert import Alert, Labels, fingerprint
 from models.duration import write_ms
 from models.instant import format_instant

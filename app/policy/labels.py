@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.yaml_file import BadFile, Mistake
+from app.files.yaml_file import BadFile, Mistake
 from models.alert import Labels
 from models.reason import BadInput
 from models.wire import labels_of

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from app import policy_file
-from app.operating import add
+from app.files import policy_file
+from app.files.policy_file import PolicyFile
+from app.operating.commands import add
 from app.policy.drawing import COLOURS, page, svg
 from app.policy.routing import StepRoute, severities, teams
-from app.policy_file import PolicyFile
 from models.inert import inert
 
 WIDTH = 4000  # of a line that nobody looks at

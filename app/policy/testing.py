@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from app import policy_file, yaml_file
-from app.bounded_yaml import Document
-from app.operating import add
+from app.files import policy_file, yaml_file
+from app.files.bounded_yaml import Document
+from app.files.policy_file import PolicyFile
+from app.files.yaml_file import BadFile, Mistake
+from app.operating.commands import add
 from app.policy import junit
 from app.policy.junit import Result
 from app.policy.reached import entries, reached
 from app.policy.staging import play
-from app.policy_file import PolicyFile
-from app.yaml_file import BadFile, Mistake
 from models.inert import inert, inert_lines
 from models.policy_types import Where
 from models.scenario import Scenarios

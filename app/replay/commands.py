@@ -11,13 +11,13 @@ from typing import Any
 from rich.console import Console
 
 from app import settings
-from app.operating import INCIDENT, add, add_journal
+from app.command_line.source import NotKept, open_source
+from app.operating.commands import INCIDENT, add, add_journal
 from app.replay.progress import progress
 from app.replay.recorder import record
 from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
 from app.replay.spans import add_spans
-from app.source import NotKept, open_source
 from app.transport.recording_format import Header
 from app.whatif.commands import add_whatif, show_whatif
 from models.inert import inert

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.source import Source
+from app.command_line.source import Source
 from app.transport.log import StoredRecord
 from models.document import document_in
 from models.effect import Effect, Position, Stream

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from app.applying import Applier
+from app.command_line.source import NotKept, Source
 from app.core.engine import Engine
 from app.core.poison import Poison
-from app.recovery import apply_changes
 from app.replay.starting import Start
-from app.source import NotKept, Source
 from app.transport.log import StoredRecord
+from app.worker.applying import Applier
+from app.worker.recovery import apply_changes
 from models.effect import Effect
 
 READ_RECORDS = 50_000  # of a read, some 35 MB of a usual journal; to begin a read costs more than to go on

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
+from app.command_line.source import NotKept, Source
 from app.replay.spans import Span, offset_at
-from app.source import NotKept, Source
 from models.effect import EFFECTS, Stream, position_from
 from models.incident import partition_from_id
 

@@ -7,9 +7,9 @@ cause. It may stand behind the range that is replayed, or in a partition that is
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.command_line.source import Source
 from app.replay.difference import Difference
 from app.replay.verifying import Checked, digest
-from app.source import Source
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
 from models.journal import source_or_none

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from rich.text import Text
 
-from app.history import as_text
-from app.source import NotKept
+from app.command_line.source import NotKept
+from app.report.incidents import as_text
 from app.transport.log import Log, NewRecord, append_all
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.topics import Topics

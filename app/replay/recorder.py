@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from app.command_line.source import NotKept, Source
 from app.core.changelog import META
 from app.replay.feeding import READ_RECORDS, Feeding
 from app.replay.spans import Span
 from app.replay.starting import Start, start_of
 from app.replay.writer import Writer
-from app.source import NotKept, Source
 from app.transport.log import StoredRecord
 from app.transport.recording_format import Header, Part
 from models.effect import EFFECTS, position_from

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app.command_line.source import NotKept, Source
 from app.replay.difference import describe
 from app.replay.feeding import Pace
 from app.replay.incidents import spans_of
@@ -21,7 +22,6 @@ from app.replay.spans import Span, choose
 from app.replay.starting import start_of
 from app.replay.verifying import Checked
 from app.settings import Settings
-from app.source import NotKept, Source
 from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings

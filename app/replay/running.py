@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from app.command_line.source import Source, open_source
 from app.memory import spare_the_collector
 from app.replay.feeding import Feeding, Pace
 from app.replay.messages import Messages
@@ -16,7 +17,6 @@ from app.replay.output import encode_line
 from app.replay.starting import Start
 from app.replay.verifying import Checked, Verifier
 from app.settings import Settings
-from app.source import Source, open_source
 from models.effect import Effect
 
 POLL_SECONDS = 0.2  # between two looks at how far other processes are

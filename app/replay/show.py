@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.history import as_text
+from app.command_line.source import Source
 from app.replay.replaying import Outcome
 from app.replay.verifying import COUNTS
-from app.source import Source
+from app.report.incidents import as_text
 from models.effect import Stream
 from models.inert import inert_lines
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.source import NotKept, Source
+from app.command_line.source import NotKept, Source
 from models.instant import format_instant
 
 PARTITIONS_SHOWN = 3  # of which it is said what there is, each by itself

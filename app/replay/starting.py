@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from app import policy_file
+from app.command_line.source import NotKept, Source
 from app.core.changelog import META, POLICY
 from app.core.engine import Engine
 from app.core.rulebook import Rulebook
-from app.recovery import checkpoints, first_policy, whole_checkpoint
+from app.files import policy_file
 from app.replay.spans import Span
-from app.source import NotKept, Source
+from app.worker.recovery import checkpoints, first_policy, whole_checkpoint
 from models.document import document_in
 from models.journal import POLICY_START
 

@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from app.command_line.source import Source
 from app.replay.difference import Difference, changed, extra, missing, twice, unordered
-from app.source import Source
 from app.transport.log import StoredRecord
 from models.effect import EFFECTS, Effect, Position, Stream, position_from
 

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from app import settings
-from app.history import SEVERITY_STYLE, effects_of, incident_of
-from app.operating import INCIDENT, add, add_journal
+from app.command_line.source import open_source
+from app.operating.commands import INCIDENT, add, add_journal
 from app.report.drawing import COLUMNS, draw
+from app.report.incidents import SEVERITY_STYLE, effects_of, incident_of
 from app.report.timeline import Picture, picture
 from app.report.vector import page, svg
 from app.settings import Settings
-from app.source import open_source
 from app.transport.log import Readable
 from models.instant import format_instant
 from models.topics import Topics

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app import policy_file
-from app.history import WIDE, as_text, effects_of, incident_of
+from app.files import policy_file
 from app.report.availability import Ledger, Span, availability, month_of
 from app.report.build import build
+from app.report.incidents import WIDE, as_text, effects_of, incident_of
 from app.report.markdown import markdown
 from app.settings import Settings
 from app.transport.log import Readable

@@ -24,7 +24,7 @@ logger = logging.getLogger("tocsin.batches")
 
 
 class Owner(Protocol):
-    """Who works on the journal's partitions (`app.worker`)."""
+    """Who works on the journal's partitions (`app.worker.worker`)."""
 
     async def take_over(self, partition: int, generation: int) -> int:
         """Load the partition's state and return the offset to read from."""

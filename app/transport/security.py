@@ -16,7 +16,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from app.pem import no_password, reading, reading_pair
+from app.files.pem import no_password, reading, reading_pair
 from app.settings import BadSettings, KafkaSecurity
 
 SECRET_BYTES_MAX = 4096

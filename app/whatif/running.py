@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from app.core.changelog import POLICY
 from app.core.rulebook import Rulebook
-from app.recovery import load_state
 from app.transport.log import Readable
 from app.whatif.addressing import LeftOut, address, left_out, meaning_of
 from app.whatif.outside import Kind, Merged, Step
 from app.whatif.survey import NotReplayable, Survey, survey
 from app.whatif.virtual import Poisoned, Run
+from app.worker.recovery import load_state
 from models.topics import Topics
 
 FAULTS_MAX = 20  # of ours, each of which makes all runs begin anew

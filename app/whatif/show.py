@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.history import SEVERITY_STYLE, as_text
+from app.report.incidents import SEVERITY_STYLE, as_text
 from app.whatif.compare import (
     ADDED,
     AFTER,

@@ -16,10 +16,10 @@ import orjson
 
 from app.core.changelog import META
 from app.core.engine import Engine
-from app.policy_file import default_path, load
-from app.recovery import load_state, policy_in
+from app.files.policy_file import default_path, load
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord
+from app.worker.recovery import load_state, policy_in
 from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
 from models.topics import Topics, partition_of

@@ -17,7 +17,7 @@ import pytest
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable
 from app.transport.sqlite import SqliteLog
-from app.worker import CRASHED
+from app.worker.worker import CRASHED
 from deploy.kafka.secured import free_ports
 from models.topics import Topics
 from tests.faults.load import Load, http_status

@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 from faust.transport.drivers import aiokafka as driver
 
 import app.transport.kafka
-import app.worker
+import app.worker.worker
 from agents import ingest
 from app import cli
 from app.transport.batches import BatchMixin
 from app.transport.kafka import KafkaLog
-from app.worker import Pipe, Worker
+from app.worker.worker import Pipe, Worker
 
 
 def die() -> NoReturn:
@@ -110,7 +110,7 @@ POINTS: dict[str, Callable[[Point], None]] = {
     "raw-half-copied": lambda point: point.after(KafkaLog, "append", _copying),
     "raw-copied": lambda point: point.after(ingest, "copy"),
     "claimed": lambda point: point.after(KafkaLog, "claim"),
-    "loaded": lambda point: point.after(app.worker, "load_state"),
+    "loaded": lambda point: point.after(app.worker.worker, "load_state"),
     "half-taken-over": lambda point: point.after(Worker, "take_over"),
     "revoking": lambda point: point.before(BatchMixin, "on_partitions_revoked", _some),
     "settled": lambda point: point.after(Worker, "settle"),

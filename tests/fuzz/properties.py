@@ -20,12 +20,12 @@ from app.core.deadletter import letter
 from app.core.engine import Engine, NewerFormat
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
-from app.deadletters import Letter
 from app.demo.recorded import BadRecording, steps_in
-from app.intake import Intake
-from app.normalise import Entries, entries_from, from_list, in_list, in_webhook, parse, parse_alerts
-from app.policy_file import BadPolicy, compiled
-from app.resubmitting import plan_of
+from app.files.policy_file import BadPolicy, compiled
+from app.intake.normalise import Entries, entries_from, from_list, in_list, in_webhook, parse, parse_alerts
+from app.intake.records import Intake
+from app.operating.deadletters import Letter
+from app.operating.resubmitting import plan_of
 from app.settings import BadSettings
 from app.transport.log import NewRecord, StoredRecord
 from app.transport.rows import Damaged, records_in, unpack

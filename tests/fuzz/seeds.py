@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.policy_file import default_path
+from app.files.policy_file import default_path
 from app.transport.log import NewRecord, StoredRecord
 from app.transport.rows import pack
 from models.alert import Alert, fingerprint

@@ -11,9 +11,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from app.cli import main
 from app.core.changelog import META
 from app.explain import tracing
-from app.recovery import last_offset
 from app.settings import Settings
 from app.transport.log import Log
+from app.worker.recovery import last_offset
 from models.topics import MAX_BATCH_BYTES, Topics
 from tests.integration.servers import with_log
 from tests.running import Tocsin, assert_exactly_once, read_all, wait_until

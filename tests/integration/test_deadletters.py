@@ -13,10 +13,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.cli import main
 from app.core.changelog import META
-from app.recovery import load_state
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import NewRecord
+from app.worker.recovery import load_state
 from models.topics import Topics
 from tests.running import Tocsin, assert_exactly_once, wait_until
 from tests.test_deadletters import alert, bounded

@@ -10,9 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.core.changelog import META
 from app.demo import recorded
-from app.recovery import load_state
 from app.settings import Settings
 from app.transport.log import Log, NewRecord, TopicMismatch
+from app.worker.recovery import load_state
 from models.topics import Topics
 from tests.integration.servers import with_log
 from tests.running import Tocsin, assert_exactly_once, wait_until

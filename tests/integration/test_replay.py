@@ -8,8 +8,8 @@ import pytest
 
 from app.cli import main
 from app.demo import recorded
-from app.recovery import last_offset
 from app.transport.kafka import KafkaLog
+from app.worker.recovery import last_offset
 from models.effect import Stream
 from tests.integration.servers import with_log
 from tests.running import Tocsin, read_all, wait_until

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.history import effects_of
+from app.report.incidents import effects_of
 from app.whatif.running import Played, play
 from models.topics import Topics
 from tests.integration.servers import with_log

@@ -8,8 +8,8 @@ import orjson
 from app.core.changelog import META, is_whole
 from app.core.engine import Engine
 from app.core.poison import Poison
-from app.recovery import load_state, policy_in, whole_checkpoint
 from app.transport.log import StoredRecord
+from app.worker.recovery import load_state, policy_in, whole_checkpoint
 from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
 from models.topics import partition_of

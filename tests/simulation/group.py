@@ -9,7 +9,7 @@ from typing import Any
 from agents import correlate, ingest
 from app.core.rulebook import Rulebook
 from app.settings import Settings
-from app.worker import Worker
+from app.worker.worker import Worker
 from models.topics import Topics
 from tests.simulation.world import Cluster, Place, Process, SimulatedLog
 

@@ -17,7 +17,7 @@ from app.core.rulebook import Rulebook
 from app.core.turn import Turn
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
-from app.worker import Pipe
+from app.worker.worker import Pipe
 from models.alert import fingerprint
 from models.journal import encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher

@@ -3,8 +3,8 @@
 import pytest
 
 from app.core.changelog import META, is_whole
-from app.recovery import apply_changes
 from app.transport.log import StoredRecord
+from app.worker.recovery import apply_changes
 from tests.simulation.__main__ import failure, part, shrink
 from tests.simulation.plan import draw
 from tests.simulation.run import TOPICS, run

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app import bounded_yaml
 from app.core.rulebook import Rulebook
-from app.operating import add
+from app.files import bounded_yaml
+from app.files.yaml_file import MAX_BYTES, BadFile, Mistake
+from app.operating.commands import add
 from app.policy.importing import reading, telling, translation, writing
 from app.policy.importing.telling import Finding, Findings
-from app.yaml_file import MAX_BYTES, BadFile, Mistake
 
 
 def add_import(commands: Any) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app import yaml_file
-from app.bounded_yaml import Document
-from app.yaml_file import BadFile, Mistake
+from app.files import yaml_file
+from app.files.bounded_yaml import Document
+from app.files.yaml_file import BadFile, Mistake
 from models.nearest import did_you_mean
 from models.policy_types import Where
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
-from app import policy_file
+from app.files import policy_file
 from app.policy.importing import contacts, matching, ownership, routing, severity, timing
 from app.policy.importing.contacts import People
 from app.policy.importing.matching import NotExpressible

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app import metrics, policy_file
+from app import metrics
 from app.core.rulebook import Rulebook
-from app.policy_file import BadPolicy
-from app.rereading import SECONDS, content_of
+from app.files import policy_file
+from app.files.policy_file import BadPolicy
+from app.files.rereading import SECONDS, content_of
 from app.transport.log import LogUnavailable
 
 Use = Callable[[Rulebook], Awaitable[None]]

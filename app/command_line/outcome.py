@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 
+from app.command_line.source import NotKept
 from app.core.changelog import DamagedState
 from app.core.engine import NewerFormat
-from app.policy_file import BadPolicy
+from app.files.policy_file import BadPolicy
 from app.settings import BadSettings
-from app.source import NotKept
 from app.transport.log import LogUnavailable, TopicMismatch
 from models.inert import inert_lines
 

@@ -11,20 +11,20 @@ from app.bridge.answers import Declined, as_json, error_json, logger
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.bodies import Bodies
 from app.bridge.commands import command_of, command_value, partition_of_incident, receipts_of, resubmitted_record
+from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.incidents import IncidentView, states_of
 from app.bridge.limits import Limits, limits_of
-from app.bridge.serving import HttpServer, answer_metrics, get_health
 from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rulebook import Rulebook
-from app.intake import Intake
-from app.normalise import Entries, in_list, in_webhook, parse_alerts
-from app.policy_file import BadPolicy
-from app.reloading import Reloader
+from app.files.policy_file import BadPolicy
+from app.files.reloading import Reloader
+from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
+from app.intake.records import Intake
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
-from app.worker import Worker
+from app.worker.worker import Worker
 from models.counted import counted
 from models.reason import BadInput, Reason
 from models.topics import Topics

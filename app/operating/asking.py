@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app import settings
-from app.pem import reading, reading_pair
+from app.files.pem import reading, reading_pair
 from app.settings import BadSettings, Reach
 from models.inert import inert
 

@@ -1,4 +1,4 @@
-"""What was refused, for whoever looks after Tocsin: `tocsin deadletters` lists, shows, and sends again (`app.resubmitting`).
+"""What was refused, for whoever looks after Tocsin: `tocsin deadletters` lists, shows, and sends again (`resubmitting.py`).
 
 The dead-letter topic has letters, and notes that a letter was sent again and taken. A letter that is longer than a dead
 letter may be has its beginning only; the whole is read from where it came from, while it is still there.
@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.history import WIDE, as_text
-from app.normalise import alerts_from
+from app.intake.normalise import alerts_from
+from app.report.incidents import WIDE, as_text
 from app.settings import Settings
 from app.transport.log import Log
 from models.document import document_in

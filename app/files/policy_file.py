@@ -1,17 +1,18 @@
-"""Reading a policy file: the compiled policy, or every mistake in it (`app.yaml_file`)."""
+"""Reading a policy file: the compiled policy, or every mistake in it (`app.files.yaml_file`)."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from app import yaml_file
-from app.bounded_yaml import Document
 from app.core.rulebook import Rulebook
-from app.yaml_file import BadFile
+from app.files import yaml_file
+from app.files.bounded_yaml import Document
+from app.files.yaml_file import BadFile
 from models.policy import Policy
 
-_SHIPPED = (Path(__file__).parent.parent / "policies" / "default.yaml", Path(__file__).parent / "default_policy.yaml")
+_APP = Path(__file__).parent.parent
+_SHIPPED = (_APP.parent / "policies" / "default.yaml", _APP / "default_policy.yaml")
 
 BadPolicy = BadFile  # a policy that cannot be used
 

@@ -15,8 +15,10 @@ from typing import Any
 
 import orjson
 
-from app.asking import NoAnswer, Refusal, exchange
-from app.deadletters import (
+from app.intake.normalise import fingerprint_of, from_list, from_webhook, parse
+from app.operating.asking import NoAnswer, Refusal, exchange
+from app.operating.commands import add, add_journal
+from app.operating.deadletters import (
     Bodies,
     Letter,
     ends_of,
@@ -28,8 +30,6 @@ from app.deadletters import (
     whole_value,
     word,
 )
-from app.normalise import fingerprint_of, from_list, from_webhook, parse
-from app.operating import add, add_journal
 from app.settings import Settings
 from app.transport.log import Log
 from models.counted import counted

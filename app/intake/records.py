@@ -9,8 +9,8 @@ from itertools import chain
 from typing import Any
 
 from app.core.rulebook import Rulebook
-from app.generations import Generations
-from app.normalise import Entries, alert_of, each, hold_of
+from app.intake.generations import Generations
+from app.intake.normalise import Entries, alert_of, each, hold_of
 from app.transport.log import NewRecord
 from models.alert import Alert
 from models.journal import encode_alert

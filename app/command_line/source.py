@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.recovery import last_offset
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import LogUnavailable, Readable
@@ -11,6 +10,7 @@ from app.transport.recording import Recording
 from app.transport.recording_format import Part
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
+from app.worker.recovery import last_offset
 from models.effect import Position, Stream, position_from
 from models.topics import Topics
 

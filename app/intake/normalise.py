@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from app.generations import Generations
-from app.salvage import salvage
+from app.intake.generations import Generations
+from app.intake.salvage import salvage
 from models.alert import Alert, Labels, fingerprint
 from models.reason import BadInput, Reason
 from models.wire import ANNOTATIONS_BYTES_MAX, instant_ms, kind_of, labels_of, texts_of, url_of

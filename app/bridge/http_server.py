@@ -13,7 +13,7 @@ from app.bridge.door import Door
 from app.bridge.limits import Limits, limits_of
 from app.bridge.senders import Senders
 from app.bridge.tokens import tokens_in
-from app.rereading import SECONDS
+from app.files.rereading import SECONDS
 from app.settings import Settings, is_loopback
 
 STOP_SECONDS = 5.0  # for requests under way

@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Any
 
-from app.asking import ask
+from app.operating.asking import ask
 from models.command import Command, Verdict
 from models.inert import inert
 from models.matcher import parse_matcher

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from app import metrics
-from app.announcing import Announcer
-from app.applying import Applier
 from app.core.changelog import META
 from app.core.engine import Engine
 from app.core.poison import Poison
 from app.core.rulebook import Rulebook
-from app.recovery import first_policy, last_position, load_state
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
+from app.worker.announcing import Announcer
+from app.worker.applying import Applier
+from app.worker.recovery import first_policy, last_position, load_state
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.journal import TICK, Source
 from models.topics import Topics, partition_of

@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from app import bounded_yaml
-from app.bounded_yaml import Document
+from app.files import bounded_yaml
+from app.files.bounded_yaml import Document
 from models.nearest import did_you_mean
 from models.policy_types import Where
 
@@ -62,7 +62,7 @@ def bytes_of(path: Path) -> bytes:
 
 
 def parse(path: Path, data: bytes, what: str, *, as_written: bool = False) -> Document:
-    """The same of its bytes; `as_written` as in `app.bounded_yaml`."""
+    """The same of its bytes; `as_written` as in `app.files.bounded_yaml`."""
     if len(data) > MAX_BYTES:
         raise _whole(path, f"has more than {MAX_BYTES} bytes, must have at most so many")
     try:

@@ -1,0 +1,1 @@
+"""What the commands share: the log that they read, and how they end."""

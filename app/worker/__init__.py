@@ -1,0 +1,1 @@
+"""The worker: owns journal partitions, brings their engines to where they were, and makes what they decide durable."""
