@@ -11,13 +11,14 @@ from app.bridge.http_server import MetricsServer
 from app.bridge.resources import Bridge
 from app.clock import Clock
 from app.command_line import outcome
-from app.command_line.source import open_source
+from app.command_line.arguments import INCIDENT, add, add_journal
+from app.command_line.source import reading
 from app.demo.run import main as demo_main
 from app.explain.commands import add_explain
 from app.files.reloading import Reloader
 from app.main import TocsinApp, build, make_log, start, stop, until_told
 from app.memory import given_back
-from app.operating.commands import add, add_journal, add_operating
+from app.operating.commands import add_operating
 from app.operating.resubmitting import add_deadletters
 from app.policy.commands import add_policy
 from app.replay.commands import add_record, add_replay
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin worker",
     )
     add(commands, "bridge", _bridge, "HTTP -> journal", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge")
-    demo = add(commands, "demo", _demo, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
+    demo = add(commands, "demo", demo_main, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
     demo.add_argument(
         "--input", metavar="FILE", help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day"
     )
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_incidents(commands)
     add_policy(commands)
     add_operating(commands)
-    add_deadletters(commands, _shown)
+    add_deadletters(commands)
     add_record(commands)
     add_replay(commands)
     add_explain(commands)
@@ -84,26 +85,36 @@ def _parser() -> argparse.ArgumentParser:
         ("followups", show_followups, "what closed incidents left to do"),
         ("availability", show_availability, "how much of a month services were up"),
     ):
-        reading = add(commands, name, _shown(show), text, f"tocsin {name}{' INC-...' if name == 'report' else ''}")
-        add_journal(reading)
-        reading.add_argument("--json", action="store_true", help="for programs")
+        shown = add(commands, name, reading(show), text, f"tocsin {name}{' INC-...' if name == 'report' else ''}")
+        add_journal(shown)
+        shown.add_argument("--json", action="store_true", help="for programs")
         if name == "report":
-            reading.add_argument("incident")
+            shown.add_argument("incident")
         elif name == "followups":
-            reading.add_argument("--all", action="store_true", help="also those that are done")
+            shown.add_argument("--all", action="store_true", help="also those that are done")
         else:
-            reading.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
+            shown.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
     return parser
 
 
 def _add_incidents(commands: Any) -> None:
     incidents = commands.add_parser("incidents", help="list and show").add_subparsers(required=True, metavar="COMMAND")
-    listed = add(incidents, "list", _list, "the incidents that are not closed", "tocsin incidents list --all --json")
+    listed = add(
+        incidents,
+        "list",
+        reading(show_incidents),
+        "the incidents that are not closed",
+        "tocsin incidents list --all --json",
+    )
     add_journal(listed)
     listed.add_argument("--all", action="store_true", help="closed ones too")
     listed.add_argument("--json", action="store_true", help="one JSON object a line")
     shown = add(
-        incidents, "show", _show, "one incident and its timeline", "tocsin incidents show INC-20260412T031502Z-00K3F"
+        incidents,
+        "show",
+        reading(show_incident),
+        "one incident and its timeline",
+        f"tocsin incidents show {INCIDENT}",
     )
     shown.add_argument("incident")
     add_journal(shown)
@@ -175,32 +186,3 @@ def _servers(
         reloader.hand_to(server.use)
         servers.append(server)
     return servers
-
-
-def _demo(arguments: argparse.Namespace) -> int:
-    return demo_main(arguments)
-
-
-def _list(arguments: argparse.Namespace) -> int:
-    return _reading(show_incidents, arguments)
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    return _reading(show_incident, arguments)
-
-
-def _shown(show: Any) -> Any:
-    return lambda arguments: _reading(show, arguments)
-
-
-def _reading(show: Any, arguments: argparse.Namespace) -> int:
-    found = asyncio.run(_with_log(lambda log, config: show(log, config, arguments), getattr(arguments, "journal", "")))
-    return 1 if found is False else 0
-
-
-async def _with_log(use: Any, journal: str) -> Any:
-    source = await open_source(journal, settings.from_environment())
-    try:
-        return await use(source.log, source.config)
-    finally:
-        await source.log.stop()

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.report.incidents import as_text, effects_of, is_folded, show_incident
+from app.command_line.terminal import as_text
+from app.report.incidents import effects_of, is_folded, show_incident
 from app.report.show import show_report
 from app.settings import Settings
 from app.transport.log import NewRecord

@@ -1,8 +1,13 @@
 """What is read: an embedded journal, a recording, or Kafka; and what it has."""
 
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app import settings
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import LogUnavailable, Readable
@@ -83,20 +88,29 @@ def _position(text: str) -> Position:
     return Position(int(offset), int(number))
 
 
-async def open_source(journal: str, config: Settings) -> Source:
-    """Open what is named, or else what TOCSIN_BROKER names, to read it only. Raises LogUnavailable.
-
-    The caller stops its log.
-    """
+@asynccontextmanager
+async def open_source(journal: str, config: Settings) -> AsyncIterator[Source]:
+    """What is named, or else what TOCSIN_BROKER names, open to be read. Raises LogUnavailable."""
     log, what, where = _log(journal, config)
     await log.start()
     try:
         if isinstance(log, Recording):
-            return Source(log, replace(config, prefix=log.header.prefix, partitions=log.header.partitions), what, where)
-        return Source(log, await _described(log, config, what, named=bool(journal)), what, where)
-    except BaseException:
+            found = replace(config, prefix=log.header.prefix, partitions=log.header.partitions)
+        else:
+            found = await _described(log, config, what, named=bool(journal))
+        yield Source(log, found, what, where)
+    finally:
         await log.stop()
-        raise
+
+
+def reading(show: Callable[[Readable, Settings, Namespace], Awaitable[bool | None]]) -> Callable[[Namespace], int]:
+    """A command that hands its log to `show`: its exit status is 1 when `show` found nothing, which is False."""
+
+    async def read(arguments: Namespace) -> int:
+        async with open_source(arguments.journal, settings.from_environment()) as source:
+            return 1 if await show(source.log, source.config, arguments) is False else 0
+
+    return lambda arguments: asyncio.run(read(arguments))
 
 
 def _log(journal: str, config: Settings) -> tuple[Readable, str, str]:

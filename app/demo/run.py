@@ -19,12 +19,13 @@ import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.command_line.terminal import as_text
 from app.demo import recorded, scenario
 from app.demo.feed import Feeder
 from app.demo.scenario import Step, bad_day, words
 from app.demo.show import Outcome, show
 from app.demo.storm import storm
-from app.report.incidents import as_text, effects_of, incidents_of, is_folded
+from app.report.incidents import effects_of, incidents_of, is_folded
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
 from models.inert import inert_lines

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.report.incidents import SEVERITY_STYLE, as_text, is_folded, print_incidents
+from app.command_line.terminal import SEVERITY_STYLE, as_text, plain_table
+from app.report.incidents import is_folded, print_incidents
 
 BARS = " ▁▂▃▄▅▆▇█"
 PLAIN_BARS = " .:-=+*#@"
@@ -51,7 +52,7 @@ def summary_line(summary: dict[str, Any]) -> str:
 
 
 def _escalations(escalations: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     for name in ("at", "to", "because"):
         table.add_column(name, overflow="fold", no_wrap=name == "at")
     for one in escalations:
@@ -64,7 +65,7 @@ def _escalations(escalations: list[dict[str, Any]]) -> Table:
 
 
 def _notifications(notifications: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     for name in ("kind", "pager", "email", "chat"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     numbers = Counter((one["kind"], one["channel"]) for one in notifications)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from app import settings
+from app.command_line.arguments import INCIDENT, add, add_journal
 from app.command_line.source import Source, open_source
 from app.explain.archive import Archive, NotThere
 from app.explain.causes import Causes
@@ -20,7 +21,6 @@ from app.explain.tasks_and_silences import explain_silence, explain_task
 from app.explain.tracing import Tracer
 from app.explain.tree import Node, lines
 from app.files import policy_file
-from app.operating.commands import INCIDENT, add, add_journal
 from app.settings import Settings
 from models.effect import EFFECT_ID
 from models.incident import position_from_id
@@ -46,11 +46,8 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 async def _with_log(arguments: argparse.Namespace) -> int:
-    source = await open_source(arguments.journal, settings.from_environment())
-    try:
+    async with open_source(arguments.journal, settings.from_environment()) as source:
         return await show(source, arguments)
-    finally:
-        await source.log.stop()
 
 
 async def show(source: Source, arguments: argparse.Namespace) -> int:

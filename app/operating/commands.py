@@ -5,16 +5,14 @@ import getpass
 import json
 import sys
 import urllib.parse
-from collections.abc import Sequence
 from typing import Any
 
+from app.command_line.arguments import INCIDENT, add
 from app.operating.asking import ask
 from models.command import Command, Verdict
 from models.inert import inert
 from models.matcher import parse_matcher
 from models.wire import matcher_document
-
-INCIDENT = "INC-20260412T031502Z-00K3F"
 
 # The command, what it is for, and what stands in an example after the incident.
 _COMMANDS: dict[Command, tuple[str, str]] = {
@@ -31,27 +29,6 @@ _COMMANDS: dict[Command, tuple[str, str]] = {
     Command.REOPEN: ("say that it is not over", '"it is back"'),
     Command.CLOSE: ("close a resolved incident before it has settled", ""),
 }
-
-
-def add(
-    commands: Any, name: str, run: Any, text: str, example: str, aliases: Sequence[str] = ()
-) -> argparse.ArgumentParser:
-    """Add a command with its help and an example."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, epilog=f"example: {example}", aliases=list(aliases)
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
-def add_journal(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names another source than TOCSIN_BROKER does."""
-    parser.add_argument(
-        "--journal",
-        metavar="PATH",
-        default="",
-        help="the folder of an embedded journal, or a recording; what TOCSIN_BROKER names otherwise",
-    )
 
 
 def add_operating(commands: Any) -> None:

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.command_line.terminal import WIDE, as_text, plain_table
 from app.intake.normalise import alerts_from
-from app.report.incidents import WIDE, as_text
 from app.settings import Settings
-from app.transport.log import Log
+from app.transport.log import Readable
 from models.document import document_in
 from models.effect import Position, position_from
 from models.inert import inert, inert_lines, inert_word
@@ -46,7 +46,7 @@ class Letter:
     resubmitted: str  # when, and by whom; empty when it was not
 
 
-async def letters_of(log: Log, config: Settings, since: Sequence[int] = ()) -> tuple[list[Letter], dict[str, str]]:
+async def letters_of(log: Readable, config: Settings, since: Sequence[int] = ()) -> tuple[list[Letter], dict[str, str]]:
     """The dead letters, oldest first, each once, and by id, when and by whom one was resubmitted.
 
     `since` has an offset for each partition, before which nothing is looked at.
@@ -72,7 +72,7 @@ async def letters_of(log: Log, config: Settings, since: Sequence[int] = ()) -> t
     return [replace(letter, resubmitted=notes.get(letter.id, "")) for letter in letters], notes
 
 
-async def ends_of(log: Log, config: Settings) -> list[int]:
+async def ends_of(log: Readable, config: Settings) -> list[int]:
     """Where each partition of the dead letters ends."""
     topic = Topics(config.prefix).deadletter
     return [await log.end_offset(topic, partition) for partition in range(config.partitions)]
@@ -88,7 +88,7 @@ def _letter(partition: int, position: Position, place: int, body: dict[str, Any]
 class Bodies:
     """Reads letters again, many at a time: they are mostly asked for in their order."""
 
-    def __init__(self, log: Log, config: Settings) -> None:
+    def __init__(self, log: Readable, config: Settings) -> None:
         self._log, self._topic = log, Topics(config.prefix).deadletter
         self._read: dict[int, dict[int, bytes | None]] = {}  # by partition, what the last read gave by offset
 
@@ -110,7 +110,7 @@ def value_in(body: dict[str, Any]) -> bytes:
         return b""
 
 
-async def whole_value(log: Log, config: Settings, letter: Letter, body: dict[str, Any]) -> bytes | None:
+async def whole_value(log: Readable, config: Settings, letter: Letter, body: dict[str, Any]) -> bytes | None:
     """All the bytes that were refused; None when the letter has only a part of them, and their record is gone."""
     known, size = value_in(body), body.get("bytes")
     if not isinstance(size, int):
@@ -126,7 +126,7 @@ async def whole_value(log: Log, config: Settings, letter: Letter, body: dict[str
     return next((part for part in parts if len(part) == size and part.startswith(known)), None)
 
 
-async def record_of(log: Log, config: Settings, letter: Letter) -> bytes | None:
+async def record_of(log: Readable, config: Settings, letter: Letter) -> bytes | None:
     """The record that was refused, or of which a part was, if it is still there."""
     role, partition, offset = letter.source
     topics = Topics(config.prefix)
@@ -148,7 +148,7 @@ def find(letters: list[Letter], name: str) -> Letter | None:
     return found
 
 
-async def show_letters(log: Log, config: Settings, arguments: argparse.Namespace) -> None:
+async def show_letters(log: Readable, config: Settings, arguments: argparse.Namespace) -> None:
     """Print the letters, the newest last."""
     letters = [one for one in (await letters_of(log, config))[0] if arguments.reason in ("", one.reason)]
     shown = [one for one in letters if arguments.all or not one.resubmitted]
@@ -173,7 +173,7 @@ async def show_letters(log: Log, config: Settings, arguments: argparse.Namespace
 
 
 def _table(letters: list[Letter], width: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     for name in ("letter", "when", "reason", *(("from",) if width >= WIDE else ())):
         table.add_column(name, no_wrap=True)
     table.add_column("what", overflow="fold")
@@ -187,7 +187,7 @@ def _table(letters: list[Letter], width: int) -> Table:
     return table
 
 
-async def show_letter(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
+async def show_letter(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print one letter, or write out the bytes that were refused; False when that cannot be done."""
     letter = find((await letters_of(log, config))[0], arguments.letter)
     if letter is None:
@@ -222,7 +222,7 @@ def _facts(letter: Letter, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "value", f"{len(value)} bytes{cut}"
 
 
-async def _write_out(log: Log, config: Settings, letter: Letter, body: dict[str, Any]) -> bool:
+async def _write_out(log: Readable, config: Settings, letter: Letter, body: dict[str, Any]) -> bool:
     """Write the refused bytes to the standard output; of one that is no JSON, the record that it stood in."""
     value = await whole_value(log, config, letter, body)
     if value == b"" and letter.source[0] == "raw":

@@ -15,9 +15,10 @@ from typing import Any
 
 import orjson
 
+from app.command_line.arguments import add, add_journal
+from app.command_line.source import reading
 from app.intake.normalise import fingerprint_of, from_list, from_webhook, parse
 from app.operating.asking import NoAnswer, Refusal, exchange
-from app.operating.commands import add, add_journal
 from app.operating.deadletters import (
     Bodies,
     Letter,
@@ -31,7 +32,7 @@ from app.operating.deadletters import (
     word,
 )
 from app.settings import Settings
-from app.transport.log import Log
+from app.transport.log import Readable
 from models.counted import counted
 from models.document import document_in
 from models.duration import format_ms
@@ -67,8 +68,8 @@ class Again:
     fingerprints: frozenset[str]
 
 
-def add_deadletters(commands: Any, reading: Any) -> None:
-    """Add the commands; `reading` makes of a function that wants the log one that runs a command."""
+def add_deadletters(commands: Any) -> None:
+    """Add the commands."""
     text = "what was refused: list, show, send again"
     letters = commands.add_parser("deadletters", help=text).add_subparsers(required=True, metavar="COMMAND")
     listed = add(
@@ -99,10 +100,10 @@ def add_deadletters(commands: Any, reading: Any) -> None:
     again.add_argument("--again", action="store_true", help="also what was resubmitted before")
     again.add_argument("--by", default="", help="who you are; the login name if it is not given")
     again.add_argument("--json", action="store_true", help="one JSON object a letter")
-    again.set_defaults(wrong=again.error)
+    again.set_defaults(wrong=again.error, journal="")  # a recording has no bridge
 
 
-async def resubmit(log: Log, config: Settings, arguments: argparse.Namespace) -> bool:
+async def resubmit(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Send letters again and tell what came of each; whether all of them were taken."""
     if bool(arguments.letters) == bool(arguments.reason):
         arguments.wrong("say which: either IDs, or --reason")
@@ -151,7 +152,7 @@ class _Told:
             print(f"{sums or 'there is none'}{'; nothing was sent' if dry_run else ''}")
 
 
-async def _one(log: Log, arguments: argparse.Namespace, letter: Letter, value: bytes | None, told: _Told) -> None:
+async def _one(log: Readable, arguments: argparse.Namespace, letter: Letter, value: bytes | None, told: _Told) -> None:
     """Send a letter again. Raises NoAnswer when no other need be tried now."""
     if letter.resubmitted and not arguments.again:
         told.tell(letter.id, "known", f"was resubmitted {letter.resubmitted}; --again sends it once more")
@@ -191,7 +192,7 @@ async def _note(letter: Letter, by: str) -> None:
         raise NoAnswer(f"{letter.id} was taken, but that is not noted: {answer.text}")
 
 
-async def _look_for_refusals(log: Log, config: Settings, told: _Told, ends: list[int]) -> None:
+async def _look_for_refusals(log: Readable, config: Settings, told: _Told, ends: list[int]) -> None:
     """Wait until the workers have come to the notes, and tell which alerts their engines refused once more."""
     until = asyncio.get_running_loop().time() + WAIT_SECONDS
     letters: list[Letter] = []

@@ -5,10 +5,10 @@ import json
 import sys
 from typing import Any
 
+from app.command_line.arguments import add
 from app.files import policy_file, yaml_file
 from app.files.policy_file import BadPolicy, PolicyFile
 from app.files.yaml_file import Mistake
-from app.operating.commands import add
 from app.policy.doubts import doubts
 from models.counted import counted
 from models.inert import inert, inert_lines

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app.command_line.arguments import add
 from app.files import policy_file
 from app.files.yaml_file import BadFile
-from app.operating.commands import add
 from app.policy.differing import changes, judged
 from app.policy.labels import read_lines
 from app.policy.testing import SUFFIXES, read_scenarios

@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import Any
 
 from app.clock import system_ms
+from app.command_line.arguments import add
 from app.core.escalating import UNACKNOWLEDGED
 from app.files import policy_file
-from app.operating.commands import add
 from app.policy.explaining import Explained, explain
 from app.policy.labels import parse_labels, read_alert
 from models.alert import Labels

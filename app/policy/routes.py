@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from app.command_line.arguments import add
 from app.files import policy_file
 from app.files.policy_file import PolicyFile
-from app.operating.commands import add
 from app.policy.drawing import COLOURS, page, svg
 from app.policy.routing import StepRoute, severities, teams
 from models.inert import inert

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from app.operating.commands import add
+from app.command_line.arguments import add
 from models.policy import Policy
 from models.policy_types import BY_SEVERITY_SCHEMA, DURATION_SCHEMA, MATCHER_SCHEMA, SELECTOR_SCHEMA
 from models.scenario import Scenarios

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from app.command_line.arguments import add
 from app.files import policy_file, yaml_file
 from app.files.bounded_yaml import Document
 from app.files.policy_file import PolicyFile
 from app.files.yaml_file import BadFile, Mistake
-from app.operating.commands import add
 from app.policy import junit
 from app.policy.junit import Result
 from app.policy.reached import entries, reached

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from app import settings
+from app.command_line.arguments import INCIDENT, add, add_journal
 from app.command_line.source import NotKept, open_source
-from app.operating.commands import INCIDENT, add, add_journal
 from app.replay.progress import progress
 from app.replay.recorder import record
 from app.replay.replaying import chosen, replay
@@ -51,13 +51,10 @@ def _record(arguments: argparse.Namespace) -> int:
 
 
 async def _recorded(arguments: argparse.Namespace, path: Path) -> int:
-    source = await open_source(arguments.journal, settings.from_environment())
-    try:
+    async with open_source(arguments.journal, settings.from_environment()) as source:
         applied, spans = await chosen(source, arguments)
         with progress("recording", sum(span.end - (span.first or 0) for span in spans)) as bar:
             header = await record(source, spans, applied, path, arguments.incident or "", bar.advance)
-    finally:
-        await source.log.stop()
     _print_recorded(header, path, as_json=arguments.json)
     return 0
 
@@ -146,13 +143,10 @@ def _check_whatif(arguments: argparse.Namespace) -> None:
 
 async def _replayed(arguments: argparse.Namespace) -> int:
     config = settings.from_environment()
-    source = await open_source(arguments.journal, config)
-    try:
+    async with open_source(arguments.journal, config) as source:
         if arguments.policy:
             return int(not await show_whatif(source.log, source.config, arguments))
         outcome = await replay(source, config, arguments)
-    finally:
-        await source.log.stop()
     show(source, outcome, Console(stderr=arguments.json))
     if arguments.json:
         print(json.dumps(summary(outcome)))

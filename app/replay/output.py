@@ -14,7 +14,7 @@ import orjson
 from rich.text import Text
 
 from app.command_line.source import NotKept
-from app.report.incidents import as_text
+from app.command_line.terminal import as_text
 from app.transport.log import Log, NewRecord, append_all
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.topics import Topics

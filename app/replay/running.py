@@ -157,10 +157,7 @@ def _begin(progress: Any) -> None:
 
 def _work(job: Job) -> Done:
     async def run() -> Done:
-        source = await open_source(job.journal, job.config)
-        try:
+        async with open_source(job.journal, job.config) as source:
             return await work(source, job, _progress.put)
-        finally:
-            await source.log.stop()
 
     return asyncio.run(run())

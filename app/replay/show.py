@@ -3,13 +3,12 @@
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from app.command_line.source import Source
+from app.command_line.terminal import as_text, plain_table
 from app.replay.replaying import Outcome
 from app.replay.verifying import COUNTS
-from app.report.incidents import as_text
 from models.effect import Stream
 from models.inert import inert_lines
 
@@ -55,7 +54,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
 
 def show(source: Source, outcome: Outcome, console: Console) -> None:
     """Print the outcome."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column("partition", justify="right")
     table.add_column("offsets", justify="right")
     table.add_column("records", justify="right")

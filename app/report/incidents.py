@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.command_line.terminal import SEVERITY_STYLE, WIDE, as_text, plain_table
 from app.settings import Settings
 from app.transport.log import Readable
 from models.duration import format_ms
@@ -18,9 +19,6 @@ from models.effect import Position, position_from
 from models.inert import inert
 from models.instant import milliseconds
 from models.topics import Topics
-
-SEVERITY_STYLE = {"P0": "bold red", "P1": "yellow", "P2": "cyan", "P3": "dim"}
-
 
 # What a snapshot had not in 0.1.0: the topic is compacted, so an incident that was closed then has the shape of then.
 _LATER: dict[str, Any] = {
@@ -63,14 +61,6 @@ async def incidents_of(log: Readable, config: Settings) -> list[dict[str, Any]]:
     return sorted(newest.values(), key=lambda snapshot: (snapshot["opened_at"], snapshot["incident"]))
 
 
-def as_text(text: Any) -> Text:
-    """The text as rich prints it: without markup, and with nothing in it that a terminal would obey."""
-    return Text(inert(str(text)))
-
-
-WIDE = 110  # columns of a terminal that has room for everything
-
-
 def is_folded(incident: dict[str, Any]) -> bool:
     """Whether it is part of another incident, and nobody was told of it on its own: a list need not show it."""
     quiet = incident["held_by"] or incident["state"] in ("resolved", "closed")
@@ -89,7 +79,7 @@ def print_incidents(incidents: list[dict[str, Any]], console: Console) -> None:
 def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
     """Incidents as a table, the way somebody on call reads them: on a narrow terminal only what matters first."""
     wide = width >= WIDE
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column("incident", no_wrap=True)
     table.add_column("sev", no_wrap=True)
     table.add_column("state", no_wrap=True)

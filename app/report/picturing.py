@@ -1,7 +1,6 @@
 """`tocsin timeline`: the picture of one incident, in the terminal or in files for the post-mortem."""
 
 import argparse
-import asyncio
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from app import settings
-from app.command_line.source import open_source
-from app.operating.commands import INCIDENT, add, add_journal
+from app.command_line.arguments import INCIDENT, add, add_journal
+from app.command_line.source import reading
+from app.command_line.terminal import SEVERITY_STYLE
 from app.report.drawing import COLUMNS, draw
-from app.report.incidents import SEVERITY_STYLE, effects_of, incident_of
+from app.report.incidents import effects_of, incident_of
 from app.report.timeline import Picture, picture
 from app.report.vector import page, svg
 from app.settings import Settings
@@ -29,24 +28,14 @@ _STYLES = {"█": "red", "▓": "red", "▒": "yellow", "░": "green", "▲": "
 def add_timeline(commands: Any) -> None:
     """Add the command."""
     text = "the picture of one incident: alerts, people, escalations, messages"
-    timeline = add(commands, "timeline", _timeline, text, f"tocsin timeline {INCIDENT} --html postmortem.html")
+    timeline = add(
+        commands, "timeline", reading(show_timeline), text, f"tocsin timeline {INCIDENT} --html postmortem.html"
+    )
     timeline.add_argument("incident")
     timeline.add_argument("--svg", metavar="FILE", help="write a picture instead")
     timeline.add_argument("--html", metavar="FILE", help="write a page instead, with the picture and a table")
     add_journal(timeline)
     timeline.add_argument("--json", action="store_true", help="for programs")
-
-
-def _timeline(arguments: argparse.Namespace) -> int:
-    return asyncio.run(_with_log(arguments))
-
-
-async def _with_log(arguments: argparse.Namespace) -> int:
-    source = await open_source(arguments.journal, settings.from_environment())
-    try:
-        return 0 if await show_timeline(source.log, source.config, arguments) else 1
-    finally:
-        await source.log.stop()
 
 
 async def show_timeline(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.command_line.terminal import WIDE, as_text, plain_table
 from app.files import policy_file
 from app.report.availability import Ledger, Span, availability, month_of
 from app.report.build import build
-from app.report.incidents import WIDE, as_text, effects_of, incident_of
+from app.report.incidents import effects_of, incident_of
 from app.report.markdown import markdown
 from app.settings import Settings
 from app.transport.log import Readable
@@ -60,7 +61,7 @@ async def show_followups(log: Readable, config: Settings, arguments: argparse.Na
 
 
 def _tasks_table(tasks: list[dict[str, Any]], now_ms: int, width: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column("task", no_wrap=True)
     table.add_column("due", no_wrap=True)
     if width >= WIDE:
@@ -124,7 +125,7 @@ async def _warn_of_loss(log: Readable, config: Settings, month: Span) -> None:
 
 
 def _print_availability(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    table = plain_table()
     for name in (f"in {rows[0]['month']}", "up", "target", "down", "may still be", "outages", ""):
         table.add_column(name, no_wrap=True, justify="left" if name in ("", f"in {rows[0]['month']}") else "right")
     for row in rows:

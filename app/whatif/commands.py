@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from app.command_line.terminal import as_text
 from app.core.rulebook import Rulebook
 from app.files import policy_file
-from app.report.incidents import as_text
 from app.settings import Settings
 from app.transport.log import Readable
 from app.whatif.addressing import LeftOut

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.report.incidents import SEVERITY_STYLE, as_text
+from app.command_line.terminal import SEVERITY_STYLE, as_text, plain_table
 from app.whatif.compare import (
     ADDED,
     AFTER,
@@ -125,7 +125,7 @@ def _list(console: Console, title: str, lines: Sequence[Text], *, verbose: bool)
 
 
 def _totals(comparison: Comparison) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column("")
     for name in (BEFORE, AFTER, ADDED, GONE, CHANGED):
         table.add_column(name, justify="right")
@@ -138,7 +138,7 @@ def _totals(comparison: Comparison) -> Table:
 
 
 def _by(comparison: Comparison, name: str, by: Callable[[Fact], str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     table.add_column(f"by {name}")
     tallies = {kind: tally(comparison.pairs(kind), by) for kind in KINDS}
     for kind in KINDS:
@@ -158,7 +158,7 @@ def _cell(counts: dict[str, int]) -> Text:
 
 
 def _times(comparison: Comparison) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     for name in ("from the opening", "median", "longest", "incidents"):
         table.add_column(name)
     for what, (before, after) in comparison.times.items():

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.command_line.arguments import add
 from app.core.rulebook import Rulebook
 from app.files import bounded_yaml
 from app.files.yaml_file import MAX_BYTES, BadFile, Mistake
-from app.operating.commands import add
 from app.policy.importing import reading, telling, translation, writing
 from app.policy.importing.telling import Finding, Findings
 
