@@ -43,6 +43,10 @@ class Matcher:
     operator: Operator
     value: str
 
+    def __str__(self) -> str:
+        """As people read it: nothing in the value is escaped."""
+        return f'{self.label}{self.operator}"{self.value}"'
+
 
 def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
     """The matcher that the text says. Raises ValueError that says what was found and what is expected.

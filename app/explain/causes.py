@@ -5,6 +5,7 @@ A chain goes through the actors of rules and receivers, in other partitions: the
 
 import orjson
 
+from app.command_line.effect_text import effect_text
 from app.core import digesting
 from app.core.clocks import NEAR
 from app.core.rulebook import Rulebook
@@ -13,17 +14,7 @@ from app.explain.archive import Archive, Document, NotThere
 from app.explain.places import PolicyText
 from app.explain.tracing import Step, Timer, Trace, Tracer
 from app.explain.tree import Node
-from app.explain.wording import (
-    OF_KIND,
-    OF_RULE,
-    effect_text,
-    kind_of,
-    parsed,
-    record_node,
-    source_of,
-    timer_places,
-    timer_text,
-)
+from app.explain.wording import OF_KIND, OF_RULE, kind_of, parsed, record_node, source_of, timer_places, timer_text
 from app.transport.log import StoredRecord
 from app.worker.recovery import first_policy
 from models.effect import Position, Stream

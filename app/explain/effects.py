@@ -2,13 +2,14 @@
 
 import orjson
 
+from app.command_line.effect_text import effect_text
 from app.core.rulebook import Rulebook
 from app.explain import places
 from app.explain.archive import Archive, Document, Emitted, NotThere
 from app.explain.causes import Causes
 from app.explain.tracing import Trace, Tracer
 from app.explain.tree import Node
-from app.explain.wording import effect_text, kind_of, parsed, record_node
+from app.explain.wording import kind_of, parsed, record_node
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.incident import partition_from_id
 from models.instant import milliseconds

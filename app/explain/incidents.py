@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+from app.command_line.effect_text import effect_text
 from app.core import quiet
 from app.explain import places
 from app.explain.archive import Archive, Document, NotThere
@@ -9,7 +10,7 @@ from app.explain.causes import Causes
 from app.explain.places import PolicyText
 from app.explain.tracing import Tracer, waits
 from app.explain.tree import Node
-from app.explain.wording import effect_text, kind_of, parsed, timer_places, timer_text
+from app.explain.wording import kind_of, parsed, timer_places, timer_text
 from models.counted import counted
 from models.effect import Position, Stream
 from models.incident import position_from_id

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 
+from app.command_line.effect_text import effect_text
 from app.explain import places
 from app.explain.archive import Archive, Document
 from app.explain.causes import Causes
@@ -15,7 +16,7 @@ from app.explain.noticed import Noticed
 from app.explain.tracing import Trace, Tracer
 from app.explain.tree import Node
 from app.explain.verdicts import verdict
-from app.explain.wording import effect_text, parsed, record_node, timer_text
+from app.explain.wording import parsed, record_node, timer_text
 from models.counted import counted
 from models.effect import Effect, Position, Stream
 from models.instant import milliseconds

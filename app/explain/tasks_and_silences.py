@@ -1,11 +1,11 @@
 """`tocsin explain` of a follow-up task and of a silence, by their ids."""
 
+from app.command_line.effect_text import effect_text
 from app.explain.archive import Archive, Document, NotThere
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
 from app.explain.tracing import Tracer
 from app.explain.tree import Node
-from app.explain.wording import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
 from models.instant import milliseconds

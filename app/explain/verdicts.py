@@ -4,10 +4,11 @@ from typing import Protocol
 
 import orjson
 
+from app.command_line.effect_text import effect_text
 from app.core.state import WAIT
 from app.explain.noticed import Known, Noticed
 from app.explain.tracing import Trace
-from app.explain.wording import effect_text, kind_of, source_of, timer_text
+from app.explain.wording import kind_of, source_of, timer_text
 from models.effect import Stream
 from models.instant import format_instant
 

@@ -30,7 +30,6 @@ from app.transport.log import StoredRecord
 from models.cut import cut, cut_all
 from models.document import document_in
 from models.duration import format_ms
-from models.effect import Stream
 from models.instant import NEWEST_MS, format_instant
 from models.journal import Source, source_or_none
 from models.policy_types import Where
@@ -38,31 +37,6 @@ from models.policy_types import Where
 LABELS_CHARACTERS_MAX = 600
 VALUE_CHARACTERS_MAX = 200
 RECORD_CHARACTERS_MAX = 2000  # of each text of a raw alert, for programs
-
-
-def effect_text(stream: Stream, effect: Document) -> str:
-    """What an effect says."""
-    kind = effect["kind"]
-    match stream:
-        case Stream.NOTIFICATIONS:
-            return f"{kind} by {effect['channel']} to {effect['receiver']}: {effect['title']} | {effect['text']}"
-        case Stream.ESCALATIONS:
-            return (
-                f"escalated to {effect['to']['name']}, step {effect['step']} of {effect['steps']}: {effect['because']}"
-            )
-        case Stream.INCIDENTS:
-            firing = f"{effect['alerts_firing']} of {effect['alerts_total']} alerts firing"
-            return f"snapshot of {effect['incident']}: {effect['severity']} {effect['state']}, {firing}"
-        case Stream.FOLLOWUPS:
-            return f"task {effect['task']} {effect['state']}: {effect['title']}"
-        case Stream.SILENCES:
-            return f"silence {effect['silence']} by {effect['by']} until {effect['ends_at']}"
-        case Stream.DEADLETTER if kind == "Resubmitted":
-            return f"dead letter {effect['letter']} was sent again by {effect['by']}"
-        case Stream.DEADLETTER:
-            return f"dead letter, {effect['reason']}: {effect['message']}"
-        case _:
-            return f"{kind}: {effect['text']}"
 
 
 def parsed(record: StoredRecord) -> Document:

@@ -6,7 +6,7 @@ What is decided is looked up in the policy; what comes of it is asked of the eng
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.core.rulebook import OPERATIONS, Rulebook, Verdict
+from app.core.rulebook import Rulebook, Verdict
 from app.files.policy_file import PolicyFile
 from app.files.yaml_file import key
 from app.policy.found import Found, bodies_of
@@ -48,7 +48,7 @@ def explain(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
         "escalations": list(why.escalations(labels, verdict)),
         "clocks": _clocks(rules, severity),
         "updates": _updates(rules, verdict),
-        "guide": why.guide(verdict),
+        "guide": why.guide(labels),
         "followups": [
             {"name": one.name, "due": write_ms(one.due), **why.at(("followups", number))}
             for number, one in enumerate(rules.policy.followups)
@@ -102,9 +102,7 @@ def _updates(rules: Rulebook, verdict: Verdict) -> Explained:
 
 def text_of(selector: Sequence[Sequence[Matcher]]) -> str:
     """A selector as the policy has it, in one line."""
-    return " or ".join(
-        ", ".join(f'{one.label}{one.operator}"{one.value}"' for one in matchers) for matchers in selector
-    )
+    return " or ".join(", ".join(str(one) for one in matchers) for matchers in selector)
 
 
 class _Why:
@@ -119,34 +117,21 @@ class _Why:
 
     def severity(self, labels: Labels, verdict: Verdict) -> Explained:
         """What made it so severe."""
-        said = self._named(labels)
-        if verdict.incident_class != OPERATIONS:
-            number = [one.name for one in self._policy.classes].index(verdict.incident_class)
-            least = self._policy.classes[number].severity
-            if least is not None and least == verdict.severity and said["severity"] > least:
-                because = f"every incident of class {verdict.incident_class} is at least {least}"
-                return {"because": because, **self.at(("classes", number, "severity"))}
-        del said["severity"]
-        return said
+        where = self._found.rules.grounds(labels).severity
+        return {"because": self._because(where, labels, verdict), **self.at(where)}
 
-    def _named(self, labels: Labels) -> Explained:
-        """The severity by the rules and the label."""
+    def _because(self, where: Where, labels: Labels, verdict: Verdict) -> str:
         severities = self._policy.severities
-        for number, rule in enumerate(severities.rules):
-            if test_of(rule.match)(labels):
-                where: Where = ("severities", "rules", number)
-                return {"severity": rule.severity, "because": f"matches {text_of(rule.match)}", **self.at(where)}
-        label = next((name for name in severities.labels if labels.get(name)), None)
-        if label is None:
-            none = f"it has none of the labels {', '.join(severities.labels)}"
-            return {"severity": severities.missing, "because": none, **self.at(("severities", "missing"))}
-        value = labels[label]
-        for name in (value, value.lower()):
-            if name in severities.names:
-                said = f"the label {label} is {value!r}"
-                return {"severity": severities.names[name], "because": said, **self.at(("severities", "names", name))}
-        said = f"the label {label} is {value!r}, which nobody declared"
-        return {"severity": severities.unknown, "because": said, **self.at(("severities", "unknown"))}
+        match where:
+            case ("classes", *_):
+                return f"every incident of class {verdict.incident_class} is at least {verdict.severity}"
+            case ("severities", "rules", int(number)):
+                return f"matches {text_of(severities.rules[number].match)}"
+            case ("severities", "missing"):
+                return f"it has none of the labels {', '.join(severities.labels)}"
+        label = next(name for name in severities.labels if labels.get(name))
+        said = f"the label {label} is {labels[label]!r}"
+        return f"{said}, which nobody declared" if where == ("severities", "unknown") else said
 
     def component(self, labels: Labels) -> Explained:
         """Which label names it."""
@@ -159,25 +144,22 @@ class _Why:
 
     def owner(self, labels: Labels, verdict: Verdict) -> Explained:
         """Why it is theirs."""
-        for number, one in enumerate(self._policy.classes):
-            if one.name == verdict.incident_class and one.owner:
-                because = f"every incident of class {one.name} is theirs"
-                return {"because": because, **self.at(("classes", number, "owner"))}
-        for number, entry in enumerate(self._policy.ownership):
-            if test_of(entry.match)(labels):
-                return {"because": f"matches {text_of(entry.match)}", **self.at(("ownership", number))}
-        return {"because": "no entry of ownership matches", **self.at(("default_owner",))}
+        where = self._found.rules.grounds(labels).owner
+        match where:
+            case ("classes", *_):
+                because = f"every incident of class {verdict.incident_class} is theirs"
+            case ("ownership", int(number)):
+                because = f"matches {text_of(self._policy.ownership[number].match)}"
+            case _:
+                because = "no entry of ownership matches"
+        return {"because": because, **self.at(where)}
 
-    def guide(self, verdict: Verdict) -> Explained | None:
+    def guide(self, labels: Labels) -> Explained | None:
         """What is to be done next."""
-        for number, guide in enumerate(self._policy.guides):
-            if guide.name == verdict.guide:
-                return {
-                    "name": guide.name,
-                    "first": guide.steps[0].say,
-                    "steps": len(guide.steps),
-                    **self.at(("guides", number)),
-                }
+        match where := self._found.rules.grounds(labels).guide:
+            case ("guides", int(number)):
+                guide = self._policy.guides[number]
+                return {"name": guide.name, "first": guide.steps[0].say, "steps": len(guide.steps), **self.at(where)}
         return None
 
     def escalations(self, labels: Labels, verdict: Verdict) -> Iterator[Explained]:

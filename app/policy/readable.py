@@ -36,7 +36,7 @@ def _plain(value: Any, hint: Any) -> Any:
     if isinstance(value, BaseModel):
         return _model(value)
     if isinstance(value, Matcher):
-        return f'{value.label}{value.operator}"{value.value}"'
+        return str(value)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int) and _is_duration(hint):

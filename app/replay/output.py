@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
+from app.command_line.effect_text import effect_text
 from app.command_line.source import NotKept
 from app.command_line.terminal import as_text
 from app.transport.log import Log, NewRecord, append_all
@@ -76,25 +77,9 @@ def told(partition: int, effect: Effect) -> Text:
     """An effect as a line for people."""
     body: dict[str, Any] = orjson.loads(effect.value)
     position = f"{partition}-{effect.position.offset}-{effect.position.number}"
-    what = f"{body.get('at', ''):<24}  {position:<12}  {effect.stream:<13}  {body.get('kind', '')}"
-    return as_text(f"{what} {body.get('incident', '')} {_words(effect.stream, body)}")
-
-
-def _words(stream: Stream, body: dict[str, Any]) -> str:
-    match stream:
-        case Stream.INCIDENTS:
-            firing = f"{body.get('alerts_firing')} of {body.get('alerts_total')} firing"
-            return f"{body.get('severity')} {body.get('state')}, {firing}: {body.get('title')}"
-        case Stream.NOTIFICATIONS:
-            return f"by {body.get('channel')} to {body.get('receiver')}: {body.get('title')}"
-        case Stream.ESCALATIONS:
-            return f"{body.get('rule')}, step {body.get('step')}: {body.get('because')}"
-        case Stream.DEADLETTER if body.get("kind") == "Resubmitted":
-            return f"{body.get('letter')} by {body.get('by')}"
-        case Stream.DEADLETTER:
-            return f"{body.get('reason')}: {body.get('message')}"
-        case _:
-            return str(body.get("text") or body.get("title") or body.get("comment") or "")
+    text, incident = effect_text(effect.stream, body), body.get("incident") or ""
+    about = "" if incident in text else f"{incident}  "
+    return as_text(f"{body.get('at', ''):<24}  {position:<12}  {effect.stream:<13}  {about}{text}")
 
 
 class Scratch:
