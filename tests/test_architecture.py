@@ -1,6 +1,7 @@
 """The shape of the code: imports point down, the core touches nothing outside, functions and modules stay small."""
 
 import ast
+import re
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -108,6 +109,20 @@ def test_packages_are_docstrings(path: Path) -> None:
     body = ast.parse(path.read_text()).body
 
     assert [type(node) for node in body] == [ast.Expr], f"{path} has to be a docstring only"
+
+
+def test_every_module_has_a_place_in_the_document() -> None:
+    """docs/ARCHITECTURE.md names each module beside what it is for, and none that is not there."""
+    named: list[str] = []
+    for row in re.findall(r"^\|.*", (ROOT / "docs" / "ARCHITECTURE.md").read_text(), re.MULTILINE):
+        folder = ""
+        for name in re.findall(r"`([\w/]+\.py)`", row):
+            folder = name.rpartition("/")[0] or folder
+            named.append(f"{folder}/{name.rpartition('/')[2]}")
+
+    modules = {str(path.relative_to(ROOT)) for path in MODULES if path.name != "__init__.py"}
+    assert modules - set(named) == set(), "say in a table of docs/ARCHITECTURE.md what they are for"
+    assert set(named) - modules == set(), "docs/ARCHITECTURE.md names what is not there"
 
 
 def test_nobody_else_ships_our_names() -> None:
