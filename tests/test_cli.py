@@ -229,3 +229,14 @@ def test_every_command_has_an_example(capsys: pytest.CaptureFixture[str], comman
         _parser().parse_args([*command.split(), "--help"])
 
     assert "example: tocsin " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["acknowlege"], ["assessed", "INC-1", "perhaps"]])
+def test_what_may_be_said_is_told_as_it_is_typed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever mistypes a command reads names, not Python's objects."""
+    with pytest.raises(SystemExit):
+        main(words)
+
+    said = capsys.readouterr().err
+    assert ("'acknowledge', 'ack'" if len(words) == 1 else "'genuine', 'false-positive'") in said
+    assert "<" not in said

@@ -35,13 +35,13 @@ def add_operating(commands: Any) -> None:
     """Add the commands."""
     for command, (text, example) in _COMMANDS.items():
         aliases = ["ack"] if command is Command.ACKNOWLEDGE else []
-        one = add(commands, command, _command, text, f"tocsin {command} {INCIDENT} {example}".rstrip(), aliases)
+        one = add(commands, str(command), _command, text, f"tocsin {command} {INCIDENT} {example}".rstrip(), aliases)
         one.add_argument("incident")
         if command is Command.ASSIGN:
             one.add_argument("to", nargs="?", help="a person")
             one.add_argument("--team", help="a team of the policy")
         elif command is Command.ASSESSED:
-            one.add_argument("verdict", choices=list(Verdict))
+            one.add_argument("verdict", choices=[str(one) for one in Verdict])
             one.add_argument("--scope", help="what is struck")
         elif command is Command.UPDATE:
             one.add_argument("--eta", help="when it should be over: 30m, or an RFC 3339 time")
@@ -52,7 +52,11 @@ def add_operating(commands: Any) -> None:
         _add_said(one)
         one.set_defaults(command=command)
     done = add(
-        commands, Command.DONE, _done, "a follow-up task is done", f'tocsin done {INCIDENT}.review "held on Tuesday"'
+        commands,
+        str(Command.DONE),
+        _done,
+        "a follow-up task is done",
+        f'tocsin done {INCIDENT}.review "held on Tuesday"',
     )
     done.add_argument("task", help="as tocsin followups shows it")
     _add_said(done)
