@@ -26,9 +26,7 @@ class KafkaSecurity:
     What is set and not used, or used and not set, is refused: a password on the wrong port is worse than no start.
     """
 
-    protocol: str = (
-        "PLAINTEXT"  # TOCSIN_KAFKA_SECURITY: Kafka's names; SASL_SSL where anybody else can reach the network
-    )
+    protocol: str = "PLAINTEXT"  # TOCSIN_KAFKA_SECURITY: Kafka's names; SASL_SSL where others can reach the network
     ca_file: str = ""  # TOCSIN_KAFKA_CA_FILE: PEM; who vouches for the brokers. Empty is whom this machine trusts
     cert_file: str = ""  # TOCSIN_KAFKA_CERT_FILE: PEM; ours, where the brokers ask for one
     key_file: str = ""  # TOCSIN_KAFKA_KEY_FILE: PEM; its key, not encrypted: nobody is there to type a password
@@ -57,13 +55,9 @@ class HttpSecurity:
     key_file: str = ""  # TOCSIN_TLS_KEY: PEM; its key, not encrypted: nobody is there to type a password
     client_ca_file: str = ""  # TOCSIN_TLS_CLIENT_CA: PEM; who asks has to have a certificate that it signed
     insecure: bool = False  # TOCSIN_INSECURE: "yes" lets everybody who can reach the bridge do everything
-    requests: int = (
-        500  # TOCSIN_SENDER_REQUESTS: of one sender a second; a fifth of what a core can answer. 0 is no limit
-    )
+    requests: int = 500  # TOCSIN_SENDER_REQUESTS: a sender's, a second; a fifth of what a core can answer. 0: no limit
     alerts: int = 20_000  # TOCSIN_SENDER_ALERTS: as above; each KiB of a body counts as one too
-    connections: int = (
-        512  # TOCSIN_CONNECTIONS: at once, below the 1024 files that a process may open; half for one address
-    )
+    connections: int = 512  # TOCSIN_CONNECTIONS: at once, below the 1024 files of a process; half for one address
 
     @property
     def identified(self) -> bool:

@@ -141,9 +141,8 @@ class Step(Part):
     fire: SomeLabels | None = None
     end: SomeLabels | None = None
     summary: str = ""  # of what fires
-    hold: DurationMs | None = (
-        None  # for so long it counts as firing if it is not fired again; until its end if not given
-    )
+    # For so long it counts as firing if it is not fired again; until its end if not given.
+    hold: DurationMs | None = None
     silence: list[LabelMatcher] | None = Field(default=None, min_length=1)
     lasts: DurationMs = Field(default=3_600_000, alias="for")
     acknowledge: Reference | None = Field(default=None, alias="ack")

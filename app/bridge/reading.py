@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from app.transport.log import Log
-from models.effect import Position, position_from
+from app.transport.once import once
+from models.effect import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,9 @@ class TopicReader:
         if not records:
             return None
         news = []
-        for record in records:
-            position = position_from(tuple(record.headers))
-            if position is not None and position > self.seen[partition] and record.value:
-                self.seen[partition] = position
-                news.append(News(partition, position, record.key, record.value))
+        for position, value, record in once(records, self.seen[partition]):
+            self.seen[partition] = position
+            news.append(News(partition, position, record.key, value))
         self._offsets[partition] = records[-1].offset + 1
         await asyncio.sleep(0)  # a long topic must not keep the process from its other work
         return news

@@ -75,9 +75,8 @@ class CorrelationRule:
 
     policy: Correlation
     tests: tuple[Test, ...]
-    shape: (
-        str  # which rule of this name it is (`app.core.shape`). Its form is its sequence, and whether it looks across
-    )
+    # Which rule of this name it is (`app.core.shape`). Its form is its sequence, and whether it looks across.
+    shape: str
 
     @property
     def local(self) -> bool:

@@ -17,8 +17,9 @@ from typing import Any
 
 import aiohttp
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.command_line.progress import progress
+from app.command_line.source import open_source
 from app.command_line.terminal import as_text
 from app.demo import recorded, scenario
 from app.demo.feed import Feeder
@@ -27,9 +28,7 @@ from app.demo.show import Outcome, show
 from app.demo.storm import storm
 from app.report.incidents import effects_of, incidents_of, is_folded
 from app.settings import Settings
-from app.transport.sqlite import SqliteLog
 from models.inert import inert_lines
-from models.topics import Topics
 
 READY_SECONDS = 30
 
@@ -83,17 +82,15 @@ def _steps(arguments: argparse.Namespace, problems: list[str]) -> Iterator[Step]
 
 async def _feed(url: str, steps: list[Step], *, broken: bool, keep: bool) -> tuple[Feeder, dict[str, Any]]:
     total = sum(len(alerts) for _, alerts in steps)
-    columns = (TextColumn("feeding"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("feeding", total=total)
-        async with aiohttp.ClientSession(json_serialize=_dumps) as session:
-            feeder = Feeder(url, session)
-            await feeder.feed(steps, words() if broken else (), lambda number: progress.advance(task, number))
-            for body in scenario.BROKEN_BODIES if broken else ():
-                await feeder.send_broken(body)
-            counts = await feeder.settled()
-            if keep:
-                await feeder.keep_running()
+    async with aiohttp.ClientSession(json_serialize=_dumps) as session:
+        feeder = Feeder(url, session)
+        with progress("feeding", total) as advance:
+            await feeder.feed(steps, words() if broken else (), advance)
+        for body in scenario.BROKEN_BODIES if broken else ():
+            await feeder.send_broken(body)
+        counts = await feeder.settled()
+        if keep:
+            await feeder.keep_running()
     return feeder, counts
 
 
@@ -102,16 +99,13 @@ def _dumps(document: Any) -> str:
 
 
 async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds: float) -> Outcome:
-    config = Settings(broker=f"embedded:{folder}")
-    topics = Topics(config.prefix)
-    log = SqliteLog(folder, read_only=True)
-    await log.start()
-    incidents = await incidents_of(log, config)
-    escalations = await effects_of(log, topics.escalations, config.partitions)
-    notifications = await effects_of(log, topics.notifications, config.partitions)
-    deadletters = await effects_of(log, topics.deadletter, config.partitions)
-    tasks = {task["task"] for task in await effects_of(log, topics.followups, config.partitions)}
-    await log.stop()
+    async with open_source(str(folder), Settings()) as source:
+        log, config, topics = source.log, source.config, source.topics
+        incidents = await incidents_of(log, config)
+        escalations = await effects_of(log, topics.escalations, config.partitions)
+        notifications = await effects_of(log, topics.notifications, config.partitions)
+        deadletters = await effects_of(log, topics.deadletter, config.partitions)
+        tasks = {task["task"] for task in await effects_of(log, topics.followups, config.partitions)}
     escalations.sort(key=lambda one: one["at"])
     rules = [one["rule"] for one in escalations]
     summary = {

@@ -22,8 +22,9 @@ from app.command_line.terminal import WIDE, as_text, plain_table
 from app.intake.normalise import alerts_from
 from app.settings import Settings
 from app.transport.log import Readable
+from app.transport.once import once
 from models.document import document_in
-from models.effect import Position, position_from
+from models.effect import Position
 from models.inert import inert, inert_lines, inert_word
 from models.reason import BadInput
 from models.topics import Topics
@@ -59,11 +60,8 @@ async def letters_of(log: Readable, config: Settings, since: Sequence[int] = ())
         offset = since[partition] if since else await log.start_offset(topic, partition)
         while records := await log.read(topic, partition, offset):
             offset = records[-1].offset + 1
-            for record in records:
-                position = position_from(tuple(record.headers))
-                if position is None or position <= seen:
-                    continue
-                seen, body = position, document_in(record.value)
+            for position, value, record in once(records, seen):
+                seen, body = position, document_in(value)
                 if body.get("kind") == "Resubmitted":
                     notes[_text(body, "letter")] = f"{_text(body, 'at')} by {_text(body, 'by')}"
                 else:

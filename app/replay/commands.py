@@ -12,8 +12,8 @@ from rich.console import Console
 
 from app import settings
 from app.command_line.arguments import INCIDENT, add, add_journal
+from app.command_line.progress import progress
 from app.command_line.source import NotKept, open_source
-from app.replay.progress import progress
 from app.replay.recorder import record
 from app.replay.replaying import chosen, replay
 from app.replay.show import show, summary
@@ -53,8 +53,8 @@ def _record(arguments: argparse.Namespace) -> int:
 async def _recorded(arguments: argparse.Namespace, path: Path) -> int:
     async with open_source(arguments.journal, settings.from_environment()) as source:
         applied, spans = await chosen(source, arguments)
-        with progress("recording", sum(span.end - (span.first or 0) for span in spans)) as bar:
-            header = await record(source, spans, applied, path, arguments.incident or "", bar.advance)
+        with progress("recording", sum(span.end - (span.first or 0) for span in spans)) as advance:
+            header = await record(source, spans, applied, path, arguments.incident or "", advance)
     _print_recorded(header, path, as_json=arguments.json)
     return 0
 

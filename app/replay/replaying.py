@@ -10,13 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app.command_line.progress import progress
 from app.command_line.source import NotKept, Source
 from app.replay.difference import describe
 from app.replay.feeding import Pace
 from app.replay.incidents import spans_of
 from app.replay.messages import Replayed, compare
 from app.replay.output import Scratch, by_time, told, write_file
-from app.replay.progress import progress
 from app.replay.running import Done, Job, Live, work_alone, work_together
 from app.replay.spans import Span, choose
 from app.replay.starting import start_of
@@ -95,16 +95,16 @@ async def _job(
 async def _run(
     source: Source, jobs: Sequence[Job], arguments: argparse.Namespace, scratch: Scratch | None
 ) -> list[Done]:
-    with progress("replaying", sum(job.end - job.start.offset - 1 for job in jobs)) as bar:
+    with progress("replaying", sum(job.end - job.start.offset - 1 for job in jobs)) as advance:
         if arguments.workers > 1 and len(jobs) > 1:
-            return work_together(jobs, min(arguments.workers, len(jobs)), bar.advance)
+            return work_together(jobs, min(arguments.workers, len(jobs)), advance)
         if not arguments.speed:
-            return await work_alone(source, jobs, bar.advance, None, None)
+            return await work_alone(source, jobs, advance, None, None)
         first_ms = [
             (await source.log.read(source.topics.journal, job.partition, job.first, 1))[0].timestamp for job in jobs
         ]
         pace, live = Pace(arguments.speed, min(first_ms)), _live(arguments, scratch)
-        return await work_alone(source, jobs, bar.advance, pace, live)
+        return await work_alone(source, jobs, advance, pace, live)
 
 
 def _live(arguments: argparse.Namespace, scratch: Scratch | None) -> Live:

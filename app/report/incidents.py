@@ -14,8 +14,9 @@ from rich.text import Text
 from app.command_line.terminal import SEVERITY_STYLE, WIDE, as_text, plain_table
 from app.settings import Settings
 from app.transport.log import Readable
+from app.transport.once import once
 from models.duration import format_ms
-from models.effect import Position, position_from
+from models.effect import Position
 from models.inert import inert
 from models.instant import milliseconds
 from models.topics import Topics
@@ -42,12 +43,10 @@ async def effects_of(log: Readable, topic: str, partitions: int, about: str = ""
         offset = await log.start_offset(topic, partition)
         while records := await log.read(topic, partition, offset):
             offset = records[-1].offset + 1
-            for record in records:
-                position = position_from(tuple(record.headers))
-                if position is not None and position > seen and record.value:
-                    seen = position
-                    if about.encode() in record.value:
-                        effects.append(orjson.loads(record.value))
+            for position, value, _ in once(records, seen):
+                seen = position
+                if about.encode() in value:
+                    effects.append(orjson.loads(value))
     return [one for one in effects if one["incident"] == about] if about else effects
 
 
