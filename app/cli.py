@@ -1,19 +1,17 @@
-"""The commands of `tocsin`: each parses its arguments, calls one function, and turns known errors into one line."""
+"""The commands of `tocsin`: what serves is here, and every other command is added by the module that has it."""
 
 import argparse
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from app import logs, settings
 from app.bridge.http_server import MetricsServer
 from app.bridge.resources import Bridge
 from app.clock import Clock
 from app.command_line import outcome
-from app.command_line.arguments import INCIDENT, add, add_journal
-from app.command_line.source import reading
-from app.demo.run import main as demo_main
+from app.command_line.arguments import add
+from app.demo.run import add_demo
 from app.explain.commands import add_explain
 from app.files.reloading import Reloader
 from app.main import TocsinApp, build, make_log, start, stop, until_told
@@ -22,9 +20,9 @@ from app.operating.commands import add_operating
 from app.operating.resubmitting import add_deadletters
 from app.policy.commands import add_policy
 from app.replay.commands import add_record, add_replay
-from app.report.incidents import show_incident, show_incidents
+from app.report.incidents import add_incidents
 from app.report.picturing import add_timeline
-from app.report.show import show_availability, show_followups, show_report
+from app.report.show import add_reports
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable
 from models.topics import Topics
@@ -63,16 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin worker",
     )
     add(commands, "bridge", _bridge, "HTTP -> journal", "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge")
-    demo = add(commands, "demo", demo_main, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
-    demo.add_argument(
-        "--input", metavar="FILE", help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day"
-    )
-    demo.add_argument("--json", action="store_true", help="print one JSON object last")
-    demo.add_argument("--keep", action="store_true", help="leave the service running, and say where")
-    demo.add_argument("--journal", metavar="DIR", help="keep the journal in DIR; a temporary folder otherwise")
-    demo.add_argument("--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)")
-    demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
-    _add_incidents(commands)
+    add_demo(commands)
+    add_incidents(commands)
     add_policy(commands)
     add_operating(commands)
     add_deadletters(commands)
@@ -80,45 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     add_replay(commands)
     add_explain(commands)
     add_timeline(commands)
-    for name, show, text in (
-        ("report", show_report, "the incident report, in Markdown or JSON"),
-        ("followups", show_followups, "what closed incidents left to do"),
-        ("availability", show_availability, "how much of a month services were up"),
-    ):
-        shown = add(commands, name, reading(show), text, f"tocsin {name}{' INC-...' if name == 'report' else ''}")
-        add_journal(shown)
-        shown.add_argument("--json", action="store_true", help="for programs")
-        if name == "report":
-            shown.add_argument("incident")
-        elif name == "followups":
-            shown.add_argument("--all", action="store_true", help="also those that are done")
-        else:
-            shown.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
+    add_reports(commands)
     return parser
-
-
-def _add_incidents(commands: Any) -> None:
-    incidents = commands.add_parser("incidents", help="list and show").add_subparsers(required=True, metavar="COMMAND")
-    listed = add(
-        incidents,
-        "list",
-        reading(show_incidents),
-        "the incidents that are not closed",
-        "tocsin incidents list --all --json",
-    )
-    add_journal(listed)
-    listed.add_argument("--all", action="store_true", help="closed ones too")
-    listed.add_argument("--json", action="store_true", help="one JSON object a line")
-    shown = add(
-        incidents,
-        "show",
-        reading(show_incident),
-        "one incident and its timeline",
-        f"tocsin incidents show {INCIDENT}",
-    )
-    shown.add_argument("incident")
-    add_journal(shown)
-    shown.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _up(_: argparse.Namespace) -> None:

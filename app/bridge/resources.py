@@ -1,4 +1,4 @@
-"""The bridge: 200 only after the journal has acknowledged; what is malformed is told, by path and reason."""
+"""The resources of the bridge: 200 only after the journal has acknowledged; what is malformed is told, by path and reason."""
 
 from collections.abc import Callable
 from typing import Any

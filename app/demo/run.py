@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
+from app.command_line.arguments import add
 from app.command_line.progress import progress
 from app.command_line.source import open_source
 from app.command_line.terminal import as_text
@@ -37,7 +38,20 @@ class DemoFailed(Exception):
     """The service did not start or stop as it should; the message says what it said last."""
 
 
-def main(arguments: argparse.Namespace) -> int:
+def add_demo(commands: Any) -> None:
+    """Add the command."""
+    demo = add(commands, "demo", _demo, "a bad day and a storm, with no broker", "tocsin demo --input alerts.jsonl")
+    demo.add_argument(
+        "--input", metavar="FILE", help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day"
+    )
+    demo.add_argument("--json", action="store_true", help="print one JSON object last")
+    demo.add_argument("--keep", action="store_true", help="leave the service running, and say where")
+    demo.add_argument("--journal", metavar="DIR", help="keep the journal in DIR; a temporary folder otherwise")
+    demo.add_argument("--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)")
+    demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
+
+
+def _demo(arguments: argparse.Namespace) -> int:
     """Run the demo; the exit status is 1 when it failed."""
     try:
         asyncio.run(_run(arguments))

@@ -1,4 +1,4 @@
-"""What the effects topics tell, for people and for programs: incidents, and the timeline of one."""
+"""`tocsin incidents`: what the effects topics tell, for people and for programs: incidents, and the timeline of one."""
 
 import argparse
 import json
@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.command_line.arguments import INCIDENT, add, add_journal
+from app.command_line.source import reading
 from app.command_line.terminal import SEVERITY_STYLE, WIDE, as_text, plain_table
 from app.settings import Settings
 from app.transport.log import Readable
@@ -30,6 +32,31 @@ _LATER: dict[str, Any] = {
     "clocks": {},
     **dict.fromkeys(("held_by", "parents", "services"), ()),
 }
+
+
+def add_incidents(commands: Any) -> None:
+    """Add the commands."""
+    incidents = commands.add_parser("incidents", help="list and show").add_subparsers(required=True, metavar="COMMAND")
+    listed = add(
+        incidents,
+        "list",
+        reading(show_incidents),
+        "the incidents that are not closed",
+        "tocsin incidents list --all --json",
+    )
+    add_journal(listed)
+    listed.add_argument("--all", action="store_true", help="closed ones too")
+    listed.add_argument("--json", action="store_true", help="one JSON object a line")
+    shown = add(
+        incidents,
+        "show",
+        reading(show_incident),
+        "one incident and its timeline",
+        f"tocsin incidents show {INCIDENT}",
+    )
+    shown.add_argument("incident")
+    add_journal(shown)
+    shown.add_argument("--json", action="store_true", help="one JSON object")
 
 
 async def effects_of(log: Readable, topic: str, partitions: int, about: str = "") -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Reading the effects topics, and printing reports, follow-up tasks and availability."""
+"""`tocsin report`, `followups` and `availability`: what the effects topics say of them, printed."""
 
 import argparse
 import json
@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.command_line.arguments import add, add_journal
+from app.command_line.source import reading
 from app.command_line.terminal import WIDE, as_text, plain_table
 from app.files import policy_file
 from app.report.availability import Ledger, Span, availability, month_of
@@ -22,6 +24,24 @@ from models.duration import format_ms
 from models.inert import inert
 from models.instant import format_instant, milliseconds
 from models.topics import Topics
+
+
+def add_reports(commands: Any) -> None:
+    """Add the commands."""
+    for name, show, text in (
+        ("report", show_report, "the incident report, in Markdown or JSON"),
+        ("followups", show_followups, "what closed incidents left to do"),
+        ("availability", show_availability, "how much of a month services were up"),
+    ):
+        shown = add(commands, name, reading(show), text, f"tocsin {name}{' INC-...' if name == 'report' else ''}")
+        add_journal(shown)
+        shown.add_argument("--json", action="store_true", help="for programs")
+        if name == "report":
+            shown.add_argument("incident")
+        elif name == "followups":
+            shown.add_argument("--all", action="store_true", help="also those that are done")
+        else:
+            shown.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
 
 
 async def show_report(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
