@@ -113,10 +113,18 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
         except LogUnavailable:
             await log.stop()
             raise
-        for server in servers:
-            await server.start()
+        try:
+            for server in servers:
+                await server.start()
+        except OSError:
+            await _end(servers, app, log)  # else what has been started goes on without a bridge, and never ends
+            raise
         print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
         await until_told(app)
+    await _end(servers, app, log)
+
+
+async def _end(servers: list[Bridge | MetricsServer], app: TocsinApp | None, log: Log) -> None:
     for server in reversed(servers):
         await server.stop()
     if app is not None:

@@ -5,6 +5,7 @@ What Tocsin decides is policy (`models.policy`), not settings.
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from models.topics import PARTITIONS_MAX
 
 EMBEDDED = "embedded:"
 KAFKA = "kafka://"
+_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")  # Kafka takes 249 characters in a topic's name
 
 
 class BadSettings(Exception):
@@ -117,6 +119,11 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         checkpoint_ms=_integer(environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000),
         clock=environ.get("TOCSIN_CLOCK", defaults.clock),
     )
+    if not _PREFIX.fullmatch(settings.prefix):
+        found = (
+            f"TOCSIN_PREFIX is {settings.prefix!r:.100}, must be 1 to 200 letters, digits, dots, dashes and underscores"
+        )
+        raise BadSettings(f"{found}, the first a letter or a digit")
     if "@" in settings.broker and not settings.embedded:
         raise BadSettings(
             "TOCSIN_BROKER has an @ in it: users and passwords are TOCSIN_KAFKA_USER and TOCSIN_KAFKA_PASSWORD_FILE"

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
+INSTANT_CHARACTERS = 24  # of an instant as it is written
 NEWEST_MS = 253402300799999  # the end of the year 9999; datetime knows no later time
 
 
@@ -18,4 +19,4 @@ def milliseconds(instant: str) -> int:
 
 @lru_cache(maxsize=256)  # the effects of one moment share their second
 def _second(at_s: int) -> str:
-    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S}"
+    return datetime.fromtimestamp(at_s, UTC).isoformat()[:19]  # strftime would not fill up a year before 1000

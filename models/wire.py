@@ -57,7 +57,7 @@ class _Request(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the body"
-            found = "is missing" if first["type"] == "missing" else f"is {_short(first['input'])}"
+            found = "is missing" if first["type"] == "missing" else f"is {short(first['input'])}"
             raise BadInput(Reason.MALFORMED, f"{where}: {found}; {first['msg']}") from None
 
 
@@ -115,7 +115,7 @@ class UpdateRequest(CommandRequest):
         if eta_ms is None:
             return {"text": self.text}
         if eta_ms <= now_ms:
-            raise BadInput(Reason.BAD_TIME, f"eta: is {_short(self.eta)}, which is past; must be ahead")
+            raise BadInput(Reason.BAD_TIME, f"eta: is {short(self.eta)}, which is past; must be ahead")
         return {"text": self.text, "eta_ms": eta_ms}
 
 
@@ -140,7 +140,7 @@ class DoneRequest(CommandRequest):
         """The text, and the task's name within its incident."""
         name = self.task.removeprefix(f"{incident}.")
         if not _TASK.fullmatch(name):
-            found = f"task: is {_short(self.task)}, must be a task of {incident}, such as review or {incident}.review"
+            found = f"task: is {short(self.task)}, must be a task of {incident}, such as review or {incident}.review"
             raise BadInput(Reason.UNKNOWN_TASK, found)
         return super().details(incident, now_ms) | {"task": name}
 
@@ -185,7 +185,7 @@ class _MatcherRequest(_Request):
         try:
             compile_pattern(self.value)
         except ValueError as error:
-            found = f"{where}.value: is {_short(self.value)}, must be a regular expression: {error}"
+            found = f"{where}.value: is {short(self.value)}, must be a regular expression: {error}"
             raise BadInput(Reason.MALFORMED, found) from None
         return Matcher(self.name, Operator.REGEX if equal else Operator.NOT_REGEX, self.value)
 
@@ -257,11 +257,11 @@ def instant_ms(value: Any, where: str) -> int | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or len(value) > TIME_CHARACTERS_MAX:
-        raise BadInput(Reason.BAD_TIME, f"{where}: is {_short(value)}, must be an RFC 3339 time")
+        raise BadInput(Reason.BAD_TIME, f"{where}: is {short(value)}, must be an RFC 3339 time")
     try:
         return _parse_instant(value)
     except ValueError as error:
-        raise BadInput(Reason.BAD_TIME, f"{where}: is {_short(value)}, {error}") from None
+        raise BadInput(Reason.BAD_TIME, f"{where}: is {short(value)}, {error}") from None
 
 
 def moment_ms(value: Any, where: str, now_ms: int) -> int | None:
@@ -275,7 +275,7 @@ def moment_ms(value: Any, where: str, now_ms: int) -> int | None:
         except ValueError as error:
             raise BadInput(Reason.BAD_TIME, f"{where}: {error}, or an RFC 3339 time") from None
         if at_ms > NEWEST_MS:
-            raise BadInput(Reason.BAD_TIME, f"{where}: is {_short(value)}, must be before the year 10000 in UTC")
+            raise BadInput(Reason.BAD_TIME, f"{where}: is {short(value)}, must be before the year 10000 in UTC")
         return at_ms
     try:
         return instant_ms(value, where)
@@ -324,12 +324,12 @@ def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadInput(Reason.MALFORMED, f"{where}: is {_short(value)}, must be an object of texts")
+        raise BadInput(Reason.MALFORMED, f"{where}: is {short(value)}, must be an object of texts")
     try:
         names, texts = "".join(value), "".join(value.values())
     except TypeError:
         wrong = next(name for name, text in value.items() if not isinstance(text, str))
-        raise BadInput(Reason.BAD_LABEL, f"{where}.{wrong:.60}: is {_short(value[wrong])}, must be a text") from None
+        raise BadInput(Reason.BAD_LABEL, f"{where}.{wrong:.60}: is {short(value[wrong])}, must be a text") from None
     characters = len(names) + len(texts)
     if _UTF8_MAX * len(names) > NAME_BYTES_MAX or _UTF8_MAX * characters > bytes_max or "" in value:
         _check_sizes(value, where, bytes_max)
@@ -352,7 +352,7 @@ def url_of(value: Any, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise BadInput(Reason.MALFORMED, f"{where}: is {_short(value)}, must be a text")
+        raise BadInput(Reason.MALFORMED, f"{where}: is {short(value)}, must be a text")
     if _UTF8_MAX * len(value) > URL_BYTES_MAX and len(value.encode()) > URL_BYTES_MAX:
         raise BadInput(Reason.TOO_LARGE, f"{where}: has {len(value.encode())} bytes, must have at most {URL_BYTES_MAX}")
     return value
@@ -375,8 +375,8 @@ def kind_of(value: Any) -> str:
             return "an object"
 
 
-def _short(value: Any) -> str:
-    """A value as a message shows it: lists and objects by their kind, the rest by its beginning."""
+def short(value: Any) -> str:
+    """A value as a message shows it: lists and objects, which may be nested deeper than `repr` can go, by their kind."""
     if isinstance(value, list | dict):
         return kind_of(value)
     shown = repr(value[:61] if isinstance(value, str) else value)

@@ -325,3 +325,16 @@ def test_each_alone_is_as_in_company(entries: list[bytes]) -> None:
     assert [(one.reason, one.message.partition("]")[2]) for one in refused] == [
         (one.reason, one.message.partition("]")[2]) for _, found in alone for one in found
     ]
+
+
+@pytest.mark.parametrize("depth", [200, 1000])
+def test_what_is_nested_as_deep_as_json_may_be_is_refused(depth: int) -> None:
+    """A message about something that `repr` cannot show is a message all the same, and the neighbours are taken."""
+    deep = b"[" * depth + b"]" * depth
+    alerts, refused = alerts_from(in_list(ALERT, b'{"labels": {"a": "b"}, "status": %s}' % deep), NOW_MS)
+    with pytest.raises(BadInput) as caught:
+        alerts_from(b'{"version": %s, "alerts": []}' % deep, NOW_MS)
+
+    assert alerts == [firing()]
+    assert [one.message for one in refused] == ["[1].status: is a list, must be 'firing' or 'resolved'"]
+    assert caught.value.message == "version: is a list, must be '4'"

@@ -1,7 +1,11 @@
 """The whole app on the embedded journal, as a process of its own."""
 
 import asyncio
+import os
+import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ import pytest
 from app.demo.storm import storm
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
-from tests.running import Tocsin, assert_exactly_once
+from tests.running import ROOT, Tocsin, assert_exactly_once
 
 GOOD = {"labels": {"alertname": "A", "component": "c"}}
 BODIES: tuple[Any, ...] = (
@@ -146,3 +150,17 @@ def test_answers_for_every_kind_of_input(running: tuple[Tocsin, str]) -> None:
             {"reason": "no_labels", "error": "[1].labels: has no label, must have at least one with a value"},
         ],
     }
+
+
+def test_a_port_that_is_taken_ends_it(tmp_path: Path) -> None:
+    """Without its bridge the process ends, and says why: one that stays would look alive and take nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = {"TOCSIN_BROKER": f"embedded:{tmp_path}", "TOCSIN_PORT": str(taken.getsockname()[1])}
+        command = [sys.executable, "-m", "app", "up"]
+        ended = subprocess.run(
+            command, env=os.environ | settings, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1] == "tocsin: Address already in use (is the port free? TOCSIN_PORT)"
+    assert "Traceback" not in ended.stderr

@@ -1,6 +1,7 @@
 """What the bridge answers when something is wrong: always JSON, always with a reason."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -11,6 +12,8 @@ from app import metrics
 from app.bridge.limits import RETRY_SECONDS
 from app.transport.log import LogUnavailable
 from models.reason import BadInput, Reason
+
+Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 logger = logging.getLogger("tocsin.bridge")
 
@@ -55,6 +58,21 @@ def answer_errors(ways: str) -> Middleware:
         return response
 
     return middleware
+
+
+def refuse_expectations(handler: Answering) -> Answering:
+    """The same handler for requests that expect nothing, or to be told to go on.
+
+    aiohttp answers the others before any middleware: as text, uncounted, and with a fault where the header is not UTF-8.
+    """
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        found = request.headers.get("Expect", "")
+        if found and found.lower() != "100-continue":
+            return _refusal(Declined(417, "unknown_expectation", f"the Expect is {found!r:.80}, must be 100-continue"))
+        return await handler(request)
+
+    return answer
 
 
 def _refusal(refusal: BadInput | Declined | LogUnavailable) -> web.Response:

@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.bridge.access import Access
-from app.bridge.answers import answer_errors, as_json, logger
+from app.bridge.answers import answer_errors, as_json, logger, refuse_expectations
 from app.bridge.certificates import certificate_of
 from app.bridge.door import Door
 from app.bridge.limits import Limits, limits_of
@@ -41,6 +41,7 @@ class HttpServer:
         self._runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         assert self._runner.server is not None
+        self._runner.server.request_handler = refuse_expectations(self._runner.server.request_handler)
         certificate = self._certificate
         self._door = Door(self._runner.server, self._limits, lambda: certificate.value if certificate else None)
         host, port = await self._door.open(self._settings.host, self._port)

@@ -26,6 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(
             f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})", file=sys.stderr
         )
+    except UnicodeEncodeError as error:
+        print(f"tocsin: {error.object!a:.100} has bytes that are not UTF-8, must be UTF-8 text", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     return 1

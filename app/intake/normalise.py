@@ -16,7 +16,7 @@ from app.intake.generations import Generations
 from app.intake.salvage import salvage
 from models.alert import Alert, Labels, fingerprint
 from models.reason import BadInput, Reason
-from models.wire import ANNOTATIONS_BYTES_MAX, instant_ms, kind_of, labels_of, texts_of, url_of
+from models.wire import ANNOTATIONS_BYTES_MAX, instant_ms, kind_of, labels_of, short, texts_of, url_of
 
 RESOLVE_TIMEOUT_MS = 300_000  # Alertmanager's default
 HOLD_STEP_MS = 10_000  # ends wander by milliseconds from repeat to repeat; rounded up, repeats are alike
@@ -96,7 +96,7 @@ def in_webhook(document: Any) -> Entries:
         raise BadInput(Reason.MALFORMED, f"the body is {kind_of(document)}, must be a webhook message")
     version, entries = document.get("version"), document.get("alerts")
     if version != WEBHOOK_VERSION:
-        raise BadInput(Reason.UNSUPPORTED_VERSION, f"version: is {version!r:.60}, must be {WEBHOOK_VERSION!r}")
+        raise BadInput(Reason.UNSUPPORTED_VERSION, f"version: is {short(version)}, must be {WEBHOOK_VERSION!r}")
     if not isinstance(entries, list):
         raise BadInput(Reason.MALFORMED, f"alerts: is {kind_of(entries)}, must be a list of alerts")
     return Entries(entries, "alerts")
@@ -172,7 +172,7 @@ def _ended(status: Any, *, past: bool) -> bool:
         case None | dict():
             return past
         case _:
-            raise BadInput(Reason.MALFORMED, f".status: is {status!r:.60}, must be 'firing' or 'resolved'")
+            raise BadInput(Reason.MALFORMED, f".status: is {short(status)}, must be 'firing' or 'resolved'")
 
 
 # The fingerprint is a loop over bytes: 10 times as slow as looking it up.

@@ -1,0 +1,99 @@
+"""Input that a running service was attacked with, and that it once answered wrongly."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from app.bridge.silences import Silences
+from app.cli import main
+from app.settings import BadSettings, from_environment
+from app.transport.log import NewRecord
+from models.effect import Position
+from models.instant import format_instant
+from models.wire import instant_ms
+from tests.fake_log import FakeLog
+from tests.test_bridge import JSON, Answer, Client, error, refused_count, with_bridge
+
+YEAR_2_MS = -62_104_060_800_000
+
+
+@pytest.mark.parametrize("path", ["/api/v2/alerts", "/nothing"])
+@pytest.mark.parametrize(("header", "found"), [("bogus", "'bogus'"), ("\udcff", "'\\udcff'")])
+def test_an_expectation_that_nobody_meets(path: str, header: str, found: str) -> None:
+    """It is refused as everything else is, as JSON with a reason that is counted, and no alert is kept."""
+    log, before = FakeLog(), refused_count("unknown_expectation")
+
+    async def talk(client: Client) -> Answer:
+        host, port = client.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nExpect: {header}\r\n"
+        writer.write(f"{head}Connection: close\r\nContent-Length: 2\r\n\r\n[]".encode("utf-8", "surrogateescape"))
+        answered = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        return int(answered.split()[1]), orjson.loads(answered.partition(b"\r\n\r\n")[2])
+
+    answer = with_bridge(log, talk)
+
+    assert answer == (417, error("unknown_expectation", f"the Expect is {found}, must be 100-continue"))
+    assert refused_count("unknown_expectation") == before + 1
+
+
+def test_who_expects_to_be_told_to_go_on_is() -> None:
+    """curl asks so before a large body."""
+    answer = with_bridge(FakeLog(), lambda client: client.post([], JSON | {"Expect": "100-continue"}))
+
+    assert answer == (200, {"status": "success", "accepted": 0})
+
+
+@pytest.mark.parametrize("at_ms", [YEAR_2_MS, YEAR_2_MS + 998 * 365 * 86_400_000, -1, 0])
+def test_an_early_instant_is_read_as_it_was_written(at_ms: int) -> None:
+    """A year has four digits, whatever it is."""
+    assert instant_ms(format_instant(at_ms), "x") == at_ms
+
+
+@pytest.mark.parametrize("begins", ["1-12-31T00:00:59.999Z", "0001-12-31T00:00:59.999Z", "999-01-01T00:00:00.000Z"])
+def test_a_silence_of_long_ago_hides_no_other(begins: str) -> None:
+    """One that an older Tocsin wrote, without the zeros of its years, stops nobody from reading those after it."""
+    log = FakeLog()
+
+    def snapshot(name: str, starts_at: str) -> bytes:
+        times = {"starts_at": starts_at, "ends_at": "9999-01-01T00:00:00.000Z", "updated_at": format_instant(log.at_ms)}
+        said = {"silence": name, "matchers": [["a", "=", "b"]], "by": "ann", "comment": ""}
+        return orjson.dumps(said | times)
+
+    async def read() -> list[str]:
+        for number, (name, at) in enumerate((("old", begins), ("new", format_instant(log.at_ms)))):
+            position = Position(number, 0).header()
+            await log.append("tocsin.silences", 0, [NewRecord(b"x", snapshot(name, at), (position,))])
+        return list(await Silences(log, "tocsin.silences").all())
+
+    assert asyncio.run(read()) == ["old", "new"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ack", "\udcff"], ["done", "\udcff.x"], ["silence", "expire", "\udcff"]],
+)
+def test_an_argument_that_is_not_utf_8(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """It is told in one line."""
+    status = main(arguments)
+
+    shown = arguments[-1].partition(".")[0]
+    assert (status, capsys.readouterr().err) == (
+        1,
+        f"tocsin: {shown!a} has bytes that are not UTF-8, must be UTF-8 text\n",
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "../x", "\udcff", "a\nb", "x" * 201])
+def test_a_prefix_that_can_name_no_topic(prefix: str) -> None:
+    """It is refused before anything is started, by name."""
+    with pytest.raises(BadSettings, match=r"^TOCSIN_PREFIX is "):
+        from_environment({"TOCSIN_PREFIX": prefix})
+
+
+@pytest.mark.parametrize("prefix", ["tocsin", "a.b-c_D1", "x" * 200])
+def test_a_prefix_that_can(prefix: str) -> None:
+    """What Kafka takes in a topic's name is taken."""
+    assert from_environment({"TOCSIN_PREFIX": prefix}).prefix == prefix
