@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.core.deadletter import letter
+from app.core.poison import fault
 from app.core.rulebook import Rulebook
 from app.intake.normalise import entries_from
 from app.intake.records import Intake
@@ -16,7 +17,7 @@ from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
 from app.worker.worker import Worker
 from models.journal import Source, encode_refused
-from models.reason import BadInput
+from models.reason import BadInput, Reason
 from models.topics import partition_of
 
 logger = logging.getLogger("tocsin.ingest")
@@ -55,6 +56,9 @@ def journal_records(partition: int, record: Any, intake: Intake, policy: Ruleboo
         taken, refused = intake.records(entries_from(value), now_ms, policy)
     except BadInput as refusal:
         taken, refused = [], [refusal]
+    except Exception as error:  # a fault of ours must not keep everybody from what comes after this record
+        logger.exception("partition %d: a dead letter instead of the raw record at offset %d", partition, record.offset)
+        taken, refused = [], [BadInput(Reason.POISON, fault(error))]
     for why in refused:
         body = letter(why, "raw", partition, record.offset, value if why.part is None else why.part)
         taken.append(NewRecord(b"refused", encode_refused(body)))

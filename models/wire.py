@@ -165,7 +165,7 @@ COMMAND_REQUESTS: dict[Command, type[CommandRequest]] = {
 class ReceiptRequest(_Request):
     """One of the list that `POST /api/v1/receipts` takes. A digest is of no incident; its receipt says so with null."""
 
-    notification: Annotated[str, Field(pattern=r"^\d{1,19}-\d{1,19}-\d{1,19}$")]
+    notification: Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}-[0-9]{1,19}$")]
     incident: Person | None
     state: Literal["delivered", "failed"]
     detail: Annotated[str, Field(max_length=1024)] = ""

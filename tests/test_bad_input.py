@@ -295,7 +295,6 @@ def test_what_is_not_json_elsewhere_spoils_nothing() -> None:
         b'["\n", NaN]',
         b"\xef\xbb\xbf[NaN]",
         b"[" * 100_000 + b"NaN",
-        b"[" + b"9" * 5000 + b", NaN]",
         b"[NaN]".ljust(BYTES_MAX + 1),
         "[NaN]".encode("utf-16"),
     ],

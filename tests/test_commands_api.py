@@ -214,7 +214,7 @@ GOOD = {"notification": "1-7-0", "incident": INCIDENT, "state": "delivered"}
             [GOOD | {"notification": "seven"}],
             400,
             "malformed",
-            "[0]: notification: is 'seven'; String should match pattern '^\\d{1,19}-\\d{1,19}-\\d{1,19}$'",
+            "[0]: notification: is 'seven'; String should match pattern '^[0-9]{1,19}-[0-9]{1,19}-[0-9]{1,19}$'",
         ),
         (
             [GOOD | {"incident": "nonsense"}],

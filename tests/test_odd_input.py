@@ -1,18 +1,26 @@
 """Input that a running service was attacked with, and that it once answered wrongly."""
 
 import asyncio
+import re
+from copy import copy
 
 import orjson
 import pytest
 
+from agents.ingest import journal_records
 from app.bridge.silences import Silences
 from app.cli import main
+from app.intake.normalise import alerts_from
+from app.intake.records import Intake
 from app.settings import BadSettings, from_environment
-from app.transport.log import NewRecord
+from app.transport.log import NewRecord, StoredRecord
+from models.alert import Labels
 from models.effect import Position
 from models.instant import format_instant
-from models.wire import instant_ms
+from models.reason import BadInput
+from models.wire import ReceiptRequest, instant_ms
 from tests.fake_log import FakeLog
+from tests.shipped import shipped
 from tests.test_bridge import JSON, Answer, Client, error, refused_count, with_bridge
 
 YEAR_2_MS = -62_104_060_800_000
@@ -97,3 +105,52 @@ def test_a_prefix_that_can_name_no_topic(prefix: str) -> None:
 def test_a_prefix_that_can(prefix: str) -> None:
     """What Kafka takes in a topic's name is taken."""
     assert from_environment({"TOCSIN_PREFIX": prefix}).prefix == prefix
+
+
+def test_a_raw_record_that_makes_us_fail_is_a_dead_letter() -> None:
+    """Whatever it is that we did wrong: those after it are read, and it says where to look."""
+
+    def fails(labels: Labels, _: str) -> str:
+        return labels["component"]
+
+    policy = copy(shipped())
+    policy.component = fails
+    values = [orjson.dumps([{"labels": {"alertname": "A", name: "db"}}]) for name in ("component", "host", "component")]
+    records = [StoredRecord(offset, 0, None, value) for offset, value in enumerate(values)]
+
+    first, second, third = (one for record in records for one in journal_records(4, record, Intake(), policy, 0))
+
+    assert (first.key, second.key, third.key) == (b"db", b"refused", b"db")
+    body = orjson.loads(second.value or b"")["letter"]
+    assert (body["reason"], body["value"], body["partition"], body["offset"]) == ("poison", values[1].decode(), 4, 1)
+    assert re.fullmatch(
+        r"it made Tocsin fail with KeyError in tests\.test_odd_input, line [0-9]+: a fault of Tocsin; report it",
+        body["message"],
+    )
+
+
+@pytest.mark.parametrize("number", [b"18446744073709551615", b"18446744073709551616", b"-9223372036854775809"])
+def test_a_large_number_is_taken_in_any_company(number: bytes) -> None:
+    """What says nothing of an alert may be any number, also beside an alert that is not JSON."""
+    alert = b'{"labels": {"alertname": "A"}, "value": %s}' % number
+    alone, _ = alerts_from(b"[%s]" % alert, 0)
+    beside, refused = alerts_from(b'[%s, {"labels": {"alertname": "B"}, "value": NaN}]' % alert, 0)
+
+    assert (beside, len(refused)) == (alone, 1)
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_number_beyond_any_spoils_its_alert_alone(digits: int) -> None:
+    """orjson reads none that is larger than a float can be; the alerts beside it are read."""
+    body = b'[{"labels": {"alertname": "A"}, "value": %s}, {"labels": {"alertname": "B"}}]' % (b"1" * digits)
+    taken, refused = alerts_from(body, 0)
+
+    assert ([one.labels for one in taken], len(refused)) == ([{"alertname": "B"}], 1)
+
+
+def test_the_number_of_an_effect_has_plain_digits() -> None:
+    """Digits of other alphabets are no number of a notification."""
+    receipt = {"notification": "\u0661-\u0662-\u0663", "incident": None, "state": "delivered"}
+
+    with pytest.raises(BadInput, match="notification: is "):
+        ReceiptRequest.of(receipt)

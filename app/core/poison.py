@@ -41,7 +41,12 @@ class Poison(Exception):
         self.offset = offset
         self.place = (offset, now_ms, deadline)
         self.deadline = deadline
-        self.message = f"it made Tocsin fail with {where(error)}: a fault of Tocsin; report it"
+        self.message = fault(error)
+
+
+def fault(error: Exception) -> str:
+    """What a dead letter says of an error that is ours."""
+    return f"it made Tocsin fail with {where(error)}: a fault of Tocsin; report it"
 
 
 def where(error: Exception) -> str:

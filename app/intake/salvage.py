@@ -30,7 +30,8 @@ def salvage(body: bytes, why: orjson.JSONDecodeError) -> Any:
     document = None
     try:
         if len(body) <= BYTES_MAX:
-            document = json.loads(body.decode("utf-8", "surrogateescape"), parse_constant=_NoNumber)
+            text = body.decode("utf-8", "surrogateescape")
+            document = json.loads(text, parse_constant=_NoNumber, parse_int=_number)
     except (ValueError, RecursionError):
         pass  # it is told what orjson found
     entries = document.get("alerts") if isinstance(document, dict) else document
@@ -38,6 +39,14 @@ def salvage(body: bytes, why: orjson.JSONDecodeError) -> Any:
         raise BadInput(Reason.MALFORMED, f"the body is not JSON: {why}")
     entries[:] = [one if _is_json(one) else BadInput(Reason.MALFORMED, f": {NOT_JSON}") for one in entries]
     return document
+
+
+def _number(digits: str) -> Any:
+    """What orjson makes of it, which knows no whole numbers of more than 64 bits, and refuses what is beyond any float."""
+    try:
+        return orjson.loads(digits)
+    except orjson.JSONDecodeError:
+        return _NoNumber(digits)
 
 
 def _is_json(entry: Any) -> bool:
