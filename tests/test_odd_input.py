@@ -3,15 +3,18 @@
 import asyncio
 import re
 from copy import copy
+from io import StringIO
 
 import orjson
 import pytest
+from rich.console import Console
 
 from agents.ingest import journal_records
 from app.bridge.silences import Silences
 from app.cli import main
 from app.intake.normalise import alerts_from
 from app.intake.records import Intake
+from app.report.incidents import incidents_table
 from app.settings import BadSettings, from_environment
 from app.transport.log import NewRecord, StoredRecord
 from models.alert import Labels
@@ -146,6 +149,27 @@ def test_a_number_beyond_any_spoils_its_alert_alone(digits: int) -> None:
     taken, refused = alerts_from(body, 0)
 
     assert ([one.labels for one in taken], len(refused)) == ([{"alertname": "B"}], 1)
+
+
+def test_a_very_long_title_does_not_fill_the_terminal() -> None:
+    """Somebody's alert name of 64 kB leaves the other incidents on the screen."""
+    known = {
+        "incident": "INC-1",
+        "severity": "P1",
+        "state": "open",
+        "owner": "data",
+        "alerts_firing": 1,
+        "alerts_total": 1,
+    }
+    rows = [known | {"escalation_step": 0, "title": title} for title in ("x" * 64_000, "short")]
+    console = Console(width=120, file=StringIO())
+    console.print(incidents_table(rows, 120))
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+
+    assert "... (63800 more characters)" in "".join(shown.split("\n")).replace("  ", "")
+    assert "short" in shown
+    assert len(shown.splitlines()) < 10
 
 
 def test_the_number_of_an_effect_has_plain_digits() -> None:

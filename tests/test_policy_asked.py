@@ -189,6 +189,11 @@ def test_labels(text: str, expected: dict[str, str]) -> None:
             2,
             "argument --at: is 'noon', must be a time such as 2026-12-25T03:00:00Z",
         ),
+        (
+            ["--labels", "a=b", "--at", "9999-12-31T23:59:59Z"],
+            2,
+            "argument --at: is '9999-12-31T23:59:59Z', must be before the year 9000",
+        ),
         ([], 2, "one of the arguments --labels --alert is required"),
         (["--alert", "FILE"], 1, "FILE: has no label, must have at least one with a value"),
         (["--alert", "/none"], 1, "/none: cannot be read: No such file or directory"),

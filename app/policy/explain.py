@@ -18,6 +18,7 @@ from models.reason import BadInput
 from models.wire import instant_ms
 
 WIDTH = 12  # of the first column
+AT_MS_END = 221_845_392_000_000  # the year 9000: what falls due after an alert, weeks later, has to have a time as well
 
 
 def add_explain(commands: Any) -> None:
@@ -49,6 +50,8 @@ def _instant(text: str) -> int:
         raise argparse.ArgumentTypeError(f"is {text!r:.60}, must be a time such as 2026-12-25T03:00:00Z") from error
     if found is None:
         raise argparse.ArgumentTypeError("is empty, must be a time such as 2026-12-25T03:00:00Z")
+    if found >= AT_MS_END:
+        raise argparse.ArgumentTypeError(f"is {text!r:.60}, must be before the year 9000")
     return found
 
 

@@ -17,11 +17,14 @@ from app.command_line.terminal import SEVERITY_STYLE, WIDE, as_text, plain_table
 from app.settings import Settings
 from app.transport.log import Readable
 from app.transport.once import once
+from models.cut import cut
 from models.duration import format_ms
 from models.effect import Position
 from models.inert import inert
 from models.instant import milliseconds
 from models.topics import Topics
+
+TITLE_CHARACTERS_MAX = 200  # in a list; `tocsin incidents show` has all of it
 
 # What a snapshot had not in 0.1.0: the topic is compacted, so an incident that was closed then has the shape of then.
 _LATER: dict[str, Any] = {
@@ -120,7 +123,7 @@ def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
         cells = [as_text(one["incident"]), severity, as_text(one["state"])]
         if wide:
             cells += [as_text(one["owner"]), Text(alerts), Text(str(one["escalation_step"]))]
-        table.add_row(*cells, as_text(one["title"]))
+        table.add_row(*cells, as_text(cut(one["title"], TITLE_CHARACTERS_MAX)))
     return table
 
 
