@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
-INSTANT_CHARACTERS = 24  # of an instant as it is written
 NEWEST_MS = 253402300799999  # the end of the year 9999; datetime knows no later time
 
 

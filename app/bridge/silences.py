@@ -12,7 +12,7 @@ from aiohttp import web
 
 from app.bridge.reading import TopicReader, Turnstile
 from app.transport.log import Log
-from models.instant import INSTANT_CHARACTERS, format_instant
+from models.instant import format_instant
 from models.matcher import Matcher, Operator, parse_matcher
 from models.reason import BadInput, Reason
 from models.silence import Silence
@@ -179,8 +179,6 @@ def _state(silence: Silence, now_ms: int) -> str:
 def _from_snapshot(document: dict[str, Any]) -> Kept:
     matchers = tuple(Matcher(label, Operator(how), value) for label, how, value in document["matchers"])
     names = ("starts_at", "ends_at", "updated_at")
-    # Tocsin 0.1.0 wrote years before 1000 without their zeros.
-    texts = {name: document[name].rjust(INSTANT_CHARACTERS, "0") for name in names}
-    starts_ms, ends_ms, updated_ms = (instant_ms(text, name) or 0 for name, text in texts.items())
+    starts_ms, ends_ms, updated_ms = (instant_ms(document[name], name) or 0 for name in names)
     silence = Silence(document["silence"], matchers, starts_ms, ends_ms, document["by"], document["comment"])
     return Kept(silence, updated_ms)
