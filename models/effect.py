@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
 from models.cut import cut_all
+from models.packed import packed
 
 POSITION_HEADER = "position"
 EFFECT_ID = re.compile(r"\d{1,19}-\d{1,19}-\d{1,19}", re.ASCII)
@@ -62,11 +61,11 @@ def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
 def encode(stream: Stream, document: dict[str, Any]) -> bytes:
     """The JSON of an effect. Long texts in one that would be too large are cut, so that any broker takes it."""
     bytes_max = LETTER_BYTES_MAX if stream is Stream.DEADLETTER else EFFECT_BYTES_MAX
-    encoded = orjson.dumps(document)
+    encoded = packed(document)
     for characters in _CUTS:
         if len(encoded) <= bytes_max:
             return encoded
-        encoded = orjson.dumps(cut_all(document, characters))
+        encoded = packed(cut_all(document, characters))
     assert len(encoded) <= bytes_max, f"an effect has {len(encoded)} bytes"
     return encoded
 

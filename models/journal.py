@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from models.alert import Alert
+from models.packed import packed
 from models.reason import BadInput, Reason
 from models.silence import Silence
 from models.topics import PARTITIONS_MAX
@@ -94,7 +93,7 @@ def text_of(document: Mapping[str, Any], name: str) -> str:
 
 def encode_alert(alert: Alert) -> bytes:
     """The journal value of an alert."""
-    return orjson.dumps(
+    return packed(
         {
             "alert": alert.fingerprint,
             "status": "firing" if alert.firing else "resolved",
@@ -114,13 +113,13 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     Details: `text`, and by command `to` and `team` (assign), `verdict` and `scope` (assessed), `eta_ms` (update), `number`
     (complaint), `step` (escalate), `task` (done).
     """
-    return orjson.dumps({"command": name, "incident": incident, "by": by, **details})
+    return packed({"command": name, "incident": incident, "by": by, **details})
 
 
 def encode_silence(silence: Silence) -> bytes:
     """The journal value of a silence, for every partition. The newest record of an id is the silence."""
     matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
-    return orjson.dumps(
+    return packed(
         {
             "silence": silence.id,
             "matchers": matchers,
@@ -134,7 +133,7 @@ def encode_silence(silence: Silence) -> bytes:
 
 def encode_receipt(notification: str, incident: str, state: str, detail: str) -> bytes:
     """The journal value of a notifier's word on a notification: `delivered` or `failed`."""
-    return orjson.dumps({"receipt": notification, "incident": incident, "state": state, "detail": detail})
+    return packed({"receipt": notification, "incident": incident, "state": state, "detail": detail})
 
 
 def encode_signal(
@@ -147,7 +146,7 @@ def encode_signal(
     that rule any more. Tocsin 0.1.0 has neither, and takes the latter for an end.
     """
     more = {"shape": shape} if shape else {}
-    return orjson.dumps(
+    return packed(
         {"signal": rule, "group": group, "role": role, "member": member} | more | ({"left": True} if left else {})
     )
 
@@ -159,7 +158,7 @@ def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | No
     `shape` says which rule of the name said it.
     """
     more = {"shape": shape} if shape else {}
-    return orjson.dumps({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
+    return packed({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
 
 
 def encode_member(
@@ -171,24 +170,24 @@ def encode_member(
     one it does not, since the policy has changed, but perhaps by another.
     """
     more = ({"why": why} if why else {}) | ({"shape": shape} if shape else {}) | ({"left": True} if left else {})
-    return orjson.dumps({"member": root, "rule": rule, "alert": member} | more)
+    return packed({"member": root, "rule": rule, "alert": member} | more)
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:
     """The journal value of a notification on its way to the receiver's actor, which may make a digest of it."""
-    return orjson.dumps({"page": kind, "severity": severity, "body": body})
+    return packed({"page": kind, "severity": severity, "body": body})
 
 
 def encode_refused(letter: Mapping[str, Any]) -> bytes:
     """The journal value of a raw record that cannot be read; `letter` is its dead letter's body."""
-    return orjson.dumps({"refused": letter["reason"], "letter": letter})
+    return packed({"refused": letter["reason"], "letter": letter})
 
 
 def encode_resubmitted(letter: str, by: str) -> bytes:
     """The journal value of the word that a dead letter was sent again, and taken. It goes with the header of format 2."""
-    return orjson.dumps({"resubmitted": letter, "by": by})
+    return packed({"resubmitted": letter, "by": by})
 
 
 def encode_policy(fingerprint: str, document: Mapping[str, Any]) -> bytes:
     """The journal value of a policy change; the whole policy stands in it."""
-    return orjson.dumps({"policy": fingerprint, "document": document})
+    return packed({"policy": fingerprint, "document": document})

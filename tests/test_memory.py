@@ -1,13 +1,21 @@
-"""Memory that is free goes back to the system."""
+"""Memory: what is free goes back to the system, and what is kept takes what it holds."""
 
 import asyncio
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
 from app import memory
+from app.core.engine import Engine
+from app.intake.normalise import Entries
+from app.intake.records import Intake
+from app.transport.log import StoredRecord
 from tests.running import ROOT
+from tests.shipped import shipped
+
+NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
 
 # Every fiftieth of 200,000 kilobytes stays: nearly all pages between them are free, and the C library keeps them.
 LEAVES_HOLES = """
@@ -56,3 +64,32 @@ def test_it_happens_again_and_again_until_the_service_ends(monkeypatch: pytest.M
         return during
 
     assert asyncio.run(asyncio.wait_for(serve(), 30)) == len(times)
+
+
+def test_records_take_what_they_hold() -> None:
+    """Alerts in the journal, effects and checkpoints wait by thousands: none of them keeps the buffer it was written into."""
+    entries = [{"labels": {"alertname": f"A{number}"}, "startsAt": "2026-04-12T13:00:00Z"} for number in range(500)]
+    engine = Engine(0, shipped())
+    tracemalloc.start()
+    try:
+        records, _ = Intake().records(Entries(entries, ""), NOW_MS, shipped())
+        effects = engine.apply([StoredRecord(number, NOW_MS, *one) for number, one in enumerate(records)])
+        wait = {
+            "records": [one.value or b"" for one in records],
+            "effects": [one.value for one in effects],
+            "checkpoint": [value or b"" for _, value in engine.checkpoint()],
+        }
+        numbers = {name: (len(values), sum(map(len, values))) for name, values in wait.items()}
+        del records, effects
+        freed = {name: _freed_with(wait, name) for name in list(wait)}
+    finally:
+        tracemalloc.stop()
+
+    assert all(number >= 500 for number, _ in numbers.values())
+    assert all(freed[name] < size + 200 * number for name, (number, size) in numbers.items())
+
+
+def _freed_with(wait: dict[str, list[bytes]], name: str) -> int:
+    before, _ = tracemalloc.get_traced_memory()
+    del wait[name]
+    return before - tracemalloc.get_traced_memory()[0]

@@ -21,6 +21,7 @@ from app.core.member import Fired, Link, Member, Target
 from app.core.state import FORMER, Hold, Incident, LiveAlert, PartitionState, Receiver, Task, in_order
 from models.incident import State
 from models.matcher import Matcher, Operator
+from models.packed import packed
 from models.severity import Severity
 from models.silence import Silence
 
@@ -67,7 +68,7 @@ def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
         key = alert.fingerprint.encode()
         if key in state.alerts:
             counters = [alert.count, alert.last_ms, alert.hold_ms, alert.starts_ms]
-            records.append((b"c/" + key, orjson.dumps(counters)))
+            records.append((b"c/" + key, packed(counters)))
     state.dirty.clear()
     state.touched.clear()
     return records
@@ -104,10 +105,10 @@ def _dump(state: PartitionState, key: bytes) -> bytes | None:
     kind, name = key[:1], key[2:]
     if kind == b"a":
         alert = state.alerts.get(name)
-        return orjson.dumps({slot: getattr(alert, slot) for slot in _ALERT_SLOTS}) if alert else None
+        return packed({slot: getattr(alert, slot) for slot in _ALERT_SLOTS}) if alert else None
     if kind == b"i":
         incident = state.incidents.get(name.decode())
-        return orjson.dumps({slot: getattr(incident, slot) for slot in _INCIDENT_SLOTS}) if incident else None
+        return packed({slot: getattr(incident, slot) for slot in _INCIDENT_SLOTS}) if incident else None
     thing: Any
     match kind:
         case b"w":
@@ -132,7 +133,7 @@ def _dump(state: PartitionState, key: bytes) -> bytes | None:
             thing = state.spoiled.get(_pair(name))
         case _:
             thing = None  # the counters of a forgotten alert
-    return orjson.dumps(thing) if thing else None
+    return packed(thing) if thing else None
 
 
 def _pair(name: bytes) -> tuple[str, str]:

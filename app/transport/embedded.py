@@ -15,7 +15,7 @@ from app.transport.batches import BatchMixin
 from app.transport.sqlite import SqliteLog
 
 GENERATION = 1
-FETCH_SECONDS = 0.01  # between two fetches: many requests make few batches, each of which costs Faust some 100 us
+FETCH_SECONDS = 0.01  # between two fetches: many requests make few batches, and it is batches that Faust costs
 
 
 class Consumer(BatchMixin, base.Consumer):
