@@ -1,40 +1,53 @@
-"""The events that others read, as classes. A consumer of `tocsin.notifications` needs no more than these.
+"""Events that Tocsin emits: one frozen class for each kind of effect, in the shape of its JSON."""
 
-A notification is one message to one receiver through one channel. A receipt is the answer to it.
-"""
-
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypedDict
+
+
+class NotificationKind(StrEnum):
+    """Why a notification was emitted."""
+
+    OPENED = "opened"
+    UPDATED = "updated"
+    REPEATED = "repeated"
+    ESCALATED = "escalated"
+    REOPENED = "reopened"
+    ACKNOWLEDGED = "acknowledged"
+    SEVERITY_RAISED = "severity_raised"
+    RESOLVED = "resolved"
+    REMINDER = "reminder"
+    UPDATE = "update"
+    CLOCK_WARNED = "clock_warned"
+    CLOCK_BREACHED = "clock_breached"
+    SUPPRESSED = "suppressed"
+    RELEASED = "released"
+    FLAPPING = "flapping"
+    DIGEST = "digest"
+    CAUSE_WANTED = "cause_wanted"
+    TASK_REMINDER = "task_reminder"
 
 
 class Action(StrEnum):
     """What a receiver does with a notification."""
 
-    TRIGGER = "trigger"  # ring or post anew
-    ACKNOWLEDGE = "acknowledge"  # of all open episodes
-    RESOLVE = "resolve"  # of all open episodes
-    UPDATE = "update"  # change the incident's message, or add to its thread
-    INFORM = "inform"  # post quietly
+    TRIGGER = "trigger"  # ring, or post anew
+    ACKNOWLEDGE = "acknowledge"  # stop ringing, for all open episodes
+    RESOLVE = "resolve"  # close all open episodes
+    UPDATE = "update"  # change the incident's message or add to its thread
+    INFORM = "inform"  # post without ringing
 
 
-class DeliveryState(StrEnum):
-    """What a receipt says of a notification."""
-
-    DELIVERED = "delivered"
-    FAILED = "failed"
-
-
-class NextStep(TypedDict):
-    """The first step of the runbook: in words, and as a command; either may be empty."""
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """The first step of the runbook: a sentence, and a command that may be empty."""
 
     say: str
     run: str
 
 
-class WhyYou(TypedDict):
-    """Why a notification reaches its receiver. `rule` is empty for the first notification of an incident."""
+@dataclass(frozen=True, slots=True)
+class NotificationReason:
+    """Why a notification reaches its receiver. `rule` is empty for the first notification."""
 
     rule: str
     step: int
@@ -42,49 +55,57 @@ class WhyYou(TypedDict):
     text: str
 
 
-class NotifiedAlert(TypedDict):
-    """An alert of the incident. Times are RFC 3339; `status` is firing or ended."""
+@dataclass(frozen=True, slots=True)
+class NotifiedAlert:
+    """An alert as a notification shows it. `ends_at` is None while it fires."""
 
     fingerprint: str
-    status: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
+    status: str  # firing or ended
+    severity: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
     generator_url: str
     starts_at: str
     ends_at: str | None
-    severity: str
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One message to one receiver through one channel of the policy. Times are RFC 3339, in UTC."""
+    """One message to one receiver through one abstract channel (topic `tocsin.notifications`)."""
 
-    id: str  # PARTITION-OFFSET-NUMBER; the key by which a delivery is told from another
-    kind: str  # why: opened, updated, repeated, escalated, acknowledged, resolved, digest ...
+    id: str
+    kind: NotificationKind
     at: str
     policy: str
-    incident: str  # empty where it is about several
+    incident: str
     action: Action
-    episode: int  # of the incident, from 1 on: the part that one ring is for
-    wakes: bool  # whether it must ring now
-    dedup_key: str  # INCIDENT/EPISODE
+    episode: int
+    wakes: bool
+    dedup_key: str
     severity: str
     owner: str
     component: str
     title: str
     text: str
     next_step: NextStep | None
-    channel: str  # pager, email or chat
-    receiver: str  # the contact's name
+    channel: str
+    receiver: str
     address: str
-    reason: WhyYou
+    reason: NotificationReason
     started_at: str
-    alerts: Sequence[NotifiedAlert] = ()  # worst and newest first, bounded
+    alerts: tuple[NotifiedAlert, ...] = ()
     alerts_omitted: int = 0
     alerts_firing: int = 0
     alerts_total: int = 0
-    common_labels: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
+    common_labels: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+
+class DeliveryState(StrEnum):
+    """What a receipt says of a notification."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

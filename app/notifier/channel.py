@@ -1,13 +1,12 @@
 """What a channel is: a way to hand one notification to one destination. Each kind has a module in `app.notifier.channels`.
 
-A channel sends once and says what came of it. Order, retries, limits and fallback are the deliverer's. What a channel is made
-of (HTTP client, templates, public URL) is in `app.notifier.context`.
+A channel sends once and says what came of it. Order, retries, limits and fallback are the deliverer's.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from app.notifier.outcome import Sent
 from models.events import Notification
 
 
@@ -28,26 +27,6 @@ class ChannelKind(StrEnum):
     WEBHOOK = "webhook"
     APPRISE = "apprise"
     TERMINAL = "terminal"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The receiver has accepted a notification."""
-
-    receiver_id: str = ""  # their id: PagerDuty's dedup key, a Message-ID, Slack's ts
-    memory: str = ""  # opaque, JSON: what the channel wants back with the next one of this incident
-
-
-class Refused(Exception):
-    """The receiver will never accept this: a 4xx, a bad address. The message is one inert line without a secret."""
-
-
-class TryAgain(Exception):
-    """The receiver did not accept this now: a time-out, a 5xx, a 429. The message is as that of `Refused`."""
-
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 class Channel(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.events import Action, Notification
+from models.events import Action, Notification, NotificationKind
 
 LINES_MAX = 20
 
@@ -18,7 +18,7 @@ def digest_of(notifications: Sequence[Notification]) -> Notification:
     worst = min(notification.severity for notification in notifications)
     return replace(
         newest,
-        kind="digest",
+        kind=NotificationKind.DIGEST,
         incident=newest.incident if len(incidents) == 1 else "",
         action=Action.INFORM,
         wakes=False,
