@@ -1,0 +1,202 @@
+"""The receivers file (TOCSIN_RECEIVERS): how contacts of the policy are reached.
+
+It is no part of the policy. The policy says whom to tell, and a change of it is a record in the journal. This file says how to
+reach them; it must change neither the policy's fingerprint nor a replay (docs/decisions/0010-notifier.md).
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
+
+from app.files import yaml_file
+from app.files.bounded_yaml import Document
+from app.files.yaml_file import Mistake
+from app.notifier import limits
+from app.notifier.channel import ChannelKind
+from app.notifier.contacts import ContactRoute, Contacts
+from app.notifier.delivery import Rules
+from app.notifier.limits import Limit
+from app.notifier.outcome import TryAgain
+from app.notifier.registry_types import Registry
+from models.nearest import did_you_mean
+from models.policy_types import DurationMs, Part, Problem, refuse
+
+RECEIVERS_MAX = 500
+ReceiverName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class LimitPart(Part):
+    """At most so many messages within any time that is so long."""
+
+    sends: Annotated[int, Field(ge=1, le=1000)]  # how many
+    within: DurationMs  # how long: 1m, 15m, 1h
+
+
+Networks = Annotated[list[IPv4Network | IPv6Network], Field(default_factory=list)]
+LimitsByKind = Annotated[dict[ChannelKind, list[LimitPart]], Field(default_factory=dict)]
+
+
+class ContactPart(Part):
+    """How contacts are reached through one channel of the policy."""
+
+    channel: Literal["pager", "email", "chat"]  # of the policy
+    address: str = ""  # as the policy has it; without address and name: all contacts
+    name: str = ""  # of the contact, such as "On-call SRE", instead of an address
+    through: Annotated[list[ReceiverName], Field(min_length=1, max_length=10)]  # in order; the next is the fallback
+
+
+class DeliveryPart(Part):
+    """How long receivers are waited for."""
+
+    timeout: DurationMs = 10_000  # for one try
+    page_deadline: DurationMs = 60_000  # for a page to be taken; then the next receiver gets it too
+    message_deadline: DurationMs = 15 * 60_000  # the same for what wakes nobody
+    give_up_after: DurationMs = 24 * 60 * 60_000  # then nothing is tried any more
+
+
+class ReceiversPart(Part):
+    """The file. `receivers` has a model that the registry of channels makes (`model_of`)."""
+
+    version: Literal[1]  # of this format
+    receivers: Annotated[
+        dict[ReceiverName, Any], Field(min_length=1, max_length=RECEIVERS_MAX)
+    ]  # name: {kind: settings}
+    contacts: Annotated[list[ContactPart], Field(min_length=1)]  # how contacts of the policy are reached
+    allow_private_addresses: Annotated[
+        list[IPv4Network | IPv6Network], Field(default_factory=list)
+    ]  # networks; all that is private else is refused
+    public_url: str = ""  # how people reach Tocsin, for links: https://tocsin.example.org
+    templates: str = ""  # a folder with templates of your own
+    limits: Annotated[
+        dict[ChannelKind, list[LimitPart]], Field(default_factory=dict)
+    ]  # for a contact, by kind of receiver; [] is none
+    delivery: DeliveryPart = DeliveryPart()  # how long receivers are waited for
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        refuse("receivers", [*self._unknown_receivers(), *self._repeated_contacts(), *self._bad_url()])
+        return self
+
+    def _unknown_receivers(self) -> list[Problem]:
+        return [
+            (("contacts", number, "through", place), _unknown(name, self.receivers))
+            for number, contact in enumerate(self.contacts)
+            for place, name in enumerate(contact.through)
+            if name not in self.receivers
+        ]
+
+    def _repeated_contacts(self) -> list[Problem]:
+        problems: list[Problem] = []
+        known: set[tuple[str, str, str]] = set()
+        for number, contact in enumerate(self.contacts):
+            key = (contact.channel, contact.address, contact.name)
+            if key in known:
+                problems.append((("contacts", number), "stands twice for one channel and contact, must stand once"))
+            if contact.address and contact.name:
+                problems.append((("contacts", number), "has an address and a name, must have one of them or none"))
+            if len(set(contact.through)) < len(contact.through):
+                problems.append((("contacts", number, "through"), "names a receiver twice, must name each once"))
+            known.add(key)
+        return problems
+
+    def _bad_url(self) -> list[Problem]:
+        if not self.public_url or self.public_url.startswith(("https://", "http://")):
+            return []
+        return [(("public_url",), f"is {self.public_url!r:.60}, must begin with https:// or http://")]
+
+
+class Receiver(NamedTuple):
+    """A named destination: its kind, and its settings, an instance of the kind's model."""
+
+    kind: ChannelKind
+    config: BaseModel
+
+
+class Receivers(NamedTuple):
+    """A receivers file that is good."""
+
+    path: Path
+    document: Document
+    part: ReceiversPart
+    receivers: Mapping[str, Receiver]
+
+    @property
+    def contacts(self) -> Contacts:
+        """Whom to reach through what."""
+        routes = [ContactRoute(one.channel, one.address, one.name, tuple(one.through)) for one in self.part.contacts]
+        return Contacts(routes)
+
+    @property
+    def rules(self) -> Rules:
+        """How the ledger is to treat them."""
+        own = {
+            kind: tuple(Limit(one.sends, one.within) for one in sorted(parts, key=lambda part: part.within))
+            for kind, parts in self.part.limits.items()
+        }
+        delivery = self.part.delivery
+        return Rules(
+            kinds={name: receiver.kind for name, receiver in self.receivers.items()},
+            limits={kind: tuple(parts) for kind, parts in limits.DEFAULT.items()} | own,
+            page_deadline_ms=delivery.page_deadline,
+            message_deadline_ms=delivery.message_deadline,
+            give_up_ms=delivery.give_up_after,
+        )
+
+
+def read(path: str | Path, registry: Registry) -> Receivers:
+    """The file. Raises BadFile with every mistake in it."""
+    file = Path(path)
+    document = yaml_file.parse(file, yaml_file.bytes_of(file), "receivers (docs/NOTIFIER.md)")
+    model = model_of(frozenset(registry.items()))
+    try:
+        part = model.model_validate(document.data)
+    except ValidationError as error:
+        raise yaml_file.refusal(file, document, error, model) from None
+    return Receivers(file, document, part, {name: _receiver(one) for name, one in part.receivers.items()})
+
+
+@cache
+def model_of(registry: frozenset[tuple[ChannelKind, Any]]) -> type[ReceiversPart]:
+    """The model of the file, with a key for each kind of channel that there is."""
+    kinds = sorted(registry, key=lambda item: list(ChannelKind).index(item[0]))
+    fields: dict[str, Any] = {str(kind): (channel.config | None, None) for kind, channel in kinds}
+    receiver = create_model("ReceiverPart", __base__=_OneKind, **fields)
+    named = Annotated[dict[ReceiverName, receiver], Field(min_length=1, max_length=RECEIVERS_MAX)]  # type: ignore[valid-type]  # made above
+    return create_model("ReceiversPart", __base__=ReceiversPart, receivers=(named, ...))
+
+
+class _OneKind(Part):
+    @model_validator(mode="after")
+    def _has_one_kind(self) -> Self:
+        if len(self.model_fields_set) != 1 or _receiver(self).config is None:
+            known = ", ".join(type(self).model_fields)
+            raise ValueError(f"has {len(self.model_fields_set)} kinds, must have exactly one of {known}")
+        return self
+
+
+def _receiver(part: Any) -> Receiver:
+    (kind,) = part.model_fields_set
+    return Receiver(ChannelKind(kind), getattr(part, kind))
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> str:
+    names = list(known)
+    hint = did_you_mean(name, names) or f", must be one of {', '.join(names[:20])}"
+    return f"is {name!r}, which is no receiver{hint}"
+
+
+def missing_secrets(receivers: Receivers) -> list[Mistake]:
+    """Secrets that cannot be read here and now, as warnings."""
+    mistakes = []
+    for name, (kind, config) in receivers.receivers.items():
+        for secret in (*getattr(config, "secrets", ()), *getattr(config, "optional_secrets", ())):
+            try:
+                config.secret(secret)  # type: ignore[attr-defined]  # `app.notifier.config.ChannelConfig` has it
+            except TryAgain as error:
+                where = ("receivers", name, str(kind))
+                mistakes.append(yaml_file.mistake(receivers.path, receivers.document, where, f"warning: {error}"))
+    return mistakes
