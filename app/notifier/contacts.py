@@ -52,7 +52,9 @@ class Contacts:
             for (channel, name), through in self._by_name.items()
             if name == contact
         ]
-        return named or [ContactRoute(channel, contact, "", through) for channel, through in self._others.items()]
+        return named or [
+            ContactRoute(channel, contact, "", through) for channel, through in self._others.items()
+        ]
 
 
 def contact_key(notification: Notification) -> str:

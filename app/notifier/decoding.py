@@ -43,11 +43,15 @@ def decode(value: bytes) -> Notification:
 def from_document(document: Any) -> Notification:
     """The same of its parsed JSON. Raises BadInput."""
     if not isinstance(document, dict):
-        raise BadInput(Reason.MALFORMED, f"the notification is {type(document).__name__}, must be an object")
+        raise BadInput(
+            Reason.MALFORMED, f"the notification is {type(document).__name__}, must be an object"
+        )
     try:
         return _notification(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadInput(Reason.MALFORMED, f"the notification cannot be read: {error!r:.200}") from None
+        raise BadInput(
+            Reason.MALFORMED, f"the notification cannot be read: {error!r:.200}"
+        ) from None
 
 
 def _notification(document: Mapping[str, Any]) -> Notification:
@@ -106,7 +110,10 @@ def _reason(reason: Any) -> NotificationReason:
     reason = reason or {}
     text = str(reason.get("text") or "")
     return NotificationReason(
-        str(reason.get("rule") or ""), int(reason.get("step") or 0), int(reason.get("steps") or 0), text
+        str(reason.get("rule") or ""),
+        int(reason.get("step") or 0),
+        int(reason.get("steps") or 0),
+        text,
     )
 
 

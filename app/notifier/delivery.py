@@ -36,7 +36,9 @@ class Rules:
 
     kinds: dict[str, ChannelKind]  # of each receiver, by its name
     limits: dict[ChannelKind, tuple[Limit, ...]] = field(default_factory=dict)
-    page_deadline_ms: int = 60_000  # for a page to be taken, before the contact's next receiver gets it too
+    page_deadline_ms: int = (
+        60_000  # for a page to be taken, before the contact's next receiver gets it too
+    )
     message_deadline_ms: int = 15 * 60_000  # the same for what wakes nobody
     give_up_ms: int = 24 * 60 * 60_000  # after which nothing is tried any more
 
@@ -73,7 +75,9 @@ class Delivery:
     missed: bool = False  # no receiver took it by its deadline, which was reported
     over: bool = False  # it is not to be tried again
     settled: bool = False
-    absorbed: list[tuple[str, str]] = field(default_factory=list)  # id and incident of those that it stands for
+    absorbed: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # id and incident of those that it stands for
 
     @property
     def notification(self) -> Notification:

@@ -8,11 +8,15 @@ from models.incident import partition_from_id
 from models.journal import encode_receipt
 
 
-async def append_receipts(log: Log, journal: str, partitions: int, receipts: Iterable[Receipt]) -> None:
+async def append_receipts(
+    log: Log, journal: str, partitions: int, receipts: Iterable[Receipt]
+) -> None:
     """Append receipts, each to its incident's partition. Raises LogUnavailable; some may be there then."""
     by_partition: dict[int, list[NewRecord]] = {}
     for receipt in receipts:
-        value = encode_receipt(receipt.notification, receipt.incident, receipt.state, receipt.detail)
+        value = encode_receipt(
+            receipt.notification, receipt.incident, receipt.state, receipt.detail
+        )
         record = NewRecord(receipt.incident.encode(), value)
         by_partition.setdefault(_partition(receipt, partitions), []).append(record)
     for partition, records in by_partition.items():

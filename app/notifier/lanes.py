@@ -13,7 +13,11 @@ class Lanes:
 
     def add(self, delivery: Delivery, leg: Leg) -> None:
         """Put a delivery where its age has it."""
-        insort(self._lanes.setdefault(_key(delivery, leg.receiver), []), delivery, key=lambda one: one.order)
+        insort(
+            self._lanes.setdefault(_key(delivery, leg.receiver), []),
+            delivery,
+            key=lambda one: one.order,
+        )
 
     def remove(self, delivery: Delivery, leg: Leg) -> None:
         """Take a delivery out, if it is there."""

@@ -89,7 +89,9 @@ class Ledger:
 
     # What comes in.
 
-    def accept(self, request: Request, through: tuple[str, ...], partition: int, now_ms: int) -> None:
+    def accept(
+        self, request: Request, through: tuple[str, ...], partition: int, now_ms: int
+    ) -> None:
         """Take a request. A second one of the same id changes nothing."""
         if request.id in self._pending:
             return
@@ -103,11 +105,18 @@ class Ledger:
         self._bound(request.contact, now_ms)
 
     def restore(
-        self, request: Request, through: tuple[str, ...], partition: int, progress: Progress | None, now_ms: int
+        self,
+        request: Request,
+        through: tuple[str, ...],
+        partition: int,
+        progress: Progress | None,
+        now_ms: int,
     ) -> None:
         """Take a request that an earlier owner had taken, and may have sent. In the order of the requests."""
         story = self._story(request, partition)
-        delivery = self._delivery(request, through, partition, progress.arrived_ms if progress else now_ms)
+        delivery = self._delivery(
+            request, through, partition, progress.arrived_ms if progress else now_ms
+        )
         if progress is not None:
             delivery.failure_reported, delivery.missed = progress.failure_reported, progress.missed
             delivery.taken, delivery.absorbed = list(progress.taken), list(progress.absorbed)
@@ -129,7 +138,9 @@ class Ledger:
         """Forget a partition: somebody else owns it now."""
         for delivery in self.pending_of(partition):
             self._remove(delivery)
-        self.stories = {key: story for key, story in self.stories.items() if story.partition != partition}
+        self.stories = {
+            key: story for key, story in self.stories.items() if story.partition != partition
+        }
         self.changes.pop(partition, None)
 
     # What is to be done.
@@ -200,12 +211,18 @@ class Ledger:
         idle = [(story.updated_ms, key) for key, story in self.stories.items() if not story.pending]
         idle.sort()
         surplus = max(len(self.stories) - STORIES_MAX, 0)
-        gone = [key for number, (at_ms, key) in enumerate(idle) if number < surplus or at_ms < now_ms - STORY_MS]
+        gone = [
+            key
+            for number, (at_ms, key) in enumerate(idle)
+            if number < surplus or at_ms < now_ms - STORY_MS
+        ]
         return [(self.stories.pop(key).partition, key) for key in gone]
 
     # How.
 
-    def _delivery(self, request: Request, through: tuple[str, ...], partition: int, arrived_ms: int) -> Delivery:
+    def _delivery(
+        self, request: Request, through: tuple[str, ...], partition: int, arrived_ms: int
+    ) -> Delivery:
         self._order += 1
         return Delivery(request, through, self._order, arrived_ms, partition)
 
@@ -236,15 +253,22 @@ class Ledger:
                 self._settle_over(earlier)
         replaced = replaced_by(delivery.notification, story)
         for earlier in replaced:
-            delivery.absorbed += [*earlier.absorbed, (earlier.request.id, earlier.notification.incident)]
+            delivery.absorbed += [
+                *earlier.absorbed,
+                (earlier.request.id, earlier.notification.incident),
+            ]
             self._change(earlier.partition).settled.append(earlier.request.id)
             self._remove(earlier)
         pages = [one for one in replaced if one.notification.action is delivery.notification.action]
         return pages[0] if pages else None
 
-    def _begin(self, delivery: Delivery, story: Story, now_ms: int, progress: Progress | None = None) -> None:
+    def _begin(
+        self, delivery: Delivery, story: Story, now_ms: int, progress: Progress | None = None
+    ) -> None:
         wanted, delivery.everywhere = receivers_for(delivery.request, delivery.through, story)
-        receivers = [name for name in wanted if name in self.circuits]  # receivers.yaml may have changed
+        receivers = [
+            name for name in wanted if name in self.circuits
+        ]  # receivers.yaml may have changed
         if progress is not None and delivery.everywhere:
             receivers = [name for name in progress.receivers if name in self.circuits]
         elif progress is not None:
@@ -252,7 +276,9 @@ class Ledger:
         self._pending[delivery.request.id] = delivery
         self._waiting[delivery.request.contact] = self._waiting.get(delivery.request.contact, 0) + 1
         story.pending.append(delivery)
-        delivery.step = delivery.through.index(receivers[-1]) if receivers and not delivery.everywhere else 0
+        delivery.step = (
+            delivery.through.index(receivers[-1]) if receivers and not delivery.everywhere else 0
+        )
         delivery.step_ms = progress.step_ms if progress else now_ms
         if delivery.absorbed:
             self._changed(delivery)
@@ -324,7 +350,12 @@ class Ledger:
 
     def _advance(self, delivery: Delivery, receiver: str, now_ms: int, why: str) -> None:
         """Hand a delivery to the contact's next receiver too; say so when there is none."""
-        if delivery.everywhere or delivery.settled or delivery.over or receiver != delivery.through[delivery.step]:
+        if (
+            delivery.everywhere
+            or delivery.settled
+            or delivery.over
+            or receiver != delivery.through[delivery.step]
+        ):
             return
         leg = delivery.legs[receiver]
         reason = f"{receiver} {why}{f' ({leg.error})' if leg.error else ''}"
@@ -339,7 +370,9 @@ class Ledger:
             self._changed(delivery)
         elif not delivery.missed and not leg.held:
             delivery.missed = True
-            self._report(delivery, DeliveryState.FAILED, f"no receiver took it in time, tried on: {reason}")
+            self._report(
+                delivery, DeliveryState.FAILED, f"no receiver took it in time, tried on: {reason}"
+            )
             self._changed(delivery)
 
     def _attempt(self, deliveries: tuple[Delivery, ...], receiver: str, now_ms: int) -> Attempt:
@@ -357,7 +390,9 @@ class Ledger:
             delivery.legs[attempt.receiver].sending = False
         first = attempt.deliveries[0]
         if self._queues.has_limit(attempt.receiver):
-            self._change(first.partition).sends.add((first.request.contact, self.rules.kinds[attempt.receiver]))
+            self._change(first.partition).sends.add(
+                (first.request.contact, self.rules.kinds[attempt.receiver])
+            )
 
     def _note_sent(self, delivery: Delivery, receiver: str, memory: str, now_ms: int) -> None:
         story = self._changed(delivery)
@@ -385,7 +420,9 @@ class Ledger:
         if delivery.everywhere:
             if not delivery.live:
                 state = DeliveryState.DELIVERED if delivery.taken else DeliveryState.FAILED
-                self._settle(delivery, state, "; ".join([*delivery.taken, f"refused: {_errors(delivery)}"]))
+                self._settle(
+                    delivery, state, "; ".join([*delivery.taken, f"refused: {_errors(delivery)}"])
+                )
             return
         more = delivery.step + 1 < len(delivery.through)
         if more:
@@ -400,14 +437,18 @@ class Ledger:
         leg.next_ms = now_ms + wait_ms
         self._at(leg.next_ms, delivery)
         if not delivery.failure_reported:
-            self._report(delivery, DeliveryState.FAILED, f"tried again: {leg.receiver}: {leg.error}")
+            self._report(
+                delivery, DeliveryState.FAILED, f"tried again: {leg.receiver}: {leg.error}"
+            )
             self._changed(delivery)
 
     def _bound(self, contact: str, now_ms: int) -> None:
         if self._waiting.get(contact, 0) <= PENDING_MAX:
             return
         waiting = [
-            one for one in self._pending.values() if one.request.contact == contact and not one.sending and not one.over
+            one
+            for one in self._pending.values()
+            if one.request.contact == contact and not one.sending and not one.over
         ]
         waiting.sort(key=lambda one: (is_page(one.notification), one.order))
         for delivery in waiting[:1]:
@@ -420,17 +461,23 @@ class Ledger:
         if delivery.taken:
             self._settle(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
         else:
-            self._settle(delivery, DeliveryState.FAILED, "not sent: it was over before it could be sent")
+            self._settle(
+                delivery, DeliveryState.FAILED, "not sent: it was over before it could be sent"
+            )
 
     def _settle_nobody(self, delivery: Delivery) -> None:
         if delivery.taken:
             self._settle(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
         elif not delivery.through:
             self._settle(
-                delivery, DeliveryState.FAILED, f"receivers.yaml names no receiver for {delivery.request.contact}"
+                delivery,
+                DeliveryState.FAILED,
+                f"receivers.yaml names no receiver for {delivery.request.contact}",
             )
         else:
-            self._settle(delivery, DeliveryState.FAILED, "not sent: no receiver has heard of the incident")
+            self._settle(
+                delivery, DeliveryState.FAILED, "not sent: no receiver has heard of the incident"
+            )
 
     def _settle(self, delivery: Delivery, state: DeliveryState, detail: str) -> None:
         """A delivery has its outcome."""

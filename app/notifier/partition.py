@@ -4,7 +4,14 @@ from dataclasses import dataclass, field
 
 from app.notifier.delivery import Changes
 from app.notifier.ledger import Ledger
-from app.notifier.records import Meta, meta_record, receipt_record, request_key, sends_record, story_record
+from app.notifier.records import (
+    Meta,
+    meta_record,
+    receipt_record,
+    request_key,
+    sends_record,
+    story_record,
+)
 from app.transport.log import NewRecord
 from models.events import Receipt
 
@@ -16,8 +23,12 @@ class OwnedPartition:
     number: int
     meta: Meta
     changes: Changes = field(default_factory=Changes)
-    tombstones: list[bytes] = field(default_factory=list)  # of requests that came twice, and receipts that are said
-    receipts: list[tuple[bytes, Receipt]] = field(default_factory=list)  # written, and not in the journal yet
+    tombstones: list[bytes] = field(
+        default_factory=list
+    )  # of requests that came twice, and receipts that are said
+    receipts: list[tuple[bytes, Receipt]] = field(
+        default_factory=list
+    )  # written, and not in the journal yet
     moved: bool = False  # the meta record is not written as it is
     lost: bool = False  # somebody else has claimed it
 
@@ -45,7 +56,8 @@ class OwnedPartition:
             story = ledger.stories.get(key)
             records.append(story_record(key, story, story.pending if story is not None else ()))
         records += [
-            sends_record(contact, ledger.sends(contact)) for contact in sorted({one for one, _ in changes.sends})
+            sends_record(contact, ledger.sends(contact))
+            for contact in sorted({one for one, _ in changes.sends})
         ]
         records += [record for record, _ in receipts]
         records.append(meta_record(self.meta))

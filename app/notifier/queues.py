@@ -18,7 +18,9 @@ class _Queue:
     """What waits for one receiver."""
 
     ready: list[tuple[int, int, Delivery]] = field(default_factory=list)  # a heap
-    fresh: list[Delivery] = field(default_factory=list)  # of those, the ones that came since the circuit was looked at
+    fresh: list[Delivery] = field(
+        default_factory=list
+    )  # of those, the ones that came since the circuit was looked at
     was_open: bool = False
 
 
@@ -40,7 +42,9 @@ class Queues:
         self._queues = {name: _Queue() for name in circuits}
         self._held: dict[tuple[str, str], _Held] = {}  # by contact and receiver
         self._sends: dict[tuple[str, ChannelKind], list[int]] = {}  # by contact and kind, when
-        self._limited: list[tuple[Delivery, str]] = []  # urgent ones that a limit has held up since the last look
+        self._limited: list[
+            tuple[Delivery, str]
+        ] = []  # urgent ones that a limit has held up since the last look
 
     def put(self, delivery: Delivery, receiver: str) -> None:
         """Queue the head of a lane, if it is not queued yet."""
@@ -48,7 +52,9 @@ class Queues:
         if leg.queued or leg.held:
             return
         leg.queued = True
-        heapq.heappush(queue.ready, (0 if is_page(delivery.notification) else 1, delivery.order, delivery))
+        heapq.heappush(
+            queue.ready, (0 if is_page(delivery.notification) else 1, delivery.order, delivery)
+        )
         queue.fresh.append(delivery)
 
     def stuck(self) -> list[tuple[Delivery, str]]:
@@ -61,7 +67,11 @@ class Queues:
                 candidates = [delivery for _, _, delivery in queue.ready]
             queue.fresh, queue.was_open = [], is_open
             if is_open:
-                found += [(one, receiver) for one in candidates if is_page(one.notification) and not one.settled]
+                found += [
+                    (one, receiver)
+                    for one in candidates
+                    if is_page(one.notification) and not one.settled
+                ]
         return found
 
     def begin(self, now_ms: int, make: Make) -> list[Attempt]:
@@ -71,9 +81,13 @@ class Queues:
             while queue.ready and self._circuits[receiver].allows(now_ms):
                 delivery = heapq.heappop(queue.ready)[2]
                 delivery.legs[receiver].queued = False
-                if self._may_begin(delivery, receiver, now_ms) and not self._is_held(delivery, receiver, now_ms):
+                if self._may_begin(delivery, receiver, now_ms) and not self._is_held(
+                    delivery, receiver, now_ms
+                ):
                     attempts.append(self._start((delivery,), receiver, now_ms, make))
-        for contact, receiver in [key for key, held in self._held.items() if held.free_ms <= now_ms]:
+        for contact, receiver in [
+            key for key, held in self._held.items() if held.free_ms <= now_ms
+        ]:
             if self._circuits[receiver].allows(now_ms):
                 attempts += self._release(contact, receiver, now_ms, make)
         return attempts
@@ -96,7 +110,9 @@ class Queues:
 
     def not_sent(self, attempt: Attempt) -> None:
         """An attempt was not accepted, so it does not count for the limits."""
-        sends = self._sends.get((attempt.deliveries[0].request.contact, self._rules.kinds[attempt.receiver]), [])
+        sends = self._sends.get(
+            (attempt.deliveries[0].request.contact, self._rules.kinds[attempt.receiver]), []
+        )
         if attempt.sent_ms in sends:
             sends.remove(attempt.sent_ms)
 
@@ -106,7 +122,11 @@ class Queues:
 
     def sends_of(self, contact: str) -> dict[str, list[int]]:
         """When a contact was sent something, by kind; only what a limit counts."""
-        return {str(kind): list(times) for (name, kind), times in self._sends.items() if name == contact and times}
+        return {
+            str(kind): list(times)
+            for (name, kind), times in self._sends.items()
+            if name == contact and times
+        }
 
     def restore(self, contact: str, sends: Mapping[str, list[int]]) -> None:
         """The same from an earlier owner."""
@@ -126,7 +146,9 @@ class Queues:
         if not limits:
             return False
         contact = delivery.request.contact
-        free_ms = free_at_ms(limits, self._sends.get((contact, self._rules.kinds[receiver]), []), now_ms)
+        free_ms = free_at_ms(
+            limits, self._sends.get((contact, self._rules.kinds[receiver]), []), now_ms
+        )
         held = self._held.get((contact, receiver))
         if held is None and free_ms <= now_ms:
             return False
@@ -151,7 +173,10 @@ class Queues:
         attempt = self._start(tuple(chosen), receiver, now_ms, make)
         rest = [delivery for delivery in live if delivery not in chosen]
         if rest:
-            limits, times = self._limits(receiver), self._sends[contact, self._rules.kinds[receiver]]
+            limits, times = (
+                self._limits(receiver),
+                self._sends[contact, self._rules.kinds[receiver]],
+            )
             self._held[contact, receiver] = _Held(free_at_ms(limits, times, now_ms), rest)
         return [attempt]
 
@@ -159,7 +184,9 @@ class Queues:
         lanes = {one.order: one for head in heads for one in self._lanes.all_of(head, receiver)}
         return [lanes[order] for order in sorted(lanes)]
 
-    def _start(self, deliveries: tuple[Delivery, ...], receiver: str, now_ms: int, make: Make) -> Attempt:
+    def _start(
+        self, deliveries: tuple[Delivery, ...], receiver: str, now_ms: int, make: Make
+    ) -> Attempt:
         self._circuits[receiver].sending += 1
         for delivery in deliveries:
             delivery.legs[receiver].sending = True

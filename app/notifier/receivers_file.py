@@ -22,8 +22,8 @@ from app.notifier.delivery import Rules
 from app.notifier.limits import Limit
 from app.notifier.outcome import TryAgain
 from app.notifier.registry_types import Registry
-from models.nearest import did_you_mean
 from models.policy_types import DurationMs, Part, Problem, refuse
+from models.suggest import did_you_mean
 
 RECEIVERS_MAX = 500
 ReceiverName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -46,7 +46,9 @@ class ContactPart(Part):
     channel: Literal["pager", "email", "chat"]  # of the policy
     address: str = ""  # as the policy has it; without address and name: all contacts
     name: str = ""  # of the contact, such as "On-call SRE", instead of an address
-    through: Annotated[list[ReceiverName], Field(min_length=1, max_length=10)]  # in order; the next is the fallback
+    through: Annotated[
+        list[ReceiverName], Field(min_length=1, max_length=10)
+    ]  # in order; the next is the fallback
 
 
 class DeliveryPart(Part):
@@ -65,7 +67,9 @@ class ReceiversPart(Part):
     receivers: Annotated[
         dict[ReceiverName, Any], Field(min_length=1, max_length=RECEIVERS_MAX)
     ]  # name: {kind: settings}
-    contacts: Annotated[list[ContactPart], Field(min_length=1)]  # how contacts of the policy are reached
+    contacts: Annotated[
+        list[ContactPart], Field(min_length=1)
+    ]  # how contacts of the policy are reached
     allow_private_addresses: Annotated[
         list[IPv4Network | IPv6Network], Field(default_factory=list)
     ]  # networks; all that is private else is refused
@@ -78,7 +82,9 @@ class ReceiversPart(Part):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        refuse("receivers", [*self._unknown_receivers(), *self._repeated_contacts(), *self._bad_url()])
+        refuse(
+            "receivers", [*self._unknown_receivers(), *self._repeated_contacts(), *self._bad_url()]
+        )
         return self
 
     def _unknown_receivers(self) -> list[Problem]:
@@ -95,18 +101,32 @@ class ReceiversPart(Part):
         for number, contact in enumerate(self.contacts):
             key = (contact.channel, contact.address, contact.name)
             if key in known:
-                problems.append((("contacts", number), "stands twice for one channel and contact, must stand once"))
+                problems.append(
+                    (
+                        ("contacts", number),
+                        "stands twice for one channel and contact, must stand once",
+                    )
+                )
             if contact.address and contact.name:
-                problems.append((("contacts", number), "has an address and a name, must have one of them or none"))
+                problems.append(
+                    (
+                        ("contacts", number),
+                        "has an address and a name, must have one of them or none",
+                    )
+                )
             if len(set(contact.through)) < len(contact.through):
-                problems.append((("contacts", number, "through"), "names a receiver twice, must name each once"))
+                problems.append(
+                    (("contacts", number, "through"), "names a receiver twice, must name each once")
+                )
             known.add(key)
         return problems
 
     def _bad_url(self) -> list[Problem]:
         if not self.public_url or self.public_url.startswith(("https://", "http://")):
             return []
-        return [(("public_url",), f"is {self.public_url!r:.60}, must begin with https:// or http://")]
+        return [
+            (("public_url",), f"is {self.public_url!r:.60}, must begin with https:// or http://")
+        ]
 
 
 class Receiver(NamedTuple):
@@ -127,14 +147,19 @@ class Receivers(NamedTuple):
     @property
     def contacts(self) -> Contacts:
         """Whom to reach through what."""
-        routes = [ContactRoute(one.channel, one.address, one.name, tuple(one.through)) for one in self.part.contacts]
+        routes = [
+            ContactRoute(one.channel, one.address, one.name, tuple(one.through))
+            for one in self.part.contacts
+        ]
         return Contacts(routes)
 
     @property
     def rules(self) -> Rules:
         """How the ledger is to treat them."""
         own = {
-            kind: tuple(Limit(one.sends, one.within) for one in sorted(parts, key=lambda part: part.within))
+            kind: tuple(
+                Limit(one.sends, one.within) for one in sorted(parts, key=lambda part: part.within)
+            )
             for kind, parts in self.part.limits.items()
         }
         delivery = self.part.delivery
@@ -156,7 +181,9 @@ def read(path: str | Path, registry: Registry) -> Receivers:
         part = model.model_validate(document.data)
     except ValidationError as error:
         raise yaml_file.refusal(file, document, error, model) from None
-    return Receivers(file, document, part, {name: _receiver(one) for name, one in part.receivers.items()})
+    return Receivers(
+        file, document, part, {name: _receiver(one) for name, one in part.receivers.items()}
+    )
 
 
 @cache
@@ -174,7 +201,9 @@ class _OneKind(Part):
     def _has_one_kind(self) -> Self:
         if len(self.model_fields_set) != 1 or _receiver(self).config is None:
             known = ", ".join(type(self).model_fields)
-            raise ValueError(f"has {len(self.model_fields_set)} kinds, must have exactly one of {known}")
+            raise ValueError(
+                f"has {len(self.model_fields_set)} kinds, must have exactly one of {known}"
+            )
         return self
 
 
@@ -198,5 +227,9 @@ def missing_secrets(receivers: Receivers) -> list[Mistake]:
                 config.secret(secret)  # type: ignore[attr-defined]  # `app.notifier.config.ChannelConfig` has it
             except TryAgain as error:
                 where = ("receivers", name, str(kind))
-                mistakes.append(yaml_file.mistake(receivers.path, receivers.document, where, f"warning: {error}"))
+                mistakes.append(
+                    yaml_file.mistake(
+                        receivers.path, receivers.document, where, f"warning: {error}"
+                    )
+                )
     return mistakes

@@ -24,7 +24,7 @@ from app.notifier.delivery import Delivery, Progress, Request, Story, Thread
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import POSITION_HEADER, Position, position_from
 from models.events import DeliveryState, Receipt
-from models.packed import packed
+from models.json_bytes import packed
 from models.reason import BadInput
 
 META = packed(["meta"])
@@ -36,8 +36,12 @@ class Meta:
     """How far a partition is."""
 
     read_to: int = 0  # the offset in the deliveries topic up to which requests are taken
-    seen: dict[int, Position] = field(default_factory=dict)  # by notifications partition: the newest request taken
-    notifications_offset: int | None = None  # where to read the notifications of the same partition number from
+    seen: dict[int, Position] = field(
+        default_factory=dict
+    )  # by notifications partition: the newest request taken
+    notifications_offset: int | None = (
+        None  # where to read the notifications of the same partition number from
+    )
     notifications_seen: Position | None = None  # the newest of them that is in the deliveries topic
 
 
@@ -57,7 +61,12 @@ class Kept:
 def request_record(contact: str, source: int, position: Position, value: bytes) -> NewRecord:
     """The record of a request; `value` is the notification as its topic has it."""
     notification = orjson.loads(value)
-    document = {"contact": contact, "source": source, "position": _text(position), "notification": notification}
+    document = {
+        "contact": contact,
+        "source": source,
+        "position": _text(position),
+        "notification": notification,
+    }
     return NewRecord(packed(["request", notification["id"]]), packed(document))
 
 
@@ -65,7 +74,9 @@ def request_from(value: bytes) -> Request:
     """The request in a record. Raises BadInput."""
     document = orjson.loads(value)
     notification = from_document(document["notification"])
-    return Request(document["contact"], document["source"], _position(document["position"]), notification)
+    return Request(
+        document["contact"], document["source"], _position(document["position"]), notification
+    )
 
 
 def request_key(request: str) -> bytes:
@@ -73,7 +84,9 @@ def request_key(request: str) -> bytes:
     return packed(["request", request])
 
 
-def story_record(key: tuple[str, str], story: Story | None, partition_pending: Iterable[Delivery]) -> NewRecord:
+def story_record(
+    key: tuple[str, str], story: Story | None, partition_pending: Iterable[Delivery]
+) -> NewRecord:
     """The record of a story; a tombstone when there is nothing to remember."""
     encoded = packed(["story", *key])
     pending = {delivery.request.id: _progress(delivery) for delivery in partition_pending}
@@ -83,7 +96,9 @@ def story_record(key: tuple[str, str], story: Story | None, partition_pending: I
         name: {"memory": thread.memory, "open": thread.open, "maybe": thread.maybe}
         for name, thread in story.threads.items()
     }
-    return NewRecord(encoded, packed({"threads": threads, "pending": pending, "updated_ms": story.updated_ms}))
+    return NewRecord(
+        encoded, packed({"threads": threads, "pending": pending, "updated_ms": story.updated_ms})
+    )
 
 
 def sends_record(contact: str, sends: Mapping[str, list[int]]) -> NewRecord:
@@ -103,7 +118,9 @@ def meta_record(meta: Meta) -> NewRecord:
     seen = {str(source): _text(position) for source, position in meta.seen.items()}
     newest = _text(meta.notifications_seen) if meta.notifications_seen is not None else None
     notifications = {"offset": meta.notifications_offset, "seen": newest}
-    return NewRecord(META, packed({"read_to": meta.read_to, "seen": seen, "notifications": notifications}))
+    return NewRecord(
+        META, packed({"read_to": meta.read_to, "seen": seen, "notifications": notifications})
+    )
 
 
 def kept_in(records: Iterable[StoredRecord], partition: int) -> Kept:
@@ -131,13 +148,19 @@ def _keep(kept: Kept, name: list[Any], key: bytes, record: StoredRecord, partiti
                 return  # whoever wrote it has read it before; a newer Tocsin perhaps, which will find it
         case ["story", contact, incident]:
             threads = {name: Thread(**thread) for name, thread in document["threads"].items()}
-            kept.stories[contact, incident] = Story(partition, threads, updated_ms=document["updated_ms"])
-            kept.progress |= {request: _progress_from(value) for request, value in document["pending"].items()}
+            kept.stories[contact, incident] = Story(
+                partition, threads, updated_ms=document["updated_ms"]
+            )
+            kept.progress |= {
+                request: _progress_from(value) for request, value in document["pending"].items()
+            }
         case ["sends", contact]:
             kept.sends[contact] = document
         case ["receipt", request, _]:
             state = DeliveryState(document["state"])
-            kept.receipts.append((key, Receipt(request, document["incident"], state, document["detail"])))
+            kept.receipts.append(
+                (key, Receipt(request, document["incident"], state, document["detail"]))
+            )
         case ["meta"]:
             kept.meta = _meta(document)
 
@@ -157,7 +180,10 @@ def _in_order(requests: list[tuple[int, Request]]) -> list[tuple[int, Request]]:
     by_source: dict[int, list[tuple[int, Request]]] = {}
     for offset, request in requests:
         by_source.setdefault(request.source, []).append((offset, request))
-    ordered = {source: iter(sorted(those, key=lambda item: item[1].position)) for source, those in by_source.items()}
+    ordered = {
+        source: iter(sorted(those, key=lambda item: item[1].position))
+        for source, those in by_source.items()
+    }
     return [next(ordered[request.source]) for _, request in requests]
 
 

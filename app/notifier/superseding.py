@@ -16,9 +16,17 @@ def ended_by(notification: Notification, story: Story) -> list[Delivery]:
     match notification.action:
         case Action.RESOLVE:
             heard = bool(_who_knows(story, coming=False))
-            return [one for one in story.pending if not (heard and one.notification.action is Action.INFORM)]
+            return [
+                one
+                for one in story.pending
+                if not (heard and one.notification.action is Action.INFORM)
+            ]
         case Action.ACKNOWLEDGE if notification.channel == PAGER:
-            return [one for one in story.pending if one.notification.action in (Action.TRIGGER, Action.UPDATE)]
+            return [
+                one
+                for one in story.pending
+                if one.notification.action in (Action.TRIGGER, Action.UPDATE)
+            ]
         case _:
             return []
 
@@ -35,7 +43,11 @@ def replaced_by(notification: Notification, story: Story) -> list[Delivery]:
             continue
         if pending.action in (Action.RESOLVE, Action.ACKNOWLEDGE):
             break  # what is older is of an earlier part of the incident
-        same_page = pending.action is Action.TRIGGER and action is Action.TRIGGER and pending.episode == episode
+        same_page = (
+            pending.action is Action.TRIGGER
+            and action is Action.TRIGGER
+            and pending.episode == episode
+        )
         if pending.action is Action.UPDATE or same_page:
             found.append(delivery)
     return found[::-1]
@@ -47,7 +59,11 @@ def receivers_for(request: Request, through: Sequence[str], story: Story) -> tup
         case Action.TRIGGER:
             return list(through[:1]), False
         case Action.INFORM:
-            known = [receiver for receiver in through if receiver in story.threads and story.threads[receiver].open]
+            known = [
+                receiver
+                for receiver in through
+                if receiver in story.threads and story.threads[receiver].open
+            ]
             return known[:1] or list(through[:1]), False
         case Action.ACKNOWLEDGE | Action.RESOLVE:
             return _who_knows(story), True
@@ -60,8 +76,15 @@ def _who_knows(story: Story, *, coming: bool = True) -> list[str]:
     """The receivers that have an open trigger or may have, and those that are about to get one."""
     known = [name for name, thread in story.threads.items() if thread.open or thread.maybe]
     triggers = [one for one in story.pending if one.notification.action is Action.TRIGGER]
-    legs = [(one, leg) for one in triggers for leg in one.legs.values() if leg.sending or (coming and not leg.ended)]
-    return list(dict.fromkeys([*known, *(leg.receiver for one, leg in legs if leg.sending or not one.over)]))
+    legs = [
+        (one, leg)
+        for one in triggers
+        for leg in one.legs.values()
+        if leg.sending or (coming and not leg.ended)
+    ]
+    return list(
+        dict.fromkeys([*known, *(leg.receiver for one, leg in legs if leg.sending or not one.over)])
+    )
 
 
 def may_have_rung(delivery: Delivery, receiver: str) -> bool:
