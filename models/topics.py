@@ -70,6 +70,11 @@ class Topics:
         return f"{self.prefix}.silences"
 
     @property
+    def deliveries(self) -> str:
+        """What notifiers have to deliver and have delivered, by contact (`app.notifier.records`)."""
+        return f"{self.prefix}.deliveries"
+
+    @property
     def deadletter(self) -> str:
         """What was refused: reason, position and bytes."""
         return f"{self.prefix}.deadletter"
@@ -105,6 +110,7 @@ class Topics:
             TopicSpec(
                 self.deadletter, partitions, effects | {"max.message.bytes": str(MAX_BATCH_BYTES)}
             ),
+            TopicSpec(self.deliveries, partitions, compacted),
             TopicSpec(self.state, partitions, compacted),
         ]
 

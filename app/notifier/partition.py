@@ -30,6 +30,7 @@ class OwnedPartition:
         default_factory=list
     )  # written, and not in the journal yet
     moved: bool = False  # the meta record is not written as it is
+    written_ms: int = 0  # when something was written last
     lost: bool = False  # somebody else has claimed it
 
     @property

@@ -73,6 +73,7 @@ class SqliteLog:
         self.appended = (
             asyncio.Event()
         )  # set after each commit: a reader clears it, reads, and waits for it
+        self._followers: list[asyncio.Event] = []  # the same for others who follow
         self._read_only = read_only
         self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -234,6 +235,12 @@ class SqliteLog:
             (topic, partition),
         )
         return int((row.fetchone() or (0,))[0])
+
+    def follow(self) -> asyncio.Event:
+        """An event of the caller's own that is set after each commit."""
+        event = asyncio.Event()
+        self._followers.append(event)
+        return event
 
     def written(self, topic: str, partition: int) -> int:
         """The same, as this writer knows it without looking."""
@@ -483,6 +490,8 @@ class SqliteLog:
             else:
                 one.done.set_result(offset)
         self.appended.set()
+        for event in self._followers:
+            event.set()
 
     def _insert(self, connection: sqlite3.Connection, written: list[Row]) -> None:
         """Write the rows, all or none.
