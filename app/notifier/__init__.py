@@ -1,1 +1,1 @@
-"""The notifier: it takes notifications from their topic, delivers them, and says what came of it."""
+"""The notifier: a consumer of `tocsin.notifications` that sends each message through a channel."""

@@ -1,17 +1,18 @@
-"""What a channel is: a way to hand one notification to one destination. Each kind has a module in `app.notifier.channels`.
+"""The interface between deliveries and channels: what a channel is given, and how its attempt can end."""
 
-A channel sends once and says what came of it. Order, retries, limits and fallback are the deliverer's.
-"""
-
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from app.notifier.http import HttpClient
+from app.notifier.incident_links import IncidentLinks
 from app.notifier.outcome import Sent
+from app.notifier.rendering import Templates
 from models.events import Notification
 
 
 class ChannelKind(StrEnum):
-    """The kinds of receivers, as `receivers.yaml` names them."""
+    """The kinds of channel, as receivers.yaml names them."""
 
     PAGERDUTY = "pagerduty"
     SLACK = "slack"
@@ -29,20 +30,29 @@ class ChannelKind(StrEnum):
     TERMINAL = "terminal"
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all channels share."""
+
+    http: HttpClient
+    templates: Templates
+    links: IncidentLinks
+
+
 class Channel(Protocol):
-    """A configured receiver."""
+    """One destination, such as a PagerDuty service or a Slack workspace."""
 
     kind: ChannelKind
 
     async def send(self, notification: Notification, address: str, memory: str, key: str) -> Sent:
-        """Hand over a notification. Raises Refused and TryAgain.
+        """Send one message. Raises Refused (permanent) and TryAgain (temporary).
 
-        `memory` is what the last `Sent` of this incident, receiver and address gave, "" at first. `key` is the idempotency
-        key: the notification's id.
+        `memory` is that of the last Sent of the same incident, receiver and address, "" at first.
+        `key` is the same for each attempt of one message: the notification's id.
         """
 
     def preview(self, notification: Notification, address: str) -> str:
-        """What would be sent, readable."""
+        """What would be sent, for a person to read."""
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close what is open."""

@@ -1,1 +1,1 @@
-"""Tests of the notifier."""
+"""Tests of the notifier and of its channels."""

@@ -4,7 +4,7 @@ from app.notifier.channel import ChannelKind
 from app.notifier.delivery import Request
 from app.notifier.ledger import PENDING_MAX, Failure
 from models.effect import Position
-from tests.support.notifications import INCIDENT, World, notification
+from tests.support.ledger_world import INCIDENT, World, notification
 
 DOWN = Failure("503")
 REFUSED = Failure("404: no such key", permanent=True)

@@ -1,0 +1,1 @@
+"""The channels: a module each, with its settings, `make` and a class that sends."""
