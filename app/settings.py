@@ -95,6 +95,7 @@ class Settings:
     broker: str = "embedded:tocsin-data"  # TOCSIN_BROKER: no broker needed; kafka://host:9092[;host:9092] in production
     kafka: KafkaSecurity = KafkaSecurity()  # TOCSIN_KAFKA_*
     policy_file: str = ""  # TOCSIN_POLICY: empty is the policy that ships with Tocsin
+    receivers_file: str = ""  # TOCSIN_RECEIVERS: how contacts are reached; empty prints messages
     prefix: str = "tocsin"  # TOCSIN_PREFIX: of all topics, and the consumer group's name
     partitions: int = (
         8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
@@ -135,6 +136,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         broker=environ.get("TOCSIN_BROKER", defaults.broker),
         kafka=_kafka_security(environ),
         policy_file=environ.get("TOCSIN_POLICY", defaults.policy_file),
+        receivers_file=environ.get("TOCSIN_RECEIVERS", defaults.receivers_file),
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
         partitions=_integer(environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX),
         replication=_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),

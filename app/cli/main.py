@@ -18,6 +18,7 @@ from app.cli.demo import add_demo
 from app.cli.explain import add_explain
 from app.cli.incident_commands import add_operating
 from app.cli.incidents import add_incidents
+from app.cli.notify import add_notify
 from app.cli.policy import add_policy
 from app.cli.replay import add_record, add_replay
 from app.cli.report import add_reports
@@ -25,10 +26,14 @@ from app.cli.timeline import add_timeline
 from app.clock import Clock
 from app.factory import TocsinApp, build, make_log, start, stop, until_told
 from app.memory import given_back
+from app.notifier.dry_run import print_plan
+from app.notifier.service import Notifier, receivers_of
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable
 from app.worker.policy_reload import Reloader
 from models.topics import Topics
+
+Server = Bridge | MetricsServer | Notifier  # what is started, and stopped in reverse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,6 +78,17 @@ def _parser() -> argparse.ArgumentParser:
         "HTTP -> journal",
         "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge",
     )
+    notifier = add(
+        commands,
+        "notifier",
+        _notifier,
+        "notifications -> receivers (PagerDuty, Slack, mail ...)",
+        "TOCSIN_RECEIVERS=receivers.yaml TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin notifier",
+    )
+    notifier.add_argument(
+        "--dry-run", action="store_true", help="print what would be sent, and send nothing"
+    )
+    add_notify(commands)
     add_demo(commands)
     add_incidents(commands)
     add_policy(commands)
@@ -87,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(_: argparse.Namespace) -> None:
-    asyncio.run(serve(settings.from_environment(), worker=True, bridge=True))
+    asyncio.run(serve(settings.from_environment(), worker=True, bridge=True, notifier=True))
 
 
 def _worker(_: argparse.Namespace) -> None:
@@ -96,6 +112,18 @@ def _worker(_: argparse.Namespace) -> None:
 
 def _bridge(_: argparse.Namespace) -> None:
     asyncio.run(serve(_kafka_only("bridge"), worker=False, bridge=True))
+
+
+def _notifier(arguments: argparse.Namespace) -> None:
+    if arguments.dry_run:
+        asyncio.run(print_plan(settings.from_environment()))
+        return
+    config = _kafka_only("notifier")
+    if not config.receivers_file:
+        raise BadSettings(
+            "TOCSIN_RECEIVERS is not set, must be a receivers file (docs/NOTIFIER.md)"
+        )
+    asyncio.run(serve(config, worker=False, bridge=False, notifier=True))
 
 
 def _kafka_only(name: str) -> Settings:
@@ -107,14 +135,19 @@ def _kafka_only(name: str) -> Settings:
     return config
 
 
-async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
-    """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
+async def serve(config: Settings, *, worker: bool, bridge: bool, notifier: bool = False) -> None:
+    """Run a worker, a bridge, a notifier, until told to stop. Prints one line of JSON when ready."""
     settings.check_reach(config)
+    receivers = receivers_of(config) if notifier else None
     reloader = Reloader(config.policy_file)
     clock = Clock(driven=config.clock == "driven")
     log = make_log(config, clock)
     app = build(config, reloader.policy, log) if worker else None
     servers = _servers(config, reloader, log, app, clock, bridge=bridge)
+    if notifier:
+        servers.insert(0, Notifier(config, log, receivers))
+        if config.metrics_port and not worker:
+            servers.insert(0, MetricsServer(config))
     async with reloader.kept_fresh(), given_back():
         await log.start()
         try:
@@ -133,12 +166,13 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
                 servers, app, log
             )  # else what has been started goes on without a bridge, and never ends
             raise
-        print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
+        url = servers[-1].url if isinstance(servers[-1], Bridge) else None
+        print(json.dumps({"ready": True, "url": url}), flush=True)
         await until_told(app)
     await _end(servers, app, log)
 
 
-async def _end(servers: list[Bridge | MetricsServer], app: TocsinApp | None, log: Log) -> None:
+async def _end(servers: list[Server], app: TocsinApp | None, log: Log) -> None:
     for server in reversed(servers):
         await server.stop()
     if app is not None:
@@ -154,12 +188,12 @@ def _servers(
     clock: Clock,
     *,
     bridge: bool,
-) -> list[Bridge | MetricsServer]:
+) -> list[Server]:
     """What is to be served, the bridge last.
 
     Raises BadSettings, while nothing has been started yet.
     """
-    servers: list[Bridge | MetricsServer] = []
+    servers: list[Server] = []
     owner = app.owner if app is not None else None
     if owner is not None:
         reloader.hand_to(owner.use)

@@ -90,12 +90,10 @@ class Deliverer:
         self._ledger.drop(partition)
 
     async def stop(self) -> None:
-        """Give up all partitions, and close the channels."""
+        """Give up all partitions."""
         await asyncio.gather(*(self.release(partition) for partition in list(self._store.owned)))
         for task in list(self._sending):
             task.cancel()
-        for channel in self._reach.channels.values():
-            await channel.close()
 
     async def on_notifications(self, partition: int, records: list[StoredRecord]) -> None:
         """Records of the notifications topic. Returns when each is a request."""

@@ -63,7 +63,13 @@ class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         )
         try:
             while True:
-                await self._hand_over(await self._consumer.getmany(timeout_ms=POLL_MS))
+                try:
+                    fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+                except KafkaError as error:
+                    logger.warning("Kafka does not answer the notifier: %r", error)
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                await self._hand_over(fetched)
         finally:
             await self._consumer.stop()
 

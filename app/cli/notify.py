@@ -1,0 +1,160 @@
+"""`tocsin notify`: check a receivers file, send a test message, and show what a message looks like."""
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import Any
+
+from app import settings
+from app.cli.arguments import INCIDENT, add, add_journal
+from app.clock import system_ms
+from app.files.yaml_file import BadFile
+from app.history.source import NotKept, open_source
+from app.notifier import trial
+from app.notifier.assembly import assemble
+from app.notifier.channel import ChannelKind
+from app.notifier.channels.registry import REGISTRY
+from app.notifier.channels.terminal import line_of
+from app.notifier.contacts import ContactRoute
+from app.notifier.receivers_file import Receivers, missing_secrets, model_of, read
+from app.policy.schema import schema_text
+from app.settings import BadSettings
+from models.plural import counted
+from models.sanitize import inert, inert_lines
+from models.suggest import did_you_mean
+
+_FILE = "a receivers file; what TOCSIN_RECEIVERS names otherwise"
+
+
+def add_notify(commands: Any) -> None:
+    """Add the commands."""
+    text = "check a receivers file, send a test message, show what a message looks like"
+    example = "tocsin notify test ops-primary"
+    notify: argparse.ArgumentParser = commands.add_parser(
+        "notify", help=text, description=text, epilog=f"example: {example}"
+    )
+    words = notify.add_subparsers(required=True, metavar="COMMAND")
+    text = "every mistake of a receivers file: line, column, key, found and expected"
+    check = add(words, "check", _check, text, "tocsin notify check receivers.yaml")
+    check.add_argument("file", nargs="?", metavar="FILE", default="", help=_FILE)
+    check.add_argument("--json", action="store_true", help="one JSON object")
+    text = "the JSON Schema of a receivers file; docs/receivers.schema.json is this"
+    add(words, "schema", _schema, text, "tocsin notify schema > receivers.schema.json")
+    text = "send one test message to a contact, through each of its receivers"
+    test = add(words, "test", _test, text, example)
+    test.add_argument("contact", metavar="CONTACT", help="an address or a name of the policy")
+    test.add_argument("--channel", choices=("pager", "email", "chat"), default="", help="only this")
+    test.add_argument("--dry-run", action="store_true", help="print it, and send nothing")
+    _add_file(test)
+    text = "the newest message about an incident, as a receiver would get it"
+    preview = add(
+        words, "preview", _preview, text, f"tocsin notify preview {INCIDENT} --channel slack"
+    )
+    preview.add_argument("incident", metavar="INCIDENT")
+    kinds = [str(kind) for kind in REGISTRY]
+    preview.add_argument("--channel", choices=kinds, default="", help="the kind of receiver")
+    _add_file(preview)
+    add_journal(preview)
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", metavar="FILE", default="", help=_FILE)
+
+
+def _receivers(arguments: argparse.Namespace) -> Receivers:
+    file = arguments.file or settings.from_environment().receivers_file
+    if not file:
+        raise BadSettings(
+            "TOCSIN_RECEIVERS is not set, must be a receivers file; or name one as an argument"
+        )
+    return read(file, REGISTRY)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    try:
+        receivers = _receivers(arguments)
+    except BadFile as error:
+        if not arguments.json:
+            raise
+        print(json.dumps({"good": False, "errors": [one.as_json() for one in error.mistakes]}))
+        return 1
+    warnings = missing_secrets(receivers)
+    if arguments.json:
+        print(json.dumps({"good": True, "warnings": [one.as_json() for one in warnings]}))
+        return 0
+    for warning in warnings:
+        print(inert_lines(str(warning)))
+    numbers = f"{counted(len(receivers.receivers), 'receiver')}, {counted(len(receivers.part.contacts), 'contact')}"
+    print(inert(f"{receivers.path}: good: {numbers}, {counted(len(warnings), 'warning')}"))
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(schema_text(model_of(frozenset(REGISTRY.items()))), end="")
+    return 0
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    receivers = _receivers(arguments)
+    routes = _routes(receivers, arguments.contact, arguments.channel)
+    return asyncio.run(_try(receivers, routes, dry_run=arguments.dry_run))
+
+
+def _routes(receivers: Receivers, contact: str, channel: str) -> list[ContactRoute]:
+    routes = [one for one in receivers.contacts.routes_of(contact) if channel in ("", one.channel)]
+    if not routes:
+        parts = receivers.part.contacts
+        known = [name for part in parts if (name := part.address or part.name)]
+        hint = did_you_mean(contact, known) or f", must be one of {', '.join(known)}"
+        raise NotKept(f"{receivers.path} has no contact {contact!r}{hint}")
+    return routes
+
+
+async def _try(receivers: Receivers, routes: list[ContactRoute], *, dry_run: bool) -> int:
+    assembly = assemble(receivers, REGISTRY)
+    status = 0
+    try:
+        if dry_run:
+            for route in routes:
+                notification = trial.trial_notification(route, system_ms())
+                for receiver in route.through:
+                    text = assembly.reach.channels[receiver].preview(notification, route.address)
+                    print(inert(f"{route.channel} {route.address} through {receiver}:"))
+                    print(inert_lines(text))
+            return 0
+        async for what, taken, answer in trial.try_routes(assembly, routes, system_ms()):
+            end = f": {answer}" if answer else ""
+            print(inert(f"{what}: {'taken' if taken else 'NOT taken'}{end}"))
+            status = status if taken else 1
+    finally:
+        await assembly.close()
+    return status
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_show(arguments))
+
+
+async def _show(arguments: argparse.Namespace) -> int:
+    async with open_source(arguments.journal, settings.from_environment()) as source:
+        notification = await trial.newest_of(source, arguments.incident)
+    file = arguments.file or settings.from_environment().receivers_file
+    if not file and arguments.channel in ("", ChannelKind.TERMINAL):
+        print(line_of(notification, notification.address))
+        return 0
+    receivers = _receivers(arguments)
+    through = receivers.contacts.through(notification)
+    kinds = {name: receiver.kind for name, receiver in receivers.receivers.items()}
+    if arguments.channel:
+        through = tuple(name for name, kind in kinds.items() if kind == arguments.channel)
+    if not through:
+        raise NotKept(f"{receivers.path} has no receiver for it")
+    assembly = assemble(receivers, REGISTRY)
+    try:
+        text = assembly.reach.channels[through[0]].preview(notification, notification.address)
+    finally:
+        await assembly.close()
+    print(inert(f"{through[0]} ({kinds[through[0]]}):"), file=sys.stderr)
+    print(inert_lines(text))
+    return 0

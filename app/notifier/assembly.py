@@ -1,0 +1,41 @@
+"""From a receivers file to channels that can send."""
+
+from dataclasses import dataclass
+
+from app.notifier.addresses import AddressPolicy
+from app.notifier.channel import Channel, Context
+from app.notifier.deliverer import Reach
+from app.notifier.http import HttpClient
+from app.notifier.incident_links import IncidentLinks
+from app.notifier.receivers_file import Receivers
+from app.notifier.registry_types import Registry
+from app.notifier.rendering import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The channels of a receivers file, and what they share. It has to be closed."""
+
+    reach: Reach
+    http: HttpClient
+
+    async def close(self) -> None:
+        """Close the channels, and then their connections."""
+        for channel in self.reach.channels.values():
+            await channel.close()
+        await self.http.close()
+
+
+def assemble(receivers: Receivers, registry: Registry) -> Assembly:
+    """Make the channels. It takes a running event loop."""
+    part = receivers.part
+    timeout_s = part.delivery.timeout / 1000
+    http = HttpClient(AddressPolicy(part.allow_private_addresses), timeout_s=timeout_s)
+    links = IncidentLinks(part.public_url)
+    folder = receivers.path.parent / part.templates if part.templates else None
+    context = Context(http, Templates(links, folder), links)
+    channels: dict[str, Channel] = {
+        name: registry[kind].make(config, context)
+        for name, (kind, config) in receivers.receivers.items()
+    }
+    return Assembly(Reach(channels, receivers.contacts, receivers.rules, timeout_s), http)

@@ -1,0 +1,93 @@
+"""The notifier as a part of a process: started, watched and stopped."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine
+from typing import Any
+
+from app.notifier.assembly import Assembly, assemble
+from app.notifier.channels.registry import REGISTRY
+from app.notifier.deliverer import Deliverer
+from app.notifier.embedded_feed import follow_embedded
+from app.notifier.kafka_feed import KafkaFeed
+from app.notifier.receivers_file import Receivers
+from app.notifier.receivers_file import read as read_receivers
+from app.notifier.terminal_printer import print_messages
+from app.settings import Settings
+from app.transport.log import Log
+from app.transport.security import client_settings
+from app.transport.sqlite import SqliteLog
+from app.worker.worker import crash
+from models.topics import Topics
+
+logger = logging.getLogger("tocsin.notifier")
+
+
+class Notifier:
+    """Delivers what the receivers file says; without one it prints each message in the terminal."""
+
+    def __init__(self, config: Settings, log: Log, receivers: Receivers | None) -> None:
+        self._config = config
+        self._log = log
+        self._receivers = receivers
+        self._topics = Topics(config.prefix)
+        self._assembly: Assembly | None = None
+        self._deliverer: Deliverer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin, once the topics are there."""
+        if self._receivers is None:
+            self._spawn(
+                print_messages(self._log, self._topics.notifications, self._config.partitions)
+            )
+            return
+        self._assembly = assemble(self._receivers, REGISTRY)
+        reach = self._assembly.reach
+        # Its randomness spreads tries over time, and decides nothing else.
+        self._deliverer = Deliverer(
+            self._log, self._topics, self._config.partitions, reach, random.random
+        )
+        self._spawn(self._deliverer.run())
+        self._spawn(self._feed(self._deliverer))
+        logger.info("delivers through %s", ", ".join(reach.channels))
+
+    async def stop(self) -> None:
+        """Wait a little for what is being sent, and write what is known."""
+        for task in self._tasks[-1:]:
+            await _end(task)  # the feed: nothing more comes in
+        if self._deliverer is not None:
+            await self._deliverer.stop()
+        for task in self._tasks[:-1]:
+            await _end(task)
+        if self._assembly is not None:
+            await self._assembly.close()
+
+    async def _feed(self, deliverer: Deliverer) -> None:
+        if isinstance(self._log, SqliteLog):
+            await follow_embedded(self._log, self._topics, self._config.partitions, deliverer)
+        else:
+            security = client_settings(self._config.kafka)
+            await KafkaFeed(self._config.bootstrap, security, self._topics, deliverer).follow()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_ended)
+        self._tasks.append(task)
+
+
+def receivers_of(config: Settings) -> Receivers | None:
+    """The receivers file that the settings name, if they name one. Raises BadFile."""
+    return read_receivers(config.receivers_file, REGISTRY) if config.receivers_file else None
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    """A fault ends the process: a notifier that delivers nothing must not look alive."""
+    if not task.cancelled():
+        crash("the notifier has ended", task.exception() or RuntimeError("it does not say why"))
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait({task})
