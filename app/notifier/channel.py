@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from app.notifier.http import HttpClient
 from app.notifier.incident_links import IncidentLinks
@@ -42,7 +42,7 @@ class Context:
 class Channel(Protocol):
     """One destination, such as a PagerDuty service or a Slack workspace."""
 
-    kind: ChannelKind
+    kind: ClassVar[ChannelKind]
 
     async def send(self, notification: Notification, address: str, memory: str, key: str) -> Sent:
         """Send one message. Raises Refused (permanent) and TryAgain (temporary).
