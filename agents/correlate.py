@@ -1,4 +1,7 @@
-"""Journal batches to the worker, in order, with no acknowledgement of Faust's: the worker acknowledges."""
+"""Journal batches to the worker, in order, with no acknowledgement of Faust's.
+
+The worker acknowledges.
+"""
 
 from typing import Any
 

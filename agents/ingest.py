@@ -1,16 +1,17 @@
 """Raw alerts to the journal: what producers that do not use the bridge wrote to `tocsin.alerts.raw`.
 
-Each record goes on with its position as the source, so a batch that is read again after a crash changes nothing. What
-cannot be read as alerts becomes a record in the journal too, and from there a dead letter.
+Each record goes on with its position as the source, so a batch that is read again after a crash
+changes nothing. What cannot be read as alerts becomes a record in the journal too, and from there a
+dead letter.
 """
 
 import logging
 from collections.abc import Iterator
 from typing import Any
 
-from app.core.deadletter import letter
-from app.core.poison import fault
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.deadletter import letter
+from app.core.state.poison import fault
 from app.intake.normalise import entries_from
 from app.intake.records import Intake
 from app.transport.batches import BatchSchema
@@ -49,15 +50,23 @@ async def copy(partition: int, records: list[Any], worker: Worker, intake: Intak
         await append_all(worker.log, worker.topics.journal, target, batch)
 
 
-def journal_records(partition: int, record: Any, intake: Intake, policy: Rulebook, now_ms: int) -> Iterator[NewRecord]:
+def journal_records(
+    partition: int, record: Any, intake: Intake, policy: Rulebook, now_ms: int
+) -> Iterator[NewRecord]:
     """The journal records that a raw record becomes."""
     value = record.value or b""
     try:
         taken, refused = intake.records(entries_from(value), now_ms, policy)
     except BadInput as refusal:
         taken, refused = [], [refusal]
-    except Exception as error:  # a fault of ours must not keep everybody from what comes after this record
-        logger.exception("partition %d: a dead letter instead of the raw record at offset %d", partition, record.offset)
+    except (
+        Exception
+    ) as error:  # a fault of ours must not keep everybody from what comes after this record
+        logger.exception(
+            "partition %d: a dead letter instead of the raw record at offset %d",
+            partition,
+            record.offset,
+        )
         taken, refused = [], [BadInput(Reason.POISON, fault(error))]
     for why in refused:
         body = letter(why, "raw", partition, record.offset, value if why.part is None else why.part)

@@ -1,4 +1,7 @@
-"""A tick into every partition owned, each second: time passes for the engines only through the journal."""
+"""A tick into every partition owned, each second.
+
+Time passes for the engines only through the journal.
+"""
 
 import logging
 from typing import Any
@@ -18,5 +21,6 @@ def attach(app: Any, worker: Worker) -> None:
             try:
                 await worker.tick()
             except LogUnavailable as error:
-                # Faust would take it for the end of the app. Time goes on with the next tick that the journal takes.
+                # Faust would take it for the end of the app. Time goes on with the next tick that
+                # the journal takes.
                 logger.warning("time stands still: %s", error)

@@ -10,7 +10,9 @@ QUICK = ("explain", "timeline")  # what `app.quick` has: those need not wait unt
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
     words = sys.argv[1:] if argv is None else argv
-    status: int = import_module("app.quick" if words[:1] and words[0] in QUICK else "app.cli").main(words)
+    status: int = import_module(
+        "app.quick" if words[:1] and words[0] in QUICK else "app.cli.main"
+    ).main(words)
     return status
 
 

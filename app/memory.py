@@ -1,7 +1,7 @@
 """Memory that is free goes back to the system, and the state, which lives long, is looked through for cycles once.
 
-The C library keeps what its threads have freed, in pieces between what is in use, and a service whose alerts come and go
-would seem to grow for hours.
+The C library keeps what its threads have freed, in pieces between what is in use, and a service
+whose alerts come and go would seem to grow for hours.
 """
 
 import asyncio
@@ -11,11 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 EVERY_SECONDS = 60.0
-GC_THRESHOLD = 200_000  # allocations before the youngest generation is looked at; Python's default is 700
+GC_THRESHOLD = (
+    200_000  # allocations before the youngest generation is looked at; Python's default is 700
+)
 
 
 def give_back() -> None:
-    """Give whole pages that nothing stands in back to the system, where the C library can (glibc): some ms."""
+    """Give whole pages that nothing stands in back to the system, where the C library can (glibc).
+
+    Some ms.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -38,7 +43,10 @@ async def given_back() -> AsyncIterator[None]:
 
 
 def spare_the_collector() -> None:
-    """State, records and effects make no cycles: keep the collector from walking what is there again and again."""
+    """State, records and effects make no cycles.
+
+    Keep the collector from walking what is there again and again.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 50, 100)

@@ -8,36 +8,59 @@ RECORDS = Counter("tocsin_journal_records", "Journal records applied", ["partiti
 EFFECTS = Counter("tocsin_effects", "Effects sent", ["partition"])
 CHECKPOINTED = Counter("tocsin_checkpoint_records", "State records written", ["partition"])
 EVENTS = Counter(
-    "tocsin_events", "What the engine counted: alerts, repeats, fired, escalations, deadletters ...", ["what"]
+    "tocsin_events",
+    "What the engine counted: alerts, repeats, fired, escalations, deadletters ...",
+    ["what"],
 )
 INCIDENTS = Gauge("tocsin_incidents", "Incidents that are not closed", ["partition"])
 ALERTS = Gauge("tocsin_alerts", "Alerts that are remembered", ["partition"])
 STATE = Gauge(
-    "tocsin_state", "Things that the state holds, by kind; docs/LIMITS.md has their bounds", ["kind", "partition"]
+    "tocsin_state",
+    "Things that the state holds, by kind; docs/LIMITS.md has their bounds",
+    ["kind", "partition"],
 )
 APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["partition"])
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
-REFUSED = Counter("tocsin_bridge_refused", "Alerts, and requests as a whole, that the bridge refused", ["reason"])
+REFUSED = Counter(
+    "tocsin_bridge_refused", "Alerts, and requests as a whole, that the bridge refused", ["reason"]
+)
 CLOSED = Counter(
-    "tocsin_bridge_connections_closed", "Connections that the bridge ended, by what it waited for", ["why"]
+    "tocsin_bridge_connections_closed",
+    "Connections that the bridge ended, by what it waited for",
+    ["why"],
 )
 CONNECTIONS = Gauge("tocsin_bridge_connections", "Connections to the bridge")
 SENDERS = Gauge("tocsin_bridge_senders", "Senders that the bridge tells apart")
 BODY_BYTES = Gauge("tocsin_bridge_body_bytes", "Bytes of the bodies that are being read")
 FILES_GOOD = Gauge(
-    "tocsin_bridge_files_good", "0 while tokens or certificates are as before, because of a file", ["what"]
+    "tocsin_bridge_files_good",
+    "0 while tokens or certificates are as before, because of a file",
+    ["what"],
 )
 POLICY_RELOADS = Counter(
-    "tocsin_policy_reloads", "Times the policy file was read again: changed, same, refused", ["result"]
+    "tocsin_policy_reloads",
+    "Times the policy file was read again: changed, same, refused",
+    ["result"],
 )
-POLICY_INFO = Gauge("tocsin_policy_info", "1 for the policy that this process uses", ["fingerprint"])
-UP = Gauge("tocsin_availability_ratio", "Share of this month so far in which the service was up", ["service"])
-UP_TARGET = Gauge("tocsin_availability_target_ratio", "The share that the policy asks for", ["service"])
-DOWN_SECONDS = Gauge("tocsin_availability_down_seconds", "How long the service was down this month", ["service"])
+POLICY_INFO = Gauge(
+    "tocsin_policy_info", "1 for the policy that this process uses", ["fingerprint"]
+)
+UP = Gauge(
+    "tocsin_availability_ratio",
+    "Share of this month so far in which the service was up",
+    ["service"],
+)
+UP_TARGET = Gauge(
+    "tocsin_availability_target_ratio", "The share that the policy asks for", ["service"]
+)
+DOWN_SECONDS = Gauge(
+    "tocsin_availability_down_seconds", "How long the service was down this month", ["service"]
+)
 
 
-# Attributes of `app.core.state.PartitionState`; a metric's label is never derived from an input.
+# Attributes of `app.core.state.state.PartitionState`; a metric's label is never derived from an
+# input.
 KINDS = (
     *("alerts", "incidents", "windows", "links", "resting", "early", "former"),
     *("receivers", "silences", "tasks", "sources", "timers"),
@@ -52,7 +75,11 @@ class Partition:
         self._name = name
         self._records, self._effects = RECORDS.labels(name), EFFECTS.labels(name)
         self._checkpointed = CHECKPOINTED.labels(name)
-        self._incidents, self._alerts, self._applied = INCIDENTS.labels(name), ALERTS.labels(name), APPLIED.labels(name)
+        self._incidents, self._alerts, self._applied = (
+            INCIDENTS.labels(name),
+            ALERTS.labels(name),
+            APPLIED.labels(name),
+        )
         # Children are looked up once: a batch of one alert is told as often as one of thousands.
         self._sizes = [(kind, STATE.labels(kind, name)) for kind in KINDS]
         self._events: dict[str, Counter] = {}

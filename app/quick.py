@@ -7,9 +7,9 @@ import argparse
 from collections.abc import Sequence
 
 from app import logs
-from app.command_line import outcome
-from app.explain.commands import add_explain
-from app.report.picturing import add_timeline
+from app.cli import exit_status
+from app.cli.explain import add_explain
+from app.cli.timeline import add_timeline
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,4 +20,4 @@ def main(argv: Sequence[str]) -> int:
     add_timeline(commands)
     arguments = parser.parse_args(argv)
     logs.to_stderr()
-    return outcome.run(arguments)
+    return exit_status.run(arguments)

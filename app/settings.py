@@ -14,24 +14,32 @@ from models.topics import PARTITIONS_MAX
 
 EMBEDDED = "embedded:"
 KAFKA = "kafka://"
-_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")  # Kafka takes 249 characters in a topic's name
+_PREFIX = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+)  # Kafka takes 249 characters in a topic's name
 
 
 class BadSettings(Exception):
-    """An environment variable that cannot be used; the message names it, what was found and what is expected."""
+    """An environment variable that cannot be used.
+
+    The message names it, what was found and what is expected.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaSecurity:
     """How Kafka's brokers prove who they are, and we to them. Files are read when we connect (`app.transport.security`).
 
-    What is set and not used, or used and not set, is refused: a password on the wrong port is worse than no start.
+    What is set and not used, or used and not set, is refused: a password on the wrong port is worse
+    than no start.
     """
 
     protocol: str = "PLAINTEXT"  # TOCSIN_KAFKA_SECURITY: Kafka's names; SASL_SSL where others can reach the network
     ca_file: str = ""  # TOCSIN_KAFKA_CA_FILE: PEM; who vouches for the brokers. Empty is whom this machine trusts
     cert_file: str = ""  # TOCSIN_KAFKA_CERT_FILE: PEM; ours, where the brokers ask for one
-    key_file: str = ""  # TOCSIN_KAFKA_KEY_FILE: PEM; its key, not encrypted: nobody is there to type a password
+    key_file: str = (
+        ""  # TOCSIN_KAFKA_KEY_FILE: PEM; its key, not encrypted: nobody is there to type a password
+    )
     mechanism: str = "SCRAM-SHA-512"  # TOCSIN_KAFKA_MECHANISM: or SCRAM-SHA-256; PLAIN tells the broker the password
     user: str = ""  # TOCSIN_KAFKA_USER
     password_file: str = ""  # TOCSIN_KAFKA_PASSWORD_FILE: rather than the variable, which every child process inherits
@@ -50,16 +58,29 @@ class KafkaSecurity:
 
 @dataclass(frozen=True, slots=True)
 class HttpSecurity:
-    """Who may ask the bridge, and how much. Its files are read again when they change (`app.files.rereading`)."""
+    """Who may ask the bridge, and how much.
 
-    tokens_file: str = ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.tokens`); needed beyond loopback
+    Its files are read again when they change (`app.files.file_watcher`).
+    """
+
+    tokens_file: str = (
+        ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.tokens`); needed beyond loopback
+    )
     cert_file: str = ""  # TOCSIN_TLS_CERT: PEM; with it the bridge speaks TLS, and nothing else
-    key_file: str = ""  # TOCSIN_TLS_KEY: PEM; its key, not encrypted: nobody is there to type a password
-    client_ca_file: str = ""  # TOCSIN_TLS_CLIENT_CA: PEM; who asks has to have a certificate that it signed
-    insecure: bool = False  # TOCSIN_INSECURE: "yes" lets everybody who can reach the bridge do everything
+    key_file: str = (
+        ""  # TOCSIN_TLS_KEY: PEM; its key, not encrypted: nobody is there to type a password
+    )
+    client_ca_file: str = (
+        ""  # TOCSIN_TLS_CLIENT_CA: PEM; who asks has to have a certificate that it signed
+    )
+    insecure: bool = (
+        False  # TOCSIN_INSECURE: "yes" lets everybody who can reach the bridge do everything
+    )
     requests: int = 500  # TOCSIN_SENDER_REQUESTS: a sender's, a second; a fifth of what a core can answer. 0: no limit
     alerts: int = 20_000  # TOCSIN_SENDER_ALERTS: as above; each KiB of a body counts as one too
-    connections: int = 512  # TOCSIN_CONNECTIONS: at once, below the 1024 files of a process; half for one address
+    connections: int = (
+        512  # TOCSIN_CONNECTIONS: at once, below the 1024 files of a process; half for one address
+    )
 
     @property
     def identified(self) -> bool:
@@ -75,7 +96,9 @@ class Settings:
     kafka: KafkaSecurity = KafkaSecurity()  # TOCSIN_KAFKA_*
     policy_file: str = ""  # TOCSIN_POLICY: empty is the policy that ships with Tocsin
     prefix: str = "tocsin"  # TOCSIN_PREFIX: of all topics, and the consumer group's name
-    partitions: int = 8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
+    partitions: int = (
+        8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
+    )
     replication: int = 1  # TOCSIN_REPLICATION: of the topics we create; 3 where three brokers are
     host: str = "127.0.0.1"  # TOCSIN_HOST: where the bridge and the metrics listen; loopback, until there are tokens
     port: int = 9099  # TOCSIN_PORT: the bridge's; 0 lets the system choose. Not Alertmanager's, so that both can run
@@ -98,7 +121,11 @@ class Settings:
     @property
     def bootstrap(self) -> list[str]:
         """Kafka's addresses as host:port."""
-        return [server for server in self.broker.removeprefix(KAFKA).replace(";", ",").split(",") if server]
+        return [
+            server
+            for server in self.broker.removeprefix(KAFKA).replace(";", ",").split(",")
+            if server
+        ]
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -111,7 +138,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
         partitions=_integer(environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX),
         replication=_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
-        host=environ.get("TOCSIN_HOST") or defaults.host,  # to asyncio an empty one is every address
+        host=environ.get("TOCSIN_HOST")
+        or defaults.host,  # to asyncio an empty one is every address
         port=_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),
         http=_http_security(environ),
         metrics_port=_integer(environ, "TOCSIN_METRICS_PORT", defaults.metrics_port, 0, 65535),
@@ -120,15 +148,15 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         clock=environ.get("TOCSIN_CLOCK", defaults.clock),
     )
     if not _PREFIX.fullmatch(settings.prefix):
-        found = (
-            f"TOCSIN_PREFIX is {settings.prefix!r:.100}, must be 1 to 200 letters, digits, dots, dashes and underscores"
-        )
+        found = f"TOCSIN_PREFIX is {settings.prefix!r:.100}, must be 1 to 200 letters, digits, dots, dashes and underscores"
         raise BadSettings(f"{found}, the first a letter or a digit")
     if "@" in settings.broker and not settings.embedded:
         raise BadSettings(
             "TOCSIN_BROKER has an @ in it: users and passwords are TOCSIN_KAFKA_USER and TOCSIN_KAFKA_PASSWORD_FILE"
         )
-    if not settings.embedded and not (settings.broker.startswith(KAFKA) and _addresses(settings.bootstrap)):
+    if not settings.embedded and not (
+        settings.broker.startswith(KAFKA) and _addresses(settings.bootstrap)
+    ):
         raise BadSettings(
             f"TOCSIN_BROKER is {settings.broker!r}, must be embedded:DIRECTORY or kafka://HOST:PORT[;HOST:PORT]"
         )
@@ -139,13 +167,17 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     if settings.clock not in ("system", "driven"):
         raise BadSettings(f"TOCSIN_CLOCK is {settings.clock!r}, must be system or driven")
     if settings.clock == "driven" and not settings.embedded:
-        raise BadSettings("TOCSIN_CLOCK is driven, which only an embedded: broker can be; Kafka has the broker's clock")
+        raise BadSettings(
+            "TOCSIN_CLOCK is driven, which only an embedded: broker can be; Kafka has the broker's clock"
+        )
     return settings
 
 
 def _addresses(servers: Sequence[str]) -> bool:
     places = [server.rpartition(":") for server in servers]
-    return bool(places) and all(host and port.isdecimal() and int(port) <= 65535 for host, _, port in places)
+    return bool(places) and all(
+        host and port.isdecimal() and int(port) <= 65535 for host, _, port in places
+    )
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:
@@ -175,7 +207,9 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
     )
     if bool(security.cert_file) != bool(security.key_file):
         here, missing = ("CERT", "KEY") if security.cert_file else ("KEY", "CERT")
-        raise BadSettings(f"TOCSIN_TLS_{here} is set, but TOCSIN_TLS_{missing} is not; must be both or none")
+        raise BadSettings(
+            f"TOCSIN_TLS_{here} is set, but TOCSIN_TLS_{missing} is not; must be both or none"
+        )
     if security.client_ca_file and not security.cert_file:
         raise BadSettings(
             "TOCSIN_TLS_CLIENT_CA is set, but TOCSIN_TLS_CERT is not, without which nobody is asked for one"
@@ -195,7 +229,10 @@ def _yes(environ: Mapping[str, str], name: str) -> bool:
 
 
 def check_reach(settings: Settings) -> None:
-    """Refuse to listen where others can reach a bridge, or metrics, that ask nobody who they are. Raises BadSettings."""
+    """Refuse to listen where others can reach a bridge, or metrics, that ask nobody who they are.
+
+    Raises BadSettings.
+    """
     if not (settings.http.identified or settings.http.insecure or is_loopback(settings.host)):
         raise BadSettings(
             f"TOCSIN_HOST is {settings.host!r}, where others can reach Tocsin, and it asks nobody who they are; must be "
@@ -204,7 +241,10 @@ def check_reach(settings: Settings) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address. A name other than localhost may be anybody's."""
+    """Whether only this machine can reach an address.
+
+    A name other than localhost may be anybody's.
+    """
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -216,9 +256,13 @@ class Reach:
     """How the commands reach a bridge."""
 
     url: str  # TOCSIN_URL: by default the bridge of this environment's TOCSIN_HOST and TOCSIN_PORT
-    token_file: str = ""  # TOCSIN_TOKEN_FILE: one line, the token; rather than the variable, which others may see
+    token_file: str = (
+        ""  # TOCSIN_TOKEN_FILE: one line, the token; rather than the variable, which others may see
+    )
     token: str = field(default="", repr=False)  # TOCSIN_TOKEN
-    ca_file: str = ""  # TOCSIN_CA_FILE: PEM; who vouches for the bridge. Empty is whom this machine trusts
+    ca_file: str = (
+        ""  # TOCSIN_CA_FILE: PEM; who vouches for the bridge. Empty is whom this machine trusts
+    )
     cert_file: str = ""  # TOCSIN_CERT_FILE: PEM; ours, where the bridge asks for one
     key_file: str = ""  # TOCSIN_KEY_FILE: PEM; its key
 
@@ -229,18 +273,29 @@ def reach_from_environment(environ: Mapping[str, str] = os.environ) -> Reach:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{'https' if settings.http.cert_file else 'http'}://{host}:{settings.port}"
     files = {
-        name: environ.get(f"TOCSIN_{name.upper()}", "") for name in ("token_file", "ca_file", "cert_file", "key_file")
+        name: environ.get(f"TOCSIN_{name.upper()}", "")
+        for name in ("token_file", "ca_file", "cert_file", "key_file")
     }
-    reach = Reach((environ.get("TOCSIN_URL") or url).rstrip("/"), token=environ.get("TOCSIN_TOKEN", ""), **files)
+    reach = Reach(
+        (environ.get("TOCSIN_URL") or url).rstrip("/"),
+        token=environ.get("TOCSIN_TOKEN", ""),
+        **files,
+    )
     scheme = reach.url.partition("://")[0]
     if scheme not in ("http", "https") or "@" in reach.url:
-        raise BadSettings("TOCSIN_URL must be such as https://tocsin.example:9099, without a user or a password")
+        raise BadSettings(
+            "TOCSIN_URL must be such as https://tocsin.example:9099, without a user or a password"
+        )
     if reach.token and reach.token_file:
         raise BadSettings("TOCSIN_TOKEN and TOCSIN_TOKEN_FILE are both set, must be one of them")
     if bool(reach.cert_file) != bool(reach.key_file):
-        raise BadSettings("one of TOCSIN_CERT_FILE and TOCSIN_KEY_FILE is set, must be both or none")
+        raise BadSettings(
+            "one of TOCSIN_CERT_FILE and TOCSIN_KEY_FILE is set, must be both or none"
+        )
     if scheme == "http" and (reach.ca_file or reach.cert_file):
-        raise BadSettings(f"TOCSIN_CA_FILE or TOCSIN_CERT_FILE is set, but {reach.url} uses no TLS (TOCSIN_URL)")
+        raise BadSettings(
+            f"TOCSIN_CA_FILE or TOCSIN_CERT_FILE is set, but {reach.url} uses no TLS (TOCSIN_URL)"
+        )
     return reach
 
 
@@ -252,15 +307,24 @@ _SASL = ("MECHANISM", "USER", "PASSWORD_FILE", "PASSWORD", "UNENCRYPTED")
 
 
 def _kafka_security(environ: Mapping[str, str]) -> KafkaSecurity:
-    given = {name.removeprefix(_KAFKA): value for name, value in environ.items() if name.startswith(_KAFKA) and value}
+    given = {
+        name.removeprefix(_KAFKA): value
+        for name, value in environ.items()
+        if name.startswith(_KAFKA) and value
+    }
     unknown = sorted(given.keys() - {"SECURITY", *_TLS, *_SASL})
     if unknown:
         known = ", ".join(["SECURITY", *_TLS, *_SASL])
-        raise BadSettings(f"{_KAFKA}{unknown[0]} is no setting, must be {_KAFKA} and one of {known}")
+        raise BadSettings(
+            f"{_KAFKA}{unknown[0]} is no setting, must be {_KAFKA} and one of {known}"
+        )
     security = KafkaSecurity(
         protocol=_one_of(given, "SECURITY", _PROTOCOLS),
         mechanism=_one_of(given, "MECHANISM", _MECHANISMS),
-        **{name.lower(): given.get(name, "") for name in (*_TLS, "USER", "PASSWORD_FILE", "PASSWORD")},
+        **{
+            name.lower(): given.get(name, "")
+            for name in (*_TLS, "USER", "PASSWORD_FILE", "PASSWORD")
+        },
     )
     problem = _half_a_setting(security, given) or _weak_setting(security, given)
     if problem:
@@ -271,19 +335,29 @@ def _kafka_security(environ: Mapping[str, str]) -> KafkaSecurity:
 def _one_of(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
     found = given.get(name, known[0])
     if found not in known:
-        raise BadSettings(f"{_KAFKA}{name} is {found!r}, must be {', '.join(known[:-1])} or {known[-1]}")
+        raise BadSettings(
+            f"{_KAFKA}{name} is {found!r}, must be {', '.join(known[:-1])} or {known[-1]}"
+        )
     return found
 
 
 def _half_a_setting(security: KafkaSecurity, given: Mapping[str, str]) -> str:
-    """What is set and not used, or used and not set; empty when all is well. Values are not told: one is a password."""
+    """What is set and not used, or used and not set.
+
+    Empty when all is well. Values are not told: one is a password.
+    """
     protocol = security.protocol
-    for names, used, instead in ((_TLS, security.tls, "SSL or SASL_SSL"), (_SASL, security.sasl, "SASL_SSL")):
+    for names, used, instead in (
+        (_TLS, security.tls, "SSL or SASL_SSL"),
+        (_SASL, security.sasl, "SASL_SSL"),
+    ):
         unused = [name for name in names if name in given and not used]
         if unused:
             return f"{unused[0]} is set, but {_KAFKA}SECURITY is {protocol}, which does not use it; must be {instead}"
     if bool(security.cert_file) != bool(security.key_file):
-        here, missing = ("CERT_FILE", "KEY_FILE") if security.cert_file else ("KEY_FILE", "CERT_FILE")
+        here, missing = (
+            ("CERT_FILE", "KEY_FILE") if security.cert_file else ("KEY_FILE", "CERT_FILE")
+        )
         return f"{here} is set, but {_KAFKA}{missing} is not; must be both or none"
     if security.sasl and not security.user:
         return f"USER is not set, must be for {protocol}"

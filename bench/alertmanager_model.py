@@ -1,20 +1,21 @@
 """How many messages an Alertmanager sends for a list of alerts: a model of its grouping, inhibition and repeats.
 
-Stated from its documentation: an alert goes to the routes that the tree gives, and there to the group of its `group_by`
-labels. A group is looked at `group_wait` after its first alert, and then each `group_interval` while it has any. It sends,
-through each integration of the receiver on its own, when an alert fires that did not before, when all are over, when one more
-is over (where `send_resolved` says so), and when the last message is `repeat_interval` ago. What is over leaves the group once
-it was looked at. Inhibited alerts are as if they were not there. `tests/integration/test_alertmanager_model.py` compares it
-with a real one.
+Stated from its documentation: an alert goes to the routes that the tree gives, and there to the
+group of its `group_by` labels. A group is looked at `group_wait` after its first alert, and then
+each `group_interval` while it has any. It sends, through each integration of the receiver on its
+own, when an alert fires that did not before, when all are over, when one more is over (where
+`send_resolved` says so), and when the last message is `repeat_interval` ago. What is over leaves
+the group once it was looked at. Inhibited alerts are as if they were not there.
+`tests/integration/test_alertmanager_model.py` compares it with a real one.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from app.policy.importing import routing
-from app.policy.importing.reading import Configuration, InhibitRule, Route
-from app.policy.importing.receivers import SERVICES
+from app.policy.importer import routes
+from app.policy.importer.reader import Configuration, InhibitRule, Route
+from app.policy.importer.receivers import SERVICES
 from bench.founding_day import Firing
 from models.matcher import Matcher, Test, test_of
 
@@ -27,7 +28,9 @@ class Sent:
     kind: str  # of the integration: slack, pagerduty, ...
     receiver: str
     firing: int  # alerts in it; 0 says that it is over
-    first: bool  # nothing fired at the message before: a pager begins anew, and does not repeat itself
+    first: (
+        bool  # nothing fired at the message before: a pager begins anew, and does not repeat itself
+    )
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ def messages(configuration: Configuration, firings: Sequence[Firing]) -> list[Se
 
 def _groups(configuration: Configuration, firings: Sequence[Firing]) -> list[_Group]:
     groups: dict[tuple[Route, tuple[str, ...]], _Group] = {}
-    cases = routing.cases(configuration.route)
+    cases = routes.cases(configuration.route)
     tests = [(_test(case.matchers), case) for case in cases]
     for number, firing in enumerate(firings):
         case = next(case for test, case in tests if test(firing.labels))
@@ -76,7 +79,11 @@ def _send(group: _Group, configuration: Configuration, firings: Sequence[Firing]
             at_ms = firings[waiting[0]].starts_ms + group.route.times.group_wait
         while waiting and firings[waiting[0]].starts_ms <= at_ms:
             held.append(waiting.pop(0))
-        loud = [number for number in held if not _inhibited(firings[number], at_ms, configuration, firings)]
+        loud = [
+            number
+            for number in held
+            if not _inhibited(firings[number], at_ms, configuration, firings)
+        ]
         firing = frozenset(number for number in loud if firings[number].ends_ms > at_ms)
         over = frozenset(loud) - firing
         for one in integrations:
@@ -87,12 +94,15 @@ def _send(group: _Group, configuration: Configuration, firings: Sequence[Firing]
                     yield Sent(at_ms, one.kind, one.receiver, len(firing), first)
         held = [number for number in held if firings[number].ends_ms > at_ms]
         if not held and waiting:
-            # The group is gone; it begins anew with its next alert, and its integrations know that it was over.
+            # The group is gone; it begins anew with its next alert, and its integrations know that
+            # it was over.
             continue
         at_ms += group.route.times.group_interval
 
 
-def _due(one: _Integration, firing: frozenset[int], over: frozenset[int], at_ms: int, repeat_ms: int) -> bool:
+def _due(
+    one: _Integration, firing: frozenset[int], over: frozenset[int], at_ms: int, repeat_ms: int
+) -> bool:
     if one.at_ms is None:
         return bool(firing)
     if not firing <= one.firing:
@@ -108,11 +118,17 @@ def _integrations(route: Route, configuration: Configuration) -> Iterator[_Integ
         if kind in SERVICES and key != kind:
             for one in node.items():
                 parts = one.parts()
-                tells = parts["send_resolved"].truth() if "send_resolved" in parts else SERVICES[kind].tells_end
+                tells = (
+                    parts["send_resolved"].truth()
+                    if "send_resolved" in parts
+                    else SERVICES[kind].tells_end
+                )
                 yield _Integration(kind, route.receiver, tells)
 
 
-def _inhibited(target: Firing, at_ms: int, configuration: Configuration, firings: Sequence[Firing]) -> bool:
+def _inhibited(
+    target: Firing, at_ms: int, configuration: Configuration, firings: Sequence[Firing]
+) -> bool:
     return any(_by(rule, target, at_ms, firings) for rule in configuration.inhibitions)
 
 
@@ -131,10 +147,15 @@ def _by(rule: InhibitRule, target: Firing, at_ms: int, firings: Sequence[Firing]
 
 
 def count(sent: Sequence[Sent]) -> Counter[str]:
-    """Messages by integration; under `pages` those by pager that something fires, under `matters` those that begin anew."""
+    """Messages by integration.
+
+    Under `pages` those by pager that something fires, under `matters` those that begin anew.
+    """
     found = Counter(one.kind for one in sent)
     found["pages"] = sum(SERVICES[one.kind].way == "pager" and one.firing > 0 for one in sent)
-    found["matters"] = sum(SERVICES[one.kind].way == "pager" and one.firing > 0 and one.first for one in sent)
+    found["matters"] = sum(
+        SERVICES[one.kind].way == "pager" and one.firing > 0 and one.first for one in sent
+    )
     return found
 
 

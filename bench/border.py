@@ -1,8 +1,9 @@
 """What an alert costs at the border, in processor time, beside what it costs a real Alertmanager in the same run.
 
-Sends the same bodies over the same number of connections to `tocsin up` (bridge and worker, on an embedded journal) and to
-`prometheus-alertmanager`, in turn, and reads from the system what each process has used. Prometheus sends up to 64 alerts at
-once, so that is the row that counts. Prints a row for each size of body, and one JSON object last.
+Sends the same bodies over the same number of connections to `tocsin up` (bridge and worker, on an
+embedded journal) and to `prometheus-alertmanager`, in turn, and reads from the system what each
+process has used. Prometheus sends up to 64 alerts at once, so that is the row that counts. Prints a
+row for each size of body, and one JSON object last.
 """
 
 import argparse
@@ -34,16 +35,25 @@ ALERTMANAGER = "route: {receiver: nobody, group_by: [component]}\nreceivers: [{n
 def main() -> int:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--alerts", type=int, default=100_000, help="for each size of body and server")
-    parser.add_argument("--live", type=int, default=5_000, help="different alerts; all others repeat them")
+    parser.add_argument(
+        "--alerts", type=int, default=100_000, help="for each size of body and server"
+    )
+    parser.add_argument(
+        "--live", type=int, default=5_000, help="different alerts; all others repeat them"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 64, 500])
     arguments = parser.parse_args()
     alerts = list(kinds(arguments.live))
     rows = []
     for size in arguments.sizes:
         number = min(arguments.alerts, 20_000 * size)
-        bodies = [json.dumps(alerts[start : start + size]).encode() for start in range(0, len(alerts), size)]
-        found = {name: cost(started, bodies, number // size, size) for name, started in SERVERS.items()}
+        bodies = [
+            json.dumps(alerts[start : start + size]).encode()
+            for start in range(0, len(alerts), size)
+        ]
+        found = {
+            name: cost(started, bodies, number // size, size) for name, started in SERVERS.items()
+        }
         ratio = round(found["alertmanager"]["cpu_us"] / found["tocsin"]["cpu_us"], 2)
         rows.append({"alerts_in_a_body": size, **found, "ratio": ratio})
         print(f"{size:>4} alerts in a body: {found}, Alertmanager / Tocsin {ratio}", flush=True)
@@ -54,12 +64,16 @@ def main() -> int:
 def kinds(number: int) -> Iterator[dict[str, object]]:
     """Different alerts as Prometheus sends them, of some 590 bytes, that fire now and for an hour."""
     ends = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 3600))
-    for count, alert in enumerate(islice((one for _, step in storm(number, 7) for one in step), number)):
+    for count, alert in enumerate(
+        islice((one for _, step in storm(number, 7) for one in step), number)
+    ):
         labels = alert["labels"] | {
             "instance": f"10.0.{count // 250}.{count % 250}:9100",
             "component": f"c{count % 200}",
         }
-        annotations = alert.get("annotations", {}) | {"description": "what the detector says about it " * 6}
+        annotations = alert.get("annotations", {}) | {
+            "description": "what the detector says about it " * 6
+        }
         starts = "2026-11-01T00:00:00.000Z"
         yield {
             "labels": labels,
@@ -135,7 +149,10 @@ def _wait_ready(port: int) -> None:
 
 
 def cost(
-    started: Callable[[], AbstractContextManager[tuple[int, int]]], bodies: list[bytes], requests: int, size: int
+    started: Callable[[], AbstractContextManager[tuple[int, int]]],
+    bodies: list[bytes],
+    requests: int,
+    size: int,
 ) -> dict[str, float]:
     """Microseconds of processor time an alert, and alerts a second, once every alert is known."""
     with started() as (process, port):

@@ -1,10 +1,33 @@
-"""The load of a soak: alerts that come, are repeated, and end or are never heard of again; components that come and go."""
+"""The load of a soak.
+
+Alerts that come, are repeated, and end or are never heard of again; components that come and go.
+"""
 
 from collections import deque
 from typing import Any
 
-NAMES = ("HighLatency", "SlowDisk", "QueueGrows", "AgentDown", "HighErrorRate", "CacheMisses", "RedisDown", "Backlog")
-SEVERITIES = ("info", "info", "warning", "info", "info", "info", "info", "warning", "info", "critical")
+NAMES = (
+    "HighLatency",
+    "SlowDisk",
+    "QueueGrows",
+    "AgentDown",
+    "HighErrorRate",
+    "CacheMisses",
+    "RedisDown",
+    "Backlog",
+)
+SEVERITIES = (
+    "info",
+    "info",
+    "warning",
+    "info",
+    "info",
+    "info",
+    "info",
+    "warning",
+    "info",
+    "critical",
+)
 PAD = "what the detector says about it, at some length "
 
 
@@ -12,9 +35,14 @@ class Churn:
     """A second's alerts at a time. The same numbers give the same alerts."""
 
     def __init__(self, rate: int, new: int, lives: int) -> None:
-        """`rate` alerts a second, of which `new` are new; one that comes is repeated for `lives` seconds."""
+        """`rate` alerts a second, of which `new` are new.
+
+        One that comes is repeated for `lives` seconds.
+        """
         self._rate, self._new, self._lives = rate, new, lives
-        self._live: deque[tuple[int, int]] = deque()  # number of the alert, and the second in which it stops
+        self._live: deque[tuple[int, int]] = (
+            deque()
+        )  # number of the alert, and the second in which it stops
         self._number = 0
         self._second = 0
 
@@ -37,7 +65,9 @@ class Churn:
                 alerts.append(_alert(number) | {"status": "resolved"})
             # else it is never heard of again
             if number % 16 == 3 and self._second >= until and self._second - until < 2:
-                self._live.append((number, until + 120))  # it comes back a little later, as what flaps does
+                self._live.append(
+                    (number, until + 120)
+                )  # it comes back a little later, as what flaps does
         return alerts
 
 

@@ -1,7 +1,8 @@
 """How long `tocsin explain` takes on a journal of 1,000,000 records, spread over the partitions and all in one.
 
-Makes the journals in a temporary folder (through the embedded log, with a real worker's engines, effects and checkpoints), then
-runs the command as an operator would, in processes of their own. Prints one JSON object last.
+Makes the journals in a temporary folder (through the embedded log, with a real worker's engines,
+effects and checkpoints), then runs the command as an operator would, in processes of their own.
+Prints one JSON object last.
 
     python bench/explain.py [--records 1000000] [--folder DIR]     # DIR is kept, and used again when it is there
 """
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 from app.clock import Clock
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
 from app.files import policy_file
 from app.intake.normalise import from_list
 from app.settings import Settings
@@ -34,7 +35,7 @@ from bench.churn import Churn
 from models.instant import format_instant
 from models.journal import ALERT_START, encode_alert
 from models.topics import Topics, partition_of
-from tests.playing import Player
+from tests.support.played_journals import Player
 
 START_MS = 1_790_496_000_000
 RATE = 2000  # alerts in a second of the journal's time
@@ -57,13 +58,19 @@ def main() -> None:
         if not (journal / "journal.db").exists():
             began = time.monotonic()
             asyncio.run(make(journal, arguments.records, spread=spread))
-            print(f"{name}: {arguments.records} records made in {time.monotonic() - began:.0f} s", file=sys.stderr)
+            print(
+                f"{name}: {arguments.records} records made in {time.monotonic() - began:.0f} s",
+                file=sys.stderr,
+            )
         found[name] = measure(journal, folder / f"{name}-cache")
     print(json.dumps(found))
 
 
 async def make(folder: Path, records: int, *, spread: bool) -> None:
-    """A journal of so many alert records: churn with repeats, ends and silence, and what rules and timers make of it."""
+    """A journal of so many alert records.
+
+    Churn with repeats, ends and silence, and what rules and timers make of it.
+    """
     clock, policy = Clock(driven=True), policy_file.load()
     clock.set(START_MS)
     log = SqliteLog(folder, clock)
@@ -85,9 +92,13 @@ async def make(folder: Path, records: int, *, spread: bool) -> None:
     await log.stop()
 
 
-def _records(churn: Churn, policy: Rulebook, now_ms: int, *, spread: bool) -> list[tuple[int, NewRecord]]:
+def _records(
+    churn: Churn, policy: Rulebook, now_ms: int, *, spread: bool
+) -> list[tuple[int, NewRecord]]:
     # As Prometheus does, each says since when it fires, so that a repeat is a plain one.
-    alerts, _ = from_list([one | {"startsAt": format_instant(START_MS)} for one in churn.next()], now_ms)
+    alerts, _ = from_list(
+        [one | {"startsAt": format_instant(START_MS)} for one in churn.next()], now_ms
+    )
     found = []
     for alert in alerts:
         component = policy.component(alert.labels, alert.fingerprint)
@@ -97,12 +108,19 @@ def _records(churn: Churn, policy: Rulebook, now_ms: int, *, spread: bool) -> li
 
 
 def measure(journal: Path, cache: Path) -> dict[str, object]:
-    """What the commands take, processes and all: first without the snapshots that they leave, then with them."""
+    """What the commands take, processes and all.
+
+    First without the snapshots that they leave, then with them.
+    """
     found: dict[str, object] = {"starting": _seconds(["--help"], cache)}
     for name, words in asyncio.run(_questions(journal)).items():
         shutil.rmtree(cache, ignore_errors=True)
         command = ["--journal", str(journal), *words]
-        found[name] = {"id": words[-1], "first": _seconds(command, cache), "again": _seconds(command, cache)}
+        found[name] = {
+            "id": words[-1],
+            "first": _seconds(command, cache),
+            "again": _seconds(command, cache),
+        }
     return found
 
 
@@ -130,8 +148,13 @@ async def _questions(journal: Path) -> dict[str, list[str]]:
         record = next(one.offset for one in repeats if (one.value or b"").startswith(ALERT_START))
         questions[f"record, {name}"] = ["--record", f"{fullest}:{record}"]
         place = int(await log.end_offset(topics.timeline, fullest) * share)
-        opened = [orjson.loads(one.value or b"") for one in await log.read(topics.timeline, fullest, place, 5000)]
-        questions[f"incident, {name}"] = [next(one["incident"] for one in opened if one["kind"] == "Opened")]
+        opened = [
+            orjson.loads(one.value or b"")
+            for one in await log.read(topics.timeline, fullest, place, 5000)
+        ]
+        questions[f"incident, {name}"] = [
+            next(one["incident"] for one in opened if one["kind"] == "Opened")
+        ]
         place = int(await log.end_offset(topics.notifications, fullest) * share)
         told = await log.read(topics.notifications, fullest, place, 1)
         questions[f"notification, {name}"] = [orjson.loads(told[0].value or b"")["id"]]

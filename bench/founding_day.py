@@ -1,10 +1,11 @@
 """A day of alerts from Prometheus rule files: which series each rule can fire for, and when it does.
 
-Nobody has recorded such a day, so it is a stated one. A rule can fire for the series that its annotations and its expression
-name: `agent_name`, or a job pattern of agents, is each of the organisation's agents; `up == 0` each of its services and
-agents; `name` each of its containers; an aggregation, or anything else, is one series. An alert fires once at a time of the day
-that the seed draws, for a time that it draws too (the middle is 15 minutes, the bounds 2 minutes and 4 hours), and is sent
-again each minute as Prometheus does it.
+Nobody has recorded such a day, so it is a stated one. A rule can fire for the series that its
+annotations and its expression name: `agent_name`, or a job pattern of agents, is each of the
+organisation's agents; `up == 0` each of its services and agents; `name` each of its containers; an
+aggregation, or anything else, is one series. An alert fires once at a time of the day that the seed
+draws, for a time that it draws too (the middle is 15 minutes, the bounds 2 minutes and 4 hours),
+and is sent again each minute as Prometheus does it.
 """
 
 import json
@@ -30,11 +31,14 @@ _FILES = (
     "monitoring/prometheus/rules/*.yml",
     "config/prometheus/*.yml",
 )
-_ONE_SERIES = re.compile(r"[\s(]*(sum|count|avg|min|max|absent)\s*\((?!.*\bby\s*\()", re.IGNORECASE | re.DOTALL)
+_ONE_SERIES = re.compile(
+    r"[\s(]*(sum|count|avg|min|max|absent)\s*\((?!.*\bby\s*\()", re.IGNORECASE | re.DOTALL
+)
 _TEMPLATE = re.compile(r"\{\{\s*\$labels\.(\w+)\s*\}\}")
 _MEDIAN_MS, _SIGMA, _SHORTEST_MS, _LONGEST_MS = 15 * MINUTE_MS, 1.0, 2 * MINUTE_MS, 240 * MINUTE_MS
 
-# What follows when Ollama and PostgreSQL are down, besides their own rules: what the rules say of them.
+# What follows when Ollama and PostgreSQL are down, besides their own rules: what the rules say of
+# them.
 _ROOTS = re.compile(r"Ollama(Service)?Down|Postgre(s|SQL)Down|CriticalServiceUnavailable")
 _EACH_AGENT = re.compile(r"(AI)?AgentDown|AgentHealthCheckFailed|AgentUnresponsive")
 _FOLLOWING = re.compile(
@@ -77,7 +81,11 @@ def _rule(rule: dict[str, Any]) -> Rule:
     asked = frozenset(name for text in texts for name in re.findall(r"\$labels\.(\w+)", text))
     number, unit = re.fullmatch(r"(\d+)([smh])", rule.get("for", "0s")).groups()  # type: ignore[union-attr]  # as all are
     return Rule(
-        rule["alert"], labels, rule["expr"], int(number) * {"s": 1000, "m": 60_000, "h": 3_600_000}[unit], asked
+        rule["alert"],
+        labels,
+        rule["expr"],
+        int(number) * {"s": 1000, "m": 60_000, "h": 3_600_000}[unit],
+        asked,
     )
 
 
@@ -94,16 +102,30 @@ class Plant:
         if _ONE_SERIES.match(expression):
             return [{}]
         if "agent_name" in rule.asked:
-            return [{"agent_name": name, "job": "agents", "instance": f"{name}:8080"} for name in self.agents]
+            return [
+                {"agent_name": name, "job": "agents", "instance": f"{name}:8080"}
+                for name in self.agents
+            ]
         if expression.strip() == "up == 0":
-            return [{"job": name, "instance": f"{name}:8080"} for name in (*self.services, *self.agents)]
+            return [
+                {"job": name, "instance": f"{name}:8080"} for name in (*self.services, *self.agents)
+            ]
         if "name" in rule.asked:
             names = self.agents if "-agent" in expression else self.services
-            return [{"name": f"sutazai-{name}", "job": "cadvisor", "instance": "cadvisor:8080"} for name in names]
+            return [
+                {"name": f"sutazai-{name}", "job": "cadvisor", "instance": "cadvisor:8080"}
+                for name in names
+            ]
         if re.search(r'job=~"[^"]*(sutazai-|agent)', expression) and "job" in rule.asked:
-            return [{"job": f"sutazai-{name}-agent", "instance": f"{name}:8080"} for name in self.agents]
+            return [
+                {"job": f"sutazai-{name}-agent", "instance": f"{name}:8080"} for name in self.agents
+            ]
         job = re.search(r'job="([\w-]+)"', expression)
-        return [{"job": job[1], "instance": f"{job[1]}:9090"} if job else {"job": "node", "instance": "sutazai:9100"}]
+        return [
+            {"job": job[1], "instance": f"{job[1]}:9090"}
+            if job
+            else {"job": "node", "instance": "sutazai:9100"}
+        ]
 
 
 def plant_of(folder: Path) -> Plant:
@@ -115,13 +137,21 @@ def plant_of(folder: Path) -> Plant:
 
 def _labels(rule: Rule, series: dict[str, str]) -> dict[str, str]:
     rendered = {
-        name: _TEMPLATE.sub(lambda found: series.get(found[1], ""), value) for name, value in rule.labels.items()
+        name: _TEMPLATE.sub(lambda found: series.get(found[1], ""), value)
+        for name, value in rule.labels.items()
     }
-    return {name: value for name, value in (series | rendered | {"alertname": rule.name}).items() if value}
+    return {
+        name: value
+        for name, value in (series | rendered | {"alertname": rule.name}).items()
+        if value
+    }
 
 
 def each_once(rules: Sequence[Rule], plant: Plant, seed: int, *, everywhere: bool) -> list[Firing]:
-    """Each rule fires once that day, for a series that the seed draws; `everywhere` once for each of its series."""
+    """Each rule fires once that day, for a series that the seed draws.
+
+    `everywhere` once for each of its series.
+    """
     chance = random.Random(seed)
     found = []
     for rule in rules:
@@ -151,15 +181,22 @@ def storm(rules: Sequence[Rule], plant: Plant, seed: int) -> list[Firing]:
         if rule.name == "ServiceDown":
             series = [one for one in series if one.get("job") in ("ollama", "postgres")]
         for one in series if each or rule.name == "ServiceDown" else series[:1]:
-            # Targets are scraped and rules evaluated at their own seconds; agents notice within two minutes.
+            # Targets are scraped and rules evaluated at their own seconds; agents notice within two
+            # minutes.
             late_ms = int(chance.random() * (2 if each else 0.5) * MINUTE_MS)
-            starts_ms, ends_ms = STORM_MS + rule.for_ms + late_ms, STORM_MS + STORM_LASTS_MS + late_ms
+            starts_ms, ends_ms = (
+                STORM_MS + rule.for_ms + late_ms,
+                STORM_MS + STORM_LASTS_MS + late_ms,
+            )
             found.append(Firing(_labels(rule, one), starts_ms, ends_ms))
     return list(_merged(found))
 
 
 def _merged(firings: Iterable[Firing]) -> Iterator[Firing]:
-    """The firings, where those of the same labels that overlap are one: rules of two files can have the same."""
+    """The firings, where those of the same labels that overlap are one.
+
+    Rules of two files can have the same.
+    """
     by_labels: dict[str, list[Firing]] = {}
     for firing in firings:
         by_labels.setdefault(json.dumps(firing.labels, sort_keys=True), []).append(firing)

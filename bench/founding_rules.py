@@ -1,13 +1,14 @@
 """What a day of the founding organisation's rules costs: `python -m bench.founding_rules FOLDER [--json]`.
 
-FOLDER has its Prometheus rules, agents and Alertmanager configurations (`sutazai` of the real data). The days are those of
-`bench/founding_day.py`; the engine is the real one under the policy that ships, with eight partitions on virtual time that
-feed each other, and a tick every 20 seconds. Nobody answers (`alone`), or somebody does (`answered`): a minute after an
-incident is told it is acknowledged, then an update is posted every ten minutes, and after twenty the cause is named and the
-incident said to be mitigated. A page is a message by pager that something is wrong; that it is over is none. `matters` are
-what pages are about: incidents, or an Alertmanager's groups from their first alert to their end, which is how PagerDuty
-counts them. Beside it: what an Alertmanager with the organisation's own configurations would send, by the model of
-`bench/alertmanager_model.py`.
+FOLDER has its Prometheus rules, agents and Alertmanager configurations (`sutazai` of the real
+data). The days are those of `bench/founding_day.py`; the engine is the real one under the policy
+that ships, with eight partitions on virtual time that feed each other, and a tick every 20 seconds.
+Nobody answers (`alone`), or somebody does (`answered`): a minute after an incident is told it is
+acknowledged, then an update is posted every ten minutes, and after twenty the cause is named and
+the incident said to be mitigated. A page is a message by pager that something is wrong; that it is
+over is none. `matters` are what pages are about: incidents, or an Alertmanager's groups from their
+first alert to their end, which is how PagerDuty counts them. Beside it: what an Alertmanager with
+the organisation's own configurations would send, by the model of `bench/alertmanager_model.py`.
 """
 
 import argparse
@@ -23,9 +24,9 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import load
-from app.policy.importing import reading
+from app.policy.importer import reader
 from app.transport.log import StoredRecord
 from bench import alertmanager_model, founding_day
 from bench.founding_day import DAY_MS, MINUTE_MS, START_MS, Firing
@@ -41,7 +42,9 @@ TICK_MS = 20_000
 SAID = b"said"  # the key of commands, which none is needed for
 RESEND_MS = MINUTE_MS
 HOLD_MS = 4 * MINUTE_MS  # Prometheus says that an alert ends after four times its resend delay
-AFTER_MS = 12 * 60 * MINUTE_MS  # that the day is followed for, so that all of it has ended and been told
+AFTER_MS = (
+    12 * 60 * MINUTE_MS
+)  # that the day is followed for, so that all of it has ended and been told
 SEEDS = (1, 2, 3)
 
 
@@ -53,13 +56,19 @@ class Outcome:
     repeats: int = 0
     incidents: dict[str, dict[str, Any]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
-    messages: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)  # severity, owner, channel, kind
+    messages: Counter[tuple[str, str, str, str]] = field(
+        default_factory=Counter
+    )  # severity, owner, channel, kind
     paged: set[str] = field(default_factory=set)
     escalations: int = 0
 
     def pages(self) -> int:
         """Messages by pager that something is wrong."""
-        return sum(number for (*_, channel, kind), number in self.messages.items() if _is_page(channel, kind))
+        return sum(
+            number
+            for (*_, channel, kind), number in self.messages.items()
+            if _is_page(channel, kind)
+        )
 
 
 def _is_page(channel: str, kind: str) -> bool:
@@ -81,7 +90,14 @@ class Day:
     def __post_init__(self) -> None:
         self.engines = [Engine(number, self.policy) for number in range(PARTITIONS)]
 
-    def put(self, at_ms: int, partition: int, key: bytes | None, value: bytes, *headers: tuple[str, bytes]) -> None:
+    def put(
+        self,
+        at_ms: int,
+        partition: int,
+        key: bytes | None,
+        value: bytes,
+        *headers: tuple[str, bytes],
+    ) -> None:
         """Something happens at a time."""
         record = StoredRecord(-1, at_ms, key, value, headers)
         heapq.heappush(self.waiting, (at_ms, next(self.order), partition, record))
@@ -98,7 +114,10 @@ class Day:
             at_ms, _, partition, record = heapq.heappop(self.waiting)
             if record.key == SAID and self._over(record, partition):
                 continue
-            record.offset, self.offsets[partition] = self.offsets[partition], self.offsets[partition] + 1
+            record.offset, self.offsets[partition] = (
+                self.offsets[partition],
+                self.offsets[partition] + 1,
+            )
             for effect in self.engines[partition].apply([record]):
                 self._on_effect(effect, partition, at_ms)
         return self.outcome
@@ -130,8 +149,15 @@ class Day:
             raise AssertionError(body)
         elif effect.stream is Stream.NOTIFICATIONS:
             name = body["incident"]
-            self.outcome.messages[body["severity"], body["owner"], body["channel"], body["kind"]] += 1
-            if self.answered and name and name not in self.outcome.told and body["kind"] == "opened":
+            self.outcome.messages[
+                body["severity"], body["owner"], body["channel"], body["kind"]
+            ] += 1
+            if (
+                self.answered
+                and name
+                and name not in self.outcome.told
+                and body["kind"] == "opened"
+            ):
                 self._answer(name, at_ms)
             self.outcome.told.add(name)
             if _is_page(body["channel"], body["kind"]):
@@ -139,13 +165,23 @@ class Day:
 
     def _over(self, record: StoredRecord, partition: int) -> bool:
         """Whether the incident that somebody would speak of is over: then nobody does."""
-        incident = self.engines[partition].state.incidents.get(orjson.loads(record.value or b"{}")["incident"])
+        incident = self.engines[partition].state.incidents.get(
+            orjson.loads(record.value or b"{}")["incident"]
+        )
         return incident is None or incident.ended
 
     def _answer(self, incident: str, at_ms: int) -> None:
         """Somebody takes the incident and works on it."""
-        partition = next(number for number, engine in enumerate(self.engines) if incident in engine.state.incidents)
-        said = [(1, Command.ACKNOWLEDGE, "looking into it"), (20, Command.CAUSE, "found"), (20, Command.MITIGATED, "")]
+        partition = next(
+            number
+            for number, engine in enumerate(self.engines)
+            if incident in engine.state.incidents
+        )
+        said = [
+            (1, Command.ACKNOWLEDGE, "looking into it"),
+            (20, Command.CAUSE, "found"),
+            (20, Command.MITIGATED, ""),
+        ]
         said += [(minutes, Command.UPDATE, "at work") for minutes in range(10, 240, 10)]
         for minutes, command, text in said:
             value = encode_command(command, incident, "on-call", text=text)
@@ -162,30 +198,46 @@ def main(folder: Path, *, as_json: bool) -> None:
         "each rule on each instance": founding_day.each_once(rules, plant, seed, everywhere=True),
     }
     files = sorted((folder / "monitoring" / "alertmanager").glob("*.yml"))
-    configurations = {path.name: reading.read(path) for path in files}
+    configurations = {path.name: reader.read(path) for path in files}
     found = [_figures(name, firings, policy, configurations) for name, firings in days.items()]
     spread = [
-        Day(policy, answered=False).play(founding_day.each_once(rules, plant, one, everywhere=False)).pages()
+        Day(policy, answered=False)
+        .play(founding_day.each_once(rules, plant, one, everywhere=False))
+        .pages()
         for one in SEEDS
     ]
     if as_json:
         print(json.dumps({"rules": len(rules), "days": found, "pages_alone_by_seed": spread}))
         return
-    print(f"{len(rules)} alerting rules, {len(plant.agents)} agents, {len(plant.services)} services; seed {seed}")
+    print(
+        f"{len(rules)} alerting rules, {len(plant.agents)} agents, {len(plant.services)} services; seed {seed}"
+    )
     for day in found:
         _show(day)
-    print(f"\nPages of `each rule once`, alone, with the seeds {', '.join(map(str, SEEDS))}: {spread}")
+    print(
+        f"\nPages of `each rule once`, alone, with the seeds {', '.join(map(str, SEEDS))}: {spread}"
+    )
 
 
 def _figures(
-    name: str, firings: list[Firing], policy: Rulebook, configurations: dict[str, reading.Configuration]
+    name: str,
+    firings: list[Firing],
+    policy: Rulebook,
+    configurations: dict[str, reader.Configuration],
 ) -> dict[str, Any]:
-    ways = {way: _summary(Day(policy, answered=way == "answered").play(firings)) for way in ("alone", "answered")}
+    ways = {
+        way: _summary(Day(policy, answered=way == "answered").play(firings))
+        for way in ("alone", "answered")
+    }
     others: dict[str, dict[str, Any]] = {}
     for file, configuration in configurations.items():
         sent = alertmanager_model.messages(configuration, firings)
         counted = alertmanager_model.count(sent)
-        others[file] = {"messages": len(sent), "pages": counted.pop("pages"), "matters": counted.pop("matters")}
+        others[file] = {
+            "messages": len(sent),
+            "pages": counted.pop("pages"),
+            "matters": counted.pop("matters"),
+        }
         others[file]["by_integration"] = dict(counted)
     return {"day": name, "alerts": len(firings), "tocsin": ways, "alertmanager": others}
 
@@ -210,21 +262,24 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "pages": outcome.pages(),
         "matters": len(outcome.paged),
         "by": {
-            row: dict(counts) for row, counts in sorted(table.items(), key=lambda one: (one[0] not in order, one[0]))
+            row: dict(counts)
+            for row, counts in sorted(table.items(), key=lambda one: (one[0] not in order, one[0]))
         },
     }
 
 
 def _show(day: dict[str, Any]) -> None:
-    print(f"\n{day['day']}: {day['alerts']} alerts, sent {day['tocsin']['alone']['repeats']} times again")
+    print(
+        f"\n{day['day']}: {day['alerts']} alerts, sent {day['tocsin']['alone']['repeats']} times again"
+    )
     for way, figures in day["tocsin"].items():
-        incidents = (
-            f"{figures['incidents']:>5} incidents ({figures['told']} told), {figures['escalations']:>4} escalations"
-        )
+        incidents = f"{figures['incidents']:>5} incidents ({figures['told']} told), {figures['escalations']:>4} escalations"
         print(f"  Tocsin, {way:<9}{incidents}, {_sent(figures)}")
     for file, figures in day["alertmanager"].items():
         print(f"  Alertmanager, {file:<45}{_sent(figures)}")
-    print(f"    {'':<15}{'incidents':>10}{'messages':>10}{'pages':>7}   {'messages':>8}{'pages':>7}  answered")
+    print(
+        f"    {'':<15}{'incidents':>10}{'messages':>10}{'pages':>7}   {'messages':>8}{'pages':>7}  answered"
+    )
     alone, answered = day["tocsin"]["alone"]["by"], day["tocsin"]["answered"]["by"]
     for row, counts in alone.items():
         other = answered.get(row, {})
@@ -237,7 +292,9 @@ def _sent(figures: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args()

@@ -1,8 +1,9 @@
 """How well incidents match the true attack phases of AIT-ADS: `python bench/ground_truth.py FILE.csv`.
 
-Purity: of an incident's alerts, the share that its most frequent phase has; the mean over incidents, weighted by alerts.
-Completeness: of a phase's alerts, the share that the incident with most of them has; the mean over the phases that are
-attacks. The phases are only looked at afterwards, and never fed in. The policy is the one that ships.
+Purity: of an incident's alerts, the share that its most frequent phase has; the mean over
+incidents, weighted by alerts. Completeness: of a phase's alerts, the share that the incident with
+most of them has; the mean over the phases that are attacks. The phases are only looked at
+afterwards, and never fed in. The policy is the one that ships.
 """
 
 import csv
@@ -40,15 +41,23 @@ def main(path: Path) -> None:
                 for effect in engine.apply([record]):
                     messages += effect.stream is Stream.NOTIFICATIONS
                     if effect.stream is Stream.JOURNAL:
-                        source = Source("journal", 0, effect.position.offset, effect.position.number)
-                        waiting.append(StoredRecord(-1, at_ms, effect.key, effect.value, (source.header(),)))
+                        source = Source(
+                            "journal", 0, effect.position.offset, effect.position.number
+                        )
+                        waiting.append(
+                            StoredRecord(-1, at_ms, effect.key, effect.value, (source.header(),))
+                        )
             incident = engine.state.alerts[alert.fingerprint.encode()].incident
-            phase = phases[at_ms, alert.labels["alertname"], alert.labels["host"], alert.labels["instance"]].pop(0)
+            phase = phases[
+                at_ms, alert.labels["alertname"], alert.labels["host"], alert.labels["instance"]
+            ].pop(0)
             of_incident[incident][phase] += 1
             of_phase[phase][incident] += 1
             alerts += 1
     attacks = {phase: found for phase, found in of_phase.items() if phase != NO_ATTACK}
-    completeness = {phase: max(found.values()) / found.total() for phase, found in sorted(attacks.items())}
+    completeness = {
+        phase: max(found.values()) / found.total() for phase, found in sorted(attacks.items())
+    }
     figures = {
         "alerts": alerts,
         "incidents": len(of_incident),

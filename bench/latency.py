@@ -1,9 +1,9 @@
 """How long after its alert was sent an escalation stands in its topic, under load: bridge, worker and Kafka on one machine.
 
-Needs `make kafka`, or a TOCSIN_BROKER of your own. Sends alerts at a steady rate as Prometheus does, 64 in a body, and now
-and then one more that always escalates, alone; a consumer of `tocsin.escalations` notes when each arrives. Beside it, in
-the same run, how long a record takes through the same Kafka when nothing is done with it. Prints one JSON object last;
-times are in ms.
+Needs `make kafka`, or a TOCSIN_BROKER of your own. Sends alerts at a steady rate as Prometheus
+does, 64 in a body, and now and then one more that always escalates, alone; a consumer of
+`tocsin.escalations` notes when each arrives. Beside it, in the same run, how long a record takes
+through the same Kafka when nothing is done with it. Prints one JSON object last; times are in ms.
 """
 
 import argparse
@@ -36,14 +36,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=10_000, help="alerts a second (10000)")
     parser.add_argument("--seconds", type=int, default=30)
-    parser.add_argument("--live", type=int, default=5_000, help="different alerts; all others repeat them")
+    parser.add_argument(
+        "--live", type=int, default=5_000, help="different alerts; all others repeat them"
+    )
     arguments = parser.parse_args()
-    broker = {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"} if STATE.exists() else {}
-    settings = broker | {name: value for name, value in os.environ.items() if name.startswith("TOCSIN_")}
+    broker = (
+        {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"}
+        if STATE.exists()
+        else {}
+    )
+    settings = broker | {
+        name: value for name, value in os.environ.items() if name.startswith("TOCSIN_")
+    }
     if not settings.get("TOCSIN_BROKER", "").startswith("kafka://"):
         print("no Kafka: run `make kafka` first, or set TOCSIN_BROKER", file=sys.stderr)
         return 1
-    settings |= {"TOCSIN_PREFIX": f"latency-{os.getpid()}", "TOCSIN_PARTITIONS": str(PARTITIONS), "TOCSIN_PORT": "0"}
+    settings |= {
+        "TOCSIN_PREFIX": f"latency-{os.getpid()}",
+        "TOCSIN_PARTITIONS": str(PARTITIONS),
+        "TOCSIN_PORT": "0",
+    }
     settings |= {"TOCSIN_SENDER_ALERTS": "0", "TOCSIN_SENDER_REQUESTS": "0"}
     processes = {name: _start(name, settings) for name in ("bridge", "worker")}
     try:
@@ -68,7 +80,9 @@ def _start(command: str, settings: dict[str, str]) -> "subprocess.Popen[str]":
     )
 
 
-async def measure(settings: dict[str, str], url: str, arguments: argparse.Namespace) -> dict[str, object]:
+async def measure(
+    settings: dict[str, str], url: str, arguments: argparse.Namespace
+) -> dict[str, object]:
     """The percentiles of both."""
     servers = settings["TOCSIN_BROKER"].removeprefix("kafka://").replace(";", ",")
     alerts = list(kinds(arguments.live))
@@ -79,7 +93,9 @@ async def measure(settings: dict[str, str], url: str, arguments: argparse.Namesp
         for body in bodies:  # what is new costs more; the load is repeats, as it is in real life
             await _post(session, url, body)
         for partition in range(PARTITIONS):  # and all of it is applied
-            name = next(f"c{n}" for n in count() if partition_of(f"c{n}".encode(), PARTITIONS) == partition)
+            name = next(
+                f"c{n}" for n in count() if partition_of(f"c{n}".encode(), PARTITIONS) == partition
+            )
             await _gate(session, url, name)
             while name not in escalations.seen:
                 await asyncio.sleep(0.01)
@@ -102,8 +118,13 @@ async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> None:
         assert answer.status == 200, await answer.text()
 
 
-async def _load(session: aiohttp.ClientSession, url: str, bodies: list[bytes], arguments: argparse.Namespace) -> int:
-    """Post bodies at the rate, each on its beat whether or not the one before was answered; the number of alerts."""
+async def _load(
+    session: aiohttp.ClientSession, url: str, bodies: list[bytes], arguments: argparse.Namespace
+) -> int:
+    """Post bodies at the rate, each on its beat whether or not the one before was answered.
+
+    The number of alerts.
+    """
     beat, posts = BODY / arguments.rate, set[asyncio.Task[None]]()
     began = time.monotonic()
     number = 0
@@ -145,7 +166,17 @@ async def _gate(session: aiohttp.ClientSession, url: str, name: str) -> float:
     await _post(
         session,
         url,
-        orjson.dumps([{"labels": {"alertname": "UnauthorizedAccess", "category": "security", "component": name}}]),
+        orjson.dumps(
+            [
+                {
+                    "labels": {
+                        "alertname": "UnauthorizedAccess",
+                        "category": "security",
+                        "component": name,
+                    }
+                }
+            ]
+        ),
     )
     return at
 
@@ -153,7 +184,10 @@ async def _gate(session: aiohttp.ClientSession, url: str, name: str) -> float:
 async def _escalated(
     session: aiohttp.ClientSession, url: str, escalations: Escalations, seconds: int
 ) -> tuple[list[float], int]:
-    """Milliseconds from sending each such alert until its escalation is read; and how many never were."""
+    """Milliseconds from sending each such alert until its escalation is read.
+
+    And how many never were.
+    """
     sent: dict[str, float] = {}
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -162,7 +196,9 @@ async def _escalated(
         await asyncio.sleep(0.05)
     await asyncio.sleep(2)
     seen = escalations.seen
-    return [(seen[name] - at) * 1000 for name, at in sent.items() if name in seen], len(set(sent) - set(seen))
+    return [(seen[name] - at) * 1000 for name, at in sent.items() if name in seen], len(
+        set(sent) - set(seen)
+    )
 
 
 async def _bare(servers: str, prefix: str) -> list[float]:
@@ -188,7 +224,11 @@ async def _bare(servers: str, prefix: str) -> list[float]:
 
 def _consumer(servers: str, topic: str) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        topic, bootstrap_servers=servers, auto_offset_reset="latest", fetch_max_wait_ms=100, metadata_max_age_ms=1000
+        topic,
+        bootstrap_servers=servers,
+        auto_offset_reset="latest",
+        fetch_max_wait_ms=100,
+        metadata_max_age_ms=1000,
     )
 
 
@@ -198,7 +238,8 @@ def spread(times: list[float]) -> dict[str, float]:
     shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     last = len(ordered) - 1
     return {"number": len(ordered)} | {
-        name: round(ordered[min(int(len(ordered) * share), last)], 1) for name, share in shares.items()
+        name: round(ordered[min(int(len(ordered) * share), last)], 1)
+        for name, share in shares.items()
     }
 
 

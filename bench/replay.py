@@ -1,9 +1,11 @@
 """How fast a journal is replayed, beside the engine alone and a live worker on the same records in the same run.
 
-Fills an embedded journal with the load of bench/worker.py, lets a worker work it up, and then replays it: `tocsin replay`, with
-and without `--verify`, from the journal and from a recording. Prints one JSON object last: microseconds of processor time for
-a record, and records per second where the clock on the wall counts (a live worker, which has threads; two processes). `share`
-is the engine's time alone, of what `tocsin replay` takes of the journal. Processor time, because a machine has other work.
+Fills an embedded journal with the load of bench/worker.py, lets a worker work it up, and then
+replays it: `tocsin replay`, with and without `--verify`, from the journal and from a recording.
+Prints one JSON object last: microseconds of processor time for a record, and records per second
+where the clock on the wall counts (a live worker, which has threads; two processes). `share` is the
+engine's time alone, of what `tocsin replay` takes of the journal. Processor time, because a machine
+has other work.
 """
 
 import argparse
@@ -20,10 +22,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app.cli import main as command_line
+from app.cli.main import main as command_line
 from app.core.engine import Engine
+from app.factory import build, make_log, start, stop
 from app.files import policy_file
-from app.main import build, make_log, start, stop
 from app.memory import spare_the_collector
 from app.settings import Settings, from_environment
 from app.transport.log import StoredRecord
@@ -51,7 +53,8 @@ def main() -> int:
         rounds = [_round(config, folder, recording) for _ in range(ROUNDS)]
         found |= {name: min(one[name] for one in rounds) for name in rounds[0]}
         found["two_processes_per_second"] = max(
-            _tocsin("replay", "--journal", str(folder), "--workers", "2")["records_per_second"] for _ in range(ROUNDS)
+            _tocsin("replay", "--journal", str(folder), "--workers", "2")["records_per_second"]
+            for _ in range(ROUNDS)
         )
     found["share"] = found["engine_us"] / found["replay_us"]
     print(json.dumps({name: round(number, 2) for name, number in found.items()}))
@@ -79,7 +82,9 @@ async def _live(config: Settings, arguments: argparse.Namespace) -> dict[str, fl
     await start(app)
     began, pipes = time.monotonic(), app.owner.pipes
     before = sum(pipe.settled_offset + 1 for pipe in pipes.values())
-    while len(pipes) < PARTITIONS or any(pipes[one].settled_offset + 1 < ends[one] for one in range(PARTITIONS)):
+    while len(pipes) < PARTITIONS or any(
+        pipes[one].settled_offset + 1 < ends[one] for one in range(PARTITIONS)
+    ):
         await asyncio.sleep(0.005)
     seconds = time.monotonic() - began
     await stop(app)

@@ -1,11 +1,12 @@
 """Whether Tocsin's memory is flat: a process of it under a steady load whose alerts and components come and go.
 
-Two ways. In real time (`--minutes 20`), alerts are posted at their rate. With `--driven`, the embedded journal's clock is moved
-one second for each second's alerts, as fast as they are applied, so that hours of forgetting take minutes.
+Two ways. In real time (`--minutes 20`), alerts are posted at their rate. With `--driven`, the
+embedded journal's clock is moved one second for each second's alerts, as fast as they are applied,
+so that hours of forgetting take minutes.
 
-Samples go to a CSV file; the verdict compares, after the warm-up, how fast the process' own memory (`RssAnon`; pages of the
-journal's file that the kernel has mapped are not the process') would grow in an hour with what it is. Prints one JSON object
-last; the exit status is 1 when it is not flat.
+Samples go to a CSV file; the verdict compares, after the warm-up, how fast the process' own memory
+(`RssAnon`; pages of the journal's file that the kernel has mapped are not the process') would grow
+in an hour with what it is. Prints one JSON object last; the exit status is 1 when it is not flat.
 """
 
 import argparse
@@ -35,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.files.policy_file import default_path
 from bench.churn import Churn
-from tests.scenario import START_MS
+from tests.support.scenario import START_MS
 
 ROOT = Path(__file__).parent.parent
 FLAT = 0.03  # of the memory in an hour: more is a leak
@@ -51,7 +52,9 @@ class Service:
     def __init__(self, folder: Path, arguments: argparse.Namespace, errors: IO[str]) -> None:
         self.journal = folder / "journal.db"
         policy = folder.parent / "policy.yaml"
-        policy.write_text(forgetting(arguments.forget) if arguments.forget else default_path().read_text())
+        policy.write_text(
+            forgetting(arguments.forget) if arguments.forget else default_path().read_text()
+        )
         environment = os.environ | {
             "TOCSIN_BROKER": f"embedded:{folder}",
             "TOCSIN_PARTITIONS": str(arguments.partitions),
@@ -87,14 +90,20 @@ class Service:
     def sample(self) -> dict[str, int]:
         """What it holds, in bytes and by kind."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        memory = {name: int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) * 1024 for name in _SIZES}
+        memory = {
+            name: int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) * 1024 for name in _SIZES
+        }
         state: dict[str, int] = {}
         for kind, number in _GAUGE.findall(self.call("GET", "/metrics").decode()):
             state[kind] = state.get(kind, 0) + int(float(number))
         with sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True) as journal:
             rows = "SELECT sum(length(records)) FROM batches WHERE topic = 'tocsin.state'"
             changelog = journal.execute(rows).fetchone()[0] or 0
-        return memory | state | {"changelog": changelog, "file": self.journal.stat().st_size, "behind": self.behind()}
+        return (
+            memory
+            | state
+            | {"changelog": changelog, "file": self.journal.stat().st_size, "behind": self.behind()}
+        )
 
     def stop(self) -> None:
         """End it as an operator would."""
@@ -104,16 +113,25 @@ class Service:
 
 def main() -> int:
     """Load, sample, judge."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=20, help="of load, in the journal's time")
     parser.add_argument("--warm-up", type=float, help="minutes that are not judged (half)")
     parser.add_argument("--rate", type=int, default=2000, help="alerts a second")
     parser.add_argument("--new", type=int, default=20, help="of which are new")
-    parser.add_argument("--lives", type=int, default=300, help="seconds for which an alert is repeated")
     parser.add_argument(
-        "--forget", help="instead of the policy's incidents.forget, such as 2m, so that it happens often"
+        "--lives", type=int, default=300, help="seconds for which an alert is repeated"
     )
-    parser.add_argument("--driven", action="store_true", help="move the journal's clock as fast as alerts are applied")
+    parser.add_argument(
+        "--forget",
+        help="instead of the policy's incidents.forget, such as 2m, so that it happens often",
+    )
+    parser.add_argument(
+        "--driven",
+        action="store_true",
+        help="move the journal's clock as fast as alerts are applied",
+    )
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--csv", type=Path, default=Path("soak.csv"))
     arguments = parser.parse_args()
@@ -133,7 +151,14 @@ def main() -> int:
     warm_up_s = 60 * (arguments.minutes / 2 if arguments.warm_up is None else arguments.warm_up)
     found = verdict([one for one in samples if one["seconds"] >= warm_up_s])
     print(
-        json.dumps(found | {"alerts": samples[-1]["alerts_sent"], "csv": str(arguments.csv), "problems": problems[:5]})
+        json.dumps(
+            found
+            | {
+                "alerts": samples[-1]["alerts_sent"],
+                "csv": str(arguments.csv),
+                "problems": problems[:5],
+            }
+        )
     )
     return 0 if found["verdict"] == "flat" else 1
 
@@ -143,9 +168,17 @@ def soak(folder: Path, arguments: argparse.Namespace, errors: IO[str]) -> list[d
     service = Service(folder, arguments, errors)
     seconds = round(arguments.minutes * 60)
     every, samples = max(seconds // 240, 1), list[dict[str, int]]()
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     try:
-        with arguments.csv.open("w") as file, Progress(*bar, console=Console(stderr=True)) as progress:
+        with (
+            arguments.csv.open("w") as file,
+            Progress(*bar, console=Console(stderr=True)) as progress,
+        ):
             task = progress.add_task("seconds of load", total=seconds)
             for second, sent in load(service, arguments, seconds):
                 progress.advance(task)
@@ -157,7 +190,9 @@ def soak(folder: Path, arguments: argparse.Namespace, errors: IO[str]) -> list[d
     return samples
 
 
-def load(service: Service, arguments: argparse.Namespace, seconds: int) -> Iterator[tuple[int, int]]:
+def load(
+    service: Service, arguments: argparse.Namespace, seconds: int
+) -> Iterator[tuple[int, int]]:
     """Send each second's alerts; yields the second, and how many alerts were sent so far."""
     churn, began, sent = Churn(arguments.rate, arguments.new, arguments.lives), time.monotonic(), 0
     if arguments.driven:
@@ -178,9 +213,16 @@ def load(service: Service, arguments: argparse.Namespace, seconds: int) -> Itera
 
 
 def operate(service: Service, second: int) -> None:
-    """What people and boards do meanwhile: somebody takes an incident, silences something, looks at all of it."""
+    """What people and boards do meanwhile.
+
+    Somebody takes an incident, silences something, looks at all of it.
+    """
     if second % 30 == 0:
-        silence = {"matchers": [{"name": "job", "value": f"job-{second % 40}"}], "endsAt": "2m", "comment": "soak"}
+        silence = {
+            "matchers": [{"name": "job", "value": f"job-{second % 40}"}],
+            "endsAt": "2m",
+            "comment": "soak",
+        }
         service.call("POST", "/api/v1/silences", silence | {"createdBy": "soak"})
     if second % 20 == 0:
         incidents = orjson.loads(service.call("GET", "/api/v1/incidents?state=open"))
@@ -207,7 +249,10 @@ def keep(file: IO[str], sample: dict[str, int], *, header: bool) -> None:
 
 
 def verdict(samples: Sequence[dict[str, int]]) -> dict[str, Any]:
-    """The line through the memory of these samples: what it is in the middle, and by what share of that it grows in an hour."""
+    """The line through the memory of these samples.
+
+    What it is in the middle, and by what share of that it grows in an hour.
+    """
     times, memory = [one["seconds"] / 3600 for one in samples], [one["RssAnon"] for one in samples]
     slope, mean = slope_of(times, memory), sum(memory) / len(memory)
     kinds = [name for name in samples[-1] if name not in ("seconds", "alerts_sent", "behind")]
@@ -226,7 +271,11 @@ def slope_of(xs: Sequence[float], ys: Sequence[float]) -> float:
     """The slope of the line that fits best (least squares)."""
     x, y = sum(xs) / len(xs), sum(ys) / len(ys)
     square = sum((one - x) ** 2 for one in xs)
-    return sum((one - x) * (other - y) for one, other in zip(xs, ys, strict=True)) / square if square else 0.0
+    return (
+        sum((one - x) * (other - y) for one, other in zip(xs, ys, strict=True)) / square
+        if square
+        else 0.0
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """One worker's rate on a real Kafka, with everything on, beside what one core can fetch and parse at all in the same run.
 
-Needs `make kafka`, or a TOCSIN_BROKER of your own. Prints one JSON object last: alerts_per_second of the worker,
-limit_per_second (aiokafka's fetch and `orjson.loads` of the same records, nothing else), their share, alerts, incidents, and
-effects_twice. Each role is a process of its own, so each has one core's worth of Python.
+Needs `make kafka`, or a TOCSIN_BROKER of your own. Prints one JSON object last: alerts_per_second
+of the worker, limit_per_second (aiokafka's fetch and `orjson.loads` of the same records, nothing
+else), their share, alerts, incidents, and effects_twice. Each role is a process of its own, so each
+has one core's worth of Python.
 """
 
 import argparse
@@ -21,11 +22,11 @@ from aiokafka import AIOKafkaConsumer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from app.cli.incidents import incidents_of
 from app.demo.storm import storm
+from app.factory import build, make_log, start, stop
 from app.files import policy_file
 from app.intake.normalise import from_list
-from app.main import build, make_log, start, stop
-from app.report.incidents import incidents_of
 from app.settings import Settings, from_environment
 from app.transport.log import NewRecord
 from app.transport.security import client_settings
@@ -47,8 +48,14 @@ def main() -> int:
     parser.add_argument("--role", default="")
     parser.add_argument("--prefix", default=f"bench-{os.getpid()}")
     arguments = parser.parse_args()
-    broker = {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"} if STATE.exists() else {}
-    config = replace(from_environment(broker | os.environ), prefix=arguments.prefix, partitions=PARTITIONS)
+    broker = (
+        {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"}
+        if STATE.exists()
+        else {}
+    )
+    config = replace(
+        from_environment(broker | os.environ), prefix=arguments.prefix, partitions=PARTITIONS
+    )
     if config.embedded:
         print("no Kafka: run `make kafka` first, or set TOCSIN_BROKER", file=sys.stderr)
         return 1
@@ -63,7 +70,14 @@ def main() -> int:
         best = sorted(limits, key=lambda one: one["per_second"])[1]
         share = round(found["alerts_per_second"] / best["per_second"], 2)
         print(
-            json.dumps(found | {"limit_per_second": best["per_second"], "share": share, "limit_cpu_us": best["cpu_us"]})
+            json.dumps(
+                found
+                | {
+                    "limit_per_second": best["per_second"],
+                    "share": share,
+                    "limit_cpu_us": best["cpu_us"],
+                }
+            )
         )
     return 0
 
@@ -93,12 +107,23 @@ async def fill(config: Settings, alerts: int, live: int) -> None:
     dice, kinds = random.Random(7), []
     for _, step in storm(live, 7):
         for one in step:
-            one["labels"] |= {"instance": f"10.0.{len(kinds) // 250}.{len(kinds) % 250}:9100", "run": "x" * 40}
-            one["annotations"]["description"] = "what the detector says about it, at some length " * 3
+            one["labels"] |= {
+                "instance": f"10.0.{len(kinds) // 250}.{len(kinds) % 250}:9100",
+                "run": "x" * 40,
+            }
+            one["annotations"]["description"] = (
+                "what the detector says about it, at some length " * 3
+            )
             found, _ = from_list([one], log.now_ms())
-            kinds.append((policy.component(found[0].labels, found[0].fingerprint).encode(), encode_alert(found[0])))
+            kinds.append(
+                (
+                    policy.component(found[0].labels, found[0].fingerprint).encode(),
+                    encode_alert(found[0]),
+                )
+            )
     batches: dict[int, list[NewRecord]] = {partition: [] for partition in range(PARTITIONS)}
-    # One host takes nearly all of a storm; spread over partitions, so that the worker and not one partition is measured.
+    # One host takes nearly all of a storm; spread over partitions, so that the worker and not one
+    # partition is measured.
     for number in range(alerts):
         _, value = kinds[number] if number < len(kinds) else dice.choice(kinds)
         key = f"host-{partition_of(value[:30], 200)}".encode()
@@ -135,7 +160,10 @@ async def limit(config: Settings, alerts: int) -> dict[str, float]:
 
 
 async def worker(config: Settings) -> dict[str, float]:
-    """A whole worker: engine, effects, checkpoints, commits; until everything is applied and its effects are sent."""
+    """A whole worker.
+
+    Engine, effects, checkpoints, commits; until everything is applied and its effects are sent.
+    """
     log = make_log(config)
     await log.start()
     app = build(config, policy_file.load(), log)
@@ -145,7 +173,9 @@ async def worker(config: Settings) -> dict[str, float]:
     began, cpu = time.monotonic(), time.process_time()
     pipes = app.owner.pipes
     before = sum(pipe.settled_offset + 1 for pipe in pipes.values())
-    while len(pipes) < PARTITIONS or any(pipes[one].settled_offset + 1 < ends[one] for one in range(PARTITIONS)):
+    while len(pipes) < PARTITIONS or any(
+        pipes[one].settled_offset + 1 < ends[one] for one in range(PARTITIONS)
+    ):
         await asyncio.sleep(0.005)
     seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     counts = app.owner.counts()
@@ -173,7 +203,9 @@ async def effects_twice(config: Settings, log: object) -> int:
         for partition in range(PARTITIONS):
             seen: set[object] = set()
             offset = 0
-            while records := await log.read(getattr(Topics(config.prefix), stream), partition, offset):  # type: ignore[attr-defined]
+            while records := await log.read(
+                getattr(Topics(config.prefix), stream), partition, offset
+            ):  # type: ignore[attr-defined]
                 offset = records[-1].offset + 1
                 for record in records:
                     position = position_from(tuple(record.headers))

@@ -1,1 +1,4 @@
-"""Files and programs to run Tocsin with: Kafka for developers and tests, configurations for compose."""
+"""Files and programs to run Tocsin with.
+
+Kafka for developers and tests, configurations for compose.
+"""

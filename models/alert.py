@@ -1,8 +1,8 @@
 """An alert as the journal keeps it, and its identity.
 
-Whatever shape an alert arrives in, the border turns it into this one. A firing alert carries `hold_ms`: for how long it
-counts as firing when nothing more is heard of it, measured from the record's own append time. So the sender's clock
-never decides when an alert expires.
+Whatever shape an alert arrives in, the border turns it into this one. A firing alert carries
+`hold_ms`: for how long it counts as firing when nothing more is heard of it, measured from the
+record's own append time. So the sender's clock never decides when an alert expires.
 """
 
 from collections.abc import Mapping
@@ -33,11 +33,14 @@ class Alert:
 def fingerprint(labels: Labels) -> str:
     """The labels' identity as 16 hex digits: FNV-1a 64 over name, 0xff, value, 0xff, sorted by name.
 
-    The algorithm is `LabelSet.Fingerprint` of prometheus/common, so ids can be compared with Alertmanager's. An empty
-    label value counts as the label being absent, as it does there for alerts; the border drops those.
+    The algorithm is `LabelSet.Fingerprint` of prometheus/common, so ids can be compared with
+    Alertmanager's. An empty label value counts as the label being absent, as it does there for
+    alerts; the border drops those.
     """
     data = b"".join(
-        part for name in sorted(labels) for part in (name.encode(), _SEPARATOR, labels[name].encode(), _SEPARATOR)
+        part
+        for name in sorted(labels)
+        for part in (name.encode(), _SEPARATOR, labels[name].encode(), _SEPARATOR)
     )
     state = _FNV_OFFSET
     for byte in data:

@@ -1,4 +1,7 @@
-"""The JSON object in bytes that may be anything: in records that others may have written, or that are damaged."""
+"""The JSON object in bytes that may be anything.
+
+In records that others may have written, or that are damaged.
+"""
 
 from typing import Any
 

@@ -8,7 +8,10 @@ _WHOLE = re.compile(r"([0-9]{1,100}(ms|s|m|h|d|w))+")
 
 
 def parse_ms(text: str) -> int:
-    """The duration in milliseconds. Raises ValueError that says what was found and what is expected."""
+    """The duration in milliseconds.
+
+    Raises ValueError that says what was found and what is expected.
+    """
     if text == "0":
         return 0
     if not _WHOLE.fullmatch(text):

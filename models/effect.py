@@ -1,8 +1,9 @@
 """What the engine wants done: records for the effects topics, each with an id made of its cause.
 
-An effect's id is `partition-offset-number`: the journal record that caused it and the effect's number within that
-record. Positions only grow within a partition, so a consumer that drops what is not past the last position it has seen
-of that partition sees each effect once, whatever happened to the worker.
+An effect's id is `partition-offset-number`: the journal record that caused it and the effect's
+number within that record. Positions only grow within a partition, so a consumer that drops what is
+not past the last position it has seen of that partition sees each effect once, whatever happened to
+the worker.
 """
 
 import re
@@ -10,15 +11,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from models.cut import cut_all
-from models.packed import packed
+from models.json_bytes import packed
+from models.truncate import cut_all
 
 POSITION_HEADER = "position"
 EFFECT_ID = re.compile(r"\d{1,19}-\d{1,19}-\d{1,19}", re.ASCII)
-EFFECT_BYTES_MAX = 512 * 1024  # of an effect: half of what a broker takes that was told nothing else
+EFFECT_BYTES_MAX = (
+    512 * 1024
+)  # of an effect: half of what a broker takes that was told nothing else
 LETTER_BYTES_MAX = 8 * 1024 * 1024  # of a dead letter; its topic takes 16 MiB
 _POSITION = re.compile(rb"(\d{1,19})-(\d{1,19})")
-_CUTS = (16_384, 1024, 200)  # characters of each text in it; an effect's lists are bounded, so that the last is enough
+_CUTS = (
+    16_384,
+    1024,
+    200,
+)  # characters of each text in it; an effect's lists are bounded, so that the last is enough
 
 
 class Stream(StrEnum):
@@ -34,7 +41,9 @@ class Stream(StrEnum):
     JOURNAL = "journal"  # an actor's message; its key chooses the partition
 
 
-EFFECTS = tuple(stream for stream in Stream if stream is not Stream.JOURNAL)  # those that have a topic of their own
+EFFECTS = tuple(
+    stream for stream in Stream if stream is not Stream.JOURNAL
+)  # those that have a topic of their own
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,7 +59,10 @@ class Position:
 
 
 def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
-    """The position in an effect record's headers, or None: a stranger's record has none, or something else there."""
+    """The position in an effect record's headers, or None.
+
+    A stranger's record has none, or something else there.
+    """
     for name, value in headers:
         if name == POSITION_HEADER:
             found = _POSITION.fullmatch(value or b"")
@@ -59,7 +71,10 @@ def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
 
 
 def encode(stream: Stream, document: dict[str, Any]) -> bytes:
-    """The JSON of an effect. Long texts in one that would be too large are cut, so that any broker takes it."""
+    """The JSON of an effect.
+
+    Long texts in one that would be too large are cut, so that any broker takes it.
+    """
     bytes_max = LETTER_BYTES_MAX if stream is Stream.DEADLETTER else EFFECT_BYTES_MAX
     encoded = packed(document)
     for characters in _CUTS:
@@ -72,7 +87,10 @@ def encode(stream: Stream, document: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One record to be sent. `value` is JSON and holds the id, the time and the policy's fingerprint."""
+    """One record to be sent.
+
+    `value` is JSON and holds the id, the time and the policy's fingerprint.
+    """
 
     stream: Stream
     key: bytes | None

@@ -18,4 +18,6 @@ def milliseconds(instant: str) -> int:
 
 @lru_cache(maxsize=256)  # the effects of one moment share their second
 def _second(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).isoformat()[:19]  # strftime would not fill up a year before 1000
+    return datetime.fromtimestamp(at_s, UTC).isoformat()[
+        :19
+    ]  # strftime would not fill up a year before 1000

@@ -1,12 +1,13 @@
 """The records of the journal: every input that can change an incident.
 
-A record's value is one JSON object whose first key names its kind; its Kafka key is the correlation key that chose the
-partition (a component, or a rule's group). The append timestamp is the record's time. Records that copy or follow from
-another record carry that one's position in the header `source`; a partition drops a source position that is not past
-the last it has seen, so nothing that is sent twice counts twice.
+A record's value is one JSON object whose first key names its kind; its Kafka key is the correlation
+key that chose the partition (a component, or a rule's group). The append timestamp is the record's
+time. Records that copy or follow from another record carry that one's position in the header
+`source`; a partition drops a source position that is not past the last it has seen, so nothing that
+is sent twice counts twice.
 
-An alert's value begins with everything that tells a plain repeat from news, in fixed order, so that a repeat is
-recognised without being parsed. `encode_alert` is the only writer of that shape.
+An alert's value begins with everything that tells a plain repeat from news, in fixed order, so that
+a repeat is recognised without being parsed. `encode_alert` is the only writer of that shape.
 """
 
 import re
@@ -15,20 +16,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.alert import Alert
-from models.packed import packed
+from models.json_bytes import packed
 from models.reason import BadInput, Reason
 from models.silence import Silence
 from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
 POLICY_START = b'{"policy":'
-FINGERPRINT = slice(len(ALERT_START), len(ALERT_START) + 16)  # where an alert's fingerprint stands in its value
+FINGERPRINT = slice(
+    len(ALERT_START), len(ALERT_START) + 16
+)  # where an alert's fingerprint stands in its value
 
 TICK = b'{"tick":true}'
 SOURCE_HEADER = "source"
 
-# Of records. One whose kind came with a later format than 1 has a header that says so: a Tocsin that does not know the kind
-# yet stops there, as one that is older than the state does, and does not drop what a newer one meant.
+# Of records. One whose kind came with a later format than 1 has a header that says so: a Tocsin
+# that does not know the kind yet stops there, as one that is older than the state does, and does
+# not drop what a newer one meant.
 FORMAT = 2
 FORMAT_HEADER = "format"
 _FORMAT = re.compile(rb"[1-9]\d{0,8}")
@@ -37,7 +41,10 @@ _SOURCE = re.compile(rb"(raw|journal):(\d{1,19}):(\d{1,19}):(\d{1,19})")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """The position that a journal record follows from: a record of another topic, or a numbered effect of the journal."""
+    """The position that a journal record follows from.
+
+    A record of another topic, or a numbered effect of the journal.
+    """
 
     topic: str  # "raw" or "journal"; the role, not the name, so that a prefix changes nothing
     partition: int
@@ -46,7 +53,10 @@ class Source:
 
     def header(self) -> tuple[str, bytes]:
         """The Kafka header that carries it."""
-        return (SOURCE_HEADER, f"{self.topic}:{self.partition}:{self.offset}:{self.number}".encode())
+        return (
+            SOURCE_HEADER,
+            f"{self.topic}:{self.partition}:{self.offset}:{self.number}".encode(),
+        )
 
 
 def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
@@ -56,17 +66,26 @@ def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
             found = _SOURCE.fullmatch(value or b"")
             if found is None:
                 expected = "raw:PARTITION:OFFSET:NUMBER or journal:..."
-                raise BadInput(Reason.MALFORMED, f"the header {SOURCE_HEADER} is {value!r:.60}, must be {expected}")
+                raise BadInput(
+                    Reason.MALFORMED,
+                    f"the header {SOURCE_HEADER} is {value!r:.60}, must be {expected}",
+                )
             topic, partition, offset, number = found.groups()
             if int(partition) >= PARTITIONS_MAX:  # each is remembered for ever
                 expected = f"a partition below {PARTITIONS_MAX}"
-                raise BadInput(Reason.MALFORMED, f"the header {SOURCE_HEADER} is {value!r:.60}, must have {expected}")
+                raise BadInput(
+                    Reason.MALFORMED,
+                    f"the header {SOURCE_HEADER} is {value!r:.60}, must have {expected}",
+                )
             return Source(topic.decode(), int(partition), int(offset), int(number))
     return None
 
 
 def source_or_none(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
-    """The same, and None also for a header that is not one: the engine makes a dead letter of its record."""
+    """The same, and None also for a header that is not one.
+
+    The engine makes a dead letter of its record.
+    """
     try:
         return source_from(headers)
     except BadInput:
@@ -78,7 +97,10 @@ def format_from(headers: tuple[tuple[str, bytes], ...]) -> int:
     for name, value in headers:
         if name == FORMAT_HEADER:
             if not _FORMAT.fullmatch(value or b""):
-                raise BadInput(Reason.MALFORMED, f"the header {FORMAT_HEADER} is {value!r:.60}, must be a number")
+                raise BadInput(
+                    Reason.MALFORMED,
+                    f"the header {FORMAT_HEADER} is {value!r:.60}, must be a number",
+                )
             return int(value)
     return 1
 
@@ -110,14 +132,17 @@ def encode_alert(alert: Alert) -> bytes:
 def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     """The journal value of an operator's command. `name` is one of `models.command.Command`.
 
-    Details: `text`, and by command `to` and `team` (assign), `verdict` and `scope` (assessed), `eta_ms` (update), `number`
-    (complaint), `step` (escalate), `task` (done).
+    Details: `text`, and by command `to` and `team` (assign), `verdict` and `scope` (assessed),
+    `eta_ms` (update), `number` (complaint), `step` (escalate), `task` (done).
     """
     return packed({"command": name, "incident": incident, "by": by, **details})
 
 
 def encode_silence(silence: Silence) -> bytes:
-    """The journal value of a silence, for every partition. The newest record of an id is the silence."""
+    """The journal value of a silence, for every partition.
+
+    The newest record of an id is the silence.
+    """
     matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
     return packed(
         {
@@ -137,39 +162,61 @@ def encode_receipt(notification: str, incident: str, state: str, detail: str) ->
 
 
 def encode_signal(
-    rule: str, group: str, role: str, member: Mapping[str, Any], shape: str = "", *, left: bool = False
+    rule: str,
+    group: str,
+    role: str,
+    member: Mapping[str, Any],
+    shape: str = "",
+    *,
+    left: bool = False,
 ) -> bytes:
     """The journal value of a component's message to a rule that looks across components.
 
-    `role` says as what the alert takes part: `member`, `source`, `target`, or the number of a step of a sequence.
-    `shape` says which rule of this name is meant (`app.core.shape`), and `left` that the alert fires on, but takes no part in
-    that rule any more. Tocsin 0.1.0 has neither, and takes the latter for an end.
+    `role` says as what the alert takes part: `member`, `source`, `target`, or the number of a step
+    of a sequence. `shape` says which rule of this name is meant (`app.core.rules.rule_id`), and
+    `left` that the alert fires on, but takes no part in that rule any more. Tocsin 0.1.0 has
+    neither, and takes the latter for an end.
     """
     more = {"shape": shape} if shape else {}
     return packed(
-        {"signal": rule, "group": group, "role": role, "member": member} | more | ({"left": True} if left else {})
+        {"signal": rule, "group": group, "role": role, "member": member}
+        | more
+        | ({"left": True} if left else {})
     )
 
 
-def encode_hold(rule: str, alert: str, record: str, hold: Mapping[str, Any] | None, shape: str = "") -> bytes:
+def encode_hold(
+    rule: str, alert: str, record: str, hold: Mapping[str, Any] | None, shape: str = ""
+) -> bytes:
     """The journal value of a rule's message to a component: that an alert keeps quiet, or (None) need not any more.
 
-    `record` is the position of the record that made the alert fire: what has fired again since is not meant.
-    `shape` says which rule of the name said it.
+    `record` is the position of the record that made the alert fire: what has fired again since is
+    not meant. `shape` says which rule of the name said it.
     """
     more = {"shape": shape} if shape else {}
     return packed({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
 
 
 def encode_member(
-    root: str, rule: str, member: Mapping[str, Any], why: str = "", shape: str = "", *, left: bool = False
+    root: str,
+    rule: str,
+    member: Mapping[str, Any],
+    why: str = "",
+    shape: str = "",
+    *,
+    left: bool = False,
 ) -> bytes:
     """The journal value of a rule's message to a root's incident: what became of an alert that depends on it.
 
-    `why` says why one that fires still belongs to it no more, `shape` by which rule of the name it did, and `left` that by that
-    one it does not, since the policy has changed, but perhaps by another.
+    `why` says why one that fires still belongs to it no more, `shape` by which rule of the name it
+    did, and `left` that by that one it does not, since the policy has changed, but perhaps by
+    another.
     """
-    more = ({"why": why} if why else {}) | ({"shape": shape} if shape else {}) | ({"left": True} if left else {})
+    more = (
+        ({"why": why} if why else {})
+        | ({"shape": shape} if shape else {})
+        | ({"left": True} if left else {})
+    )
     return packed({"member": root, "rule": rule, "alert": member} | more)
 
 
@@ -184,7 +231,10 @@ def encode_refused(letter: Mapping[str, Any]) -> bytes:
 
 
 def encode_resubmitted(letter: str, by: str) -> bytes:
-    """The journal value of the word that a dead letter was sent again, and taken. It goes with the header of format 2."""
+    """The journal value of the word that a dead letter was sent again, and taken.
+
+    It goes with the header of format 2.
+    """
     return packed({"resubmitted": letter, "by": by})
 
 

@@ -1,7 +1,7 @@
 """Label matchers in Alertmanager's notation: `alertname=~"Ollama.*"`, `team="ai"`, `severity!="info"`.
 
-The meaning is Alertmanager's: an absent label matches as the empty string, and a regular expression has to match the
-whole value.
+The meaning is Alertmanager's: an absent label matches as the empty string, and a regular expression
+has to match the whole value.
 """
 
 import re
@@ -12,8 +12,8 @@ from typing import assert_never
 
 from models import pattern
 
-# Fitted to text without spaces around it, part by part: two greedy parts that can both take the same spaces take quadratic
-# time to find out that nothing fits.
+# Fitted to text without spaces around it, part by part: two greedy parts that can both take the
+# same spaces take quadratic time to find out that nothing fits.
 _SHAPE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:.-]*)\s*(=~|!~|!=|=)(.*)", re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t"}
@@ -51,36 +51,54 @@ class Matcher:
 def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
     """The matcher that the text says. Raises ValueError that says what was found and what is expected.
 
-    For a regular expression that is not valid, one that matches nothing instead if the text was `kept` by an older version.
+    For a regular expression that is not valid, one that matches nothing instead if the text was
+    `kept` by an older version.
     """
     found = _SHAPE.fullmatch(text.strip())
     label, sign, said = found.groups() if found else ("", "", '"')
     said = said.lstrip()
     quoted = _QUOTED.fullmatch(said)
     if quoted is None and '"' in said:
-        raise ValueError(f'is {text!r:.200}, must be a matcher such as alertname=~"Ollama.*" or team="ai"')
+        raise ValueError(
+            f'is {text!r:.200}, must be a matcher such as alertname=~"Ollama.*" or team="ai"'
+        )
     operator = Operator(sign)
     if operator.has_pattern:
-        # In a regular expression a backslash belongs to the expression; only an escaped quote is ours.
+        # In a regular expression a backslash belongs to the expression; only an escaped quote is
+        # ours.
         value = quoted[1].replace('\\"', '"') if quoted else said
         try:
             pattern.compile_pattern(value)
         except ValueError as error:
             if kept:
                 return Matcher(label, Operator.REGEX, pattern.NOTHING)
-            raise ValueError(f"is {text!r:.200}, whose regular expression is not valid: {error}") from None
+            raise ValueError(
+                f"is {text!r:.200}, whose regular expression is not valid: {error}"
+            ) from None
         return Matcher(label, operator, value)
-    value = re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), quoted[1]) if quoted else said
+    value = (
+        re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), quoted[1])
+        if quoted
+        else said
+    )
     return Matcher(label, operator, value)
 
 
 def program_size(matchers: Sequence[Matcher]) -> int:
-    """How many instructions the regular expressions of matchers compile to, together. Raises ValueError."""
-    return sum(pattern.program_size(matcher.value) for matcher in matchers if matcher.operator.has_pattern)
+    """How many instructions the regular expressions of matchers compile to, together.
+
+    Raises ValueError.
+    """
+    return sum(
+        pattern.program_size(matcher.value) for matcher in matchers if matcher.operator.has_pattern
+    )
 
 
 def test_of(alternatives: Sequence[Sequence[Matcher]]) -> Test:
-    """A function that tells whether labels satisfy all matchers of any alternative; none at all is satisfied by all."""
+    """A function that tells whether labels satisfy all matchers of any alternative.
+
+    None at all is satisfied by all.
+    """
     tests = [_all(matchers) for matchers in alternatives]
     if not tests:
         return _everything

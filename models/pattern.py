@@ -1,12 +1,13 @@
 """Regular expressions as Prometheus and Alertmanager mean them: RE2's, which have to match the whole value.
 
-Their authors are operators, and one of theirs must not be able to stop a partition. Python's `re` tries one way after
-another, for ever in the case of `(a+)+$`; RE2 tries all ways at once, in time linear in the value. What is left to bound is the
-factor, which is the size of the compiled program: a pattern at PROGRAM_MAX against a label value of 64 KiB, the longest there
-is, takes a second at the worst (docs/decisions/0006-re2.md has the figures).
+Their authors are operators, and one of theirs must not be able to stop a partition. Python's `re`
+tries one way after another, for ever in the case of `(a+)+$`; RE2 tries all ways at once, in time
+linear in the value. What is left to bound is the factor, which is the size of the compiled program:
+a pattern at PROGRAM_MAX against a label value of 64 KiB, the longest there is, takes a second at
+the worst (docs/decisions/0006-re2.md has the figures).
 
-The answer depends on pattern and value only: RE2 keeps what it has seen in a cache of bounded size, and goes on without it when
-that is too small.
+The answer depends on pattern and value only: RE2 keeps what it has seen in a cache of bounded size,
+and goes on without it when that is too small.
 """
 
 import re
@@ -58,11 +59,16 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
 def names_in(pattern: str) -> list[str] | None:
     """The values that a pattern matches where it is nothing but names to choose from, else None."""
     names = _NAMES.fullmatch(pattern)
-    return (names[1] if names[1] is not None else names[2]).split("|") if names is not None else None
+    return (
+        (names[1] if names[1] is not None else names[2]).split("|") if names is not None else None
+    )
 
 
 def program_size(pattern: str) -> int:
-    """How many instructions a pattern compiles to: what a match may cost for each byte of a value. Raises ValueError."""
+    """How many instructions a pattern compiles to.
+
+    What a match may cost for each byte of a value. Raises ValueError.
+    """
     return int(_compiled(pattern).programsize)
 
 

@@ -1,7 +1,8 @@
 """The policy: every decision that an organisation makes for itself, as validated data.
 
-`docs/POLICY.md` explains each key with an example. The models forbid unknown keys, so that a typing mistake is an
-error and not a rule that silently does nothing. What the engine uses is the compiled form (`app.core.rulebook`).
+`docs/POLICY.md` explains each key with an example. The models forbid unknown keys, so that a typing
+mistake is an error and not a rule that silently does nothing. What the engine uses is the compiled
+form (`app.core.rules.compiled_policy`).
 """
 
 import re
@@ -12,7 +13,6 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from models.nearest import did_you_mean
 from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
 from models.policy_types import (
     DurationBySeverity,
@@ -28,6 +28,7 @@ from models.policy_types import (
     refuse,
 )
 from models.severity import Severity
+from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
 
 STEPS_MAX = 50  # of a guide or a task: they stand in effects, in full
@@ -36,23 +37,31 @@ LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
 Channel = Literal["pager", "email", "chat"]
 
-# For each severity, how long an incident stays unacknowledged at the first, second, ... step before it climbs.
+# For each severity, how long an incident stays unacknowledged at the first, second, ... step before
+# it climbs.
 DurationBySeverityList = dict[Severity, list[DurationMs]]
 
 PLACEHOLDER = re.compile(r"\{(alertname|component|owner|incident|labels\.[A-Za-z_][A-Za-z0-9_]*)\}")
-# A quote that does not end takes all the rest: were it looked for again from each quote in there, it would be for long.
+# A quote that does not end takes all the rest: were it looked for again from each quote in there,
+# it would be for long.
 _QUOTED = re.compile(r"""'[^']*(')?|"(?:[^"\\]|\\.)*(")?|`[^`]*(`)?""", re.DOTALL)
 
 
 class SeverityRule(Part):
-    """Alerts that match have this severity, whatever their label says. The first rule that matches decides."""
+    """Alerts that match have this severity, whatever their label says.
+
+    The first rule that matches decides.
+    """
 
     match: SomeSelector
     severity: Severity
 
 
 class Severities(Part):
-    """How an alert's severity is found: the rules, else the first of `labels` that is present, through `names`."""
+    """How an alert's severity is found.
+
+    The rules, else the first of `labels` that is present, through `names`.
+    """
 
     rules: list[SeverityRule] = []
     labels: list[str] = Field(min_length=1)
@@ -62,7 +71,10 @@ class Severities(Part):
 
 
 class Components(Part):
-    """How an alert's component is found: the first of `labels` whose value is not one of `absent`."""
+    """How an alert's component is found.
+
+    The first of `labels` whose value is not one of `absent`.
+    """
 
     labels: list[str] = Field(min_length=1)
     absent: list[str] = []
@@ -95,7 +107,10 @@ class Ownership(Part):
 
 
 class Availability(Part):
-    """A service whose share of up time is counted for each month. It is down while an alert that matches fires."""
+    """A service whose share of up time is counted for each month.
+
+    It is down while an alert that matches fires.
+    """
 
     name: Name
     target: float = Field(gt=0, lt=100)  # per cent
@@ -103,7 +118,10 @@ class Availability(Part):
 
 
 class IncidentClass(Part):
-    """A kind of incident with a life of its own: alerts that match open `PREFIX-` incidents, apart from the others."""
+    """A kind of incident with a life of its own.
+
+    Alerts that match open `PREFIX-` incidents, apart from the others.
+    """
 
     name: Name
     prefix: str = Field(pattern=r"^[A-Z]{2,8}$")
@@ -122,7 +140,10 @@ class Incidents(Part):
 
 
 class Targets(Part):
-    """How soon an incident of a severity has to be acknowledged and resolved; the clocks are never paused."""
+    """How soon an incident of a severity has to be acknowledged and resolved.
+
+    The clocks are never paused.
+    """
 
     acknowledge: DurationBySeverity = {}
     resolve: DurationBySeverity = {}
@@ -133,7 +154,8 @@ class Targets(Part):
 class Updates(Part):
     """How often something has to be said about an incident, and what happens when nothing is.
 
-    After `reminders` reminders in a row an acknowledgement counts as forgotten, and the incident climbs on.
+    After `reminders` reminders in a row an acknowledgement counts as forgotten, and the incident
+    climbs on.
     """
 
     every: DurationBySeverity = {}
@@ -145,7 +167,8 @@ class FollowUp(ForIncidents):
 
     name: Name
     due: DurationMs = Field(gt=0)
-    remind: DurationMs = Field(gt=0)  # so long before it is due, when it is due, and then three times more
+    # so long before it is due, when it is due, and then three times more
+    remind: DurationMs = Field(gt=0)
     until: Literal["cause"] | None = None  # done by itself once the incident has this
     title: Line
     steps: list[Line] = Field(default=[], max_length=STEPS_MAX)
@@ -154,9 +177,9 @@ class FollowUp(ForIncidents):
 class Step(Part):
     """One step of a guide: what to do in words, and the command that does it.
 
-    Both may use {alertname}, {component}, {owner}, {incident} and {labels.NAME}. In a command the values are quoted for a
-    shell, so a placeholder must not stand inside quotes of the command's own. A label that an alert has not is shown as its
-    NAME.
+    Both may use {alertname}, {component}, {owner}, {incident} and {labels.NAME}. In a command the
+    values are quoted for a shell, so a placeholder must not stand inside quotes of the command's
+    own. A label that an alert has not is shown as its NAME.
     """
 
     say: Line
@@ -168,23 +191,32 @@ class Step(Part):
         return {"say": value} if isinstance(value, str) else value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """A text is a step that only says something."""
-        return {"anyOf": [{"type": "string", "maxLength": LINE_CHARACTERS_MAX}, handler(core_schema)]}
+        return {
+            "anyOf": [{"type": "string", "maxLength": LINE_CHARACTERS_MAX}, handler(core_schema)]
+        }
 
     @field_validator("run")
     @classmethod
     def _outside_quotes(cls, run: str) -> str:
         bare = _QUOTED.sub(lambda found: "" if found.lastindex else found[0], run)
         if len(PLACEHOLDER.findall(bare)) != len(PLACEHOLDER.findall(run)):
-            raise ValueError(f"is {run!r:.200}, must have placeholders outside quotes: values bring their own quotes")
+            raise ValueError(
+                f"is {run!r:.200}, must have placeholders outside quotes: values bring their own quotes"
+            )
         if any(sign in bare for sign in "'\"`"):
             raise ValueError(f"is {run!r:.200}, which has a quote that does not end")
         return run
 
 
 class Guide(Part):
-    """What to do next: the response guide of an incident whose alerts match. The first that matches is used."""
+    """What to do next.
+
+    The response guide of an incident whose alerts match. The first that matches is used.
+    """
 
     name: Name
     match: Selector = []
@@ -206,17 +238,24 @@ class Digest(Part):
 
     messages: int = Field(ge=1, le=10_000)
     within: DurationMs = Field(gt=0)
-    severity: list[Severity] = Field(min_length=1)  # what may wait; all others are told at once, each
+    # what may wait; all others are told at once, each
+    severity: list[Severity] = Field(min_length=1)
 
 
 class Notify(Part):
-    """Who is told through which channels, and when. `group_wait` and its like have Alertmanager's meaning."""
+    """Who is told through which channels, and when.
+
+    `group_wait` and its like have Alertmanager's meaning.
+    """
 
     channels: dict[Severity, list[Channel]]
-    on_call: list[Severity] = []  # the chain's first is told beside the team, where its address is another
-    also_tell: dict[Severity, list[Name]] = {}  # names of `contacts` that are told when an incident opens
+    # the chain's first is told beside the team, where its address is another
+    on_call: list[Severity] = []
+    # names of `contacts` that are told when an incident opens
+    also_tell: dict[Severity, list[Name]] = {}
     group_wait: DurationBySeverity = {}  # from an incident's opening to its first message; one that ends before is not told
-    group_interval: DurationMs = Field(default=300_000, gt=0)  # at least so long between messages about more alerts
+    # at least so long between messages about more alerts
+    group_interval: DurationMs = Field(default=300_000, gt=0)
     repeat_interval: DurationBySeverity = {}  # how often an incident is told again while nobody has taken it
     hours: list[Severity] = []  # told in the owning team's `hours` only
     mute: list[Mute] = []
@@ -235,12 +274,13 @@ class Bounds(Part):
     """Where Tocsin refuses rather than grow. Each for one partition of the journal."""
 
     alerts: int = Field(default=200_000, ge=1)  # about 2 KiB of memory each
-    alert_bytes: int = Field(default=400_000_000, ge=1)  # of all their labels and annotations, as JSON
-    alerts_in_incident: int = Field(default=10_000, ge=1)  # one component's storm must not starve the others
+    # of all their labels and annotations, as JSON
+    alert_bytes: int = Field(default=400_000_000, ge=1)
+    # one component's storm must not starve the others
+    alerts_in_incident: int = Field(default=10_000, ge=1)
     incidents: int = Field(default=50_000, ge=1)
-    groups: int = Field(
-        default=50_000, ge=1
-    )  # of correlations, dependencies and inhibitions, for which something is kept
+    # of correlations, dependencies and inhibitions, for which something is kept
+    groups: int = Field(default=50_000, ge=1)
     silences: int = Field(default=10_000, ge=1)  # also those that ended, until they are forgotten
     tasks: int = Field(default=2_000, ge=1)  # that are not done
 
@@ -288,7 +328,10 @@ def _unknown_names(policy: Policy) -> Iterator[Problem]:
     for where, kind, name in _names_used(policy):
         if name not in declared[kind]:
             known = ", ".join(declared[kind]) or "none is declared"
-            yield where, f"is {name!r}, must be one of the {kind} ({known}){did_you_mean(name, declared[kind])}"
+            yield (
+                where,
+                f"is {name!r}, must be one of the {kind} ({known}){did_you_mean(name, declared[kind])}",
+            )
 
 
 def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
@@ -330,12 +373,19 @@ def _repeated_names(policy: Policy) -> Iterator[Problem]:
     # The rules appear in effects as `rule`, so one name is one rule, whatever its kind.
     rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "absences")
     named: list[list[tuple[Where, str]]] = [
-        [((section, index), rule.name) for section in rules for index, rule in enumerate(getattr(policy, section))],
+        [
+            ((section, index), rule.name)
+            for section in rules
+            for index, rule in enumerate(getattr(policy, section))
+        ],
         [(("classes", index), one.name) for index, one in enumerate(policy.classes)],
         [(("guides", index), one.name) for index, one in enumerate(policy.guides)],
         [(("followups", index), one.name) for index, one in enumerate(policy.followups)],
         [(("notify", "mute", index), one.name) for index, one in enumerate(policy.notify.mute)],
-        [(("targets", "availability", index), one.name) for index, one in enumerate(policy.targets.availability)],
+        [
+            (("targets", "availability", index), one.name)
+            for index, one in enumerate(policy.targets.availability)
+        ],
     ]
     for names in named:
         first: dict[str, Where] = {}
@@ -349,11 +399,23 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
     if missing:
         yield ("notify", "channels"), f"says nothing for {', '.join(missing)}"
     if policy.flapping and policy.flapping.within > policy.incidents.forget:
-        yield ("flapping", "within"), "is longer than incidents.forget, by when an alert's changes are forgotten"
-    for section, clock in (("acknowledge", policy.targets.acknowledge), ("resolve", policy.targets.resolve)):
+        yield (
+            ("flapping", "within"),
+            "is longer than incidents.forget, by when an alert's changes are forgotten",
+        )
+    for section, clock in (
+        ("acknowledge", policy.targets.acknowledge),
+        ("resolve", policy.targets.resolve),
+    ):
         for severity, time_ms in clock.items():
             if time_ms == 0:
-                yield ("targets", section, severity), "is 0, must be more; leave it out where there is no target"
+                yield (
+                    ("targets", section, severity),
+                    "is 0, must be more; leave it out where there is no target",
+                )
     for severity, time_ms in policy.updates.every.items():
         if time_ms == 0:
-            yield ("updates", "every", severity), "is 0, must be more; leave it out where nothing has to be said"
+            yield (
+                ("updates", "every", severity),
+                "is 0, must be more; leave it out where nothing has to be said",
+            )

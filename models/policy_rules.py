@@ -1,4 +1,7 @@
-"""The rules of a policy: what escalates, what belongs together, what keeps quiet because of something else."""
+"""The rules of a policy.
+
+What escalates, what belongs together, what keeps quiet because of something else.
+"""
 
 from typing import Literal, Self
 
@@ -11,10 +14,11 @@ from models.severity import Severity
 class Escalation(ForIncidents):
     """An automatic escalation to the next step of the owner's chain; once for each incident.
 
-    Exactly one of: `lasting` (an alert that matches has been firing for so long), `always` (as soon as one fires),
-    `without` with `after` (the incident is so old, and nobody has named its cause, or said that it is mitigated),
-    `grew` (after somebody took it, it became worse or struck more components), `complaints` (so many were counted),
-    `target` (the resolve or acknowledge clock is near its end).
+    Exactly one of: `lasting` (an alert that matches has been firing for so long), `always` (as soon
+    as one fires), `without` with `after` (the incident is so old, and nobody has named its cause,
+    or said that it is mitigated), `grew` (after somebody took it, it became worse or struck more
+    components), `complaints` (so many were counted), `target` (the resolve or acknowledge clock is
+    near its end).
     """
 
     name: Name
@@ -32,7 +36,9 @@ class Escalation(ForIncidents):
         kinds = ("lasting", "always", "without", "grew", "complaints", "target")
         found = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(found) != 1:
-            raise ValueError(f"has {' and '.join(found) or 'no trigger'}, has to have one of {', '.join(kinds)}")
+            raise ValueError(
+                f"has {' and '.join(found) or 'no trigger'}, has to have one of {', '.join(kinds)}"
+            )
         if (self.without is None) != (self.after is None):
             raise ValueError("has to have both of `without` and `after: DURATION`, or none")
         if self.match and found[0] not in ("lasting", "always"):
@@ -53,12 +59,14 @@ class Opening(Part):
 class Correlation(Part):
     """`count` different alerts that match, or a `sequence`, with the same values of the labels `by`, within `within`.
 
-    A sequence is a list of selectors: an alert of the first fired, then one of the second, and so on.
+    A sequence is a list of selectors: an alert of the first fired, then one of the second, and so
+    on.
 
-    `by: [component]` looks at one component and may escalate its incident; any other `by` looks across components, has a
-    correlation key of its own and opens an incident with the alerts as members, which then stop paging on their own.
-    `by` may name labels and also `component`, `owner` and `severity` as Tocsin understood them; an empty list is one group
-    for all. Alerts without one of the labels take no part. `hold` is for how long an alert that could become a member keeps
+    `by: [component]` looks at one component and may escalate its incident; any other `by` looks
+    across components, has a correlation key of its own and opens an incident with the alerts as
+    members, which then stop paging on their own. `by` may name labels and also `component`, `owner`
+    and `severity` as Tocsin understood them; an empty list is one group for all. Alerts without one
+    of the labels take no part. `hold` is for how long an alert that could become a member keeps
     quiet, to see whether it does; `always` alerts do not wait.
     """
 
@@ -89,9 +97,10 @@ class Correlation(Part):
 class Dependency(Part):
     """While an alert of `root` fires, the alerts of `dependants` are members of its incident and page nobody.
 
-    A dependant that fired up to `within` before its root is adopted when the root fires. Dependants keep quiet for `hold`
-    to see whether their root follows. When the root has ended, they have `grace` to end too; then they page.
-    `by` names labels that have to be equal; an empty list is one group for all.
+    A dependant that fired up to `within` before its root is adopted when the root fires. Dependants
+    keep quiet for `hold` to see whether their root follows. When the root has ended, they have
+    `grace` to end too; then they page. `by` names labels that have to be equal; an empty list is
+    one group for all.
     """
 
     name: Name
@@ -106,8 +115,8 @@ class Dependency(Part):
 class InhibitRule(Part):
     """While an alert of `source_matchers` fires, those of `target_matchers` with the same `equal` labels page nobody.
 
-    Alertmanager's meaning: labels that are absent are equal to those that are empty, and an alert that matches both sides
-    does not inhibit one that does too.
+    Alertmanager's meaning: labels that are absent are equal to those that are empty, and an alert
+    that matches both sides does not inhibit one that does too.
     """
 
     name: Name
@@ -117,7 +126,10 @@ class InhibitRule(Part):
 
 
 class Absence(Part):
-    """A heartbeat: an alert that always fires. When it is not heard of for `missing`, an incident opens."""
+    """A heartbeat.
+
+    An alert that always fires. When it is not heard of for `missing`, an incident opens.
+    """
 
     name: Name
     match: SomeSelector

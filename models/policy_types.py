@@ -1,4 +1,7 @@
-"""What the keys of a policy are made of: durations, matchers, names, and values that differ by severity."""
+"""What the keys of a policy are made of.
+
+Durations, matchers, names, and values that differ by severity.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -23,7 +26,7 @@ DURATION_MS_MAX = 5200 * 604_800_000  # a hundred years: a deadline has to be a 
 NAME_CHARACTERS_MAX = 100
 Where = tuple[str | int, ...]  # the keys and numbers that lead to a place in a policy
 Problem = tuple[Where, str]
-KEPT = "kept"  # in a validation's context: the document is of an older version perhaps (`app.core.rulebook`)
+KEPT = "kept"  # in a validation's context: the document is of an older version perhaps (`app.core.rules.compiled_policy`)
 
 
 def _duration(value: Any) -> Any:
@@ -39,7 +42,9 @@ def _duration(value: Any) -> Any:
 
 def _matcher(value: Any, info: ValidationInfo) -> Matcher:
     if not isinstance(value, str):
-        raise ValueError(f'is {type(value).__name__}, must be a matcher such as alertname=~"Ollama.*" or team="ai"')  # noqa: TRY004  pydantic's
+        raise ValueError(  # noqa: TRY004  pydantic collects these
+            f'is {type(value).__name__}, must be a matcher such as alertname=~"Ollama.*" or team="ai"'
+        )
     return parse_matcher(value, kept=bool((info.context or {}).get(KEPT)))
 
 
@@ -70,7 +75,10 @@ MATCHER_SCHEMA: JsonDict = {
 _MATCHERS_SCHEMA: JsonDict = {"type": "array", "items": MATCHER_SCHEMA, "minItems": 1}
 SELECTOR_SCHEMA: JsonDict = {
     "description": "Matchers that have to match all, or a list of such lists, of which any one has to.",
-    "anyOf": [{"type": "array", "items": MATCHER_SCHEMA}, {"type": "array", "items": _MATCHERS_SCHEMA}],
+    "anyOf": [
+        {"type": "array", "items": MATCHER_SCHEMA},
+        {"type": "array", "items": _MATCHERS_SCHEMA},
+    ],
 }
 BY_SEVERITY_SCHEMA: JsonDict = {
     "description": "A duration for each severity, or one for all.",
@@ -86,13 +94,16 @@ BY_SEVERITY_SCHEMA: JsonDict = {
 
 DurationMs = Annotated[int, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
 LabelMatcher = Annotated[Matcher, BeforeValidator(_matcher), WithJsonSchema(MATCHER_SCHEMA)]
-# Alerts that satisfy all matchers of a list, or, where there are lists of lists, of any one of the lists.
+# Alerts that satisfy all matchers of a list, or, where there are lists of lists, of any one of the
+# lists.
 Selector = Annotated[
     list[Annotated[list[LabelMatcher], Field(min_length=1)]],
     BeforeValidator(_alternatives),
     WithJsonSchema(SELECTOR_SCHEMA),
 ]
-SomeSelector = Annotated[Selector, Field(min_length=1), WithJsonSchema({**SELECTOR_SCHEMA, "minItems": 1})]
+SomeSelector = Annotated[
+    Selector, Field(min_length=1), WithJsonSchema({**SELECTOR_SCHEMA, "minItems": 1})
+]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=NAME_CHARACTERS_MAX)]
 # A duration for each severity, or one for all. 0 is at once; a severity that is not named has none.
 DurationBySeverity = Annotated[
@@ -102,11 +113,17 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def refuse(title: str, problems: Sequence[Problem]) -> None:
-    """Raise ValidationError with what is wrong besides the types, all of it at once; return if nothing is."""
+    """Raise ValidationError with what is wrong besides the types, all of it at once.
+
+    Return if nothing is.
+    """
     if problems:
-        kinds = [PydanticCustomError("policy", "{problem}", {"problem": text}) for _, text in problems]
+        kinds = [
+            PydanticCustomError("policy", "{problem}", {"problem": text}) for _, text in problems
+        ]
         errors = [
-            InitErrorDetails(type=kind, loc=where, input=None) for kind, (where, _) in zip(kinds, problems, strict=True)
+            InitErrorDetails(type=kind, loc=where, input=None)
+            for kind, (where, _) in zip(kinds, problems, strict=True)
         ]
         raise ValidationError.from_exception_data(title, errors)
 
@@ -118,11 +135,17 @@ class Part(BaseModel):
 
 
 class ForIncidents(Part):
-    """A part that is about incidents of some severities, or of a class; about all where it names none."""
+    """A part that is about incidents of some severities, or of a class.
+
+    About all where it names none.
+    """
 
     severity: list[Severity] = []
     incident_class: Name | None = Field(default=None, alias="class")
 
     def covers(self, severity: Severity, incident_class: str) -> bool:
         """Whether it is about incidents like this."""
-        return (not self.severity or severity in self.severity) and self.incident_class in (None, incident_class)
+        return (not self.severity or severity in self.severity) and self.incident_class in (
+            None,
+            incident_class,
+        )

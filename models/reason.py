@@ -17,13 +17,14 @@ class Reason(StrEnum):
     UNKNOWN_TASK = "unknown_task"
     ILLEGAL_TRANSITION = "illegal_transition"  # for example: acknowledge a closed incident
     BOUND_REACHED = "bound_reached"  # a limit of the policy's `bounds`
-    POISON = "poison"  # a fault of ours: the record, or a deadline, made the engine raise (`app.core.poison`)
+    POISON = "poison"  # a fault of ours: the record, or a deadline, made the engine raise (`app.core.state.poison`)
 
 
 class BadInput(Exception):
     """Somebody else's fault: refused with a reason, counted, dead-lettered, never fatal.
 
-    `message` says what was found, what was expected, and where; `part` is what of a larger input was refused.
+    `message` says what was found, what was expected, and where; `part` is what of a larger input
+    was refused.
     """
 
     def __init__(self, reason: Reason, message: str, part: bytes | None = None) -> None:

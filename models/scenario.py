@@ -1,7 +1,7 @@
 """The scenarios of `tocsin policy test`: what happens on virtual time, and what has to come of it.
 
-`docs/POLICY_TESTS.md` explains the format with examples. What is expected is partial: of an incident, an escalation or a
-message only the keys that are given count.
+`docs/POLICY_TESTS.md` explains the format with examples. What is expected is partial: of an
+incident, an escalation or a message only the keys that are given count.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,9 @@ DAYS_MAX = 400  # that a scenario lasts
 STEPS_MAX = 1000  # of a scenario, and alerts in one of them
 SCENARIOS_MAX = 1000  # in a file
 ITEMS_MAX = 200  # that one list expects
-NOON = datetime.fromisoformat("2026-01-07T12:00:00+00:00")  # a Wednesday; when a scenario begins that does not say
+NOON = datetime.fromisoformat(
+    "2026-01-07T12:00:00+00:00"
+)  # a Wednesday; when a scenario begins that does not say
 
 Item = TypeVar("Item")
 
@@ -53,7 +55,11 @@ def _reference(value: Any) -> Any:
 
 
 class Said(Part):
-    """A text: exactly `is`, or one that `contains` something or that a regular expression `matches` as a whole."""
+    """A text.
+
+    Exactly `is`, or one that `contains` something or that a regular expression `matches` as a
+    whole.
+    """
 
     exactly: str | None = Field(default=None, alias="is")
     contains: str | None = None
@@ -65,14 +71,18 @@ class Said(Part):
         return {"is": value} if isinstance(value, str) else value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """A text is what it has to be."""
         return {"anyOf": [{"type": "string"}, handler(core_schema)]}
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if len(self.model_fields_set) != 1:
-            raise ValueError("has to be a text, or to have one of `contains: TEXT` and `matches: REGEX`")
+            raise ValueError(
+                "has to be a text, or to have one of `contains: TEXT` and `matches: REGEX`"
+            )
         if self.matches is not None:
             compile_pattern(self.matches)
         return self
@@ -90,7 +100,10 @@ class Said(Part):
 
 
 class When(Part):
-    """A time since the scenario's start: one, or a range from the first to the last, both included."""
+    """A time since the scenario's start.
+
+    One, or a range from the first to the last, both included.
+    """
 
     first: DurationMs
     last: DurationMs
@@ -100,13 +113,22 @@ class When(Part):
     def _from_text(cls, value: object) -> object:
         ends = value if isinstance(value, list) else [value, value]
         if len(ends) != 2 or not all(isinstance(end, str) or end == 0 for end in ends):
-            raise ValueError(f"is {value!r:.60}, must be a time since the start such as 2m30s, or a range [2m, 5m]")
+            raise ValueError(
+                f"is {value!r:.60}, must be a time since the start such as 2m30s, or a range [2m, 5m]"
+            )
         return {"first": ends[0], "last": ends[1]}
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, _: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, _: CoreSchema, __: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """A duration, or two of them."""
-        return {"anyOf": [DURATION_SCHEMA, {"type": "array", "items": DURATION_SCHEMA, "minItems": 2, "maxItems": 2}]}
+        return {
+            "anyOf": [
+                DURATION_SCHEMA,
+                {"type": "array", "items": DURATION_SCHEMA, "minItems": 2, "maxItems": 2},
+            ]
+        }
 
     def fits(self, at_ms: int) -> bool:
         """Whether a time, in milliseconds since the start, is in it."""
@@ -130,12 +152,17 @@ SomeLabels = Annotated[
     list[Labels],
     BeforeValidator(_list),
     Field(min_length=1, max_length=STEPS_MAX),
-    WithJsonSchema({"anyOf": [_LABELS_SCHEMA, {"type": "array", "items": _LABELS_SCHEMA, "minItems": 1}]}),
+    WithJsonSchema(
+        {"anyOf": [_LABELS_SCHEMA, {"type": "array", "items": _LABELS_SCHEMA, "minItems": 1}]}
+    ),
 ]
 
 
 class Step(Part):
-    """What happens at a time since the start: alerts, one command, a silence, or nothing but that time has passed."""
+    """What happens at a time since the start.
+
+    Alerts, one command, a silence, or nothing but that time has passed.
+    """
 
     at: DurationMs
     fire: SomeLabels | None = None
@@ -178,11 +205,30 @@ class Step(Part):
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
         commands = [one for one in Command if getattr(self, one) is not None]
-        if len(commands) + (self.silence is not None) + (self.fire is not None or self.end is not None) > 1:
-            raise ValueError("does several things, has to do one: use one step for each, with the same `at`")
-        details = {"text", "to", "team", "verdict", "scope", "eta", "number", "step", "task"} & self.model_fields_set
+        if (
+            len(commands)
+            + (self.silence is not None)
+            + (self.fire is not None or self.end is not None)
+            > 1
+        ):
+            raise ValueError(
+                "does several things, has to do one: use one step for each, with the same `at`"
+            )
+        details = {
+            "text",
+            "to",
+            "team",
+            "verdict",
+            "scope",
+            "eta",
+            "number",
+            "step",
+            "task",
+        } & self.model_fields_set
         if details - ({"text"} if self.silence is not None else set()) and not commands:
-            raise ValueError(f"has {', '.join(sorted(details))} without a command, such as `ack: 1` or `update: 1`")
+            raise ValueError(
+                f"has {', '.join(sorted(details))} without a command, such as `ack: 1` or `update: 1`"
+            )
         return self
 
 
@@ -192,7 +238,11 @@ class Expected(Part):
     def given(self) -> dict[str, Any]:
         """The keys that count, and what they have to be."""
         names = type(self).model_fields
-        return {names[name].alias or name: getattr(self, name) for name in names if name in self.model_fields_set}
+        return {
+            names[name].alias or name: getattr(self, name)
+            for name in names
+            if name in self.model_fields_set
+        }
 
 
 class ExpectedIncident(Expected):
@@ -288,7 +338,10 @@ class ExpectedRefusal(Expected):
 
 
 class Group(Part, Generic[Item]):
-    """A list is all that there is, in order. Else: what there is among others, what there is not, how many there are."""
+    """A list is all that there is, in order.
+
+    Else: what there is among others, what there is not, how many there are.
+    """
 
     exactly: list[Item] | None = Field(default=None, alias="all", max_length=ITEMS_MAX)
     contains: list[Item] = Field(default=[], max_length=ITEMS_MAX)
@@ -302,7 +355,9 @@ class Group(Part, Generic[Item]):
         return {"all": value} if isinstance(value, list) else value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """A list is all that there is."""
         whole = handler.resolve_ref_schema(handler(core_schema))
         return {"anyOf": [whole["properties"]["all"]["anyOf"][0], whole]}
@@ -310,7 +365,9 @@ class Group(Part, Generic[Item]):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("says nothing, has to be a list, or to have contains, lacks, count or `none: true`")
+            raise ValueError(
+                "says nothing, has to be a list, or to have contains, lacks, count or `none: true`"
+            )
         return self
 
 
@@ -328,7 +385,9 @@ class Expect(Part):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("says nothing, has to have one of incidents, escalations, notifications, pages, ...")
+            raise ValueError(
+                "says nothing, has to have one of incidents, escalations, notifications, pages, ..."
+            )
         return self
 
 
@@ -358,7 +417,10 @@ def _problems(file: Scenarios) -> Iterator[Problem]:
     longest_ms = parse_ms(f"{DAYS_MAX}d")
     for number, one in enumerate(file.tests):
         if names.setdefault(one.name, number) != number:
-            yield ("tests", number, "name"), f"is {one.name!r:.60}, must be unique, and another one is called so"
+            yield (
+                ("tests", number, "name"),
+                f"is {one.name!r:.60}, must be unique, and another one is called so",
+            )
         if one.expect is None and all(step.expect is None for step in one.do):
             yield ("tests", number), "expects nothing, has to have `expect`"
         before_ms = 0
@@ -367,5 +429,8 @@ def _problems(file: Scenarios) -> Iterator[Problem]:
                 found = f"is {write_ms(step.at)}, must not be before the step above, {write_ms(before_ms)}"
                 yield ("tests", number, "do", index, "at"), found
             elif step.at > longest_ms:
-                yield ("tests", number, "do", index, "at"), f"is {write_ms(step.at)}, must be at most {DAYS_MAX}d"
+                yield (
+                    ("tests", number, "do", index, "at"),
+                    f"is {write_ms(step.at)}, must be at most {DAYS_MAX}d",
+                )
             before_ms = max(before_ms, step.at)

@@ -7,7 +7,10 @@ from models.matcher import Matcher
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """One silence, validated. Times are milliseconds since 1970, in UTC. All matchers have to match."""
+    """One silence, validated.
+
+    Times are milliseconds since 1970, in UTC. All matchers have to match.
+    """
 
     id: str
     matchers: tuple[Matcher, ...]
@@ -15,4 +18,6 @@ class Silence:
     ends_ms: int  # from then on it silences nothing; expiring one is a record with an earlier end
     by: str
     comment: str
-    at_ms: int = field(default=0, compare=False)  # when a partition heard of it; the border leaves it 0
+    at_ms: int = field(
+        default=0, compare=False
+    )  # when a partition heard of it; the border leaves it 0

@@ -1,7 +1,8 @@
 """Time intervals with Alertmanager's meaning: business hours, maintenance windows, holidays.
 
-An interval is a list of alternatives; in each, every key that is given has to fit. The time zones are those of the
-package tzdata and never the machine's, so that every worker and every replay agrees.
+An interval is a list of alternatives; in each, every key that is given has to fit. The time zones
+are those of the package tzdata and never the machine's, so that every worker and every replay
+agrees.
 """
 
 import re
@@ -20,7 +21,9 @@ from models.policy_types import Part
 zoneinfo.reset_tzpath(())  # the package tzdata is what is left
 
 NEVER_MS = NEWEST_MS
-DAYS_AHEAD_MAX = 400  # that a next time is looked for; an interval that never comes is as good as none
+DAYS_AHEAD_MAX = (
+    400  # that a next time is looked for; an interval that never comes is as good as none
+)
 MINUTES_OF_DAY = 24 * 60
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -44,7 +47,10 @@ def _minutes(value: Any) -> Any:
 def _ranges(value: Any, what: str, names: Sequence[str], least: int, most: int) -> Any:
     if not isinstance(value, list):
         raise ValueError(f"is {value!r:.60}, must be a list")  # noqa: TRY004  pydantic catches no other
-    return tuple(one if isinstance(one, tuple) else _range(str(one), what, names, least, most) for one in value)
+    return tuple(
+        one if isinstance(one, tuple) else _range(str(one), what, names, least, most)
+        for one in value
+    )
 
 
 def _range(text: str, what: str, names: Sequence[str], least: int, most: int) -> Range:
@@ -82,7 +88,9 @@ def _years(value: Any) -> Any:
 
 def _dates(value: Any) -> Any:
     try:
-        return tuple(one if isinstance(one, date) else date.fromisoformat(str(one)) for one in value)
+        return tuple(
+            one if isinstance(one, date) else date.fromisoformat(str(one)) for one in value
+        )
     except (TypeError, ValueError):
         raise ValueError(f"is {value!r}, must be a list of dates such as 2026-12-25") from None
 
@@ -91,12 +99,16 @@ def _zone(value: Any) -> Any:
     try:
         zoneinfo.ZoneInfo(str(value))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"is {value!r}, must be a time zone such as Europe/Berlin or UTC") from None
+        raise ValueError(
+            f"is {value!r}, must be a time zone such as Europe/Berlin or UTC"
+        ) from None
     return str(value)
 
 
 def _ranges_schema(example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "array", "items": {"type": ["string", "integer"], "examples": [example]}})
+    return WithJsonSchema(
+        {"type": "array", "items": {"type": ["string", "integer"], "examples": [example]}}
+    )
 
 
 _CLOCK_SCHEMA = WithJsonSchema(
@@ -124,11 +136,16 @@ class TimeSpan(Part):
     """One alternative of an interval. What is not given fits always."""
 
     times: list[TimeOfDay] = []
-    weekdays: Annotated[tuple[Range, ...], BeforeValidator(_weekdays), _ranges_schema("monday:friday")] = ()
+    weekdays: Annotated[
+        tuple[Range, ...], BeforeValidator(_weekdays), _ranges_schema("monday:friday")
+    ] = ()
     days_of_month: Annotated[tuple[Range, ...], BeforeValidator(_days), _ranges_schema("1:5")] = ()
-    months: Annotated[tuple[Range, ...], BeforeValidator(_months), _ranges_schema("may:august")] = ()
+    months: Annotated[
+        tuple[Range, ...], BeforeValidator(_months), _ranges_schema("may:august")
+    ] = ()
     years: Annotated[tuple[Range, ...], BeforeValidator(_years), _ranges_schema("2026:2028")] = ()
-    except_dates: Annotated[tuple[date, ...], BeforeValidator(_dates), _DATES_SCHEMA] = ()  # holidays
+    # holidays
+    except_dates: Annotated[tuple[date, ...], BeforeValidator(_dates), _DATES_SCHEMA] = ()
     location: Annotated[str, BeforeValidator(_zone), _ZONE_SCHEMA] = "UTC"
 
     @cached_property
@@ -146,7 +163,10 @@ class TimeSpan(Part):
     def fits_day(self, day: date) -> bool:
         """Whether any of a local day can be in it."""
         length = monthrange(day.year, day.month)[1]
-        days = tuple((_of_month(first, length), _of_month(last, length)) for first, last in self.days_of_month)
+        days = tuple(
+            (_of_month(first, length), _of_month(last, length))
+            for first, last in self.days_of_month
+        )
         return (
             day not in self.except_dates
             and _in(day.isoweekday(), self.weekdays)
@@ -162,8 +182,13 @@ TimeInterval = Annotated[list[TimeSpan], Field(min_length=1)]
 def written(span: TimeSpan) -> dict[str, Any]:
     """The span as it is written in a policy."""
     names = {"weekdays": _WEEKDAYS, "months": _MONTHS, "days_of_month": (), "years": ()}
-    ranges = {name: [_written(one, words) for one in getattr(span, name)] for name, words in names.items()}
-    times = [{"start_time": _clock(one.start_time), "end_time": _clock(one.end_time)} for one in span.times]
+    ranges = {
+        name: [_written(one, words) for one in getattr(span, name)] for name, words in names.items()
+    }
+    times = [
+        {"start_time": _clock(one.start_time), "end_time": _clock(one.end_time)}
+        for one in span.times
+    ]
     dates = [day.isoformat() for day in span.except_dates]
     return {"times": times, **ranges, "except_dates": dates, "location": span.location}
 
@@ -184,11 +209,16 @@ def inside(interval: Sequence[TimeSpan], at_ms: int) -> bool:
 
 
 def next_ms(interval: Sequence[TimeSpan], at_ms: int, *, to: bool) -> int:
-    """The first instant from `at_ms` on that is inside (or, with `to` false, outside); NEVER_MS when none comes soon."""
+    """The first instant from `at_ms` on that is inside (or, with `to` false, outside).
+
+    NEVER_MS when none comes soon.
+    """
     if inside(interval, at_ms) == to:
         return at_ms
     for day in range(DAYS_AHEAD_MAX):
-        for change_ms in sorted({change for span in interval for change in _changes(span, at_ms, day)}):
+        for change_ms in sorted(
+            {change for span in interval for change in _changes(span, at_ms, day)}
+        ):
             if change_ms > at_ms and inside(interval, change_ms) == to:
                 return change_ms
     return NEVER_MS
@@ -199,7 +229,9 @@ def _changes(span: TimeSpan, at_ms: int, day: int) -> Iterator[int]:
 
     Between these, local time runs without a jump and passes no edge of the span.
     """
-    local = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(span.zone).date() + timedelta(days=day)
+    local = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(span.zone).date() + timedelta(
+        days=day
+    )
     edges = {0, MINUTES_OF_DAY}.union(*((one.start_time, one.end_time) for one in span.times))
     midnight = datetime(local.year, local.month, local.day)  # noqa: DTZ001  made local below, twice
     for minute in edges:

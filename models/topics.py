@@ -6,7 +6,8 @@ from dataclasses import dataclass
 DAY_MS = 24 * 60 * 60 * 1000
 
 PARTITIONS_MAX = 1024
-# A record of the changelog, a dead letter, or the bridge's batch for the journal is larger than what brokers take unless told.
+# A record of the changelog, a dead letter, or the bridge's batch for the journal is larger than
+# what brokers take unless told.
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 
 
@@ -79,7 +80,10 @@ class Topics:
         return f"{self.prefix}.state"
 
     def specs(self, partitions: int) -> list[TopicSpec]:
-        """All topics with their settings. One partition count for all: effects keep their cause's partition."""
+        """All topics with their settings.
+
+        One partition count for all: effects keep their cause's partition.
+        """
         journal = {
             "cleanup.policy": "delete",
             "retention.ms": str(14 * DAY_MS),
@@ -89,18 +93,25 @@ class Topics:
         compacted = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_BATCH_BYTES)}
         return [
             TopicSpec(self.raw, partitions, {"cleanup.policy": "delete"}),
-            TopicSpec(self.journal, partitions, journal | {"max.message.bytes": str(MAX_BATCH_BYTES)}),
+            TopicSpec(
+                self.journal, partitions, journal | {"max.message.bytes": str(MAX_BATCH_BYTES)}
+            ),
             TopicSpec(self.incidents, partitions, compacted),
             TopicSpec(self.escalations, partitions, effects),
             TopicSpec(self.notifications, partitions, effects),
             TopicSpec(self.timeline, partitions, effects),
             TopicSpec(self.followups, partitions, compacted),
             TopicSpec(self.silences, partitions, compacted),
-            TopicSpec(self.deadletter, partitions, effects | {"max.message.bytes": str(MAX_BATCH_BYTES)}),
+            TopicSpec(
+                self.deadletter, partitions, effects | {"max.message.bytes": str(MAX_BATCH_BYTES)}
+            ),
             TopicSpec(self.state, partitions, compacted),
         ]
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The journal partition of a correlation key. Only Tocsin writes to the journal, so this is the only hash."""
+    """The journal partition of a correlation key.
+
+    Only Tocsin writes to the journal, so this is the only hash.
+    """
     return zlib.crc32(key) % partitions

@@ -1,11 +1,13 @@
 """What comes from outside, field by field: alerts as Prometheus and Alertmanager send them, and operators' requests.
 
-Sources: Alertmanager's OpenAPI description of API v2 (postable and gettable alerts), its webhook payload of version 4,
-and RFC 3339 for times. Unknown fields are ignored, since real senders add some.
+Sources: Alertmanager's OpenAPI description of API v2 (postable and gettable alerts), its webhook
+payload of version 4, and RFC 3339 for times. Unknown fields are ignored, since real senders add
+some.
 
-Operators' requests are pydantic models. Alerts are checked by hand, because they are the hot path: pydantic took 4.0 us for
-an alert of 550 bytes, without the bounds and the paths in messages, and this takes 2.1 us (Python 3.11, one shared core).
-Every check raises BadInput whose message starts with the path of what is wrong.
+Operators' requests are pydantic models. Alerts are checked by hand, because they are the hot path:
+pydantic took 4.0 us for an alert of 550 bytes, without the bounds and the paths in messages, and
+this takes 2.1 us (Python 3.11, one shared core). Every check raises BadInput whose message starts
+with the path of what is wrong.
 """
 
 import re
@@ -22,8 +24,9 @@ from models.matcher import Matcher, Operator, program_size, test_of
 from models.pattern import PROGRAM_MAX, compile_pattern
 from models.reason import BadInput, Reason
 
-# Labels and annotations live in the state of every alert that is remembered and in its checkpoints, so they are bounded
-# generously for what people write into them, and far below what a journal record may have (16 MiB).
+# Labels and annotations live in the state of every alert that is remembered and in its checkpoints,
+# so they are bounded generously for what people write into them, and far below what a journal
+# record may have (16 MiB).
 LABELS_MAX = 64
 NAME_BYTES_MAX = 1024
 LABELS_BYTES_MAX = 64 * 1024  # UTF-8, of all names and values of one alert
@@ -33,11 +36,15 @@ NOTE_CHARACTERS_MAX = 16 * 1024
 PERSON_CHARACTERS_MAX = 256
 TIME_CHARACTERS_MAX = 64
 MATCHERS_MAX = 64  # of one silence: as many as an alert has labels
-INVESTIGATING = "Investigating - "  # PROCEDURES, "Alert Acknowledgment": whose comment says who it is
+INVESTIGATING = (
+    "Investigating - "  # PROCEDURES, "Alert Acknowledgment": whose comment says who it is
+)
 RECEIPTS_MAX = 10_000  # in one body
 
 _UTF8_MAX = 4  # bytes of a character
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 _DURATION = re.compile(r"\d+[a-z0-9]*", re.ASCII)  # anything that is meant as one
 _TASK = re.compile(r"[a-z][a-z0-9-]*")  # a name in the policy
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,7 +99,10 @@ class AssignRequest(CommandRequest):
     def details(self, incident: str, now_ms: int) -> dict[str, Any]:
         """As in the base; one of the two has to be named."""
         if not self.to and not self.team:
-            raise BadInput(Reason.MALFORMED, "to: is missing, and so is team; must name a person, a team or both")
+            raise BadInput(
+                Reason.MALFORMED,
+                "to: is missing, and so is team; must name a person, a team or both",
+            )
         return super().details(incident, now_ms)
 
 
@@ -115,7 +125,9 @@ class UpdateRequest(CommandRequest):
         if eta_ms is None:
             return {"text": self.text}
         if eta_ms <= now_ms:
-            raise BadInput(Reason.BAD_TIME, f"eta: is {short(self.eta)}, which is past; must be ahead")
+            raise BadInput(
+                Reason.BAD_TIME, f"eta: is {short(self.eta)}, which is past; must be ahead"
+            )
         return {"text": self.text, "eta_ms": eta_ms}
 
 
@@ -132,7 +144,10 @@ class EscalateRequest(CommandRequest):
 
 
 class DoneRequest(CommandRequest):
-    """`done`: with a follow-up task, named within its incident (`review`) or in full (`INC-....review`)."""
+    """`done`.
+
+    With a follow-up task, named within its incident (`review`) or in full (`INC-....review`).
+    """
 
     task: Annotated[str, Field(max_length=PERSON_CHARACTERS_MAX)]
 
@@ -163,7 +178,10 @@ COMMAND_REQUESTS: dict[Command, type[CommandRequest]] = {
 
 
 class ReceiptRequest(_Request):
-    """One of the list that `POST /api/v1/receipts` takes. A digest is of no incident; its receipt says so with null."""
+    """One of the list that `POST /api/v1/receipts` takes.
+
+    A digest is of no incident; its receipt says so with null.
+    """
 
     notification: Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}-[0-9]{1,19}$")]
     incident: Person | None
@@ -175,7 +193,9 @@ class _MatcherRequest(_Request):
     name: Annotated[str, Field(min_length=1)]
     value: str
     is_regex: bool | None = Field(default=None, alias="isRegex")
-    is_equal: bool | None = Field(default=None, alias="isEqual")  # Alertmanager before 0.22 had none: it is equal
+    is_equal: bool | None = Field(
+        default=None, alias="isEqual"
+    )  # Alertmanager before 0.22 had none: it is equal
 
     def matcher(self, where: str) -> Matcher:
         """The matcher. Raises BadInput that begins with `where`."""
@@ -215,15 +235,23 @@ class SilenceRequest(_Request):
 
     @property
     def by(self) -> str:
-        """Who made it: `createdBy`, else whom the procedures' comment names ("Investigating - ann")."""
+        """Who made it.
+
+        `createdBy`, else whom the procedures' comment names ("Investigating - ann").
+        """
         name = (self.comment or "").partition(INVESTIGATING)[2].strip()
         return self.created_by or name[:PERSON_CHARACTERS_MAX] or "somebody"
 
     def parts(self) -> tuple[Matcher, ...]:
         """The matchers, of which one at least does not match an empty value. Raises BadInput."""
-        matchers = tuple(one.matcher(f"matchers.{number}") for number, one in enumerate(self.matchers))
+        matchers = tuple(
+            one.matcher(f"matchers.{number}") for number, one in enumerate(self.matchers)
+        )
         texts = [text.encode() for one in matchers for text in (one.label, one.value)]
-        size, name_size = sum(len(text) for text in texts), max(len(one.label.encode()) for one in matchers)
+        size, name_size = (
+            sum(len(text) for text in texts),
+            max(len(one.label.encode()) for one in matchers),
+        )
         if name_size > NAME_BYTES_MAX:
             found = f"matchers: a name has {name_size} bytes, must have 1 to {NAME_BYTES_MAX}"
             raise BadInput(Reason.BAD_LABEL, found)
@@ -232,9 +260,7 @@ class SilenceRequest(_Request):
             raise BadInput(Reason.TOO_LARGE, found)
         program = program_size(matchers)
         if program > PROGRAM_MAX:
-            found = (
-                f"matchers: their regular expressions compile to {program} instructions, must be at most {PROGRAM_MAX}"
-            )
+            found = f"matchers: their regular expressions compile to {program} instructions, must be at most {PROGRAM_MAX}"
             raise BadInput(Reason.TOO_LARGE, f"{found} together: make several silences")
         if test_of([matchers])({}):
             found = "matchers: each matches an empty value, as an absent label has; one at least must not"
@@ -243,7 +269,10 @@ class SilenceRequest(_Request):
 
 
 class ClockRequest(_Request):
-    """The body of `PUT /clock`: milliseconds since 1970, and how many times faster than real time they go on."""
+    """The body of `PUT /clock`.
+
+    Milliseconds since 1970, and how many times faster than real time they go on.
+    """
 
     now_ms: Annotated[int, Field(ge=0, le=NEWEST_MS)]
     speed: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 0.0
@@ -275,7 +304,9 @@ def moment_ms(value: Any, where: str, now_ms: int) -> int | None:
         except ValueError as error:
             raise BadInput(Reason.BAD_TIME, f"{where}: {error}, or an RFC 3339 time") from None
         if at_ms > NEWEST_MS:
-            raise BadInput(Reason.BAD_TIME, f"{where}: is {short(value)}, must be before the year 10000 in UTC")
+            raise BadInput(
+                Reason.BAD_TIME, f"{where}: is {short(value)}, must be before the year 10000 in UTC"
+            )
         return at_ms
     try:
         return instant_ms(value, where)
@@ -310,16 +341,21 @@ def labels_of(value: Any, where: str) -> dict[str, str]:
     if "" in labels.values():
         labels = {name: text for name, text in labels.items() if text}
     if not labels:
-        raise BadInput(Reason.NO_LABELS, f"{where}: has no label, must have at least one with a value")
+        raise BadInput(
+            Reason.NO_LABELS, f"{where}: has no label, must have at least one with a value"
+        )
     if len(labels) > LABELS_MAX:
-        raise BadInput(Reason.TOO_LARGE, f"{where}: has {len(labels)} labels, must have at most {LABELS_MAX}")
+        raise BadInput(
+            Reason.TOO_LARGE, f"{where}: has {len(labels)} labels, must have at most {LABELS_MAX}"
+        )
     return labels
 
 
 def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
     """An object of texts, of a bounded size; an empty one for null. Raises BadInput.
 
-    The object came out of `orjson.loads` or would go through `orjson.dumps`: names are texts, and none has a lone surrogate.
+    The object came out of `orjson.loads` or would go through `orjson.dumps`: names are texts, and
+    none has a lone surrogate.
     """
     if value is None:
         return {}
@@ -329,7 +365,9 @@ def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
         names, texts = "".join(value), "".join(value.values())
     except TypeError:
         wrong = next(name for name, text in value.items() if not isinstance(text, str))
-        raise BadInput(Reason.BAD_LABEL, f"{where}.{wrong:.60}: is {short(value[wrong])}, must be a text") from None
+        raise BadInput(
+            Reason.BAD_LABEL, f"{where}.{wrong:.60}: is {short(value[wrong])}, must be a text"
+        ) from None
     characters = len(names) + len(texts)
     if _UTF8_MAX * len(names) > NAME_BYTES_MAX or _UTF8_MAX * characters > bytes_max or "" in value:
         _check_sizes(value, where, bytes_max)
@@ -341,20 +379,31 @@ def _check_sizes(texts: dict[str, str], where: str, bytes_max: int) -> None:
     for name, text in texts.items():
         name_size = len(name.encode())
         if not 1 <= name_size <= NAME_BYTES_MAX:
-            raise BadInput(Reason.BAD_LABEL, f"{where}: a name has {name_size} bytes, must have 1 to {NAME_BYTES_MAX}")
+            raise BadInput(
+                Reason.BAD_LABEL,
+                f"{where}: a name has {name_size} bytes, must have 1 to {NAME_BYTES_MAX}",
+            )
         size += name_size + len(text.encode())
     if size > bytes_max:
-        raise BadInput(Reason.TOO_LARGE, f"{where}: has {size} bytes, must have at most {bytes_max}")
+        raise BadInput(
+            Reason.TOO_LARGE, f"{where}: has {size} bytes, must have at most {bytes_max}"
+        )
 
 
 def url_of(value: Any, where: str) -> str:
-    """A text of bounded size; empty for null. It is only shown, so it need not be a URL. Raises BadInput."""
+    """A text of bounded size.
+
+    Empty for null. It is only shown, so it need not be a URL. Raises BadInput.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
         raise BadInput(Reason.MALFORMED, f"{where}: is {short(value)}, must be a text")
     if _UTF8_MAX * len(value) > URL_BYTES_MAX and len(value.encode()) > URL_BYTES_MAX:
-        raise BadInput(Reason.TOO_LARGE, f"{where}: has {len(value.encode())} bytes, must have at most {URL_BYTES_MAX}")
+        raise BadInput(
+            Reason.TOO_LARGE,
+            f"{where}: has {len(value.encode())} bytes, must have at most {URL_BYTES_MAX}",
+        )
     return value
 
 
@@ -376,7 +425,10 @@ def kind_of(value: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """A value as a message shows it: lists and objects, which may be nested deeper than `repr` can go, by their kind."""
+    """A value as a message shows it.
+
+    Lists and objects, which may be nested deeper than `repr` can go, by their kind.
+    """
     if isinstance(value, list | dict):
         return kind_of(value)
     shown = repr(value[:61] if isinstance(value, str) else value)

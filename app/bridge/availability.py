@@ -1,10 +1,13 @@
-"""How much of this month each service was up, as metrics: read on from where the last scrape stopped."""
+"""How much of this month each service was up, as metrics.
+
+Read on from where the last scrape stopped.
+"""
 
 import orjson
 
 from app import metrics
-from app.bridge.reading import TopicReader, Turnstile
-from app.core.rulebook import Rulebook
+from app.bridge.topic_reader import TopicReader, Turnstile
+from app.core.rules.compiled_policy import Rulebook
 from app.report.availability import Ledger, availability, month_before, month_of
 from app.transport.log import Log
 

@@ -3,8 +3,8 @@
 import ssl
 from typing import Any
 
+from app.files.file_watcher import Reread, warn_of_readers
 from app.files.pem import no_password, reading, reading_pair
-from app.files.rereading import Reread, warn_of_readers
 from app.settings import HttpSecurity
 
 
@@ -22,7 +22,12 @@ def certificate_of(security: HttpSecurity) -> Reread[ssl.SSLContext] | None:
 def name_in(certificate: Any) -> str:
     """Whom a client's certificate, as `ssl` has it, is for: its first name, else its subject's."""
     names = [name for _, name in certificate.get("subjectAltName", ())]
-    subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    subject = [
+        value
+        for part in certificate.get("subject", ())
+        for key, value in part
+        if key == "commonName"
+    ]
     return str([*names, *subject, "somebody"][0])
 
 
@@ -30,7 +35,9 @@ def _context(security: HttpSecurity) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # a client could keep us at it
-    with reading_pair(("TOCSIN_TLS_CERT", security.cert_file), ("TOCSIN_TLS_KEY", security.key_file)):
+    with reading_pair(
+        ("TOCSIN_TLS_CERT", security.cert_file), ("TOCSIN_TLS_KEY", security.key_file)
+    ):
         context.load_cert_chain(security.cert_file, security.key_file, password=no_password)
     if security.client_ca_file:
         with reading("TOCSIN_TLS_CLIENT_CA", security.client_ca_file):

@@ -1,7 +1,8 @@
 """A connection to the bridge that cannot be held for ever: in each of its phases but one a timer runs.
 
-The one is while a request is worked on: reading its body has a time of its own (`app.bridge.bodies`), and so has the journal.
-aiohttp has a timer for idle connections only, and waits for ever for who does not take an answer.
+The one is while a request is worked on: reading its body has a time of its own
+(`app.bridge.request_bodies`), and so has the journal. aiohttp has a timer for idle connections
+only, and waits for ever for who does not take an answer.
 """
 
 import asyncio
@@ -13,8 +14,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from app import metrics
-from app.bridge.answers import error_json
 from app.bridge.limits import Limits
+from app.bridge.responses import error_json
 
 
 class Phase(StrEnum):
@@ -74,18 +75,30 @@ class Connection(web.RequestHandler):
             self._enter(Phase.IDLE)
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
     ) -> web.StreamResponse:
-        """What is answered to a request whose head cannot be read. aiohttp would log it as a fault, with what was sent."""
+        """What is answered to a request whose head cannot be read.
+
+        Aiohttp would log it as a fault, with what was sent.
+        """
         if status >= 500:
             return super().handle_error(request, status, exc, message)
         metrics.REFUSED.labels("no_http").inc()
-        response = error_json(status, "no_http", "the request line and the headers cannot be read as HTTP")
+        response = error_json(
+            status, "no_http", "the request line and the headers cannot be read as HTTP"
+        )
         response.force_close()
         return response
 
     def log_exception(self, *args: Any, **more: Any) -> None:
-        """Log a fault of ours. A body that cannot be read, and that nobody wanted to read, is none."""
+        """Log a fault of ours.
+
+        A body that cannot be read, and that nobody wanted to read, is none.
+        """
         if not isinstance(more.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*args, **more)
 
@@ -102,7 +115,9 @@ class Connection(web.RequestHandler):
             self._timer.cancel()
         self._phase, self._timer = phase, None
         if phase is not None and self._wire is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds[phase], self._give_up, phase)
+            self._timer = asyncio.get_running_loop().call_later(
+                self._seconds[phase], self._give_up, phase
+            )
 
     def _give_up(self, phase: Phase) -> None:
         metrics.CLOSED.labels(phase).inc()

@@ -1,4 +1,8 @@
-"""HTTP on a port: what is asked is let in (`door`, `access`), counted, and answered; tokens and certificates stay fresh."""
+"""HTTP on a port.
+
+What is asked is let in (`door`, `access`), counted, and answered; tokens and certificates stay
+fresh.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,14 +10,14 @@ from collections.abc import Sequence
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.bridge.access import Access
-from app.bridge.answers import answer_errors, as_json, logger, refuse_expectations
+from app.bridge.authorization import Access
 from app.bridge.certificates import certificate_of
-from app.bridge.door import Door
 from app.bridge.limits import Limits, limits_of
-from app.bridge.senders import Senders
+from app.bridge.listener import Door
+from app.bridge.rate_limits import Senders
+from app.bridge.responses import answer_errors, as_json, logger, refuse_expectations
 from app.bridge.tokens import tokens_in
-from app.files.rereading import SECONDS
+from app.files.file_watcher import SECONDS
 from app.settings import Settings, is_loopback
 
 STOP_SECONDS = 5.0  # for requests under way
@@ -27,7 +31,9 @@ class HttpServer:
         self._settings, self._port, self._limits = settings, port, limits
         self._tokens = tokens_in(security.tokens_file) if security.tokens_file else None
         self._certificate = certificate_of(security)
-        self._access = Access(self._tokens, Senders(limits), certificates=bool(security.client_ca_file))
+        self._access = Access(
+            self._tokens, Senders(limits), certificates=bool(security.client_ca_file)
+        )
         self._runner: web.AppRunner | None = None
         self._door: Door | None = None
         self._rereading: asyncio.Task[None] | None = None
@@ -41,9 +47,13 @@ class HttpServer:
         self._runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         assert self._runner.server is not None
-        self._runner.server.request_handler = refuse_expectations(self._runner.server.request_handler)
+        self._runner.server.request_handler = refuse_expectations(
+            self._runner.server.request_handler
+        )
         certificate = self._certificate
-        self._door = Door(self._runner.server, self._limits, lambda: certificate.value if certificate else None)
+        self._door = Door(
+            self._runner.server, self._limits, lambda: certificate.value if certificate else None
+        )
         host, port = await self._door.open(self._settings.host, self._port)
         scheme = "https" if certificate else "http"
         self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
@@ -70,25 +80,35 @@ class HttpServer:
         security, beyond = self._settings.http, not is_loopback(self._settings.host)
         if security.insecure:
             logger.warning(
-                "TOCSIN_INSECURE: whoever can reach %s may do EVERYTHING, and nobody is asked who they are", self.url
+                "TOCSIN_INSECURE: whoever can reach %s may do EVERYTHING, and nobody is asked who they are",
+                self.url,
             )
         elif not security.identified:
-            logger.info("whoever uses this machine may do everything at %s: there are no TOCSIN_TOKENS", self.url)
+            logger.info(
+                "whoever uses this machine may do everything at %s: there are no TOCSIN_TOKENS",
+                self.url,
+            )
         if security.tokens_file and beyond and not security.cert_file:
             logger.warning(
-                "tokens go to %s unencrypted: set TOCSIN_TLS_CERT, unless TLS ends at a proxy before it", self.url
+                "tokens go to %s unencrypted: set TOCSIN_TLS_CERT, unless TLS ends at a proxy before it",
+                self.url,
             )
 
 
 class MetricsServer:
-    """A worker's metrics, on a port of their own. Raises BadSettings when tokens or certificates cannot be read."""
+    """A worker's metrics, on a port of their own.
+
+    Raises BadSettings when tokens or certificates cannot be read.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._server = HttpServer(settings, settings.metrics_port, limits_of(settings.http))
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        await self._server.start([web.get("/metrics", _get_metrics), web.get("/healthz", get_health)])
+        await self._server.start(
+            [web.get("/metrics", _get_metrics), web.get("/healthz", get_health)]
+        )
 
     @property
     def url(self) -> str:

@@ -6,14 +6,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.bridge.reading import TopicReader, Turnstile
+from app.bridge.topic_reader import TopicReader, Turnstile
 from app.transport.log import Log
 from models.incident import State
 from models.reason import BadInput, Reason
 from models.topics import Topics
 
 CLOSED_MAX = 10_000  # closed incidents that are known, those that changed last
-TIMELINE_BYTES_MAX = 16 * 1024 * 1024  # of the timelines that are kept; an older one is read anew when it is asked for
+TIMELINE_BYTES_MAX = (
+    16 * 1024 * 1024
+)  # of the timelines that are kept; an older one is read anew when it is asked for
 
 ENTRIES_MAX = 10_000  # of one timeline that are shown, the newest
 ENTRIES_BYTES_MAX = 8 * 1024 * 1024
@@ -22,11 +24,16 @@ NOT_CLOSED = tuple(state for state in State if state is not State.CLOSED)
 
 
 def states_of(text: str) -> tuple[State, ...]:
-    """The states that `?state=open,acknowledged` names; for no text all but closed. Raises BadInput."""
+    """The states that `?state=open,acknowledged` names.
+
+    For no text all but closed. Raises BadInput.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in list(State):
-            raise BadInput(Reason.MALFORMED, f"state: is {name!r:.60}, must be some of {','.join(State)}")
+            raise BadInput(
+                Reason.MALFORMED, f"state: is {name!r:.60}, must be some of {','.join(State)}"
+            )
     return tuple(State(name) for name in names) or NOT_CLOSED
 
 
@@ -45,7 +52,10 @@ class _Timeline:
     dropped: int = 0  # of the oldest entries
 
     def add(self, value: bytes) -> int:
-        """Add an entry, and drop the oldest where there are too many; by how much the size changed."""
+        """Add an entry, and drop the oldest where there are too many.
+
+        By how much the size changed.
+        """
         before = self.size
         self.values.append(value)
         self.size += len(value)
@@ -77,7 +87,8 @@ class IncidentView:
     async def one(self, incident: str, partition: int) -> dict[str, Any] | None:
         """An incident's newest snapshot with its `timeline`, ready for orjson; None when it is not known.
 
-        Of a long timeline it has the newest entries, and `timeline_dropped` says how many came before.
+        Of a long timeline it has the newest entries, and `timeline_dropped` says how many came
+        before.
         """
         await self._read()
         snapshot = self._open.get(incident) or self._closed.get(incident)
@@ -113,7 +124,10 @@ class IncidentView:
         known = self._timelines.get(incident)
         if known is not None and known.whole:
             return known
-        reader, found = TopicReader(self._log, self._topics.timeline, self._partitions), _Timeline(whole=True)
+        reader, found = (
+            TopicReader(self._log, self._topics.timeline, self._partitions),
+            _Timeline(whole=True),
+        )
         while (news := await reader.chunk(partition)) is not None:
             for one in news:
                 if one.key == incident.encode():

@@ -1,4 +1,7 @@
-"""How much the bridge takes on at once. What is above a limit is refused, by a reason that is answered and counted."""
+"""How much the bridge takes on at once.
+
+What is above a limit is refused, by a reason that is answered and counted.
+"""
 
 from dataclasses import dataclass
 
@@ -10,24 +13,40 @@ RETRY_SECONDS = 5  # when nothing better is known
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All of them. Those that are settings have their reasons there (`app.settings.HttpSecurity`)."""
+    """All of them.
+
+    Those that are settings have their reasons there (`app.settings.HttpSecurity`).
+    """
 
     connections: int = 512
     requests_per_second: int = 500
     alerts_per_second: int = 20_000
-    burst_seconds: float = 5.0  # a sender that was silent may send what it could have sent in that time
+    burst_seconds: float = (
+        5.0  # a sender that was silent may send what it could have sent in that time
+    )
     senders: int = 10_000  # that are told apart; some 2 MiB. Those beyond share one allowance
-    bodies_bytes: int = 64 * 1024 * 1024  # of all bodies that are being read; with 512 connections it could be 5 GiB
+    bodies_bytes: int = (
+        64 * 1024 * 1024
+    )  # of all bodies that are being read; with 512 connections it could be 5 GiB
     handshake_seconds: float = 10.0  # for TLS
-    head_seconds: float = 10.0  # from the first byte of a request, or a new connection, to the end of the headers
+    head_seconds: float = (
+        10.0  # from the first byte of a request, or a new connection, to the end of the headers
+    )
     body_seconds: float = 30.0  # a sender that dribbles must not hold a connection for ever
-    linger_seconds: float = 10.0  # for the rest of a body that was answered before its end, so that the answer is read
+    linger_seconds: float = (
+        10.0  # for the rest of a body that was answered before its end, so that the answer is read
+    )
     answer_seconds: float = 30.0  # for who asked to take the answer
-    idle_seconds: float = 75.0  # between requests; more than the minute after which Prometheus sends again
+    idle_seconds: float = (
+        75.0  # between requests; more than the minute after which Prometheus sends again
+    )
 
     @property
     def connections_each(self) -> int:
-        """The connections of one address: whoever takes all that it can leaves as many to the others."""
+        """The connections of one address.
+
+        Whoever takes all that it can leaves as many to the others.
+        """
         return self.connections // 2
 
 

@@ -1,4 +1,7 @@
-"""The resources of the bridge: 200 only after the journal has acknowledged; what is malformed is told, by path and reason."""
+"""The resources of the bridge.
+
+200 only after the journal has acknowledged; what is malformed is told, by path and reason.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,26 +9,32 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.access import sender_of
-from app.bridge.answers import Declined, as_json, error_json, logger
+from app.bridge.authorization import sender_of
 from app.bridge.availability import AvailabilityMetrics
-from app.bridge.bodies import Bodies
-from app.bridge.commands import command_of, command_value, partition_of_incident, receipts_of, resubmitted_record
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.incidents import IncidentView, states_of
 from app.bridge.limits import Limits, limits_of
+from app.bridge.request_bodies import Bodies
+from app.bridge.responses import Declined, as_json, error_json, logger
 from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import BadPolicy
-from app.files.reloading import Reloader
+from app.intake.commands import (
+    command_of,
+    command_value,
+    partition_of_incident,
+    receipts_of,
+    resubmitted_record,
+)
 from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
+from app.worker.policy_reload import Reloader
 from app.worker.worker import Worker
-from models.counted import counted
+from models.plural import counted
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
@@ -36,7 +45,10 @@ Shape = Callable[[Any], Entries]
 
 
 class Bridge:
-    """The HTTP server. `worker` and `clock` are given where they run in the same process (`tocsin up`)."""
+    """The HTTP server.
+
+    `worker` and `clock` are given where they run in the same process (`tocsin up`).
+    """
 
     def __init__(
         self,
@@ -61,8 +73,12 @@ class Bridge:
         self._intake = Intake()
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
-        self._silences = SilenceRoutes(log, self._topics.silences, self._writer, policy, self._bodies)
-        self._availability = AvailabilityMetrics(log, self._topics.timeline, settings.partitions, policy)
+        self._silences = SilenceRoutes(
+            log, self._topics.silences, self._writer, policy, self._bodies
+        )
+        self._availability = AvailabilityMetrics(
+            log, self._topics.timeline, settings.partitions, policy
+        )
         self._incidents = IncidentView(log, self._topics, settings.partitions)
 
     async def start(self) -> None:
@@ -115,7 +131,9 @@ class Bridge:
         return await self._take(request, in_webhook)
 
     async def _take(self, request: web.Request, shape: Shape) -> web.Response:
-        records, refused = self._records(shape(await self._bodies.read_json(request, parsed_by=parse_alerts)))
+        records, refused = self._records(
+            shape(await self._bodies.read_json(request, parsed_by=parse_alerts))
+        )
         sender_of(request).count_alerts(len(records) + len(refused))
         await self._writer.append(records)
         metrics.RECEIVED.labels("accepted").inc(len(records))
@@ -127,14 +145,22 @@ class Bridge:
         return _partly(len(records), refused)
 
     def _records(self, entries: Entries) -> tuple[list[NewRecord], list[BadInput]]:
-        """What goes to the journal, and what is refused. The entries are forgotten while the journal works."""
+        """What goes to the journal, and what is refused.
+
+        The entries are forgotten while the journal works.
+        """
         return self._intake.records(entries, self._log.now_ms(), self._policy)
 
     async def _post_command(self, request: web.Request) -> web.Response:
-        incident, command = request.match_info["incident"], command_of(request.match_info["command"])
+        incident, command = (
+            request.match_info["incident"],
+            command_of(request.match_info["command"]),
+        )
         partition = partition_of_incident(incident, self._settings.partitions)
         document, asker = await self._bodies.read_json(request), sender_of(request)
-        value = command_value(incident, command, document, self._log.now_ms(), self._policy.policy.teams, asker.signed)
+        value = command_value(
+            incident, command, document, self._log.now_ms(), self._policy.policy.teams, asker.signed
+        )
         await self._writer.append_to({partition: [NewRecord(incident.encode(), value)]})
         return as_json({"status": "success", "incident": incident, "command": command}, 202)
 
@@ -149,7 +175,9 @@ class Bridge:
     async def _post_resubmitted(self, request: web.Request) -> web.Response:
         letter = request.match_info["letter"]
         document, asker = await self._bodies.read_json(request), sender_of(request)
-        partition, record = resubmitted_record(letter, document, self._settings.partitions, asker.signed)
+        partition, record = resubmitted_record(
+            letter, document, self._settings.partitions, asker.signed
+        )
         await self._writer.append_to({partition: [record]})
         return as_json({"status": "success", "letter": letter}, 202)
 
@@ -180,7 +208,10 @@ class Bridge:
 
     async def _get_progress(self, _: web.Request) -> web.Response:
         assert self._worker is not None
-        ends = [await self._log.end_offset(self._topics.journal, one) for one in range(self._settings.partitions)]
+        ends = [
+            await self._log.end_offset(self._topics.journal, one)
+            for one in range(self._settings.partitions)
+        ]
         applied = {pipe.partition: pipe.settled_offset + 1 for pipe in self._worker.pipes.values()}
         done = [applied.get(partition, 0) for partition in range(self._settings.partitions)]
         return as_json({"journal_end": ends, "applied": done, "counts": self._worker.counts()})
@@ -188,15 +219,24 @@ class Bridge:
     async def _post_reload(self, request: web.Request) -> web.Response:
         assert self._reloader is not None
         if "Origin" in request.headers:  # there is no body whose type would keep web pages out
-            raise Declined(403, "foreign_origin", "a web page asks for this, must be asked by a program")
+            raise Declined(
+                403, "foreign_origin", "a web page asks for this, must be asked by a program"
+            )
         try:
             changed = await self._reloader.reload()
         except BadPolicy as error:
             number = counted(len(error.problems), "mistake")
             said = f"{number}; the policy of before stays in force: {error}"
-            body = {"status": "error", "reason": Reason.MALFORMED, "error": said, "problems": error.problems}
+            body = {
+                "status": "error",
+                "reason": Reason.MALFORMED,
+                "error": said,
+                "problems": error.problems,
+            }
             return as_json(body, 400)
-        return as_json({"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint})
+        return as_json(
+            {"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint}
+        )
 
     async def _put_clock(self, request: web.Request) -> web.Response:
         assert self._clock is not None
@@ -210,7 +250,10 @@ class Bridge:
 
 
 def _partly(accepted: int, refused: list[BadInput]) -> web.Response:
-    """400 that names what was refused. The rest stands in the journal: nobody need send it again."""
+    """400 that names what was refused.
+
+    The rest stands in the journal: nobody need send it again.
+    """
     number = len(refused)
     others = "the others are accepted" if accepted else "none is accepted"
     body = {

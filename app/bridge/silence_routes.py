@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.access import sender_of
-from app.bridge.answers import Declined, as_json
-from app.bridge.bodies import CONTENT_TYPES, FORM, Bodies
+from app.bridge.authorization import sender_of
+from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
+from app.bridge.responses import Declined, as_json
 from app.bridge.silences import (
     LIVE_MAX,
     Silences,
@@ -24,7 +24,7 @@ from app.bridge.silences import (
     silence_of,
 )
 from app.bridge.writer import JournalWriter
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
 from app.transport.log import Log, NewRecord
 from models.duration import format_ms
 from models.journal import encode_silence
@@ -41,7 +41,9 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class SilenceRoutes:
     """Versions 1 and 2 of Alertmanager's API."""
 
-    def __init__(self, log: Log, topic: str, writer: JournalWriter, policy: Rulebook, bodies: Bodies) -> None:
+    def __init__(
+        self, log: Log, topic: str, writer: JournalWriter, policy: Rulebook, bodies: Bodies
+    ) -> None:
         self._log, self._writer, self._policy = log, writer, policy.policy
         self._bodies = bodies
         self._silences = Silences(log, topic)
@@ -107,12 +109,16 @@ class SilenceRoutes:
         if known is not None and may_become(known, silence, now_ms):
             await self._append([silence])
             return silence
-        # As in Alertmanager: another silence, which begins now at the earliest, in the place of the old one.
-        starts_ms = silence.starts_ms if silence.ends_ms <= now_ms else max(silence.starts_ms, now_ms)
+        # As in Alertmanager: another silence, which begins now at the earliest, in the place of the
+        # old one.
+        starts_ms = (
+            silence.starts_ms if silence.ends_ms <= now_ms else max(silence.starts_ms, now_ms)
+        )
         silence = replace(silence, id=str(uuid.uuid4()), starts_ms=starts_ms)
         replaced = [ended(known, now_ms)] if known is not None and known.ends_ms > now_ms else []
         await self._check_room(len(replaced), now_ms)
-        # The new one first: what both match is quiet all the time, and nobody is told that it is quiet no more, and again.
+        # The new one first: what both match is quiet all the time, and nobody is told that it is
+        # quiet no more, and again.
         await self._append([silence, *replaced])
         return silence
 
@@ -130,20 +136,29 @@ class SilenceRoutes:
         """Raise BadInput when there are as many as there may be, of those that have not ended or of all that engines know."""
         known, forget_ms = (await self._silences.all()).values(), self._policy.incidents.forget
         live = sum(kept.silence.ends_ms > now_ms for kept in known)
-        remembered = sum(max(kept.silence.ends_ms, kept.updated_ms) + forget_ms > now_ms for kept in known)
+        remembered = sum(
+            max(kept.silence.ends_ms, kept.updated_ms) + forget_ms > now_ms for kept in known
+        )
         if live + self._under_way - replaced >= LIVE_MAX:
             found = f"there are {live} silences that have not ended, must be at most {LIVE_MAX}: expire some"
             raise BadInput(Reason.BOUND_REACHED, found)
         limit = self._policy.bounds.silences
         if remembered + self._under_way >= limit:
             found = f"there are {remembered} silences, with those that ended less than {format_ms(forget_ms)} ago"
-            raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limit} (bounds.silences): wait")
+            raise BadInput(
+                Reason.BOUND_REACHED, f"{found}, must be at most {limit} (bounds.silences): wait"
+            )
 
     async def _append(self, silences: list[Silence]) -> None:
-        """Tell every partition. Raises LogUnavailable; some may have heard of it then, so what is sent again is another."""
+        """Tell every partition.
+
+        Raises LogUnavailable; some may have heard of it then, so what is sent again is another.
+        """
         self._under_way += len(silences)
         try:
-            offset = await self._writer.broadcast([NewRecord(None, encode_silence(one)) for one in silences])
+            offset = await self._writer.broadcast(
+                [NewRecord(None, encode_silence(one)) for one in silences]
+            )
         finally:
             self._under_way -= len(silences)
         for number, silence in enumerate(silences):

@@ -1,7 +1,8 @@
 """Silences as Alertmanager's API has them: version 2, and version 1 as the procedures' curl uses it.
 
-A silence is a record in every partition of the journal. What there is, is read back from `tocsin.silences`, which the engine
-of partition 0 writes; until it has, this bridge's own ones are shown as it wrote them.
+A silence is a record in every partition of the journal. What there is, is read back from
+`tocsin.silences`, which the engine of partition 0 writes; until it has, this bridge's own ones are
+shown as it wrote them.
 """
 
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 from aiohttp import web
 
-from app.bridge.reading import TopicReader, Turnstile
+from app.bridge.topic_reader import TopicReader, Turnstile
 from app.transport.log import Log
 from models.instant import format_instant
 from models.matcher import Matcher, Operator, parse_matcher
@@ -55,7 +56,8 @@ class Silences:
     def note(self, silence: Silence, offset: int) -> None:
         """Show what was written at an offset of the journal's partition 0 until the engine has told of it.
 
-        What the engine tells carries the offset of its cause, so that one is not shown instead of a newer one.
+        What the engine tells carries the offset of its cause, so that one is not shown instead of a
+        newer one.
         """
         if offset > self._reader.seen[0].offset:
             self._own[silence.id] = Kept(silence, self._log.now_ms(), offset)
@@ -63,12 +65,19 @@ class Silences:
     def _forget(self) -> None:
         now_ms, applied = self._log.now_ms(), self._reader.seen[0].offset
         self._told = _without_old(self._told, now_ms)
-        self._own = _without_old({name: one for name, one in self._own.items() if one.offset > applied}, now_ms)
+        self._own = _without_old(
+            {name: one for name, one in self._own.items() if one.offset > applied}, now_ms
+        )
 
 
 def _without_old(known: dict[str, Kept], now_ms: int) -> dict[str, Kept]:
-    # What was over when it was made, as the procedures' curl makes it, is listed for as long as others.
-    known = {name: one for name, one in known.items() if max(one.silence.ends_ms, one.updated_ms) + KEPT_MS > now_ms}
+    # What was over when it was made, as the procedures' curl makes it, is listed for as long as
+    # others.
+    known = {
+        name: one
+        for name, one in known.items()
+        if max(one.silence.ends_ms, one.updated_ms) + KEPT_MS > now_ms
+    }
     over = [name for name, one in known.items() if one.silence.ends_ms <= now_ms]
     for name in over[: max(len(over) - ENDED_MAX, 0)]:
         del known[name]
@@ -84,7 +93,10 @@ def silence_of(body: SilenceRequest, known: Silence | None, now_ms: int, *, past
     starts_ms = moment_ms(body.starts_at, "startsAt", now_ms)
     ends_ms = moment_ms(body.ends_at, "endsAt", now_ms)
     if ends_ms is None:
-        raise BadInput(Reason.BAD_TIME, f"endsAt: is {body.ends_at!r:.60}, must be an RFC 3339 time or a duration")
+        raise BadInput(
+            Reason.BAD_TIME,
+            f"endsAt: is {body.ends_at!r:.60}, must be an RFC 3339 time or a duration",
+        )
     over = ends_ms <= now_ms
     if over and not past:
         found = f"endsAt: is {body.ends_at!r}, which is past, must be ahead: it is {format_instant(now_ms)}"
@@ -99,14 +111,16 @@ def silence_of(body: SilenceRequest, known: Silence | None, now_ms: int, *, past
 
 def ended(silence: Silence, now_ms: int) -> Silence:
     """The silence, ended now; one that had not begun never begins."""
-    return replace(silence, starts_ms=min(silence.starts_ms, now_ms), ends_ms=min(silence.ends_ms, now_ms))
+    return replace(
+        silence, starts_ms=min(silence.starts_ms, now_ms), ends_ms=min(silence.ends_ms, now_ms)
+    )
 
 
 def may_become(old: Silence, new: Silence, now_ms: int) -> bool:
     """Whether a silence can be changed in its place. If not, it ends and another begins.
 
-    Source: Alertmanager's `canUpdate`. What an active one has silenced so far is not to be denied, so that its matchers and
-    the second of its start stay, and it is not ended in the past.
+    Source: Alertmanager's `canUpdate`. What an active one has silenced so far is not to be denied,
+    so that its matchers and the second of its start stay, and it is not ended in the past.
     """
     if set(old.matchers) != set(new.matchers) or new.ends_ms < now_ms:
         return False
@@ -135,11 +149,16 @@ def as_v2(kept: Kept, now_ms: int) -> dict[str, Any]:
 
 
 def in_order(known: dict[str, Kept], now_ms: int) -> list[Kept]:
-    """As Alertmanager lists them: the active that end first, the pending that begin first, the expired that ended last."""
+    """As Alertmanager lists them.
+
+    The active that end first, the pending that begin first, the expired that ended last.
+    """
 
     def place(kept: Kept) -> tuple[int, int, str]:
         silence, state = kept.silence, _state(kept.silence, now_ms)
-        when_ms = {"active": silence.ends_ms, "pending": silence.starts_ms}.get(state, -silence.ends_ms)
+        when_ms = {"active": silence.ends_ms, "pending": silence.starts_ms}.get(
+            state, -silence.ends_ms
+        )
         return _STATES.index(state), when_ms, silence.id
 
     return sorted(known.values(), key=place)
@@ -154,20 +173,25 @@ def filters_of(texts: list[str]) -> frozenset[Matcher]:
 
 
 def fits(silence: Silence, filters: frozenset[Matcher]) -> bool:
-    """Whether a silence has all of these matchers: label, operator and value, as Alertmanager compares them."""
+    """Whether a silence has all of these matchers.
+
+    Label, operator and value, as Alertmanager compares them.
+    """
     return filters <= set(silence.matchers)
 
 
 def check_sender(request: web.Request) -> None:
     """Refuse a form that a browser may have sent for a web page. Raises BadInput.
 
-    The procedures' curl calls its JSON a form, and so could any page of any site, which a browser lets post forms to the
-    loopback without asking. But browsers name the page's origin in every POST, as `null` where they hide it, and newer ones
-    say whose page it is; curl does neither.
+    The procedures' curl calls its JSON a form, and so could any page of any site, which a browser
+    lets post forms to the loopback without asking. But browsers name the page's origin in every
+    POST, as `null` where they hide it, and newer ones say whose page it is; curl does neither.
     """
     site = request.headers.get("Sec-Fetch-Site", "none")
     if "Origin" in request.headers or site not in ("none", "same-origin"):
-        raise BadInput(Reason.MALFORMED, "a web page must not send this as a form; send application/json")
+        raise BadInput(
+            Reason.MALFORMED, "a web page must not send this as a form; send application/json"
+        )
 
 
 def _state(silence: Silence, now_ms: int) -> str:
@@ -177,8 +201,12 @@ def _state(silence: Silence, now_ms: int) -> str:
 
 
 def _from_snapshot(document: dict[str, Any]) -> Kept:
-    matchers = tuple(Matcher(label, Operator(how), value) for label, how, value in document["matchers"])
+    matchers = tuple(
+        Matcher(label, Operator(how), value) for label, how, value in document["matchers"]
+    )
     names = ("starts_at", "ends_at", "updated_at")
     starts_ms, ends_ms, updated_ms = (instant_ms(document[name], name) or 0 for name in names)
-    silence = Silence(document["silence"], matchers, starts_ms, ends_ms, document["by"], document["comment"])
+    silence = Silence(
+        document["silence"], matchers, starts_ms, ends_ms, document["by"], document["comment"]
+    )
     return Kept(silence, updated_ms)

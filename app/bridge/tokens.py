@@ -4,8 +4,8 @@
     prometheus    send,read    Zm9yIGFuIGV4YW1wbGUgb25seQ
     ann           operate      bm90IGEgc2VjcmV0IGF0IGFsbA
 
-A name may have several tokens, so that a new one can be handed out before the old one goes. What a message says of a line is
-never what stands there: it may be a token.
+A name may have several tokens, so that a new one can be handed out before the old one goes. What a
+message says of a line is never what stands there: it may be a token.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.files.rereading import Reread, read_text, warn_of_readers
+from app.files.file_watcher import Reread, read_text, warn_of_readers
 from app.settings import BadSettings
 
 TOKENS_MAX = 200  # each request is compared with all of them, in some 0.2 us each
@@ -51,7 +51,10 @@ class Tokens:
         self._holders = holders
 
     def holder(self, token: str) -> Holder | None:
-        """Whose token it is. It takes as long for a wrong one as for a right one, however much of it is right."""
+        """Whose token it is.
+
+        It takes as long for a wrong one as for a right one, however much of it is right.
+        """
         digest, found = _digest(token), None
         for one in self._holders:
             if hmac.compare_digest(one.digest, digest):
@@ -83,7 +86,9 @@ def parse_tokens(file: str, text: str) -> Tokens:
     if len({one.digest for one in holders}) != len(holders):
         raise BadSettings(f"{SETTING} is {file!r}, in which a token stands twice, must be once")
     if not 1 <= len(holders) <= TOKENS_MAX:
-        raise BadSettings(f"{SETTING} is {file!r}, which has {len(holders)} tokens, must have 1 to {TOKENS_MAX}")
+        raise BadSettings(
+            f"{SETTING} is {file!r}, which has {len(holders)} tokens, must have 1 to {TOKENS_MAX}"
+        )
     return Tokens(tuple(holders))
 
 
@@ -96,12 +101,18 @@ def _holder(fields: list[str]) -> Holder:
         raise ValueError("the name must be 1 to 64 letters, digits, dots, dashes and underscores")
     allowed = may.split(",")
     if not set(allowed) <= set(May):
-        raise ValueError(f"what it may must be of {', '.join(May)}, with commas between and no spaces")
+        raise ValueError(
+            f"what it may must be of {', '.join(May)}, with commas between and no spaces"
+        )
     if not _TOKEN.fullmatch(token):
         raise ValueError(
             "the token must be 20 to 512 letters, digits and signs of ._~+/-, such as openssl rand -hex 32 gives"
         )
-    return Holder(name, frozenset(May) if May.OPERATE in allowed else frozenset(map(May, allowed)), _digest(token))
+    return Holder(
+        name,
+        frozenset(May) if May.OPERATE in allowed else frozenset(map(May, allowed)),
+        _digest(token),
+    )
 
 
 def _digest(token: str) -> bytes:

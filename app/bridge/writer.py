@@ -1,6 +1,7 @@
 """Many requests, few appends: what waits for one journal partition is appended as one batch (group commit).
 
-A lone request is not delayed: its batch goes out at once, and what arrives meanwhile makes the next one.
+A lone request is not delayed: its batch goes out at once, and what arrives meanwhile makes the next
+one.
 """
 
 import asyncio
@@ -12,12 +13,16 @@ from app.transport.log import Log, LogUnavailable, NewRecord
 from models.journal import TICK
 from models.topics import partition_of
 
-BATCH_BYTES = 4 * 1024 * 1024  # well below a record batch's limit: keys, headers and lengths come on top
-WAITING_BYTES_MAX = 128 * 1024 * 1024  # while the journal is away, requests must not fill the memory
-SECONDS_MAX = (
-    40.0  # for an acknowledgement; a disk may be full for long, and Kafka's producer gives up sooner by itself
+BATCH_BYTES = (
+    4 * 1024 * 1024
+)  # well below a record batch's limit: keys, headers and lengths come on top
+WAITING_BYTES_MAX = (
+    128 * 1024 * 1024
+)  # while the journal is away, requests must not fill the memory
+SECONDS_MAX = 40.0  # for an acknowledgement; a disk may be full for long, and Kafka's producer gives up sooner by itself
+PROBE_SECONDS = (
+    5.0  # for the journal to acknowledge a probe, and for how long an acknowledgement counts
 )
-PROBE_SECONDS = 5.0  # for the journal to acknowledge a probe, and for how long an acknowledgement counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,22 @@ class JournalWriter:
         self._probing: asyncio.Task[None] | None = None
 
     async def append(self, records: Iterable[NewRecord]) -> None:
-        """Return once the journal has all records. Raises LogUnavailable; then any of them may be missing."""
+        """Return once the journal has all records.
+
+        Raises LogUnavailable; then any of them may be missing.
+        """
         by_partition: dict[int, list[NewRecord]] = {}
         for record in records:
-            by_partition.setdefault(partition_of(record.key or b"", self._partitions), []).append(record)
+            by_partition.setdefault(partition_of(record.key or b"", self._partitions), []).append(
+                record
+            )
         await self._append(by_partition)
 
     async def append_to(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> None:
-        """Append to partitions that are known, such as incidents'. Raises LogUnavailable, as `append`."""
+        """Append to partitions that are known, such as incidents'.
+
+        Raises LogUnavailable, as `append`.
+        """
         await self._append(by_partition)
 
     async def broadcast(self, records: Sequence[NewRecord]) -> int:
@@ -77,8 +90,8 @@ class JournalWriter:
     async def probe(self) -> None:
         """Return when every partition has acknowledged an append within the last seconds.
 
-        Those that have not are sent a tick: that a log can be read does not show that it can be written. Probes that
-        come while one is under way share it. Raises LogUnavailable.
+        Those that have not are sent a tick: that a log can be read does not show that it can be
+        written. Probes that come while one is under way share it. Raises LogUnavailable.
         """
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probe())
@@ -87,7 +100,9 @@ class JournalWriter:
             async with asyncio.timeout(PROBE_SECONDS):
                 await asyncio.shield(self._probing)
         except TimeoutError:
-            raise LogUnavailable(f"the journal did not acknowledge within {PROBE_SECONDS:g} s") from None
+            raise LogUnavailable(
+                f"the journal did not acknowledge within {PROBE_SECONDS:g} s"
+            ) from None
 
     async def stop(self) -> None:
         """Wait for the appends under way."""
@@ -95,12 +110,18 @@ class JournalWriter:
 
     async def _probe(self) -> None:
         since = time.monotonic() - PROBE_SECONDS
-        silent = [one for one in range(self._partitions) if self._acknowledged.get(one, since) <= since]
+        silent = [
+            one for one in range(self._partitions) if self._acknowledged.get(one, since) <= since
+        ]
         await self._append({partition: [NewRecord(None, TICK)] for partition in silent})
 
     async def _append(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> list[int]:
         """Append; the offset of each piece's first record."""
-        pieces = [(partition, *piece) for partition, records in by_partition.items() for piece in _pieces(records)]
+        pieces = [
+            (partition, *piece)
+            for partition, records in by_partition.items()
+            for piece in _pieces(records)
+        ]
         size = sum(size for _, _, size in pieces)
         if self._waiting_bytes + size > self._waiting_bytes_max and self._waiting_bytes:
             raise LogUnavailable(
@@ -112,7 +133,9 @@ class JournalWriter:
             async with asyncio.timeout(self._seconds_max):
                 results = await asyncio.gather(*futures, return_exceptions=True)
         except TimeoutError:
-            raise LogUnavailable(f"the journal did not acknowledge within {self._seconds_max:g} s") from None
+            raise LogUnavailable(
+                f"the journal did not acknowledge within {self._seconds_max:g} s"
+            ) from None
         offsets = []
         for result in results:
             if isinstance(result, BaseException):
@@ -120,7 +143,9 @@ class JournalWriter:
             offsets.append(result)
         return offsets
 
-    def _put(self, partition: int, records: Sequence[NewRecord], size: int) -> "asyncio.Future[int]":
+    def _put(
+        self, partition: int, records: Sequence[NewRecord], size: int
+    ) -> "asyncio.Future[int]":
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(partition, []).append(_Waiting(records, size, done))
         if partition not in self._writing:

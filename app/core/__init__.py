@@ -1,1 +1,4 @@
-"""The decisions. Takes journal records, returns effects; never sends, waits, logs or looks at a clock."""
+"""The decisions.
+
+Takes journal records, returns effects; never sends, waits, logs or looks at a clock.
+"""

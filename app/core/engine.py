@@ -1,11 +1,13 @@
 """The engine: a partition's journal records in, effects out. Record by record in meaning, batch by batch in speed.
 
-No clock, no randomness, no I/O: the same records give the same effects, however they are cut into batches and however
-often the engine is restored from a checkpoint in between. Its time is the records' append time, and never goes back.
-A deadline that a record moves the time past is handled at its own time, before the record.
+No clock, no randomness, no I/O: the same records give the same effects, however they are cut into
+batches and however often the engine is restored from a checkpoint in between. Its time is the
+records' append time, and never goes back. A deadline that a record moves the time past is handled
+at its own time, before the record.
 
-The path that counts is the repeat of an alert that fires already. It is recognised by how the record's value begins
-(`models.journal`), so it is not parsed, and it costs a dictionary look-up, a comparison and two stores.
+The path that counts is the repeat of an alert that fires already. It is recognised by how the
+record's value begins (`models.journal`), so it is not parsed, and it costs a dictionary look-up, a
+comparison and two stores.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,23 +16,15 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.core import (
-    absences,
-    arriving,
-    closing,
-    correlating,
-    deadlines,
-    dedup,
-    digesting,
-    early,
-    escalating,
-    followups,
-    holding,
-    linking,
-    operating,
-    silencing,
-)
-from app.core.changelog import (
+from app.core import incident_timers
+from app.core.alerts import dedup, heartbeats
+from app.core.correlation import deferred_signals, signal_router, windows
+from app.core.incidents import commands, resolution
+from app.core.notification import digests
+from app.core.policy_change import adopt
+from app.core.response import escalation, followups
+from app.core.rules.compiled_policy import Rulebook, compiled
+from app.core.state.changelog import (
     COUNT_MAX,
     DAMAGE,
     META,
@@ -43,39 +37,45 @@ from app.core.changelog import (
     number_of_keys,
     parts_dirty,
 )
-from app.core.deadletter import dead_letter, on_resubmitted, pass_on
-from app.core.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
-from app.core.policy_change import adopt
-from app.core.rulebook import Rulebook, compiled
-from app.core.state import PartitionState
-from app.core.turn import Turn
+from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
+from app.core.state.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
+from app.core.state.state import PartitionState
+from app.core.state.turn import Turn
+from app.core.suppression import inhibition, silences, suppression
 from models import journal
 from models.effect import Effect
 from models.journal import FINGERPRINT, Source, format_from, source_from, text_of
 from models.reason import BadInput, Reason
 
-FORMAT = 2  # of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults
-SPARE_TIMERS = 10_000  # the heap of timers is built anew when it has grown to twice its size and so many more
+FORMAT = (
+    2  # of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults
+)
+SPARE_TIMERS = (
+    10_000  # the heap of timers is built anew when it has grown to twice its size and so many more
+)
 
 _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     dedup.EXPIRE: dedup.on_expire,
-    absences.ABSENCE: absences.on_timer,
-    escalating.LASTING: escalating.on_lasting,
-    deadlines.INCIDENT: deadlines.on_timer,
-    closing.FORGET: closing.on_forget,
-    correlating.WINDOW: correlating.on_window,
-    early.EARLY: early.on_kept,
-    linking.LINK: linking.on_grace,
-    holding.WAITING: holding.on_waited,
-    silencing.SILENCE: silencing.on_timer,
-    silencing.FORGET: silencing.on_forget,
-    digesting.DIGEST: digesting.on_timer,
+    heartbeats.ABSENCE: heartbeats.on_timer,
+    escalation.LASTING: escalation.on_lasting,
+    incident_timers.INCIDENT: incident_timers.on_timer,
+    resolution.FORGET: resolution.on_forget,
+    windows.WINDOW: windows.on_window,
+    deferred_signals.EARLY: deferred_signals.on_kept,
+    inhibition.LINK: inhibition.on_grace,
+    suppression.WAITING: suppression.on_waited,
+    silences.SILENCE: silences.on_timer,
+    silences.FORGET: silences.on_forget,
+    digests.DIGEST: digests.on_timer,
     followups.TASK: followups.on_reminder,
 }
 
 
 class JournalRecord(Protocol):
-    """What the engine reads of a record; aiokafka's ConsumerRecord and our StoredRecord both fit."""
+    """What the engine reads of a record.
+
+    Aiokafka's ConsumerRecord and our StoredRecord both fit.
+    """
 
     @property
     def offset(self) -> int:
@@ -102,13 +102,18 @@ _REMEDY = "docs/UPGRADES.md says how to go on"
 
 
 class NewerFormat(Exception):
-    """The state, or a record, was written by a newer Tocsin; the message says which and what to do."""
+    """The state, or a record, was written by a newer Tocsin.
+
+    The message says which and what to do.
+    """
 
 
 class Engine:
     """One journal partition's state, and the only code that changes it."""
 
-    def __init__(self, partition: int, policy: Rulebook, state: PartitionState | None = None) -> None:
+    def __init__(
+        self, partition: int, policy: Rulebook, state: PartitionState | None = None
+    ) -> None:
         self.partition = partition
         self.policy = policy
         self.state = state or PartitionState()
@@ -117,7 +122,9 @@ class Engine:
         self._policy_dirty = True
         self._timers_max = SPARE_TIMERS
         self._poisons: dict[int, Poison] = {}  # records to be passed over, by offset
-        self._poisonous: dict[tuple[int, int, Deadline | None], Poison] = {}  # and deadlines, by place
+        self._poisonous: dict[
+            tuple[int, int, Deadline | None], Poison
+        ] = {}  # and deadlines, by place
         self._raised = False
 
     @property
@@ -150,19 +157,29 @@ class Engine:
                 "run the newer version that wrote it"
             )
         numbers = (meta["offset"], meta["time_ms"], meta.get("keys", 0), *meta["counts"].values())
-        assert all(type(one) is int and -1 <= one < COUNT_MAX for one in numbers), f"its meta record is {meta!r:.200}"
+        assert all(type(one) is int and -1 <= one < COUNT_MAX for one in numbers), (
+            f"its meta record is {meta!r:.200}"
+        )
         whole = is_whole(items)
         if whole is False:
-            raise DamagedState(f"it has {len(items):,} keys, and had {meta['keys']:,} as of its last checkpoint")
+            raise DamagedState(
+                f"it has {len(items):,} keys, and had {meta['keys']:,} as of its last checkpoint"
+            )
         kept = orjson.loads(items[POLICY])
         state = load(items)
         strange = len(items) - number_of_keys(state)
         if strange and whole:
-            raise DamagedState(f"{strange:,} of its {len(items):,} keys are none that any version wrote")
+            raise DamagedState(
+                f"{strange:,} of its {len(items):,} keys are none that any version wrote"
+            )
         if strange:
             forget_strangers(state, items)
         state.now_ms = meta["time_ms"]
-        engine = cls(partition, policy if policy.document == kept else compiled(items[POLICY], kept=True), state)
+        engine = cls(
+            partition,
+            policy if policy.document == kept else compiled(items[POLICY], kept=True),
+            state,
+        )
         engine.applied_offset = meta["offset"]
         engine.counts.update(meta["counts"])
         engine._policy_dirty = False
@@ -172,7 +189,8 @@ class Engine:
     def apply(self, records: Iterable[JournalRecord]) -> list[Effect]:
         """Apply records in order and return their effects in order. Records that were applied before are skipped.
 
-        Raises Poison, and is of no more use then: `app.core.poison` says how to go on. Raises NewerFormat.
+        Raises Poison, and is of no more use then: `app.core.state.poison` says how to go on. Raises
+        NewerFormat.
         """
         assert not self._raised
         state, turn = self.state, self._turn
@@ -220,11 +238,14 @@ class Engine:
     def pass_deadline(self, record: JournalRecord) -> tuple[Deadline, list[Effect]] | None:
         """Handle the next deadline that a record moves the time past, and return it with its effects; None after the last.
 
-        For who wants to know what came of which. `apply` of the record does all that were not handled so. Raises Poison.
+        For who wants to know what came of which. `apply` of the record does all that were not
+        handled so. Raises Poison.
         """
         assert not self._raised
         state, turn = self.state, self._turn
-        moves = record.timestamp > state.now_ms or turn.offset == record.offset  # the time; or it has done so
+        moves = (
+            record.timestamp > state.now_ms or turn.offset == record.offset
+        )  # the time; or it has done so
         if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
         deadline = Deadline(*state.timers[0])
@@ -241,10 +262,17 @@ class Engine:
 
     def dirty_bytes(self) -> int:
         """About how many bytes the next checkpoint will have."""
-        return 1500 * len(self.state.dirty) + 60 * len(self.state.touched) + 500 * parts_dirty(self.state)
+        return (
+            1500 * len(self.state.dirty)
+            + 60 * len(self.state.touched)
+            + 500 * parts_dirty(self.state)
+        )
 
     def pass_over(self, poisons: Iterable[Poison]) -> None:
-        """Leave a dead letter instead of what raised, where it comes up. Raises the first Poison if they are too many."""
+        """Leave a dead letter instead of what raised, where it comes up.
+
+        Raises the first Poison if they are too many.
+        """
         for poison in poisons:
             if poison.offset <= self.applied_offset:
                 continue  # done already
@@ -256,7 +284,10 @@ class Engine:
                 raise poison
 
     def checkpoint(self) -> list[tuple[bytes, bytes | None]]:
-        """What changed since the last checkpoint, as changelog records, the meta record last. None is a tombstone."""
+        """What changed since the last checkpoint, as changelog records, the meta record last.
+
+        None is a tombstone.
+        """
         assert not self._raised
         records = changes(self.state)
         if self._policy_dirty:
@@ -269,7 +300,8 @@ class Engine:
             "counts": self.counts,
             "keys": number_of_keys(self.state),
         }
-        # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches ended.
+        # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches
+        # ended.
         records.append((META, orjson.dumps(meta, option=orjson.OPT_SORT_KEYS)))
         return records
 
@@ -278,7 +310,9 @@ class Engine:
         turn.begin(record.offset)
         try:
             source = self._read_headers(record) if record.headers else None
-            if source and not self.state.is_new(source.topic, source.partition, source.offset, source.number):
+            if source and not self.state.is_new(
+                source.topic, source.partition, source.offset, source.number
+            ):
                 turn.count("duplicates")
                 return
             if poison is not None:
@@ -300,7 +334,7 @@ class Engine:
         return source_from(record.headers)
 
     def _finish(self) -> None:
-        deadlines.settle(self._turn)
+        incident_timers.settle(self._turn)
         self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:
@@ -312,22 +346,22 @@ class Engine:
                 turn.count("ticks")
             case "signal":
                 turn.count("signals")
-                arriving.on_signal(turn, document)
+                signal_router.on_signal(turn, document)
             case "hold":
-                holding.on_message(turn, document)
+                suppression.on_message(turn, document)
             case "member":
-                linking.on_member(turn, document)
+                inhibition.on_member(turn, document)
             case "page":
-                digesting.on_page(turn, text_of(document, "page"), document)
+                digests.on_page(turn, text_of(document, "page"), document)
             case "command":
                 turn.count("commands")
-                operating.on_command(turn, document)
+                commands.on_command(turn, document)
             case "receipt":
                 turn.count("receipts")
-                operating.on_receipt(turn, document)
+                commands.on_receipt(turn, document)
             case "silence":
                 turn.count("silences")
-                silencing.on_silence(turn, document)
+                silences.on_silence(turn, document)
             case "refused":
                 pass_on(turn, text_of(document, "refused"), document.get("letter"))
             case "resubmitted":
@@ -337,10 +371,10 @@ class Engine:
                 turn.count("policies")
                 self._on_policy(document)
             case other:
-                kinds = (
-                    "alert, tick, command, silence, receipt, policy, refused, resubmitted, signal, hold, member or page"
+                kinds = "alert, tick, command, silence, receipt, policy, refused, resubmitted, signal, hold, member or page"
+                raise BadInput(
+                    Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}"
                 )
-                raise BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}")
 
     def _on_policy(self, document: dict[str, Any]) -> None:
         if text_of(document, "policy") == self.policy.fingerprint:
@@ -407,25 +441,25 @@ class Engine:
         turn, state = self._turn, self.state
         for alert in state.alerts.values():
             if alert.firing and alert.beat:
-                absences.watch(turn, alert)
+                heartbeats.watch(turn, alert)
             elif alert.firing:
                 dedup.watch_expiry(turn, alert)
-                escalating.watch_lasting(turn, alert)
-                holding.watch(turn, alert)
+                escalation.watch_lasting(turn, alert)
+                suppression.watch(turn, alert)
             elif alert.forget_ms:
-                state.schedule(alert.forget_ms, closing.FORGET, alert.fingerprint)
+                state.schedule(alert.forget_ms, resolution.FORGET, alert.fingerprint)
         for incident in state.incidents.values():
-            deadlines.watch(turn, incident)
+            incident_timers.watch(turn, incident)
         for (rule, group), window in state.windows.items():
-            correlating.watch_window(turn, rule, group, window)
+            windows.watch_window(turn, rule, group, window)
         for (shape, group), fired in state.early.items():
-            early.watch(turn, shape, group, fired)
+            deferred_signals.watch(turn, shape, group, fired)
         for (rule, group), link in state.links.items():
-            linking.watch(turn, rule, group, link)
+            inhibition.watch(turn, rule, group, link)
         for silence in state.silences.values():
-            silencing.watch(turn, silence)
+            silences.watch(turn, silence)
         for (receiver, channel), known in state.receivers.items():
-            digesting.watch(turn, receiver, channel, known)
+            digests.watch(turn, receiver, channel, known)
         for task in state.tasks.values():
             followups.watch(turn, task)
         for what, whose in state.spoiled:
@@ -443,5 +477,7 @@ def _parse(value: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise BadInput(Reason.MALFORMED, f"the record is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise BadInput(Reason.MALFORMED, f"the record is {type(document).__name__}, must be an object")
+        raise BadInput(
+            Reason.MALFORMED, f"the record is {type(document).__name__}, must be an object"
+        )
     return document

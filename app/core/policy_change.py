@@ -1,14 +1,20 @@
 """A new policy takes over: running incidents go on under it.
 
-Rules that are gone, or mean something else now, begin anew; what they kept quiet is told where nothing else keeps it so.
+Rules that are gone, or mean something else now, begin anew; what they kept quiet is told where
+nothing else keeps it so.
 
-Other partitions have the change before or after this one. So what an actor knows of a rule that is gone rests, and wakes
-when it comes back; and what was told to actors is taken back by who told it, in its own order.
+Other partitions have the change before or after this one. So what an actor knows of a rule that is
+gone rests, and wakes when it comes back; and what was told to actors is taken back by who told it,
+in its own order.
 """
 
-from app.core import absences, availability, correlating, deadlines, early, grouping, holding, linking
-from app.core.rulebook import Rulebook
-from app.core.turn import Turn
+from app.core import incident_timers
+from app.core.alerts import grouping, heartbeats
+from app.core.correlation import deferred_signals, windows
+from app.core.incidents import availability
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.turn import Turn
+from app.core.suppression import inhibition, suppression
 
 
 def adopt(turn: Turn, before: Rulebook) -> None:
@@ -17,23 +23,25 @@ def adopt(turn: Turn, before: Rulebook) -> None:
     left, come = _without(before, now), _without(now, before)
     links = left | come
     gone = frozenset(links | {name for name in before.correlations if name not in now.correlations})
-    holding.drop_rules(turn, gone)
+    suppression.drop_rules(turn, gone)
     for name in sorted(left):
-        linking.rest(turn, before.links[name])
+        inhibition.rest(turn, before.links[name])
     for name in sorted(come):
-        linking.wake(turn, now.links[name])
-    linking.show(turn, come)
-    linking.take_back(turn, before, left)  # after that: who belongs to an incident by both does not leave it between
-    correlating.take_back(turn, before)
-    early.on_policy(turn, before)
+        inhibition.wake(turn, now.links[name])
+    inhibition.show(turn, come)
+    inhibition.take_back(
+        turn, before, left
+    )  # after that: who belongs to an incident by both does not leave it between
+    windows.take_back(turn, before)
+    deferred_signals.on_policy(turn, before)
     for _, alert in sorted(turn.state.alerts.items()):
         if alert.beat and now.absence(alert.beat) is None:
-            absences.drop(turn, alert)
+            heartbeats.drop(turn, alert)
     for _, incident in sorted(turn.state.incidents.items()):
         availability.on_policy(turn, incident)
         grouping.on_policy(turn, incident)
-    holding.on_policy(turn)
-    deadlines.settle_all(turn)
+    suppression.on_policy(turn)
+    incident_timers.settle_all(turn)
 
 
 def _without(one: Rulebook, other: Rulebook) -> frozenset[str]:

@@ -1,4 +1,7 @@
-"""Feeding a running Tocsin over HTTP, on virtual time: the journal's clock is moved, then the alerts of that time are sent."""
+"""Feeding a running Tocsin over HTTP, on virtual time.
+
+The journal's clock is moved, then the alerts of that time are sent.
+"""
 
 import asyncio
 import time
@@ -11,7 +14,9 @@ from app.demo.scenario import MINUTE_MS, START_MS, Step, Word
 
 AT_ONCE = 500  # alerts in a request
 WALK_MS = MINUTE_MS  # how far the clock is moved in one step where nothing is sent
-WALK_STEPS_MAX = 60  # of a gap, however long: each deadline is handled at its own time, whatever the step
+WALK_STEPS_MAX = (
+    60  # of a gap, however long: each deadline is handled at its own time, whatever the step
+)
 AFTERWARDS_MS = 22 * 3_600_000  # so that deadlines, expiry and settle times pass, and Monday comes
 
 
@@ -45,8 +50,9 @@ class Feeder:
     async def walk_to(self, at_ms: int) -> None:
         """Move the journal's clock, in steps where the way is long.
 
-        Not before everything of the time until then is done: a minute of the day is milliseconds here, and what the rules
-        tell each other within a second on a real day must not take minutes of this one.
+        Not before everything of the time until then is done: a minute of the day is milliseconds
+        here, and what the rules tell each other within a second on a real day must not take minutes
+        of this one.
         """
         if not self._now_ms:
             self._now_ms = at_ms - 1
@@ -72,7 +78,9 @@ class Feeder:
             incidents = await response.json()
         for incident in incidents:
             if incident["title"].startswith(word.title) and incident["state"] != "resolved":
-                await self._call("POST", f"/api/v1/incidents/{incident['incident']}/{word.command}", word.body)
+                await self._call(
+                    "POST", f"/api/v1/incidents/{incident['incident']}/{word.command}", word.body
+                )
                 self.said += 1
 
     async def send_broken(self, body: bytes) -> None:
@@ -81,7 +89,10 @@ class Feeder:
             self.refused += response.status == 400
 
     async def settled(self, seconds_max: float = 60) -> dict[str, Any]:
-        """Wait until everything in the journal is applied and its effects are sent; return the counts."""
+        """Wait until everything in the journal is applied and its effects are sent.
+
+        Return the counts.
+        """
         until = time.monotonic() + seconds_max
         while True:
             async with self._session.get(f"{self._url}/progress") as response:
@@ -90,7 +101,9 @@ class Feeder:
                 counts: dict[str, Any] = progress["counts"]
                 return counts
             if time.monotonic() > until:
-                raise TimeoutError(f"the journal was not applied within {seconds_max} s: {progress}")
+                raise TimeoutError(
+                    f"the journal was not applied within {seconds_max} s: {progress}"
+                )
             await asyncio.sleep(0.002)
 
     async def keep_running(self) -> None:
@@ -102,8 +115,12 @@ class Feeder:
             async with self._session.request(method, f"{self._url}{path}", json=body) as response:
                 answer: dict[str, Any] = await response.json()
                 if response.status == 503:
-                    await asyncio.sleep(1)  # it says Retry-After: nothing was kept, so the same is sent again
+                    await asyncio.sleep(
+                        1
+                    )  # it says Retry-After: nothing was kept, so the same is sent again
                     continue
                 if response.status >= 400 and "accepted" not in answer:
-                    raise RuntimeError(f"{method} {path} was answered {response.status}: {answer.get('error')}")
+                    raise RuntimeError(
+                        f"{method} {path} was answered {response.status}: {answer.get('error')}"
+                    )
                 return answer

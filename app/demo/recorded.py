@@ -1,9 +1,10 @@
 """Alerts from a file: JSON lines, a JSON list as Alertmanager's API gives it, or the CSV of AIT-ADS.
 
-They are fed in the order of their time: `updatedAt` where there is one, else the end of a resolved alert, else the start.
-The CSV's rows map to alerts so: `short` is the alertname, `name` the summary, `host` the host, `ip` the instance, `time`
-the start. It has no severity: alerts whose type names an attack are warnings, the others notices. Its labels of the true
-attack phase are never fed in.
+They are fed in the order of their time: `updatedAt` where there is one, else the end of a resolved
+alert, else the start. The CSV's rows map to alerts so: `short` is the alertname, `name` the
+summary, `host` the host, `ip` the instance, `time` the start. It has no severity: alerts whose type
+names an attack are warnings, the others notices. Its labels of the true attack phase are never fed
+in.
 """
 
 import csv
@@ -29,7 +30,10 @@ class BadRecording(Exception):
 
 
 def steps(path: Path, problems: list[str]) -> Iterator[Step]:
-    """(time in ms, alerts) in the order of time. Lines that cannot be read are told in `problems`."""
+    """(time in ms, alerts) in the order of time.
+
+    Lines that cannot be read are told in `problems`.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -41,7 +45,9 @@ def steps_in(path: Path, data: bytes, problems: list[str]) -> Iterator[Step]:
     """The same of a file's bytes. Raises BadRecording."""
     timed = sorted(_read(path, data, problems), key=lambda one: one[0])
     if not timed:
-        raise BadRecording(f"{path}: has no alert; expected JSON lines, a JSON list of alerts, or the CSV of AIT-ADS")
+        raise BadRecording(
+            f"{path}: has no alert; expected JSON lines, a JSON list of alerts, or the CSV of AIT-ADS"
+        )
     for at_ms, group in groupby(timed, key=lambda one: one[0] // 1000 * 1000):
         yield at_ms, [alert for _, alert in group]
 
@@ -104,4 +110,8 @@ def _of_row(row: dict[str, str]) -> Timed:
     name = row["short"]
     severity = "warning" if any(sign in name for sign in _ATTACK) else "notice"
     labels = {"alertname": name, "host": row["host"], "instance": row["ip"], "severity": severity}
-    return at_ms, {"labels": labels, "annotations": {"summary": row["name"]}, "startsAt": format_instant(at_ms)}
+    return at_ms, {
+        "labels": labels,
+        "annotations": {"summary": row["name"]},
+        "startsAt": format_instant(at_ms),
+    }

@@ -1,9 +1,10 @@
 """A bad day of the founding organisation, on virtual time: what Prometheus would have sent, minute by minute.
 
-It is a Sunday. Ollama goes down and forty agents follow; postgres suffers and then fails; an intrusion is reported, and lost
-data; one service flaps; a P3 waits for Monday; people answer, and one forgets to. Some alerts are of the kinds that every real
-feed has: no component, severities that nobody declared, resolved before they fired. Each firing alert is sent again every
-minute with an end four minutes ahead, as Prometheus does.
+It is a Sunday. Ollama goes down and forty agents follow; postgres suffers and then fails; an
+intrusion is reported, and lost data; one service flaps; a P3 waits for Monday; people answer, and
+one forgets to. Some alerts are of the kinds that every real feed has: no component, severities that
+nobody declared, resolved before they fired. Each firing alert is sent again every minute with an
+end four minutes ahead, as Prometheus does.
 """
 
 from collections.abc import Iterator
@@ -36,11 +37,34 @@ AGENTS = (
         "speech-writer",
         "critic",
     ),
-    *("orchestrator", "validator", "deployer", "auditor", "optimiser", "tutor", "support-desk", "forecaster"),
-    *("archivist", "benchmarker", "crawler", "designer", "editor", "fact-checker", "gardener", "historian"),
+    *(
+        "orchestrator",
+        "validator",
+        "deployer",
+        "auditor",
+        "optimiser",
+        "tutor",
+        "support-desk",
+        "forecaster",
+    ),
+    *(
+        "archivist",
+        "benchmarker",
+        "crawler",
+        "designer",
+        "editor",
+        "fact-checker",
+        "gardener",
+        "historian",
+    ),
     *("indexer", "judge", "librarian", "mediator", "negotiator", "observer", "profiler", "ranker"),
 )
-BROKEN_BODIES = (b"{", b"[]]", b'{"labels": {}}', b'[{"labels": {"alertname": 7}}]')  # each is answered 400
+BROKEN_BODIES = (
+    b"{",
+    b"[]]",
+    b'{"labels": {}}',
+    b'[{"labels": {"alertname": 7}}]',
+)  # each is answered 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +102,42 @@ def bad_day() -> Iterator[Step]:
 
 
 def words() -> list[Word]:
-    """What people say, in the order of time. Nobody says anything about the intrusion: it climbs to the CTO."""
+    """What people say, in the order of time.
+
+    Nobody says anything about the intrusion: it climbs to the CTO.
+    """
     ann, bob = {"by": "ann"}, {"by": "bob"}
     return [
         Word(21, "OllamaServiceDown", "acknowledge", ann | {"text": "on it"}),
-        Word(26, "OllamaServiceDown", "update", ann | {"text": "the GPU driver hangs", "eta": "20m"}),
+        Word(
+            26, "OllamaServiceDown", "update", ann | {"text": "the GPU driver hangs", "eta": "20m"}
+        ),
         Word(30, "OllamaServiceDown", "cause", ann | {"text": "a driver update"}),
         Word(40, "OllamaServiceDown", "mitigated", ann | {"text": "rolled back"}),
         Word(67, "HighErrorRate", "acknowledge", bob),  # and never speaks of it again
         Word(76, "PostgreSQLDown", "acknowledge", bob),
-        Word(78, "PostgreSQLDown", "assessed", bob | {"verdict": "genuine", "scope": "everything that writes"}),
+        Word(
+            78,
+            "PostgreSQLDown",
+            "assessed",
+            bob | {"verdict": "genuine", "scope": "everything that writes"},
+        ),
         Word(80, "PostgreSQLDown", "complaint", bob | {"number": 3}),
         Word(97, "BackupDataLoss", "acknowledge", {"by": "dora"}),
-        Word(98, "BackupDataLoss", "escalate", {"by": "dora", "step": 4, "text": "we may have lost a day"}),
+        Word(
+            98,
+            "BackupDataLoss",
+            "escalate",
+            {"by": "dora", "step": 4, "text": "we may have lost a day"},
+        ),
     ]
 
 
 def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
-    """What Prometheus sends of an episode in a minute: it fires, or it ended within the last two minutes."""
+    """What Prometheus sends of an episode in a minute.
+
+    It fires, or it ended within the last two minutes.
+    """
     begins = START_MS + int(episode.begins * MINUTE_MS)
     alert = {
         "labels": episode.labels,
@@ -111,23 +153,51 @@ def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
 
 
 def _episodes() -> Iterator[Episode]:
-    yield Episode(_labels("HighCPUUsage", "warning", service="system", instance="node-3:9100"), "CPU above 80 %", 2, 30)
-    yield Episode(_labels("LowOllamaRequestRate", "info", component="ollama"), "Few requests", 5, 15)
-    yield Episode(_labels("FewSignUps", "info", component="shop"), "Fewer sign-ups than on other Sundays", 9, 999, 1440)
+    yield Episode(
+        _labels("HighCPUUsage", "warning", service="system", instance="node-3:9100"),
+        "CPU above 80 %",
+        2,
+        30,
+    )
+    yield Episode(
+        _labels("LowOllamaRequestRate", "info", component="ollama"), "Few requests", 5, 15
+    )
+    yield Episode(
+        _labels("FewSignUps", "info", component="shop"),
+        "Fewer sign-ups than on other Sundays",
+        9,
+        999,
+        1440,
+    )
     # Ollama goes down; its agents follow within minutes.
-    yield Episode(_labels("OllamaServiceDown", "critical", component="ollama"), "Ollama does not answer", 20, 48)
+    yield Episode(
+        _labels("OllamaServiceDown", "critical", component="ollama"),
+        "Ollama does not answer",
+        20,
+        48,
+    )
     for number, agent in enumerate(AGENTS):
         labels = _labels("AgentDown", "warning", agent_name=agent, job=f"{agent}-agent")
         yield Episode(labels, f"Agent {agent} is down", 21 + number % 4, 52 + number % 3)
     # Postgres suffers, several ways at once, and then fails.
     yield Episode(
-        _labels("HighPostgreSQLConnections", "warning", component="postgres"), "93 % of connections in use", 60, 110
+        _labels("HighPostgreSQLConnections", "warning", component="postgres"),
+        "93 % of connections in use",
+        60,
+        110,
     )
-    yield Episode(_labels("PostgreSQLSlowQueries", "high", component="postgres"), "P95 above 500 ms", 64, 112)
     yield Episode(
-        _labels("PostgreSQLDown", "critical", component="postgres"), "Postgres does not accept connections", 75, 105
+        _labels("PostgreSQLSlowQueries", "high", component="postgres"), "P95 above 500 ms", 64, 112
     )
-    yield Episode(_labels("HighErrorRate", "high", component="backend"), "12 % of requests fail", 66, 108)
+    yield Episode(
+        _labels("PostgreSQLDown", "critical", component="postgres"),
+        "Postgres does not accept connections",
+        75,
+        105,
+    )
+    yield Episode(
+        _labels("HighErrorRate", "high", component="backend"), "12 % of requests fail", 66, 108
+    )
     # Security, and lost data.
     yield Episode(
         _labels("UnauthorizedAccess", "critical", category="intrusion", host="vpn-gw"),
@@ -135,7 +205,12 @@ def _episodes() -> Iterator[Episode]:
         90,
         130,
     )
-    yield Episode(_labels("BackupDataLoss", "critical", component="backup"), "Last night's backup is empty", 95, 125)
+    yield Episode(
+        _labels("BackupDataLoss", "critical", component="backup"),
+        "Last night's backup is empty",
+        95,
+        125,
+    )
     # One service flaps.
     for begin in range(120, 150, 6):
         yield Episode(
@@ -145,12 +220,25 @@ def _episodes() -> Iterator[Episode]:
             begin + 2,
         )
     # What every real feed has.
-    yield Episode({"alertname": "CertificateExpiry", "severity": "task"}, "A certificate ends in 20 days", 10, 170)
     yield Episode(
-        {"alertname": "QuotaReached", "severity": "maintenance", "namespace": "batch"}, "Quota reached", 11, 40
+        {"alertname": "CertificateExpiry", "severity": "task"},
+        "A certificate ends in 20 days",
+        10,
+        170,
+    )
+    yield Episode(
+        {"alertname": "QuotaReached", "severity": "maintenance", "namespace": "batch"},
+        "Quota reached",
+        11,
+        40,
     )
     yield Episode({"alertname": "NodeClockSkew", "instance": "NULL"}, "Clock is 3 s off", 12, 25)
-    yield Episode(_labels("RedisDown", "critical", component="redis"), "Over before it was heard of", 138.2, 138.6)
+    yield Episode(
+        _labels("RedisDown", "critical", component="redis"),
+        "Over before it was heard of",
+        138.2,
+        138.6,
+    )
 
 
 def _labels(name: str, severity: str, **more: str) -> dict[str, str]:

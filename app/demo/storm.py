@@ -1,9 +1,10 @@
 """A storm of detectors, seeded: what intrusion detectors say while somebody scans a network.
 
-Its measures are facts of a published set of such alerts (AIT-ADS: Landauer, Skopik, Wurzenberger, CSET 2024): some two dozen
-alert types of three detectors, ten hosts, one of which takes 97 % of it, three types that make nearly all of the noise,
-about 11,000 alerts in four minutes, 700 in the worst second. Detectors send no severity and no end; the severity here is
-what a bridge in front of them would set: notice for what is only logged, warning for what names an attack.
+Its measures are facts of a published set of such alerts (AIT-ADS: Landauer, Skopik, Wurzenberger,
+CSET 2024): some two dozen alert types of three detectors, ten hosts, one of which takes 97 % of it,
+three types that make nearly all of the noise, about 11,000 alerts in four minutes, 700 in the worst
+second. Detectors send no severity and no end; the severity here is what a bridge in front of them
+would set: notice for what is only logged, warning for what names an attack.
 """
 
 import random
@@ -28,13 +29,19 @@ _HOSTS = (
 )
 _TYPES = (
     *(("web-status-400", "rules", "notice", 630), ("new-request-method", "anomaly", "notice", 282)),
-    *(("web-status-400-burst", "rules", "warning", 49), ("new-event-type", "anomaly", "notice", 19)),
+    *(
+        ("web-status-400-burst", "rules", "warning", 49),
+        ("new-event-type", "anomaly", "notice", 19),
+    ),
     *(
         ("new-status-code", "anomaly", "notice", 4),
         ("ids-event", "rules", "notice", 4),
         ("forbidden-path", "rules", "notice", 3),
     ),
-    *(("unusual-characters", "anomaly", "notice", 3), ("scanner-user-agent", "network", "warning", 2)),
+    *(
+        ("unusual-characters", "anomaly", "notice", 3),
+        ("scanner-user-agent", "network", "warning", 2),
+    ),
     *(
         ("ssh-scan", "rules", "warning", 1),
         ("tls-bad-record", "network", "notice", 1),
@@ -56,7 +63,11 @@ def storm(alerts: int, seed: int) -> Iterator[Step]:
     for second in range(SECONDS):
         # Scanners work in bursts: a second has between a tenth of and thrice the even share.
         share = left // (SECONDS - second) if second < SECONDS - 1 else left
-        number = min(left, int(share * dice.choice((0.1, 0.5, 1.0, 1.0, 3.0)))) if second < SECONDS - 1 else left
+        number = (
+            min(left, int(share * dice.choice((0.1, 0.5, 1.0, 1.0, 3.0))))
+            if second < SECONDS - 1
+            else left
+        )
         left -= number
         at_ms = BEGINS_MS + second * 1000
         if number:

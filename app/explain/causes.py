@@ -1,22 +1,32 @@
 """From an effect back to what it came of: the timer or the record, what started that, and the alerts at the bottom.
 
-A chain goes through the actors of rules and receivers, in other partitions: their messages carry the position of their cause.
+A chain goes through the actors of rules and receivers, in other partitions: their messages carry
+the position of their cause.
 """
 
 import orjson
 
-from app.command_line.effect_text import effect_text
-from app.core import digesting
-from app.core.clocks import NEAR
-from app.core.rulebook import Rulebook
-from app.explain import places
-from app.explain.archive import Archive, Document, NotThere
-from app.explain.places import PolicyText
-from app.explain.tracing import Step, Timer, Trace, Tracer
+from app.core.notification import digests
+from app.core.response.service_levels import NEAR
+from app.core.rules.compiled_policy import Rulebook
+from app.explain import policy_locations
+from app.explain.descriptions import (
+    OF_KIND,
+    OF_RULE,
+    kind_of,
+    parsed,
+    record_node,
+    source_of,
+    timer_places,
+    timer_text,
+)
+from app.explain.policy_locations import PolicyText
 from app.explain.tree import Node
-from app.explain.wording import OF_KIND, OF_RULE, kind_of, parsed, record_node, source_of, timer_places, timer_text
+from app.history.archive import Archive, Document, NotThere
+from app.history.checkpoints import first_policy
+from app.history.tracer import Step, Timer, Trace, Tracer
+from app.terminal.effect_text import effect_text
 from app.transport.log import StoredRecord
-from app.worker.recovery import first_policy
 from models.effect import Position, Stream
 from models.incident import position_from_id
 
@@ -40,11 +50,16 @@ class Causes:
         assert trace.policy is not None
         known = self._texts.get(trace.policy.fingerprint)
         if known is None:
-            known = self._texts[trace.policy.fingerprint] = PolicyText(trace.policy, self.policy_file)
+            known = self._texts[trace.policy.fingerprint] = PolicyText(
+                trace.policy, self.policy_file
+            )
         return known
 
     async def text_for(self, effect: Document, partition: int, offset: int) -> PolicyText:
-        """The policy by which an effect was decided, which names it: the partition's first, or as a replay finds it."""
+        """The policy by which an effect was decided, which names it.
+
+        The partition's first, or as a replay finds it.
+        """
         known = self._texts.get(effect["policy"])
         if known is None:
             first = await first_policy(self.archive.log, self.archive.topics.journal, partition)
@@ -53,7 +68,9 @@ class Causes:
             known = self._texts[first.fingerprint] = PolicyText(first, self.policy_file)
         return known
 
-    async def of(self, partition: int, position: Position, effect: Document, depth: int = 0) -> list[Node]:
+    async def of(
+        self, partition: int, position: Position, effect: Document, depth: int = 0
+    ) -> list[Node]:
         """What the effect, or the message, at a position came of."""
         try:
             trace = await self.tracer.trace(partition, position.offset)
@@ -69,7 +86,9 @@ class Causes:
         timers = _which(self.text_of(trace).rules, step, position.number, effect)
         return [await self._timer(partition, trace, step, timer, depth) for timer in timers]
 
-    async def _timer(self, partition: int, trace: Trace, step: Step, timer: Timer, depth: int) -> Node:
+    async def _timer(
+        self, partition: int, trace: Trace, step: Step, timer: Timer, depth: int
+    ) -> Node:
         """A timer that fired, and what set it."""
         text = self.text_of(trace)
         node = Node("timer", timer_text(timer), timer.at_ms)
@@ -96,12 +115,19 @@ class Causes:
         if depth < DEPTH_MAX and not seen:
             document = parsed(record)
             effect = document.get("body") if kind_of(document) == "page" else {}
-            effect = {**effect, "kind": document.get("page", "")} if isinstance(effect, dict) else {}
-            node.because = await self.of(source.partition, Position(source.offset, source.number), effect, depth + 1)
+            effect = (
+                {**effect, "kind": document.get("page", "")} if isinstance(effect, dict) else {}
+            )
+            node.because = await self.of(
+                source.partition, Position(source.offset, source.number), effect, depth + 1
+            )
         return node
 
     async def at(self, position: str, depth: int = 0) -> Node | None:
-        """The record at a position such as 3-17, once in a tree; None where it stands there already, or is not kept."""
+        """The record at a position such as 3-17, once in a tree.
+
+        None where it stands there already, or is not kept.
+        """
         partition, offset = (int(part) for part in position.split("-"))
         if f"{partition}:{offset}" in self._shown:
             return None
@@ -111,7 +137,10 @@ class Causes:
             return Node("unknown", str(why))
 
     def opened_by(self, incident: str) -> str:
-        """The position of the record that opened an incident, which its id tells; empty when it is not kept."""
+        """The position of the record that opened an incident, which its id tells.
+
+        Empty when it is not kept.
+        """
         try:
             partition, offset = position_from_id(incident)
         except ValueError:
@@ -131,14 +160,18 @@ class Causes:
                 opened = one.document
             break
         said = effect_text(Stream.TIMELINE, opened) if opened else "opened"
-        node = Node("incident", f"incident {incident}: {said}", position=str(opened.get("id", opened_by)))
+        node = Node(
+            "incident", f"incident {incident}: {said}", position=str(opened.get("id", opened_by))
+        )
         try:
             await self._opened(node, partition, offset, opened, depth)
         except NotThere as why:
             node.because = [Node("unknown", str(why))]
         return node
 
-    async def _opened(self, node: Node, partition: int, offset: int, opened: Document, depth: int) -> None:
+    async def _opened(
+        self, node: Node, partition: int, offset: int, opened: Document, depth: int
+    ) -> None:
         """What an incident's opening came of, and its grounds. Raises NotThere."""
         record = await self.archive.record(partition, offset)
         node.at_ms = record.timestamp
@@ -150,10 +183,17 @@ class Causes:
             node.because = [await self.record(partition, record, depth)]
         elif opened and depth < DEPTH_MAX:
             number = int(str(opened["id"]).split("-")[2])
-            node.because = await self._correlated(partition, Position(offset, number), opened, depth + 1)
+            node.because = await self._correlated(
+                partition, Position(offset, number), opened, depth + 1
+            )
 
-    async def _correlated(self, partition: int, position: Position, opened: Document, depth: int) -> list[Node]:
-        """What a rule's incident, or one of a missing heartbeat, came of: the alerts that made the rule true, or a timer."""
+    async def _correlated(
+        self, partition: int, position: Position, opened: Document, depth: int
+    ) -> list[Node]:
+        """What a rule's incident, or one of a missing heartbeat, came of.
+
+        The alerts that made the rule true, or a timer.
+        """
         trace = await self.tracer.trace(partition, position.offset)
         members = [
             message["record"]
@@ -164,7 +204,7 @@ class Causes:
         if not members:
             return await self.of(partition, position, opened, depth)
         text = self.text_of(trace)
-        rule = places.rule(text.rules, str(parsed(trace.record).get("signal", "")))
+        rule = policy_locations.rule(text.rules, str(parsed(trace.record).get("signal", "")))
         record = await self.record(partition, trace.record, depth)
         record.rules = text.places([rule] if rule else [])
         found = [await self.at(one, depth) for one in members[:RECORDS_SHOWN]]
@@ -173,9 +213,11 @@ class Causes:
             record.because.append(Node("more", f"and {len(members) - RECORDS_SHOWN} more alerts"))
         return [record]
 
-    async def _started(self, partition: int, timer: Timer, record: StoredRecord, depth: int) -> list[Node]:
+    async def _started(
+        self, partition: int, timer: Timer, record: StoredRecord, depth: int
+    ) -> list[Node]:
         """What set a timer."""
-        if timer.what == digesting.DIGEST:
+        if timer.what == digests.DIGEST:
             return await self._waited(partition, timer, record, depth)
         if not timer.cause:
             return []
@@ -185,13 +227,17 @@ class Causes:
             node = await self.at(timer.cause, depth)
         return [node] if node is not None else []
 
-    async def _waited(self, partition: int, timer: Timer, record: StoredRecord, depth: int) -> list[Node]:
+    async def _waited(
+        self, partition: int, timer: Timer, record: StoredRecord, depth: int
+    ) -> list[Node]:
         """The messages that waited for a digest: to the same receiver, since it began to wait."""
         found: list[Node] = []
         more = 0
         key = f"receiver/{timer.detail}/{timer.whose}".encode()
         offset = await self.archive.first_since(partition, timer.since_ms)
-        while records := await self.archive.log.read(self.archive.topics.journal, partition, offset):
+        while records := await self.archive.log.read(
+            self.archive.topics.journal, partition, offset
+        ):
             for one in records:
                 if one.offset >= record.offset:
                     break
@@ -207,12 +253,17 @@ class Causes:
 
 
 def _which(rules: Rulebook, step: Step, number: int, effect: Document) -> list[Timer]:
-    """Of the timers that were due at one time, the one that an effect is of; all of them if it may be any's."""
+    """Of the timers that were due at one time, the one that an effect is of.
+
+    All of them if it may be any's.
+    """
     rule, clock = _rule(step, number, effect), effect.get("clock")
     escalation = rules.escalation(rule)
     wanted: tuple[str, ...]
     if rule:
-        wanted = OF_RULE.get(rule, (NEAR,) if escalation is not None and escalation.policy.target else ())
+        wanted = OF_RULE.get(
+            rule, (NEAR,) if escalation is not None and escalation.policy.target else ()
+        )
         clock = escalation.policy.target if escalation is not None else None
     else:
         wanted = OF_KIND.get(str(effect.get("kind", "")), ())
@@ -224,10 +275,17 @@ def _which(rules: Rulebook, step: Step, number: int, effect: Document) -> list[T
 
 
 def _rule(step: Step, number: int, effect: Document) -> str:
-    """The rule by which an incident climbed, of an effect that tells of it: the message follows the escalation."""
+    """The rule by which an incident climbed, of an effect that tells of it.
+
+    The message follows the escalation.
+    """
     if effect.get("kind") != "escalated":
         return str(effect.get("rule") or "")
-    before = [one for one in step.effects if one.stream is Stream.ESCALATIONS and one.position.number < number]
+    before = [
+        one
+        for one in step.effects
+        if one.stream is Stream.ESCALATIONS and one.position.number < number
+    ]
     return str(orjson.loads(before[-1].value)["rule"]) if before else ""
 
 

@@ -2,14 +2,14 @@
 
 import orjson
 
-from app.command_line.effect_text import effect_text
-from app.core.rulebook import Rulebook
-from app.explain import places
-from app.explain.archive import Archive, Document, Emitted, NotThere
+from app.core.rules.compiled_policy import Rulebook
+from app.explain import policy_locations
 from app.explain.causes import Causes
-from app.explain.tracing import Trace, Tracer
+from app.explain.descriptions import kind_of, parsed, record_node
 from app.explain.tree import Node
-from app.explain.wording import kind_of, parsed, record_node
+from app.history.archive import Archive, Document, Emitted, NotThere
+from app.history.tracer import Trace, Tracer
+from app.terminal.effect_text import effect_text
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.incident import partition_from_id
 from models.instant import milliseconds
@@ -41,7 +41,12 @@ async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name:
     if trace is not None:
         text = causes.text_of(trace)
         node.facts["policy"] = text.about()
-        node.rules = text.places([*_climbed(text.rules, trace, effect), *places.of_effect(text.rules, stream, effect)])
+        node.rules = text.places(
+            [
+                *_climbed(text.rules, trace, effect),
+                *policy_locations.of_effect(text.rules, stream, effect),
+            ]
+        )
         node.facts["checked"] = _checked(emitted, again) + (f"; {trace.note}" if trace.note else "")
     elif why:
         node.facts["not known"] = why
@@ -62,7 +67,9 @@ def _climbed(rules: Rulebook, trace: Trace, effect: Document) -> list[Where]:
                 climbed = orjson.loads(one.value)
                 if climbed["because"] == effect["text"]:
                     owner, severity = climbed["owner"], climbed["severity"]
-                    return places.escalated(rules, climbed["rule"], owner, severity, climbed["step"])
+                    return policy_locations.escalated(
+                        rules, climbed["rule"], owner, severity, climbed["step"]
+                    )
     return []
 
 
@@ -115,14 +122,20 @@ def _checked(emitted: Emitted | None, again: Effect | None) -> str:
     return "the engine of now says it differently: another version of Tocsin said it"
 
 
-async def _message(archive: Archive, causes: Causes, partition: int, effect: Effect, trace: Trace) -> Node:
+async def _message(
+    archive: Archive, causes: Causes, partition: int, effect: Effect, trace: Trace
+) -> Node:
     """A message from one actor to another, and what it did there."""
     target = partition_of(effect.key or b"", archive.partitions)
     source = Source("journal", partition, effect.position.offset, effect.position.number)
     record = await archive.message(source, target, trace.record.timestamp)
     name = f"{partition}-{effect.position.offset}-{effect.position.number}"
     if record is None:
-        return Node("message", f"a message to {(effect.key or b'').decode()}, which the journal has not", position=name)
+        return Node(
+            "message",
+            f"a message to {(effect.key or b'').decode()}, which the journal has not",
+            position=name,
+        )
     node = record_node(target, record)
     node.kind, node.position = "message", name
     node.facts["arrived as"] = (
@@ -130,7 +143,9 @@ async def _message(archive: Archive, causes: Causes, partition: int, effect: Eff
     )
     document = parsed(record)
     about = document.get("body") if kind_of(document) == "page" else {}
-    node.because = await causes.of(partition, effect.position, about if isinstance(about, dict) else {})
+    node.because = await causes.of(
+        partition, effect.position, about if isinstance(about, dict) else {}
+    )
     return node
 
 

@@ -1,20 +1,23 @@
-"""`tocsin explain INC-...`: what opened it, why it is so severe and whose it is, whom it told, and what it waits for."""
+"""`tocsin explain INC-...`.
+
+What opened it, why it is so severe and whose it is, whom it told, and what it waits for.
+"""
 
 from itertools import groupby
 
-from app.command_line.effect_text import effect_text
-from app.core import quiet
-from app.explain import places
-from app.explain.archive import Archive, Document, NotThere
+from app.core.notification import mute_times
+from app.explain import policy_locations
 from app.explain.causes import Causes
-from app.explain.places import PolicyText
-from app.explain.tracing import Tracer, waits
+from app.explain.descriptions import kind_of, parsed, timer_places, timer_text
+from app.explain.policy_locations import PolicyText
 from app.explain.tree import Node
-from app.explain.wording import kind_of, parsed, timer_places, timer_text
-from models.counted import counted
+from app.history.archive import Archive, Document, NotThere
+from app.history.tracer import Tracer, waits
+from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
 from models.instant import format_instant, milliseconds
+from models.plural import counted
 from models.policy_types import Where
 from models.time_interval import NEVER_MS
 
@@ -29,7 +32,10 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
     told = await read(archive, name, partition, offset)
     if not told[Stream.INCIDENTS]:
         newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
-        known = ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:]) or "none yet"
+        known = (
+            ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
+            or "none yet"
+        )
         raise NotThere(f"there is no incident {name!r}; the newest are: {known}")
     snapshot, timeline = told[Stream.INCIDENTS][-1], told[Stream.TIMELINE]
     node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]))
@@ -41,7 +47,9 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
     text = await _policy(causes, timeline[0] if timeline else snapshot, partition, offset)
     if text is not None:
         node.facts["policy"] = text.about()
-    node.because = [one for one in (opening, *await _raised(causes, partition, timeline)) if one is not None]
+    node.because = [
+        one for one in (opening, *await _raised(causes, partition, timeline)) if one is not None
+    ]
     node.then = [
         *_of_kinds(timeline, _JOINED, "joined", text),
         *_messages(told[Stream.NOTIFICATIONS], text),
@@ -49,13 +57,20 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
         *_of_kinds(timeline, _QUIET, "quiet", text),
         *_of_kinds(timeline, ("Assigned",), "owner", text),
     ]
-    node.then.sort(key=lambda one: (one.at_ms, [int(part) for part in one.position.split("-") if part]))
+    node.then.sort(
+        key=lambda one: (one.at_ms, [int(part) for part in one.position.split("-") if part])
+    )
     node.then.append(await _next(tracer, causes, partition, snapshot))
     return node
 
 
-async def read(archive: Archive, name: str, partition: int, offset: int) -> dict[Stream, list[Document]]:
-    """What the topics say of an incident, oldest first; its messages may be in any partition, for digests go through them."""
+async def read(
+    archive: Archive, name: str, partition: int, offset: int
+) -> dict[Stream, list[Document]]:
+    """What the topics say of an incident, oldest first.
+
+    Its messages may be in any partition, for digests go through them.
+    """
     found: dict[Stream, list[Document]] = {}
     for stream in (Stream.INCIDENTS, Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
         start = Position(offset, 0)
@@ -74,7 +89,9 @@ async def read(archive: Archive, name: str, partition: int, offset: int) -> dict
     return found
 
 
-async def _policy(causes: Causes, effect: Document, partition: int, offset: int) -> PolicyText | None:
+async def _policy(
+    causes: Causes, effect: Document, partition: int, offset: int
+) -> PolicyText | None:
     """The policy by which the incident was opened."""
     try:
         return await causes.text_for(effect, partition, offset)
@@ -84,7 +101,11 @@ async def _policy(causes: Causes, effect: Document, partition: int, offset: int)
 
 def _rules(text: PolicyText | None, effect: Document, wheres: list[Where]) -> list[Document]:
     """The places of the policy, if the effect was decided by that one."""
-    return text.places(wheres) if text is not None and text.rules.fingerprint == effect["policy"] else []
+    return (
+        text.places(wheres)
+        if text is not None and text.rules.fingerprint == effect["policy"]
+        else []
+    )
 
 
 async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> list[Node]:
@@ -94,7 +115,9 @@ async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> l
         if entry["kind"] != "SeverityRaised":
             continue
         offset = int(entry["id"].split("-")[1])
-        node = Node("severity", effect_text(Stream.TIMELINE, entry), milliseconds(entry["at"]), entry["id"])
+        node = Node(
+            "severity", effect_text(Stream.TIMELINE, entry), milliseconds(entry["at"]), entry["id"]
+        )
         found.append(node)
         try:
             alert = parsed(await causes.archive.record(partition, offset))
@@ -109,7 +132,9 @@ async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> l
     return found
 
 
-def _of_kinds(timeline: list[Document], kinds: tuple[str, ...], name: str, text: PolicyText | None) -> list[Node]:
+def _of_kinds(
+    timeline: list[Document], kinds: tuple[str, ...], name: str, text: PolicyText | None
+) -> list[Node]:
     entries = [one for one in timeline if one["kind"] in kinds]
     found = _entries(entries[:SHOWN], Stream.TIMELINE, text)
     for node in found:
@@ -126,21 +151,26 @@ def _entries(effects: list[Document], stream: Stream, text: PolicyText | None) -
     for one in effects:
         node = Node(str(stream), effect_text(stream, one), milliseconds(one["at"]), one["id"])
         if text is not None:
-            node.rules = _rules(text, one, places.of_effect(text.rules, stream, one))
+            node.rules = _rules(text, one, policy_locations.of_effect(text.rules, stream, one))
         found.append(node)
     return found
 
 
 def _messages(notifications: list[Document], text: PolicyText | None) -> list[Node]:
-    """The messages, those of one occasion together: whom, through what, and by which words of the policy."""
+    """The messages, those of one occasion together.
+
+    Whom, through what, and by which words of the policy.
+    """
     found = []
     for (at, kind), group in groupby(notifications, key=lambda one: (one["at"], one["kind"])):
         messages = list(group)
         whom = ", ".join(f"{one['receiver']} by {one['channel']} ({one['id']})" for one in messages)
-        node = Node("told", f"told, {kind}: {messages[0]['text']}", milliseconds(at), messages[0]["id"])
+        node = Node(
+            "told", f"told, {kind}: {messages[0]['text']}", milliseconds(at), messages[0]["id"]
+        )
         node.facts["to"] = whom
         if text is not None:
-            wheres = [where for one in messages for where in places.told(text.rules, one)]
+            wheres = [where for one in messages for where in policy_locations.told(text.rules, one)]
             node.rules = _rules(text, messages[0], wheres)
         found.append(node)
     return found
@@ -149,7 +179,9 @@ def _messages(notifications: list[Document], text: PolicyText | None) -> list[No
 async def _next(tracer: Tracer, causes: Causes, partition: int, snapshot: Document) -> Node:
     """What it waits for, and what will happen then."""
     if snapshot["state"] == "closed":
-        return Node("next", "it is closed, and waits for nothing; what it left to do: tocsin followups")
+        return Node(
+            "next", "it is closed, and waits for nothing; what it left to do: tocsin followups"
+        )
     engine = await tracer.newest(partition)
     incident = engine.state.incidents.get(snapshot["incident"])
     if incident is None:
@@ -158,12 +190,14 @@ async def _next(tracer: Tracer, causes: Causes, partition: int, snapshot: Docume
     if not due:
         return Node("next", "it waits for nothing but its alerts, or somebody's word")
     text = PolicyText(engine.policy, causes.policy_file)
-    node = Node("next", f"next, at {format_instant(due[0].at_ms)}: {timer_text(due[0], pending=True)}")
+    node = Node(
+        "next", f"next, at {format_instant(due[0].at_ms)}: {timer_text(due[0], pending=True)}"
+    )
     node.rules = text.places(timer_places(due[0], engine.policy, incident))
     later = [f"{format_instant(one.at_ms)} {timer_text(one, pending=True)}" for one in due[1:4]]
     if later:
         node.facts["then"] = later
-    kept = quiet.reasons(engine.turn, incident, engine.state.now_ms)
+    kept = mute_times.reasons(engine.turn, incident, engine.state.now_ms)
     if kept:
         node.facts["waits"] = f"nobody may be told now: {', '.join(kept)}"
     return node

@@ -1,26 +1,26 @@
 """`tocsin explain --record P:OFFSET`: what a journal record did, through which actors, or why it did nothing.
 
-The engine is asked before and after it applies the record again (`app.explain.noticed`); what it decided is told, not decided
-a second time.
+The engine is asked before and after it applies the record again (`app.explain.before_after`); what
+it decided is told, not decided a second time.
 """
 
 from collections.abc import AsyncIterator
 
 import orjson
 
-from app.command_line.effect_text import effect_text
-from app.explain import places
-from app.explain.archive import Archive, Document
+from app.explain import policy_locations
+from app.explain.before_after import Noticed
 from app.explain.causes import Causes
-from app.explain.noticed import Noticed
-from app.explain.tracing import Trace, Tracer
+from app.explain.descriptions import parsed, record_node, timer_text
 from app.explain.tree import Node
 from app.explain.verdicts import verdict
-from app.explain.wording import parsed, record_node, timer_text
-from models.counted import counted
+from app.history.archive import Archive, Document
+from app.history.tracer import Trace, Tracer
+from app.terminal.effect_text import effect_text
 from models.effect import Effect, Position, Stream
 from models.instant import milliseconds
 from models.journal import Source
+from models.plural import counted
 from models.topics import partition_of
 
 SHOWN = 20  # effects of one record
@@ -28,7 +28,9 @@ FOLLOWED_MAX = 12  # messages to other actors
 TIMERS_SHOWN = 5
 
 
-async def explain_record(archive: Archive, tracer: Tracer, causes: Causes, partition: int, offset: int) -> Node:
+async def explain_record(
+    archive: Archive, tracer: Tracer, causes: Causes, partition: int, offset: int
+) -> Node:
     """What a record did, or why nothing. Raises NotThere."""
     noticed = Noticed(partition)
     trace = await tracer.trace(partition, offset, noticed.before, noticed.after)
@@ -45,11 +47,17 @@ async def explain_record(archive: Archive, tracer: Tracer, causes: Causes, parti
     if passed:
         shown = [_passed(partition, timer_text(step.timers[0]), step.effects) for step in passed]
         more = [f"and {len(passed) - TIMERS_SHOWN} more"] if len(passed) > TIMERS_SHOWN else []
-        node.facts["timers"] = ["it moved the time past these, and is not their reason", *shown[:TIMERS_SHOWN], *more]
+        node.facts["timers"] = [
+            "it moved the time past these, and is not their reason",
+            *shown[:TIMERS_SHOWN],
+            *more,
+        ]
     if parsed(trace.record).get("page"):
         node.then += await _digest(archive, partition, trace)
     elif noticed.incident_id and not _told(trace) and not heard.told:
-        node.then += await _later(archive, partition, offset, noticed.incident_id, trace.record.timestamp)
+        node.then += await _later(
+            archive, partition, offset, noticed.incident_id, trace.record.timestamp
+        )
     return node
 
 
@@ -65,9 +73,14 @@ def _told(trace: Trace) -> bool:
 
 async def _checked(archive: Archive, partition: int, trace: Trace) -> str:
     """Whether the topics have what the engine says again."""
-    kept = {one.position: one.value for one in await archive.effects_of(partition, trace.record.offset)}
+    kept = {
+        one.position: one.value for one in await archive.effects_of(partition, trace.record.offset)
+    }
     again = {
-        one.position: one.value for step in trace.steps for one in step.effects if one.stream is not Stream.JOURNAL
+        one.position: one.value
+        for step in trace.steps
+        for one in step.effects
+        if one.stream is not Stream.JOURNAL
     }
     if not kept and not again:
         return "no effect in the topics, nor does the engine say one again"
@@ -84,7 +97,9 @@ class Heard:
 
     def __init__(self) -> None:
         self.words: list[str] = []  # of rules: how many of how many
-        self.holds: dict[str, list[str]] = {}  # alert -> what keeps it quiet from then on, and the record that says so
+        self.holds: dict[
+            str, list[str]
+        ] = {}  # alert -> what keeps it quiet from then on, and the record that says so
         self.told = False  # a message went out
 
 
@@ -109,7 +124,9 @@ class _Followed:
             self.heard.told = self.heard.told or effect.stream is Stream.NOTIFICATIONS
             at_ms = milliseconds(document["at"])
             node = Node(str(effect.stream), effect_text(effect.stream, document), at_ms, name)
-            node.rules = text.places(places.of_effect(text.rules, effect.stream, document))
+            node.rules = text.places(
+                policy_locations.of_effect(text.rules, effect.stream, document)
+            )
             yield node
         if len(own) > SHOWN:
             yield Node("more", f"and {len(own) - SHOWN} more effects")
@@ -119,7 +136,12 @@ class _Followed:
         source = Source("journal", partition, effect.position.offset, effect.position.number)
         record = await self._archive.message(source, target, trace.record.timestamp)
         if record is None:
-            return Node("message", f"a message to {(effect.key or b'').decode(errors='replace')} under way", 0, name)
+            return Node(
+                "message",
+                f"a message to {(effect.key or b'').decode(errors='replace')} under way",
+                0,
+                name,
+            )
         node = record_node(target, record)
         node.kind, node.facts = "message", {}
         if self._left <= 0:
@@ -153,12 +175,16 @@ async def _digest(archive: Archive, partition: int, trace: Trace) -> list[Node]:
     return []
 
 
-async def _later(archive: Archive, partition: int, offset: int, incident: str, at_ms: int) -> list[Node]:
+async def _later(
+    archive: Archive, partition: int, offset: int, incident: str, at_ms: int
+) -> list[Node]:
     """The first message about the incident after the record, wherever it came from."""
     found: list[Document] = []
     for other in range(archive.partitions):
         since = offset + 1 if other == partition else await archive.first_since(other, at_ms)
-        async for one in archive.effects(Stream.NOTIFICATIONS, other, Position(since, 0), incident.encode()):
+        async for one in archive.effects(
+            Stream.NOTIFICATIONS, other, Position(since, 0), incident.encode()
+        ):
             if one.document["incident"] == incident:
                 found.append(one.document)
                 break

@@ -1,11 +1,11 @@
 """`tocsin explain` of a follow-up task and of a silence, by their ids."""
 
-from app.command_line.effect_text import effect_text
-from app.explain.archive import Archive, Document, NotThere
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
-from app.explain.tracing import Tracer
 from app.explain.tree import Node
+from app.history.archive import Archive, Document, NotThere
+from app.history.tracer import Tracer
+from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
 from models.instant import milliseconds
@@ -21,11 +21,14 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
     found = [one.document async for one in effects if one.document["task"] == name]
     if not found:
         newest = await archive.newest(Stream.FOLLOWUPS, lambda _: True, 50)
-        known = ", ".join(list(dict.fromkeys(str(one["task"]) for one in newest))[-3:]) or "none yet"
+        known = (
+            ", ".join(list(dict.fromkeys(str(one["task"]) for one in newest))[-3:]) or "none yet"
+        )
         raise NotThere(f"there is no task {name!r}; the newest are: {known}")
     node = await explain_effect(archive, tracer, causes, found[0]["id"])
     node.then = [
-        Node("task", effect_text(Stream.FOLLOWUPS, one), milliseconds(one["at"]), one["id"]) for one in found[1:]
+        Node("task", effect_text(Stream.FOLLOWUPS, one), milliseconds(one["at"]), one["id"])
+        for one in found[1:]
     ]
     return node
 
@@ -36,12 +39,22 @@ async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name
     found = [one.document async for one in effects if one.document["silence"] == name]
     if not found:
         newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
-        known = ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:]) or "none yet"
-        raise NotThere(f"{name!r:.200} is no id that is known, must be {_KINDS}; the newest incidents are: {known}")
+        known = (
+            ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
+            or "none yet"
+        )
+        raise NotThere(
+            f"{name!r:.200} is no id that is known, must be {_KINDS}; the newest incidents are: {known}"
+        )
     node = await explain_effect(archive, tracer, causes, found[0]["id"])
     held = await _held(archive, name, milliseconds(found[0]["at"]))
     node.then = [
-        Node("quiet", f"{one['incident']}: {effect_text(Stream.TIMELINE, one)}", milliseconds(one["at"]), one["id"])
+        Node(
+            "quiet",
+            f"{one['incident']}: {effect_text(Stream.TIMELINE, one)}",
+            milliseconds(one["at"]),
+            one["id"],
+        )
         for one in held[:SHOWN]
     ]
     if len(held) > SHOWN:

@@ -1,16 +1,22 @@
-"""An explanation as a tree: what there is, and below it what it came of. Printed top down, or as JSON for programs."""
+"""An explanation as a tree.
+
+What there is, and below it what it came of. Printed top down, or as JSON for programs.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.inert import inert
 from models.instant import format_instant
+from models.sanitize import inert
 
 
 @dataclass(slots=True)
 class Node:
-    """One thing of an explanation. Texts may be anybody's: `lines` makes them inert, JSON has them as they are."""
+    """One thing of an explanation.
+
+    Texts may be anybody's: `lines` makes them inert, JSON has them as they are.
+    """
 
     kind: str  # effect, timer, alert, command, message, incident, ...
     text: str  # what it is, in one line
@@ -18,12 +24,17 @@ class Node:
     position: str = ""  # of a record "3:17", of an effect its id "3-17-0"
     facts: dict[str, Any] = field(default_factory=dict)  # name -> text, or list of texts
     record: dict[str, Any] | None = None  # a raw alert's document, for programs
-    rules: list[dict[str, Any]] = field(default_factory=list)  # of the policy: key, line (0 is not known), file, text
+    rules: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # of the policy: key, line (0 is not known), file, text
     because: list["Node"] = field(default_factory=list)
     then: list["Node"] = field(default_factory=list)  # what followed of it
 
     def document(self) -> dict[str, Any]:
-        """The tree as one JSON document; what is empty is left out, but for `because` of the top."""
+        """The tree as one JSON document.
+
+        What is empty is left out, but for `because` of the top.
+        """
         found: dict[str, Any] = {"kind": self.kind, "text": self.text}
         if self.position:
             found["position"] = self.position

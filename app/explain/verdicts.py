@@ -4,11 +4,11 @@ from typing import Protocol
 
 import orjson
 
-from app.command_line.effect_text import effect_text
-from app.core.state import WAIT
-from app.explain.noticed import Known, Noticed
-from app.explain.tracing import Trace
-from app.explain.wording import kind_of, source_of, timer_text
+from app.core.state.state import WAIT
+from app.explain.before_after import Known, Noticed
+from app.explain.descriptions import kind_of, source_of, timer_text
+from app.history.tracer import Trace
+from app.terminal.effect_text import effect_text
 from models.effect import Stream
 from models.instant import format_instant
 
@@ -44,18 +44,24 @@ def verdict(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
         case "policy" if noticed.policies[0] == noticed.policies[1]:
             return [f"nothing: the policy {noticed.policies[0]} decided here already"]
         case "policy":
-            return [f"from here on the policy {noticed.policies[1]} decides; before it was {noticed.policies[0]}"]
+            return [
+                f"from here on the policy {noticed.policies[1]} decides; before it was {noticed.policies[0]}"
+            ]
         case "silence" if not trace.own:
             return ["it is noted, and nothing that fires in this partition is under it"]
         case "signal" if not trace.own:
             return ["it left no effect", *_rules(noticed, heard)]
         case "hold" if not trace.own:
-            return ["nothing: what it is about has ended, has fired again since, or was kept quiet by it already"]
+            return [
+                "nothing: what it is about has ended, has fired again since, or was kept quiet by it already"
+            ]
         case "page" if noticed.words:
             return [f"nobody was told at once: it {word}" for word in noticed.words]
         case _:
             return (
-                [f"it left {len(trace.own)} effects"] if trace.own else ["nothing: it changed nothing", *noticed.words]
+                [f"it left {len(trace.own)} effects"]
+                if trace.own
+                else ["nothing: it changed nothing", *noticed.words]
             )
 
 
@@ -84,7 +90,9 @@ def _alert(trace: Trace, noticed: Noticed) -> list[str]:
         return [f"the alert began to fire, and {how} {now.incident}"]
     if was is None or not was.firing:
         return ["it ended before it was heard to fire: it is noted, and nobody is woken"]
-    return [f"the alert ended; it had been firing since {format_instant(was.fired_ms)} (record {was.fired_by})"]
+    return [
+        f"the alert ended; it had been firing since {format_instant(was.fired_ms)} (record {was.fired_by})"
+    ]
 
 
 def _repeat(now: Known) -> str:
@@ -99,11 +107,16 @@ def _repeat(now: Known) -> str:
 def _heartbeat(noticed: Noticed, now: Known) -> list[str]:
     if noticed.document.get("status") != "firing":
         return ["nothing: the end of a heartbeat is not heard; it will be missing in time"]
-    return [f"it is a heartbeat ({now.beat}): it was heard, and opens an incident only when it is missing"]
+    return [
+        f"it is a heartbeat ({now.beat}): it was heard, and opens an incident only when it is missing"
+    ]
 
 
 def _kind(trace: Trace, kind: str) -> bool:
-    return any(one.stream is Stream.TIMELINE and one.value.find(f'"kind":"{kind}"'.encode()) >= 0 for one in trace.own)
+    return any(
+        one.stream is Stream.TIMELINE and one.value.find(f'"kind":"{kind}"'.encode()) >= 0
+        for one in trace.own
+    )
 
 
 def _rules(noticed: Noticed, heard: Heard) -> list[str]:
@@ -123,7 +136,9 @@ def _silent(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
     if heard.told:
         return []
     holds = noticed.now.holds.items()
-    reasons = [hold.because if key == WAIT else f"{key}: {hold.because}" for key, hold in holds] + noticed.held
+    reasons = [
+        hold.because if key == WAIT else f"{key}: {hold.because}" for key, hold in holds
+    ] + noticed.held
     if reasons:
         return [f"nobody was told: {reason}" for reason in reasons]
     if noticed.quiet:
@@ -137,6 +152,8 @@ def _silent(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
         when = f"is told again at {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
         return [f"the incident was told at {noticed.told_at}, and {when}"]
     if due is not None:
-        return [f"nobody was told yet: that waits until {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"]
+        return [
+            f"nobody was told yet: that waits until {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
+        ]
     said = f"it was told at {noticed.told_at}" if noticed.told_at else "it was never told"
     return [f"nobody was told: {said}, and nothing about it is due"]

@@ -1,1 +1,4 @@
-"""Files that people write for Tocsin: reading them, what is said of a bad one, and how a changed one comes into force."""
+"""Files that people write for Tocsin.
+
+Reading them, what is said of a bad one, and how a changed one comes into force.
+"""

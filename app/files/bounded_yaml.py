@@ -1,8 +1,8 @@
 """YAML that may be anybody's: plain data of bounded size, depth and aliases, or the line of what is too much.
 
-A kilobyte of YAML can stand for a billion values (aliases of aliases, merged mappings), and a file of brackets takes PyYAML
-minutes; so what is read is counted while it is read. Nothing but what JSON has, and dates, is taken: what comes out of here is
-kept as JSON.
+A kilobyte of YAML can stand for a billion values (aliases of aliases, merged mappings), and a file
+of brackets takes PyYAML minutes; so what is read is counted while it is read. Nothing but what JSON
+has, and dates, is taken: what comes out of here is kept as JSON.
 """
 
 import math
@@ -28,7 +28,10 @@ _INTEGERS = range(-(2**63), 2**63)
 
 
 class Refused(Exception):
-    """What is wrong with the text; `line` and `column` count from 1, and are 0 where the whole of it is meant."""
+    """What is wrong with the text.
+
+    `line` and `column` count from 1, and are 0 where the whole of it is meant.
+    """
 
     def __init__(self, problem: str, mark: Any = None) -> None:
         super().__init__(problem)
@@ -46,7 +49,11 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Document:
-    """What was read: plain data, the place of each key, and the keys that stand again in a mapping; YAML takes the last."""
+    """What was read.
+
+    Plain data, the place of each key, and the keys that stand again in a mapping; YAML takes the
+    last.
+    """
 
     data: Any = None
     places: dict[Where, Place] = field(default_factory=dict)
@@ -62,18 +69,22 @@ class Document:
 def read(text: str, *, as_written: bool = False) -> Document:
     """The document in a text. Raises Refused.
 
-    `as_written` leaves numbers, dates and truth values the texts that they are in the file (`1:5` is 65 in YAML), as programs
-    in Go take them where they want a text.
+    `as_written` leaves numbers, dates and truth values the texts that they are in the file (`1:5`
+    is 65 in YAML), as programs in Go take them where they want a text.
     """
     document = Document()
     try:
         loader = _Loader(text, as_written=as_written)
         node = loader.get_single_node()
         if node is not None:
-            document.repeated = list(_index(node, (), document.places))  # before merged mappings are put into one
+            document.repeated = list(
+                _index(node, (), document.places)
+            )  # before merged mappings are put into one
             document.data = loader.construct_document(node)
     except yaml.reader.ReaderError as error:
-        raise Refused(f"is not YAML: {error.reason} ({error.character!r:.20}) at character {error.position}") from None
+        raise Refused(
+            f"is not YAML: {error.reason} ({error.character!r:.20}) at character {error.position}"
+        ) from None
     except yaml.MarkedYAMLError as error:
         raise Refused(f"is not YAML: {error.problem}", error.problem_mark) from None
     return document
@@ -107,7 +118,8 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self._as_written = as_written
         self._depth = self._nodes = self._aliases = 0
-        # Of each node that is whole, how many nodes and characters it is with its aliases written out.
+        # Of each node that is whole, how many nodes and characters it is with its aliases written
+        # out.
         self._sizes: dict[Any, tuple[int, int]] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -144,7 +156,11 @@ class _Loader(yaml.SafeLoader):
         if isinstance(node, yaml.ScalarNode):
             self._check_plain(node)
             return 1, len(node.value)
-        parts = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        parts = (
+            node.value
+            if isinstance(node, yaml.SequenceNode)
+            else [part for pair in node.value for part in pair]
+        )
         sizes = [self._sizes[part] for part in parts]
         nodes, characters = 1 + sum(size[0] for size in sizes), sum(size[1] for size in sizes)
         if nodes > NODES_MAX or characters > CHARACTERS_MAX:
@@ -162,7 +178,9 @@ class _Loader(yaml.SafeLoader):
             raise Refused(f"{long}, must have at most {NUMBER_CHARACTERS_MAX}", node.start_mark)
         found = self.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]  # as above
         if node.tag in _PLAIN and found != node.tag:
-            raise Refused(f"is {node.value!r:.60}, which is not what it says it is", node.start_mark)
+            raise Refused(
+                f"is {node.value!r:.60}, which is not what it says it is", node.start_mark
+            )
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT002  PyYAML's signature
         """The plain data of a node. Raises Refused."""
@@ -172,7 +190,9 @@ class _Loader(yaml.SafeLoader):
             else:
                 value = super().construct_object(node, deep=deep)
         except ValueError as error:  # of a number or a date that is none
-            raise Refused(f"is {node.value!r:.60}, which is not what it looks like: {error}", node.start_mark) from None
+            raise Refused(
+                f"is {node.value!r:.60}, which is not what it looks like: {error}", node.start_mark
+            ) from None
         if isinstance(value, str) and not _is_unicode(value):
             raise Refused("has half of a surrogate pair, must be Unicode text", node.start_mark)
         if (isinstance(value, int) and value not in _INTEGERS) or (

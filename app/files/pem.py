@@ -1,4 +1,7 @@
-"""Certificates and keys in PEM files that settings name, read with OpenSSL: what is wrong with one is told by its setting."""
+"""Certificates and keys in PEM files that settings name, read with OpenSSL.
+
+What is wrong with one is told by its setting.
+"""
 
 import ssl
 from collections.abc import Iterator
@@ -8,7 +11,10 @@ from app.settings import BadSettings
 
 
 class Encrypted(Exception):
-    """A key cannot be read without a password; OpenSSL would ask for it on the terminal, and wait."""
+    """A key cannot be read without a password.
+
+    OpenSSL would ask for it on the terminal, and wait.
+    """
 
 
 def no_password() -> str:
@@ -23,9 +29,13 @@ def reading(setting: str, file: str) -> Iterator[None]:
         yield
     except ssl.SSLError as error:
         reason = error.reason or "no certificate in it"
-        raise BadSettings(f"{setting} is {file!r}, must be PEM that OpenSSL takes: {reason}") from None
+        raise BadSettings(
+            f"{setting} is {file!r}, must be PEM that OpenSSL takes: {reason}"
+        ) from None
     except OSError as error:
-        raise BadSettings(f"{setting} is {file!r}, which cannot be read: {error.strerror}") from None
+        raise BadSettings(
+            f"{setting} is {file!r}, which cannot be read: {error.strerror}"
+        ) from None
 
 
 @contextmanager

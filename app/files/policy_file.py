@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
 from app.files import yaml_file
 from app.files.bounded_yaml import Document
 from app.files.yaml_file import BadFile
@@ -31,7 +31,10 @@ def default_path() -> Path:
 
 
 def load(path: str | Path = "") -> Rulebook:
-    """The compiled policy of a file; of the one that ships with Tocsin when no path is given. Raises BadPolicy."""
+    """The compiled policy of a file.
+
+    Of the one that ships with Tocsin when no path is given. Raises BadPolicy.
+    """
     return read(path).rules
 
 

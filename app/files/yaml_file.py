@@ -1,4 +1,7 @@
-"""YAML files that people write: what is in one, or every mistake in it with file, line, column, key, found and expected."""
+"""YAML files that people write.
+
+What is in one, or every mistake in it with file, line, column, key, found and expected.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from app.files import bounded_yaml
 from app.files.bounded_yaml import Document
-from models.nearest import did_you_mean
 from models.policy_types import Where
+from models.suggest import did_you_mean
 
 MAX_BYTES = 1024 * 1024  # a policy stands whole in one journal record
 PROBLEMS_MAX = 100  # that are told
@@ -20,7 +23,11 @@ PROBLEMS_MAX = 100  # that are told
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake: where, at which key, and what was found and expected. `line` and `column` are 0 for the whole file."""
+    """One mistake.
+
+    Where, at which key, and what was found and expected. `line` and `column` are 0 for the whole
+    file.
+    """
 
     file: str
     line: int
@@ -38,7 +45,10 @@ class Mistake:
 
 
 class BadFile(Exception):
-    """A file that cannot be used. `problems` has a line for each mistake, all of them at once, up to a bound."""
+    """A file that cannot be used.
+
+    `problems` has a line for each mistake, all of them at once, up to a bound.
+    """
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = list(mistakes[:PROBLEMS_MAX])
@@ -70,7 +80,9 @@ def parse(path: Path, data: bytes, what: str, *, as_written: bool = False) -> Do
     except UnicodeDecodeError as error:
         raise _whole(path, f"is not UTF-8 at byte {error.start}") from None
     except bounded_yaml.Refused as refusal:
-        raise BadFile([Mistake(str(path), refusal.line, refusal.column, "", refusal.problem)]) from None
+        raise BadFile(
+            [Mistake(str(path), refusal.line, refusal.column, "", refusal.problem)]
+        ) from None
     if not isinstance(document.data, dict):
         raise _whole(path, f"is {type(document.data).__name__}, must be a mapping of {what}")
     if document.repeated:
@@ -87,7 +99,9 @@ def _whole(path: Path, problem: str) -> BadFile:
     return BadFile([Mistake(str(path), 0, 0, "", problem)])
 
 
-def refusal(path: Path, document: Document, error: ValidationError, model: type[BaseModel]) -> BadFile:
+def refusal(
+    path: Path, document: Document, error: ValidationError, model: type[BaseModel]
+) -> BadFile:
     """The mistakes that a model found in a file, from its beginning to its end."""
     mistakes = [_mistake(path, document, one, model) for one in error.errors()]
     return BadFile(sorted(mistakes, key=lambda one: (one.line, one.column)))
@@ -106,15 +120,20 @@ def key(where: Where) -> str:
     return text
 
 
-def _mistake(path: Path, document: Document, error: ErrorDetails, model: type[BaseModel]) -> Mistake:
+def _mistake(
+    path: Path, document: Document, error: ErrorDetails, model: type[BaseModel]
+) -> Mistake:
     where = tuple(error["loc"])
     known: Where = ()
     for part in where:
-        # Pydantic's path may have parts that the file has not, such as a list that stands for one alternative.
+        # Pydantic's path may have parts that the file has not, such as a list that stands for one
+        # alternative.
         if (*known, part) in document.places:
             known = (*known, part)
     shown = (*known, where[-1]) if error["type"] == "missing" else known
-    return Mistake(str(path), *document.place(known), key(shown) or "the file", _problem(error, model))
+    return Mistake(
+        str(path), *document.place(known), key(shown) or "the file", _problem(error, model)
+    )
 
 
 def _problem(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -125,7 +144,9 @@ def _problem(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "extra_forbidden":
             *above, name = error["loc"]
             keys = _keys_at(model, above)
-            return f"is not a key that there is here{did_you_mean(str(name), keys) or _one_of(keys)}"
+            return (
+                f"is not a key that there is here{did_you_mean(str(name), keys) or _one_of(keys)}"
+            )
         case "policy":
             return error["msg"]
         case "value_error":
@@ -150,9 +171,19 @@ def _keys_at(model: type[BaseModel], where: Iterable[str | int]) -> list[str]:
     """The keys that a model has at a place; none where it is not known."""
     models: list[Any] = [model]
     for part in where:
-        # A number in pydantic's path is a place in a list, whose model the annotation of the list has named already.
-        models = [found for one in models for found in _inner(one, part)] if isinstance(part, str) else models
-    return [field.alias or name for one in models if _is_model(one) for name, field in one.model_fields.items()]
+        # A number in pydantic's path is a place in a list, whose model the annotation of the list
+        # has named already.
+        models = (
+            [found for one in models for found in _inner(one, part)]
+            if isinstance(part, str)
+            else models
+        )
+    return [
+        field.alias or name
+        for one in models
+        if _is_model(one)
+        for name, field in one.model_fields.items()
+    ]
 
 
 def _inner(model: Any, part: str) -> list[Any]:
@@ -167,7 +198,9 @@ def _inner(model: Any, part: str) -> list[Any]:
 def _models_in(annotation: Any) -> list[Any]:
     if _is_model(annotation):
         return [annotation]
-    inner = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    inner = (
+        get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    )
     return [found for one in inner for found in _models_in(one)]
 
 

@@ -1,9 +1,11 @@
 """Whatever an alert arrives as, the same alert: from API v2 lists, webhook messages and single objects.
 
-The meaning is Alertmanager's. An end in the past has ended the alert; an end in the future is how long it counts as
-firing when it is not sent again; without an end that is the resolve timeout. In a webhook message `status` decides.
+The meaning is Alertmanager's. An end in the past has ended the alert; an end in the future is how
+long it counts as firing when it is not sent again; without an end that is the resolve timeout. In a
+webhook message `status` decides.
 
-An alert that cannot be read does not spoil its neighbours: it is refused by path and reason, the others are taken.
+An alert that cannot be read does not spoil its neighbours: it is refused by path and reason, the
+others are taken.
 """
 
 from collections.abc import Callable
@@ -12,19 +14,30 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from app.intake.generations import Generations
+from app.intake.cache import Generations
 from app.intake.salvage import salvage
 from models.alert import Alert, Labels, fingerprint
 from models.reason import BadInput, Reason
-from models.wire import ANNOTATIONS_BYTES_MAX, instant_ms, kind_of, labels_of, short, texts_of, url_of
+from models.wire import (
+    ANNOTATIONS_BYTES_MAX,
+    instant_ms,
+    kind_of,
+    labels_of,
+    short,
+    texts_of,
+    url_of,
+)
 
 RESOLVE_TIMEOUT_MS = 300_000  # Alertmanager's default
-HOLD_STEP_MS = 10_000  # ends wander by milliseconds from repeat to repeat; rounded up, repeats are alike
+HOLD_STEP_MS = (
+    10_000  # ends wander by milliseconds from repeat to repeat; rounded up, repeats are alike
+)
 HOLD_MAX_MS = 7 * 86_400_000  # an end in the year 9999 must not keep an alert for ever
 ALERTS_MAX = 50_000  # in one body
 WEBHOOK_VERSION = "4"
 
-# Of an alert's labels, some 350 characters: each generation has the fingerprints of about 45,000 alerts.
+# Of an alert's labels, some 350 characters: each generation has the fingerprints of about 45,000
+# alerts.
 CACHE_CHARACTERS_MAX = 16_000_000
 CACHED_CHARACTERS_MAX = 8_000  # larger label sets are rare, and are not kept
 
@@ -40,7 +53,10 @@ class Entries(NamedTuple):
 
 
 def alerts_from(body: bytes, now_ms: int) -> Result:
-    """The alerts of a body of any known shape, and what was refused of it. Raises BadInput when nothing can be read."""
+    """The alerts of a body of any known shape, and what was refused of it.
+
+    Raises BadInput when nothing can be read.
+    """
     return _alerts(entries_from(body), now_ms)
 
 
@@ -55,7 +71,10 @@ def from_webhook(document: Any, now_ms: int) -> Result:
 
 
 def parse(body: bytes) -> Any:
-    """The JSON of a body. NaN, lone surrogates, bytes that are not UTF-8 and deep nesting are not JSON. Raises BadInput."""
+    """The JSON of a body.
+
+    NaN, lone surrogates, bytes that are not UTF-8 and deep nesting are not JSON. Raises BadInput.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -63,7 +82,10 @@ def parse(body: bytes) -> Any:
 
 
 def parse_alerts(body: bytes) -> Any:
-    """The same of a body of alerts, where one that is not JSON does not spoil the others. Raises BadInput."""
+    """The same of a body of alerts, where one that is not JSON does not spoil the others.
+
+    Raises BadInput.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -84,36 +106,52 @@ def entries_from(body: bytes) -> Entries:
 
 
 def in_list(document: Any) -> Entries:
-    """A list of alerts, as `POST /api/v2/alerts` takes and `GET /api/v2/alerts` gives. Raises BadInput."""
+    """A list of alerts, as `POST /api/v2/alerts` takes and `GET /api/v2/alerts` gives.
+
+    Raises BadInput.
+    """
     if not isinstance(document, list):
-        raise BadInput(Reason.MALFORMED, f"the body is {kind_of(document)}, must be a list of alerts")
+        raise BadInput(
+            Reason.MALFORMED, f"the body is {kind_of(document)}, must be a list of alerts"
+        )
     return Entries(document, "")
 
 
 def in_webhook(document: Any) -> Entries:
     """Alertmanager's webhook message, version 4. Raises BadInput."""
     if not isinstance(document, dict):
-        raise BadInput(Reason.MALFORMED, f"the body is {kind_of(document)}, must be a webhook message")
+        raise BadInput(
+            Reason.MALFORMED, f"the body is {kind_of(document)}, must be a webhook message"
+        )
     version, entries = document.get("version"), document.get("alerts")
     if version != WEBHOOK_VERSION:
-        raise BadInput(Reason.UNSUPPORTED_VERSION, f"version: is {short(version)}, must be {WEBHOOK_VERSION!r}")
+        raise BadInput(
+            Reason.UNSUPPORTED_VERSION, f"version: is {short(version)}, must be {WEBHOOK_VERSION!r}"
+        )
     if not isinstance(entries, list):
         raise BadInput(Reason.MALFORMED, f"alerts: is {kind_of(entries)}, must be a list of alerts")
     return Entries(entries, "alerts")
 
 
 def each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[BadInput]]:
-    """What each entry is read as, and what was refused, by its place and with what it was. Raises BadInput for too many."""
+    """What each entry is read as, and what was refused, by its place and with what it was.
+
+    Raises BadInput for too many.
+    """
     entries, where = given
     if len(entries) > ALERTS_MAX:
-        raise BadInput(Reason.TOO_LARGE, f"the body has {len(entries)} alerts, must have at most {ALERTS_MAX}")
+        raise BadInput(
+            Reason.TOO_LARGE, f"the body has {len(entries)} alerts, must have at most {ALERTS_MAX}"
+        )
     taken: list[T] = []
     refused: list[BadInput] = []
     for number, entry in enumerate(entries):
         try:
             taken.append(read(entry))
         except BadInput as refusal:
-            refused.append(BadInput(refusal.reason, f"{where}[{number}]{refusal.message}", _part(entry)))
+            refused.append(
+                BadInput(refusal.reason, f"{where}[{number}]{refusal.message}", _part(entry))
+            )
     return taken, refused
 
 
@@ -122,7 +160,10 @@ def _alerts(entries: Entries, now_ms: int) -> Result:
 
 
 def _part(entry: Any) -> bytes:
-    """What was refused, so that a dead letter need not hold its neighbours; nothing of what is nested too deep."""
+    """What was refused, so that a dead letter need not hold its neighbours.
+
+    Nothing of what is nested too deep.
+    """
     try:
         return orjson.dumps(entry)
     except orjson.JSONEncodeError:
@@ -163,7 +204,10 @@ def hold_of(status: Any, ends_ms: int | None, now_ms: int) -> int:
 
 
 def _ended(status: Any, *, past: bool) -> bool:
-    """Whether an alert has ended. A webhook's status is a text; what the API gives has an object, which says nothing of it."""
+    """Whether an alert has ended.
+
+    A webhook's status is a text; what the API gives has an object, which says nothing of it.
+    """
     match status:
         case "resolved":
             return True
@@ -172,7 +216,9 @@ def _ended(status: Any, *, past: bool) -> bool:
         case None | dict():
             return past
         case _:
-            raise BadInput(Reason.MALFORMED, f".status: is {short(status)}, must be 'firing' or 'resolved'")
+            raise BadInput(
+                Reason.MALFORMED, f".status: is {short(status)}, must be 'firing' or 'resolved'"
+            )
 
 
 # The fingerprint is a loop over bytes: 10 times as slow as looking it up.

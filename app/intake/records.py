@@ -1,15 +1,16 @@
 """Alerts, in whatever shape they were sent, to the records that the journal keeps of them.
 
-Repeats dominate: a sender says an alert again and again for as long as it fires, and only its end moves. One that says what
-it said before, so that the record would be the same, is known by comparing, which costs a third of reading it.
+Repeats dominate: a sender says an alert again and again for as long as it fires, and only its end
+moves. One that says what it said before, so that the record would be the same, is known by
+comparing, which costs a third of reading it.
 """
 
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from app.core.rulebook import Rulebook
-from app.intake.generations import Generations
+from app.core.rules.compiled_policy import Rulebook
+from app.intake.cache import Generations
 from app.intake.normalise import Entries, alert_of, each, hold_of
 from app.transport.log import NewRecord
 from models.alert import Alert
@@ -41,8 +42,13 @@ class Intake:
         self._policy: Rulebook | None = None
         self._known: Generations[Key, _Known] = Generations(known_bytes_max)
 
-    def records(self, entries: Entries, now_ms: int, policy: Rulebook) -> tuple[list[NewRecord], list[BadInput]]:
-        """A record of each alert, its key the component that the policy finds; and what was refused. Raises BadInput."""
+    def records(
+        self, entries: Entries, now_ms: int, policy: Rulebook
+    ) -> tuple[list[NewRecord], list[BadInput]]:
+        """A record of each alert, its key the component that the policy finds.
+
+        And what was refused. Raises BadInput.
+        """
         if policy is not self._policy:
             self._policy, self._known = policy, Generations(self._known_bytes_max)
 
@@ -57,14 +63,18 @@ class Intake:
         if known is not None and _lasts(known, entry, now_ms):
             return known.record
         alert = alert_of(entry, now_ms)
-        record = NewRecord(policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert))
+        record = NewRecord(
+            policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)
+        )
         if key is not None:
             self._remember(key, entry, alert, record)
         return record
 
     def _remember(self, key: Key, entry: dict[str, Any], alert: Alert, record: NewRecord) -> None:
         labels, annotations, text = key
-        apart = text.count("\0") == 2 * (labels + annotations) + 1  # no NUL is in what was joined by them
+        apart = (
+            text.count("\0") == 2 * (labels + annotations) + 1
+        )  # no NUL is in what was joined by them
         since = instant_ms(entry["startsAt"], ".startsAt") is not None  # else it began now
         size = len(record.value or b"")
         if alert.firing and apart and since and size <= ALERT_BYTES_MAX:
@@ -72,9 +82,16 @@ class Intake:
 
 
 def _key(entry: Any) -> Key | None:
-    """All that an alert says but its status and its end. None when it says something that no alert can, or too little."""
+    """All that an alert says but its status and its end.
+
+    None when it says something that no alert can, or too little.
+    """
     try:
-        labels, annotations, url = entry["labels"], entry.get("annotations"), entry.get("generatorURL")
+        labels, annotations, url = (
+            entry["labels"],
+            entry.get("annotations"),
+            entry.get("generatorURL"),
+        )
         texts = chain(
             chain.from_iterable(labels.items()),
             () if annotations is None else chain.from_iterable(annotations.items()),

@@ -1,7 +1,8 @@
 """A body that is not JSON because of one alert in it: the others are read all the same.
 
-orjson stops at a NaN, at half of a surrogate pair, and at bytes that are not UTF-8. Python's own parser can be made to read
-past them. It takes up to ten times as long, so it is asked for such bodies only, and not for large ones.
+orjson stops at a NaN, at half of a surrogate pair, and at bytes that are not UTF-8. Python's own
+parser can be made to read past them. It takes up to ten times as long, so it is asked for such
+bodies only, and not for large ones.
 """
 
 import json
@@ -12,7 +13,9 @@ import orjson
 from models.reason import BadInput, Reason
 
 BYTES_MAX = 1024 * 1024  # some 2,000 alerts; half a second at most, in which nothing else is done
-NOT_JSON = "is not JSON: it has a NaN, an Infinity, half of a surrogate pair, or bytes that are not UTF-8"
+NOT_JSON = (
+    "is not JSON: it has a NaN, an Infinity, half of a surrogate pair, or bytes that are not UTF-8"
+)
 
 
 class _NoNumber:
@@ -37,7 +40,9 @@ def salvage(body: bytes, why: orjson.JSONDecodeError) -> Any:
     entries = document.get("alerts") if isinstance(document, dict) else document
     if not isinstance(entries, list):
         raise BadInput(Reason.MALFORMED, f"the body is not JSON: {why}")
-    entries[:] = [one if _is_json(one) else BadInput(Reason.MALFORMED, f": {NOT_JSON}") for one in entries]
+    entries[:] = [
+        one if _is_json(one) else BadInput(Reason.MALFORMED, f": {NOT_JSON}") for one in entries
+    ]
     return document
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from models.inert import inert, inert_lines
+from models.sanitize import inert, inert_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,21 @@ def write(path: Path, results: Sequence[Result]) -> None:
         by_file.setdefault(one.file, []).append(one)
     suites = Element("testsuites", _totals(results))
     for file, found in by_file.items():
-        suite = SubElement(suites, "testsuite", {"name": inert(file), "errors": "0", "skipped": "0", **_totals(found)})
+        suite = SubElement(
+            suites,
+            "testsuite",
+            {"name": inert(file), "errors": "0", "skipped": "0", **_totals(found)},
+        )
         for one in found:
             where = {"file": inert(file), "line": str(one.line), "time": f"{one.seconds:.3f}"}
-            case = SubElement(suite, "testcase", {"classname": inert(file), "name": inert(one.name), **where})
+            case = SubElement(
+                suite, "testcase", {"classname": inert(file), "name": inert(one.name), **where}
+            )
             if not one.passed:
                 first = one.problems[0].partition("\n")[0]
-                SubElement(case, "failure", {"message": inert(first)}).text = inert_lines("\n".join(one.problems))
+                SubElement(case, "failure", {"message": inert(first)}).text = inert_lines(
+                    "\n".join(one.problems)
+                )
     indent(suites)
     path.write_bytes(tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n")
 

@@ -16,13 +16,18 @@ _ONE = re.compile(r"""\s*([^=,\s]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)""
 
 
 def parse_labels(text: str) -> Labels:
-    """The labels in `severity=critical,component="a,b"`. Raises ValueError that says what was found and what is expected."""
+    """The labels in `severity=critical,component="a,b"`.
+
+    Raises ValueError that says what was found and what is expected.
+    """
     labels: dict[str, str] = {}
     place = 0
     while place < len(text):
         found = _ONE.match(text, place)
         if found is None:
-            raise ValueError(f"is {text!r:.200}, must be labels such as severity=critical,component=postgres")
+            raise ValueError(
+                f"is {text!r:.200}, must be labels such as severity=critical,component=postgres"
+            )
         name, value = found.groups()
         if name in labels:
             raise ValueError(f"is {text!r:.200}, which has {name!r} twice")
@@ -47,7 +52,11 @@ def read_alert(file: str) -> Labels:
 def read_lines(file: str) -> list[Labels]:
     """The label sets in JSON lines, each an alert or its labels. Raises BadFile."""
     lines = _bytes(file).splitlines()
-    return [_labels_in(_json(file, line, one), file, one) for one, line in enumerate(lines, start=1) if line.strip()]
+    return [
+        _labels_in(_json(file, line, one), file, one)
+        for one, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
 
 
 def _labels_in(document: Any, file: str, line: int) -> Labels:

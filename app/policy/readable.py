@@ -1,4 +1,7 @@
-"""A policy as plain data that people read: durations as they write them, matchers as text, every default written out."""
+"""A policy as plain data that people read.
+
+Durations as they write them, matchers as text, every default written out.
+"""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -51,8 +54,14 @@ def _plain(value: Any, hint: Any) -> Any:
 
 def _is_duration(hint: Any) -> bool:
     if get_origin(hint) is Annotated:
-        return all(mark in get_args(hint)[1:] for mark in _DURATION) or _is_duration(get_args(hint)[0])
-    return any(_is_duration(one) for one in get_args(hint)) if get_origin(hint) in (Union, UnionType) else False
+        return all(mark in get_args(hint)[1:] for mark in _DURATION) or _is_duration(
+            get_args(hint)[0]
+        )
+    return (
+        any(_is_duration(one) for one in get_args(hint))
+        if get_origin(hint) in (Union, UnionType)
+        else False
+    )
 
 
 def _inner(hint: Any) -> tuple[Any, ...]:

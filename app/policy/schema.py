@@ -1,9 +1,9 @@
 """`tocsin policy schema`: the JSON Schema of policies, and of their tests, for editors; generated from the models.
 
-It takes what the loader takes. What it cannot say, such as that a name has to be declared somewhere else, `policy check` says.
+It takes what the loader takes. What it cannot say, such as that a name has to be declared somewhere
+else, `policy check` says.
 """
 
-import argparse
 import inspect
 import json
 import re
@@ -14,10 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from app.command_line.arguments import add
-from models.policy import Policy
 from models.policy_types import BY_SEVERITY_SCHEMA, DURATION_SCHEMA, MATCHER_SCHEMA, SELECTOR_SCHEMA
-from models.scenario import Scenarios
 from models.severity import Severity
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,19 +24,8 @@ NAMED = {
     "Matcher": MATCHER_SCHEMA,
     "Selector": SELECTOR_SCHEMA,
 }
-_FIELD = re.compile(r"    (\w+): [^#]*?(?:#\s*(.+))?$")
-
-
-def add_schema(commands: Any) -> None:
-    """Add the command."""
-    text = "the JSON Schema of a policy, with which editors complete and check; docs/policy.schema.json is this"
-    one = add(commands, "schema", _schema, text, "tocsin policy schema > policy.schema.json")
-    one.add_argument("--tests", action="store_true", help="of the files of policy tests, instead")
-
-
-def _schema(arguments: argparse.Namespace) -> int:
-    print(schema_text(Scenarios if arguments.tests else Policy), end="")
-    return 0
+# A field, and the comment above or behind it.
+_FIELD = re.compile(r"^(?:    # (.+)\n)?    (\w+): [^#\n]*?(?:  # (.+))?$", re.MULTILINE)
 
 
 def schema_text(model: type[BaseModel]) -> str:
@@ -59,7 +45,10 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
                 _refer(other, name, one)
         if f'#/$defs/{name}"' in json.dumps([found, *named.values()]):
             definitions[name] = one
-    for part, where in [(model, found), *((one, definitions.get(one.__name__)) for one in _parts(model))]:
+    for part, where in [
+        (model, found),
+        *((one, definitions.get(one.__name__)) for one in _parts(model)),
+    ]:
         if where is not None:
             _describe(part, where)
     _close(found)
@@ -108,7 +97,9 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 def _describe(model: type[BaseModel], where: dict[str, Any]) -> None:
     """What stands beside a field in the code is what an editor shows of it."""
     alternatives = [where, *where.get("anyOf", ())]
-    properties: dict[str, Any] = next((one["properties"] for one in alternatives if "properties" in one), {})
+    properties: dict[str, Any] = next(
+        (one["properties"] for one in alternatives if "properties" in one), {}
+    )
     for name, field in model.model_fields.items():
         said = _comment(model, name)
         one = properties.get(field.alias or name)
@@ -126,13 +117,16 @@ def _comment(model: type[BaseModel], name: str) -> str:
 
 @cache
 def _comments(one: type) -> dict[str, str]:
-    """What stands beside the fields that a class declares; of a name that stands there twice, the first."""
+    """What stands beside the fields that a class declares.
+
+    Of a name that stands there twice, the first.
+    """
     try:
-        lines = inspect.getsource(one).splitlines()
+        source = inspect.getsource(one)
     except (OSError, TypeError):  # there are only compiled modules
         return {}
-    found = [match for line in lines if (match := _FIELD.fullmatch(line)) is not None and match[2]]
-    return {match[1]: match[2] for match in reversed(found)}
+    found = [(match[2], match[3] or match[1]) for match in _FIELD.finditer(source)]
+    return {name: text for name, text in reversed(found) if text}
 
 
 def _close(part: Any) -> None:

@@ -6,15 +6,17 @@ from typing import Any
 
 import orjson
 
-from app.command_line.source import Source
+from app.history.source import Source
 from app.transport.log import StoredRecord
 from models.document import document_in
 from models.effect import Effect, Position, Stream
-from models.inert import inert
+from models.sanitize import inert
 
 SHOWN = 160  # characters of a record that are shown
 FIELDS_SHOWN = 4
-SEVERAL = "the journal was changed at or before this record, or another version of Tocsin decided it"
+SEVERAL = (
+    "the journal was changed at or before this record, or another version of Tocsin decided it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,17 @@ class Difference:
 
 def changed(partition: int, effect: Effect, offset: int) -> Difference:
     """It stands in the topic with other bytes."""
-    return Difference("changed", partition, effect.stream, effect.position, offset, effect.value, effect.key)
+    return Difference(
+        "changed", partition, effect.stream, effect.position, offset, effect.value, effect.key
+    )
 
 
 def missing(partition: int, effect: Effect, applied: int) -> Difference:
     """It was computed, and is not in the topic."""
     hint = f"the worker had worked up everything up to offset {applied}"
-    return Difference("missing", partition, effect.stream, effect.position, -1, effect.value, effect.key, hint)
+    return Difference(
+        "missing", partition, effect.stream, effect.position, -1, effect.value, effect.key, hint
+    )
 
 
 def extra(partition: int, stream: Stream, position: Position, offset: int) -> Difference:
@@ -56,12 +62,23 @@ def extra(partition: int, stream: Stream, position: Position, offset: int) -> Di
     return Difference("extra", partition, stream, position, offset)
 
 
-def twice(partition: int, stream: Stream, position: Position, before: int, record: StoredRecord) -> Difference:
+def twice(
+    partition: int, stream: Stream, position: Position, before: int, record: StoredRecord
+) -> Difference:
     """Two records of one position have different bytes."""
-    return Difference("twice", partition, stream, position, record.offset, hint=f"the first one has offset {before}")
+    return Difference(
+        "twice",
+        partition,
+        stream,
+        position,
+        record.offset,
+        hint=f"the first one has offset {before}",
+    )
 
 
-def unordered(partition: int, stream: Stream, position: Position, last: Position, record: StoredRecord) -> Difference:
+def unordered(
+    partition: int, stream: Stream, position: Position, last: Position, record: StoredRecord
+) -> Difference:
     """It stands behind a later one, so that consumers drop it."""
     hint = f"{last.offset}-{last.number} stands before it, so that consumers drop it"
     return Difference("unordered", partition, stream, position, record.offset, hint=hint)
@@ -70,7 +87,8 @@ def unordered(partition: int, stream: Stream, position: Position, last: Position
 async def describe(source: Source, one: Difference, more: int, policy: str) -> str:
     """The difference in words, and its cause as far as it can be told.
 
-    `more` is how many others there are, `policy` the fingerprint under which the partition's replay ended.
+    `more` is how many others there are, `policy` the fingerprint under which the partition's replay
+    ended.
     """
     topic = source.topics.journal if one.stream is Stream.JOURNAL else source.topic(one.stream)
     position = f"{one.position.offset}-{one.position.number}"
@@ -86,7 +104,11 @@ async def describe(source: Source, one: Difference, more: int, policy: str) -> s
             alone = "it was taken out of the topic, or never sent" if not more else SEVERAL
             return f"{where}: is missing; {one.hint}, computed was {_short(one.computed)}: {alone}"
         case "extra":
-            alone = "somebody else has put it there, or the journal lacks its cause" if not more else SEVERAL
+            alone = (
+                "somebody else has put it there, or the journal lacks its cause"
+                if not more
+                else SEVERAL
+            )
             return f"{where}{at}: is too many: there stands {_short(stored)}, and nothing was computed: {alone}"
         case "twice":
             return f"{where}{at}: stands twice, with different bytes: {one.hint}, here stands {_short(stored)}"
@@ -111,7 +133,11 @@ def _cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str
         )
     if "poison" in (there.get("reason"), here.get("reason")):
         return "a fault of Tocsin made a dead letter of something in one of two versions"
-    return SEVERAL if more else "all others are identical, so this record of the topic was changed after it was sent"
+    return (
+        SEVERAL
+        if more
+        else "all others are identical, so this record of the topic was changed after it was sent"
+    )
 
 
 def _fields(stored: bytes | None, one: Difference) -> str:
@@ -121,7 +147,9 @@ def _fields(stored: bytes | None, one: Difference) -> str:
     names = list(dict.fromkeys(names))[:FIELDS_SHOWN]
     if not (there and here):
         return ""
-    told = "; ".join(f"{name}: {_part(there, name)} there, {_part(here, name)} computed" for name in names)
+    told = "; ".join(
+        f"{name}: {_part(there, name)} there, {_part(here, name)} computed" for name in names
+    )
     return inert(told)
 
 

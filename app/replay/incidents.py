@@ -1,11 +1,14 @@
-"""Everything that belongs to an incident: its partition, and those of its members, of its rules and of who was told."""
+"""Everything that belongs to an incident.
+
+Its partition, and those of its members, of its rules and of who was told.
+"""
 
 from typing import Any
 
 import orjson
 
-from app.command_line.source import NotKept, Source
-from app.replay.spans import Span, offset_at
+from app.history.source import NotKept, Source
+from app.history.spans import Span, offset_at
 from models.effect import EFFECTS, Stream, position_from
 from models.incident import partition_from_id
 
@@ -26,10 +29,14 @@ async def spans_of(source: Source, incident: str) -> list[Span]:
     if snapshot["state"] == "closed":
         records = await source.log.read(source.topics.journal, own, ends[own] - 1, 1)
         until_ms = records[0].timestamp if records else None
-    spans = [await _span(source, partition, end, until_ms) for partition, end in sorted(ends.items())]
+    spans = [
+        await _span(source, partition, end, until_ms) for partition, end in sorted(ends.items())
+    ]
     found = [span for span in spans if span is not None]
     if not found:
-        raise NotKept(f"{source.what} has effects that name {incident}, and no record of the journal that led to them")
+        raise NotKept(
+            f"{source.what} has effects that name {incident}, and no record of the journal that led to them"
+        )
     return found
 
 
@@ -38,7 +45,10 @@ async def _span(source: Source, partition: int, end: int, until_ms: int | None) 
     if partition not in source.partitions:
         return None  # a recording of other partitions: what it has can be replayed
     journal = source.topics.journal
-    start, stop = await source.log.start_offset(journal, partition), await source.log.end_offset(journal, partition)
+    start, stop = (
+        await source.log.start_offset(journal, partition),
+        await source.log.end_offset(journal, partition),
+    )
     if until_ms is not None:
         stop = min(max(end, await offset_at(source, partition, until_ms + 1, start, stop)), stop)
     return Span(partition, None, stop, until_ms is None) if start < stop else None
@@ -57,7 +67,10 @@ async def _newest(source: Source, incident: str) -> dict[str, Any]:
                 if record.key == incident.encode():
                     found = record.value
     if found is None:
-        newest = ", ".join(sorted(known, key=lambda name: (known[name], name))[-KNOWN_SHOWN:]) or "none yet"
+        newest = (
+            ", ".join(sorted(known, key=lambda name: (known[name], name))[-KNOWN_SHOWN:])
+            or "none yet"
+        )
         raise NotKept(f"no incident {incident!r} in {source.what}; the newest are: {newest}")
     document: dict[str, Any] = {"parents": [], "members": [], **orjson.loads(found)}
     return document

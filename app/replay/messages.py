@@ -1,15 +1,16 @@
 """Whether the messages that actors sent are in the journal, as they were computed, and no others.
 
-A message to the actor of another key is a record of that key's partition, and carries in its header the position of its
-cause. It may stand behind the range that is replayed, or in a partition that is not.
+A message to the actor of another key is a record of that key's partition, and carries in its header
+the position of its cause. It may stand behind the range that is replayed, or in a partition that is
+not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.command_line.source import Source
+from app.history.source import Source
 from app.replay.difference import Difference
-from app.replay.verifying import Checked, digest
+from app.replay.verification import Checked, digest
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
 from models.journal import source_or_none
@@ -27,7 +28,10 @@ HEAD = 200  # bytes of a message that are kept, to be shown
 
 @dataclass(slots=True)
 class Messages:
-    """The messages of one partition: those that its records caused, and those that its journal has."""
+    """The messages of one partition.
+
+    Those that its records caused, and those that its journal has.
+    """
 
     partition: int
     partitions: int
@@ -40,7 +44,11 @@ class Messages:
         for effect in effects:
             if effect.stream is Stream.JOURNAL and effect.key is not None:
                 target = partition_of(effect.key, self.partitions)
-                self.sent[effect.position] = (target, digest(effect.key, effect.value), effect.value[:HEAD])
+                self.sent[effect.position] = (
+                    target,
+                    digest(effect.key, effect.value),
+                    effect.value[:HEAD],
+                )
 
     def note(self, records: Iterable[StoredRecord]) -> None:
         """Note what was received."""
@@ -62,7 +70,10 @@ class Messages:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What was replayed of a partition: the range of its causes, where its replay began, and how far its worker was."""
+    """What was replayed of a partition.
+
+    The range of its causes, where its replay began, and how far its worker was.
+    """
 
     first: int
     end: int
@@ -70,7 +81,9 @@ class Replayed:
     applied: int
 
 
-async def compare(source: Source, found: Sequence[Messages], replayed: Mapping[int, Replayed]) -> Checked:
+async def compare(
+    source: Source, found: Sequence[Messages], replayed: Mapping[int, Replayed]
+) -> Checked:
     """Compare what was sent with what was received."""
     checked, received = Checked(), {one.partition: one.received for one in found}
     others: dict[int, Received] = {}
@@ -101,8 +114,13 @@ async def _elsewhere(source: Source, target: int, replayed: Replayed | None) -> 
     if target not in source.partitions:
         return {}
     journal = source.topics.journal
-    start, stop = await source.log.start_offset(journal, target), await source.log.end_offset(journal, target)
-    ranges = [(start, stop)] if replayed is None else [(start, replayed.began), (replayed.end, stop)]
+    start, stop = (
+        await source.log.start_offset(journal, target),
+        await source.log.end_offset(journal, target),
+    )
+    ranges = (
+        [(start, stop)] if replayed is None else [(start, replayed.began), (replayed.end, stop)]
+    )
     for first, end in ranges:
         offset = first
         while offset < end:
@@ -113,7 +131,12 @@ async def _elsewhere(source: Source, target: int, replayed: Replayed | None) -> 
 
 
 async def _miss(
-    source: Source, checked: Checked, cause: tuple[int, Position], target: int, head: bytes, replayed: Replayed
+    source: Source,
+    checked: Checked,
+    cause: tuple[int, Position],
+    target: int,
+    head: bytes,
+    replayed: Replayed,
 ) -> None:
     if target not in source.partitions:
         checked.elsewhere += 1
@@ -126,14 +149,27 @@ async def _miss(
         checked.differs(_of("missing", cause, target, -1, head, hint))
 
 
-def _find_extra(checked: Checked, one: Messages, sent: Mapping[int, Sent], replayed: Mapping[int, Replayed]) -> None:
+def _find_extra(
+    checked: Checked, one: Messages, sent: Mapping[int, Sent], replayed: Mapping[int, Replayed]
+) -> None:
     for (partition, position), (_, offset) in one.received.items():
         known = replayed.get(partition)
-        if known is not None and known.first <= position.offset < known.end and position not in sent[partition]:
+        if (
+            known is not None
+            and known.first <= position.offset < known.end
+            and position not in sent[partition]
+        ):
             checked.differs(_of("extra", (partition, position), one.partition, offset))
 
 
 def _of(
-    kind: str, cause: tuple[int, Position], target: int, offset: int, computed: bytes | None = None, hint: str = ""
+    kind: str,
+    cause: tuple[int, Position],
+    target: int,
+    offset: int,
+    computed: bytes | None = None,
+    hint: str = "",
 ) -> Difference:
-    return Difference(kind, cause[0], Stream.JOURNAL, cause[1], offset, computed, hint=hint, target=target)
+    return Difference(
+        kind, cause[0], Stream.JOURNAL, cause[1], offset, computed, hint=hint, target=target
+    )

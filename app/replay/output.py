@@ -1,8 +1,9 @@
 """Where a replay's effects go: a file of JSON lines, scratch topics, the terminal.
 
-A line has the stream, the partition, the position and the key, and last the effect, with the very bytes that the topic has.
-Each partition's lines are written to a file of their own while it is replayed, by whichever process does it. So the order
-of a whole output is that of partitions and positions, however the work was shared out.
+A line has the stream, the partition, the position and the key, and last the effect, with the very
+bytes that the topic has. Each partition's lines are written to a file of their own while it is
+replayed, by whichever process does it. So the order of a whole output is that of partitions and
+positions, however the work was shared out.
 """
 
 import heapq
@@ -13,9 +14,9 @@ from typing import Any
 import orjson
 from rich.text import Text
 
-from app.command_line.effect_text import effect_text
-from app.command_line.source import NotKept
-from app.command_line.terminal import as_text
+from app.history.source import NotKept
+from app.terminal.effect_text import effect_text
+from app.terminal.style import as_text
 from app.transport.log import Log, NewRecord, append_all
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.topics import Topics
@@ -28,7 +29,9 @@ def encode_line(partition: int, effect: Effect) -> bytes:
     """The line of an effect."""
     position = f"{effect.position.offset}-{effect.position.number}"
     key = None if effect.key is None else effect.key.decode(errors="replace")
-    head = orjson.dumps({"stream": effect.stream, "partition": partition, "position": position, "key": key})
+    head = orjson.dumps(
+        {"stream": effect.stream, "partition": partition, "position": position, "key": key}
+    )
     return b"%s%s%s}\n" % (head[:-1], _EFFECT, effect.value)
 
 
@@ -38,7 +41,12 @@ def decode_line(line: bytes) -> tuple[int, Effect]:
     document = orjson.loads(head + b"}")
     offset, number = document["position"].split("-")
     key = None if document["key"] is None else document["key"].encode()
-    effect = Effect(Stream(document["stream"]), key, value.rstrip(b"\n")[:-1], Position(int(offset), int(number)))
+    effect = Effect(
+        Stream(document["stream"]),
+        key,
+        value.rstrip(b"\n")[:-1],
+        Position(int(offset), int(number)),
+    )
     return int(document["partition"]), effect
 
 
@@ -61,7 +69,9 @@ def by_time(parts: Sequence[Path]) -> Iterator[tuple[int, Effect]]:
 
     Messages between actors are left out: they have no time, and tell nobody anything.
     """
-    for _, partition, effect in heapq.merge(*(_timed(part) for part in parts), key=lambda one: one[0]):
+    for _, partition, effect in heapq.merge(
+        *(_timed(part) for part in parts), key=lambda one: one[0]
+    ):
         yield partition, effect
 
 
@@ -70,7 +80,11 @@ def _timed(part: Path) -> Iterator[tuple[tuple[str, int, Position], int, Effect]
         for line in lines:
             partition, effect = decode_line(line)
             if effect.stream is not Stream.JOURNAL:
-                yield (str(orjson.loads(effect.value)["at"]), partition, effect.position), partition, effect
+                yield (
+                    (str(orjson.loads(effect.value)["at"]), partition, effect.position),
+                    partition,
+                    effect,
+                )
 
 
 def told(partition: int, effect: Effect) -> Text:
@@ -85,7 +99,8 @@ def told(partition: int, effect: Effect) -> Text:
 class Scratch:
     """Topics of another prefix, with the effects of a replay; messages between actors are left out.
 
-    They begin empty: consumers of the live topics never see them, and nothing that is there is added to.
+    They begin empty: consumers of the live topics never see them, and nothing that is there is
+    added to.
     """
 
     def __init__(self, log: Log, prefix: str, partitions: int) -> None:
@@ -105,7 +120,9 @@ class Scratch:
                         f"the topic {name} has {end} records in partition {partition}: a replay writes to empty topics only; "
                         "name another prefix"
                     )
-        await self._log.ensure_topics([spec for spec in self._topics.specs(self._partitions) if spec.name in names])
+        await self._log.ensure_topics(
+            [spec for spec in self._topics.specs(self._partitions) if spec.name in names]
+        )
 
     async def send(self, partition: int, effects: Iterable[Effect]) -> None:
         """Append effects of a partition, in order, to the same partition of their topics."""

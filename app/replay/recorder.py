@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from app.command_line.source import NotKept, Source
-from app.core.changelog import META
-from app.replay.feeding import READ_RECORDS, Feeding
-from app.replay.spans import Span
-from app.replay.starting import Start, start_of
+from app.core.state.changelog import META
+from app.history.feeder import READ_RECORDS, Feeding
+from app.history.source import NotKept, Source
+from app.history.spans import Span
+from app.history.state_at import Start, start_of
 from app.replay.writer import Writer
 from app.transport.log import StoredRecord
 from app.transport.recording_format import Header, Part
@@ -18,7 +18,12 @@ Progress = Callable[[int], None]  # how many more records are done
 
 
 async def record(
-    source: Source, spans: Sequence[Span], applied: Mapping[int, int], path: Path, incident: str, advance: Progress
+    source: Source,
+    spans: Sequence[Span],
+    applied: Mapping[int, int],
+    path: Path,
+    incident: str,
+    advance: Progress,
 ) -> Header:
     """Write a recording of the spans; its header. Raises NotKept and LogUnavailable, and leaves no file then.
 
@@ -41,13 +46,17 @@ async def record(
     writer = Writer(path, header)
     try:
         for part, items in zip(parts, states, strict=True):
-            writer.write(source.topics.state, part.partition, _checkpoint(items, header.recorded_ms))
+            writer.write(
+                source.topics.state, part.partition, _checkpoint(items, header.recorded_ms)
+            )
             async for records in _range(source, source.topics.journal, part):
                 writer.write(source.topics.journal, part.partition, records)
                 advance(len(records))
         for part in parts:
             for stream in EFFECTS:
-                async for records in effects_in(source, source.topic(stream), part.partition, part.first, part.end):
+                async for records in effects_in(
+                    source, source.topic(stream), part.partition, part.first, part.end
+                ):
                     writer.write(source.topic(stream), part.partition, records)
         writer.finish()
     except BaseException:
@@ -71,7 +80,11 @@ async def _part(source: Source, span: Span, applied: int) -> tuple[Part, dict[by
         applied,
         feeding.engine.policy.fingerprint,
         first == 0 and span.to_end and await source.is_whole(span.partition),
-        {stream: f"{oldest.offset}-{oldest.number}" for stream, oldest in kept.items() if oldest is not None},
+        {
+            stream: f"{oldest.offset}-{oldest.number}"
+            for stream, oldest in kept.items()
+            if oldest is not None
+        },
     )
     return part, feeding.items()
 

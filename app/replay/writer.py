@@ -17,7 +17,10 @@ LEVEL = 6  # zlib's
 
 
 class Writer:
-    """Writes a recording under another name, which `finish` makes the right one; without that nothing is left."""
+    """Writes a recording under another name, which `finish` makes the right one.
+
+    Without that nothing is left.
+    """
 
     def __init__(self, path: Path, header: Header) -> None:
         self._path = path
@@ -42,12 +45,19 @@ class Writer:
     def _write(self, topic: str, partition: int, records: Sequence[StoredRecord]) -> None:
         packed = zlib.compress(pack(records), LEVEL)
         first, last, place = records[0].offset, records[-1].offset, self._file.tell()
-        self._blocks.append(Block(topic, partition, first, last, len(records), place, len(packed), zlib.crc32(packed)))
+        self._blocks.append(
+            Block(
+                topic, partition, first, last, len(records), place, len(packed), zlib.crc32(packed)
+            )
+        )
         self._file.write(packed)
 
     def finish(self) -> int:
         """Complete the file; its size in bytes."""
-        index, place = zlib.compress(orjson.dumps([list(block) for block in self._blocks])), self._file.tell()
+        index, place = (
+            zlib.compress(orjson.dumps([list(block) for block in self._blocks])),
+            self._file.tell(),
+        )
         crc = zlib.crc32(index, zlib.crc32(self._line))
         self._file.write(index + END.pack(place, len(index), crc, LAST_WORD))
         self._file.flush()

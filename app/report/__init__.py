@@ -1,1 +1,4 @@
-"""What people read of an incident afterwards: the report, the follow-up tasks, the availability of a month."""
+"""What people read of an incident afterwards.
+
+The report, the follow-up tasks, the availability of a month.
+"""

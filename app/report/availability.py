@@ -1,6 +1,7 @@
 """How much of a month each service was up, from when incidents had it down and when no more.
 
-A service is down while at least one incident has it down. Months are UTC's. Source: PROCEDURES, "Availability Targets".
+A service is down while at least one incident has it down. Months are UTC's. Source: PROCEDURES,
+"Availability Targets".
 """
 
 import re
@@ -20,20 +21,24 @@ _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 class Ledger:
     """When services were down, from timeline entries: each once, and those of an incident in their order.
 
-    It holds what is down now, and outages since `since_ms`, joined where they overlap or touch; what is older `forget`
-    drops.
+    It holds what is down now, and outages since `since_ms`, joined where they overlap or touch;
+    what is older `forget` drops.
     """
 
     def __init__(self, since_ms: int = 0) -> None:
         self._since_ms = since_ms
         self._down: dict[str, dict[str, int]] = {}  # incident -> service -> since when
-        self._spans: dict[str, list[Span]] = {}  # service -> in order of time, with gaps between them
+        self._spans: dict[
+            str, list[Span]
+        ] = {}  # service -> in order of time, with gaps between them
 
     def feed(self, entry: dict[str, Any]) -> None:
         """Take a timeline entry. What a closed incident still had down is up from then on."""
         incident, kind = entry["incident"], entry["kind"]
         if kind == "ServiceDown":
-            self._down.setdefault(incident, {}).setdefault(entry["service"], milliseconds(entry["at"]))
+            self._down.setdefault(incident, {}).setdefault(
+                entry["service"], milliseconds(entry["at"])
+            )
         elif kind == "ServiceUp":
             begun = self._down.get(incident, {})
             if entry["service"] in begun:
@@ -45,7 +50,10 @@ class Ledger:
                 self._keep(service, begin, milliseconds(entry["at"]))
 
     def spans(self, service: str, now_ms: int) -> list[Span]:
-        """When the service was down: in order of time, with gaps between them. What is down still lasts until now."""
+        """When the service was down.
+
+        In order of time, with gaps between them. What is down still lasts until now.
+        """
         found = list(self._spans.get(service, ()))
         for begun in self._down.values():
             if service in begun:
@@ -79,7 +87,10 @@ def _join(spans: list[Span], begin: int, end: int) -> None:
 
 
 def month_of(text: str, now_ms: int) -> Span:
-    """Begin and end of a month such as 2026-11; the one of now for an empty text. Raises ValueError."""
+    """Begin and end of a month such as 2026-11.
+
+    The one of now for an empty text. Raises ValueError.
+    """
     found = _MONTH.fullmatch(text or f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m}")
     try:
         begin = datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC) if found else None
@@ -99,18 +110,23 @@ def month_before(month: Span) -> Span:
 def share(spans: list[Span], month: Span, now_ms: int) -> dict[str, Any]:
     """`down_ms`, `up` (per cent of the month so far) and `outages` (their number) of a service in a month."""
     begin, end = month[0], max(min(month[1], now_ms), month[0])
-    inside = [(max(first, begin), min(last, end)) for first, last in spans if first < end and last > begin]
+    inside = [
+        (max(first, begin), min(last, end)) for first, last in spans if first < end and last > begin
+    ]
     down_ms = sum(last - first for first, last in inside)
     up = 100 * (1 - down_ms / (end - begin)) if end > begin else 100.0
     return {"down_ms": down_ms, "up": up, "outages": len(inside)}
 
 
-def availability(targets: Iterable[Availability], ledger: Ledger, month: Span, now_ms: int) -> list[dict[str, Any]]:
+def availability(
+    targets: Iterable[Availability], ledger: Ledger, month: Span, now_ms: int
+) -> list[dict[str, Any]]:
     """A row for each service that the policy has a target for.
 
-    `service`; `month` ("2026-11"); `elapsed_ms` of it; `down_ms`; `up` and `target`, in per cent, `up` of what has elapsed;
-    `budget_ms`, for how long the service may be down in the whole month, and `budget_left_ms`, below 0 when the target is
-    missed; `outages`; `met`; `down`, whether it is down at the end of what has elapsed.
+    `service`; `month` ("2026-11"); `elapsed_ms` of it; `down_ms`; `up` and `target`, in per cent,
+    `up` of what has elapsed; `budget_ms`, for how long the service may be down in the whole month,
+    and `budget_left_ms`, below 0 when the target is missed; `outages`; `met`; `down`, whether it is
+    down at the end of what has elapsed.
     """
     rows = []
     for target in targets:

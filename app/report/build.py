@@ -8,7 +8,12 @@ from models.instant import milliseconds
 
 Document = dict[str, Any]
 
-_STATUS = {"open": "Open", "acknowledged": "Investigating", "resolved": "Resolved", "closed": "Closed"}
+_STATUS = {
+    "open": "Open",
+    "acknowledged": "Investigating",
+    "resolved": "Resolved",
+    "closed": "Closed",
+}
 _DONE = {"acknowledge": "acknowledged", "resolve": "resolved"}  # what a clock waits for
 _DELIVERY = {"Delivered": "delivered", "DeliveryFailed": "failed"}
 
@@ -72,28 +77,41 @@ def _delivered(notifications: Iterable[Document], timeline: list[Document]) -> l
     for one in notifications:
         receipt = receipts.get(one["id"])
         delivery = _DELIVERY[receipt["kind"]] if receipt else "pending"
-        found.append(one | {"delivery": delivery, "delivery_detail": receipt["detail"] if receipt else ""})
+        found.append(
+            one | {"delivery": delivery, "delivery_detail": receipt["detail"] if receipt else ""}
+        )
     return found
 
 
-def _review(incident: Document, timeline: list[Document], sent: list[Document], escalations: int) -> Document:
+def _review(
+    incident: Document, timeline: list[Document], sent: list[Document], escalations: int
+) -> Document:
     """How the response went, and what the correlation did.
 
-    `times_ms` and `times` (the same as text) count from the opening; null and "never" for what nobody did. `targets` has
-    for each clock `allowed_ms`, from the opening too, and `kept`: null when it ended before anybody did it. `clocks` are
-    the snapshot's. `alert_records` counts ends as well as repeats, so `repeats_dropped` (what was not a new alert) does
-    too. `members` are those that the snapshot names, or the timeline where they are more. `messages` counts by delivery,
+    `times_ms` and `times` (the same as text) count from the opening; null and "never" for what
+    nobody did. `targets` has for each clock `allowed_ms`, from the opening too, and `kept`: null
+    when it ended before anybody did it. `clocks` are the snapshot's. `alert_records` counts ends as
+    well as repeats, so `repeats_dropped` (what was not a new alert) does too. `members` are those
+    that the snapshot names, or the timeline where they are more. `messages` counts by delivery,
     `held` how often it was kept quiet.
     """
     opened = milliseconds(incident["opened_at"])
-    times_ms = {name: _since(opened, incident[f"{name}_at"]) for name in ("acknowledged", "mitigated", "resolved")}
+    times_ms = {
+        name: _since(opened, incident[f"{name}_at"])
+        for name in ("acknowledged", "mitigated", "resolved")
+    }
     fired = {(one["member"], one["text"]) for one in timeline if one["kind"] == "MemberFired"}
     records, members = incident["records"] or 0, max(len(incident["members"]), len(fired))
     return {
         "times_ms": times_ms,
-        "times": {name: "never" if took is None else format_ms(took) for name, took in times_ms.items()},
+        "times": {
+            name: "never" if took is None else format_ms(took) for name, took in times_ms.items()
+        },
         "targets": {
-            name: {"allowed_ms": _since(opened, clock["due_at"]), "kept": _kept(clock, times_ms[_DONE[name]])}
+            name: {
+                "allowed_ms": _since(opened, clock["due_at"]),
+                "kept": _kept(clock, times_ms[_DONE[name]]),
+            }
             for name, clock in incident["clocks"].items()
         },
         "clocks": incident["clocks"],

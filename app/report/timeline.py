@@ -14,7 +14,11 @@ LANES_MAX = 20  # that a picture shows; it says how many more there are
 # The rows of marks, and the kinds of timeline entries on each.
 ROWS: dict[str, dict[str, str]] = {
     "told": {},  # the notifications
-    "escalated": {"Escalated": "escalated", "Forgotten": "forgotten", "SeverityRaised": "more severe"},
+    "escalated": {
+        "Escalated": "escalated",
+        "Forgotten": "forgotten",
+        "SeverityRaised": "more severe",
+    },
     "people": {
         "Acknowledged": "acknowledged",
         "Assigned": "assigned",
@@ -44,12 +48,18 @@ ROWS: dict[str, dict[str, str]] = {
 }
 _STATES = {"Opened": "open", "Acknowledged": "acknowledged", "Resolved": "resolved"}
 _STATES |= {"Reopened": "open", "Forgotten": "open", "Closed": "closed"}
-_FIRED, _ENDED = ("Opened", "AlertFired", "MemberFired"), ("AlertEnded", "AlertExpired", "MemberEnded")
+_FIRED, _ENDED = (
+    ("Opened", "AlertFired", "MemberFired"),
+    ("AlertEnded", "AlertExpired", "MemberEnded"),
+)
 
 
 @dataclass(slots=True)
 class Span:
-    """From when until when; `open_end` if it has not ended, `before` if it began earlier, nobody here knows when."""
+    """From when until when.
+
+    `open_end` if it has not ended, `before` if it began earlier, nobody here knows when.
+    """
 
     begin_ms: int
     end_ms: int
@@ -99,17 +109,23 @@ class Picture:
 
 
 def picture(
-    incident: Document, timeline: Iterable[Document], notifications: Iterable[Document], now_ms: int = 0
+    incident: Document,
+    timeline: Iterable[Document],
+    notifications: Iterable[Document],
+    now_ms: int = 0,
 ) -> Picture:
     """The picture of an incident: its newest snapshot, and what the topics say of it, oldest first.
 
-    What has not ended lasts until `now_ms`, or until the last that is known of it. What it left to do is not in it.
+    What has not ended lasts until `now_ms`, or until the last that is known of it. What it left to
+    do is not in it.
     """
     entries = [one for one in timeline if not one["kind"].startswith("Task")]
     told = [one for one in notifications if one["kind"] not in ("task_reminder", "cause_wanted")]
     marks = sorted([*_said(entries), *_told(told)], key=lambda mark: mark.at_ms)
     begin_ms = milliseconds(incident["opened_at"])
-    last_ms = max([begin_ms, *(mark.at_ms for mark in marks), *(milliseconds(one["at"]) for one in entries)])
+    last_ms = max(
+        [begin_ms, *(mark.at_ms for mark in marks), *(milliseconds(one["at"]) for one in entries)]
+    )
     end_ms = last_ms if incident["state"] == "closed" else max(now_ms, last_ms)
     lanes = _lanes(incident, entries, begin_ms, end_ms)
     return Picture(
@@ -129,7 +145,9 @@ def picture(
 def _said(entries: Iterable[Document]) -> list[Mark]:
     kinds = {kind: (row, what) for row, known in ROWS.items() for kind, what in known.items()}
     return [
-        Mark(milliseconds(one["at"]), *kinds[one["kind"]], str(one["text"])) for one in entries if one["kind"] in kinds
+        Mark(milliseconds(one["at"]), *kinds[one["kind"]], str(one["text"]))
+        for one in entries
+        if one["kind"] in kinds
     ]
 
 
@@ -146,7 +164,10 @@ def _told(notifications: Iterable[Document]) -> list[Mark]:
 
 
 def _lanes(incident: Document, entries: list[Document], begin_ms: int, end_ms: int) -> list[Lane]:
-    """The lanes in the order in which they began. What ends and was never heard to begin fired when the incident opened."""
+    """The lanes in the order in which they began.
+
+    What ends and was never heard to begin fired when the incident opened.
+    """
     lanes: dict[tuple[str, str], Lane] = {}
     firing: dict[object, tuple[Lane, Span]] = {}
 
@@ -157,9 +178,17 @@ def _lanes(incident: Document, entries: list[Document], begin_ms: int, end_ms: i
         firing[identity] = (lane, span)
 
     for member in incident["members"] if incident["rule"] else ():
-        begin((member["name"], member["component"]), member["name"], member["component"], begin_ms, before=True)
+        begin(
+            (member["name"], member["component"]),
+            member["name"],
+            member["component"],
+            begin_ms,
+            before=True,
+        )
     for entry in entries:
-        if entry["kind"] not in (*_FIRED, *_ENDED) or (entry["kind"] == "Opened" and not entry.get("alert")):
+        if entry["kind"] not in (*_FIRED, *_ENDED) or (
+            entry["kind"] == "Opened" and not entry.get("alert")
+        ):
             continue
         name, component = _named(entry)
         identity = entry.get("alert") or (name, component)

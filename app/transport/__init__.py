@@ -1,1 +1,4 @@
-"""Where records live and how they reach the agents: a log on Kafka or SQLite, and Faust transports over it."""
+"""Where records live and how they reach the agents.
+
+A log on Kafka or SQLite, and Faust transports over it.
+"""

@@ -1,9 +1,10 @@
 """Batch delivery for Faust: one event for each fetched batch of a partition, instead of one for each record.
 
-Stock Faust spends 37 us a record on waiting for one of four tasks; a batch spends it once. What has to change with that is
-here: offsets are acknowledged in order, batch by batch, so the gap bookkeeping goes; revocation first finishes and commits
-what was applied; and the journal is read from where the state says, not from where Faust committed.
-`tests/test_faust_contract.py` fails when a method that this overrides changes.
+Stock Faust spends 37 us a record on waiting for one of four tasks; a batch spends it once. What has
+to change with that is here: offsets are acknowledged in order, batch by batch, so the gap
+bookkeeping goes; revocation first finishes and commits what was applied; and the journal is read
+from where the state says, not from where Faust committed.
+`tests/unit/transport/test_faust_contract.py` fails when a method that this overrides changes.
 """
 
 import gc
@@ -49,13 +50,21 @@ class BatchSchema(faust.Schema[Any, Any]):
 
 
 class BatchMixin:
-    """What a Faust consumer needs to deliver batches. `journal` and `owner` are set when the app is built."""
+    """What a Faust consumer needs to deliver batches.
 
-    _expected: dict[TP, int]  # the offset that the next batch of a partition has to begin with, or before it
+    `journal` and `owner` are set when the app is built.
+    """
+
+    _expected: dict[
+        TP, int
+    ]  # the offset that the next batch of a partition has to begin with, or before it
     _doubted: dict[TP, int]  # and where one began that left a hole
 
     async def getmany(self: Any, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  Faust's signature
-        """Fetch, and yield a message for each partition's records; its offset is the last record's."""
+        """Fetch, and yield a message for each partition's records.
+
+        Its offset is the last record's.
+        """
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop or not self.flow_active:
@@ -69,8 +78,9 @@ class BatchMixin:
             for start in range(0, len(fetched), RECORDS_MAX):
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return
-                # Faust notes the last offset handed over, and drops what is below. It does so late: after a seek back, the
-                # note of a batch from before it drops the first batches from after it. Who works on them knows better.
+                # Faust notes the last offset handed over, and drops what is below. It does so late:
+                # after a seek back, the note of a batch from before it drops the first batches from
+                # after it. Who works on them knows better.
                 self._read_offset[tp] = None
                 batch = fetched[start : start + RECORDS_MAX]
                 self._expected[tp] = max(self._expected.get(tp, 0), batch[-1].offset + 1)
@@ -79,12 +89,15 @@ class BatchMixin:
     def _leaves_a_hole(self: Any, tp: TP, offset: int) -> bool:
         """Whether records before the offset are missing, and were not looked for again yet.
 
-        A fetch that waits while partitions move may take records when the new place has been sought already but the flow
-        stands still; they are dropped then, and the position stands behind them.
+        A fetch that waits while partitions move may take records when the new place has been sought
+        already but the flow stands still; they are dropped then, and the position stands behind
+        them.
         """
         if offset <= self._expected.get(tp, offset) or self._doubted.get(tp) == offset:
             return False
-        logger.warning("%s: records from %d to %d are read again", tp, self._expected[tp], offset - 1)
+        logger.warning(
+            "%s: records from %d to %d are read again", tp, self._expected[tp], offset - 1
+        )
         self._doubted[tp] = offset
         return True
 
@@ -110,7 +123,10 @@ class BatchMixin:
         """Batches have no gaps: everything before a batch's last offset belongs to it."""
 
     def _new_offset(self: Any, tp: TP) -> int | None:
-        """The offset to commit: batches of a partition are acknowledged in order, so the newest one covers all."""
+        """The offset to commit.
+
+        Batches of a partition are acknowledged in order, so the newest one covers all.
+        """
         acked = self._acked[tp]
         if not acked:
             return None
@@ -120,7 +136,10 @@ class BatchMixin:
         return newest + 1
 
     def on_buffer_full(self, tp: TP) -> None:
-        """Nothing: a full queue blocks the fetcher by itself, while stock Faust would sleep for a second."""
+        """Nothing.
+
+        A full queue blocks the fetcher by itself, while stock Faust would sleep for a second.
+        """
 
     async def perform_seek(self: Any) -> None:
         """Seek to the committed offsets, but in the journal to where the state ends."""
@@ -143,7 +162,8 @@ class BatchMixin:
         await self.commit()
         await super().on_partitions_revoked(revoked)  # type: ignore[misc]  # as above
         self.app.owner.release()
-        # What is still under way is acknowledged by nobody; a worker that is told to end would wait for it for ever.
+        # What is still under way is acknowledged by nobody; a worker that is told to end would wait
+        # for it for ever.
         self._unacked_messages.clear()
 
 

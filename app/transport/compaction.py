@@ -1,12 +1,14 @@
 """Compaction of the embedded journal: of the values of a key, only the newest is kept. In small steps, between appends.
 
-A pass over a partition first notes where the newest record of each key stands that was appended since the pass before. Then it
-goes over the rows from the oldest to where it had looked, and leaves out each record that has a newer one. A tombstone goes
-when a pass meets it for the second time: by then the values before it are gone, and who read the partition has seen it.
+A pass over a partition first notes where the newest record of each key stands that was appended
+since the pass before. Then it goes over the rows from the oldest to where it had looked, and leaves
+out each record that has a newer one. A tombstone goes when a pass meets it for the second time: by
+then the values before it are gone, and who read the partition has seen it.
 
-A pass begins when as much was appended as the one before has left, and keeps ahead of what is appended meanwhile: so a
-partition is at most three times as large as what is in force, and each byte is written a second time once, about. What a pass
-holds in memory is the keys of what was appended.
+A pass begins when as much was appended as the one before has left, and keeps ahead of what is
+appended meanwhile: so a partition is at most three times as large as what is in force, and each
+byte is written a second time once, about. What a pass holds in memory is the keys of what was
+appended.
 """
 
 import sqlite3
@@ -14,13 +16,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.rows import INSERT, Damaged, Row, covering
+from app.transport.sqlite_batches import INSERT, Damaged, Row, covering
 
 LEAST_BYTES = 1024 * 1024  # appended before a pass is worth it
 STEP_BYTES = 64 * 1024  # of the rows that are looked at together, or one row: less than 1 ms
 ROW_BYTES = 100  # of a row beside its records
-# Of each byte that is appended during a pass: the pass reads what was appended twice, and what was kept once, so with two it
-# would fall behind for ever.
+# Of each byte that is appended during a pass: the pass reads what was appended twice, and what was
+# kept once, so with two it would fall behind for ever.
 PACE = 4
 PART = 4  # of what a pass is behind, the part that a step does at the least, so that appends never wait for all of it
 
@@ -38,7 +40,9 @@ Newest = dict[bytes | None, int]
 class _Partition:
     appended: int  # bytes since the last pass began
     kept: int = 0  # bytes that the last whole pass has left
-    seen: int = -1  # the last offset that it has been over; what was before this process is not known
+    seen: int = (
+        -1
+    )  # the last offset that it has been over; what was before this process is not known
 
 
 class Compaction:
@@ -54,7 +58,10 @@ class Compaction:
 
     @property
     def busy(self) -> bool:
-        """Whether there is a step to make: a pass goes on as fast as its partitions grow, and no faster."""
+        """Whether there is a step to make.
+
+        A pass goes on as fast as its partitions grow, and no faster.
+        """
         return self._behind > 0
 
     def appended(self, rows: Iterable[Row]) -> None:
@@ -68,13 +75,20 @@ class Compaction:
             one = self._partitions[place] = _Partition(self._size(place))
         else:
             one.appended += size
-        if one.appended >= max(LEAST_BYTES, one.kept) and place != self._place and place not in self._waiting:
+        if (
+            one.appended >= max(LEAST_BYTES, one.kept)
+            and place != self._place
+            and place not in self._waiting
+        ):
             self._waiting.append(place)
         if self._pass is not None or self._waiting:
             self._behind += PACE * size
 
     def step(self, least: int = 1) -> None:
-        """Look at some bytes. Raises Damaged and sqlite3.Error, after which the pass is given up."""
+        """Look at some bytes.
+
+        Raises Damaged and sqlite3.Error, after which the pass is given up.
+        """
         share = max(self._behind // PART, least)
         while share > 0 and (self._pass is not None or self._waiting):
             if self._pass is None:
@@ -96,7 +110,9 @@ class Compaction:
         one = self._partitions[place]
         one.appended, kept = 0, 0
         newest: Newest = {}
-        found = self._connection.execute("SELECT max(last) FROM batches WHERE topic = ? AND partition = ?", place)
+        found = self._connection.execute(
+            "SELECT max(last) FROM batches WHERE topic = ? AND partition = ?", place
+        )
         (end,) = found.fetchone()
         for rows in self._groups(place, one.seen, end):
             newest.update((record.key, record.offset) for record in _records(rows))
@@ -125,7 +141,11 @@ class Compaction:
     def _thin(self, rows: list[Row], newest: Newest, seen: int) -> int:
         """Leave out what has newer values; the bytes that are left."""
         records = _records(rows)
-        kept = [NewRecord(one.key, one.value, one.headers) for one in records if _is_kept(one, newest, seen)]
+        kept = [
+            NewRecord(one.key, one.value, one.headers)
+            for one in records
+            if _is_kept(one, newest, seen)
+        ]
         if len(kept) == len(records) and len(rows) == 1:
             return _size(rows)
         first, last = rows[0], rows[-1]

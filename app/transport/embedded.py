@@ -1,7 +1,7 @@
 """A Faust transport over a SqliteLog: the same app, agents and worker, in one process, with no broker.
 
-All partitions are assigned at once, and stay. What stock Faust expects of a transport's consumer is kept, but what only a
-group of processes needs has nothing to do here.
+All partitions are assigned at once, and stay. What stock Faust expects of a transport's consumer is
+kept, but what only a group of processes needs has nothing to do here.
 """
 
 import asyncio
@@ -15,13 +15,15 @@ from app.transport.batches import BatchMixin
 from app.transport.sqlite import SqliteLog
 
 GENERATION = 1
-FETCH_SECONDS = 0.01  # between two fetches: many requests make few batches, and it is batches that Faust costs
+FETCH_SECONDS = (
+    0.01  # between two fetches: many requests make few batches, and it is batches that Faust costs
+)
 
 
 class Consumer(BatchMixin, base.Consumer):
     """Reads the subscribed topics of the log, a batch of each partition at a time."""
 
-    app: Any  # app.main.TocsinApp, which this module must not import
+    app: Any  # app.factory.TocsinApp, which this module must not import
 
     def on_init(self) -> None:
         """Start with nothing assigned."""
@@ -35,8 +37,13 @@ class Consumer(BatchMixin, base.Consumer):
         return log
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Assign every partition of the topics, in a task of its own: Faust waits for the subscription meanwhile."""
-        self._assigned = {TP(topic, partition) for topic in topics for partition in range(self.app.partitions)}
+        """Assign every partition of the topics, in a task of its own.
+
+        Faust waits for the subscription meanwhile.
+        """
+        self._assigned = {
+            TP(topic, partition) for topic in topics for partition in range(self.app.partitions)
+        }
         self.app.consumer_generation_id = GENERATION
         self.add_future(self._assign())
 
@@ -45,7 +52,11 @@ class Consumer(BatchMixin, base.Consumer):
         await self.on_partitions_revoked(set())
         await self.on_partitions_assigned(set(self._assigned), GENERATION)
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Any]]:  # noqa: ASYNC109
+    async def _getmany(
+        self,
+        active_partitions: set[TP] | None,
+        timeout: float,  # noqa: ASYNC109  as in Faust
+    ) -> dict[TP, list[Any]]:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(self._rested - loop.time(), 0))
         fetched = await self._fetch(active_partitions)
@@ -117,7 +128,9 @@ class Consumer(BatchMixin, base.Consumer):
         partitions: int = self.app.partitions
         return partitions
 
-    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:
+    def key_partition(
+        self, topic: str, key: bytes | None, partition: int | None = None
+    ) -> int | None:
         """Not used: Tocsin chooses partitions itself (`models.topics.partition_of`)."""
         raise NotImplementedError(topic, key)
 

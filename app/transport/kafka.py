@@ -1,7 +1,8 @@
 """A log on Apache Kafka: an idempotent producer that writes whole record batches, and a reader without a group.
 
-A partition that is claimed has a transactional producer of its own, for two reasons: the broker refuses whoever claimed it
-before, and an append may be larger than a record batch, which is atomic by itself.
+A partition that is claimed has a transactional producer of its own, for two reasons: the broker
+refuses whoever claimed it before, and an append may be larger than a record batch, which is atomic
+by itself.
 """
 
 import asyncio
@@ -25,15 +26,27 @@ from aiokafka.errors import (
 )
 
 from app.clock import system_ms
-from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord, TopicMismatch, in_batches, size_of
+from app.transport.log import (
+    Fenced,
+    LogUnavailable,
+    NewRecord,
+    StoredRecord,
+    TopicMismatch,
+    in_batches,
+    size_of,
+)
 from app.transport.security import why_not
 from models.topics import MAX_BATCH_BYTES, TopicSpec
 
 REQUEST_MS = 30_000
 READ_SECONDS = 60  # for a read, from its turn on; aiokafka asks a broker that is away for ever
 WAIT_MS = 50  # for records; a reader that stands before a transaction's marker gets none, and steps over it
-CLAIMED_BATCH_BYTES = 8 * 1024 * 1024  # of each batch of a transaction; a topic that is claimed takes twice as much
-CLAIMED_SECONDS = 60  # for an append to a claimed partition; its coordinator is asked for ever otherwise
+CLAIMED_BATCH_BYTES = (
+    8 * 1024 * 1024
+)  # of each batch of a transaction; a topic that is claimed takes twice as much
+CLAIMED_SECONDS = (
+    60  # for an append to a claimed partition; its coordinator is asked for ever otherwise
+)
 
 
 FORBIDDEN = (
@@ -49,15 +62,25 @@ class Forbidden(LogUnavailable):
 
 
 class KafkaLog:
-    """`app.transport.log.Log` over a Kafka cluster. `servers` are host:port; `security` as `app.transport.security` says."""
+    """`app.transport.log.Log` over a Kafka cluster.
 
-    def __init__(self, servers: Sequence[str], replication: int = 1, security: Mapping[str, Any] | None = None) -> None:
+    `servers` are host:port; `security` as `app.transport.security` says.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[str],
+        replication: int = 1,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
         self._servers = list(servers)
         self._replication = replication
         self._security = dict(security or {})
         self._producer: AIOKafkaProducer | None = None
         self._claimed: dict[tuple[str, int], AIOKafkaProducer] = {}
-        self._lost: set[tuple[str, int]] = set()  # of the claimed ones, those that somebody else has claimed since
+        self._lost: set[tuple[str, int]] = (
+            set()
+        )  # of the claimed ones, those that somebody else has claimed since
         self._consumer: AIOKafkaConsumer | None = None
         self._reading = asyncio.Lock()
 
@@ -69,7 +92,9 @@ class KafkaLog:
             raise
         except LogUnavailable:
             reason = await why_not(self._servers, self._security)
-            raise LogUnavailable(f"Kafka at {', '.join(self._servers)} cannot be used: {reason}") from None
+            raise LogUnavailable(
+                f"Kafka at {', '.join(self._servers)} cannot be used: {reason}"
+            ) from None
 
     async def stop(self) -> None:
         """Flush and disconnect."""
@@ -87,7 +112,9 @@ class KafkaLog:
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
         """Create what is missing, compare what is there, and return the names created."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security)
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security
+        )
         try:
             await admin.start()
             existing = set(await admin.list_topics())
@@ -105,7 +132,9 @@ class KafkaLog:
 
     async def list_topics(self) -> dict[str, int]:
         """The topics that we may see."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security)
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security
+        )
         try:
             await admin.start()
             described = await admin.describe_topics()
@@ -116,8 +145,13 @@ class KafkaLog:
         return {topic["topic"]: len(topic["partitions"]) for topic in described}
 
     async def check_group(self, group: str) -> None:
-        """Raise Forbidden when we may not be of a consumer group: Faust would wait for its partitions, and say nothing."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security)
+        """Raise Forbidden when we may not be of a consumer group.
+
+        Faust would wait for its partitions, and say nothing.
+        """
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security
+        )
         try:
             await admin.start()
             await admin.find_coordinator(group)
@@ -157,9 +191,13 @@ class KafkaLog:
         if known is not None:
             await known.stop()
         self._lost.discard((topic, partition))
-        self._claimed[topic, partition] = await self._start_producer(transactional_id=f"{topic}-{partition}")
+        self._claimed[topic, partition] = await self._start_producer(
+            transactional_id=f"{topic}-{partition}"
+        )
 
-    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+    async def read(
+        self, topic: str, partition: int, offset: int, max_records: int = 5000
+    ) -> list[StoredRecord]:
         """Records at `offset` and after; past records that compaction removed."""
         async with self._asking(topic, partition) as (consumer, place):
             end = (await consumer.end_offsets([place]))[place]
@@ -169,13 +207,17 @@ class KafkaLog:
             try:
                 consumer.seek(place, offset)
                 while await consumer.position(place) < end:
-                    fetched = (await consumer.getmany(place, timeout_ms=WAIT_MS, max_records=max_records)).get(place)
+                    fetched = (
+                        await consumer.getmany(place, timeout_ms=WAIT_MS, max_records=max_records)
+                    ).get(place)
                     if fetched:
                         return [
-                            StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers) for one in fetched
+                            StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
+                            for one in fetched
                         ]
             finally:
-                # What is assigned is fetched for ever, and the broker answers nothing else on the connection meanwhile.
+                # What is assigned is fetched for ever, and the broker answers nothing else on the
+                # connection meanwhile.
                 consumer.unsubscribe()
             return []
 
@@ -190,8 +232,13 @@ class KafkaLog:
             return int((await consumer.end_offsets([place]))[place])
 
     @asynccontextmanager
-    async def _asking(self, topic: str, partition: int) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
-        """The reader and a partition, for one at a time. Raises LogUnavailable for what Kafka does not answer in time."""
+    async def _asking(
+        self, topic: str, partition: int
+    ) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+        """The reader and a partition, for one at a time.
+
+        Raises LogUnavailable for what Kafka does not answer in time.
+        """
         async with self._reading:
             try:
                 async with asyncio.timeout(READ_SECONDS):
@@ -245,34 +292,56 @@ class KafkaLog:
             return Forbidden(
                 f"Kafka at {servers} does not let us ({error!r}): SECURITY.md lists the rights that it takes"
             )
-        return LogUnavailable(f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?")
+        return LogUnavailable(
+            f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?"
+        )
 
 
 def _fenced(topic: str, partition: int) -> Fenced:
-    return Fenced(f"another worker has taken over partition {partition} of {topic} while this one was paused")
+    return Fenced(
+        f"another worker has taken over partition {partition} of {topic} while this one was paused"
+    )
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> None:
-    """Create topics. Raises KafkaError or LogUnavailable; aiokafka leaves what the broker says to its caller."""
-    topics = [NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config) for spec in specs]
+    """Create topics.
+
+    Raises KafkaError or LogUnavailable; aiokafka leaves what the broker says to its caller.
+    """
+    topics = [
+        NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config)
+        for spec in specs
+    ]
     for name, code, *said in (await admin.create_topics(topics)).topic_errors:
         error, because = for_code(code), said[0] if said else ""
         if error in FORBIDDEN:
             raise error(f"topic {name} is not created: {because}")
-        if code not in (0, TopicAlreadyExistsError.errno):  # somebody else who starts may have been faster
+        if code not in (
+            0,
+            TopicAlreadyExistsError.errno,
+        ):  # somebody else who starts may have been faster
             told = f"{error.__name__}: {because}"
             raise LogUnavailable(
                 f"Kafka does not create the topic {name} with TOCSIN_REPLICATION={replication} ({told})"
             )
 
 
-async def _send(producer: AIOKafkaProducer, records: Sequence[NewRecord], topic: str, partition: int) -> int:
+async def _send(
+    producer: AIOKafkaProducer, records: Sequence[NewRecord], topic: str, partition: int
+) -> int:
     """Send one record batch; its first offset."""
     batch = producer.create_batch()
     for record in records:
-        if batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers)) is None:
+        if (
+            batch.append(
+                key=record.key, value=record.value, timestamp=None, headers=list(record.headers)
+            )
+            is None
+        ):
             size = sum(size_of(one) for one in records)
-            raise LogUnavailable(f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}")
+            raise LogUnavailable(
+                f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}"
+            )
     batch.close()
     sent = await producer.send_batch(batch, topic, partition=partition)
     return int((await sent).offset)
@@ -283,7 +352,10 @@ async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -
     if not specs:
         return []
     problems = []
-    described = {topic["topic"]: topic for topic in await admin.describe_topics([spec.name for spec in specs])}
+    described = {
+        topic["topic"]: topic
+        for topic in await admin.describe_topics([spec.name for spec in specs])
+    }
     resources = [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs]
     found: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources):
@@ -298,7 +370,9 @@ async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -
             )
         for key, expected in spec.config.items():
             is_value = found.get(spec.name, {}).get(key)
-            if is_value != expected and not key.startswith("retention"):  # how long to keep is the operator's choice
+            if is_value != expected and not key.startswith(
+                "retention"
+            ):  # how long to keep is the operator's choice
                 problems.append(
                     f"topic {spec.name} has {key}={is_value}, must be {expected}: "
                     f"kafka-configs.sh --alter --topic {spec.name} --add-config {key}={expected}"

@@ -1,7 +1,8 @@
 """What Tocsin needs of a log, whoever keeps it: append one atomic batch, read from an offset, find the end.
 
-Faust consumes, assigns and recovers; everything that has to be durable goes through a `Log`. There are two: Kafka
-(`app.transport.kafka`) and one SQLite file (`app.transport.sqlite`). Whoever only looks asks for a `Readable`.
+Faust consumes, assigns and recovers; everything that has to be durable goes through a `Log`. There
+are two: Kafka (`app.transport.kafka`) and one SQLite file (`app.transport.sqlite`). Whoever only
+looks asks for a `Readable`.
 """
 
 from collections.abc import Sequence
@@ -35,12 +36,19 @@ class StoredRecord:
     headers: Headers = ()
 
 
-BATCH_BYTES = 900_000  # of a batch: a Kafka broker takes 1,048,588 of a topic that does not say otherwise
+BATCH_BYTES = (
+    900_000  # of a batch: a Kafka broker takes 1,048,588 of a topic that does not say otherwise
+)
 RECORD_BYTES = 64  # of a record beside its key, its value and its headers, at the most
 
 
-def in_batches(records: Sequence[NewRecord], bytes_max: int = BATCH_BYTES) -> list[Sequence[NewRecord]]:
-    """The records in as few batches as are not larger, in order; a record that is larger has one of its own."""
+def in_batches(
+    records: Sequence[NewRecord], bytes_max: int = BATCH_BYTES
+) -> list[Sequence[NewRecord]]:
+    """The records in as few batches as are not larger, in order.
+
+    A record that is larger has one of its own.
+    """
     batches: list[Sequence[NewRecord]] = []
     start = size = 0
     for number, record in enumerate(records):
@@ -60,19 +68,31 @@ def size_of(record: NewRecord) -> int:
 
 
 class LogUnavailable(Exception):
-    """The log did not acknowledge: nothing may be assumed written. The caller answers 503, or stops."""
+    """The log did not acknowledge.
+
+    Nothing may be assumed written. The caller answers 503, or stops.
+    """
 
 
 class Fenced(LogUnavailable):
-    """Somebody else has claimed the partition since: what was to be appended is not there, and never will be."""
+    """Somebody else has claimed the partition since.
+
+    What was to be appended is not there, and never will be.
+    """
 
 
 class TopicMismatch(Exception):
-    """A topic exists with settings on which a promise would break. The message lists each, found and expected."""
+    """A topic exists with settings on which a promise would break.
+
+    The message lists each, found and expected.
+    """
 
 
 class Readable(Protocol):
-    """Append-only partitions under topic names, to be read: a log, or a recording of one (`app.transport.recording`)."""
+    """Append-only partitions under topic names, to be read.
+
+    A log, or a recording of one (`app.transport.recording`).
+    """
 
     async def start(self) -> None:
         """Connect. Raises LogUnavailable with the address and what to check."""
@@ -86,8 +106,13 @@ class Readable(Protocol):
     async def list_topics(self) -> dict[str, int]:
         """The number of partitions of each topic that there is."""
 
-    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
-        """Records at `offset` and after, oldest first; an empty list at the end of the partition."""
+    async def read(
+        self, topic: str, partition: int, offset: int, max_records: int = 5000
+    ) -> list[StoredRecord]:
+        """Records at `offset` and after, oldest first.
+
+        An empty list at the end of the partition.
+        """
 
     async def start_offset(self, topic: str, partition: int) -> int:
         """The oldest offset that is still kept."""
@@ -105,15 +130,22 @@ class Log(Readable, Protocol):
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append all records, all or none; return the first one's offset once they are durable.
 
-        To a claimed partition there may be any number of them; to others as many as one batch has (`in_batches`). Raises
-        LogUnavailable. Appends to one partition by one Log are kept in the order in which they were called.
+        To a claimed partition there may be any number of them; to others as many as one batch has
+        (`in_batches`). Raises LogUnavailable. Appends to one partition by one Log are kept in the
+        order in which they were called.
         """
 
     async def claim(self, topic: str, partition: int) -> None:
-        """Become the only writer of a partition: whoever claimed it before gets Fenced. Raises LogUnavailable."""
+        """Become the only writer of a partition.
+
+        Whoever claimed it before gets Fenced. Raises LogUnavailable.
+        """
 
 
 async def append_all(log: Log, topic: str, partition: int, records: Sequence[NewRecord]) -> None:
-    """Append in as many batches as it takes, one after the other. Raises LogUnavailable; the first ones may be there."""
+    """Append in as many batches as it takes, one after the other.
+
+    Raises LogUnavailable; the first ones may be there.
+    """
     for batch in in_batches(records):
         await log.append(topic, partition, batch)

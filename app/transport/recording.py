@@ -24,7 +24,9 @@ from app.transport.recording_format import (
 )
 
 HEADER_BYTES_MAX = 1024 * 1024
-UNPACKED_BYTES_MAX = 64 * 1024 * 1024  # of a block, or of the index: a small file must not fill the memory
+UNPACKED_BYTES_MAX = (
+    64 * 1024 * 1024
+)  # of a block, or of the index: a small file must not fill the memory
 _NOT_WRITTEN = "its first line or its index is not what was written: copy it again, or record again"
 
 
@@ -73,8 +75,13 @@ class Recording:
         """The topics that have a record in it, with the partitions that they had."""
         return {topic: self.header.partitions for topic, _ in self._blocks}
 
-    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
-        """Records at `offset` and after, of one block at a time. Raises BadRecording when it is damaged."""
+    async def read(
+        self, topic: str, partition: int, offset: int, max_records: int = 5000
+    ) -> list[StoredRecord]:
+        """Records at `offset` and after, of one block at a time.
+
+        Raises BadRecording when it is damaged.
+        """
         blocks = self._blocks.get((topic, partition), [])
         number = max(bisect_right(blocks, offset, key=lambda block: block.first) - 1, 0)
         if number < len(blocks) and blocks[number].last < offset:
@@ -86,7 +93,10 @@ class Recording:
         return records[start : start + max_records]
 
     async def start_offset(self, topic: str, partition: int) -> int:
-        """The offset of the first record that it has; where it has none, what the next one would get."""
+        """The offset of the first record that it has.
+
+        Where it has none, what the next one would get.
+        """
         blocks = self._blocks.get((topic, partition))
         return blocks[0].first if blocks else self._empty(topic, partition)
 
@@ -107,7 +117,11 @@ class Recording:
             raise BadRecording(f"the recording {self._path} is closed")
         self._file.seek(block.place)
         packed = self._file.read(block.size)
-        data = _decompressed(packed) if len(packed) == block.size and zlib.crc32(packed) == block.crc else None
+        data = (
+            _decompressed(packed)
+            if len(packed) == block.size and zlib.crc32(packed) == block.crc
+            else None
+        )
         if data is None:
             raise BadRecording(
                 f"{self._path} is damaged: the records {block.first} to {block.last} of {block.topic} {block.partition} are "

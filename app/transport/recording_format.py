@@ -1,10 +1,11 @@
 """A recording: Tocsin's topics, or a range of them, in one file that is read as a log is.
 
-The first line is JSON and says what the file is (`Header`). Blocks follow, compressed, each with the records of one partition
-of a topic, one after the other. Then comes the index (JSON, compressed), which has for each block its place, its size, its
-checksum and its offsets, so that a read at an offset unpacks one block. The file's last bytes say where the index is, and
-have the checksum of the first line and the index together: what ends before that is no whole recording. Damage in a block
-is found when the block is read.
+The first line is JSON and says what the file is (`Header`). Blocks follow, compressed, each with
+the records of one partition of a topic, one after the other. Then comes the index (JSON,
+compressed), which has for each block its place, its size, its checksum and its offsets, so that a
+read at an offset unpacks one block. The file's last bytes say where the index is, and have the
+checksum of the first line and the index together: what ends before that is no whole recording.
+Damage in a block is found when the block is read.
 """
 
 import struct
@@ -21,21 +22,27 @@ FORMAT = 1
 BEGINNING = b'{"kind":"tocsin recording"'
 END = struct.Struct(">QII8s")  # where the index begins, its size, the checksum, and the last word
 LAST_WORD = b"\ntocsin\n"
-RECORD = struct.Struct(">qqiii")  # offset, time, and the lengths of key, value and headers; -1 is None
+RECORD = struct.Struct(
+    ">qqiii"
+)  # offset, time, and the lengths of key, value and headers; -1 is None
 
 
 class BadRecording(LogUnavailable):
-    """The file is no recording, or not a whole one, or a newer one. The message says which and what to do."""
+    """The file is no recording, or not a whole one, or a newer one.
+
+    The message says which and what to do.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What a recording has of one partition: the journal from the offset `first` up to `end`, which is not in it.
 
-    `applied` is the last offset that the partition's worker had certainly worked up when it was recorded: effects of later
-    records need not be there. `policy` is the fingerprint at the beginning. `whole` says that nothing was left out: it begins
-    with the partition's first record, and ends where the journal ended. `kept_from` has for each effects topic whose
-    oldest records were gone already the position of the first effect that was kept.
+    `applied` is the last offset that the partition's worker had certainly worked up when it was
+    recorded: effects of later records need not be there. `policy` is the fingerprint at the
+    beginning. `whole` says that nothing was left out: it begins with the partition's first record,
+    and ends where the journal ended. `kept_from` has for each effects topic whose oldest records
+    were gone already the position of the first effect that was kept.
     """
 
     partition: int
@@ -49,7 +56,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A recording's first line. `source` says in words what was recorded, `incident` because of which; "" for none."""
+    """A recording's first line.
+
+    `source` says in words what was recorded, `incident` because of which; "" for none.
+    """
 
     version: str  # of the Tocsin that recorded
     recorded_ms: int
@@ -65,7 +75,10 @@ class Header:
 
 
 class Block(NamedTuple):
-    """The index's line for a block: whose it is, the offsets of its first and its last record, and where it is."""
+    """The index's line for a block.
+
+    Whose it is, the offsets of its first and its last record, and where it is.
+    """
 
     topic: str
     partition: int
@@ -87,8 +100,17 @@ def pack(records: Sequence[StoredRecord]) -> bytes:
             if record.headers
             else b""
         )
-        lengths = (-1 if key is None else len(key), -1 if value is None else len(value), len(headers))
-        parts += (RECORD.pack(record.offset, record.timestamp, *lengths), key or b"", value or b"", headers)
+        lengths = (
+            -1 if key is None else len(key),
+            -1 if value is None else len(value),
+            len(headers),
+        )
+        parts += (
+            RECORD.pack(record.offset, record.timestamp, *lengths),
+            key or b"",
+            value or b"",
+            headers,
+        )
     return b"".join(parts)
 
 
@@ -105,7 +127,13 @@ def unpack(data: bytes) -> list[StoredRecord]:
         if headers_size:
             pairs = orjson.loads(data[place : (place := place + headers_size)])
             append(
-                StoredRecord(offset, at_ms, key, value, tuple([(name, text.encode("latin-1")) for name, text in pairs]))
+                StoredRecord(
+                    offset,
+                    at_ms,
+                    key,
+                    value,
+                    tuple([(name, text.encode("latin-1")) for name, text in pairs]),
+                )
             )
         else:
             append(StoredRecord(offset, at_ms, key, value))

@@ -1,6 +1,7 @@
 """How a client of Kafka proves who it is and whom it talks to: what aiokafka wants to know, and why a broker turns us away.
 
-TLS is as Python's default for clients has it: certificate and host name are checked, and nothing older than TLS 1.2 is spoken.
+TLS is as Python's default for clients has it: certificate and host name are checked, and nothing
+older than TLS 1.2 is spoken.
 """
 
 import ssl
@@ -37,9 +38,14 @@ def client_settings(security: KafkaSecurity) -> dict[str, Any]:
 
 def _context(security: KafkaSecurity) -> ssl.SSLContext:
     with reading("TOCSIN_KAFKA_CA_FILE", security.ca_file):
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=security.ca_file or None)
+        context = ssl.create_default_context(
+            ssl.Purpose.SERVER_AUTH, cafile=security.ca_file or None
+        )
     if security.cert_file:
-        certificate, key = ("TOCSIN_KAFKA_CERT_FILE", security.cert_file), ("TOCSIN_KAFKA_KEY_FILE", security.key_file)
+        certificate, key = (
+            ("TOCSIN_KAFKA_CERT_FILE", security.cert_file),
+            ("TOCSIN_KAFKA_KEY_FILE", security.key_file),
+        )
         with reading_pair(certificate, key):
             context.load_cert_chain(security.cert_file, security.key_file, password=no_password)
     return context
@@ -58,12 +64,17 @@ def _password(security: KafkaSecurity) -> str:
     except UnicodeDecodeError:
         raise BadSettings(f"{where}must be UTF-8") from None
     if not password or len(secret) > SECRET_BYTES_MAX or not password.isprintable():
-        raise BadSettings(f"{where}must be one line with the password, of at most {SECRET_BYTES_MAX} bytes")
+        raise BadSettings(
+            f"{where}must be one line with the password, of at most {SECRET_BYTES_MAX} bytes"
+        )
     return password
 
 
 async def why_not(servers: Sequence[str], settings: Mapping[str, Any]) -> str:
-    """Why the brokers do not take these settings, as far as one more try of each tells; aiokafka only says that none did."""
+    """Why the brokers do not take these settings, as far as one more try of each tells.
+
+    Aiokafka only says that none did.
+    """
     reasons = []
     for server in servers:
         try:
@@ -73,7 +84,9 @@ async def why_not(servers: Sequence[str], settings: Mapping[str, Any]) -> str:
             reasons.append(_reason(error))
         else:
             connection.close()
-            reasons.append("it takes the connection and no request; does it want a password (TOCSIN_KAFKA_SECURITY)?")
+            reasons.append(
+                "it takes the connection and no request; does it want a password (TOCSIN_KAFKA_SECURITY)?"
+            )
     return "; ".join(dict.fromkeys(reasons))
 
 
@@ -92,9 +105,7 @@ def _reason(error: Exception) -> str:
         case ConnectionRefusedError():
             return "nobody listens there; is it running, is TOCSIN_BROKER right?"
         case TimeoutError():
-            return (
-                f"it does not answer within {PROBE_MS} ms; is it running, is TOCSIN_KAFKA_SECURITY right for this port?"
-            )
+            return f"it does not answer within {PROBE_MS} ms; is it running, is TOCSIN_KAFKA_SECURITY right for this port?"
         case KafkaConnectionError(__cause__=ssl.SSLError() as cause):
             return _reason(cause)
         case KafkaConnectionError() | EOFError() | ConnectionError():

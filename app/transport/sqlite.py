@@ -1,12 +1,13 @@
 """A log in one SQLite file: durable, ordered, for one machine.
 
-An append is a row, its records packed into one blob, or a few rows where it is large. A writer thread takes everything that
-waits and commits it in one transaction (group commit), flushed to the disk before anybody is answered: an append is
-written whole or not at all, and a crash of the process or of the machine loses nothing that was acknowledged. While the
-disk is full, appends wait.
+An append is a row, its records packed into one blob, or a few rows where it is large. A writer
+thread takes everything that waits and commits it in one transaction (group commit), flushed to the
+disk before anybody is answered: an append is written whole or not at all, and a crash of the
+process or of the machine loses nothing that was acknowledged. While the disk is full, appends wait.
 
-Disks and people damage files, and SQLite does not see all of it: a batch has a checksum, batches of a partition have to
-follow each other, and a file beside the journal knows the newest append, so that a lost end is told from no end.
+Disks and people damage files, and SQLite does not see all of it: a batch has a checksum, batches of
+a partition have to follow each other, and a file beside the journal knows the newest append, so
+that a lost end is told from no end.
 """
 
 import asyncio
@@ -27,9 +28,9 @@ import orjson
 
 from app.clock import Clock
 from app.transport.compaction import Compaction
-from app.transport.expiry import Expiry
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
-from app.transport.rows import INSERT, SCHEMA, Damaged, Row, rows
+from app.transport.retention import Expiry
+from app.transport.sqlite_batches import INSERT, SCHEMA, Damaged, Row, rows
 from models.topics import TopicSpec
 
 FORMAT = 3  # 1 had no checksums; in 2, a compacted partition was numbered anew, and large rows were slow to find
@@ -64,16 +65,22 @@ class _Append:
 class SqliteLog:
     """`app.transport.log.Log` over DIRECTORY/journal.db."""
 
-    def __init__(self, directory: Path, clock: Clock | None = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self, directory: Path, clock: Clock | None = None, *, read_only: bool = False
+    ) -> None:
         self.directory = directory
         self.clock = clock or Clock()
-        self.appended = asyncio.Event()  # set after each commit: a reader clears it, reads, and waits for it
+        self.appended = (
+            asyncio.Event()
+        )  # set after each commit: a reader clears it, reads, and waits for it
         self._read_only = read_only
         self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._reader: sqlite3.Connection | None = None
         self._lock: IO[str] | None = None
-        self._ends: dict[tuple[str, int], tuple[int, int]] = {}  # topic and partition -> end offset and newest time
+        self._ends: dict[
+            tuple[str, int], tuple[int, int]
+        ] = {}  # topic and partition -> end offset and newest time
         self._compacted: set[str] = set()
         self._failed: Exception | None = None
         self._newest: IO[bytes] | None = None  # where the newest append is noted
@@ -120,7 +127,10 @@ class SqliteLog:
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
         """Note the topics that are new, and return their names."""
         connection = self._open()
-        kept = {name: (partitions, config) for name, partitions, config in connection.execute("SELECT * FROM topics")}
+        kept = {
+            name: (partitions, config)
+            for name, partitions, config in connection.execute("SELECT * FROM topics")
+        }
         for spec in specs:
             partitions, _ = kept.get(spec.name, (spec.partitions, ""))
             if partitions != spec.partitions:
@@ -130,12 +140,20 @@ class SqliteLog:
                 )
         created = {spec.name for spec in specs} - set(kept)
         with connection:
-            noted = [(spec.name, spec.partitions, orjson.dumps(spec.config).decode()) for spec in specs]
+            noted = [
+                (spec.name, spec.partitions, orjson.dumps(spec.config).decode()) for spec in specs
+            ]
             connection.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?)", noted)
         self._kept_ms.update(
-            {spec.name: int(spec.config["retention.ms"]) for spec in specs if "retention.ms" in spec.config}
+            {
+                spec.name: int(spec.config["retention.ms"])
+                for spec in specs
+                if "retention.ms" in spec.config
+            }
         )
-        self._compacted = {spec.name for spec in specs if spec.config.get("cleanup.policy") == "compact"}
+        self._compacted = {
+            spec.name for spec in specs if spec.config.get("cleanup.policy") == "compact"
+        }
         return created
 
     async def list_topics(self) -> dict[str, int]:
@@ -153,7 +171,9 @@ class SqliteLog:
     async def claim(self, topic: str, partition: int) -> None:
         """Nothing: the folder's lock keeps everybody else away."""
 
-    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+    async def read(
+        self, topic: str, partition: int, offset: int, max_records: int = 5000
+    ) -> list[StoredRecord]:
         """Records at `offset` and after. Raises LogUnavailable when they are damaged."""
         try:
             return self._read(topic, partition, offset, max_records)
@@ -162,7 +182,9 @@ class SqliteLog:
         except Damaged as error:
             raise self._damaged(f"{topic} {partition}: {error}") from None
 
-    def _read(self, topic: str, partition: int, offset: int, max_records: int) -> list[StoredRecord]:
+    def _read(
+        self, topic: str, partition: int, offset: int, max_records: int
+    ) -> list[StoredRecord]:
         found: list[StoredRecord] = []
         expected, size = offset, 0
         for row in self._rows(topic, partition, offset):
@@ -171,7 +193,9 @@ class SqliteLog:
                 break
             records = row.unpack()
             if row.begins > expected and (found or self._has_before(topic, partition, offset)):
-                raise self._damaged(f"{topic} {partition} lacks the records from {expected} to {row.begins - 1}")
+                raise self._damaged(
+                    f"{topic} {partition} lacks the records from {expected} to {row.begins - 1}"
+                )
             found += records[max(offset - row.numbered, 0) :]
             expected = row.last + 1
             if len(found) >= max_records:
@@ -190,7 +214,8 @@ class SqliteLog:
     def _has_before(self, topic: str, partition: int, offset: int) -> bool:
         """Whether older batches are kept, so that what is missing at the offset is no matter of age."""
         row = self._open().execute(
-            "SELECT 1 FROM batches WHERE topic = ? AND partition = ? AND last < ? LIMIT 1", (topic, partition, offset)
+            "SELECT 1 FROM batches WHERE topic = ? AND partition = ? AND last < ? LIMIT 1",
+            (topic, partition, offset),
         )
         return row.fetchone() is not None
 
@@ -216,15 +241,22 @@ class SqliteLog:
 
     def committed(self, topic: str, partition: int) -> int | None:
         """The offset that the consumer group goes on from."""
-        row = self._open().execute("SELECT offset FROM commits WHERE topic = ? AND partition = ?", (topic, partition))
+        row = self._open().execute(
+            "SELECT offset FROM commits WHERE topic = ? AND partition = ?", (topic, partition)
+        )
         found = row.fetchone()
         return int(found[0]) if found else None
 
     def commit(self, topic: str, partition: int, offset: int) -> None:
-        """Keep the offset that the consumer group goes on from, if the disk lets us: what is read again is dropped."""
+        """Keep the offset that the consumer group goes on from, if the disk lets us.
+
+        What is read again is dropped.
+        """
         try:
             with self._open() as connection:
-                connection.execute("INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", (topic, partition, offset))
+                connection.execute(
+                    "INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", (topic, partition, offset)
+                )
         except sqlite3.OperationalError as error:
             logger.warning("%s", self._unavailable("written", error))
 
@@ -239,7 +271,9 @@ class SqliteLog:
             remedy = ": make space on its disk"
         elif isinstance(error, OSError) or "readonly" in str(error):
             remedy = ": it has to be a folder that Tocsin may write to; TOCSIN_BROKER names it"
-        elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        elif isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.OperationalError
+        ):
             remedy = f": {DAMAGED}"
         return LogUnavailable(f"the journal in {self.directory} cannot be {what}: {error}{remedy}")
 
@@ -260,7 +294,10 @@ class SqliteLog:
         return self._reader
 
     def _connect_to_read(self) -> sqlite3.Connection:
-        """Connect beside whoever writes. Where nobody does, and we may write nothing, as on a backup, to the file alone."""
+        """Connect beside whoever writes.
+
+        Where nobody does, and we may write nothing, as on a backup, to the file alone.
+        """
         uri = f"file:{self._file}?mode=ro"
         try:
             return self._connect(uri)
@@ -305,14 +342,25 @@ class SqliteLog:
         self._check_end()
 
     def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
-        """Copy the rows of an older format. All of it or nothing; it takes as much space again as the file has."""
+        """Copy the rows of an older format.
+
+        All of it or nothing; it takes as much space again as the file has.
+        """
         size = self._file.stat().st_size
-        logger.warning("%s has format %d and is brought to %d: %.0f MB", self._file, version, FORMAT, size / 1e6)
+        logger.warning(
+            "%s has format %d and is brought to %d: %.0f MB",
+            self._file,
+            version,
+            FORMAT,
+            size / 1e6,
+        )
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ALTER TABLE batches RENAME TO batches_before")
             connection.execute(SCHEMA)
-            connection.execute(f"INSERT INTO batches SELECT {_COLUMNS[version]} FROM batches_before")  # noqa: S608
+            connection.execute(
+                f"INSERT INTO batches SELECT {_COLUMNS[version]} FROM batches_before"  # noqa: S608  ours
+            )
             connection.execute("DROP TABLE batches_before")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -332,7 +380,10 @@ class SqliteLog:
                 )
 
     def _note_end(self, appends: Sequence[_Append]) -> None:
-        """Note the newest append. Not flushed to the disk: a note that is too old after a power cut does no harm."""
+        """Note the newest append.
+
+        Not flushed to the disk: a note that is too old after a power cut does no harm.
+        """
         assert self._newest is not None
         topic, partition = appends[-1].topic, appends[-1].partition
         note = f"{topic} {partition} {self._ends[topic, partition][0]}\n"
@@ -342,7 +393,9 @@ class SqliteLog:
 
     def _write_all(self) -> None:
         connection, other = (self._connect(f"file:{self._file}?mode=rw") for _ in range(2))
-        other.execute("PRAGMA synchronous = NORMAL")  # what it drops is on the disk with the next append, and in order
+        other.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # what it drops is on the disk with the next append, and in order
         self._compaction = Compaction(other)
         chores = (self._compaction, Expiry(other, self._kept_ms, self.now_ms))
         running, rested = True, 0.0  # since when the next commit may begin
@@ -372,14 +425,20 @@ class SqliteLog:
         return waiting
 
     def _do(self, chore: Callable[[], None]) -> None:
-        """Something that nobody waits for. Damage ends all writing, so that it is given no good checksum."""
+        """Something that nobody waits for.
+
+        Damage ends all writing, so that it is given no good checksum.
+        """
         try:
             chore()
         except Damaged as error:
             self._failed = self._damaged(str(error))
         except sqlite3.OperationalError as error:
             if _is_full(error) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-                logger.warning("%s; what is not needed any more is dropped later", self._unavailable("written", error))
+                logger.warning(
+                    "%s; what is not needed any more is dropped later",
+                    self._unavailable("written", error),
+                )
             else:
                 self._failed = error
         except Exception as error:  # noqa: BLE001  whatever it is, nobody else hears of it
@@ -402,7 +461,9 @@ class SqliteLog:
             if appends:
                 self._note_end(appends)
         except (OSError, sqlite3.Error) as error:
-            self._failed = error  # the disk is gone: whether it was written is not known, so no more is
+            self._failed = (
+                error  # the disk is gone: whether it was written is not known, so no more is
+            )
             self._tell(appends, [self._unavailable("written", error) for _ in appends])
             return
         self._tell(appends, first_offsets)
@@ -424,7 +485,10 @@ class SqliteLog:
         self.appended.set()
 
     def _insert(self, connection: sqlite3.Connection, written: list[Row]) -> None:
-        """Write the rows, all or none; while the disk is full, wait for space: nothing is written then, for certain."""
+        """Write the rows, all or none.
+
+        While the disk is full, wait for space: nothing is written then, for certain.
+        """
         told = False
         while True:
             try:
@@ -434,7 +498,10 @@ class SqliteLog:
                 if not _is_full(error):
                     raise
                 if not told:
-                    logger.error("%s; nothing is acknowledged until then", self._unavailable("written", error))  # noqa: TRY400
+                    logger.error(  # noqa: TRY400  its text says it all
+                        "%s; nothing is acknowledged until then",
+                        self._unavailable("written", error),
+                    )
                     told = True
                 time.sleep(FULL_SECONDS)
             else:

@@ -1,7 +1,7 @@
 """Two courses of the same events, compared: what one has and the other has not, and what is different in both.
 
-Messages are compared for each matched incident, kind, receiver and channel, escalations for each matched incident, rule and
-step: those of the same time first, the others in the order of time.
+Messages are compared for each matched incident, kind, receiver and channel, escalations for each
+matched incident, rule and step: those of the same time first, the others in the order of time.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from app.whatif.consequences import Times, missed, times, unpaged
-from app.whatif.facts import Escalated, Facts, Incident, Message
 from app.whatif.ids import without_ids
-from app.whatif.matching import match
+from app.whatif.incident_pairs import match
+from app.whatif.outcomes import Escalated, Facts, Incident, Message
 from models.instant import format_instant
 
 Fact = Incident | Message | Escalated
@@ -20,7 +20,12 @@ Said = TypeVar("Said", bound=Message | Escalated)
 
 BEFORE, AFTER = "before", "after"
 ADDED, GONE, CHANGED, SAME = "added", "gone", "changed", "same"
-KINDS = ("incidents", "pages", "messages", "escalations")  # pages are messages by pager, messages all others
+KINDS = (
+    "incidents",
+    "pages",
+    "messages",
+    "escalations",
+)  # pages are messages by pager, messages all others
 DIGESTS = "(digests)"  # stands for the team of messages that are about many incidents
 
 
@@ -67,10 +72,18 @@ class Comparison:
     incidents: list[Pair[Incident]]
     notifications: list[Pair[Message]]
     escalations: list[Pair[Escalated]]
-    missed: list[Incident] = field(default_factory=list)  # of before: somebody was told of them, and nobody would be
-    unpaged: list[Incident] = field(default_factory=list)  # somebody was called for them, and nobody would be
-    times: dict[str, tuple[Times, Times]] = field(default_factory=dict)  # what it is until -> before and after
-    refused: tuple[dict[str, int], dict[str, int]] = field(default_factory=lambda: ({}, {}))  # dead letters by reason
+    missed: list[Incident] = field(
+        default_factory=list
+    )  # of before: somebody was told of them, and nobody would be
+    unpaged: list[Incident] = field(
+        default_factory=list
+    )  # somebody was called for them, and nobody would be
+    times: dict[str, tuple[Times, Times]] = field(
+        default_factory=dict
+    )  # what it is until -> before and after
+    refused: tuple[dict[str, int], dict[str, int]] = field(
+        default_factory=lambda: ({}, {})
+    )  # dead letters by reason
 
     def pairs(self, kind: str) -> Sequence[AnyPair]:
         """The pairs of one of KINDS, or of `notifications`: pages and messages."""
@@ -103,8 +116,18 @@ def compare(before: Facts, after: Facts) -> Comparison:
 
     return Comparison(
         [Pair(old, new, _incident_changes(old, new)) for old, new in pairs],
-        list(_paired(before.messages, after.messages, same_incident, _message_key, _message_changes)),
-        list(_paired(before.escalations, after.escalations, same_incident, _escalation_key, _escalation_changes)),
+        list(
+            _paired(before.messages, after.messages, same_incident, _message_key, _message_changes)
+        ),
+        list(
+            _paired(
+                before.escalations,
+                after.escalations,
+                same_incident,
+                _escalation_key,
+                _escalation_changes,
+            )
+        ),
         missed(pairs),
         unpaged(pairs),
         times(before, after),
@@ -113,11 +136,16 @@ def compare(before: Facts, after: Facts) -> Comparison:
 
 
 def tally(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str, dict[str, int]]:
-    """How many there are before and after, and of each verdict but SAME; by what `by` says of each, sorted."""
+    """How many there are before and after, and of each verdict but SAME.
+
+    By what `by` says of each, sorted.
+    """
     counts: dict[str, dict[str, int]] = {}
 
     def count(one: Fact, what: str) -> None:
-        counts.setdefault(by(one), dict.fromkeys((BEFORE, AFTER, ADDED, GONE, CHANGED), 0))[what] += 1
+        counts.setdefault(by(one), dict.fromkeys((BEFORE, AFTER, ADDED, GONE, CHANGED), 0))[
+            what
+        ] += 1
 
     for pair in pairs:
         if pair.before is not None:
@@ -164,7 +192,10 @@ def _pair(old: Said | None, new: Said | None, changes: tuple[Changed, ...]) -> P
 
 
 def _aligned(left: list[Said], right: list[Said]) -> Iterator[tuple[Said | None, Said | None]]:
-    """Those of the same time, then the others in the order of time; what is too many stands alone."""
+    """Those of the same time, then the others in the order of time.
+
+    What is too many stands alone.
+    """
     times: dict[int, list[Said]] = {}
     for one in right:
         times.setdefault(one.at_ms, []).append(one)
@@ -223,9 +254,13 @@ def _escalation_changes(old: Escalated, new: Escalated) -> Iterator[Changed]:
     yield from _texts("because", old.because, new.because)
 
 
-def _moments(what: str, old_ms: int | None, new_ms: int | None, never: str = "never") -> Iterator[Changed]:
+def _moments(
+    what: str, old_ms: int | None, new_ms: int | None, never: str = "never"
+) -> Iterator[Changed]:
     if old_ms != new_ms:
-        yield Changed(what, *(never if one is None else format_instant(one) for one in (old_ms, new_ms)))
+        yield Changed(
+            what, *(never if one is None else format_instant(one) for one in (old_ms, new_ms))
+        )
 
 
 def _texts(what: str, old: str, new: str) -> Iterator[Changed]:

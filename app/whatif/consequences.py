@@ -1,15 +1,21 @@
-"""What a difference means for those on call: how long until somebody was told, and of what nobody would have been told."""
+"""What a difference means for those on call.
+
+How long until somebody was told, and of what nobody would have been told.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from app.whatif.facts import Escalated, Facts, Incident, Message
-from app.whatif.matching import IncidentPair
+from app.whatif.incident_pairs import IncidentPair
+from app.whatif.outcomes import Escalated, Facts, Incident, Message
 
 
 class Times(NamedTuple):
-    """How long something took from an incident's opening, over the incidents that it happened to; ms, None without any."""
+    """How long something took from an incident's opening, over the incidents that it happened to.
+
+    Ms, None without any.
+    """
 
     number: int
     median_ms: int | None
@@ -17,7 +23,10 @@ class Times(NamedTuple):
 
 
 def times(before: Facts, after: Facts) -> dict[str, tuple[Times, Times]]:
-    """Times to the first message, to the first page, and to the first escalation: before and after."""
+    """Times to the first message, to the first page, and to the first escalation.
+
+    Before and after.
+    """
     return {
         "first message": (_times(before, before.messages), _times(after, after.messages)),
         "first page": (_times(before, _pages(before)), _times(after, _pages(after))),
@@ -56,7 +65,11 @@ def _lost(pairs: Sequence[IncidentPair], told: Callable[[Incident], bool]) -> It
     for old, new in pairs:
         if old is None or not told(old):
             continue
-        members = [one for was, one in pairs if was is not None and old.id in was.parents] if new is None else [new]
+        members = (
+            [one for was, one in pairs if was is not None and old.id in was.parents]
+            if new is None
+            else [new]
+        )
         known = [one for one in members if one is not None]
         known += [after[name] for one in known for name in one.parents if name in after]
         if not any(told(one) for one in known):

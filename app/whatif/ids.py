@@ -1,8 +1,9 @@
 """Ids and positions in a run, and as the record has them.
 
-A record's offset in a run is larger (ROOM), and an incident's id is made of it. What is shown has the
-record's own offset: an incident of a run that the same record opened has the same id then. What a record is about that only
-the run has, stands behind the record before it: `3-1204~2`, `INC-20260412T031502Z-00K3F~2`.
+A record's offset in a run is larger (ROOM), and an incident's id is made of it. What is shown has
+the record's own offset: an incident of a run that the same record opened has the same id then. What
+a record is about that only the run has, stands behind the record before it: `3-1204~2`,
+`INC-20260412T031502Z-00K3F~2`.
 """
 
 import re
@@ -12,8 +13,9 @@ import orjson
 
 from models.incident import incident_suffix
 
-# Between two records of a partition there is room for so many that the record has not: a record's offset in a run is
-# offset * ROOM. Ids of incidents, which have the offset in base 36, get four digits more so, and sort as those of the record.
+# Between two records of a partition there is room for so many that the record has not: a record's
+# offset in a run is offset * ROOM. Ids of incidents, which have the offset in base 36, get four
+# digits more so, and sort as those of the record.
 ROOM = 36**4
 
 _ID = re.compile(r"\b([A-Z]{2,8}-\d{8}T\d{6}Z)-([0-9A-Z]{2})([0-9A-Z]{1,20})((?:-\d+)?)\b")
@@ -21,7 +23,10 @@ _POSITION = re.compile(r"(\d+)-(\d+)((?:-\d+)?)")
 
 
 def to_run(incident: str) -> str:
-    """The id in a run of an incident that has this id in the record; what is no such id stays as it is."""
+    """The id in a run of an incident that has this id in the record.
+
+    What is no such id stays as it is.
+    """
     found = _ID.fullmatch(incident)
     return _run_id(found) if found else incident
 
@@ -42,7 +47,9 @@ def _to_run(found: Any, name: str) -> Any:
             return {key: _to_run(one, key) for key, one in found.items()}
         case str() if name == "record":
             position = _POSITION.fullmatch(found)
-            return f"{position[1]}-{int(position[2]) * ROOM}" if position else _ID.sub(_run_id, found)
+            return (
+                f"{position[1]}-{int(position[2]) * ROOM}" if position else _ID.sub(_run_id, found)
+            )
         case str():
             return _ID.sub(_run_id, found)
         case _:
@@ -58,7 +65,9 @@ def _shown_id(found: re.Match[str]) -> str:
     opened, partition, offset, number = found.groups()
     place, between = divmod(int(offset, 36), ROOM)
     if not place:
-        return found[0]  # somebody else's: but for the first record of all, no offset of a run is so small
+        return found[
+            0
+        ]  # somebody else's: but for the first record of all, no offset of a run is so small
     more = f"~{between}" if between else ""
     return f"{opened}-{incident_suffix(int(partition, 36), place)}{more}{number}"
 

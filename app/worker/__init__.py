@@ -1,1 +1,5 @@
-"""The worker: owns journal partitions, brings their engines to where they were, and makes what they decide durable."""
+"""The worker.
+
+Owns journal partitions, brings their engines to where they were, and makes what they decide
+durable.
+"""

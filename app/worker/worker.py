@@ -1,12 +1,14 @@
 """The worker: owns journal partitions, and makes what their engines decide durable, in an order that loses nothing.
 
-For each batch of a partition: the engine applies it; its effects are sent and acknowledged; now and then the engine's
-changes are written, all or none (the checkpoint); only then is the batch acknowledged to Faust. After a crash the
-next owner loads the state, applies the journal from there again, and computes but does not send what the effects topics
-have already. The order is kept by one queue for each partition; applying the next batch overlaps sending the last.
+For each batch of a partition: the engine applies it; its effects are sent and acknowledged; now and
+then the engine's changes are written, all or none (the checkpoint); only then is the batch
+acknowledged to Faust. After a crash the next owner loads the state, applies the journal from there
+again, and computes but does not send what the effects topics have already. The order is kept by one
+queue for each partition; applying the next batch overlaps sending the last.
 
-Whoever takes a partition over claims its changelog first, so that an owner before, who was only paused, cannot write a
-checkpoint any more (docs/decisions/0007). Effects that it still sends are the very ones that the new owner sends.
+Whoever takes a partition over claims its changelog first, so that an owner before, who was only
+paused, cannot write a checkpoint any more (docs/decisions/0007). Effects that it still sends are
+the very ones that the new owner sends.
 """
 
 import asyncio
@@ -17,20 +19,22 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from app import metrics
-from app.core.changelog import META
 from app.core.engine import Engine
-from app.core.poison import Poison
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.changelog import META
+from app.core.state.poison import Poison
+from app.history.applier import Applier
+from app.history.checkpoints import first_policy, last_position, load_state
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
-from app.worker.announcing import Announcer
-from app.worker.applying import Applier
-from app.worker.recovery import first_policy, last_position, load_state
+from app.worker.policy_announcement import Announcer
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.journal import TICK, Source
 from models.topics import Topics, partition_of
 
-CHECKPOINT_BYTES = 4 * 1024 * 1024  # about so much waits for a checkpoint at the most; one record can change more
+CHECKPOINT_BYTES = (
+    4 * 1024 * 1024
+)  # about so much waits for a checkpoint at the most; one record can change more
 CHUNK = 1000  # records applied between two looks at the event loop
 CRASHED = 70  # exit status; a supervisor starts the worker again
 
@@ -44,12 +48,17 @@ class _Work:
     effects: Sequence[Effect]
     offset: int  # the last record applied
     checkpoint: Sequence[tuple[bytes, bytes | None]] | None
-    messages: list[Any] = field(default_factory=list)  # Faust's, to be acknowledged after the checkpoint
+    messages: list[Any] = field(
+        default_factory=list
+    )  # Faust's, to be acknowledged after the checkpoint
     done: asyncio.Event | None = None
 
 
 def crash(what: str, error: BaseException) -> NoReturn:
-    """Stop at once, without acknowledging anything: the next start goes on from the last checkpoint."""
+    """Stop at once, without acknowledging anything.
+
+    The next start goes on from the last checkpoint.
+    """
     logger.critical("%s: %r; stopping so that nothing is lost", what, error, exc_info=error)
     logging.shutdown()
     os._exit(CRASHED)
@@ -58,7 +67,8 @@ def crash(what: str, error: BaseException) -> NoReturn:
 class Worker:
     """The engines of the partitions that this process owns.
 
-    `on_fault` is told what cannot go on; it ends the process, since nothing may be acknowledged after it.
+    `on_fault` is told what cannot go on; it ends the process, since nothing may be acknowledged
+    after it.
     """
 
     def __init__(
@@ -117,10 +127,13 @@ class Worker:
     async def use(self, policy: Rulebook) -> None:
         """Decide by another policy from now on: it goes into the journals of the partitions owned, and is in force from there.
 
-        Raises LogUnavailable; what a journal does not take is appended when it takes something again.
+        Raises LogUnavailable; what a journal does not take is appended when it takes something
+        again.
         """
         self.policy = policy
-        done = await asyncio.gather(*(pipe.announce_policy() for pipe in self.pipes.values()), return_exceptions=True)
+        done = await asyncio.gather(
+            *(pipe.announce_policy() for pipe in self.pipes.values()), return_exceptions=True
+        )
         for error in done:
             if error is not None:
                 raise error
@@ -161,7 +174,9 @@ class Pipe:
         self._checkpointed = asyncio.get_running_loop().time()
         self._settling = False
         self._stopped = False
-        self._applying = asyncio.Lock()  # what the engine leaves to do has to be queued in the order of its records
+        self._applying = (
+            asyncio.Lock()
+        )  # what the engine leaves to do has to be queued in the order of its records
         self._announcer = Announcer(worker.log, worker.topics.journal, partition)
         self._applier = Applier(
             Engine(partition, worker.policy),
@@ -178,7 +193,10 @@ class Pipe:
         return self._applier.engine
 
     async def start(self) -> int:
-        """Restore the engine and find out which effects were sent; return the journal offset to read from."""
+        """Restore the engine and find out which effects were sent.
+
+        Return the journal offset to read from.
+        """
         await self._log.claim(self._topics.state, self.partition)
         self._applier.engine, is_told = await self._found()
         if not is_told:
@@ -192,7 +210,9 @@ class Pipe:
                 self._marks[stream] = mark
         await self._announcer.start(self.engine, self._worker.policy)
         self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
-        logger.info("partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1)
+        logger.info(
+            "partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1
+        )
         return self.engine.applied_offset + 1
 
     async def _restored(self) -> Engine:
@@ -200,13 +220,25 @@ class Pipe:
         return (await self._found())[0]
 
     async def _found(self) -> tuple[Engine, bool]:
-        """The same, before the first checkpoint as the journal began; and whether the journal says how."""
+        """The same, before the first checkpoint as the journal began.
+
+        And whether the journal says how.
+        """
         items = await load_state(self._log, self._topics.state, self.partition)
-        first = None if META in items else await first_policy(self._log, self._topics.journal, self.partition)
-        return Engine.restore(self.partition, first or self._worker.policy, items), META in items or first is not None
+        first = (
+            None
+            if META in items
+            else await first_policy(self._log, self._topics.journal, self.partition)
+        )
+        return Engine.restore(
+            self.partition, first or self._worker.policy, items
+        ), META in items or first is not None
 
     async def announce_policy(self) -> None:
-        """Append the worker's policy where the journal's newest is another one. Raises LogUnavailable."""
+        """Append the worker's policy where the journal's newest is another one.
+
+        Raises LogUnavailable.
+        """
         if not self._stopped and self._task is not None:
             await self._announcer.keep(self.engine, self._worker.policy)
 
@@ -215,7 +247,9 @@ class Pipe:
         try:
             await self.announce_policy()
         except LogUnavailable as error:
-            logger.warning("partition %d: the policy is not in the journal yet: %s", self.partition, error)
+            logger.warning(
+                "partition %d: the policy is not in the journal yet: %s", self.partition, error
+            )
 
     async def accept(self, message: Any) -> None:
         """Apply a batch and queue what it left to do."""
@@ -229,7 +263,9 @@ class Pipe:
                     return
                 effects = await self._applier.apply(chunk)
                 checkpoint = self.engine.checkpoint() if self._due() else None
-                await self._queue.put(_Work(effects, chunk[-1].offset, checkpoint, [message] if last else []))
+                await self._queue.put(
+                    _Work(effects, chunk[-1].offset, checkpoint, [message] if last else [])
+                )
         self._metrics.applied(self.engine, len(records))
         await self.renew_policy()
 
@@ -250,7 +286,11 @@ class Pipe:
                 )
             expected = found[-1].offset + 1 if found else records[0].offset
         if missing:
-            logger.warning("partition %d: %d records were not handed over, and were read", self.partition, len(missing))
+            logger.warning(
+                "partition %d: %d records were not handed over, and were read",
+                self.partition,
+                len(missing),
+            )
         return [*missing, *records]
 
     def _on_poison(self, poison: Poison) -> None:
@@ -258,16 +298,26 @@ class Pipe:
         logger.error(what, self.partition, exc_info=poison)
 
     def _due(self) -> bool:
-        """Whether it is time for a checkpoint; its pace is a setting, since a restart only works up what came after."""
+        """Whether it is time for a checkpoint.
+
+        Its pace is a setting, since a restart only works up what came after.
+        """
         now = asyncio.get_running_loop().time()
         interval_s = self._worker.settings.checkpoint_ms / 1000
-        if self._settling or now - self._checkpointed >= interval_s or self.engine.dirty_bytes() > CHECKPOINT_BYTES:
+        if (
+            self._settling
+            or now - self._checkpointed >= interval_s
+            or self.engine.dirty_bytes() > CHECKPOINT_BYTES
+        ):
             self._checkpointed = now
             return True
         return False
 
     async def settle(self) -> None:
-        """Do everything that is queued, with a checkpoint at the end; or what of it is done when the partition is stopped."""
+        """Do everything that is queued, with a checkpoint at the end.
+
+        Or what of it is done when the partition is stopped.
+        """
         self._settling = True
         done = asyncio.Event()
         async with self._applying:
@@ -280,7 +330,10 @@ class Pipe:
         settled.cancel()
 
     def stop(self) -> None:
-        """Stop working on this partition. A batch that is being accepted must not wait for ever for room in the queue."""
+        """Stop working on this partition.
+
+        A batch that is being accepted must not wait for ever for room in the queue.
+        """
         self._stopped = True
         if self._task is not None:
             self._task.cancel()
@@ -315,13 +368,17 @@ class Pipe:
             if stream is Stream.JOURNAL:
                 assert effect.key is not None
                 target = partition_of(effect.key, self._worker.settings.partitions)
-                source = Source("journal", self.partition, effect.position.offset, effect.position.number)
+                source = Source(
+                    "journal", self.partition, effect.position.offset, effect.position.number
+                )
                 record = NewRecord(effect.key, effect.value, (source.header(),))
             else:
                 target = self.partition
                 record = NewRecord(effect.key, effect.value, (effect.position.header(),))
             batches.setdefault((self._topic(stream), target), []).append(record)
-        await asyncio.gather(*(append_all(self._log, topic, to, records) for (topic, to), records in batches.items()))
+        await asyncio.gather(
+            *(append_all(self._log, topic, to, records) for (topic, to), records in batches.items())
+        )
         self._metrics.sent(len(effects))
 
     async def _write(self, checkpoint: Sequence[tuple[bytes, bytes | None]]) -> None:

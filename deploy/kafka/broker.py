@@ -1,6 +1,7 @@
 """Start and stop a real Apache Kafka on loopback: one combined KRaft node, for a developer (`make kafka`) and the tests.
 
-The jars come from Maven Central, once, into .tools/kafka; Java 17 or newer and Maven have to be there.
+The jars come from Maven Central, once, into .tools/kafka; Java 17 or newer and Maven have to be
+there.
 """
 
 import json
@@ -55,16 +56,29 @@ def fetch() -> Path:
     shutil.rmtree(libs, ignore_errors=True)
     print("fetching Apache Kafka 4.3.1 ...", file=sys.stderr)
     pom = Path(__file__).parent / "pom.xml"
-    command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
+    command = [
+        "mvn",
+        "-q",
+        "-B",
+        "-f",
+        str(pom),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={libs}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise KafkaFailed(f"Maven could not fetch Kafka:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise KafkaFailed(
+            f"Maven could not fetch Kafka:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     (libs / ".complete").touch()
     return libs
 
 
 class Broker:
-    """One Kafka node with its data in `folder`. `secured` gives it listeners besides, which want TLS, passwords or both."""
+    """One Kafka node with its data in `folder`.
+
+    `secured` gives it listeners besides, which want TLS, passwords or both.
+    """
 
     def __init__(self, folder: Path, secured: Secured | None = None) -> None:
         self.folder = folder
@@ -83,10 +97,22 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self.folder / "server.properties"
         if not properties.exists():
-            text = _PROPERTIES.format(port=self.port, controller=self.controller, data=self.folder / "data")
+            text = _PROPERTIES.format(
+                port=self.port, controller=self.controller, data=self.folder / "data"
+            )
             properties.write_text(text if self.secured is None else self.secured.properties(text))
             cluster = str(uuid.uuid4())
-            tool = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            tool = [
+                "java",
+                "-cp",
+                classpath,
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                cluster,
+                "-c",
+                str(properties),
+            ]
             tool += [] if self.secured is None else self.secured.format_arguments()
             subprocess.run(tool, check=True, capture_output=True)
         command = ["java", "-Xmx1g", "-cp", classpath, "kafka.Kafka", str(properties)]
@@ -105,7 +131,9 @@ class Broker:
             if all(_listens(port) for port in ports):
                 return
             time.sleep(0.1)
-        raise KafkaFailed(f"Kafka did not listen within {START_SECONDS} s; see {self.folder / 'server.log'}")
+        raise KafkaFailed(
+            f"Kafka did not listen within {START_SECONDS} s; see {self.folder / 'server.log'}"
+        )
 
     def kill(self) -> None:
         """End it as a crash would."""

@@ -1,6 +1,7 @@
 """Listeners that want TLS, passwords or both, for a developer's Kafka: certificates of its own, and users.
 
-The certificates are made with OpenSSL and live as long as the folder. Whatever is secret here is secret from nobody.
+The certificates are made with OpenSSL and live as long as the folder. Whatever is secret here is
+secret from nobody.
 """
 
 import socket
@@ -25,13 +26,16 @@ super.users=User:ANONYMOUS;User:{user};User:CN=client
 sasl.enabled.mechanisms={mechanisms}
 """
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-_PLAIN = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+_PLAIN = (
+    f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+)
 
 
 class Secured:
     """What a broker needs for listeners of these protocols, beside its own of PLAINTEXT, which the brokers talk through.
 
-    SSL asks for a client certificate; the others ask for USER and PASSWORD, by any of the mechanisms.
+    SSL asks for a client certificate; the others ask for USER and PASSWORD, by any of the
+    mechanisms.
     """
 
     def __init__(self, folder: Path, protocols: tuple[str, ...] = PROTOCOLS) -> None:
@@ -68,30 +72,55 @@ class Secured:
         for protocol in self.ports:
             for mechanism in MECHANISMS if protocol.startswith("SASL") else ():
                 module = _PLAIN if mechanism == "PLAIN" else _SCRAM
-                lines.append(f"listener.name.{protocol.lower()}.{mechanism.lower()}.sasl.jaas.config={module}")
+                lines.append(
+                    f"listener.name.{protocol.lower()}.{mechanism.lower()}.sasl.jaas.config={module}"
+                )
         return "\n".join(lines) + "\n"
 
     def format_arguments(self) -> list[str]:
-        """What tells the tool that formats the storage of the user; where there is no broker yet, nobody else could."""
+        """What tells the tool that formats the storage of the user.
+
+        Where there is no broker yet, nobody else could.
+        """
         scram = [mechanism for mechanism in MECHANISMS if mechanism.startswith("SCRAM")]
-        users = [f'{one}=[name="{user}",password="{PASSWORD}"]' for one in scram for user in (USER, GUEST)]
+        users = [
+            f'{one}=[name="{user}",password="{PASSWORD}"]'
+            for one in scram
+            for user in (USER, GUEST)
+        ]
         return [part for user in users for part in ("--add-scram", user)]
 
 
 def authority(folder: Path, name: str) -> Path:
     """The certificate of a new authority, NAME.crt, whose key is NAME.key."""
     key, signed = folder / f"{name}.key", folder / f"{name}.crt"
-    _openssl("req", "-x509", *_NEW_KEY, "-keyout", key, "-out", signed, "-days", "7", "-subj", f"/CN={name} of a test")
+    _openssl(
+        "req",
+        "-x509",
+        *_NEW_KEY,
+        "-keyout",
+        key,
+        "-out",
+        signed,
+        "-days",
+        "7",
+        "-subj",
+        f"/CN={name} of a test",
+    )
     return signed
 
 
 def certificate(folder: Path, name: str, issuer: str, subject: str) -> tuple[Path, Path]:
     """Certificate and key, NAME.crt and NAME.key, for a subject such as DNS:localhost, signed by an authority."""
-    key, request, signed, extensions = (folder / f"{name}.{end}" for end in ("key", "csr", "crt", "ext"))
+    key, request, signed, extensions = (
+        folder / f"{name}.{end}" for end in ("key", "csr", "crt", "ext")
+    )
     extensions.write_text(f"subjectAltName={subject}\n")
     _openssl("req", *_NEW_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
     by = ("-CA", folder / f"{issuer}.crt", "-CAkey", folder / f"{issuer}.key", "-CAcreateserial")
-    _openssl("x509", "-req", "-in", request, *by, "-out", signed, "-days", "7", "-extfile", extensions)
+    _openssl(
+        "x509", "-req", "-in", request, *by, "-out", signed, "-days", "7", "-extfile", extensions
+    )
     return signed, key
 
 

@@ -1,1 +1,4 @@
-"""Faults on purpose, on the real Kafka and the embedded journal: nothing lost, nothing repeated (docs/RELIABILITY.md)."""
+"""Faults on purpose, on the real Kafka and the embedded journal.
+
+Nothing lost, nothing repeated (docs/RELIABILITY.md).
+"""

@@ -1,4 +1,7 @@
-"""Kafka for the battery: a broker that can also be reached through a proxy, and a cluster of three."""
+"""Kafka for the battery.
+
+A broker that can also be reached through a proxy, and a cluster of three.
+"""
 
 import asyncio
 import subprocess
@@ -11,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka.broker import Broker, fetch
 from deploy.kafka.secured import free_ports
 from tests.faults.proxy import Proxy
-from tests.running import wait_until
+from tests.support.engines import wait_until
 
 _NODE = """
 process.roles=broker,controller
@@ -44,7 +47,11 @@ _TOOL = "org.apache.kafka.tools.MetadataQuorumCommand"
 
 def _format(folder: Path, cluster: str) -> None:
     tool = ["java", "-cp", f"{fetch()}/*", "kafka.tools.StorageTool", "format"]
-    subprocess.run([*tool, "-t", cluster, "-c", str(folder / "server.properties")], check=True, capture_output=True)
+    subprocess.run(
+        [*tool, "-t", cluster, "-c", str(folder / "server.properties")],
+        check=True,
+        capture_output=True,
+    )
 
 
 class Proxied:
@@ -64,7 +71,9 @@ class Proxied:
             least=1,
         )
         text = text.replace("\nlisteners=", f"\nlisteners=PROXIED://127.0.0.1:{inner},")
-        text = text.replace("\nadvertised.listeners=", f"\nadvertised.listeners=PROXIED://127.0.0.1:{outer},")
+        text = text.replace(
+            "\nadvertised.listeners=", f"\nadvertised.listeners=PROXIED://127.0.0.1:{outer},"
+        )
         (folder / "server.properties").write_text(text + _PROXIED)
         _format(folder, str(uuid.uuid4()))
         self.broker.start()
@@ -78,7 +87,10 @@ class Proxied:
 
 
 class Cluster:
-    """Three nodes, each broker and controller; topics have three replicas, of which two have to agree."""
+    """Three nodes, each broker and controller.
+
+    Topics have three replicas, of which two have to agree.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.nodes: dict[int, Broker] = {}
@@ -128,7 +140,9 @@ class Cluster:
             admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap.split(";"))
             await admin.start()
             try:
-                names = [name for name in await admin.list_topics() if name.startswith((topics, "__"))]
+                names = [
+                    name for name in await admin.list_topics() if name.startswith((topics, "__"))
+                ]
                 described = await admin.describe_topics(names)
             finally:
                 await admin.close()
@@ -137,5 +151,14 @@ class Cluster:
         return asyncio.run(ask())
 
     def _ask(self, what: str) -> str:
-        command = ["java", "-cp", f"{fetch()}/*", _TOOL, "--bootstrap-server", self.bootstrap.replace(";", ",")]
-        return subprocess.run([*command, "describe", what], check=True, capture_output=True, text=True).stdout
+        command = [
+            "java",
+            "-cp",
+            f"{fetch()}/*",
+            _TOOL,
+            "--bootstrap-server",
+            self.bootstrap.replace(";", ","),
+        ]
+        return subprocess.run(
+            [*command, "describe", what], check=True, capture_output=True, text=True
+        ).stdout

@@ -15,7 +15,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--short` is what CI runs."""
     parser.addoption("--short", action="store_true", help="each fault once or twice: what CI runs")
     parser.addoption("--seed", type=int, default=1, help="of what is left to chance")
-    parser.addoption("--record", action="store_true", help="write the figures into docs/RELIABILITY.md")
+    parser.addoption(
+        "--record", action="store_true", help="write the figures into docs/RELIABILITY.md"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

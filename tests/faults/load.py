@@ -1,6 +1,7 @@
 """A load on a bridge: alerts of many components that fire, repeat and end, and what operators say, sent until acknowledged.
 
-Each alert carries a number and each command a mark of its own, so that the proof can look for it in the journal.
+Each alert carries a number and each command a mark of its own, so that the proof can look for it in
+the journal.
 """
 
 import http.client
@@ -21,12 +22,28 @@ from models.instant import format_instant
 
 BATCH = 20  # alerts in a request
 NAMES = (
-    *(("OllamaServiceDown", "critical"), ("PlannerAgentDown", "warning"), ("CoderAgentDown", "warning")),
+    *(
+        ("OllamaServiceDown", "critical"),
+        ("PlannerAgentDown", "warning"),
+        ("CoderAgentDown", "warning"),
+    ),
     *(("ResearchAgentDown", "warning"), ("HighErrorRate", "high"), ("PostgreSQLDown", "critical")),
-    *(("BruteForceLogin", "warning"), ("SlowDisk", "warning"), ("HighMemory", "info"), ("QueueGrows", "medium")),
+    *(
+        ("BruteForceLogin", "warning"),
+        ("SlowDisk", "warning"),
+        ("HighMemory", "info"),
+        ("QueueGrows", "medium"),
+    ),
     *(("CertificateEndsSoon", "low"), ("LatencyHigh", "major")),
 )
-COMPONENTS = ("ollama", "postgres", "redis", "api", "gateway", *(f"svc-{number}" for number in range(150)))
+COMPONENTS = (
+    "ollama",
+    "postgres",
+    "redis",
+    "api",
+    "gateway",
+    *(f"svc-{number}" for number in range(150)),
+)
 COMMANDS = ("acknowledge", "note", "note", "cause", "mitigated", "resolve", "complaint", "update")
 TIMEOUT_SECONDS = 90
 PAUSE_SECONDS = 0.2  # before something that was not acknowledged is sent again
@@ -40,17 +57,25 @@ class Load:
     def __init__(self, url: Callable[[], str], seed: int, rate: int, senders: int = 2) -> None:
         self.alerts: set[int] = set()  # acknowledged
         self.commands: set[str] = set()  # acknowledged
-        self.trouble: Counter[str] = Counter()  # answers that were no acknowledgement, and what failed instead of one
+        self.trouble: Counter[str] = (
+            Counter()
+        )  # answers that were no acknowledgement, and what failed instead of one
         self.slowest_seconds = 0.0  # from the first sending of a request to its acknowledgement
         self._url, self._rate = url, rate
         self._stopping = threading.Event()
         self._number = 0
         self._lock = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._send_alerts, args=(random.Random(seed + one), one, senders), daemon=True)
+            threading.Thread(
+                target=self._send_alerts,
+                args=(random.Random(seed + one), one, senders),
+                daemon=True,
+            )
             for one in range(senders)
         ]
-        self._threads.append(threading.Thread(target=self._send_commands, args=(random.Random(seed),), daemon=True))
+        self._threads.append(
+            threading.Thread(target=self._send_commands, args=(random.Random(seed),), daemon=True)
+        )
 
     def start(self) -> "Load":
         """Begin."""
@@ -70,7 +95,9 @@ class Load:
         dice, batches = random.Random(seed), []
         for _ in range(0, alerts, BATCH):
             numbers = self._numbers()
-            records = [NewRecord(None, orjson.dumps(_alert(dice, {}, COMPONENTS, one))) for one in numbers]
+            records = [
+                NewRecord(None, orjson.dumps(_alert(dice, {}, COMPONENTS, one))) for one in numbers
+            ]
             batches.append((numbers.start, records))
         return batches
 
@@ -98,7 +125,11 @@ class Load:
         while not self._stopping.wait(COMMAND_SECONDS):
             if time.monotonic() - listed > LIST_SECONDS:
                 found = self._once("GET", "/api/v1/incidents", None, 200)
-                incidents = [one["incident"] for one in orjson.loads(found)][-50:] if found is not None else incidents
+                incidents = (
+                    [one["incident"] for one in orjson.loads(found)][-50:]
+                    if found is not None
+                    else incidents
+                )
                 listed = time.monotonic()
             if incidents:
                 number += 1
@@ -115,9 +146,14 @@ class Load:
         self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - begun)
 
     def _once(self, method: str, path: str, body: Any, status: int) -> bytes | None:
-        """The answer's body, or None when it is not the status expected; then it is counted what came instead."""
+        """The answer's body, or None when it is not the status expected.
+
+        Then it is counted what came instead.
+        """
         place = urllib.parse.urlsplit(self._url())
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(
+            place.hostname or "", place.port, timeout=TIMEOUT_SECONDS
+        )
         data = None if body is None else orjson.dumps(body)
         try:
             connection.request(method, path, data, {"Content-Type": "application/json"})
@@ -147,7 +183,10 @@ def http_status(url: str) -> int:
 
 
 def _alert(
-    dice: random.Random, firing: dict[tuple[str, str], str], components: tuple[str, ...], number: int
+    dice: random.Random,
+    firing: dict[tuple[str, str], str],
+    components: tuple[str, ...],
+    number: int,
 ) -> dict[str, Any]:
     component = dice.choice(components)
     name, severity = dice.choice(NAMES)

@@ -1,4 +1,7 @@
-"""Tocsin processes under a supervisor: whatever ends one, it is started again, as systemd or Kubernetes would."""
+"""Tocsin processes under a supervisor.
+
+Whatever ends one, it is started again, as systemd or Kubernetes would.
+"""
 
 import os
 import re
@@ -12,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.running import ROOT, wait_until
+from tests.support.engines import ROOT, wait_until
 
 RESTART_SECONDS = 0.2  # between an end and the next start
 STOP_SECONDS = 60
@@ -30,9 +33,14 @@ class Run:
 
 
 class Supervised:
-    """A process that is started again until it is told to stop. What it complains of stands in `complaints`."""
+    """A process that is started again until it is told to stop.
 
-    def __init__(self, folder: Path, name: str, arguments: Sequence[str], settings: dict[str, str]) -> None:
+    What it complains of stands in `complaints`.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, arguments: Sequence[str], settings: dict[str, str]
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.arguments = list(arguments)  # of python; may be changed for the next start
@@ -64,7 +72,10 @@ class Supervised:
 
     def wait_ready(self, runs: int = 1) -> None:
         """Return when it is ready, in its `runs`-th life or later."""
-        wait_until(lambda: len(self.runs) >= runs and self.ready, f"{self.name} is ready; see {self.complaints}")
+        wait_until(
+            lambda: len(self.runs) >= runs and self.ready,
+            f"{self.name} is ready; see {self.complaints}",
+        )
 
     def wait_runs(self, runs: int) -> None:
         """Return when its `runs`-th life has begun."""
@@ -97,12 +108,17 @@ class Supervised:
         return self._signal(signal.SIGCONT)
 
     def end(self) -> float:
-        """SIGTERM, as an operator would; it has to end well. Returns the seconds that it took; `start` starts it again."""
+        """SIGTERM, as an operator would.
+
+        It has to end well. Returns the seconds that it took; `start` starts it again.
+        """
         self._wanted.clear()
         deaths = len(self.deaths)
         told = self._signal(signal.SIGTERM)
         wait_until(lambda: len(self.deaths) > deaths, f"{self.name} ends; see {self.complaints}")
-        assert self.deaths[-1] == 0, f"{self.name} ended with status {self.deaths[-1]}; see {self.complaints}"
+        assert self.deaths[-1] == 0, (
+            f"{self.name} ended with status {self.deaths[-1]}; see {self.complaints}"
+        )
         return self.runs[-1].ended - told
 
     def stop(self) -> None:

@@ -14,18 +14,18 @@ from pathlib import Path
 
 import orjson
 
-from app.core.changelog import META
 from app.core.engine import Engine
+from app.core.state.changelog import META
 from app.files.policy_file import default_path, load
+from app.history.checkpoints import load_state, policy_in
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord
-from app.worker.recovery import load_state, policy_in
 from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
 from models.topics import Topics, partition_of
 from tests.faults.load import Load
-from tests.running import read_all
-from tests.scenario import keep
+from tests.support.engines import read_all
+from tests.support.scenario import keep
 
 COMPACTED = (Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES)
 
@@ -51,7 +51,9 @@ class Proof:
     repeats: int = 0  # that the rule drops
     resent: int = 0  # journal records that a partition dropped, since it had them already
     incidents: int = 0
-    moments: dict[int, list[int]] = field(default_factory=dict)  # partition -> when effects were sent, in ms, in order
+    moments: dict[int, list[int]] = field(
+        default_factory=dict
+    )  # partition -> when effects were sent, in ms, in order
 
 
 def quick_policy(folder: Path) -> Path:
@@ -69,17 +71,23 @@ async def prove(log: Log, config: Settings, load_: Load | None) -> Proof:
     """Assert all of the above."""
     policy, proof = load(config.policy_file), Proof()
     topics = Topics(config.prefix)
-    journals = [await read_all(log, topics.journal, partition) for partition in range(config.partitions)]
+    journals = [
+        await read_all(log, topics.journal, partition) for partition in range(config.partitions)
+    ]
     alerts, commands = set[int](), set[str]()
     for partition, journal in enumerate(journals):
-        assert [record.offset for record in journal] == list(range(len(journal))), f"partition {partition} has holes"
+        assert [record.offset for record in journal] == list(range(len(journal))), (
+            f"partition {partition} has holes"
+        )
         items = await load_state(log, topics.state, partition)
         applied = orjson.loads(items[META])["offset"]
         engine = Engine(partition, policy_in(journal) or policy)
         effects = engine.apply(journal[: applied + 1])
         expected: dict[bytes, bytes] = {}
         keep(expected, engine)
-        assert expected == items, f"the state of partition {partition} differs: {_difference(expected, items)}"
+        assert expected == items, (
+            f"the state of partition {partition} differs: {_difference(expected, items)}"
+        )
         proof.incidents += engine.counts.get("incidents", 0)
         proof.resent += engine.counts.get("duplicates", 0)
         proof.records += applied + 1
@@ -90,8 +98,12 @@ async def prove(log: Log, config: Settings, load_: Load | None) -> Proof:
         await _compare(log, topics, partition, effects, rest, proof)
     if load_ is not None:
         missing = load_.alerts - alerts
-        assert not missing, f"{len(missing)} acknowledged alerts are lost, such as {sorted(missing)[:5]}"
-        assert load_.commands <= commands, f"commands are lost: {sorted(load_.commands - commands)[:5]}"
+        assert not missing, (
+            f"{len(missing)} acknowledged alerts are lost, such as {sorted(missing)[:5]}"
+        )
+        assert load_.commands <= commands, (
+            f"commands are lost: {sorted(load_.commands - commands)[:5]}"
+        )
         proof.alerts, proof.commands = len(load_.alerts), len(load_.commands)
     return proof
 
@@ -147,22 +159,37 @@ def _assert_counted(journal: Sequence[StoredRecord], counts: dict[str, int]) -> 
                 continue
             newest[place] = source
         kinds[next(iter(orjson.loads(record.value or b"{}")))] += 1
-    for kind, name in (("alert", "alerts"), ("tick", "ticks"), ("command", "commands"), ("duplicates", "duplicates")):
-        assert counts.get(name, 0) == kinds[kind], f"{kinds[kind]} {name} in the journal, counted: {counts}"
+    for kind, name in (
+        ("alert", "alerts"),
+        ("tick", "ticks"),
+        ("command", "commands"),
+        ("duplicates", "duplicates"),
+    ):
+        assert counts.get(name, 0) == kinds[kind], (
+            f"{kinds[kind]} {name} in the journal, counted: {counts}"
+        )
 
 
 def _assert_told(
-    partition: int, due: Sequence[Effect], more: Sequence[Effect], journals: Sequence[Sequence[StoredRecord]]
+    partition: int,
+    due: Sequence[Effect],
+    more: Sequence[Effect],
+    journals: Sequence[Sequence[StoredRecord]],
 ) -> None:
     """What the partition's actors said stands in the journal, byte for byte, first copies in order, and nothing else."""
-    said, allowed = _messages(partition, due, len(journals)), _messages(partition, [*due, *more], len(journals))
+    said, allowed = (
+        _messages(partition, due, len(journals)),
+        _messages(partition, [*due, *more], len(journals)),
+    )
     for target, journal in enumerate(journals):
         newest, found = Source("journal", partition, -1), dict[Source, bytes]()
         for record in journal:
             source = source_from(tuple(record.headers)) if record.headers else None
             if source is None or (source.topic, source.partition) != ("journal", partition):
                 continue
-            assert allowed[target].get(source) == record.value, f"{source} in partition {target} was never said"
+            assert allowed[target].get(source) == record.value, (
+                f"{source} in partition {target} was never said"
+            )
             if source > newest:
                 newest = source
                 found[source] = record.value or b""
@@ -172,7 +199,9 @@ def _assert_told(
         assert not lost, f"{len(lost)} messages to partition {target} are lost, such as {lost[:3]}"
 
 
-def _messages(partition: int, effects: Sequence[Effect], partitions: int) -> list[dict[Source, bytes]]:
+def _messages(
+    partition: int, effects: Sequence[Effect], partitions: int
+) -> list[dict[Source, bytes]]:
     said: list[dict[Source, bytes]] = [{} for _ in range(partitions)]
     for effect in effects:
         if effect.stream is Stream.JOURNAL:
@@ -182,7 +211,12 @@ def _messages(partition: int, effects: Sequence[Effect], partitions: int) -> lis
 
 
 async def _compare(
-    log: Log, topics: Topics, partition: int, effects: Sequence[Effect], rest: Sequence[Effect], proof: Proof
+    log: Log,
+    topics: Topics,
+    partition: int,
+    effects: Sequence[Effect],
+    rest: Sequence[Effect],
+    proof: Proof,
 ) -> None:
     """The effects topics hold the effects, and perhaps the first of those that no checkpoint covers."""
     for stream in Stream:
@@ -196,7 +230,9 @@ async def _compare(
         for record in sent:
             position = position_from(tuple(record.headers))
             assert position is not None
-            assert expected.get(position) == record.value, f"{stream} {partition}: {position} is not what it must be"
+            assert expected.get(position) == record.value, (
+                f"{stream} {partition}: {position} is not what it must be"
+            )
             if seen and position <= seen[-1]:
                 proof.repeats += 1
             else:
@@ -208,13 +244,19 @@ async def _compare(
 
 
 def _assert_complete(
-    where: str, stream: Stream, seen: Sequence[Position], due: Sequence[Effect], more: Sequence[Effect]
+    where: str,
+    stream: Stream,
+    seen: Sequence[Position],
+    due: Sequence[Effect],
+    more: Sequence[Effect],
 ) -> None:
     """None is missing; of a compacted topic the older values of a key may be."""
     positions = [effect.position for effect in due]
     if list(seen[: len(due)]) == positions:
         tail = [effect.position for effect in more]
-        assert list(seen[len(due) :]) == tail[: len(seen) - len(due)], f"{where}: a hole in what no checkpoint covers"
+        assert list(seen[len(due) :]) == tail[: len(seen) - len(due)], (
+            f"{where}: a hole in what no checkpoint covers"
+        )
         return
     missing = set(positions) - set(seen)
     if stream in COMPACTED:
@@ -227,5 +269,6 @@ def _assert_complete(
 def _difference(expected: dict[bytes, bytes], found: dict[bytes, bytes]) -> str:
     keys = [key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key)]
     return f"{len(keys)} keys, such as " + "; ".join(
-        f"{key!r}: must be {expected.get(key)!r:.300}, is {found.get(key)!r:.300}" for key in sorted(keys)[:3]
+        f"{key!r}: must be {expected.get(key)!r:.300}, is {found.get(key)!r:.300}"
+        for key in sorted(keys)[:3]
     )

@@ -1,4 +1,7 @@
-"""A TCP proxy on loopback that can be cruel: it cuts, slows, and falls silent without closing (half-open)."""
+"""A TCP proxy on loopback that can be cruel.
+
+It cuts, slows, and falls silent without closing (half-open).
+"""
 
 import asyncio
 import contextlib
@@ -35,7 +38,10 @@ class Proxy:
         self._delay_seconds = seconds
 
     def hold(self, *directions: str) -> None:
-        """Nothing passes in these directions, and nobody is told: connections stay open, new ones are accepted."""
+        """Nothing passes in these directions, and nobody is told.
+
+        Connections stay open, new ones are accepted.
+        """
         self._call(lambda: self._let(directions, flow=False))
 
     def release(self) -> None:
@@ -100,7 +106,9 @@ class Proxy:
             one.close()
             self._open.discard(one)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: str) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: str
+    ) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             while piece := await reader.read(CHUNK):
                 if self._delay_seconds:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from app.main import make_log
+from app.factory import make_log
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable
 from deploy.kafka.secured import free_ports
@@ -14,8 +14,8 @@ from models.topics import Topics
 from tests.faults.load import Load
 from tests.faults.processes import Supervised
 from tests.faults.proof import Proof, prove, quick_policy, unsettled
-from tests.running import wait_until
-from tests.using import using
+from tests.support.engines import wait_until
+from tests.support.settings_of import using
 
 PARTITIONS = 4
 T = TypeVar("T")
@@ -50,12 +50,19 @@ class Service:
         self.processes.append(bridge)
         return bridge
 
-    def worker(self, name: str, *, instance: str = "", die_at: str = "", broker: str = "") -> Supervised:
-        """Start a worker. `die_at` is a point of `tests.faults.worker`; `instance` makes it a static member."""
+    def worker(
+        self, name: str, *, instance: str = "", die_at: str = "", broker: str = ""
+    ) -> Supervised:
+        """Start a worker.
+
+        `die_at` is a point of `tests.faults.worker`; `instance` makes it a static member.
+        """
         arguments = ["-m", "app", "worker"]
         if die_at:
             arguments = ["-m", "tests.faults.worker", "--die-at", die_at]
-        worker = Supervised(self.folder, name, arguments, self._settings(broker) | {"TOCSIN_INSTANCE": instance})
+        worker = Supervised(
+            self.folder, name, arguments, self._settings(broker) | {"TOCSIN_INSTANCE": instance}
+        )
         self.processes.append(worker)
         self.workers.append(worker)
         return worker
@@ -70,11 +77,18 @@ class Service:
         load = self.load
         assert load is not None
         wanted = len(load.alerts) + alerts
-        wait_until(lambda: len(load.alerts) >= wanted, f"{wanted} alerts are acknowledged; {load.trouble}", 120)
+        wait_until(
+            lambda: len(load.alerts) >= wanted,
+            f"{wanted} alerts are acknowledged; {load.trouble}",
+            120,
+        )
 
     def wait_takeovers(self, worker: Supervised, times: int) -> None:
         """Return when the worker has taken over partitions so many times, over all its lives."""
-        wait_until(lambda: len(worker.taken_over()) >= times, f"{worker.name} owns more; see {worker.complaints}")
+        wait_until(
+            lambda: len(worker.taken_over()) >= times,
+            f"{worker.name} owns more; see {worker.complaints}",
+        )
 
     def send_raw(self, alerts: int, seed: int) -> None:
         """Write alerts to the raw topic, as other people's producers do, and return when they are acknowledged."""
@@ -100,7 +114,9 @@ class Service:
 
     def wait_settled(self) -> None:
         """Return when a checkpoint covers every journal record."""
-        quiet = 0  # a partition may be told something while the next one is looked at, so look twice
+        quiet = (
+            0  # a partition may be told something while the next one is looked at, so look twice
+        )
 
         def settled() -> bool:
             nonlocal quiet

@@ -1,10 +1,13 @@
-"""The table of docs/RELIABILITY.md: a row for each fault, written by the run that made its figures."""
+"""The table of docs/RELIABILITY.md.
+
+A row for each fault, written by the run that made its figures.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.proof import Proof
-from tests.running import ROOT
+from tests.support.engines import ROOT
 
 PAGE = ROOT / "docs" / "RELIABILITY.md"
 BEGIN, END = "<!-- made by make faults ARGS=--record -->", "<!-- end -->"
@@ -28,7 +31,9 @@ class Row:
         if proof is not None:
             self.load = f"{proof.alerts:,}, {proof.commands:,}"
             seen = f"nothing lost; {proof.effects:,} effects, each once"
-            self.found = [f"{seen}; {proof.repeats} repeats that the rule drops, {proof.resent} that the journal drops"]
+            self.found = [
+                f"{seen}; {proof.repeats} repeats that the rule drops, {proof.resent} that the journal drops"
+            ]
         self.found += found
 
     def cells(self) -> tuple[str, ...]:
@@ -51,11 +56,15 @@ class Table:
         """Put the rows that were filled in onto the page, in the place of what it said of these faults."""
         before, rest = PAGE.read_text().split(BEGIN)
         old, after = rest.split(END)
-        rows = {cells[0]: cells for cells in map(_cells, old.splitlines()) if len(cells) == len(HEAD)}
+        rows = {
+            cells[0]: cells for cells in map(_cells, old.splitlines()) if len(cells) == len(HEAD)
+        }
         for row in self.rows:
             if row.done:
                 rows[row.fault] = row.cells()
-        kept = [cells for name, cells in rows.items() if name != HEAD[0] and not name.startswith("---")]
+        kept = [
+            cells for name, cells in rows.items() if name != HEAD[0] and not name.startswith("---")
+        ]
         PAGE.write_text(f"{before}{BEGIN}\n{_markdown(kept)}\n{END}{after}")
 
 
@@ -69,7 +78,10 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 
 def counted(answers: Mapping[str, int]) -> str:
     """How often the bridge answered what, beside what it acknowledged."""
-    return ", ".join(f"{number} times {answer}" for answer, number in sorted(answers.items())) or "nothing but 200"
+    return (
+        ", ".join(f"{number} times {answer}" for answer, number in sorted(answers.items()))
+        or "nothing but 200"
+    )
 
 
 def spread(seconds: Sequence[float]) -> str:

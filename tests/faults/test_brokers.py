@@ -11,7 +11,7 @@ from tests.faults.load import http_status
 from tests.faults.proxy import ANSWERS, REQUESTS
 from tests.faults.service import PARTITIONS, Service, serving
 from tests.faults.table import Row, counted
-from tests.running import wait_until
+from tests.support.engines import wait_until
 
 
 @pytest.fixture
@@ -43,8 +43,13 @@ def _readyz(service: Service) -> int:
     return http_status(f"{service.url}/readyz")
 
 
-def test_the_only_broker_is_killed(own_broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
-    """kill -9 of Kafka under load: the bridge says 503 until it is back, senders send again, nothing is lost."""
+def test_the_only_broker_is_killed(
+    own_broker: Broker, folder: Path, told: Row, seed: int, *, short: bool
+) -> None:
+    """kill -9 of Kafka under load.
+
+    The bridge says 503 until it is back, senders send again, nothing is lost.
+    """
     times = 1 if short else 4
     with serving(f"kafka://{own_broker.bootstrap}", folder, "broker") as service:
         service.bridge().wait_ready()
@@ -75,8 +80,13 @@ def test_the_only_broker_is_killed(own_broker: Broker, folder: Path, told: Row, 
 
 
 @pytest.mark.long
-def test_one_broker_of_three_is_killed(cluster: Cluster, folder: Path, told: Row, seed: int) -> None:
-    """kill -9 of each of three brokers in turn, the controllers' leader among them: the other two go on."""
+def test_one_broker_of_three_is_killed(
+    cluster: Cluster, folder: Path, told: Row, seed: int
+) -> None:
+    """kill -9 of each of three brokers in turn, the controllers' leader among them.
+
+    The other two go on.
+    """
     with serving(f"kafka://{cluster.bootstrap}", folder, "three", replication=3) as service:
         service.bridge().wait_ready()
         workers = [service.worker("w1", instance="w1"), service.worker("w2", instance="w2")]

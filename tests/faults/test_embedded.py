@@ -24,8 +24,8 @@ from tests.faults.load import Load, http_status
 from tests.faults.processes import Supervised
 from tests.faults.proof import Proof, prove, quick_policy, unsettled
 from tests.faults.table import Row, counted, spread
-from tests.running import ROOT, read_all, wait_until
-from tests.using import using
+from tests.support.engines import ROOT, read_all, wait_until
+from tests.support.settings_of import using
 
 PARTITIONS = 4
 START_SECONDS = 60
@@ -38,7 +38,9 @@ class Embedded:
     def __init__(self, folder: Path, journal: Path, seed: int, rate: int = 400) -> None:
         policy = quick_policy(folder)
         (port,) = free_ports(1)
-        self.config = Settings(broker=f"embedded:{journal}", partitions=PARTITIONS, policy_file=str(policy))
+        self.config = Settings(
+            broker=f"embedded:{journal}", partitions=PARTITIONS, policy_file=str(policy)
+        )
         self.settings = {
             "TOCSIN_BROKER": self.config.broker,
             "TOCSIN_PARTITIONS": str(PARTITIONS),
@@ -62,7 +64,10 @@ class Embedded:
         """Stop the load, wait until everything is applied, stop the process, and prove."""
         self.load.stop()
         self.process.wait_ready()
-        wait_until(lambda: self._with_log(lambda log: unsettled(log, self.config)) == 0, "everything is applied")
+        wait_until(
+            lambda: self._with_log(lambda log: unsettled(log, self.config)) == 0,
+            "everything is applied",
+        )
         self.process.end()
         self.process.stop()
         return self._with_log(lambda log: prove(log, self.config, self.load))
@@ -112,7 +117,9 @@ def left(folder: Path, seed: int) -> Embedded:
     return embedded
 
 
-def test_the_service_is_killed_at_random(folder: Path, told: Row, seed: int, *, short: bool) -> None:
+def test_the_service_is_killed_at_random(
+    folder: Path, told: Row, seed: int, *, short: bool
+) -> None:
     """kill -9 of `tocsin up` under load: started again it goes on as if nothing had happened."""
     times = 3 if short else 30
     dice = random.Random(seed)
@@ -132,7 +139,10 @@ def test_the_service_is_killed_at_random(folder: Path, told: Row, seed: int, *, 
 
     assert embedded.process.deaths.count(-9) == times
     told.fill(
-        f"kill -9 of `tocsin up` at a random moment (seed {seed})", times, proof, f"ready again after {spread(seconds)}"
+        f"kill -9 of `tocsin up` at a random moment (seed {seed})",
+        times,
+        proof,
+        f"ready again after {spread(seconds)}",
     )
 
 
@@ -145,7 +155,9 @@ def _fill(disk: Path, filler: Path) -> None:
     pytest.fail("the disk could not be filled")
 
 
-def test_the_disk_is_full(small_disk: Path, folder: Path, told: Row, seed: int, *, short: bool) -> None:
+def test_the_disk_is_full(
+    small_disk: Path, folder: Path, told: Row, seed: int, *, short: bool
+) -> None:
     """Nothing is acknowledged while the disk is full, the log says why, and with space everything goes on by itself."""
     embedded = Embedded(folder, small_disk / "journal", seed, 2000)
     filler = small_disk / "filler"
@@ -153,13 +165,18 @@ def test_the_disk_is_full(small_disk: Path, folder: Path, told: Row, seed: int, 
         embedded.load.start()
         embedded.wait_load(1000)
         _fill(small_disk, filler)
-        wait_until(lambda: "database or disk is full: make space" in embedded.process.told(), "the log says why")
+        wait_until(
+            lambda: "database or disk is full: make space" in embedded.process.told(),
+            "the log says why",
+        )
         wait_until(lambda: embedded.status("/readyz") == 503, "it is not ready")
         if not short:
             wait_until(lambda: embedded.load.trouble["503"] > 0, "senders are told 503", 90)
         acknowledged = len(embedded.load.alerts)
         if not short:
-            os.kill(embedded.process.pid, signal.SIGTERM)  # it cannot finish what it has, and must not wait for ever
+            os.kill(
+                embedded.process.pid, signal.SIGTERM
+            )  # it cannot finish what it has, and must not wait for ever
             embedded.process.wait_death(1)
         filler.unlink()
         embedded.wait_load(1000)
@@ -196,12 +213,20 @@ def test_the_disk_cannot_be_written(small_disk: Path, folder: Path, told: Row, s
 
     assert status == 1
     assert "it has to be a folder that Tocsin may write to; TOCSIN_BROKER names it" in complaint
-    told.fill("a start on a read-only file system, and one when it can be written again", 1, proof, _quoted(complaint))
+    told.fill(
+        "a start on a read-only file system, and one when it can be written again",
+        1,
+        proof,
+        _quoted(complaint),
+    )
 
 
 @pytest.mark.parametrize(("name", "share"), [("journal.db", 0.5), ("journal.db-wal", 0)])
 def test_a_file_is_cut(left: Embedded, name: str, share: float, told: Row) -> None:
-    """What a file lost is noticed at the next start, which is refused: nobody goes on without it unknowingly."""
+    """What a file lost is noticed at the next start, which is refused.
+
+    Nobody goes on without it unknowingly.
+    """
     while name.endswith("-wal") and not _missed(left.config.journal_dir):
         left.process.start()  # all of it was in journal.db too
         left.process.wait_ready(len(left.process.runs) + 1)
@@ -229,7 +254,10 @@ def _missed(journal: Path) -> bool:
 
 
 def test_pages_are_overwritten(left: Embedded, told: Row, seed: int, *, short: bool) -> None:
-    """Wherever a page is overwritten, what it held is either not missed, or its loss is told: nothing wrong is ever read."""
+    """Wherever a page is overwritten, what it held is either not missed, or its loss is told.
+
+    Nothing wrong is ever read.
+    """
     times = 10 if short else 100
     left.process.start()
     left.process.wait_ready(2)

@@ -10,7 +10,9 @@ from tests.faults.table import Row, spread
 TAKEOVER_SECONDS_MAX = 15
 
 
-def test_kill_9_at_random(broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
+def test_kill_9_at_random(
+    broker: Broker, folder: Path, told: Row, seed: int, *, short: bool
+) -> None:
     """Workers, and now and then the bridge, are killed under load; each is started again."""
     times = 2 if short else 20
     dice = random.Random(seed)

@@ -8,10 +8,19 @@ from tests.faults.service import Service, serving
 from tests.faults.table import Row
 from tests.faults.worker import COUNTS, COUNTS_ELSE, POINTS, REBALANCING
 
-SHORT = ("effects-half-sent", "effects-sent", "checkpoint-uncommitted", "checkpoint-written", "loaded", "settled")
+SHORT = (
+    "effects-half-sent",
+    "effects-sent",
+    "checkpoint-uncommitted",
+    "checkpoint-written",
+    "loaded",
+    "settled",
+)
 
 
-def test_kill_9_at_named_points(broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
+def test_kill_9_at_named_points(
+    broker: Broker, folder: Path, told: Row, seed: int, *, short: bool
+) -> None:
     """A worker dies in the middle of each step that makes something durable, of recovery and of a rebalance."""
     with serving(f"kafka://{broker.bootstrap}", folder, "points") as service:
         service.bridge().wait_ready()

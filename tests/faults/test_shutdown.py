@@ -1,4 +1,7 @@
-"""Workers that come and go as they should: SIGTERM under load, more and fewer of them, and restarts one after another."""
+"""Workers that come and go as they should.
+
+SIGTERM under load, more and fewer of them, and restarts one after another.
+"""
 
 import itertools
 from pathlib import Path
@@ -13,8 +16,13 @@ from tests.faults.table import Row, spread
 END_SECONDS_MAX = 10
 
 
-def test_sigterm_under_load(broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
-    """A worker that is told to end finishes what it has: nothing is sent twice, not even where the rule would drop it."""
+def test_sigterm_under_load(
+    broker: Broker, folder: Path, told: Row, seed: int, *, short: bool
+) -> None:
+    """A worker that is told to end finishes what it has.
+
+    Nothing is sent twice, not even where the rule would drop it.
+    """
     times = 2 if short else 10
     seconds = []
     with serving(f"kafka://{broker.bootstrap}", folder, "sigterm") as service:
@@ -33,7 +41,12 @@ def test_sigterm_under_load(broker: Broker, folder: Path, told: Row, seed: int, 
 
     assert (proof.repeats, proof.resent) == (0, 0)
     assert max(seconds) < END_SECONDS_MAX, seconds
-    told.fill("SIGTERM of the worker, and a new start", times, proof, f"it ends with status 0: {spread(seconds)}")
+    told.fill(
+        "SIGTERM of the worker, and a new start",
+        times,
+        proof,
+        f"it ends with status 0: {spread(seconds)}",
+    )
 
 
 @pytest.mark.long
@@ -97,9 +110,13 @@ def test_rolling_restart(broker: Broker, folder: Path, told: Row, seed: int) -> 
                 seconds.append(worker.runs[-1].ready - at)
         service.wait_load(500)
         proof = service.finish()
-    taken = [len(worker.taken_over()) - before for worker, before in zip(workers, known, strict=True)]
+    taken = [
+        len(worker.taken_over()) - before for worker, before in zip(workers, known, strict=True)
+    ]
 
-    assert taken == [times * PARTITIONS // 2] * 2, "a restart made the other worker's partitions move"
+    assert taken == [times * PARTITIONS // 2] * 2, (
+        "a restart made the other worker's partitions move"
+    )
     told.fill(
         "each of two workers with TOCSIN_INSTANCE is ended or killed, and started again",
         2 * times,

@@ -7,8 +7,13 @@ from tests.faults.service import PARTITIONS, serving
 from tests.faults.table import Row, spread
 
 
-def test_pause_past_the_session(broker: Broker, folder: Path, told: Row, seed: int, *, short: bool) -> None:
-    """SIGSTOP until another worker has all partitions and works, then SIGCONT: the zombie does no harm, and rejoins."""
+def test_pause_past_the_session(
+    broker: Broker, folder: Path, told: Row, seed: int, *, short: bool
+) -> None:
+    """SIGSTOP until another worker has all partitions and works, then SIGCONT.
+
+    The zombie does no harm, and rejoins.
+    """
     times = 1 if short else 5
     seconds, ends = [], []
     with serving(f"kafka://{broker.bootstrap}", folder, "zombies") as service:

@@ -1,7 +1,7 @@
 """A worker that kills itself at a named point: `python -m tests.faults.worker --die-at POINT:COUNT`.
 
-The product knows nothing of it: its methods are wrapped from outside, and the COUNTth pass through the point ends the
-process with SIGKILL, so that nothing is flushed, closed or said.
+The product knows nothing of it: its methods are wrapped from outside, and the COUNTth pass through
+the point ends the process with SIGKILL, so that nothing is flushed, closed or said.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 import app.transport.kafka
 import app.worker.worker
 from agents import ingest
-from app import cli
+from app.cli.main import main as run_tocsin
 from app.transport.batches import BatchMixin
 from app.transport.kafka import KafkaLog
 from app.worker.worker import Pipe, Worker
@@ -62,7 +62,10 @@ class Point:
         setattr(owner, name, wrapped)
 
     def half_of(self, owner: Any, name: str) -> None:
-        """Die when every other one of the appends that a method makes at once is done; the others are never begun."""
+        """Die when every other one of the appends that a method makes at once is done.
+
+        The others are never begun.
+        """
         method: Callable[..., Awaitable[Any]] = getattr(owner, name)
 
         async def wrapped(pipe: Any, effects: Any) -> None:
@@ -143,7 +146,7 @@ def main() -> int:
     parser.add_argument("--die-at", required=True, metavar="POINT:COUNT", help=", ".join(POINTS))
     name, count = parser.parse_args().die_at.split(":")
     POINTS[name](Point(int(count)))
-    return cli.main(["worker"])
+    return run_tocsin(["worker"])
 
 
 if __name__ == "__main__":

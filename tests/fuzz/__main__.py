@@ -4,8 +4,8 @@
     make fuzz SECONDS=600 ARGS="policy journal"        # some
     python -m tests.fuzz --replay policy FILE          # an input that was found, without atheris
 
-What was worth trying stays in .fuzz/corpus, and the next run goes on from there. The last line counts the parsers in which
-nothing was found (passed), and the others (failed).
+What was worth trying stays in .fuzz/corpus, and the next run goes on from there. The last line
+counts the parsers in which nothing was found (passed), and the others (failed).
 """
 
 import argparse
@@ -55,11 +55,17 @@ class Result:
 def main() -> int:
     """Read the arguments and run."""
     style = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__, formatter_class=style)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__, formatter_class=style
+    )
     parser.add_argument("names", nargs="*", help="only these parsers")
     parser.add_argument("--seconds", type=float, default=60.0, help="for all of them together (60)")
-    parser.add_argument("--seed", type=int, default=0, help="of the dice; 0 throws others each time (0)")
-    parser.add_argument("--replay", nargs=2, metavar=("NAME", "FILE"), help="try one input, and show its error")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the dice; 0 throws others each time (0)"
+    )
+    parser.add_argument(
+        "--replay", nargs=2, metavar=("NAME", "FILE"), help="try one input, and show its error"
+    )
     asked = parser.parse_args()
     if asked.replay:
         name, file = asked.replay
@@ -69,10 +75,16 @@ def main() -> int:
     try:
         import atheris  # noqa: PLC0415  not everybody has it
     except ImportError:
-        print("there is no atheris here: pip install '.[fuzz]' (wheels for Linux on x86-64)", file=sys.stderr)
+        print(
+            "there is no atheris here: pip install '.[fuzz]' (wheels for Linux on x86-64)",
+            file=sys.stderr,
+        )
         return 2
     (FOLDER / "found").mkdir(parents=True, exist_ok=True)
-    with _output_to(FOLDER / "prepared.log"), atheris.instrument_imports(include=["app", "models", "agents"]):
+    with (
+        _output_to(FOLDER / "prepared.log"),
+        atheris.instrument_imports(include=["app", "models", "agents"]),
+    ):
         known = _properties()
     unknown = [name for name in asked.names if name not in known]
     if unknown:
@@ -110,7 +122,9 @@ def _run(atheris: Any, name: str, seconds: float, seed: int) -> Result:
     return Result(name, int(counted[-1]) if counted else 0, time.monotonic() - began, status, found)
 
 
-def _fuzz(atheris: Any, name: str, limits: tuple[str, ...], dictionary: Path, folders: tuple[Path, Path]) -> None:
+def _fuzz(
+    atheris: Any, name: str, limits: tuple[str, ...], dictionary: Path, folders: tuple[Path, Path]
+) -> None:
     """Hand the process over to atheris, which ends it."""
     arguments = [
         *limits,
@@ -134,7 +148,9 @@ def _fuzz(atheris: Any, name: str, limits: tuple[str, ...], dictionary: Path, fo
             return splice(pick, data)[:size_max]
         return bytes(atheris.Mutate(data, size_max))
 
-    atheris.Setup(["fuzz", *arguments, *map(str, folders)], _properties()[name], custom_mutator=changed)
+    atheris.Setup(
+        ["fuzz", *arguments, *map(str, folders)], _properties()[name], custom_mutator=changed
+    )
     atheris.Fuzz()
 
 
@@ -151,7 +167,11 @@ def _wait(child: int, seconds: float) -> int:
 
 
 def _findings(name: str) -> list[Path]:
-    return [path for kind in ("crash", "timeout", "oom") for path in sorted(FOLDER.glob(f"found/{name}-{kind}-*"))]
+    return [
+        path
+        for kind in ("crash", "timeout", "oom")
+        for path in sorted(FOLDER.glob(f"found/{name}-{kind}-*"))
+    ]
 
 
 @contextlib.contextmanager
@@ -175,13 +195,21 @@ def _speak_to(file: Path) -> None:
 
 
 def _escaped(token: bytes) -> str:
-    return "".join(chr(one) if 32 < one < 127 and one not in b'"\\' else f"\\x{one:02x}" for one in token)
+    return "".join(
+        chr(one) if 32 < one < 127 and one not in b'"\\' else f"\\x{one:02x}" for one in token
+    )
 
 
 def _show(results: list[Result]) -> int:
     table = Table("parser", "inputs", "seconds", "found", box=None, pad_edge=False)
     for one in results:
-        said = "nothing" if one.good else f"{len(one.found)}" if one.found else f"it ended with status {one.status}"
+        said = (
+            "nothing"
+            if one.good
+            else f"{len(one.found)}"
+            if one.found
+            else f"it ended with status {one.status}"
+        )
         table.add_row(one.name, f"{one.tried:,}", f"{one.seconds:.0f}", said)
     Console(width=None if sys.stdout.isatty() else 120, markup=False).print(table)
     for one in results:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
-Pick = Callable[[Sequence[Any]], Any]  # one of a sequence: hypothesis draws it, the fuzzer throws dice
+Pick = Callable[
+    [Sequence[Any]], Any
+]  # one of a sequence: hypothesis draws it, the fuzzer throws dice
 
 JSON = (
     *("alerts", "repeats", "raw_record", "commands", "silences", "receipts", "clock"),
@@ -13,8 +15,40 @@ JSON = (
 FIRST = b"{["  # how JSON begins that can be changed
 
 HOSTILE: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 1, 2**31, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), 0.5, -0.0, 1e308, "", " ", "0", "-1"),
-    *("\x00", "\x1b[2J", "\u202e", "\ufeff", "\U0010ffff", "a\nb", "a/b", "..", "*", "x" * 300, "2026-02-30", "24:00"),
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2**31,
+        2**63 - 1,
+        2**63,
+        2**64 - 1,
+        -(2**63),
+        0.5,
+        -0.0,
+        1e308,
+        "",
+        " ",
+        "0",
+        "-1",
+    ),
+    *(
+        "\x00",
+        "\x1b[2J",
+        "\u202e",
+        "\ufeff",
+        "\U0010ffff",
+        "a\nb",
+        "a/b",
+        "..",
+        "*",
+        "x" * 300,
+        "2026-02-30",
+        "24:00",
+    ),
     *(
         "0001-01-01T00:00:00Z",
         "9999-12-31T23:59:59.999Z",
@@ -47,7 +81,20 @@ TOKENS = (
         b"-",
         b"9" * 30,
     ),
-    *(b"null", b"true", b"1e400", b"NaN", b"\\ud800", b"&a", b"*a", b"<<: ", b"!!x", b"\xe2\x80\xae", b"=~", b"(?P<x>"),
+    *(
+        b"null",
+        b"true",
+        b"1e400",
+        b"NaN",
+        b"\\ud800",
+        b"&a",
+        b"*a",
+        b"<<: ",
+        b"!!x",
+        b"\xe2\x80\xae",
+        b"=~",
+        b"(?P<x>",
+    ),
     *(
         b'{"policy":"x","document":{}}',
         b'{"tick":true}',

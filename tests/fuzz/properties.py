@@ -1,4 +1,7 @@
-"""One function for each parser: any bytes in, and an exception out only if something is wrong with Tocsin."""
+"""One function for each parser.
+
+Any bytes in, and an exception out only if something is wrong with Tocsin.
+"""
 
 import contextlib
 import struct
@@ -10,25 +13,33 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from agents.ingest import journal_records
-from app.bridge.answers import Declined
-from app.bridge.bodies import _unfold
-from app.bridge.commands import command_of, command_value, receipts_of, resubmitted_record
+from app.bridge.request_bodies import _unfold
+from app.bridge.responses import Declined
 from app.bridge.silences import filters_of, silence_of
 from app.bridge.tokens import parse_tokens
-from app.core.changelog import META, DamagedState
-from app.core.deadletter import letter
+from app.cli.deadletters import Letter
+from app.cli.deadletters_resubmit import plan_of
 from app.core.engine import Engine, NewerFormat
-from app.core.poison import Poison
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.changelog import META, DamagedState
+from app.core.state.deadletter import letter
+from app.core.state.poison import Poison
 from app.demo.recorded import BadRecording, steps_in
 from app.files.policy_file import BadPolicy, compiled
-from app.intake.normalise import Entries, entries_from, from_list, in_list, in_webhook, parse, parse_alerts
+from app.intake.commands import command_of, command_value, receipts_of, resubmitted_record
+from app.intake.normalise import (
+    Entries,
+    entries_from,
+    from_list,
+    in_list,
+    in_webhook,
+    parse,
+    parse_alerts,
+)
 from app.intake.records import Intake
-from app.operating.deadletters import Letter
-from app.operating.resubmitting import plan_of
 from app.settings import BadSettings
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.rows import Damaged, records_in, unpack
+from app.transport.sqlite_batches import Damaged, records_in, unpack
 from models.command import Command
 from models.duration import format_ms, parse_ms
 from models.effect import Effect, Stream, position_from
@@ -38,7 +49,7 @@ from models.reason import BadInput
 from models.time_interval import TimeInterval, inside, next_ms
 from models.wire import ClockRequest, SilenceRequest
 from tests.fuzz.seeds import INCIDENT, LABELS, NOW_MS, PARTITIONS, POLICY, open_incident
-from tests.scenario import keep
+from tests.support.scenario import keep
 
 DAY_MS = 86_400_000
 HEADER = b"@"  # a line of a journal that begins so has a header, up to the first space
@@ -49,7 +60,10 @@ Property = Callable[[bytes], None]
 
 
 def alerts(data: bytes) -> None:
-    """Alerts as API v2, the webhook and generic JSON have them: what is taken the engine takes, the rest says why not."""
+    """Alerts as API v2, the webhook and generic JSON have them.
+
+    What is taken the engine takes, the rest says why not.
+    """
     for shape in (entries_from, _api, _webhook):
         with contextlib.suppress(BadInput):
             found, refused = Intake().records(shape(data), NOW_MS, POLICY)
@@ -78,7 +92,9 @@ def _ending_otherwise(entries: Entries) -> Entries:
     return Entries(found, entries.where)
 
 
-def _taken(intake: Intake, entries: Entries, at_ms: int) -> tuple[list[NewRecord], list[tuple[str, str, bytes | None]]]:
+def _taken(
+    intake: Intake, entries: Entries, at_ms: int
+) -> tuple[list[NewRecord], list[tuple[str, str, bytes | None]]]:
     records, refused = intake.records(entries, at_ms, POLICY)
     return records, [(one.reason, one.message, one.part) for one in refused]
 
@@ -103,16 +119,23 @@ def raw_record(data: bytes) -> None:
 
 
 def commands(data: bytes) -> None:
-    """Operators' words: the bridge takes none that the engine cannot apply or refuse with a reason."""
+    """Operators' words.
+
+    The bridge takes none that the engine cannot apply or refuse with a reason.
+    """
     with contextlib.suppress(BadInput):
         document = parse(data)
         name = _text_in(document, "command") or Command.ACKNOWLEDGE
         for incident in (INCIDENT, _text_in(document, "incident")):
             with contextlib.suppress(BadInput):
-                value = command_value(incident, command_of(name), document, NOW_MS, POLICY.policy.teams, lambda by: by)
+                value = command_value(
+                    incident, command_of(name), document, NOW_MS, POLICY.policy.teams, lambda by: by
+                )
                 apply([*open_incident(), StoredRecord(-1, NOW_MS, incident.encode(), value)])
         with contextlib.suppress(BadInput):
-            _, record = resubmitted_record(_text_in(document, "letter"), document, PARTITIONS, lambda by: by)
+            _, record = resubmitted_record(
+                _text_in(document, "letter"), document, PARTITIONS, lambda by: by
+            )
             engine, _ = apply([StoredRecord(-1, NOW_MS, record.key, record.value, record.headers)])
             assert engine.counts["resubmitted"] == 1
 
@@ -135,7 +158,9 @@ def receipts(data: bytes) -> None:
     """Notifiers' receipts."""
     with contextlib.suppress(BadInput):
         found = receipts_of(parse(data), PARTITIONS)
-        engine, _ = apply([StoredRecord(-1, NOW_MS, incident.encode(), value) for _, incident, value in found])
+        engine, _ = apply(
+            [StoredRecord(-1, NOW_MS, incident.encode(), value) for _, incident, value in found]
+        )
         assert engine.counts.get("receipts", 0) == len(found)
 
 
@@ -152,7 +177,10 @@ def compressed(data: bytes) -> None:
 
 
 def policy(data: bytes) -> None:
-    """A policy file: good, or every mistake; what is good an engine goes on under, through restarts too."""
+    """A policy file.
+
+    Good, or every mistake; what is good an engine goes on under, through restarts too.
+    """
     try:
         rules = compiled(FILE, data).rules
     except BadPolicy:
@@ -208,7 +236,10 @@ def recording(data: bytes) -> None:
 
 
 def journal(data: bytes) -> None:
-    """Records of the journal, whoever wrote them: each is accounted for, and a restart at any place changes nothing."""
+    """Records of the journal, whoever wrote them.
+
+    Each is accounted for, and a restart at any place changes nothing.
+    """
     records = journal_in(data)
     with contextlib.suppress(NewerFormat):
         engine, effects = apply(records)
@@ -219,7 +250,18 @@ def journal(data: bytes) -> None:
 
 
 ACCOUNTS = (
-    *("alerts", "ticks", "signals", "holds", "members", "pages", "commands", "receipts", "silences", "policies"),
+    *(
+        "alerts",
+        "ticks",
+        "signals",
+        "holds",
+        "members",
+        "pages",
+        "commands",
+        "receipts",
+        "silences",
+        "policies",
+    ),
     *("resubmitted", "duplicates", "deadletters"),
 )
 
@@ -239,15 +281,24 @@ def journal_in(data: bytes) -> list[StoredRecord]:
 
 
 def state(data: bytes) -> None:
-    """A changelog that was damaged: it is refused by what is wrong with it, or an engine goes on from it."""
+    """A changelog that was damaged.
+
+    It is refused by what is wrong with it, or an engine goes on from it.
+    """
     try:
         document = orjson.loads(data)
     except orjson.JSONDecodeError:
         return
-    items = {key.encode(): orjson.dumps(value) for key, value in document.items()} if isinstance(document, dict) else {}
+    items = (
+        {key.encode(): orjson.dumps(value) for key, value in document.items()}
+        if isinstance(document, dict)
+        else {}
+    )
     with contextlib.suppress(DamagedState, NewerFormat, Poison):
         engine = Engine.restore(0, POLICY, items)
-        engine.apply([StoredRecord(engine.applied_offset + 1, engine.state.now_ms + DAY_MS, None, TICK)])
+        engine.apply(
+            [StoredRecord(engine.applied_offset + 1, engine.state.now_ms + DAY_MS, None, TICK)]
+        )
         engine.checkpoint()
 
 
@@ -278,17 +329,28 @@ def headers(data: bytes) -> None:
     """Headers of effects, and bodies of dead letters, that strangers wrote."""
     position_from((("position", data),))
     for role in ("raw", "journal", "deadline", ""):
-        plan_of(Letter("0-1-0", 0, 0, data[:30].decode(errors="replace"), "", "", (role, 0, 0), "", ""), data, NOW_MS)
+        plan_of(
+            Letter("0-1-0", 0, 0, data[:30].decode(errors="replace"), "", "", (role, 0, 0), "", ""),
+            data,
+            NOW_MS,
+        )
 
 
 def apply(records: Sequence[StoredRecord]) -> tuple[Engine, list[Effect]]:
-    """What an engine makes of records and of the day after; and what it makes of them across restarts is the same."""
+    """What an engine makes of records and of the day after.
+
+    And what it makes of them across restarts is the same.
+    """
     records = [
-        StoredRecord(number, one.timestamp, one.key, one.value, one.headers) for number, one in enumerate(records)
+        StoredRecord(number, one.timestamp, one.key, one.value, one.headers)
+        for number, one in enumerate(records)
     ]
     last_ms = records[-1].timestamp if records else NOW_MS
     waits = (0, 3_600_000, DAY_MS)
-    ticks = [StoredRecord(len(records) + number, last_ms + wait, None, TICK) for number, wait in enumerate(waits)]
+    ticks = [
+        StoredRecord(len(records) + number, last_ms + wait, None, TICK)
+        for number, wait in enumerate(waits)
+    ]
     engine = Engine(0, POLICY)
     effects = [*engine.apply(records), *engine.apply(ticks)]
     items: dict[bytes, bytes] = {}

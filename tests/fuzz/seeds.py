@@ -10,19 +10,24 @@ import orjson
 from app.core.engine import Engine
 from app.files.policy_file import default_path
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.rows import pack
+from app.transport.sqlite_batches import pack
 from models.alert import Alert, fingerprint
 from models.command import Command
 from models.effect import Stream
 from models.journal import encode_alert
-from tests.running import ROOT
-from tests.scenario import alert_record, keep, one_by_one, play, read
-from tests.shipped import shipped
+from tests.support.engines import ROOT
+from tests.support.scenario import alert_record, keep, one_by_one, play, read
+from tests.support.shipped_policy import shipped
 
 NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
 PARTITIONS = 4
 POLICY = shipped()
-LABELS = {"alertname": "HighErrorRate", "component": "api", "severity": "high", "team": "infrastructure"}
+LABELS = {
+    "alertname": "HighErrorRate",
+    "component": "api",
+    "severity": "high",
+    "team": "infrastructure",
+}
 
 ALERT: dict[str, Any] = {
     "labels": LABELS,
@@ -32,7 +37,13 @@ ALERT: dict[str, Any] = {
     "generatorURL": "http://prometheus/graph",
     "status": "firing",
 }
-WEBHOOK = {"version": "4", "groupKey": "{}:{}", "status": "firing", "receiver": "tocsin", "truncatedAlerts": 0}
+WEBHOOK = {
+    "version": "4",
+    "groupKey": "{}:{}",
+    "status": "firing",
+    "receiver": "tocsin",
+    "truncatedAlerts": 0,
+}
 COMMAND = {
     "by": "ann",
     "text": "looking into it",
@@ -59,7 +70,12 @@ SILENCE = {
     "createdBy": "ann",
     "comment": "Investigating - ann",
 }
-RECEIPT = {"notification": "0-15-2", "incident": "INC-20260412T132000Z-000", "state": "delivered", "detail": "ok"}
+RECEIPT = {
+    "notification": "0-15-2",
+    "incident": "INC-20260412T132000Z-000",
+    "state": "delivered",
+    "detail": "ok",
+}
 INTERVALS = [
     {
         "times": [{"start_time": "09:00", "end_time": "17:00"}],
@@ -76,20 +92,34 @@ CSV = b"""time,name,ip,host,short,time_label,event_label
 1642204861,Wazuh: Web 400,172.17.130.196,intranet,W-Acc-400,-,-
 1642204999.5,AMiner: New,10.0.0.1,vpn,A-Acc-New,-,-
 """
-MATCHERS = ('alertname=~"Ollama.*"', 'team="a\\"i"', "severity!=info", 'job!~"[a-z]{1,3}(x|y)"', "a:b.c-d = e")
+MATCHERS = (
+    'alertname=~"Ollama.*"',
+    'team="a\\"i"',
+    "severity!=info",
+    'job!~"[a-z]{1,3}(x|y)"',
+    "a:b.c-d = e",
+)
 TOKENS = b"# a comment\nprometheus send,read 0123456789abcdef0123456789abcdef\nann operate ZmFrZXRva2VuZmFrZXRva2Vu\n"
 
 
 def open_incident(after_ms: int = 0) -> list[StoredRecord]:
     """The record by which INCIDENT opens, and one of another component."""
-    other = LABELS | {"alertname": "PostgreSQLDown", "component": "postgres", "severity": "critical"}
-    records = [alert_record(NOW_MS + after_ms, labels, labels["component"]) for labels in (LABELS, other)]
+    other = LABELS | {
+        "alertname": "PostgreSQLDown",
+        "component": "postgres",
+        "severity": "critical",
+    }
+    records = [
+        alert_record(NOW_MS + after_ms, labels, labels["component"]) for labels in (LABELS, other)
+    ]
     return [StoredRecord(-1, NOW_MS + after_ms, one.key, one.value) for one in records]
 
 
 def _opened() -> str:
     effects = Engine(0, POLICY).apply([StoredRecord(0, NOW_MS, b"api", open_incident()[0].value)])
-    found = next(orjson.loads(one.value)["incident"] for one in effects if one.stream is Stream.INCIDENTS)
+    found = next(
+        orjson.loads(one.value)["incident"] for one in effects if one.stream is Stream.INCIDENTS
+    )
     return str(found)
 
 
@@ -131,16 +161,26 @@ def states() -> tuple[bytes, ...]:
         journal, _ = play(POLICY, read(ROOT / f"tests/scenarios/{name}.txt", POLICY)[0], one_by_one)
         engine.apply(journal)
         keep(items, engine)
-        found.append(orjson.dumps({key.decode(): orjson.loads(value) for key, value in items.items()}))
+        found.append(
+            orjson.dumps({key.decode(): orjson.loads(value) for key, value in items.items()})
+        )
     return tuple(found)
 
 
 def _records() -> bytes:
-    return pack([NewRecord(None, None), NewRecord(b"k", b"v", (("source", b"raw:0:1:2"),)), NewRecord(b"", b"{}")])
+    return pack(
+        [
+            NewRecord(None, None),
+            NewRecord(b"k", b"v", (("source", b"raw:0:1:2"),)),
+            NewRecord(b"", b"{}"),
+        ]
+    )
 
 
 def _journal_alert() -> bytes:
-    alert = Alert(fingerprint(LABELS), LABELS, {}, firing=True, starts_ms=NOW_MS, ends_ms=0, hold_ms=300_000)
+    alert = Alert(
+        fingerprint(LABELS), LABELS, {}, firing=True, starts_ms=NOW_MS, ends_ms=0, hold_ms=300_000
+    )
     return encode_alert(alert)
 
 
@@ -164,10 +204,23 @@ SEEDS: dict[str, Callable[[], tuple[bytes, ...]]] = {
     "matcher": lambda: tuple(one.encode() for one in MATCHERS),
     "duration": lambda: (b"90s", b"1h30m", b"2d", b"0", b"5200w", b"1ms"),
     "interval": _json(INTERVALS, [{}], INTERVALS[:1]),
-    "recording": lambda: (CSV, orjson.dumps(ALERT) + b"\n" + orjson.dumps(ALERT | {"status": "resolved"}), CSV[10:]),
+    "recording": lambda: (
+        CSV,
+        orjson.dumps(ALERT) + b"\n" + orjson.dumps(ALERT | {"status": "resolved"}),
+        CSV[10:],
+    ),
     "journal": journals,
     "state": states,
-    "changelog": lambda: (b'{"format":2,"offset":3,"time_ms":0,"counts":{}}', b'{"offset":1}', b"[1,2]"),
+    "changelog": lambda: (
+        b'{"format":2,"offset":3,"time_ms":0,"counts":{}}',
+        b'{"offset":1}',
+        b"[1,2]",
+    ),
     "blob": lambda: (_records(),),
-    "headers": lambda: (b"15-0", _journal_alert(), *_BODIES(), b'{"command":"note","incident":"I","by":"ann"}'),
+    "headers": lambda: (
+        b"15-0",
+        _journal_alert(),
+        *_BODIES(),
+        b'{"command":"note","incident":"I","by":"ann"}',
+    ),
 }

@@ -1,4 +1,7 @@
-"""Every parser, with good input that is changed in every way: what hypothesis tries in each run, atheris tries for longer."""
+"""Every parser, with good input that is changed in every way.
+
+What hypothesis tries in each run, atheris tries for longer.
+"""
 
 import os
 from typing import Any
@@ -12,7 +15,9 @@ from tests.fuzz.changes import FIRST, JSON, change, splice
 from tests.fuzz.properties import PROPERTIES
 from tests.fuzz.seeds import SEEDS
 
-EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "60"))  # more by hand: TOCSIN_EXAMPLES=10000 make test
+EXAMPLES = int(
+    os.environ.get("TOCSIN_EXAMPLES", "60")
+)  # more by hand: TOCSIN_EXAMPLES=10000 make test
 
 
 @st.composite
@@ -27,7 +32,9 @@ def spliced(draw: st.DrawFn, name: str) -> bytes:
 @st.composite
 def changed(draw: st.DrawFn, name: str) -> bytes:
     """A seed's JSON in which some values are others, or are not there."""
-    document: Any = orjson.loads(draw(st.sampled_from([one for one in SEEDS[name]() if one[:1] in FIRST])))
+    document: Any = orjson.loads(
+        draw(st.sampled_from([one for one in SEEDS[name]() if one[:1] in FIRST]))
+    )
     for _ in range(draw(st.integers(1, 4))):
         document = change(lambda some: draw(st.sampled_from(some)), document)
     return orjson.dumps(document)

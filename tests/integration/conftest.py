@@ -40,7 +40,11 @@ class Kafka:
             wanted |= {"USER": USER, "PASSWORD_FILE": self.secured.password_file}
         if protocol == "SASL_PLAINTEXT":
             wanted["UNENCRYPTED"] = "yes"
-        kafka = {f"TOCSIN_KAFKA_{name}": str(value) for name, value in (wanted | more).items() if value is not None}
+        kafka = {
+            f"TOCSIN_KAFKA_{name}": str(value)
+            for name, value in (wanted | more).items()
+            if value is not None
+        }
         return {"TOCSIN_BROKER": f"kafka://{self.secured.bootstrap(protocol)}"} | kafka
 
 

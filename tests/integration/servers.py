@@ -1,4 +1,7 @@
-"""Servers of other people's, for tests: started, waited for, and ended; and a look into the log on one."""
+"""Servers of other people's, for tests.
+
+Started, waited for, and ended; and a look into the log on one.
+"""
 
 import shutil
 import subprocess
@@ -10,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.transport.kafka import KafkaLog
-from tests.running import wait_until
-from tests.using import using
+from tests.support.engines import wait_until
+from tests.support.settings_of import using
 
 T = TypeVar("T")
 
@@ -20,7 +23,9 @@ T = TypeVar("T")
 def server(folder: Path, command: list[str], ready: str) -> Iterator[None]:
     """A server process, from when it is ready until the end of the block."""
     binary = shutil.which(command[0])
-    assert binary, f"{command[0]} is missing: install Debian's packages prometheus and prometheus-alertmanager"
+    assert binary, (
+        f"{command[0]} is missing: install Debian's packages prometheus and prometheus-alertmanager"
+    )
     with (folder / f"{command[0]}.log").open("wb") as log:
         process = subprocess.Popen([binary, *command[1:]], stdout=log, stderr=log)
     try:

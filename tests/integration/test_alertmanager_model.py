@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from app.policy.importing import reading
+from app.policy.importer import reader
 from bench.alertmanager_model import messages
 from bench.founding_day import Firing
 from deploy.kafka.secured import free_ports
@@ -19,7 +19,8 @@ from tests.integration.servers import server
 
 SECONDS = 44
 
-# What fires, from when to when, in seconds; no change is near a second at which a group is looked at.
+# What fires, from when to when, in seconds; no change is near a second at which a group is looked
+# at.
 FIRINGS = [
     ({"alertname": "A", "team": "x", "host": "1"}, 0.0, 13.0),
     ({"alertname": "A", "team": "x", "host": "2"}, 5.0, 21.0),
@@ -47,7 +48,10 @@ def _configuration(url: str) -> str:
             },
             "receivers": [
                 {"name": "all", "webhook_configs": [{"url": f"{url}/all", "send_resolved": True}]},
-                {"name": "quiet", "webhook_configs": [{"url": f"{url}/quiet", "send_resolved": False}]},
+                {
+                    "name": "quiet",
+                    "webhook_configs": [{"url": f"{url}/quiet", "send_resolved": False}],
+                },
             ],
             "inhibit_rules": [
                 {
@@ -99,7 +103,11 @@ def test_as_many_messages_as_a_real_one(tmp_path: Path) -> None:
     port = free_ports(1)[0]
     address = f"http://127.0.0.1:{port}"
     path = tmp_path / "alertmanager.yml"
-    command = ["prometheus-alertmanager", f"--config.file={path}", f"--storage.path={tmp_path}/data"]
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={path}",
+        f"--storage.path={tmp_path}/data",
+    ]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
     with _receiver() as (url, came):
         path.write_text(_configuration(url))
@@ -111,6 +119,8 @@ def test_as_many_messages_as_a_real_one(tmp_path: Path) -> None:
             time.sleep(begin + SECONDS - time.time())
             found = dict(came)
 
-    firings = [Firing(labels, int(starts * 1000), int(ends * 1000)) for labels, starts, ends in FIRINGS]
-    model = messages(reading.read(path), firings)
+    firings = [
+        Firing(labels, int(starts * 1000), int(ends * 1000)) for labels, starts, ends in FIRINGS
+    ]
+    model = messages(reader.read(path), firings)
     assert Counter((one.receiver, one.firing > 0) for one in model) == found

@@ -1,4 +1,7 @@
-"""Kafka's own cleaner goes over the changelog while Tocsin has it: nothing that is asked afterwards has another answer."""
+"""Kafka's own cleaner goes over the changelog while Tocsin has it.
+
+Nothing that is asked afterwards has another answer.
+"""
 
 import asyncio
 import json
@@ -8,15 +11,15 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from app.cli import main
-from app.core.changelog import META
-from app.explain import tracing
+from app.cli.main import main
+from app.core.state.changelog import META
+from app.history import tracer
+from app.history.checkpoints import last_offset
 from app.settings import Settings
 from app.transport.log import Log
-from app.worker.recovery import last_offset
 from models.topics import MAX_BATCH_BYTES, Topics
 from tests.integration.servers import with_log
-from tests.running import Tocsin, assert_exactly_once, read_all, wait_until
+from tests.support.engines import Tocsin, assert_exactly_once, read_all, wait_until
 
 PREFIX = "cleaned"
 TOPICS = Topics(PREFIX)
@@ -60,7 +63,10 @@ async def _applied(log: Log) -> bool:
 
 
 def _storm(bridge: Tocsin, step: int) -> None:
-    """Many repeats, and one more alert: a checkpoint has new keys and newer values of known ones."""
+    """Many repeats, and one more alert.
+
+    A checkpoint has new keys and newer values of known ones.
+    """
     alerts = [
         {"labels": {"alertname": f"A{number}", "component": f"c{number % 7}", "severity": "high"}}
         for number in range(ALERTS + step)
@@ -78,10 +84,17 @@ def test_the_cleaner_changes_no_answer(
     broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Explain and replay say what they said before, and a worker goes on with the right state."""
-    settings = {"TOCSIN_BROKER": broker, "TOCSIN_PREFIX": PREFIX, "TOCSIN_PARTITIONS": "1", "TOCSIN_CHECKPOINT_MS": "0"}
+    settings = {
+        "TOCSIN_BROKER": broker,
+        "TOCSIN_PREFIX": PREFIX,
+        "TOCSIN_PARTITIONS": "1",
+        "TOCSIN_CHECKPOINT_MS": "0",
+    }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(tracing, "NEAR_RECORDS", 0)  # so that the changelog is read, near as the beginning is
+    monkeypatch.setattr(
+        tracer, "NEAR_RECORDS", 0
+    )  # so that the changelog is read, near as the beginning is
     _configure(broker, ConfigResourceType.BROKER, "1", log_cleaner_backoff_ms=100)
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     _clean(broker, after_ms=LATER_MS)
@@ -99,7 +112,10 @@ def test_the_cleaner_changes_no_answer(
 
     before, expected = with_log(broker, _checkpoints), ask("before")
     _clean(broker, after_ms=0)
-    wait_until(lambda: with_log(broker, _checkpoints) < before / 2, "the cleaner has been over the changelog")
+    wait_until(
+        lambda: with_log(broker, _checkpoints) < before / 2,
+        "the cleaner has been over the changelog",
+    )
     _clean(broker, after_ms=LATER_MS)
     found = ask("after")
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)

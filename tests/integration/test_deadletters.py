@@ -1,4 +1,7 @@
-"""Dead letters on a real Kafka: listed, shown whole, and sent again through a bridge beside the worker."""
+"""Dead letters on a real Kafka.
+
+Listed, shown whole, and sent again through a bridge beside the worker.
+"""
 
 import asyncio
 import json
@@ -11,24 +14,28 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from app.cli import main
-from app.core.changelog import META
+from app.cli.main import main
+from app.core.state.changelog import META
+from app.history.checkpoints import load_state
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import NewRecord
-from app.worker.recovery import load_state
 from models.topics import Topics
-from tests.running import Tocsin, assert_exactly_once, wait_until
-from tests.test_deadletters import alert, bounded
+from tests.support.engines import Tocsin, assert_exactly_once, wait_until
+from tests.unit.cli.test_deadletters import alert, bounded
 
 PREFIX = "letters"
-LONG = b'[{"labels": {"alertname": "Long"}}, ' + b"x" * 700_000 + b"]"  # about as much as a broker takes
+LONG = (
+    b'[{"labels": {"alertname": "Long"}}, ' + b"x" * 700_000 + b"]"
+)  # about as much as a broker takes
 
 
 class Letters:
     """The commands on a Kafka."""
 
-    def __init__(self, broker: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[bytes]) -> None:
+    def __init__(
+        self, broker: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[bytes]
+    ) -> None:
         self.config = Settings(broker=broker, prefix=PREFIX, partitions=1)
         self.settings = {"TOCSIN_BROKER": broker, "TOCSIN_PREFIX": PREFIX, "TOCSIN_PARTITIONS": "1"}
         self.capsys, self.monkeypatch = capsys, monkeypatch
@@ -37,7 +44,9 @@ class Letters:
 
     def start(self, policy: str) -> tuple[Tocsin, Tocsin]:
         """A bridge, which the commands find, and a worker."""
-        bridge, worker = (Tocsin(one, TOCSIN_POLICY=policy, **self.settings) for one in ("bridge", "worker"))
+        bridge, worker = (
+            Tocsin(one, TOCSIN_POLICY=policy, **self.settings) for one in ("bridge", "worker")
+        )
         self.monkeypatch.setenv("TOCSIN_PORT", bridge.url.rpartition(":")[2])
         return bridge, worker
 
@@ -67,9 +76,15 @@ class Letters:
 
 
 def test_letters_on_kafka(
-    broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+    broker: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    """What was refused for a bound is taken when it is lifted; then the state is lost, and made anew without a repeat."""
+    """What was refused for a bound is taken when it is lifted.
+
+    Then the state is lost, and made anew without a repeat.
+    """
     letters = Letters(broker, monkeypatch, capsysbinary)
     bridge, worker = letters.start(bounded(tmp_path, 1))
     bridge.post("/api/v2/alerts", [alert("A"), alert("B")])
@@ -87,7 +102,10 @@ def test_letters_on_kafka(
     asyncio.run(_empty(broker, TopicPartition(Topics(PREFIX).state, 0)))
     worker = Tocsin("worker", TOCSIN_POLICY=bounded(tmp_path, 10), **letters.settings)
     bridge.post("/api/v2/alerts", [alert("C")])
-    wait_until(lambda: asyncio.run(letters.with_log(count=True)).get("alerts") == 3, "the third alert is applied")
+    wait_until(
+        lambda: asyncio.run(letters.with_log(count=True)).get("alerts") == 3,
+        "the third alert is applied",
+    )
     for one in (bridge, worker):
         one.stop()
     counts = asyncio.run(letters.with_log())
@@ -103,7 +121,9 @@ async def _empty(broker: str, place: TopicPartition) -> None:
     try:
         for policy in ("compact,delete", "compact"):
             config = {"cleanup.policy": policy, "max.message.bytes": str(16 * 1024 * 1024)}
-            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, place.topic, configs=config)])
+            await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, place.topic, configs=config)]
+            )
             if policy == "compact,delete":
                 await admin.delete_records({place: RecordsToDelete(before_offset=-1)})
     finally:

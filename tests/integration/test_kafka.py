@@ -8,15 +8,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.core.changelog import META
+from app.core.state.changelog import META
 from app.demo import recorded
+from app.history.checkpoints import load_state
 from app.settings import Settings
 from app.transport.log import Log, NewRecord, TopicMismatch
-from app.worker.recovery import load_state
 from models.topics import Topics
 from tests.integration.servers import with_log
-from tests.running import Tocsin, assert_exactly_once, wait_until
-from tests.test_large import largest
+from tests.support.engines import Tocsin, assert_exactly_once, wait_until
+from tests.unit.transport.test_large import largest
 
 PARTITIONS = 4
 
@@ -26,11 +26,15 @@ def _settings(broker: str, prefix: str) -> dict[str, str]:
 
 
 async def _ends(log: Log, prefix: str) -> list[int]:
-    return [await log.end_offset(Topics(prefix).journal, partition) for partition in range(PARTITIONS)]
+    return [
+        await log.end_offset(Topics(prefix).journal, partition) for partition in range(PARTITIONS)
+    ]
 
 
 async def _checkpointed(log: Log, prefix: str) -> list[int]:
-    states = [await load_state(log, Topics(prefix).state, partition) for partition in range(PARTITIONS)]
+    states = [
+        await load_state(log, Topics(prefix).state, partition) for partition in range(PARTITIONS)
+    ]
     return [orjson.loads(state[META])["offset"] + 1 if META in state else 0 for state in states]
 
 
@@ -51,7 +55,10 @@ def _proven(broker: str, prefix: str) -> dict[str, int]:
 
 
 def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, shared: Path) -> None:
-    """kill -9 of the worker in the middle of the AIT-ADS storm, twice: all is as if nothing had happened."""
+    """kill -9 of the worker in the middle of the AIT-ADS storm, twice.
+
+    All is as if nothing had happened.
+    """
     problems: list[str] = []
     steps = list(recorded.steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", problems))
     settings = _settings(broker, "storm")
@@ -99,7 +106,10 @@ def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> No
 
     def arrived() -> bool:
         async def count(log: Log) -> int:
-            states = [await load_state(log, Topics("raw").state, partition) for partition in range(PARTITIONS)]
+            states = [
+                await load_state(log, Topics("raw").state, partition)
+                for partition in range(PARTITIONS)
+            ]
             counts = [orjson.loads(state[META])["counts"] for state in states if META in state]
             return sum(one.get("alerts", 0) + one.get("deadletters", 0) for one in counts)
 
@@ -120,14 +130,18 @@ def test_two_workers_share_the_partitions(broker: str) -> None:
     first = Tocsin("worker", **settings)
     second = None
     for number in range(120):
-        alerts = [{"labels": {"alertname": f"A{number % 7}", "component": f"c{one}"}} for one in range(20)]
+        alerts = [
+            {"labels": {"alertname": f"A{number % 7}", "component": f"c{one}"}} for one in range(20)
+        ]
         assert bridge.post("/api/v2/alerts", alerts)[0] == 200
         if number == 40:
             second = Tocsin("worker", **settings)
     assert second is not None
     first.stop()
     for number in range(60):
-        alerts = [{"labels": {"alertname": f"A{number % 9}", "component": f"c{one}"}} for one in range(20)]
+        alerts = [
+            {"labels": {"alertname": f"A{number % 9}", "component": f"c{one}"}} for one in range(20)
+        ]
         assert bridge.post("/api/v2/alerts", alerts)[0] == 200
     _wait_for_checkpoint(broker, "shared")
     second.stop()
@@ -144,12 +158,22 @@ def test_a_plain_consumer_reads_the_incidents(broker: str) -> None:
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     bridge.post(
         "/api/v2/alerts",
-        [{"labels": {"alertname": "OllamaServiceDown", "severity": "critical", "component": "ollama"}}],
+        [
+            {
+                "labels": {
+                    "alertname": "OllamaServiceDown",
+                    "severity": "critical",
+                    "component": "ollama",
+                }
+            }
+        ],
     )
 
     async def consume() -> dict[str, str]:
         servers = broker.removeprefix("kafka://")
-        consumer = AIOKafkaConsumer("plain.incidents", bootstrap_servers=servers, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(
+            "plain.incidents", bootstrap_servers=servers, auto_offset_reset="earliest"
+        )
         await consumer.start()
         try:
             record = await asyncio.wait_for(consumer.getone(), 30)
@@ -162,7 +186,11 @@ def test_a_plain_consumer_reads_the_incidents(broker: str) -> None:
     worker.stop()
     bridge.stop()
 
-    assert (incident["severity"], incident["component"], incident["state"]) == ("P0", "ollama", "open")
+    assert (incident["severity"], incident["component"], incident["state"]) == (
+        "P0",
+        "ollama",
+        "open",
+    )
 
 
 def test_topics_with_wrong_settings_are_refused(broker: str) -> None:
@@ -184,7 +212,9 @@ def test_topics_with_wrong_settings_are_refused(broker: str) -> None:
 
     told = str(refused.value)
     assert "topic wrong.journal has 3 partitions, TOCSIN_PARTITIONS asks for 4" in told
-    assert "topic wrong.journal has message.timestamp.type=CreateTime, must be LogAppendTime" in told
+    assert (
+        "topic wrong.journal has message.timestamp.type=CreateTime, must be LogAppendTime" in told
+    )
 
 
 def test_what_changes_at_once_may_be_larger_than_a_batch(broker: str) -> None:
@@ -194,7 +224,9 @@ def test_what_changes_at_once_may_be_larger_than_a_batch(broker: str) -> None:
     small = [{"labels": {"alertname": "Down", "component": f"s{number}"}} for number in range(3000)]
     assert bridge.post("/api/v2/alerts", small)[0] == 200
     for number in range(0, 24, 4):  # as many as a body has room for
-        assert bridge.post("/api/v2/alerts", [largest(number + more) for more in range(4)])[0] == 200
+        assert (
+            bridge.post("/api/v2/alerts", [largest(number + more) for more in range(4)])[0] == 200
+        )
     bridge.stop()
     worker = Tocsin("worker", **settings)
 

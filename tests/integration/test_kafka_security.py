@@ -1,4 +1,7 @@
-"""A Kafka that wants TLS, passwords or both: Tocsin works on it, and says why when it is turned away."""
+"""A Kafka that wants TLS, passwords or both.
+
+Tocsin works on it, and says why when it is turned away.
+"""
 
 import asyncio
 import json
@@ -13,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.main import make_log
+from app.factory import make_log
 from app.settings import BadSettings, from_environment
 from app.transport.log import Log, NewRecord
 from app.transport.security import client_settings
@@ -21,8 +24,8 @@ from deploy.kafka.broker import fetch
 from deploy.kafka.secured import GUEST, HOST, PASSWORD, USER, authority, certificate, free_ports
 from models.topics import Topics
 from tests.integration.conftest import Kafka
-from tests.listening import listening
-from tests.running import ROOT, Tocsin, assert_exactly_once, wait_until
+from tests.support.engines import ROOT, Tocsin, assert_exactly_once, wait_until
+from tests.support.listening_ports import listening
 
 SECONDS = 60  # and whatever is turned away has said so
 PARTITIONS = 2
@@ -49,16 +52,27 @@ def test_passwords(kafka: Kafka, protocol: str, mechanism: str) -> None:
 
 def test_certificates(kafka: Kafka) -> None:
     """The same with a client certificate and no password."""
-    assert asyncio.run(_written_and_read(make_log(from_environment(kafka.settings("SSL"))), "ssl")) == b"hello"
+    assert (
+        asyncio.run(_written_and_read(make_log(from_environment(kafka.settings("SSL"))), "ssl"))
+        == b"hello"
+    )
 
 
 @pytest.mark.parametrize("protocol", ["SASL_SSL", "SSL"])
 def test_worker_and_bridge(kafka: Kafka, protocol: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Alerts become incidents, each effect once, and the command line reads them; nobody is told the password."""
+    """Alerts become incidents, each effect once, and the command line reads them.
+
+    Nobody is told the password.
+    """
     prefix = f"whole.{protocol}"
-    settings = kafka.settings(protocol) | {"TOCSIN_PREFIX": prefix, "TOCSIN_PARTITIONS": str(PARTITIONS)}
+    settings = kafka.settings(protocol) | {
+        "TOCSIN_PREFIX": prefix,
+        "TOCSIN_PARTITIONS": str(PARTITIONS),
+    }
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
-    alerts = [{"labels": {"alertname": "NodeDown", "component": f"c{number}"}} for number in range(20)]
+    alerts = [
+        {"labels": {"alertname": "NodeDown", "component": f"c{number}"}} for number in range(20)
+    ]
     assert bridge.post("/api/v2/alerts", alerts)[0] == 200
 
     wait_until(lambda: len(_incidents(settings)) == 20, "20 incidents")
@@ -73,11 +87,21 @@ def test_worker_and_bridge(kafka: Kafka, protocol: str, capfd: pytest.CaptureFix
 
 
 def test_a_worker_listens_on_nothing(kafka: Kafka) -> None:
-    """Nobody reaches a worker; its metrics, if they are asked for, and the bridge are where they were put."""
+    """Nobody reaches a worker.
+
+    Its metrics, if they are asked for, and the bridge are where they were put.
+    """
     port = free_ports(1)[0]
-    settings = kafka.settings("SASL_SSL") | {"TOCSIN_PREFIX": "listening", "TOCSIN_PARTITIONS": str(PARTITIONS)}
+    settings = kafka.settings("SASL_SSL") | {
+        "TOCSIN_PREFIX": "listening",
+        "TOCSIN_PARTITIONS": str(PARTITIONS),
+    }
     found = []
-    for command, more in (("worker", {}), ("worker", {"TOCSIN_METRICS_PORT": str(port)}), ("bridge", {})):
+    for command, more in (
+        ("worker", {}),
+        ("worker", {"TOCSIN_METRICS_PORT": str(port)}),
+        ("bridge", {}),
+    ):
         process = Tocsin(command, **settings | more)
         address = urlsplit(process.url).netloc if process.url else "none"
         found.append({one.replace(address, "URL") for one in listening(process.process.pid)})
@@ -87,7 +111,10 @@ def test_a_worker_listens_on_nothing(kafka: Kafka) -> None:
 
 
 def test_the_rights_that_are_listed_are_enough(kafka: Kafka) -> None:
-    """Who has none, or all but one, is told so and ends; with all of SECURITY.md's, alerts become incidents."""
+    """Who has none, or all but one, is told so and ends.
+
+    With all of SECURITY.md's, alerts become incidents.
+    """
     settings = kafka.settings("SASL_SSL", USER=GUEST) | {"TOCSIN_PARTITIONS": str(PARTITIONS)}
     told = [_refused("bridge", settings), _refused("worker", settings)]
     topic, create, group, transactional = _rights()
@@ -96,7 +123,10 @@ def test_the_rights_that_are_listed_are_enough(kafka: Kafka) -> None:
         told.append(_refused(command, settings))
     _give(kafka, transactional)
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
-    assert bridge.post("/api/v2/alerts", [{"labels": {"alertname": "NodeDown", "component": "c"}}])[0] == 200
+    assert (
+        bridge.post("/api/v2/alerts", [{"labels": {"alertname": "NodeDown", "component": "c"}}])[0]
+        == 200
+    )
     wait_until(lambda: len(_incidents(settings)) == 1, "an incident")
     worker.stop()
     bridge.stop()
@@ -113,7 +143,9 @@ def test_the_rights_that_are_listed_are_enough(kafka: Kafka) -> None:
 def _refused(command: str, settings: Mapping[str, str]) -> tuple[int, str]:
     """The status of a command that is not let do something, and what it is not let do."""
     done = _run((command,), settings)
-    (reason,) = set(re.findall(r"does not let us \((\w+)\(.*SECURITY\.md lists the rights", done.stderr))
+    (reason,) = set(
+        re.findall(r"does not let us \((\w+)\(.*SECURITY\.md lists the rights", done.stderr)
+    )
     assert "Unclosed" not in done.stderr
     return done.returncode, reason
 
@@ -127,7 +159,11 @@ def _rights() -> list[list[str]]:
 def _give(kafka: Kafka, right: list[str]) -> None:
     arguments = [f"User:{GUEST}" if word == f"User:{USER}" else word for word in right]
     tool = ["java", "-cp", f"{fetch()}/*", "org.apache.kafka.tools.AclCommand"]
-    subprocess.run([*tool, "--bootstrap-server", kafka.broker.bootstrap, *arguments], check=True, capture_output=True)
+    subprocess.run(
+        [*tool, "--bootstrap-server", kafka.broker.bootstrap, *arguments],
+        check=True,
+        capture_output=True,
+    )
 
 
 def test_too_few_brokers_for_the_replication(kafka: Kafka) -> None:
@@ -144,14 +180,25 @@ def _run(command: tuple[str, ...], settings: Mapping[str, str]) -> subprocess.Co
     arguments = [sys.executable, "-m", "app", *command]
     environment = os.environ | {"TOCSIN_PORT": "0"} | dict(settings)
     return subprocess.run(
-        arguments, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
+        arguments,
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
     )
 
 
 def _incidents(settings: Mapping[str, str]) -> list[str]:
     command = [sys.executable, "-m", "app", "incidents", "list", "--json"]
     done = subprocess.run(
-        command, env=os.environ | settings, cwd=ROOT, capture_output=True, check=True, timeout=SECONDS
+        command,
+        env=os.environ | settings,
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=SECONDS,
     )
     return [json.loads(line)["incident"] for line in done.stdout.splitlines()]
 
@@ -167,7 +214,8 @@ async def _proven(settings: Mapping[str, str]) -> dict[str, int]:
 
 
 _NOT_TRUSTED = (
-    "its certificate is not trusted ({}); TOCSIN_KAFKA_CA_FILE has to be who signed it, and TOCSIN_BROKER has to name"
+    "its certificate is not trusted ({}); TOCSIN_KAFKA_CA_FILE has to be who signed it, "
+    "and TOCSIN_BROKER has to name"
 )
 _CLOSED = "it closes the connection; does it want TLS, a certificate or a password (TOCSIN_KAFKA_SECURITY)?"
 _REFUSED = "it refuses TOCSIN_KAFKA_USER, its password or TOCSIN_KAFKA_MECHANISM ([Error 58] SaslAuthenticationFailed: "
@@ -178,14 +226,18 @@ def _turned_away(kafka: Kafka, folder: Path) -> dict[str, tuple[dict[str, str], 
     stranger, key = certificate(folder, "stranger", "other", "DNS:client")
     plain = {"TOCSIN_BROKER": f"kafka://{kafka.broker.bootstrap}"}
     here = {
-        protocol: {"TOCSIN_BROKER": f"kafka://{kafka.secured.bootstrap(protocol)}"} for protocol in kafka.secured.ports
+        protocol: {"TOCSIN_BROKER": f"kafka://{kafka.secured.bootstrap(protocol)}"}
+        for protocol in kafka.secured.ports
     }
     elsewhere = {"TOCSIN_BROKER": f"kafka://localhost:{kafka.secured.ports['SASL_SSL']}"}
     password = {"PASSWORD": f"{PASSWORD} not", "PASSWORD_FILE": None}
     scram = kafka.settings("SASL_SSL")
     return {
         "wrong password": (kafka.settings("SASL_SSL", **password), _REFUSED),
-        "wrong password, PLAIN": (kafka.settings("SASL_SSL", MECHANISM="PLAIN", **password), _REFUSED),
+        "wrong password, PLAIN": (
+            kafka.settings("SASL_SSL", MECHANISM="PLAIN", **password),
+            _REFUSED,
+        ),
         "unknown user": (kafka.settings("SASL_SSL", USER="nobody"), _REFUSED),
         "wrong CA": (
             scram | {"TOCSIN_KAFKA_CA_FILE": str(other)},
@@ -200,7 +252,10 @@ def _turned_away(kafka: Kafka, folder: Path) -> dict[str, tuple[dict[str, str], 
             kafka.settings("SSL", CERT_FILE=None, KEY_FILE=None),
             "does it want TOCSIN_KAFKA_CERT_FILE?",
         ),
-        "a stranger's certificate": (kafka.settings("SSL", CERT_FILE=stranger, KEY_FILE=key), "TLS fails ("),
+        "a stranger's certificate": (
+            kafka.settings("SSL", CERT_FILE=stranger, KEY_FILE=key),
+            "TLS fails (",
+        ),
         "plaintext where TLS is wanted": (here["SASL_SSL"], _CLOSED),
         "plaintext where a certificate is wanted": (here["SSL"], _CLOSED),
         "plaintext where a password is wanted": (
@@ -209,12 +264,17 @@ def _turned_away(kafka: Kafka, folder: Path) -> dict[str, tuple[dict[str, str], 
         ),
         "TLS where none is": (kafka.settings("SSL") | plain, _CLOSED),
         "a password where none is wanted": (kafka.settings("SASL_PLAINTEXT") | plain, "it "),
-        "nobody there": ({"TOCSIN_BROKER": "kafka://127.0.0.1:1"}, "nobody listens there; is it running"),
+        "nobody there": (
+            {"TOCSIN_BROKER": "kafka://127.0.0.1:1"},
+            "nobody listens there; is it running",
+        ),
     }
 
 
 @pytest.mark.parametrize("command", [("worker",), ("bridge",), ("incidents", "list")], ids=" ".join)
-def test_whoever_is_turned_away_says_why_and_ends(kafka: Kafka, command: tuple[str, ...], tmp_path: Path) -> None:
+def test_whoever_is_turned_away_says_why_and_ends(
+    kafka: Kafka, command: tuple[str, ...], tmp_path: Path
+) -> None:
     """Status 1, one line with the reason, soon; and no password in all that was said."""
     for case, (settings, expected) in _turned_away(kafka, tmp_path).items():
         done = _run(command, settings)
@@ -239,7 +299,10 @@ def test_keys_that_cannot_be_used(kafka: Kafka, tmp_path: Path) -> None:
     )
     for file, expected in (
         (encrypted, f"TOCSIN_KAFKA_KEY_FILE is {str(encrypted)!r}, must not be encrypted"),
-        (kafka.secured.broker_certificate[1], "must be PEM that OpenSSL takes: KEY_VALUES_MISMATCH"),
+        (
+            kafka.secured.broker_certificate[1],
+            "must be PEM that OpenSSL takes: KEY_VALUES_MISMATCH",
+        ),
         (tmp_path / "missing", "which cannot be read: No such file or directory"),
     ):
         settings = from_environment(kafka.settings("SSL", CERT_FILE=signed, KEY_FILE=file))

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.test_kafka import _proven, _settings, _wait_for_checkpoint
-from tests.running import Tocsin, wait_until
-from tests.test_reloading import TEXT, fingerprint_of, text_of
+from tests.support.engines import Tocsin, wait_until
+from tests.unit.worker.test_policy_reload import TEXT, fingerprint_of, text_of
 
 MORE = TEXT.replace("  labels: [component,", "  labels: [site, component,")
 
 
 def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path) -> None:
-    """The worker decides by the new policy from its record on, the bridge keys new alerts by it; a replay agrees."""
+    """The worker decides by the new policy from its record on, the bridge keys new alerts by it.
+
+    A replay agrees.
+    """
     file = tmp_path / "policy.yaml"
     file.write_text(text_of("data"))
     settings = _settings(broker, "reload") | {"TOCSIN_POLICY": str(file)}
@@ -26,13 +29,18 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
         nonlocal number
         number += 1
         names = [f"{one}-{number}" for one in range(16)]
-        alerts = [{"labels": {"alertname": "A", "component": f"c{name}", "site": f"s{name}"}} for name in names]
+        alerts = [
+            {"labels": {"alertname": "A", "component": f"c{name}", "site": f"s{name}"}}
+            for name in names
+        ]
         assert bridge.post("/api/v2/alerts", alerts)[0] == 200
         known: list[dict[str, Any]] = []
 
         def all_there() -> bool:
             with urllib.request.urlopen(f"{bridge.url}/api/v1/incidents") as answer:
-                known[:] = [one for one in json.loads(answer.read()) if one["component"][1:] in names]
+                known[:] = [
+                    one for one in json.loads(answer.read()) if one["component"][1:] in names
+                ]
             return len(known) == len(names)
 
         wait_until(all_there, "the incidents are open")
@@ -41,12 +49,17 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
     first = found()
     file.write_text(text_of("ai"))
     worker.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: found() == {("c", "ai", fingerprint_of("ai"))}, "the worker's policy is in force")
+    wait_until(
+        lambda: found() == {("c", "ai", fingerprint_of("ai"))}, "the worker's policy is in force"
+    )
     file.write_text(text_of("ai").replace("settle: 5m", "settle: 5 m"))
     refused = bridge.post("/-/reload", b"")
     file.write_text(MORE)
     changed = bridge.post("/-/reload", b"")
-    wait_until(lambda: {one[:2] for one in found()} == {("s", "infrastructure")}, "both follow the file by themselves")
+    wait_until(
+        lambda: {one[:2] for one in found()} == {("s", "infrastructure")},
+        "both follow the file by themselves",
+    )
     _wait_for_checkpoint(broker, "reload")
     worker.stop()
     bridge.stop()

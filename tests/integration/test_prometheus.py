@@ -12,16 +12,20 @@ from aiokafka import AIOKafkaConsumer
 
 from deploy.kafka.secured import free_ports
 from tests.integration.servers import server
-from tests.running import Tocsin
+from tests.support.engines import Tocsin
 
 JOBS = ("ollama", "redis", "postgres-exporter", "sutazai-backend", "planner-agent")
 
 
 def _prometheus(folder: Path, rules: Path, alertmanager: str) -> tuple[list[str], str]:
-    """A Prometheus whose targets are all down; the rules are the organisation's, but for their waiting times."""
+    """A Prometheus whose targets are all down.
+
+    The rules are the organisation's, but for their waiting times.
+    """
     (folder / "rules.yml").write_text(re.sub(r"\bfor: \S+", "for: 1s", rules.read_text()))
     jobs = "".join(
-        f"  - {{job_name: {job}, static_configs: [{{targets: ['127.0.0.1:{free_ports(1)[0]}']}}]}}\n" for job in JOBS
+        f"  - {{job_name: {job}, static_configs: [{{targets: ['127.0.0.1:{free_ports(1)[0]}']}}]}}\n"
+        for job in JOBS
     )
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
@@ -30,7 +34,11 @@ def _prometheus(folder: Path, rules: Path, alertmanager: str) -> tuple[list[str]
         f"alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}\n"
     )
     port = free_ports(1)[0]
-    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    command = [
+        "prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+    ]
     return [*command, f"--web.listen-address=127.0.0.1:{port}"], f"http://127.0.0.1:{port}/-/ready"
 
 
@@ -40,7 +48,11 @@ def _alertmanager(folder: Path, bridge: str) -> tuple[list[str], str, str]:
         f"receivers: [{{name: tocsin, webhook_configs: [{{url: '{bridge}/webhook/alertmanager', send_resolved: true}}]}}]\n"
     )
     port = free_ports(1)[0]
-    command = ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/am"]
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={folder}/alertmanager.yml",
+        f"--storage.path={folder}/am",
+    ]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
     return command, f"http://127.0.0.1:{port}/-/ready", f"127.0.0.1:{port}"
 
@@ -50,7 +62,9 @@ def _incidents(broker: str, prefix: str, wanted: set[str]) -> dict[str, str]:
 
     async def consume() -> dict[str, str]:
         servers = broker.removeprefix("kafka://")
-        consumer = AIOKafkaConsumer(f"{prefix}.incidents", bootstrap_servers=servers, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(
+            f"{prefix}.incidents", bootstrap_servers=servers, auto_offset_reset="earliest"
+        )
         await consumer.start()
         found: dict[str, str] = {}
         until = time.monotonic() + 60
@@ -98,11 +112,15 @@ def test_fingerprints_are_alertmanagers(tmp_path: Path) -> None:
     command, ready, address = _alertmanager(tmp_path, "http://127.0.0.1:9")
     with server(tmp_path, command, ready):
         request = urllib.request.Request(
-            f"http://{address}/api/v2/alerts", orjson.dumps(alerts), {"Content-Type": "application/json"}
+            f"http://{address}/api/v2/alerts",
+            orjson.dumps(alerts),
+            {"Content-Type": "application/json"},
         )
         urllib.request.urlopen(request, timeout=10).close()
         with urllib.request.urlopen(f"http://{address}/api/v2/alerts", timeout=10) as response:
             answered = orjson.loads(response.read())
 
     assert len(answered) == 100
-    assert [one["fingerprint"] for one in answered] == [fingerprint(one["labels"]) for one in answered]
+    assert [one["fingerprint"] for one in answered] == [
+        fingerprint(one["labels"]) for one in answered
+    ]

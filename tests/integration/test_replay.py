@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from app.cli import main
+from app.cli.main import main
 from app.demo import recorded
+from app.history.checkpoints import last_offset
 from app.transport.kafka import KafkaLog
-from app.worker.recovery import last_offset
 from models.effect import Stream
 from tests.integration.servers import with_log
-from tests.running import Tocsin, read_all, wait_until
+from tests.support.engines import Tocsin, read_all, wait_until
 
 PARTITIONS = 4
 
@@ -20,7 +20,11 @@ PARTITIONS = 4
 @pytest.fixture(scope="module")
 def live(broker: str, shared: Path) -> dict[str, str]:
     """The settings of a Tocsin that the AIT-ADS storm has gone through, its worker killed twice."""
-    settings = {"TOCSIN_BROKER": broker, "TOCSIN_PREFIX": "night", "TOCSIN_PARTITIONS": str(PARTITIONS)}
+    settings = {
+        "TOCSIN_BROKER": broker,
+        "TOCSIN_PREFIX": "night",
+        "TOCSIN_PARTITIONS": str(PARTITIONS),
+    }
     steps = list(recorded.steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", []))
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     for number, (_, alerts) in enumerate(steps):
@@ -29,7 +33,10 @@ def live(broker: str, shared: Path) -> dict[str, str]:
             worker = Tocsin("worker", **settings)
         assert bridge.post("/api/v2/alerts", alerts)[0] == 200
     ends = with_log(broker, _ends)
-    wait_until(lambda: with_log(broker, lambda log: _unsettled(log, ends)) == 0, f"checkpoints up to {ends}")
+    wait_until(
+        lambda: with_log(broker, lambda log: _unsettled(log, ends)) == 0,
+        f"checkpoints up to {ends}",
+    )
     worker.stop()
     bridge.stop()
     return settings
@@ -69,12 +76,24 @@ def test_the_live_run_is_identical(capsys: pytest.CaptureFixture[str]) -> None:
     assert one["compared"]["identical"] == one["effects"] + one["messages"] > 50
 
 
-def test_a_recording_of_it_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recording_of_it_says_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A file that needs no broker, whole or from the middle on."""
     path, part = tmp_path / "night.tocsin", tmp_path / "part.tocsin"
     _run(capsys, "record", path)
     live = _run(capsys, "replay", "--output", tmp_path / "live.jsonl")
-    alone = _run(capsys, "replay", "--journal", path, "--verify", "--output", tmp_path / "alone.jsonl", "--batch", 1)
+    alone = _run(
+        capsys,
+        "replay",
+        "--journal",
+        path,
+        "--verify",
+        "--output",
+        tmp_path / "alone.jsonl",
+        "--batch",
+        1,
+    )
     busy = max(live["partitions"], key=lambda one: live["partitions"][one]["to"])
     middle = live["partitions"][busy]["to"] // 2
     _run(capsys, "record", part, "--partition", busy, "--from", middle)
@@ -86,7 +105,9 @@ def test_a_recording_of_it_says_the_same(tmp_path: Path, capsys: pytest.CaptureF
     assert half["partitions"][busy]["started"] == f"checkpoint at offset {middle - 1}"
 
 
-def test_scratch_topics_begin_empty_and_hold_the_same(broker: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scratch_topics_begin_empty_and_hold_the_same(
+    broker: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The live prefix, and topics that have something, are refused."""
     _run(capsys, "replay", "--to-prefix", "scratch")
     refusals = []
@@ -98,11 +119,20 @@ def test_scratch_topics_begin_empty_and_hold_the_same(broker: str, capsys: pytes
         streams = [stream for stream in Stream if stream is not Stream.JOURNAL]
         topics = [(f"{prefix}.{stream}", one) for stream in streams for one in range(PARTITIONS)]
         found = [await read_all(log, topic, partition) for topic, partition in topics]
-        return [(record.key, record.value, tuple(record.headers)) for records in found for record in records]
+        return [
+            (record.key, record.value, tuple(record.headers))
+            for records in found
+            for record in records
+        ]
 
-    scratch, night = (with_log(broker, lambda log, one=one: values(log, one)) for one in ("scratch", "night"))  # type: ignore[misc]
+    scratch, night = (
+        with_log(broker, lambda log, one=one: values(log, one))  # type: ignore[misc]
+        for one in ("scratch", "night")
+    )
     assert scratch == night
-    assert refusals[0].startswith("tocsin: --to-prefix is 'night', the prefix of the live topics: name another one")
+    assert refusals[0].startswith(
+        "tocsin: --to-prefix is 'night', the prefix of the live topics: name another one"
+    )
     assert "a replay writes to empty topics only; name another prefix" in refusals[1]
 
 

@@ -13,5 +13,8 @@ def test_rules_are_valid() -> None:
 
 
 def test_performance_targets() -> None:
-    """A target that is missed for five minutes is an alert with the labels that the policy knows; one that is met is none."""
+    """A target that is missed for five minutes is an alert with the labels that the policy knows.
+
+    One that is met is none.
+    """
     subprocess.run(["promtool", "test", "rules", HERE / "performance_rules.yml"], check=True)

@@ -1,4 +1,7 @@
-"""Real processes, tools and servers before a bridge that asks who they are: what gets in, and that no secret gets out."""
+"""Real processes, tools and servers before a bridge that asks who they are.
+
+What gets in, and that no secret gets out.
+"""
 
 import json
 import os
@@ -12,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from app.bridge.tokens import May
 from deploy.kafka.secured import HOST, PASSWORD, authority, certificate, free_ports
 from tests.integration.conftest import Kafka
 from tests.integration.servers import server
-from tests.running import ROOT, Tocsin, wait_until
+from tests.support.engines import ROOT, Tocsin, wait_until
 
 TOKENS = {may: f"{may}.correct-horse-battery-staple" for may in May}
 WRONG = "wrong.correct-horse-battery-staple"
@@ -49,7 +53,10 @@ class Guarded:
 
     def http_config(self, may: str, kind: str = "authorization") -> str:
         """What Prometheus, Alertmanager and amtool are told, as YAML on one line."""
-        token = {"authorization": "credentials_file", "basic_auth": f"username: {may}er, password_file"}[kind]
+        token = {
+            "authorization": "credentials_file",
+            "basic_auth": f"username: {may}er, password_file",
+        }[kind]
         return f"{kind}: {{{token}: {self.folder / may}}}, tls_config: {{ca_file: {self.folder / 'ca.crt'}}}"
 
 
@@ -60,10 +67,16 @@ def secure(folder: Path) -> dict[str, str]:
     signed, key = certificate(folder, "bridge", "ca", f"IP:{HOST}")
     key.chmod(0o600)
     (folder / "tokens").touch(0o600)
-    (folder / "tokens").write_text("".join(f"{may}er {may} {token}\n" for may, token in TOKENS.items()))
+    (folder / "tokens").write_text(
+        "".join(f"{may}er {may} {token}\n" for may, token in TOKENS.items())
+    )
     for may, token in TOKENS.items():
         (folder / may).write_text(token)
-    return {"TOCSIN_TOKENS": f"{folder}/tokens", "TOCSIN_TLS_CERT": str(signed), "TOCSIN_TLS_KEY": str(key)}
+    return {
+        "TOCSIN_TOKENS": f"{folder}/tokens",
+        "TOCSIN_TLS_CERT": str(signed),
+        "TOCSIN_TLS_KEY": str(key),
+    }
 
 
 @pytest.fixture
@@ -80,8 +93,14 @@ def amtool(guarded: Guarded, config: str, *arguments: str) -> tuple[int, str, st
     binary = shutil.which("amtool")
     assert binary, "amtool is missing: install Debian's package prometheus-alertmanager"
     (guarded.folder / "http.yml").write_text(f"{{{config}}}")
-    command = [binary, f"--alertmanager.url={guarded.service.url}", f"--http.config.file={guarded.folder}/http.yml"]
-    done = subprocess.run([*command, "silence", *arguments], capture_output=True, text=True, check=False)
+    command = [
+        binary,
+        f"--alertmanager.url={guarded.service.url}",
+        f"--http.config.file={guarded.folder}/http.yml",
+    ]
+    done = subprocess.run(
+        [*command, "silence", *arguments], capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
@@ -127,9 +146,17 @@ def test_prometheus(guarded: Guarded, tmp_path: Path, way: str, kind: str) -> No
     # It fires when the scrape, which needs a token too, has worked.
     rule = "{alert: Scraped, expr: 'tocsin_bridge_connections > 0', labels: {component: bridge, severity: critical}}"
     (tmp_path / "rules.yml").write_text(f"groups: [{{name: tocsin, rules: [{rule}]}}]\n")
-    manager = ["prometheus-alertmanager", f"--config.file={tmp_path}/alertmanager.yml", f"--storage.path={tmp_path}/am"]
+    manager = [
+        "prometheus-alertmanager",
+        f"--config.file={tmp_path}/alertmanager.yml",
+        f"--storage.path={tmp_path}/am",
+    ]
     manager += [f"--web.listen-address=127.0.0.1:{ports[1]}", "--cluster.listen-address="]
-    prometheus = ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
+    prometheus = [
+        "prometheus",
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+    ]
     prometheus += [f"--web.listen-address=127.0.0.1:{ports[0]}"]
     with (
         server(tmp_path, manager, f"http://127.0.0.1:{ports[1]}/-/ready"),
@@ -152,13 +179,22 @@ def tocsin(*arguments: str, **settings: str) -> tuple[int, str, str]:
     """Exit status, output and complaints of a command that ends by itself."""
     command = [sys.executable, "-m", "app", *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | settings, cwd=ROOT, timeout=SECONDS
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | settings,
+        cwd=ROOT,
+        timeout=SECONDS,
     )
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
 def test_commands(guarded: Guarded) -> None:
-    """The command line proves who it is, and trusts whom it is told to; the timeline has both names. If not, it says why."""
+    """The command line proves who it is, and trusts whom it is told to.
+
+    The timeline has both names. If not, it says why.
+    """
     alert = {"labels": {"alertname": "A", "component": "c", "severity": "critical"}}
     assert guarded.ask("POST", "/api/v2/alerts", TOKENS[May.SEND], [alert])[0] == 200
     wait_until(lambda: bool(incidents(guarded)), "an incident")
@@ -175,11 +211,15 @@ def test_commands(guarded: Guarded) -> None:
         tocsin(*note, **where, **tokens[May.READ], TOCSIN_TOKEN=WRONG),
         tocsin(*note, **where, TOCSIN_TOKEN=f"{WRONG}\r\nX: y"),
         tocsin(*note, **tokens[May.OPERATE], TOCSIN_URL=guarded.service.url),
-        tocsin(*note, **tokens[May.OPERATE], TOCSIN_URL=guarded.service.url.replace("https", "http")),
+        tocsin(
+            *note, **tokens[May.OPERATE], TOCSIN_URL=guarded.service.url.replace("https", "http")
+        ),
     ]
 
     def said() -> list[Any]:
-        timeline = json.loads(guarded.ask("GET", f"/api/v1/incidents/{name}", TOKENS[May.READ])[1])["timeline"]
+        timeline = json.loads(guarded.ask("GET", f"/api/v1/incidents/{name}", TOKENS[May.READ])[1])[
+            "timeline"
+        ]
         return [one["by"] for one in timeline if one["kind"] == "Noted"]
 
     wait_until(lambda: bool(said()), "a note")
@@ -216,7 +256,10 @@ def test_commands(guarded: Guarded) -> None:
                 "or TOCSIN_TOKENS a file of tokens (SECURITY.md), or TOCSIN_INSECURE=yes among friends"
             ),
         ),
-        ({"TOCSIN_TOKENS": "/nowhere"}, "TOCSIN_TOKENS is '/nowhere', which cannot be read: No such file or directory"),
+        (
+            {"TOCSIN_TOKENS": "/nowhere"},
+            "TOCSIN_TOKENS is '/nowhere', which cannot be read: No such file or directory",
+        ),
         (
             {"TOCSIN_TLS_CERT": "/nowhere", "TOCSIN_TLS_KEY": "/nor here"},
             "TOCSIN_TLS_CERT and TOCSIN_TLS_KEY is '/nowhere and /nor here', which cannot be read: No such file or directory",
@@ -225,7 +268,9 @@ def test_commands(guarded: Guarded) -> None:
 )
 def test_fails_closed(tmp_path: Path, settings: dict[str, str], expected: str) -> None:
     """What cannot ask who one is does not start where it has to, and leaves nothing behind."""
-    told = tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path / 'journal'}", TOCSIN_PORT="0", **settings)
+    told = tocsin(
+        "up", TOCSIN_BROKER=f"embedded:{tmp_path / 'journal'}", TOCSIN_PORT="0", **settings
+    )
 
     assert told == (1, "", f"tocsin: {expected}")
     assert not (tmp_path / "journal").exists()
@@ -240,27 +285,45 @@ def test_insecure_is_loud(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
         status = response.status
     service.stop()
 
-    warning = f"WARNING tocsin.bridge: TOCSIN_INSECURE: whoever can reach {service.url} may do EVERYTHING"
+    warning = (
+        f"WARNING tocsin.bridge: TOCSIN_INSECURE: whoever can reach {service.url} may do EVERYTHING"
+    )
     assert (status, warning in "".join(capfd.readouterr())) == (200, True)
 
 
-def test_no_secret_gets_out(kafka: Kafka, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Not the tokens that are right, nor those that are wrong, nor Kafka's password: in no output, no metric, no answer."""
+def test_no_secret_gets_out(
+    kafka: Kafka, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not the tokens that are right, nor those that are wrong, nor Kafka's password.
+
+    In no output, no metric, no answer.
+    """
     secrets = secure(tmp_path / "secrets")
     port = free_ports(1)[0]
     settings = kafka.settings("SASL_SSL", PASSWORD=PASSWORD, PASSWORD_FILE=None)
-    settings |= {"TOCSIN_PREFIX": "secrets", "TOCSIN_PARTITIONS": "2", "TOCSIN_METRICS_PORT": str(port)} | secrets
+    settings |= {
+        "TOCSIN_PREFIX": "secrets",
+        "TOCSIN_PARTITIONS": "2",
+        "TOCSIN_METRICS_PORT": str(port),
+    } | secrets
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     asked, metrics = Guarded(bridge, tmp_path / "secrets"), Guarded(worker, tmp_path / "secrets")
     worker.url = f"https://{HOST}:{port}"
     everything = [*TOKENS.values(), WRONG]
-    answers = [asked.ask(method, path, token, body) for token in everything for method, path, body in _requests(token)]
+    answers = [
+        asked.ask(method, path, token, body)
+        for token in everything
+        for method, path, body in _requests(token)
+    ]
     answers += [metrics.ask("GET", "/metrics", token) for token in everything]
     answers += [(0, _raw(bridge.url, asked.folder, token)) for token in everything]
     text = (tmp_path / "secrets" / "tokens").read_text()
     for broken in (f"{text}x {WRONG}\n", f"{WRONG}\n", text):
         (tmp_path / "secrets" / "tokens").write_text(broken)
-        wait_until(lambda: _good(asked) == ("0" if broken != text else "1"), "the tokens are read again")  # noqa: B023
+        wait_until(
+            partial(_good_is, asked, "0" if broken != text else "1"),
+            "the tokens are read again",
+        )
     worker.stop()
     bridge.stop()
     url = settings["TOCSIN_BROKER"].replace("://", f"://tocsin:{PASSWORD}@")
@@ -274,6 +337,10 @@ def test_no_secret_gets_out(kafka: Kafka, tmp_path: Path, capfd: pytest.CaptureF
     assert [secret for secret in (*everything, PASSWORD) if secret in told] == []
 
 
+def _good_is(asked: Guarded, expected: str) -> bool:
+    return _good(asked) == expected
+
+
 def _good(asked: Guarded) -> str:
     text = asked.ask("GET", "/metrics", TOKENS[May.READ])[1].decode()
     found = re.search(r'tocsin_bridge_files_good\{what="tokens"\} (\d)', text)
@@ -281,7 +348,10 @@ def _good(asked: Guarded) -> str:
 
 
 def _requests(token: str) -> list[tuple[str, str, Any]]:
-    """Requests that are good, bad and nonsense; a token stands only where it belongs, or where nothing is shown again."""
+    """Requests that are good, bad and nonsense.
+
+    A token stands only where it belongs, or where nothing is shown again.
+    """
     incident = "/api/v1/incidents/INC-20260412T031502Z-00K3F"
     return [
         ("POST", "/api/v2/alerts", [{"labels": {"alertname": "A", "component": "c"}}]),

@@ -1,4 +1,7 @@
-"""A real amtool against a service on the embedded journal: what an operator of Alertmanager does with silences."""
+"""A real amtool against a service on the embedded journal.
+
+What an operator of Alertmanager does with silences.
+"""
 
 import asyncio
 import json
@@ -13,7 +16,7 @@ import pytest
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
 from models.topics import Topics
-from tests.running import Tocsin, read_all
+from tests.support.engines import Tocsin, read_all
 
 NOBODY = "0b3b4f3c-0000-4000-8000-000000000000"
 
@@ -40,7 +43,11 @@ def query(service: Tocsin, *arguments: str) -> list[Any]:
     status, text, complaints = amtool(service, "query", "-o", "json", *arguments)
     assert (status, complaints) == (0, "")
     return [
-        (one["id"], [(m["name"], m["isRegex"], m["isEqual"], m["value"]) for m in one["matchers"]], one["comment"])
+        (
+            one["id"],
+            [(m["name"], m["isRegex"], m["isEqual"], m["value"]) for m in one["matchers"]],
+            one["comment"],
+        )
         for one in json.loads(text)
     ]
 
@@ -56,21 +63,42 @@ def in_journal(folder: Path) -> list[list[str]]:
             partitions = [await read_all(log, journal, one) for one in range(settings.partitions)]
         finally:
             await log.stop()
-        documents = [[json.loads(record.value or b"") for record in records] for records in partitions]
+        documents = [
+            [json.loads(record.value or b"") for record in records] for records in partitions
+        ]
         return [[one["comment"] for one in records if "silence" in one] for records in documents]
 
     return asyncio.run(read())
 
 
 def test_amtool_adds_changes_and_expires(service: Tocsin, tmp_path: Path) -> None:
-    """What it adds it finds again, by its matchers too; a change keeps the id; each word is in every partition."""
+    """What it adds it finds again, by its matchers too.
+
+    A change keeps the id; each word is in every partition.
+    """
     status, name, complaints = amtool(
-        service, "add", "alertname=X", 'pod=~"a|b"', "zone!=c", "--author=ann", "--comment=known", "--duration=2h"
+        service,
+        "add",
+        "alertname=X",
+        'pod=~"a|b"',
+        "zone!=c",
+        "--author=ann",
+        "--comment=known",
+        "--duration=2h",
     )
     assert (status, complaints) == (0, "")
-    matchers = [("alertname", False, True, "X"), ("pod", True, True, "a|b"), ("zone", False, False, "c")]
+    matchers = [
+        ("alertname", False, True, "X"),
+        ("pod", True, True, "a|b"),
+        ("zone", False, False, "c"),
+    ]
 
-    found = [query(service), query(service, "alertname=X"), query(service, "X"), query(service, "alertname=Y")]
+    found = [
+        query(service),
+        query(service, "alertname=X"),
+        query(service, "X"),
+        query(service, "alertname=Y"),
+    ]
     changed = amtool(service, "update", name, "--comment=longer", "--duration=3h")
     after = query(service)
     ended = amtool(service, "expire", name)
@@ -85,11 +113,21 @@ def test_amtool_adds_changes_and_expires(service: Tocsin, tmp_path: Path) -> Non
 def test_amtool_says_why_not(service: Tocsin) -> None:
     """A refusal arrives as a sentence."""
     refused = amtool(service, "add", 'alertname=~".*"', "--author=ann", "--comment=all")
-    past = amtool(service, "add", "a=b", "--comment=x", "--start=2019-01-01T00:00:00Z", "--end=2020-01-01T00:00:00Z")
+    past = amtool(
+        service,
+        "add",
+        "a=b",
+        "--comment=x",
+        "--start=2019-01-01T00:00:00Z",
+        "--end=2020-01-01T00:00:00Z",
+    )
     unknown = amtool(service, "expire", NOBODY)
 
     assert (refused[0], past[0], unknown[0]) == (1, 1, 1)
-    assert "matchers: each matches an empty value, as an absent label has; one at least must not" in refused[2]
+    assert (
+        "matchers: each matches an empty value, as an absent label has; one at least must not"
+        in refused[2]
+    )
     assert "endsAt: is '2020-01-01T00:00:00.000Z', which is past, must be ahead" in past[2]
 
 
@@ -100,4 +138,7 @@ def test_amtool_imports_what_it_exported(service: Tocsin, tmp_path: Path) -> Non
     amtool(service, "expire", query(service)[0][0])
     imported = amtool(service, "import", "--force", str(tmp_path / "silences.json"))
 
-    assert (imported[0], [found[1:] for found in query(service)]) == (0, [([("alertname", False, True, "X")], "known")])
+    assert (imported[0], [found[1:] for found in query(service)]) == (
+        0,
+        [([("alertname", False, True, "X")], "known")],
+    )

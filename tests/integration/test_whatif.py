@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from app.report.incidents import effects_of
-from app.whatif.running import Played, play
+from app.cli.incidents import effects_of
+from app.whatif.runner import Played, play
 from models.topics import Topics
 from tests.integration.servers import with_log
-from tests.running import Tocsin, wait_until
-from tests.test_whatif import as_recorded, both, changed, compared, correlations
+from tests.support.engines import Tocsin, wait_until
+from tests.unit.whatif.test_whatif import as_recorded, both, changed, compared, correlations
 
 PARTITIONS = 4
 PREFIX = "whatif"
@@ -20,19 +20,30 @@ TOPICS = Topics(PREFIX)
 @pytest.fixture(scope="module")
 def live(broker: str) -> str:
     """A broker with the journal of a Tocsin whose ticks were real seconds, and a word in it."""
-    settings = {"TOCSIN_BROKER": broker, "TOCSIN_PREFIX": PREFIX, "TOCSIN_PARTITIONS": str(PARTITIONS)}
+    settings = {
+        "TOCSIN_BROKER": broker,
+        "TOCSIN_PREFIX": PREFIX,
+        "TOCSIN_PARTITIONS": str(PARTITIONS),
+    }
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     agents = [
-        {"alertname": "AgentDown", "agent_name": f"agent-{number}", "severity": "warning"} for number in range(20)
+        {"alertname": "AgentDown", "agent_name": f"agent-{number}", "severity": "warning"}
+        for number in range(20)
     ]
-    others = [{"alertname": "ServiceDown", "component": f"s{number}", "severity": "critical"} for number in range(20)]
+    others = [
+        {"alertname": "ServiceDown", "component": f"s{number}", "severity": "critical"}
+        for number in range(20)
+    ]
     alerts = [{"labels": labels} for labels in [*agents, *others]]
     for _ in range(3):
         assert bridge.post("/api/v2/alerts", alerts)[0] == 200
     wait_until(lambda: len(_snapshots(broker)) == 41, "forty incidents, and one of a rule")
     rule = next(one for one in _snapshots(broker).values() if one["rule"])
     bridge.post(f"/api/v1/incidents/{rule['incident']}/acknowledge", {"by": "ann"})
-    wait_until(lambda: _snapshots(broker)[rule["incident"]]["acknowledged_by"] == "ann", "it is acknowledged")
+    wait_until(
+        lambda: _snapshots(broker)[rule["incident"]]["acknowledged_by"] == "ann",
+        "it is acknowledged",
+    )
     worker.stop()
     bridge.stop()
     return broker
@@ -44,7 +55,9 @@ def _snapshots(broker: str) -> dict[str, dict[str, Any]]:
 
 
 def _played(broker: str, **changes: Any) -> Played:
-    return with_log(broker, lambda log: play(log, TOPICS, PARTITIONS, changed(**changes), None, lambda *_: None))
+    return with_log(
+        broker, lambda log: play(log, TOPICS, PARTITIONS, changed(**changes), None, lambda *_: None)
+    )
 
 
 def test_the_run_of_the_record_is_what_happened(live: str) -> None:
@@ -52,7 +65,9 @@ def test_the_run_of_the_record_is_what_happened(live: str) -> None:
     found = _played(live)
 
     sent = with_log(live, lambda log: effects_of(log, TOPICS.notifications, PARTITIONS))
-    assert as_recorded(found.before.notifications) == sorted(orjson.dumps(one).decode() for one in sent)
+    assert as_recorded(found.before.notifications) == sorted(
+        orjson.dumps(one).decode() for one in sent
+    )
     assert compared(found).same
     assert (found.before.empty_slots, found.left_out, found.notes) == (0, [], [])
 

@@ -1,7 +1,8 @@
 """`python -m tests.planted`: plant each bug in a copy of the tree, and see that the battery catches it.
 
-Exit status 1 when a bug was missed. The last line counts: passed are the bugs that were caught, failed those that were
-missed, those that could not be planted, and those whose check fails without them.
+Exit status 1 when a bug was missed. The last line counts: passed are the bugs that were caught,
+failed those that were missed, those that could not be planted, and those whose check fails without
+them.
 """
 
 import argparse
@@ -83,8 +84,12 @@ def show(results: list[Result]) -> None:
     """The table, and the line that counts."""
     table = Table("bug", "caught by", "seconds", box=None, pad_edge=False)
     for result in results:
-        check = result.bug.check.removeprefix("python -m ").replace("pytest ", "").replace("-x ", "")
-        table.add_row(result.bug.name, check if result.caught else result.said, f"{result.seconds:.0f}")
+        check = (
+            result.bug.check.removeprefix("python -m ").replace("pytest ", "").replace("-x ", "")
+        )
+        table.add_row(
+            result.bug.name, check if result.caught else result.said, f"{result.seconds:.0f}"
+        )
     Console(width=None if sys.stdout.isatty() else 200, markup=False).print(table)
     caught = sum(result.caught for result in results)
     print(f"{caught} passed, {len(results) - caught} failed")
@@ -94,7 +99,9 @@ def main() -> int:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these, such as 07 or 07-no-claim")
-    parser.add_argument("--workers", type=int, default=cpu_count() or 1, help="bugs planted at a time")
+    parser.add_argument(
+        "--workers", type=int, default=cpu_count() or 1, help="bugs planted at a time"
+    )
     asked = parser.parse_args()
     chosen = [bug for bug in bugs() if not asked.names or bug.name.startswith(tuple(asked.names))]
     results = run_all(chosen, asked.workers)

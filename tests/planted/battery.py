@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-SECONDS_MAX = 240  # a check that takes longer has not caught anything: CI would stop it without a word
+SECONDS_MAX = (
+    240  # a check that takes longer has not caught anything: CI would stop it without a word
+)
 
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?)\b")
-# What only a patch that is no program causes; a bug that anybody could see is no test of the battery.
-_CARELESS = re.compile(r"\b(?:ImportError|ModuleNotFoundError|NameError|SyntaxError|IndentationError)\b")
+# What only a patch that is no program causes; a bug that anybody could see is no test of the
+# battery.
+_CARELESS = re.compile(
+    r"\b(?:ImportError|ModuleNotFoundError|NameError|SyntaxError|IndentationError)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,16 @@ class Verdict:
 
 def copy_tree(target: Path) -> None:
     """The project as it is in the working tree: what git knows, and what it does not ignore."""
-    listed = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = [
+        "git",
+        "-C",
+        str(ROOT),
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
     for name in subprocess.run(listed, check=True, capture_output=True).stdout.decode().split("\0"):
         source = ROOT / name
         if name and source.is_file():
@@ -61,19 +75,27 @@ def run_check(command: str, tree: Path) -> Verdict:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return Verdict(False, False, f"it was not over after {SECONDS_MAX} s", time.monotonic() - began)
+        return Verdict(
+            False, False, f"it was not over after {SECONDS_MAX} s", time.monotonic() - began
+        )
     return judge(output, process.returncode, time.monotonic() - began, errors)
 
 
 def judge(output: str, status: int, seconds: float, errors: str = "") -> Verdict:
-    """What the output of a check means: its last line counts tests, of pytest as well as of the simulator."""
-    last = ((output.strip() or errors.strip()).splitlines() or [f"it ended with status {status} and said nothing"])[
-        -1
-    ].strip("= ")
+    """What the output of a check means.
+
+    Its last line counts tests, of pytest as well as of the simulator.
+    """
+    last = (
+        (output.strip() or errors.strip()).splitlines()
+        or [f"it ended with status {status} and said nothing"]
+    )[-1].strip("= ")
     counts = {name.rstrip("s"): int(number) for number, name in _COUNT.findall(last)}
     careless = _CARELESS.search(output + errors)
     if status == 0 and counts.get("passed") and not counts.get("failed"):
         return Verdict(True, False, last, seconds)
     if careless is not None or counts.get("error") or not counts.get("failed"):
-        return Verdict(False, False, f"{last} ({careless.group() if careless else 'no test failed'})", seconds)
+        return Verdict(
+            False, False, f"{last} ({careless.group() if careless else 'no test failed'})", seconds
+        )
     return Verdict(False, True, last, seconds)

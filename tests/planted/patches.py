@@ -4,8 +4,8 @@
     # Hurts: what whoever runs it would suffer
     # Check: the command that has to fail, such as python -m tests.simulation --seeds 500
 
-A hunk is found by its text, which has to stand in the file once, and not by its line numbers: patches survive edits
-anywhere else, and when the code that they break has changed they say so.
+A hunk is found by its text, which has to stand in the file once, and not by its line numbers:
+patches survive edits anywhere else, and when the code that they break has changed they say so.
 """
 
 import re
@@ -48,7 +48,9 @@ def bugs(folder: Path = FOLDER) -> list[Bug]:
 def parse(name: str, text: str) -> Bug:
     """Read a patch. Raises DoesNotApply when it is none."""
     lines = text.splitlines(keepends=True)
-    said = dict(line[2:].strip().split(": ", 1) for line in lines if line.startswith("# ") and ": " in line)
+    said = dict(
+        line[2:].strip().split(": ", 1) for line in lines if line.startswith("# ") and ": " in line
+    )
     missing = [key for key in _HEADER if not said.get(key)]
     hunks = _hunks(lines)
     if missing or not hunks:
@@ -77,7 +79,9 @@ def apply(bug: Bug, tree: Path) -> None:
     for hunk in bug.hunks:
         file = tree / hunk.path
         text = file.read_text() if file.exists() else ""
-        places = [found.start() for found in re.finditer("^" + re.escape(hunk.before), text, re.MULTILINE)]
+        places = [
+            found.start() for found in re.finditer("^" + re.escape(hunk.before), text, re.MULTILINE)
+        ]
         if len(places) != 1:
             raise DoesNotApply(
                 f"{bug.name}: the lines it changes stand in {hunk.path} {len(places)} times, must be once; "

@@ -31,17 +31,29 @@ def test_each_bug_can_be_planted(bug: Bug, tmp_path: Path) -> None:
 
 def test_each_check_is_there() -> None:
     """Every named test file exists, and no bug is planted into a test."""
-    named = {word.split("::")[0] for bug in BUGS for word in shlex.split(bug.check) if word.startswith("tests/")}
+    named = {
+        word.split("::")[0]
+        for bug in BUGS
+        for word in shlex.split(bug.check)
+        if word.startswith("tests/")
+    }
 
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
-    assert [hunk.path for bug in BUGS for hunk in bug.hunks if not re.match("(app|agents|models)/", hunk.path)] == []
+    assert [
+        hunk.path
+        for bug in BUGS
+        for hunk in bug.hunks
+        if not re.match("(app|agents|models)/", hunk.path)
+    ] == []
 
 
 def test_all_are_documented() -> None:
     """docs/PLANTED.md has a row for each, made of its header, and no other."""
     expected = [f"| {bug.name} | {bug.breaks} | {bug.hurts} |" for bug in BUGS]
 
-    assert [line for line in (ROOT / "docs/PLANTED.md").read_text().splitlines() if line[2:4].isdigit()] == expected
+    assert [
+        line for line in (ROOT / "docs/PLANTED.md").read_text().splitlines() if line[2:4].isdigit()
+    ] == expected
 
 
 def test_there_is_one_for_each_number() -> None:
@@ -58,7 +70,9 @@ def test_a_patch_is_found_by_its_text(tmp_path: Path) -> None:
 
     for text in ("same\nother\n", "same\nold\nsame\nold\n"):
         file.write_text(text)
-        with pytest.raises(DoesNotApply, match=r"01-a: the lines it changes stand in one\.py [02] times"):
+        with pytest.raises(
+            DoesNotApply, match=r"01-a: the lines it changes stand in one\.py [02] times"
+        ):
             apply(bug, tmp_path)
 
 
@@ -77,7 +91,11 @@ def test_a_patch_without_a_header_or_a_hunk_is_none() -> None:
         ("seed 3: Broken\n1999 passed, 1 failed\n", 1, (False, True)),
         ("12 passed in 3.21s\n", 0, (True, False)),
         ("E   assert 1 == 2\n1 failed, 11 passed in 3.21s\n", 1, (False, True)),
-        ("E   NameError: name 'x' is not defined\n1 failed, 11 passed in 3.21s\n", 1, (False, False)),
+        (
+            "E   NameError: name 'x' is not defined\n1 failed, 11 passed in 3.21s\n",
+            1,
+            (False, False),
+        ),
         ("ERROR tests/test_x.py\n1 error in 0.10s\n", 2, (False, False)),
         ("1 failed, 1 error in 0.10s\n", 1, (False, False)),
         ("no tests ran in 0.01s\n", 5, (False, False)),
@@ -85,7 +103,9 @@ def test_a_patch_without_a_header_or_a_hunk_is_none() -> None:
         ("", -9, (False, False)),
     ],
 )
-def test_only_a_test_that_failed_has_caught_something(output: str, status: int, expected: tuple[bool, bool]) -> None:
+def test_only_a_test_that_failed_has_caught_something(
+    output: str, status: int, expected: tuple[bool, bool]
+) -> None:
     """A check that passes has missed the bug, and one that could not run says nothing of it."""
     verdict = judge(output, status, 0.0)
 

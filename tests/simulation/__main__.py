@@ -67,12 +67,17 @@ def _found(pool: Executor, chunks: list[range], at_once: int) -> Iterator[list[i
 def _many(first: int, count: int, workers: int, *, brief: bool) -> int:
     began = time.monotonic()
     size = CHUNK // 10 if brief else CHUNK
-    chunks = [range(start, min(start + size, first + count)) for start in range(first, first + count, size)]
+    chunks = [
+        range(start, min(start + size, first + count))
+        for start in range(first, first + count, size)
+    ]
     failed: list[int] = []
     with ProcessPoolExecutor(workers) as pool:
         found = _found(pool, chunks, at_once=workers if brief else len(chunks))
         for chunk, some in zip(
-            chunks, track(found, "simulating", len(chunks), disable=not sys.stderr.isatty()), strict=True
+            chunks,
+            track(found, "simulating", len(chunks), disable=not sys.stderr.isatty()),
+            strict=True,
         ):
             failed += some
             if failed and brief:
@@ -113,9 +118,17 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2000, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--workers", type=int, default=cpu_count() or 1, help="processes")
-    parser.add_argument("--seed", type=int, help="one seed: say what happens, and show the error's trace")
-    parser.add_argument("--steps", default="", help="of that seed, only these steps: numbers with commas between")
-    parser.add_argument("--brief", action="store_true", help="stop soon after a seed has failed, and do not shrink it")
+    parser.add_argument(
+        "--seed", type=int, help="one seed: say what happens, and show the error's trace"
+    )
+    parser.add_argument(
+        "--steps", default="", help="of that seed, only these steps: numbers with commas between"
+    )
+    parser.add_argument(
+        "--brief",
+        action="store_true",
+        help="stop soon after a seed has failed, and do not shrink it",
+    )
     asked = parser.parse_args()
     if asked.seed is not None:
         return _one(asked.seed, asked.steps)

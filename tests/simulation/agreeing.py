@@ -1,15 +1,20 @@
-"""What partitions know of each other is so when nothing is under way: whatever policies each had, one after the other."""
+"""What partitions know of each other is so when nothing is under way.
+
+Whatever policies each had, one after the other.
+"""
 
 from collections.abc import Iterator, Sequence
 
 from app.core.engine import Engine
-from app.core.linking import labels_of
-from app.core.linkrule import LinkRule
-from app.core.state import LiveAlert
+from app.core.rules.inhibition_rule import LinkRule
+from app.core.state.state import LiveAlert
+from app.core.suppression.inhibition import labels_of
 from models.alert import Labels
 from tests.simulation.broken import Broken
 
-Taking = tuple[str, str, str]  # what takes part in a rule: as source or target, the rule and group, and who
+Taking = tuple[
+    str, str, str
+]  # what takes part in a rule: as source or target, the rule and group, and who
 
 
 def check_rules(engines: Sequence[Engine]) -> None:
@@ -23,7 +28,9 @@ def check_rules(engines: Sequence[Engine]) -> None:
 
 def _agree(what: str, found: set[Taking], expected: set[Taking]) -> None:
     if found != expected:
-        raise Broken(f"{what}: too many are {sorted(found - expected)[:3]}, missing are {sorted(expected - found)[:3]}")
+        raise Broken(
+            f"{what}: too many are {sorted(found - expected)[:3]}, missing are {sorted(expected - found)[:3]}"
+        )
 
 
 def _alerts(engines: Sequence[Engine]) -> Iterator[tuple[Engine, LiveAlert]]:
@@ -66,8 +73,15 @@ def _sides(engine: Engine, labels: Labels, identity: str) -> set[Taking]:
 
 
 def _explained(engines: Sequence[Engine]) -> set[Taking]:
-    """The alerts that a dependency or inhibition keeps quiet, as its actor sees it; but those that nothing keeps so."""
-    always = {alert.fingerprint for engine, alert in _alerts(engines) if engine.policy.judge(alert.labels).always}
+    """The alerts that a dependency or inhibition keeps quiet, as its actor sees it.
+
+    But those that nothing keeps so.
+    """
+    always = {
+        alert.fingerprint
+        for engine, alert in _alerts(engines)
+        if engine.policy.judge(alert.labels).always
+    }
     return {
         ("quiet", f"{name}/{group}", identity)
         for engine in engines
@@ -100,4 +114,7 @@ def _members(engines: Sequence[Engine]) -> set[Taking]:
 
 def _alive(engines: Sequence[Engine]) -> set[Taking]:
     """The alerts that fire."""
-    return {("member", f"{engine.partition}-{one.fired_by}", one.fingerprint) for engine, one in _alerts(engines)}
+    return {
+        ("member", f"{engine.partition}-{one.fired_by}", one.fingerprint)
+        for engine, one in _alerts(engines)
+    }

@@ -5,20 +5,20 @@ from typing import Any, TypeVar
 
 import orjson
 
-from app.core.changelog import META, is_whole
 from app.core.engine import Engine
-from app.core.poison import Poison
+from app.core.state.changelog import META, is_whole
+from app.core.state.poison import Poison
+from app.history.checkpoints import load_state, policy_in, whole_checkpoint
 from app.transport.log import StoredRecord
-from app.worker.recovery import load_state, policy_in, whole_checkpoint
 from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from
 from models.topics import partition_of
-from tests.scenario import keep
 from tests.simulation.agreeing import check_rules
 from tests.simulation.broken import Broken
 from tests.simulation.plan import Plan
 from tests.simulation.run import POLICY, TOPICS, Outcome, faulty
 from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
+from tests.support.scenario import keep
 
 T = TypeVar("T")
 
@@ -27,17 +27,28 @@ def check(plan: Plan, outcome: Outcome) -> None:
     """Raise Broken unless every promise holds."""
     cluster, partitions = outcome.cluster, plan.world.partitions
     cluster.storm = 0.0
-    messages: dict[int, list[tuple[int, Effect]]] = {partition: [] for partition in range(partitions)}
+    messages: dict[int, list[tuple[int, Effect]]] = {
+        partition: [] for partition in range(partitions)
+    }
     engines: list[Engine] = []
     with faulty(poison=plan.world.poison):
         for partition in range(partitions):
             journal = _applied(cluster, partition)
             engine, effects = undisturbed(partition, journal)
             engines.append(engine)
-            _check_effects(cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings))
+            _check_effects(
+                cluster, partition, effects, once=not (outcome.zombies or cluster.late_landings)
+            )
             random = cluster.random  # a pass of the cleaner may be under way, or have been over all
-            cluster.compact(TOPICS.state, partition, random.choice((0.0, 0.5, 0.9, 1.0)), random.choice((0.3, 0.8)))
-            if journal and partition == plan.seed % partitions:  # of all of them it would take too long
+            cluster.compact(
+                TOPICS.state,
+                partition,
+                random.choice((0.0, 0.5, 0.9, 1.0)),
+                random.choice((0.3, 0.8)),
+            )
+            if (
+                journal and partition == plan.seed % partitions
+            ):  # of all of them it would take too long
                 before = (None, len(journal) // 2)[plan.seed // partitions % 2]
                 _check_a_checkpoint(cluster, partition, journal, before)
             _check_state(cluster, partition, engine)
@@ -48,7 +59,9 @@ def check(plan: Plan, outcome: Outcome) -> None:
                 )
             for effect in effects:
                 if effect.stream is Stream.JOURNAL:
-                    messages[partition_of(effect.key or b"", partitions)].append((partition, effect))
+                    messages[partition_of(effect.key or b"", partitions)].append(
+                        (partition, effect)
+                    )
     _check_messages(cluster, messages)
     if not plan.world.poison:  # which may be the death of a message
         check_rules(engines)
@@ -56,7 +69,10 @@ def check(plan: Plan, outcome: Outcome) -> None:
 
 
 def _applied(cluster: Cluster, partition: int) -> list[StoredRecord]:
-    """The journal without ticks that came when the last worker had gone; no other record may be left over."""
+    """The journal without ticks that came when the last worker had gone.
+
+    No other record may be left over.
+    """
     journal = list(cluster.kept[TOPICS.journal, partition])
     metas = [record.value for record in cluster.kept[TOPICS.state, partition] if record.key == META]
     offset = orjson.loads(metas[-1] or b"{}")["offset"] if metas else -1
@@ -65,7 +81,9 @@ def _applied(cluster: Cluster, partition: int) -> list[StoredRecord]:
     return journal
 
 
-def undisturbed(partition: int, journal: Sequence[StoredRecord], end: int | None = None) -> tuple[Engine, list[Effect]]:
+def undisturbed(
+    partition: int, journal: Sequence[StoredRecord], end: int | None = None
+) -> tuple[Engine, list[Effect]]:
     """What an engine says of the journal, or of its records before `end`, that is fed them all at once."""
     poisons: list[Poison] = []
     policy, records = policy_in(journal) or POLICY, journal[:end]
@@ -78,12 +96,21 @@ def undisturbed(partition: int, journal: Sequence[StoredRecord], end: int | None
             poisons.append(poison)
 
 
-def _check_effects(cluster: Cluster, partition: int, effects: Sequence[Effect], *, once: bool) -> None:
-    """Each topic holds the effects in order: each once, or once for consumers that drop what is not past the last."""
+def _check_effects(
+    cluster: Cluster, partition: int, effects: Sequence[Effect], *, once: bool
+) -> None:
+    """Each topic holds the effects in order.
+
+    Each once, or once for consumers that drop what is not past the last.
+    """
     for stream in Stream:
         if stream is Stream.JOURNAL:
             continue
-        expected = [(effect.position, effect.key, effect.value) for effect in effects if effect.stream is stream]
+        expected = [
+            (effect.position, effect.key, effect.value)
+            for effect in effects
+            if effect.stream is stream
+        ]
         sent = cluster.kept[getattr(TOPICS, stream), partition]
         found = [(position_from(record.headers), record.key, record.value) for record in sent]
         if not once:
@@ -103,7 +130,9 @@ def _past_the_last(
     return taken
 
 
-def _check_a_checkpoint(cluster: Cluster, partition: int, journal: Sequence[StoredRecord], before: int | None) -> None:
+def _check_a_checkpoint(
+    cluster: Cluster, partition: int, journal: Sequence[StoredRecord], before: int | None
+) -> None:
     """What counts as a whole checkpoint before an offset (or as the oldest) is all that an engine knew then."""
     found = _of_log(cluster, lambda log: whole_checkpoint(log, TOPICS.state, partition, 0, before))
     if found is not None:
@@ -135,7 +164,9 @@ def _of_log(cluster: Cluster, ask: Callable[[SimulatedLog], Coroutine[Any, Any, 
 
 def _compare(what: str, found: dict[bytes, bytes], expected: dict[bytes, bytes]) -> None:
     if found != expected:
-        differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+        differing = sorted(
+            key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)
+        )
         raise Broken(f"{what} differs in {differing[:5]}")
 
 
@@ -144,15 +175,32 @@ def _check_accounts(engine: Engine, journal: Sequence[StoredRecord]) -> None:
     counts = engine.counts
     if engine.applied_offset != (journal[-1].offset if journal else -1):
         raise Broken(f"{engine.applied_offset} applied of {len(journal)}")
-    kinds = ("alerts", "ticks", "signals", "holds", "members", "pages", "commands", "receipts", "silences", "policies")
+    kinds = (
+        "alerts",
+        "ticks",
+        "signals",
+        "holds",
+        "members",
+        "pages",
+        "commands",
+        "receipts",
+        "silences",
+        "policies",
+    )
     accounted = sum(counts.get(name, 0) for name in (*kinds, "duplicates", "deadletters"))
     if accounted < sum(1 for record in journal if not record.headers):
         raise Broken(f"{accounted} accounted for of {len(journal)}: {counts}")
     again = len(_sources(journal)) - sum(len(seen) for seen in _first_copies(journal).values())
-    silences = [record.value for record in journal if (record.value or b"").startswith(b'{"silence"')]
-    most = again + len(silences) - len(set(silences))  # a silence that was sent twice is dropped while it is known
+    silences = [
+        record.value for record in journal if (record.value or b"").startswith(b'{"silence"')
+    ]
+    most = (
+        again + len(silences) - len(set(silences))
+    )  # a silence that was sent twice is dropped while it is known
     if not again <= counts.get("duplicates", 0) <= most:
-        raise Broken(f"{counts.get('duplicates', 0)} records were dropped as duplicates, of {again} to {most}")
+        raise Broken(
+            f"{counts.get('duplicates', 0)} records were dropped as duplicates, of {again} to {most}"
+        )
 
 
 def _sources(journal: Sequence[StoredRecord]) -> list[tuple[Source, bytes | None]]:
@@ -161,44 +209,66 @@ def _sources(journal: Sequence[StoredRecord]) -> list[tuple[Source, bytes | None
     return [(source, value) for source, value in found if source is not None]
 
 
-def _first_copies(journal: Sequence[StoredRecord]) -> dict[tuple[str, int], list[tuple[Position, bytes | None]]]:
+def _first_copies(
+    journal: Sequence[StoredRecord],
+) -> dict[tuple[str, int], list[tuple[Position, bytes | None]]]:
     """By topic and partition, what was copied from there and is past the last that was."""
     first: dict[tuple[str, int], list[tuple[Position, bytes | None]]] = {}
     for source, value in _sources(journal):
-        position, seen = Position(source.offset, source.number), first.setdefault((source.topic, source.partition), [])
+        position, seen = (
+            Position(source.offset, source.number),
+            first.setdefault((source.topic, source.partition), []),
+        )
         if not seen or position > seen[-1][0]:
             seen.append((position, value))
     return first
 
 
 def _check_messages(cluster: Cluster, messages: dict[int, list[tuple[int, Effect]]]) -> None:
-    """Each actor's message is in the journal, in order; what is there again is what the engine drops."""
+    """Each actor's message is in the journal, in order.
+
+    What is there again is what the engine drops.
+    """
     for target, expected in messages.items():
         copies = _first_copies(cluster.kept[TOPICS.journal, target])
-        found = {partition: seen for (topic, partition), seen in copies.items() if topic == "journal"}
+        found = {
+            partition: seen for (topic, partition), seen in copies.items() if topic == "journal"
+        }
         wanted: dict[int, list[tuple[Position, bytes | None]]] = {}
         for partition, effect in expected:
             wanted.setdefault(partition, []).append((effect.position, effect.value))
         if found != wanted:
-            raise Broken(f"messages to {target}: {_difference(list(found.items()), list(wanted.items()))}")
+            raise Broken(
+                f"messages to {target}: {_difference(list(found.items()), list(wanted.items()))}"
+            )
 
 
 def _check_input(outcome: Outcome, partitions: int) -> None:
-    """What was acknowledged is in its partition; of each raw record all alerts are, past the last once."""
+    """What was acknowledged is in its partition.
+
+    Of each raw record all alerts are, past the last once.
+    """
     journals = [outcome.cluster.kept[TOPICS.journal, partition] for partition in range(partitions)]
     values = [{record.value for record in journal} for journal in journals]
     lost = [value for target, value in outcome.sent if value not in values[target]]
     if lost:
         raise Broken(f"acknowledged and lost: {lost[:3]}")
-    copied = sorted(place for journal in journals for place, _ in _first_copies(journal).get(("raw", 0), []))
-    expected = [Position(offset, number) for offset, count in enumerate(outcome.raw) for number in range(count)]
+    copied = sorted(
+        place for journal in journals for place, _ in _first_copies(journal).get(("raw", 0), [])
+    )
+    expected = [
+        Position(offset, number)
+        for offset, count in enumerate(outcome.raw)
+        for number in range(count)
+    ]
     if copied != expected:
         raise Broken(f"raw records: {_difference(copied, expected)}")
 
 
 def _difference(found: Sequence[object], expected: Sequence[object]) -> str:
-    same = next((n for n, (one, other) in enumerate(zip(found, expected, strict=False)) if one != other), None)
-    at = min(len(found), len(expected)) if same is None else same
-    return (
-        f"{len(found)} for {len(expected)}; from {at} on {list(found[at : at + 2])} for {list(expected[at : at + 2])}"
+    same = next(
+        (n for n, (one, other) in enumerate(zip(found, expected, strict=False)) if one != other),
+        None,
     )
+    at = min(len(found), len(expected)) if same is None else same
+    return f"{len(found)} for {len(expected)}; from {at} on {list(found[at : at + 2])} for {list(expected[at : at + 2])}"

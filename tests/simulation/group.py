@@ -1,4 +1,7 @@
-"""Workers and how they share the partitions: what Kafka's group and Faust's consumer do, at its worst times."""
+"""Workers and how they share the partitions.
+
+What Kafka's group and Faust's consumer do, at its worst times.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -7,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from agents import correlate, ingest
-from app.core.rulebook import Rulebook
+from app.core.rules.compiled_policy import Rulebook
 from app.settings import Settings
 from app.worker.worker import Worker
 from models.topics import Topics
@@ -33,7 +36,9 @@ class Message:
     def ack(self, _: Any) -> None:
         """Faust commits it later, unless the partitions have moved meanwhile."""
         if self.generation_id == self.member.generation:
-            self.member.acked[self.place] = max(self.offset + 1, self.member.acked.get(self.place, 0))
+            self.member.acked[self.place] = max(
+                self.offset + 1, self.member.acked.get(self.place, 0)
+            )
 
 
 @dataclass
@@ -55,7 +60,10 @@ class Stream:
         return self
 
     def events(self) -> "Stream":
-        """One batch after the other, also those of partitions that were lost meanwhile. There is no end."""
+        """One batch after the other, also those of partitions that were lost meanwhile.
+
+        There is no end.
+        """
         return self
 
     def __aiter__(self) -> "Stream":
@@ -97,13 +105,17 @@ class Member:
     generation: int = 0
     positions: dict[Place, int] = field(default_factory=dict)
     acked: dict[Place, int] = field(default_factory=dict)
-    queues: dict[str, "asyncio.Queue[Message]"] = field(default_factory=dict)  # between the fetcher and the agents
+    queues: dict[str, "asyncio.Queue[Message]"] = field(
+        default_factory=dict
+    )  # between the fetcher and the agents
     flowing: bool = False
     turns: asyncio.Lock = field(default_factory=asyncio.Lock)  # one rebalance after the other
 
     def __post_init__(self) -> None:
         log = SimulatedLog(self.group.cluster, self.process)
-        self.worker = Worker(self.group.settings, self.group.policy, log, self.group.topics, self.process.fault)
+        self.worker = Worker(
+            self.group.settings, self.group.policy, log, self.group.topics, self.process.fault
+        )
         app = App()
         correlate.attach(app, self.worker)
         ingest.attach(app, self.worker)
@@ -119,14 +131,21 @@ class Member:
         self.worker.release()
 
     async def assign(self, generation: int, places: Iterable[Place]) -> None:
-        """`BatchMixin.perform_seek`, and then the fetcher. What is queued of before stays queued."""
+        """`BatchMixin.perform_seek`, and then the fetcher.
+
+        What is queued of before stays queued.
+        """
         self.generation = generation
         self.positions, self.acked = {}, {}
         for topic, partition in sorted(places):
             if topic == self.group.topics.journal:
-                self.positions[topic, partition] = await self.worker.take_over(partition, generation)
+                self.positions[topic, partition] = await self.worker.take_over(
+                    partition, generation
+                )
             else:
-                self.positions[topic, partition] = self.group.cluster.commits.get((topic, partition), 0)
+                self.positions[topic, partition] = self.group.cluster.commits.get(
+                    (topic, partition), 0
+                )
         self.flowing = True
         for topic in self.queues:
             self.process.spawn(self._fetch(topic, generation))
@@ -137,18 +156,29 @@ class Member:
             self.group.cluster.commits.update(self.acked)
 
     async def _fetch(self, topic: str, generation: int) -> None:
-        """Batches of random sizes, of random partitions; some begin with what was handed over before."""
+        """Batches of random sizes, of random partitions.
+
+        Some begin with what was handed over before.
+        """
         cluster, random = self.group.cluster, self.group.cluster.random
         while self.flowing and self.generation == generation:
             await self.process.step()
-            ready = [place for place, at in self.positions.items() if place[0] == topic and at < cluster.ends[place]]
+            ready = [
+                place
+                for place, at in self.positions.items()
+                if place[0] == topic and at < cluster.ends[place]
+            ]
             if not ready:
                 cluster.appended.clear()
                 await cluster.appended.wait()
                 continue
             place = random.choice(ready)
             again = random.randint(1, 5) if random.random() < AGAIN else 0
-            kept = [record for record in cluster.kept[place] if record.offset >= self.positions[place] - again]
+            kept = [
+                record
+                for record in cluster.kept[place]
+                if record.offset >= self.positions[place] - again
+            ]
             records = kept[: random.choice((1, 2, 5, 40))]
             self.positions[place] = max(self.positions[place], records[-1].offset + 1)
             await self.queues[topic].put(
@@ -159,7 +189,9 @@ class Member:
 class Group:
     """The group's coordinator, and a supervisor for its workers."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, policy: Rulebook, topics: Topics) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, policy: Rulebook, topics: Topics
+    ) -> None:
         self.cluster, self.settings, self.policy, self.topics = cluster, settings, policy, topics
         self.generation = 0
         self.members: list[Member] = []
@@ -230,7 +262,9 @@ class Group:
             member.append(place)
         await asyncio.gather(
             *(
-                self._in(one, partial(one.assign, self.generation, self._given[id(one)]), REBALANCE_S)
+                self._in(
+                    one, partial(one.assign, self.generation, self._given[id(one)]), REBALANCE_S
+                )
                 for one in self.members
             )
         )
@@ -240,11 +274,18 @@ class Group:
         lists = list(self._given.values())
         self.cluster.random.shuffle(lists)
         topics = (self.topics.journal, self.topics.raw)
-        places = [(topic, partition) for topic in topics for partition in range(self.settings.partitions)]
+        places = [
+            (topic, partition) for topic in topics for partition in range(self.settings.partitions)
+        ]
         return [(place, lists[number % len(lists)]) for number, place in enumerate(places)]
 
-    async def _in(self, member: Member, work: Callable[[], Awaitable[None]], within_s: float = 1e9) -> None:
-        """Run a part of a member's work in its process; its death ends it, and a pause makes it late."""
+    async def _in(
+        self, member: Member, work: Callable[[], Awaitable[None]], within_s: float = 1e9
+    ) -> None:
+        """Run a part of a member's work in its process.
+
+        Its death ends it, and a pause makes it late.
+        """
         if member.process.alive:
             await asyncio.wait({member.process.spawn(_in_turn(member, work))}, timeout=within_s)
 

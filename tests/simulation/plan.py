@@ -7,13 +7,36 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-NAMES = ("AgentDown", "ServiceDown", "OllamaServiceDown", "HighErrorRate", "BruteForceAttack", "Poison")
+NAMES = (
+    "AgentDown",
+    "ServiceDown",
+    "OllamaServiceDown",
+    "HighErrorRate",
+    "BruteForceAttack",
+    "Poison",
+)
 COMPONENTS = ("agent-1", "agent-2", "agent-3", "ollama", "postgres", "api")
 SEVERITIES = ("critical", "high", "warning", "info")
 COMMANDS = ("acknowledge", "note", "escalate", "resolve", "reopen", "close", "mitigated", "update")
 GARBAGE = (b"", b"[]", b"{}", b'{"alert":1}', b"\xff", b'{"command":[]}')
-JUMPS_MS = (1, 900, 1_000, 20_000, 60_000, 299_999, 900_000, 4_000_000, -60_000)  # a new leader's clock may be behind
-SIZES = (10, 10, 10, 30, 60)  # most faults show in short runs, of which there are more in the same time
+JUMPS_MS = (
+    1,
+    900,
+    1_000,
+    20_000,
+    60_000,
+    299_999,
+    900_000,
+    4_000_000,
+    -60_000,
+)  # a new leader's clock may be behind
+SIZES = (
+    10,
+    10,
+    10,
+    30,
+    60,
+)  # most faults show in short runs, of which there are more in the same time
 WAITS_S = (0, 0, 0.001, 0.01, 0.3, 2.0, 11.0)
 
 
@@ -88,7 +111,11 @@ def _step(random: Random, *, zombies: bool) -> Step:
 def _detail(random: Random, kind: str) -> Any:
     match kind:
         case "alert":
-            return _labels(random), random.choice((60_000, 300_000, 7_200_000)), random.random() < 0.2
+            return (
+                _labels(random),
+                random.choice((60_000, 300_000, 7_200_000)),
+                random.random() < 0.2,
+            )
         case "raw":
             return [_labels(random) for _ in range(random.choice((1, 1, 3)))], random.random() < 0.2
         case "again":
@@ -98,9 +125,9 @@ def _detail(random: Random, kind: str) -> Any:
         case "command":
             return random.choice(COMMANDS), random.randrange(10)
         case "silence":
-            return random.choice(('alertname="AgentDown"', 'component=~"api|ollama"')), random.choice(
-                (60_000, 3_600_000)
-            )
+            return random.choice(
+                ('alertname="AgentDown"', 'component=~"api|ollama"')
+            ), random.choice((60_000, 3_600_000))
         case "garbage":
             return random.choice(GARBAGE)
         case "kill_soon":
@@ -108,7 +135,11 @@ def _detail(random: Random, kind: str) -> Any:
         case "weather":
             return random.choice((0.0, 0.0, 0.02, 0.2))
         case "compact":
-            return random.randrange(10), random.choice((0.5, 0.9, 1.0)), random.choice((0.3, 0.8, 1.0))
+            return (
+                random.randrange(10),
+                random.choice((0.5, 0.9, 1.0)),
+                random.choice((0.3, 0.8, 1.0)),
+            )
         case _:
             return random.randrange(10)
 

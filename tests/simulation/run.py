@@ -1,4 +1,8 @@
-"""A run: the plan's steps happen, everything is mended, and what is left must be what an undisturbed engine leaves."""
+"""A run.
+
+The plan's steps happen, everything is mended, and what is left must be what an undisturbed engine
+leaves.
+"""
 
 import asyncio
 import gc
@@ -12,9 +16,9 @@ from typing import Any
 import orjson
 
 from app.bridge.writer import JournalWriter
-from app.core import dedup
-from app.core.rulebook import Rulebook
-from app.core.turn import Turn
+from app.core.alerts import dedup
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.turn import Turn
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
 from app.worker.worker import Pipe
@@ -23,11 +27,11 @@ from models.journal import encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from models.topics import Topics, partition_of
-from tests.scenario import START_MS, alert_record
-from tests.shipped import shipped
 from tests.simulation.group import SESSION_S, Group, Member
 from tests.simulation.plan import Plan, Step
 from tests.simulation.world import Cluster, Process, SimulatedLog, VirtualLoop
+from tests.support.scenario import START_MS, alert_record
+from tests.support.shipped_policy import shipped
 
 POLICY = shipped()
 _CHANGED = {"agents-down": {"count": 2, "by": ["severity"]}, "needs-ollama": {"by": ["severity"]}}
@@ -54,9 +58,16 @@ _ADDED = {
 
 def _other() -> Rulebook:
     """The shipped policy with another time to settle, and with rules that are added, changed and gone."""
-    document = POLICY.document | {"incidents": POLICY.document["incidents"] | {"settle": "2m"}, "inhibit_rules": []}
+    document = POLICY.document | {
+        "incidents": POLICY.document["incidents"] | {"settle": "2m"},
+        "inhibit_rules": [],
+    }
     for section, added in _ADDED.items():
-        kept = [one | _CHANGED.get(one["name"], {}) for one in document[section] if one["name"] != "needs-postgres"]
+        kept = [
+            one | _CHANGED.get(one["name"], {})
+            for one in document[section]
+            if one["name"] != "needs-postgres"
+        ]
         document[section] = [*kept, added]
     return Rulebook(document)
 
@@ -77,8 +88,12 @@ class Outcome:
     cluster: Cluster
     deaths: int
     zombies: int
-    sent: list[tuple[int, bytes]]  # partitions and values that the journal acknowledged to the bridge
-    raw: list[int]  # journal records that each record of the raw topic becomes, which are all in partition 0
+    sent: list[
+        tuple[int, bytes]
+    ]  # partitions and values that the journal acknowledged to the bridge
+    raw: list[
+        int
+    ]  # journal records that each record of the raw topic becomes, which are all in partition 0
     policy: Rulebook  # that the workers had at the end
 
 
@@ -90,10 +105,14 @@ class Run:
         self.random = Random(plan.seed)
         self.cluster = Cluster(self.random, START_MS)
         self.cluster.late = plan.world.late
-        settings = Settings(partitions=plan.world.partitions, checkpoint_ms=plan.world.checkpoint_ms)
+        settings = Settings(
+            partitions=plan.world.partitions, checkpoint_ms=plan.world.checkpoint_ms
+        )
         self.group = Group(self.cluster, settings, POLICY, TOPICS)
         self.bridge = Process("bridge")
-        self.writer = JournalWriter(SimulatedLog(self.cluster, self.bridge), TOPICS.journal, plan.world.partitions)
+        self.writer = JournalWriter(
+            SimulatedLog(self.cluster, self.bridge), TOPICS.journal, plan.world.partitions
+        )
         self.heard: list[dict[str, str]] = []
         self.outcome = Outcome(self.cluster, 0, 0, [], [], POLICY)
 
@@ -203,7 +222,10 @@ class Run:
                 return
 
     def _record(self, step: Step) -> tuple[bool, bytes | int | None, bytes | None]:
-        """Whether it goes everywhere, its key (or partition), and its value; None when there is nothing to say."""
+        """Whether it goes everywhere, its key (or partition), and its value.
+
+        None when there is nothing to say.
+        """
         now_ms = self.cluster.now_ms
         match step.kind:
             case "alert" | "again":
@@ -222,13 +244,25 @@ class Run:
                 command, number = step.detail
                 partition = number % self.plan.world.partitions
                 known = self.cluster.kept[TOPICS.incidents, partition]
-                whose = (known[number % len(known)].key or b"").decode() if known else "INC-20250615T150640Z-000"
-                return False, partition, encode_command(command, whose, "ann", text="hm", eta_ms=now_ms + 60_000)
+                whose = (
+                    (known[number % len(known)].key or b"").decode()
+                    if known
+                    else "INC-20250615T150640Z-000"
+                )
+                return (
+                    False,
+                    partition,
+                    encode_command(command, whose, "ann", text="hm", eta_ms=now_ms + 60_000),
+                )
             case "silence":
                 matcher, lasts_ms = step.detail
                 name = f"s{now_ms}"
                 tests = (parse_matcher(matcher),)
-                return True, None, encode_silence(Silence(name, tests, now_ms, now_ms + lasts_ms, "ann", ""))
+                return (
+                    True,
+                    None,
+                    encode_silence(Silence(name, tests, now_ms, now_ms + lasts_ms, "ann", "")),
+                )
             case "policy":
                 changed = (POLICY, OTHER)[step.detail % 2]
                 return True, None, encode_policy(changed.fingerprint, changed.document)
@@ -248,13 +282,19 @@ class Run:
             if asyncio.get_running_loop().time() > until:
                 raise Hangs
             for member in self.group.members:
-                member.process.spawn(_tick(member))  # what a journal did not take comes with a later batch
+                member.process.spawn(
+                    _tick(member)
+                )  # what a journal did not take comes with a later batch
             await asyncio.sleep(1.0)
         for member in list(self.group.members):
             await self.group.leave(member)
 
     def _done(self) -> bool:
-        owners = {partition: pipe for one in self.group.members for partition, pipe in one.worker.pipes.items()}
+        owners = {
+            partition: pipe
+            for one in self.group.members
+            for partition, pipe in one.worker.pipes.items()
+        }
         raw = self.cluster.commits.get((TOPICS.raw, 0), 0) == len(self.outcome.raw)
         for member in self.group.members:
             member.commit()
@@ -268,7 +308,10 @@ class Run:
         )
 
     def _is_up_to_date(self, partition: int, pipe: Pipe) -> bool:
-        """Whether everything is sent, under the policy that the workers have: others' policies are answered with it."""
+        """Whether everything is sent, under the policy that the workers have.
+
+        Others' policies are answered with it.
+        """
         sent = pipe.settled_offset == self.cluster.ends[TOPICS.journal, partition] - 1
         return sent and pipe.engine.policy.fingerprint == self.group.policy.fingerprint
 
@@ -291,7 +334,10 @@ async def _use(member: Member, policy: Rulebook) -> None:
 
 @contextmanager
 def faulty(*, poison: bool) -> Iterator[None]:
-    """An engine with a fault: alerts named Poison make it raise, after it has done half of its work."""
+    """An engine with a fault.
+
+    Alerts named Poison make it raise, after it has done half of its work.
+    """
     on_alert = dedup.on_alert
 
     def raising(turn: Turn, document: dict[str, Any], component: str) -> None:

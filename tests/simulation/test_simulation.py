@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.core.changelog import META, is_whole
+from app.core.state.changelog import META, is_whole
+from app.history.checkpoints import apply_changes
 from app.transport.log import StoredRecord
-from app.worker.recovery import apply_changes
 from tests.simulation.__main__ import failure, part, shrink
 from tests.simulation.plan import draw
 from tests.simulation.run import TOPICS, run
@@ -13,13 +13,20 @@ from tests.simulation.run import TOPICS, run
 @pytest.mark.parametrize("chunk", range(10))
 def test_whatever_breaks_nothing_is_lost_and_nothing_is_told_twice(chunk: int) -> None:
     """Twenty seeds each."""
-    broken = {seed: why for seed in range(chunk * 20, chunk * 20 + 20) if (why := failure(draw(seed))) is not None}
+    broken = {
+        seed: why
+        for seed in range(chunk * 20, chunk * 20 + 20)
+        if (why := failure(draw(seed))) is not None
+    }
 
     assert broken == {}
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
-    """Byte for byte, with kills, pauses and failed appends; otherwise no seed could be looked at twice."""
+    """Byte for byte, with kills, pauses and failed appends.
+
+    Otherwise no seed could be looked at twice.
+    """
     for seed in (3, 7, 149):
         one, other = run(draw(seed)).cluster, run(draw(seed)).cluster
         assert one.kept == other.kept
@@ -36,7 +43,10 @@ def test_the_seeds_reach_what_can_break() -> None:
     assert any(plan.world.poison for plan in plans)
     assert {plan.world.workers for plan in plans} == {1, 2, 3}
     changelogs = [
-        kept for outcome in outcomes for (topic, _), kept in outcome.cluster.kept.items() if topic == TOPICS.state
+        kept
+        for outcome in outcomes
+        for (topic, _), kept in outcome.cluster.kept.items()
+        if topic == TOPICS.state
     ]
     thinned = [_thinned(kept) for kept in changelogs]
     assert sum(True in one and False in one for one in thinned) > 3
@@ -58,6 +68,8 @@ def test_a_failing_seed_is_shrunk_to_the_steps_that_matter() -> None:
     """Of a plan that fails because of two steps, these two are left."""
     plan = next(plan for plan in map(draw, range(100)) if len(plan.steps) >= 8)
     needed = (plan.steps[1], plan.steps[4])
-    kept = shrink(plan, list(range(len(plan.steps))), lambda some: all(one in some.steps for one in needed))
+    kept = shrink(
+        plan, list(range(len(plan.steps))), lambda some: all(one in some.steps for one in needed)
+    )
 
     assert part(plan, kept).steps == needed

@@ -1,7 +1,7 @@
 """Virtual time, brokers whose network is bad, and processes that can be killed and paused at any step.
 
-The event loop is asyncio's own, but its clock moves only when everybody waits, so a run takes as long as it computes, and
-the same seed gives the same run.
+The event loop is asyncio's own, but its clock moves only when everybody waits, so a run takes as
+long as it computes, and the same seed gives the same run.
 """
 
 import asyncio
@@ -58,7 +58,9 @@ class Process:
         self.running = asyncio.Event()  # not set: it is paused, and does not know
         self.running.set()
         self.steps_left = -1  # log operations until it is killed; below 0 it lives on
-        self._tasks: dict[asyncio.Task[Any], None] = {}  # a set's order would differ from run to run
+        self._tasks: dict[
+            asyncio.Task[Any], None
+        ] = {}  # a set's order would differ from run to run
         self._on_death = on_death
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
@@ -119,11 +121,15 @@ class Cluster:
         self.now_ms = start_ms
         self.kept: dict[Place, list[StoredRecord]] = defaultdict(list)
         self.ends: dict[Place, int] = defaultdict(int)
-        self.claims: dict[Place, int] = defaultdict(int)  # how often a place was claimed: the newest claim counts
+        self.claims: dict[Place, int] = defaultdict(
+            int
+        )  # how often a place was claimed: the newest claim counts
         self.commits: dict[Place, int] = {}
         self.appended = asyncio.Event()
         self.storm = 0.0  # how likely it is that an append fails; half of those land all the same
-        self.late = 0.0  # how likely it is that what a killed process had sent lands after its death
+        self.late = (
+            0.0  # how likely it is that what a killed process had sent lands after its death
+        )
         self.late_landings = 0
         self.on_the_way = 0  # of these, what has not landed yet
 
@@ -131,7 +137,9 @@ class Cluster:
         """Append a batch; its first offset."""
         place = (topic, partition)
         first = self.ends[place]
-        self.kept[place] += [StoredRecord(first + n, self.now_ms, *record) for n, record in enumerate(records)]
+        self.kept[place] += [
+            StoredRecord(first + n, self.now_ms, *record) for n, record in enumerate(records)
+        ]
         self.ends[place] = first + len(records)
         self.appended.set()
         return first
@@ -149,10 +157,13 @@ class Cluster:
 def cleaned(kept: Sequence[StoredRecord], known: int, done: int) -> list[StoredRecord]:
     """A compacted partition in the midst of a pass of Kafka's cleaner.
 
-    It has noted the newest offset of each key of the first `known` records, and has dropped what is older of the first `done`.
+    It has noted the newest offset of each key of the first `known` records, and has dropped what is
+    older of the first `done`.
     """
     newest = {record.key: record.offset for record in kept[:known]}
-    return [record for record in kept[:done] if newest[record.key] == record.offset] + list(kept[done:])
+    return [record for record in kept[:done] if newest[record.key] == record.offset] + list(
+        kept[done:]
+    )
 
 
 class SimulatedLog:
@@ -201,7 +212,14 @@ class SimulatedLog:
                     cluster.late_landings += 1
                     cluster.on_the_way += 1
                     loop = asyncio.get_running_loop()
-                    loop.call_later(cluster.random.uniform(0, LATE_S), self._land_late, topic, partition, batch, claim)
+                    loop.call_later(
+                        cluster.random.uniform(0, LATE_S),
+                        self._land_late,
+                        topic,
+                        partition,
+                        batch,
+                        claim,
+                    )
                 raise
             fails = cluster.random.random() < cluster.storm
             if fails and cluster.random.random() < 0.5:
@@ -213,11 +231,15 @@ class SimulatedLog:
                 raise LogUnavailable(f"{topic} {partition} has it, but did not say so")
             return offset
 
-    async def read(self, topic: str, partition: int, offset: int, max_records: int = 5000) -> list[StoredRecord]:
+    async def read(
+        self, topic: str, partition: int, offset: int, max_records: int = 5000
+    ) -> list[StoredRecord]:
         """Some of the records at the offset and after."""
         await self._travel()
         some = self.cluster.random.randint(1, min(max_records, 200))
-        found = [record for record in self.cluster.kept[topic, partition] if record.offset >= offset]
+        found = [
+            record for record in self.cluster.kept[topic, partition] if record.offset >= offset
+        ]
         return found[:some]
 
     async def start_offset(self, topic: str, partition: int) -> int:
@@ -241,7 +263,9 @@ class SimulatedLog:
         if claim is not None and self.cluster.claims[topic, partition] != claim:
             raise Fenced(f"{topic} {partition} belongs to another")
 
-    def _land_late(self, topic: str, partition: int, records: Sequence[NewRecord], claim: int | None) -> None:
+    def _land_late(
+        self, topic: str, partition: int, records: Sequence[NewRecord], claim: int | None
+    ) -> None:
         self.cluster.on_the_way -= 1
         with suppress(Fenced):
             self._check_claim(topic, partition, claim)

@@ -1,1 +1,1 @@
-"""What tests share: servers, samples, helpers."""
+"""What tests share. No test module imports from another test module."""

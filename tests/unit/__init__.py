@@ -1,1 +1,1 @@
-"""Tests of one unit each."""
+"""Unit tests, in the same folders as the code."""

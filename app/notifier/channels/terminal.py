@@ -1,47 +1,68 @@
-"""The terminal: each message as one line, for who has no receivers yet."""
+"""The terminal: each message as one readable line on standard error. It is what `tocsin up` does without a receivers file."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from app.notifier.channel import ChannelKind, Context
 from app.notifier.config import ChannelConfig
 from app.notifier.outcome import Sent
-from app.notifier.words import one_line
 from models.events import Action, Notification
+from models.sanitize import inert
 
-_SIGNS = {Action.ACKNOWLEDGE: "ACK ", Action.RESOLVE: "DONE", Action.UPDATE: "EDIT", Action.INFORM: "INFO"}
+LINE_MAX = 300  # characters
+_WORDS = {
+    Action.TRIGGER: "PAGE",
+    Action.ACKNOWLEDGE: "acknowledged",
+    Action.RESOLVE: "resolved",
+    Action.UPDATE: "update",
+    Action.INFORM: "note",
+}
 
 
 class TerminalConfig(ChannelConfig):
-    """There is nothing to set."""
+    """It has no settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Standard output, or what `write` is."""
+    """Standard error of the notifier's process."""
 
-    config: TerminalConfig
-    context: Context
-    write: Callable[[str], object] = sys.stdout.write
     kind: ClassVar[ChannelKind] = ChannelKind.TERMINAL
 
-    async def send(self, notification: Notification, address: str, memory: str, key: str) -> Sent:  # noqa: ARG002
-        """Print one line."""
-        self.write(f"{self.preview(notification, address)}\n")
+    async def send(self, notification: Notification, address: str, memory: str, key: str) -> Sent:  # noqa: ARG002  the protocol
+        """Print the line."""
+        sys.stderr.write(f"{self.preview(notification, address)}\n")
+        sys.stderr.flush()
         return Sent()
 
     def preview(self, notification: Notification, address: str) -> str:
-        """The line: time, what would happen, channel and address, the message."""
-        sign = "RING" if notification.wakes else _SIGNS.get(notification.action, "POST")
-        target = one_line(f"{notification.channel} {address}")
-        return f"{notification.at[11:19]} {sign} {target}: {self.context.templates.render('line.txt', notification)}"
+        """The line."""
+        return line_of(notification, address)
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-def make(config: TerminalConfig, context: Context) -> Terminal:
+def make(_: TerminalConfig, __: Context) -> Terminal:
     """The channel."""
-    return Terminal(config, context)
+    return Terminal()
+
+
+def line_of(notification: Notification, address: str) -> str:
+    """What would be sent, to whom and why, in one line without a sign that a terminal would obey."""
+    word = _WORDS[notification.action]
+    if notification.action is Action.TRIGGER and not notification.wakes:
+        word = "message"
+    whom = f"{notification.channel} {address}"
+    if notification.receiver and notification.receiver != address:
+        whom += f" ({notification.receiver})"
+    step = notification.next_step.say if notification.next_step is not None else ""
+    parts = [
+        f"{notification.at[11:19]} {word} to {whom}: [{notification.severity}] {notification.title}",
+        notification.text,
+        f"Next: {step}" if step else "",
+        notification.incident,
+    ]
+    line = inert(". ".join(part.rstrip(".") for part in parts if part))
+    return line if len(line) <= LINE_MAX else f"{line[: LINE_MAX - 3]}..."

@@ -1,0 +1,156 @@
+"""How the commands ask a bridge.
+
+With the token and the trust that the environment names, and of nobody else.
+"""
+
+import http.client
+import json
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import settings
+from app.files.pem import reading, reading_pair
+from app.settings import BadSettings, Reach
+from models.sanitize import inert
+
+SECONDS_MAX = 10
+TOKEN_BYTES_MAX = 4096
+
+
+class NoAnswer(Exception):
+    """There is no bridge, or what is there is none; the message says which, and what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the bridge answered instead.
+
+    The status, what it says, and what of its body could be read.
+    """
+
+    status: int
+    text: str
+    document: Any
+
+
+def ask(method: str, path: str, body: Any) -> Any:
+    """The bridge's answer, or None when there is none or it refused.
+
+    That has been told then. Raises BadSettings.
+    """
+    try:
+        answer = exchange(method, path, None if body is None else json.dumps(body).encode())
+    except NoAnswer as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return None
+    if isinstance(answer, Refusal):
+        print(f"tocsin: {inert(answer.text)}", file=sys.stderr)
+        return None
+    return answer
+
+
+def exchange(method: str, path: str, data: bytes | None) -> Any:
+    """The bridge's answer, or a Refusal. Raises NoAnswer and BadSettings."""
+    reach = settings.reach_from_environment()
+    url = f"{reach.url}{path}"
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310  checked
+    token = _token(reach)
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    opener = urllib.request.build_opener(
+        _NoRedirect(), urllib.request.HTTPSHandler(context=_context(reach))
+    )
+    try:
+        with opener.open(request, timeout=SECONDS_MAX) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return _refusal(error)
+    except OSError as error:
+        raise NoAnswer(f"no bridge at {url}: {_why(error)}") from None
+    except (ValueError, http.client.HTTPException):
+        raise NoAnswer(
+            f"{url} answered, and not as a bridge does: is TOCSIN_PORT its port?"
+        ) from None
+
+
+def _why(error: OSError) -> str:
+    """Why there is no answer, and what to look at."""
+    reason = getattr(error, "reason", error)
+    match reason:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({reason.verify_message}); is TOCSIN_CA_FILE who signed it?"
+        case ssl.SSLError():
+            return f"TLS fails ({reason.reason}); is it https, does it want TOCSIN_CERT_FILE and TOCSIN_KEY_FILE?"
+        case http.client.RemoteDisconnected() | ConnectionResetError():
+            return "it closes the connection; is it https (TOCSIN_URL), does it want TOCSIN_CERT_FILE and TOCSIN_KEY_FILE?"
+        case _:
+            return f"{reason}; is `tocsin up` running, is TOCSIN_PORT its port?"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A bridge sends nobody elsewhere; whoever does is none."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def _token(reach: Reach) -> str:
+    """The token, or an empty text for none."""
+    if not reach.token_file and not reach.token:
+        return ""
+    where, token = "TOCSIN_TOKEN ", reach.token
+    if reach.token_file:
+        where = f"TOCSIN_TOKEN_FILE is {reach.token_file!r}, "
+        try:
+            with Path(reach.token_file).open("rb") as file:
+                token = file.read(TOKEN_BYTES_MAX + 1).decode("ascii", "replace").strip()
+        except OSError as error:
+            raise BadSettings(f"{where}which cannot be read: {error.strerror}") from None
+    # What is wrong with it is not shown: it may be the token of another line.
+    if not (
+        token.isascii()
+        and token.isprintable()
+        and 0 < len(token) <= TOKEN_BYTES_MAX
+        and " " not in token
+    ):
+        raise BadSettings(f"{where}must be one token, without spaces")
+    return token
+
+
+def _context(reach: Reach) -> ssl.SSLContext:
+    """Whom to trust, and who we are.
+
+    Whoever types a command can type the password of a key, too.
+    """
+    with reading("TOCSIN_CA_FILE", reach.ca_file):
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=reach.ca_file or None)
+    if reach.cert_file:
+        with reading_pair(
+            ("TOCSIN_CERT_FILE", reach.cert_file), ("TOCSIN_KEY_FILE", reach.key_file)
+        ):
+            context.load_cert_chain(reach.cert_file, reach.key_file)
+    return context
+
+
+def _refusal(error: urllib.error.HTTPError) -> Refusal:
+    """What an answer says of an error.
+
+    Tocsin's own API as an object, what it has of Alertmanager's as a text.
+    """
+    said = None
+    try:
+        said = json.loads(error.read())
+        text = str(said["error"] if isinstance(said, dict) else said)
+    except (ValueError, KeyError):
+        text = (
+            f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"
+        )
+        return Refusal(error.code, text, said)
+    return Refusal(
+        error.code, f"{text} (set TOCSIN_TOKEN_FILE)" if error.code == 401 else text, said
+    )

@@ -1,0 +1,237 @@
+"""`tocsin demo`: a Tocsin of its own on an embedded journal, fed over HTTP, and what came of it."""
+
+import argparse
+import asyncio
+import heapq
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from app.cli.arguments import add
+from app.cli.incidents import effects_of, incidents_of
+from app.demo import recorded, scenario
+from app.demo.feed import Feeder
+from app.demo.scenario import Step, bad_day, words
+from app.demo.storm import storm
+from app.history.source import open_source
+from app.render.demo_text import Outcome, show
+from app.settings import Settings
+from app.terminal.incidents_table import is_folded
+from app.terminal.progress import progress
+from app.terminal.style import as_text
+from models.sanitize import inert_lines
+
+READY_SECONDS = 30
+
+
+class DemoFailed(Exception):
+    """The service did not start or stop as it should; the message says what it said last."""
+
+
+def add_demo(commands: Any) -> None:
+    """Add the command."""
+    demo = add(
+        commands,
+        "demo",
+        _demo,
+        "a bad day and a storm, with no broker",
+        "tocsin demo --input alerts.jsonl",
+    )
+    demo.add_argument(
+        "--input",
+        metavar="FILE",
+        help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day",
+    )
+    demo.add_argument("--json", action="store_true", help="print one JSON object last")
+    demo.add_argument(
+        "--keep", action="store_true", help="leave the service running, and say where"
+    )
+    demo.add_argument(
+        "--journal", metavar="DIR", help="keep the journal in DIR; a temporary folder otherwise"
+    )
+    demo.add_argument(
+        "--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)"
+    )
+    demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    """Run the demo; the exit status is 1 when it failed."""
+    try:
+        asyncio.run(_run(arguments))
+    except (DemoFailed, recorded.BadRecording, aiohttp.ClientError) as error:
+        print(f"tocsin demo: {inert_lines(str(error))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    console = Console(stderr=arguments.json)
+    keep_folder = bool(arguments.journal) or arguments.keep
+    folder = Path(arguments.journal or tempfile.mkdtemp(prefix="tocsin-demo-"))
+    problems: list[str] = []
+    steps = list(_steps(arguments, problems))
+    began = time.monotonic()
+    service = await asyncio.to_thread(_start, folder)
+    try:
+        feeder, counts = await _feed(
+            service.url, steps, broken=not arguments.input, keep=arguments.keep
+        )
+        seconds = time.monotonic() - began
+        outcome = await _outcome(folder, feeder, counts, seconds)
+    finally:
+        if not arguments.keep or sys.exc_info()[0] is not None:
+            await asyncio.to_thread(service.stop)
+        if not keep_folder:
+            _remove(folder)
+    show(outcome, console)
+    for problem in problems[:10]:
+        console.print(as_text(f"left out: {problem}"))
+    if arguments.keep:
+        _tell_kept(service, folder, console)
+    if arguments.json:
+        print(json.dumps(outcome.summary))
+
+
+def _steps(arguments: argparse.Namespace, problems: list[str]) -> Iterator[Step]:
+    if arguments.input:
+        yield from recorded.steps(Path(arguments.input), problems)
+        return
+    yield from heapq.merge(
+        bad_day(), storm(arguments.storm, arguments.seed), key=lambda step: step[0]
+    )
+
+
+async def _feed(
+    url: str, steps: list[Step], *, broken: bool, keep: bool
+) -> tuple[Feeder, dict[str, Any]]:
+    total = sum(len(alerts) for _, alerts in steps)
+    async with aiohttp.ClientSession(json_serialize=_dumps) as session:
+        feeder = Feeder(url, session)
+        with progress("feeding", total) as advance:
+            await feeder.feed(steps, words() if broken else (), advance)
+        for body in scenario.BROKEN_BODIES if broken else ():
+            await feeder.send_broken(body)
+        counts = await feeder.settled()
+        if keep:
+            await feeder.keep_running()
+    return feeder, counts
+
+
+def _dumps(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))
+
+
+async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds: float) -> Outcome:
+    async with open_source(str(folder), Settings()) as source:
+        log, config, topics = source.log, source.config, source.topics
+        incidents = await incidents_of(log, config)
+        escalations = await effects_of(log, topics.escalations, config.partitions)
+        notifications = await effects_of(log, topics.notifications, config.partitions)
+        deadletters = await effects_of(log, topics.deadletter, config.partitions)
+        tasks = {
+            task["task"] for task in await effects_of(log, topics.followups, config.partitions)
+        }
+    escalations.sort(key=lambda one: one["at"])
+    rules = [one["rule"] for one in escalations]
+    summary = {
+        "alerts": feeder.accepted,
+        "repeats": counts.get("repeats", 0),
+        "incidents": len(incidents),
+        "members": sum(is_folded(one) for one in incidents),
+        "escalations": len(escalations),
+        "notifications": len(notifications),
+        "deadletters": len(deadletters),
+        "seconds": round(seconds, 2),
+        "alerts_per_second": round(feeder.accepted / seconds, 1),
+        "refused": feeder.refused,
+        "commands": feeder.said,
+        "followups": len(tasks),
+        "messages": dict(sorted(Counter(one["kind"] for one in notifications).items())),
+        "triggers": {rule: rules.count(rule) for rule in sorted(set(rules))},
+    }
+    return Outcome(incidents, escalations, notifications, feeder.per_minute, summary)
+
+
+class _Service:
+    """A `tocsin up` of the demo's own."""
+
+    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
+        self.process = process
+        self.url = url
+
+    def stop(self) -> None:
+        """End it as an operator would, and see that it ends well."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(READY_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise DemoFailed(f"tocsin up did not stop within {READY_SECONDS} s") from None
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+        if status != 0:
+            raise DemoFailed(
+                f"tocsin up ended with status {status}; what it said is in its folder's tocsin.log"
+            )
+
+
+def _start(folder: Path) -> _Service:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    policy = os.environ.get(
+        "TOCSIN_POLICY", ""
+    )  # of the settings of a real service, the one that the demo can show
+    environment = (
+        others
+        | {
+            "TOCSIN_BROKER": f"embedded:{folder.resolve()}",  # the service has a working folder of its own
+            "TOCSIN_CLOCK": "driven",
+            "TOCSIN_POLICY": str(Path(policy).resolve()) if policy else "",
+            "TOCSIN_PORT": "0",
+            "TOCSIN_SENDER_ALERTS": "0",  # a day in seconds is more than anybody may send
+            "TOCSIN_SENDER_REQUESTS": "0",
+        }
+    )
+    command = [sys.executable, "-m", "app", "up"]
+    root = Path(__file__).parents[2]
+    folder.mkdir(parents=True, exist_ok=True)
+    told = folder / "tocsin.log"
+    with told.open("w") as log:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, cwd=root
+        )
+    assert process.stdout is not None
+    line = process.stdout.readline()  # the process prints one line when it is ready, or ends
+    if not line:
+        raise DemoFailed(
+            f"tocsin up ended with status {process.wait()} before it was ready:\n{told.read_text()}"
+        )
+    return _Service(process, json.loads(line)["url"])
+
+
+def _remove(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def _tell_kept(service: _Service, folder: Path, console: Console) -> None:
+    lines = (
+        f"\nTocsin is still running at {service.url} (process {service.process.pid}), its journal in {folder}.",
+        f"  look:  TOCSIN_BROKER=embedded:{folder} tocsin incidents list --all",
+        f"  stop:  kill {service.process.pid}",
+    )
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

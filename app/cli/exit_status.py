@@ -1,0 +1,48 @@
+"""How a command ends: its exit status, and known errors in one line."""
+
+import argparse
+import os
+import sys
+
+from app.core.engine import NewerFormat
+from app.core.state.changelog import DamagedState
+from app.files.policy_file import BadPolicy
+from app.history.source import NotKept
+from app.settings import BadSettings
+from app.transport.log import LogUnavailable, TopicMismatch
+from models.sanitize import inert_lines
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a command.
+
+    The exit status is 0, 1 for an error that has been told, 2 for wrong arguments.
+    """
+    try:
+        return int(arguments.run(arguments) or 0)
+    except (
+        BadPolicy,
+        BadSettings,
+        DamagedState,
+        LogUnavailable,
+        NewerFormat,
+        NotKept,
+        TopicMismatch,
+    ) as error:
+        print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read the output has enough of it; nothing more can be said, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(
+            f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})",
+            file=sys.stderr,
+        )
+    except UnicodeEncodeError as error:
+        print(
+            f"tocsin: {error.object!a:.100} has bytes that are not UTF-8, must be UTF-8 text",
+            file=sys.stderr,
+        )
+    except KeyboardInterrupt:
+        return 130
+    return 1

@@ -1,0 +1,83 @@
+"""`tocsin policy check`.
+
+Every mistake of a policy file, and what it says and probably does not mean.
+"""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from app.cli.arguments import add
+from app.files import policy_file, yaml_file
+from app.files.policy_file import BadPolicy, PolicyFile
+from app.files.yaml_file import Mistake
+from app.policy.lint import doubts
+from models.plural import counted
+from models.sanitize import inert, inert_lines
+
+
+def add_check(commands: Any) -> None:
+    """Add the command."""
+    text = "every mistake of a policy file: line, column, key, found and expected; and what it probably does not mean"
+    check = add(
+        commands, "check", _check, text, "tocsin policy check --strict policies/default.yaml"
+    )
+    check.add_argument(
+        "file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given"
+    )
+    check.add_argument(
+        "--strict", action="store_true", help="status 1 also for what is only doubtful"
+    )
+    check.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    try:
+        found = policy_file.read(arguments.file)
+    except BadPolicy as error:
+        if not arguments.json:
+            raise
+        _print_json(arguments.file, "", [one.as_json() for one in error.mistakes], [])
+        return 1
+    doubtful = doubts_in(found)
+    bad = bool(doubtful) and arguments.strict
+    if arguments.json:
+        _print_json(
+            str(found.path), found.rules.fingerprint, [], [one.as_json() for one in doubtful]
+        )
+        return int(bad)
+    for one in doubtful:
+        print(inert_lines(str(one)), file=sys.stderr if bad else sys.stdout)
+    if not bad:
+        print(inert(_summary(found, len(doubtful))))
+    return int(bad)
+
+
+def doubts_in(found: PolicyFile) -> list[Mistake]:
+    """What is doubtful in a policy, in the order of the file."""
+    said = [
+        yaml_file.mistake(found.path, found.document, where, f"warning: {text}")
+        for where, text in doubts(found.rules.policy)
+    ]
+    return sorted(said, key=lambda one: (one.line, one.column))
+
+
+def _summary(found: PolicyFile, doubtful: int) -> str:
+    parts = found.rules.policy
+    rules = f"{len(parts.teams)} teams, {len(parts.escalations)} escalations, {len(parts.correlations)} correlations"
+    warned = f", {counted(doubtful, 'warning')}" if doubtful else ""
+    return f"{found.path}: good (fingerprint {found.rules.fingerprint}): {rules}, {len(parts.guides)} guides{warned}"
+
+
+def _print_json(
+    file: str, fingerprint: str, errors: list[dict[str, Any]], warnings: list[dict[str, Any]]
+) -> None:
+    said = {
+        "file": file,
+        "good": not errors,
+        "fingerprint": fingerprint,
+        "errors": errors,
+        "warnings": warnings,
+    }
+    print(json.dumps(said))

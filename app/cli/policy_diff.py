@@ -1,0 +1,86 @@
+"""`tocsin policy diff`.
+
+What a new policy decides otherwise, and which alerts it judges otherwise.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.cli.arguments import add
+from app.cli.policy_test import SUFFIXES, read_scenarios
+from app.files import policy_file
+from app.files.yaml_file import BadFile
+from app.policy.labels import read_lines
+from app.policy.semantic_diff import changes, judged
+from models.alert import Labels
+from models.sanitize import inert, inert_lines
+
+SHOWN_MAX = 100  # alerts that are named
+TROUBLE = 2
+
+
+def add_diff(commands: Any) -> None:
+    """Add the command."""
+    text = "what a new policy decides otherwise, by meaning; the status is 0 if nothing, 1 if something, 2 in trouble"
+    one = add(
+        commands,
+        "diff",
+        _diff,
+        text,
+        "tocsin policy diff policies/default.yaml my-policy.yaml --alerts alerts.jsonl",
+    )
+    one.add_argument("old", metavar="OLD")
+    one.add_argument("new", metavar="NEW")
+    one.add_argument(
+        "--alerts",
+        metavar="FILE",
+        help="JSON lines of alerts or label sets, or a file of policy tests",
+    )
+    one.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    try:
+        old, new = policy_file.load(arguments.old), policy_file.load(arguments.new)
+        alerts = _alerts(arguments.alerts) if arguments.alerts else None
+    except BadFile as error:
+        print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
+        return TROUBLE
+    found = changes(old, new)
+    number, others = judged(old, new, alerts or [])
+    if arguments.json:
+        said: dict[str, Any] = {
+            "old": old.fingerprint,
+            "new": new.fingerprint,
+            "changes": [one.as_json() for one in found],
+        }
+        more = (
+            {}
+            if alerts is None
+            else {"alerts": number, "alerts_changed": [one.as_json() for one in others]}
+        )
+        print(json.dumps(said | more))
+        return int(bool(found))
+    for change in found:
+        print(inert(str(change)))
+    if not found:
+        files = "" if old.fingerprint == new.fingerprint else ", though the files differ"
+        print(f"the same{files} (fingerprints {old.fingerprint}, {new.fingerprint})")
+    if alerts is not None:
+        print(f"{len(others)} of {number} alerts are judged otherwise{':' if others else ''}")
+        for one in others[:SHOWN_MAX]:
+            print(inert(f"  {one}"))
+        if len(others) > SHOWN_MAX:
+            print(f"  and {len(others) - SHOWN_MAX} more (--json has all)")
+    return int(bool(found))
+
+
+def _alerts(file: str) -> Sequence[Labels]:
+    if not file.endswith(SUFFIXES):
+        return read_lines(file)
+    tests = read_scenarios(Path(file))[1].tests
+    return [labels for test in tests for step in test.do for labels in step.fire or ()]

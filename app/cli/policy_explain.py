@@ -1,0 +1,157 @@
+"""`tocsin policy explain`: what the policy says of an alert, and by which line."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from app.cli.arguments import add
+from app.clock import system_ms
+from app.core.response.escalation import UNACKNOWLEDGED
+from app.files import policy_file
+from app.policy.evaluation import Explained, explain
+from app.policy.labels import parse_labels, read_alert
+from models.alert import Labels
+from models.reason import BadInput
+from models.sanitize import inert
+from models.wire import instant_ms
+
+WIDTH = 12  # of the first column
+AT_MS_END = 221_845_392_000_000  # the year 9000: what falls due after an alert, weeks later, has to have a time as well
+
+
+def add_explain(commands: Any) -> None:
+    """Add the command."""
+    text = "what the policy says of an alert: severity, owner, who is told when, chain, clocks, rules; each with its line"
+    example = "tocsin policy explain --labels severity=critical,component=postgres --at 2026-12-25T03:00:00+01:00"
+    one = add(commands, "explain", _explain, text, example)
+    asked = one.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--labels", type=_labels, metavar="NAME=VALUE,...", help="of the alert")
+    asked.add_argument(
+        "--alert", metavar="FILE", help="JSON: an alert, its labels, or what a webhook sent"
+    )
+    one.add_argument(
+        "--policy",
+        default="",
+        metavar="FILE",
+        help="the policy that ships with Tocsin, if none is given",
+    )
+    one.add_argument(
+        "--at",
+        type=_instant,
+        metavar="TIME",
+        help="when it fires, since hours matter (now): RFC 3339",
+    )
+    one.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _labels(text: str) -> Labels:
+    try:
+        return parse_labels(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _instant(text: str) -> int:
+    try:
+        found = instant_ms(text, "--at")
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(
+            f"is {text!r:.60}, must be a time such as 2026-12-25T03:00:00Z"
+        ) from error
+    if found is None:
+        raise argparse.ArgumentTypeError("is empty, must be a time such as 2026-12-25T03:00:00Z")
+    if found >= AT_MS_END:
+        raise argparse.ArgumentTypeError(f"is {text!r:.60}, must be before the year 9000")
+    return found
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    found = policy_file.read(arguments.policy)
+    labels = arguments.labels if arguments.labels is not None else read_alert(arguments.alert)
+    at_ms = arguments.at if arguments.at is not None else system_ms()
+    explained = explain(found, labels, at_ms)
+    if arguments.json:
+        print(json.dumps(explained))
+        return 0
+    for name, lines in groupby(_lines(explained), key=lambda line: line[0]):
+        for number, (_, text) in enumerate(lines):
+            print(inert(f"{'' if number else name:<{WIDTH}}{text}"))
+    print(
+        inert(
+            f"{'policy':<{WIDTH}}{explained['file']}, fingerprint {explained['policy']}, at {explained['at']}"
+        )
+    )
+    return 0
+
+
+def _lines(said: Explained) -> Iterator[tuple[str, str]]:
+    for name in ("severity", "component", "owner"):
+        one = said[name]
+        called = f" ({one['name']})" if name == "owner" else ""
+        yield name, f"{one['is']}{called}: {one['because']}  {_at(one)}"
+    yield "class", f"{said['class']['is']}, {said['class']['prefix']}-..."
+    yield from _told(said)
+    yield from _climbs(said)
+    for one in said["escalations"]:
+        yield "escalates", f"{one['name']}: {one['when']}  {_at(one)}"
+    if said["clocks"]:
+        yield (
+            "clocks",
+            ", ".join(f"{name} within {within}" for name, within in said["clocks"].items()),
+        )
+    if said["updates"]["every"]:
+        reminders = said["updates"]["reminders"]
+        yield "updates", f"every {said['updates']['every']}; forgotten after {reminders} reminders"
+    if said["guide"]:
+        guide = said["guide"]
+        more = f", and {guide['steps'] - 1} more" if guide["steps"] > 1 else ""
+        yield "guide", f"{guide['name']}: {guide['first']}{more}  {_at(guide)}"
+    for one in said["followups"]:
+        yield "follow-ups", f"{one['name']}, due {one['due']} after it is resolved  {_at(one)}"
+    if said["services"]:
+        yield "services", f"{', '.join(said['services'])}: down while it fires"
+    for one in said["rules"]:
+        yield "rules", f"{one['kind']} {one['name']}: {one['role']}  {_at(one)}"
+
+
+def _told(said: Explained) -> Iterator[tuple[str, str]]:
+    if not said["told"]:
+        heartbeat = any(one["kind"] == "absence" for one in said["rules"])
+        yield "told", "nobody: it is a heartbeat" if heartbeat else "nobody, within ten days"
+        return
+    for one in said["told"]:
+        yield (
+            "told",
+            f"{_after(one['after']):<10} {one['channel']:<6} {one['to']} ({one['address']})",
+        )
+    repeated = said["again"]["repeated"]
+    often = (
+        f"again every {repeated} while nobody takes it"
+        if repeated
+        else "not again while nothing changes"
+    )
+    yield "told", f"{often}; of more alerts after {said['again']['more']}"
+
+
+def _climbs(said: Explained) -> Iterator[tuple[str, str]]:
+    yield "chain", " > ".join(said["chain"])
+    for one in said["climbs"]:
+        rule = (
+            ""
+            if one["rule"] in one["because"] or one["rule"] == UNACKNOWLEDGED
+            else f" ({one['rule']})"
+        )
+        yield (
+            "chain",
+            f"{_after(one['after']):<10} step {one['step']}, {one['to']}: {one['because']}{rule}",
+        )
+
+
+def _after(text: str) -> str:
+    return "at once" if text == "0s" else f"after {text}"
+
+
+def _at(one: Explained) -> str:
+    return f"[{one['key']}, line {one['line']}]"

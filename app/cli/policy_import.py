@@ -1,0 +1,107 @@
+"""`tocsin policy import`.
+
+An Alertmanager configuration becomes a policy file, and what is not carried over is told.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.cli.arguments import add
+from app.core.rules.compiled_policy import Rulebook
+from app.files import bounded_yaml
+from app.files.yaml_file import MAX_BYTES, BadFile, Mistake
+from app.policy.importer import notices, reader, translation, writer
+from app.policy.importer.notices import Finding, Findings
+
+
+def add_import(commands: Any) -> None:
+    """Add the command to those of `tocsin policy`."""
+    text = "make a policy of an Alertmanager configuration, and say what is not carried over"
+    example = "tocsin policy import alertmanager.yml --output my-policy.yaml"
+    command = add(commands, "import", _import, text, example)
+    command.add_argument("file", help="alertmanager.yml")
+    command.add_argument(
+        "--output", metavar="FILE", help="write the policy there; it is printed otherwise"
+    )
+    command.add_argument("--force", action="store_true", help="write over a file that is there")
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object: policy, output, findings, fingerprint",
+    )
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    source, output = Path(arguments.file), Path(arguments.output) if arguments.output else None
+    if output is not None and not arguments.force and output.exists():
+        raise _refusal(output, "is there already; --force writes over it")
+    text, findings, fingerprint = imported(source)
+    if output is not None:
+        _write(output, text, force=arguments.force)
+    if arguments.json:
+        document = {
+            "policy": None if output else text,
+            "output": str(output) if output else None,
+            "fingerprint": fingerprint,
+            "findings": [finding.document() for finding in findings],
+        }
+        print(json.dumps(document))
+        return 0
+    if output is None:
+        print(text, end="")
+    for line in notices.told(findings):
+        print(line, file=sys.stderr)
+    then = f"tocsin policy check {output}" if output else "keep it with --output FILE"
+    print(
+        f"{source}: imported, with {len(findings)} things to look at. Next: {then}", file=sys.stderr
+    )
+    return 0
+
+
+def imported(source: Path) -> tuple[str, list[Finding], str]:
+    """The policy file's text, what is not as it was, and the policy's fingerprint.
+
+    Raises BadFile.
+    """
+    configuration = reader.read(source)
+    findings = Findings()
+    policy = translation.policy_of(configuration, findings)
+    text = writer.text_of(policy, findings.all(), source.name)
+    return text, findings.all(), _checked(source, text).fingerprint
+
+
+def _checked(source: Path, text: str) -> Rulebook:
+    """The policy that the text is.
+
+    Raises BadFile, where its parts are more than a policy may have.
+    """
+    size = len(text.encode())
+    if size > MAX_BYTES:
+        raise _refusal(source, f"makes a policy of {size} bytes, and one has at most {MAX_BYTES}")
+    try:
+        return Rulebook(bounded_yaml.read(text).data)
+    except bounded_yaml.Refused as refusal:
+        raise _refusal(source, f"makes a policy that {refusal.problem}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _refusal(
+            source, f"makes a policy that is not good: {where}: {first['msg']}"
+        ) from None
+
+
+def _refusal(path: Path, problem: str) -> BadFile:
+    return BadFile([Mistake(str(path), 0, 0, "", problem)])
+
+
+def _write(output: Path, text: str, *, force: bool) -> None:
+    try:
+        with output.open("w" if force else "x") as file:
+            file.write(text)
+    except FileExistsError:
+        raise _refusal(output, "is there already; --force writes over it") from None

@@ -1,0 +1,190 @@
+"""`tocsin policy test`: scenarios on virtual time, as promtool does for rules."""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from os.path import normpath
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from app.cli.arguments import add
+from app.files import policy_file, yaml_file
+from app.files.bounded_yaml import Document
+from app.files.policy_file import PolicyFile
+from app.files.yaml_file import BadFile, Mistake
+from app.policy import junit
+from app.policy.coverage import entries, reached
+from app.policy.junit import Result
+from app.policy.scenario_runner import play
+from models.policy_types import Where
+from models.sanitize import inert, inert_lines
+from models.scenario import Scenarios
+
+SUFFIXES = (".yaml", ".yml")
+
+
+class ScenarioFile(NamedTuple):
+    """A file of scenarios, and the policy that they test."""
+
+    path: Path
+    document: Document
+    scenarios: Scenarios
+    policy: PolicyFile
+
+
+def add_test(commands: Any) -> None:
+    """Add the command."""
+    text = "play scenarios on virtual time, and compare what comes of them (docs/POLICY_TESTS.md)"
+    test = add(
+        commands, "test", _test, text, "tocsin policy test policies/tests/ --junit results.xml"
+    )
+    test.add_argument("paths", nargs="+", metavar="PATH", help="files of tests, or folders of them")
+    test.add_argument(
+        "--policy",
+        default="",
+        metavar="FILE",
+        help="test this one, whichever the files of tests name",
+    )
+    test.add_argument("--junit", metavar="FILE", help="write the results as JUnit's XML")
+    test.add_argument(
+        "--coverage", action="store_true", help="say which entries of the policy no test reaches"
+    )
+    test.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    files = read_tests([Path(path) for path in arguments.paths], arguments.policy)
+    results = []
+    seen: dict[Path, set[Where]] = {}
+    for one in run(files, seen):
+        results.append(one)
+        if not arguments.json:
+            _print(one)
+    failed = sum(not one.passed for one in results)
+    if arguments.junit:
+        junit.write(Path(arguments.junit), results)
+    missing = _not_reached(files, seen) if arguments.coverage else []
+    if arguments.json:
+        tests = [_as_json(one) for one in results]
+        said: dict[str, Any] = {"passed": len(results) - failed, "failed": failed, "tests": tests}
+        print(
+            json.dumps(
+                said
+                | (
+                    {"not_reached": [one.as_json() for one in missing]}
+                    if arguments.coverage
+                    else {}
+                )
+            )
+        )
+        return int(failed > 0)
+    for entry in missing:
+        print(inert(str(entry)))
+    print(f"{len(results) - failed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+def _not_reached(files: Sequence[ScenarioFile], seen: Mapping[Path, set[Where]]) -> list[Mistake]:
+    """The entries of each policy that no test has reached."""
+    policies = {file.policy.path: file.policy for file in files}
+    return [
+        yaml_file.mistake(path, policy.document, where, "no test reaches it")
+        for path, policy in policies.items()
+        for where in entries(policy.rules)
+        if where not in seen[path]
+    ]
+
+
+def run(files: Sequence[ScenarioFile], seen: dict[Path, set[Where]]) -> Iterator[Result]:
+    """Play every scenario of the files, and note in `seen` what of each policy they reach."""
+    for file in files:
+        for number, scenario in enumerate(file.scenarios.tests):
+            started = time.perf_counter()
+            problems, found = play(file.policy.rules, scenario)
+            seconds = time.perf_counter() - started
+            seen.setdefault(file.policy.path, set()).update(
+                reached(file.policy.rules, scenario, found)
+            )
+            where = ("tests", number)
+            told = []
+            for one in problems:
+                said = yaml_file.mistake(
+                    file.path, file.document, (*where, *one.where), one.lines[0]
+                )
+                told.append("\n".join([str(said), *one.lines[1:]]))
+            line = file.document.place(where).line
+            yield Result(str(file.path), line, scenario.name, seconds, told)
+
+
+def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
+    """The files of tests at paths, with the policy if it is named, else each with its own.
+
+    Raises BadFile.
+    """
+    mistakes: list[Mistake] = []
+    files: list[ScenarioFile] = []
+    policies: dict[str, PolicyFile] = {}
+    for path in _files(paths):
+        try:
+            document, scenarios = read_scenarios(path)
+            tested = policy or (
+                normpath(path.parent / scenarios.policy) if scenarios.policy else ""
+            )
+            if tested not in policies:
+                policies[tested] = policy_file.read(tested)
+            files.append(ScenarioFile(path, document, scenarios, policies[tested]))
+        except BadFile as error:
+            mistakes += [one for one in error.mistakes if one not in mistakes]
+    if mistakes:
+        raise BadFile(mistakes)
+    return files
+
+
+def read_scenarios(path: Path) -> tuple[Document, Scenarios]:
+    """A file of tests. Raises BadFile."""
+    document = yaml_file.read(path, "policy and tests (docs/POLICY_TESTS.md)")
+    try:
+        return document, Scenarios.model_validate(document.data)
+    except ValidationError as error:
+        raise yaml_file.refusal(path, document, error, Scenarios) from None
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """The paths' files, in order, each once. Raises BadFile when a folder has none."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        inside = (
+            sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
+            if path.is_dir()
+            else [path]
+        )
+        if not inside:
+            raise BadFile(
+                [Mistake(str(path), 0, 0, "", f"has no file that ends in {' or '.join(SUFFIXES)}")]
+            )
+        found |= dict.fromkeys(inside)
+    return list(found)
+
+
+def _print(result: Result) -> None:
+    if result.passed:
+        print(inert(f"ok    {result.file}: {result.name}"))
+        return
+    print(inert(f"FAIL  {result.file}:{result.line}: {result.name}"))
+    for problem in result.problems:
+        for line in inert_lines(problem).splitlines():
+            print(f"      {line}")
+
+
+def _as_json(result: Result) -> dict[str, Any]:
+    return {
+        "file": result.file,
+        "line": result.line,
+        "name": result.name,
+        "passed": result.passed,
+        "seconds": round(result.seconds, 3),
+        "problems": result.problems,
+    }

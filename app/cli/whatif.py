@@ -1,0 +1,208 @@
+"""`tocsin replay --policy FILE`: what another policy would have made of what is recorded."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from app.core.rules.compiled_policy import Rulebook
+from app.files import policy_file
+from app.render.whatif_html import page
+from app.render.whatif_text import SHOWN_MAX, show
+from app.settings import Settings
+from app.terminal.style import as_text
+from app.transport.log import Readable
+from app.whatif.addressees import LeftOut
+from app.whatif.as_json import document
+from app.whatif.compare import compare
+from app.whatif.journal_scan import NotReplayable
+from app.whatif.outcomes import facts_of
+from app.whatif.runner import Played, play
+from models.instant import format_instant
+from models.sanitize import inert
+from models.topics import Topics
+
+WHAT_HAPPENED = "what happened"
+
+
+def add_whatif(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a what-if run, beside `--journal` and `--json`."""
+    parser.add_argument("--policy", metavar="FILE", help="what would this policy have made of it?")
+    parser.add_argument(
+        "--against", metavar="FILE", help="compare with this policy, rather than with what happened"
+    )
+    parser.add_argument(
+        "--html", metavar="FILE", help="write a page with a picture of both courses of events"
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="every difference, however many there are"
+    )
+
+
+async def show_whatif(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
+    """Compare and tell.
+
+    False when the journal cannot be replayed, which has been told. Raises BadPolicy,
+    LogUnavailable.
+    """
+    policy = policy_file.load(arguments.policy)
+    against = policy_file.load(arguments.against) if arguments.against else None
+    began = time.monotonic()
+    try:
+        _check_folder(arguments.html)
+        with _progress() as progress:
+            task = progress.add_task("replaying", total=None)
+
+            def told(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            played = await play(
+                log, Topics(config.prefix), config.partitions, policy, against, told
+            )
+    except NotReplayable as error:
+        print(f"tocsin: {inert(str(error))}", file=sys.stderr)
+        return False
+    _tell(played, policy, against, arguments, time.monotonic() - began)
+    return True
+
+
+def _check_folder(html: str | None) -> None:
+    """Raise NotReplayable when the page could not be written.
+
+    Not only after everything has been replayed.
+    """
+    if html and not Path(html).parent.is_dir():
+        raise NotReplayable(f"{Path(html).parent} is not a folder: make it, or name another file")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    )
+
+
+def _tell(
+    played: Played,
+    policy: Rulebook,
+    against: Rulebook | None,
+    arguments: argparse.Namespace,
+    seconds: float,
+) -> None:
+    ends_ms = max(span.last_ms for span in played.survey.spans)
+    before, after = facts_of(played.before, ends_ms), facts_of(played.after, ends_ms)
+    comparison = compare(before, after)
+    heading = _heading(played, policy, arguments)
+    console = Console(stderr=arguments.json)
+    for line in heading:
+        console.print(as_text(line), soft_wrap=True)
+    show(comparison, console, verbose=arguments.verbose)
+    _left_out(played.left_out, console, verbose=arguments.verbose)
+    if arguments.html:
+        Path(arguments.html).write_text(
+            page(comparison, heading, [*_told(played.left_out), *played.notes]), encoding="utf-8"
+        )
+        console.print()
+        console.print(as_text(f"the picture: {arguments.html}"), soft_wrap=True)
+    if arguments.json:
+        facts = _document(played, policy, against, arguments)
+        rate = round(played.survey.records / max(seconds, 0.001))
+        print(
+            json.dumps(
+                facts
+                | document(comparison)
+                | {"seconds": round(seconds, 3), "records_per_second": rate}
+            )
+        )
+
+
+def _heading(played: Played, policy: Rulebook, arguments: argparse.Namespace) -> list[str]:
+    """What is compared with what, and from when to when it counts."""
+    first, last = _span(played)
+    against = arguments.against or WHAT_HAPPENED
+    lines = [
+        f"What if {arguments.policy} ({policy.fingerprint}) instead of {against} ({', '.join(_fingerprints(played))})?",
+        f"{played.survey.records:,} records, from {first[:19]}Z to {last[:19]}Z",
+    ]
+    return lines + [f"Note: {note}" for note in played.notes]
+
+
+def _span(played: Played) -> tuple[str, str]:
+    spans = [span for span in played.survey.spans if span.last_ms]
+    first_ms = min((span.first_ms for span in spans), default=0)
+    return format_instant(first_ms), format_instant(
+        max((span.last_ms for span in spans), default=0)
+    )
+
+
+def _fingerprints(played: Played) -> list[str]:
+    """The policies of before, in the order in which they were in force."""
+    if not played.before.recorded:
+        return [played.before.policy.fingerprint]
+    documents = [
+        document for _, _, document in sorted(played.survey.policies, key=lambda one: one[0])
+    ]
+    return list(dict.fromkeys([played.before.policy.fingerprint, *_known(documents)]))
+
+
+def _known(documents: list[dict[str, Any]]) -> list[str]:
+    found = []
+    for one in documents:
+        try:
+            found.append(Rulebook(one, kept=True).fingerprint)
+        except ValueError:
+            found.append("refused")
+    return found
+
+
+def _told(commands: list[LeftOut]) -> list[str]:
+    return [
+        f"left out: {one.command} by {one.by} at {format_instant(one.at_ms)[:19]}Z for {one.incident}, {one.title}"
+        for one in commands
+    ]
+
+
+def _left_out(commands: list[LeftOut], console: Console, *, verbose: bool) -> None:
+    """Say which commands had no incident to go to."""
+    lines = _told(commands)
+    if not lines:
+        return
+    word = "command has" if len(lines) == 1 else "commands have"
+    console.print(
+        Text(
+            f"\n{len(lines)} {word} no incident to go to under this policy", style="bold underline"
+        )
+    )
+    for line in lines if verbose else lines[:SHOWN_MAX]:
+        console.print(as_text(f"  {line}"), soft_wrap=True)
+
+
+def _document(
+    played: Played, policy: Rulebook, against: Rulebook | None, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    first, last = _span(played)
+    return {
+        "records": played.survey.records,
+        "from": first,
+        "to": last,
+        "against": arguments.against if against else WHAT_HAPPENED,
+        "policy": {"before": _fingerprints(played), "after": policy.fingerprint},
+        "commands_left_out": [
+            {
+                "at": format_instant(one.at_ms),
+                "command": one.command,
+                "by": one.by,
+                "incident": one.incident,
+            }
+            for one in played.left_out
+        ],
+        "commands_unknown": played.unknown,
+        "receipts_left_out": played.survey.receipts,
+        "notes": played.notes,
+    }

@@ -1,1 +1,0 @@
-"""What the commands share: the log that they read, and how they end."""

@@ -1,0 +1,56 @@
+"""A signal arrives at the actor of a rule: at once, or for a policy that this partition does not have yet.
+
+A policy change reaches the partitions one after the other. Until it has reached all, components
+tell an actor of rules that it does not know, or knows in another shape: it keeps what they say, and
+decides when it has the rule (decision 0009).
+"""
+
+from typing import Any
+
+from app.core.correlation import deferred_signals, windows
+from app.core.rules.rule_id import alike, shape_from
+from app.core.state.signals import change_from
+from app.core.state.turn import Turn
+from app.core.suppression import inhibition
+from models.journal import text_of
+from models.reason import BadInput, Reason
+
+
+def on_signal(turn: Turn, document: dict[str, Any]) -> None:
+    """Take a signal. Raises BadInput when it is none, or when there is no room for what it says."""
+    name, group, role = (text_of(document, key) for key in ("signal", "group", "role"))
+    shape, link = shape_from(document), turn.rules.link(name)
+    if role in inhibition.SIDES:
+        if link is not None and shape in ("", link.shape):
+            inhibition.on_signal(turn, link, group, role, change_from(document))
+        elif shape:  # a Tocsin that sends none does not say it again: the rule is gone
+            inhibition.note(turn, name, shape, group, role, change_from(document))
+    elif link is not None and not shape:
+        raise BadInput(
+            Reason.MALFORMED, f"the role is {role!r:.40}, must be source, target or both"
+        )
+    else:
+        _for_correlation(turn, name, shape, group, role, document)
+
+
+def _for_correlation(
+    turn: Turn, name: str, shape: str, group: str, role: str, document: dict[str, Any]
+) -> None:
+    change, steps = change_from(document), windows.steps_from(role)
+    if not change.member.firing:
+        deferred_signals.on_ended(turn, shape, group, change)
+    if not change.member.firing or _counts(turn, name, shape):
+        windows.on_signal(turn, name, group, steps, change)
+    else:
+        deferred_signals.keep(turn, shape, group, change, steps)
+
+
+def _counts(turn: Turn, name: str, shape: str) -> bool:
+    """Whether the rule that is meant is in force here, or is one that it follows.
+
+    What is older names none, and counts.
+    """
+    rule = turn.rules.correlation(name)
+    if not shape or rule is None:
+        return not shape
+    return shape == rule.shape or (shape in turn.state.former and alike(shape, rule.shape))

@@ -1,0 +1,381 @@
+"""Windowed correlation: so many different alerts, or a sequence of alerts, within T that share the values of some labels.
+
+A rule about one component is worked out where the component's records are. A rule that looks across
+components has an actor of its own, keyed by rule and group; components send it a signal through the
+journal when one of their alerts begins to fire or ends, never for a repeat. The incident that it
+opens has the alerts as members, which from then on page nobody by themselves. Windows are engine
+time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from app.core.incidents import resolution, runbooks
+from app.core.response import escalation
+from app.core.rules.compiled_policy import CorrelationRule, Rulebook, Verdict
+from app.core.state import signals
+from app.core.state.lifecycle import Cause, advance
+from app.core.state.members import Fired, Member
+from app.core.state.signals import Change
+from app.core.state.state import Incident, LiveAlert
+from app.core.state.turn import Turn
+from app.core.suppression import inhibition, members, silences, suppression
+from models.duration import format_ms
+from models.incident import State, incident_id
+from models.journal import encode_hold
+from models.reason import BadInput, Reason
+
+WINDOW = "window"
+CORRELATED = "correlated"  # the class of incidents that a rule opened
+SEQUENCE_WINDOW = 100  # firings that a sequence looks back on; older ones are forgotten first
+
+
+def on_fired(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
+    """Show an alert that began to fire to every rule that it is for."""
+    for rule, steps, group in rules_for(turn, alert, verdict):
+        if not rule.local:
+            _signal(turn, rule, group, steps, alert)
+            continue
+        member = signals.member_of(turn, alert)
+        if not _takes(turn, rule, group, member):
+            continue
+        fired = _add_to_window(
+            turn, rule, group, Fired(turn.now_ms, alert.fingerprint, member, list(steps))
+        )
+        found = _found(rule, fired)
+        if found:
+            incident = turn.state.incidents[alert.incident]
+            escalation.escalate(
+                turn, incident, rule.policy.name, _because(rule, found), _records(found)
+            )
+
+
+def _takes(turn: Turn, rule: CorrelationRule, group: str, member: Member) -> bool:
+    """Whether a rule about one component has room for one more alert."""
+    if not signals.fits(group, member):
+        signals.refuse(turn, rule.policy.name, member)
+        return False
+    try:
+        _check_window(turn, rule, group)
+    except BadInput as why:
+        turn.refuse("windows", why.message, turn.state.incidents[member.incident])
+        return False
+    return True
+
+
+def _check_window(turn: Turn, rule: CorrelationRule, group: str) -> None:
+    """Raise BadInput when a new window would pass a bound."""
+    if (rule.policy.name, group) not in turn.state.windows:
+        inhibition.check_groups(turn)
+
+
+def on_ended(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
+    """Tell the actors that an alert ended."""
+    for rule, steps, group in rules_for(turn, alert, verdict):
+        if not rule.local:
+            _signal(turn, rule, group, steps, alert)
+
+
+def rules_for(
+    turn: Turn, alert: LiveAlert, verdict: Verdict, rules: Rulebook | None = None
+) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
+    """The rules that the alert takes part in, each with the steps that it can be and its group."""
+    for name, steps in verdict.correlations:
+        rule = (rules or turn.rules).correlations[name]
+        group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
+        if group is not None:
+            yield rule, steps, group
+
+
+def _signal(
+    turn: Turn, rule: CorrelationRule, group: str, steps: tuple[int, ...], alert: LiveAlert
+) -> None:
+    signals.send(turn, _to(rule, group, steps), alert.fingerprint, signals.member_of(turn, alert))
+
+
+def _to(rule: CorrelationRule, group: str, steps: tuple[int, ...]) -> signals.To:
+    return signals.To(rule.policy.name, rule.shape, group, ",".join(str(step) for step in steps))
+
+
+def take_back(turn: Turn, before: Rulebook) -> None:
+    """Tell the groups of rules in which an alert that fires has no part any more, since the policy has changed."""
+    for _, alert in sorted(turn.state.alerts.items()):
+        if not alert.firing or not alert.incident:
+            continue
+        now = {
+            (rule.policy.name, group)
+            for rule, _, group in rules_for(turn, alert, turn.rules.judge(alert.labels))
+        }
+        for rule, steps, group in rules_for(turn, alert, before.judge(alert.labels), before):
+            if not rule.local and (rule.policy.name, group) not in now:
+                suppression.hold_alert(turn, alert, f"{rule.policy.name}/{group}", None)
+                member = signals.member_of(turn, alert, before)
+                signals.send(turn, _to(rule, group, steps), alert.fingerprint, member, left=True)
+
+
+def steps_from(role: str) -> list[int]:
+    """The steps that a signal's role names. Raises BadInput."""
+    if not all(step.isdecimal() for step in role.split(",")):
+        raise BadInput(
+            Reason.MALFORMED, f"the role is {role!r:.40}, must be numbers of steps such as 0 or 0,2"
+        )
+    return [int(step) for step in role.split(",")]
+
+
+def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Change) -> None:
+    """A signal arrived at the rule's actor.
+
+    Raises BadInput when there is no room for what it says.
+    """
+    fingerprint, member, left = change
+    rule = turn.rules.correlation(name)
+    incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
+    if not member.firing:
+        _ended_in_window(turn, name, group, fingerprint)
+        text = signals.LEFT if left else "ended"
+        ended = incident is not None and members.ended(turn, incident, fingerprint, text)
+        if incident is not None and ended and not incident.still_firing:
+            incident.state = advance(incident.state, Cause.ENDED)
+            resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+    elif (
+        rule is not None and rule.policy.open is not None
+    ):  # else the policy changed while the signal was under way
+        _check_window(turn, rule, group)
+        if incident is not None:
+            members.check_room(turn, incident, fingerprint, member)
+        window = _add_to_window(
+            turn, rule, group, Fired(turn.now_ms, fingerprint, replace(member), steps)
+        )
+        if incident is not None:
+            _member_fired(turn, rule, group, incident, fingerprint, member)
+        elif found := _found(rule, window):
+            _open(turn, rule, group, found, window)
+
+
+def _ended_in_window(turn: Turn, name: str, group: str, fingerprint: str) -> None:
+    """An alert counts in the window although it ended, but an incident that opens later must not wait for its end."""
+    window = turn.state.windows.get((name, group), [])
+    for fired in window:
+        if fired.fingerprint == fingerprint and fired.member.firing:
+            fired.member.firing = False
+            turn.state.put_window(name, group, window)
+
+
+def on_window(turn: Turn, at_ms: int, whose: str) -> None:
+    """Forget what has left a window."""
+    name, group = whose.split("\n", 1)
+    rule, window = turn.rules.correlation(name), turn.state.windows.get((name, group))
+    if window is None:
+        return
+    if rule is None or window[-1].at_ms + rule.policy.within <= at_ms:
+        turn.state.put_window(name, group, [])
+
+
+def watch_window(turn: Turn, name: str, group: str, window: list[Fired]) -> None:
+    """Set the timer that forgets a window when nothing more comes."""
+    rule = turn.rules.correlation(name)
+    turn.state.schedule(
+        window[-1].at_ms + (rule.policy.within if rule else 0), WINDOW, f"{name}\n{group}"
+    )
+
+
+def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) -> list[Fired]:
+    """Add to the window what fired, and drop what is older than the window.
+
+    To count, only the newest firing of each alert matters, and no more than the threshold of them.
+    A sequence looks at all.
+    """
+    name = rule.policy.name
+    window = _with(rule, turn.state.windows.get((name, group), []), fired)
+    turn.state.put_window(name, group, window)
+    watch_window(turn, name, group, window)
+    return window
+
+
+def _with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> list[Fired]:
+    counts = rule.policy.sequence is None
+    window = [
+        one
+        for one in window
+        if fired.at_ms - one.at_ms < rule.policy.within
+        and not (counts and one.fingerprint == fired.fingerprint)
+    ]
+    kept = (rule.count if counts else SEQUENCE_WINDOW) - 1
+    return [*window[-kept:], fired]
+
+
+def catch_up(turn: Turn, rule: CorrelationRule, group: str, early: list[Fired]) -> None:
+    """Let what fired for the rule, or the one that it follows, before it was in force here count.
+
+    Each at its own time.
+    """
+    name = rule.policy.name
+    incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
+    window: list[Fired] = []
+    for fired in sorted(
+        [*turn.state.windows.get((name, group), []), *early], key=lambda one: one.at_ms
+    ):
+        window = _with(rule, window, fired)
+        if incident is not None:
+            _join_late(turn, rule, group, incident, fired)
+            continue
+        found = _found(rule, window)
+        if any(one.member.firing for one in found):  # else it is over already, and would never end
+            incident = _open(turn, rule, group, found, window)
+    over = turn.now_ms - window[-1].at_ms >= rule.policy.within
+    turn.state.put_window(name, group, [] if over else window)
+    if not over:
+        watch_window(turn, name, group, window)
+
+
+def _join_late(
+    turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fired: Fired
+) -> None:
+    known = incident.members.get(fired.fingerprint)
+    if not fired.member.firing or (known is not None and known.firing):
+        return
+    try:
+        members.check_room(turn, incident, fired.fingerprint, fired.member)
+    except BadInput as why:
+        turn.refuse("members", why.message, incident)
+    else:
+        _member_fired(turn, rule, group, incident, fired.fingerprint, replace(fired.member))
+
+
+def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
+    """The firings that make the rule true now that the window's last has fired, oldest first; empty when it is not.
+
+    A sequence is completed by its last step. Each step before is taken by the first other alert
+    after the step before it.
+    """
+    if rule.policy.sequence is None:
+        return window if len(window) >= rule.count else []
+    *before, newest = window
+    if rule.count - 1 not in newest.steps:
+        return []
+    found = _taken(rule, before, newest.fingerprint)
+    return [*found, newest] if len(found) == rule.count - 1 else []
+
+
+def _taken(rule: CorrelationRule, window: list[Fired], without: str = "") -> list[Fired]:
+    """The firings that take the steps of a sequence but its last, as far as they go.
+
+    Not by the alert `without`.
+    """
+    found: list[Fired] = []
+    taken = {without}
+    for fired in window:
+        if (
+            len(found) < rule.count - 1
+            and len(found) in fired.steps
+            and fired.fingerprint not in taken
+        ):
+            found.append(fired)
+            taken.add(fired.fingerprint)
+    return found
+
+
+def counting(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
+    """The firings of a window that count towards the rule, oldest first, whether or not they are enough."""
+    if rule.policy.sequence is None or not window:
+        return window
+    return _found(rule, window) or _taken(rule, window)
+
+
+def _open(
+    turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired], window: list[Fired]
+) -> Incident:
+    opening = rule.policy.open
+    assert opening is not None
+    newest = {
+        one.fingerprint: one for one in window
+    }  # an alert that took its step may have ended, and fire again
+    firing = [newest[one.fingerprint] for one in fired if newest[one.fingerprint].member.firing]
+    text = _because(rule, fired)
+    incident = Incident(
+        id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
+        component=f"{rule.policy.name}/{group}",
+        incident_class=CORRELATED,
+        state=State.OPEN,
+        severity=opening.severity,
+        owner=opening.owner,
+        title=_title(rule, group, len(firing)),
+        summary=text,
+        next_step="Look for what they have in common: "
+        + ", ".join(one.member.component for one in firing[:5]),
+        opened_ms=turn.now_ms,
+        opened_by=turn.record,
+        severity_ms=turn.now_ms,
+        loud_ms=turn.now_ms,
+        rule=rule.policy.name,
+        members={
+            one.fingerprint: replace(one.member) for one in firing
+        },  # the window keeps its own
+        bytes=sum(one.member.size for one in firing),
+    )
+    labels = inhibition.labels_of(incident)
+    verdict = turn.rules.judge(labels)
+    incident.hold_ms, incident.mutes = verdict.hold_ms, list(verdict.mutes)
+    turn.state.put_incident(incident)
+    turn.count("incidents")
+    turn.tell(incident, "Opened", text, severity=incident.severity, owner=incident.owner)
+    silences.review(turn, incident)
+    runbooks.choose(turn, incident, verdict.guide, labels)
+    for one in firing:
+        _hold(turn, rule, group, incident, one.fingerprint, one.member)
+    inhibition.on_incident(turn, incident, firing=True)
+    if rule.policy.escalate:
+        escalation.escalate(turn, incident, rule.policy.name, text, _records(fired))
+    turn.changed(incident)
+    return incident
+
+
+def _hold(
+    turn: Turn,
+    rule: CorrelationRule,
+    group: str,
+    incident: Incident,
+    fingerprint: str,
+    member: Member,
+) -> None:
+    """The alert pages nobody by itself any more."""
+    because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
+    key = f"{rule.policy.name}/{group}"
+    turn.send(member.component, encode_hold(key, fingerprint, member.record, because, rule.shape))
+
+
+def _member_fired(
+    turn: Turn,
+    rule: CorrelationRule,
+    group: str,
+    incident: Incident,
+    fingerprint: str,
+    member: Member,
+) -> None:
+    was = incident.state
+    members.fired(turn, incident, fingerprint, member)
+    incident.state = advance(was, Cause.FIRED)
+    incident.title = _title(rule, group, len(incident.members))
+    _hold(turn, rule, group, incident, fingerprint, member)
+    if was is State.RESOLVED:
+        suppression.wait_incident(turn, incident)
+        resolution.reopened(turn, incident, f"{member.name} on {member.component} fires again")
+
+
+def _title(rule: CorrelationRule, group: str, count: int) -> str:
+    assert rule.policy.open is not None
+    title = rule.policy.open.title.replace("{count}", str(count)).replace("{group}", group)
+    return title.replace("{within}", format_ms(rule.policy.within))
+
+
+def _because(rule: CorrelationRule, fired: list[Fired]) -> str:
+    names = [f"{one.member.name} on {one.member.component}" for one in fired]
+    within, name = format_ms(rule.policy.within), rule.policy.name
+    if rule.policy.sequence is not None:
+        return f"within {within} ({name}): {', then '.join(names)}"
+    more = f" and {len(fired) - 5} more" if len(fired) > 5 else ""
+    return f"{len(fired)} alerts within {within} ({name}): {', '.join(names[:5])}{more}"
+
+
+def _records(fired: list[Fired]) -> list[str]:
+    return [one.member.record for one in fired]

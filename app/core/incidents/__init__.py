@@ -1,0 +1,1 @@
+"""Incidents: operators' commands, resolution, runbooks, availability."""

@@ -1,0 +1,209 @@
+"""What operators say about an incident, and what that changes. Everything they say is in the timeline, with who said it.
+
+Source: PROCEDURES, "Standard Response Procedures". Each word also begins the time to the next
+reminder anew.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from app.core.incidents import resolution
+from app.core.notification import recipients
+from app.core.response import acknowledgement, escalation, followups, reminders
+from app.core.state.lifecycle import Cause, advance
+from app.core.state.state import Incident
+from app.core.state.turn import Turn
+from models.command import Command, Verdict
+from models.effect import Stream
+from models.incident import State
+from models.instant import NEWEST_MS, format_instant
+from models.journal import text_of
+from models.reason import BadInput, Reason
+
+Details = dict[str, Any]
+
+
+def on_command(turn: Turn, document: Details) -> None:
+    """An operator's command. Raises BadInput before anything has changed."""
+    name, whose, by = (
+        text_of(document, "command"),
+        text_of(document, "incident"),
+        text_of(document, "by"),
+    )
+    if name not in list(Command):
+        raise BadInput(
+            Reason.UNKNOWN_KIND, f"the command is {name!r}, must be one of {', '.join(Command)}"
+        )
+    text = text_of(document, "text") if "text" in document else ""
+    incident = turn.state.incidents.get(whose)
+    if name == Command.DONE:
+        followups.on_done(turn, whose, text_of(document, "task"), by, text)
+        return
+    if incident is None and name == Command.CAUSE and followups.on_cause(turn, whose, by, text):
+        return
+    if incident is None:
+        raise BadInput(
+            Reason.UNKNOWN_INCIDENT,
+            f"{whose!r} is closed, or was never an incident of this partition",
+        )
+    _HANDLERS[Command(name)](turn, incident, by, text, document)
+    reminders.on_word(turn, incident)
+    turn.changed(incident)
+
+
+def on_receipt(turn: Turn, document: Details) -> None:
+    """A notifier says what became of a notification. Raises BadInput."""
+    name, incident, state = (text_of(document, one) for one in ("receipt", "incident", "state"))
+    detail = text_of(document, "detail") if "detail" in document else ""
+    kinds = {"delivered": "Delivered", "failed": "DeliveryFailed"}
+    if state not in kinds:
+        raise BadInput(Reason.MALFORMED, f"state is {state!r:.40}, must be delivered or failed")
+    said = f"{state}{': ' if detail else ''}{detail}"
+    body = {
+        "incident": incident,
+        "component": "",
+        "text": said,
+        "notification": name,
+        "detail": detail,
+    }
+    turn.count(f"receipts.{state}")
+    turn.emit(Stream.TIMELINE, incident, kinds[state], body)
+
+
+def _acknowledge(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    acknowledgement.acknowledge(turn, incident, by, text)
+
+
+def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+    to, team = str(details.get("to") or ""), str(details.get("team") or "")
+    if team and team not in turn.rules.policy.teams:
+        known = ", ".join(turn.rules.policy.teams)
+        raise BadInput(
+            Reason.MALFORMED, f"team is {team!r:.60}, must be one of the teams ({known})"
+        )
+    if not to and not team:
+        raise BadInput(
+            Reason.MALFORMED, "assign: names neither a person (to) nor a team, must name one"
+        )
+    incident.assignee = to or incident.assignee
+    whom = " of ".join(part for part in (to, team) if part)
+    turn.tell(incident, "Assigned", f"{by} gave it to {whom}{_said(text)}", by=by, to=to, team=team)
+    if team and team != incident.owner:
+        incident.owner, incident.step, incident.climb_ms = team, 1, turn.now_ms
+        recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_said(text)}")
+
+
+def _assessed(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+    verdict, scope = details.get("verdict"), str(details.get("scope") or "")
+    if verdict not in list(Verdict):
+        raise BadInput(
+            Reason.MALFORMED, f"verdict is {verdict!r:.40}, must be {' or '.join(Verdict)}"
+        )
+    if incident.state is State.OPEN:
+        acknowledgement.acknowledge(turn, incident, by, "")  # who has assessed it is looking at it
+    incident.assessment = {"verdict": str(verdict), "scope": scope, "by": by}
+    struck = f", strikes {scope}" if scope else ""
+    turn.tell(
+        incident,
+        "Assessed",
+        f"{by}: {verdict}{struck}{_said(text)}",
+        by=by,
+        verdict=verdict,
+        scope=scope,
+    )
+
+
+def _note(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    turn.tell(incident, "Noted", f"{by}: {text}", by=by)
+
+
+def _cause(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    if not text:
+        raise BadInput(Reason.MALFORMED, "cause: has no text, must say what the root cause is")
+    incident.cause, incident.cause_by = text, by
+    turn.tell(incident, "CauseNamed", f"{by}: {text}", by=by)
+
+
+def _mitigated(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    incident.mitigated_ms, incident.mitigated_by = turn.now_ms, by
+    turn.tell(incident, "Mitigated", f"{by} mitigated it{_said(text)}", by=by)
+
+
+def _update(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+    eta_ms = details.get("eta_ms") or 0
+    if type(eta_ms) is not int or not 0 <= eta_ms <= NEWEST_MS:
+        raise BadInput(
+            Reason.BAD_TIME, f"eta_ms is {eta_ms!r:.40}, must be milliseconds since 1970"
+        )
+    incident.eta_ms = eta_ms or incident.eta_ms
+    until = f"; expected to be over by {format_instant(eta_ms)}" if eta_ms else ""
+    eta_at = format_instant(eta_ms) if eta_ms else None
+    turn.tell(incident, "Updated", f"{by}: {text}{until}", by=by, eta_at=eta_at)
+    recipients.on_update(turn, incident, f"{text}{until}")
+
+
+def _complaint(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+    number = details.get("number", 1)
+    if type(number) is not int or not 1 <= number <= 1_000_000:
+        raise BadInput(Reason.MALFORMED, f"number is {number!r:.40}, must be 1 or more")
+    incident.complaints += number
+    so_far = f"{number} more, {incident.complaints} so far"
+    turn.tell(
+        incident,
+        "Complained",
+        f"{by} counted complaints: {so_far}{_said(text)}",
+        by=by,
+        number=number,
+    )
+    escalation.on_complaints(turn, incident)
+
+
+def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+    step = details.get("step")
+    if step is not None and (type(step) is not int or step < 1):
+        raise BadInput(
+            Reason.MALFORMED, f"step is {step!r:.40}, must be a step of the chain, from 1 on"
+        )
+    escalation.climb(
+        turn,
+        incident,
+        escalation.MANUAL,
+        f"{by} escalated it{_said(text)}",
+        [turn.record],
+        step,
+        by,
+    )
+
+
+def _resolve(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    incident.state = advance(incident.state, Cause.RESOLVE)
+    resolution.resolved(turn, incident, by, f"{by} resolved it{_said(text)}")
+
+
+def _reopen(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    incident.state = advance(incident.state, Cause.REOPEN)
+    resolution.reopened(turn, incident, f"{by} reopened it{_said(text)}", by)
+
+
+def _close(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    resolution.close(turn, incident, f"{by} closed it{_said(text)}", by)
+
+
+_HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = {
+    Command.ACKNOWLEDGE: _acknowledge,
+    Command.ASSIGN: _assign,
+    Command.ASSESSED: _assessed,
+    Command.NOTE: _note,
+    Command.CAUSE: _cause,
+    Command.MITIGATED: _mitigated,
+    Command.UPDATE: _update,
+    Command.COMPLAINT: _complaint,
+    Command.ESCALATE: _escalate,
+    Command.RESOLVE: _resolve,
+    Command.REOPEN: _reopen,
+    Command.CLOSE: _close,
+}
+
+
+def _said(text: str) -> str:
+    return f": {text}" if text else ""

@@ -1,0 +1,61 @@
+"""What to do next: the response guide of an incident, with its alert's values filled in.
+
+Source: PROCEDURES, "Specific Alert Response Guides". A value in a command is quoted for a shell,
+does not begin a word with a dash, and has nothing in it that a terminal would obey: a label can add
+neither a command nor an option to one.
+"""
+
+import re
+import shlex
+
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.state import Incident
+from app.core.state.turn import Turn
+from models.alert import Labels
+from models.policy import PLACEHOLDER
+from models.sanitize import inert, inert_word
+from models.truncate import cut
+
+FILLED_CHARACTERS_MAX = 8000  # of what a step says, and of its command, with the labels filled in
+
+
+def choose(turn: Turn, incident: Incident, guide: str, labels: Labels) -> None:
+    """Give the incident a guide, filled in for an alert with these labels."""
+    steps = _filled(turn.rules, guide, incident, labels)
+    if steps:
+        incident.guide = guide
+        incident.next_step = ": ".join(part for part in (steps[0]["say"], steps[0]["run"]) if part)
+        turn.tell(incident, "Guide", incident.next_step, guide=guide, steps=steps)
+
+
+def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> list[dict[str, str]]:
+    guide = rules.guide(name)
+    values = {
+        "alertname": labels.get("alertname", ""),
+        "component": incident.component,
+        "owner": incident.owner,
+        "incident": incident.id,
+    }
+
+    def fill(text: str, *, quoted: bool) -> str:
+        def value(place: re.Match[str]) -> str:
+            label = place[1].removeprefix("labels.")
+            found = values[place[1]] if place[1] in values else labels.get(label, "")
+            if not found or not quoted:
+                return inert(found) or label.upper()
+            begins_word = text[: place.start()][-1:].strip() == ""
+            return shlex.quote(inert_word(found) if begins_word else inert(found))
+
+        return PLACEHOLDER.sub(value, text)
+
+    return [
+        _bounded(fill(step.say, quoted=False), fill(step.run, quoted=True))
+        for step in (guide.steps if guide else ())
+    ]
+
+
+def _bounded(say: str, run: str) -> dict[str, str]:
+    """A step. A command is left out rather than cut: half of one may do something else."""
+    if len(run) > FILLED_CHARACTERS_MAX:
+        say, run = f"{say} (its command is left out: filled in, it has {len(run)} characters)", ""
+    return {"say": cut(say, FILLED_CHARACTERS_MAX), "run": run}

@@ -1,0 +1,1 @@
+"""Notification: when somebody is notified, who, and how often."""

@@ -1,0 +1,56 @@
+"""Flapping.
+
+An alert that begins and ends again and again is one incident, told once, until it keeps still.
+"""
+
+from collections.abc import Iterator
+
+from app.core.notification import recipients
+from app.core.state.deadline import Deadline
+from app.core.state.state import Incident, LiveAlert
+from app.core.state.turn import Turn
+from models.duration import format_ms
+
+CALM = "calm"  # what its deadline is called
+
+
+def on_change(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
+    """An alert of the incident began or ended to fire."""
+    rule = turn.rules.policy.flapping
+    if rule is None:
+        alert.changes = None
+        return
+    recent = [at_ms for at_ms in alert.changes or () if turn.now_ms - at_ms < rule.within]
+    alert.changes = [*recent, turn.now_ms][-rule.changes :]
+    if len(alert.changes) < rule.changes:
+        return
+    was, incident.flapping_ms = incident.flapping_ms, turn.now_ms
+    if not was:
+        text = f"{alert.name} changed {rule.changes} times within {format_ms(rule.within)}; quiet until it keeps still"
+        turn.tell(incident, "Flapping", text, alert=alert.fingerprint)
+        recipients.on_flapping(turn, incident, text)
+
+
+def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
+    """When an incident that is open has kept still for long enough."""
+    rule = turn.rules.policy.flapping
+    if incident.flapping_ms and not incident.ended:
+        yield Deadline(
+            incident.flapping_ms + (rule.calm if rule else 0),
+            _on_calm,
+            "",
+            CALM,
+            incident.flapping_ms,
+        )
+
+
+def calm_ms(turn: Turn, incident: Incident) -> int:
+    """Until when a resolved incident that flaps is watched before it closes; 0 for others."""
+    rule = turn.rules.policy.flapping
+    return incident.flapping_ms + rule.calm if rule and incident.flapping_ms else 0
+
+
+def _on_calm(turn: Turn, incident: Incident, _: str) -> None:
+    since_ms, incident.flapping_ms = incident.flapping_ms, 0
+    turn.tell(incident, "Calm", f"no change for {format_ms(turn.now_ms - since_ms)}")
+    turn.changed(incident)

@@ -1,0 +1,52 @@
+"""When an incident may be told: business hours of the owning team, and mute time intervals.
+
+Source: PROCEDURES, P3 "during business hours"; Alertmanager's `mute_time_intervals`. What always
+escalates never waits, nor what people say: somebody is there.
+"""
+
+from app.core.state.state import Incident
+from app.core.state.turn import Turn
+from models.time_interval import NEVER_MS, next_ms
+
+HOURS = "hours"
+ROUNDS_MAX = 10  # a few intervals are settled after as many; if not, they leave no time together
+
+
+def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
+    """The first instant from `at_ms` on at which the incident may be told.
+
+    NEVER_MS when there is none.
+    """
+    rules = turn.rules
+    hours = rules.hours(rules.owner_known(incident.owner), incident.severity)
+    if incident.always or (hours is None and not incident.mutes):
+        return at_ms
+    at_ms = max(at_ms, turn.now_ms)
+    mutes = [spans for _, spans in rules.mutes(incident.mutes, incident.severity)]
+    for _ in range(ROUNDS_MAX):
+        before_ms = at_ms
+        if hours is not None:
+            at_ms = next_ms(hours, at_ms, to=True)
+        for interval in mutes:
+            at_ms = next_ms(interval, at_ms, to=False)
+        if at_ms in (before_ms, NEVER_MS):
+            return at_ms
+    return NEVER_MS
+
+
+def reasons(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
+    """What of the policy lets nobody be told of the incident at that instant.
+
+    `hours` and the names of mute rules.
+    """
+    if incident.always:
+        return []
+    hours = turn.rules.hours(turn.rules.owner_known(incident.owner), incident.severity)
+    found = [HOURS] if hours is not None and next_ms(hours, at_ms, to=True) != at_ms else []
+    mutes = turn.rules.mutes(incident.mutes, incident.severity)
+    return found + [name for name, spans in mutes if next_ms(spans, at_ms, to=False) != at_ms]
+
+
+def is_time(turn: Turn, incident: Incident) -> bool:
+    """Whether now is a time at which the incident may be told."""
+    return next_told_ms(turn, incident, turn.now_ms) == turn.now_ms

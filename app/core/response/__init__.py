@@ -1,0 +1,1 @@
+"""Response: escalation, acknowledgement, service levels, reminders and follow-ups."""

@@ -1,0 +1,24 @@
+"""Somebody takes an incident, by command or by a silence.
+
+Source: PROCEDURES, "Alert Acknowledgment".
+"""
+
+from app.core.notification import recipients
+from app.core.response import reminders, service_levels
+from app.core.state.lifecycle import Cause, advance
+from app.core.state.state import Incident
+from app.core.state.turn import Turn
+
+
+def acknowledge(turn: Turn, incident: Incident, by: str, text: str) -> None:
+    """Somebody takes the incident: it stops climbing."""
+    incident.state = advance(incident.state, Cause.ACKNOWLEDGE)
+    incident.acknowledged_ms, incident.acknowledged_by = turn.now_ms, by
+    turn.tell(incident, "Acknowledged", f"{by} is investigating{': ' if text else ''}{text}", by=by)
+    service_levels.on_done(turn, incident, service_levels.ACKNOWLEDGE)
+    what = next(iter(incident.names), incident.title)
+    recipients.on_acknowledged(
+        turn, incident, f"\N{LEFT-POINTING MAGNIFYING GLASS} Investigating {what} - {by} responding"
+    )
+    reminders.on_word(turn, incident)
+    turn.changed(incident)

@@ -1,0 +1,250 @@
+"""When an incident climbs to the next step of its owner's chain, and what it says of why.
+
+Source: PROCEDURES, "Escalation Triggers" and each team's "Primary Escalation Chain".
+"""
+
+from collections.abc import Iterator, Sequence
+
+from app.core.notification import mute_times, recipients, schedule
+from app.core.rules.compiled_policy import EscalationRule
+from app.core.state.deadline import Deadline
+from app.core.state.state import Incident, LiveAlert
+from app.core.state.turn import Turn
+from models.duration import format_ms
+from models.effect import Stream
+from models.incident import State
+from models.instant import format_instant
+
+LASTING = "lasting"
+UNACKNOWLEDGED = "unacknowledged"
+MANUAL = "manual"
+UNDONE = "undone"  # what a deadline of a rule `without` is called
+
+
+def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
+    """Escalate what escalates always, and set a timer for what escalates when it lasts."""
+    for rule in turn.rules.always:
+        if rule.applies(alert.severity, alert.incident_class, alert.labels):
+            because = f"{alert.name} on {alert.component} always escalates ({rule.policy.name})"
+            escalate(turn, incident, rule.policy.name, because, [_fired_by(turn, alert)])
+    watch_lasting(turn, alert)
+
+
+def watch_lasting(turn: Turn, alert: LiveAlert) -> None:
+    """Set the timers of the rules that escalate when this alert lasts."""
+    for rule in turn.rules.lasting:
+        if rule.applies(alert.severity, alert.incident_class, alert.labels):
+            turn.state.schedule(
+                _lasting_ms(rule, alert), LASTING, f"{rule.policy.name} {alert.fingerprint}"
+            )
+
+
+def _lasting_ms(rule: EscalationRule, alert: LiveAlert) -> int:
+    # What was kept quiet counts from when it was not any more: nothing old pages out of the blue.
+    return alert.loud_ms + (rule.policy.lasting or 0)
+
+
+def on_lasting(turn: Turn, at_ms: int, whose: str) -> None:
+    """Escalate if the alert fires still, since the time for which the timer was set."""
+    name, fingerprint = whose.split(" ")
+    rule, alert = turn.rules.escalation(name), turn.state.alerts.get(fingerprint.encode())
+    if rule is None or rule.policy.lasting is None or alert is None or not alert.firing:
+        return
+    incident = turn.state.incidents.get(alert.incident)
+    if incident is None or _lasting_ms(rule, alert) != at_ms or alert.holds:
+        return
+    # Who has resolved it need not be told that an alert has not noticed yet. If it is not over,
+    # `on_reopened` escalates.
+    if not incident.ended and rule.applies(alert.severity, alert.incident_class, alert.labels):
+        _lasted(turn, incident, rule, alert)
+
+
+def on_reopened(turn: Turn, incident: Incident) -> None:
+    """Escalate because of what lasted for too long while the incident was thought to be over, in the order of its timers."""
+    lasted = [
+        (_lasting_ms(rule, alert), rule.policy.name, alert.fingerprint, rule, alert)
+        for alert in incident.alerts.values()
+        for rule in turn.rules.lasting
+        if alert.firing
+        and not alert.holds
+        and rule.applies(alert.severity, alert.incident_class, alert.labels)
+    ]
+    for at_ms, _, _, rule, alert in sorted(lasted, key=lambda one: one[:3]):
+        if at_ms <= turn.now_ms:
+            _lasted(turn, incident, rule, alert)
+
+
+def _lasted(turn: Turn, incident: Incident, rule: EscalationRule, alert: LiveAlert) -> None:
+    since, lasting = format_instant(alert.fired_ms), format_ms(turn.now_ms - alert.fired_ms)
+    because = f"{alert.name} on {alert.component} has been firing for {lasting}, since {since}"
+    escalate(turn, incident, rule.policy.name, because, [_fired_by(turn, alert)])
+
+
+def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
+    """When it climbs because nobody took it, because something was not done about it, or because of what had to wait."""
+    if incident.ended or incident.held:
+        return
+    if incident.postponed:
+        yield Deadline(mute_times.next_told_ms(turn, incident, incident.waits_ms), _on_time)
+    owner = turn.rules.owner_known(incident.owner)
+    wait_ms = turn.rules.climb_ms(owner, incident.severity, incident.step)
+    if wait_ms is not None and incident.told_ms and incident.state is State.OPEN:
+        climb_ms = max(incident.climb_ms, incident.severity_ms)
+        at_ms = mute_times.next_told_ms(turn, incident, climb_ms + wait_ms)
+        yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, climb_ms)
+    since_ms = max(incident.loud_ms, incident.severity_ms, incident.first_told_ms)
+    for rule, after_ms in _undone(turn, incident) if incident.told_ms else ():
+        at_ms = mute_times.next_told_ms(turn, incident, since_ms + after_ms)
+        yield Deadline(at_ms, _on_undone, rule, UNDONE, since_ms)
+
+
+def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
+    waited = format_ms(turn.now_ms - incident.climb_ms)
+    climb(
+        turn,
+        incident,
+        UNACKNOWLEDGED,
+        f"nobody has acknowledged it for {waited}",
+        [incident.opened_by],
+    )
+
+
+def _on_time(turn: Turn, incident: Incident, _: str) -> None:
+    postponed, incident.postponed = incident.postponed, {}
+    turn.changed(incident)
+    for rule, (because, *records) in postponed.items():
+        escalate(turn, incident, rule, because, records)
+
+
+def _undone(turn: Turn, incident: Incident) -> Iterator[tuple[str, int]]:
+    for rule in turn.rules.escalations:
+        one = rule.policy
+        if one.without is None or one.after is None or one.name in incident.escalated:
+            continue
+        done = incident.cause if one.without == "cause" else incident.mitigated_ms
+        if not done and rule.policy.covers(incident.severity, incident.incident_class):
+            yield one.name, one.after
+
+
+def _on_undone(turn: Turn, incident: Incident, name: str) -> None:
+    rule = turn.rules.escalation(name)
+    assert rule is not None, name  # the deadline was found in this policy
+    assert rule.policy.after is not None, name
+    what = "no root cause is named" if rule.policy.without == "cause" else "it is not mitigated"
+    because = f"{what} after {format_ms(rule.policy.after)}"
+    escalate(turn, incident, name, because, [incident.opened_by])
+
+
+def on_grown(turn: Turn, incident: Incident, what: str) -> None:
+    """Escalate an acknowledged incident that became worse, or larger, than whoever took it could know."""
+    if incident.state is State.ACKNOWLEDGED:
+        for rule in turn.rules.escalations:
+            if rule.policy.grew and rule.policy.covers(incident.severity, incident.incident_class):
+                because = f"it grew since {incident.acknowledged_by} took it: {what}"
+                escalate(turn, incident, rule.policy.name, because, [turn.record])
+
+
+def on_complaints(turn: Turn, incident: Incident) -> None:
+    """Escalate when enough complaints were counted."""
+    for rule in turn.rules.escalations:
+        enough = rule.policy.complaints
+        if (
+            enough
+            and incident.complaints >= enough
+            and rule.policy.covers(incident.severity, incident.incident_class)
+        ):
+            because = f"{incident.complaints} complaints were counted"
+            escalate(turn, incident, rule.policy.name, because, [turn.record])
+
+
+def on_clock_warned(turn: Turn, incident: Incident, clock: str, because: str) -> None:
+    """Escalate when a target is about to be missed."""
+    for rule in turn.rules.escalations:
+        if rule.policy.target == clock and rule.policy.covers(
+            incident.severity, incident.incident_class
+        ):
+            escalate(turn, incident, rule.policy.name, because, [incident.opened_by])
+
+
+def escalate(
+    turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str]
+) -> None:
+    """Climb one step, once for each rule.
+
+    Not while something keeps it quiet, and in its hours only.
+    """
+    if rule in incident.escalated:
+        return
+    if incident.held:
+        if incident.waits and rule not in incident.withheld:
+            incident.withheld[rule] = [because, *records]
+            turn.changed(incident)
+        return
+    if not mute_times.is_time(turn, incident):
+        if not incident.ended and rule not in incident.postponed:
+            incident.postponed[rule], incident.waits_ms = [because, *records], turn.now_ms
+            turn.changed(incident)
+        return
+    incident.escalated.append(rule)
+    climb(turn, incident, rule, because, records)
+
+
+def on_waited(turn: Turn, incident: Incident) -> None:
+    """Nothing that waited for a rule keeps it quiet any more: do what was put off because of it."""
+    withheld, incident.withheld = incident.withheld, {}
+    for rule, (because, *records) in withheld.items():
+        escalate(turn, incident, rule, because, records)
+
+
+def climb(
+    turn: Turn,
+    incident: Incident,
+    rule: str,
+    because: str,
+    records: Sequence[str],
+    step: int | None = None,
+    by: str = "",
+) -> None:
+    """Climb to a step, else to the next.
+
+    That contact of the owner's chain is told, or the last one again.
+    """
+    if not incident.told_ms:
+        schedule.tell(
+            turn, incident
+        )  # whoever is called second should not be the first to hear of it
+    chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
+    incident.step = min(step or incident.step + 1, len(chain))
+    incident.climb_ms = turn.now_ms
+    contact = chain[incident.step - 1]
+    turn.count("escalations")
+    turn.count(f"escalations.{rule}")
+    body = {
+        "incident": incident.id,
+        "severity": incident.severity,
+        "component": incident.component,
+        "owner": incident.owner,
+        "title": incident.title,
+        "rule": rule,
+        "because": because,
+        "records": list(records),
+        "step": incident.step,
+        "steps": len(chain),
+        "to": {
+            "name": contact.name,
+            "email": contact.email,
+            "chat": contact.chat,
+            "pager": contact.pager,
+        },
+        "next": incident.next_step,
+        "late_ms": turn.late_ms,
+    }
+    turn.emit(Stream.ESCALATIONS, incident.id, "Escalated", body)
+    text = f"{because}: step {incident.step}, {contact.name}"
+    turn.tell(incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name, by=by)
+    recipients.on_escalated(turn, incident, contact, because)
+    turn.changed(incident)
+
+
+def _fired_by(turn: Turn, alert: LiveAlert) -> str:
+    return f"{turn.partition}-{alert.fired_by}"

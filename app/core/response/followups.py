@@ -1,0 +1,146 @@
+"""What a closed incident leaves to do: follow-up tasks with due times and reminders.
+
+Source: PROCEDURES, "Post-Incident Procedures". An incident that nobody was told of leaves nothing,
+nor one that another explained.
+"""
+
+from app.core.notification import recipients
+from app.core.state.state import Incident, Task
+from app.core.state.turn import Turn
+from models.duration import format_ms
+from models.effect import Stream
+from models.instant import format_instant
+from models.reason import BadInput, Reason
+
+TASK = "task"
+REMINDERS_MAX = 5  # before it is due, when it is due, and three times more
+
+
+def on_closed(turn: Turn, incident: Incident) -> None:
+    """Leave the tasks that the policy names for incidents like this one."""
+    if not incident.told_ms or incident.parents:
+        return
+    for rule in turn.rules.policy.followups:
+        answered = rule.until == "cause" and incident.cause
+        if answered or not rule.covers(incident.severity, incident.incident_class):
+            continue
+        if len(turn.state.tasks) >= turn.rules.policy.bounds.tasks:
+            text = f"{rule.title}: not noted, there are {len(turn.state.tasks)} tasks, which is bounds.tasks"
+            turn.refuse("tasks", text, incident)
+            continue
+        task = Task(
+            id=f"{incident.id}.{rule.name}",
+            incident=incident.id,
+            name=rule.name,
+            title=f"{rule.title}: {incident.title}",
+            steps=list(rule.steps),
+            owner=incident.owner,
+            severity=incident.severity,
+            made_ms=turn.now_ms,
+            due_ms=incident.resolved_ms + rule.due,
+            remind_ms=rule.remind,
+        )
+        while task.reminded < REMINDERS_MAX and _reminder_ms(task) <= turn.now_ms:
+            task.reminded += 1
+        _keep(turn, task)
+        _tell(turn, task, "TaskMade", f"{task.title}; due {format_instant(task.due_ms)}")
+        if rule.until == "cause":
+            recipients.on_task(
+                turn, task, "cause_wanted", "It is over. What was the root cause?", _how(task)
+            )
+
+
+def watch(turn: Turn, task: Task) -> None:
+    """Set the timer of the next reminder, or of when the task lapses."""
+    turn.state.schedule(_reminder_ms(task), TASK, task.id)
+
+
+def on_reminder(turn: Turn, at_ms: int, whose: str) -> None:
+    """Remind the owner, or give the task up.
+
+    What nobody does in spite of all reminders is not remembered for ever.
+    """
+    task = turn.state.tasks.get(whose)
+    if task is None or _reminder_ms(task) != at_ms:
+        return
+    if task.reminded >= REMINDERS_MAX:
+        turn.state.drop_task(task)
+        turn.emit(Stream.FOLLOWUPS, task.id, "Task", _snapshot(task, "lapsed"))
+        _tell(turn, task, "TaskLapsed", f"nobody did it: {task.title}")
+        return
+    task.reminded += 1
+    text = _due(task.due_ms - turn.now_ms)
+    _keep(turn, task)
+    _tell(turn, task, "TaskReminded", f"{task.title}: {text}")
+    recipients.on_task(turn, task, "task_reminder", text, _how(task))
+
+
+def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
+    """Somebody did a task. Raises BadInput when there is none of that name."""
+    task = turn.state.tasks.get(f"{incident}.{name}")
+    if task is None:
+        known = [one.name for one in turn.state.tasks.values() if one.incident == incident]
+        found = (
+            f"{incident} has no open task {name!r}; open are: {', '.join(sorted(known)) or 'none'}"
+        )
+        raise BadInput(Reason.UNKNOWN_TASK, found)
+    turn.state.drop_task(task)
+    turn.emit(
+        Stream.FOLLOWUPS, task.id, "Task", _snapshot(task, "done", by, format_instant(turn.now_ms))
+    )
+    _tell(turn, task, "TaskDone", f"{by} did {name}{': ' if text else ''}{text}", by=by)
+
+
+def on_cause(turn: Turn, incident: str, by: str, text: str) -> bool:
+    """The root cause of a closed incident was found: whether that did a task."""
+    names = [rule.name for rule in turn.rules.policy.followups if rule.until == "cause"]
+    done = [name for name in names if f"{incident}.{name}" in turn.state.tasks]
+    for name in done:
+        on_done(turn, incident, name, by, text)
+    return bool(done)
+
+
+def _reminder_ms(task: Task) -> int:
+    return task.due_ms + (task.reminded - 1) * task.remind_ms
+
+
+def _keep(turn: Turn, task: Task) -> None:
+    turn.state.put_task(task)
+    turn.emit(Stream.FOLLOWUPS, task.id, "Task", _snapshot(task, "open"))
+    watch(turn, task)
+
+
+def _tell(turn: Turn, task: Task, kind: str, text: str, **details: str) -> None:
+    body = {"incident": task.incident, "component": "", "text": text, "task": task.name, **details}
+    turn.emit(Stream.TIMELINE, task.incident, kind, body)
+
+
+def _due(left_ms: int) -> str:
+    if left_ms > 0:
+        return f"due in {format_ms(left_ms)}"
+    return f"{format_ms(-left_ms)} overdue" if left_ms else "due now"
+
+
+def _how(task: Task) -> str:
+    first = f"{task.steps[0]}; then: " if task.steps else ""
+    return f"{first}tocsin done {task.id} TEXT"
+
+
+def _snapshot(
+    task: Task, state: str, done_by: str = "", done_at: str | None = None
+) -> dict[str, object]:
+    return {
+        "task": task.id,
+        "incident": task.incident,
+        "name": task.name,
+        "title": task.title,
+        "steps": task.steps,
+        "owner": task.owner,
+        "severity": task.severity,
+        "made_at": format_instant(task.made_ms),
+        "due_at": format_instant(task.due_ms),
+        "state": state,
+        "done_at": done_at,
+        "done_by": done_by,
+        "reminded": task.reminded,
+    }

@@ -1,0 +1,85 @@
+"""Response time targets: an incident's clocks run from its opening, or from when it became so severe, and never pause.
+
+Source: PROCEDURES, "Response Time Targets". A clock is warned of when most of its time is gone,
+then breached, or met.
+"""
+
+from collections.abc import Iterator
+
+from app.core.notification import recipients
+from app.core.response import escalation
+from app.core.state.deadline import Deadline
+from app.core.state.state import Incident
+from app.core.state.turn import Turn
+from models.duration import format_ms
+from models.policy_types import DurationBySeverity
+
+NEAR, OVER = "warn_at", "target"  # what the deadlines of a clock are called
+WARNED, BREACHED, MET = "warned", "breached", "met"
+ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
+
+
+def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
+    """When a clock that runs is warned of, or breached."""
+    if incident.ended or (incident.held and incident.parents and not incident.unexplained):
+        return  # what is a member of another incident is that one's to respond to
+    for clock in (ACKNOWLEDGE, RESOLVE):
+        time_ms = _target(turn, clock).get(incident.severity)
+        state = incident.clocks.get(clock, "")
+        if time_ms is None or state in (BREACHED, MET):
+            continue
+        if not state:
+            near_ms = incident.severity_ms + int(time_ms * turn.rules.policy.targets.warn_at)
+            yield Deadline(near_ms, _on_near, clock, NEAR, incident.severity_ms)
+        else:
+            yield Deadline(
+                incident.severity_ms + time_ms, _on_missed, clock, OVER, incident.severity_ms
+            )
+
+
+def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
+    incident.clocks[clock] = WARNED
+    left_ms = incident.severity_ms + _target(turn, clock)[incident.severity] - turn.now_ms
+    text = f"{format_ms(left_ms)} left to {clock} it, by {incident.severity}'s target"
+    turn.tell(incident, "ClockWarned", text, clock=clock)
+    recipients.on_clock(turn, incident, "clock_warned", text)
+    escalation.on_clock_warned(turn, incident, clock, text)
+    turn.changed(incident)
+
+
+def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
+    incident.clocks[clock] = BREACHED
+    text = f"not {clock}d within {format_ms(_target(turn, clock)[incident.severity])}, {incident.severity}'s target"
+    turn.tell(incident, "ClockBreached", text, clock=clock)
+    turn.count(f"breached.{clock}")
+    recipients.on_clock(turn, incident, "clock_breached", text)
+    turn.changed(incident)
+
+
+def on_done(turn: Turn, incident: Incident, clock: str) -> None:
+    """It was acknowledged, or resolved: a clock that is not breached is met."""
+    time_ms = _target(turn, clock).get(incident.severity)
+    if time_ms is not None and incident.clocks.get(clock) not in (BREACHED, MET):
+        incident.clocks[clock] = MET
+        took, target = format_ms(turn.now_ms - incident.severity_ms), format_ms(time_ms)
+        turn.tell(
+            incident, "ClockMet", f"{clock}d within {took}, the target is {target}", clock=clock
+        )
+
+
+def on_undone(incident: Incident, clock: str) -> None:
+    """It is not resolved after all: the clock has gone on."""
+    if incident.clocks.get(clock) == MET:
+        del incident.clocks[clock]
+
+
+def on_severity(incident: Incident) -> None:
+    """It became more severe: clocks that run begin anew, with the new severity's times."""
+    for clock in (ACKNOWLEDGE, RESOLVE):
+        if incident.clocks.get(clock) == WARNED:
+            del incident.clocks[clock]
+
+
+def _target(turn: Turn, clock: str) -> DurationBySeverity:
+    targets = turn.rules.policy.targets
+    return targets.acknowledge if clock == ACKNOWLEDGE else targets.resolve

@@ -1,0 +1,1 @@
+"""Rules: the compiled policy, and how rules are identified."""

@@ -1,0 +1,409 @@
+"""The policy, compiled: the same decisions as functions, so that the engine asks and never interprets.
+
+What a policy says about an alert depends on its labels only, so it is found once for all alerts
+that agree in the labels that the policy asks for (`Verdict`).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from app.core.rules.inhibition_rule import LinkRule, link_rules
+from app.core.rules.rule_id import shape_of
+from models.alert import Labels
+from models.matcher import Matcher, Test, test_of
+from models.policy import Contact, Guide, Policy
+from models.policy_rules import Absence, Correlation, Escalation
+from models.policy_types import KEPT, Where
+from models.severity import Severity
+from models.time_interval import TimeSpan
+
+COMPILED_MAX = 8  # policies that are remembered: as many as are in force at once, a few
+VERDICTS_MAX = 10_000  # that are remembered
+SEEN_CHARACTERS_MAX = 1000  # of the labels of one that is remembered
+OPERATIONS = "operations"  # the class of every incident that no class of the policy claims
+EVERYTHING = "all"  # the group of a rule that groups by nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policy says about an alert's labels."""
+
+    severity: Severity
+    severity_found: str  # the label's value when the policy does not know it, else empty
+    owner: str
+    incident_class: str
+    guide: str
+    mutes: tuple[str, ...]
+    services: tuple[str, ...]  # of availability targets, which are down while the alert fires
+    absence: str  # the rule that the alert is a heartbeat of
+    always: bool  # it escalates always
+    hold_ms: int  # how long the first message waits for a rule to explain it
+    correlations: tuple[
+        tuple[str, tuple[int, ...]], ...
+    ]  # rule, and the steps of its sequence that it can be
+    links: tuple[tuple[str, str], ...]  # rule, and the side of it: source, target or both
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """The places of a policy document that a verdict comes from.
+
+    The keys and numbers that lead there.
+    """
+
+    severity: Where
+    owner: Where
+    incident_class: Where | None  # None where no class claims it
+    guide: Where | None
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationRule:
+    """An automatic escalation and its test."""
+
+    policy: Escalation
+    test: Test
+
+    def applies(self, severity: Severity, incident_class: str, labels: Labels) -> bool:
+        """Whether an alert of this severity and class, with these labels, is one that the rule is about."""
+        return self.policy.covers(severity, incident_class) and self.test(labels)
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationRule:
+    """A windowed correlation and its tests: one, or one for each step of a sequence."""
+
+    policy: Correlation
+    tests: tuple[Test, ...]
+    # Which rule of this name it is (`app.core.rules.rule_id`). Its form is its sequence, and
+    # whether it looks across.
+    shape: str
+
+    @property
+    def local(self) -> bool:
+        """Whether one component's own records are all that it needs."""
+        return self.policy.open is None
+
+    @property
+    def count(self) -> int:
+        """How many alerts it takes."""
+        return self.policy.count or len(self.tests)
+
+    def steps(self, labels: Labels) -> tuple[int, ...]:
+        """What an alert with these labels can be in it; empty when it takes no part."""
+        return tuple(number for number, test in enumerate(self.tests) if test(labels))
+
+    def group(self, severity: Severity, component: str, owner: str, labels: Labels) -> str | None:
+        """The values of `by` in one string, or None when the alert takes no part."""
+        rule = self.policy
+        if rule.severity and severity not in rule.severity:
+            return None
+        known = {"component": component, "owner": owner, "severity": str(severity)}
+        values = [known.get(name) or labels.get(name, "") for name in rule.by]
+        return (", ".join(values) or EVERYTHING) if all(values) else None
+
+
+class Rulebook:
+    """A compiled policy.
+
+    `document` is the policy as it was written, `fingerprint` its identity: 12 hex digits.
+    """
+
+    def __init__(self, document: Mapping[str, Any], *, kept: bool = False) -> None:
+        """Compile a policy document. Raises pydantic's ValidationError.
+
+        In one that a changelog `kept`, a matcher whose regular expression an older version took and
+        this one refuses matches nothing: its partition goes on, and the worker's own policy, which
+        has none such, is under way to it.
+        """
+        policy = Policy.model_validate(document, context={KEPT: kept})
+        self.policy = policy
+        # As it comes back out of the journal: YAML's dates are texts there.
+        self.document: dict[str, Any] = orjson.loads(orjson.dumps(document))
+        canonical = orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)
+        self.fingerprint = hashlib.sha256(canonical).hexdigest()[:12]
+        self.component = _component_of(policy)
+        self.escalations = [
+            EscalationRule(rule, test_of(rule.match)) for rule in policy.escalations
+        ]
+        self.lasting = [rule for rule in self.escalations if rule.policy.lasting is not None]
+        self.always = [rule for rule in self.escalations if rule.policy.always]
+        self.correlations = {rule.name: _correlation(rule) for rule in policy.correlations}
+        self.links = link_rules(policy)
+        self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
+        self._severity_rules = [
+            (test_of(rule.match), rule.severity) for rule in policy.severities.rules
+        ]
+        self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
+        self._classes = [(test_of(one.match), one) for one in policy.classes]
+        self._guides = [(test_of(guide.match), guide) for guide in policy.guides]
+        self._mutes = [(test_of(mute.match), mute) for mute in policy.notify.mute]
+        self._services = [(test_of(one.match), one.name) for one in policy.targets.availability]
+        self._absences = [(test_of(rule.match), rule) for rule in policy.absences]
+        self._class_by_name = {one.name: one for one in policy.classes}
+        self._guide_by_name = {guide.name: guide for guide in policy.guides}
+        self._absence_by_name = {rule.name: rule for rule in policy.absences}
+        self._judged_by = _judged_by(policy)
+        # What a silence may ask of an incident that a rule opened: its members are known by no
+        # more.
+        self.asked_for = sorted({*self._judged_by, *policy.components.labels})
+        self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
+
+    def judge(self, labels: Labels) -> Verdict:
+        """What the policy says about an alert with these labels."""
+        seen = tuple([labels.get(name) for name in self._judged_by])
+        verdict = self._verdicts.get(seen)
+        if verdict is None:
+            if len(self._verdicts) >= VERDICTS_MAX:
+                self._verdicts.clear()
+            verdict = self._judge(labels)
+            if sum(len(value) for value in seen if value) <= SEEN_CHARACTERS_MAX:
+                self._verdicts[seen] = verdict
+        return verdict
+
+    def _judge(self, labels: Labels) -> Verdict:
+        severity, found, _ = self._severity(labels)
+        number = _first(self._owners, labels)
+        owner, incident_class = (
+            self.policy.default_owner if number is None else self._owners[number][1],
+            OPERATIONS,
+        )
+        number = _first(self._classes, labels)
+        if number is not None:
+            one = self._classes[number][1]
+            severity, owner, incident_class = (
+                min(severity, one.severity or severity),
+                one.owner or owner,
+                one.name,
+            )
+        always = any(rule.applies(severity, incident_class, labels) for rule in self.always)
+        links = tuple(
+            (name, side) for name, rule in self.links.items() if (side := rule.side(labels))
+        )
+        correlations = tuple(
+            (name, steps)
+            for name, rule in self.correlations.items()
+            if (steps := rule.steps(labels))
+        )
+        holds = [self.correlations[name].policy.hold for name, _ in correlations]
+        holds += [self.links[name].hold_ms for name, side in links if side != "source"]
+        return Verdict(
+            severity=severity,
+            severity_found=found,
+            owner=owner,
+            incident_class=incident_class,
+            guide=next((guide.name for test, guide in self._guides if test(labels)), ""),
+            mutes=tuple(mute.name for test, mute in self._mutes if test(labels)),
+            services=tuple(name for test, name in self._services if test(labels)),
+            absence=next((rule.name for test, rule in self._absences if test(labels)), ""),
+            always=always,
+            hold_ms=0 if always else max(holds, default=0),
+            correlations=correlations,
+            links=links,
+        )
+
+    def _severity(self, labels: Labels) -> tuple[Severity, str, Where]:
+        """The severity, the label's value if the policy does not know it, and the place of the policy that says so."""
+        number = _first(self._severity_rules, labels)
+        if number is not None:
+            return self._severity_rules[number][1], "", ("severities", "rules", number)
+        severities = self.policy.severities
+        for name in severities.labels:
+            found = labels.get(name, "")
+            if found:
+                known = next(
+                    (one for one in (found, found.lower()) if one in severities.names), None
+                )
+                if known is None:
+                    return severities.unknown, found, ("severities", "unknown")
+                return severities.names[known], "", ("severities", "names", known)
+        return severities.missing, "", ("severities", "missing")
+
+    def grounds(self, labels: Labels) -> Grounds:
+        """The places of the policy that decide about an alert with these labels, as `judge` does."""
+        severity, _, severity_where = self._severity(labels)
+        owner, one = _first(self._owners, labels), _first(self._classes, labels)
+        owner_where: Where = ("default_owner",) if owner is None else ("ownership", owner)
+        if one is not None:
+            claimed = self._classes[one][1]
+            if claimed.severity is not None and claimed.severity < severity:
+                severity_where = ("classes", one, "severity")
+            owner_where = ("classes", one, "owner") if claimed.owner else owner_where
+        guide = _first(self._guides, labels)
+        return Grounds(
+            severity=severity_where,
+            owner=owner_where,
+            incident_class=None if one is None else ("classes", one),
+            guide=None if guide is None else ("guides", guide),
+        )
+
+    # What a policy says about an incident.
+
+    def prefix(self, incident_class: str) -> str:
+        """The prefix of an incident id of this class."""
+        one = self._class_by_name.get(incident_class)
+        return one.prefix if one else "INC"
+
+    def status(self, incident_class: str) -> str:
+        """What a report calls an incident of this class that is not resolved, if the class has a name for it."""
+        one = self._class_by_name.get(incident_class)
+        return one.status if one else ""
+
+    def also_tell(self, severity: Severity, incident_class: str) -> list[Contact]:
+        """Who is told of every new incident like this besides its owner."""
+        one = self._class_by_name.get(incident_class)
+        names = [*self.policy.notify.also_tell.get(severity, ()), *(one.also_tell if one else ())]
+        return [self.policy.contacts[name] for name in dict.fromkeys(names)]
+
+    def chain(self, owner: str) -> list[Contact]:
+        """The contacts that are called for a team, first on call first."""
+        return [self.policy.contacts[role] for role in self.policy.teams[owner].chain]
+
+    def climb_ms(self, owner: str, severity: Severity, step: int) -> int | None:
+        """How long an incident stays unacknowledged at this step of the chain before it climbs, or None."""
+        team = self.policy.teams[owner]
+        waits = (self.policy.climb if team.climb is None else team.climb).get(severity, [])
+        return waits[step - 1] if step <= len(waits) and step < len(team.chain) else None
+
+    def team_contact(self, owner: str) -> Contact:
+        """The team's own address."""
+        return self.policy.teams[owner].contact
+
+    def owner_known(self, owner: str) -> str:
+        """The owner if this policy has that team, else the default owner.
+
+        A policy change may drop a team.
+        """
+        return owner if owner in self.policy.teams else self.policy.default_owner
+
+    def guide(self, name: str) -> Guide | None:
+        """The response guide of that name, if this policy has it."""
+        return self._guide_by_name.get(name)
+
+    def update_every_ms(self, guide: str, severity: Severity) -> int | None:
+        """How often something has to be said about an incident, or None."""
+        found = self.guide(guide)
+        return (
+            found.update_every
+            if found and found.update_every
+            else self.policy.updates.every.get(severity)
+        )
+
+    def hours(self, owner: str, severity: Severity) -> Sequence[TimeSpan] | None:
+        """When an incident may be told; None is always."""
+        hours = self.policy.teams[owner].hours
+        return (
+            self.policy.time_intervals[hours]
+            if hours and severity in self.policy.notify.hours
+            else None
+        )
+
+    def mutes(
+        self, names: Sequence[str], severity: Severity
+    ) -> Iterator[tuple[str, Sequence[TimeSpan]]]:
+        """The mute rules of these names that are about this severity, each with its intervals."""
+        for _, mute in self._mutes:
+            if mute.name in names and (not mute.severity or severity in mute.severity):
+                yield (
+                    mute.name,
+                    [span for name in mute.during for span in self.policy.time_intervals[name]],
+                )
+
+    # Rules by name; a policy change may drop one while something waits for it.
+
+    def escalation(self, name: str) -> EscalationRule | None:
+        """The automatic escalation of that name, if this policy has it."""
+        return self._escalation_by_name.get(name)
+
+    def correlation(self, name: str) -> CorrelationRule | None:
+        """The correlation of that name, if this policy has it."""
+        return self.correlations.get(name)
+
+    def link(self, name: str) -> LinkRule | None:
+        """The dependency or inhibition of that name, if this policy has it."""
+        return self.links.get(name)
+
+    def absence(self, name: str) -> Absence | None:
+        """The absence rule of that name, if this policy has it."""
+        return self._absence_by_name.get(name)
+
+
+@lru_cache(COMPILED_MAX)
+def compiled(document: bytes, *, kept: bool) -> Rulebook:
+    """The rulebook of a policy document as JSON: one for all partitions of a process, which so share its verdicts.
+
+    Raises pydantic's ValidationError, and JSONDecodeError.
+    """
+    return Rulebook(orjson.loads(document), kept=kept)
+
+
+def _first(entries: Sequence[tuple[Test, Any]], labels: Labels) -> int | None:
+    """The number of the first entry whose test the labels pass."""
+    return next((number for number, (test, _) in enumerate(entries) if test(labels)), None)
+
+
+def _correlation(rule: Correlation) -> CorrelationRule:
+    return CorrelationRule(
+        rule,
+        _tests(rule),
+        shape_of("correlation", rule, [rule.name, rule.sequence, bool(rule.open)]),
+    )
+
+
+def _tests(rule: Correlation) -> tuple[Test, ...]:
+    return (
+        tuple(test_of(selector) for selector in rule.sequence)
+        if rule.sequence
+        else (test_of(rule.match),)
+    )
+
+
+def _judged_by(policy: Policy) -> list[str]:
+    """The labels that a verdict depends on.
+
+    Alerts that agree in these have one verdict, which need be found once.
+    """
+    selectors: list[Sequence[Sequence[Matcher]]] = []
+    matched = (
+        policy.severities.rules,
+        policy.ownership,
+        policy.classes,
+        policy.escalations,
+        policy.correlations,
+    )
+    matched += (policy.guides, policy.notify.mute, policy.targets.availability, policy.absences)  # type: ignore[assignment]
+    for section in matched:
+        selectors += [one.match for one in section]
+    for rule in policy.correlations:
+        selectors += rule.sequence or ()
+    for dependency in policy.dependencies:
+        selectors += (dependency.root, dependency.dependants)
+    for inhibition in policy.inhibit_rules:
+        selectors += (inhibition.source_matchers, inhibition.target_matchers)
+    names = {
+        matcher.label for selector in selectors for matchers in selector for matcher in matchers
+    }
+    return sorted(names | set(policy.severities.labels))
+
+
+def _component_of(policy: Policy) -> Callable[[Labels, str], str]:
+    """A function from labels and their fingerprint to a component.
+
+    When no label says anything, the alert is a component of its own: strangers are never lumped
+    into one incident.
+    """
+    names, absent = policy.components.labels, frozenset(policy.components.absent) | {""}
+
+    def component(labels: Labels, identity: str) -> str:
+        for name in names:
+            value = labels.get(name, "")
+            if value not in absent:
+                return value
+        return f"{labels.get('alertname', 'unnamed')}/{identity}"
+
+    return component

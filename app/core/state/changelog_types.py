@@ -1,0 +1,75 @@
+"""Whether what the changelog kept has the types that its fields have: what is damaged must not wait for a deadline to raise.
+
+It is asked for each alert of a state, of which there may be hundreds of thousands when a partition
+is taken over, so the types of a whole document are compared at once with those that were found good
+before.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+_GOOD_MAX = 1000
+_good: dict[tuple[object, ...], bool] = {}
+
+
+def check_types(kind: type, document: Mapping[str, Any]) -> None:
+    """Raise TypeError unless each value is JSON of its field's type.
+
+    Names that are no field are the constructor's matter.
+    """
+    shape = (kind, *document, *map(type, document.values()))
+    if shape not in _good:
+        for name, value in document.items():
+            _check(kind, name, value)
+        if len(_good) < _GOOD_MAX:
+            _good[shape] = True
+    for name, allowed in _elements(kind).items():
+        found = document.get(name)
+        if found and not all(
+            type(one) in allowed for one in (found.values() if type(found) is dict else found)
+        ):
+            raise TypeError(f"{name} is {found!r:.80}")
+
+
+def _check(kind: type, name: str, value: Any) -> None:
+    allowed = _fields(kind).get(name)
+    if allowed is not None and type(value) not in allowed:
+        raise TypeError(
+            f"{name} is {value!r:.80}, must be {' or '.join(sorted(one.__name__ for one in allowed))}"
+        )
+
+
+@cache
+def _fields(kind: type) -> dict[str, frozenset[type]]:
+    return {name: _json_types(hint) for name, hint in get_type_hints(kind).items()}
+
+
+@cache
+def _elements(kind: type) -> dict[str, frozenset[type]]:
+    """Of the fields that are lists or objects, the types of what is in them."""
+    found = {}
+    for name, hint in get_type_hints(kind).items():
+        plain = [one for one in _alternatives(hint) if get_args(one)]
+        if plain:
+            found[name] = _json_types([one for one in get_args(plain[0]) if one is not ...][-1])
+    return found
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _json_types(hint: Any) -> frozenset[type]:
+    return frozenset(_json_type(one) for one in _alternatives(hint))
+
+
+def _json_type(hint: Any) -> type:
+    plain: Any = get_origin(hint) or hint
+    if plain in (int, str, bool, bytes, NoneType):
+        return plain  # type: ignore[no-any-return]  # one of these
+    if issubclass(plain, Enum):
+        return str
+    return list if issubclass(plain, list | tuple) else dict

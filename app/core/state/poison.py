@@ -1,0 +1,93 @@
+"""What made the engine raise, a fault of ours, and how the next engine passes over it so that the rest goes on.
+
+A record or a deadline that raises may have changed half of what it was about to change, so its
+engine is of no more use. Whoever drives the engine makes another one from the last checkpoint,
+tells it what to pass over, and applies the same records again: the effects are those of a journal
+in which a dead letter stands where the fault is. The fault is a function of the journal and of this
+code, so every replay passes over the same records and gives the same bytes.
+
+A deadline is tried again after an hour, since it belongs to something that lives on, and a fix may
+have come by then.
+"""
+
+from typing import NamedTuple
+
+import orjson
+
+from app.core.state.deadletter import dead_letter
+from app.core.state.turn import Turn
+from models.instant import format_instant
+from models.reason import BadInput, Reason
+
+AGAIN_MS = 3_600_000  # until a deadline that raised is tried again
+SPOILED_MAX = 1000  # deadlines passed over at a time; more than so many are no isolated fault, and the worker stops
+SPOILED = "spoiled"  # the timer of when one is tried again
+
+
+class Deadline(NamedTuple):
+    """A timer: when, of what kind, whose. It orders as timers do."""
+
+    at_ms: int
+    what: str
+    whose: str
+
+
+class Poison(Exception):
+    """The engine raised.
+
+    `place` tells where: the record's offset, the engine's time, and the deadline if one raised.
+    """
+
+    def __init__(
+        self, offset: int, now_ms: int, deadline: Deadline | None, error: Exception
+    ) -> None:
+        what = (
+            f"the record at offset {offset}"
+            if deadline is None
+            else f"a deadline before offset {offset}, {deadline}"
+        )
+        super().__init__(f"{what} made the engine raise {where(error)}")
+        self.offset = offset
+        self.place = (offset, now_ms, deadline)
+        self.deadline = deadline
+        self.message = fault(error)
+
+
+def fault(error: Exception) -> str:
+    """What a dead letter says of an error that is ours."""
+    return f"it made Tocsin fail with {where(error)}: a fault of Tocsin; report it"
+
+
+def where(error: Exception) -> str:
+    """The error's type and the place where it was raised.
+
+    Its text may tell addresses, which differ from run to run.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = (
+        ""
+        if trace is None
+        else f" in {trace.tb_frame.f_globals['__name__']}, line {trace.tb_lineno}"
+    )
+    return f"{type(error).__name__}{place}"
+
+
+def refusal(poison: Poison) -> BadInput:
+    """Why the record is refused."""
+    return BadInput(Reason.POISON, poison.message)
+
+
+def spoil(turn: Turn, poison: Poison) -> None:
+    """Pass over a deadline, and over all of its kind and name for a while.
+
+    Leave a dead letter for it.
+    """
+    deadline = poison.deadline
+    assert deadline is not None
+    until_ms = turn.now_ms + AGAIN_MS
+    turn.state.spoil(deadline.what, deadline.whose, until_ms)
+    value = orjson.dumps({"deadline": deadline.what, "of": deadline.whose, "at_ms": deadline.at_ms})
+    message = f"{poison.message}; it is tried again at {format_instant(until_ms)}"
+    dead_letter(turn, BadInput(Reason.POISON, message), value, topic="deadline")

@@ -1,0 +1,138 @@
+"""What a component tells the actor of a rule about one of its alerts.
+
+An alert as a member of something larger.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.members import Member
+from app.core.state.state import LiveAlert
+from app.core.state.turn import Turn
+from models.journal import encode_signal
+from models.reason import BadInput, Reason
+from models.severity import Severity
+
+RULE_LABEL = "rule"  # that only incidents have which a rule opened
+MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
+IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
+_FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
+LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
+_TEXTS = ("name", "component", "incident", "record")
+
+
+class Change(NamedTuple):
+    """What an actor is told of an alert, or of an incident that a rule opened."""
+
+    identity: str  # a fingerprint, or an incident's id
+    member: Member
+    left: bool  # it fires on, and takes no part in the rule any more
+
+
+class To(NamedTuple):
+    """An actor, and as what an alert takes part in its rule."""
+
+    rule: str
+    shape: str
+    group: str
+    role: str
+
+
+def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Member:
+    """The alert as the actor needs to know it, under the turn's rules or those of before."""
+    asked_for = (rules or turn.rules).asked_for
+    labels = {
+        name: alert.labels[name]
+        for name in asked_for
+        if name in alert.labels and name != RULE_LABEL
+    }
+    record = f"{turn.partition}-{alert.fired_by}"
+    return Member(
+        alert.name,
+        alert.component,
+        alert.incident,
+        alert.severity,
+        alert.firing,
+        record,
+        labels | {"component": alert.component},
+    )
+
+
+def fits(group: str, member: Member) -> bool:
+    """Whether a rule takes an alert.
+
+    Only what stays the same for as long as it is the same alert decides.
+    """
+    return (
+        len(orjson.dumps([group, member.name, member.component, member.labels])) <= MEMBER_BYTES_MAX
+    )
+
+
+def refuse(turn: Turn, rule: str, member: Member) -> None:
+    """Note that an alert is too large for a rule: it takes no part, and is told on its own."""
+    if member.firing:
+        text = f"{member.name[:100]}: takes no part in {rule}, its labels that the rules ask for are too long"
+        turn.refuse("signals", text, turn.state.incidents.get(member.incident))
+
+
+def send(turn: Turn, to: To, identity: str, member: Member, *, left: bool = False) -> None:
+    """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id.
+
+    With `left` it fires on, and takes no part in that rule any more: the policy has changed.
+    """
+    if not fits(to.group, member):
+        refuse(turn, to.rule, member)
+        return
+    member = replace(member, firing=False) if left else member
+    value = encode_signal(
+        to.rule, to.group, to.role, document_of(identity, member), to.shape, left=left
+    )
+    turn.send(f"rule/{to.rule}/{to.group}", value)
+
+
+def key_of(member: Member) -> str:
+    """The correlation key of what a member belongs to.
+
+    Its component, or the actor that opened it.
+    """
+    return f"rule/{member.component}" if RULE_LABEL in member.labels else member.component
+
+
+def document_of(identity: str, member: Member) -> dict[str, Any]:
+    """The member as it stands in the journal."""
+    return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}}
+
+
+def change_from(document: dict[str, Any]) -> Change:
+    """What a signal says. Raises BadInput."""
+    identity, member = member_from(document.get("member"))
+    return Change(identity, member, document.get("left") is True and not member.firing)
+
+
+def member_from(document: Any) -> tuple[str, Member]:
+    """The identity and the member in a journal record. Raises BadInput."""
+    try:
+        identity = document["alert"]
+        member = Member(
+            **{name: document[name] for name in _FIELDS}
+            | {"severity": Severity(document["severity"])}
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            Reason.MALFORMED, f"a signal's member is {document!r:.200}: {error!r}"
+        ) from None
+    texts = [identity, *(getattr(member, name) for name in _TEXTS)]
+    labels = member.labels if isinstance(member.labels, dict) else {"": None}
+    if not all(isinstance(text, str) for text in [*texts, *labels.values()]) or not isinstance(
+        member.firing, bool
+    ):
+        expected = "firing must be true or false, labels texts by name, else texts"
+        raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {expected}")
+    if member.size > 2 * MEMBER_BYTES_MAX or len(identity) > IDENTITY_CHARACTERS_MAX:
+        raise BadInput(
+            Reason.TOO_LARGE, f"a signal's member has {member.size} bytes: {document!r:.200}"
+        )
+    return identity, member

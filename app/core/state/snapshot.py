@@ -1,0 +1,102 @@
+"""An incident as users see it in `tocsin.incidents`."""
+
+from typing import Any
+
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.state import Incident
+from models.instant import format_instant
+
+NAMES_SHOWN = 20  # alert names and members in a snapshot; the counts cover all
+
+
+def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
+    """The snapshot's body. Times are RFC 3339 or null."""
+    return {
+        "incident": incident.id,
+        "state": incident.state,
+        "severity": incident.severity,
+        "class": incident.incident_class,
+        "status": "" if incident.ended else rules.status(incident.incident_class),
+        "component": incident.component,
+        "owner": incident.owner,
+        "title": incident.title,
+        "next": incident.next_step,
+        "guide": incident.guide,
+        "opened_at": format_instant(incident.opened_ms),
+        "told_at": instant(incident.first_told_ms),
+        "acknowledged_at": instant(incident.acknowledged_ms),
+        "acknowledged_by": incident.acknowledged_by,
+        "assignee": incident.assignee,
+        "mitigated_at": instant(incident.mitigated_ms),
+        "mitigated_by": incident.mitigated_by,
+        "cause": incident.cause,
+        "cause_by": incident.cause_by,
+        "assessment": incident.assessment,
+        "eta_at": instant(incident.eta_ms),
+        "complaints": incident.complaints,
+        "resolved_at": instant(incident.resolved_ms),
+        "resolved_by": incident.resolved_by,
+        "closed_at": instant(incident.closed_ms),
+        "reopened": incident.reopened,
+        "flapping": incident.flapping_ms > 0,
+        "escalation_step": incident.step,
+        "escalated_by": incident.escalated,
+        "clocks": _clocks(rules, incident),
+        "held_by": _held_by(incident),
+        "parents": incident.parents,
+        "services": list(incident.down),
+        **_alerts(incident),
+        "opened_by": incident.opened_by,
+        # Repeats change no snapshot, so how many records there were is told when it is over.
+        "records": sum(alert.count for alert in incident.alerts.values())
+        if incident.ended
+        else None,
+    }
+
+
+def _alerts(incident: Incident) -> dict[str, Any]:
+    members = incident.members
+    return {
+        "alerts_firing": incident.alerts_firing,
+        "alerts_total": incident.size,
+        "alert_names": dict(list(incident.names.items())[:NAMES_SHOWN]),
+        "rule": incident.rule,
+        "members": [
+            {
+                "alert": fingerprint,
+                "name": member.name,
+                "component": member.component,
+                "incident": member.incident,
+                "firing": member.firing,
+            }
+            for fingerprint, member in list(members.items())[:NAMES_SHOWN]
+        ],
+    }
+
+
+def _clocks(rules: Rulebook, incident: Incident) -> dict[str, dict[str, str]]:
+    targets = rules.policy.targets
+    times = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
+    return {
+        name: {
+            "due_at": format_instant(incident.severity_ms + time[incident.severity]),
+            "state": incident.clocks.get(name, "running"),
+        }
+        for name, time in times.items()
+        if incident.severity in time
+    }
+
+
+def _held_by(incident: Incident) -> list[str]:
+    """Why nobody is told, of the first alert that fires; empty when somebody is."""
+    if not incident.held:
+        return []
+    holds = incident.holds or next(
+        one.holds for one in incident.alerts.values() if one.firing and one.holds
+    )
+    return [hold.because for hold in holds.values()]
+
+
+def instant(at_ms: int) -> str | None:
+    """The instant, or None for never."""
+    return format_instant(at_ms) if at_ms else None

@@ -1,0 +1,533 @@
+"""A partition's state: what it knows of alerts, incidents, rules, receivers, silences and tasks; and its timers.
+
+Each change marks a key of the changelog as dirty (`app.core.state.changelog`). The indexes (which
+incident a component has open, which alerts an incident has, the timers) are derived.
+"""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import orjson
+
+from app.core.state.members import Fired, Link, Member
+from models.alert import Labels
+from models.incident import State
+from models.instant import NEWEST_MS
+from models.severity import Severity
+from models.silence import Silence
+
+T = TypeVar("T")
+
+WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
+
+FORMER = b"f/"  # the changelog's key of the shapes that rules had
+
+Timer = tuple[
+    int, str, str
+]  # when in engine time, what, whose. Sorted in this order, so equal times fire in one order
+
+
+@dataclass(slots=True)
+class Hold:
+    """Why nobody is told of an alert: another one explains it, or an operator silenced it."""
+
+    because: str
+    parent: str = ""  # the id of the incident that it is a member of for so long
+
+
+@dataclass(slots=True)
+class LiveAlert:
+    """An alert that fires, or that ended a while ago.
+
+    Times are engine time in ms, but `starts_ms`, the sender's.
+    """
+
+    fingerprint: str
+    component: str
+    labels: Labels
+    annotations: Labels
+    severity: Severity
+    severity_found: str  # the severity label when the policy does not know it
+    owner: str
+    incident_class: str
+    firing: bool = False
+    fired_ms: int = 0
+    fired_by: int = 0  # the offset of the record that made it fire
+    ended_ms: int = 0
+    loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    incident: str = ""  # the id of the incident that it belongs to
+    joined: int = 0  # the offset of the record by which it joined that incident
+    forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
+    beat: str = ""  # the name of the absence rule that it is the heartbeat of
+    holds: dict[str, Hold] | None = (
+        None  # why nobody is told of it, by rule and group or silence; None is an empty one
+    )
+    changes: list[int] | None = (
+        None  # when it began and ended of late, for flapping; None where that is not watched
+    )
+    # The counters. A repeat changes these and nothing else.
+    count: int = 0
+    last_ms: int = 0
+    hold_ms: int = 0
+    starts_ms: int = 0
+    # Derived.
+    repeat: bytes = b""  # how the value of a plain repeat begins
+    bytes: int = 0  # of its labels and annotations as JSON; counted in the state's `alert_bytes`
+    timer_ms: int = 0  # when its expiry timer fires; it is set again only then, not at each repeat
+    touched: bool = False  # its counters changed since the last checkpoint
+
+    @property
+    def name(self) -> str:
+        """The alertname, or the fingerprint of an alert that has none."""
+        return self.labels.get("alertname") or self.fingerprint
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is quiet only until a rule has had the time to hold it."""
+        return bool(self.holds and WAIT in self.holds)
+
+    @property
+    def expires_ms(self) -> int:
+        """When it counts as ended if it is not heard of again."""
+        return self.last_ms + self.hold_ms
+
+    def renew(self, hold_ms: int, starts_ms: int) -> None:
+        """Take over what a sender said, and from now on recognise its repeats."""
+        self.hold_ms, self.starts_ms = hold_ms, starts_ms
+        self.repeat = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'.encode()
+
+
+@dataclass(slots=True)
+class Incident:
+    """One incident that is not closed. Times are engine time in ms; 0 is never."""
+
+    id: str
+    component: str
+    incident_class: str
+    state: State
+    severity: Severity  # the worst so far
+    owner: str
+    title: str
+    summary: str  # what the alert that gave it its title says
+    next_step: str  # what to do first
+    opened_ms: int
+    opened_by: str  # position of the record
+    acknowledged_ms: int = 0
+    acknowledged_by: str = ""
+    resolved_ms: int = 0
+    resolved_by: str = ""
+    closed_ms: int = 0
+    step: int = 1  # of the owner's chain; the first is told when the incident opens
+    escalated: list[str] = field(default_factory=list)  # the rules that have escalated it
+    reopened: int = 0
+    rule: str = ""  # the correlation that opened it, if one did
+    members: dict[str, Member] = field(
+        default_factory=dict
+    )  # alerts of other components that belong to it
+    guide: str = ""  # the name of the response guide
+    always: bool = (
+        False  # an alert of it always escalates, so nothing but an operator keeps it quiet
+    )
+    # What people said.
+    assignee: str = ""
+    mitigated_ms: int = 0
+    mitigated_by: str = ""
+    cause: str = ""
+    cause_by: str = ""
+    assessment: dict[str, str] | None = None  # verdict, scope, by
+    eta_ms: int = 0
+    complaints: int = 0
+    # Since when, and how often.
+    severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
+    loud_ms: int = 0  # it is open and nothing keeps it quiet
+    told_ms: int = 0  # the last message about what belongs to it
+    first_told_ms: int = 0
+    told_alerts: int = 0  # how many belonged to it then
+    told_severity: Severity = Severity.P3
+    climb_ms: int = 0  # it is at this step
+    word_ms: int = 0  # somebody said something, or was told of it for the first time
+    reminded_ms: int = 0  # the last reminder, or word
+    reminded: int = 0  # times since the last word
+    flapping_ms: int = 0  # the last change of a flapping alert; 0 is not flapping
+    hold_ms: int = 0  # how long its first message waits for a rule to explain it
+    mutes: list[str] = field(default_factory=list)  # the mute rules that match all its alerts
+    unsaid: dict[str, str] = field(
+        default_factory=dict
+    )  # kind and text of the newest message that waits for its hours
+    postponed: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # rule -> why and by which records it will escalate
+    waits_ms: int = 0  # since when either waits
+    unexplained: bool = (
+        False  # it was reopened quietly, by what waits for a rule, and no rule has explained it yet
+    )
+    withheld: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # the same, while something of it waits for a rule
+    clocks: dict[str, str] = field(
+        default_factory=dict
+    )  # target -> warned, breached or met; else it runs
+    down: dict[str, int] = field(
+        default_factory=dict
+    )  # service of an availability target -> alerts that have it down
+    holds: dict[str, Hold] = field(
+        default_factory=dict
+    )  # of a correlated incident; others are held by their alerts
+    parents: list[str] = field(default_factory=list)  # incidents that it was a member of
+    # Derived.
+    alerts: dict[str, LiveAlert] = field(
+        default_factory=dict
+    )  # by fingerprint, in the order of joining
+    firing: int = 0
+    loud: int = 0  # alerts that fire and that nothing keeps quiet
+    waiting: int = (
+        0  # alerts that fire and are quiet only until a rule has had the time to hold them
+    )
+    names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
+    bytes: int = 0  # of its members
+    timer_ms: int = 0  # when its timer fires; 0 is none
+
+    @property
+    def still_firing(self) -> bool:
+        """Whether any of its own alerts fires, or of the members of one that a rule opened.
+
+        What depends on it may fire on.
+        """
+        return self.firing > 0 or (
+            bool(self.rule) and any(one.firing and one.own for one in self.members.values())
+        )
+
+    @property
+    def alerts_firing(self) -> int:
+        """How many of its alerts and members fire."""
+        return self.firing + sum(member.firing for member in self.members.values())
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is resolved or closed."""
+        return self.state in (State.RESOLVED, State.CLOSED)
+
+    @property
+    def held(self) -> bool:
+        """Whether everything that fires in it is kept quiet."""
+        return bool(self.holds) or (self.firing > 0 and self.loud == 0)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it, or an alert of it, is quiet only until a rule has had the time to hold it."""
+        return self.waiting > 0 or WAIT in self.holds
+
+    @property
+    def firing_since(self) -> str:
+        """Which time it is that an incident fires which a rule opened.
+
+        What was said of it before is not meant any more.
+        """
+        return f"{self.opened_by}+{self.reopened}"
+
+    @property
+    def size(self) -> int:
+        """How many alerts belong to it."""
+        return len(self.alerts) + len(self.members)
+
+
+@dataclass(slots=True)
+class Receiver:
+    """What an actor knows of the messages to one receiver through one channel."""
+
+    sent_ms: list[int] = field(
+        default_factory=list
+    )  # the newest, as many as go out before a digest
+    digest_ms: int = 0  # when the digest goes out; 0 when nothing waits
+    counts: dict[str, int] = field(default_factory=dict)  # kind and severity -> messages that wait
+    incidents: list[str] = field(default_factory=list)  # of the first ones
+    body: dict[str, str] = field(default_factory=dict)  # where it goes
+
+
+@dataclass(slots=True)
+class Task:
+    """Something that an incident left to do."""
+
+    id: str
+    incident: str
+    name: str
+    title: str
+    steps: list[str]
+    owner: str
+    severity: Severity
+    made_ms: int
+    due_ms: int
+    remind_ms: int  # the distance of its reminders
+    reminded: int = 0
+
+
+def bytes_of(labels: Labels, annotations: Labels) -> int:
+    """How many bytes an alert's labels and annotations have as JSON."""
+    return len(orjson.dumps(labels)) + len(orjson.dumps(annotations))
+
+
+class PartitionState:
+    """All state of one journal partition, and what of it changed since the last checkpoint."""
+
+    def __init__(self) -> None:
+        self.now_ms = 0
+        self.alerts: dict[
+            bytes, LiveAlert
+        ] = {}  # by fingerprint in bytes, as it stands in a journal value
+        self.alert_bytes = 0  # of their labels and annotations
+        self.incidents: dict[str, Incident] = {}
+        self.current: dict[
+            tuple[str, str], Incident
+        ] = {}  # component and class -> the incident that is not closed
+        self.windows: dict[
+            tuple[str, str], list[Fired]
+        ] = {}  # rule and group -> what fired, oldest first
+        self.links: dict[tuple[str, str], Link] = {}  # rule and group -> sources and targets
+        self.receivers: dict[
+            tuple[str, str], Receiver
+        ] = {}  # receiver and channel -> messages of late
+        self.silences: dict[str, Silence] = {}  # by id, until a while after their end
+        self._ahead: dict[str, Silence] | None = (
+            None  # those that have not ended; None is not known
+        )
+        self._ahead_until_ms = 0
+        self.silences_ms = (
+            0  # when silences began or ended last: all that do so in one millisecond do it at once
+        )
+        self.tasks: dict[str, Task] = {}  # by id, those that are not done
+        self.sources: dict[
+            tuple[str, int], tuple[int, int]
+        ] = {}  # topic and partition -> last offset and number
+        # Shape and group -> what rules know that are not in force here, and what fired for such.
+        self.resting: dict[tuple[str, str], Link] = {}
+        self.early: dict[tuple[str, str], list[Fired]] = {}
+        self.former: dict[
+            str, None
+        ] = {}  # shapes of rules that go on here in another shape, the oldest first
+        self.spoiled: dict[
+            tuple[str, str], int
+        ] = {}  # kind and name of deadlines that are passed over -> until when
+        self.timers: list[Timer] = []
+        self.dirty: dict[bytes, None] = {}
+        self.touched: list[LiveAlert] = []
+
+    # Changes. Each marks what it changes for the next checkpoint.
+
+    def put_alert(self, alert: LiveAlert) -> None:
+        """Add an alert, or note that more than its counters changed."""
+        key = alert.fingerprint.encode()
+        replaced = self.alerts.get(key)
+        if replaced is not None and replaced is not alert:
+            self.alert_bytes -= replaced.bytes
+        self.alerts[key] = alert
+        self.dirty[b"a/" + key] = None
+        self.touch(alert)
+        if not alert.bytes:
+            self.measure(alert)
+
+    def measure(self, alert: LiveAlert) -> None:
+        """Count an alert's labels and annotations, which are new."""
+        self.alert_bytes -= alert.bytes
+        alert.bytes = bytes_of(alert.labels, alert.annotations)
+        self.alert_bytes += alert.bytes
+
+    def touch(self, alert: LiveAlert) -> None:
+        """Note that an alert's counters changed."""
+        if not alert.touched:
+            alert.touched = True
+            self.touched.append(alert)
+
+    def drop_alert(self, alert: LiveAlert) -> None:
+        """Forget an alert."""
+        key = alert.fingerprint.encode()
+        del self.alerts[key]
+        self.alert_bytes -= alert.bytes
+        self.dirty[b"a/" + key] = None
+        self.dirty[b"c/" + key] = None
+
+    def put_incident(self, incident: Incident) -> None:
+        """Add an incident, or note that it changed."""
+        self.incidents[incident.id] = incident
+        self.current[incident.component, incident.incident_class] = incident
+        self.dirty[b"i/" + incident.id.encode()] = None
+
+    def drop_incident(self, incident: Incident) -> None:
+        """Forget a closed incident."""
+        del self.incidents[incident.id]
+        del self.current[incident.component, incident.incident_class]
+        self.dirty[b"i/" + incident.id.encode()] = None
+
+    def put_window(self, rule: str, group: str, window: list[Fired]) -> None:
+        """Keep a window; an empty one is forgotten."""
+        self._put(self.windows, b"w/", rule, group, window, keep=bool(window))
+
+    def put_link(self, rule: str, group: str, link: Link) -> None:
+        """Keep a link; one without sources and targets is forgotten."""
+        self._put(
+            self.links,
+            b"l/",
+            rule,
+            group,
+            link,
+            keep=bool(link.sources or link.targets or link.last),
+        )
+
+    def put_resting(self, shape: str, group: str, link: Link) -> None:
+        """Keep what a rule that is not in force here has to know.
+
+        One without sources and targets is forgotten.
+        """
+        self._put(self.resting, b"d/", shape, group, link, keep=bool(link.sources or link.targets))
+
+    def put_early(self, shape: str, group: str, window: list[Fired]) -> None:
+        """Keep what fired for a rule that is not in force here."""
+        self._put(self.early, b"e/", shape, group, window, keep=bool(window))
+
+    def put_former(self, shapes: Iterable[str]) -> None:
+        """Keep the shapes of rules that go on here in another shape."""
+        self.former = dict.fromkeys(shapes)
+        self.dirty[FORMER] = None
+
+    def put_receiver(self, receiver: str, channel: str, known: Receiver) -> None:
+        """Keep what is known of a receiver; one that was sent nothing of late is forgotten."""
+        self._put(
+            self.receivers,
+            b"r/",
+            receiver,
+            channel,
+            known,
+            keep=bool(known.sent_ms or known.digest_ms),
+        )
+
+    def silences_ahead(self, now_ms: int) -> dict[str, Silence]:
+        """The silences that have not ended.
+
+        Those that have are many more, and need not be asked about each new alert.
+        """
+        if self._ahead is None or now_ms >= self._ahead_until_ms:
+            self._ahead = {name: one for name, one in self.silences.items() if one.ends_ms > now_ms}
+            self._ahead_until_ms = min(
+                (one.ends_ms for one in self._ahead.values()), default=NEWEST_MS
+            )
+        return self._ahead
+
+    def put_silence(self, silence: Silence) -> None:
+        """Keep a silence."""
+        self._ahead = None
+        self.silences[silence.id] = silence
+        self.dirty[b"z/" + silence.id.encode()] = None
+
+    def drop_silence(self, silence: Silence) -> None:
+        """Forget a silence that has ended."""
+        self._ahead = None
+        del self.silences[silence.id]
+        self.dirty[b"z/" + silence.id.encode()] = None
+
+    def put_task(self, task: Task) -> None:
+        """Keep a task."""
+        self.tasks[task.id] = task
+        self.dirty[b"t/" + task.id.encode()] = None
+
+    def drop_task(self, task: Task) -> None:
+        """Forget a task that is done."""
+        del self.tasks[task.id]
+        self.dirty[b"t/" + task.id.encode()] = None
+
+    def _put(
+        self,
+        things: dict[tuple[str, str], T],
+        kind: bytes,
+        one: str,
+        other: str,
+        thing: T,
+        *,
+        keep: bool,
+    ) -> None:
+        if keep:
+            things[one, other] = thing
+        else:
+            things.pop((one, other), None)
+        self.dirty[kind + orjson.dumps([one, other])] = None
+
+    def is_new(self, topic: str, partition: int, offset: int, number: int) -> bool:
+        """Whether a source position is past the last one seen of that partition.
+
+        If so it is the last one now.
+        """
+        last = self.sources.get((topic, partition))
+        if last is not None and (offset, number) <= last:
+            return False
+        self.sources[topic, partition] = (offset, number)
+        self.dirty[f"s/{topic}/{partition}".encode()] = None
+        return True
+
+    def spoil(self, what: str, whose: str, until_ms: int) -> None:
+        """Pass over the deadlines of this kind and name; 0 for no more."""
+        self._put(self.spoiled, b"x/", what, whose, until_ms, keep=bool(until_ms))
+
+    # The indexes of an incident's alerts: what belongs to it, what of it fires, what of that is
+    # loud.
+
+    def join(self, incident: Incident, alert: LiveAlert, offset: int) -> None:
+        """Make a firing alert part of an incident."""
+        if alert.incident != incident.id:
+            alert.incident, alert.joined, alert.forget_ms = incident.id, offset, 0
+            last = next(reversed(incident.alerts.values()), None)
+            incident.alerts[alert.fingerprint] = alert
+            incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+            if last is not None and last.joined == offset:
+                _put_in_order(incident)
+        incident.firing += 1
+        incident.loud += not alert.holds
+        incident.waiting += alert.waits
+
+    def leave(self, incident: Incident, alert: LiveAlert) -> None:
+        """An alert of the incident does not fire any more."""
+        incident.firing -= 1
+        incident.loud -= not alert.holds
+        incident.waiting -= alert.waits
+        alert.holds = None
+
+    def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
+        """Keep a firing alert quiet for one more reason, or (None) for one reason less.
+
+        With a reason it waits no more.
+        """
+        incident = self.incidents[alert.incident]
+        was_loud, waited, holds = not alert.holds, alert.waits, alert.holds or {}
+        if hold is None:
+            holds.pop(key, None)
+        else:
+            holds.pop(WAIT, None)
+            holds[key] = hold
+        alert.holds = holds or None
+        incident.loud += (not holds) - was_loud
+        incident.waiting += alert.waits - waited
+        self.put_alert(alert)
+
+    def schedule(self, at_ms: int, what: str, whose: str) -> None:
+        """Set a timer.
+
+        Timers are never cancelled: one that has lost its reason is ignored when it fires.
+        """
+        heapq.heappush(self.timers, (at_ms, what, whose))
+
+
+def in_order(alerts: Iterable[LiveAlert]) -> list[LiveAlert]:
+    """Alerts in the order in which they joined.
+
+    Of those that one record brought, deadlines before it among them, by name.
+    """
+    return sorted(alerts, key=lambda alert: (alert.joined, alert.fingerprint))
+
+
+def _put_in_order(incident: Incident) -> None:
+    """Give an incident's alerts the order that they have after a restart."""
+    alerts = in_order(incident.alerts.values())
+    incident.alerts.clear()
+    incident.names.clear()
+    for alert in alerts:
+        incident.alerts[alert.fingerprint] = alert
+        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1

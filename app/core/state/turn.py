@@ -1,0 +1,126 @@
+"""One record's turn: what the decisions may use, and the effects that they leave.
+
+A turn knows the partition's state, the rulebook, the engine's time and the record that is being
+applied. `emit` gives each effect its id; what is due for the incidents that changed, and their
+snapshots, follow at the end of the turn.
+"""
+
+from itertools import islice
+from typing import Any
+
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.snapshot import snapshot
+from app.core.state.state import Incident, PartitionState
+from models.effect import Effect, Position, Stream, encode
+from models.instant import format_instant
+from models.reason import Reason
+
+COUNTS_MAX = 1000  # names of counts; the rest is "other"
+LATE_MS = 10_000  # a deadline that is told later than this was missed by a worker that was down, and says so
+
+
+class Turn:
+    """The context of one record, reused for the next."""
+
+    def __init__(self, partition: int, state: PartitionState, rules: Rulebook) -> None:
+        self.partition = partition
+        self.state = state
+        self.rules = rules
+        self.effects: list[Effect] = []
+        self.counts: dict[str, int] = {}
+        self.offset = -1
+        self.late_ms = 0  # by how much the deadline that is being handled was missed
+        self._number = 0
+        self._opened = 0
+        self._changed: dict[str, Incident] = {}
+
+    @property
+    def now_ms(self) -> int:
+        """Engine time: the newest record's, or the deadline's that is being handled."""
+        return self.state.now_ms
+
+    @property
+    def record(self) -> str:
+        """The position of the record, as it stands in effects."""
+        return f"{self.partition}-{self.offset}"
+
+    def begin(self, offset: int) -> None:
+        """Start the turn of the record at this offset."""
+        if offset != self.offset:
+            self.offset, self._number, self._opened = offset, 0, 0
+
+    def count(self, what: str) -> None:
+        """Count something.
+
+        Counts only grow. Names are ours and the policy's; the policies of all times have a bound
+        too.
+        """
+        if what not in self.counts and len(self.counts) >= COUNTS_MAX:
+            what = "other"
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def refuse(self, what: str, text: str, incident: Incident | None = None) -> None:
+        """Count what has no room, and tell it in the incident's timeline.
+
+        It is never passed over silently.
+        """
+        self.count(f"refused.{what}")
+        if incident is not None:
+            self.tell(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=what)
+
+    def opened(self) -> int:
+        """How many incidents this record has opened before."""
+        self._opened += 1
+        return self._opened - 1
+
+    def changed(self, incident: Incident) -> None:
+        """Note a change, for the changelog and for a snapshot at the end of the turn."""
+        if incident.id in self.state.incidents:
+            self.state.put_incident(incident)
+        self._changed[incident.id] = incident
+
+    def emit(self, stream: Stream, key: str | None, kind: str, body: dict[str, Any]) -> None:
+        """Leave an effect."""
+        number = self._number
+        self._number += 1
+        document = {
+            "id": f"{self.record}-{number}",
+            "kind": kind,
+            "at": format_instant(self.now_ms),
+            **body,
+            "policy": self.rules.fingerprint,
+        }
+        encoded = None if key is None else key.encode()
+        self.effects.append(
+            Effect(stream, encoded, encode(stream, document), Position(self.offset, number))
+        )
+
+    def send(self, key: str, value: bytes) -> None:
+        """Leave a message to another actor, through the journal."""
+        self.effects.append(
+            Effect(Stream.JOURNAL, key.encode(), value, Position(self.offset, self._number))
+        )
+        self._number += 1
+
+    def tell(self, incident: Incident, kind: str, text: str, **details: Any) -> None:
+        """Leave an entry in the incident's timeline."""
+        late = {"late_ms": self.late_ms} if self.late_ms > LATE_MS else {}
+        body = {
+            "incident": incident.id,
+            "component": incident.component,
+            "text": text,
+            **details,
+            **late,
+        }
+        self.emit(Stream.TIMELINE, incident.id, kind, body)
+
+    def changed_incidents(self, start: int) -> list[Incident]:
+        """What `changed` has noted since the last end, in that order, from the given number on."""
+        return list(islice(self._changed.values(), start, None))
+
+    def end(self) -> None:
+        """Leave the snapshots."""
+        if self._changed:
+            for incident in self._changed.values():
+                self.emit(Stream.INCIDENTS, incident.id, "Incident", snapshot(self.rules, incident))
+            self._changed.clear()

@@ -1,0 +1,1 @@
+"""Suppression: silences, inhibition and dependencies, and what keeps an incident quiet."""

@@ -1,0 +1,266 @@
+"""Silences: an operator knows about it. What a silence matches is acknowledged, and told to nobody until it ends.
+
+Source: PROCEDURES, "Alert Acknowledgment"; Alertmanager's silences. A silence is about alerts; an
+incident is silenced when all that fires in it is, so that silencing one alert never hides another.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from app.core.response import acknowledgement
+from app.core.state.state import Hold, Incident, LiveAlert, PartitionState
+from app.core.state.turn import Turn
+from app.core.suppression import suppression
+from models.alert import Labels
+from models.duration import format_ms
+from models.effect import Stream
+from models.incident import State
+from models.instant import format_instant
+from models.matcher import Matcher, Operator, Test, test_of
+from models.reason import BadInput, Reason
+from models.silence import Silence
+from models.truncate import cut
+
+SILENCE = "0 silence"  # so that it comes before all else at its time: what is silenced from then on is not told then
+FORGET = "silence over"
+
+
+def on_silence(turn: Turn, document: dict[str, Any]) -> None:
+    """A silence was made, changed or ended early.
+
+    Raises BadInput. A second copy changes nothing.
+    """
+    silence = _checked(document, turn.now_ms)
+    known = turn.state.silences.get(silence.id)
+    if known == silence:
+        turn.count("duplicates")
+        return
+    number, limit = len(turn.state.silences), turn.rules.policy.bounds.silences
+    if known is None and number >= limit:
+        found = f"there are {number} silences, with those that ended less than {_kept(turn)} ago; bounds.silences is {limit}"
+        raise BadInput(Reason.BOUND_REACHED, found)
+    turn.state.put_silence(silence)
+    if turn.partition == 0:
+        turn.emit(Stream.SILENCES, silence.id, "Silence", _snapshot(silence, turn.now_ms))
+    # First what it need not keep quiet any more: else an incident of both would be quiet for a
+    # moment.
+    if known is not None:
+        _lift(
+            turn, [known], unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None
+        )
+    if silence.starts_ms <= turn.now_ms:
+        brought_forward = (
+            known is not None and known.starts_ms > turn.now_ms and _active(silence, turn.now_ms)
+        )
+        _begin(turn, [silence], acknowledge=known is None or brought_forward)
+    watch(turn, silence)
+
+
+def watch(turn: Turn, silence: Silence) -> None:
+    """Set the timers of its beginning, its end, and of when it is forgotten."""
+    for at_ms in (silence.starts_ms, silence.ends_ms):
+        if at_ms > turn.now_ms:
+            turn.state.schedule(at_ms, SILENCE, silence.id)
+    turn.state.schedule(_forget_ms(turn, silence), FORGET, silence.id)
+
+
+def on_timer(turn: Turn, at_ms: int, _: str) -> None:
+    """Silences begin and end.
+
+    All that do so in one millisecond do it at once, when the first of their timers fires.
+    """
+    if at_ms == turn.state.silences_ms:
+        return
+    turn.state.silences_ms = at_ms
+    over, begun = changing(turn.state, at_ms)
+    tests = [_test(one.matchers) for one in begun]
+    # First what nothing need keep quiet any more: else an incident of both would be quiet for a
+    # moment. But what begins takes over from what ends: else what both match would be loud for one.
+    if over:
+        _lift(
+            turn,
+            over,
+            unless=(lambda labels: any(test(labels) for test in tests)) if begun else None,
+        )
+    if begun:
+        _begin(turn, begun, acknowledge=True)
+    if over and begun:
+        _lift(turn, over)
+
+
+def changing(state: PartitionState, at_ms: int) -> tuple[list[Silence], list[Silence]]:
+    """The silences that end at a time, and those that begin, by id.
+
+    Without those whose timers are passed over.
+    """
+    known = [
+        one for name, one in sorted(state.silences.items()) if (SILENCE, name) not in state.spoiled
+    ]
+    over = [one for one in known if one.starts_ms < one.ends_ms == at_ms]
+    return over, [one for one in known if one.starts_ms == at_ms < one.ends_ms]
+
+
+def on_forget(turn: Turn, at_ms: int, whose: str) -> None:
+    """Forget a silence that ended long ago."""
+    silence = turn.state.silences.get(whose)
+    if silence is not None and at_ms == _forget_ms(turn, silence):
+        turn.state.drop_silence(silence)
+
+
+def holds_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
+    """The silences that a new alert is under."""
+    found = sorted(
+        name
+        for name, silence in turn.state.silences_ahead(turn.now_ms).items()
+        if _active(silence, turn.now_ms) and _test(silence.matchers)(alert.labels)
+    )
+    for name in found[suppression.HOLDS_MAX :]:
+        turn.refuse("holds", f"silence {name}")
+    return {
+        _key(name): _hold(turn.state.silences[name]) for name in found[: suppression.HOLDS_MAX]
+    } or None
+
+
+def review(turn: Turn, incident: Incident) -> None:
+    """Keep an incident quiet that a rule opened while a silence matches all its members, and no longer."""
+    if not incident.rule or incident.ended:
+        return
+    covering = {
+        _key(name): _hold(silence)
+        for name, silence in sorted(turn.state.silences.items())
+        if _active(silence, turn.now_ms) and _covers(_test(silence.matchers), incident)
+    }
+    over = [_key(name) for name in sorted(turn.state.silences) if _key(name) in incident.holds]
+    for key, hold in covering.items():
+        suppression.hold_incident(turn, incident, key, hold)
+    for key in over:
+        if key not in covering:
+            suppression.hold_incident(turn, incident, key, None)
+
+
+def _begin(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) -> None:
+    """Keep quiet what they match, and acknowledge the open incidents of which one matches everything."""
+    incidents = [incident for _, incident in sorted(turn.state.incidents.items())]
+    opened = (
+        [incident for incident in incidents if incident.state is State.OPEN] if acknowledge else []
+    )
+    covered = [
+        (one, incident)
+        for one in begun
+        for incident in opened
+        if _covers(_test(one.matchers), incident)
+    ]
+    active = [one for one in begun if _active(one, turn.now_ms)]
+    for silence in active:
+        test = _test(silence.matchers)
+        for _, alert in sorted(turn.state.alerts.items()):
+            if alert.firing and alert.incident and test(alert.labels):
+                suppression.hold_alert(turn, alert, _key(silence.id), _hold(silence))
+    for incident in incidents if active else ():
+        review(turn, incident)
+    for silence, incident in covered:
+        if incident.state is State.OPEN:  # else another of them was first
+            acknowledgement.acknowledge(turn, incident, silence.by, silence.comment)
+
+
+def _lift(turn: Turn, over: Sequence[Silence], *, unless: Test | None = None) -> None:
+    """Take silences away, but not from what `unless` matches."""
+    keys = [_key(one.id) for one in over]
+    for _, alert in sorted(turn.state.alerts.items()):
+        lifted = [key for key in keys if key in alert.holds] if alert.holds else []
+        if lifted and not (unless and unless(alert.labels)):
+            for key in lifted:
+                suppression.hold_alert(turn, alert, key, None)
+    for _, incident in sorted(turn.state.incidents.items()):
+        review(turn, incident)
+
+
+def _covers(test: Test, incident: Incident) -> bool:
+    """Whether a silence matches everything that fires in the incident, and anything at all."""
+    labels = [alert.labels for alert in incident.alerts.values() if alert.firing]
+    if incident.rule:
+        labels += [member.labels for member in incident.members.values() if member.firing]
+    return bool(labels) and all(test(one) for one in labels)
+
+
+def _active(silence: Silence, now_ms: int) -> bool:
+    return silence.starts_ms <= now_ms < silence.ends_ms
+
+
+def _forget_ms(turn: Turn, silence: Silence) -> int:
+    # One that has ended is kept for a while, so that a late second copy of its record is known.
+    return max(silence.ends_ms, silence.at_ms) + turn.rules.policy.incidents.forget
+
+
+def _kept(turn: Turn) -> str:
+    return format_ms(turn.rules.policy.incidents.forget)
+
+
+def _hold(silence: Silence) -> Hold:
+    said = f": {silence.comment}" if silence.comment else ""
+    text = f"silenced by {silence.by} until {format_instant(silence.ends_ms)}{said}"
+    return Hold(cut(text, suppression.BECAUSE_CHARACTERS_MAX))
+
+
+def _key(name: str) -> str:
+    return f"silence/{name}"
+
+
+@lru_cache(maxsize=1024)
+def _test(matchers: tuple[Matcher, ...]) -> Test:
+    try:
+        return test_of([matchers])
+    except ValueError:
+        return _nothing  # kept since Python's regular expressions were taken: it silences nothing, and ends in its time
+
+
+def _nothing(_: Labels) -> bool:
+    return False
+
+
+def _checked(document: dict[str, Any], now_ms: int) -> Silence:
+    try:
+        matchers = tuple(
+            Matcher(label, Operator(how), value) for label, how, value in document["matchers"]
+        )
+        texts = [document[name] for name in ("silence", "by", "comment")]
+        times = [document[name] for name in ("starts_ms", "ends_ms")]
+        whole = (
+            bool(matchers)
+            and all(isinstance(one, str) for one in texts)
+            and all(type(one) is int for one in times)
+        )
+        if whole and all(
+            isinstance(one.label, str) and isinstance(one.value, str) for one in matchers
+        ):
+            silence = Silence(
+                texts[0], matchers, times[0], times[1], texts[1], texts[2], at_ms=now_ms
+            )
+            _check_patterns(silence, now_ms)
+            return silence
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise BadInput(Reason.MALFORMED, f"a silence is {document!r:.200}: not a silence record")
+
+
+def _check_patterns(silence: Silence, now_ms: int) -> None:
+    """Refuse regular expressions that are none, but let everything end. Raises BadInput."""
+    try:
+        test_of([silence.matchers])
+    except ValueError as error:
+        if silence.ends_ms > now_ms:
+            found = f"silence {silence.id:.80} has a regular expression that is not valid: {error}"
+            raise BadInput(Reason.MALFORMED, found) from None
+
+
+def _snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:
+    return {
+        "silence": silence.id,
+        "matchers": [[one.label, one.operator, one.value] for one in silence.matchers],
+        "starts_at": format_instant(silence.starts_ms),
+        "ends_at": format_instant(silence.ends_ms),
+        "by": silence.by,
+        "comment": silence.comment,
+        "updated_at": format_instant(now_ms),
+    }

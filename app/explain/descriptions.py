@@ -1,0 +1,270 @@
+"""Effects, records and timers in words, a line each."""
+
+from typing import Any
+
+import orjson
+
+from app.core.alerts import dedup, heartbeats
+from app.core.incidents import resolution
+from app.core.notification import digests, flapping, mute_times, schedule
+from app.core.response import escalation, followups, reminders, service_levels
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.state import Incident
+from app.core.suppression import inhibition, silences, suppression
+from app.explain import policy_locations
+from app.explain.tree import Node
+from app.history.archive import Document
+from app.history.tracer import Timer
+from app.transport.log import StoredRecord
+from models.document import document_in
+from models.duration import format_ms
+from models.instant import NEWEST_MS, format_instant
+from models.journal import Source, source_or_none
+from models.policy_types import Where
+from models.truncate import cut, cut_all
+
+LABELS_CHARACTERS_MAX = 600
+VALUE_CHARACTERS_MAX = 200
+RECORD_CHARACTERS_MAX = 2000  # of each text of a raw alert, for programs
+
+
+def parsed(record: StoredRecord) -> Document:
+    """The record's document; empty where it is none."""
+    return document_in(record.value)
+
+
+def kind_of(document: Document) -> str:
+    """What kind of record it is: its first key."""
+    return next(iter(document), "")
+
+
+def source_of(record: StoredRecord) -> Source | None:
+    """The position that the record follows from, if it names a valid one."""
+    return source_or_none(tuple(record.headers)) if record.headers else None
+
+
+def record_node(partition: int, record: StoredRecord) -> Node:
+    """A journal record by itself, without what it came of."""
+    document = parsed(record)
+    kind = kind_of(document)
+    node = Node(
+        kind or "unreadable",
+        _record_text(kind, document),
+        record.timestamp,
+        f"{partition}:{record.offset}",
+    )
+    if kind == "alert":
+        node.facts = _alert_facts(document)
+        node.record = cut_all(document, RECORD_CHARACTERS_MAX)
+    elif kind not in ("tick", "policy"):
+        node.facts = {
+            "record": cut((record.value or b"").decode(errors="replace"), LABELS_CHARACTERS_MAX)
+        }
+    source = source_of(record)
+    if source is not None and source.topic == "raw":
+        node.facts["copy of"] = (
+            f"tocsin.alerts.raw {source.partition}:{source.offset}, number {source.number}"
+        )
+    return node
+
+
+def _record_text(kind: str, document: Document) -> str:
+    match kind:
+        case "alert":
+            return f"alert {name_of(document)} {document.get('status')}"
+        case "tick":
+            return "a tick of the clock"
+        case "command":
+            said = f": {document['text']}" if document.get("text") else ""
+            return f"{document.get('by')} said {document['command']}{said} about {document.get('incident')}"
+        case "silence":
+            return f"silence {document['silence']} by {document.get('by')}"
+        case "receipt":
+            return f"receipt of {document['receipt']}: {document.get('state')}"
+        case "policy":
+            return f"the policy {document['policy']}"
+        case "refused":
+            return f"a raw record that was refused: {document['refused']}"
+        case "resubmitted":
+            return f"{document.get('by')} sent the dead letter {document['resubmitted']} again"
+        case "signal":
+            member = document.get("member") or {}
+            ended = "takes no part any more" if document.get("left") else "ended"
+            how = "fires" if member.get("firing") else ended
+            return (
+                f"signal to {document['signal']}/{document.get('group')}: {_member(member)} {how}"
+            )
+        case "hold":
+            because = document.get("because")
+            what = (
+                f"keeps quiet: {because.get('text')}"
+                if isinstance(because, dict)
+                else "need not keep quiet any more"
+            )
+            return f"word from {document['hold']}: the alert {document.get('alert')} {what}"
+        case "member":
+            member = document.get("alert") or {}
+            how = "belongs to it" if member.get("firing") else "ended, or is on its own"
+            return (
+                f"word from {document.get('rule')} to {document['member']}: {_member(member)} {how}"
+            )
+        case "page":
+            body = document.get("body") or {}
+            return f"message {document['page']} on its way to {body.get('receiver')} by {body.get('channel')}"
+        case _:
+            return (
+                f"a record of an unknown kind, {kind!r:.40}"
+                if kind
+                else "a record that is not JSON"
+            )
+
+
+def _member(member: Any) -> str:
+    return (
+        f"{member.get('name')} on {member.get('component')}"
+        if isinstance(member, dict)
+        else "something"
+    )
+
+
+def name_of(document: Document) -> str:
+    """An alert record's name."""
+    labels = document.get("labels")
+    return str(
+        (labels.get("alertname") if isinstance(labels, dict) else "") or document.get("alert")
+    )
+
+
+def _alert_facts(document: Document) -> dict[str, Any]:
+    facts = {
+        "labels": labelled(document.get("labels")),
+        "annotations": labelled(document.get("annotations")),
+    }
+    hold_ms, starts_ms = document.get("hold_ms"), document.get("starts_ms")
+    if type(starts_ms) is int and 0 < starts_ms < NEWEST_MS:
+        facts["started"] = f"{format_instant(starts_ms)} by its sender's clock"
+    if type(hold_ms) is int and hold_ms:
+        facts["expires"] = f"{format_ms(hold_ms)} after its last record"
+    if document.get("url"):
+        facts["url"] = cut(str(document["url"]), VALUE_CHARACTERS_MAX)
+    return {name: value for name, value in facts.items() if value}
+
+
+def labelled(labels: Any) -> str:
+    """Labels as Prometheus writes them, cut."""
+    if not isinstance(labels, dict) or not labels:
+        return ""
+    pairs = (
+        f"{name}={orjson.dumps(cut(str(value), VALUE_CHARACTERS_MAX)).decode()}"
+        for name, value in labels.items()
+    )
+    return cut("{" + ", ".join(pairs) + "}", LABELS_CHARACTERS_MAX)
+
+
+# Timers: what each is called, and the place of the policy that says how long it runs.
+
+_CALLED = {
+    schedule.GROUP_WAIT: "an incident is first told after its group_wait",
+    schedule.HOLD: "an incident is first told when no rule has explained it for the hold time",
+    schedule.RAISED: "a severity that was raised is told when that is possible",
+    schedule.GROUP_INTERVAL: "what is new is told at most once in a group_interval",
+    schedule.REPEAT_INTERVAL: "what nobody has taken is told again after the repeat_interval",
+    service_levels.NEAR: "most of the time to {detail} it is gone",
+    service_levels.OVER: "the time to {detail} it is over",
+    escalation.UNACKNOWLEDGED: "nobody has acknowledged it for so long, so it climbs",
+    escalation.UNDONE: "the rule {detail}: it was not done in time",
+    reminders.REMINDER: "nobody has said how it goes for so long",
+    reminders.FORGOTTEN: "the acknowledgement counts as forgotten",
+    flapping.CALM: "what flapped has kept still",
+    resolution.SETTLE: "what was resolved has stayed quiet, so it closes",
+    escalation.LASTING: "the rule {detail}: {whose} has been firing for so long",
+    dedup.EXPIRE: "{whose} was not heard of for as long as its sender said",
+    heartbeats.ABSENCE: "the heartbeat {whose} was not heard of ({detail})",
+    suppression.WAITING: "{whose} waited for a rule to explain it, and none has",
+    inhibition.LINK: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
+    silences.SILENCE: "the silence {whose} of {detail} begins or ends",
+    digests.DIGEST: "the digest for {whose} by {detail} goes out",
+    followups.TASK: "the task {whose} is due a reminder",
+}
+
+
+def timer_text(timer: Timer, *, pending: bool = False) -> str:
+    """What a timer was for, or is for while it is pending, and since when it ran."""
+    called = _CALLED.get(timer.what, timer.what).format(detail=timer.detail, whose=timer.whose)
+    ran, since = format_ms(timer.at_ms - timer.since_ms), format_instant(timer.since_ms)
+    if pending:
+        return f"{called}, {ran} after {since}"
+    names = ["the owner's hours" if one == mute_times.HOURS else one for one in timer.quiet]
+    kept = f", kept quiet by {', '.join(names)}" if names else ""
+    return (
+        f"timer: {called}; it ran {ran}, since {since}{kept}"
+        if timer.since_ms
+        else f"timer: {called}"
+    )
+
+
+def timer_places(
+    timer: Timer, rules: Rulebook, incident: Incident | Document | None
+) -> list[Where]:
+    """The places of the policy that say how long it runs."""
+    severity, owner, guide, step = _of(incident)
+    named = policy_locations.rule(rules, timer.detail)
+    found: dict[str, list[Where]] = {
+        schedule.GROUP_WAIT: [("notify", "group_wait", severity)],
+        schedule.GROUP_INTERVAL: [("notify", "group_interval")],
+        schedule.REPEAT_INTERVAL: [("notify", "repeat_interval", severity)],
+        service_levels.NEAR: [("targets", timer.detail, severity), ("targets", "warn_at")],
+        service_levels.OVER: [("targets", timer.detail, severity)],
+        escalation.UNACKNOWLEDGED: [policy_locations.climb(rules, owner, severity, step)]
+        if owner
+        else [],
+        reminders.REMINDER: policy_locations.reminded(rules, guide, severity),
+        reminders.FORGOTTEN: [("updates", "reminders")],
+        flapping.CALM: [("flapping",)],
+        resolution.SETTLE: [("incidents", "settle")],
+        digests.DIGEST: [("notify", "digest")],
+        followups.TASK: policy_locations.named(rules, "followups", timer.detail),
+    }
+    kept = [where for name in timer.quiet for where in policy_locations.keeping(rules, owner, name)]
+    return found.get(timer.what, [named] if named else []) + kept
+
+
+def _of(incident: Incident | Document | None) -> tuple[str, str, str, int]:
+    """Severity, owner, guide and step of an incident, or of its snapshot."""
+    if isinstance(incident, Incident):
+        return incident.severity, incident.owner, incident.guide, incident.step
+    if incident is None:
+        return "", "", "", 1
+    before = max(
+        int(incident.get("escalation_step", 1)) - 1, 1
+    )  # the snapshot is of afterwards, when it had climbed
+    return (
+        incident.get("severity", ""),
+        incident.get("owner", ""),
+        incident.get("guide", ""),
+        before,
+    )
+
+
+# Which of the timers that are due at one time an effect is of, by its kind.
+OF_KIND = {
+    "opened": (schedule.GROUP_WAIT, schedule.HOLD),
+    "severity_raised": (schedule.RAISED,),
+    "updated": (schedule.GROUP_INTERVAL,),
+    "repeated": (schedule.REPEAT_INTERVAL,),
+    "ClockWarned": (service_levels.NEAR,),
+    "clock_warned": (service_levels.NEAR,),
+    "ClockBreached": (service_levels.OVER,),
+    "clock_breached": (service_levels.OVER,),
+    "Reminded": (reminders.REMINDER,),
+    "reminder": (reminders.REMINDER,),
+    "Forgotten": (reminders.FORGOTTEN,),
+    "Calm": (flapping.CALM,),
+    "Closed": (resolution.SETTLE,),
+    "Reopened": (resolution.SETTLE,),
+    "resolved": (resolution.SETTLE,),
+}
+OF_RULE = {
+    escalation.UNACKNOWLEDGED: (escalation.UNACKNOWLEDGED,),
+    reminders.FORGOTTEN: (reminders.FORGOTTEN,),
+}

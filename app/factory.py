@@ -1,0 +1,146 @@
+"""Putting it together: `build` makes an app from settings and a policy; there is no global one."""
+
+import asyncio
+import logging
+import signal
+import tempfile
+from pathlib import Path
+
+import faust
+
+from agents import correlate, ingest, ticks
+from app.clock import Clock
+from app.core.rules.compiled_policy import Rulebook
+from app.settings import Settings
+from app.transport.batches import BatchTransport
+from app.transport.embedded import Transport as EmbeddedTransport
+from app.transport.kafka import KafkaLog
+from app.transport.log import Log
+from app.transport.security import client_settings
+from app.transport.sqlite import SqliteLog
+from app.worker.worker import Worker, crash
+from models.topics import Topics
+
+SESSION_TIMEOUT_S = (
+    10.0  # after a kill -9 the partitions wait for the dead member so long; Faust's default is 60
+)
+STOP_SECONDS = 25.0  # less than what Kubernetes waits before it kills, 30
+
+
+class TocsinApp(faust.App):
+    """A Faust app that knows Tocsin's log and worker; the transports ask for them."""
+
+    tocsin_log: Log
+    owner: Worker
+    journal: str
+    partitions: int
+
+
+def make_log(config: Settings, clock: Clock | None = None) -> Log:
+    """The log that the settings name."""
+    if config.embedded:
+        return SqliteLog(config.journal_dir, clock)
+    return KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))
+
+
+def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
+    """The app: its agents attached, its transport chosen; started with `start`."""
+    topics = Topics(config.prefix)
+    app = TocsinApp(
+        config.prefix,
+        broker="kafka://" + ";".join(config.bootstrap)
+        if not config.embedded
+        else "kafka://localhost",
+        datadir=Path(tempfile.gettempdir())
+        / f"{config.prefix}-faust",  # Faust makes it; nothing of ours is kept there
+        broker_credentials=_credentials(config),
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=1.0,
+        broker_commit_interval=1.0,
+        consumer_max_fetch_size=2 * 1024 * 1024,
+        consumer_group_instance_id=config.instance or None,
+        stream_buffer_maxsize=4,  # events are batches
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        logging_config=None,
+    )
+    app.partitions, app.journal = config.partitions, topics.journal
+    app.tocsin_log = log
+    transport = EmbeddedTransport if config.embedded else BatchTransport
+    app.transport = app.producer_transport = transport(app.conf.broker_consumer, app)
+    worker = Worker(config, policy, log, topics)
+    app.owner = worker
+    correlate.attach(app, worker)
+    ingest.attach(app, worker)
+    ticks.attach(app, worker)
+    return app
+
+
+def _credentials(config: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """What Faust hands to aiokafka's consumer, in its own words."""
+    client = client_settings(config.kafka)
+    context = client.get("ssl_context")
+    if config.kafka.sasl:
+        return faust.SASLCredentials(
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            mechanism=client["sasl_mechanism"],
+            ssl_context=context,  # with one it is SASL_SSL, without SASL_PLAINTEXT
+        )
+    return faust.SSLCredentials(context) if config.kafka.tls else None
+
+
+async def start(app: TocsinApp) -> None:
+    """Create the topics and start; returns when the worker has its partitions."""
+    worker = app.owner
+    await worker.log.ensure_topics(worker.topics.specs(worker.settings.partitions))
+    if isinstance(worker.log, KafkaLog):
+        await worker.log.check_group(worker.settings.prefix)
+    await app.start()
+    ready = asyncio.create_task(worker.ready.wait())
+    crashed = _crashed(app)
+    await asyncio.wait({ready, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    if crashed.done():
+        raise SystemExit(f"the worker could not start: {app.crash_reason!r}")
+    crashed.cancel()
+
+
+def _crashed(app: TocsinApp) -> "asyncio.Task[bool]":
+    """A task that ends when Faust has given the app up."""
+    return asyncio.create_task(app._crashed.wait())  # noqa: SLF001  Faust has no public way to ask
+
+
+async def stop(app: TocsinApp) -> None:
+    """Finish and checkpoint what was accepted, and leave."""
+    app.consumer.stop_flow()
+    await app.owner.settle()
+    await app.consumer.commit()
+    await app.stop()
+    app.owner.release()
+
+
+async def until_told(app: TocsinApp | None) -> None:
+    """Wait for SIGINT or SIGTERM.
+
+    An app that Faust has given up works on nothing more, so its process ends at once.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    waiting = {asyncio.create_task(told.wait())} | ({_crashed(app)} if app is not None else set())
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if app is not None and not told.is_set():
+        crash(
+            "Faust has given the worker up", app.crash_reason or RuntimeError("it does not say why")
+        )
+    logging.getLogger("tocsin").info("stopping")
+    # A broker that is away, or a disk that is full, would be waited for; what is not acknowledged
+    # is done again.
+    loop.call_later(
+        STOP_SECONDS, crash, "stopping", TimeoutError(f"it took more than {STOP_SECONDS:g} s")
+    )

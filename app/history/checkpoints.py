@@ -1,0 +1,176 @@
+"""Where a partition's last owner stopped.
+
+Its state as of the last checkpoint, and the last effects that were sent.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from typing import TypeVar
+
+import orjson
+
+from app.core.rules.compiled_policy import Rulebook, compiled
+from app.core.state.changelog import META, is_whole
+from app.transport.log import Readable, StoredRecord
+from models.effect import Position, position_from
+from models.journal import POLICY_START
+
+T = TypeVar("T")
+
+
+async def load_state(log: Readable, topic: str, partition: int) -> dict[bytes, bytes]:
+    """The newest value of each key in the changelog, as of its last whole checkpoint."""
+    items: dict[bytes, bytes] = {}
+    async for checkpoint in checkpoints(log, topic, partition):
+        apply_changes(items, [(record.key or b"", record.value) for record in checkpoint])
+    return items
+
+
+async def checkpoints(
+    log: Readable, topic: str, partition: int
+) -> AsyncGenerator[list[StoredRecord], None]:
+    """The changelog's records, oldest first, a whole checkpoint at a time.
+
+    A checkpoint ends with its meta record; records after the last one belong to none.
+    """
+    waiting: list[StoredRecord] = []
+    offset = await log.start_offset(topic, partition)
+    while records := await log.read(topic, partition, offset):
+        offset = records[-1].offset + 1
+        for record in records:
+            waiting.append(record)
+            if record.key == META:
+                yield waiting
+                waiting = []
+
+
+def apply_changes(items: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    """Bring the changelog's items up to a checkpoint. None is a tombstone."""
+    for key, value in changes:
+        if value is None:
+            items.pop(key, None)
+        else:
+            items[key] = value
+
+
+async def whole_checkpoint(
+    log: Readable, topic: str, partition: int, first: int, before: int | None
+) -> dict[bytes, bytes] | None:
+    """The changelog's items as of a checkpoint that compaction has not thinned, or None when there is none.
+
+    It is the newest that has not applied the journal's record `before`; without `before` the
+    oldest. In either case it has applied all before `first`, the oldest record that the journal
+    keeps: no other leads on from there.
+
+    A pass of compaction may overtake a reader, who then has an older value of a key and lacks a
+    newer one. It goes from the oldest records on, so it has taken the older one away by then:
+    whoever reads again finds fewer records, and reads once more.
+    """
+    known: tuple[int, int] | None = None
+    while True:
+        items, found = await _whole_checkpoint(log, topic, partition, first, before)
+        if found == known:
+            return items
+        known = found
+
+
+async def _whole_checkpoint(
+    log: Readable, topic: str, partition: int, first: int, before: int | None
+) -> tuple[dict[bytes, bytes] | None, tuple[int, int]]:
+    """The items as of it, as one reading finds them.
+
+    And its journal offset, and how many records there were up to it.
+    """
+    items: dict[bytes, bytes] = {}
+    undo: dict[bytes, bytes | None] = {}  # what changed since the one that was found
+    found, number, offset, read = (-1, 0), 0, -1, 0
+    begin = await log.start_offset(topic, partition)
+    async with aclosing(checkpoints(log, topic, partition)) as kept:
+        async for records in kept:
+            number += 1
+            applied = int(orjson.loads(records[-1].value or b"{}")["offset"])
+            if applied >= before if before is not None else found[1]:
+                break
+            changes = [(record.key or b"", record.value) for record in records]
+            for key, _ in changes if found[1] else ():
+                undo.setdefault(key, items.get(key))
+            apply_changes(items, changes)
+            offset, read = applied, read + len(records)
+            if offset >= first - 1 and _is_whole(items, number, records, begin):
+                found, undo = (offset, read), {}
+    if found[1]:
+        apply_changes(items, undo.items())
+    elif number != 1 or offset < first - 1 or not items or is_whole(items) is not None:
+        return None, found
+    return items, found
+
+
+def _is_whole(
+    items: dict[bytes, bytes], number: int, records: list[StoredRecord], begin: int
+) -> bool:
+    """Whether the state as of a checkpoint is whole, as far as its meta record tells.
+
+    Of an older version's it is guessed: the first may lack what the second one changed, where there
+    are holes in it.
+    """
+    whole = is_whole(items)
+    return number > 1 or records[-1].offset - begin < len(records) if whole is None else whole
+
+
+async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook | None:
+    """The first policy that a journal partition has, which is in force from the partition's beginning; None if it has none.
+
+    It is the first record, unless the bridge was faster than the first worker.
+    """
+    offset = await log.start_offset(journal, partition)
+    while records := await log.read(journal, partition, offset):
+        offset = records[-1].offset + 1
+        found = policy_in(records)
+        if found is not None:
+            return found
+    return None
+
+
+def policy_in(records: Iterable[StoredRecord]) -> Rulebook | None:
+    """The first policy that there is in journal records, if there is one that can be used."""
+    for record in records:
+        if record.value is not None and record.value.startswith(POLICY_START):
+            try:
+                return compiled(orjson.dumps(orjson.loads(record.value)["document"]), kept=True)
+            except (ValueError, KeyError, TypeError):
+                continue  # it is a dead letter
+    return None
+
+
+async def last_position(log: Readable, topic: str, partition: int) -> Position | None:
+    """The position of the newest effect in a partition of an effects topic, or None when it has none."""
+    return await _newest(log, topic, partition, lambda record: position_from(tuple(record.headers)))
+
+
+async def last_offset(log: Readable, topic: str, partition: int) -> int:
+    """The journal offset that the changelog's last whole checkpoint has applied, or -1 when there is none."""
+    meta = await _newest(
+        log, topic, partition, lambda record: record.value if record.key == META else None
+    )
+    return int(orjson.loads(meta)["offset"]) if meta else -1
+
+
+async def _newest(
+    log: Readable, topic: str, partition: int, find: Callable[[StoredRecord], T | None]
+) -> T | None:
+    """What is found in the newest record of a partition in which it is found."""
+    end, step = await log.end_offset(topic, partition), 1
+    start = end
+    while (
+        start > 0
+    ):  # the end may be a hole that compaction left, or a stranger's record: look back in growing steps
+        start = max(end - step, 0)
+        newest, offset = None, start
+        while records := await log.read(topic, partition, offset):
+            offset = records[-1].offset + 1
+            found = [find(record) for record in records]
+            newest = next((one for one in reversed(found) if one is not None), newest)
+        if newest is not None:
+            return newest
+        step *= 10
+    return None

@@ -1,0 +1,163 @@
+"""What is read: an embedded journal, a recording, or Kafka; and what it has."""
+
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app import settings
+from app.history.checkpoints import last_offset
+from app.settings import Settings
+from app.transport.kafka import KafkaLog
+from app.transport.log import LogUnavailable, Readable
+from app.transport.recording import Recording
+from app.transport.recording_format import Part
+from app.transport.security import client_settings
+from app.transport.sqlite import SqliteLog
+from models.effect import Position, Stream, position_from
+from models.topics import Topics
+
+_EVERYWHERE = ".incidents"  # the end of a topic's name that every prefix has, scratch ones too
+
+
+class NotKept(Exception):
+    """What is asked for is not there, or not any more; the message says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A log that is open, and the settings under which it was written.
+
+    Its prefix, and its number of partitions.
+    """
+
+    log: Readable
+    config: Settings
+    what: str  # in words
+    where: str = ""  # tells it from others on this machine
+
+    @property
+    def topics(self) -> Topics:
+        """Its topics' names."""
+        return Topics(self.config.prefix)
+
+    @property
+    def partitions(self) -> list[int]:
+        """Those of which it has the journal: all, or what was recorded."""
+        if isinstance(self.log, Recording):
+            return [part.partition for part in self.log.header.parts]
+        return list(range(self.config.partitions))
+
+    def topic(self, stream: Stream) -> str:
+        """The name of an effects topic."""
+        name: str = getattr(self.topics, stream)
+        return name
+
+    async def applied(self, partition: int) -> int:
+        """The newest offset whose effects are certainly all sent.
+
+        The last checkpoint's. -1 before the first.
+        """
+        part = self._part(partition)
+        return part.applied if part else await last_offset(self.log, self.topics.state, partition)
+
+    async def kept_from(self, stream: Stream, partition: int) -> Position | None:
+        """The oldest effect that is kept, where older ones are gone already.
+
+        None when nothing is gone.
+        """
+        part = self._part(partition)
+        if part:
+            return _position(part.kept_from[stream]) if stream in part.kept_from else None
+        topic = self.topic(stream)
+        offset = await self.log.start_offset(topic, partition)
+        if offset == 0:
+            return None
+        while records := await self.log.read(topic, partition, offset):
+            found = [
+                position for record in records if (position := position_from(tuple(record.headers)))
+            ]
+            if found:
+                return found[0]
+            offset = records[-1].offset + 1
+        return Position(await self.log.end_offset(self.topics.journal, partition), 0)
+
+    async def is_whole(self, partition: int) -> bool:
+        """Whether its journal has everything that was ever sent to the partition, up to now or when it was recorded."""
+        part = self._part(partition)
+        return (
+            part.whole if part else await self.log.start_offset(self.topics.journal, partition) == 0
+        )
+
+    def _part(self, partition: int) -> Part | None:
+        parts = self.log.header.parts if isinstance(self.log, Recording) else ()
+        return next((part for part in parts if part.partition == partition), None)
+
+
+def _position(text: str) -> Position:
+    offset, number = text.split("-")
+    return Position(int(offset), int(number))
+
+
+@asynccontextmanager
+async def open_source(journal: str, config: Settings) -> AsyncIterator[Source]:
+    """What is named, or else what TOCSIN_BROKER names, open to be read. Raises LogUnavailable."""
+    log, what, where = _log(journal, config)
+    await log.start()
+    try:
+        if isinstance(log, Recording):
+            found = replace(config, prefix=log.header.prefix, partitions=log.header.partitions)
+        else:
+            found = await _described(log, config, what, named=bool(journal))
+        yield Source(log, found, what, where)
+    finally:
+        await log.stop()
+
+
+def reading(
+    show: Callable[[Readable, Settings, Namespace], Awaitable[bool | None]],
+) -> Callable[[Namespace], int]:
+    """A command that hands its log to `show`.
+
+    Its exit status is 1 when `show` found nothing, which is False.
+    """
+
+    async def read(arguments: Namespace) -> int:
+        async with open_source(arguments.journal, settings.from_environment()) as source:
+            return 1 if await show(source.log, source.config, arguments) is False else 0
+
+    return lambda arguments: asyncio.run(read(arguments))
+
+
+def _log(journal: str, config: Settings) -> tuple[Readable, str, str]:
+    if not journal and not config.embedded:
+        kafka = KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))
+        return kafka, f"Kafka at {', '.join(config.bootstrap)}", config.broker
+    path = Path(journal) if journal else config.journal_dir
+    path = path.parent if path.name == "journal.db" else path
+    if path.is_file():
+        return Recording(path), f"the recording {path}", str(path.resolve())
+    if not (path / "journal.db").exists():
+        where = "--journal names it" if journal else "TOCSIN_BROKER names it, or --journal does"
+        found = "has no journal.db" if path.is_dir() else "does not exist"
+        raise LogUnavailable(
+            f"{path} {found}: it has to be the folder of an embedded journal, or a recording; {where}"
+        )
+    return SqliteLog(path, read_only=True), f"the journal in {path}", str(path.resolve())
+
+
+async def _described(log: Readable, config: Settings, what: str, *, named: bool) -> Settings:
+    """The settings with the prefix and the number of partitions that the log has."""
+    topics = await log.list_topics()
+    prefixes = sorted(
+        name.removesuffix(_EVERYWHERE) for name in topics if name.endswith(_EVERYWHERE)
+    )
+    prefix = prefixes[0] if named and len(prefixes) == 1 else config.prefix
+    if prefix not in prefixes:
+        known = ", ".join(prefixes) or "none"
+        raise LogUnavailable(
+            f"{what} has no topics of {prefix!r}; the prefixes that it has: {known} (TOCSIN_PREFIX)"
+        )
+    return replace(config, prefix=prefix, partitions=topics[f"{prefix}{_EVERYWHERE}"])

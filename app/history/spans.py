@@ -1,0 +1,181 @@
+"""Which records.
+
+Partitions, and of each the offsets from one up to another, by offset, time or incident.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.history.source import NotKept, Source
+from models.instant import format_instant
+
+PARTITIONS_SHOWN = 3  # of which it is said what there is, each by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a range begins or ends.
+
+    At an offset, or at the first record that is not older than a time.
+    """
+
+    offset: int = -1
+    at_ms: int = -1
+
+    def __str__(self) -> str:
+        return str(self.offset) if self.at_ms < 0 else format_instant(self.at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Of one partition's journal the records from `first` up to `end`, which is left out.
+
+    `first` is None for as early as possible; `to_end` says that the journal ends there.
+    """
+
+    partition: int
+    first: int | None
+    end: int
+    to_end: bool
+
+
+def bound(text: str) -> Bound:
+    """A bound as it is written on the command line. Raises argparse's error."""
+    if text.isdecimal():
+        return Bound(offset=int(text))
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None:
+            return Bound(at_ms=max(round(instant.timestamp() * 1000), 0))
+    except (ValueError, OverflowError):
+        pass  # it is told below
+    raise argparse.ArgumentTypeError(
+        f"{text!r} must be an offset, or an RFC 3339 time such as 2026-04-12T03:15:02Z"
+    )
+
+
+def add_spans(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose records."""
+    parser.add_argument(
+        "--partition",
+        type=int,
+        action="append",
+        metavar="N",
+        help="of the journal; may be given several times; all otherwise",
+    )
+    parser.add_argument(
+        "--from",
+        dest="first",
+        type=bound,
+        metavar="TIME|OFFSET",
+        help="the first record; all otherwise",
+    )
+    parser.add_argument(
+        "--to",
+        dest="end",
+        type=bound,
+        metavar="TIME|OFFSET",
+        help="up to here, which is left out; to the end otherwise",
+    )
+    parser.add_argument("--incident", metavar="ID", help="everything that belongs to an incident")
+
+
+async def choose(
+    source: Source, partitions: Sequence[int] | None, first: Bound | None, end: Bound | None
+) -> list[Span]:
+    """The spans, by partition; those in which there is nothing are left out. Raises NotKept."""
+    chosen = sorted(set(partitions or source.partitions))
+    unknown = [one for one in chosen if one not in source.partitions]
+    if unknown:
+        known = ", ".join(map(str, source.partitions))
+        raise NotKept(f"{source.what} has no partition {unknown[0]}; it has {known}")
+    by_offset = next((one for one in (first, end) if one is not None and one.at_ms < 0), None)
+    if by_offset is not None and len(chosen) != 1:
+        raise NotKept(
+            f"{by_offset} is an offset, which is of one partition: name it with --partition, or give a time instead"
+        )
+    spans = [await _span(source, partition, first, end) for partition in chosen]
+    found = [span for span in spans if span is not None]
+    if not found:
+        raise NotKept(
+            f"there is no record in that range; {source.what} has {await _kept(source, chosen)}"
+        )
+    return found
+
+
+async def _span(
+    source: Source, partition: int, first: Bound | None, end: Bound | None
+) -> Span | None:
+    journal = source.topics.journal
+    start, stop = (
+        await source.log.start_offset(journal, partition),
+        await source.log.end_offset(journal, partition),
+    )
+    for one in (first, end):
+        if one is not None and one.at_ms < 0 and not start <= one.offset <= stop:
+            raise NotKept(
+                f"offset {one} is not there; {source.what} has {await _kept(source, [partition])}"
+            )
+    if start == stop:
+        return None
+    from_offset = await _offset(source, partition, first, start, stop) if first else None
+    to_offset = await _offset(source, partition, end, start, stop) if end else stop
+    return (
+        None
+        if (start if from_offset is None else from_offset) >= to_offset
+        else Span(partition, from_offset, to_offset, end is None)
+    )
+
+
+async def _offset(source: Source, partition: int, one: Bound, start: int, stop: int) -> int:
+    return (
+        one.offset if one.at_ms < 0 else await offset_at(source, partition, one.at_ms, start, stop)
+    )
+
+
+async def offset_at(source: Source, partition: int, at_ms: int, start: int, stop: int) -> int:
+    """The offset between two of the first record that is not older than a time.
+
+    Append times do not go back.
+    """
+    while start < stop:
+        middle = (start + stop) // 2
+        records = await source.log.read(source.topics.journal, partition, middle, 1)
+        if records and records[0].timestamp < at_ms:
+            start = records[0].offset + 1
+        else:
+            stop = middle
+        await asyncio.sleep(0)
+    return start
+
+
+async def _kept(source: Source, partitions: Sequence[int]) -> str:
+    """What there is of partitions, in words: of a few each, of more the times of all."""
+    journal = source.topics.journal
+    told, times = [], list[int]()
+    for partition in partitions:
+        start, stop = (
+            await source.log.start_offset(journal, partition),
+            await source.log.end_offset(journal, partition),
+        )
+        if start == stop:
+            told.append(f"partition {partition}: nothing")
+            continue
+        ends = [
+            record
+            for one in (start, stop - 1)
+            for record in await source.log.read(journal, partition, one, 1)
+        ]
+        times += [record.timestamp for record in ends]
+        between = _between(ends[0].timestamp, ends[-1].timestamp)
+        told.append(f"partition {partition}: offsets {start} to {stop - 1}, {between}")
+    if len(told) <= PARTITIONS_SHOWN or not times:
+        return "; ".join(told)
+    return f"{len(told)} partitions, {_between(min(times), max(times))}"
+
+
+def _between(oldest_ms: int, newest_ms: int) -> str:
+    return f"{format_instant(oldest_ms)} to {format_instant(newest_ms)}"

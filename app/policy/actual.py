@@ -1,0 +1,160 @@
+"""What came of a scenario, as its author speaks of it.
+
+Times since the start, incidents by number, component and title.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from models.effect import Effect, Stream
+from models.instant import milliseconds
+
+Item = dict[str, Any]
+Body = tuple[Stream, Item]  # of an effect
+
+
+def bodies_of(effects: Iterable[Effect]) -> Iterator[Body]:
+    """What effects say that somebody outside can see."""
+    for effect in effects:
+        if effect.stream is not Stream.JOURNAL:
+            yield effect.stream, orjson.loads(effect.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident as a reference sees it."""
+
+    number: int  # in the order of opening, from 1
+    id: str
+    component: str
+    title: str
+    rule: str
+
+    def fits(self, reference: int | str) -> bool:
+        """Whether it is meant."""
+        if isinstance(reference, int):
+            return reference == self.number
+        return reference in (self.component, self.title, self.id) or (
+            bool(self.rule) and reference == self.rule
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number} ({self.title})"
+
+
+class Found:
+    """Everything that came of a scenario until now, by stream."""
+
+    def __init__(self, bodies: Sequence[Body], start_ms: int) -> None:
+        self._start_ms = start_ms
+        self._bodies = bodies
+        snapshots = {
+            body["incident"]: body for stream, body in self._bodies if stream is Stream.INCIDENTS
+        }
+        self._snapshots = list(snapshots.values())
+        self.incidents = [
+            Incident(number, one["incident"], one["component"], one["title"], one["rule"])
+            for number, one in enumerate(self._snapshots, start=1)
+        ]
+        self._by_id = {one.id: one for one in self.incidents}
+
+    def items(self, kind: str) -> list[Item]:
+        """The items that a key of `expect` is about, in order."""
+        stream = _KINDS[kind]
+        if stream is Stream.INCIDENTS:
+            return [self._incident(one) for one in self._snapshots]
+        bodies = [body for found, body in self._bodies if found is stream]
+        if stream is Stream.FOLLOWUPS:
+            bodies = list({body["task"]: body for body in bodies}.values())
+        return [_ITEMS[stream](self, body) for body in bodies]
+
+    def _when(self, instant: str | None) -> int | None:
+        return None if instant is None else milliseconds(instant) - self._start_ms
+
+    def _of(self, body: Item) -> Item:
+        return {
+            "at": self._when(body["at"]),
+            "incident": self._by_id.get(body.get("incident") or ""),
+        }
+
+    def _incident(self, body: Item) -> Item:
+        said = {
+            name: body[name]
+            for name in ("component", "title", "severity", "owner", "class", "state")
+        }
+        times = ("opened", "told", "acknowledged", "mitigated", "resolved", "closed")
+        return {
+            "number": self._by_id[body["incident"]].number,
+            **said,
+            "prefix": body["incident"].partition("-")[0],
+            **{name: self._when(body[f"{name}_at"]) for name in times},
+            "by": body["acknowledged_by"],
+            "assignee": body["assignee"],
+            "step": body["escalation_step"],
+            "escalated_by": body["escalated_by"],
+            "guide": body["guide"],
+            "next": body["next"],
+            "rule": body["rule"],
+            "alerts": body["alerts_total"],
+            "firing": body["alerts_firing"],
+            "members": [member["component"] for member in body["members"]],
+            "quiet": bool(body["held_by"]),
+            "because": "; ".join(body["held_by"]),
+            "services": body["services"],
+            "reopened": body["reopened"],
+            "flapping": body["flapping"],
+            "cause": body["cause"],
+        }
+
+    def _escalation(self, body: Item) -> Item:
+        said = {name: body[name] for name in ("rule", "step", "severity", "owner", "because")}
+        return {**self._of(body), "to": body["to"]["name"], **said}
+
+    def _notification(self, body: Item) -> Item:
+        said = {
+            name: body[name]
+            for name in ("kind", "channel", "address", "severity", "owner", "title", "text", "next")
+        }
+        return {**self._of(body), "to": body["receiver"], **said}
+
+    def _entry(self, body: Item) -> Item:
+        return {
+            **self._of(body),
+            "kind": body["kind"],
+            "text": body["text"],
+            "by": body.get("by", ""),
+        }
+
+    def _task(self, body: Item) -> Item:
+        said = {name: body[name] for name in ("title", "state", "owner")}
+        due = self._when(body["due_at"])
+        return {
+            "incident": self._by_id.get(body["incident"]),
+            "task": body["name"],
+            **said,
+            "due": due,
+        }
+
+    def _refusal(self, body: Item) -> Item:
+        return {"at": self._when(body["at"]), "reason": body["reason"], "message": body["message"]}
+
+
+_KINDS = {
+    "incidents": Stream.INCIDENTS,
+    "escalations": Stream.ESCALATIONS,
+    "notifications": Stream.NOTIFICATIONS,
+    "timeline": Stream.TIMELINE,
+    "tasks": Stream.FOLLOWUPS,
+    "refused": Stream.DEADLETTER,
+}
+_ITEMS: dict[Stream, Callable[[Found, Item], Item]] = {
+    Stream.INCIDENTS: Found._incident,  # noqa: SLF001  its own
+    Stream.ESCALATIONS: Found._escalation,  # noqa: SLF001
+    Stream.NOTIFICATIONS: Found._notification,  # noqa: SLF001
+    Stream.TIMELINE: Found._entry,  # noqa: SLF001
+    Stream.FOLLOWUPS: Found._task,  # noqa: SLF001
+    Stream.DEADLETTER: Found._refusal,  # noqa: SLF001
+}

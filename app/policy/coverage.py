@@ -1,0 +1,85 @@
+"""Which entries of a policy tests have reached.
+
+What no test reaches, nobody would notice to be wrong.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.core.rules.compiled_policy import Rulebook
+from app.policy.actual import Found
+from models.alert import Labels
+from models.matcher import test_of
+from models.policy_types import Where
+from models.scenario import Scenario
+
+# Lists whose first entry that matches an alert is reached by it, and lists of rules that are
+# reached when they did something.
+_FIRST: tuple[Where, ...] = (
+    ("severities", "rules"),
+    ("ownership",),
+    ("classes",),
+    ("guides",),
+    ("absences",),
+)
+_BY_NAME: tuple[Where, ...] = (
+    ("escalations",),
+    ("correlations",),
+    ("dependencies",),
+    ("inhibit_rules",),
+    ("followups",),
+)
+
+
+def entries(rules: Rulebook) -> list[Where]:
+    """Everything that can be reached, list by list."""
+    return [
+        (*where, number)
+        for where in (*_FIRST, *_BY_NAME)
+        for number in range(len(_list(rules, where)))
+    ]
+
+
+def reached(rules: Rulebook, scenario: Scenario, found: Found) -> set[Where]:
+    """What one scenario has reached."""
+    alerts = [labels for step in scenario.do for labels in step.fire or ()]
+    places = {where for labels in alerts for where in _matched(rules, labels)}
+    names = set(_names(found))
+    for where in (*_BY_NAME, ("guides",)):
+        places |= {
+            (*where, number) for number, one in enumerate(_list(rules, where)) if one.name in names
+        }
+    return places
+
+
+def _matched(rules: Rulebook, labels: Labels) -> Iterator[Where]:
+    for where in _FIRST:
+        first = next(
+            (
+                number
+                for number, one in enumerate(_list(rules, where))
+                if test_of(one.match)(labels)
+            ),
+            None,
+        )
+        if first is not None:
+            yield (*where, first)
+
+
+def _names(found: Found) -> Iterator[str]:
+    """The names of what did something."""
+    yield from (one["rule"] for one in found.items("escalations"))
+    yield from (one["task"] for one in found.items("tasks"))
+    for one in found.items("incidents"):
+        yield one["rule"]
+        yield one["guide"]
+    for one in found.items("timeline"):
+        if one["kind"] == "Held":  # what keeps quiet names its rule last, in brackets
+            yield one["text"].rpartition("(")[2].removesuffix(")")
+
+
+def _list(rules: Rulebook, where: Where) -> list[Any]:
+    part: Any = rules.policy
+    for name in where:
+        part = getattr(part, str(name))
+    return list(part)

@@ -1,0 +1,273 @@
+"""What a policy says of an alert: what it decides and by which line, and what comes of it if nobody does anything.
+
+What is decided is looked up in the policy; what comes of it is asked of the engine itself, by
+playing the alert alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from app.core.rules.compiled_policy import Rulebook, Verdict
+from app.files.policy_file import PolicyFile
+from app.files.yaml_file import key
+from app.policy.actual import Found, bodies_of
+from app.policy.simulator import Stage
+from app.transport.log import StoredRecord
+from models.alert import Alert, Labels, fingerprint
+from models.duration import write_ms
+from models.instant import format_instant
+from models.journal import encode_alert
+from models.matcher import Matcher, test_of
+from models.policy_types import Where
+from models.severity import Severity
+
+HORIZON_MS = (
+    10 * 86_400_000
+)  # for how long the alert is played: long enough for a chain, and for holidays
+HOLD_MS = 2 * HORIZON_MS
+
+Explained = dict[str, Any]
+
+
+def explain(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
+    """Everything, as it is printed and as JSON has it.
+
+    Times are durations since the alert fired at `at_ms`.
+    """
+    why = _Why(found)
+    rules, verdict = found.rules, found.rules.judge(labels)
+    played = _play(rules, labels, at_ms, verdict)
+    severity, owner = verdict.severity, verdict.owner
+    return {
+        "labels": dict(labels),
+        "at": format_instant(at_ms),
+        "policy": rules.fingerprint,
+        "file": str(found.path),
+        "severity": {"is": severity, **why.severity(labels, verdict)},
+        "component": {"is": rules.component(labels, fingerprint(labels)), **why.component(labels)},
+        "owner": {
+            "is": owner,
+            "name": rules.team_contact(owner).name,
+            **why.owner(labels, verdict),
+        },
+        "class": {"is": verdict.incident_class, "prefix": rules.prefix(verdict.incident_class)},
+        "told": played["told"],
+        "again": _again(rules, severity),
+        "chain": [one.name for one in rules.chain(owner)],
+        "climbs": played["climbs"],
+        "escalations": list(why.escalations(labels, verdict)),
+        "clocks": _clocks(rules, severity),
+        "updates": _updates(rules, verdict),
+        "guide": why.guide(labels),
+        "followups": [
+            {"name": one.name, "due": write_ms(one.due), **why.at(("followups", number))}
+            for number, one in enumerate(rules.policy.followups)
+            if one.covers(severity, verdict.incident_class)
+        ],
+        "services": list(verdict.services),
+        "rules": list(why.rules(labels, verdict)),
+    }
+
+
+def _play(rules: Rulebook, labels: Labels, at_ms: int, verdict: Verdict) -> Explained:
+    """What is told and how it climbs when the alert fires alone and nobody does anything."""
+    if verdict.absence:
+        return {"told": [], "climbs": []}  # a heartbeat: nothing comes of it while it is heard of
+    stage, identity = Stage(rules), fingerprint(labels)
+    alert = Alert(identity, labels, {}, True, at_ms, 0, HOLD_MS)  # noqa: FBT003
+    key_of = rules.component(labels, identity).encode()
+    stage.append(StoredRecord(-1, at_ms, key_of, encode_alert(alert)))
+    stage.wait_until(at_ms + HORIZON_MS)
+    found = Found(list(bodies_of(stage.effects)), at_ms)
+    first = [one for one in found.items("notifications") if one["kind"] == "opened"]
+    told = [
+        {"after": write_ms(one["at"]), **{name: one[name] for name in ("channel", "to", "address")}}
+        for one in first
+    ]
+    steps = found.items("escalations")
+    # An incident that is at the end of its chain escalates to the same person, on and on.
+    climbs = [
+        {
+            "after": write_ms(one["at"]),
+            **{name: one[name] for name in ("step", "to", "rule", "because")},
+        }
+        for number, one in enumerate(steps)
+        if number == 0 or one["step"] > steps[number - 1]["step"]
+    ]
+    return {"told": told, "climbs": climbs}
+
+
+def _again(rules: Rulebook, severity: Severity) -> Explained:
+    notify = rules.policy.notify
+    repeat_ms = notify.repeat_interval.get(severity, 0)
+    return {
+        "more": write_ms(notify.group_interval),
+        "repeated": write_ms(repeat_ms) if repeat_ms else None,
+    }
+
+
+def _clocks(rules: Rulebook, severity: Severity) -> Explained:
+    targets = rules.policy.targets
+    clocks = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
+    return {name: write_ms(times[severity]) for name, times in clocks.items() if severity in times}
+
+
+def _updates(rules: Rulebook, verdict: Verdict) -> Explained:
+    every_ms = rules.update_every_ms(verdict.guide, verdict.severity)
+    return {
+        "every": write_ms(every_ms) if every_ms else None,
+        "reminders": rules.policy.updates.reminders,
+    }
+
+
+def text_of(selector: Sequence[Sequence[Matcher]]) -> str:
+    """A selector as the policy has it, in one line."""
+    return " or ".join(", ".join(str(one) for one in matchers) for matchers in selector)
+
+
+class _Why:
+    """By which lines of the file."""
+
+    def __init__(self, found: PolicyFile) -> None:
+        self._found, self._policy = found, found.rules.policy
+
+    def at(self, where: Where) -> Explained:
+        """A place in the policy."""
+        return {"key": key(where), "line": self._found.document.place(where).line}
+
+    def severity(self, labels: Labels, verdict: Verdict) -> Explained:
+        """What made it so severe."""
+        where = self._found.rules.grounds(labels).severity
+        return {"because": self._because(where, labels, verdict), **self.at(where)}
+
+    def _because(self, where: Where, labels: Labels, verdict: Verdict) -> str:
+        severities = self._policy.severities
+        match where:
+            case ("classes", *_):
+                return f"every incident of class {verdict.incident_class} is at least {verdict.severity}"
+            case ("severities", "rules", int(number)):
+                return f"matches {text_of(severities.rules[number].match)}"
+            case ("severities", "missing"):
+                return f"it has none of the labels {', '.join(severities.labels)}"
+        label = next(name for name in severities.labels if labels.get(name))
+        said = f"the label {label} is {labels[label]!r}"
+        return f"{said}, which nobody declared" if where == ("severities", "unknown") else said
+
+    def component(self, labels: Labels) -> Explained:
+        """Which label names it."""
+        components = self._policy.components
+        absent = {*components.absent, ""}
+        for number, name in enumerate(components.labels):
+            if labels.get(name, "") not in absent:
+                return {"because": f"the label {name}", **self.at(("components", "labels", number))}
+        return {
+            "because": "no label names one, so it is one of its own",
+            **self.at(("components", "labels")),
+        }
+
+    def owner(self, labels: Labels, verdict: Verdict) -> Explained:
+        """Why it is theirs."""
+        where = self._found.rules.grounds(labels).owner
+        match where:
+            case ("classes", *_):
+                because = f"every incident of class {verdict.incident_class} is theirs"
+            case ("ownership", int(number)):
+                because = f"matches {text_of(self._policy.ownership[number].match)}"
+            case _:
+                because = "no entry of ownership matches"
+        return {"because": because, **self.at(where)}
+
+    def guide(self, labels: Labels) -> Explained | None:
+        """What is to be done next."""
+        match where := self._found.rules.grounds(labels).guide:
+            case ("guides", int(number)):
+                guide = self._policy.guides[number]
+                return {
+                    "name": guide.name,
+                    "first": guide.steps[0].say,
+                    "steps": len(guide.steps),
+                    **self.at(where),
+                }
+        return None
+
+    def escalations(self, labels: Labels, verdict: Verdict) -> Iterator[Explained]:
+        """What else climbs a step."""
+        for number, one in enumerate(self._policy.escalations):
+            if one.covers(verdict.severity, verdict.incident_class) and test_of(one.match)(labels):
+                yield {"name": one.name, "when": _when(one), **self.at(("escalations", number))}
+
+    def rules(self, labels: Labels, verdict: Verdict) -> Iterator[Explained]:
+        """What relates it to other alerts, and as what it takes part."""
+        policy = self._policy
+        identity = fingerprint(labels)
+        component = self._found.rules.component(labels, identity)
+        for number, rule in enumerate(policy.correlations):
+            steps = dict(verdict.correlations).get(rule.name, ())
+            compiled = self._found.rules.correlations[rule.name]
+            group = (
+                compiled.group(verdict.severity, component, verdict.owner, labels)
+                if steps
+                else None
+            )
+            if group is not None:
+                role = (
+                    f"step {', '.join(str(one + 1) for one in steps)} of {len(rule.sequence)}"
+                    if rule.sequence
+                    else "one of"
+                )
+                what = f"{role} {'' if rule.sequence else rule.count}".strip()
+                text = f"{what} within {write_ms(rule.within)}, group {group}"
+                yield {
+                    "kind": "correlation",
+                    "name": rule.name,
+                    "role": text,
+                    **self.at(("correlations", number)),
+                }
+        sections = {"dependencies": ("root", "dependant"), "inhibit_rules": ("source", "target")}
+        for section, (source, target) in sections.items():
+            for number, link in enumerate(getattr(policy, section)):
+                side = dict(verdict.links).get(link.name)
+                roles = {"source": source, "target": target, "both": f"{source} and {target}"}
+                if side:
+                    kind = "dependency" if section == "dependencies" else "inhibition"
+                    yield {
+                        "kind": kind,
+                        "name": link.name,
+                        "role": roles[side],
+                        **self.at((section, number)),
+                    }
+        for number, absence in enumerate(policy.absences):
+            if absence.name == verdict.absence:
+                text = f"heartbeat: {absence.severity} when it is not heard of for {write_ms(absence.missing)}"
+                yield {
+                    "kind": "absence",
+                    "name": absence.name,
+                    "role": text,
+                    **self.at(("absences", number)),
+                }
+        for number, mute in enumerate(policy.notify.mute):
+            if mute.name in verdict.mutes and (
+                not mute.severity or verdict.severity in mute.severity
+            ):
+                text = f"not told during {', '.join(mute.during)}"
+                yield {
+                    "kind": "mute",
+                    "name": mute.name,
+                    "role": text,
+                    **self.at(("notify", "mute", number)),
+                }
+
+
+def _when(one: Any) -> str:
+    if one.lasting is not None:
+        return f"fires for {write_ms(one.lasting)}"
+    if one.always:
+        return "as soon as it fires"
+    if one.without is not None:
+        what = "nobody has named the cause" if one.without == "cause" else "it is not mitigated"
+        return f"{what} after {write_ms(one.after)}"
+    if one.grew:
+        return "becomes worse, or larger, after somebody took it"
+    if one.complaints:
+        return f"{one.complaints} complaints"
+    return f"the clock to {one.target} it is near its end"

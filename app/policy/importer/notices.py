@@ -1,0 +1,115 @@
+"""What an import cannot carry over as it is.
+
+Findings, each with its lines, why, and what to do instead.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from models.sanitize import inert
+
+LINES_SHOWN_MAX = 12
+WIDTH = 110
+
+
+class Kind(StrEnum):
+    """How much of it is lost; the worst first."""
+
+    LEFT_OUT = "left out"  # the policy has nothing of it
+    DIFFERS = "differs"  # it is carried over, and means something else
+    FILL_IN = "fill in"  # somebody has to say what the file does not
+    NOTIFIER = "notifier"  # it is the business of who sends the messages, and none of a policy's
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it was.
+
+    `lines` are of the Alertmanager file, in order; none is the file as a whole.
+    """
+
+    kind: Kind
+    key: str
+    why: str
+    instead: str
+    lines: tuple[int, ...]
+
+    def document(self) -> dict[str, Any]:
+        """The finding for programs."""
+        return {
+            "kind": self.kind,
+            "key": self.key,
+            "lines": list(self.lines),
+            "why": self.why,
+            "instead": self.instead,
+        }
+
+
+@dataclass(slots=True)
+class Findings:
+    """All findings of an import. What is said again of another line is said once, of both."""
+
+    _lines: dict[tuple[Kind, str, str, str], list[int]] = field(default_factory=dict)
+
+    def add(self, kind: Kind, key: str, line: int, why: str, instead: str) -> None:
+        """Say something about a line.
+
+        0 is the file as a whole. `key` and what else is quoted from the file is made inert.
+        """
+        lines = self._lines.setdefault((kind, inert(key), inert(why), inert(instead)), [])
+        if line and line not in lines:
+            lines.append(line)
+
+    def all(self) -> list[Finding]:
+        """The findings, the worst first, then by line."""
+        order = list(Kind)
+        found = [
+            Finding(kind, key, why, instead, tuple(sorted(lines)))
+            for (kind, key, why, instead), lines in self
+        ]
+        return sorted(found, key=lambda one: (order.index(one.kind), one.lines[:1]))
+
+    def __iter__(self) -> Iterator[tuple[tuple[Kind, str, str, str], list[int]]]:
+        return iter(self._lines.items())
+
+
+def told(findings: Sequence[Finding]) -> list[str]:
+    """The findings for people, in lines."""
+    said: list[str] = []
+    for kind in Kind:
+        of_kind = [one for one in findings if one.kind is kind]
+        if of_kind:
+            said.append(f"{_TITLES[kind]}:")
+        for why, instead in dict.fromkeys((one.why, one.instead) for one in of_kind):
+            said += _tell([one for one in of_kind if (one.why, one.instead) == (why, instead)])
+    return said
+
+
+_TITLES = {
+    Kind.LEFT_OUT: "Left out",
+    Kind.DIFFERS: "Carried over, with another meaning",
+    Kind.FILL_IN: "To be filled in",
+    Kind.NOTIFIER: "Left to whoever sends the messages (a notifier, which reads tocsin.notifications)",
+}
+
+
+def _tell(alike: Sequence[Finding]) -> list[str]:
+    """Findings that differ in key and lines only."""
+    where = ", ".join(f"{one.key}{_place(one.lines)}" for one in alike)
+    text = f"{where}: {alike[0].why}. Instead: {alike[0].instead}."
+    return textwrap.wrap(
+        text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+    )
+
+
+def _place(lines: Sequence[int]) -> str:
+    if not lines:
+        return ""
+    shown = ", ".join(str(line) for line in lines[:LINES_SHOWN_MAX])
+    more = len(lines) - LINES_SHOWN_MAX
+    return (
+        f" (line{'s' if len(lines) > 1 else ''} {shown}{f' and {more} more' if more > 0 else ''})"
+    )

@@ -1,0 +1,76 @@
+"""Cases of the routing tree into entries that say whose alerts are.
+
+A case that takes all alerts of its components is an entry of `ownership`. Alertmanager groups by
+route, so any other, which may take a part of a component's alerts only, or which tells several
+receivers, is a class: its incidents are apart from others of the component, and nobody misses an
+alert because it joined an incident that others own.
+"""
+
+from collections.abc import Sequence
+
+from app.policy.importer import label_matchers
+from app.policy.importer.contacts import People
+from app.policy.importer.parts import Names, Owner
+from app.policy.importer.reader import Route
+from app.policy.importer.routes import Case, joined
+
+EVERYTHING = 'alertname=~".*"'  # a label that is absent matches as the empty text
+_PLACES = "job"  # of the components' labels, this one and those behind it say where something runs, not what it is
+
+
+def owners_of(cases: Sequence[Case], people: People, component: str) -> tuple[list[Owner], str]:
+    """The entries, in their order, and the default owner.
+
+    `component` is the first of the components' labels.
+    """
+    apart = _apart(cases, people, component)
+    names = Names()
+    found: list[Owner] = []
+    for case, is_class in zip(cases, apart, strict=True):
+        team, also = people.owner(case), people.besides(case)
+        if not case.matchers and not is_class:
+            continue
+        matchers = [label_matchers.written(matcher) for matcher in case.matchers] or [EVERYTHING]
+        name = names.make(" and ".join((team, *also))) if is_class else ""
+        found.append(
+            Owner(name, [matchers], team, also, tuple(route.line for route in case.routes))
+        )
+    return found, people.owner(cases[-1])
+
+
+def _apart(cases: Sequence[Case], people: People, component: str) -> list[bool]:
+    """Of each case whether it has to be a class.
+
+    One that comes before a class that might take its alerts is one, too.
+    """
+    apart = [
+        bool(people.besides(case)) or (bool(case.matchers) and not _whole(case, component))
+        for case in cases
+    ]
+    classes: list[Case] = []
+    for number in range(len(cases) - 1, -1, -1):
+        case = cases[number]
+        if not apart[number] and case.matchers:
+            apart[number] = any(
+                joined(case.matchers, later.matchers) is not None for later in classes
+            )
+        if apart[number]:
+            classes.append(case)
+    return apart
+
+
+def _whole(case: Case, component: str) -> bool:
+    return all(matcher.label == component for matcher in case.matchers)
+
+
+def component_labels(routes: Sequence[Route], shipped: Sequence[str]) -> list[str]:
+    """The labels that name a component.
+
+    First those that routes ask for, then those that they group by, then the usual ones.
+    """
+    asked = [matcher.label for route in routes for matcher in route.matchers]
+    often = sorted(dict.fromkeys(asked), key=lambda label: -asked.count(label))
+    grouped = [label for route in routes for label in route.group_by]
+    what = list(shipped)[: list(shipped).index(_PLACES)] if _PLACES in shipped else list(shipped)
+    first = [label for label in (*often, *grouped) if label in what]
+    return list(dict.fromkeys((*first, *shipped)))

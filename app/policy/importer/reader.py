@@ -1,0 +1,312 @@
+"""An Alertmanager configuration, read: routes, receivers, inhibition and time intervals, each with its line.
+
+What Alertmanager would refuse about these (a receiver or an interval that is not there, a key that
+it does not know, a regular expression that is none) is refused here. How receivers reach their
+services is not looked into: `app.policy.importer.receivers` says what becomes of that. Source:
+Alertmanager's documentation, "Configuration".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.policy.importer import label_matchers, nodes
+from app.policy.importer.nodes import Node, each
+from models.matcher import Matcher, Operator
+from models.time_interval import TimeSpan
+
+_TOP = (
+    *(
+        "global",
+        "templates",
+        "route",
+        "receivers",
+        "inhibit_rules",
+        "mute_time_intervals",
+        "time_intervals",
+    ),
+    "tracing",  # since 0.29
+)
+_ROUTE = (
+    *("receiver", "group_by", "continue", "match", "match_re", "matchers", "routes"),
+    *(
+        "group_wait",
+        "group_interval",
+        "repeat_interval",
+        "mute_time_intervals",
+        "active_time_intervals",
+    ),
+)
+_INHIBIT = tuple(
+    f"{side}_{key}" for side in ("source", "target") for key in ("match", "match_re", "matchers")
+)
+_SPAN = ("times", "weekdays", "days_of_month", "months", "years", "location")
+_DEFAULTS_MS = {"group_wait": 30_000, "group_interval": 300_000, "repeat_interval": 14_400_000}
+_OTHERS = {
+    "groups": "a file of Prometheus rules",
+    "scrape_configs": "the configuration of Prometheus",
+    "teams": "a policy of Tocsin's already",
+    "spec": "a Kubernetes resource; what it wants is the file in Alertmanager's secret, alertmanager.yaml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A route's waiting times in milliseconds, inherited, and the lines on which they stand.
+
+    0 is nowhere.
+    """
+
+    group_wait: int
+    group_interval: int
+    repeat_interval: int
+    lines: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A node of the routing tree."""
+
+    line: int
+    receiver: str
+    matchers: tuple[Matcher, ...]
+    goes_on: bool  # `continue`
+    group_by: tuple[str, ...]
+    group_by_line: int
+    times: Times
+    mute: tuple[str, ...]
+    active: tuple[str, ...]
+    routes: tuple["Route", ...]
+
+    def all(self) -> Iterator["Route"]:
+        """The route and all below it."""
+        yield self
+        for route in self.routes:
+            yield from route.all()
+
+
+@dataclass(frozen=True, slots=True)
+class InhibitRule:
+    """An inhibition."""
+
+    line: int
+    source: tuple[Matcher, ...]
+    target: tuple[Matcher, ...]
+    equal: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A named time interval: its spans as they are written, each with its line."""
+
+    line: int
+    spans: tuple[tuple[int, dict[str, Any]], ...]
+
+
+@dataclass(slots=True)
+class Configuration:
+    """A whole file."""
+
+    route: Route
+    receivers: dict[str, Node] = field(default_factory=dict)
+    inhibitions: list[InhibitRule] = field(default_factory=list)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    settings: dict[str, Node] = field(default_factory=dict)  # of `global`
+    others: list[Node] = field(default_factory=list)  # templates, tracing
+
+
+def read(path: Path) -> Configuration:
+    """The configuration in a file. Raises BadFile, with all problems and their lines."""
+    top = nodes.read(path, "an Alertmanager configuration: route, receivers")
+    if "route" not in top.value:
+        looks = next(
+            (f"; it looks like {what}" for key, what in _OTHERS.items() if key in top.value), ""
+        )
+        top.say(f"is no Alertmanager configuration, which has a route and receivers{looks}")
+        nodes.refuse(top)
+    parts = top.parts(_TOP, "a configuration of Alertmanager 0.28")
+    configuration = Configuration(
+        route=_route(parts["route"], None) if "route" in parts else _NO_ROUTE,
+        receivers=_named(parts, "receivers"),
+        inhibitions=[_inhibition(node) for node in each(parts, "inhibit_rules")],
+        intervals=_intervals(parts),
+        settings=parts["global"].parts() if "global" in parts else {},
+        others=[parts[key] for key in ("templates", "tracing") if key in parts],
+    )
+    if "route" in parts:
+        _check_root(parts["route"])
+        _check_names(parts["route"], configuration)
+    else:
+        top.say("has an empty route, must have one with a receiver")
+    nodes.refuse(top)
+    return configuration
+
+
+def _named(parts: dict[str, Node], key: str) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for node in each(parts, key):
+        named = node.parts().get("name")
+        name = named.text() if named else ""
+        if not name:
+            node.say("has no name")
+        elif name in found:
+            node.say(f"is called {name!r:.100}, as another of the {key} is")
+        else:
+            found[name] = node
+    return found
+
+
+def _route(node: Node, parent: Route | None) -> Route:
+    parts = node.parts(_ROUTE, "a route of Alertmanager 0.28")
+    receiver = parts["receiver"].text() if "receiver" in parts else ""
+    by = parts.get("group_by")
+    itself = Route(
+        line=node.line,
+        receiver=receiver or (parent.receiver if parent else ""),
+        matchers=_matchers(parts, ""),
+        goes_on="continue" in parts and parts["continue"].truth(),
+        group_by=tuple(one.text() for one in by.items())
+        if by
+        else parent.group_by
+        if parent
+        else (),
+        group_by_line=by.line if by else parent.group_by_line if parent else 0,
+        times=_times(parts, parent.times if parent else None),
+        mute=tuple(one.text() for one in each(parts, "mute_time_intervals")),
+        active=tuple(one.text() for one in each(parts, "active_time_intervals")),
+        routes=(),
+    )
+    below = tuple(_route(one, itself) for one in each(parts, "routes"))
+    return Route(
+        **{name: getattr(itself, name) for name in Route.__dataclass_fields__ if name != "routes"},
+        routes=below,
+    )
+
+
+def _times(parts: dict[str, Node], parent: Times | None) -> Times:
+    found = {
+        name: getattr(parent, name) if parent else default for name, default in _DEFAULTS_MS.items()
+    }
+    lines = dict(parent.lines) if parent else {}
+    for name in _DEFAULTS_MS:
+        if name in parts:
+            found[name], lines[name] = parts[name].duration_ms(), parts[name].line
+            if found[name] == 0 and name != "group_wait":
+                parts[name].say("is 0, must be more")
+    return Times(**found, lines=lines)
+
+
+def _matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
+    found: list[Matcher] = []
+    for key, operator in ((f"{side}match", Operator.EQUAL), (f"{side}match_re", Operator.REGEX)):
+        for label, value in parts[key].pairs() if key in parts else ():
+            # Without a value, `match` asks for a label that is absent, and Alertmanager refuses
+            # `match_re`.
+            text = "" if value.value is None and operator is Operator.EQUAL else value.text()
+            try:
+                found.append(label_matchers.made(label, operator, text))
+            except ValueError as error:
+                value.say(str(error))
+    for line in each(parts, f"{side}matchers"):
+        try:
+            found += label_matchers.read(line.text())
+        except ValueError as error:
+            line.say(str(error))
+    return tuple(dict.fromkeys(found))
+
+
+def _inhibition(node: Node) -> InhibitRule:
+    parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition of Alertmanager 0.28")
+    equal = tuple(one.text() for one in each(parts, "equal"))
+    return InhibitRule(node.line, _matchers(parts, "source_"), _matchers(parts, "target_"), equal)
+
+
+def _intervals(parts: dict[str, Node]) -> dict[str, Interval]:
+    found: dict[str, Interval] = {}
+    for key in ("mute_time_intervals", "time_intervals"):
+        for name, node in _named(parts, key).items():
+            if name in found:
+                node.say(f"is called {name!r:.100}, as another time interval is")
+            spans = each(
+                node.parts(("name", "time_intervals"), "a time interval"), "time_intervals"
+            )
+            found[name] = Interval(node.line, tuple((one.line, _span(one)) for one in spans))
+    return found
+
+
+def _span(node: Node) -> dict[str, Any]:
+    parts = node.parts(_SPAN, "a time interval")
+    document: dict[str, Any] = {
+        key: [one.text() for one in each(parts, key)] for key in _SPAN[1:-1] if key in parts
+    }
+    if "weekdays" in document:
+        document["weekdays"] = [part for days in document["weekdays"] for part in _weekdays(days)]
+    if "times" in parts:
+        times = [
+            one.parts(("start_time", "end_time"), "a range of times")
+            for one in parts["times"].items()
+        ]
+        document["times"] = [{key: value.text() for key, value in one.items()} for one in times]
+    if "location" in parts:
+        document["location"] = parts["location"].text()
+    checked = document | ({"location": "UTC"} if document.get("location") == "Local" else {})
+    try:
+        span = TimeSpan.model_validate(checked)
+    except ValidationError as error:
+        for one in error.errors():
+            where = ".".join(str(part) for part in one["loc"])
+            node.say(f"{where}: {one['msg'].removeprefix('Value error, ')}")
+        return document
+    for range_ in span.times:
+        if range_.start_time >= range_.end_time:
+            node.say(
+                "times: begins when it ends, or later; a range past midnight is two: up to 24:00, and from 00:00"
+            )
+    return document
+
+
+def _weekdays(days: str) -> list[str]:
+    """A range of days whose week begins on Monday; Alertmanager's begins on Sunday."""
+    first, _, last = days.lower().partition(":")
+    if first.strip() == "sunday" and last.strip() not in ("", "sunday"):
+        return ["sunday", f"monday:{last.strip()}" if last.strip() != "monday" else "monday"]
+    return [days]
+
+
+def _check_root(node: Node) -> None:
+    parts = node.parts()
+    if "receiver" not in parts:
+        node.say("has no receiver, and the first route has to have one")
+    for key in (
+        "match",
+        "match_re",
+        "matchers",
+        "continue",
+        "mute_time_intervals",
+        "active_time_intervals",
+    ):
+        if key in parts and parts[key].value not in ([], {}, "false"):
+            parts[key].say("stands in the first route, which has to take every alert at all times")
+
+
+def _check_names(node: Node, configuration: Configuration) -> None:
+    parts = node.parts()
+    if "receiver" in parts:
+        _check_name(parts["receiver"], configuration.receivers, "receivers")
+    for key in ("mute_time_intervals", "active_time_intervals"):
+        for one in each(parts, key):
+            _check_name(one, configuration.intervals, "time intervals")
+    for one in each(parts, "routes"):
+        _check_names(one, configuration)
+
+
+def _check_name(node: Node, known: Sequence[str] | dict[str, Any], kind: str) -> None:
+    if node.text() not in known:
+        names = ", ".join(list(known)[:20]) or "there are none"
+        node.say(f"is {node.text()!r:.100}, must be one of the {kind} ({names})")
+
+
+_NO_ROUTE = Route(0, "", (), False, (), 0, Times(0, 0, 0, {}), (), (), ())  # noqa: FBT003  never seen: it is refused

@@ -1,0 +1,175 @@
+"""What a routing tree means: a list of cases, of which the first that fits an alert says by which routes it is notified.
+
+Alertmanager hands an alert to the first route of a level that matches, and goes on to the next ones
+after a route with `continue`; a route below which nothing matches notifies. So an alert is notified
+by one route or by several, and a list in which the first case decides has to have a case for each
+combination of routes with `continue`. Combinations that no alert can satisfy are left out; what
+cannot be told is kept.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.policy.importer import label_matchers
+from app.policy.importer.reader import Route
+from models.matcher import Matcher, Operator, test_of
+
+CASES_MAX = 2000  # routes with `continue` multiply
+ALTERNATIVES_MAX = 100  # of what a case is without the ones before it
+
+Matchers = tuple[Matcher, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Alerts that satisfy all matchers, and no case before, are notified by these routes, in their order."""
+
+    matchers: Matchers
+    routes: tuple[Route, ...]
+
+
+class TooManyCases(Exception):
+    """Routes with `continue` make more cases than a policy should have."""
+
+
+def cases(root: Route, *, go_on: bool = True) -> list[Case]:
+    """The cases of a tree.
+
+    The last one has no matchers. Without `go_on` as if no route had `continue`. Raises
+    TooManyCases.
+    """
+    return _reached(_Tree(go_on).of(root, ()))
+
+
+def _reached(found: Sequence[Case]) -> list[Case]:
+    """The cases without those of which an earlier one takes everything."""
+    kept: list[Case] = []
+    taken: dict[
+        Matcher, list[Matchers]
+    ] = {}  # the matchers of those that are kept, by their first one
+    for case in found:
+        of_first = [taken.get(matcher, []) for matcher in case.matchers]
+        if not any(
+            set(earlier) <= set(case.matchers) for matchers in of_first for earlier in matchers
+        ):
+            kept.append(case)
+            for first in case.matchers[:1]:
+                taken.setdefault(first, []).append(case.matchers)
+    return kept
+
+
+@dataclass(slots=True)
+class _Tree:
+    go_on: bool
+    number: int = 0
+
+    def of(self, route: Route, given: Matchers) -> list[Case]:
+        matchers = joined(given, route.matchers)
+        if matchers is None:
+            return []
+        return [
+            case if case.routes else Case(case.matchers, (route,))
+            for case in self.below(route.routes, matchers)
+        ]
+
+    def below(self, routes: Sequence[Route], given: Matchers) -> list[Case]:
+        """The cases of routes side by side.
+
+        The last one, of what none of them takes, has no routes.
+        """
+        found: list[Case] = []
+        for number, route in enumerate(routes):
+            taken = self.of(route, given)
+            if route.goes_on and self.go_on:
+                taken = [
+                    more for case in taken for more in self.combined(case, routes[number + 1 :])
+                ]
+            found += taken
+            if all(implied(matcher, given) for matcher in route.matchers):
+                return found
+        return [*found, Case(given, ())]
+
+    def combined(self, case: Case, rest: Sequence[Route]) -> list[Case]:
+        """A case together with those of the routes that come after it."""
+        found = [
+            Case(more.matchers, (*case.routes, *more.routes))
+            for more in self.below(rest, case.matchers)
+        ]
+        self.number += len(found)
+        if self.number > CASES_MAX:
+            raise TooManyCases
+        return found
+
+
+def joined(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
+    """All matchers together, without those that others imply.
+
+    None when no alert can satisfy them.
+    """
+    together = tuple(dict.fromkeys((*given, *more)))
+    for label in dict.fromkeys(matcher.label for matcher in together):
+        of_label = [matcher for matcher in together if matcher.label == label]
+        if any(label_matchers.opposite(matcher) in of_label for matcher in of_label):
+            return None
+        few = next(
+            (
+                found
+                for matcher in of_label
+                if (found := label_matchers.values(matcher)) is not None
+            ),
+            None,
+        )
+        if few is not None and not any(_fits(of_label, label, value) for value in few):
+            return None
+    return tuple(
+        matcher
+        for matcher in together
+        if not implied(
+            matcher,
+            [
+                other
+                for other in together
+                if other is not matcher and other.operator is Operator.EQUAL
+            ],
+        )
+    )
+
+
+def implied(matcher: Matcher, given: Sequence[Matcher]) -> bool:
+    """Whether what satisfies the given matchers satisfies this one, as far as that is plain."""
+    if matcher in given:
+        return True
+    known = {other.label: other.value for other in given if other.operator is Operator.EQUAL}
+    return matcher.label in known and _fits([matcher], matcher.label, known[matcher.label])
+
+
+def _fits(matchers: Sequence[Matcher], label: str, value: str) -> bool:
+    try:
+        return test_of([matchers])({label: value})
+    except ValueError:  # a regular expression that is too large for a policy: it may fit
+        return True
+
+
+def without(case: Case, before: Sequence[Case]) -> list[Matchers] | None:
+    """What satisfies a case and none before it, as alternatives.
+
+    None when there are too many of them to write down.
+    """
+    taken = [one.matchers for one in before if joined(case.matchers, one.matchers) is not None]
+    left = _smallest(
+        tuple(matcher for matcher in one if not implied(matcher, case.matchers)) for one in taken
+    )
+    found = [case.matchers]
+    for matchers in left:
+        opposites = [label_matchers.opposite(matcher) for matcher in matchers]
+        narrower = (joined(one, [opposite]) for one in found for opposite in opposites)
+        found = _smallest(one for one in narrower if one is not None)
+        if len(found) > ALTERNATIVES_MAX:
+            return None
+    return found
+
+
+def _smallest(alternatives: Iterable[Matchers]) -> list[Matchers]:
+    """The alternatives without those that ask for all that another asks for, and more."""
+    found = list(dict.fromkeys(alternatives))
+    return [one for one in found if not any(set(other) < set(one) for other in found)]

@@ -1,0 +1,87 @@
+"""What an import says of the parts of a configuration that a policy has no place for."""
+
+from collections.abc import Sequence
+
+from app.policy.importer.notices import Findings, Kind
+from app.policy.importer.reader import Configuration, Route
+from app.policy.importer.receivers import TRANSPORT, WORDING
+from app.policy.importer.routes import Case
+from app.policy.importer.writer import duration
+
+_RESOLVE_TIMEOUT_MS = 300_000
+
+
+def say_settings(
+    configuration: Configuration, root: Route, cases: Sequence[Case], findings: Findings
+) -> None:
+    """Say what becomes of `global`, templates and grouping, and which routes take nothing."""
+    for key, node in configuration.settings.items():
+        if key == "resolve_timeout":
+            if (found_ms := node.duration_ms()) != _RESOLVE_TIMEOUT_MS:
+                why = f"an alert without an end counts as over after {duration(found_ms)} there, and after 5m here"
+                findings.add(
+                    Kind.DIFFERS,
+                    f"global.{key}",
+                    node.line,
+                    why,
+                    "nothing; Prometheus says the end itself",
+                )
+        else:
+            findings.add(
+                Kind.NOTIFIER, f"global.{key}", node.line, TRANSPORT, "configure the notifier"
+            )
+    for node in configuration.others:
+        if node.key == "templates":
+            findings.add(
+                Kind.NOTIFIER, node.key, node.line, WORDING, "word messages in the notifier"
+            )
+        else:
+            findings.add(
+                Kind.LEFT_OUT,
+                node.key,
+                node.line,
+                "it is about Alertmanager's own running",
+                "Tocsin's metrics",
+            )
+    _say_grouping(root, findings)
+    taking = {route for case in cases for route in case.routes}
+    for route in root.all():
+        if not route.routes and route not in taking:
+            why = "no alert gets there: the routes before it, or above it, take or exclude all that it asks for"
+            findings.add(
+                Kind.LEFT_OUT,
+                f"route to {route.receiver}",
+                route.line,
+                why,
+                "see whether it was meant so",
+            )
+
+
+def _say_grouping(root: Route, findings: Findings) -> None:
+    for route in root.all():
+        if "..." in route.group_by:
+            why = "there each alert is a group of its own; Tocsin puts the alerts of a component into one incident"
+        elif route.group_by:
+            why = "Tocsin puts the alerts of a component into one incident: of the first of components.labels that an alert has"
+        else:
+            why = "without it all alerts of a route are one group there; Tocsin has an incident for each component"
+        line = route.group_by_line or root.line
+        findings.add(Kind.DIFFERS, "group_by", line, why, "change the order of components.labels")
+
+
+def say_times_apart(cases: Sequence[Case], findings: Findings) -> None:
+    """Say where several routes notify of the same alerts at different times.
+
+    An incident is told to all or to nobody.
+    """
+    for case in cases:
+        for key, of_route in (("mute_time_intervals", "mute"), ("active_time_intervals", "active")):
+            if len({frozenset(getattr(route, of_route)) for route in case.routes}) > 1:
+                others = ", ".join(
+                    dict.fromkeys(f"{route.receiver} (line {route.line})" for route in case.routes)
+                )
+                why = f"the same alerts go to {others} at other times; Tocsin tells an incident to all of them or to nobody"
+                instead = "they are told at all times here; an on-call plan in the notifier chooses by time"
+                for route in case.routes:
+                    if getattr(route, of_route):
+                        findings.add(Kind.LEFT_OUT, key, route.line, why, instead)

@@ -1,0 +1,117 @@
+"""The ways that a policy lays out.
+
+From a severity to channels, from an alert to a team, and up its chain.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.core.rules.compiled_policy import Rulebook
+from app.policy.evaluation import text_of
+from models.duration import write_ms
+from models.policy import Contact
+from models.severity import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityRoute:
+    """How a severity is told."""
+
+    severity: Severity
+    channels: list[str]
+    besides: list[str]  # names of contacts
+    lines: list[str]  # times, for people
+
+
+@dataclass(frozen=True, slots=True)
+class StepRoute:
+    """One step of a chain, and how long it takes to be called.
+
+    By severity, from the step before.
+    """
+
+    name: str
+    address: str
+    waits: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRoute:
+    """What leads to a team, and whom it calls."""
+
+    team: str
+    name: str
+    address: str
+    hours: str
+    leads: list[
+        str
+    ]  # what alerts have to match, in the order in which it is asked; the first that matches decides
+    steps: list[StepRoute]
+
+
+def severities(rules: Rulebook) -> list[SeverityRoute]:
+    """From worst to mildest."""
+    notify = rules.policy.notify
+    found = []
+    for severity in Severity:
+        besides = [rules.policy.contacts[name].name for name in notify.also_tell.get(severity, ())]
+        lines = list(_times(rules, severity))
+        found.append(SeverityRoute(severity, list(notify.channels[severity]), besides, lines))
+    return found
+
+
+def _times(rules: Rulebook, severity: Severity) -> Iterator[str]:
+    notify, targets = rules.policy.notify, rules.policy.targets
+    wait_ms = notify.group_wait.get(severity, 0)
+    told = f"after {write_ms(wait_ms)}" if wait_ms else "at once"
+    yield f"told {told}{', in the hours of the team' if severity in notify.hours else ''}"
+    repeat_ms = notify.repeat_interval.get(severity, 0)
+    if repeat_ms:
+        yield f"again every {write_ms(repeat_ms)}"
+    if severity in targets.acknowledge:
+        yield f"acknowledge within {write_ms(targets.acknowledge[severity])}"
+    if severity in targets.resolve:
+        yield f"resolve within {write_ms(targets.resolve[severity])}"
+
+
+def teams(rules: Rulebook) -> list[TeamRoute]:
+    """In the order of the policy."""
+    policy = rules.policy
+    found = []
+    for name, team in policy.teams.items():
+        leads = [
+            f"class {one.name}: {text_of(one.match)}" for one in policy.classes if one.owner == name
+        ]
+        leads += [
+            f"{number}. {text_of(one.match)}"
+            for number, one in enumerate(policy.ownership, start=1)
+            if one.team == name
+        ]
+        leads += [
+            f"rule {one.name}" for one in policy.correlations if one.open and one.open.owner == name
+        ]
+        leads += [f"rule {one.name}" for one in policy.absences if one.owner == name]
+        leads += ["whatever else there is"] if name == policy.default_owner else []
+        steps = [
+            _step(rules, name, number, contact) for number, contact in enumerate(rules.chain(name))
+        ]
+        found.append(
+            TeamRoute(
+                name, team.contact.name, _address(team.contact), team.hours or "", leads, steps
+            )
+        )
+    return found
+
+
+def _step(rules: Rulebook, team: str, number: int, contact: Contact) -> StepRoute:
+    waits = {
+        str(severity): write_ms(wait_ms)
+        for severity in Severity
+        if number and (wait_ms := rules.climb_ms(team, severity, number)) is not None
+    }
+    return StepRoute(contact.name, _address(contact), waits)
+
+
+def _address(contact: Contact) -> str:
+    pager = f"pager {contact.pager}" if contact.pager else ""
+    return ", ".join(one for one in (pager, contact.email, contact.chat) if one)

@@ -1,0 +1,243 @@
+"""Two policies compared by meaning.
+
+What one decides and the other does not, whatever the files look like.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from app.core.rules.compiled_policy import Rulebook
+from app.policy.readable import readable
+from models.alert import Labels, fingerprint
+
+# Lists whose first entry that matches decides, so that their order is part of what they mean.
+FIRST_DECIDES = ("severities.rules", "ownership", "classes", "guides", "absences")
+# Lists that are sets.
+UNORDERED = ("severity", "on_call", "hours", "absent", "during", "except_dates")
+SELECTORS = ("match", "root", "dependants", "source_matchers", "target_matchers")
+QUIET = (("hold", "0s"), ("grace", "0s"))  # as they are by default
+TEXT_CHARACTERS = 200  # of a value, as people are shown it
+
+Kind = Literal["added", "removed", "changed", "moved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One decision that differs.
+
+    `old` and `new` are texts for people, empty where there is none.
+    """
+
+    kind: Kind
+    key: str
+    old: str
+    new: str
+
+    def as_json(self) -> dict[str, str]:
+        """The same for programs."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "added":
+                return f"+ {self.key}: {self.new}"
+            case "removed":
+                return f"- {self.key}: {self.old}"
+            case "changed":
+                return f"~ {self.key}: {self.old} -> {self.new}"
+            case "moved":
+                return f"> {self.key}: {self.old} -> {self.new}"
+
+
+def changes(old: Rulebook, new: Rulebook) -> list[Change]:
+    """What differs, in the order of the policy's keys."""
+    return list(_compare("", readable(old.policy), readable(new.policy)))
+
+
+def _compare(key: str, old: Any, new: Any) -> Iterator[Change]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        yield from _mappings(key, old, new)
+    elif _is_entries(old) or _is_entries(new):
+        yield from _entries(key, old, new)
+    elif _is_like(old, new):
+        for number, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _compare(f"{key}[{number}]", one, other)
+    elif _meaning(key, old) != _meaning(key, new):
+        yield _change(key, old, new)
+
+
+def _mappings(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    for name in dict.fromkeys([*old, *new]):
+        inner = f"{key}.{name}" if key else name
+        if name not in old:
+            yield Change("added", inner, "", _text(new[name]))
+        elif name not in new:
+            yield Change("removed", inner, _text(old[name]), "")
+        else:
+            yield from _compare(inner, old[name], new[name])
+
+
+def _is_entries(value: Any) -> bool:
+    """Whether it is a list of entries that have a name, or that are known by what they match."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, dict) and {"name", "match"} & set(one) for one in value)
+    )
+
+
+def _is_like(old: Any, new: Any) -> bool:
+    """Whether they are lists of as many mappings, whose places can stand for names."""
+    lists = isinstance(old, list) and isinstance(new, list) and len(old) == len(new) > 0
+    return lists and all(isinstance(one, dict) for one in [*old, *new])
+
+
+def _entries(key: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[Change]:
+    olds, news = _by_name(old), _by_name(new)
+    yield from _mappings(key, olds, news)
+    if key in FIRST_DECIDES:
+        before, after = [one for one in olds if one in news], [one for one in news if one in olds]
+        stay = _longest(before, after)
+        for name in after:
+            if name not in stay:
+                old_place, new_place = (list(one).index(name) + 1 for one in (olds, news))
+                yield Change("moved", f"{key}.{name}", f"place {old_place}", f"place {new_place}")
+
+
+def _by_name(entries: Sequence[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in entries:
+        name = base = one.get("name") or f"[{_text(_meaning('match', one['match']))}]"
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{base}#{number}"
+        found[name] = one
+    return found
+
+
+def _longest(before: Sequence[str], after: Sequence[str]) -> set[str]:
+    """The names of a longest common order.
+
+    The others were moved. Both have the same names, each once.
+    """
+    places = {name: place for place, name in enumerate(before)}
+    ends: list[int] = []  # the least last place of an order of each length
+    rows: list[list[str]] = []  # for each length, the names that ended such an order, in turn
+    above: dict[str, str | None] = {}
+    for name in after:
+        length = bisect_left(ends, places[name])
+        above[name] = rows[length - 1][-1] if length else None
+        if length == len(ends):
+            ends.append(places[name])
+            rows.append([name])
+        else:
+            ends[length] = places[name]
+            rows[length].append(name)
+    stay: set[str] = set()
+    name_now = rows[-1][-1] if rows else None
+    while name_now is not None:
+        stay.add(name_now)
+        name_now = above[name_now]
+    return stay
+
+
+def _change(key: str, old: Any, new: Any) -> Change:
+    if old in (None, "", []) and new not in (None, "", []):
+        return Change("added", key, "", _text(new))
+    if new in (None, "", []) and old not in (None, "", []):
+        return Change("removed", key, _text(old), "")
+    return Change("changed", key, _text(old), _text(new))
+
+
+def _meaning(key: str, value: Any) -> Any:
+    """The value without the order that means nothing."""
+    name = key.rpartition(".")[2]
+    if not isinstance(value, list):
+        return value
+    if name in SELECTORS:
+        return _selector(value)
+    if name == "sequence":
+        return [_selector(one) for one in value]
+    return sorted(value) if name in UNORDERED else value
+
+
+def _selector(value: list[list[str]]) -> list[list[str]]:
+    return sorted(sorted(matchers) for matchers in value)
+
+
+def _text(value: Any) -> str:
+    text = _whole(value)
+    return text if len(text) <= TEXT_CHARACTERS else f"{text[: TEXT_CHARACTERS - 3]}..."
+
+
+def _whole(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return (
+            ", ".join(f"{name} {_whole(one)}" for name, one in value.items() if _says(name, one))
+            or "nothing more"
+        )
+    if isinstance(value, list):
+        if value and all(isinstance(one, list) for one in value):
+            return " or ".join(_whole(one) for one in value)
+        return ", ".join(_whole(one) for one in value) or "nothing"
+    if value is None or value == "":
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _says(name: str, value: Any) -> bool:
+    """Whether a key of an entry says something that its name does not, and that is not so anyway."""
+    return name != "name" and value not in (None, "", [], {}, False) and (name, value) not in QUIET
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An alert that the two judge otherwise.
+
+    For each thing that differs, what it was and what it is.
+    """
+
+    labels: Labels
+    differs: dict[str, tuple[str, str]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "labels": dict(self.labels),
+            "changed": {name: {"old": a, "new": b} for name, (a, b) in self.differs.items()},
+        }
+
+    def __str__(self) -> str:
+        labels = ", ".join(f"{name}={value}" for name, value in self.labels.items())
+        return f"{labels}: " + "; ".join(
+            f"{name} {old} -> {new}" for name, (old, new) in self.differs.items()
+        )
+
+
+def judged(old: Rulebook, new: Rulebook, alerts: Iterable[Labels]) -> tuple[int, list[Judged]]:
+    """How many different alerts there are, and those that the policies judge otherwise."""
+    different = {fingerprint(labels): labels for labels in alerts}
+    found = []
+    for labels in different.values():
+        before, after = _judge(old, labels), _judge(new, labels)
+        differs = {
+            name: (before[name], after[name]) for name in before if before[name] != after[name]
+        }
+        if differs:
+            found.append(Judged(labels, differs))
+    return len(different), found
+
+
+def _judge(rules: Rulebook, labels: Labels) -> dict[str, str]:
+    verdict = rules.judge(labels)
+    return {
+        "severity": str(verdict.severity),
+        "owner": verdict.owner,
+        "component": rules.component(labels, fingerprint(labels)),
+        "class": verdict.incident_class,
+        "guide": verdict.guide or "none",
+        "heartbeat of": verdict.absence or "none",
+    }

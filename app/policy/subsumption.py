@@ -1,0 +1,81 @@
+"""Whether one selector takes everything that another takes: said only where it is certain."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from models.matcher import Matcher, Operator, Test, test_of
+from models.pattern import names_in
+
+Alternatives = Sequence[Sequence[Matcher]]
+
+
+def covers(wide: Alternatives, narrow: Alternatives) -> bool:
+    """Whether every alert that `narrow` matches is one that `wide` matches.
+
+    An empty selector matches all.
+    """
+    return not wide or (
+        bool(narrow) and all(any(_all(one, other) for one in wide) for other in narrow)
+    )
+
+
+def never_first(selectors: Sequence[Alternatives]) -> Iterator[tuple[int, int]]:
+    """Each place in a list whose first match decides that another place covers, and the first that does."""
+    # What asks for a label that the other does not ask for cannot cover it, so only few have to be
+    # compared.
+    by_labels: dict[frozenset[str], list[int]] = {}
+    for number, selector in enumerate(selectors):
+        labels = {matcher.label for matchers in selector for matcher in matchers}
+        near = sorted(
+            one for asked, places in by_labels.items() if asked <= labels for one in places
+        )
+        first = next((one for one in near if covers(selectors[one], selector)), None)
+        if first is not None:
+            yield number, first
+        for asked in _asked(selector):
+            by_labels.setdefault(asked, []).append(number)
+
+
+def _asked(selector: Alternatives) -> set[frozenset[str]]:
+    """The labels that each alternative of a selector asks for."""
+    return {
+        frozenset(one.label for one in matchers if not _everything(one))
+        for matchers in selector or [()]
+    }
+
+
+def _all(wide: Sequence[Matcher], narrow: Sequence[Matcher]) -> bool:
+    return all(_everything(one) or any(_implies(other, one) for other in narrow) for one in wide)
+
+
+def _everything(matcher: Matcher) -> bool:
+    return matcher.operator is Operator.REGEX and matcher.value == ".*"
+
+
+def _implies(narrow: Matcher, wide: Matcher) -> bool:
+    if narrow.label != wide.label:
+        return False
+    if narrow == wide:
+        return True
+    values = _values(narrow)
+    if values is None:
+        return False
+    test = _test(wide)
+    return all(test({wide.label: value}) for value in values)
+
+
+@lru_cache(maxsize=10_000)
+def _test(matcher: Matcher) -> Test:
+    return test_of([[matcher]])
+
+
+@lru_cache(maxsize=10_000)
+def _values(matcher: Matcher) -> list[str] | None:
+    """All the values that a matcher takes, if they can be counted."""
+    match matcher.operator:
+        case Operator.EQUAL:
+            return [matcher.value]
+        case Operator.REGEX:
+            return names_in(matcher.value)
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""Render: SVG, HTML, Markdown and terminal pictures."""

@@ -1,0 +1,199 @@
+"""The incident report in Markdown.
+
+Whatever came from outside is inert in it: it adds no command, link, heading or HTML.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from app.render.timeline_text import draw
+from app.report.build import Document, ended
+from app.report.timeline import picture
+from models.duration import format_ms
+from models.plural import counted
+from models.sanitize import inert
+
+# What means something within a line, and what viewers make links of by themselves.
+_SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+# What means something at its beginning.
+_BEGINNING = re.compile(r"^(?:[#+=\-]|\d+(?=[.)]))")
+_ENTITIES = {
+    "<": "&lt;",
+    ">": "&gt;",
+    "&": "&amp;",
+    ":": "&#58;",
+    "@": "&#64;",
+    ".": "&#46;",
+    "|": "&#124;",
+}
+
+
+def text(value: Any) -> str:
+    """A value as plain text in Markdown, on one line."""
+    escaped = _SPECIAL.sub(
+        lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), inert(str(value)).strip()
+    )
+    return _BEGINNING.sub(lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", escaped)
+
+
+def code(command: str, indent: int = 3) -> list[str]:
+    """A command in a block of its own, whose fence is longer than any in it.
+
+    What is no sign within it is shown as one that no shell takes for anything: leaving it out would
+    make another command.
+    """
+    return [f"{' ' * indent}{line}" for line in block([inert(command.strip())], "sh")]
+
+
+def block(lines: Sequence[str], language: str = "text") -> list[str]:
+    """Lines that are inert already as a block of code, whose fence is longer than any in it."""
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, 1 + longest)
+    return [f"{fence}{language}", *lines, fence]
+
+
+def markdown(report: Document) -> str:
+    """The whole report."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Document) -> Iterator[str]:
+    one = report["incident"]
+    yield f"# Incident report {text(one['incident'])}"
+    yield ""
+    if report["security"]:
+        yield from ("**Document everything. Do not modify logs.**", "")
+    yield from _list(
+        {"Incident ID": one["incident"], "Severity": one["severity"], "Status": report["status"]}
+    )
+    if report["steps"] and not ended(one):
+        yield from ("", "## Immediate actions", "", *_steps(report["steps"]))
+    yield from ("", "## What", "", *_list(_facts(one)))
+    yield from (
+        "",
+        "## Picture",
+        "",
+        *block(draw(picture(one, report["timeline"], report["notifications"]), listed=False)),
+    )
+    timeline = [(e["at"], e["kind"], e.get("by", ""), e["text"]) for e in report["timeline"]]
+    yield from _table("Timeline", ("at", "what", "by", "text"), timeline)
+    actions = [(e["at"], e["by"], e["kind"], e["text"]) for e in report["actions"]]
+    yield from _table("Actions", ("at", "who", "what", "text"), actions)
+    escalations = [
+        (
+            e["at"],
+            e["rule"],
+            f"{e['step']} of {e['steps']}",
+            e["to"]["name"],
+            e["because"],
+            ", ".join(e["records"]),
+        )
+        for e in report["escalations"]
+    ]
+    yield from _table(
+        "Escalations", ("at", "rule", "step", "to", "because", "records"), escalations
+    )
+    told = [
+        (
+            e["at"],
+            e["kind"],
+            e["channel"],
+            e["receiver"],
+            ": ".join(filter(None, (e["delivery"], e["delivery_detail"]))),
+        )
+        for e in report["notifications"]
+    ]
+    yield from _table("Notifications", ("at", "what", "channel", "receiver", "delivery"), told)
+    tasks = [
+        (task["task"], task["due_at"], _state(task), task["title"]) for task in report["tasks"]
+    ]
+    yield from _table("Follow-up", ("task", "due", "state", "what"), tasks)
+    if report["review"]:
+        yield from ("", "## Review", "", *_review(report["review"]))
+
+
+def _steps(steps: list[Document]) -> Iterator[str]:
+    for number, step in enumerate(steps, start=1):
+        yield f"{number}. {text(step['say']) or 'Do this'}"  # an item without words would not hold its command
+        if step["run"].strip():
+            yield from ("", *code(step["run"], len(f"{number}. ")), "")
+
+
+def _facts(one: Document) -> dict[str, Any]:
+    facts = {
+        "What": one["title"],
+        "Component": one["component"],
+        "Class": one["class"],
+        "Owner": one["owner"],
+        "Given to": one["assignee"],
+        "Opened": one["opened_at"],
+        "Acknowledged": _done(one, "acknowledged"),
+        "Mitigated": _done(one, "mitigated"),
+        "Resolved": _done(one, "resolved"),
+        "Closed": one["closed_at"],
+        "Expected to be over by": "" if ended(one) else one["eta_at"],
+        "Root cause": f"{one['cause']} ({one['cause_by']})" if one["cause"] else "not named yet",
+        "Services down": ", ".join(one["services"]),
+        "Complaints": one["complaints"],
+        "Quiet because": "; ".join(one["held_by"]),
+        "Part of": ", ".join(one["parents"]),
+        "Members": ", ".join(
+            f"{member['name']} on {member['component']}" for member in one["members"]
+        ),
+    }
+    if one["assessment"]:
+        scope = f", strikes {one['assessment']['scope']}" if one["assessment"]["scope"] else ""
+        facts["Assessment"] = f"{one['assessment']['verdict']}{scope} ({one['assessment']['by']})"
+    for name, clock in one["clocks"].items():
+        facts[f"To {name} by"] = f"{clock['due_at']} ({clock['state']})"
+    return facts
+
+
+def _done(one: Document, what: str) -> str:
+    by = f" by {one[f'{what}_by']}" if one[f"{what}_by"] else ""
+    return f"{one[f'{what}_at']}{by}" if one[f"{what}_at"] else ""
+
+
+def _list(facts: dict[str, Any]) -> Iterator[str]:
+    for name, value in facts.items():
+        if value:
+            yield f"- **{name}**: {text(value)}"
+
+
+def _state(task: Document) -> str:
+    return f"{task['state']} by {task['done_by']}" if task["done_by"] else str(task["state"])
+
+
+def _review(review: Document) -> Iterator[str]:
+    clocks = {"acknowledged": "acknowledge", "resolved": "resolve"}
+    for name, took in review["times"].items():
+        target = review["targets"].get(clocks.get(name, ""))
+        yield f"- {name}: {f'after {took}' if took != 'never' else 'never'}{_against(target)}"
+    if review["alert_records"]:
+        own = review["alerts"] - review["members"]
+        yield f"- {counted(review['alert_records'], 'alert record')} became {counted(own, 'alert')} and one incident"
+        yield f"- {counted(review['repeats_dropped'], 'record')} told nobody anything new (repeats and ends)"
+    if review["members"]:
+        yield f"- {counted(review['members'], 'alert')} of other components belonged to it"
+    messages = review["messages"]
+    counts = ", ".join(f"{number} {delivery}" for delivery, number in messages.items() if number)
+    yield f"- {counted(sum(messages.values()), 'message')}{f' ({counts})' if counts else ''}"
+    yield f"- {counted(review['escalations'], 'escalation')}"
+    yield f"- kept quiet {counted(review['held'], 'time')}, reopened {counted(review['reopened'], 'time')}"
+    if review["flapping"]:
+        yield "- it came and went (flapping)"
+
+
+def _against(target: Document | None) -> str:
+    if target is None:
+        return ""
+    how = {True: "kept", False: "missed", None: "it ended before"}[target["kept"]]
+    return f"; the target was {format_ms(target['allowed_ms'])}: {how}"
+
+
+def _table(title: str, head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterator[str]:
+    if rows:
+        yield from ("", f"## {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
+        for row in rows:
+            yield f"| {' | '.join(text(cell) for cell in row)} |"

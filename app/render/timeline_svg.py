@@ -1,0 +1,265 @@
+"""An incident's picture as SVG, and as an HTML page around it: self-contained, without scripts, for light, dark and paper.
+
+Texts are anybody's: they are made inert, then escaped. Nothing of them stands where a browser would
+look for more than text.
+"""
+
+import html
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from app.render.timeline_text import label, ticks
+from app.report.timeline import ROWS, Mark, Picture, Span
+from models.duration import format_ms
+from models.instant import format_instant
+from models.sanitize import inert
+
+WIDTH, LEFT, RIGHT = 1000, 256, 16
+ROW, BAR, TOP = 20, 12, 66  # heights: of a lane, of a bar in it, and above the first lane
+MARK = 5  # half of a mark's width
+ROWS_OF_MARKS_MAX = 4  # that one kind of marks is spread over, so that they do not cover each other
+
+_STYLE = """
+.tocsin { --paper: #ffffff; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0; --bar: #bc4c00; --open: #cf222e;
+  --acknowledged: #9a6700; --resolved: #1a7f37; --told: #0969da; --escalated: #cf222e; --people: #1a7f37; --course: #59636e;
+  font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; }
+@media (prefers-color-scheme: dark) { .tocsin { --paper: #0d1117; --ink: #e6edf3; --faint: #9198a1; --line: #3d444d;
+  --bar: #f0883e; --open: #f85149; --acknowledged: #d29922; --resolved: #3fb950; --told: #58a6ff; --escalated: #f85149;
+  --people: #3fb950; --course: #9198a1; } }
+@media print { .tocsin { --paper: #ffffff; --ink: #000000; --faint: #444444; --line: #bbbbbb; --bar: #bc4c00; --open: #cf222e;
+  --acknowledged: #9a6700; --resolved: #1a7f37; --told: #0969da; --escalated: #cf222e; --people: #1a7f37; --course: #444444;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+.tocsin .paper { fill: var(--paper); }
+.tocsin text { fill: var(--ink); }
+.tocsin .faint { fill: var(--faint); }
+.tocsin .title { font-size: 16px; font-weight: 600; }
+.tocsin .line { stroke: var(--line); }
+.tocsin .bar { fill: var(--bar); }
+.tocsin .open { fill: var(--open); }
+.tocsin .acknowledged { fill: var(--acknowledged); }
+.tocsin .resolved { fill: var(--resolved); }
+.tocsin .told { fill: var(--told); }
+.tocsin .escalated { fill: var(--escalated); }
+.tocsin .people { fill: var(--people); }
+.tocsin .course { fill: var(--course); }
+"""
+
+_PAGE_STYLE = """
+body { margin: 2rem auto; max-width: 1000px; padding: 0 1rem; background: #ffffff; color: #1f2328;
+  font: 14px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
+svg { max-width: 100%; height: auto; }
+table { border-collapse: collapse; width: 100%; font-size: 13px; }
+th, td { text-align: left; vertical-align: top; padding: 3px 10px 3px 0; border-bottom: 1px solid #d1d9e0; }
+td:nth-child(-n+3) { white-space: nowrap; font-variant-numeric: tabular-nums; }
+td:last-child { overflow-wrap: anywhere; }
+tr { break-inside: avoid; }
+@media (prefers-color-scheme: dark) { body { background: #0d1117; color: #e6edf3; } th, td { border-color: #3d444d; } }
+@media print { body { background: #ffffff; color: #000000; margin: 0; max-width: none; } th, td { border-color: #bbbbbb; } }
+"""
+
+
+def svg(picture: Picture, *, alone: bool = True) -> str:
+    """The picture.
+
+    `alone` is a file of its own, which lists what happened below it, as a page does in a table.
+    """
+    return "\n".join(_Drawing(picture, alone=alone).lines()) + "\n"
+
+
+def page(picture: Picture) -> str:
+    """An HTML page with the picture and a table of what happened."""
+    title = f"{picture.incident}: {picture.title}"
+    rows = [
+        f"<tr><td>{_text(_time(mark.at_ms))}</td><td>+{format_ms(mark.at_ms - picture.begin_ms)}</td>"
+        f"<td>{_text(mark.words)}</td><td>{_text(mark.text)}</td></tr>"
+        for mark in picture.marks
+    ]
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+            f"<title>{_text(title)}</title>",
+            f"<style>{_PAGE_STYLE}</style>",
+            "</head>",
+            "<body>",
+            svg(picture, alone=False).rstrip(),
+            "<table>",
+            "<thead><tr><th>time (UTC)</th><th>after</th><th>what</th><th></th></tr></thead>",
+            "<tbody>",
+            *rows,
+            "</tbody>",
+            "</table>",
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+def _text(value: Any) -> str:
+    return html.escape(inert(str(value)))
+
+
+def _short(value: str, characters: int) -> str:
+    shown = inert(value)
+    return html.escape(shown if len(shown) <= characters else f"{shown[: characters - 1]}…")
+
+
+def _time(at_ms: int) -> str:
+    return format_instant(at_ms)[:19].replace("T", " ")
+
+
+class _Drawing:
+    def __init__(self, picture: Picture, *, alone: bool) -> None:
+        self._picture = picture
+        self._listed = picture.marks if alone else []
+        self._y = TOP
+
+    def _x(self, at_ms: int) -> float:
+        lasts_ms = max(self._picture.end_ms - self._picture.begin_ms, 1)
+        share = min(max((at_ms - self._picture.begin_ms) / lasts_ms, 0), 1)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def lines(self) -> Iterator[str]:
+        """The document, its height known once everything is placed."""
+        body = [*self._lanes(), *self._states(), *self._marks()]
+        bottom = self._y
+        body = [*self._axis(bottom), *body, *self._legend(), *self._list()]
+        height = self._y + 10
+        name = _text(f"Timeline of {self._picture.incident}: {self._picture.title}")
+        yield (
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="tocsin" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+            f'height="{height}" role="img" aria-label="{name}">'
+        )
+        yield f"<title>{name}</title>"
+        yield f"<style>{_STYLE}</style>"
+        yield f'<rect class="paper" width="{WIDTH}" height="{height}"/>'
+        yield from self._head()
+        yield from body
+        yield "</svg>"
+
+    def _head(self) -> Iterator[str]:
+        one = self._picture
+        yield f'<text class="title" x="10" y="22">{_short(f"{one.incident}  {one.title}", 100)}</text>'
+        lasted = format_ms(one.end_ms - one.begin_ms)
+        when = f"{one.severity}, {one.state}; {_time(one.begin_ms)} to {_time(one.end_ms)} UTC, {lasted}"
+        yield f'<text class="faint" x="10" y="40">{_text(when)}</text>'
+
+    def _axis(self, bottom: int) -> Iterator[str]:
+        one = self._picture
+        for at_ms in ticks(one.begin_ms, one.end_ms, 9):
+            x = self._x(at_ms)
+            yield f'<line class="line" x1="{x}" y1="{TOP - 6}" x2="{x}" y2="{bottom}"/>'
+            anchor = "end" if x > WIDTH - 40 else "middle" if x > LEFT + 20 else "start"
+            text = label(at_ms, one.begin_ms, one.end_ms)
+            yield f'<text class="faint" x="{x}" y="{TOP - 10}" text-anchor="{anchor}">{text}</text>'
+
+    def _lanes(self) -> Iterator[str]:
+        for lane in self._picture.lanes:
+            alone = lane.component.startswith(f"{lane.name}/")
+            name = lane.name if alone else f"{lane.name} on {lane.component}"
+            yield self._label(name)
+            for span in lane.spans:
+                yield self._span(span, "bar", f"{name}: {_words(span)}")
+            self._y += ROW
+        if self._picture.more:
+            yield self._label(f"and {self._picture.more} more")
+            self._y += ROW
+
+    def _states(self) -> Iterator[str]:
+        yield self._label("state of the incident")
+        for span in self._picture.states:
+            yield self._span(span, span.state, f"{span.state}: {_words(span)}")
+        self._y += ROW
+
+    def _label(self, name: str) -> str:
+        # In a box of its own, which cuts what is too wide: how wide a text is depends on the
+        # reader's fonts.
+        box = f'<svg x="10" y="{self._y}" width="{LEFT - 16}" height="{ROW}">'
+        return f'{box}<text y="{BAR}">{_short(name, 60)}<title>{_text(name)}</title></text></svg>'
+
+    def _span(self, span: Span, css: str, words: str) -> str:
+        first = self._x(span.begin_ms)
+        width = max(round(self._x(span.end_ms) - first, 1), 2)
+        begun = (
+            f'<path class="{css}" d="M{first} {self._y + 2} l-6 6 l6 6 z"/>' if span.before else ""
+        )
+        over = first + width
+        goes_on = (
+            f'<path class="{css}" d="M{over} {self._y + 2} l6 6 l-6 6 z"/>' if span.open_end else ""
+        )
+        bar = f'<rect class="{css}" x="{first}" y="{self._y + 2}" width="{width}" height="{BAR}" rx="2"/>'
+        return f"<g>{begun}{bar}{goes_on}<title>{_text(words)}</title></g>"
+
+    def _marks(self) -> Iterator[str]:
+        for row in ROWS:
+            marks = [mark for mark in self._picture.marks if mark.row == row]
+            if not marks:
+                continue
+            yield self._label({"course": "course of it"}.get(row, row))
+            ends = [-100.0] * ROWS_OF_MARKS_MAX
+            lowest = 0
+            for mark in marks:
+                x = self._x(mark.at_ms)
+                free = [number for number, end in enumerate(ends) if end + 2 * MARK + 2 <= x]
+                level = (
+                    free[0]
+                    if free
+                    else min(range(ROWS_OF_MARKS_MAX), key=lambda number: ends[number])
+                )
+                ends[level] = x
+                lowest = max(lowest, level)
+                yield self._mark(mark, x, self._y + 8 + level * (2 * MARK + 3))
+            self._y += ROW + lowest * (2 * MARK + 3)
+
+    def _mark(self, mark: Mark, x: float, y: int) -> str:
+        words = _text(f"{_time(mark.at_ms)} {mark.words}: {mark.text}")
+        shapes = {
+            "told": f'<path class="told" d="M{x} {y - MARK} l{MARK} {MARK} l-{MARK} {MARK} l-{MARK} -{MARK} z"/>',
+            "escalated": f'<path class="escalated" d="M{x} {y - MARK} l{MARK} {2 * MARK} h-{2 * MARK} z"/>',
+            "people": f'<circle class="people" cx="{x}" cy="{y}" r="{MARK}"/>',
+            "course": f'<rect class="course" x="{round(x - 1.5, 1)}" y="{y - MARK}" width="3" height="{2 * MARK}"/>',
+        }
+        return f"<g>{shapes[mark.row]}<title>{words}</title></g>"
+
+    def _legend(self) -> Iterator[str]:
+        self._y += 8
+        entries = (
+            ("bar", "fires"),
+            ("open", "open"),
+            ("acknowledged", "acknowledged"),
+            ("resolved", "resolved"),
+        )
+        places = [LEFT, LEFT + 70, LEFT + 140, LEFT + 260]
+        for (css, word), x in zip(entries, places, strict=True):
+            yield f'<rect class="{css}" x="{x}" y="{self._y}" width="12" height="{BAR}" rx="2"/>'
+            yield f'<text class="faint" x="{x + 18}" y="{self._y + 10}">{word}</text>'
+        self._y += ROW
+
+    def _list(self) -> Iterator[str]:
+        if not self._listed:
+            return
+        self._y += 14
+        for before, mark in pairwise([None, *self._listed]):
+            assert mark is not None
+            same = before is not None and before.at_ms == mark.at_ms
+            when = (
+                ""
+                if same
+                else f"{_time(mark.at_ms)}  +{format_ms(mark.at_ms - self._picture.begin_ms)}"
+            )
+            yield f'<text class="faint" x="10" y="{self._y}">{when}</text>'
+            yield f'<text class="{mark.row}" x="{LEFT - 46}" y="{self._y}">{_text(mark.words)}</text>'
+            yield f'<text x="{LEFT + 80}" y="{self._y}">{_short(mark.text, 98)}</text>'
+            self._y += 16
+
+
+def _words(span: Span) -> str:
+    begin = f"before {_time(span.begin_ms)}" if span.before else _time(span.begin_ms)
+    return f"{begin}, not over" if span.open_end else f"{begin} to {_time(span.end_ms)}"

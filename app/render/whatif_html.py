@@ -1,0 +1,139 @@
+"""The page of a comparison: one file that needs nothing else, for a pull request or a review."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+
+from app.render.style import STYLE
+from app.render.whatif_svg import timeline
+from app.render.whatif_text import differences
+from app.whatif.compare import (
+    ADDED,
+    AFTER,
+    BEFORE,
+    CHANGED,
+    GONE,
+    KINDS,
+    Comparison,
+    Fact,
+    severity_of,
+    tally,
+    team_of,
+)
+from models.duration import format_ms
+from models.sanitize import inert
+
+LINES_MAX = 500  # of each list
+
+_LEGEND = (
+    (
+        '<rect class="bar before" x="0" y="3" width="18" height="9" rx="2"/>',
+        "an incident as it was",
+    ),
+    ('<rect class="bar after" x="0" y="3" width="18" height="9" rx="2"/>', "as it would be"),
+    ('<circle class="mark" cx="9" cy="8" r="6"/>', "page"),
+    ('<rect class="mark" x="7" y="2" width="3" height="11"/>', "message"),
+    ('<polygon class="mark" points="9,2 15,8 9,14 3,8"/>', "escalation"),
+    ('<circle class="mark gone" cx="9" cy="8" r="6"/>', "gone"),
+    ('<circle class="mark added" cx="9" cy="8" r="6"/>', "added"),
+    ('<circle class="mark changed" cx="9" cy="8" r="6"/>', "changed"),
+)
+
+
+def page(comparison: Comparison, heading: Sequence[str], notes: Sequence[str]) -> str:
+    """The page. `heading` is what is compared; `notes` are what else a reader has to know."""
+    question, *facts = heading
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{_safe(question)}</title><style>{STYLE}</style></head><body>",
+        f"<h1>{_safe(question)}</h1>",
+        *(f'<p class="dim">{_safe(one)}</p>' for one in facts),
+        f'<p class="answer">{_answer(comparison)}</p>',
+        f'<p class="legend">{"".join(_legend(*one) for one in _LEGEND)}</p>',
+        f'<div class="scroll">{timeline(comparison)}</div>',
+        _table("In all", "", comparison, lambda _: "all"),
+        _table("By team", "team", comparison, team_of),
+        _table("By severity", "severity", comparison, severity_of),
+        _times(comparison),
+        *(_list(title, lines) for title, lines in differences(comparison)),
+        _list("What was left out", [("", note) for note in notes]),
+        "</body></html>",
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _safe(text: str) -> str:
+    return escape(inert(text))
+
+
+def _legend(shape: str, text: str) -> str:
+    return f'<span><svg viewBox="0 0 18 16" aria-hidden="true">{shape}</svg> {text}</span>'
+
+
+def _answer(comparison: Comparison) -> str:
+    """The whole comparison in one sentence."""
+    if comparison.same:
+        return "Nothing would have been different."
+    counts = {kind: tally(comparison.pairs(kind), lambda _: "").get("", {}) for kind in KINDS}
+    pages, messages = counts["pages"], counts["messages"]
+
+    def numbers(one: dict[str, int], name: str) -> str:
+        total = f"{one.get(BEFORE, 0)} → {one.get(AFTER, 0)} {name}"
+        return f'{total} (<span class="gone">-{one.get(GONE, 0)}</span>, <span class="added">+{one.get(ADDED, 0)}</span>)'
+
+    lost = (
+        (comparison.missed, "nobody would have been told of"),
+        (comparison.unpaged, "nobody would have been called for"),
+    )
+    rest = "".join(
+        f"; {what} {len(ones)} incident{'s' * (len(ones) > 1)}" for ones, what in lost if ones
+    )
+    return f"{numbers(pages, 'pages')}, {numbers(messages, 'messages')}{rest}."
+
+
+def _table(title: str, name: str, comparison: Comparison, by: Callable[[Fact], str]) -> str:
+    tallies = {kind: tally(comparison.pairs(kind), by) for kind in KINDS}
+    head = "".join(f"<th>{kind}</th>" for kind in KINDS)
+    rows = []
+    for one in sorted({one for counts in tallies.values() for one in counts}):
+        cells = "".join(f"<td>{_cell(tallies[kind].get(one, {}))}</td>" for kind in KINDS)
+        rows.append(f"<tr><td>{_safe(one)}</td>{cells}</tr>")
+    return f"<h2>{title}</h2><table><tr><th>{name}</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _cell(counts: dict[str, int]) -> str:
+    signs = {ADDED: "+", GONE: "-", CHANGED: "~"}
+    more = "".join(
+        f' <span class="{verdict}">{sign}{counts[verdict]}</span>'
+        for verdict, sign in signs.items()
+        if counts.get(verdict)
+    )
+    return f"{counts.get(BEFORE, 0)} → {counts.get(AFTER, 0)}{more}"
+
+
+def _times(comparison: Comparison) -> str:
+    rows = [
+        f"<tr><td>to the {what}</td>"
+        f"<td>{_time(before.median_ms)} → {_time(after.median_ms)}</td><td>{_time(before.max_ms)} → {_time(after.max_ms)}</td>"
+        f"<td>{before.number} → {after.number}</td></tr>"
+        for what, (before, after) in comparison.times.items()
+    ]
+    head = "<tr><th>from an incident's opening</th><th>median</th><th>longest</th><th>incidents</th></tr>"
+    return f"<h2>How soon</h2><table>{head}{''.join(rows)}</table>"
+
+
+def _time(time_ms: int | None) -> str:
+    return "-" if time_ms is None else format_ms(time_ms)
+
+
+def _list(title: str, lines: Sequence[tuple[str, str]]) -> str:
+    if not lines:
+        return ""
+    shown = [f'<li class="{verdict}">{_safe(text)}</li>' for verdict, text in lines[:LINES_MAX]]
+    more = (
+        f"<li>and {len(lines) - LINES_MAX} more: tocsin replay --verbose</li>"
+        if len(lines) > LINES_MAX
+        else ""
+    )
+    return f"<h2>{title}</h2><ul>{''.join(shown)}{more}</ul>"

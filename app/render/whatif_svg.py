@@ -1,0 +1,243 @@
+"""Both courses of events on one axis of time: an inline SVG that needs no script, in the reader's colours.
+
+A row is an incident, by team: above what was, below what would be. Marks are what people were told:
+pages, messages, and escalations. What only one of both has is drawn otherwise than what both have.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import NamedTuple
+
+from app.render.axis import Axis
+from app.whatif.compare import AFTER, BEFORE, CHANGED, SAME, AnyPair, Comparison, Pair, team_of
+from app.whatif.outcomes import Escalated, Incident, Message
+from models.instant import format_instant
+from models.sanitize import inert
+from models.truncate import cut
+
+WIDTH, LEFT, RIGHT, TOP = 1240, 330, 36, 54
+ROW, BAR, TEAM = 40, 9, 30  # heights: of a row, of a bar in it, of a team's name
+ROWS_MAX = 80
+LABEL_CHARACTERS_MAX = 46
+TOLD_MAX = 12  # lines of a mark's tooltip
+
+_PAGE, _MESSAGE, _ESCALATION = "page", "message", "escalation"
+
+
+class Mark(NamedTuple):
+    """What was said at one moment of one side, of one kind and verdict."""
+
+    side: str
+    at_ms: int
+    what: str
+    verdict: str
+    lines: list[str]
+
+
+class Row(NamedTuple):
+    """An incident of both sides; `incident` is None for messages that are about many."""
+
+    team: str
+    incident: Pair[Incident] | None
+    marks: list[Mark]
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is different in it."""
+        return any(mark.verdict != SAME for mark in self.marks) or (
+            self.incident is not None and self.incident.verdict != SAME
+        )
+
+
+def timeline(comparison: Comparison) -> str:
+    """The SVG, and a line that says what it leaves out."""
+    rows = _rows(comparison)
+    quiet = sum(_unheard(pair) for pair in comparison.incidents)
+    shown = rows
+    if len(rows) > ROWS_MAX:
+        kept = {id(row) for row in sorted(rows, key=lambda row: not row.differs)[:ROWS_MAX]}
+        shown = [row for row in rows if id(row) in kept]
+    left_out = [f"{quiet} incidents that nobody was told of, nor would be"] if quiet else []
+    if len(rows) > len(shown):
+        alike = sum(not row.differs for row in rows) - sum(not row.differs for row in shown)
+        left_out.append(f"{len(rows) - len(shown)} more, {alike} of them without a difference")
+    said = f"<p>Not in the picture: {escape('; '.join(left_out))}.</p>" if left_out else ""
+    if not shown:
+        return f"<p>Nobody was told anything, and nobody would be.</p>{said}"
+    return _svg(shown) + said
+
+
+def _unheard(pair: Pair[Incident]) -> bool:
+    return all(one is None or not one.heard for one in (pair.before, pair.after))
+
+
+def _rows(comparison: Comparison) -> list[Row]:
+    """A row for each incident that somebody was told of, by team and time; digests last."""
+    marks: dict[str, list[tuple[str, Message | Escalated, str]]] = {}
+    names = {
+        pair.after.id: pair.before.id for pair in comparison.incidents if pair.after and pair.before
+    }
+    said: list[AnyPair] = [*comparison.notifications, *comparison.escalations]
+    for pair in said:
+        for side, one in ((BEFORE, pair.before), (AFTER, pair.after)):
+            if one is not None and not isinstance(one, Incident):
+                name = names.get(one.incident, one.incident) if side == AFTER else one.incident
+                marks.setdefault(name, []).append((side, one, pair.verdict))
+    rows = []
+    for incident in comparison.incidents:
+        name = (incident.before or incident.one).id
+        if not _unheard(incident) or name in marks:
+            rows.append(Row(team_of(incident.one), incident, list(_marks(marks.get(name, [])))))
+    if "" in marks:
+        rows.append(Row(team_of(marks[""][0][1]), None, list(_marks(marks[""]))))
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.incident is None,
+            row.team,
+            row.incident.one.opened_ms if row.incident else 0,
+        ),
+    )
+
+
+def _marks(said: Sequence[tuple[str, Message | Escalated, str]]) -> Iterator[Mark]:
+    found: dict[tuple[str, int, str, str], list[str]] = {}
+    for side, one, verdict in said:
+        if isinstance(one, Escalated):
+            what, line = _ESCALATION, f"escalated to {one.to} (step {one.step}): {one.because}"
+        else:
+            what = _PAGE if one.page else _MESSAGE
+            line = f"{one.kind}, {one.channel} to {one.receiver}: {one.text}"
+        # Messages of one moment that are partly the same share a mark of the verdict that says
+        # more.
+        found.setdefault((side, one.at_ms, what, verdict), []).append(line)
+    for (side, at_ms, what, verdict), lines in sorted(found.items()):
+        yield Mark(side, at_ms, what, verdict, lines)
+
+
+def _svg(rows: Sequence[Row]) -> str:
+    axis = Axis(list(_moments(rows)), LEFT, WIDTH - LEFT - RIGHT)
+    parts: list[str] = []
+    y, team = TOP, ""
+    for row in rows:
+        if row.team != team:
+            team = row.team
+            parts.append(f'<text class="team" x="8" y="{y + 21}">{_text(team)}</text>')
+            y += TEAM
+        parts.append(_row(row, axis, y))
+        y += ROW
+    title = "Incidents by team, above as they were and below as they would be, with what people were told"
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {y + 8}" role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg">'
+        f"{_grid(axis, y)}{''.join(parts)}</svg>"
+    )
+
+
+def _moments(rows: Sequence[Row]) -> Iterator[int]:
+    """The moments that have to be told from each other.
+
+    Reminders by mail, hours after it was over, need no room.
+    """
+    for row in rows:
+        yield from (
+            mark.at_ms for mark in row.marks if mark.what != _MESSAGE or row.incident is None
+        )
+        if row.incident is not None:
+            for one in (row.incident.before, row.incident.after):
+                if one is not None:
+                    yield from (one.opened_ms, one.ends_ms)
+
+
+def _grid(axis: Axis, height: int) -> str:
+    parts = []
+    for tick in axis.ticks():
+        parts.append(
+            f'<line class="grid" x1="{tick.x}" x2="{tick.x}" y1="{TOP - 14}" y2="{height}"/>'
+        )
+        parts.append(f'<text class="tick" x="{tick.x}" y="{TOP - 20}">{tick.text}</text>')
+        if tick.day:
+            parts.append(f'<text class="day" x="{tick.x}" y="{TOP - 36}">{tick.day}</text>')
+    for x, text in axis.cuts():
+        parts.append(
+            f'<rect class="cut" x="{x - 14:.1f}" y="{TOP - 14}" width="28" height="{height - TOP + 14}"/>'
+        )
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{TOP - 36}">{text}</text>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{TOP - 4}">≈</text>')
+    return "".join(parts)
+
+
+def _row(row: Row, axis: Axis, y: int) -> str:
+    parts = [f'<line class="rule" x1="8" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>', _label(row, y)]
+    for side, top in ((BEFORE, y + 6), (AFTER, y + 6 + BAR + 6)):
+        incident: Incident | None = getattr(row.incident, side, None)
+        if incident is not None and row.incident is not None:
+            parts.append(_bar(incident, side, row.incident.verdict, axis, top))
+        elif incident is None and row.incident is None:
+            parts.append(
+                f'<line class="thread" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top + 4.5}" y2="{top + 4.5}"/>'
+            )
+        order = {_MESSAGE: 0, _ESCALATION: 1, _PAGE: 2}
+        marks = [mark for mark in row.marks if mark.side == side]
+        parts += [
+            _mark(mark, axis, top) for mark in sorted(marks, key=lambda mark: order[mark.what])
+        ]
+    return "".join(parts)
+
+
+def _label(row: Row, y: int) -> str:
+    if row.incident is None:
+        return f'<text class="label" x="8" y="{y + 24}">messages about many incidents</text>'
+    one, name = row.incident.one, (row.incident.before or row.incident.one).id
+    word = "" if row.incident.verdict in (SAME, CHANGED) else f" ({row.incident.verdict})"
+    tooltip = f"<title>{_text(f'{name} {one.title}')}</title>"
+    severity = f'<text class="{_severity(one)}" x="8" y="{y + 18}">{_text(one.severity)}</text>'
+    label = f'<text class="label" x="36" y="{y + 18}">{_text(cut_label(one.title))}{word}</text>'
+    return f'<g>{tooltip}{severity}{label}<text class="id" x="36" y="{y + 32}">{_text(name)}</text></g>'
+
+
+def cut_label(text: str) -> str:
+    """A title that fits beside its row."""
+    return text if len(text) <= LABEL_CHARACTERS_MAX else f"{text[: LABEL_CHARACTERS_MAX - 1]}…"
+
+
+def _severity(one: Incident) -> str:
+    return f"sev {one.severity.lower()}" if one.severity in ("P0", "P1", "P2", "P3") else "sev"
+
+
+def _bar(one: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
+    begins, ends = axis.x(one.opened_ms), axis.x(one.ends_ms)
+    until = (
+        format_instant(one.closed_ms)[:19] if one.closed_ms is not None else "the end of the record"
+    )
+    text = f"{side}: {one.id} {one.severity} {one.title}\nfrom {format_instant(one.opened_ms)[:19]} to {until}"
+    told = "" if one.heard else " untold"
+    return (
+        f'<rect class="bar {side} {verdict}{told}" x="{begins}" y="{top}" width="{max(ends - begins, 2):.1f}" '
+        f'height="{BAR}" rx="2"><title>{_text(text)}</title></rect>'
+    )
+
+
+def _mark(mark: Mark, axis: Axis, top: int) -> str:
+    x, middle = axis.x(mark.at_ms), top + BAR / 2
+    shown = mark.lines[:TOLD_MAX] + (
+        [f"and {len(mark.lines) - TOLD_MAX} more"] if len(mark.lines) > TOLD_MAX else []
+    )
+    word = "" if mark.verdict == SAME else f" ({mark.verdict})"
+    text = f"{mark.side}, {format_instant(mark.at_ms)[:19]}{word}\n" + "\n".join(
+        cut(line, 200) for line in shown
+    )
+    tooltip = f"<title>{_text(text)}</title>"
+    css = f"mark {mark.what} {mark.verdict}"
+    match mark.what:
+        case "page":
+            return f'<circle class="{css}" cx="{x}" cy="{middle}" r="6">{tooltip}</circle>'
+        case "escalation":
+            points = f"{x},{middle - 6} {x + 6},{middle} {x},{middle + 6} {x - 6},{middle}"
+            return f'<polygon class="{css}" points="{points}">{tooltip}</polygon>'
+        case _:
+            return f'<rect class="{css}" x="{x - 1.5:.1f}" y="{top - 1}" width="3" height="{BAR + 2}">{tooltip}</rect>'
+
+
+def _text(text: str) -> str:
+    """Other people's text in a page: inert, line by line, and escaped."""
+    return escape("\n".join(inert(line) for line in text.split("\n")))

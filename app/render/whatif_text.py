@@ -1,0 +1,309 @@
+"""A comparison for people: what they would have been spared, and what they would have missed."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.terminal.style import SEVERITY_STYLE, as_text, plain_table
+from app.whatif.compare import (
+    ADDED,
+    AFTER,
+    BEFORE,
+    CHANGED,
+    GONE,
+    KINDS,
+    SAME,
+    Changed,
+    Comparison,
+    Fact,
+    Pair,
+    severity_of,
+    tally,
+    team_of,
+)
+from app.whatif.outcomes import Escalated, Incident, Message
+from models.duration import format_ms
+from models.instant import format_instant
+from models.truncate import cut
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+SHOWN_MAX = 10  # lines of each list, unless all are asked for
+TITLES_MAX = 3  # of a line that is about several incidents
+TEXT_MAX = 100  # characters of a text that has changed
+_SIGNS = {ADDED: ("+", "red"), GONE: ("-", "green"), CHANGED: ("~", "yellow")}
+
+
+class Occasion(NamedTuple):
+    """What was said at one moment about one incident, through however many channels."""
+
+    at_ms: int
+    kind: str
+    title: str
+    pairs: list[Pair[Message]]
+
+    @property
+    def page(self) -> bool:
+        """Whether somebody was called."""
+        return any(pair.one.page for pair in self.pairs)
+
+    @property
+    def whom(self) -> str:
+        """Who was told, by channel."""
+        channels: dict[str, list[str]] = {}
+        for pair in self.pairs:
+            channels.setdefault(pair.one.channel, []).append(pair.one.receiver)
+        told = sorted(channels.items(), reverse=True)
+        return "; ".join(f"{channel} to {', '.join(receivers)}" for channel, receivers in told)
+
+
+def show(comparison: Comparison, console: Console, *, verbose: bool) -> None:
+    """Print it."""
+    if comparison.same:
+        console.print(Text("\nNothing would have been different.", style="bold"))
+        console.print(_totals(comparison))
+        return
+    console.print()
+    console.print(_totals(comparison))
+    for name, by in (("team", team_of), ("severity", severity_of)):
+        console.print()
+        console.print(_by(comparison, name, by))
+    console.print()
+    console.print(_times(comparison))
+    before, after = comparison.refused
+    if before != after:
+        console.print()
+        console.print(
+            as_text(f"dead letters: {_counts(before)} -> {_counts(after)}"), soft_wrap=True
+        )
+    for title, lines in _lists(comparison, verbose=verbose):
+        _list(console, title, [line for _, line in lines], verbose=verbose)
+
+
+def _counts(refused: dict[str, int]) -> str:
+    return ", ".join(f"{number} {reason}" for reason, number in refused.items()) or "none"
+
+
+def differences(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each list of differences: its title, and the verdict and the text of each line."""
+    return [
+        (title, [(verdict, line.plain.strip()) for verdict, line in lines])
+        for title, lines in _lists(comparison, verbose=True)
+    ]
+
+
+def _lists(
+    comparison: Comparison, *, verbose: bool
+) -> Iterator[tuple[str, list[tuple[str, Text]]]]:
+    yield (
+        "You would have been spared",
+        [(GONE, line) for line in _occasions(comparison, GONE, verbose=verbose)],
+    )
+    yield (
+        "You would have missed: nobody would have been told of",
+        [(GONE, _incident_line(one)) for one in comparison.missed],
+    )
+    yield (
+        "You would have been told, but nobody called",
+        [(GONE, _incident_line(one)) for one in comparison.unpaged],
+    )
+    yield (
+        "You would have been told besides",
+        [(ADDED, line) for line in _occasions(comparison, ADDED, verbose=verbose)],
+    )
+    yield (
+        "You would have been told otherwise",
+        [(CHANGED, line) for line in _occasions(comparison, CHANGED, verbose=verbose)],
+    )
+    yield (
+        "Escalations",
+        [
+            (pair.verdict, _escalation(pair))
+            for pair in comparison.escalations
+            if pair.verdict != SAME
+        ],
+    )
+    yield (
+        "Incidents",
+        [(pair.verdict, _incident(pair)) for pair in comparison.incidents if pair.verdict != SAME],
+    )
+
+
+def _list(console: Console, title: str, lines: Sequence[Text], *, verbose: bool) -> None:
+    if not lines:
+        return
+    console.print(Text(f"\n{title}", style="bold underline"))
+    shown = lines if verbose else lines[:SHOWN_MAX]
+    for line in shown:
+        console.print(line, soft_wrap=True)
+    if len(lines) > len(shown):
+        console.print(
+            Text(f"  and {len(lines) - len(shown)} more: --verbose shows all", style="dim")
+        )
+
+
+def _totals(comparison: Comparison) -> Table:
+    table = plain_table()
+    table.add_column("")
+    for name in (BEFORE, AFTER, ADDED, GONE, CHANGED):
+        table.add_column(name, justify="right")
+    names = {"pages": "pages (by pager)", "messages": "messages (by email, chat)"}
+    for kind in KINDS:
+        counts = tally(comparison.pairs(kind), lambda _: "").get("", {})
+        cells = [str(counts.get(name, 0)) for name in (BEFORE, AFTER, ADDED, GONE, CHANGED)]
+        table.add_row(names.get(kind, kind), *cells)
+    return table
+
+
+def _by(comparison: Comparison, name: str, by: Callable[[Fact], str]) -> Table:
+    table = plain_table()
+    table.add_column(f"by {name}")
+    tallies = {kind: tally(comparison.pairs(kind), by) for kind in KINDS}
+    for kind in KINDS:
+        table.add_column(kind)
+    for one in sorted({one for counts in tallies.values() for one in counts}):
+        table.add_row(as_text(one), *(_cell(tallies[kind].get(one, {})) for kind in KINDS))
+    return table
+
+
+def _cell(counts: dict[str, int]) -> Text:
+    """`12 -> 9  +1 -4 ~2`."""
+    cell = Text(f"{counts.get(BEFORE, 0)} -> {counts.get(AFTER, 0)}")
+    for verdict, (sign, style) in _SIGNS.items():
+        if counts.get(verdict):
+            cell.append(f" {sign}{counts[verdict]}", style)
+    return cell
+
+
+def _times(comparison: Comparison) -> Table:
+    table = plain_table()
+    for name in ("from the opening", "median", "longest", "incidents"):
+        table.add_column(name)
+    for what, (before, after) in comparison.times.items():
+        median, longest = (
+            (_time(before.median_ms), _time(after.median_ms)),
+            (_time(before.max_ms), _time(after.max_ms)),
+        )
+        numbers = (str(before.number), str(after.number))
+        table.add_row(f"to the {what}", *(" -> ".join(both) for both in (median, longest, numbers)))
+    return table
+
+
+def _time(time_ms: int | None) -> str:
+    return "-" if time_ms is None else format_ms(time_ms)
+
+
+def _occasions(comparison: Comparison, verdict: str, *, verbose: bool) -> list[Text]:
+    """A line for each occasion, in the order of time; those on which somebody is called first.
+
+    Where much is the same but for what it is about, as in a storm, it is one line, unless all is
+    asked for.
+    """
+    found: dict[tuple[int, str, str, tuple[Changed, ...]], Occasion] = {}
+    for pair in comparison.notifications:
+        if pair.verdict == verdict:
+            said = pair.one
+            key = (said.at_ms, said.incident, said.kind, pair.changes)
+            found.setdefault(key, Occasion(said.at_ms, said.kind, said.title, [])).pairs.append(
+                pair
+            )
+    ordered = sorted(found.values(), key=lambda occasion: (not occasion.page, occasion.at_ms))
+    alike: dict[object, list[Occasion]] = {}
+    for number, one in enumerate(ordered):
+        same = (
+            one.at_ms,
+            one.kind,
+            one.pairs[0].one.severity,
+            one.whom,
+            _said(one.pairs[0].changes),
+        )
+        alike.setdefault(number if verbose else same, []).append(one)
+    return [_occasion(ones, verdict) for ones in alike.values()]
+
+
+def _occasion(occasions: Sequence[Occasion], verdict: str) -> Text:
+    """One occasion, or several that differ in what they are about."""
+    first = occasions[0]
+    one = first.pairs[0].one
+    line = _start(verdict, first.at_ms, one.severity)
+    if first.page:
+        line.append("PAGE ", "bold")
+    titles = [occasion.title.removeprefix(f"[{one.severity}] ") for occasion in occasions]
+    more = f" and {len(titles) - TITLES_MAX} more" if len(titles) > TITLES_MAX else ""
+    line += as_text(f"{first.kind}: {', '.join(titles[:TITLES_MAX])}{more} | {first.whom}")
+    return line + _changes(first.pairs[0].changes)
+
+
+def _start(verdict: str, at_ms: int, severity: str) -> Text:
+    sign, style = _SIGNS[verdict]
+    line = Text(f"  {sign} ", style=style)
+    line.append(f"{format_instant(at_ms)[:16].replace('T', ' ')} ", "dim")
+    line.append(f"{severity} ", SEVERITY_STYLE.get(severity, ""))
+    return line
+
+
+def _changes(changes: Sequence[Changed]) -> Text:
+    """What has changed.
+
+    Of what is said otherwise because it is said at another time, only the time.
+    """
+    said = _said(changes)
+    return as_text(f" | {said}" if said else "")
+
+
+def _said(changes: Sequence[Changed]) -> str:
+    return ", ".join(
+        _change(one) for one in [one for one in changes if one.what != "text"] or changes
+    )
+
+
+def _change(one: Changed) -> str:
+    before, after = (_moment(text) or cut(text, TEXT_MAX) for text in (one.before, one.after))
+    if not (_moment(one.before) and _moment(one.after)):
+        return f"{one.what} {before} -> {after}"
+    moved_ms = round(
+        (datetime.fromisoformat(one.after) - datetime.fromisoformat(one.before)).total_seconds()
+        * 1000
+    )
+    how = "later" if moved_ms > 0 else "earlier"
+    day = before.partition(" ")[0]
+    return (
+        f"{one.what} {before} -> {after.removeprefix(f'{day} ')}, {format_ms(abs(moved_ms))} {how}"
+    )
+
+
+def _moment(text: str) -> str:
+    """A moment as people read it; empty when the text is none."""
+    return text[:19].replace("T", " ") if _INSTANT.fullmatch(text) else ""
+
+
+def _escalation(pair: Pair[Escalated]) -> Text:
+    one = pair.one
+    line = _start(pair.verdict, one.at_ms, one.severity)
+    return (
+        line
+        + as_text(f"{one.rule} to {one.to}, step {one.step}: {one.because}")
+        + _changes(pair.changes)
+    )
+
+
+def _incident(pair: Pair[Incident]) -> Text:
+    one = pair.before or pair.one  # the id is the one that people know, if there is one
+    return (
+        _start(pair.verdict, one.opened_ms, pair.one.severity)
+        + _named(one)
+        + _changes(pair.changes)
+    )
+
+
+def _incident_line(one: Incident) -> Text:
+    line = _start(GONE, one.opened_ms, one.severity) + _named(one)
+    return line + as_text(f" | {one.acknowledged_by} took it" if one.acknowledged_by else "")
+
+
+def _named(one: Incident) -> Text:
+    return as_text(f"{one.id} {one.title} ({one.owner})")

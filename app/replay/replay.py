@@ -1,0 +1,225 @@
+"""A replay from its options to its outcome."""
+
+import argparse
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from app.history.feeder import Pace
+from app.history.source import NotKept, Source
+from app.history.spans import Span, choose
+from app.history.state_at import start_of
+from app.replay.difference import describe
+from app.replay.incidents import spans_of
+from app.replay.messages import Replayed, compare
+from app.replay.output import Scratch, by_time, told, write_file
+from app.replay.pool import Done, Job, Live, work_alone, work_together
+from app.replay.verification import Checked
+from app.settings import Settings
+from app.terminal.progress import progress
+from app.transport.kafka import KafkaLog
+from app.transport.log import Log
+from app.transport.security import client_settings
+from app.transport.sqlite import SqliteLog
+from models.effect import Effect, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a replay came to.
+
+    `difference` is the first one in words, "" when all is identical or nothing was compared.
+    """
+
+    jobs: list[Job]
+    done: list[Done]
+    seconds: float
+    checked: Checked | None
+    difference: str
+
+
+async def replay(source: Source, config: Settings, arguments: argparse.Namespace) -> Outcome:
+    """Replay what the options choose.
+
+    Raises NotKept and LogUnavailable; nothing was written then.
+    """
+    applied, spans = await chosen(source, arguments)
+    with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
+        jobs = [
+            await _job(source, config, arguments, span, applied[span.partition], Path(folder))
+            for span in spans
+        ]
+        async with _scratch(source, config, arguments) as scratch:
+            began = time.monotonic()
+            done = await _run(source, jobs, arguments, scratch)
+            checked = await _compared(source, jobs, done) if arguments.verify else None
+            seconds = time.monotonic() - began
+            await _write(jobs, arguments, scratch)
+    first = checked.first if checked is not None else None
+    difference = ""
+    if first is not None and checked is not None:
+        policies = {one.partition: one.policy for one in done}
+        difference = await describe(
+            source, first, checked.differences - 1, policies.get(first.partition, "")
+        )
+    return Outcome(jobs, done, seconds, checked, difference)
+
+
+async def chosen(
+    source: Source, arguments: argparse.Namespace
+) -> tuple[dict[int, int], list[Span]]:
+    """How far each partition's worker has come, and the spans that the options choose.
+
+    Raises NotKept.
+    """
+    if source.topics.journal not in await source.log.list_topics():
+        raise NotKept(
+            f"{source.what} has no topic {source.topics.journal}: a replay writes effects only"
+        )
+    # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the
+    # journals.
+    applied = {partition: await source.applied(partition) for partition in source.partitions}
+    if arguments.incident is None:
+        return applied, await choose(source, arguments.partition, arguments.first, arguments.end)
+    if arguments.partition or arguments.first or arguments.end:
+        raise NotKept(
+            "--incident says itself which partitions and offsets: leave out --partition, --from and --to"
+        )
+    return applied, await spans_of(source, arguments.incident)
+
+
+async def _job(
+    source: Source,
+    config: Settings,
+    arguments: argparse.Namespace,
+    span: Span,
+    applied: int,
+    folder: Path,
+) -> Job:
+    start = await start_of(source, span)
+    later = (_sends(arguments) or arguments.print) and not arguments.speed
+    return Job(
+        arguments.journal,
+        config,
+        span.partition,
+        start.offset + 1 if span.first is None else span.first,
+        span.end,
+        start,
+        arguments.batch,
+        arguments.verify,
+        applied,
+        folder / f"{span.partition}.jsonl" if arguments.output or later else None,
+        arguments.incident or "",
+    )
+
+
+async def _run(
+    source: Source, jobs: Sequence[Job], arguments: argparse.Namespace, scratch: Scratch | None
+) -> list[Done]:
+    with progress("replaying", sum(job.end - job.start.offset - 1 for job in jobs)) as advance:
+        if arguments.workers > 1 and len(jobs) > 1:
+            return work_together(jobs, min(arguments.workers, len(jobs)), advance)
+        if not arguments.speed:
+            return await work_alone(source, jobs, advance, None, None)
+        first_ms = [
+            (await source.log.read(source.topics.journal, job.partition, job.first, 1))[0].timestamp
+            for job in jobs
+        ]
+        pace, live = Pace(arguments.speed, min(first_ms)), _live(arguments, scratch)
+        return await work_alone(source, jobs, advance, pace, live)
+
+
+def _live(arguments: argparse.Namespace, scratch: Scratch | None) -> Live:
+    console = Console()
+
+    async def take(partition: int, effects: Sequence[Effect]) -> None:
+        if arguments.print:
+            for effect in effects:
+                if effect.stream is not Stream.JOURNAL:
+                    console.print(told(partition, effect), soft_wrap=True)
+        if scratch is not None:
+            await scratch.send(partition, effects)
+
+    return take
+
+
+async def _compared(source: Source, jobs: Sequence[Job], done: Sequence[Done]) -> Checked:
+    """What came of comparing all partitions' effects, and the messages between them."""
+    total = Checked()
+    for one in done:
+        if one.checked is not None:
+            total.add(one.checked)
+    replayed = {
+        job.partition: Replayed(job.first, job.end, job.start.offset + 1, job.applied)
+        for job in jobs
+    }
+    total.add(
+        await compare(source, [one.messages for one in done if one.messages is not None], replayed)
+    )
+    return total
+
+
+async def _write(
+    jobs: Sequence[Job], arguments: argparse.Namespace, scratch: Scratch | None
+) -> None:
+    parts = [job.part for job in jobs if job.part is not None]
+    if arguments.output:
+        write_file(parts, Path(arguments.output))
+    if arguments.speed:
+        return  # the rest was written as it came
+    if scratch is not None:
+        for part in parts:
+            await scratch.send_file(part)
+    if arguments.print:
+        console = Console()
+        for partition, effect in by_time(parts):
+            console.print(told(partition, effect), soft_wrap=True)
+
+
+def _sends(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.to_prefix or arguments.to_journal)
+
+
+@asynccontextmanager
+async def _scratch(
+    source: Source, config: Settings, arguments: argparse.Namespace
+) -> AsyncIterator[Scratch | None]:
+    """The topics that the effects are written to, made and found empty.
+
+    Raises NotKept when they are not.
+    """
+    if not _sends(arguments):
+        yield None
+        return
+    prefix = arguments.to_prefix or source.config.prefix
+    log = _target(config, arguments, prefix)
+    await log.start()
+    try:
+        scratch = Scratch(log, prefix, source.config.partitions)
+        await scratch.start()
+        yield scratch
+    finally:
+        await log.stop()
+
+
+def _target(config: Settings, arguments: argparse.Namespace, prefix: str) -> Log:
+    if arguments.to_journal:
+        folder = Path(arguments.to_journal)
+        if folder.exists() and any(folder.iterdir()):
+            raise NotKept(
+                f"{folder} is not empty: a replay writes to a journal of its own; name a new folder"
+            )
+        return SqliteLog(folder)
+    if config.embedded:
+        raise NotKept(
+            f"--to-prefix needs a broker, and TOCSIN_BROKER is {config.broker!r}: add --to-journal FOLDER, or set "
+            "TOCSIN_BROKER to kafka://..."
+        )
+    if prefix == config.prefix:
+        raise NotKept(f"--to-prefix is {prefix!r}, the prefix of the live topics: name another one")
+    return KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))

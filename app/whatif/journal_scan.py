@@ -1,0 +1,190 @@
+"""A first look at a recorded journal: what is kept of it, which policies it tells, and where actors' messages stood.
+
+What actors told each other through the journal was not there at once: it came when the worker that
+sent it got to it, and what it met there may have depended on that. The place at which the message
+of a cause stood is its slot; a run puts its own message of that cause there (`app.whatif.run`).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.transport.log import Readable, StoredRecord
+from models.journal import ALERT_START, TICK, source_or_none
+from models.sanitize import inert
+from models.topics import partition_of
+
+CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it
+
+_FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,40})"')
+_OUTSIDE = ("alert", "tick", "command", "receipt", "silence", "policy", "refused")
+MESSAGES = ("signal", "hold", "member", "page")
+
+
+class NotReplayable(Exception):
+    """The journal cannot be replayed.
+
+    The message says what was found, where, and what there is instead.
+    """
+
+
+class Slot(NamedTuple):
+    """A place at which an actor's message stood."""
+
+    partition: int
+    offset: int
+    signature: bytes
+
+
+Place = tuple[int, int]  # partition and recorded offset
+
+
+@dataclass(slots=True)
+class Span:
+    """What is kept of a partition."""
+
+    start: int
+    end: int
+    first_ms: int = 0  # the first record's time, if there is one
+    last_ms: int = 0
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a first look at the journal tells."""
+
+    spans: list[Span] = field(default_factory=list)
+    slots: dict[Place, list[Slot]] = field(
+        default_factory=dict
+    )  # by cause, in the order in which they were sent
+    causes: dict[Place, Place] = field(default_factory=dict)  # by the slot's place
+    kept: set[Place] = field(
+        default_factory=set
+    )  # messages whose cause is not in the record: they are taken as they were
+    policies: list[tuple[int, Place, dict[str, Any]]] = field(
+        default_factory=list
+    )  # when, where, what
+    commands: int = 0
+    receipts: int = 0
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return sum(span.end - span.start for span in self.spans)
+
+    @property
+    def partitions(self) -> int:
+        """How many there are."""
+        return len(self.spans)
+
+    @property
+    def absent(self) -> frozenset[int]:
+        """Partitions that are not in the record: each that is has its policy at least."""
+        return frozenset(
+            partition for partition, span in enumerate(self.spans) if span.start == span.end
+        )
+
+
+def signature_of(key: bytes | None, value: bytes) -> bytes:
+    """What two messages have in common that say the same thing in two runs.
+
+    Incidents' ids differ between runs.
+    """
+    said = b"" if value.startswith(b'{"member"') else value.partition(b",")[0]
+    return (key or b"") + b"\n" + said
+
+
+def kind_of(value: bytes) -> str:
+    """The first key of a record, by which its kind is known; empty when it is not an object."""
+    found = _FIRST_KEY.match(value)
+    return found[1].decode(errors="replace") if found else ""
+
+
+async def survey(log: Readable, topic: str, partitions: int) -> Survey:
+    """Look through the whole journal once, up to where it ends now. Raises NotReplayable."""
+    found = Survey()
+    for partition in range(partitions):
+        found.spans.append(
+            Span(await log.start_offset(topic, partition), await log.end_offset(topic, partition))
+        )
+    for partition, span in enumerate(found.spans):
+        offset, seen = span.start, dict[int, Place]()
+        while offset < span.end and (records := await log.read(topic, partition, offset)):
+            offset = records[-1].offset + 1
+            if not span.first_ms:
+                span.first_ms = next(
+                    (record.timestamp for record in records if record.timestamp), 0
+                )
+            span.last_ms = max(span.last_ms, records[-1].timestamp)
+            _look(
+                found, partition, (record for record in records if record.offset < span.end), seen
+            )
+    return found
+
+
+def _look(
+    found: Survey, partition: int, records: Iterable[StoredRecord], seen: dict[int, Place]
+) -> None:
+    """Note what is in some records; `seen` has the last position of each source partition."""
+    for record in records:
+        value = record.value or b""
+        if not record.headers and (value.startswith(ALERT_START) or value == TICK):
+            if record.key and record.offset % CHECKED_EACH == 0:
+                _check_partition(found, partition, record)
+            continue
+        kind, place = kind_of(value), (partition, record.offset)
+        if kind and kind not in _OUTSIDE and kind not in MESSAGES:
+            known = ", ".join((*_OUTSIDE, *MESSAGES))
+            text = f"the record {partition}:{record.offset} of the journal is of the kind {inert(kind)!r}"
+            raise NotReplayable(
+                f"{text}, known are {known}: replay it with the version of Tocsin that wrote it"
+            )
+        if kind == "policy":
+            _note_policy(found, record.timestamp, place, value)
+        found.commands += kind == "command"
+        found.receipts += kind == "receipt"
+        if kind in MESSAGES:
+            _note_slot(found, place, record, value, seen)
+
+
+def _check_partition(found: Survey, partition: int, record: StoredRecord, source: int = 0) -> None:
+    """Raise NotReplayable when a record is not where its key puts it, or is from a partition that is not there."""
+    expected = partition_of(record.key or b"", found.partitions)
+    if expected != partition or source >= found.partitions:
+        text = f"the record {partition}:{record.offset} of the journal cannot be one of {found.partitions} partitions"
+        raise NotReplayable(
+            f"{text}: TOCSIN_PARTITIONS has to be what it was when the journal was written"
+        )
+
+
+def _note_policy(found: Survey, at_ms: int, place: Place, value: bytes) -> None:
+    try:
+        document = orjson.loads(value).get("document")
+    except orjson.JSONDecodeError:
+        return
+    if isinstance(document, dict) and all(document != known for _, _, known in found.policies):
+        found.policies.append((at_ms, place, document))
+
+
+def _note_slot(
+    found: Survey, place: Place, record: StoredRecord, value: bytes, seen: dict[int, Place]
+) -> None:
+    source = source_or_none(tuple(record.headers))
+    if source is None or source.topic != "journal":
+        return
+    partition, offset = place
+    _check_partition(found, partition, record, source.partition)
+    cause = (source.partition, source.offset)
+    if (source.offset, source.number) <= seen.get(source.partition, (-1, -1)):
+        return  # a second copy
+    seen[source.partition] = (source.offset, source.number)
+    if not found.spans[source.partition].start <= source.offset < found.spans[source.partition].end:
+        found.kept.add(place)
+        return
+    found.causes[place] = cause
+    found.slots.setdefault(cause, []).append(
+        Slot(partition, offset, signature_of(record.key, value))
+    )

@@ -1,0 +1,226 @@
+"""What another policy would have made of a recorded journal: the same alerts, words and minutes, other decisions.
+
+Two runs, or three, take the journal in step: that of the recorded policies, which knows what
+commands meant; the one that is compared with, if a policy is named for it; and the one of the new
+policy. The journal is only read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from app.core.rules.compiled_policy import Rulebook
+from app.core.state.changelog import POLICY
+from app.history.checkpoints import load_state
+from app.transport.log import Readable
+from app.whatif.addressees import LeftOut, address, left_out, meaning_of
+from app.whatif.inputs import Kind, Merged, Step
+from app.whatif.journal_scan import NotReplayable, Survey, survey
+from app.whatif.run import Poisoned, Run
+from models.topics import Topics
+
+FAULTS_MAX = 20  # of ours, each of which makes all runs begin anew
+
+
+@dataclass(slots=True)
+class Played:
+    """What came of it.
+
+    `before` and `after` have ended; `left_out` are the commands that `after` had no incident for.
+    """
+
+    survey: Survey
+    before: Run
+    after: Run
+    left_out: list[LeftOut] = field(default_factory=list)
+    unknown: int = 0  # commands about incidents that the record does not know
+    notes: list[str] = field(
+        default_factory=list
+    )  # what somebody who reads the comparison has to know
+
+
+async def play(
+    log: Readable,
+    topics: Topics,
+    partitions: int,
+    policy: Rulebook,
+    against: Rulebook | None,
+    told: Callable[[int, int], None],
+) -> Played:
+    """Run the journal under both policies; `against` None is the recorded ones. Raises NotReplayable and LogUnavailable.
+
+    `told` hears how many records are done, of how many.
+    """
+    found = await survey(log, topics.journal, partitions)
+    if not found.records:
+        raise NotReplayable(f"{topics.journal} has no records: nothing can be replayed")
+    notes: list[str] = []
+    first = await _first_policy(log, topics, found, policy, notes)
+    _note_beginning(found, notes)
+    runs = _Runs(found, first, policy, against)
+    while True:
+        try:
+            played = await _play(Merged(log, topics.journal, found), found, runs, told)
+        except Poisoned as fault:
+            runs.pass_over(fault)
+        else:
+            played.notes += notes + runs.notes()
+            return played
+
+
+async def _play(
+    merged: Merged, found: Survey, runs: "_Runs", told: Callable[[int, int], None]
+) -> Played:
+    recorded, compared = runs.begin()
+    played = Played(found, compared[0], compared[-1])
+    others = [run for run in compared if run is not recorded]
+    done = 0
+    await merged.start()
+    while steps := await merged.steps():
+        for step in steps:
+            runs.at = None
+            if step.kind is Kind.COMMAND and recorded is not None:
+                _command(step, recorded, others, played, runs)
+                continue
+            for run in runs.all:
+                runs.at = run
+                run.take(step)
+        done += len(steps)
+        told(done, found.records)
+    return played
+
+
+def _command(
+    step: Step, recorded: Run, others: Sequence[Run], played: Played, runs: "_Runs"
+) -> None:
+    meaning = meaning_of(recorded, step)
+    if meaning is None:
+        for run in runs.all:
+            runs.at = run
+            run.take(step, (step.partition, step.record.value or b""))
+        return
+    played.unknown += meaning.snapshot is None
+    for run in others:
+        command = address(meaning, run)
+        if command is None and run is played.after:
+            played.left_out.append(left_out(meaning))
+        runs.at = run
+        run.take(step, command)
+    runs.at = recorded
+    recorded.take(step, address(meaning, recorded))
+
+
+class _Runs:
+    """How the runs are made, and made again where one of them met a fault of ours."""
+
+    def __init__(
+        self, found: Survey, first: Rulebook, policy: Rulebook, against: Rulebook | None
+    ) -> None:
+        self._found, self._first = found, first
+        # The recorded policies first, if anybody needs them: to compare with, or to know what
+        # commands meant.
+        self._policies: list[Rulebook | None] = [None] if against is None or found.commands else []
+        self._policies += [policy] if against is None else [against, policy]
+        self._compared = 2
+        self._faults: list[tuple[int, Poisoned]] = []  # the number of the run, and what happened
+        self.all: list[Run] = []
+        self.at: Run | None = None  # the one that is at work
+
+    def begin(self) -> tuple[Run | None, list[Run]]:
+        """New runs: that of the recorded policies, and the two that are compared."""
+        self.all = [self._run(number, policy) for number, policy in enumerate(self._policies)]
+        recorded = self.all[0] if self._policies[0] is None else None
+        return recorded, self.all[-self._compared :]
+
+    def _run(self, number: int, policy: Rulebook | None) -> Run:
+        recorded = [document.get("components") for _, _, document in self._found.policies]
+        recorded.append(self._first.document["components"])
+        rekeyed = policy is not None and any(
+            one != policy.document["components"] for one in recorded
+        )
+        poisons = [
+            (fault.partition, fault.poison) for which, fault in self._faults if which == number
+        ]
+        return Run(policy, self._first, self._found, rekeyed=rekeyed, poisons=poisons)
+
+    def pass_over(self, fault: Poisoned) -> None:
+        """Have the run that failed pass over what made it, the next time. Raises NotReplayable."""
+        if self.at is None or len(self._faults) >= FAULTS_MAX:
+            raise NotReplayable(f"a fault of Tocsin, report it: {fault}") from fault
+        self._faults.append((self.all.index(self.at), fault))
+
+    def notes(self) -> list[str]:
+        """What is to be said of the faults, and of a record that does not come out as it was."""
+        notes = [
+            f"passed over, as a dead letter, a fault of Tocsin: {fault.poison.message}"
+            for _, fault in self._faults
+        ]
+        if self._policies[0] is None and self.all[0].empty_slots:
+            number, total = self.all[0].empty_slots, len(self._found.causes)
+            notes.append(
+                f"{number} of the {total} messages between actors in the record do not come about under the recorded policy: "
+                "another version of Tocsin made them, or they follow from what was before the record"
+            )
+        return notes
+
+
+async def _first_policy(
+    log: Readable, topics: Topics, found: Survey, policy: Rulebook, notes: list[str]
+) -> Rulebook:
+    """The policy that the recorded journal began under.
+
+    It is the first record of each partition, unless that is gone.
+    """
+    if found.policies:
+        _, (partition, offset), document = min(found.policies, key=lambda one: one[0])
+        if offset > found.spans[partition].start:
+            notes.append(
+                f"the policy of before the record {partition}:{offset} is gone: the one in there is taken for it"
+            )
+        return _compiled(document, f"the policy in the record {partition}:{offset}")
+    for partition in range(found.partitions):
+        items = await load_state(log, topics.state, partition)
+        if POLICY in items:
+            return _compiled(
+                orjson.loads(items[POLICY]), f"the policy in the state of partition {partition}"
+            )
+    notes.append("the journal tells no policy: the new one is taken for what was in force")
+    return policy
+
+
+def _compiled(document: dict[str, Any], what: str) -> Rulebook:
+    try:
+        return Rulebook(document, kept=True)
+    except ValidationError as error:
+        one = error.errors()[0]
+        where = ".".join(str(part) for part in one["loc"])
+        raise NotReplayable(
+            f"{what} is not one that this Tocsin reads ({where}: {one['msg']}): replay it with the version that wrote it"
+        ) from None
+
+
+def _note_beginning(found: Survey, notes: list[str]) -> None:
+    """Say so when the journal's beginning is gone.
+
+    Both runs begin with nothing known, where what is kept begins.
+    """
+    gone = [
+        f"{partition}:{span.start}"
+        for partition, span in enumerate(found.spans)
+        if span.start < span.end and span.start
+    ]
+    if gone:
+        since = ", ".join(gone[:8]) + (" and so on" if len(gone) > 8 else "")
+        notes.append(
+            f"the record has not the journal's beginning, but what is from {since} on: both runs begin there, "
+            "and know nothing of alerts, incidents and silences of before"
+        )
+    if found.absent:
+        absent = ", ".join(str(partition) for partition in sorted(found.absent))
+        notes.append(
+            f"the record has not the partitions {absent}: messages from there are taken as they were, those to there are left "
+            "out, so what their rules and receivers would have done otherwise is not in the comparison"
+        )

@@ -1,1 +1,0 @@
-"""The oracle: the same meaning as the engine's, written from the documentation in the slowest and plainest way."""

@@ -1,0 +1,130 @@
+"""When something of its own accord happens to an incident, as the policy's times say."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from models.duration import parse_ms
+from tests.oracle.facts import Happened, Known, rules_about
+from tests.oracle.hours import NEVER_MS
+from tests.oracle.policy import by, is_about
+
+if TYPE_CHECKING:
+    from tests.oracle.oracle import Naive
+
+Due = tuple[int, str, str]  # when, what, and of what
+
+
+def own_deadlines(
+    policy: Mapping[str, Any], incident: Happened, may_tell: Callable[[int], int], *, held: bool
+) -> Iterator[Due]:
+    """In the order in which equal times are done.
+
+    `may_tell` is when, from a time on, the incident may be told.
+    """
+    if incident.state == "resolved":
+        settled_ms = max(
+            incident.resolved[0] + parse_ms(policy["incidents"]["settle"]),
+            _calm_ms(policy, incident),
+        )
+        told_ms = may_tell(settled_ms) if incident.told[0] else settled_ms
+        yield told_ms if told_ms < NEVER_MS else settled_ms, "settle", ""
+    if incident.state not in ("open", "acknowledged"):
+        return
+    if incident.unsaid:
+        yield may_tell(incident.unsaid[1]), "say", ""
+    if not held:
+        yield from _later(_tell(policy, incident), may_tell)
+    if not (held and incident.parents) or incident.unexplained:
+        yield from _clocks(policy, incident)
+    if not held:
+        if incident.postponed:
+            yield may_tell(incident.postponed[-1][2]), "escalate", ""
+        if incident.told[0]:
+            several = (_climb(policy, incident), _undone(policy, incident), _word(policy, incident))
+            yield from _later(chain(*several), may_tell)
+    if incident.flapping_ms:
+        yield _calm_ms(policy, incident), "calm", ""
+
+
+def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
+    return (
+        incident.flapping_ms + parse_ms(policy["flapping"]["calm"]) if incident.flapping_ms else 0
+    )
+
+
+def _later(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
+    for at_ms, what, which in due:
+        yield may_tell(at_ms), what, which
+
+
+def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    since, severity = incident.since, incident.severity
+    told_ms, told_alerts, told_severity = incident.told
+    if not told_ms:
+        yield (
+            since["open"] + max(by(policy["notify"], "group_wait", severity, 0), incident.wait_ms),
+            "tell",
+            "",
+        )
+    elif severity < told_severity:
+        yield max(since["severity"], since["open"]), "tell", ""
+    elif incident.flapping_ms:
+        return
+    elif incident.size > told_alerts:
+        interval = parse_ms(policy["notify"].get("group_interval", "5m"))
+        yield max(told_ms + interval, since["open"]), "tell", ""
+    elif incident.state == "open" and (
+        repeat := by(policy["notify"], "repeat_interval", severity, 0)
+    ):
+        yield max(told_ms, since["open"]) + repeat, "tell", ""
+
+
+def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    for clock in ("acknowledge", "resolve"):
+        target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
+        if target is not None and state is None:
+            yield incident.since["severity"] + target * 8 // 10, "near", clock
+        elif target is not None and state == "warned":
+            yield incident.since["severity"] + target, "missed", clock
+
+
+def _climb(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    waits = policy["climb"].get(incident.severity, [])
+    last = len(policy["teams"][incident.owner]["chain"])
+    if incident.state == "open" and incident.step <= len(waits) and incident.step < last:
+        begun = max(incident.since["step"], incident.since["severity"])
+        yield begun + parse_ms(waits[incident.step - 1]), "climb", ""
+
+
+def _undone(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    since_ms = max(incident.since["open"], incident.since["severity"], incident.first_told)
+    for rule in rules_about(policy, incident, "without"):
+        if rule["without"] not in incident.done and rule["name"] not in incident.rules:
+            yield since_ms + parse_ms(rule["after"]), "undone", rule["name"]
+
+
+def _word(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    every = by(policy["updates"], "every", incident.severity)
+    if every is not None:
+        due = incident.since["word"] + every  # the last word, or reminder
+        if incident.reminded < 2:
+            yield due, "remind", ""
+        elif incident.state == "acknowledged":
+            yield due, "forgotten", ""
+
+
+def lasting(naive: "Naive", alert: Known) -> Iterator[tuple[int, str, str, Any]]:
+    """When an alert that fires and is loud has lasted for too long.
+
+    Nobody minds while its incident is resolved.
+    """
+    incident = alert.incident
+    assert incident is not None
+    if incident.ended or naive.is_held(alert):
+        return
+    escalated = [*incident.rules, *(name for name, _, _ in incident.postponed)]
+    for rule in naive.policy["escalations"]:
+        if "lasting" in rule and rule["name"] not in escalated and is_about(rule, alert):
+            when = alert.loud_ms + parse_ms(rule["lasting"])
+            yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)

@@ -1,0 +1,54 @@
+"""Storm digests, found anew from all messages that a receiver was ever sent through a channel."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.duration import parse_ms
+from tests.oracle.facts import Happened
+
+if TYPE_CHECKING:
+    from tests.oracle.oracle import Naive
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A message on its way to a receiver."""
+
+    incident: Happened
+    severity: str
+    kind: str
+    channel: str
+    receiver: str
+    at_ms: int = 0
+
+
+def page(naive: "Naive", one: Page) -> None:
+    """A message reaches its receiver's actor.
+
+    It goes out, or one digest says later how many there were.
+    """
+    digest = naive.policy["notify"].get("digest")
+    where = (one.receiver, one.channel)
+    if digest is not None:
+        of_late = [
+            at_ms
+            for at_ms in naive.sent.get(where, [])
+            if at_ms > naive.now_ms - parse_ms(digest["within"])
+        ]
+        if where in naive.waiting or len(of_late) >= digest["messages"]:
+            naive.waiting.setdefault(where, (naive.now_ms, []))[1].append(one)
+            return
+        naive.sent.setdefault(where, []).append(naive.now_ms)
+    one.incident.notifications.append((one.kind, one.channel, one.receiver, naive.now_ms))
+
+
+def over(naive: "Naive", where: tuple[str, str]) -> None:
+    """A digest goes out: so many messages of each severity and kind. It is a message too."""
+    naive.reached.add("digest")
+    _, pages = naive.waiting.pop(where)
+    counts: dict[str, int] = {}
+    for one in pages:
+        what = f"{one.severity} {one.kind}"
+        counts[what] = counts.get(what, 0) + 1
+    naive.digests.append((*where, naive.now_ms, min(one.severity for one in pages), counts))
+    naive.sent[where] = [naive.now_ms]

@@ -1,0 +1,97 @@
+"""What closed incidents leave to do."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.duration import parse_ms
+from tests.oracle import notification
+from tests.oracle.facts import Happened
+
+if TYPE_CHECKING:
+    from tests.oracle.oracle import Naive
+
+
+@dataclass(eq=False)
+class Task:
+    """A task, and what was told of it."""
+
+    id: str
+    name: str
+    incident: Happened
+    due_ms: int
+    remind_ms: int
+    owner: str
+    until: str = ""
+    reminded: int = 0
+    state: str = "open"
+
+
+def reminder_ms(task: Task) -> int:
+    """It is reminded of before it is due, when it is due, and three times more; then it lapses."""
+    return task.due_ms + (task.reminded - 1) * task.remind_ms
+
+
+def left(naive: "Naive", incident: Happened) -> None:
+    """Tasks of an incident that somebody was told of, and that was no part of another.
+
+    What was asked for may be known.
+    """
+    if incident.parents:
+        return
+    for rule in naive.policy["followups"]:
+        about = incident.severity in rule.get("severity", [incident.severity])
+        about = about and rule.get("class", incident.kind) == incident.kind
+        if not about or (rule.get("until") == "cause" and "cause" in incident.done):
+            continue
+        due_ms, until = incident.resolved[0] + parse_ms(rule["due"]), rule.get("until", "")
+        parts = (due_ms, parse_ms(rule["remind"]), incident.owner, until)
+        task = Task(f"{incident.id}.{rule['name']}", rule["name"], incident, *parts)
+        while task.reminded < 5 and reminder_ms(task) <= naive.now_ms:
+            task.reminded += 1
+        naive.tasks.append(task)
+        _tell(naive, task, "open", "TaskMade")
+        if until == "cause":
+            _notify(naive, task, "cause_wanted")
+
+
+def remind(naive: "Naive", task: Task) -> None:
+    """It is reminded of, or lapses."""
+    if task.reminded >= 5:
+        _end(naive, task, "lapsed", "TaskLapsed")
+        return
+    task.reminded += 1
+    _tell(naive, task, "open", "TaskReminded")
+    _notify(naive, task, "task_reminder")
+
+
+def done(naive: "Naive", incident: str, name: str) -> bool:
+    """Whether somebody did a task of that name."""
+    for task in naive.tasks:
+        if task.state == "open" and task.incident.id == incident and task.name == name:
+            _end(naive, task, "done", "TaskDone")
+            return True
+    return False
+
+
+def cause(naive: "Naive", incident: str) -> bool:
+    """Whether the cause of a closed incident was still asked for."""
+    names = [
+        task.name for task in naive.tasks if task.incident.id == incident and task.until == "cause"
+    ]
+    return sum(done(naive, incident, name) for name in names) > 0
+
+
+def _end(naive: "Naive", task: Task, state: str, kind: str) -> None:
+    task.state = state
+    _tell(naive, task, state, kind)
+
+
+def _tell(naive: "Naive", task: Task, state: str, kind: str) -> None:
+    naive.reached.add(kind)
+    task.incident.tasks.append((task.name, state, task.reminded, naive.now_ms))
+    task.incident.timeline.append((kind, naive.now_ms))
+
+
+def _notify(naive: "Naive", task: Task, kind: str) -> None:
+    team = naive.policy["teams"][task.owner]["contact"]
+    notification.send(naive, task.incident, kind, team, ["email"])

@@ -1,0 +1,607 @@
+"""The same meaning as the engine's, written in the slowest and plainest way: an oracle to compare it with.
+
+It shares no code with `app.core`. It has no timers, indexes, windows or changelog: it keeps
+everything that ever happened, looks at every deadline again before each record, and finds each
+thing by looking through all of them. It reads the policy as it is written in the file. What it
+tells are facts, not bytes; it knows incidents by what they are about, and records by their number
+among those that came from outside.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from models.duration import parse_ms
+from tests.oracle import (
+    commands,
+    digests,
+    followups,
+    heartbeats,
+    hours,
+    inhibition,
+    notification,
+    rules,
+    silences,
+    suppression,
+)
+from tests.oracle.deadlines import lasting, own_deadlines
+from tests.oracle.facts import (
+    Firing,
+    Happened,
+    Known,
+    correlations_of,
+    current,
+    fires,
+    judged,
+    mine,
+    no_room,
+    rules_about,
+)
+from tests.oracle.policy import by, is_about, named, prefix_of
+
+
+class Naive:
+    """The oracle of one partition.
+
+    `feed` it the records that came from outside; what actors say follows by itself.
+    """
+
+    def __init__(self, policy: Mapping[str, Any]) -> None:
+        self.policy = policy
+        self.now_ms = 0
+        self.number = -1  # of the record from outside
+        self.alerts: list[Known] = []
+        self.incidents: list[Happened] = []
+        self.firings: list[Firing] = []
+        self.silences: list[silences.Silence] = []
+        self.shown: list[inhibition.Shown] = []
+        self.spoken: dict[
+            tuple[str, tuple[str, ...]], dict[str, inhibition.Shown]
+        ] = {}  # what rules said keeps quiet
+        self.ended: set[tuple[str, str, str]] = (
+            set()
+        )  # rule, group and fingerprint of what ended after it fired last
+        self.done: list[tuple[Any, int]] = []  # what came at a time, and is over
+        self.sent: dict[
+            tuple[str, str], list[int]
+        ] = {}  # receiver and channel -> when messages went out
+        self.waiting: dict[
+            tuple[str, str], tuple[int, list[digests.Page]]
+        ] = {}  # and those that wait, and since when
+        self.digests: list[tuple[str, str, int, str, dict[str, int]]] = []
+        self.beats: dict[str, heartbeats.Beat] = {}
+        self.tasks: list[followups.Task] = []
+        self.order: dict[
+            str, str
+        ] = {}  # incidents -> what orders them where things happen to several at one time
+        self.reached: set[str] = set()  # what of interest happened: journals have to come there
+        self.dead: list[tuple[int, str]] = []
+        self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
+
+    def feed(self, value: bytes, component: str, at_ms: int) -> None:
+        """Apply a record, and after it what actors say to each other because of it."""
+        self.number += 1
+        self._pass_time(at_ms)
+        refusal = self._apply(value, component)
+        if refusal:
+            self.dead.append((self.number, refusal))
+        self.do_what_is_due()
+        while self.messages:
+            message, *about = self.messages.pop(0)
+            message(*about)
+            self.do_what_is_due()
+
+    def _pass_time(self, at_ms: int) -> None:
+        if at_ms <= self.now_ms:
+            return
+        while due := [one for one in self._deadlines() if one[0] <= at_ms]:
+            when, what, _, whose = min(due, key=lambda one: one[:3])
+            self.now_ms = max(self.now_ms, when)
+            together = [one[3] for one in due if one[:2] == (when, what)]
+            self._pass(what, whose if what != "0 silence" else together)
+            self.do_what_is_due()
+        self.now_ms = at_ms
+        forget_ms = by(self.policy["incidents"], "forget", "")
+        self.silences = [
+            one for one in self.silences if max(one.ends_ms, one.at_ms) + forget_ms > at_ms
+        ]
+
+    # Time.
+
+    def _deadlines(self) -> Iterator[tuple[int, str, str, Any]]:
+        """Every deadline that there is: when, what, the name that orders equal times, and whose."""
+        for alert in self.alerts:
+            if alert.firing:
+                yield alert.last_ms + alert.hold_ms, "expire", alert.fingerprint, alert
+                if alert.waits:
+                    yield (
+                        alert.fired_ms + rules.wait_of(self.policy, alert),
+                        "wait",
+                        alert.fingerprint,
+                        alert,
+                    )
+                yield from lasting(self, alert)
+            elif alert.incident is None:
+                yield alert.forget_ms, "forget", alert.fingerprint, alert
+        for incident in self.incidents:
+            if incident.waits:
+                yield (
+                    incident.since["open"] + incident.wait_ms,
+                    "wait",
+                    self.order.get(incident.id, "~"),
+                    incident,
+                )
+            for when, _, _ in self._due(incident):
+                yield (
+                    when,
+                    "incident",
+                    self.order.get(incident.id, f"~{incident.opened_ms}"),
+                    incident,
+                )
+        for silence in self.known_silences().values():
+            for when in (silence.starts_ms, silence.ends_ms):
+                if when > silence.at_ms and (silence, when) not in self.done:
+                    yield (
+                        when,
+                        "0 silence",
+                        silence.id,
+                        (silence, when),
+                    )  # before all else at its time
+        for where, (since_ms, _) in self.waiting.items():
+            yield (
+                since_ms + parse_ms(self.policy["notify"]["digest"]["within"]),
+                "digest",
+                "\n".join(where),
+                where,
+            )
+        for beat in self.beats.values():
+            if beat.heard and (missing := heartbeats.missing_ms(self.policy, beat)) is not None:
+                yield beat.last_ms + missing, "absence", beat.fingerprint, beat
+        for task in self.tasks:
+            if task.state == "open":
+                yield (
+                    followups.reminder_ms(task),
+                    "task",
+                    f"{self.order.get(task.incident.id, '')}.{task.name}",
+                    task,
+                )
+        for one in self.shown:
+            grace = parse_ms(inhibition.rules(self.policy)[one.rule].get("grace", "0s"))
+            if grace and (one, one.at_ms + grace) not in self.done:
+                yield one.at_ms + grace, "link", one.rule, (one, one.at_ms + grace)
+
+    def do_what_is_due(self) -> None:
+        """Deadlines that came with a change are done with it.
+
+        The others wait for their turn in the order of names.
+        """
+        changed: list[Happened] = []
+        while more := [one for one in self.incidents if one.touched and one not in changed]:
+            more.sort(key=lambda one: one.touched)
+            changed += more
+            for incident in more:
+                self._do_what_is_due(incident)
+        for incident in changed:
+            incident.touched = 0
+
+    def _do_what_is_due(self, incident: Happened) -> None:
+        while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
+            _, what, which = min(due, key=lambda one: one[0])  # the first of the equal
+            self._own(incident, what, which)
+
+    def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
+        return own_deadlines(
+            self.policy,
+            incident,
+            lambda at_ms: self._may_tell(incident, at_ms),
+            held=incident.quiet,
+        )
+
+    def _may_tell(self, incident: Happened, at_ms: int) -> int:
+        its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
+        return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
+
+    def say(self, incident: Happened, kind: str) -> None:
+        """Tell the owner, or wait for the hours: what waited before is no news any more."""
+        if self._may_tell(incident, self.now_ms) == self.now_ms:
+            incident.unsaid = None
+            self.tell_owner(incident, kind)
+        else:
+            incident.unsaid = (kind, self.now_ms)
+            incident.touch()
+
+    def _own(self, incident: Happened, what: str, which: str) -> None:
+        match what:
+            case "settle":
+                self.settled(incident)
+            case "tell":
+                notification.news(self, incident)
+            case "near":
+                incident.clocks[which] = "warned"
+                incident.tell("ClockWarned", self.now_ms)
+                self._clock_told(incident, "clock_warned")
+                for rule in rules_about(self.policy, incident, "target"):
+                    if rule["target"] == which:
+                        self.escalate(incident, rule["name"], [incident.opened_by])
+            case "calm":
+                self.reached.add("calm")
+                incident.flapping_ms = 0
+                incident.tell("Calm", self.now_ms)
+            case "say":
+                self.reached.add("said in its hours")
+                assert incident.unsaid is not None
+                self.tell_owner(incident, incident.unsaid[0])
+                incident.unsaid = None
+            case "escalate":
+                self.reached.add("escalated in its hours")
+                postponed, incident.postponed = incident.postponed, []
+                for name, records, _ in postponed:
+                    self.escalate(incident, name, records)
+            case "undone":
+                self.escalate(incident, which, [incident.opened_by])
+            case "missed":
+                incident.clocks[which] = "breached"
+                incident.tell("ClockBreached", self.now_ms)
+                self._clock_told(incident, "clock_breached")
+            case "climb":
+                self.climb(incident, "unacknowledged", [incident.opened_by])
+            case "remind":
+                incident.reminded += 1
+                incident.since["word"] = self.now_ms
+                incident.tell("Reminded", self.now_ms)
+                self.tell_owner(incident, "reminder")
+            case "forgotten":
+                incident.state = "open"
+                notification.word(incident, self.now_ms)
+                incident.tell("Forgotten", self.now_ms)
+                self.climb(incident, "forgotten", [incident.opened_by])
+
+    def _clock_told(self, incident: Happened, kind: str) -> None:
+        if incident.told[0] and not incident.quiet:
+            self.say(incident, kind)
+
+    def _pass(self, what: str, whose: Any) -> None:
+        match what:
+            case "incident":
+                whose.touch()
+            case "expire":
+                whose.firing = False
+                self.alert_ended(whose, "AlertExpired")
+            case "forget":
+                self.alerts.remove(whose)
+            case "wait":
+                suppression.waited(self, whose)
+            case "lasting":
+                rule, alert = whose
+                self.escalate(alert.incident, rule, [alert.fired_by])
+            case "0 silence":  # all of one time at once
+                self.done += whose
+                begun = [one for one, when in whose if when == one.starts_ms < one.ends_ms]
+                lifts = any(one.starts_ms < one.ends_ms == when for one, when in whose)
+                silences.begin_or_end(self, begun, lifts=lifts)
+            case "digest":
+                digests.over(self, whose)
+            case "absence":
+                heartbeats.missed(self, whose)
+            case "task":
+                followups.remind(self, whose)
+            case "link":
+                self.done.append(whose)
+                rules.speak(self, whose[0].rule, whose[0].group)
+
+    # Records.
+
+    def _apply(self, value: bytes, component: str) -> str:
+        """Apply a record from outside; the reason when it is refused, else nothing."""
+        try:
+            document = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return "malformed"
+        if not isinstance(document, dict):
+            return "malformed"
+        match next(iter(document), ""):
+            case "tick":
+                return ""
+            case "alert":
+                return (
+                    self._alert(document, component)
+                    if isinstance(document["alert"], str)
+                    else "malformed"
+                )
+            case "command":
+                return (
+                    commands.apply(self, document)
+                    if isinstance(document["command"], str)
+                    else "malformed"
+                )
+            case "silence":
+                silences.said(self, silences.read(document, self.now_ms))
+                return ""
+            case "policy":
+                rules.change_policy(self, document["document"])
+                return ""
+            case _:
+                return "unknown_kind"
+
+    def _alert(self, document: dict[str, Any], component: str) -> str:
+        known = next(
+            (alert for alert in self.alerts if alert.fingerprint == document["alert"]), None
+        )
+        firing = document["status"] == "firing"
+        if (known is None or known.incident is None) and heartbeats.heard(
+            self, document, component
+        ):
+            self.alerts = [alert for alert in self.alerts if alert is not known]
+            return ""
+        if known is not None and known.firing == firing:
+            known.count, known.last_ms = known.count + 1, self.now_ms
+            known.hold_ms = document["hold_ms"] if firing else known.hold_ms
+            return ""
+        fresh = judged(self.policy, document, component)
+        if known is None or (firing and known.incident is None):
+            if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
+                return refusal
+            if known is not None:
+                fresh.changes = known.changes  # it is the same alert still
+            self.alerts = [alert for alert in self.alerts if alert is not known] + [fresh]
+            known = fresh
+        known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
+        if firing:
+            known.hold_ms = document["hold_ms"]
+            self.fired(known)
+        elif known.incident is not None:
+            self.alert_ended(known, "AlertEnded")
+        else:
+            known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
+        return ""
+
+    def fired(self, alert: Known) -> None:
+        """An alert began to fire."""
+        alert.fired_by, alert.fired_ms, alert.loud_ms, alert.quiet = (
+            self.number,
+            self.now_ms,
+            self.now_ms,
+            False,
+        )
+        incident = current(self.incidents, alert.component, alert.kind)
+        if incident is None:
+            prefix = prefix_of(self.policy, alert.kind)
+            incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
+            incident.wait_ms = rules.wait_of(self.policy, alert)
+            alert.incident = incident
+            incident.alerts.append(alert.fingerprint)
+        else:
+            suppression.let_wait(self, incident, alert)
+            self._join(incident, alert)
+        self.look_at(incident)
+        self._changed(incident, alert)
+        for rule in self.policy["escalations"]:
+            if rule.get("always") and is_about(rule, alert):
+                self.escalate(incident, rule["name"], [alert.fired_by])
+        rules.correlate(self, alert, incident)
+        rules.show_alert(self, alert)
+
+    def _join(self, incident: Happened, alert: Known) -> None:
+        was, alert.incident = incident.state, incident
+        if alert.fingerprint not in incident.alerts:
+            incident.alerts.append(alert.fingerprint)
+        incident.wait_ms = min(incident.wait_ms, rules.wait_of(self.policy, alert))
+        incident.tell("AlertFired", self.now_ms)
+        if was == "resolved":
+            incident.state = "open"
+            self.reopened(incident)
+        if alert.severity < incident.severity:
+            incident.severity = alert.severity
+            incident.since["severity"] = self.now_ms
+            incident.clocks = {
+                name: state for name, state in incident.clocks.items() if state != "warned"
+            }
+            incident.tell("SeverityRaised", self.now_ms)
+            self.grew(incident)
+
+    def alert_ended(self, alert: Known, how: str) -> None:
+        """An alert ended."""
+        incident = alert.incident
+        assert incident is not None
+        incident.tell(how, self.now_ms)
+        alert.held_by.clear()
+        alert.waits = False
+        self._changed(incident, alert)
+        for rule, group in correlations_of(self.policy, alert):
+            if rule["by"] != ["component"]:
+                seen = Firing(
+                    rule["name"],
+                    group,
+                    self.now_ms,
+                    alert.fingerprint,
+                    alert.fired_by,
+                    alert.labels,
+                )
+                self.messages.append((rules.signal, self, rule["name"], group, False, seen))
+        rules.show_alert(self, alert)
+        if not fires(self.alerts, incident):
+            self.resolved(incident, incident.resolved[1])
+        self.look_at(incident)
+
+    def _changed(self, incident: Happened, alert: Known) -> None:
+        """An alert that began or ended to fire too often of late is flapping, and its incident with it."""
+        rule = self.policy["flapping"]
+        alert.changes = [*alert.changes, self.now_ms]
+        if (
+            rule is None
+            or sum(at_ms > self.now_ms - parse_ms(rule["within"]) for at_ms in alert.changes)
+            < rule["changes"]
+        ):
+            return
+        self.reached.add(
+            "flapping in another incident" if alert.changes[0] < incident.opened_ms else "flapping"
+        )
+        was, incident.flapping_ms = incident.flapping_ms, self.now_ms
+        if not was:
+            incident.tell("Flapping", self.now_ms)
+            if incident.unexplained or not self.is_quiet(incident):
+                self.say(incident, "flapping")
+
+    # What keeps quiet.
+
+    def known_silences(self) -> dict[str, silences.Silence]:
+        """The silences by id.
+
+        The newest record is the silence. Those that ended are known for a while.
+        """
+        return {one.id: one for one in self.silences}
+
+    def is_silenced(self, labels: list[Mapping[str, str]]) -> bool:
+        """Whether one silence that is active matches all of these."""
+        return any(
+            one.is_active(self.now_ms) and one.covers(labels)
+            for one in self.known_silences().values()
+        )
+
+    def is_held(self, alert: Known) -> bool:
+        """Whether anything keeps a firing alert quiet."""
+        return alert.waits or self.is_explained(alert)
+
+    def is_explained(self, alert: Known) -> bool:
+        """Whether a rule or a silence keeps a firing alert quiet."""
+        return bool(alert.held_by) or self.is_silenced([alert.labels])
+
+    def firing_labels(self, incident: Happened) -> list[Mapping[str, str]]:
+        """The labels of all that fires in an incident, of members those by which the policy knows them."""
+        if not incident.rule:
+            return [alert.labels for alert in mine(self.alerts, incident)]
+        asked = named(self.policy)
+        members = [one for one in incident.members.values() if one.firing]
+        return [{name: one.labels[name] for name in one.labels if name in asked} for one in members]
+
+    def is_quiet(self, incident: Happened) -> bool:
+        """Whether all that fires in an incident is kept quiet."""
+        if incident.rule:
+            silenced = self.is_silenced(self.firing_labels(incident))
+            return not incident.ended and (bool(incident.held_by) or silenced or incident.waits)
+        firing = mine(self.alerts, incident)
+        return bool(firing) and all(map(self.is_held, firing))
+
+    def look_at(self, incident: Happened, since_ms: int | None = None) -> None:
+        """Take note when all of an incident has become quiet, or something of it loud, now or since then."""
+        suppression.look_at(self, incident, since_ms)
+
+    # What happens to an incident.
+
+    def _open(self, prefix: str, component: str, kind: str, severity: str, owner: str) -> Happened:
+        alike = sum((one.component, one.kind) == (component, kind) for one in self.incidents)
+        incident = Happened(
+            f"{component}|{kind}|{alike}", prefix, component, kind, severity, owner, self.now_ms
+        )
+        incident.opened_by = self.number
+        incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
+        self.incidents.append(incident)
+        incident.tell("Opened", self.now_ms)
+        return incident
+
+    def grew(self, incident: Happened) -> None:
+        """It became worse, or struck more components."""
+        for rule in rules_about(self.policy, incident, "grew"):
+            if incident.state == "acknowledged":
+                self.escalate(incident, rule["name"], [self.number])
+
+    def acknowledged(self, incident: Happened, who: str) -> None:
+        """Somebody took it."""
+        incident.state, incident.acknowledged = "acknowledged", (self.now_ms, who)
+        incident.tell("Acknowledged", self.now_ms)
+        self._done(incident, "acknowledge")
+        self.tell_owner(incident, "acknowledged")
+        notification.word(incident, self.now_ms)
+
+    def _done(self, incident: Happened, clock: str) -> None:
+        target = by(self.policy["targets"], clock, incident.severity)
+        if target is not None and incident.clocks.get(clock) not in ("breached", "met"):
+            incident.clocks[clock] = "met"
+            incident.tell("ClockMet", self.now_ms)
+
+    def resolved(self, incident: Happened, who: str) -> None:
+        """It is over, or seems so."""
+        incident.state, incident.resolved = "resolved", (self.now_ms, who)
+        incident.tell("Resolved", self.now_ms)
+        self._done(incident, "resolve")
+        incident.unsaid, incident.postponed = None, []
+        incident.waits = incident.unexplained = False
+        incident.withheld = []
+        incident.held_by.clear()
+        self.look_at(incident)
+        rules.show_incident(self, incident, firing=False)
+
+    def reopened(self, incident: Happened) -> None:
+        """It is not over."""
+        incident.reopened += 1
+        incident.resolved = (0, "")
+        incident.since["open"] = incident.since["step"] = self.now_ms
+        notification.word(incident, self.now_ms)
+        if incident.clocks.get("resolve") == "met":
+            del incident.clocks["resolve"]
+        incident.tell("Reopened", self.now_ms)
+        if incident.rule:
+            self.look_at(incident)
+        if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
+            self.say(incident, "reopened")
+        rules.show_incident(self, incident, firing=True)
+        for alert in mine(self.alerts, incident):
+            for when, _, _, (rule, _) in lasting(self, alert):
+                if when <= self.now_ms:  # it lasted on while the incident was thought to be over
+                    self.reached.add("lasted")
+                    self.escalate(incident, rule, [alert.fired_by])
+
+    def settled(self, incident: Happened) -> None:
+        """Nothing fired for the settle time, or somebody will not wait.
+
+        It is closed, unless something fires still.
+        """
+        if fires(self.alerts, incident):
+            incident.state = "open"
+            self.reopened(incident)
+            return
+        incident.state, incident.closed_ms = "closed", self.now_ms
+        incident.tell("Closed", self.now_ms)
+        if incident.told[0]:
+            notification.over(self, incident)
+            followups.left(self, incident)
+        for alert in self.alerts:
+            if alert.incident is incident:
+                alert.incident, alert.forget_ms = (
+                    None,
+                    self.now_ms + by(self.policy["incidents"], "forget", ""),
+                )
+
+    def opened_by_rule(self, rule: Mapping[str, Any], group: str) -> Happened:
+        """A rule opens an incident."""
+        opening = rule["open"]
+        name = f"{rule['name']}/{group}"
+        incident = self._open("INC", name, "correlated", opening["severity"], opening["owner"])
+        incident.rule = rule["name"]
+        return incident
+
+    def escalate(self, incident: Happened, rule: str, records: list[int]) -> None:
+        """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
+        if rule in incident.rules:
+            return
+        if self.is_quiet(incident):
+            suppression.withhold(self, incident, rule, records)
+            return
+        if self._may_tell(incident, self.now_ms) == self.now_ms:
+            incident.rules.append(rule)
+            self.climb(incident, rule, records)
+        elif not incident.ended and rule not in [one for one, _, _ in incident.postponed]:
+            incident.postponed = [(one, about, self.now_ms) for one, about, _ in incident.postponed]
+            incident.postponed.append((rule, records, self.now_ms))
+            incident.touch()
+
+    def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
+        """Climb to the next step."""
+        notification.climb(self, incident, rule, records)
+
+    def tell_owner(
+        self, incident: Happened, kind: str, channels: tuple[str, ...] = ("chat",)
+    ) -> None:
+        """Tell the owner."""
+        notification.owner(self, incident, kind, channels)

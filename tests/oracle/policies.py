@@ -1,0 +1,187 @@
+"""The policies under which the engine is compared with the oracle.
+
+Each switches on what a family of journals is about.
+"""
+
+import copy
+from typing import Any
+
+from app.core.rules.compiled_policy import Rulebook
+from tests.support.shipped_policy import shipped
+
+# What a policy is asked about besides incidents, clocks, correlations, climbing and silences is
+# added to this.
+PLAIN: dict[str, Any] = {
+    "flapping": None,
+    "followups": [],
+    "dependencies": [],
+    "inhibit_rules": [],
+    "absences": [],
+    "guides": [],
+}
+
+
+def _plain(*, holds: bool = False, **parts: Any) -> Rulebook:
+    document = copy.deepcopy(shipped().document)
+    times = ("group_wait", "group_interval", "repeat_interval")
+    document["notify"] = {
+        name: document["notify"][name] for name in ("channels", "reopened", *times)
+    }
+    correlations = [rule for rule in document["correlations"] if "count" in rule]
+    for team in document["teams"].values():
+        del team["hours"]
+    for rule in correlations if not holds else []:
+        rule.pop("hold", None)
+    del document["targets"]["availability"]
+    return Rulebook(document | PLAIN | {"correlations": correlations} | parts)
+
+
+LINKS: dict[str, Any] = {
+    "dependencies": [
+        {
+            "name": "needs-a",
+            "root": ['alertname="ServiceDown"', 'component="a"'],
+            "dependants": [
+                ['component=~"b|c|a"', 'alertname!="ServiceDown"'],
+                ['rule="agents-down"'],
+            ],
+            "within": "10m",
+            "hold": "1m",
+            "grace": "10m",
+        },
+        {
+            "name": "needs-odd",
+            "root": ['alertname=~"Odd|ServiceDown"'],
+            "dependants": ['alertname=~"AgentDown|Slow|HighErrorRate"'],
+            "by": ["severity"],
+            "within": "4m",
+            "hold": "20s",
+        },
+        {
+            "name": "needs-agents",
+            "root": ['rule="agents-down"'],
+            "dependants": ['alertname="HighErrorRate"'],
+            "within": "5m",
+            "hold": "30s",
+            "grace": "1m",
+        },
+    ],
+    "inhibit_rules": [
+        {
+            "name": "bad-before-slow",
+            "source_matchers": ['alertname=~"ServiceDown|HighErrorRate"'],
+            "target_matchers": ['alertname=~"Slow|Odd|HighErrorRate"', 'severity!="critical"'],
+            "equal": ["component"],
+        }
+    ],
+}
+
+# Hours and windows in the afternoon in which journals begin, so that they come and go within each.
+INTERVALS: dict[str, Any] = {
+    "shift": [
+        {
+            "times": [
+                {"start_time": "15:30", "end_time": "15:50"},
+                {"start_time": "16:20", "end_time": "17:00"},
+            ]
+        },
+        {
+            "times": [{"start_time": "23:00", "end_time": "24:00"}],
+            "location": "Asia/Kolkata",
+            "weekdays": ["sunday"],
+        },
+    ],
+    "short": [{"times": [{"start_time": "15:10", "end_time": "15:17"}]}],
+    "window": [
+        {"times": [{"start_time": "17:00", "end_time": "18:10"}], "location": "Europe/Berlin"}
+    ],
+    "never": [
+        {"times": [{"start_time": "18:00", "end_time": "18:01"}], "except_dates": ["2025-06-15"]}
+    ],
+}
+MUTES = [
+    {"name": "migration", "match": ['component="a"'], "during": ["window", "short"]},
+    {
+        "name": "errors",
+        "match": ['alertname=~"HighErrorRate|DataLoss|AgentDown"'],
+        "during": ["short"],
+    },
+    {"name": "minor", "severity": ["P2"], "during": ["never"]},
+]
+
+
+def _storms(**parts: Any) -> Rulebook:
+    """Flapping, digests, heartbeats, sequences and what is left to do."""
+    document = copy.deepcopy(shipped().document)
+    parts |= {
+        "flapping": {"changes": 4, "within": "20m", "calm": "7m"},
+        "absences": [
+            {"name": "silent", "match": ['alertname="Watchdog"'], "missing": "4m", "severity": "P1"}
+        ],
+        "followups": [
+            {
+                "name": "cause",
+                "severity": ["P0", "P1"],
+                "due": "10m",
+                "remind": "3m",
+                "until": "cause",
+                "title": "Cause",
+            },
+            {"name": "review", "due": "20m", "remind": "30m", "title": "Review"},
+        ],
+        "correlations": [*document["correlations"][:2], SEQUENCE],
+    }
+    document = copy.deepcopy(_plain(**parts).document)
+    document["notify"]["digest"] = {"messages": 3, "within": "4m", "severity": ["P1", "P2", "P3"]}
+    return Rulebook(document)
+
+
+SEQUENCE: dict[str, Any] = {
+    "name": "first-then",
+    "sequence": [
+        ['alertname=~"Slow|Odd"'],
+        ['alertname=~"AgentDown|Slow"'],
+        ['alertname="HighErrorRate"'],
+    ],
+    "by": [],
+    "within": "30m",
+    "escalate": True,
+    "open": {"severity": "P1", "owner": "platform", "title": "One after the other"},
+}
+
+
+def _in_hours(**parts: Any) -> Rulebook:
+    document = copy.deepcopy(_plain(**parts).document)
+    document["time_intervals"] = INTERVALS
+    document["notify"] |= {"hours": ["P2", "P3"], "mute": MUTES}
+    for team in document["teams"].values():
+        team["hours"] = "shift"
+    return Rulebook(document)
+
+
+POLICIES = {
+    "default": _plain(),
+    "hurried": _plain(
+        incidents={"settle": "2m", "forget": "3m"},
+        escalations=[
+            {"name": "p0-lasting", "severity": ["P0", "P1"], "lasting": "6m"},
+            {"name": "long", "lasting": "1h"},
+            {"name": "security-incident", "class": "security", "always": True},
+        ],
+    ),
+    "tight": _plain(bounds={"alerts": 5, "alerts_in_incident": 2, "incidents": 3}),
+    "hours": _in_hours(),
+    "other hours": _in_hours(
+        incidents={"settle": "2m", "forget": "3m"},
+        notify=_plain().document["notify"] | {"group_wait": "1m"},
+    ),
+    "storms": _storms(),
+    "other storms": _storms(incidents={"settle": "2m", "forget": "30m"}),
+    "linked": _plain(holds=True, **LINKS),
+    "relinked": _plain(
+        holds=True,
+        incidents={"settle": "2m", "forget": "10m"},
+        dependencies=[LINKS["dependencies"][0] | {"grace": "0s"}, LINKS["dependencies"][2]],
+        inhibit_rules=[],
+    ),
+}

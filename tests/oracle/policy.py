@@ -1,0 +1,80 @@
+"""What a policy says, read as it is written in the file.
+
+The oracle's half of `app.core.rules.compiled_policy`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.duration import parse_ms
+
+MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"(.*)"')
+
+
+def by(section: Mapping[str, Any], key: str, severity: str, otherwise: int | None = None) -> Any:
+    """Milliseconds of what a policy says for a severity, or for all of them at once."""
+    value = section.get(key, {})
+    text = value.get(severity) if isinstance(value, dict) else value
+    return otherwise if text is None else parse_ms(str(text))
+
+
+def is_about(rule: Mapping[str, Any], alert: Any) -> bool:
+    """Whether an escalation or a correlation is about alerts like this one."""
+    return (
+        alert.severity in rule.get("severity", [alert.severity])
+        and rule.get("class", alert.kind) == alert.kind
+        and matches(rule.get("match", []), alert.labels)
+    )
+
+
+def matches(selector: Sequence[Any], labels: Mapping[str, str]) -> bool:
+    """Whether labels satisfy all matchers of any alternative."""
+    alternatives = selector if selector and isinstance(selector[0], list) else [selector]
+    return any(all(_says(text, labels) for text in matchers) for matchers in alternatives)
+
+
+def _says(text: str, labels: Mapping[str, str]) -> bool:
+    found = MATCHER.fullmatch(text)
+    assert found is not None, text
+    label, operator, value = found.groups()
+    return holds(label, operator, value, labels)
+
+
+def holds(label: str, operator: str, value: str, labels: Mapping[str, str]) -> bool:
+    """Whether labels satisfy one matcher."""
+    here = labels.get(label, "")
+    same = here == value if operator in ("=", "!=") else bool(re.fullmatch(value, here))
+    return same != operator.startswith("!")
+
+
+def severity_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """The severity of an alert with these labels."""
+    severities = policy["severities"]
+    for rule in severities["rules"]:
+        if matches(rule["match"], labels):
+            return str(rule["severity"])
+    said = [labels[name] for name in severities["labels"] if labels.get(name)]
+    return str(
+        severities["names"].get(said[0].lower(), severities["unknown"])
+        if said
+        else severities["missing"]
+    )
+
+
+def prefix_of(policy: Mapping[str, Any], kind: str) -> str:
+    """The prefix of the ids of a class."""
+    return next((str(one["prefix"]) for one in policy["classes"] if one["name"] == kind), "INC")
+
+
+def named(policy: Mapping[str, Any]) -> set[str]:
+    """The labels that a policy names somewhere.
+
+    What a silence can ask of the members of an incident.
+    """
+    text = str(policy)
+    return {
+        *re.findall(r"(\w+)(?:=~|!~|!=|=)", text),
+        *policy["severities"]["labels"],
+        *policy["components"]["labels"],
+    }

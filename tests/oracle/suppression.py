@@ -1,0 +1,119 @@
+"""What becomes quiet and loud in the oracle, and what waits for a rule.
+
+What a rule says arrives later than what it is about. Where all else of an incident is quiet, an
+alert that a rule may keep quiet is quiet too until the rule has had its time.
+"""
+
+from typing import TYPE_CHECKING
+
+from tests.oracle import notification, rules
+from tests.oracle.facts import Happened, Known, mine
+
+if TYPE_CHECKING:
+    from tests.oracle.oracle import Naive
+
+
+def let_wait(naive: "Naive", incident: Happened, alert: Known) -> None:
+    """Let an alert wait that fires where nothing is loud, if a rule may keep it quiet and nothing does yet."""
+    others = [one for one in mine(naive.alerts, incident) if one is not alert]
+    loud = [one for one in others if not naive.is_held(one)]
+    if rules.wait_of(naive.policy, alert) and not loud and not naive.is_held(alert):
+        naive.reached.add("waits" if others else "reopened quietly")
+        alert.waits, incident.unexplained = True, incident.unexplained or not others
+
+
+def waited(naive: "Naive", whose: Known | Happened) -> None:
+    """It has waited for long enough.
+
+    Had nobody let it wait, it would have been loud since it fires.
+    """
+    naive.reached.add("waited in vain")
+    whose.waits = False
+    if isinstance(whose, Happened):
+        naive.look_at(whose, whose.since["open"])
+    else:
+        assert whose.incident is not None
+        whose.quiet = False
+        naive.look_at(whose.incident, whose.fired_ms)
+
+
+def withhold(naive: "Naive", incident: Happened, rule: str, records: list[int]) -> None:
+    """Put an escalation off while it is not known whether a rule explains what it is about."""
+    if _waits(naive, incident) and rule not in [one for one, _ in incident.withheld]:
+        naive.reached.add("escalation withheld")
+        incident.withheld.append((rule, records))
+        incident.touch()
+
+
+def look_at(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
+    """Take note when all of an incident has become quiet, or something of it loud.
+
+    Other silences touch it too.
+    """
+    why = _silences(naive, incident)
+    if why != incident.silenced_by:
+        incident.silenced_by = why
+        incident.touch()
+    for alert in mine(naive.alerts, incident):
+        alert.waits = alert.waits and not naive.is_explained(alert)
+        was, alert.quiet = alert.quiet, naive.is_held(alert)
+        if was and not alert.quiet:
+            alert.loud_ms = naive.now_ms
+    incident.waits = incident.waits and not _is_explained(naive, incident)
+    was, incident.quiet = incident.quiet, naive.is_quiet(incident)
+    if incident.ended:
+        return
+    if incident.quiet and not _waits(naive, incident):
+        incident.withheld = []
+    if incident.quiet and incident.unexplained:
+        if _is_explained(naive, incident):
+            _became_quiet(naive, incident)
+    elif was != incident.quiet:
+        _became_quiet(naive, incident) if incident.quiet else _became_loud(
+            naive, incident, since_ms
+        )
+
+
+def _silences(naive: "Naive", incident: Happened) -> set[tuple[str, str]]:
+    if incident.rule and incident.ended:
+        return incident.silenced_by
+    alerts = [] if incident.rule else mine(naive.alerts, incident)
+    about = [(alert.fingerprint, [alert.labels]) for alert in alerts] or [
+        ("", naive.firing_labels(incident))
+    ]
+    active = [one for one in naive.known_silences().values() if one.is_active(naive.now_ms)]
+    return {(whose, one.id) for one in active for whose, labels in about if one.covers(labels)}
+
+
+def _waits(naive: "Naive", incident: Happened) -> bool:
+    return incident.waits or any(alert.waits for alert in mine(naive.alerts, incident))
+
+
+def _is_explained(naive: "Naive", incident: Happened) -> bool:
+    if incident.rule:
+        return bool(incident.held_by) or naive.is_silenced(naive.firing_labels(incident))
+    return any(map(naive.is_explained, mine(naive.alerts, incident)))
+
+
+def _became_quiet(naive: "Naive", incident: Happened) -> None:
+    naive.reached.add("a rule's incident is held" if incident.rule else "held")
+    incident.unexplained = False
+    incident.tell("Held", naive.now_ms)
+    if incident.told[0]:
+        naive.say(incident, "held")
+
+
+def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
+    kind = "reopened" if incident.unexplained else "released"
+    naive.reached.add(kind)
+    incident.unexplained = False
+    incident.since["open"] = naive.now_ms if since_ms is None else since_ms
+    incident.since["step"] = naive.now_ms
+    notification.word(incident, naive.now_ms)
+    if kind == "released":  # else nobody was told that it was quiet
+        incident.tell("Released", naive.now_ms)
+    if incident.told[0] and not (kind == "reopened" and incident.flapping_ms):
+        naive.say(incident, kind)
+    withheld, incident.withheld = incident.withheld, []
+    for name, records in withheld:
+        naive.escalate(incident, name, records)

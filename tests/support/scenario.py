@@ -1,0 +1,223 @@
+"""Scenarios: what happens on virtual time, as text that an operator can read; fed in three ways that have to agree.
+
+A scenario file has the records above a line of dashes and the expected effects below it. Records:
+
+    TIME fire LABEL=VALUE ...      an alert fires (or is repeated)      TIME end LABEL=VALUE ...   it ends
+    TIME tick                      time passes                         TIME COMMAND INCIDENT WHO [TEXT] [DETAIL=VALUE ...]
+    TIME silence ID [BEGIN+]DURATION WHO MATCHER ...                   TIME receipt NOTIFICATION INCIDENT STATE DETAIL
+    TIME policy JSON               the shipped policy with this in it takes over
+
+Values with spaces are quoted as for a shell; `summary=` and `hold=` (default 24h) are not labels.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.core.engine import Engine
+from app.core.rules.compiled_policy import Rulebook
+from app.history.checkpoints import apply_changes
+from app.policy.simulator import Stage
+from app.transport.log import StoredRecord
+from models.alert import Alert, fingerprint
+from models.command import Command
+from models.duration import format_ms, parse_ms
+from models.effect import Effect, Position, Stream
+from models.instant import milliseconds
+from models.journal import (
+    TICK,
+    encode_alert,
+    encode_command,
+    encode_policy,
+    encode_receipt,
+    encode_silence,
+)
+from models.matcher import parse_matcher
+from models.silence import Silence
+
+_DETAIL = re.compile("(to|team|verdict|scope|eta|step|number|task)=")
+
+START_MS = 1_750_000_000_000  # 2025-06-15T15:06:40Z, a Sunday afternoon
+
+Feeding = Callable[[Rulebook, Sequence[StoredRecord]], list[Effect]]
+
+
+def one_by_one(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+    """Each record in a batch of its own."""
+    engine = Engine(0, policy)
+    return [effect for record in records for effect in engine.apply([record])]
+
+
+def in_one_batch(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+    """All records at once."""
+    return list(Engine(0, policy).apply(records))
+
+
+def across_restarts(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+    """The engine is thrown away after each record, and restored from its changelog."""
+    items: dict[bytes, bytes] = {}
+    effects: list[Effect] = []
+    for record in records:
+        engine = Engine.restore(0, policy, items)
+        effects += engine.apply([record])
+        keep(items, engine)
+    return effects
+
+
+FEEDINGS: tuple[Feeding, ...] = (one_by_one, in_one_batch, across_restarts)
+
+
+def keep(items: dict[bytes, bytes], engine: Engine) -> None:
+    """Apply the engine's checkpoint to the changelog's items."""
+    apply_changes(items, engine.checkpoint())
+
+
+def assert_cuts_change_nothing(
+    policy: Rulebook, journal: Sequence[StoredRecord], cuts: Sequence[int]
+) -> None:
+    """Wherever the journal is cut and the engine restored, effects and state are the same bytes."""
+    items: dict[bytes, bytes] = {}
+    effects: list[Effect] = []
+    place = 0
+    for cut in [*cuts, len(journal)]:
+        engine = Engine.restore(0, policy, items)
+        effects += engine.apply(journal[place : place + cut])
+        keep(items, engine)
+        place += cut
+    undisturbed, whole = Engine(0, policy), dict[bytes, bytes]()
+    undisturbed.apply(journal)
+    keep(whole, undisturbed)
+
+    assert effects == one_by_one(policy, journal)
+    assert items == whole
+    assert in_order(effects)
+
+
+def play(
+    policy: Rulebook, records: Sequence[StoredRecord], feeding: Feeding
+) -> tuple[list[StoredRecord], list[Effect]]:
+    """Feed the records, and after them the signals that they caused, as the journal would bring them back."""
+    stage = Stage(policy)
+    for record in records:
+        stage.append(record)
+    return stage.journal, feeding(policy, stage.journal)
+
+
+def alert_record(
+    at_ms: int, labels: dict[str, str], component: str, *, firing: bool = True, **more: object
+) -> StoredRecord:
+    """The journal record of an alert."""
+    summary, hold_ms = str(more.get("summary", "")), int(str(more.get("hold_ms", parse_ms("24h"))))
+    annotations = {"summary": summary} if summary else {}
+    ends_ms = 0 if firing else at_ms
+    alert = Alert(
+        fingerprint(labels),
+        labels,
+        annotations,
+        firing,
+        START_MS,
+        ends_ms,
+        hold_ms if firing else 0,
+    )
+    return StoredRecord(-1, at_ms, component.encode(), encode_alert(alert))
+
+
+def read(path: Path, policy: Rulebook) -> tuple[list[StoredRecord], str]:
+    """The records and the expected text of a scenario file."""
+    above, expected = path.read_text().split("\n---\n")
+    lines = [line for line in above.splitlines() if line and not line.startswith("#")]
+    return [_record(line, policy) for line in lines], expected
+
+
+def _record(line: str, policy: Rulebook) -> StoredRecord:
+    time, verb, *words = shlex.split(line)
+    at_ms = START_MS + parse_ms(time)
+    if verb == "tick":
+        return StoredRecord(-1, at_ms, None, TICK)
+    if verb in ("fire", "end"):
+        labels = dict(word.split("=", 1) for word in words)
+        summary, hold = labels.pop("summary", ""), labels.pop("hold", "24h")
+        component = policy.component(labels, fingerprint(labels))
+        more = {"summary": summary, "hold_ms": parse_ms(hold)}
+        return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
+    if verb == "policy":
+        changed = Rulebook(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))
+        return StoredRecord(-1, at_ms, None, encode_policy(changed.fingerprint, changed.document))
+    if verb == "silence":
+        name, lasts, who, *matchers = words
+        tests = tuple(parse_matcher(matcher) for matcher in matchers)
+        begins, _, lasts = lasts.rpartition("+")
+        begins_ms = at_ms + (parse_ms(begins) if begins else 0)
+        silence = Silence(name, tests, begins_ms, begins_ms + parse_ms(lasts), who, "known")
+        return StoredRecord(-1, at_ms, None, encode_silence(silence))
+    if verb == "receipt":
+        return StoredRecord(-1, at_ms, None, encode_receipt(*words))
+    incident, who, *text = words
+    details = dict(word.split("=", 1) for word in text if _DETAIL.match(word))
+    said = " ".join(word for word in text if not _DETAIL.match(word))
+    typed = {
+        name: int(value) if name in ("number", "step") else value for name, value in details.items()
+    }
+    if "eta" in typed:
+        typed["eta_ms"] = at_ms + parse_ms(str(typed.pop("eta")))
+    return StoredRecord(
+        -1, at_ms, b"", encode_command(Command(verb), incident, who, text=said, **typed)
+    )
+
+
+def _merged(document: Any, change: Any) -> Any:
+    """The policy with a change in it: objects are merged, everything else replaced."""
+    if not isinstance(document, dict) or not isinstance(change, dict):
+        return change
+    return document | {name: _merged(document.get(name), value) for name, value in change.items()}
+
+
+def tell(effects: Sequence[Effect]) -> str:
+    """The effects as text: what a person on call would want to know of each."""
+    return "".join(
+        f"{_line(effect)}\n" for effect in effects if effect.stream is not Stream.JOURNAL
+    )
+
+
+def _line(effect: Effect) -> str:
+    body = orjson.loads(effect.value)
+    when = f"{format_ms(_ms(body['at'])):<8}{effect.stream}"
+    match effect.stream:
+        case Stream.INCIDENTS:
+            firing = f"{body['alerts_firing']} of {body['alerts_total']} firing"
+            return f"{when} {body['incident']} {body['severity']} {body['state']}, {firing}: {body['title']}"
+        case Stream.NOTIFICATIONS:
+            return f"{when} {body['kind']} by {body['channel']} to {body['receiver']}: {body['title']} | {body['text']}"
+        case Stream.DEADLETTER:
+            return f"{when} {body['reason']}: {body['message']}"
+        case Stream.ESCALATIONS:
+            records = ", ".join(body["records"])
+            return f"{when} {body['rule']} to {body['to']['name']}, step {body['step']}: {body['because']} | {records}"
+        case Stream.FOLLOWUPS:
+            return (
+                f"{when} {body['task']} {body['state']}: {body['title']}; due {body['due_at'][:16]}"
+            )
+        case Stream.SILENCES:
+            return f"{when} {body['silence']} by {body['by']} until {body['ends_at'][:16]}"
+        case _:
+            return f"{when} {body['kind']}: {body['text']}"
+
+
+def _ms(instant: str) -> int:
+    return milliseconds(instant) - START_MS
+
+
+def positions(effects: Sequence[Effect]) -> list[Position]:
+    """The effects' positions, in order."""
+    return [effect.position for effect in effects]
+
+
+def in_order(effects: Sequence[Effect]) -> bool:
+    """Whether each effect's position is past the one before."""
+    return all(before < after for before, after in pairwise(positions(effects)))

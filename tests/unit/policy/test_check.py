@@ -1,0 +1,263 @@
+"""`tocsin policy check`: mistakes and doubts, as people and as programs read them."""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.cli.main import main
+from app.files.policy_file import default_path, load
+from app.policy.subsumption import covers, never_first
+from models.matcher import Matcher, parse_matcher
+from models.matcher import test_of as selecting
+from tests.support.shipped_policy import shipped
+
+
+def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    """The shipped policy with changes in it; each has to change something."""
+    text = default_path().read_text()
+    for before, after in changes:
+        assert before in text, before
+        text = text.replace(before, after, 1)
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    return file
+
+
+def place(file: Path, start: str) -> str:
+    """FILE:LINE:COLUMN of the first place that starts so."""
+    text = file.read_text()
+    line = text[: text.index(start)].count("\n") + 1
+    return f"{file}:{line}:{text.splitlines()[line - 1].index(start) + 1}"
+
+
+def line_of(file: Path, start: str) -> int:
+    """The line of the first place that starts so."""
+    return int(place(file, start).split(":")[1])
+
+
+VALUES = ("", "x", "y", "xx")
+SIGNS = ('="{}"', '!="{}"', '=~"{}"', '!~"{}"', '=~"{}|y"', '=~"{}.*"', '=~".*"', '=~".+"')
+MATCHERS = st.builds(
+    lambda label, sign, value: parse_matcher(label + sign.format(value)),
+    st.sampled_from("ab"),
+    st.sampled_from(SIGNS),
+    st.sampled_from(VALUES),
+)
+NEVER = "warning: never decides: {} comes first, and matches all that it matches"
+CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            "default_owner: inf",
+            "  - {match: ['team=\"ai\"', 'x=~\"y.*\"'], team: data}\ndefault_owner: inf",
+            [("{match: ['team=\"", f"ownership[15]: {NEVER.format('ownership[1]')}")],
+        ),
+        (
+            "  - name: other\n",
+            "  - {name: all, steps: [Look]}\n  - name: other\n",
+            [("name: other", f"guides[6]: {NEVER.format('guides[5]')}")],
+        ),
+        (
+            "  ceo: {",
+            "  cfo: {name: CFO, pager: cfo}\n  ceo: {",
+            [
+                (
+                    "cfo:",
+                    "contacts.cfo: warning: is told of nothing: no chain and no also_tell names it",
+                )
+            ],
+        ),
+        (
+            'contact: {name: AI Team, email: ai-team@sutazai.com, chat: "#ai"}',
+            "contact: {name: AI Team, email: ai-team@sutazai.com}",
+            [
+                (
+                    "contact: {name: AI Team",
+                    "teams.ai.contact: warning: is told of no P2: it has no address for chat",
+                ),
+                (
+                    "contact: {name: AI Team",
+                    "teams.ai.contact: warning: is told of no P3: it has no address for chat",
+                ),
+            ],
+        ),
+        (
+            ", pager: data-senior}",
+            "}",
+            [
+                (
+                    "senior-dba, ",
+                    "teams.data.chain[1]: warning: 'senior-dba' has no pager, and P0 goes by pager",
+                )
+            ],
+        ),
+        (
+            "time_intervals:\n",
+            'time_intervals:\n  nights: [{times: [{start_time: "00:00", end_time: "06:00"}]}]\n',
+            [
+                (
+                    "nights:",
+                    "time_intervals.nights: warning: is used by no team's hours and no mute rule",
+                )
+            ],
+        ),
+        (
+            "P1: [15m, 30m, 1h]",
+            "P1: [15m, 30m, 1h, 2h]",
+            [("2h]", "climb.P1[3]: warning: is never waited for: the longest chain has 4 steps")],
+        ),
+        (
+            CHAIN,
+            f"{CHAIN}\n    climb: {{P0: [2m, 5m, 10m, 20m]}}",
+            [
+                (
+                    "20m]",
+                    "teams.data.climb.P0[3]: warning: is never waited for: the chain has 4 steps",
+                )
+            ],
+        ),
+    ],
+)
+def test_doubts(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: str,
+    after: str,
+    expected: list[tuple[str, str]],
+) -> None:
+    """Each is told with its place; it is an error only where that is asked for."""
+    file = changed(tmp_path, (before, after))
+
+    statuses = [
+        main(["policy", "check", str(file)]),
+        main(["policy", "check", "--strict", str(file)]),
+    ]
+
+    out, err = capsys.readouterr()
+    told = [f"{place(file, start)}: {text}" for start, text in expected]
+    warned = f"{len(told)} warning{'s' if len(told) > 1 else ''}"
+    assert (statuses, out.splitlines()[:-1], err.splitlines()) == ([0, 1], told, told)
+    assert out.splitlines()[-1].startswith(
+        f"{file}: good (fingerprint {load(file).fingerprint}): 5 teams, "
+    )
+    assert out.splitlines()[-1].endswith(warned)
+
+
+def test_hours_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hours of teams count for nothing where no severity is told in hours only."""
+    assert main(["policy", "check", str(changed(tmp_path, ("  hours: [P3]\n", "")))]) == 0
+
+    out = capsys.readouterr().out
+    assert out.count("hours: warning: counts for nothing: notify.hours names no severity") == 5
+
+
+def test_the_shipped_policy_has_no_doubts(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is good, by the strictest measure."""
+    assert main(["policy", "check", "--strict"]) == 0
+    good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): 5 teams, 8 escalations, 3 correlations, 6 guides\n"
+    assert capsys.readouterr() == (good, "")
+
+
+def test_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one message, with status 1; nothing of it drives the terminal."""
+    file = changed(tmp_path, ("settle: 5m", "settle: 5 m"), ("forget: 1h", '"for\\eget": 1h'))
+
+    status = main(["policy", "check", str(file)])
+
+    unknown = "is not a key that there is here"
+    told = [
+        f"tocsin: {place(file, 'incidents:')}: incidents.forget: is missing, must be there",
+        f"{place(file, 'settle')}: incidents.settle: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d",
+        f"{place(file, chr(34) + 'for')}: incidents.for\N{REPLACEMENT CHARACTER}get: {unknown}; did you mean 'forget'?",
+    ]
+    assert (status, capsys.readouterr().err.splitlines()) == (1, told)
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For programs: one object, whatever was found."""
+    bad, doubtful = tmp_path / "bad", tmp_path / "doubtful"
+    bad.mkdir()
+    doubtful.mkdir()
+    first = changed(bad, ("settle: 5m", "settle: 5 m"))
+    second = changed(doubtful, (", pager: data-senior}", "}"))
+
+    statuses = [main(["policy", "check", "--json", str(one)]) for one in (first, second)]
+
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    problem = "is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d"
+    error = {
+        "file": str(first),
+        "line": line_of(first, "settle"),
+        "column": 3,
+        "key": "incidents.settle",
+        "problem": problem,
+    }
+    warning = "warning: 'senior-dba' has no pager, and P0 goes by pager"
+    line = line_of(second, "senior-dba, ")
+    where = {
+        "file": str(second),
+        "line": line,
+        "column": 26,
+        "key": "teams.data.chain[1]",
+        "problem": warning,
+    }
+    assert statuses == [1, 0]
+    assert answers == [
+        {"file": str(first), "good": False, "fingerprint": "", "errors": [error], "warnings": []},
+        {
+            "file": str(second),
+            "good": True,
+            "fingerprint": load(second).fingerprint,
+            "errors": [],
+            "warnings": [where],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "expected"),
+    [
+        (['a="x"'], ['a="x"', 'b="y"'], True),
+        (['a="x"', 'b="y"'], ['a="x"'], False),
+        (['a=~"x|y"'], ['a="y"'], True),
+        (['a=~"x.*"'], ['a=~"x1|x2"'], True),
+        (['a=~"x.*"'], ['a=~"x1|y"'], False),
+        (['a=~"x.*"'], ['a=~"xy.*"'], False),  # true, but not certain by such simple means
+        (['a!="x"'], ['a="y"'], True),
+        (['a!="x"'], ['b="y"'], False),
+        (['a=~".*"'], ['b="y"'], True),
+        (['a=~".+"'], ['b="y"'], False),
+        (['a!~"x|y"'], ['a="z"'], True),
+        (['a=""'], ['a=~"|x"'], False),
+    ],
+)
+def test_covers(wide: list[str], narrow: list[str], expected: bool) -> None:
+    """One selector takes all of another only where that is certain."""
+    one, other = ([parse_matcher(text) for text in texts] for texts in (wide, narrow))
+
+    assert covers([one], [other]) is expected
+    assert covers([], [other])
+    assert not covers([one], [])
+
+
+@given(st.lists(st.lists(st.lists(MATCHERS, min_size=1, max_size=2), max_size=2), max_size=8))
+def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
+    """It finds what comparing each with each finds, and what it finds is so for every alert."""
+    slow = []
+    for number, selector in enumerate(selectors):
+        first = next((one for one in range(number) if covers(selectors[one], selector)), None)
+        slow += [(number, first)] if first is not None else []
+
+    assert list(never_first(selectors)) == slow
+    tests = [selecting(selector) for selector in selectors]
+    for number, first in slow:
+        for one, other in product(VALUES, VALUES):
+            labels = {name: value for name, value in (("a", one), ("b", other)) if value}
+            assert tests[first](labels) or not tests[number](labels)

@@ -1,0 +1,307 @@
+"""What `tocsin incidents show` tells somebody who has just been woken, from documents as the engine writes them."""
+
+import argparse
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app.cli.incidents import effects_of, show_incident
+from app.cli.report import show_report
+from app.settings import Settings
+from app.terminal.incidents_table import is_folded
+from app.terminal.style import as_text
+from app.transport.log import NewRecord
+from models.effect import POSITION_HEADER, Stream
+from models.topics import Topics
+from tests.support.fake_log import FakeLog
+
+Document = dict[str, Any]
+NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
+INCIDENT = "INC-20260412T131000Z-00K3F"
+CONFIG = Settings(partitions=2)
+
+
+def snapshot(**changes: Any) -> Document:
+    """An incident's snapshot.
+
+    Open for ten minutes, told, with a clock that is breached and one that runs.
+    """
+    clocks = {
+        "acknowledge": {"due_at": "2026-04-12T13:12:00.000Z", "state": "breached"},
+        "resolve": {"due_at": "2026-04-12T14:10:00.000Z", "state": "running"},
+    }
+    empty = dict.fromkeys(
+        ("acknowledged_by", "assignee", "mitigated_by", "cause", "cause_by", "resolved_by", "rule"),
+        "",
+    )
+    never = dict.fromkeys(
+        ("acknowledged_at", "mitigated_at", "eta_at", "resolved_at", "closed_at", "assessment")
+    )
+    return {
+        "id": "0-7-3",
+        "kind": "Incident",
+        "at": "2026-04-12T13:20:00.000Z",
+        "policy": "c0ffee",
+        "incident": INCIDENT,
+        "state": "open",
+        "severity": "P0",
+        "class": "",
+        "status": "",
+        "component": "ollama",
+        "owner": "ai",
+        "title": "OllamaServiceDown on ollama",
+        "next": "Check its log: docker logs ollama",
+        "guide": "service-down",
+        "opened_at": "2026-04-12T13:10:00.000Z",
+        "told_at": "2026-04-12T13:10:00.000Z",
+        **empty,
+        **never,
+        "complaints": 0,
+        "reopened": 0,
+        "flapping": False,
+        "escalation_step": 2,
+        "escalated_by": ["unacknowledged"],
+        "clocks": clocks,
+        "held_by": [],
+        "parents": [],
+        "services": ["ai-agents"],
+        "alerts_firing": 1,
+        "alerts_total": 1,
+        "alert_names": {"OllamaServiceDown": 1},
+        "members": [],
+        "opened_by": "0-7",
+        "records": None,
+        **changes,
+    }
+
+
+def entry(kind: str, at: str, text: str = "", incident: str = INCIDENT, **details: Any) -> Document:
+    """A timeline entry; `at` is a time of the day of the incident, or a whole instant."""
+    instant = at if "T" in at else f"2026-04-12T{at}.000Z"
+    return {
+        "id": "",
+        "kind": kind,
+        "at": instant,
+        "incident": incident,
+        "component": "ollama",
+        "text": text,
+        **details,
+    }
+
+
+def log_of(
+    effects: Mapping[Stream, Iterable[Document]], partition: int = 0, now_ms: int = NOW_MS
+) -> FakeLog:
+    """A log whose effects topics have these documents."""
+    log = FakeLog(now_ms)
+    for stream, documents in effects.items():
+        add(log, stream, documents, partition)
+    return log
+
+
+def add(log: FakeLog, stream: Stream, documents: Iterable[Document], partition: int = 0) -> None:
+    """Append documents to an effects topic, each past the position of the one before."""
+    topic = str(getattr(Topics(), stream))
+    for one in documents:
+        number = log.put(topic, partition, [])
+        header = (POSITION_HEADER, f"{number}-0".encode())
+        key = one.get("task") or one["incident"] or ""
+        log.put(topic, partition, [NewRecord(key.encode(), orjson.dumps(one), (header,))])
+
+
+def shown(
+    capsys: pytest.CaptureFixture[str],
+    one: Document,
+    timeline: Iterable[Document] = (),
+    incident: str = INCIDENT,
+) -> tuple[bool, str, str]:
+    """What showing an incident answers and prints, on standard output and standard error."""
+    log = log_of({Stream.INCIDENTS: [one], Stream.TIMELINE: timeline})
+    found = asyncio.run(
+        show_incident(log, CONFIG, argparse.Namespace(incident=incident, json=False))
+    )
+    out, err = capsys.readouterr()
+    return found, "\n".join(line.rstrip() for line in out.splitlines()), err
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_an_open_incident(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to do first, how to take it, and which target is missed."""
+    told = [
+        entry("Opened", "13:10:00", "OllamaServiceDown on ollama"),
+        entry("Resolved", "13:11:00", incident="INC-X"),
+    ]
+
+    _, out, _ = shown(capsys, snapshot(), told)
+    assert out.splitlines()[2:] == [
+        "next: Check its log: docker logs ollama",
+        f"then: tocsin ack {INCIDENT}",
+        "acknowledge: breached, was due 2026-04-12T13:12:00Z",
+        "resolve: due in 50m",
+        "  2026-04-12T13:10:00.000Z  Opened         OllamaServiceDown on ollama",
+    ]
+
+
+def test_a_taken_incident(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says who has it, what is known of it, and who said what where the text does not."""
+    member = {
+        "alert": "f" * 16,
+        "name": "AgentDown",
+        "component": "planner",
+        "incident": "INC-2",
+        "firing": True,
+    }
+    one = snapshot(
+        state="acknowledged",
+        acknowledged_by="ann",
+        assignee="bob",
+        eta_at="2026-04-12T13:10:00.000Z",
+        cause="no memory",
+        held_by=["silenced until noon"],
+        parents=["INC-1"],
+        members=[member],
+        clocks={"acknowledge": {"due_at": "2026-04-12T13:12:00.000Z", "state": "met"}},
+    )
+    told = [
+        entry("Noted", "13:15:00", "ann: restarting", by="ann"),
+        entry("Escalated", "13:16:00", "help: step 3", by="ann"),
+        entry("Resolved", "13:17:00", "over", by=""),
+    ]
+
+    _, out, _ = shown(capsys, one, told)
+    assert out.splitlines()[2:] == [
+        "next: Check its log: docker logs ollama",
+        f'then: tocsin update {INCIDENT} "how it goes" --eta 30m; once it is: tocsin mitigated {INCIDENT}',
+        "quiet: silenced until noon",
+        "part of: INC-1",
+        "members: AgentDown on planner",
+        "with: bob",
+        "expected to be over: 2026-04-12T13:10:00Z, 10m ago",
+        "cause: no memory",
+        "acknowledge: met, was due 2026-04-12T13:12:00Z",
+        "  2026-04-12T13:15:00.000Z  Noted          ann: restarting",
+        "  2026-04-12T13:16:00.000Z  Escalated      help: step 3 (by ann)",
+        "  2026-04-12T13:17:00.000Z  Resolved       over",
+    ]
+
+
+MITIGATED = {"state": "acknowledged", "mitigated_at": "2026-04-12T13:15:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "then"),
+    [
+        (MITIGATED, f'then: tocsin cause {INCIDENT} "what it was"'),
+        (MITIGATED | {"cause": "x"}, f"then: tocsin resolve {INCIDENT}"),
+        ({"state": "resolved"}, f'then: tocsin cause {INCIDENT} "what it was"'),
+        ({"state": "resolved", "cause": "x"}, f"then: tocsin close {INCIDENT}"),
+        (
+            {"state": "closed"},
+            f"then: tocsin report {INCIDENT}; what it left to do: tocsin followups",
+        ),
+    ],
+)
+def test_what_is_to_be_done_then(
+    capsys: pytest.CaptureFixture[str], changes: Document, then: str
+) -> None:
+    """Each state has one command that brings the incident on.
+
+    A clock that ended with it is not due any more.
+    """
+    _, out, _ = shown(capsys, snapshot(**changes))
+
+    assert [line for line in out.splitlines() if line.startswith("then: ")] == [then]
+    assert ("resolve: due" in out) == (changes["state"] == "acknowledged")
+
+
+def test_an_incident_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who asks for an incident that there is not hears which there are."""
+    assert shown(capsys, snapshot(), incident="INC-0") == (
+        False,
+        "",
+        f"tocsin: no incident 'INC-0'; the newest are: {INCIDENT}\n",
+    )
+
+
+def test_an_incident_of_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was closed by 0.1.0, whose snapshots had less in them, is shown and reported still."""
+    later = (
+        "status",
+        "guide",
+        "assignee",
+        "mitigated_by",
+        "cause",
+        "cause_by",
+        "told_at",
+        "mitigated_at",
+        "assessment",
+    )
+    gone = {*later, "eta_at", "complaints", "flapping", "clocks", "held_by", "parents", "services"}
+    old = {
+        name: value
+        for name, value in snapshot(state="closed", records=3).items()
+        if name not in gone
+    }
+    old["closed_at"] = old["resolved_at"] = "2026-04-12T13:20:00.000Z"
+
+    _, out, _ = shown(capsys, old, [entry("Closed", "13:20:00", "quiet for 5m")])
+    assert out.splitlines()[2:] == [
+        f"then: tocsin report {INCIDENT}; what it left to do: tocsin followups",
+        "  2026-04-12T13:20:00.000Z  Closed         quiet for 5m",
+    ]
+    log = log_of({Stream.INCIDENTS: [old]})
+    assert asyncio.run(show_report(log, CONFIG, argparse.Namespace(incident=INCIDENT, json=False)))
+
+
+def test_only_what_is_about_the_incident() -> None:
+    """Effects of one incident are those that are its own, not those that only name it."""
+    mine, other = (
+        entry("Opened", "13:10:00"),
+        entry("Held", "13:11:00", f"a member of {INCIDENT}", incident="INC-2"),
+    )
+    log = log_of({Stream.TIMELINE: [mine, other]})
+
+    assert asyncio.run(effects_of(log, Topics().timeline, 2, about=INCIDENT)) == [mine]
+    assert asyncio.run(effects_of(log, Topics().timeline, 2)) == [mine, other]
+
+
+@hypothesis_settings(deadline=None, derandomize=True)
+@given(st.text())
+def test_inert(text: str) -> None:
+    """What a terminal would obey is replaced, sign by sign; everything else stays."""
+    plain = as_text(text).plain
+
+    assert len(plain) == len(text)
+    assert plain.isprintable()
+    assert all(
+        before == after or not before.isprintable()
+        for before, after in zip(text, plain, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "folded"),
+    [
+        ({"parents": ["INC-1"], "held_by": ["depends on Ollama"], "told_at": None}, True),
+        ({"parents": ["INC-1"], "state": "closed", "told_at": None}, True),
+        (
+            {"parents": ["INC-1"], "held_by": ["depends on Ollama"]},
+            False,
+        ),  # somebody was told of it before
+        ({"parents": ["INC-1"], "told_at": None}, False),  # it is loud, and will be told
+        ({"held_by": ["silenced by ann"], "told_at": None}, False),
+    ],
+)
+def test_what_a_list_need_not_show(changes: Document, folded: bool) -> None:
+    """A list leaves out what is part of another incident and was told to nobody, and nothing else."""
+    assert is_folded(snapshot(**changes)) is folded

@@ -1,0 +1,172 @@
+"""The shape of the code.
+
+Imports point down, the core touches nothing outside, functions and modules stay small.
+"""
+
+import ast
+import re
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(
+    path for folder in ("models", "app", "agents") for path in (ROOT / folder).rglob("*.py")
+)
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+FUNCTION_LINES = 80
+MODULE_LINES = {True: 700, False: 550}
+FORBIDDEN_IN_CORE = {
+    "time",
+    "random",
+    "uuid",
+    "logging",
+    "asyncio",
+    "os",
+    "io",
+    "pathlib",
+    "faust",
+    "aiohttp",
+    "secrets",
+}
+
+# The layers, lowest first. A module may import from its own layer and from those below.
+SUPPORT = (
+    "app.clock",
+    "app.files",
+    "app.history",
+    "app.intake",
+    "app.logs",
+    "app.memory",
+    "app.metrics",
+    "app.settings",
+    "app.terminal",
+    "app.transport",
+    "app.worker",
+)
+QUESTIONS = ("app.demo", "app.explain", "app.policy", "app.replay", "app.report", "app.whatif")
+LAYERS = (
+    ("models",),
+    ("app.core",),
+    SUPPORT,
+    ("agents",),
+    QUESTIONS,
+    ("app.render",),
+    ("app.bridge",),
+    ("app.factory",),
+    ("app.cli", "app"),
+)
+CORE = ROOT / "app" / "core"
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _layer(module: str) -> int:
+    for number, prefixes in enumerate(LAYERS):
+        if any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes):
+            return number
+    return len(LAYERS)
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {
+                f"{node.module}.{alias.name}"
+                if node.module in ("app", "agents", "app.core")
+                else node.module
+                for alias in node.names
+            }
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_imports_point_down(path: Path) -> None:
+    """A module imports from its own layer and from those below (LAYERS)."""
+    ours = {name for name in _imports(path) if name.split(".")[0] in ("models", "app", "agents")}
+
+    up = {name for name in ours if _layer(name) > _layer(_name(path))}
+    assert not up, f"{_name(path)} imports from above: move what it needs down, or itself up"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if _layer(_name(path)) <= 1], ids=_name)
+def test_the_core_is_pure(path: Path) -> None:
+    """No clock, randomness, logging or I/O where decisions are made.
+
+    Time is an argument, effects are returned.
+    """
+    outside = {name for name in _imports(path) if name.split(".")[0] in FORBIDDEN_IN_CORE}
+
+    assert not outside, f"{_name(path)} touches the outside: hand it in as a value"
+
+
+@pytest.mark.parametrize("path", MODULES + TESTS, ids=_name)
+def test_small_enough_to_read(path: Path) -> None:
+    """One screen a function, a few a module."""
+    text = path.read_text()
+    functions = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+    long = [
+        node.name for node in functions if (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES
+    ]
+    assert not long, f"split {long} of {_name(path)}: the parent decides, helpers compute"
+    limit = MODULE_LINES[path in TESTS]
+    assert text.count("\n") <= limit, f"split {_name(path)} by idea"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES + TESTS if path.name == "__init__.py"], ids=_name
+)
+def test_packages_are_docstrings(path: Path) -> None:
+    """A package's `__init__.py` says what it is for, and does nothing."""
+    body = ast.parse(path.read_text()).body
+
+    assert [type(node) for node in body] == [ast.Expr], f"{path} has to be a docstring only"
+
+
+def test_every_folder_has_a_place_in_the_document() -> None:
+    """docs/ARCHITECTURE.md names each folder of the code, and none that is not there."""
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"^\| `([\w/]+)/` \|", text, re.MULTILINE))
+    folders = {str(path.relative_to(ROOT).parent) for path in MODULES if path.name == "__init__.py"}
+
+    assert named == folders
+
+
+def test_folders_of_the_core_have_no_cycle() -> None:
+    """Each folder of the core may be changed with only those in mind that it imports from."""
+    edges: dict[str, set[str]] = {}
+    for path in CORE.rglob("*.py"):
+        folder = path.relative_to(CORE).parent.name or path.stem
+        for module in _imports(path):
+            parts = module.split(".")
+            if parts[:2] == ["app", "core"] and len(parts) > 2 and parts[2] != folder:
+                edges.setdefault(folder, set()).add(parts[2])
+
+    both = {(a, b) for a, others in edges.items() for b in others if a in edges.get(b, ())}
+    assert both == set(), "two folders need each other: move what both need down"
+
+
+def test_nobody_else_ships_our_names() -> None:
+    """The import names are generic, so another distribution with one of them would break Tocsin."""
+    others = {
+        dist.metadata["Name"]
+        for dist in distributions()
+        if dist.metadata["Name"] != "tocsin"
+        for file in dist.files or ()
+        if file.parts[0] in ("app", "agents", "models") and len(file.parts) > 1
+    }
+
+    assert others == set(), (
+        f"{others} ship a top-level app, agents or models: install Tocsin without them"
+    )

@@ -1,0 +1,61 @@
+"""The compose file, as far as it can be checked without an engine."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import yaml
+
+from app.settings import HttpSecurity, Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+
+
+def test_every_service_is_checked_for_health() -> None:
+    """A service that is up but does not work is seen."""
+    assert {name for name, service in SERVICES.items() if "healthcheck" not in service} == set()
+
+
+def test_images_are_pinned() -> None:
+    """No image moves under our feet."""
+    assert {
+        name
+        for name, service in SERVICES.items()
+        if not re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+    } == set()
+
+
+def test_settings_exist() -> None:
+    """Each TOCSIN_ variable is one that Tocsin reads."""
+    known = {f"TOCSIN_{field.name.upper()}" for field in fields(Settings) + fields(HttpSecurity)}
+
+    used = {
+        name
+        for service in SERVICES.values()
+        for name in service.get("environment", {})
+        if name.startswith("TOCSIN_")
+    }
+
+    assert used <= known
+
+
+def test_mounted_files_are_there() -> None:
+    """Each file that is mounted from the checkout is in it."""
+    sources = [
+        volume.split(":")[0]
+        for service in SERVICES.values()
+        for volume in service.get("volumes", ())
+    ]
+
+    assert {
+        source for source in sources if source.startswith("./") and not (ROOT / source).exists()
+    } == set()
+
+
+def test_ports_are_open_to_this_machine_only() -> None:
+    """Nothing here asks for a password, so nothing is published beyond loopback."""
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []

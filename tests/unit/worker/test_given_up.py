@@ -1,0 +1,96 @@
+"""A worker whose journal is away, and one that Faust has given up."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from agents import ticks
+from app import factory
+from app.factory import build, until_told
+from app.settings import Settings
+from app.transport.sqlite import SqliteLog
+from app.worker.worker import Worker
+from models.journal import TICK
+from models.topics import Topics
+from tests.support.fake_log import FakeLog
+from tests.support.shipped_policy import shipped
+
+Tick = Callable[[], Awaitable[None]]
+
+
+class Timers:
+    """What `attach` asks of an app."""
+
+    def __init__(self) -> None:
+        self.rebalancing = False
+        self.tick: Tick
+
+    def timer(self, _: float, name: str) -> Callable[[Tick], Tick]:
+        """Keep the timer's function."""
+        assert name == "tocsin.ticks"
+
+        def keep(function: Tick) -> Tick:
+            self.tick = function
+            return function
+
+        return keep
+
+
+def test_a_tick_that_the_journal_does_not_take_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is told, and the next one is tried; an error would make Faust give the whole app up."""
+
+    async def run() -> list[tuple[int, bytes | None]]:
+        log, app = FakeLog(), Timers()
+        worker = Worker(Settings(), shipped(), log, Topics())
+        pipes: Any = dict.fromkeys((0, 1))  # a tick asks for their numbers only
+        worker.pipes = pipes
+        worker.ready.set()
+        ticks.attach(app, worker)
+        log.away = {1}
+        await app.tick()
+        log.away = set()
+        await app.tick()
+        return [
+            (partition, record.value) for partition, records in log.batches for record in records
+        ]
+
+    with caplog.at_level(logging.WARNING):
+        appended = asyncio.run(run())
+
+    assert appended == [(0, TICK), (0, TICK), (1, TICK)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "time stands still: tocsin.journal 1 does not answer"
+    ]
+
+
+def test_a_worker_that_faust_has_given_up_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that lives on and works on nothing would keep its partitions for ever."""
+    told: list[tuple[str, BaseException]] = []
+
+    def ended(what: str, error: BaseException) -> NoReturn:
+        told.append((what, error))
+        raise SystemExit(70)
+
+    async def run() -> None:
+        config = Settings(broker=f"embedded:{tmp_path}")
+        app: Any = build(config, shipped(), SqliteLog(tmp_path))
+        waiting = asyncio.create_task(until_told(app))
+        await asyncio.sleep(0)
+        await app.crash(RuntimeError("no more"))
+        await waiting
+
+    monkeypatch.setattr(factory, "crash", ended)
+    with pytest.raises(SystemExit):
+        asyncio.run(run())
+
+    assert [(what, str(error)) for what, error in told] == [
+        ("Faust has given the worker up", "no more")
+    ]
