@@ -36,7 +36,9 @@ class AddressPolicy:
         return all(self._permits(part) for part in (parsed, *_embedded(parsed)))
 
     def _permits(self, address: IPv4Address | IPv6Address) -> bool:
-        if any(address.version == network.version and address in network for network in self._allowed):
+        if any(
+            address.version == network.version and address in network for network in self._allowed
+        ):
             return True
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             return True  # the address in it is checked on its own
@@ -67,7 +69,9 @@ class CheckedResolver(AbstractResolver):
         results = await self._resolver.resolve(host, port, family)
         permitted = [result for result in results if self._policy.permits(result["host"])]
         if not permitted:
-            raise PrivateAddress(f"{host} has a private address, and allow_private_addresses does not list it")
+            raise PrivateAddress(
+                f"{host} has a private address, and allow_private_addresses does not list it"
+            )
         return permitted
 
     async def close(self) -> None:
@@ -83,7 +87,9 @@ async def connect(host: str, port: int, policy: AddressPolicy) -> socket.socket:
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     permitted = [info for info in infos if policy.permits(str(info[4][0]))]
-    failure: OSError = PrivateAddress(f"{host} has a private address, and allow_private_addresses does not list it")
+    failure: OSError = PrivateAddress(
+        f"{host} has a private address, and allow_private_addresses does not list it"
+    )
     for family, kind, protocol, _, address in permitted:
         connection = socket.socket(family, kind, protocol)
         connection.settimeout(0)  # the event loop waits

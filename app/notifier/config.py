@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from app.notifier.outcome import TryAgain
-from models.inert import inert
+from models.sanitize import inert
 
 _SECRET_BYTES_MAX = 64 * 1024
 
@@ -28,7 +28,9 @@ class ChannelConfig(BaseModel):
         for name in (*self.secrets, *self.optional_secrets):
             places = sum(bool(getattr(self, f"{name}_{place}")) for place in ("file", "env"))
             if places == 2 or (places == 0 and name in self.secrets):
-                raise ValueError(f"exactly one of {name}_file and {name}_env must be given, found {places or 'none'}")
+                raise ValueError(
+                    f"exactly one of {name}_file and {name}_env must be given, found {places or 'none'}"
+                )
         return self
 
     def secret(self, name: str) -> str:

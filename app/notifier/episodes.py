@@ -28,5 +28,7 @@ def open_episodes(notification: Notification, memory: str) -> list[str]:
     keys = known_episodes(memory)
     if keys is None:
         first = max(notification.episode - EPISODES_MAX, 0) + 1
-        keys = [f"{notification.incident}/{episode}" for episode in range(first, notification.episode)]
+        keys = [
+            f"{notification.incident}/{episode}" for episode in range(first, notification.episode)
+        ]
     return [*(key for key in keys if key != own), own][-EPISODES_MAX:]

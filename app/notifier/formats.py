@@ -10,11 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-_OPENING = re.compile(r"(?<![^\W_])([*_~])(?=\S)")  # Slack formats only from the beginning of a word
+_OPENING = re.compile(
+    r"(?<![^\W_])([*_~])(?=\S)"
+)  # Slack formats only from the beginning of a word
 _EMOJI = re.compile(r":(?=[\w+'-]+:)")
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _MARKDOWN = re.compile(r"([\\`*\[\]#<>~|]|(?<![^\W_])_|_(?![^\W_]))")
-_SLACK_SIGNS = {"*": "\N{ASTERISK OPERATOR}", "_": "\N{FULLWIDTH LOW LINE}", "~": "\N{TILDE OPERATOR}"}
+_SLACK_SIGNS = {
+    "*": "\N{ASTERISK OPERATOR}",
+    "_": "\N{FULLWIDTH LOW LINE}",
+    "~": "\N{TILDE OPERATOR}",
+}
 _SLACK_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\N{MODIFIER LETTER GRAVE ACCENT}"}
 
 

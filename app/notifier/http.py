@@ -21,7 +21,7 @@ from yarl import URL
 
 from app.notifier.addresses import AddressPolicy, CheckedResolver, PrivateAddress
 from app.notifier.outcome import Refused, TryAgain
-from models.inert import inert
+from models.sanitize import inert
 
 TIMEOUT_S = 10.0  # PagerDuty and Slack answer within one; a receiver that hangs is tried again
 ANSWER_BYTES_MAX = 64 * 1024  # the largest that a channel reads is the message that Discord repeats
@@ -104,12 +104,18 @@ class HttpClient:
         url = self._checked(request)
         try:
             async with self._open().request(
-                request.method, url, data=request.body, headers=dict(request.headers), allow_redirects=False
+                request.method,
+                url,
+                data=request.body,
+                headers=dict(request.headers),
+                allow_redirects=False,
             ) as response:
                 body, whole = await _read(response)
                 return Answer(response.status, response.headers, body, whole)
         except TimeoutError:
-            raise TryAgain(f"{_name(request)} gave no answer within {self._timeout_s:g} s") from None
+            raise TryAgain(
+                f"{_name(request)} gave no answer within {self._timeout_s:g} s"
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(request, error) from None
 
@@ -126,9 +132,13 @@ class HttpClient:
         except ValueError:
             raise Refused(f"{request.service}: its URL is none") from None
         if url.scheme not in ("http", "https") or not url.host:
-            raise Refused(f"{request.service}: its URL must begin with https:// or http:// and name a host")
+            raise Refused(
+                f"{request.service}: its URL must begin with https:// or http:// and name a host"
+            )
         if _is_address(url.host) and not self.policy.permits(url.host):
-            raise Refused(f"{_name(request)} is a private address, and allow_private_addresses does not list it")
+            raise Refused(
+                f"{_name(request)} is a private address, and allow_private_addresses does not list it"
+            )
         return url
 
     def _open(self) -> aiohttp.ClientSession:
@@ -155,7 +165,9 @@ def check(request: Request, answer: Answer, detail: str = "") -> None:
     if 200 <= answer.status < 300:
         return
     if 300 <= answer.status < 400:
-        raise Refused(f"{_name(request)} answered {answer.status}, a redirect, which is not followed")
+        raise Refused(
+            f"{_name(request)} answered {answer.status}, a redirect, which is not followed"
+        )
     words = error_text(request, detail or answer.text())
     message = f"{_name(request)} answered {answer.status}" + (f": {words}" if words else "")
     if answer.status in TEMPORARY or answer.status >= 500:
@@ -166,7 +178,9 @@ def check(request: Request, answer: Answer, detail: str = "") -> None:
 def error_text(request: Request, text: str) -> str:
     """Words of a receiver for an error of ours: one short inert line without a secret."""
     url = URL(request.url)
-    return without_secrets(text, (*request.secrets, request.url, url.raw_path_qs, url.path_qs, url.raw_path, url.path))
+    return without_secrets(
+        text, (*request.secrets, request.url, url.raw_path_qs, url.path_qs, url.raw_path, url.path)
+    )
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -212,14 +226,18 @@ def _failure(request: Request, error: Exception) -> Refused | TryAgain:
     """What an error of the connection means. Its own text may hold the URL, so it is not used."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):  # it has no os_error
         reason = getattr(error.certificate_error, "verify_message", "") or "it is not valid"
-        return TryAgain(f"{_name(request)}: its certificate is not accepted: {error_text(request, reason)}")
+        return TryAgain(
+            f"{_name(request)}: its certificate is not accepted: {error_text(request, reason)}"
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error
         if isinstance(cause, PrivateAddress):
             return Refused(f"{request.service}: {cause}")
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return TryAgain(f"{_name(request)}: its name cannot be resolved")
-        return TryAgain(f"{_name(request)}: no connection: {cause.strerror or type(cause).__name__}")
+        return TryAgain(
+            f"{_name(request)}: no connection: {cause.strerror or type(cause).__name__}"
+        )
     if isinstance(error, aiohttp.InvalidURL):
         return Refused(f"{request.service}: its URL is none")
     return TryAgain(f"{_name(request)}: the connection broke ({type(error).__name__})")

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, Undefined
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateNotFound,
+    Undefined,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.notifier.formats import FORMATS, FormatName, Safe
@@ -33,7 +40,11 @@ class Templates:
         self._folder = folder
         shipped = FileSystemLoader(SHIPPED)
         self._shipped = _environments(shipped)
-        self._own = None if folder is None else _environments(ChoiceLoader([FileSystemLoader(folder), shipped]))
+        self._own = (
+            None
+            if folder is None
+            else _environments(ChoiceLoader([FileSystemLoader(folder), shipped]))
+        )
 
     def render(self, name: str, notification: Notification) -> str:
         """The text of a template such as `body.slack`.
@@ -55,7 +66,11 @@ class Templates:
         return self._render(self._shipped, name, notification, failure)
 
     def _render(
-        self, environments: "dict[FormatName, _Environment]", name: str, notification: Notification, failure: str = ""
+        self,
+        environments: "dict[FormatName, _Environment]",
+        name: str,
+        notification: Notification,
+        failure: str = "",
     ) -> str:
         environment = environments[_format(name)]
         words = page(notification, self._links)

@@ -20,7 +20,9 @@ def utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def shorten(text: str, size_max: int, *, tail: str = "", size: Callable[[str], int] = characters) -> str:
+def shorten(
+    text: str, size_max: int, *, tail: str = "", size: Callable[[str], int] = characters
+) -> str:
     """The text if it fits; else its beginning, `...` and the tail (a link to the whole), together at most `size_max`."""
     if size(text) <= size_max:
         return text
@@ -33,7 +35,9 @@ def shorten(text: str, size_max: int, *, tail: str = "", size: Callable[[str], i
     return text[:low].rstrip() + MARK + tail
 
 
-def shorten_lines(text: str, size_max: int, *, tail: str = "", size: Callable[[str], int] = characters) -> str:
+def shorten_lines(
+    text: str, size_max: int, *, tail: str = "", size: Callable[[str], int] = characters
+) -> str:
     """The text if it fits; else as many whole lines as fit, with `...` and the tail as the last.
 
     For markup, which a cut inside of a line would break.

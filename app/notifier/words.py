@@ -10,23 +10,30 @@ from urllib.parse import urlsplit
 
 from app.notifier.incident_links import IncidentLinks
 from app.notifier.shorten import shorten
-from models.counted import counted
 from models.duration import format_ms
 from models.events import Action, Notification, NotifiedAlert
-from models.inert import inert
+from models.plural import counted
+from models.sanitize import inert
 
 SEVERITY_WORDS = {"P0": "critical", "P1": "high", "P2": "medium", "P3": "low"}
 CLUSTER_LABELS = ("cluster", "cluster_name", "region", "datacenter")
 NAMESPACE_LABELS = ("namespace", "kubernetes_namespace", "exported_namespace")
 HOST_LABELS = ("host", "hostname", "node", "nodename")
-POD_LABELS = ("pod", "pod_name")  # before `instance`: the instance of a pod's alert is often the exporter's
+POD_LABELS = (
+    "pod",
+    "pod_name",
+)  # before `instance`: the instance of a pod's alert is often the exporter's
 LINK_TITLES = {"runbook": "Runbook", "graph": "Graph", "dashboard": "Dashboard"}
 ALERTS_MAX = 10
 VALUES_MAX = 3
 TEXT_MAX = 500  # characters of a description; the incident's page has all of it
 _URL_MAX = 1500
 _URLS_MAX = 2500  # characters of all links together, so that they fit into a message of any chat
-_STATES = {Action.ACKNOWLEDGE: "acknowledged", Action.RESOLVE: "resolved", Action.INFORM: "for information"}
+_STATES = {
+    Action.ACKNOWLEDGE: "acknowledged",
+    Action.RESOLVE: "resolved",
+    Action.INFORM: "for information",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +164,16 @@ def _how_bad(notification: Notification, severity: str) -> str:
 
 def _since(notification: Notification) -> str:
     try:
-        started, now = (datetime.fromisoformat(text) for text in (notification.started_at, notification.at))
+        started, now = (
+            datetime.fromisoformat(text) for text in (notification.started_at, notification.at)
+        )
         age_ms = int((now - started).total_seconds() * 1000)
         utc = started.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):  # not an instant, one without a zone, one outside the calendar
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+    ):  # not an instant, one without a zone, one outside the calendar
         return one_line(notification.started_at)
     start = utc.isoformat(sep=" ")[:16]
     return f"{start} UTC, for {format_ms(age_ms)}" if age_ms >= 1000 else f"{start} UTC, just now"
@@ -181,7 +194,9 @@ def _label_values(notification: Notification, names: tuple[str, ...]) -> str:
     """The values of the first of these labels that an alert has; at most three, with the number of the others."""
     sources = [notification.common_labels, *(alert.labels for alert in notification.alerts)]
     for name in names:
-        values = list(dict.fromkeys(one_line(source[name], 80) for source in sources if source.get(name)))
+        values = list(
+            dict.fromkeys(one_line(source[name], 80) for source in sources if source.get(name))
+        )
         if values:
             more = f" and {len(values) - VALUES_MAX} more" if len(values) > VALUES_MAX else ""
             return ", ".join(values[:VALUES_MAX]) + more
@@ -190,7 +205,10 @@ def _label_values(notification: Notification, names: tuple[str, ...]) -> str:
 
 def _links(notification: Notification, links: IncidentLinks) -> tuple[Link, ...]:
     """Runbook, graph, dashboard, incident, silence, then what else the alerts link to. Each URL once."""
-    known = {**({"graph": notification.alerts[0].generator_url} if notification.alerts else {}), **notification.links}
+    known = {
+        **({"graph": notification.alerts[0].generator_url} if notification.alerts else {}),
+        **notification.links,
+    }
     first = [(title, known.pop(name)) for name, title in LINK_TITLES.items() if name in known]
     ours = [("Incident", links.incident(notification)), ("Silence", links.silence(notification))]
     others = [(one_line(name, 40), url) for name, url in known.items()]
@@ -214,10 +232,20 @@ def _within_bound(first: list[str], urls: list[str]) -> set[str]:
 
 def _alert_line(alert: NotifiedAlert) -> AlertLine:
     labels, annotations = alert.labels, alert.annotations
-    text = annotations.get("summary") or annotations.get("description") or annotations.get("message") or ""
+    text = (
+        annotations.get("summary")
+        or annotations.get("description")
+        or annotations.get("message")
+        or ""
+    )
     namespace = next((labels[name] for name in NAMESPACE_LABELS if labels.get(name)), "")
     thing = next(
-        (labels[name] for name in (*POD_LABELS, *HOST_LABELS, "instance", "service", "job") if labels.get(name)), ""
+        (
+            labels[name]
+            for name in (*POD_LABELS, *HOST_LABELS, "instance", "service", "job")
+            if labels.get(name)
+        ),
+        "",
     )
     return AlertLine(
         firing=alert.status == "firing",

@@ -3,7 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from models.events import Action, NextStep, Notification, NotificationKind, NotificationReason, NotifiedAlert
+from models.events import (
+    Action,
+    NextStep,
+    Notification,
+    NotificationKind,
+    NotificationReason,
+    NotifiedAlert,
+)
 
 CRASH = NotifiedAlert(
     fingerprint="0f3a9c5d7e1b2468",
@@ -16,7 +23,10 @@ CRASH = NotifiedAlert(
         "pod": "checkout-7d9",
         "severity": "critical",
     },
-    annotations={"summary": "Pod is crash looping.", "runbook_url": "https://runbooks.example/crashloop"},
+    annotations={
+        "summary": "Pod is crash looping.",
+        "runbook_url": "https://runbooks.example/crashloop",
+    },
     generator_url="https://prometheus.example/graph?g0.expr=x&g0.tab=1",
     starts_at="2026-04-12T03:15:02.000Z",
     ends_at=None,
@@ -70,10 +80,20 @@ RESOLVED = replace(
     alerts_firing=0,
 )
 UPDATED = replace(
-    OPENED, id="3-1060-0", kind=NotificationKind.UPDATED, action=Action.UPDATE, wakes=False, text="2 alerts more."
+    OPENED,
+    id="3-1060-0",
+    kind=NotificationKind.UPDATED,
+    action=Action.UPDATE,
+    wakes=False,
+    text="2 alerts more.",
 )
 INFORMED = replace(
-    OPENED, id="3-1070-0", kind=NotificationKind.REMINDER, action=Action.INFORM, wakes=False, text="Still open."
+    OPENED,
+    id="3-1070-0",
+    kind=NotificationKind.REMINDER,
+    action=Action.INFORM,
+    wakes=False,
+    text="Still open.",
 )
 
 HOSTILE = (
@@ -115,10 +135,19 @@ def hostile(**changes: Any) -> Notification:
 def large(**changes: Any) -> Notification:
     """A notification with the longest texts and the most alerts that Tocsin emits."""
     alert = replace(
-        CRASH, annotations={"summary": "é\N{FIRE}" * 8000}, labels={**CRASH.labels, "alertname": "A" * 1000}
+        CRASH,
+        annotations={"summary": "é\N{FIRE}" * 8000},
+        labels={**CRASH.labels, "alertname": "A" * 1000},
     )
-    links = {f"link{number}": f"https://links.example/{number}/{'x' * 1900}" for number in range(20)}
+    links = {
+        f"link{number}": f"https://links.example/{number}/{'x' * 1900}" for number in range(20)
+    }
     notification = replace(
-        OPENED, title="T\N{FIRE}" * 4000, text="é\N{FIRE}" * 8000, alerts=(alert,) * 50, alerts_total=50, links=links
+        OPENED,
+        title="T\N{FIRE}" * 4000,
+        text="é\N{FIRE}" * 8000,
+        alerts=(alert,) * 50,
+        alerts_total=50,
+        links=links,
     )
     return replace(notification, **changes)

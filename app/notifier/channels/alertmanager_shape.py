@@ -20,7 +20,8 @@ def alertmanager_messages(
         "status": "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved",
         "receiver": receiver,
         "groupLabels": {"incident": notification.incident},
-        "commonLabels": notification.common_labels or _shared([alert["labels"] for alert in alerts]),
+        "commonLabels": notification.common_labels
+        or _shared([alert["labels"] for alert in alerts]),
         "commonAnnotations": _shared([alert["annotations"] for alert in alerts]),
         "externalURL": public_url,
         "alerts": alerts,
@@ -29,7 +30,9 @@ def alertmanager_messages(
 
 
 def _alert(alert: NotifiedAlert, notification: Notification, *, resolved: bool) -> dict[str, Any]:
-    firing = alert.status == "firing" and not resolved  # who resolves an incident resolves its alerts
+    firing = (
+        alert.status == "firing" and not resolved
+    )  # who resolves an incident resolves its alerts
     return {
         "status": "firing" if firing else "resolved",
         "labels": alert.labels,
@@ -60,4 +63,8 @@ def _stand_in(notification: Notification, *, resolved: bool) -> dict[str, Any]:
 
 def _shared(texts: list[dict[str, str]]) -> dict[str, str]:
     first, *others = texts
-    return {name: text for name, text in first.items() if all(other.get(name) == text for other in others)}
+    return {
+        name: text
+        for name, text in first.items()
+        if all(other.get(name) == text for other in others)
+    }

@@ -16,7 +16,9 @@ from app.notifier.outcome import Refused, Sent, TryAgain
 from models.events import Action, Notification
 
 TIMEOUT_S = 30.0
-_LOOKALIKES = str.maketrans({"<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", "@": "\N{FULLWIDTH COMMERCIAL AT}"})
+_LOOKALIKES = str.maketrans(
+    {"<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", "@": "\N{FULLWIDTH COMMERCIAL AT}"}
+)
 
 
 class AppriseConfig(ChannelConfig):
@@ -43,7 +45,11 @@ class Apprise:
         service = library.Apprise()
         if not service.add(self.config.secret("url")):
             raise Refused("apprise does not know the URL of this receiver")
-        kind = library.NotifyType.SUCCESS if notification.action is Action.RESOLVE else library.NotifyType.FAILURE
+        kind = (
+            library.NotifyType.SUCCESS
+            if notification.action is Action.RESOLVE
+            else library.NotifyType.FAILURE
+        )
         title, body = self._texts(notification)
         try:
             async with asyncio.timeout(self.timeout_s):
@@ -80,7 +86,9 @@ def _library() -> Any:
     try:
         library = importlib.import_module("apprise")
     except ImportError:
-        raise Refused("the channel apprise needs its library: pip install 'tocsin[apprise]'") from None
+        raise Refused(
+            "the channel apprise needs its library: pip install 'tocsin[apprise]'"
+        ) from None
     for name in ("apprise", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return library

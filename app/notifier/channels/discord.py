@@ -46,10 +46,14 @@ class Discord:
         url = self.config.secret("url").partition("?")[0].rstrip("/")
         message_id = str(recall(memory).get("message", ""))
         if message_id.isdecimal():
-            changed = await self._call("PATCH", f"{url}/messages/{message_id}", url, self._message(notification))
+            changed = await self._call(
+                "PATCH", f"{url}/messages/{message_id}", url, self._message(notification)
+            )
             if changed is not None:
                 if _is_told(notification):
-                    await self._call("POST", f"{url}?wait=true", url, self._short_message(notification))
+                    await self._call(
+                        "POST", f"{url}?wait=true", url, self._short_message(notification)
+                    )
                 return Sent(message_id, memory)
         posted = await self._call("POST", f"{url}?wait=true", url, self._message(notification))
         posted_id = str((posted or {}).get("id", ""))
@@ -65,7 +69,11 @@ class Discord:
     def _message(self, notification: Notification) -> dict[str, Any]:
         templates, links = self.context.templates, self.context.links
         incident = links.incident(notification)
-        title = shorten(escape_markdown(templates.render("title.txt", notification)), TITLE_MAX, size=utf16_units)
+        title = shorten(
+            escape_markdown(templates.render("title.txt", notification)),
+            TITLE_MAX,
+            size=utf16_units,
+        )
         footer = f"{notification.incident}, episode {notification.episode}"
         room = min(DESCRIPTION_MAX, EMBED_MAX - utf16_units(title + footer))
         body = templates.render("body.discord", notification)
@@ -85,11 +93,18 @@ class Discord:
     def _short_message(self, notification: Notification) -> dict[str, Any]:
         title = escape_markdown(self.context.templates.render("title.txt", notification))
         text = f"{title}\n{self.context.templates.render('thread.discord', notification)}"
-        return {"content": shorten_lines(text, CONTENT_MAX, size=utf16_units), "allowed_mentions": {"parse": []}}
+        return {
+            "content": shorten_lines(text, CONTENT_MAX, size=utf16_units),
+            "allowed_mentions": {"parse": []},
+        }
 
-    async def _call(self, method: str, url: str, secret: str, document: dict[str, Any]) -> dict[str, Any] | None:
+    async def _call(
+        self, method: str, url: str, secret: str, document: dict[str, Any]
+    ) -> dict[str, Any] | None:
         """Discord's message, or None if the one to change is not there. Raises Refused and TryAgain."""
-        request = json_request("Discord", url, document, method=method, secrets=(secret, _token(secret)))
+        request = json_request(
+            "Discord", url, document, method=method, secrets=(secret, _token(secret))
+        )
         answer = await self.context.http.exchange(request)
         message = answer.document()
         if answer.status == 404 and message.get("code") == UNKNOWN_MESSAGE:
@@ -120,4 +135,8 @@ def _token(url: str) -> str:
 def _retry_after_s(answer: Answer) -> float | None:
     """Discord says it in fractions of a second in the body."""
     seconds = answer.document().get("retry_after")
-    return min(float(seconds), RETRY_AFTER_MAX_S) if isinstance(seconds, int | float) and seconds > 0 else None
+    return (
+        min(float(seconds), RETRY_AFTER_MAX_S)
+        if isinstance(seconds, int | float) and seconds > 0
+        else None
+    )

@@ -31,7 +31,7 @@ from app.notifier.memory import recall, remember
 from app.notifier.outcome import Refused, Sent, TryAgain
 from app.notifier.shorten import shorten
 from models.events import Notification
-from models.inert import inert
+from models.sanitize import inert
 
 TIMEOUT_S = 30.0  # for a whole mail; a server that looks at it closely takes seconds
 SUBJECT_MAX = 200  # characters; phones show some 40
@@ -79,7 +79,9 @@ class EmailConfig(ChannelConfig):
         if bool(self.username) != bool(self.password_file or self.password_env):
             raise ValueError("username and password_file (or password_env) must be given together")
         if self.username and self.tls is Tls.NONE:
-            raise ValueError("tls none would send the password in the clear: use starttls or implicit")
+            raise ValueError(
+                "tls none would send the password in the clear: use starttls or implicit"
+            )
         return self
 
     @property
@@ -110,25 +112,33 @@ class Email:
             async with asyncio.timeout(self.timeout_s):
                 await self._deliver(mail, password)
         except TimeoutError:
-            raise TryAgain(f"the mail server {self._server()} gave no answer within {self.timeout_s:g} s") from None
+            raise TryAgain(
+                f"the mail server {self._server()} gave no answer within {self.timeout_s:g} s"
+            ) from None
         except PrivateAddress as error:
             raise Refused(f"mail: {error}") from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise _failure(self._server(), error, (password, self.config.username)) from None
-        worst = min(str(recall(memory).get("severity") or notification.severity), notification.severity)
+        worst = min(
+            str(recall(memory).get("severity") or notification.severity), notification.severity
+        )
         subject, message_id = str(mail["Subject"]).removeprefix("Re: "), str(mail["Message-ID"])
         return Sent(message_id, remember(last=message_id, subject=subject, severity=worst))
 
     def preview(self, notification: Notification, address: str) -> str:
         """Headers and text."""
         mail = self._mail(notification, address, "", notification.id)
-        headers = "\n".join(f"{name}: {value}" for name, value in mail.items() if not name.startswith("Content-"))
+        headers = "\n".join(
+            f"{name}: {value}" for name, value in mail.items() if not name.startswith("Content-")
+        )
         return f"{headers}\n\n{self.context.templates.render('body.txt', notification)}"
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _mail(self, notification: Notification, address: str, memory: str, key: str) -> EmailMessage:
+    def _mail(
+        self, notification: Notification, address: str, memory: str, key: str
+    ) -> EmailMessage:
         recipient, sender = mailbox(address), mailbox(self.config.from_)
         assert sender is not None, "checked when it was read"
         if recipient is None:
@@ -138,7 +148,9 @@ class Email:
         last = str(kept.get("last") or root)
         mail = EmailMessage(policy=SMTP_POLICY)
         mail["From"], mail["To"] = sender, recipient
-        mail["Subject"] = self._subject(notification, str(kept.get("subject", "")), str(kept.get("severity", "")))
+        mail["Subject"] = self._subject(
+            notification, str(kept.get("subject", "")), str(kept.get("severity", ""))
+        )
         mail["Date"] = format_datetime(_instant(notification.at))
         mail["Message-ID"] = f"<{key}.{notification.incident}@{sender.domain}>"
         mail["In-Reply-To"] = last
@@ -148,7 +160,9 @@ class Email:
         mail["X-Tocsin-Incident"] = notification.incident
         if notification.wakes:
             mail["Importance"], mail["X-Priority"] = "high", "1"
-        mail.set_content(self.context.templates.render("body.txt", notification), cte="quoted-printable")
+        mail.set_content(
+            self.context.templates.render("body.txt", notification), cte="quoted-printable"
+        )
         html = self.context.templates.render("body.html", notification)
         mail.add_alternative(html, subtype="html", cte="quoted-printable")
         return mail
@@ -171,7 +185,9 @@ class Email:
             use_tls=self.config.tls is Tls.IMPLICIT,
             start_tls=self.config.tls is Tls.STARTTLS,
             tls_context=self.context.http.tls or ssl.create_default_context(),
-            local_hostname=mail["From"].addresses[0].domain,  # asking for our own name can take seconds
+            local_hostname=mail["From"]
+            .addresses[0]
+            .domain,  # asking for our own name can take seconds
         )
         try:
             await client.connect()
@@ -216,7 +232,9 @@ def _failure(server: str, error: Exception, secrets: tuple[str, ...]) -> Refused
         case aiosmtplib.SMTPRecipientsRefused():
             code, words = error.recipients[0].code, error.recipients[0].message
         case aiosmtplib.SMTPConnectError() | aiosmtplib.SMTPServerDisconnected():
-            return TryAgain(f"{where}: the connection broke: {without_secrets(str(error), secrets)}")
+            return TryAgain(
+                f"{where}: the connection broke: {without_secrets(str(error), secrets)}"
+            )
         case aiosmtplib.SMTPResponseException():
             code, words = error.code, error.message
         case ssl.SSLError():
@@ -226,6 +244,8 @@ def _failure(server: str, error: Exception, secrets: tuple[str, ...]) -> Refused
         case aiosmtplib.SMTPException():
             return TryAgain(f"{where}: {without_secrets(str(error), secrets)}")
         case _:
-            return TryAgain(f"{where}: no connection: {getattr(error, 'strerror', None) or type(error).__name__}")
+            return TryAgain(
+                f"{where}: no connection: {getattr(error, 'strerror', None) or type(error).__name__}"
+            )
     message = f"{where} answered {code}: {without_secrets(words, secrets)}"
     return TryAgain(message) if 400 <= code < 500 else Refused(message)

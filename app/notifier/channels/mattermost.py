@@ -42,7 +42,9 @@ class Mattermost:
     async def send(self, notification: Notification, address: str, memory: str, key: str) -> Sent:  # noqa: ARG002
         """Post one message."""
         url = self.config.secret("url")
-        request = json_request("Mattermost", url, self._message(notification, address), secrets=(url,))
+        request = json_request(
+            "Mattermost", url, self._message(notification, address), secrets=(url,)
+        )
         answer = await self.context.http.exchange(request)
         check(request, answer, str(answer.document().get("message", "")))
         return Sent()
@@ -60,7 +62,9 @@ class Mattermost:
         text = f"{title}\n{templates.render('body.mattermost', notification)}"
         document: dict[str, Any] = {
             "username": self.config.username,
-            "text": shorten_lines(text, TEXT_MAX, tail=f" {self.context.links.incident(notification)}"),
+            "text": shorten_lines(
+                text, TEXT_MAX, tail=f" {self.context.links.incident(notification)}"
+            ),
         }
         if address.startswith(("#", "~", "@")):
             document["channel"] = address.lstrip("#~")

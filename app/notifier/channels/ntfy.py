@@ -49,7 +49,9 @@ class Ntfy:
         topic, token = self.config.secret("topic"), self.config.secret("token")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         document = {"topic": topic, **self._message(notification)}
-        request = json_request("ntfy", self.config.url, document, headers=headers, secrets=(topic, token))
+        request = json_request(
+            "ntfy", self.config.url, document, headers=headers, secrets=(topic, token)
+        )
         answer = await self.context.http.exchange(request)
         check(request, answer, str(answer.document().get("error", "")))
         return Sent(str(answer.document().get("id", "")))
@@ -65,12 +67,19 @@ class Ntfy:
         templates, links = self.context.templates, self.context.links
         incident = links.incident(notification)
         document = {
-            "title": shorten(templates.render("title.txt", notification), TITLE_BYTES_MAX, size=utf8_bytes),
+            "title": shorten(
+                templates.render("title.txt", notification), TITLE_BYTES_MAX, size=utf8_bytes
+            ),
             "message": shorten_lines(
-                templates.render("push.txt", notification), MESSAGE_BYTES_MAX, tail=f" {incident}", size=utf8_bytes
+                templates.render("push.txt", notification),
+                MESSAGE_BYTES_MAX,
+                tail=f" {incident}",
+                size=utf8_bytes,
             ),
             "priority": _priority(notification),
-            "tags": ["white_check_mark" if notification.action is Action.RESOLVE else "rotating_light"],
+            "tags": [
+                "white_check_mark" if notification.action is Action.RESOLVE else "rotating_light"
+            ],
         }
         if incident:
             document["click"] = incident
@@ -83,11 +92,20 @@ class Ntfy:
         links = self.context.links
         if notification.action is Action.RESOLVE:
             return []
-        wanted = {"Acknowledge": links.acknowledge(notification), "Silence": links.silence(notification)}
+        wanted = {
+            "Acknowledge": links.acknowledge(notification),
+            "Silence": links.silence(notification),
+        }
         if notification.action is Action.ACKNOWLEDGE:
             del wanted["Acknowledge"]
-        wanted |= {link.title: link.url for link in page(notification, links).links if link.title == "Runbook"}
-        views = [{"action": "view", "label": label, "url": url} for label, url in wanted.items() if url]
+        wanted |= {
+            link.title: link.url
+            for link in page(notification, links).links
+            if link.title == "Runbook"
+        }
+        views = [
+            {"action": "view", "label": label, "url": url} for label, url in wanted.items() if url
+        ]
         return views[:ACTIONS_MAX]
 
 

@@ -52,7 +52,10 @@ class PagerDuty:
         routing_key = self.config.secret("routing_key")
         for event in self._events(notification, open_keys):
             request = json_request(
-                "PagerDuty", self.config.url, {"routing_key": routing_key, **event}, secrets=(routing_key,)
+                "PagerDuty",
+                self.config.url,
+                {"routing_key": routing_key, **event},
+                secrets=(routing_key,),
             )
             answer = await self.context.http.exchange(request)
             check(request, answer, _reason(answer))
@@ -62,7 +65,11 @@ class PagerDuty:
     def preview(self, notification: Notification, address: str) -> str:  # noqa: ARG002
         """The events, without the routing key."""
         events = self._events(notification, open_episodes(notification, ""))
-        return "\n".join(map(preview_json, events)) if events else "nothing: PagerDuty is sent no updates"
+        return (
+            "\n".join(map(preview_json, events))
+            if events
+            else "nothing: PagerDuty is sent no updates"
+        )
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -72,14 +79,19 @@ class PagerDuty:
             case Action.TRIGGER:
                 return [self._trigger(notification)]
             case Action.ACKNOWLEDGE | Action.RESOLVE:
-                return [{"event_action": notification.action.value, "dedup_key": key} for key in open_keys]
+                return [
+                    {"event_action": notification.action.value, "dedup_key": key}
+                    for key in open_keys
+                ]
             case Action.UPDATE | Action.INFORM:
                 return []
 
     def _trigger(self, notification: Notification) -> dict[str, Any]:
         words = page(notification, self.context.links)
         payload = {
-            "summary": shorten(self.context.templates.render("title.txt", notification), SUMMARY_MAX),
+            "summary": shorten(
+                self.context.templates.render("title.txt", notification), SUMMARY_MAX
+            ),
             "source": words.where or one_line(notification.component) or "tocsin",
             "severity": SEVERITIES.get(notification.severity, "critical"),
             "timestamp": notification.at,
@@ -107,19 +119,38 @@ def make(config: PagerDutyConfig, context: Context) -> PagerDuty:
 def _with_details(event: dict[str, Any], words: Page, notification: Notification) -> dict[str, Any]:
     """The event with what else is known: fewer alerts where all would be too large."""
     details: dict[str, Any] = {name.lower().replace(" ", "_"): text for name, text in words.facts()}
-    details |= {"incident": words.incident, "text": words.text, "first_step": words.step, "command": words.step_command}
+    details |= {
+        "incident": words.incident,
+        "text": words.text,
+        "first_step": words.step,
+        "command": words.step_command,
+    }
     alerts = [_alert_details(alert) for alert in notification.alerts]
     while True:
         omitted = notification.alerts_omitted + len(notification.alerts) - len(alerts)
-        event["payload"]["custom_details"] = {**details, "alerts": alerts, "alerts_omitted": omitted}
-        if not alerts or len(orjson.dumps(event)) <= EVENT_BYTES_MAX - 1000:  # the routing key comes on top
+        event["payload"]["custom_details"] = {
+            **details,
+            "alerts": alerts,
+            "alerts_omitted": omitted,
+        }
+        if (
+            not alerts or len(orjson.dumps(event)) <= EVENT_BYTES_MAX - 1000
+        ):  # the routing key comes on top
             return event
         alerts = alerts[: len(alerts) // 2]
 
 
 def _alert_details(alert: NotifiedAlert) -> dict[str, Any]:
-    texts = {name: {one_line(key): one_line(text) for key, text in getattr(alert, name).items()} for name in _TEXTS}
-    return {"status": alert.status, "severity": one_line(alert.severity), "starts_at": alert.starts_at, **texts}
+    texts = {
+        name: {one_line(key): one_line(text) for key, text in getattr(alert, name).items()}
+        for name in _TEXTS
+    }
+    return {
+        "status": alert.status,
+        "severity": one_line(alert.severity),
+        "starts_at": alert.starts_at,
+        **texts,
+    }
 
 
 _TEXTS = ("labels", "annotations")

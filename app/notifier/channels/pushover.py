@@ -49,7 +49,11 @@ class Pushover:
         """Stop what rings if it is acknowledged or over, then send the message."""
         token, user = self.config.secret("token"), self.config.secret("user")
         if notification.action in (Action.ACKNOWLEDGE, Action.RESOLVE):
-            await self._post(f"receipts/cancel_by_tag/{notification.incident}.json", {"token": token}, (token, user))
+            await self._post(
+                f"receipts/cancel_by_tag/{notification.incident}.json",
+                {"token": token},
+                (token, user),
+            )
         document = {"token": token, "user": user, **self._message(notification)}
         answer = await self._post("messages.json", document, (token, user))
         return Sent(str(answer.get("receipt") or answer.get("request") or ""))
@@ -61,7 +65,9 @@ class Pushover:
     async def close(self) -> None:
         """Nothing is open."""
 
-    async def _post(self, path: str, document: dict[str, Any], secrets: tuple[str, ...]) -> dict[str, Any]:
+    async def _post(
+        self, path: str, document: dict[str, Any], secrets: tuple[str, ...]
+    ) -> dict[str, Any]:
         request = json_request("Pushover", f"{self.config.url}/1/{path}", document, secrets=secrets)
         answer = await self.context.http.exchange(request)
         errors = answer.document().get("errors")
@@ -70,7 +76,9 @@ class Pushover:
 
     def _message(self, notification: Notification) -> dict[str, Any]:
         incident = self.context.links.incident(notification)
-        message = shorten_lines(self.context.templates.render("push.txt", notification), MESSAGE_MAX)
+        message = shorten_lines(
+            self.context.templates.render("push.txt", notification), MESSAGE_MAX
+        )
         document: dict[str, Any] = {
             "title": shorten(self.context.templates.render("title.txt", notification), TITLE_MAX),
             "message": message or notification.incident,
@@ -78,7 +86,11 @@ class Pushover:
             "priority": _priority(notification),
         }
         if notification.wakes:
-            emergency = {"retry": self.config.retry_s, "expire": self.config.expire_s, "tags": notification.incident}
+            emergency = {
+                "retry": self.config.retry_s,
+                "expire": self.config.expire_s,
+                "tags": notification.incident,
+            }
             document |= emergency
         if incident and len(incident) <= URL_MAX:
             document |= {"url": incident, "url_title": "Incident"}

@@ -1,10 +1,6 @@
-"""All channels: what the settings of each look like, and how it is made."""
+"""The kinds of channels that there are: for each, the model of its settings, and how it is made."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from app.notifier.channel import Channel, ChannelKind, Context
+from app.notifier.channel import ChannelKind
 from app.notifier.channels import (
     apprise,
     discord,
@@ -21,18 +17,9 @@ from app.notifier.channels import (
     twilio_voice,
     webhook,
 )
-from app.notifier.config import ChannelConfig
+from app.notifier.registry_types import ChannelType, Registry
 
-
-@dataclass(frozen=True, slots=True)
-class ChannelType:
-    """A kind of channel. `make` takes settings of the type `config`."""
-
-    config: type[ChannelConfig]
-    make: Callable[[Any, Context], Channel]
-
-
-CHANNELS: Mapping[ChannelKind, ChannelType] = {
+REGISTRY: Registry = {
     ChannelKind.PAGERDUTY: ChannelType(pagerduty.PagerDutyConfig, pagerduty.make),
     ChannelKind.SLACK: ChannelType(slack.SlackConfig, slack.make),
     ChannelKind.EMAIL: ChannelType(email.EmailConfig, email.make),
@@ -48,11 +35,3 @@ CHANNELS: Mapping[ChannelKind, ChannelType] = {
     ChannelKind.APPRISE: ChannelType(apprise.AppriseConfig, apprise.make),
     ChannelKind.TERMINAL: ChannelType(terminal.TerminalConfig, terminal.make),
 }
-
-
-def make_channel(config: ChannelConfig, context: Context) -> Channel:
-    """The channel of these settings, by their type."""
-    for channel in CHANNELS.values():
-        if type(config) is channel.config:
-            return channel.make(config, context)
-    raise AssertionError(f"no channel has settings of {type(config).__name__}")

@@ -22,11 +22,24 @@ from models.events import Notification
 
 REPLY_MAX = 4000  # characters that Slack recommends for a text; it cuts at 40,000
 _TEMPORARY = frozenset(
-    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+    {
+        "ratelimited",
+        "rate_limited",
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+    }
     | {"message_limit_exceeded", "team_added_to_org"}
 )
 _MESSAGE_GONE = frozenset(
-    {"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found", "cannot_reply_to_message"}
+    {
+        "message_not_found",
+        "cant_update_message",
+        "edit_window_closed",
+        "thread_not_found",
+        "cannot_reply_to_message",
+    }
 )
 
 
@@ -66,13 +79,20 @@ class Slack:
         channel, message_ts = str(kept.get("channel", "")), str(kept.get("ts", ""))
         if channel and message_ts:
             try:
-                await self._call("chat.update", {**self._message(notification), "channel": channel, "ts": message_ts})
-                reply = await self._call("chat.postMessage", self._reply(notification, channel, message_ts))
+                await self._call(
+                    "chat.update",
+                    {**self._message(notification), "channel": channel, "ts": message_ts},
+                )
+                reply = await self._call(
+                    "chat.postMessage", self._reply(notification, channel, message_ts)
+                )
             except _Gone:
                 pass  # somebody deleted it, so it is posted anew
             else:
                 return Sent(str(reply.get("ts", "")), memory)
-        posted = await self._call("chat.postMessage", {**self._message(notification), **_QUIET, "channel": address})
+        posted = await self._call(
+            "chat.postMessage", {**self._message(notification), **_QUIET, "channel": address}
+        )
         posted_ts = str(posted.get("ts", ""))
         return Sent(posted_ts, remember(channel=str(posted.get("channel", "")), ts=posted_ts))
 
@@ -100,8 +120,13 @@ class Slack:
     async def _call(self, method: str, document: dict[str, Any]) -> dict[str, Any]:
         """Slack's answer. Raises _Gone, Refused and TryAgain: Slack says in a 200 what went wrong."""
         token = self.config.secret("token")
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8"}
-        request = json_request("Slack", f"{self.config.url}/{method}", document, headers=headers, secrets=(token,))
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json; charset=utf-8",
+        }
+        request = json_request(
+            "Slack", f"{self.config.url}/{method}", document, headers=headers, secrets=(token,)
+        )
         answer = await self.context.http.exchange(request)
         return _accepted(request, method, answer)
 

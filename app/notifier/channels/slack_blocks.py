@@ -28,17 +28,29 @@ BUTTONS = (
 )
 
 
-def message_blocks(notification: Notification, context: Context, *, buttons: bool) -> list[dict[str, Any]]:
+def message_blocks(
+    notification: Notification, context: Context, *, buttons: bool
+) -> list[dict[str, Any]]:
     """Header, what the template says, buttons, and the incident's id. `buttons`: somebody hears them, else they are links."""
     body = context.templates.render("body.slack", notification)
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": _header(notification, context), "emoji": True}},
-        *({"type": "section", "text": _mrkdwn(part)} for part in _sections(body, notification, context)),
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": _header(notification, context), "emoji": True},
+        },
+        *(
+            {"type": "section", "text": _mrkdwn(part)}
+            for part in _sections(body, notification, context)
+        ),
     ]
     elements = _buttons(notification) if buttons else _link_buttons(notification, context)
     if elements:
         blocks.append(
-            {"type": "actions", "block_id": f"incident:{notification.incident}"[:ID_MAX], "elements": elements}
+            {
+                "type": "actions",
+                "block_id": f"incident:{notification.incident}"[:ID_MAX],
+                "elements": elements,
+            }
         )
     context_text = f"{escape_slack(page(notification, context.links).incident)}, episode {notification.episode}"
     blocks.append({"type": "context", "elements": [_mrkdwn(context_text)]})
@@ -51,8 +63,14 @@ def message_text(notification: Notification, context: Context) -> str:
 
 
 def _header(notification: Notification, context: Context) -> str:
-    mark = RESOLVED_MARK if notification.action is Action.RESOLVE else MARKS.get(notification.severity, "")
-    return shorten(f"{mark} {context.templates.render('title.txt', notification)}".strip(), HEADER_MAX)
+    mark = (
+        RESOLVED_MARK
+        if notification.action is Action.RESOLVE
+        else MARKS.get(notification.severity, "")
+    )
+    return shorten(
+        f"{mark} {context.templates.render('title.txt', notification)}".strip(), HEADER_MAX
+    )
 
 
 def _sections(body: str, notification: Notification, context: Context) -> list[str]:
@@ -93,7 +111,10 @@ def _buttons(notification: Notification) -> list[dict[str, Any]]:
 
 def _link_buttons(notification: Notification, context: Context) -> list[dict[str, Any]]:
     """Buttons that open a page."""
-    links = {"Acknowledge": context.links.acknowledge(notification), "Silence": context.links.silence(notification)}
+    links = {
+        "Acknowledge": context.links.acknowledge(notification),
+        "Silence": context.links.silence(notification),
+    }
     if notification.action is Action.RESOLVE:
         return []
     if notification.action is Action.ACKNOWLEDGE:

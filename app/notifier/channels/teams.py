@@ -61,7 +61,9 @@ class Teams:
 
     def _message(self, notification: Notification) -> dict[str, Any]:
         """The card; with fewer lines where all would be too large."""
-        lines = self.context.templates.render("body.txt", notification).split("\n")[1:]  # the title stands above
+        lines = self.context.templates.render("body.txt", notification).split("\n")[
+            1:
+        ]  # the title stands above
         while True:
             message = _message(self._card(notification, lines))
             if len(orjson.dumps(message)) <= CARD_BYTES_MAX or not lines:
@@ -70,14 +72,28 @@ class Teams:
 
     def _card(self, notification: Notification, lines: list[str]) -> dict[str, Any]:
         title = shorten(self.context.templates.render("title.txt", notification), TITLE_MAX)
-        color = "good" if notification.action is Action.RESOLVE else COLORS.get(notification.severity, "attention")
+        color = (
+            "good"
+            if notification.action is Action.RESOLVE
+            else COLORS.get(notification.severity, "attention")
+        )
         return {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
             "version": "1.4",
             "msteams": {"width": "Full"},
             "body": [
-                _rich_text([{"type": "TextRun", "text": title, "weight": "bolder", "size": "large", "color": color}]),
+                _rich_text(
+                    [
+                        {
+                            "type": "TextRun",
+                            "text": title,
+                            "weight": "bolder",
+                            "size": "large",
+                            "color": color,
+                        }
+                    ]
+                ),
                 *(_rich_text(_runs(line)) for line in lines if line),
             ],
             "actions": self._actions(notification),
@@ -86,9 +102,13 @@ class Teams:
     def _actions(self, notification: Notification) -> list[dict[str, str]]:
         links = self.context.links
         titles = {link.title: link.url for link in page(notification, links).links}
-        if notification.action in (Action.TRIGGER, Action.UPDATE) and (url := links.acknowledge(notification)):
+        if notification.action in (Action.TRIGGER, Action.UPDATE) and (
+            url := links.acknowledge(notification)
+        ):
             titles = {"Acknowledge": url, **titles}
-        actions = [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in titles.items()]
+        actions = [
+            {"type": "Action.OpenUrl", "title": title, "url": url} for title, url in titles.items()
+        ]
         return actions[:ACTIONS_MAX]
 
 
@@ -98,7 +118,11 @@ def make(config: TeamsConfig, context: Context) -> Teams:
 
 
 def _message(card: dict[str, Any]) -> dict[str, Any]:
-    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": card,
+    }
     return {"type": "message", "attachments": [attachment]}
 
 
@@ -110,7 +134,10 @@ def _runs(line: str) -> list[dict[str, Any]]:
     """A line, with its name in bold if it is `Name: text`."""
     name, colon, text = line.partition(": ")
     if colon and len(name) <= 20 and not name.startswith("-"):
-        return [{"type": "TextRun", "text": f"{name}: ", "weight": "bolder"}, {"type": "TextRun", "text": text}]
+        return [
+            {"type": "TextRun", "text": f"{name}: ", "weight": "bolder"},
+            {"type": "TextRun", "text": text},
+        ]
     return [{"type": "TextRun", "text": line}]
 
 

@@ -56,12 +56,18 @@ class Telegram:
         message_id = recall(memory).get("message")
         if isinstance(message_id, int):
             try:
-                changed = {"chat_id": target["chat_id"], "message_id": message_id, **self._message(notification)}
+                changed = {
+                    "chat_id": target["chat_id"],
+                    "message_id": message_id,
+                    **self._message(notification),
+                }
                 await self._call("editMessageText", changed)
             except _Gone:
                 pass  # somebody deleted it, so it is posted anew
             else:
-                replied = await self._call("sendMessage", {**target, **self._reply(notification, message_id)})
+                replied = await self._call(
+                    "sendMessage", {**target, **self._reply(notification, message_id)}
+                )
                 return Sent(str(replied.get("message_id", "")), memory)
         sound = {"disable_notification": not notification.wakes}
         posted = await self._call("sendMessage", {**target, **self._message(notification), **sound})
@@ -79,11 +85,16 @@ class Telegram:
         templates = self.context.templates
         title = f"<b>{escape_telegram(templates.render('title.txt', notification))}</b>"
         text = f"{title}\n{templates.render('body.telegram', notification)}"
-        return {**self._text(text, notification), "reply_markup": {"inline_keyboard": self._buttons(notification)}}
+        return {
+            **self._text(text, notification),
+            "reply_markup": {"inline_keyboard": self._buttons(notification)},
+        }
 
     def _reply(self, notification: Notification, message_id: int) -> dict[str, Any]:
         return {
-            **self._text(self.context.templates.render("thread.telegram", notification), notification),
+            **self._text(
+                self.context.templates.render("thread.telegram", notification), notification
+            ),
             "reply_parameters": {"message_id": message_id, "allow_sending_without_reply": True},
             "disable_notification": not notification.wakes,
         }
@@ -108,17 +119,27 @@ class Telegram:
                 for name, title in BUTTONS
                 if not (acknowledged and name == "acknowledge")
             ]
-            buttons = [button for button in wanted if len(button["callback_data"].encode()) <= CALLBACK_BYTES_MAX]
+            buttons = [
+                button
+                for button in wanted
+                if len(button["callback_data"].encode()) <= CALLBACK_BYTES_MAX
+            ]
         else:
             pages = {"" if acknowledged else "Acknowledge": links.acknowledge(notification)}
             pages["Silence"] = links.silence(notification)
-            buttons = [{"text": title, "url": url} for title, url in pages.items() if title and safe_url(url)]
+            buttons = [
+                {"text": title, "url": url}
+                for title, url in pages.items()
+                if title and safe_url(url)
+            ]
         return [buttons[first : first + 2] for first in range(0, len(buttons), 2)]
 
     async def _call(self, method: str, document: dict[str, Any]) -> dict[str, Any]:
         """The `result`. Raises _Gone, Refused and TryAgain."""
         token = self.config.secret("token")
-        request = json_request("Telegram", f"{self.config.url}/bot{token}/{method}", document, secrets=(token,))
+        request = json_request(
+            "Telegram", f"{self.config.url}/bot{token}/{method}", document, secrets=(token,)
+        )
         answer = await self.context.http.exchange(request)
         result = answer.document()
         description = str(result.get("description", ""))
@@ -144,7 +165,9 @@ def _target(address: str) -> dict[str, Any]:
     """Where to send: `-1001234`, `@name`, `-1001234/17`."""
     chat, _, topic = address.strip().partition("/")
     if not chat or (topic and not topic.isdecimal()):
-        raise Refused(f"{one_line(address, 100)!r} must be a chat's id or @name, and may have /TOPIC behind it")
+        raise Refused(
+            f"{one_line(address, 100)!r} must be a chat's id or @name, and may have /TOPIC behind it"
+        )
     target: dict[str, Any] = {"chat_id": int(chat) if chat.lstrip("-").isdecimal() else chat}
     if topic:
         target["message_thread_id"] = int(topic)
@@ -154,4 +177,6 @@ def _target(address: str) -> dict[str, Any]:
 def _retry_after_s(answer: Answer) -> float | None:
     parameters = answer.document().get("parameters")
     seconds = parameters.get("retry_after") if isinstance(parameters, dict) else None
-    return min(float(seconds), RETRY_AFTER_MAX_S) if isinstance(seconds, int) and seconds > 0 else None
+    return (
+        min(float(seconds), RETRY_AFTER_MAX_S) if isinstance(seconds, int) and seconds > 0 else None
+    )

@@ -31,15 +31,22 @@ class TwilioConfig(ChannelConfig):
     url: str = "https://api.twilio.com"
 
 
-async def create(http: HttpClient, config: TwilioConfig, resource: str, form: dict[str, str]) -> dict[str, Any]:
+async def create(
+    http: HttpClient, config: TwilioConfig, resource: str, form: dict[str, str]
+) -> dict[str, Any]:
     """The resource (`Messages`, `Calls`) that Twilio made. Raises Refused and TryAgain."""
     token = config.secret("token")
-    credentials = base64.b64encode(f"{config.api_key_sid or config.account_sid}:{token}".encode()).decode()
+    credentials = base64.b64encode(
+        f"{config.api_key_sid or config.account_sid}:{token}".encode()
+    ).decode()
     request = Request(
         "Twilio",
         f"{config.url}/2010-04-01/Accounts/{config.account_sid}/{resource}.json",
         urlencode(form).encode(),
-        {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"},
+        {
+            "Authorization": f"Basic {credentials}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
         secrets=(token, credentials),
     )
     answer = await http.exchange(request)

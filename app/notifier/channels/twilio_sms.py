@@ -15,7 +15,7 @@ from app.notifier.channels.twilio import TwilioConfig, create, phone_number
 from app.notifier.outcome import Sent
 from app.notifier.shorten import shorten, utf16_units
 from models.events import Notification
-from models.inert import REPLACEMENT
+from models.sanitize import REPLACEMENT
 
 BODY_MAX = 1600
 _GSM = frozenset(
@@ -43,7 +43,11 @@ class TwilioSms:
     async def send(self, notification: Notification, address: str, memory: str, key: str) -> Sent:  # noqa: ARG002
         """Send one SMS."""
         sender = "MessagingServiceSid" if self.config.from_.startswith("MG") else "From"
-        form = {"To": phone_number(address), sender: self.config.from_, "Body": self._body(notification)}
+        form = {
+            "To": phone_number(address),
+            sender: self.config.from_,
+            "Body": self._body(notification),
+        }
         message = await create(self.context.http, self.config, "Messages", form)
         return Sent(str(message["sid"]))
 

@@ -14,7 +14,7 @@ from app.notifier.channels.twilio import TwilioConfig, create, phone_number
 from app.notifier.outcome import Sent
 from app.notifier.shorten import shorten
 from models.events import Notification
-from models.inert import REPLACEMENT
+from models.sanitize import REPLACEMENT
 
 TWIML_MAX = 4000
 _SPOKEN_MAX = 700  # characters, about a minute; with each escaped, twice, still below TWIML_MAX
@@ -36,13 +36,21 @@ class TwilioVoice:
         """Call, if it wakes."""
         if not notification.wakes:
             return Sent()
-        form = {"To": phone_number(address), "From": self.config.from_, "Twiml": self._twiml(notification)}
+        form = {
+            "To": phone_number(address),
+            "From": self.config.from_,
+            "Twiml": self._twiml(notification),
+        }
         call = await create(self.context.http, self.config, "Calls", form)
         return Sent(str(call["sid"]))
 
     def preview(self, notification: Notification, address: str) -> str:  # noqa: ARG002
         """The TwiML."""
-        return self._twiml(notification) if notification.wakes else "nothing: nobody is called for what does not wake"
+        return (
+            self._twiml(notification)
+            if notification.wakes
+            else "nothing: nobody is called for what does not wake"
+        )
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -79,19 +79,27 @@ class Webhook:
     def preview(self, notification: Notification, address: str) -> str:
         """The bodies."""
         bodies = self._bodies(notification, address, remember(open=[episode_key(notification)]))
-        return "\n".join(map(preview_json, bodies)) if bodies else "nothing: this shape has no such message"
+        return (
+            "\n".join(map(preview_json, bodies))
+            if bodies
+            else "nothing: this shape has no such message"
+        )
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _bodies(self, notification: Notification, address: str, memory: str) -> list[dict[str, Any]]:
+    def _bodies(
+        self, notification: Notification, address: str, memory: str
+    ) -> list[dict[str, Any]]:
         match self.config.format:
             case WebhookFormat.STANDARD:
                 return [_standard(notification)]
             case WebhookFormat.ALERTMANAGER:
                 known = known_episodes(memory) or []
                 keys = _alertmanager_keys(notification, known, open_episodes(notification, memory))
-                return alertmanager_messages(notification, address, keys, self.context.links.public_url)
+                return alertmanager_messages(
+                    notification, address, keys, self.context.links.public_url
+                )
 
     def _request(self, body: bytes, message_id: str) -> Request:
         secret, token = self.config.secret("secret"), self.config.secret("token")
@@ -125,7 +133,9 @@ def _signing_key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if len(key) < _KEY_BYTES_MIN:
-        raise TryAgain(f"the webhook's secret must be {_PREFIX} and at least {_KEY_BYTES_MIN} bytes in base64")
+        raise TryAgain(
+            f"the webhook's secret must be {_PREFIX} and at least {_KEY_BYTES_MIN} bytes in base64"
+        )
     return key
 
 
@@ -137,7 +147,9 @@ def _standard(notification: Notification) -> dict[str, Any]:
     }
 
 
-def _alertmanager_keys(notification: Notification, known: list[str], opened: list[str]) -> list[str]:
+def _alertmanager_keys(
+    notification: Notification, known: list[str], opened: list[str]
+) -> list[str]:
     """The episodes that a message in Alertmanager's shape is posted for. It knows no acknowledgement, and no quiet message."""
     own = episode_key(notification)
     match notification.action:

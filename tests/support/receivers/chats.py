@@ -43,7 +43,8 @@ class TelegramServer(Server):
                 return _telegram_error(400, "Bad Request: message to edit not found")
             if all(known.get(name) == document.get(name) for name in ("text", "reply_markup")):
                 return _telegram_error(
-                    400, "Bad Request: message is not modified: specified new message content is ..."
+                    400,
+                    "Bad Request: message is not modified: specified new message content is ...",
                 )
             known |= document
             return web.json_response({"ok": True, "result": {"message_id": document["message_id"]}})
@@ -95,7 +96,9 @@ def _telegram_text_error(document: dict[str, Any]) -> str:
 
 
 def _telegram_error(code: int, description: str) -> web.Response:
-    return web.json_response({"ok": False, "error_code": code, "description": description}, status=code)
+    return web.json_response(
+        {"ok": False, "error_code": code, "description": description}, status=code
+    )
 
 
 @dataclass
@@ -133,7 +136,9 @@ def _discord_wrong(document: dict[str, Any]) -> bool:
     embeds = document.get("embeds", [])
     total = 0
     for embed in embeds:
-        lengths = [utf16(text) for text in (embed["title"], embed["description"], embed["footer"]["text"])]
+        lengths = [
+            utf16(text) for text in (embed["title"], embed["description"], embed["footer"]["text"])
+        ]
         total += sum(lengths)
         if lengths[0] > 256 or lengths[1] > 4096 or lengths[2] > 2048:
             return True
@@ -170,7 +175,9 @@ class TeamsServer(Server):
     def answer(self, received: Received) -> web.Response:
         """202 and nothing, as a workflow answers."""
         if received.path != TEAMS_PATH:
-            return web.json_response({"error": {"code": "DirectApiAuthorizationRequired"}}, status=401)
+            return web.json_response(
+                {"error": {"code": "DirectApiAuthorizationRequired"}}, status=401
+            )
         if self.old_answer:
             return web.Response(text=self.old_answer)
         if len(received.body) > 28 * 1024:

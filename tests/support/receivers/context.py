@@ -16,7 +16,9 @@ PUBLIC_URL = "https://tocsin.example.org"
 
 
 @asynccontextmanager
-async def local_context(timeout_s: float = 30.0, templates: Path | None = None) -> AsyncIterator[Context]:
+async def local_context(
+    timeout_s: float = 30.0, templates: Path | None = None
+) -> AsyncIterator[Context]:
     """A context whose client is closed in the end."""
     links = IncidentLinks(PUBLIC_URL)
     client = HttpClient(LOCAL, timeout_s=timeout_s)

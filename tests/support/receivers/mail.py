@@ -56,7 +56,10 @@ class MailServer:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         assert self._server is not None
         self._server.close()
@@ -70,7 +73,9 @@ class MailServer:
         return SMTP(self, **options)
 
 
-def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+def _authenticate(
+    server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+) -> AuthResult:
     del server, session, envelope, mechanism
     right = (data.login, data.password) == (USERNAME.encode(), PASSWORD.encode())
     return AuthResult(success=right, handled=False)

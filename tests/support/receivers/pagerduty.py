@@ -22,7 +22,11 @@ class PagerDutyServer(Server):
         event = received.json()
         errors = list(_errors(event))
         if errors:
-            invalid = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+            invalid = {
+                "status": "invalid event",
+                "message": "Event object is invalid",
+                "errors": errors,
+            }
             return web.json_response(invalid, status=400)
         key, action = event["dedup_key"], event["event_action"]
         state = self.alerts.get(key, "resolved")
@@ -49,9 +53,15 @@ def _errors(event: dict[str, object]) -> "list[str]":
     if event.get("event_action") == "trigger":
         payload = event.get("payload")
         payload = payload if isinstance(payload, dict) else {}
-        errors += [f"'payload.{name}' is missing or blank" for name in ("summary", "source") if not payload.get(name)]
+        errors += [
+            f"'payload.{name}' is missing or blank"
+            for name in ("summary", "source")
+            if not payload.get(name)
+        ]
         if payload.get("severity") not in ("critical", "error", "warning", "info"):
-            errors.append("'payload.severity' is invalid (must be one of 'critical', 'warning', 'error' or 'info')")
+            errors.append(
+                "'payload.severity' is invalid (must be one of 'critical', 'warning', 'error' or 'info')"
+            )
         if len(str(payload.get("summary"))) > 1024:
             errors.append("'payload.summary' is too long")
     return errors

@@ -36,7 +36,9 @@ class NtfyServer(Server):
             return web.json_response({"code": 40000, "http": 400, "error": error}, status=400)
         if message["priority"] == 5:
             self.rings.append(message["title"])
-        return web.json_response({"id": f"msg{len(self.requests)}", "event": "message", "topic": TOPIC})
+        return web.json_response(
+            {"id": f"msg{len(self.requests)}", "event": "message", "topic": TOPIC}
+        )
 
 
 @dataclass
@@ -77,7 +79,11 @@ def _pushover_errors(document: dict[str, Any]) -> list[str]:
         errors.append("user identifier is not a valid user")
     if not 1 <= len(document["message"]) <= 1024:
         errors.append("message is too long or cannot be blank")
-    if len(document["title"]) > 250 or len(document.get("url", "")) > 512 or len(document.get("url_title", "")) > 100:
+    if (
+        len(document["title"]) > 250
+        or len(document.get("url", "")) > 512
+        or len(document.get("url_title", "")) > 100
+    ):
         errors.append("title or url is too long")
     if document["priority"] == 2 and not (document["retry"] >= 30 and document["expire"] <= 10800):
         errors.append("retry or expire is out of its range")
@@ -102,11 +108,17 @@ class TwilioServer(Server):
             return _twilio_error(400, 21211, "Invalid 'To' Phone Number")
         if resource == "Messages.json":
             if len(form["Body"]) > 1600:
-                return _twilio_error(400, 21617, "The concatenated message body exceeds the 1600 character limit")
+                return _twilio_error(
+                    400, 21617, "The concatenated message body exceeds the 1600 character limit"
+                )
             self.messages.append(form)
-            return web.json_response({"sid": f"SM{len(self.messages)}", "status": "queued"}, status=201)
+            return web.json_response(
+                {"sid": f"SM{len(self.messages)}", "status": "queued"}, status=201
+            )
         if len(form["Twiml"]) > 4000:
-            return _twilio_error(400, 21218, "Twiml size exceeded maximum allowed value of 4000 characters")
+            return _twilio_error(
+                400, 21218, "Twiml size exceeded maximum allowed value of 4000 characters"
+            )
         ET.fromstring(form["Twiml"])
         self.calls.append(form)
         return web.json_response({"sid": f"CA{len(self.calls)}", "status": "queued"}, status=201)

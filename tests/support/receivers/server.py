@@ -58,7 +58,7 @@ class Server:
     async def __aenter__(self) -> Self:
         application = web.Application(client_max_size=1 << 24)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(application, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -67,7 +67,10 @@ class Server:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._closing.set()
         assert self._runner is not None
@@ -103,7 +106,9 @@ class Server:
 async def _half(request: web.Request, answer: web.Response) -> web.StreamResponse:
     """The answer's status and the first half of its body, then nothing more."""
     body = answer.body if isinstance(answer.body, bytes) else b""
-    response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
+    response = web.StreamResponse(
+        status=answer.status, headers={"Content-Type": answer.content_type}
+    )
     response.content_length = len(body) + 10
     await response.prepare(request)
     await response.write(body[: len(body) // 2])

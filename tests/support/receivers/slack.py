@@ -36,7 +36,9 @@ class SlackServer(Server):
 
     def rate_limited(self) -> web.Response:
         """As Slack answers it."""
-        return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "7"})
+        return web.json_response(
+            {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "7"}
+        )
 
     def _error(self, received: Received, document: dict[str, Any]) -> str:
         if received.headers.get("authorization") != f"Bearer {TOKEN}":

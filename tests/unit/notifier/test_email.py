@@ -30,7 +30,12 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def config(server: MailServer, **options: str) -> EmailConfig:
     """Settings of a server without TLS."""
     return EmailConfig.model_validate(
-        {"smarthost": server.smarthost, "from": "Tocsin <tocsin@example.org>", "tls": "none", **options}
+        {
+            "smarthost": server.smarthost,
+            "from": "Tocsin <tocsin@example.org>",
+            "tls": "none",
+            **options,
+        }
     )
 
 
@@ -54,7 +59,9 @@ async def test_an_incident_is_a_thread() -> None:
 
     names = ("Subject", "Message-ID", "In-Reply-To", "References")
     title = "[P0] KubePodCrashLooping: shop/checkout-7d9 (prod)"
-    first, second, third = (identifier(notification.id) for notification in (OPENED, ACKNOWLEDGED, RESOLVED))
+    first, second, third = (
+        identifier(notification.id) for notification in (OPENED, ACKNOWLEDGED, RESOLVED)
+    )
     assert [tuple(str(mail[name]) for name in names) for mail in server.mails] == [
         (title, first, ROOT, ROOT),
         (f"Re: {title}", second, first, f"{ROOT} {first}"),
@@ -70,7 +77,10 @@ async def test_a_mail_has_text_and_html() -> None:
 
     mail = server.mails[0]
     text, html = (part.get_content().replace("\r\n", "\n").strip() for part in mail.iter_parts())
-    headers = {name: str(mail[name]) for name in ("From", "To", "Date", "Auto-Submitted", "Importance", "X-Priority")}
+    headers = {
+        name: str(mail[name])
+        for name in ("From", "To", "Date", "Auto-Submitted", "Importance", "X-Priority")
+    }
     assert sent.receiver_id == mail["Message-ID"]
     assert text == context.templates.render("body.txt", OPENED)
     assert html == context.templates.render("body.html", OPENED)
@@ -93,7 +103,11 @@ async def test_a_worse_severity_has_a_subject_of_its_own() -> None:
             notification = replace(OPENED, severity=severity)
             memory = (await mail.send(notification, ANN, memory, notification.id)).memory
 
-    assert [str(mail["Subject"])[:8] for mail in server.mails] == ["[P2] Kub", "[P0] Kub", "Re: [P0]"]
+    assert [str(mail["Subject"])[:8] for mail in server.mails] == [
+        "[P2] Kub",
+        "[P0] Kub",
+        "Re: [P0]",
+    ]
 
 
 @asynchronous
@@ -138,7 +152,9 @@ async def test_texts_of_others_add_no_header() -> None:
     ],
 )
 @asynchronous
-async def test_a_reply_code_is_temporary_or_permanent(stage: str, answer: str, kind: type[Exception]) -> None:
+async def test_a_reply_code_is_temporary_or_permanent(
+    stage: str, answer: str, kind: type[Exception]
+) -> None:
     """4xx may pass, 5xx will not."""
     async with MailServer() as server, local_context() as context:
         getattr(server, stage).append(answer)
@@ -193,7 +209,9 @@ async def test_a_password_is_sent_over_tls_only(tmp_path: Path) -> None:
         with pytest.raises(TryAgain, match="certificate verify failed"):
             await make(config(server, **options), context).send(OPENED, ANN, "", "id")
         with pytest.raises(Refused, match="answered 535: ") as wrong:
-            await make(config(server, **{**options, "username": "other-name"}), trusting).send(OPENED, ANN, "", "id")
+            await make(config(server, **{**options, "username": "other-name"}), trusting).send(
+                OPENED, ANN, "", "id"
+            )
         server.tls = None
         with pytest.raises(TryAgain, match="STARTTLS extension not supported by server"):
             await make(config(server, **options), trusting).send(OPENED, ANN, "", "id")
@@ -202,7 +220,9 @@ async def test_a_password_is_sent_over_tls_only(tmp_path: Path) -> None:
     assert PASSWORD not in str(wrong.value)
 
 
-@pytest.mark.parametrize("address", ["", "ann", "@example.org", "a@b, c@d", "a b@example.org", "a@b\nBcc: c@d", "<a@b"])
+@pytest.mark.parametrize(
+    "address", ["", "ann", "@example.org", "a@b, c@d", "a b@example.org", "a@b\nBcc: c@d", "<a@b"]
+)
 def test_what_is_no_address_is_none(address: str) -> None:
     """One address with a domain, and nothing else."""
     assert mailbox(address) is None
@@ -228,7 +248,9 @@ async def test_no_mail_goes_to_what_is_no_address() -> None:
 def test_settings_are_checked(changes: dict[str, str], message: str) -> None:
     """What cannot work is refused when it is read."""
     with pytest.raises(ValidationError, match=message):
-        EmailConfig.model_validate({"smarthost": "m.example.org:587", "from": "t@example.org", **changes})
+        EmailConfig.model_validate(
+            {"smarthost": "m.example.org:587", "from": "t@example.org", **changes}
+        )
 
 
 @asynchronous
@@ -237,5 +259,7 @@ async def test_a_preview_is_headers_and_text() -> None:
     async with MailServer() as server, local_context() as context:
         preview = channel(server, context).preview(OPENED, ANN)
 
-    assert preview.startswith("From: Tocsin <tocsin@example.org>\nTo: Ann <ann@example.org>\nSubject: [P0] Kube")
+    assert preview.startswith(
+        "From: Tocsin <tocsin@example.org>\nTo: Ann <ann@example.org>\nSubject: [P0] Kube"
+    )
     assert "How bad: P0 (critical)" in preview

@@ -119,7 +119,9 @@ async def test_a_name_that_becomes_private_reaches_nobody() -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "127.1", "0x7f.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "127.1", "0x7f.0.0.1"]
+)
 @asynchronous
 async def test_a_private_address_in_the_url_reaches_nobody(host: str) -> None:
     """An address in the URL is checked as well, in any spelling that the system's resolver takes."""
@@ -133,7 +135,9 @@ async def test_a_private_address_in_the_url_reaches_nobody(host: str) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x.example/", "file:///etc/passwd", "https://", "http://[", "x"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://x.example/", "file:///etc/passwd", "https://", "http://[", "x"]
+)
 @asynchronous
 async def test_a_url_that_is_none_is_refused(url: str) -> None:
     """Only http and https with a host are followed."""
@@ -149,13 +153,15 @@ async def test_an_answer_is_returned() -> None:
     """A status of 2xx with a whole body is the answer."""
     async with Server() as server:
         client = HttpClient(LOCAL)
-        answer = await client.post(json_request("hook", f"{server.url}/a", {"b": 1}, headers={"X-Key": "k"}))
+        answer = await client.post(
+            json_request("hook", f"{server.url}/a", {"b": 1}, headers={"X-Key": "k"})
+        )
         await client.close()
 
     assert (answer.status, answer.whole, answer.document()) == (200, True, {"path": "/a"})
-    assert [(request.method, request.json(), request.headers["x-key"]) for request in server.requests] == [
-        ("POST", {"b": 1}, "k")
-    ]
+    assert [
+        (request.method, request.json(), request.headers["x-key"]) for request in server.requests
+    ] == [("POST", {"b": 1}, "k")]
 
 
 @pytest.mark.parametrize(
@@ -163,12 +169,18 @@ async def test_an_answer_is_returned() -> None:
     [
         (Fault.RATE_LIMITED, TryAgain, "hook at 127.0.0.1 answered 429: slow down"),
         (Fault.BROKEN, TryAgain, "hook at 127.0.0.1 answered 500: oops Set-Cookie: x"),
-        (Fault.REDIRECT, Refused, "hook at 127.0.0.1 answered 302, a redirect, which is not followed"),
+        (
+            Fault.REDIRECT,
+            Refused,
+            "hook at 127.0.0.1 answered 302, a redirect, which is not followed",
+        ),
         (Fault.SILENT, TryAgain, "hook at 127.0.0.1 gave no answer within 0.2 s"),
     ],
 )
 @asynchronous
-async def test_a_fault_is_permanent_or_temporary(fault: Fault, kind: type[Exception], message: str) -> None:
+async def test_a_fault_is_permanent_or_temporary(
+    fault: Fault, kind: type[Exception], message: str
+) -> None:
     """Each fault says whether another attempt may succeed, and a redirect is followed by no request."""
     async with Server() as server:
         server.faults.append(fault)
@@ -219,7 +231,9 @@ async def test_a_secret_stands_in_no_error() -> None:
         await client.close()
 
     assert "answered 400: cannot take [secret]" in str(caught.value)
-    assert not any(f"{part}-secret" in str(caught.value) for part in ("path", "query", "body", "head"))
+    assert not any(
+        f"{part}-secret" in str(caught.value) for part in ("path", "query", "body", "head")
+    )
 
 
 @asynchronous
@@ -229,7 +243,9 @@ async def test_a_refused_connection_is_temporary() -> None:
         unused.bind(("127.0.0.1", 0))
         client = HttpClient(LOCAL)
         with pytest.raises(TryAgain, match=r"^hook at 127\.0\.0\.1: no connection: "):
-            await client.post(Request("hook", f"http://127.0.0.1:{unused.getsockname()[1]}/secret-path"))
+            await client.post(
+                Request("hook", f"http://127.0.0.1:{unused.getsockname()[1]}/secret-path")
+            )
         await client.close()
 
 
@@ -249,7 +265,9 @@ async def test_a_wrong_certificate_is_not_accepted(tmp_path: Path) -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     client = HttpClient(LOCAL)
     with pytest.raises(TryAgain, match=r"its certificate is not accepted: "):
-        await client.post(Request("hook", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+        await client.post(
+            Request("hook", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        )
     await client.close()
     server.close()
 

@@ -12,7 +12,15 @@ from app.notifier.channel import Context
 from app.notifier.channels.pagerduty import EVENT_BYTES_MAX, PagerDuty, PagerDutyConfig, make
 from app.notifier.outcome import Refused, Sent, TryAgain
 from tests.support.asynchronous import asynchronous
-from tests.support.notifications import ACKNOWLEDGED, INFORMED, OPENED, RESOLVED, UPDATED, hostile, large
+from tests.support.notifications import (
+    ACKNOWLEDGED,
+    INFORMED,
+    OPENED,
+    RESOLVED,
+    UPDATED,
+    hostile,
+    large,
+)
 from tests.support.receivers.context import local_context
 from tests.support.receivers.pagerduty import ROUTING_KEY, PagerDutyServer
 from tests.support.receivers.server import Fault
@@ -39,7 +47,12 @@ async def test_an_incident_rings_once_and_closes() -> None:
             memory = (await pager.send(notification, "ops-primary", memory, notification.id)).memory
 
     assert server.rings == [KEY]
-    assert server.log == [f"trigger {KEY}", f"trigger {KEY}", f"acknowledge {KEY}", f"resolve {KEY}"]
+    assert server.log == [
+        f"trigger {KEY}",
+        f"trigger {KEY}",
+        f"acknowledge {KEY}",
+        f"resolve {KEY}",
+    ]
     assert server.alerts == {KEY: "resolved"}
 
 
@@ -128,7 +141,8 @@ def remember_open(key: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("severity", "theirs"), [("P0", "critical"), ("P1", "error"), ("P2", "warning"), ("P3", "info"), ("?", "critical")]
+    ("severity", "theirs"),
+    [("P0", "critical"), ("P1", "error"), ("P2", "warning"), ("P3", "info"), ("?", "critical")],
 )
 @asynchronous
 async def test_severities_are_translated(severity: str, theirs: str) -> None:
@@ -162,7 +176,9 @@ def _send_officially(url: str, ours: dict[str, object]) -> None:
     assert isinstance(links, list)
     with pagerduty.EventsApiV2Client(ROUTING_KEY) as client:
         client._url = url  # it takes https only
-        key = client.trigger(payload["summary"], payload["source"], dedup_key=KEY, payload=payload, links=links)
+        key = client.trigger(
+            payload["summary"], payload["source"], dedup_key=KEY, payload=payload, links=links
+        )
         client.acknowledge(key)
         client.resolve(key)
 
@@ -204,7 +220,9 @@ async def test_an_accepted_event_whose_answer_broke_off_is_sent() -> None:
 async def test_the_largest_event_is_taken() -> None:
     """Long texts are cut, and alerts are left out where all would be too large."""
     labels = {f"label{number}": "x" * 500 for number in range(60)}
-    many = large(alerts=tuple(replace(OPENED.alerts[0], labels=labels) for _ in range(50)), alerts_omitted=7)
+    many = large(
+        alerts=tuple(replace(OPENED.alerts[0], labels=labels) for _ in range(50)), alerts_omitted=7
+    )
     async with PagerDutyServer() as server, local_context() as context:
         await channel(server, context).send(many, "", "", "id")
 
@@ -224,7 +242,9 @@ async def test_texts_of_others_are_inert() -> None:
     def texts(document: object) -> Iterator[str]:
         match document:
             case dict():
-                yield from (text for pair in document.items() for part in pair for text in texts(part))
+                yield from (
+                    text for pair in document.items() for part in pair for text in texts(part)
+                )
             case list():
                 yield from (text for part in document for text in texts(part))
             case str():

@@ -11,12 +11,22 @@ from app.notifier.channels.slack import Slack, SlackConfig, make
 from app.notifier.outcome import Refused, TryAgain
 from models.events import NotificationKind
 from tests.support.asynchronous import asynchronous
-from tests.support.notifications import ACKNOWLEDGED, INFORMED, OPENED, RESOLVED, UPDATED, hostile, large
+from tests.support.notifications import (
+    ACKNOWLEDGED,
+    INFORMED,
+    OPENED,
+    RESOLVED,
+    UPDATED,
+    hostile,
+    large,
+)
 from tests.support.receivers.context import local_context
 from tests.support.receivers.server import Fault
 from tests.support.receivers.slack import TOKEN, SlackServer, block_errors
 
-ESCALATED = replace(OPENED, id="3-1055-0", kind=NotificationKind.ESCALATED, text="Not acknowledged for 5m.")
+ESCALATED = replace(
+    OPENED, id="3-1055-0", kind=NotificationKind.ESCALATED, text="Not acknowledged for 5m."
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +42,12 @@ def channel(server: SlackServer, context: Context, **options: Any) -> Slack:
 
 def buttons(blocks: list[dict[str, Any]]) -> list[str]:
     """The ids of the buttons."""
-    return [element["action_id"] for block in blocks if block["type"] == "actions" for element in block["elements"]]
+    return [
+        element["action_id"]
+        for block in blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+    ]
 
 
 @asynchronous
@@ -81,7 +96,10 @@ async def test_a_message_has_everything() -> None:
         for name, title in (*names, ("silence_1h", "Silence 1h"), ("note", "Note"))
     ]
     elements[0]["style"] = "primary"
-    assert (sent.receiver_id, sent.memory) == ("1744427702.000000", '{"channel":"C0OPS","ts":"1744427702.000000"}')
+    assert (sent.receiver_id, sent.memory) == (
+        "1744427702.000000",
+        '{"channel":"C0OPS","ts":"1744427702.000000"}',
+    )
     assert section["text"].split("\n")[:4] == [
         "Pod is crash looping.",
         "*How bad*: P0 (critical), 1 of 1 alert firing",
@@ -105,7 +123,9 @@ async def test_a_message_has_everything() -> None:
             {"type": "actions", "block_id": f"incident:{OPENED.incident}", "elements": elements},
             {
                 "type": "context",
-                "elements": [{"type": "mrkdwn", "text": f"{OPENED.incident}, episode 1", "verbatim": True}],
+                "elements": [
+                    {"type": "mrkdwn", "text": f"{OPENED.incident}, episode 1", "verbatim": True}
+                ],
             },
         ],
         "unfurl_links": False,
@@ -128,7 +148,9 @@ async def test_buttons_that_nobody_hears_are_links() -> None:
 
 
 @pytest.mark.parametrize("app_token_env", ["", "SLACK_APP_TOKEN"])
-@pytest.mark.parametrize("sample", [OPENED, ACKNOWLEDGED, RESOLVED, UPDATED, INFORMED, large(), hostile()])
+@pytest.mark.parametrize(
+    "sample", [OPENED, ACKNOWLEDGED, RESOLVED, UPDATED, INFORMED, large(), hostile()]
+)
 @asynchronous
 async def test_blocks_are_within_the_documented_limits(sample: Any, app_token_env: str) -> None:
     """Whatever the incident holds."""
@@ -146,8 +168,12 @@ async def test_a_long_message_ends_in_a_link() -> None:
     async with SlackServer() as server, local_context() as context:
         await channel(server, context).send(replace(OPENED, alerts=(alert,) * 10), "#ops", "", "id")
 
-    last = [block for block in server.requests[0].json()["blocks"] if block["type"] == "section"][-1]
-    assert last["text"]["text"].endswith(f"... <https://tocsin.example.org/incidents/{OPENED.incident}|all of it>")
+    last = [block for block in server.requests[0].json()["blocks"] if block["type"] == "section"][
+        -1
+    ]
+    assert last["text"]["text"].endswith(
+        f"... <https://tocsin.example.org/incidents/{OPENED.incident}|all of it>"
+    )
 
 
 @asynchronous
@@ -159,9 +185,15 @@ async def test_texts_of_others_mention_nobody() -> None:
         await slack.send(hostile(), "#ops", sent.memory, "id2")
 
     texts = [document["text"] for document in server.messages.values()]
-    texts += [block["text"]["text"] for block in server.requests[0].json()["blocks"] if block["type"] == "section"]
+    texts += [
+        block["text"]["text"]
+        for block in server.requests[0].json()["blocks"]
+        if block["type"] == "section"
+    ]
     assert len(texts) >= 3
-    assert all(link.startswith("https://") for text in texts for link in re.findall("<([^>|]*)", text))
+    assert all(
+        link.startswith("https://") for text in texts for link in re.findall("<([^>|]*)", text)
+    )
 
 
 @asynchronous
@@ -205,7 +237,9 @@ async def test_what_slack_refuses_is_permanent(
     ],
 )
 @asynchronous
-async def test_what_may_pass_is_tried_again(fault: Fault, message: str, after_s: float | None) -> None:
+async def test_what_may_pass_is_tried_again(
+    fault: Fault, message: str, after_s: float | None
+) -> None:
     """A rate limit, with when, and an answer without the message's timestamp."""
     async with SlackServer() as server, local_context() as context:
         server.faults.append(fault)

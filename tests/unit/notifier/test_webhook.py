@@ -13,7 +13,15 @@ from app.notifier.channel import Context
 from app.notifier.channels.webhook import Webhook, WebhookConfig, WebhookFormat, make, signature
 from app.notifier.outcome import TryAgain
 from tests.support.asynchronous import asynchronous
-from tests.support.notifications import ACKNOWLEDGED, CRASH, INFORMED, OPENED, RESOLVED, UPDATED, hostile
+from tests.support.notifications import (
+    ACKNOWLEDGED,
+    CRASH,
+    INFORMED,
+    OPENED,
+    RESOLVED,
+    UPDATED,
+    hostile,
+)
 from tests.support.receivers.context import local_context
 from tests.support.receivers.server import Server
 
@@ -26,9 +34,13 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK_TOKEN", "token-of-the-hook")
 
 
-def channel(server: Server, context: Context, form: WebhookFormat = WebhookFormat.STANDARD) -> Webhook:
+def channel(
+    server: Server, context: Context, form: WebhookFormat = WebhookFormat.STANDARD
+) -> Webhook:
     """A channel to the server."""
-    return make(WebhookConfig(url=f"{server.url}/hook", format=form, secret_env="HOOK_SECRET"), context)
+    return make(
+        WebhookConfig(url=f"{server.url}/hook", format=form, secret_env="HOOK_SECRET"), context
+    )
 
 
 @asynchronous
@@ -59,7 +71,9 @@ def test_a_signature_is_the_official_one() -> None:
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ=", "whsec_***", "plain text"])
 def test_a_secret_that_is_none_signs_nothing(secret: str) -> None:
     """A short or malformed secret is told, without showing it."""
-    with pytest.raises(TryAgain, match=r"^the webhook's secret must be whsec_ and at least 16 bytes in base64$"):
+    with pytest.raises(
+        TryAgain, match=r"^the webhook's secret must be whsec_ and at least 16 bytes in base64$"
+    ):
         signature(secret, "id", 1, b"")
 
 
@@ -115,7 +129,9 @@ async def test_alertmanagers_shape_has_fewer_messages() -> None:
             memory = (await hook.send(notification, "ops", memory, notification.id)).memory
 
     bodies = [request.json() for request in server.requests]
-    assert [(body["groupKey"][-3:-2], body["status"], body["alerts"][0]["endsAt"]) for body in bodies] == [
+    assert [
+        (body["groupKey"][-3:-2], body["status"], body["alerts"][0]["endsAt"]) for body in bodies
+    ] == [
         ("1", "firing", "0001-01-01T00:00:00Z"),
         ("1", "firing", "0001-01-01T00:00:00Z"),
         ("2", "firing", "0001-01-01T00:00:00Z"),
@@ -136,14 +152,20 @@ async def test_a_message_without_alerts_has_one_in_alertmanagers_shape() -> None
 
     body = server.requests[0].json()
     assert body["alerts"][0]["labels"]["alertname"] == OPENED.title
-    assert body["commonLabels"] == {"alertname": OPENED.title, "severity": "P0", "component": "checkout"}
+    assert body["commonLabels"] == {
+        "alertname": OPENED.title,
+        "severity": "P0",
+        "component": "checkout",
+    }
 
 
 @asynchronous
 async def test_a_preview_is_the_body() -> None:
     """What would be posted, and that nothing would."""
     async with Server() as server, local_context() as context:
-        assert orjson.loads(channel(server, context).preview(OPENED, ""))["type"] == "incident.opened"
+        assert (
+            orjson.loads(channel(server, context).preview(OPENED, ""))["type"] == "incident.opened"
+        )
         hook = channel(server, context, WebhookFormat.ALERTMANAGER)
 
         assert orjson.loads(hook.preview(OPENED, "ops"))["receiver"] == "ops"

@@ -15,7 +15,16 @@ from app.notifier.rendering import SHIPPED, Templates
 from app.notifier.shorten import characters, shorten, shorten_lines, utf8_bytes, utf16_units
 from app.notifier.words import Link, page, safe_url
 from models.events import Notification, NotificationReason
-from tests.support.notifications import ACKNOWLEDGED, CRASH, HOSTILE, INFORMED, OPENED, RESOLVED, hostile, large
+from tests.support.notifications import (
+    ACKNOWLEDGED,
+    CRASH,
+    HOSTILE,
+    INFORMED,
+    OPENED,
+    RESOLVED,
+    hostile,
+    large,
+)
 
 LINKS = IncidentLinks("https://tocsin.example.org/")
 TEMPLATES = Templates(LINKS)
@@ -78,7 +87,10 @@ def test_a_title_says_the_state(notification: Notification, title: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "place"),
     [
-        ({"cluster": "c", "namespace": "n", "host": "h", "pod": "p"}, "cluster c, namespace n, host h"),
+        (
+            {"cluster": "c", "namespace": "n", "host": "h", "pod": "p"},
+            "cluster c, namespace n, host h",
+        ),
         ({"pod": "p", "instance": "exporter:8080"}, "pod p"),
         ({"instance": "db-1:9100"}, "host db-1:9100"),
         ({"namespace": "n"}, "namespace n"),
@@ -96,7 +108,10 @@ def test_a_place_names_three_hosts() -> None:
     """Of five hosts three are named and the others counted."""
     alerts = tuple(replace(CRASH, labels={"host": f"h{number}"}) for number in range(5))
 
-    assert page(replace(OPENED, common_labels={}, alerts=alerts), LINKS).where == "host h0, h1, h2 and 2 more"
+    assert (
+        page(replace(OPENED, common_labels={}, alerts=alerts), LINKS).where
+        == "host h0, h1, h2 and 2 more"
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +148,17 @@ def test_without_a_public_url_there_are_no_links_to_incidents() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["javascript:alert(1)", "file:///x", "https://", "//x", "https://x/ y", 'https://x/"', "https://x/\n", "x", ""],
+    [
+        "javascript:alert(1)",
+        "file:///x",
+        "https://",
+        "//x",
+        "https://x/ y",
+        'https://x/"',
+        "https://x/\n",
+        "x",
+        "",
+    ],
 )
 def test_only_a_web_address_is_a_link(url: str) -> None:
     """What a person should not follow is no link."""
@@ -151,7 +176,10 @@ def test_links_are_bounded() -> None:
 
 def test_lines_are_left_out_whole() -> None:
     """A text of markup ends after a whole line."""
-    assert shorten_lines("<b>one</b>\n<b>two</b>\n<b>three</b>", 30, tail=" more") == "<b>one</b>\n<b>two</b>\n... more"
+    assert (
+        shorten_lines("<b>one</b>\n<b>two</b>\n<b>three</b>", 30, tail=" more")
+        == "<b>one</b>\n<b>two</b>\n... more"
+    )
     assert shorten_lines("short", 5) == "short"
 
 
@@ -207,7 +235,11 @@ def test_mentions_of_others_are_text(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "escaped"),
     [
-        (FormatName.SLACK, "node_cpu *x* <!here> a&b", "node_cpu \N{ASTERISK OPERATOR}x* &lt;!here&gt; a&amp;b"),
+        (
+            FormatName.SLACK,
+            "node_cpu *x* <!here> a&b",
+            "node_cpu \N{ASTERISK OPERATOR}x* &lt;!here&gt; a&amp;b",
+        ),
         (FormatName.SLACK, "db:5432", "db:5432"),
         (
             FormatName.DISCORD,
@@ -237,18 +269,27 @@ def test_the_largest_notification_renders(name: str) -> None:
 
 def test_an_own_template_is_used(tmp_path: Path) -> None:
     """A template in the installation's folder replaces the shipped one, and may include it."""
-    (tmp_path / "body.slack").write_text("{{ bold(page.owner) }} {{ notification.common_labels.cluster }} <b>")
+    (tmp_path / "body.slack").write_text(
+        "{{ bold(page.owner) }} {{ notification.common_labels.cluster }} <b>"
+    )
 
     assert (
-        Templates(LINKS, tmp_path).render("body.slack", hostile(owner="<ops>")).startswith("*&lt;ops&gt;* &lt;!channel")
+        Templates(LINKS, tmp_path)
+        .render("body.slack", hostile(owner="<ops>"))
+        .startswith("*&lt;ops&gt;* &lt;!channel")
     )
-    assert Templates(LINKS, tmp_path).render("title.txt", OPENED) == TEMPLATES.render("title.txt", OPENED)
+    assert Templates(LINKS, tmp_path).render("title.txt", OPENED) == TEMPLATES.render(
+        "title.txt", OPENED
+    )
 
 
 @pytest.mark.parametrize(
     ("source", "failure"),
     [
-        ("{{ page.nothing }}", "UndefinedError: 'app.notifier.words.Page object' has no attribute 'nothing'"),
+        (
+            "{{ page.nothing }}",
+            "UndefinedError: 'app.notifier.words.Page object' has no attribute 'nothing'",
+        ),
         ("{% if %}", "TemplateSyntaxError: Expected an expression, got 'end of statement block'"),
         ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError: "),
@@ -279,7 +320,9 @@ def test_a_shortened_text_fits(size: Callable[[str], int], limit: int) -> None:
     """However a service counts, the text with its tail is no longer than the limit."""
     text = "é\N{FIRE}x" * 20
 
-    assert size(shorten(text, max(limit, 3), tail=" https://t.example/INC", size=size)) <= max(limit, 3)
+    assert size(shorten(text, max(limit, 3), tail=" https://t.example/INC", size=size)) <= max(
+        limit, 3
+    )
 
 
 def test_a_shortened_text_ends_in_its_tail() -> None:
