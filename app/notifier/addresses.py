@@ -6,6 +6,7 @@ lists them. A name is checked after it was resolved, and the connection goes to 
 a name which resolves to something else a moment later (DNS rebinding) gains nothing.
 """
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Sequence
@@ -76,3 +77,30 @@ class CheckedResolver(AbstractResolver):
     async def close(self) -> None:
         """Close the resolver."""
         await self._resolver.close()
+
+
+async def connect(host: str, port: int, policy: AddressPolicy) -> socket.socket:
+    """A connection to the first permitted address of a host that takes it, for protocols other than HTTP.
+
+    Raises PrivateAddress when no address is permitted, OSError when none takes it.
+    """
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    permitted = [info for info in infos if policy.permits(str(info[4][0]))]
+    failure: OSError = PrivateAddress(
+        f"{host} has a private address, and allow_private_addresses does not list it"
+    )
+    for family, kind, protocol, _, address in permitted:
+        connection = socket.socket(family, kind, protocol)
+        connection.settimeout(0)  # the event loop waits
+        try:
+            await loop.sock_connect(connection, address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        except BaseException:  # a time-out cancels
+            connection.close()
+            raise
+        else:
+            return connection
+    raise failure

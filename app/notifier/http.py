@@ -8,7 +8,7 @@ import asyncio
 import ipaddress
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -73,7 +73,10 @@ def json_request(service: str, url: str, document: Any, **options: Any) -> Reque
 
 
 class HttpClient:
-    """Sends requests. It belongs to one event loop, and has to be closed."""
+    """Sends requests. It belongs to one event loop, and has to be closed.
+
+    `policy` and `tls` (None for the system's authorities) hold for channels that speak no HTTP, too.
+    """
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class HttpClient:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._timeout_s = timeout_s
         self._resolver = resolver
-        self._tls = tls
+        self.tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, request: Request) -> Answer:
@@ -145,7 +148,7 @@ class HttpClient:
                 limit=_CONNECTIONS_MAX,
                 limit_per_host=_CONNECTIONS_OF_A_HOST_MAX,
                 ttl_dns_cache=10,
-                ssl=self._tls or True,
+                ssl=self.tls or True,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -175,14 +178,14 @@ def check(request: Request, answer: Answer, detail: str = "") -> None:
 def error_text(request: Request, text: str) -> str:
     """Words of a receiver for an error of ours: one short inert line without a secret."""
     url = URL(request.url)
-    for secret in (
-        *request.secrets,
-        request.url,
-        url.raw_path_qs,
-        url.path_qs,
-        url.raw_path,
-        url.path,
-    ):
+    return without_secrets(
+        text, (*request.secrets, request.url, url.raw_path_qs, url.path_qs, url.raw_path, url.path)
+    )
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """The text as one short inert line, with each secret replaced."""
+    for secret in secrets:
         if len(secret) >= _SECRET_CHARACTERS_MIN:
             text = text.replace(secret, "[secret]")
     line = inert(" ".join(text.split()))

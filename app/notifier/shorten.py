@@ -33,3 +33,19 @@ def shorten(
         middle = (low + high + 1) // 2
         low, high = (middle, high) if size(text[:middle]) <= room else (low, middle - 1)
     return text[:low].rstrip() + MARK + tail
+
+
+def shorten_lines(
+    text: str, size_max: int, *, tail: str = "", size: Callable[[str], int] = characters
+) -> str:
+    """The text if it fits; else as many whole lines as fit, with `...` and the tail as the last.
+
+    For markup, which a cut inside of a line would break.
+    """
+    if size(text) <= size_max:
+        return text
+    lines = text.split("\n")
+    last = MARK + tail
+    while lines and size("\n".join((*lines, last))) > size_max:
+        lines.pop()
+    return "\n".join((*lines, last))

@@ -4,7 +4,6 @@ A page is read at three in the morning, on a phone. Everything in a Page is iner
 that is not shown as itself. Channels add their format's escape.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -28,7 +27,8 @@ LINK_TITLES = {"runbook": "Runbook", "graph": "Graph", "dashboard": "Dashboard"}
 ALERTS_MAX = 10
 VALUES_MAX = 3
 TEXT_MAX = 500  # characters of a description; the incident's page has all of it
-_URL_MAX = 2000
+_URL_MAX = 1500
+_URLS_MAX = 2500  # characters of all links together, so that they fit into a message of any chat
 _STATES = {
     Action.ACKNOWLEDGE: "acknowledged",
     Action.RESOLVE: "resolved",
@@ -62,6 +62,7 @@ class Page:
     incident: str
     headline: str  # "[P0] KubePodCrashLooping: shop/checkout-7d9 (prod)"
     what: str
+    kind: str  # why there is a message, in words: "opened", "severity raised"
     text: str
     severity: str  # "P0"
     state: str  # "", or "acknowledged", "resolved", "for information"
@@ -97,6 +98,7 @@ def page(notification: Notification, links: IncidentLinks) -> Page:
         incident=one_line(notification.incident),
         headline=f"[{_label(notification, severity)}] {what}",
         what=what,
+        kind=notification.kind.replace("_", " "),
         text=one_line(notification.text),
         severity=severity,
         state=state,
@@ -107,7 +109,7 @@ def page(notification: Notification, links: IncidentLinks) -> Page:
         why=_why(notification),
         step=one_line(notification.next_step.say) if notification.next_step else "",
         step_command=one_line(notification.next_step.run) if notification.next_step else "",
-        links=tuple(_links(notification, links)),
+        links=_links(notification, links),
         alerts=tuple(_alert_line(alert) for alert in notification.alerts[:ALERTS_MAX]),
         alerts_omitted=notification.alerts_omitted + max(len(notification.alerts) - ALERTS_MAX, 0),
     )
@@ -184,8 +186,8 @@ def _why(notification: Notification) -> str:
         text = f"step {reason.step} of {reason.steps}" if reason.rule else "first notification"
     if reason.rule and reason.rule not in text:
         text += f" (rule {one_line(reason.rule)})"
-    receiver = one_line(notification.receiver)
-    return f"{receiver}: {text}" if receiver else text
+    receiver = one_line(notification.receiver, 100)
+    return shorten(f"{receiver}: {text}" if receiver else text, TEXT_MAX)
 
 
 def _label_values(notification: Notification, names: tuple[str, ...]) -> str:
@@ -201,8 +203,8 @@ def _label_values(notification: Notification, names: tuple[str, ...]) -> str:
     return ""
 
 
-def _links(notification: Notification, links: IncidentLinks) -> Iterable[Link]:
-    """Runbook, graph, incident, silence, then what else the alerts link to. Each URL once."""
+def _links(notification: Notification, links: IncidentLinks) -> tuple[Link, ...]:
+    """Runbook, graph, dashboard, incident, silence, then what else the alerts link to. Each URL once."""
     known = {
         **({"graph": notification.alerts[0].generator_url} if notification.alerts else {}),
         **notification.links,
@@ -210,12 +212,22 @@ def _links(notification: Notification, links: IncidentLinks) -> Iterable[Link]:
     first = [(title, known.pop(name)) for name, title in LINK_TITLES.items() if name in known]
     ours = [("Incident", links.incident(notification)), ("Silence", links.silence(notification))]
     others = [(one_line(name, 40), url) for name, url in known.items()]
-    seen = set()
+    titles: dict[str, str] = {}
     for title, url in (*first, *ours, *others):
-        followed = safe_url(url)
-        if followed and followed not in seen:
-            seen.add(followed)
-            yield Link(title, followed)
+        if safe_url(url):
+            titles.setdefault(url, title)
+    kept = _within_bound([url for _, url in ours if url in titles], list(titles))
+    return tuple(Link(title, url) for url, title in titles.items() if url in kept)
+
+
+def _within_bound(first: list[str], urls: list[str]) -> set[str]:
+    """The URLs whose lengths together are within the bound; those that come first are kept first."""
+    kept, length = set[str](), 0
+    for url in dict.fromkeys((*first, *urls)):
+        if length + len(url) <= _URLS_MAX:
+            kept.add(url)
+            length += len(url)
+    return kept
 
 
 def _alert_line(alert: NotifiedAlert) -> AlertLine:

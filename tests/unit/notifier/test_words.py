@@ -12,7 +12,7 @@ import pytest
 from app.notifier.formats import FORMATS, FormatName
 from app.notifier.incident_links import IncidentLinks
 from app.notifier.rendering import SHIPPED, Templates
-from app.notifier.shorten import characters, shorten, utf8_bytes, utf16_units
+from app.notifier.shorten import characters, shorten, shorten_lines, utf8_bytes, utf16_units
 from app.notifier.words import Link, page, safe_url
 from models.events import Notification, NotificationReason
 from tests.support.notifications import (
@@ -163,6 +163,24 @@ def test_without_a_public_url_there_are_no_links_to_incidents() -> None:
 def test_only_a_web_address_is_a_link(url: str) -> None:
     """What a person should not follow is no link."""
     assert safe_url(url) == ""
+
+
+def test_links_are_bounded() -> None:
+    """The incident's own links stay; of the others those that fit."""
+    links = {f"link{number}": f"https://links.example/{number}/{'x' * 900}" for number in range(20)}
+
+    titles = [link.title for link in page(replace(OPENED, links=links), LINKS).links]
+
+    assert titles == ["Graph", "Incident", "Silence", "link0", "link1"]
+
+
+def test_lines_are_left_out_whole() -> None:
+    """A text of markup ends after a whole line."""
+    assert (
+        shorten_lines("<b>one</b>\n<b>two</b>\n<b>three</b>", 30, tail=" more")
+        == "<b>one</b>\n<b>two</b>\n... more"
+    )
+    assert shorten_lines("short", 5) == "short"
 
 
 def test_hostile_links_are_left_out() -> None:
