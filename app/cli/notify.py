@@ -119,7 +119,8 @@ async def _try(receivers: Receivers, routes: list[ContactRoute], *, dry_run: boo
             for route in routes:
                 notification = trial.trial_notification(route, system_ms())
                 for receiver in route.through:
-                    text = assembly.reach.channels[receiver].preview(notification, route.address)
+                    address = route.address_at(receiver, route.address)
+                    text = assembly.reach.channels[receiver].preview(notification, address)
                     print(inert(f"{route.channel} {route.address} through {receiver}:"))
                     print(inert_lines(text))
             return 0
@@ -152,7 +153,8 @@ async def _show(arguments: argparse.Namespace) -> int:
         raise NotKept(f"{receivers.path} has no receiver for it")
     assembly = assemble(receivers, REGISTRY)
     try:
-        text = assembly.reach.channels[through[0]].preview(notification, notification.address)
+        address = receivers.contacts.address_at(through[0], notification)
+        text = assembly.reach.channels[through[0]].preview(notification, address)
     finally:
         await assembly.close()
     print(inert(f"{through[0]} ({kinds[through[0]]}):"), file=sys.stderr)

@@ -175,7 +175,8 @@ class Deliverer:
 
     async def _send(self, attempt: Attempt) -> None:
         channel = self._reach.channels[attempt.receiver]
-        answer = await send(channel, attempt, self._reach.timeout_s)
+        address = self._reach.contacts.address_at(attempt.receiver, attempt.notification)
+        answer = await send(channel, attempt, address, self._reach.timeout_s)
         if isinstance(answer, Sent):
             result = "sent"
             self._ledger.sent(attempt, answer.receiver_id, answer.memory, system_ms())

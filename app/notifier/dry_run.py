@@ -41,7 +41,8 @@ def plan_of(notification: Notification, assembly: Assembly | None) -> str:
     through = assembly.reach.contacts.through(notification)
     if not through:
         return f"{line}\n    no receiver: receivers.yaml has no contact for it"
-    preview = assembly.reach.channels[through[0]].preview(notification, notification.address)
+    address = assembly.reach.contacts.address_at(through[0], notification)
+    preview = assembly.reach.channels[through[0]].preview(notification, address)
     indented = "\n".join(f"    {inert(text)}" for text in inert_lines(preview).split("\n"))
     return f"{line}\n    through {', then '.join(through)}:\n{indented}"
 

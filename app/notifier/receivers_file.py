@@ -6,11 +6,19 @@ reach them; it must change neither the policy's fingerprint nor a replay (docs/d
 
 from collections.abc import Mapping
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from app.files import yaml_file
 from app.files.bounded_yaml import Document
@@ -26,6 +34,15 @@ from models.policy_types import DurationMs, Part, Problem, refuse
 from models.suggest import did_you_mean
 
 RECEIVERS_MAX = 500
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(value))
+    except ValueError:
+        raise ValueError(f"is {value!r:.60}, must be a network such as 10.0.0.0/8") from None
+
+
 ReceiverName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -36,8 +53,22 @@ class LimitPart(Part):
     within: DurationMs  # how long: 1m, 15m, 1h
 
 
-Networks = Annotated[list[IPv4Network | IPv6Network], Field(default_factory=list)]
+Network = Annotated[
+    IPv4Network | IPv6Network,
+    PlainValidator(_network),
+    WithJsonSchema(
+        {"type": "string", "description": "A network: 10.0.0.0/8, 127.0.0.1/32, fd00::/8."}
+    ),
+]
+Networks = Annotated[list[Network], Field(default_factory=list)]
 LimitsByKind = Annotated[dict[ChannelKind, list[LimitPart]], Field(default_factory=dict)]
+
+
+class HopPart(Part):
+    """A receiver, and the contact's address there."""
+
+    receiver: ReceiverName  # one of the receivers
+    address: Annotated[str, Field(min_length=1)]  # there: a phone number, a Slack channel
 
 
 class ContactPart(Part):
@@ -47,8 +78,18 @@ class ContactPart(Part):
     address: str = ""  # as the policy has it; without address and name: all contacts
     name: str = ""  # of the contact, such as "On-call SRE", instead of an address
     through: Annotated[
-        list[ReceiverName], Field(min_length=1, max_length=10)
-    ]  # in order; the next is the fallback
+        list[ReceiverName | HopPart], Field(min_length=1, max_length=10)
+    ]  # in order, the next is the fallback: a receiver, or one with the contact's address there
+
+    @property
+    def receivers(self) -> list[str]:
+        """The names of the receivers, in order."""
+        return [hop.receiver if isinstance(hop, HopPart) else hop for hop in self.through]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The contact's addresses at receivers that have one of their own."""
+        return {hop.receiver: hop.address for hop in self.through if isinstance(hop, HopPart)}
 
 
 class DeliveryPart(Part):
@@ -70,14 +111,10 @@ class ReceiversPart(Part):
     contacts: Annotated[
         list[ContactPart], Field(min_length=1)
     ]  # how contacts of the policy are reached
-    allow_private_addresses: Annotated[
-        list[IPv4Network | IPv6Network], Field(default_factory=list)
-    ]  # networks; all that is private else is refused
+    allow_private_addresses: Networks  # what is private else is refused
     public_url: str = ""  # how people reach Tocsin, for links: https://tocsin.example.org
     templates: str = ""  # a folder with templates of your own
-    limits: Annotated[
-        dict[ChannelKind, list[LimitPart]], Field(default_factory=dict)
-    ]  # for a contact, by kind of receiver; [] is none
+    limits: LimitsByKind  # for a contact, by kind of receiver; [] is none
     delivery: DeliveryPart = DeliveryPart()  # how long receivers are waited for
 
     @model_validator(mode="after")
@@ -91,7 +128,7 @@ class ReceiversPart(Part):
         return [
             (("contacts", number, "through", place), _unknown(name, self.receivers))
             for number, contact in enumerate(self.contacts)
-            for place, name in enumerate(contact.through)
+            for place, name in enumerate(contact.receivers)
             if name not in self.receivers
         ]
 
@@ -114,7 +151,7 @@ class ReceiversPart(Part):
                         "has an address and a name, must have one of them or none",
                     )
                 )
-            if len(set(contact.through)) < len(contact.through):
+            if len(set(contact.receivers)) < len(contact.through):
                 problems.append(
                     (("contacts", number, "through"), "names a receiver twice, must name each once")
                 )
@@ -148,7 +185,7 @@ class Receivers(NamedTuple):
     def contacts(self) -> Contacts:
         """Whom to reach through what."""
         routes = [
-            ContactRoute(one.channel, one.address, one.name, tuple(one.through))
+            ContactRoute(one.channel, one.address, one.name, tuple(one.receivers), one.addresses)
             for one in self.part.contacts
         ]
         return Contacts(routes)
@@ -191,9 +228,9 @@ def model_of(registry: frozenset[tuple[ChannelKind, Any]]) -> type[ReceiversPart
     """The model of the file, with a key for each kind of channel that there is."""
     kinds = sorted(registry, key=lambda item: list(ChannelKind).index(item[0]))
     fields: dict[str, Any] = {str(kind): (channel.config | None, None) for kind, channel in kinds}
-    receiver = create_model("ReceiverPart", __base__=_OneKind, **fields)
+    receiver = create_model("Receiver", __base__=_OneKind, **fields)
     named = Annotated[dict[ReceiverName, receiver], Field(min_length=1, max_length=RECEIVERS_MAX)]  # type: ignore[valid-type]  # made above
-    return create_model("ReceiversPart", __base__=ReceiversPart, receivers=(named, ...))
+    return create_model("Receivers", __base__=ReceiversPart, receivers=(named, ...))
 
 
 class _OneKind(Part):

@@ -11,14 +11,14 @@ from app.notifier.outcome import Refused, Sent, TryAgain
 logger = logging.getLogger("tocsin.notifier")
 
 
-async def send(channel: Channel, attempt: Attempt, timeout_s: float) -> Sent | Failure:
+async def send(
+    channel: Channel, attempt: Attempt, address: str, timeout_s: float
+) -> Sent | Failure:
     """What came of it."""
     notification = attempt.notification
     try:
         async with asyncio.timeout(timeout_s):
-            return await channel.send(
-                notification, notification.address, attempt.memory, notification.id
-            )
+            return await channel.send(notification, address, attempt.memory, notification.id)
     except TimeoutError:
         return Failure(f"no answer within {timeout_s:g} s")
     except TryAgain as error:

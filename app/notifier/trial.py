@@ -52,7 +52,8 @@ async def try_routes(
         notification = trial_notification(route, now_ms)
         for receiver in route.through:
             attempt = Attempt(receiver, (), notification, "", now_ms)
-            answer = await send(reach.channels[receiver], attempt, reach.timeout_s)
+            address = route.address_at(receiver, route.address)
+            answer = await send(reach.channels[receiver], attempt, address, reach.timeout_s)
             what = f"{route.channel} {route.address or route.name} through {receiver}"
             if isinstance(answer, Failure):
                 yield what, False, answer.message
@@ -60,7 +61,7 @@ async def try_routes(
             yield what, True, answer.receiver_id
             closing = replace(notification, action=Action.RESOLVE, wakes=False, id=f"0-{now_ms}-1")
             after = Attempt(receiver, (), closing, answer.memory, now_ms)
-            ended = await send(reach.channels[receiver], after, reach.timeout_s)
+            ended = await send(reach.channels[receiver], after, address, reach.timeout_s)
             if isinstance(ended, Failure):
                 yield f"{what}: its end", False, ended.message
 
