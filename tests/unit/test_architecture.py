@@ -53,7 +53,7 @@ LAYERS = (
     ("agents",),
     QUESTIONS,
     ("app.render",),
-    ("app.bridge",),
+    ("app.bridge", "app.notifier"),
     ("app.factory",),
     ("app.cli", "app"),
 )
