@@ -27,6 +27,7 @@ from models.topics import Topics
 
 IDLE_S = 1.0  # between two looks when nothing happens
 FORGET_MS = 60 * 60_000
+MEASURE_MS = 1000
 STOP_S = 5.0  # for what is being sent, when a partition is given up
 
 logger = logging.getLogger("tocsin.notifier")
@@ -65,6 +66,7 @@ class Deliverer:
         self._woken = asyncio.Event()
         self._fault: BaseException | None = None
         self._forgotten_ms = system_ms()
+        self._measured_ms = 0
 
     @property
     def busy(self) -> bool:
@@ -196,6 +198,9 @@ class Deliverer:
                 self._store.owned[partition].changes.stories.add(key)
 
     def _measure(self, now_ms: int) -> None:
+        if now_ms < self._measured_ms + MEASURE_MS:
+            return  # it looks at everything that is pending
+        self._measured_ms = now_ms
         oldest_ms = self._ledger.oldest_ms()
         metrics.PENDING.set(self._ledger.pending)
         metrics.OLDEST.set(0 if oldest_ms is None else max(now_ms - oldest_ms, 0) / 1000)
