@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.errors import TocsinError
 from models.topics import PARTITIONS_MAX
 
 EMBEDDED = "embedded:"
@@ -19,7 +20,7 @@ _PREFIX = re.compile(
 )  # Kafka takes 249 characters in a topic's name
 
 
-class BadSettings(Exception):
+class BadSettings(TocsinError):
     """An environment variable that cannot be used.
 
     The message names it, what was found and what is expected.

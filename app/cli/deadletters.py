@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.arguments import add_journal, add_json
+from app.history.source import reading
 from app.intake.normalise import alerts_from
 from app.settings import Settings
 from app.terminal.style import WIDE, as_text, plain_table
@@ -26,7 +28,7 @@ from app.transport.exactly_once import once
 from app.transport.log import Readable
 from models.document import document_in
 from models.effect import Position
-from models.reason import BadInput
+from models.reason import BadInput, Reason
 from models.sanitize import inert, inert_lines, inert_word
 from models.topics import Topics
 
@@ -49,6 +51,36 @@ class Letter:
     source: tuple[str, int, int]  # where what was refused stands: role, partition, offset
     first: str  # words of its value
     resubmitted: str  # when, and by whom; empty when it was not
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    add_journal(parser)
+    if name == "deadletters show":
+        parser.set_defaults(run=reading(show_letter))
+        parser.add_argument("letter", help="its id, as tocsin deadletters list shows it")
+        parser.add_argument(
+            "--raw",
+            action="store_true",
+            help="write out the bytes that were refused, and nothing else",
+        )
+        add_json(parser, "one JSON object")
+    else:
+        parser.set_defaults(run=reading(show_letters))
+        add_reason(parser)
+        parser.add_argument("--all", action="store_true", help="also what was resubmitted since")
+        add_json(parser, "one JSON object a line")
+
+
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses letters by why they were refused."""
+    parser.add_argument(
+        "--reason",
+        default="",
+        choices=list(Reason),
+        metavar="REASON",
+        help="only what was refused for it",
+    )
 
 
 async def letters_of(

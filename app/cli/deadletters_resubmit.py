@@ -16,16 +16,15 @@ from typing import Any
 
 import orjson
 
-from app.cli.arguments import add, add_journal
+from app.cli.arguments import add_json, add_person
 from app.cli.bridge_client import NoAnswer, Refusal, exchange
 from app.cli.deadletters import (
     Bodies,
     Letter,
+    add_reason,
     ends_of,
     find,
     letters_of,
-    show_letter,
-    show_letters,
     value_in,
     whole_value,
     word,
@@ -38,13 +37,11 @@ from models.document import document_in
 from models.duration import format_ms
 from models.instant import NEWEST_MS, format_instant, milliseconds
 from models.plural import counted
-from models.reason import BadInput, Reason
+from models.reason import BadInput
 from models.sanitize import inert
 
 ALERTS, WEBHOOK = "/api/v2/alerts", "/webhook/alertmanager"
 WAIT_SECONDS = 10.0  # for the worker to apply what was sent
-
-REASONS = [one.value for one in Reason]
 
 _NOT_SENT = {
     "signal": "a message between rules; it is said again when the alert fires anew",
@@ -69,67 +66,19 @@ class Again:
     fingerprints: frozenset[str]
 
 
-def add_deadletters(commands: Any) -> None:
-    """Add the commands."""
-    text = "what was refused: list, show, send again"
-    letters = commands.add_parser("deadletters", help=text).add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-    listed = add(
-        letters,
-        "list",
-        reading(show_letters),
-        "what was refused, the newest last",
-        "tocsin deadletters list --reason malformed",
-    )
-    listed.add_argument(
-        "--reason",
-        default="",
-        choices=REASONS,
-        metavar="REASON",
-        help="only what was refused for it",
-    )
-    listed.add_argument("--all", action="store_true", help="also what was resubmitted since")
-    listed.add_argument("--json", action="store_true", help="one JSON object a line")
-    add_journal(listed)
-    shown = add(
-        letters,
-        "show",
-        reading(show_letter),
-        "all of one letter",
-        "tocsin deadletters show 3-1234-0 --raw > record",
-    )
-    shown.add_argument("letter", help="its id, as tocsin deadletters list shows it")
-    shown.add_argument(
-        "--raw", action="store_true", help="write out the bytes that were refused, and nothing else"
-    )
-    shown.add_argument("--json", action="store_true", help="one JSON object")
-    add_journal(shown)
-    text = "send refused alerts to the bridge once more; they count as heard of now"
-    again = add(
-        letters,
-        "resubmit",
-        reading(resubmit),
-        text,
-        "tocsin deadletters resubmit --reason bound_reached --dry-run",
-    )
-    again.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=reading(resubmit), wrong=parser.error, journal="")
+    parser.add_argument(
         "letters", nargs="*", metavar="ID", help="as tocsin deadletters list shows it"
     )
-    again.add_argument(
-        "--reason",
-        default="",
-        choices=REASONS,
-        metavar="REASON",
-        help="all that were refused for it",
-    )
-    again.add_argument(
+    add_reason(parser)
+    parser.add_argument(
         "--dry-run", action="store_true", help="say what would be sent, and send nothing"
     )
-    again.add_argument("--again", action="store_true", help="also what was resubmitted before")
-    again.add_argument("--by", default="", help="who you are; the login name if it is not given")
-    again.add_argument("--json", action="store_true", help="one JSON object a letter")
-    again.set_defaults(wrong=again.error, journal="")  # a recording has no bridge
+    parser.add_argument("--again", action="store_true", help="also what was resubmitted before")
+    add_person(parser)
+    add_json(parser, "one JSON object a letter")
 
 
 async def resubmit(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:

@@ -18,7 +18,6 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from app.cli.arguments import add
 from app.cli.incidents import effects_of, incidents_of
 from app.demo import recorded, scenario
 from app.demo.feed import Feeder
@@ -39,31 +38,25 @@ class DemoFailed(Exception):
     """The service did not start or stop as it should; the message says what it said last."""
 
 
-def add_demo(commands: Any) -> None:
-    """Add the command."""
-    demo = add(
-        commands,
-        "demo",
-        _demo,
-        "a bad day and a storm, with no broker",
-        "tocsin demo --input alerts.jsonl",
-    )
-    demo.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_demo)
+    parser.add_argument(
         "--input",
         metavar="FILE",
         help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day",
     )
-    demo.add_argument("--json", action="store_true", help="print one JSON object last")
-    demo.add_argument(
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.add_argument(
         "--keep", action="store_true", help="leave the service running, and say where"
     )
-    demo.add_argument(
+    parser.add_argument(
         "--journal", metavar="DIR", help="keep the journal in DIR; a temporary folder otherwise"
     )
-    demo.add_argument(
+    parser.add_argument(
         "--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)"
     )
-    demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
+    parser.add_argument("--seed", type=int, default=7, help="of the storm (7)")
 
 
 def _demo(arguments: argparse.Namespace) -> int:

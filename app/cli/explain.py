@@ -4,12 +4,11 @@ import argparse
 import asyncio
 import re
 import sys
-from typing import Any
 
 import orjson
 
 from app import settings
-from app.cli.arguments import INCIDENT, add, add_journal
+from app.cli.arguments import add_journal, add_json
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
 from app.explain.incidents import explain_incident
@@ -29,25 +28,19 @@ from models.sanitize import inert
 _RECORD = re.compile(r"([0-9]{1,4})[:-]([0-9]{1,19})")
 
 
-def add_explain(commands: Any) -> None:
-    """Add the command."""
-    explain = add(
-        commands,
-        "explain",
-        _explain,
-        "why somebody was paged, or nobody was",
-        f"tocsin explain {INCIDENT}",
-    )
-    explain.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_explain)
+    parser.add_argument(
         "id",
         nargs="?",
         help="an effect or a notification (3-1207-4), an incident, a task, a silence",
     )
-    explain.add_argument(
+    parser.add_argument(
         "--record", metavar="P:OFFSET", help="what this journal record did, or why it did nothing"
     )
-    add_journal(explain)
-    explain.add_argument("--json", action="store_true", help="for programs")
+    add_journal(parser)
+    add_json(parser)
 
 
 def _explain(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from app.cli.arguments import INCIDENT, add, add_journal
+from app.cli.arguments import add_journal
 from app.history.source import reading
 from app.settings import Settings
 from app.terminal.incidents_table import incidents_table, print_incidents
@@ -38,31 +38,17 @@ _LATER: dict[str, Any] = {
 }
 
 
-def add_incidents(commands: Any) -> None:
-    """Add the commands."""
-    incidents = commands.add_parser("incidents", help="list and show").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-    listed = add(
-        incidents,
-        "list",
-        reading(show_incidents),
-        "the incidents that are not closed",
-        "tocsin incidents list --all --json",
-    )
-    add_journal(listed)
-    listed.add_argument("--all", action="store_true", help="closed ones too")
-    listed.add_argument("--json", action="store_true", help="one JSON object a line")
-    shown = add(
-        incidents,
-        "show",
-        reading(show_incident),
-        "one incident and its timeline",
-        f"tocsin incidents show {INCIDENT}",
-    )
-    shown.add_argument("incident")
-    add_journal(shown)
-    shown.add_argument("--json", action="store_true", help="one JSON object")
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    add_journal(parser)
+    if name == "incidents show":
+        parser.set_defaults(run=reading(show_incident))
+        parser.add_argument("incident")
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+    else:
+        parser.set_defaults(run=reading(show_incidents))
+        parser.add_argument("--all", action="store_true", help="closed ones too")
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 async def effects_of(

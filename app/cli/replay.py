@@ -6,12 +6,11 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from app import settings
-from app.cli.arguments import INCIDENT, add, add_journal
+from app.cli.arguments import add_journal
 from app.cli.whatif import add_whatif, show_whatif
 from app.history.source import NotKept, open_source
 from app.history.spans import add_spans
@@ -26,18 +25,16 @@ from models.sanitize import inert
 BATCH = 5000  # records that the engine is given at once, if nothing else is said
 
 
-def add_record(commands: Any) -> None:
-    """Add the command that writes a recording."""
-    parser = add(
-        commands,
-        "record",
-        _record,
-        "the journal, or a part of it, as one file that can be replayed elsewhere",
-        f"tocsin record night.tocsin --incident {INCIDENT}",
-    )
-    parser.add_argument("file", metavar="FILE", help="to be written; must not be there yet")
-    add_journal(parser)
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    add_journal(parser, "what TOCSIN_BROKER names is read")
     add_spans(parser)
+    if name == "record":
+        parser.set_defaults(run=_record)
+        parser.add_argument("file", metavar="FILE", help="to be written; must not be there yet")
+    else:
+        parser.set_defaults(run=_replay)
+        _add_replay(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
@@ -76,17 +73,7 @@ def _print_recorded(header: Header, path: Path, *, as_json: bool) -> None:
         )
 
 
-def add_replay(commands: Any) -> None:
-    """Add the command that feeds a journal to the engine again."""
-    parser = add(
-        commands,
-        "replay",
-        _replay,
-        "feed the journal to the same engine again, in isolation: the same records give the same bytes",
-        "tocsin replay --journal night.tocsin --verify",
-    )
-    add_journal(parser)
-    add_spans(parser)
+def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -112,7 +99,6 @@ def add_replay(commands: Any) -> None:
     )
     parser.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (1)")
     add_whatif(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
 def _count(text: str) -> int:

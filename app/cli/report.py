@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.arguments import add, add_journal
+from app.cli.arguments import add_journal, add_json
 from app.cli.incidents import effects_of, incident_of
 from app.files import policy_file
 from app.history.source import reading
@@ -26,28 +26,22 @@ from models.sanitize import inert
 from models.topics import Topics
 
 
-def add_reports(commands: Any) -> None:
-    """Add the commands."""
-    for name, show, text in (
-        ("report", show_report, "the incident report, in Markdown or JSON"),
-        ("followups", show_followups, "what closed incidents left to do"),
-        ("availability", show_availability, "how much of a month services were up"),
-    ):
-        shown = add(
-            commands,
-            name,
-            reading(show),
-            text,
-            f"tocsin {name}{' INC-...' if name == 'report' else ''}",
-        )
-        add_journal(shown)
-        shown.add_argument("--json", action="store_true", help="for programs")
-        if name == "report":
-            shown.add_argument("incident")
-        elif name == "followups":
-            shown.add_argument("--all", action="store_true", help="also those that are done")
-        else:
-            shown.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    shows = {
+        "report": show_report,
+        "followups": show_followups,
+        "availability": show_availability,
+    }
+    parser.set_defaults(run=reading(shows[name]))
+    add_journal(parser)
+    add_json(parser)
+    if name == "report":
+        parser.add_argument("incident")
+    elif name == "followups":
+        parser.add_argument("--all", action="store_true", help="also those that are done")
+    else:
+        parser.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
 
 
 async def show_report(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:

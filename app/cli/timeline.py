@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from app.cli.arguments import INCIDENT, add, add_journal
+from app.cli.arguments import add_journal, add_json
 from app.cli.incidents import effects_of, incident_of
 from app.history.source import reading
 from app.render.timeline_svg import page, svg
@@ -36,23 +36,16 @@ _STYLES = {
 }
 
 
-def add_timeline(commands: Any) -> None:
-    """Add the command."""
-    text = "the picture of one incident: alerts, people, escalations, messages"
-    timeline = add(
-        commands,
-        "timeline",
-        reading(show_timeline),
-        text,
-        f"tocsin timeline {INCIDENT} --html postmortem.html",
-    )
-    timeline.add_argument("incident")
-    timeline.add_argument("--svg", metavar="FILE", help="write a picture instead")
-    timeline.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=reading(show_timeline))
+    parser.add_argument("incident")
+    parser.add_argument("--svg", metavar="FILE", help="write a picture instead")
+    parser.add_argument(
         "--html", metavar="FILE", help="write a page instead, with the picture and a table"
     )
-    add_journal(timeline)
-    timeline.add_argument("--json", action="store_true", help="for programs")
+    add_journal(parser)
+    add_json(parser)
 
 
 async def show_timeline(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:

@@ -17,12 +17,13 @@ from app.transport.recording_format import Part
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream, position_from
+from models.errors import TocsinError
 from models.topics import Topics
 
 _EVERYWHERE = ".incidents"  # the end of a topic's name that every prefix has, scratch ones too
 
 
-class NotKept(Exception):
+class NotKept(TocsinError):
     """What is asked for is not there, or not any more; the message says what is."""
 
 

@@ -5,17 +5,13 @@ The engine, brought to where it was, says again what was said; wherever it start
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from app.__main__ import QUICK
-from app.__main__ import main as app_main
-from app.cli.main import _parser, main
+from app.cli.main import main
 from app.clock import Clock
 from app.core.alerts import dedup
 from app.core.rules.compiled_policy import Rulebook
@@ -493,32 +489,3 @@ def test_the_command(
     )
     assert main(["explain", *journal]) == 2
     assert main(["explain", *journal, "6-21-0", "--record", "6:21"]) == 2
-
-
-def test_what_answers_soon_waits_for_nothing_else() -> None:
-    """Neither Faust nor aiohttp is imported for a command that only reads.
-
-    The whole command line has it too.
-    """
-    code = (
-        "import app.quick, sys; sys.exit(any(name in sys.modules for name in ('faust', 'aiohttp')))"
-    )
-
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, check=False).returncode == 0
-    )
-    for words in (
-        ["explain", "x", "--json"],
-        ["timeline", "INC-0", "--svg", "a.svg", "--journal", "x"],
-    ):
-        assert _parser().parse_args(words).run
-        assert words[0] in QUICK
-
-
-def test_the_quick_command_line_fails_as_the_whole_one(capsys: pytest.CaptureFixture[str]) -> None:
-    """Status and words."""
-    words = ["explain", "--journal", "/nowhere", "1-1-1"]
-    where = "it has to be the folder of an embedded journal, or a recording; --journal names it"
-    ends = [(run(words), capsys.readouterr().err) for run in (main, app_main)]
-
-    assert ends == [(1, f"tocsin: /nowhere does not exist: {where}\n")] * 2

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.cli.main import _parse, _parser, main
+from app.cli.main import main, parse
 from app.transport.log import StoredRecord
 from models.effect import Position, Stream
 from models.topics import Topics
@@ -449,5 +449,5 @@ def test_the_documented_commands_are_commands() -> None:
     commands = [shlex.split(part) for line in lines for part in line.split("&&")]
 
     for words in commands:
-        _parse(_parser(), words[words.index("tocsin") + 1 :])
+        parse(words[words.index("tocsin") + 1 :])
     assert len(commands) > 8

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from prometheus_client import REGISTRY
 
 from app.bridge.availability import AvailabilityMetrics
-from app.cli.main import _parser
+from app.cli.main import parse
 from app.cli.report import show_followups, show_report
 from app.render.report_markdown import code, markdown, text
 from app.report.availability import Ledger, month_of, share
@@ -589,7 +589,7 @@ def test_arguments_of_the_commands_are_known() -> None:
         "update INC x --eta 30m",
         "done INC.review",
     ):
-        assert isinstance(_parser().parse_args(words.split()), argparse.Namespace)
+        assert isinstance(parse(words.split()), argparse.Namespace)
 
 
 def test_availability_as_metrics() -> None:
