@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app.cli.incidents import incidents_of
+from app.history.effects import incidents_of
 from app.demo.storm import storm
 from app.factory import build, make_log, start, stop
 from app.files import policy_file

@@ -74,9 +74,9 @@ class Feeder:
         """Say something about the incident that is open under that title."""
         await self.walk_to(max(START_MS + int(word.minute * MINUTE_MS), self._now_ms))
         await self.settled()
-        async with self._session.get(f"{self._url}/api/v1/incidents") as response:
-            incidents = await response.json()
-        for incident in incidents:
+        async with self._session.get(f"{self._url}/api/v1/incidents?limit=1000") as response:
+            page = await response.json()
+        for incident in page["items"]:
             if incident["title"].startswith(word.title) and incident["state"] != "resolved":
                 await self._call(
                     "POST", f"/api/v1/incidents/{incident['incident']}/{word.command}", word.body

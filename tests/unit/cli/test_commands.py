@@ -32,6 +32,10 @@ def modules_after(*words: str) -> set[str]:
     "words",
     [
         ["ack", "--help"],
+        ["incidents", "list", "--help"],
+        ["report", "--help"],
+        ["deadletters", "show", "--help"],
+        ["explain", "--help"],
         ["--help"],
     ],
     ids=" ".join,

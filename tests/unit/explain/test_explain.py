@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.explain import explain
+from app.explain.answer import answer
 from app.explain.tree import Node, lines
 from app.history.archive import Archive
 from app.history.snapshots import Index
@@ -78,7 +78,10 @@ def explained(log: FakeLog, words: str, index: Index | None = None) -> Node:
     parser.add_argument("--record")
     archive = Archive(log, CONFIG.prefix, CONFIG.partitions)
     tracer = Tracer(archive, shipped, index)
-    return asyncio.run(explain(archive, tracer, CONFIG, parser.parse_args(words.split())))
+    asked = parser.parse_args(words.split())
+    return asyncio.run(
+        answer(archive, tracer, CONFIG.policy_file, asked.id or "", asked.record or "")
+    )
 
 
 def _expected(path: Path) -> tuple[str, str, str]:

@@ -95,7 +95,9 @@ class Service:
 
         def all_there() -> bool:
             with urllib.request.urlopen(f"{self.process.url}/api/v1/incidents") as answer:
-                found[:] = [one for one in json.loads(answer.read()) if one["component"] in names]
+                found[:] = [
+                    one for one in json.loads(answer.read())["items"] if one["component"] in names
+                ]
             return len(found) == len(names)
 
         wait_until(all_there, "the incidents are open")
