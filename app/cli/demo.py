@@ -223,7 +223,7 @@ def _remove(folder: Path) -> None:
 def _tell_kept(service: _Service, folder: Path, console: Console) -> None:
     lines = (
         f"\nTocsin is still running at {service.url} (process {service.process.pid}), its journal in {folder}.",
-        f"  look:  TOCSIN_BROKER=embedded:{folder} tocsin incidents list --all",
+        f"  look:  TOCSIN_URL={service.url} tocsin incidents list --all",
         f"  stop:  kill {service.process.pid}",
     )
     for line in lines:
