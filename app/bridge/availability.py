@@ -6,8 +6,8 @@ Read on from where the last scrape stopped.
 import orjson
 
 from app import metrics
-from app.bridge.topic_reader import TopicReader, Turnstile
 from app.core.rules.compiled_policy import Rulebook
+from app.history.topic_reader import TopicReader, Turnstile
 from app.report.availability import Ledger, availability, month_before, month_of
 from app.transport.log import Log
 

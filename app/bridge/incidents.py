@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.bridge.topic_reader import TopicReader, Turnstile
+from app.history.topic_reader import TopicReader, Turnstile
 from app.transport.log import Log
 from models.incident import State
 from models.reason import BadInput, Reason

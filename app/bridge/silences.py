@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 from aiohttp import web
 
-from app.bridge.topic_reader import TopicReader, Turnstile
+from app.history.topic_reader import TopicReader, Turnstile
 from app.transport.log import Log
 from models.instant import format_instant
 from models.matcher import Matcher, Operator, parse_matcher

@@ -18,19 +18,16 @@ import orjson
 
 from app.cli.arguments import add, add_journal
 from app.cli.bridge_client import NoAnswer, Refusal, exchange
-from app.cli.deadletters import (
+from app.cli.deadletters import find, show_letter, show_letters, word
+from app.cli.reading import reading
+from app.history.dead_letters import (
     Bodies,
     Letter,
     ends_of,
-    find,
     letters_of,
-    show_letter,
-    show_letters,
     value_in,
     whole_value,
-    word,
 )
-from app.history.source import reading
 from app.intake.normalise import fingerprint_of, from_list, from_webhook, parse
 from app.settings import Settings
 from app.transport.log import Readable

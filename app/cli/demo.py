@@ -19,11 +19,11 @@ import aiohttp
 from rich.console import Console
 
 from app.cli.arguments import add
-from app.cli.incidents import effects_of, incidents_of
 from app.demo import recorded, scenario
 from app.demo.feed import Feeder
 from app.demo.scenario import Step, bad_day, words
 from app.demo.storm import storm
+from app.history.effects import effects_of, incidents_of
 from app.history.source import open_source
 from app.render.demo_text import Outcome, show
 from app.settings import Settings

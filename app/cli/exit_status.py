@@ -7,7 +7,7 @@ import sys
 from app.core.engine import NewerFormat
 from app.core.state.changelog import DamagedState
 from app.files.policy_file import BadPolicy
-from app.history.source import NotKept
+from app.history.not_kept import NotKept
 from app.settings import BadSettings
 from app.transport.log import LogUnavailable, TopicMismatch
 from models.sanitize import inert_lines

@@ -17,7 +17,8 @@ from app.explain.records import explain_record
 from app.explain.tasks_and_silences import explain_silence, explain_task
 from app.explain.tree import Node, lines
 from app.files import policy_file
-from app.history.archive import Archive, NotThere
+from app.history.archive import Archive
+from app.history.not_kept import NotKept
 from app.history.snapshots import Index
 from app.history.source import Source, open_source
 from app.history.tracer import Tracer
@@ -68,7 +69,7 @@ async def _with_log(arguments: argparse.Namespace) -> int:
 async def show(source: Source, arguments: argparse.Namespace) -> int:
     """Print an explanation; the exit status."""
     config = source.config
-    archive = Archive(source.log, config.prefix, config.partitions)
+    archive = Archive(source)
     tracer = Tracer(
         archive,
         lambda: policy_file.load(config.policy_file),
@@ -76,7 +77,7 @@ async def show(source: Source, arguments: argparse.Namespace) -> int:
     )
     try:
         node = await explain(archive, tracer, config, arguments)
-    except NotThere as why:
+    except NotKept as why:
         print(f"tocsin: {inert(str(why))}", file=sys.stderr)
         return 1
     if arguments.json:
@@ -89,12 +90,12 @@ async def show(source: Source, arguments: argparse.Namespace) -> int:
 async def explain(
     archive: Archive, tracer: Tracer, config: Settings, arguments: argparse.Namespace
 ) -> Node:
-    """The explanation that is asked for. Raises NotThere."""
+    """The explanation that is asked for. Raises NotKept."""
     causes = Causes(archive, tracer, config.policy_file)
     if arguments.record is not None:
         place = _RECORD.fullmatch(arguments.record)
         if place is None:
-            raise NotThere(
+            raise NotKept(
                 f"--record is {arguments.record!r:.60}, must be PARTITION:OFFSET such as 3:1207"
             )
         return await explain_record(archive, tracer, causes, int(place[1]), int(place[2]))

@@ -9,33 +9,21 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.text import Text
 
 from app.cli.arguments import INCIDENT, add, add_journal
-from app.history.source import reading
+from app.cli.reading import reading
+from app.history.effects import Document, effects_of, incident_of, incidents_of
+from app.history.not_kept import NotKept
 from app.settings import Settings
 from app.terminal.incidents_table import incidents_table, print_incidents
 from app.terminal.style import as_text
-from app.transport.exactly_once import once
 from app.transport.log import Readable
 from models.duration import format_ms
-from models.effect import Position
 from models.instant import milliseconds
 from models.sanitize import inert
 from models.topics import Topics
-
-# What a snapshot had not in 0.1.0: the topic is compacted, so an incident that was closed then has
-# the shape of then.
-_LATER: dict[str, Any] = {
-    **dict.fromkeys(("status", "guide", "assignee", "mitigated_by", "cause", "cause_by"), ""),
-    **dict.fromkeys(("told_at", "mitigated_at", "assessment", "eta_at")),
-    "complaints": 0,
-    "flapping": False,
-    "clocks": {},
-    **dict.fromkeys(("held_by", "parents", "services"), ()),
-}
 
 
 def add_incidents(commands: Any) -> None:
@@ -65,38 +53,6 @@ def add_incidents(commands: Any) -> None:
     shown.add_argument("--json", action="store_true", help="one JSON object")
 
 
-async def effects_of(
-    log: Readable, topic: str, partitions: int, about: str = ""
-) -> list[dict[str, Any]]:
-    """All effects of a topic, oldest first in each partition; each once, whatever happened to the worker.
-
-    Those of one incident only, if `about` is its id: the others are not even parsed.
-    """
-    effects = []
-    for partition in range(partitions):
-        seen = Position(-1, -1)
-        offset = await log.start_offset(topic, partition)
-        while records := await log.read(topic, partition, offset):
-            offset = records[-1].offset + 1
-            for position, value, _ in once(records, seen):
-                seen = position
-                if about.encode() in value:
-                    effects.append(orjson.loads(value))
-    return [one for one in effects if one["incident"] == about] if about else effects
-
-
-async def incidents_of(log: Readable, config: Settings) -> list[dict[str, Any]]:
-    """The newest snapshot of each incident, in the order of their opening."""
-    snapshots = await effects_of(log, Topics(config.prefix).incidents, config.partitions)
-    newest = {snapshot["incident"]: snapshot for snapshot in snapshots}
-    for snapshot in newest.values():
-        for name, value in _LATER.items():
-            snapshot.setdefault(name, value)
-    return sorted(
-        newest.values(), key=lambda snapshot: (snapshot["opened_at"], snapshot["incident"])
-    )
-
-
 async def show_incidents(log: Readable, config: Settings, arguments: argparse.Namespace) -> None:
     """Print the incidents."""
     incidents = await incidents_of(log, config)
@@ -111,21 +67,18 @@ async def show_incidents(log: Readable, config: Settings, arguments: argparse.Na
         print("no incident is open" if not arguments.all else "there was no incident yet")
 
 
-async def incident_of(log: Readable, config: Settings, name: str) -> dict[str, Any] | None:
-    """The newest snapshot of an incident.
-
-    None when there is none of that id, which is said then.
-    """
-    incidents = {one["incident"]: one for one in await incidents_of(log, config)}
-    if name not in incidents:
-        known = ", ".join(list(incidents)[-3:]) or "none yet"
-        print(inert(f"tocsin: no incident {name!r}; the newest are: {known}"), file=sys.stderr)
-    return incidents.get(name)
+async def incident_or_none(log: Readable, config: Settings, name: str) -> Document | None:
+    """The newest snapshot of an incident; None when there is none of that id, which is told."""
+    try:
+        return await incident_of(log, config, name)
+    except NotKept as error:
+        print(inert(f"tocsin: {error}"), file=sys.stderr)
+        return None
 
 
 async def show_incident(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print one incident and its timeline; False when there is none of that id."""
-    incident = await incident_of(log, config, arguments.incident)
+    incident = await incident_or_none(log, config, arguments.incident)
     if incident is None:
         return False
     timeline = await effects_of(

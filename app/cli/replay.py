@@ -12,9 +12,10 @@ from rich.console import Console
 
 from app import settings
 from app.cli.arguments import INCIDENT, add, add_journal
+from app.cli.span_options import add_spans
 from app.cli.whatif import add_whatif, show_whatif
-from app.history.source import NotKept, open_source
-from app.history.spans import add_spans
+from app.history.not_kept import NotKept
+from app.history.source import open_source
 from app.render.replay_text import show, summary
 from app.replay.recorder import record
 from app.replay.replay import chosen, replay

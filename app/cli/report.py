@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.arguments import add, add_journal
-from app.cli.incidents import effects_of, incident_of
+from app.cli.incidents import incident_or_none
+from app.cli.reading import reading
 from app.files import policy_file
-from app.history.source import reading
+from app.history.effects import effects_of
 from app.render.report_markdown import markdown
 from app.report.availability import Ledger, Span, availability, month_of
 from app.report.build import build
@@ -52,7 +53,7 @@ def add_reports(commands: Any) -> None:
 
 async def show_report(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print the report of an incident; False when there is none of that id."""
-    incident = await incident_of(log, config, arguments.incident)
+    incident = await incident_or_none(log, config, arguments.incident)
     if incident is None:
         return False
     topics = Topics(config.prefix)

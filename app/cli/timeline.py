@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from app.cli.arguments import INCIDENT, add, add_journal
-from app.cli.incidents import effects_of, incident_of
-from app.history.source import reading
+from app.cli.incidents import incident_or_none
+from app.cli.reading import reading
+from app.history.effects import effects_of
 from app.render.timeline_svg import page, svg
 from app.render.timeline_text import COLUMNS, draw
 from app.report.timeline import Picture, picture
@@ -57,7 +58,7 @@ def add_timeline(commands: Any) -> None:
 
 async def show_timeline(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
     """Print an incident's picture, or write it to files; False when there is none of that id."""
-    incident = await incident_of(log, config, arguments.incident)
+    incident = await incident_or_none(log, config, arguments.incident)
     if incident is None:
         return False
     topics = Topics(config.prefix)

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
-from app.history.source import NotKept
+from app.history.not_kept import NotKept
 from app.terminal.effect_text import effect_text
 from app.terminal.style import as_text
 from app.transport.log import Log, NewRecord, append_all

@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from app.history.feeder import Pace
-from app.history.source import NotKept, Source
+from app.history.not_kept import NotKept
+from app.history.source import Source
 from app.history.spans import Span, choose
 from app.history.state_at import start_of
 from app.replay.difference import describe

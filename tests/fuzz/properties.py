@@ -17,7 +17,6 @@ from app.bridge.request_bodies import _unfold
 from app.bridge.responses import Declined
 from app.bridge.silences import filters_of, silence_of
 from app.bridge.tokens import parse_tokens
-from app.cli.deadletters import Letter
 from app.cli.deadletters_resubmit import plan_of
 from app.core.engine import Engine, NewerFormat
 from app.core.rules.compiled_policy import Rulebook
@@ -26,6 +25,7 @@ from app.core.state.deadletter import letter
 from app.core.state.poison import Poison
 from app.demo.recorded import BadRecording, steps_in
 from app.files.policy_file import BadPolicy, compiled
+from app.history.dead_letters import Letter
 from app.intake.commands import command_of, command_value, receipts_of, resubmitted_record
 from app.intake.normalise import (
     Entries,

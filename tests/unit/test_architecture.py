@@ -35,7 +35,6 @@ FORBIDDEN_IN_CORE = {
 SUPPORT = (
     "app.clock",
     "app.files",
-    "app.history",
     "app.intake",
     "app.logs",
     "app.memory",
@@ -43,13 +42,14 @@ SUPPORT = (
     "app.settings",
     "app.terminal",
     "app.transport",
-    "app.worker",
 )
 QUESTIONS = ("app.demo", "app.explain", "app.policy", "app.replay", "app.report", "app.whatif")
 LAYERS = (
     ("models",),
     ("app.core",),
     SUPPORT,
+    ("app.history",),
+    ("app.worker",),
     ("agents",),
     QUESTIONS,
     ("app.render",),

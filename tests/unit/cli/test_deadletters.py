@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.deadletters import Letter
 from app.cli.deadletters_resubmit import Again, plan_of
 from app.cli.main import main
 from app.core.state.deadletter import VALUE_BYTES_MAX
+from app.history.dead_letters import Letter
 from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog

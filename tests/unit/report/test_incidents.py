@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.cli.incidents import effects_of, show_incident
+from app.cli.incidents import show_incident
 from app.cli.report import show_report
+from app.history.effects import effects_of
 from app.settings import Settings
 from app.terminal.incidents_table import is_folded
 from app.terminal.style import as_text

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from app.transport.exactly_once import once
-from app.transport.log import Log
+from app.history.effects import once
+from app.transport.log import Readable
 from models.effect import Position
 
 
@@ -24,7 +24,7 @@ class TopicReader:
     `seen` has the newest position of each partition.
     """
 
-    def __init__(self, log: Log, topic: str, partitions: int) -> None:
+    def __init__(self, log: Readable, topic: str, partitions: int) -> None:
         self._log, self._topic = log, topic
         self._offsets: dict[int, int] = {}
         self.seen = dict.fromkeys(range(partitions), Position(-1, -1))
