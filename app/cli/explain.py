@@ -15,13 +15,14 @@ from app.explain.effects import explain_effect
 from app.explain.incidents import explain_incident
 from app.explain.records import explain_record
 from app.explain.tasks_and_silences import explain_silence, explain_task
-from app.explain.tree import Node, lines
+from app.explain.tree import Node
 from app.files import policy_file
 from app.history.archive import Archive
 from app.history.not_kept import NotKept
 from app.history.snapshots import Index
 from app.history.source import Source, open_source
 from app.history.tracer import Tracer
+from app.render.explanation_text import lines
 from app.settings import Settings
 from models.effect import EFFECT_ID
 from models.incident import position_from_id

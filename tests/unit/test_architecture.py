@@ -95,6 +95,18 @@ def test_imports_point_down(path: Path) -> None:
     assert not up, f"{_name(path)} imports from above: move what it needs down, or itself up"
 
 
+ASKED_OF_HISTORY = ("app.explain", "app.history", "app.replay", "app.report", "app.whatif")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_only_the_command_line_parses_and_draws(path: Path) -> None:
+    """argparse lives in app/cli; what answers questions about history returns values."""
+    name, imports = _name(path), {module.split(".")[0] for module in _imports(path)}
+
+    assert "argparse" not in imports or name.startswith("app.cli") or name == "app.quick"
+    assert "rich" not in imports or not name.startswith(ASKED_OF_HISTORY)
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if _layer(_name(path)) <= 1], ids=_name)
 def test_the_core_is_pure(path: Path) -> None:
     """No clock, randomness, logging or I/O where decisions are made.

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from app.cli.explain import explain
-from app.explain.tree import Node, lines
+from app.explain.tree import Node
 from app.history.archive import Archive
 from app.history.snapshots import Index
 from app.history.source import Source
 from app.history.tracer import Tracer
+from app.render.explanation_text import lines
 from app.settings import Settings
 from app.transport.log import NewRecord
 from models.journal import FORMAT_HEADER, encode_resubmitted

@@ -23,13 +23,13 @@ from app.core.state.changelog import META
 from app.core.state.turn import Turn
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
-from app.explain.tree import lines
 from app.history import nearest_state
 from app.history.archive import Archive
 from app.history.not_kept import NotKept
 from app.history.snapshots import Index, code_files
 from app.history.source import Source
 from app.history.tracer import Trace, Tracer
+from app.render.explanation_text import lines
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import EFFECTS, Position, Stream
