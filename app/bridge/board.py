@@ -25,14 +25,16 @@ from app.bridge.query import (
 )
 from app.core.rules.compiled_policy import Rulebook
 from app.explain.answer import answer
-from app.explain.tree import lines
-from app.history.archive import Archive, NotThere
+from app.history.archive import Archive
 from app.history.dead_letters import Bodies, Letter, record_of, value_in, whole_value
 from app.history.incident_view import NOT_CLOSED
+from app.history.not_kept import NotKept
 from app.history.snapshots import Index
+from app.history.source import Source
 from app.history.tracer import Tracer
 from app.history.view import View
 from app.intake.commands import partition_of_incident
+from app.render.explanation_text import lines
 from app.render.report_markdown import markdown
 from app.report.availability import availability, month_of
 from app.report.build import build
@@ -241,10 +243,10 @@ class Board:
         self._waiting += 1
         try:
             async with asyncio.timeout(self._explain_seconds), self._explaining:
-                archive = Archive(self._log, self._config.prefix, self._config.partitions)
+                archive = Archive(Source(self._log, self._config, "the journal"))
                 tracer = Tracer(archive, self._policy, self._index)
                 node = await answer(archive, tracer, self._config.policy_file, name, record)
-        except NotThere as error:
+        except NotKept as error:
             raise Absent("not_kept", str(error)) from None
         except TimeoutError:
             text = f"the explanation took more than {EXPLAIN_SECONDS:g} s; tocsin explain --journal has no limit"

@@ -14,8 +14,9 @@ from app.bridge.board import RESOURCES, Ask, Board
 from app.bridge.outages import OutageView
 from app.cli.board_client import Parameters
 from app.files import policy_file
+from app.history.not_kept import NotKept
 from app.history.snapshots import Index
-from app.history.source import NotKept, open_source
+from app.history.source import open_source
 from app.history.view import View
 from app.settings import EMBEDDED, KAFKA, Settings
 from app.transport.log import Readable

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from app.transport.exactly_once import once
+from app.history.effects import once
 from app.transport.log import Readable
 from models.effect import Position
 

@@ -24,7 +24,8 @@ from app.core.rules.compiled_policy import Rulebook
 from app.core.state.changelog import META
 from app.core.state.poison import Poison
 from app.history.applier import Applier
-from app.history.checkpoints import first_policy, last_position, load_state
+from app.history.checkpoints import last_position, load_state
+from app.history.policies import first_policy
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from app.worker.policy_announcement import Announcer

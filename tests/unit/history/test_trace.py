@@ -19,11 +19,13 @@ from app.core.state.changelog import META
 from app.core.state.turn import Turn
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
-from app.explain.tree import lines
-from app.history import tracer
-from app.history.archive import Archive, NotThere
-from app.history.snapshots import Index
+from app.history import nearest_state
+from app.history.archive import Archive
+from app.history.not_kept import NotKept
+from app.history.snapshots import Index, code_files
+from app.history.source import Source
 from app.history.tracer import Trace, Tracer
+from app.render.explanation_text import lines
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import EFFECTS, Position, Stream
@@ -43,7 +45,7 @@ CLIMB = "4-217-2"
 
 def traces(log: FakeLog, index: Index | None = None) -> list[tuple[int, Trace]]:
     """A trace of every record, in the order of each partition."""
-    archive = Archive(log, CONFIG.prefix, CONFIG.partitions)
+    archive = Archive(Source(log, CONFIG, "the log"))
     tracer = Tracer(archive, shipped, index)
 
     async def all_of_them() -> list[tuple[int, Trace]]:
@@ -116,7 +118,7 @@ SAID = {
 def test_each_of_several_timers_has_its_own_effects() -> None:
     """Where several are due at one time, an escalation, its message and its timeline entry are the right one's."""
     log, seen = played("climbing"), set()
-    tracer = Tracer(Archive(log, CONFIG.prefix, CONFIG.partitions), shipped)
+    tracer = Tracer(Archive(Source(log, CONFIG, "the log")), shipped)
     for (topic, _), records in log.topics.items():
         if topic not in ("tocsin.escalations", "tocsin.notifications", "tocsin.timeline"):
             continue
@@ -138,9 +140,9 @@ def test_each_of_several_timers_has_its_own_effects() -> None:
 
 def snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     """An index that is made often."""
-    monkeypatch.setattr(tracer, "SNAPSHOT_RECORDS", 20)
-    monkeypatch.setattr(tracer, "SNAPSHOT_SHARE", 0)
-    monkeypatch.setattr(tracer, "NEAR_RECORDS", 5)
+    monkeypatch.setattr(nearest_state, "SNAPSHOT_RECORDS", 20)
+    monkeypatch.setattr(nearest_state, "SNAPSHOT_SHARE", 0)
+    monkeypatch.setattr(nearest_state, "NEAR_RECORDS", 5)
     return Index("bad day", tmp_path)
 
 
@@ -374,7 +376,7 @@ def test_what_became_of_a_message() -> None:
 )
 def test_what_there_is_instead(words: str, expected: str) -> None:
     """Who asks for what there is not hears what there is."""
-    with pytest.raises(NotThere) as refused:
+    with pytest.raises(NotKept) as refused:
         explained(played("bad_day"), words)
 
     assert str(refused.value).startswith(expected)
@@ -386,7 +388,7 @@ def test_places_of_compacted_topics() -> None:
     kept = FakeLog(log.at_ms)
     topic = ("tocsin.incidents", 0)
     kept.topics = log.topics | {topic: log.topics[topic][::7]}
-    archive = Archive(kept, CONFIG.prefix, CONFIG.partitions)
+    archive = Archive(Source(kept, CONFIG, "the log"))
 
     async def first(position: Position) -> bytes | None:
         async for one in archive.effects(Stream.INCIDENTS, 0, position):
@@ -489,3 +491,11 @@ def test_the_command(
     )
     assert main(["explain", *journal]) == 2
     assert main(["explain", *journal, "6-21-0", "--record", "6:21"]) == 2
+
+
+def test_a_snapshot_is_of_the_code_that_made_it() -> None:
+    """Each module of the core and of the models counts, in whichever folder it stands."""
+    root = HERE.parent
+    modules = [*(root / "app" / "core").rglob("*.py"), *(root / "models").rglob("*.py")]
+
+    assert sorted(modules) == code_files()

@@ -21,7 +21,7 @@ from app.bridge.resources import Bridge
 from app.core.engine import Engine
 from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import BadPolicy, default_path
-from app.history.checkpoints import policy_in
+from app.history.policies import policy_in
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord
 from app.transport.sqlite import SqliteLog
