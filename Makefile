@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop bench-worker bench-replay soak clean
+.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop kafka-clean bench-worker bench-replay soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -63,11 +63,14 @@ format: $(VENV)/.installed ## put the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-kafka: $(VENV)/.installed ## start an Apache Kafka for a developer; says which TOCSIN_BROKER to use
+kafka: $(VENV)/.installed ## start an Apache Kafka for a developer, with the port and data of before; says which TOCSIN_BROKER to use
 	@$(BIN)/python -m deploy.kafka.broker start
 
-kafka-stop: $(VENV)/.installed ## stop it
+kafka-stop: $(VENV)/.installed ## stop it; its port and data are kept
 	@$(BIN)/python -m deploy.kafka.broker stop
+
+kafka-clean: $(VENV)/.installed ## stop it, and delete its data and port
+	@$(BIN)/python -m deploy.kafka.broker clean
 
 bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what one core can fetch and parse at all
 	@$(BIN)/python bench/worker.py $(ARGS)
@@ -78,5 +81,5 @@ bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, bes
 soak: $(VENV)/.installed ## is memory flat under churning alerts, in real time or (ARGS="--driven --minutes 180") as fast as it goes
 	@$(BIN)/python bench/soak.py $(ARGS)
 
-clean: ## remove what was built
+clean: ## remove what was built, and the data of make kafka
 	@rm -rf $(VENV) .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
