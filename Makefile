@@ -12,17 +12,28 @@ SECONDS ?= 60
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 24
 
-$(VENV)/.installed: pyproject.toml
+# An environment whose pip does not work is what a failed attempt left behind.
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Tocsin needs Python 3.11 to 3.13, $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+		{ echo "$(PYTHON) cannot make the environment $(VENV): install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@touch $@
 
-demo: $(VENV)/.installed ## a bad day and a storm through a Tocsin of your own; no broker, no network (ARGS=--json, --keep, ...)
+# What Tocsin itself needs; the tools of a developer come with .installed.
+$(VENV)/.runtime: pyproject.toml | $(VENV)/.made
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.made
+	@echo "installing into $(VENV), with the tools of a developer ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(VENV)/.runtime $@
+
+demo: $(VENV)/.runtime ## a bad day and a storm through a Tocsin of your own; no broker, no network (ARGS=--json, --keep, ...)
 	@$(BIN)/python -m app demo $(ARGS)
 
-up: $(VENV)/.installed ## a Tocsin on an embedded journal in ./tocsin-data
+up: $(VENV)/.runtime ## a Tocsin on an embedded journal in ./tocsin-data
 	@$(BIN)/python -m app up
 
 # As many processes as there are cores, up to 8; whoever debugs wants one: make test ARGS="-n 0 --pdb tests/test_x.py".

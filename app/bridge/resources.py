@@ -81,8 +81,12 @@ class Bridge:
         )
         self._incidents = IncidentView(log, self._topics, settings.partitions)
 
+    async def check(self) -> None:
+        """Raise BadSettings when nothing can listen there."""
+        await self._server.check()
+
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises BadSettings when the port is taken."""
         await self._server.start(self.routes())
 
     def routes(self) -> list[web.RouteDef]:

@@ -115,6 +115,8 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     log = make_log(config, clock)
     app = build(config, reloader.policy, log) if worker else None
     servers = _servers(config, reloader, log, app, clock, bridge=bridge)
+    for server in servers:
+        await server.check()
     async with reloader.kept_fresh(), given_back():
         await log.start()
         try:
@@ -128,7 +130,7 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
         try:
             for server in servers:
                 await server.start()
-        except OSError:
+        except BadSettings:
             await _end(
                 servers, app, log
             )  # else what has been started goes on without a bridge, and never ends
