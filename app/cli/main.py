@@ -111,9 +111,9 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
     settings.check_reach(config)
     reloader = Reloader(config.policy_file)
-    clock = Clock(driven=config.clock == "driven")
+    clock = Clock(driven=config.clock == "driven", begins_ms=config.clock_begins_ms)
     log = make_log(config, clock)
-    app = build(config, reloader.policy, log) if worker else None
+    app = build(config, reloader.policy, log, clock) if worker else None
     servers = _servers(config, reloader, log, app, clock, bridge=bridge)
     for server in servers:
         await server.check()
