@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from models.topics import PARTITIONS_MAX
 
-CLOCK_DIGITS_MAX = 15  # of milliseconds since 1970: the years that dates can have
+CLOCK_DIGITS = 15  # of milliseconds since 1970: the years that dates can have
 EMBEDDED = "embedded:"
 KAFKA = "kafka://"
 _PREFIX = re.compile(
@@ -181,7 +181,7 @@ class _ClockSettings(TypedDict):
 
 def _clock(text: str) -> _ClockSettings:
     kind, colon, begins = text.partition(":")
-    is_time = begins.isascii() and begins.isdecimal() and len(begins) <= CLOCK_DIGITS_MAX
+    is_time = begins.isascii() and begins.isdecimal() and len(begins) <= CLOCK_DIGITS
     if kind not in ("system", "driven") or (colon and not (kind == "driven" and is_time)):
         raise BadSettings(
             f"TOCSIN_CLOCK is {text!r:.100}, must be system, driven, or driven:MS with milliseconds since 1970"

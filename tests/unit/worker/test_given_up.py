@@ -10,6 +10,7 @@ import pytest
 
 from agents import ticks
 from app import factory
+from app.clock import Clock
 from app.factory import build, until_told
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
@@ -51,7 +52,7 @@ def test_a_tick_that_the_journal_does_not_take_ends_nothing(
         pipes: Any = dict.fromkeys((0, 1))  # a tick asks for their numbers only
         worker.pipes = pipes
         worker.ready.set()
-        ticks.attach(app, worker)
+        ticks.attach(app, worker, Clock())
         log.away = {1}
         await app.tick()
         log.away = set()
