@@ -98,6 +98,9 @@ async def _run(arguments: argparse.Namespace) -> None:
             await asyncio.to_thread(service.stop)
         if not keep_folder:
             _remove(folder)
+    if arguments.input:
+        outcome.played = f"The alerts of {inert_lines(arguments.input)}"
+    outcome.journal = str(folder) if keep_folder else ""
     show(outcome, console)
     for problem in problems[:10]:
         console.print(as_text(f"left out: {problem}"))
