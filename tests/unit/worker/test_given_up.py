@@ -70,6 +70,27 @@ def test_a_tick_that_the_journal_does_not_take_ends_nothing(
     ]
 
 
+def test_a_clock_that_stands_still_gets_no_tick() -> None:
+    """Whoever drives the clock appends the ticks; the worker's come when the clock runs again."""
+
+    async def run() -> list[int]:
+        log, app = FakeLog(), Timers()
+        clock = Clock(lambda: 1000, driven=True, begins_ms=5)
+        worker = Worker(Settings(), shipped(), log, Topics())
+        pipes: Any = {0: None}
+        worker.pipes = pipes
+        worker.ready.set()
+        ticks.attach(app, worker, clock)
+        numbers = [clock.now_ms()]
+        for speed in (0.0, 1.0):
+            clock.set(6, speed)
+            await app.tick()
+            numbers.append(len(log.batches))
+        return numbers
+
+    assert asyncio.run(run()) == [5, 0, 1]
+
+
 def test_a_worker_that_faust_has_given_up_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
