@@ -88,8 +88,12 @@ class Bridge:
             self._availability.outages,
         )
 
+    async def check(self) -> None:
+        """Raise BadSettings when nothing can listen there."""
+        await self._server.check()
+
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises BadSettings when the port is taken."""
         await self._server.start(self.routes())
 
     def routes(self) -> list[web.RouteDef]:
@@ -208,7 +212,14 @@ class Bridge:
         ]
         applied = {pipe.partition: pipe.settled_offset + 1 for pipe in self._worker.pipes.values()}
         done = [applied.get(partition, 0) for partition in range(self._settings.partitions)]
-        return as_json({"journal_end": ends, "applied": done, "counts": self._worker.counts()})
+        return as_json(
+            {
+                "journal_end": ends,
+                "applied": done,
+                "next_deadline_ms": self._worker.next_deadline_ms(),
+                "counts": self._worker.counts(),
+            }
+        )
 
     async def _post_reload(self, request: web.Request) -> web.Response:
         assert self._reloader is not None

@@ -75,11 +75,14 @@ async def _run(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.journal or tempfile.mkdtemp(prefix="tocsin-demo-"))
     problems: list[str] = []
     steps = list(_steps(arguments, problems))
+    if (folder / "journal.db").exists():
+        raise DemoFailed(f"{folder} has a journal already, must be a new folder")
     began = time.monotonic()
-    service = await asyncio.to_thread(_start, folder)
+    begins_ms = steps[0][0] - 1 if steps else scenario.START_MS
+    service = await asyncio.to_thread(_start, folder, begins_ms)
     try:
         feeder, counts = await _feed(
-            service.url, steps, broken=not arguments.input, keep=arguments.keep
+            service.url, steps, begins_ms, is_day=not arguments.input, keep=arguments.keep
         )
         seconds = time.monotonic() - began
         outcome = await _outcome(folder, feeder, counts, seconds)
@@ -88,6 +91,9 @@ async def _run(arguments: argparse.Namespace) -> None:
             await asyncio.to_thread(service.stop)
         if not keep_folder:
             _remove(folder)
+    if arguments.input:
+        outcome.played = f"The alerts of {inert_lines(arguments.input)}"
+    outcome.journal = str(folder) if keep_folder else ""
     show(outcome, console)
     for problem in problems[:10]:
         console.print(as_text(f"left out: {problem}"))
@@ -107,16 +113,16 @@ def _steps(arguments: argparse.Namespace, problems: list[str]) -> Iterator[Step]
 
 
 async def _feed(
-    url: str, steps: list[Step], *, broken: bool, keep: bool
+    url: str, steps: list[Step], begins_ms: int, *, is_day: bool, keep: bool
 ) -> tuple[Feeder, dict[str, Any]]:
     total = sum(len(alerts) for _, alerts in steps)
     async with aiohttp.ClientSession(json_serialize=_dumps) as session:
-        feeder = Feeder(url, session)
+        feeder = Feeder(url, session, begins_ms)
         with progress("feeding", total) as advance:
-            await feeder.feed(steps, words() if broken else (), advance)
-        for body in scenario.BROKEN_BODIES if broken else ():
+            await feeder.feed(steps, words() if is_day else (), advance)
+        for body in scenario.BROKEN_BODIES if is_day else ():
             await feeder.send_broken(body)
-        counts = await feeder.settled()
+        counts = (await feeder.settled())["counts"]
         if keep:
             await feeder.keep_running()
     return feeder, counts
@@ -149,7 +155,7 @@ async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds
         "seconds": round(seconds, 2),
         "alerts_per_second": round(feeder.accepted / seconds, 1),
         "refused": feeder.refused,
-        "commands": feeder.said,
+        "commands": feeder.commands,
         "followups": len(tasks),
         "messages": dict(sorted(Counter(one["kind"] for one in notifications).items())),
         "triggers": {rule: rules.count(rule) for rule in sorted(set(rules))},
@@ -181,7 +187,7 @@ class _Service:
             )
 
 
-def _start(folder: Path) -> _Service:
+def _start(folder: Path, begins_ms: int) -> _Service:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     policy = os.environ.get(
         "TOCSIN_POLICY", ""
@@ -190,7 +196,7 @@ def _start(folder: Path) -> _Service:
         others
         | {
             "TOCSIN_BROKER": f"embedded:{folder.resolve()}",  # the service has a working folder of its own
-            "TOCSIN_CLOCK": "driven",
+            "TOCSIN_CLOCK": f"driven:{begins_ms}",
             "TOCSIN_POLICY": str(Path(policy).resolve()) if policy else "",
             "TOCSIN_PORT": "0",
             "TOCSIN_SENDER_ALERTS": "0",  # a day in seconds is more than anybody may send

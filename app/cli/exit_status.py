@@ -22,10 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
         # Whoever read the output has enough of it; nothing more can be said, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        print(
-            f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})",
-            file=sys.stderr,
-        )
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"tocsin: {error.strerror or error}{where}", file=sys.stderr)
     except UnicodeEncodeError as error:
         print(
             f"tocsin: {error.object!a:.100} has bytes that are not UTF-8, must be UTF-8 text",

@@ -46,10 +46,12 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
     """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
     settings.check_reach(config)
     reloader = Reloader(config.policy_file)
-    clock = Clock(driven=config.clock == "driven")
+    clock = Clock(driven=config.clock == "driven", begins_ms=config.clock_begins_ms)
     log = make_log(config, clock)
-    app = build(config, reloader.policy, log) if worker else None
+    app = build(config, reloader.policy, log, clock) if worker else None
     servers = _servers(config, reloader, log, app, clock, bridge=bridge)
+    for server in servers:
+        await server.check()
     async with reloader.kept_fresh(), given_back():
         await log.start()
         try:
@@ -63,7 +65,7 @@ async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
         try:
             for server in servers:
                 await server.start()
-        except OSError:
+        except BadSettings:
             await _end(
                 servers, app, log
             )  # else what has been started goes on without a bridge, and never ends

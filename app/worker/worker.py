@@ -150,6 +150,14 @@ class Worker:
         self.pipes.clear()
         self.ready.clear()
 
+    def next_deadline_ms(self) -> int | None:
+        """When the next deadline of any partition owned may be; None when there is none.
+
+        A deadline that was moved since may still be named at its old time.
+        """
+        timers = [pipe.engine.state.timers for pipe in self.pipes.values()]
+        return min((heap[0][0] for heap in timers if heap), default=None)
+
     def counts(self) -> dict[str, int]:
         """The engines' counts, summed over the partitions owned."""
         total: dict[str, int] = {}
