@@ -6,6 +6,7 @@ give what comes after.
 """
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -102,11 +103,14 @@ class Archive:
         """The journal record of a message, which stands in the target partition from the time of its cause on."""
         header = (SOURCE_HEADER, source.header()[1])
         offset = await self.first_since(target, at_ms)
-        async for record in records_from(self.log, self.topics.journal, target, offset):
-            if record.headers and header in record.headers:
-                return record
-            if record.timestamp > at_ms + LATE_MS:
-                return None
+        async with aclosing(
+            records_from(self.log, self.topics.journal, target, offset)
+        ) as found_records:
+            async for record in found_records:
+                if record.headers and header in record.headers:
+                    return record
+                if record.timestamp > at_ms + LATE_MS:
+                    return None
         return None
 
     async def first_since(self, partition: int, at_ms: int) -> int:

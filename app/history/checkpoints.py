@@ -33,12 +33,13 @@ async def checkpoints(
     A checkpoint ends with its meta record; records after the last one belong to none.
     """
     waiting: list[StoredRecord] = []
-    async for records in batches_from(log, topic, partition):
-        for record in records:
-            waiting.append(record)
-            if record.key == META:
-                yield waiting
-                waiting = []
+    async with aclosing(batches_from(log, topic, partition)) as batches:
+        async for records in batches:
+            for record in records:
+                waiting.append(record)
+                if record.key == META:
+                    yield waiting
+                    waiting = []
 
 
 def apply_changes(items: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -138,9 +139,10 @@ async def _newest(
     ):  # the end may be a hole that compaction left, or a stranger's record: look back in growing steps
         start = max(end - step, 0)
         newest = None
-        async for records in batches_from(log, topic, partition, start):
-            values = [find(record) for record in records]
-            newest = next((value for value in reversed(values) if value is not None), newest)
+        async with aclosing(batches_from(log, topic, partition, start)) as batches:
+            async for records in batches:
+                values = [find(record) for record in records]
+                newest = next((value for value in reversed(values) if value is not None), newest)
         if newest is not None:
             return newest
         step *= 10

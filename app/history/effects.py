@@ -5,6 +5,7 @@ position that they have seen of a partition (docs/ARCHITECTURE.md, "Once").
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -50,10 +51,11 @@ async def effects_from(
 ) -> AsyncIterator[tuple[Position, bytes, StoredRecord]]:
     """The effects of a partition, oldest first, each once, from an offset of the topic on."""
     seen = Position(-1, -1)
-    async for records in batches_from(log, topic, partition, first, first_size):
-        for position, value, record in once(records, seen):
-            seen = position
-            yield position, value, record
+    async with aclosing(batches_from(log, topic, partition, first, first_size)) as batches:
+        async for records in batches:
+            for position, value, record in once(records, seen):
+                seen = position
+                yield position, value, record
 
 
 async def effects_of(log: Readable, topic: str, partitions: int, about: str = "") -> list[Document]:

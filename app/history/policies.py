@@ -1,6 +1,7 @@
 """The policies that a log holds: the first one of a partition, and a recorded one compiled again."""
 
 from collections.abc import Iterable
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -45,10 +46,11 @@ async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook 
 
     It is the first record, unless the bridge was faster than the first worker.
     """
-    async for records in batches_from(log, journal, partition):
-        policy = policy_in(records)
-        if policy is not None:
-            return policy
+    async with aclosing(batches_from(log, journal, partition)) as batches:
+        async for records in batches:
+            policy = policy_in(records)
+            if policy is not None:
+                return policy
     return None
 
 

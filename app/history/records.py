@@ -1,6 +1,7 @@
 """Reading a partition from one offset on, a batch at a time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from app.transport.log import Readable, StoredRecord
 
@@ -13,7 +14,7 @@ async def batches_from(
     partition: int,
     first: int | None = None,
     first_size: int = READ_RECORDS,
-) -> AsyncIterator[list[StoredRecord]]:
+) -> AsyncGenerator[list[StoredRecord], None]:
     """The records of a partition up to its end, in batches; none is empty.
 
     They begin at the offset `first`, or at the oldest record that is kept. The first batch has at
@@ -33,10 +34,11 @@ async def records_from(
     partition: int,
     first: int | None = None,
     end: int | None = None,
-) -> AsyncIterator[StoredRecord]:
+) -> AsyncGenerator[StoredRecord, None]:
     """The same, record by record, up to the offset `end`, which is left out."""
-    async for records in batches_from(log, topic, partition, first):
-        for record in records:
-            if end is not None and record.offset >= end:
-                return
-            yield record
+    async with aclosing(batches_from(log, topic, partition, first)) as batches:
+        async for records in batches:
+            for record in records:
+                if end is not None and record.offset >= end:
+                    return
+                yield record

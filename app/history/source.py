@@ -1,7 +1,7 @@
 """What is read: an embedded journal, a recording, or Kafka; and what it has."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,10 +70,11 @@ class Source:
         offset = await self.log.start_offset(topic, partition)
         if offset == 0:
             return None
-        async for record in records_from(self.log, topic, partition, offset):
-            position = position_from(tuple(record.headers))
-            if position is not None:
-                return position
+        async with aclosing(records_from(self.log, topic, partition, offset)) as found_records:
+            async for record in found_records:
+                position = position_from(tuple(record.headers))
+                if position is not None:
+                    return position
         return Position(await self.log.end_offset(self.topics.journal, partition), 0)
 
     async def is_whole(self, partition: int) -> bool:

@@ -92,7 +92,9 @@ def ask(
     async def conversation() -> list[Any]:
         clock, worker = (
             Clock(lambda: 1000, driven=True),
-            SimpleNamespace(ready=asyncio.Event(), pipes={}, counts=dict),
+            SimpleNamespace(
+                ready=asyncio.Event(), pipes={}, counts=dict, next_deadline_ms=lambda: None
+            ),
         )
         async with serving(
             log or FakeLog(), clock, http=HttpSecurity(tokens_file=str(file)), worker=worker
