@@ -37,7 +37,7 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
         known: list[dict[str, Any]] = []
 
         def all_there() -> bool:
-            with urllib.request.urlopen(f"{bridge.url}/api/v1/incidents") as answer:
+            with urllib.request.urlopen(f"{bridge.url}/api/v1/incidents?limit=1000") as answer:
                 known[:] = [
                     one
                     for one in json.loads(answer.read())["items"]
