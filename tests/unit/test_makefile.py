@@ -1,5 +1,6 @@
 """The Makefile: what each target installs, and what it says when it cannot."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,10 +17,16 @@ case "$1 $2" in "-m venv") echo "a long story"; echo "of ensurepip"; exit 1;; es
 
 
 def _make(*arguments: str) -> tuple[int, str]:
-    """Status and output of make."""
+    """Status and output of make, as somebody runs it: the tests may run below a make of their own."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")
+    }
     ended = subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=ROOT,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
