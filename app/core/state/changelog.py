@@ -350,6 +350,8 @@ def _silence(state: PartitionState, name: bytes, document: Any) -> None:
 
 def _task(state: PartitionState, name: bytes, document: Any) -> None:
     check_types(Task, document)
+    # Each reminder is a deadline: below zero there would be more of them than anybody can wait for.
+    assert document["reminded"] >= 0, f"reminded is {document['reminded']}, must be 0 or more"
     state.tasks[name.decode()] = Task(**document | {"severity": Severity(document["severity"])})
 
 
