@@ -166,8 +166,10 @@ def test_a_newer_format_is_refused() -> None:
         (b"f/", b"[7]", "the record of b'f/' is b'\\[7\\]'"),
         (
             b"t/x.review",
-            b'{"id":"x.review","incident":"x","name":"review","title":"t","steps":[],"owner":"ai",'
-            b'"severity":"P1","made_ms":1,"due_ms":2,"remind_ms":3,"reminded":-1}',
+            (
+                b'{"id":"x.review","incident":"x","name":"review","title":"t","steps":[],"owner":"ai",'
+                b'"severity":"P1","made_ms":1,"due_ms":2,"remind_ms":3,"reminded":-1}'
+            ),
             "reminded is -1, must be 0 or more",
         ),
     ],
