@@ -4,13 +4,13 @@ import argparse
 import asyncio
 import json
 import sys
-from typing import Any
 
 from app import settings
-from app.cli.arguments import INCIDENT, add, add_journal
+from app.cli.arguments import add_journal, add_json
 from app.clock import system_ms
 from app.files.yaml_file import BadFile
-from app.history.source import NotKept, open_source
+from app.history.not_kept import NotKept
+from app.history.source import open_source
 from app.notifier import trial
 from app.notifier.assembly import assemble
 from app.notifier.channel import ChannelKind
@@ -27,35 +27,28 @@ from models.suggest import did_you_mean
 _FILE = "a receivers file; what TOCSIN_RECEIVERS names otherwise"
 
 
-def add_notify(commands: Any) -> None:
-    """Add the commands."""
-    text = "check a receivers file, send a test message, show what a message looks like"
-    example = "tocsin notify test ops-primary"
-    notify: argparse.ArgumentParser = commands.add_parser(
-        "notify", help=text, description=text, epilog=f"example: {example}"
-    )
-    words = notify.add_subparsers(required=True, metavar="COMMAND")
-    text = "every mistake of a receivers file: line, column, key, found and expected"
-    check = add(words, "check", _check, text, "tocsin notify check receivers.yaml")
-    check.add_argument("file", nargs="?", metavar="FILE", default="", help=_FILE)
-    check.add_argument("--json", action="store_true", help="one JSON object")
-    text = "the JSON Schema of a receivers file; docs/receivers.schema.json is this"
-    add(words, "schema", _schema, text, "tocsin notify schema > receivers.schema.json")
-    text = "send one test message to a contact, through each of its receivers"
-    test = add(words, "test", _test, text, example)
-    test.add_argument("contact", metavar="CONTACT", help="an address or a name of the policy")
-    test.add_argument("--channel", choices=("pager", "email", "chat"), default="", help="only this")
-    test.add_argument("--dry-run", action="store_true", help="print it, and send nothing")
-    _add_file(test)
-    text = "the newest message about an incident, as a receiver would get it"
-    preview = add(
-        words, "preview", _preview, text, f"tocsin notify preview {INCIDENT} --channel slack"
-    )
-    preview.add_argument("incident", metavar="INCIDENT")
-    kinds = [str(kind) for kind in REGISTRY]
-    preview.add_argument("--channel", choices=kinds, default="", help="the kind of receiver")
-    _add_file(preview)
-    add_journal(preview)
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    if name == "notify check":
+        parser.set_defaults(run=_check)
+        parser.add_argument("file", nargs="?", metavar="FILE", default="", help=_FILE)
+        add_json(parser, "one JSON object")
+    elif name == "notify schema":
+        parser.set_defaults(run=_schema)
+    elif name == "notify test":
+        parser.set_defaults(run=_test)
+        parser.add_argument("contact", metavar="CONTACT", help="an address or a name of the policy")
+        channels = ("pager", "email", "chat")
+        parser.add_argument("--channel", choices=channels, default="", help="only this")
+        parser.add_argument("--dry-run", action="store_true", help="print it, and send nothing")
+        _add_file(parser)
+    else:
+        parser.set_defaults(run=_preview)
+        parser.add_argument("incident", metavar="INCIDENT")
+        kinds = [str(kind) for kind in REGISTRY]
+        parser.add_argument("--channel", choices=kinds, default="", help="the kind of receiver")
+        _add_file(parser)
+        add_journal(parser, "the journal of the settings is read")
 
 
 def _add_file(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 
+from app.history.effects import once
 from app.history.source import Source, open_source
 from app.notifier.assembly import Assembly, assemble
 from app.notifier.channels.registry import REGISTRY
@@ -11,7 +12,6 @@ from app.notifier.decoding import decode
 from app.notifier.receivers_file import read as read_receivers
 from app.notifier.records import kept_in
 from app.settings import Settings
-from app.transport.exactly_once import once
 from app.transport.log import StoredRecord
 from models.effect import Position
 from models.events import Notification

@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from app.history.effects import once
 from app.notifier import metrics
 from app.notifier.contacts import contact_key
 from app.notifier.decoding import decode
 from app.notifier.records import request_record
-from app.transport.exactly_once import once
 from app.transport.log import Log, LogUnavailable, NewRecord, StoredRecord, append_all
 from models.effect import Position
 from models.reason import BadInput

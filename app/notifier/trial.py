@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from app.history.source import NotKept, Source
+from app.history.not_kept import NotKept
+from app.history.source import Source
 from app.notifier.assembly import Assembly
 from app.notifier.contacts import ContactRoute
 from app.notifier.decoding import decode

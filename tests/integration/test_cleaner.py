@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.cli.main import main
 from app.core.state.changelog import META
-from app.history import tracer
+from app.history import nearest_state
 from app.history.checkpoints import last_offset
 from app.settings import Settings
 from app.transport.log import Log
@@ -93,7 +93,7 @@ def test_the_cleaner_changes_no_answer(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(
-        tracer, "NEAR_RECORDS", 0
+        nearest_state, "NEAR_RECORDS", 0
     )  # so that the changelog is read, near as the beginning is
     _configure(broker, ConfigResourceType.BROKER, "1", log_cleaner_backoff_ms=100)
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
@@ -108,7 +108,8 @@ def test_the_cleaner_changes_no_answer(
 
     def ask(when: str) -> list[str]:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / when))
-        return [_said(capsys, "explain", "--record", f"0:{place}") for place in places]
+        words = ("explain", "--journal", broker, "--record")
+        return [_said(capsys, *words, f"0:{place}") for place in places]
 
     before, expected = with_log(broker, _checkpoints), ask("before")
     _clean(broker, after_ms=0)

@@ -37,9 +37,11 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
         known: list[dict[str, Any]] = []
 
         def all_there() -> bool:
-            with urllib.request.urlopen(f"{bridge.url}/api/v1/incidents") as answer:
+            with urllib.request.urlopen(f"{bridge.url}/api/v1/incidents?limit=1000") as answer:
                 known[:] = [
-                    one for one in json.loads(answer.read()) if one["component"][1:] in names
+                    one
+                    for one in json.loads(answer.read())["items"]
+                    if one["component"][1:] in names
                 ]
             return len(known) == len(names)
 

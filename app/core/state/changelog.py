@@ -30,6 +30,7 @@ from app.core.state.state import (
     Task,
     in_order,
 )
+from models.errors import TocsinError
 from models.incident import State
 from models.json_bytes import packed
 from models.matcher import Matcher, Operator
@@ -78,7 +79,7 @@ _INCIDENT_SLOTS = [one.name for one in fields(Incident) if one.name not in _INCI
 COUNT_MAX = 2**62  # of what is counted, and of times: what grows from there on is JSON still
 
 
-class DamagedState(Exception):
+class DamagedState(TocsinError):
     """What the changelog holds is not what any version wrote.
 
     The message says where, and what to do.
@@ -349,6 +350,8 @@ def _silence(state: PartitionState, name: bytes, document: Any) -> None:
 
 def _task(state: PartitionState, name: bytes, document: Any) -> None:
     check_types(Task, document)
+    # Each reminder is a deadline: below zero there would be more of them than anybody can wait for.
+    assert document["reminded"] >= 0, f"reminded is {document['reminded']}, must be 0 or more"
     state.tasks[name.decode()] = Task(**document | {"severity": Severity(document["severity"])})
 
 

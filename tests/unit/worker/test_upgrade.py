@@ -164,6 +164,14 @@ def test_a_newer_format_is_refused() -> None:
         (b'd/["0123456789ab","[]"]', b'{"sources":{"a":{}}}', "the record of b'd/"),
         (b'e/["0123456789ab","all"]', b'[{"at_ms":"x"}]', "at_ms is 'x'"),
         (b"f/", b"[7]", "the record of b'f/' is b'\\[7\\]'"),
+        (
+            b"t/x.review",
+            (
+                b'{"id":"x.review","incident":"x","name":"review","title":"t","steps":[],"owner":"ai",'
+                b'"severity":"P1","made_ms":1,"due_ms":2,"remind_ms":3,"reminded":-1}'
+            ),
+            "reminded is -1, must be 0 or more",
+        ),
     ],
 )
 def test_what_no_version_wrote_is_refused(key: bytes, value: bytes, said: str) -> None:
