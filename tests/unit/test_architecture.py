@@ -79,7 +79,7 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {
                 f"{node.module}.{alias.name}"
-                if node.module in ("app", "agents", "app.core")
+                if node.module in ("app", "agents", "app.core") or node.module.startswith("tests")
                 else node.module
                 for alias in node.names
             }
@@ -104,6 +104,28 @@ def test_the_core_is_pure(path: Path) -> None:
     outside = {name for name in _imports(path) if name.split(".")[0] in FORBIDDEN_IN_CORE}
 
     assert not outside, f"{_name(path)} touches the outside: hand it in as a value"
+
+
+def test_no_test_module_is_imported() -> None:
+    """What tests share stands in `tests/support/`, or beside them in a module that has no tests."""
+    edges = {
+        (_name(path), imported)
+        for path in TESTS
+        for imported in _imports(path) | _named_in_texts(path)
+        if re.search(r"^tests\.(?:\w+\.)*test_\w+$", imported)
+    }
+
+    assert edges == set(), "move what they share into tests/support, named by the thing"
+
+
+def _named_in_texts(path: Path) -> set[str]:
+    """Modules that a program in a text imports, as one for another process does."""
+    texts = (
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return {name for text in texts for name in re.findall(r"(?:from|import) (tests\.[\w.]+)", text)}
 
 
 @pytest.mark.parametrize("path", MODULES + TESTS, ids=_name)

@@ -11,8 +11,8 @@ from app.transport.log import NewRecord, StoredRecord
 from models.effect import Effect, Position, Stream
 from models.journal import encode_alert, encode_command
 from tests.support.fake_log import FakeLog
+from tests.support.served_bridge import Answer, Client, alert, error, with_bridge
 from tests.support.shipped_policy import shipped
-from tests.unit.bridge.test_resources import Answer, Client, alert, error, with_bridge
 
 CLOSED, OPEN = "a", "b"  # components of partition 0's incidents
 

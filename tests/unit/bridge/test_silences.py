@@ -20,8 +20,8 @@ from models.matcher import Matcher, Operator
 from models.silence import Silence
 from tests.support.engines import Tocsin
 from tests.support.fake_log import FakeLog
+from tests.support.served_bridge import PARTITIONS, Answer, Client, error, with_bridge
 from tests.support.shipped_policy import shipped
-from tests.unit.bridge.test_resources import PARTITIONS, Answer, Client, error, with_bridge
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HOUR_MS = 3_600_000

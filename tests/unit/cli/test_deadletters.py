@@ -23,7 +23,7 @@ from app.transport.sqlite import SqliteLog
 from models.journal import encode_command, encode_receipt
 from models.topics import Topics
 from tests.support.engines import Tocsin, assert_exactly_once, wait_until
-from tests.support.shipped_policy import shipped
+from tests.support.refused_alerts import alert, bounded
 
 PARTITIONS = 1
 ALERTS_MAX = 2
@@ -37,14 +37,6 @@ LARGE = orjson.dumps(
     ]
 )
 RAW = (EVIL, LONG, LARGE, b'[{"labels": {"alertname": "Good", "component": "g"}}, NaN]')
-
-
-def bounded(folder: Path, alerts: int) -> str:
-    """A policy file by which so many alerts are known at a time."""
-    document = shipped().document
-    file = folder / f"policy-{alerts}.yaml"
-    file.write_bytes(orjson.dumps(document | {"bounds": document["bounds"] | {"alerts": alerts}}))
-    return str(file)
 
 
 class Place:
@@ -114,11 +106,6 @@ def place(
 ) -> Place:
     """An empty journal."""
     return Place(tmp_path, capsysbinary, monkeypatch)
-
-
-def alert(name: str) -> dict[str, Any]:
-    """An alert as the API takes it."""
-    return {"labels": {"alertname": name, "component": name.lower()}}
 
 
 def test_after_a_fix_refused_alerts_are_sent_again_and_once(place: Place, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from app.transport.log import StoredRecord
 from models.effect import Position, Stream
 from models.topics import Topics
 from tests.support.engines import ROOT, read_all
+from tests.support.replays import refused, replayed
 from tests.support.storm import change, copy, with_log
 
 TOPICS = Topics()
@@ -31,23 +32,6 @@ def recording(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recorded") / "storm.tocsin"
     assert main(["record", str(path), "--journal", str(journal)]) == 0
     return path
-
-
-def replayed(capsys: pytest.CaptureFixture[str], *options: object) -> tuple[int, dict[str, Any]]:
-    """Status and summary."""
-    capsys.readouterr()
-    status = main(["replay", "--json", *map(str, options)])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return status, found
-
-
-def refused(capsys: pytest.CaptureFixture[str], *options: object) -> str:
-    """What a replay says that does not begin."""
-    capsys.readouterr()
-    assert main(["replay", *map(str, options)]) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    return told.err.removeprefix("tocsin: ").rstrip("\n")
 
 
 def test_what_was_said_is_said_again(

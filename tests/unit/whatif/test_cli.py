@@ -24,7 +24,7 @@ from tests.support.bad_day import bad_day_log
 from tests.support.fake_log import FakeLog
 from tests.support.recorder import TOPICS, Recorder
 from tests.support.scenario import START_MS, alert_record
-from tests.unit.core.test_whole_policy import POLICY
+from tests.support.whole_policy import POLICY
 
 
 def kept(log: FakeLog, folder: Path) -> Path:

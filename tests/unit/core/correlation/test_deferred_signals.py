@@ -14,8 +14,8 @@ from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import load
 from app.transport.log import StoredRecord
 from models.journal import encode_policy, encode_signal
+from tests.support.engine_bounds import MINUTE_MS, Partition, early, signal
 from tests.support.scenario import keep
-from tests.unit.core.test_bounds import MINUTE_MS, Partition, early, signal
 
 SHIPPED = load()
 SHAPE = SHIPPED.correlations["agents-down"].shape
