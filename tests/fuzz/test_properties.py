@@ -36,6 +36,7 @@ def changed(draw: st.DrawFn, name: str) -> bytes:
     return orjson.dumps(document)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_any_bytes(name: str) -> None:
     """No bytes make the parser raise what is not ours, or the engine stop, or lose count."""

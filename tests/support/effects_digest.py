@@ -19,6 +19,7 @@ from tests.support.scenario import (
 )
 from tests.support.shipped_policy import shipped
 
+RESTARTS_MAX = 60  # a journal of more records is not restored after each
 SERVICES = [f"service-{number}" for number in range(12)]
 
 
@@ -54,7 +55,8 @@ def digest() -> str:
         engine, items = Engine(0, policy), dict[bytes, bytes]()
         engine.apply(journal)
         keep(items, engine)
-        for effect in [*effects, *across_restarts(policy, journal)]:
+        restarted = across_restarts(policy, journal) if len(journal) <= RESTARTS_MAX else []
+        for effect in [*effects, *restarted]:
             found.update(effect.value)
         for key, value in sorted(items.items()):
             found.update(key + value)

@@ -1,6 +1,6 @@
 """How many examples the tests of properties try.
 
-`make test` tries a sample. `make properties` sets TOCSIN_EXAMPLES, and tries so many times as many.
+`make test` tries a sample. `make test-long` sets TOCSIN_EXAMPLES, and tries so many times as many.
 """
 
 import os

@@ -5,6 +5,7 @@ Imports point down, the core touches nothing outside, functions and modules stay
 
 import ast
 import re
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -71,9 +72,15 @@ def _layer(module: str) -> int:
     return len(LAYERS)
 
 
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
 def _imports(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -122,7 +129,7 @@ def _named_in_texts(path: Path) -> set[str]:
     """Modules that a program in a text imports, as one for another process does."""
     texts = (
         node.value
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in _nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
     return {name for text in texts for name in re.findall(r"(?:from|import) (tests\.[\w.]+)", text)}
@@ -133,9 +140,7 @@ def test_small_enough_to_read(path: Path) -> None:
     """One screen a function, a few a module."""
     text = path.read_text()
     functions = [
-        node
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node for node in _nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
     long = [

@@ -567,6 +567,7 @@ def test_ended_silences_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_bridge(log, talk) == ["2", "3"]
 
 
+@pytest.mark.slow
 def test_the_procedures_curl_works_word_for_word(tmp_path: Path) -> None:
     """The command of "Alert Acknowledgment" is answered by a service, but for the port."""
     service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")

@@ -108,6 +108,7 @@ def place(
     return Place(tmp_path, capsysbinary, monkeypatch)
 
 
+@pytest.mark.slow
 def test_after_a_fix_refused_alerts_are_sent_again_and_once(place: Place, tmp_path: Path) -> None:
     """While the bound stands they are refused again.
 
@@ -183,6 +184,7 @@ def test_raw_records(place: Place, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_no_alert_says_what_it_was(place: Place, tmp_path: Path) -> None:
     """Operators' words, receipts and strangers' records are not sent.
 
@@ -209,6 +211,7 @@ def test_what_is_no_alert_says_what_it_was(place: Place, tmp_path: Path) -> None
     assert lines[-1] == f"{len(ids)} not sent"
 
 
+@pytest.mark.slow
 def test_without_a_bridge_nothing_is_done(place: Place, tmp_path: Path) -> None:
     """It says so, and what was not sent can be sent later."""
     place.write(Topics().raw, NewRecord(None, b"{"))

@@ -1,5 +1,6 @@
 """What holds of the engine for every journal."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -196,6 +197,7 @@ def test_every_record_is_accounted_for(steps: list[tuple[object, ...]]) -> None:
     assert sum(counts.get(name, 0) for name in told) - twice == len(records)
 
 
+@pytest.mark.slow
 def test_the_size_of_a_checkpoint_is_known_before() -> None:
     """What is said of the next checkpoint's bytes holds for an incident with thousands of members too."""
     engine, waiting, offset = Engine(0, POLICY), list[StoredRecord](), 0

@@ -9,6 +9,7 @@ from app.cli.main import main
 from tests.support.engines import ROOT
 
 
+@pytest.mark.slow
 def test_the_journal_is_kept_where_it_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

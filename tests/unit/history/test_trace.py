@@ -117,6 +117,7 @@ SAID = {
 }
 
 
+@pytest.mark.slow
 def test_each_of_several_timers_has_its_own_effects() -> None:
     """Where several are due at one time, an escalation, its message and its timeline entry are the right one's."""
     log, seen = played("climbing"), set()

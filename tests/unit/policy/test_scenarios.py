@@ -102,6 +102,7 @@ def test_they_reach_every_entry(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "severities.rules[1]" not in {one["key"] for one in said["not_reached"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "failing"),
     [

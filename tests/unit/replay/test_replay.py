@@ -42,7 +42,7 @@ def test_what_was_said_is_said_again(
     again, recorded = replayed(capsys, "--journal", recording, "--verify")
 
     assert (status, found["identical"], found["first_difference"]) == (0, True, "")
-    assert found["records"] > 6000
+    assert found["records"] > 2000
     assert found["compared"] | {"identical": 0} == dict.fromkeys(found["compared"], 0)
     assert found["compared"]["identical"] == found["effects"] + found["messages"] > 50
     assert {one["started"] for one in found["partitions"].values()} == {"start of the journal"}
@@ -50,6 +50,7 @@ def test_what_was_said_is_said_again(
     assert (again, recorded | clocks) == (0, found | clocks)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_batches_workers_or_hashes(recording: Path, tmp_path: Path) -> None:
     """Batches of 1, 7 and 5,000 records, 1 and 3 processes, two hash seeds.
 

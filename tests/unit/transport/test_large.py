@@ -89,6 +89,7 @@ async def _worked(batches: Sequence[list[StoredRecord]]) -> FakeLog:
     return log
 
 
+@pytest.mark.slow
 def test_a_flood_at_the_border_s_bounds_and_its_end_go_through() -> None:
     """Alerts as large as they may be, thousands of new ones, and all of it expiring in one tick.
 

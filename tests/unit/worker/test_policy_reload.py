@@ -98,6 +98,7 @@ class Service:
             )
 
 
+@pytest.mark.slow
 def test_a_running_service_follows_its_policy_file(tmp_path: Path) -> None:
     """Changed, broken, repaired, by SIGHUP, over HTTP, and across a restart and a kill.
 

@@ -66,6 +66,7 @@ def test_what_is_kept_for_a_rule_is_forgotten_in_time() -> None:
     assert partition.engine.state.timers == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [-1, 0, 1], ids=["below", "at", "above"])
 def test_former_shapes_have_a_bound(more: int) -> None:
     """A correlation that changed so often: the oldest shapes are forgotten, also over a restart."""
