@@ -6,23 +6,34 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop bench-worker bench-replay soak clean
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop kafka-clean bench-worker bench-replay soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 24
 
-$(VENV)/.installed: pyproject.toml
+# An environment whose pip does not work is what a failed attempt left behind.
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Tocsin needs Python 3.11 to 3.13, $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+		{ echo "$(PYTHON) cannot make the environment $(VENV): install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@touch $@
 
-demo: $(VENV)/.installed ## a bad day and a storm through a Tocsin of your own; no broker, no network (ARGS=--json, --keep, ...)
+# What Tocsin itself needs; the tools of a developer come with .installed.
+$(VENV)/.runtime: pyproject.toml | $(VENV)/.made
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.made
+	@echo "installing into $(VENV), with the tools of a developer ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(VENV)/.runtime $@
+
+demo: $(VENV)/.runtime ## a bad day and a storm through a Tocsin of your own; no broker, no network (ARGS=--json, --keep, ...)
 	@$(BIN)/python -m app demo $(ARGS)
 
-up: $(VENV)/.installed ## a Tocsin on an embedded journal in ./tocsin-data
+up: $(VENV)/.runtime ## a Tocsin on an embedded journal in ./tocsin-data
 	@$(BIN)/python -m app up
 
 # As many processes as there are cores, up to 8; whoever debugs wants one: make test ARGS="-n 0 --pdb tests/test_x.py".
@@ -69,11 +80,14 @@ format: $(VENV)/.installed ## put the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-kafka: $(VENV)/.installed ## start an Apache Kafka for a developer; says which TOCSIN_BROKER to use
+kafka: $(VENV)/.installed ## start an Apache Kafka for a developer, with the port and data of before; says which TOCSIN_BROKER to use
 	@$(BIN)/python -m deploy.kafka.broker start
 
-kafka-stop: $(VENV)/.installed ## stop it
+kafka-stop: $(VENV)/.installed ## stop it; its port and data are kept
 	@$(BIN)/python -m deploy.kafka.broker stop
+
+kafka-clean: $(VENV)/.installed ## stop it, and delete its data and port
+	@$(BIN)/python -m deploy.kafka.broker clean
 
 bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what one core can fetch and parse at all
 	@$(BIN)/python bench/worker.py $(ARGS)
@@ -84,5 +98,5 @@ bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, bes
 soak: $(VENV)/.installed ## is memory flat under churning alerts, in real time or (ARGS="--driven --minutes 180") as fast as it goes
 	@$(BIN)/python bench/soak.py $(ARGS)
 
-clean: ## remove what was built
+clean: ## remove what was built, and the data of make kafka
 	@rm -rf $(VENV) .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,23 +1,26 @@
 """A tick into every partition owned, each second.
 
-Time passes for the engines only through the journal.
+Time passes for the engines only through the journal. While a driven clock stands still, whoever
+drives it appends the ticks: others would give the same alerts other offsets, and so other ids, each
+time.
 """
 
 import logging
 from typing import Any
 
+from app.clock import Clock
 from app.transport.log import LogUnavailable
 from app.worker.worker import Worker
 
 logger = logging.getLogger("tocsin.ticks")
 
 
-def attach(app: Any, worker: Worker) -> None:
+def attach(app: Any, worker: Worker, clock: Clock) -> None:
     """Give the app the timer."""
 
     @app.timer(1.0, name="tocsin.ticks")
     async def tick() -> None:
-        if worker.ready.is_set() and not app.rebalancing:
+        if worker.ready.is_set() and not app.rebalancing and not clock.stands_still:
             try:
                 await worker.tick()
             except LogUnavailable as error:

@@ -12,14 +12,22 @@ def system_ms() -> int:
 class Clock:
     """Milliseconds since 1970, which never go back.
 
-    It follows the system, unless it is `driven`: then it stands at 0 until the first `set`.
+    It follows the system, unless it is `driven`: then it stands at `begins_ms` until the first
+    `set`.
     """
 
-    def __init__(self, system: Callable[[], int] = system_ms, *, driven: bool = False) -> None:
+    def __init__(
+        self, system: Callable[[], int] = system_ms, *, driven: bool = False, begins_ms: int = 0
+    ) -> None:
         self._system = system
-        self._base_ms = 0
+        self._base_ms = begins_ms
         self._since_ms = system() if driven else 0  # 0 while it follows the system
         self._speed = 0.0
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether time passes only when it is `set`."""
+        return bool(self._since_ms) and not self._speed
 
     def now_ms(self) -> int:
         """The time."""

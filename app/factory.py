@@ -37,14 +37,20 @@ class TocsinApp(faust.App):
 
 
 def make_log(config: Settings, clock: Clock | None = None) -> Log:
-    """The log that the settings name."""
+    """The log that the settings name.
+
+    On a driven clock nothing expires: months are played in minutes, and are looked at afterwards.
+    """
     if config.embedded:
-        return SqliteLog(config.journal_dir, clock)
+        return SqliteLog(config.journal_dir, clock, expires=config.clock != "driven")
     return KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))
 
 
-def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
-    """The app: its agents attached, its transport chosen; started with `start`."""
+def build(config: Settings, policy: Rulebook, log: Log, clock: Clock | None = None) -> TocsinApp:
+    """The app: its agents attached, its transport chosen; started with `start`.
+
+    `clock` is the embedded journal's, where somebody may drive it.
+    """
     topics = Topics(config.prefix)
     app = TocsinApp(
         config.prefix,
@@ -74,7 +80,7 @@ def build(config: Settings, policy: Rulebook, log: Log) -> TocsinApp:
     app.owner = worker
     correlate.attach(app, worker)
     ingest.attach(app, worker)
-    ticks.attach(app, worker)
+    ticks.attach(app, worker, clock or Clock())
     return app
 
 

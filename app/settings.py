@@ -9,9 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
+from models.errors import TocsinError
 from models.topics import PARTITIONS_MAX
 
+CLOCK_DIGITS = 15  # of milliseconds since 1970: the years that dates can have
 EMBEDDED = "embedded:"
 KAFKA = "kafka://"
 _PREFIX = re.compile(
@@ -19,7 +22,7 @@ _PREFIX = re.compile(
 )  # Kafka takes 249 characters in a topic's name
 
 
-class BadSettings(Exception):
+class BadSettings(TocsinError):
     """An environment variable that cannot be used.
 
     The message names it, what was found and what is expected.
@@ -107,6 +110,7 @@ class Settings:
     instance: str = ""  # TOCSIN_INSTANCE: a stable name makes a quick restart cost no rebalance (static membership)
     checkpoint_ms: int = 1000  # TOCSIN_CHECKPOINT_MS: how much work a restart may have to do again
     clock: str = "system"  # TOCSIN_CLOCK: "driven" lets PUT /clock move the embedded journal's time (demo, tests)
+    clock_begins_ms: int = 0  # TOCSIN_CLOCK=driven:MS: where a driven clock stands at first
 
     @property
     def embedded(self) -> bool:
@@ -145,7 +149,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         metrics_port=_integer(environ, "TOCSIN_METRICS_PORT", defaults.metrics_port, 0, 65535),
         instance=environ.get("TOCSIN_INSTANCE", defaults.instance),
         checkpoint_ms=_integer(environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000),
-        clock=environ.get("TOCSIN_CLOCK", defaults.clock),
+        **_clock(environ.get("TOCSIN_CLOCK", defaults.clock)),
     )
     if not _PREFIX.fullmatch(settings.prefix):
         found = f"TOCSIN_PREFIX is {settings.prefix!r:.100}, must be 1 to 200 letters, digits, dots, dashes and underscores"
@@ -164,13 +168,26 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         raise BadSettings(
             f"TOCSIN_KAFKA_SECURITY is {settings.kafka.protocol}, but TOCSIN_BROKER is {settings.broker!r}, must be kafka://..."
         )
-    if settings.clock not in ("system", "driven"):
-        raise BadSettings(f"TOCSIN_CLOCK is {settings.clock!r}, must be system or driven")
     if settings.clock == "driven" and not settings.embedded:
         raise BadSettings(
             "TOCSIN_CLOCK is driven, which only an embedded: broker can be; Kafka has the broker's clock"
         )
     return settings
+
+
+class _ClockSettings(TypedDict):
+    clock: str
+    clock_begins_ms: int
+
+
+def _clock(text: str) -> _ClockSettings:
+    kind, colon, begins = text.partition(":")
+    is_time = begins.isascii() and begins.isdecimal() and len(begins) <= CLOCK_DIGITS
+    if kind not in ("system", "driven") or (colon and not (kind == "driven" and is_time)):
+        raise BadSettings(
+            f"TOCSIN_CLOCK is {text!r:.100}, must be system, driven, or driven:MS with milliseconds since 1970"
+        )
+    return {"clock": kind, "clock_begins_ms": int(begins or 0)}
 
 
 def _addresses(servers: Sequence[str]) -> bool:

@@ -226,7 +226,7 @@ def operate(service: Service, second: int) -> None:
         service.call("POST", "/api/v1/silences", silence | {"createdBy": "soak"})
     if second % 20 == 0:
         incidents = orjson.loads(service.call("GET", "/api/v1/incidents?state=open"))
-        for one in incidents[-3:]:
+        for one in incidents["items"][-3:]:
             service.call("POST", f"/api/v1/incidents/{one['incident']}/acknowledge", {"by": "soak"})
             service.call("GET", f"/api/v1/incidents/{one['incident']}")
 

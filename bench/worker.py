@@ -22,10 +22,10 @@ from aiokafka import AIOKafkaConsumer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app.cli.incidents import incidents_of
 from app.demo.storm import storm
 from app.factory import build, make_log, start, stop
 from app.files import policy_file
+from app.history.effects import incidents_of
 from app.intake.normalise import from_list
 from app.settings import Settings, from_environment
 from app.transport.log import NewRecord

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
 from models import pattern
 
@@ -82,6 +82,16 @@ def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
         else said
     )
     return Matcher(label, operator, value)
+
+
+def matcher_document(matcher: Matcher) -> dict[str, Any]:
+    """A matcher as Alertmanager's API has it, and as a silence's request has it."""
+    return {
+        "name": matcher.label,
+        "value": matcher.value,
+        "isRegex": matcher.operator.has_pattern,
+        "isEqual": matcher.operator in (Operator.EQUAL, Operator.REGEX),
+    }
 
 
 def program_size(matchers: Sequence[Matcher]) -> int:

@@ -210,16 +210,6 @@ class _MatcherRequest(_Request):
         return Matcher(self.name, Operator.REGEX if equal else Operator.NOT_REGEX, self.value)
 
 
-def matcher_document(matcher: Matcher) -> dict[str, Any]:
-    """A matcher as Alertmanager's API has it, and as a silence's request is read."""
-    return {
-        "name": matcher.label,
-        "value": matcher.value,
-        "isRegex": matcher.operator.has_pattern,
-        "isEqual": matcher.operator in (Operator.EQUAL, Operator.REGEX),
-    }
-
-
 class SilenceRequest(_Request):
     """The body of `POST /api/v2/silences` and `/api/v1/silences`, as Alertmanager has it (its postable silence).
 

@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
+from app.bridge.board import RESOURCES
 from app.bridge.certificates import name_in
 from app.bridge.connection import Connection
 from app.bridge.rate_limits import Sender, Senders, address_of
@@ -31,8 +32,7 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("POST", "/webhook/alertmanager"): May.SEND,
     ("POST", "/api/v1/receipts"): May.NOTIFY,
     ("POST", "/api/v1/deadletters/{letter}/resubmitted"): May.SEND,
-    ("GET", "/api/v1/incidents"): May.READ,
-    ("GET", "/api/v1/incidents/{incident}"): May.READ,
+    **{("GET", path): May.READ for path in RESOURCES},
     ("GET", "/api/v2/silences"): May.READ,
     ("GET", "/api/v2/silence/{id}"): May.READ,
     ("GET", "/api/v1/silences"): May.READ,

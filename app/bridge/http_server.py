@@ -5,6 +5,7 @@ fresh.
 """
 
 import asyncio
+import errno
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -13,22 +14,28 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from app.bridge.authorization import Access
 from app.bridge.certificates import certificate_of
 from app.bridge.limits import Limits, limits_of
-from app.bridge.listener import Door
+from app.bridge.listener import Door, check_address
 from app.bridge.rate_limits import Senders
 from app.bridge.responses import answer_errors, as_json, logger, refuse_expectations
 from app.bridge.tokens import tokens_in
 from app.files.file_watcher import SECONDS
-from app.settings import Settings, is_loopback
+from app.settings import BadSettings, Settings, is_loopback
 
 STOP_SECONDS = 5.0  # for requests under way
 
 
 class HttpServer:
-    """A server of some resources. Raises BadSettings when tokens or certificates cannot be read."""
+    """A server of some resources. Raises BadSettings when tokens or certificates cannot be read.
 
-    def __init__(self, settings: Settings, port: int, limits: Limits) -> None:
+    `setting` is the variable that chose the port.
+    """
+
+    def __init__(
+        self, settings: Settings, port: int, limits: Limits, setting: str = "TOCSIN_PORT"
+    ) -> None:
         security = settings.http
         self._settings, self._port, self._limits = settings, port, limits
+        self._setting = setting
         self._tokens = tokens_in(security.tokens_file) if security.tokens_file else None
         self._certificate = certificate_of(security)
         self._access = Access(
@@ -39,8 +46,15 @@ class HttpServer:
         self._rereading: asyncio.Task[None] | None = None
         self.url = ""
 
+    async def check(self) -> None:
+        """Raise BadSettings when nothing can listen there, before anything is started."""
+        try:
+            await check_address(self._settings.host, self._port)
+        except OSError as error:
+            raise self._cannot_listen(error) from None
+
     async def start(self, routes: Sequence[web.RouteDef]) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises BadSettings when the port is taken."""
         ways = ", ".join(f"{route.method} {route.path}" for route in routes)
         app = web.Application(middlewares=[answer_errors(ways), self._access.middleware()])
         app.router.add_routes(routes)
@@ -54,7 +68,10 @@ class HttpServer:
         self._door = Door(
             self._runner.server, self._limits, lambda: certificate.value if certificate else None
         )
-        host, port = await self._door.open(self._settings.host, self._port)
+        try:
+            host, port = await self._door.open(self._settings.host, self._port)
+        except OSError as error:
+            raise self._cannot_listen(error) from None
         scheme = "https" if certificate else "http"
         self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         self._rereading = asyncio.create_task(self._reread())
@@ -68,6 +85,20 @@ class HttpServer:
             await self._door.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def _cannot_listen(self, error: OSError) -> BadSettings:
+        host, port, name = self._settings.host, self._port, self._setting
+        if error.errno == errno.EADDRINUSE:
+            return BadSettings(
+                f"port {port} of {host} is taken: stop what uses it, or set {name} to another"
+            )
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return BadSettings(
+                f"port {port} of {host} is not allowed for this user: set {name} to 1024 or more"
+            )
+        return BadSettings(
+            f"TOCSIN_HOST is {host!r}, must be an address of this machine ({error.strerror})"
+        )
 
     async def _reread(self) -> None:
         while True:
@@ -102,10 +133,15 @@ class MetricsServer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._server = HttpServer(settings, settings.metrics_port, limits_of(settings.http))
+        limits = limits_of(settings.http)
+        self._server = HttpServer(settings, settings.metrics_port, limits, "TOCSIN_METRICS_PORT")
+
+    async def check(self) -> None:
+        """Raise BadSettings when nothing can listen there."""
+        await self._server.check()
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises BadSettings when the port is taken."""
         await self._server.start(
             [web.get("/metrics", _get_metrics), web.get("/healthz", get_health)]
         )

@@ -43,10 +43,8 @@ class Door:
 
     async def open(self, host: str, port: int) -> tuple[str, int]:
         """Listen; the first address. Raises OSError when it is taken."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
-            for family, _, _, _, address in dict.fromkeys(found):
+            for family, address in await _addresses(host, port):
                 self._listening.append(_listen(family, address))
         except OSError:
             await self.close()
@@ -130,6 +128,18 @@ class Door:
         if not self._inside[address]:
             del self._inside[address]
         metrics.CONNECTIONS.set(self._number)
+
+
+async def check_address(host: str, port: int) -> None:
+    """Raise OSError when nobody can listen there now."""
+    for family, address in await _addresses(host, port):
+        _listen(family, address).close()
+
+
+async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
+    loop = asyncio.get_running_loop()
+    known = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in known))
 
 
 def _listen(family: socket.AddressFamily, address: Any) -> socket.socket:

@@ -11,8 +11,9 @@ from aiohttp import web
 from app import metrics
 from app.bridge.authorization import sender_of
 from app.bridge.availability import AvailabilityMetrics
+from app.bridge.board import Board
+from app.bridge.board_routes import board_routes
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
-from app.bridge.incidents import IncidentView, states_of
 from app.bridge.limits import Limits, limits_of
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import Declined, as_json, error_json, logger
@@ -21,6 +22,7 @@ from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import BadPolicy
+from app.history.view import View
 from app.intake.commands import (
     command_of,
     command_value,
@@ -79,10 +81,19 @@ class Bridge:
         self._availability = AvailabilityMetrics(
             log, self._topics.timeline, settings.partitions, policy
         )
-        self._incidents = IncidentView(log, self._topics, settings.partitions)
+        self._board = Board(
+            View(log, self._topics, settings.partitions),
+            settings,
+            lambda: self._policy,
+            self._availability.outages,
+        )
+
+    async def check(self) -> None:
+        """Raise BadSettings when nothing can listen there."""
+        await self._server.check()
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises BadSettings when the port is taken."""
         await self._server.start(self.routes())
 
     def routes(self) -> list[web.RouteDef]:
@@ -90,8 +101,7 @@ class Bridge:
         routes = [
             web.post("/api/v2/alerts", self._post_alerts),
             web.post("/webhook/alertmanager", self._post_webhook),
-            web.get("/api/v1/incidents", self._get_incidents),
-            web.get("/api/v1/incidents/{incident}", self._get_incident),
+            *board_routes(self._board),
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
             web.post("/api/v1/receipts", self._post_receipts),
             web.post("/api/v1/deadletters/{letter}/resubmitted", self._post_resubmitted),
@@ -181,18 +191,6 @@ class Bridge:
         await self._writer.append_to({partition: [record]})
         return as_json({"status": "success", "letter": letter}, 202)
 
-    async def _get_incidents(self, request: web.Request) -> web.Response:
-        return as_json(await self._incidents.all(states_of(request.query.get("state", ""))))
-
-    async def _get_incident(self, request: web.Request) -> web.Response:
-        incident = request.match_info["incident"]
-        partition = partition_of_incident(incident, self._settings.partitions)
-        found = await self._incidents.one(incident, partition)
-        if found is None:
-            text = f"{incident!r} is neither open nor among the last that were closed: tocsin incidents show {incident}"
-            return error_json(404, Reason.UNKNOWN_INCIDENT, text)
-        return as_json(found)
-
     async def _get_metrics(self, _: web.Request) -> web.Response:
         try:
             await self._availability.refresh()
@@ -214,7 +212,14 @@ class Bridge:
         ]
         applied = {pipe.partition: pipe.settled_offset + 1 for pipe in self._worker.pipes.values()}
         done = [applied.get(partition, 0) for partition in range(self._settings.partitions)]
-        return as_json({"journal_end": ends, "applied": done, "counts": self._worker.counts()})
+        return as_json(
+            {
+                "journal_end": ends,
+                "applied": done,
+                "next_deadline_ms": self._worker.next_deadline_ms(),
+                "counts": self._worker.counts(),
+            }
+        )
 
     async def _post_reload(self, request: web.Request) -> web.Response:
         assert self._reloader is not None

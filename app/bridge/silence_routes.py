@@ -23,7 +23,7 @@ from app.bridge.silences import (
     may_become,
     silence_of,
 )
-from app.bridge.writer import JournalWriter
+from app.bridge.writer import JournalWriter, answered_in_time
 from app.core.rules.compiled_policy import Rulebook
 from app.transport.log import Log, NewRecord
 from models.duration import format_ms
@@ -99,7 +99,10 @@ class SilenceRoutes:
         if request.content_type == FORM:
             check_sender(request)
         document = await self._bodies.read_json(request, (*CONTENT_TYPES, FORM))
-        body = SilenceRequest.of(document)
+        async with answered_in_time():
+            return await self._keep(request, SilenceRequest.of(document), past=past)
+
+    async def _keep(self, request: web.Request, body: SilenceRequest, *, past: bool) -> Silence:
         kept = (await self._silences.all()).get(body.id) if body.id else None
         if body.id and kept is None:
             raise _unknown(body.id)
@@ -124,12 +127,13 @@ class SilenceRoutes:
 
     async def _delete(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
-        kept = (await self._silences.all()).get(name)
-        if kept is None:
-            raise _unknown(name)
-        now_ms = self._log.now_ms()
-        if kept.silence.ends_ms > now_ms:
-            await self._append([ended(kept.silence, now_ms)])
+        async with answered_in_time():
+            kept = (await self._silences.all()).get(name)
+            if kept is None:
+                raise _unknown(name)
+            now_ms = self._log.now_ms()
+            if kept.silence.ends_ms > now_ms:
+                await self._append([ended(kept.silence, now_ms)])
         return as_json({"status": "success"})
 
     async def _check_room(self, replaced: int, now_ms: int) -> None:

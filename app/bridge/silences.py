@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import orjson
 from aiohttp import web
 
-from app.bridge.topic_reader import TopicReader, Turnstile
+from app.history.topic_reader import TopicReader, Turnstile
 from app.transport.log import Log
 from models.instant import format_instant
-from models.matcher import Matcher, Operator, parse_matcher
+from models.matcher import Matcher, Operator, matcher_document, parse_matcher
 from models.reason import BadInput, Reason
 from models.silence import Silence
-from models.wire import SilenceRequest, instant_ms, matcher_document, moment_ms
+from models.wire import SilenceRequest, instant_ms, moment_ms
 
 LIVE_MAX = 1000  # silences that have not ended; every new alert is compared with each
 KEPT_MS = 5 * 86_400_000  # a silence is listed for so long after its end, as Alertmanager does

@@ -6,7 +6,8 @@ one.
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.transport.log import Log, LogUnavailable, NewRecord
@@ -19,10 +20,21 @@ BATCH_BYTES = (
 WAITING_BYTES_MAX = (
     128 * 1024 * 1024
 )  # while the journal is away, requests must not fill the memory
-SECONDS_MAX = 40.0  # for an acknowledgement; a disk may be full for long, and Kafka's producer gives up sooner by itself
+# For an acknowledgement. Whoever sends is answered within 5 s: Prometheus waits 10 s for an Alertmanager.
+SECONDS_MAX = 4.5
 PROBE_SECONDS = (
     5.0  # for the journal to acknowledge a probe, and for how long an acknowledgement counts
 )
+
+
+@asynccontextmanager
+async def answered_in_time(seconds_max: float = SECONDS_MAX) -> AsyncIterator[None]:
+    """Give up what the journal does not do in time. Raises LogUnavailable."""
+    try:
+        async with asyncio.timeout(seconds_max):
+            yield
+    except TimeoutError:
+        raise LogUnavailable(f"the journal did not answer within {seconds_max:g} s") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +186,16 @@ class JournalWriter:
         del self._writing[partition]
 
     def _take(self, partition: int) -> list[_Waiting]:
-        """The appends that make the next batch: at least one, and no more than its size."""
-        waiting = self._waiting.pop(partition, [])
+        """The appends that make the next batch: no more than its size, but at least one of those that wait.
+
+        Requests that were given up are dropped: who sent them was told that nothing was kept.
+        """
+        waiting = []
+        for one in self._waiting.pop(partition, []):
+            if one.done.done():
+                self._waiting_bytes -= one.size
+            else:
+                waiting.append(one)
         size = number = 0
         for one in waiting:
             size += one.size

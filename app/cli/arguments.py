@@ -1,28 +1,30 @@
-"""Arguments that commands share: how a command is added, and the option that names a journal."""
+"""Arguments that several commands have."""
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
-
-INCIDENT = "INC-20260412T031502Z-00K3F"  # in examples
 
 
-def add(
-    commands: Any, name: str, run: Any, text: str, example: str, aliases: Sequence[str] = ()
-) -> argparse.ArgumentParser:
-    """Add a command with its help and an example."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, epilog=f"example: {example}", aliases=list(aliases)
-    )
-    parser.set_defaults(run=run)
-    return parser
+def add_text(parser: argparse.ArgumentParser) -> None:
+    """Add what somebody says about a command, and who says it."""
+    parser.add_argument("text", nargs="*", help="what to say about it")
+    add_person(parser)
 
 
-def add_journal(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names another source than TOCSIN_BROKER does."""
+def add_person(parser: argparse.ArgumentParser) -> None:
+    """Add who somebody is."""
+    parser.add_argument("--by", default="", help="who you are; the login name if it is not given")
+
+
+def add_json(parser: argparse.ArgumentParser, text: str = "print JSON, for programs") -> None:
+    """Add the option for programs."""
+    parser.add_argument("--json", action="store_true", help=text)
+
+
+def add_journal(parser: argparse.ArgumentParser, otherwise: str = "the bridge is asked") -> None:
+    """Add the option that names a journal to be read; `otherwise` says what is done without it."""
     parser.add_argument(
         "--journal",
-        metavar="PATH",
+        metavar="WHERE",
         default="",
-        help="the folder of an embedded journal, or a recording; what TOCSIN_BROKER names otherwise",
+        help="read a journal: the folder of an embedded one, a recording, embedded:FOLDER or"
+        f" kafka://HOST:PORT; {otherwise} if it is not given",
     )

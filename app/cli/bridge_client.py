@@ -16,14 +16,24 @@ from typing import Any
 from app import settings
 from app.files.pem import reading, reading_pair
 from app.settings import BadSettings, Reach
+from models.errors import TocsinError
 from models.sanitize import inert
 
 SECONDS_MAX = 10
 TOKEN_BYTES_MAX = 4096
 
 
-class NoAnswer(Exception):
+class NoAnswer(TocsinError):
     """There is no bridge, or what is there is none; the message says which, and what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the bridge answered."""
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,19 @@ def ask(method: str, path: str, body: Any) -> Any:
 
 def exchange(method: str, path: str, data: bytes | None) -> Any:
     """The bridge's answer, or a Refusal. Raises NoAnswer and BadSettings."""
+    answer = send(method, path, data)
+    if isinstance(answer, Refusal):
+        return answer
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        raise _stranger(answer.url) from None
+
+
+def send(
+    method: str, path: str, data: bytes | None, seconds_max: float = SECONDS_MAX
+) -> Reply | Refusal:
+    """The bridge's answer as it came, or a Refusal. Raises NoAnswer and BadSettings."""
     reach = settings.reach_from_environment()
     url = f"{reach.url}{path}"
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310  checked
@@ -66,16 +89,18 @@ def exchange(method: str, path: str, data: bytes | None) -> Any:
         _NoRedirect(), urllib.request.HTTPSHandler(context=_context(reach))
     )
     try:
-        with opener.open(request, timeout=SECONDS_MAX) as response:
-            return json.loads(response.read())
+        with opener.open(request, timeout=seconds_max) as response:
+            return Reply(url, response.read(), dict(response.headers))
     except urllib.error.HTTPError as error:
         return _refusal(error)
     except OSError as error:
         raise NoAnswer(f"no bridge at {url}: {_why(error)}") from None
     except (ValueError, http.client.HTTPException):
-        raise NoAnswer(
-            f"{url} answered, and not as a bridge does: is TOCSIN_PORT its port?"
-        ) from None
+        raise _stranger(url) from None
+
+
+def _stranger(url: str) -> NoAnswer:
+    return NoAnswer(f"{url} answered, and not as a bridge does: is TOCSIN_PORT its port?")
 
 
 def _why(error: OSError) -> str:

@@ -7,44 +7,39 @@ was, and what to do.
 """
 
 import argparse
-import asyncio
 import getpass
 import json
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from app.cli.arguments import add, add_journal
+from app.cli.arguments import add_json, add_person
+from app.cli.board_client import Asked, BridgeBoard, Document, document_at, pages_at
 from app.cli.bridge_client import NoAnswer, Refusal, exchange
 from app.cli.deadletters import (
-    Bodies,
-    Letter,
-    ends_of,
-    find,
-    letters_of,
-    show_letter,
-    show_letters,
+    PATH,
+    VALUE_HEADER,
+    add_reason,
+    letter_path,
+    letters_at,
     value_in,
-    whole_value,
     word,
 )
-from app.history.source import reading
 from app.intake.normalise import fingerprint_of, from_list, from_webhook, parse
-from app.settings import Settings
-from app.transport.log import Readable
 from models.document import document_in
 from models.duration import format_ms
+from models.errors import TocsinError
 from models.instant import NEWEST_MS, format_instant, milliseconds
 from models.plural import counted
-from models.reason import BadInput, Reason
+from models.reason import BadInput
 from models.sanitize import inert
 
 ALERTS, WEBHOOK = "/api/v2/alerts", "/webhook/alertmanager"
+WAIT_STEP_SECONDS = 0.3
 WAIT_SECONDS = 10.0  # for the worker to apply what was sent
-
-REASONS = [one.value for one in Reason]
 
 _NOT_SENT = {
     "signal": "a message between rules; it is said again when the alert fires anew",
@@ -60,6 +55,10 @@ _NOT_SENT = {
 }
 
 
+class UnknownLetter(TocsinError):
+    """There is no such dead letter; the message names the newest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
     """What is to be sent to the bridge, and the fingerprints of the alerts in it."""
@@ -69,102 +68,63 @@ class Again:
     fingerprints: frozenset[str]
 
 
-def add_deadletters(commands: Any) -> None:
-    """Add the commands."""
-    text = "what was refused: list, show, send again"
-    letters = commands.add_parser("deadletters", help=text).add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-    listed = add(
-        letters,
-        "list",
-        reading(show_letters),
-        "what was refused, the newest last",
-        "tocsin deadletters list --reason malformed",
-    )
-    listed.add_argument(
-        "--reason",
-        default="",
-        choices=REASONS,
-        metavar="REASON",
-        help="only what was refused for it",
-    )
-    listed.add_argument("--all", action="store_true", help="also what was resubmitted since")
-    listed.add_argument("--json", action="store_true", help="one JSON object a line")
-    add_journal(listed)
-    shown = add(
-        letters,
-        "show",
-        reading(show_letter),
-        "all of one letter",
-        "tocsin deadletters show 3-1234-0 --raw > record",
-    )
-    shown.add_argument("letter", help="its id, as tocsin deadletters list shows it")
-    shown.add_argument(
-        "--raw", action="store_true", help="write out the bytes that were refused, and nothing else"
-    )
-    shown.add_argument("--json", action="store_true", help="one JSON object")
-    add_journal(shown)
-    text = "send refused alerts to the bridge once more; they count as heard of now"
-    again = add(
-        letters,
-        "resubmit",
-        reading(resubmit),
-        text,
-        "tocsin deadletters resubmit --reason bound_reached --dry-run",
-    )
-    again.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_resubmit, wrong=parser.error)
+    parser.add_argument(
         "letters", nargs="*", metavar="ID", help="as tocsin deadletters list shows it"
     )
-    again.add_argument(
-        "--reason",
-        default="",
-        choices=REASONS,
-        metavar="REASON",
-        help="all that were refused for it",
-    )
-    again.add_argument(
+    add_reason(parser)
+    parser.add_argument(
         "--dry-run", action="store_true", help="say what would be sent, and send nothing"
     )
-    again.add_argument("--again", action="store_true", help="also what was resubmitted before")
-    again.add_argument("--by", default="", help="who you are; the login name if it is not given")
-    again.add_argument("--json", action="store_true", help="one JSON object a letter")
-    again.set_defaults(wrong=again.error, journal="")  # a recording has no bridge
+    parser.add_argument("--again", action="store_true", help="also what was resubmitted before")
+    add_person(parser)
+    add_json(parser, "one JSON object a letter")
 
 
-async def resubmit(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
+def _resubmit(arguments: argparse.Namespace) -> int:
+    return int(not resubmit(BridgeBoard(), arguments))
+
+
+def resubmit(board: Asked, arguments: argparse.Namespace) -> bool:
     """Send letters again and tell what came of each; whether all of them were taken."""
     if bool(arguments.letters) == bool(arguments.reason):
         arguments.wrong("say which: either IDs, or --reason")
-    letters, _ = await letters_of(log, config)
-    chosen = [
-        one
-        for one in letters
-        if one.reason == arguments.reason and (arguments.again or not one.resubmitted)
-    ]
-    if arguments.letters:
-        found = [find(letters, name) for name in dict.fromkeys(arguments.letters)]
-        chosen = [one for one in found if one is not None]
-        if len(chosen) < len(found):
-            return False
-    told, bodies, ends = (
-        _Told(as_json=arguments.json),
-        Bodies(log, config),
-        await ends_of(log, config),
-    )
+    pages = list(pages_at(board, PATH))
+    letters = [letter for page in pages for letter in page["items"]]
+    now_ms = milliseconds(pages[-1]["now"])
+    chosen = _chosen(letters, arguments)
+    told = _Told(as_json=arguments.json)
     try:
         for letter in chosen:
-            value = await whole_value(log, config, letter, await bodies.of(letter))
-            await _one(log, arguments, letter, value, told)
+            _send_again(board, arguments, letter, now_ms, told)
     except NoAnswer as error:
         print(
             f"tocsin: {inert(str(error))}; what is left was not sent: run it again", file=sys.stderr
         )
         return False
     finally:
-        await _look_for_refusals(log, config, told, ends)
+        _look_for_refusals(board, told, letters)
     told.end(dry_run=arguments.dry_run)
     return not told.counts.keys() & {"refused", "left"}
+
+
+def _chosen(letters: list[Document], arguments: argparse.Namespace) -> list[Document]:
+    """The letters that the arguments name. Raises UnknownLetter."""
+    if not arguments.letters:
+        return [
+            letter
+            for letter in letters
+            if letter["reason"] == arguments.reason
+            and (arguments.again or not letter["resubmitted"])
+        ]
+    by_id = {letter["id"]: letter for letter in letters}
+    for name in arguments.letters:
+        if name not in by_id:
+            known = ", ".join(list(by_id)[-3:]) or "none"
+            raise UnknownLetter(f"no dead letter {name!r}; the newest are: {known}")
+    return [by_id[name] for name in dict.fromkeys(arguments.letters)]
 
 
 class _Told:
@@ -200,35 +160,39 @@ class _Told:
             print(f"{sums or 'there is none'}{'; nothing was sent' if dry_run else ''}")
 
 
-async def _one(
-    log: Readable, arguments: argparse.Namespace, letter: Letter, value: bytes | None, told: _Told
+def _send_again(
+    board: Asked, arguments: argparse.Namespace, letter: Document, now_ms: int, told: _Told
 ) -> None:
     """Send a letter again. Raises NoAnswer when no other need be tried now."""
-    if letter.resubmitted and not arguments.again:
-        told.tell(
-            letter.id, "known", f"was resubmitted {letter.resubmitted}; --again sends it once more"
-        )
+    name, resubmitted = letter["id"], letter["resubmitted"]
+    if resubmitted and not arguments.again:
+        text = f"was resubmitted {resubmitted}; --again sends it once more"
+        told.tell(name, "known", text)
         return
-    plan = plan_of(letter, value, log.now_ms())
+    plan = plan_of(letter["topic"], _whole_value(board, name), now_ms)
     if isinstance(plan, str):
-        told.tell(letter.id, "left", f"not sent: {plan}")
+        told.tell(name, "left", f"not sent: {plan}")
     elif arguments.dry_run:
-        told.tell(
-            letter.id,
-            "sends",
-            f"{len(plan.data)} bytes to POST {plan.path}, refused {_ago(letter, log.now_ms())}",
-        )
+        ago = _ago(letter["at"], now_ms)
+        told.tell(name, "sends", f"{len(plan.data)} bytes to POST {plan.path}, refused {ago}")
     else:
-        answer = await asyncio.to_thread(exchange, "POST", plan.path, plan.data)
+        answer = exchange("POST", plan.path, plan.data)
         if isinstance(answer, Refusal):
-            _tell_refusal(letter, answer, told)
+            _tell_refusal(name, answer, told)
             return
-        await _note(letter, arguments.by or getpass.getuser())
-        told.taken[letter.id] = plan.fingerprints
-        told.tell(letter.id, "taken", f"{counted(answer.get('accepted'), 'alert')} in the journal")
+        _note(name, arguments.by or getpass.getuser())
+        told.taken[name] = plan.fingerprints
+        told.tell(name, "taken", f"{counted(answer.get('accepted'), 'alert')} in the journal")
 
 
-def _tell_refusal(letter: Letter, answer: Refusal, told: _Told) -> None:
+def _whole_value(board: Asked, letter: str) -> bytes | None:
+    """All that was refused; None when only its beginning is left, empty when it is no JSON."""
+    value, headers = board.get(letter_path(letter, "/value"), {})
+    kind = headers.get(VALUE_HEADER)
+    return {"beginning": None, "record": b""}.get(str(kind), value)
+
+
+def _tell_refusal(letter: str, answer: Refusal, told: _Told) -> None:
     """Tell why the bridge refused.
 
     Raises NoAnswer when it would refuse others too, whatever stands in them.
@@ -244,52 +208,48 @@ def _tell_refusal(letter: Letter, answer: Refusal, told: _Told) -> None:
         if document.get("accepted")
         else ""
     )
-    told.tell(
-        letter.id, "refused", f"refused again: {answer.text}{': ' if why else ''}{why}{partly}"
-    )
+    told.tell(letter, "refused", f"refused again: {answer.text}{': ' if why else ''}{why}{partly}")
 
 
-async def _note(letter: Letter, by: str) -> None:
+def _note(letter: str, by: str) -> None:
     """Note that a letter's alerts were taken. Raises NoAnswer."""
-    path, data = f"/api/v1/deadletters/{letter.id}/resubmitted", orjson.dumps({"by": by})
-    answer = await asyncio.to_thread(exchange, "POST", path, data)
+    path, data = letter_path(letter, "/resubmitted"), orjson.dumps({"by": by})
+    answer = exchange("POST", path, data)
     if isinstance(answer, Refusal):
-        raise NoAnswer(f"{letter.id} was taken, but that is not noted: {answer.text}")
+        raise NoAnswer(f"{letter} was taken, but that is not noted: {answer.text}")
 
 
-async def _look_for_refusals(log: Readable, config: Settings, told: _Told, ends: list[int]) -> None:
-    """Wait until the workers have come to the notes, and tell which alerts their engines refused once more."""
-    until = asyncio.get_running_loop().time() + WAIT_SECONDS
-    letters: list[Letter] = []
+def _look_for_refusals(board: Asked, told: _Told, letters_before: list[Document]) -> None:
+    """Wait until the workers have come to the notes, and tell what their engines refused again."""
+    until = time.monotonic() + WAIT_SECONDS
+    letters: list[Document] = []
     waiting = set(told.taken)
-    while waiting and asyncio.get_running_loop().time() < until:
-        await asyncio.sleep(0.3)
-        letters, notes = await letters_of(log, config, ends)
-        waiting -= notes.keys()
+    before = {letter["id"]: letter["resubmitted"] for letter in letters_before}
+    while waiting and time.monotonic() < until:
+        time.sleep(WAIT_STEP_SECONDS)
+        letters = letters_at(board)
+        waiting -= {
+            letter["id"] for letter in letters if letter["resubmitted"] != before.get(letter["id"])
+        }
     if waiting:
         print(
             f"tocsin: no worker has applied {len(waiting)} of them yet: is one running?",
             file=sys.stderr,
         )
     sent = {fingerprint: letter for letter, all_of in told.taken.items() for fingerprint in all_of}
-    bodies = Bodies(log, config)
-    for one in letters:
-        alert = (
-            document_in(value_in(await bodies.of(one))).get("alert")
-            if one.source[0] == "journal"
-            else None
-        )
-        name = sent.get(str(alert))
+    for letter in letters:
+        if letter["id"] in before or letter["topic"] != "journal":
+            continue
+        body = document_at(board, letter_path(letter["id"]))
+        name = sent.get(str(document_in(value_in(body)).get("alert")))
         if name is not None:
             told.counts["taken"] -= 1
-            told.tell(
-                name, "refused", f"refused again, {one.reason}: {one.message} (now letter {one.id})"
-            )
+            why = f"{letter['reason']}: {letter['message']} (now letter {letter['id']})"
+            told.tell(name, "refused", f"refused again, {why}")
 
 
-def plan_of(letter: Letter, value: bytes | None, now_ms: int) -> Again | str:
-    """What is to be sent of a letter, or why nothing is, and what to do instead."""
-    role = letter.source[0]
+def plan_of(role: str, value: bytes | None, now_ms: int) -> Again | str:
+    """What is to be sent of a letter that came from a `role`, or why nothing is, and what to do."""
     if role == "deadline":
         return "a deadline that made Tocsin fail is tried again by itself within the hour; report it, and update Tocsin"
     if value is None:
@@ -370,9 +330,9 @@ def _of_alert(document: dict[str, Any], now_ms: int) -> Again | str:
     return Again(ALERTS, orjson.dumps([entry]), frozenset([found]))
 
 
-def _ago(letter: Letter, now_ms: int) -> str:
+def _ago(instant: str, now_ms: int) -> str:
     try:
-        then_ms = milliseconds(letter.at)
+        then_ms = milliseconds(instant)
     except ValueError:
         return "at an unknown time"
     return f"{format_ms(max(now_ms - then_ms, 0) // 1000 * 1000)} ago"

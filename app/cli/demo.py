@@ -18,12 +18,11 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from app.cli.arguments import add
-from app.cli.incidents import effects_of, incidents_of
 from app.demo import recorded, scenario
 from app.demo.feed import Feeder
 from app.demo.scenario import Step, bad_day, words
 from app.demo.storm import storm
+from app.history.effects import effects_of, incidents_of
 from app.history.source import open_source
 from app.render.demo_text import Outcome, show
 from app.settings import Settings
@@ -39,31 +38,25 @@ class DemoFailed(Exception):
     """The service did not start or stop as it should; the message says what it said last."""
 
 
-def add_demo(commands: Any) -> None:
-    """Add the command."""
-    demo = add(
-        commands,
-        "demo",
-        _demo,
-        "a bad day and a storm, with no broker",
-        "tocsin demo --input alerts.jsonl",
-    )
-    demo.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_demo)
+    parser.add_argument(
         "--input",
         metavar="FILE",
         help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day",
     )
-    demo.add_argument("--json", action="store_true", help="print one JSON object last")
-    demo.add_argument(
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.add_argument(
         "--keep", action="store_true", help="leave the service running, and say where"
     )
-    demo.add_argument(
+    parser.add_argument(
         "--journal", metavar="DIR", help="keep the journal in DIR; a temporary folder otherwise"
     )
-    demo.add_argument(
+    parser.add_argument(
         "--storm", type=int, default=60_000, metavar="N", help="alerts in the storm (60000)"
     )
-    demo.add_argument("--seed", type=int, default=7, help="of the storm (7)")
+    parser.add_argument("--seed", type=int, default=7, help="of the storm (7)")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -82,11 +75,14 @@ async def _run(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.journal or tempfile.mkdtemp(prefix="tocsin-demo-"))
     problems: list[str] = []
     steps = list(_steps(arguments, problems))
+    if (folder / "journal.db").exists():
+        raise DemoFailed(f"{folder} has a journal already, must be a new folder")
     began = time.monotonic()
-    service = await asyncio.to_thread(_start, folder)
+    begins_ms = steps[0][0] - 1 if steps else scenario.START_MS
+    service = await asyncio.to_thread(_start, folder, begins_ms)
     try:
         feeder, counts = await _feed(
-            service.url, steps, broken=not arguments.input, keep=arguments.keep
+            service.url, steps, begins_ms, is_day=not arguments.input, keep=arguments.keep
         )
         seconds = time.monotonic() - began
         outcome = await _outcome(folder, feeder, counts, seconds)
@@ -95,6 +91,9 @@ async def _run(arguments: argparse.Namespace) -> None:
             await asyncio.to_thread(service.stop)
         if not keep_folder:
             _remove(folder)
+    if arguments.input:
+        outcome.played = f"The alerts of {inert_lines(arguments.input)}"
+    outcome.journal = str(folder) if keep_folder else ""
     show(outcome, console)
     for problem in problems[:10]:
         console.print(as_text(f"left out: {problem}"))
@@ -114,16 +113,16 @@ def _steps(arguments: argparse.Namespace, problems: list[str]) -> Iterator[Step]
 
 
 async def _feed(
-    url: str, steps: list[Step], *, broken: bool, keep: bool
+    url: str, steps: list[Step], begins_ms: int, *, is_day: bool, keep: bool
 ) -> tuple[Feeder, dict[str, Any]]:
     total = sum(len(alerts) for _, alerts in steps)
     async with aiohttp.ClientSession(json_serialize=_dumps) as session:
-        feeder = Feeder(url, session)
+        feeder = Feeder(url, session, begins_ms)
         with progress("feeding", total) as advance:
-            await feeder.feed(steps, words() if broken else (), advance)
-        for body in scenario.BROKEN_BODIES if broken else ():
+            await feeder.feed(steps, words() if is_day else (), advance)
+        for body in scenario.BROKEN_BODIES if is_day else ():
             await feeder.send_broken(body)
-        counts = await feeder.settled()
+        counts = (await feeder.settled())["counts"]
         if keep:
             await feeder.keep_running()
     return feeder, counts
@@ -156,7 +155,7 @@ async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds
         "seconds": round(seconds, 2),
         "alerts_per_second": round(feeder.accepted / seconds, 1),
         "refused": feeder.refused,
-        "commands": feeder.said,
+        "commands": feeder.commands,
         "followups": len(tasks),
         "messages": dict(sorted(Counter(one["kind"] for one in notifications).items())),
         "triggers": {rule: rules.count(rule) for rule in sorted(set(rules))},
@@ -188,7 +187,7 @@ class _Service:
             )
 
 
-def _start(folder: Path) -> _Service:
+def _start(folder: Path, begins_ms: int) -> _Service:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     policy = os.environ.get(
         "TOCSIN_POLICY", ""
@@ -197,7 +196,7 @@ def _start(folder: Path) -> _Service:
         others
         | {
             "TOCSIN_BROKER": f"embedded:{folder.resolve()}",  # the service has a working folder of its own
-            "TOCSIN_CLOCK": "driven",
+            "TOCSIN_CLOCK": f"driven:{begins_ms}",
             "TOCSIN_POLICY": str(Path(policy).resolve()) if policy else "",
             "TOCSIN_PORT": "0",
             "TOCSIN_SENDER_ALERTS": "0",  # a day in seconds is more than anybody may send
@@ -230,7 +229,7 @@ def _remove(folder: Path) -> None:
 def _tell_kept(service: _Service, folder: Path, console: Console) -> None:
     lines = (
         f"\nTocsin is still running at {service.url} (process {service.process.pid}), its journal in {folder}.",
-        f"  look:  TOCSIN_BROKER=embedded:{folder} tocsin incidents list --all",
+        f"  look:  TOCSIN_URL={service.url} tocsin incidents list --all",
         f"  stop:  kill {service.process.pid}",
     )
     for line in lines:

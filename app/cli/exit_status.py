@@ -4,12 +4,7 @@ import argparse
 import os
 import sys
 
-from app.core.engine import NewerFormat
-from app.core.state.changelog import DamagedState
-from app.files.policy_file import BadPolicy
-from app.history.source import NotKept
-from app.settings import BadSettings
-from app.transport.log import LogUnavailable, TopicMismatch
+from models.errors import TocsinError
 from models.sanitize import inert_lines
 
 
@@ -20,24 +15,15 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         return int(arguments.run(arguments) or 0)
-    except (
-        BadPolicy,
-        BadSettings,
-        DamagedState,
-        LogUnavailable,
-        NewerFormat,
-        NotKept,
-        TopicMismatch,
-    ) as error:
-        print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
+    except TocsinError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        print(f"tocsin: {inert_lines(str(error))}{hint}", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read the output has enough of it; nothing more can be said, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        print(
-            f"tocsin: {error.strerror or error} ({error.filename or 'is the port free? TOCSIN_PORT'})",
-            file=sys.stderr,
-        )
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"tocsin: {error.strerror or error}{where}", file=sys.stderr)
     except UnicodeEncodeError as error:
         print(
             f"tocsin: {error.object!a:.100} has bytes that are not UTF-8, must be UTF-8 text",

@@ -5,147 +5,86 @@ What the effects topics tell, for people and for programs: incidents, and the ti
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.text import Text
 
-from app.cli.arguments import INCIDENT, add, add_journal
-from app.history.source import reading
-from app.settings import Settings
+from app.cli.arguments import add_journal
+from app.cli.board_client import (
+    Asked,
+    board_of,
+    document_at,
+    incident_path,
+    items_at,
+    without_times,
+)
 from app.terminal.incidents_table import incidents_table, print_incidents
 from app.terminal.style import as_text
-from app.transport.exactly_once import once
-from app.transport.log import Readable
 from models.duration import format_ms
-from models.effect import Position
+from models.incident import State
 from models.instant import milliseconds
-from models.sanitize import inert
-from models.topics import Topics
-
-# What a snapshot had not in 0.1.0: the topic is compacted, so an incident that was closed then has
-# the shape of then.
-_LATER: dict[str, Any] = {
-    **dict.fromkeys(("status", "guide", "assignee", "mitigated_by", "cause", "cause_by"), ""),
-    **dict.fromkeys(("told_at", "mitigated_at", "assessment", "eta_at")),
-    "complaints": 0,
-    "flapping": False,
-    "clocks": {},
-    **dict.fromkeys(("held_by", "parents", "services"), ()),
-}
 
 
-def add_incidents(commands: Any) -> None:
-    """Add the commands."""
-    incidents = commands.add_parser("incidents", help="list and show").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-    listed = add(
-        incidents,
-        "list",
-        reading(show_incidents),
-        "the incidents that are not closed",
-        "tocsin incidents list --all --json",
-    )
-    add_journal(listed)
-    listed.add_argument("--all", action="store_true", help="closed ones too")
-    listed.add_argument("--json", action="store_true", help="one JSON object a line")
-    shown = add(
-        incidents,
-        "show",
-        reading(show_incident),
-        "one incident and its timeline",
-        f"tocsin incidents show {INCIDENT}",
-    )
-    shown.add_argument("incident")
-    add_journal(shown)
-    shown.add_argument("--json", action="store_true", help="one JSON object")
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    add_journal(parser)
+    if name == "incidents show":
+        parser.set_defaults(run=_show)
+        parser.add_argument("incident")
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+    else:
+        parser.set_defaults(run=_list)
+        parser.add_argument("--all", action="store_true", help="closed ones too")
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
-async def effects_of(
-    log: Readable, topic: str, partitions: int, about: str = ""
-) -> list[dict[str, Any]]:
-    """All effects of a topic, oldest first in each partition; each once, whatever happened to the worker.
-
-    Those of one incident only, if `about` is its id: the others are not even parsed.
-    """
-    effects = []
-    for partition in range(partitions):
-        seen = Position(-1, -1)
-        offset = await log.start_offset(topic, partition)
-        while records := await log.read(topic, partition, offset):
-            offset = records[-1].offset + 1
-            for position, value, _ in once(records, seen):
-                seen = position
-                if about.encode() in value:
-                    effects.append(orjson.loads(value))
-    return [one for one in effects if one["incident"] == about] if about else effects
+def _list(arguments: argparse.Namespace) -> int:
+    with board_of(arguments) as board:
+        show_incidents(board, arguments)
+    return 0
 
 
-async def incidents_of(log: Readable, config: Settings) -> list[dict[str, Any]]:
-    """The newest snapshot of each incident, in the order of their opening."""
-    snapshots = await effects_of(log, Topics(config.prefix).incidents, config.partitions)
-    newest = {snapshot["incident"]: snapshot for snapshot in snapshots}
-    for snapshot in newest.values():
-        for name, value in _LATER.items():
-            snapshot.setdefault(name, value)
-    return sorted(
-        newest.values(), key=lambda snapshot: (snapshot["opened_at"], snapshot["incident"])
-    )
-
-
-async def show_incidents(log: Readable, config: Settings, arguments: argparse.Namespace) -> None:
+def show_incidents(board: Asked, arguments: argparse.Namespace) -> None:
     """Print the incidents."""
-    incidents = await incidents_of(log, config)
-    if not arguments.all:
-        incidents = [one for one in incidents if one["state"] != "closed"]
+    states = [state for state in State if arguments.all or state is not State.CLOSED]
+    incidents = items_at(board, "/api/v1/incidents", {"state": ",".join(states)})
     if arguments.json:
-        for one in incidents:
-            print(json.dumps(one))
+        for incident in incidents:
+            print(json.dumps(incident))
     elif incidents:
         print_incidents(incidents, Console())
     else:
         print("no incident is open" if not arguments.all else "there was no incident yet")
 
 
-async def incident_of(log: Readable, config: Settings, name: str) -> dict[str, Any] | None:
-    """The newest snapshot of an incident.
-
-    None when there is none of that id, which is said then.
-    """
-    incidents = {one["incident"]: one for one in await incidents_of(log, config)}
-    if name not in incidents:
-        known = ", ".join(list(incidents)[-3:]) or "none yet"
-        print(inert(f"tocsin: no incident {name!r}; the newest are: {known}"), file=sys.stderr)
-    return incidents.get(name)
+def _show(arguments: argparse.Namespace) -> int:
+    with board_of(arguments) as board:
+        show_incident(board, arguments)
+    return 0
 
 
-async def show_incident(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
-    """Print one incident and its timeline; False when there is none of that id."""
-    incident = await incident_of(log, config, arguments.incident)
-    if incident is None:
-        return False
-    timeline = await effects_of(
-        log, Topics(config.prefix).timeline, config.partitions, about=arguments.incident
-    )
+def show_incident(board: Asked, arguments: argparse.Namespace) -> None:
+    """Print one incident and its timeline. Raises TocsinError when there is none of that id."""
+    answer = document_at(board, incident_path(arguments.incident))
+    incident = without_times(answer)
     if arguments.json:
-        print(json.dumps({**incident, "timeline": timeline}))
-        return True
+        print(json.dumps(incident))
+        return
     console = Console()
     console.print(incidents_table([incident], console.width))
     if incident["state"] not in ("closed", "resolved") and incident["next"]:
         console.print(Text("next: ", style="bold") + as_text(incident["next"]), soft_wrap=True)
     console.print(Text("then: ", style="bold") + as_text(_then(incident)), soft_wrap=True)
-    for line in _facts(incident, log.now_ms()):
+    for line in _facts(incident, milliseconds(answer["now"])):
         console.print(as_text(line), soft_wrap=True)
-    for entry in timeline:
+    if incident.get("timeline_dropped"):
+        console.print(f"  {incident['timeline_dropped']} older entries are left out")
+    for entry in incident["timeline"]:
         by = entry.get("by") or ""
         said = entry["text"] if by in entry["text"] else f"{entry['text']} (by {by})"
         console.print(as_text(f"  {entry['at']}  {entry['kind']:<15}{said}"), soft_wrap=True)
-    return True
 
 
 def _then(incident: dict[str, Any]) -> str:

@@ -1,172 +1,122 @@
-"""The commands of `tocsin`.
+"""`tocsin`: finds the command that is asked for, and imports only its module.
 
-What serves is here, and every other command is added by the module that has it.
+`app.cli.commands` has the table.
 """
 
 import argparse
-import asyncio
-import json
+import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
 
-from app import logs, settings
-from app.bridge.http_server import MetricsServer
-from app.bridge.resources import Bridge
 from app.cli import exit_status
-from app.cli.arguments import add
-from app.cli.deadletters_resubmit import add_deadletters
-from app.cli.demo import add_demo
-from app.cli.explain import add_explain
-from app.cli.incident_commands import add_operating
-from app.cli.incidents import add_incidents
-from app.cli.policy import add_policy
-from app.cli.replay import add_record, add_replay
-from app.cli.report import add_reports
-from app.cli.timeline import add_timeline
-from app.clock import Clock
-from app.factory import TocsinApp, build, make_log, start, stop, until_told
-from app.memory import given_back
-from app.settings import BadSettings, Settings
-from app.transport.log import Log, LogUnavailable
-from app.worker.policy_reload import Reloader
-from models.topics import Topics
+from app.cli.commands import ALIASES, COMMANDS, SECTIONS, CommandEntry
+
+HELP = ("-h", "--help", "help")
+_DESCRIPTION = "Turn a flood of alerts into a few incidents, and notify the right people, once."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status, as `app.cli.exit_status` has it."""
-    arguments = _parse(_parser(), argv)
-    logs.to_stderr()
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in HELP:
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        print(f"tocsin {import_module('importlib.metadata').version('tocsin')}")
+        return 0
+    if words[0] in groups() and (len(words) == 1 or words[1] in HELP):
+        print(overview(words[0]))
+        return 0
+    return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
+    arguments = parse(words)
+    # Its parts take a while to import, and help needs none of them.
+    import_module("app.logs").to_stderr()
     return exit_status.run(arguments)
 
 
-def _parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments.
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of the command that the words begin with. Exits with 2 when they are wrong.
 
     Words that are said may stand behind options too, which argparse does not take by itself.
     """
-    arguments, rest = parser.parse_known_args(argv)
-    if rest and ("text" not in arguments or any(word.startswith("-") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        arguments.text = [*arguments.text, *rest]
+    found = _entry(words)
+    if found is None:
+        _refuse(words)
+    entry, rest = found
+    parser = parser_of(entry)
+    arguments, more = parser.parse_known_args(rest)
+    if more and ("text" not in arguments or any(word.startswith("-") for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        arguments.text = [*arguments.text, *more]
     return arguments
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of(entry: CommandEntry) -> argparse.ArgumentParser:
+    """The parser of a command, for which its module is imported."""
     parser = argparse.ArgumentParser(
-        prog="tocsin",
-        description="Turn a flood of alerts into a few incidents, and tell the right people, once.",
-        epilog="Settings come from TOCSIN_* environment variables; see the README.",
+        prog=f"tocsin {entry.name}",
+        description=f"{entry.help[0].upper()}{entry.help[1:]}.",
+        epilog=f"example: tocsin {entry.example}",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add(commands, "up", _up, "worker and bridge in one process", "tocsin up")
-    add(
-        commands,
-        "worker",
-        _worker,
-        "journal -> engine -> effects",
-        "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin worker",
-    )
-    add(
-        commands,
-        "bridge",
-        _bridge,
-        "HTTP -> journal",
-        "TOCSIN_BROKER=kafka://127.0.0.1:9092 tocsin bridge",
-    )
-    add_demo(commands)
-    add_incidents(commands)
-    add_policy(commands)
-    add_operating(commands)
-    add_deadletters(commands)
-    add_record(commands)
-    add_replay(commands)
-    add_explain(commands)
-    add_timeline(commands)
-    add_reports(commands)
+    import_module(entry.module).add_arguments(parser, entry.name)
     return parser
 
 
-def _up(_: argparse.Namespace) -> None:
-    asyncio.run(serve(settings.from_environment(), worker=True, bridge=True))
+def groups() -> set[str]:
+    """The first words of commands of two words."""
+    return {name.partition(" ")[0] for name in COMMANDS if " " in name}
 
 
-def _worker(_: argparse.Namespace) -> None:
-    asyncio.run(serve(_kafka_only("worker"), worker=True, bridge=False))
+def overview(group: str = "") -> str:
+    """What there is: all commands, or those of a group."""
+    shown = [
+        (section.title, entries)
+        for section in SECTIONS
+        if (entries := [one for one in section.commands if not group or _is_in(one, group)])
+    ]
+    width = max(len(_shown_name(entry)) for _, entries in shown for entry in entries)
+    lines = [f"usage: tocsin {group or 'COMMAND'} ..."]
+    lines += [] if group else ["", _DESCRIPTION]
+    for title, entries in shown:
+        lines += ["", f"{title}:"]
+        lines += [f"  {_shown_name(entry):<{width}}  {entry.help}" for entry in entries]
+    more = f"tocsin {group + ' ' if group else ''}COMMAND --help"
+    lines += ["", f"{more} tells the options of one."]
+    if not group:
+        lines += ["Settings come from TOCSIN_* environment variables."]
+    return "\n".join(lines)
 
 
-def _bridge(_: argparse.Namespace) -> None:
-    asyncio.run(serve(_kafka_only("bridge"), worker=False, bridge=True))
+def _is_in(entry: CommandEntry, group: str) -> bool:
+    return entry.name.startswith(f"{group} ")
 
 
-def _kafka_only(name: str) -> Settings:
-    config = settings.from_environment()
-    if config.embedded:
-        raise BadSettings(
-            f"tocsin {name} shares its journal with others, so it needs TOCSIN_BROKER=kafka://...; alone, use tocsin up"
-        )
-    return config
+def _shown_name(entry: CommandEntry) -> str:
+    return f"{entry.name}, {entry.alias}" if entry.alias else entry.name
 
 
-async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
-    """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
-    settings.check_reach(config)
-    reloader = Reloader(config.policy_file)
-    clock = Clock(driven=config.clock == "driven")
-    log = make_log(config, clock)
-    app = build(config, reloader.policy, log) if worker else None
-    servers = _servers(config, reloader, log, app, clock, bridge=bridge)
-    async with reloader.kept_fresh(), given_back():
-        await log.start()
-        try:
-            if app is None:
-                await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
-            else:
-                await start(app)
-        except LogUnavailable:
-            await log.stop()
-            raise
-        try:
-            for server in servers:
-                await server.start()
-        except OSError:
-            await _end(
-                servers, app, log
-            )  # else what has been started goes on without a bridge, and never ends
-            raise
-        print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
-        await until_told(app)
-    await _end(servers, app, log)
+def _entry(words: Sequence[str]) -> tuple[CommandEntry, Sequence[str]] | None:
+    """The command that the words begin with, and the words behind its name."""
+    for number in (2, 1):
+        name = " ".join(words[:number])
+        entry = COMMANDS.get(ALIASES.get(name, name))
+        if entry is not None and len(words) >= number:
+            return entry, words[number:]
+    return None
 
 
-async def _end(servers: list[Bridge | MetricsServer], app: TocsinApp | None, log: Log) -> None:
-    for server in reversed(servers):
-        await server.stop()
-    if app is not None:
-        await stop(app)
-    await log.stop()
-
-
-def _servers(
-    config: Settings,
-    reloader: Reloader,
-    log: Log,
-    app: TocsinApp | None,
-    clock: Clock,
-    *,
-    bridge: bool,
-) -> list[Bridge | MetricsServer]:
-    """What is to be served, the bridge last.
-
-    Raises BadSettings, while nothing has been started yet.
-    """
-    servers: list[Bridge | MetricsServer] = []
-    owner = app.owner if app is not None else None
-    if owner is not None:
-        reloader.hand_to(owner.use)
-        if config.metrics_port:
-            servers.append(MetricsServer(config))
-    if bridge:
-        server = Bridge(config, reloader.policy, log, worker=owner, clock=clock, reloader=reloader)
-        reloader.hand_to(server.use)
-        servers.append(server)
-    return servers
+def _refuse(words: Sequence[str]) -> NoReturn:
+    """Name the command that was probably meant. Exits with 2."""
+    word, known, prog = words[0], {*groups(), *COMMANDS, *ALIASES}, "tocsin"
+    if word in groups():
+        known = {name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{word} ")}
+        word, prog = words[1], f"tocsin {word}"
+    nearest = import_module("models.suggest").did_you_mean(word, sorted(known))
+    shown = import_module("models.sanitize").inert(f"{word!r:.60}")
+    print(f"tocsin: there is no command {shown}{nearest} (see {prog} --help)", file=sys.stderr)
+    raise SystemExit(2)

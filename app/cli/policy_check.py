@@ -8,7 +8,6 @@ import json
 import sys
 from typing import Any
 
-from app.cli.arguments import add
 from app.files import policy_file, yaml_file
 from app.files.policy_file import BadPolicy, PolicyFile
 from app.files.yaml_file import Mistake
@@ -17,19 +16,16 @@ from models.plural import counted
 from models.sanitize import inert, inert_lines
 
 
-def add_check(commands: Any) -> None:
-    """Add the command."""
-    text = "every mistake of a policy file: line, column, key, found and expected; and what it probably does not mean"
-    check = add(
-        commands, "check", _check, text, "tocsin policy check --strict policies/default.yaml"
-    )
-    check.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_check)
+    parser.add_argument(
         "file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given"
     )
-    check.add_argument(
+    parser.add_argument(
         "--strict", action="store_true", help="status 1 also for what is only doubtful"
     )
-    check.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.cli.arguments import add
 from app.cli.policy_test import SUFFIXES, read_scenarios
 from app.files import policy_file
 from app.files.yaml_file import BadFile
@@ -23,24 +22,17 @@ SHOWN_MAX = 100  # alerts that are named
 TROUBLE = 2
 
 
-def add_diff(commands: Any) -> None:
-    """Add the command."""
-    text = "what a new policy decides otherwise, by meaning; the status is 0 if nothing, 1 if something, 2 in trouble"
-    one = add(
-        commands,
-        "diff",
-        _diff,
-        text,
-        "tocsin policy diff policies/default.yaml my-policy.yaml --alerts alerts.jsonl",
-    )
-    one.add_argument("old", metavar="OLD")
-    one.add_argument("new", metavar="NEW")
-    one.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_diff)
+    parser.add_argument("old", metavar="OLD")
+    parser.add_argument("new", metavar="NEW")
+    parser.add_argument(
         "--alerts",
         metavar="FILE",
         help="JSON lines of alerts or label sets, or a file of policy tests",
     )
-    one.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _diff(arguments: argparse.Namespace) -> int:

@@ -4,9 +4,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
-from app.cli.arguments import add
 from app.clock import system_ms
 from app.core.response.escalation import UNACKNOWLEDGED
 from app.files import policy_file
@@ -21,29 +19,27 @@ WIDTH = 12  # of the first column
 AT_MS_END = 221_845_392_000_000  # the year 9000: what falls due after an alert, weeks later, has to have a time as well
 
 
-def add_explain(commands: Any) -> None:
-    """Add the command."""
-    text = "what the policy says of an alert: severity, owner, who is told when, chain, clocks, rules; each with its line"
-    example = "tocsin policy explain --labels severity=critical,component=postgres --at 2026-12-25T03:00:00+01:00"
-    one = add(commands, "explain", _explain, text, example)
-    asked = one.add_mutually_exclusive_group(required=True)
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_explain)
+    asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--labels", type=_labels, metavar="NAME=VALUE,...", help="of the alert")
     asked.add_argument(
         "--alert", metavar="FILE", help="JSON: an alert, its labels, or what a webhook sent"
     )
-    one.add_argument(
+    parser.add_argument(
         "--policy",
         default="",
         metavar="FILE",
         help="the policy that ships with Tocsin, if none is given",
     )
-    one.add_argument(
+    parser.add_argument(
         "--at",
         type=_instant,
         metavar="TIME",
         help="when it fires, since hours matter (now): RFC 3339",
     )
-    one.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _labels(text: str) -> Labels:

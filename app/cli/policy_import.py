@@ -7,11 +7,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from app.cli.arguments import add
 from app.core.rules.compiled_policy import Rulebook
 from app.files import bounded_yaml
 from app.files.yaml_file import MAX_BYTES, BadFile, Mistake
@@ -19,17 +17,15 @@ from app.policy.importer import notices, reader, translation, writer
 from app.policy.importer.notices import Finding, Findings
 
 
-def add_import(commands: Any) -> None:
-    """Add the command to those of `tocsin policy`."""
-    text = "make a policy of an Alertmanager configuration, and say what is not carried over"
-    example = "tocsin policy import alertmanager.yml --output my-policy.yaml"
-    command = add(commands, "import", _import, text, example)
-    command.add_argument("file", help="alertmanager.yml")
-    command.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_import)
+    parser.add_argument("file", help="alertmanager.yml")
+    parser.add_argument(
         "--output", metavar="FILE", help="write the policy there; it is printed otherwise"
     )
-    command.add_argument("--force", action="store_true", help="write over a file that is there")
-    command.add_argument(
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object: policy, output, findings, fingerprint",

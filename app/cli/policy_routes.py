@@ -3,13 +3,11 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from app.cli.arguments import add
 from app.files import policy_file
 from app.files.policy_file import PolicyFile
 from app.policy.route_tree import StepRoute, severities, teams
@@ -19,21 +17,14 @@ from models.sanitize import inert
 WIDTH = 4000  # of a line that nobody looks at
 
 
-def add_routes(commands: Any) -> None:
-    """Add the command."""
-    text = "a picture of the policy: from severities to channels, from alerts to teams, and up their chains"
-    one = add(
-        commands,
-        "routes",
-        _routes,
-        text,
-        "tocsin policy routes policies/default.yaml --html routes.html",
-    )
-    one.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_routes)
+    parser.add_argument(
         "file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given"
     )
-    one.add_argument("--svg", metavar="FILE", help="write the picture there, as SVG")
-    one.add_argument("--html", metavar="FILE", help="write a page there, with the picture in it")
+    parser.add_argument("--svg", metavar="FILE", help="write the picture there, as SVG")
+    parser.add_argument("--html", metavar="FILE", help="write a page there, with the picture in it")
 
 
 def _routes(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from app.cli.arguments import add
 from app.files import policy_file, yaml_file
 from app.files.bounded_yaml import Document
 from app.files.policy_file import PolicyFile
@@ -35,24 +34,23 @@ class ScenarioFile(NamedTuple):
     policy: PolicyFile
 
 
-def add_test(commands: Any) -> None:
-    """Add the command."""
-    text = "play scenarios on virtual time, and compare what comes of them (docs/POLICY_TESTS.md)"
-    test = add(
-        commands, "test", _test, text, "tocsin policy test policies/tests/ --junit results.xml"
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_test)
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="files of tests, or folders of them"
     )
-    test.add_argument("paths", nargs="+", metavar="PATH", help="files of tests, or folders of them")
-    test.add_argument(
+    parser.add_argument(
         "--policy",
         default="",
         metavar="FILE",
         help="test this one, whichever the files of tests name",
     )
-    test.add_argument("--junit", metavar="FILE", help="write the results as JUnit's XML")
-    test.add_argument(
+    parser.add_argument("--junit", metavar="FILE", help="write the results as JUnit's XML")
+    parser.add_argument(
         "--coverage", action="store_true", help="say which entries of the policy no test reaches"
     )
-    test.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _test(arguments: argparse.Namespace) -> int:

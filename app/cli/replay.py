@@ -6,18 +6,19 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from app import settings
-from app.cli.arguments import INCIDENT, add, add_journal
+from app.cli.arguments import add_journal
+from app.cli.span_options import add_spans
 from app.cli.whatif import add_whatif, show_whatif
-from app.history.source import NotKept, open_source
-from app.history.spans import add_spans
+from app.history.not_kept import NotKept
+from app.history.source import open_source
 from app.render.replay_text import show, summary
 from app.replay.recorder import record
-from app.replay.replay import chosen, replay
+from app.replay.replay import Choice, Options, Show, chosen, replay
+from app.terminal.effect_line import effect_line
 from app.terminal.progress import progress
 from app.transport.recording_format import Header
 from models.instant import format_instant
@@ -26,18 +27,16 @@ from models.sanitize import inert
 BATCH = 5000  # records that the engine is given at once, if nothing else is said
 
 
-def add_record(commands: Any) -> None:
-    """Add the command that writes a recording."""
-    parser = add(
-        commands,
-        "record",
-        _record,
-        "the journal, or a part of it, as one file that can be replayed elsewhere",
-        f"tocsin record night.tocsin --incident {INCIDENT}",
-    )
-    parser.add_argument("file", metavar="FILE", help="to be written; must not be there yet")
-    add_journal(parser)
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    add_journal(parser, "what TOCSIN_BROKER names is read")
     add_spans(parser)
+    if name == "record":
+        parser.set_defaults(run=_record)
+        parser.add_argument("file", metavar="FILE", help="to be written; must not be there yet")
+    else:
+        parser.set_defaults(run=_replay)
+        _add_replay(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
@@ -52,7 +51,7 @@ def _record(arguments: argparse.Namespace) -> int:
 
 async def _recorded(arguments: argparse.Namespace, path: Path) -> int:
     async with open_source(arguments.journal, settings.from_environment()) as source:
-        applied, spans = await chosen(source, arguments)
+        applied, spans = await chosen(source, _choice(arguments))
         with progress("recording", sum(span.end - (span.first or 0) for span in spans)) as advance:
             header = await record(source, spans, applied, path, arguments.incident or "", advance)
     _print_recorded(header, path, as_json=arguments.json)
@@ -76,17 +75,7 @@ def _print_recorded(header: Header, path: Path, *, as_json: bool) -> None:
         )
 
 
-def add_replay(commands: Any) -> None:
-    """Add the command that feeds a journal to the engine again."""
-    parser = add(
-        commands,
-        "replay",
-        _replay,
-        "feed the journal to the same engine again, in isolation: the same records give the same bytes",
-        "tocsin replay --journal night.tocsin --verify",
-    )
-    add_journal(parser)
-    add_spans(parser)
+def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -112,7 +101,6 @@ def add_replay(commands: Any) -> None:
     )
     parser.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (1)")
     add_whatif(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
 def _count(text: str) -> int:
@@ -173,12 +161,38 @@ def _check_whatif(arguments: argparse.Namespace) -> None:
         raise NotKept(f"--policy takes all that is recorded, without --{given[0]}: {text}")
 
 
+def _choice(arguments: argparse.Namespace) -> Choice:
+    return Choice(arguments.partition, arguments.first, arguments.end, arguments.incident)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        arguments.journal,
+        _choice(arguments),
+        arguments.batch,
+        arguments.workers,
+        arguments.speed or 0.0,
+        arguments.verify,
+        arguments.output or "",
+        arguments.to_prefix or "",
+        arguments.to_journal or "",
+    )
+
+
+def _show(arguments: argparse.Namespace) -> Show | None:
+    """What prints the effects, if that is wanted."""
+    if not arguments.print:
+        return None
+    console = Console()
+    return lambda partition, effect: console.print(effect_line(partition, effect), soft_wrap=True)
+
+
 async def _replayed(arguments: argparse.Namespace) -> int:
     config = settings.from_environment()
     async with open_source(arguments.journal, config) as source:
         if arguments.policy:
             return int(not await show_whatif(source.log, source.config, arguments))
-        outcome = await replay(source, config, arguments)
+        outcome = await replay(source, config, _options(arguments), progress, _show(arguments))
     show(source, outcome, Console(stderr=arguments.json))
     if arguments.json:
         print(json.dumps(summary(outcome)))

@@ -10,85 +10,71 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.arguments import add, add_journal
-from app.cli.incidents import effects_of, incident_of
-from app.files import policy_file
-from app.history.source import reading
-from app.render.report_markdown import markdown
-from app.report.availability import Ledger, Span, availability, month_of
-from app.report.build import build
-from app.settings import Settings
+from app.cli.arguments import add_journal, add_json
+from app.cli.board_client import (
+    Asked,
+    board_of,
+    document_at,
+    incident_path,
+    pages_at,
+    without_times,
+)
 from app.terminal.style import WIDE, as_text, plain_table
-from app.transport.log import Readable
 from models.duration import format_ms
-from models.instant import format_instant, milliseconds
-from models.sanitize import inert
-from models.topics import Topics
+from models.instant import milliseconds
+from models.sanitize import inert, inert_lines
 
 
-def add_reports(commands: Any) -> None:
-    """Add the commands."""
-    for name, show, text in (
-        ("report", show_report, "the incident report, in Markdown or JSON"),
-        ("followups", show_followups, "what closed incidents left to do"),
-        ("availability", show_availability, "how much of a month services were up"),
-    ):
-        shown = add(
-            commands,
-            name,
-            reading(show),
-            text,
-            f"tocsin {name}{' INC-...' if name == 'report' else ''}",
-        )
-        add_journal(shown)
-        shown.add_argument("--json", action="store_true", help="for programs")
-        if name == "report":
-            shown.add_argument("incident")
-        elif name == "followups":
-            shown.add_argument("--all", action="store_true", help="also those that are done")
-        else:
-            shown.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    shows = {
+        "report": show_report,
+        "followups": show_followups,
+        "availability": show_availability,
+    }
+    parser.set_defaults(run=_show, show=shows[name])
+    add_journal(parser)
+    add_json(parser)
+    if name == "report":
+        parser.add_argument("incident")
+    elif name == "followups":
+        parser.add_argument("--all", action="store_true", help="also those that are done")
+    else:
+        parser.add_argument("--month", default="", help="such as 2026-11; this month otherwise")
 
 
-async def show_report(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
-    """Print the report of an incident; False when there is none of that id."""
-    incident = await incident_of(log, config, arguments.incident)
-    if incident is None:
-        return False
-    topics = Topics(config.prefix)
-    timeline, notifications, escalations, tasks = [
-        await effects_of(log, topic, config.partitions, about=arguments.incident)
-        for topic in (topics.timeline, topics.notifications, topics.escalations, topics.followups)
-    ]
-    newest = {task["task"]: task for task in tasks}
-    notifications.sort(key=lambda one: str(one["at"]))  # digests' actors live in other partitions
-    report = build(incident, timeline, notifications, escalations, newest.values())
-    print(
-        json.dumps(report) if arguments.json else markdown(report),
-        end="\n" if arguments.json else "",
-    )
-    return True
+def _show(arguments: argparse.Namespace) -> int:
+    with board_of(arguments) as board:
+        arguments.show(board, arguments)
+    return 0
 
 
-async def show_followups(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
-    """Print what is to be done, what is due first at the top."""
-    effects = await effects_of(log, Topics(config.prefix).followups, config.partitions)
-    tasks = sorted(
-        {one["task"]: one for one in effects}.values(), key=lambda one: (one["due_at"], one["task"])
-    )
-    shown = [one for one in tasks if arguments.all or one["state"] == "open"]
+def show_report(board: Asked, arguments: argparse.Namespace) -> None:
+    """Print the report of an incident. Raises TocsinError when there is none of that id."""
+    path = incident_path(arguments.incident, "/report")
     if arguments.json:
-        for one in shown:
-            print(json.dumps(one))
-        return True
+        print(json.dumps(without_times(document_at(board, path))))
+        return
+    body, _ = board.get(path, {"format": "markdown"})
+    print(inert_lines(body.decode(errors="replace")), end="")
+
+
+def show_followups(board: Asked, arguments: argparse.Namespace) -> None:
+    """Print what is to be done, what is due first at the top."""
+    wanted = {"state": "all" if arguments.all else "open"}
+    pages = list(pages_at(board, "/api/v1/followups", wanted))
+    shown = [task for page in pages for task in page["items"]]
+    if arguments.json:
+        for task in shown:
+            print(json.dumps(task))
+        return
     if not shown:
         print("nothing is left to do")
-        return True
+        return
     console = Console()
-    console.print(_tasks_table(shown, log.now_ms(), console.width))
-    if any(one["state"] == "open" for one in shown):
+    console.print(_tasks_table(shown, milliseconds(pages[-1]["now"]), console.width))
+    if any(task["state"] == "open" for task in shown):
         print('finish one: tocsin done TASK "what came of it"')
-    return True
 
 
 def _tasks_table(tasks: list[dict[str, Any]], now_ms: int, width: int) -> Table:
@@ -117,27 +103,15 @@ def _due(task: dict[str, Any], now_ms: int) -> Text:
     return Text(f"{format_ms(-left_ms)} overdue", style="bold red")
 
 
-async def show_availability(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
-    """Print how much of a month the policy's services were up; False when the month is none."""
-    now_ms = log.now_ms()
-    try:
-        month = month_of(arguments.month, now_ms)
-    except ValueError as error:
-        print(f"tocsin: {inert(str(error))}", file=sys.stderr)
-        return False
-    if month[0] > now_ms:
-        this = format_instant(now_ms)[:7]
-        print(
-            f"tocsin: the month is {arguments.month!r}, which has not begun: this one is {this}",
-            file=sys.stderr,
-        )
-        return False
-    targets = policy_file.load(config.policy_file).policy.targets.availability
-    ledger = Ledger(month[0])
-    for entry in await effects_of(log, Topics(config.prefix).timeline, config.partitions):
-        ledger.feed(entry)
-    await _warn_of_loss(log, config, month)
-    rows = availability(targets, ledger, month, now_ms)
+def show_availability(board: Asked, arguments: argparse.Namespace) -> None:
+    """Print how much of a month the policy's services were up. Raises TocsinError."""
+    wanted = {"month": arguments.month} if arguments.month else {}
+    answer = document_at(board, "/api/v1/availability", wanted)
+    rows, kept_from = answer["services"], answer["kept_from"]
+    if kept_from is not None:
+        since = inert(str(kept_from)[:10])
+        text = f"the timeline is kept from {since} on; outages before that are not counted"
+        print(f"tocsin: {text}", file=sys.stderr)
     if arguments.json:
         for row in rows:
             print(json.dumps(row))
@@ -145,22 +119,6 @@ async def show_availability(log: Readable, config: Settings, arguments: argparse
         _print_availability(rows)
     else:
         print("the policy has no targets.availability, so no service's time is counted")
-    return True
-
-
-async def _warn_of_loss(log: Readable, config: Settings, month: Span) -> None:
-    """Say so when the timeline is not kept for so long: what is not known any more counts as up."""
-    topic = Topics(config.prefix).timeline
-    for partition in range(config.partitions):
-        start = await log.start_offset(topic, partition)
-        oldest = await log.read(topic, partition, start, 1) if start else []
-        if oldest and oldest[0].timestamp > month[0]:
-            since = format_instant(oldest[0].timestamp)[:10]
-            print(
-                f"tocsin: the timeline is kept from {since} on; outages before that are not counted",
-                file=sys.stderr,
-            )
-            return
 
 
 def _print_availability(rows: list[dict[str, Any]]) -> None:

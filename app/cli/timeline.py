@@ -12,17 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from app.cli.arguments import INCIDENT, add, add_journal
-from app.cli.incidents import effects_of, incident_of
-from app.history.source import reading
+from app.cli.arguments import add_journal, add_json
+from app.cli.board_client import Asked, board_of, document_at, incident_path
 from app.render.timeline_svg import page, svg
 from app.render.timeline_text import COLUMNS, draw
 from app.report.timeline import Picture, picture
-from app.settings import Settings
 from app.terminal.style import SEVERITY_STYLE
-from app.transport.log import Readable
-from models.instant import format_instant
-from models.topics import Topics
+from models.instant import format_instant, milliseconds
 
 COLUMNS_MAX = 160  # wider, a picture is no easier to read
 _STYLES = {
@@ -36,37 +32,29 @@ _STYLES = {
 }
 
 
-def add_timeline(commands: Any) -> None:
-    """Add the command."""
-    text = "the picture of one incident: alerts, people, escalations, messages"
-    timeline = add(
-        commands,
-        "timeline",
-        reading(show_timeline),
-        text,
-        f"tocsin timeline {INCIDENT} --html postmortem.html",
-    )
-    timeline.add_argument("incident")
-    timeline.add_argument("--svg", metavar="FILE", help="write a picture instead")
-    timeline.add_argument(
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=_timeline)
+    parser.add_argument("incident")
+    parser.add_argument("--svg", metavar="FILE", help="write a picture instead")
+    parser.add_argument(
         "--html", metavar="FILE", help="write a page instead, with the picture and a table"
     )
-    add_journal(timeline)
-    timeline.add_argument("--json", action="store_true", help="for programs")
+    add_journal(parser)
+    add_json(parser)
 
 
-async def show_timeline(log: Readable, config: Settings, arguments: argparse.Namespace) -> bool:
-    """Print an incident's picture, or write it to files; False when there is none of that id."""
-    incident = await incident_of(log, config, arguments.incident)
-    if incident is None:
-        return False
-    topics = Topics(config.prefix)
-    timeline = await effects_of(log, topics.timeline, config.partitions, about=arguments.incident)
-    notifications = await effects_of(
-        log, topics.notifications, config.partitions, about=arguments.incident
-    )
-    notifications.sort(key=lambda one: str(one["at"]))  # digests' actors live in other partitions
-    drawn = picture(incident, timeline, notifications, log.now_ms())
+def _timeline(arguments: argparse.Namespace) -> int:
+    with board_of(arguments) as board:
+        show_timeline(board, arguments)
+    return 0
+
+
+def show_timeline(board: Asked, arguments: argparse.Namespace) -> None:
+    """Print an incident's picture, or write it to files. Raises TocsinError for an unknown id."""
+    answer = document_at(board, incident_path(arguments.incident, "/timeline"))
+    parts = (answer["incident"], answer["timeline"], answer["notifications"])
+    drawn = picture(*parts, milliseconds(answer["now"]))
     for file, made in ((arguments.svg, svg), (arguments.html, page)):
         if file:
             _write(file, made(drawn))
@@ -74,7 +62,6 @@ async def show_timeline(log: Readable, config: Settings, arguments: argparse.Nam
         print(json.dumps(document(drawn)))
     elif not (arguments.svg or arguments.html):
         _print(drawn)
-    return True
 
 
 def _write(file: str, text: str) -> None:

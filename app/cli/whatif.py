@@ -13,6 +13,8 @@ from rich.text import Text
 
 from app.core.rules.compiled_policy import Rulebook
 from app.files import policy_file
+from app.history.not_kept import NotKept
+from app.history.policies import compile_recorded
 from app.render.whatif_html import page
 from app.render.whatif_text import SHOWN_MAX, show
 from app.settings import Settings
@@ -155,8 +157,8 @@ def _known(documents: list[dict[str, Any]]) -> list[str]:
     found = []
     for one in documents:
         try:
-            found.append(Rulebook(one, kept=True).fingerprint)
-        except ValueError:
+            found.append(compile_recorded(one, "the journal").fingerprint)
+        except NotKept:
             found.append("refused")
     return found
 

@@ -44,6 +44,7 @@ from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models import journal
 from models.effect import Effect
+from models.errors import TocsinError
 from models.journal import FINGERPRINT, Source, format_from, source_from, text_of
 from models.reason import BadInput, Reason
 
@@ -101,7 +102,7 @@ class JournalRecord(Protocol):
 _REMEDY = "docs/UPGRADES.md says how to go on"
 
 
-class NewerFormat(Exception):
+class NewerFormat(TocsinError):
     """The state, or a record, was written by a newer Tocsin.
 
     The message says which and what to do.

@@ -1,11 +1,14 @@
 """Feeding a running Tocsin over HTTP, on virtual time.
 
-The journal's clock is moved, then the alerts of that time are sent.
+The journal's clock is moved, then the alerts of that time are sent. Before each of these steps the
+feeder waits until everything in the journal is applied, so that the same input makes the same
+records, and incidents with the same ids, on a fast machine and on a slow one. Only what two
+partitions tell a third within one millisecond may change places.
 """
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import aiohttp
@@ -13,75 +16,81 @@ import aiohttp
 from app.demo.scenario import MINUTE_MS, START_MS, Step, Word
 
 AT_ONCE = 500  # alerts in a request
-WALK_MS = MINUTE_MS  # how far the clock is moved in one step where nothing is sent
-WALK_STEPS_MAX = (
-    60  # of a gap, however long: each deadline is handled at its own time, whatever the step
-)
+STRIDE_MS = 1000  # the least that the clock is moved where nothing is sent
+HALTS_MAX = 60  # of one move, before what partitions tell each other makes no more of them
 AFTERWARDS_MS = 22 * 3_600_000  # so that deadlines, expiry and settle times pass, and Monday comes
 
 
 class Feeder:
-    """Sends alerts and counts the answers."""
+    """Sends alerts and counts the answers. `now_ms` is where the journal's clock stands."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, now_ms: int) -> None:
         self._url = url
         self._session = session
-        self._now_ms = 0
+        self._now_ms = now_ms
         self.accepted = 0
         self.refused = 0
-        self.said = 0
+        self.commands = 0
         self.per_minute: dict[int, int] = {}  # virtual minute -> alerts
 
-    async def feed(self, steps: Iterable[Step], words: Sequence[Word], on_progress: Any) -> None:
-        """Send all steps, say all words in between, and then let the time pass in which everything settles."""
-        unsaid = list(words)
+    async def feed(
+        self, steps: Iterable[Step], words: Sequence[Word], on_progress: Callable[[int], None]
+    ) -> None:
+        """Send all steps with all operators' commands in between, then let the time pass in which everything settles."""
+        waiting = list(words)
         for at_ms, alerts in steps:
-            while unsaid and START_MS + unsaid[0].minute * MINUTE_MS <= at_ms:
-                await self.say(unsaid.pop(0))
-            await self.walk_to(max(at_ms, self._now_ms))
-            chunks = [alerts[start : start + AT_ONCE] for start in range(0, len(alerts), AT_ONCE)]
-            for chunk in chunks:
-                await self.send(chunk)
+            while waiting and START_MS + waiting[0].minute * MINUTE_MS <= at_ms:
+                await self.send_command(waiting.pop(0))
+            await self.move_to(at_ms)
+            for start in range(0, len(alerts), AT_ONCE):
+                await self.send(alerts[start : start + AT_ONCE])
             minute = at_ms // MINUTE_MS
             self.per_minute[minute] = self.per_minute.get(minute, 0) + len(alerts)
             on_progress(len(alerts))
-        await self.walk_to(self._now_ms + AFTERWARDS_MS)
+        await self.move_to(self._now_ms + AFTERWARDS_MS)
 
-    async def walk_to(self, at_ms: int) -> None:
-        """Move the journal's clock, in steps where the way is long.
+    async def move_to(self, at_ms: int) -> None:
+        """Move the journal's clock, with halts at deadlines on the way.
 
-        Not before everything of the time until then is done: a minute of the day is milliseconds
-        here, and what the rules tell each other within a second on a real day must not take minutes
-        of this one.
+        At a halt what one partition tells another is applied at that time. Halts begin a second
+        apart. While partitions tell each other nothing each is twice as far away as the one before,
+        so that a quiet month is some twenty halts. The engine handles every deadline at its own
+        time all the same.
         """
-        if not self._now_ms:
-            self._now_ms = at_ms - 1
-        gap = at_ms - self._now_ms
-        steps = min(max(gap // WALK_MS, 1), WALK_STEPS_MAX)
-        start_ms = self._now_ms
-        for number in range(1, steps + 1):
-            await self.settled()
-            await self._call("PUT", "/clock", {"now_ms": start_ms + gap * number // steps})
-        self._now_ms = at_ms
+        quiet_since_ms, halts, expected = self._now_ms, 0, 0
+        while self._now_ms < at_ms:
+            progress = await self.settled()
+            records = sum(progress["journal_end"])
+            if records != expected and halts < HALTS_MAX:
+                quiet_since_ms = self._now_ms
+            halt_ms, deadline_ms = at_ms, progress["next_deadline_ms"]
+            if deadline_ms is not None:
+                stride_ms = max(STRIDE_MS, self._now_ms - quiet_since_ms)
+                halt_ms = min(at_ms, max(deadline_ms, self._now_ms + stride_ms))
+            await self._call("PUT", "/clock", {"now_ms": halt_ms})
+            self._now_ms = halt_ms
+            expected = records + len(progress["journal_end"])  # a tick in each partition
+            halts += 1
 
-    async def send(self, body: Any) -> None:
+    async def send(self, alerts: list[dict[str, Any]]) -> None:
         """Send a list of alerts."""
-        answer = await self._call("POST", "/api/v2/alerts", body)
+        await self.settled()
+        answer = await self._call("POST", "/api/v2/alerts", alerts)
         self.accepted += answer.get("accepted", 0)
         self.refused += len(answer.get("refused", []))
 
-    async def say(self, word: Word) -> None:
-        """Say something about the incident that is open under that title."""
-        await self.walk_to(max(START_MS + int(word.minute * MINUTE_MS), self._now_ms))
+    async def send_command(self, word: Word) -> None:
+        """Send an operator's command to the incident that is open under that title."""
+        await self.move_to(START_MS + int(word.minute * MINUTE_MS))
         await self.settled()
-        async with self._session.get(f"{self._url}/api/v1/incidents") as response:
-            incidents = await response.json()
-        for incident in incidents:
+        async with self._session.get(f"{self._url}/api/v1/incidents?limit=1000") as response:
+            page = await response.json()
+        for incident in page["items"]:
             if incident["title"].startswith(word.title) and incident["state"] != "resolved":
-                await self._call(
-                    "POST", f"/api/v1/incidents/{incident['incident']}/{word.command}", word.body
-                )
-                self.said += 1
+                await self.settled()
+                path = f"/api/v1/incidents/{incident['incident']}/{word.command}"
+                await self._call("POST", path, word.body)
+                self.commands += 1
 
     async def send_broken(self, body: bytes) -> None:
         """Send what has to be refused."""
@@ -89,17 +98,16 @@ class Feeder:
             self.refused += response.status == 400
 
     async def settled(self, seconds_max: float = 60) -> dict[str, Any]:
-        """Wait until everything in the journal is applied and its effects are sent.
+        """The service's progress, once everything in the journal is applied and its effects are sent.
 
-        Return the counts.
+        Raises TimeoutError.
         """
         until = time.monotonic() + seconds_max
         while True:
             async with self._session.get(f"{self._url}/progress") as response:
-                progress = await response.json()
+                progress: dict[str, Any] = await response.json()
             if progress["applied"] == progress["journal_end"]:
-                counts: dict[str, Any] = progress["counts"]
-                return counts
+                return progress
             if time.monotonic() > until:
                 raise TimeoutError(
                     f"the journal was not applied within {seconds_max} s: {progress}"
@@ -114,13 +122,11 @@ class Feeder:
         while True:
             async with self._session.request(method, f"{self._url}{path}", json=body) as response:
                 answer: dict[str, Any] = await response.json()
-                if response.status == 503:
-                    await asyncio.sleep(
-                        1
-                    )  # it says Retry-After: nothing was kept, so the same is sent again
-                    continue
-                if response.status >= 400 and "accepted" not in answer:
-                    raise RuntimeError(
-                        f"{method} {path} was answered {response.status}: {answer.get('error')}"
-                    )
-                return answer
+            if response.status == 503:
+                await asyncio.sleep(1)  # nothing was kept, so the same is sent again
+                continue
+            if response.status >= 400 and "accepted" not in answer:
+                raise RuntimeError(
+                    f"{method} {path} was answered {response.status}: {answer.get('error')}"
+                )
+            return answer

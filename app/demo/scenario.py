@@ -153,6 +153,14 @@ def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
 
 
 def _episodes() -> Iterator[Episode]:
+    yield from _before_the_outage()
+    yield from _ollama_and_its_agents()
+    yield from _postgres()
+    yield from _security_and_data()
+    yield from _what_every_feed_has()
+
+
+def _before_the_outage() -> Iterator[Episode]:
     yield Episode(
         _labels("HighCPUUsage", "warning", service="system", instance="node-3:9100"),
         "CPU above 80 %",
@@ -169,7 +177,10 @@ def _episodes() -> Iterator[Episode]:
         999,
         1440,
     )
-    # Ollama goes down; its agents follow within minutes.
+
+
+def _ollama_and_its_agents() -> Iterator[Episode]:
+    """Ollama goes down; its agents follow within minutes."""
     yield Episode(
         _labels("OllamaServiceDown", "critical", component="ollama"),
         "Ollama does not answer",
@@ -179,7 +190,10 @@ def _episodes() -> Iterator[Episode]:
     for number, agent in enumerate(AGENTS):
         labels = _labels("AgentDown", "warning", agent_name=agent, job=f"{agent}-agent")
         yield Episode(labels, f"Agent {agent} is down", 21 + number % 4, 52 + number % 3)
-    # Postgres suffers, several ways at once, and then fails.
+
+
+def _postgres() -> Iterator[Episode]:
+    """Postgres suffers, several ways at once, and then fails."""
     yield Episode(
         _labels("HighPostgreSQLConnections", "warning", component="postgres"),
         "93 % of connections in use",
@@ -198,7 +212,10 @@ def _episodes() -> Iterator[Episode]:
     yield Episode(
         _labels("HighErrorRate", "high", component="backend"), "12 % of requests fail", 66, 108
     )
-    # Security, and lost data.
+
+
+def _security_and_data() -> Iterator[Episode]:
+    """An intrusion and lost data, and a service that flaps."""
     yield Episode(
         _labels("UnauthorizedAccess", "critical", category="intrusion", host="vpn-gw"),
         "Login from a stolen key",
@@ -211,7 +228,6 @@ def _episodes() -> Iterator[Episode]:
         95,
         125,
     )
-    # One service flaps.
     for begin in range(120, 150, 6):
         yield Episode(
             _labels("ServiceDown", "critical", service="qdrant", job="qdrant"),
@@ -219,7 +235,10 @@ def _episodes() -> Iterator[Episode]:
             begin,
             begin + 2,
         )
-    # What every real feed has.
+
+
+def _what_every_feed_has() -> Iterator[Episode]:
+    """No component, severities that nobody declared, over before it was heard of."""
     yield Episode(
         {"alertname": "CertificateExpiry", "severity": "task"},
         "A certificate ends in 20 days",

@@ -10,8 +10,8 @@ from app.core.engine import Engine
 from app.core.notification import mute_times
 from app.core.state.state import Hold, Incident, LiveAlert
 from app.explain.descriptions import kind_of, parsed, source_of
-from app.history.archive import Document
-from app.history.tracer import Timer, waits
+from app.history.effects import Document
+from app.history.timers import Timer, waits
 from app.transport.log import StoredRecord
 from models.duration import format_ms
 from models.incident import State

@@ -22,9 +22,12 @@ from app.explain.descriptions import (
 )
 from app.explain.policy_locations import PolicyText
 from app.explain.tree import Node
-from app.history.archive import Archive, Document, NotThere
-from app.history.checkpoints import first_policy
-from app.history.tracer import Step, Timer, Trace, Tracer
+from app.history.archive import Archive
+from app.history.effects import Document
+from app.history.not_kept import NotKept
+from app.history.policies import first_policy
+from app.history.timers import Timer
+from app.history.tracer import Step, Trace, Tracer
 from app.terminal.effect_text import effect_text
 from app.transport.log import StoredRecord
 from models.effect import Position, Stream
@@ -74,7 +77,7 @@ class Causes:
         """What the effect, or the message, at a position came of."""
         try:
             trace = await self.tracer.trace(partition, position.offset)
-        except NotThere as why:
+        except NotKept as why:
             return [Node("unknown", f"what it came of is not known: {why}")]
         step = trace.step_of(position.number)
         if step is None or not step.timers:
@@ -133,7 +136,7 @@ class Causes:
             return None
         try:
             return await self.record(partition, await self.archive.record(partition, offset), depth)
-        except NotThere as why:
+        except NotKept as why:
             return Node("unknown", str(why))
 
     def opened_by(self, incident: str) -> str:
@@ -165,14 +168,14 @@ class Causes:
         )
         try:
             await self._opened(node, partition, offset, opened, depth)
-        except NotThere as why:
+        except NotKept as why:
             node.because = [Node("unknown", str(why))]
         return node
 
     async def _opened(
         self, node: Node, partition: int, offset: int, opened: Document, depth: int
     ) -> None:
-        """What an incident's opening came of, and its grounds. Raises NotThere."""
+        """What an incident's opening came of, and its grounds. Raises NotKept."""
         record = await self.archive.record(partition, offset)
         node.at_ms = record.timestamp
         document = parsed(record)

@@ -13,8 +13,8 @@ from app.core.state.state import Incident
 from app.core.suppression import inhibition, silences, suppression
 from app.explain import policy_locations
 from app.explain.tree import Node
-from app.history.archive import Document
-from app.history.tracer import Timer
+from app.history.effects import Document
+from app.history.timers import Timer
 from app.transport.log import StoredRecord
 from models.document import document_in
 from models.duration import format_ms

@@ -7,7 +7,9 @@ from app.explain import policy_locations
 from app.explain.causes import Causes
 from app.explain.descriptions import kind_of, parsed, record_node
 from app.explain.tree import Node
-from app.history.archive import Archive, Document, Emitted, NotThere
+from app.history.archive import Archive, Emitted
+from app.history.effects import Document
+from app.history.not_kept import NotKept
 from app.history.tracer import Trace, Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import EFFECTS, Effect, Position, Stream
@@ -21,7 +23,7 @@ SAME = "the engine says the same again, byte for byte"
 
 
 async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
-    """The chain of an effect by its id. Raises NotThere."""
+    """The chain of an effect by its id. Raises NotKept."""
     partition, *place = (int(part) for part in name.split("-"))
     position = Position(*place)
     trace, why = await _traced(tracer, partition, position.offset)
@@ -32,7 +34,7 @@ async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name:
     streams = EFFECTS if again is None else (again.stream,)
     emitted = await archive.effect(partition, position, streams)
     if emitted is None and again is None:
-        raise NotThere(await _instead(archive, name, partition, position, trace, why))
+        raise NotKept(await _instead(archive, name, partition, position, trace, why))
     stream, effect = (emitted.stream, emitted.document) if emitted else _again(again)
     node = Node(str(stream), effect_text(stream, effect), milliseconds(effect["at"]), name)
     if effect.get("incident"):
@@ -108,7 +110,7 @@ async def _delivery(archive: Archive, effect: Document) -> str:
 async def _traced(tracer: Tracer, partition: int, offset: int) -> tuple[Trace | None, str]:
     try:
         return await tracer.trace(partition, offset), ""
-    except NotThere as why:
+    except NotKept as why:
         return None, str(why)
 
 

@@ -11,8 +11,11 @@ from app.explain.causes import Causes
 from app.explain.descriptions import kind_of, parsed, timer_places, timer_text
 from app.explain.policy_locations import PolicyText
 from app.explain.tree import Node
-from app.history.archive import Archive, Document, NotThere
-from app.history.tracer import Tracer, waits
+from app.history.archive import Archive
+from app.history.effects import Document
+from app.history.not_kept import NotKept
+from app.history.timers import waits
+from app.history.tracer import Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
@@ -27,7 +30,7 @@ _QUIET = ("Held", "Released", "NotHeld", "Flapping", "Calm")
 
 
 async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
-    """Everything about an incident. Raises NotThere."""
+    """Everything about an incident. Raises NotKept."""
     partition, offset = position_from_id(name)
     told = await read(archive, name, partition, offset)
     if not told[Stream.INCIDENTS]:
@@ -36,7 +39,7 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
             ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
             or "none yet"
         )
-        raise NotThere(f"there is no incident {name!r}; the newest are: {known}")
+        raise NotKept(f"there is no incident {name!r}; the newest are: {known}")
     snapshot, timeline = told[Stream.INCIDENTS][-1], told[Stream.TIMELINE]
     node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]))
     node.position = snapshot["opened_by"].replace("-", ":")
@@ -95,7 +98,7 @@ async def _policy(
     """The policy by which the incident was opened."""
     try:
         return await causes.text_for(effect, partition, offset)
-    except NotThere:
+    except NotKept:
         return None
 
 
@@ -122,7 +125,7 @@ async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> l
         try:
             alert = parsed(await causes.archive.record(partition, offset))
             text = await causes.text_for(entry, partition, offset)
-        except NotThere as why:
+        except NotKept as why:
             node.because = [Node("unknown", str(why))]
             continue
         if kind_of(alert) == "alert":

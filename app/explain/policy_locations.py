@@ -13,7 +13,7 @@ import orjson
 from app.core.notification import mute_times
 from app.core.rules.compiled_policy import Rulebook
 from app.files import policy_file, yaml_file
-from app.history.archive import Document
+from app.history.effects import Document
 from models.effect import Stream
 from models.policy_types import Where
 from models.truncate import cut

@@ -14,7 +14,8 @@ from app.explain.causes import Causes
 from app.explain.descriptions import parsed, record_node, timer_text
 from app.explain.tree import Node
 from app.explain.verdicts import verdict
-from app.history.archive import Archive, Document
+from app.history.archive import Archive
+from app.history.effects import Document
 from app.history.tracer import Trace, Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import Effect, Position, Stream
@@ -31,7 +32,7 @@ TIMERS_SHOWN = 5
 async def explain_record(
     archive: Archive, tracer: Tracer, causes: Causes, partition: int, offset: int
 ) -> Node:
-    """What a record did, or why nothing. Raises NotThere."""
+    """What a record did, or why nothing. Raises NotKept."""
     noticed = Noticed(partition)
     trace = await tracer.trace(partition, offset, noticed.before, noticed.after)
     node = await causes.record(partition, trace.record)

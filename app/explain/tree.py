@@ -3,12 +3,10 @@
 What there is, and below it what it came of. Printed top down, or as JSON for programs.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from models.instant import format_instant
-from models.sanitize import inert
 
 
 @dataclass(slots=True)
@@ -50,26 +48,3 @@ class Node:
             if nodes:
                 found[name] = [node.document() for node in nodes]
         return found
-
-
-def lines(node: Node, depth: int = 0, shown: set[str] | None = None) -> Iterator[str]:
-    """The tree for a terminal, whatever its texts are. A place of the policy stands there once."""
-    shown = set() if shown is None else shown
-    pad = "  " * depth
-    when = f"{format_instant(node.at_ms)[:19]}Z  " if node.at_ms else ""
-    where = f"  ({node.position})" if node.position else ""
-    yield f"{pad}{when}{inert(node.text)}{where}"
-    for name, value in node.facts.items():
-        for number, one in enumerate(value if isinstance(value, list) else [value]):
-            yield f"{pad}    {inert(name) if not number else '':<11} {inert(str(one))}"
-    for rule in node.rules:
-        if rule["key"] in shown:
-            continue
-        shown.add(rule["key"])
-        place = f"{rule['file']}:{rule['line']}" if rule["line"] else "policy"
-        yield f"{pad}    {place}  {inert(rule['key'])}: {inert(rule['text'])}"
-    for title, nodes in (("because", node.because), ("then", node.then)):
-        if nodes:
-            yield f"{pad}  {title}"
-            for one in nodes:
-                yield from lines(one, depth + 2, shown)

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from app.files import bounded_yaml
 from app.files.bounded_yaml import Document
+from models.errors import TocsinError
 from models.policy_types import Where
 from models.suggest import did_you_mean
 
@@ -44,7 +45,7 @@ class Mistake:
         return asdict(self)
 
 
-class BadFile(Exception):
+class BadFile(TocsinError):
     """A file that cannot be used.
 
     `problems` has a line for each mistake, all of them at once, up to a bound.

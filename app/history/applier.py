@@ -5,10 +5,13 @@ Who works and who replays do it alike, so that a replay gives the same dead lett
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from app.core.engine import Engine, JournalRecord
 from app.core.state.poison import Poison
 from models.effect import Effect
+
+T = TypeVar("T")
 
 
 class Applier:
@@ -36,14 +39,22 @@ class Applier:
 
         What makes the engine raise leaves a dead letter.
         """
+        return await self.use(lambda engine: engine.apply(records))
+
+    async def use(self, act: Callable[[Engine], T]) -> T:
+        """Do something with the engine that applies what comes next, until it raises no more.
+
+        `act` is called anew, with another engine in the same state, after each fault. Raises Poison
+        where what was skipped raises all the same.
+        """
         before = self.engine.applied_offset
         while True:
             try:
-                return self.engine.apply(records)
+                return act(self.engine)
             except Poison as poison:
                 self._on_poison(poison)
-                if any(one.place == poison.place for one in self._poisons):
-                    raise  # it was passed over, and the engine raised all the same
+                if any(known.place == poison.place for known in self._poisons):
+                    raise  # it was skipped, and the engine raised all the same
                 self._poisons.append(poison)
                 await self._work_up_to(before)
 

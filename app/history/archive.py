@@ -6,24 +6,24 @@ give what comes after.
 """
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
-from app.transport.log import Readable, StoredRecord
+from app.history.effects import Document, effects_from
+from app.history.not_kept import NotKept
+from app.history.records import records_from
+from app.history.source import Source
+from app.transport.log import StoredRecord
 from models.effect import EFFECTS, Position, Stream, position_from
-from models.journal import SOURCE_HEADER, Source
-from models.topics import Topics
+from models.journal import SOURCE_HEADER
+from models.journal import Source as Cause
 
-Document = dict[str, Any]
 K = TypeVar("K", int, Position)
 CHUNK = 200  # records of a read that looks for a position
 LATE_MS = 600_000  # a message is in the journal so long after its cause at the latest, unless a worker was down for longer
-
-
-class NotThere(Exception):
-    """What was asked for is not kept, or never was; the message says what there is instead."""
 
 
 @dataclass(slots=True)
@@ -37,18 +37,19 @@ class Emitted:
 
 
 class Archive:
-    """A log's topics, by position."""
+    """A source's topics, by position."""
 
-    def __init__(self, log: Readable, prefix: str, partitions: int) -> None:
-        self.log = log
-        self.topics = Topics(prefix)
-        self.partitions = partitions
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.log = source.log
+        self.topics = source.topics
+        self.partitions = source.config.partitions
 
     async def record(self, partition: int, offset: int) -> StoredRecord:
-        """A journal record. Raises NotThere."""
+        """A journal record. Raises NotKept."""
         journal = self.topics.journal
         if not 0 <= partition < self.partitions:
-            raise NotThere(
+            raise NotKept(
                 f"there is no partition {partition}: the journal has 0 to {self.partitions - 1}"
             )
         start = await self.log.start_offset(journal, partition)
@@ -62,7 +63,7 @@ class Archive:
             if end > start
             else f"has nothing in {partition}"
         )
-        raise NotThere(f"there is no record {partition}:{offset}: the journal {kept}")
+        raise NotKept(f"there is no record {partition}:{offset}: the journal {kept}")
 
     async def effect(
         self, partition: int, position: Position, streams: tuple[Stream, ...] = EFFECTS
@@ -92,32 +93,24 @@ class Archive:
 
         Those with `about` in them only, if it is given.
         """
-        topic = getattr(self.topics, stream)
-        offset = await self._place(topic, partition, after)
-        last: Position | None = None
-        size = CHUNK
-        while records := await self.log.read(topic, partition, offset, size):
-            size = 5000
-            offset = records[-1].offset + 1
-            for record in records:
-                position = position_from(tuple(record.headers))
-                if position is None or position < after or (last is not None and position <= last):
-                    continue
-                last = position
-                if record.value and about in record.value:
-                    yield Emitted(stream, position, record.value, orjson.loads(record.value))
+        topic = self.source.topic(stream)
+        place = await self._place(topic, partition, after)
+        async for position, value, _ in effects_from(self.log, topic, partition, place, CHUNK):
+            if position >= after and about in value:
+                yield Emitted(stream, position, value, orjson.loads(value))
 
-    async def message(self, source: Source, target: int, at_ms: int) -> StoredRecord | None:
+    async def message(self, source: Cause, target: int, at_ms: int) -> StoredRecord | None:
         """The journal record of a message, which stands in the target partition from the time of its cause on."""
         header = (SOURCE_HEADER, source.header()[1])
         offset = await self.first_since(target, at_ms)
-        while records := await self.log.read(self.topics.journal, target, offset):
-            for record in records:
+        async with aclosing(
+            records_from(self.log, self.topics.journal, target, offset)
+        ) as found_records:
+            async for record in found_records:
                 if record.headers and header in record.headers:
                     return record
                 if record.timestamp > at_ms + LATE_MS:
                     return None
-            offset = records[-1].offset + 1
         return None
 
     async def first_since(self, partition: int, at_ms: int) -> int:
@@ -136,7 +129,7 @@ class Archive:
     ) -> list[Document]:
         """The newest effects of a topic that are wanted, newest last, from the ends of all partitions."""
         found: list[Document] = []
-        topic = getattr(self.topics, stream)
+        topic = self.source.topic(stream)
         for partition in range(self.partitions):
             end = await self.log.end_offset(topic, partition)
             start = max(await self.log.start_offset(topic, partition), end - CHUNK)

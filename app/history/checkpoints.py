@@ -9,11 +9,10 @@ from typing import TypeVar
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook, compiled
 from app.core.state.changelog import META, is_whole
+from app.history.records import batches_from
 from app.transport.log import Readable, StoredRecord
 from models.effect import Position, position_from
-from models.journal import POLICY_START
 
 T = TypeVar("T")
 
@@ -34,14 +33,13 @@ async def checkpoints(
     A checkpoint ends with its meta record; records after the last one belong to none.
     """
     waiting: list[StoredRecord] = []
-    offset = await log.start_offset(topic, partition)
-    while records := await log.read(topic, partition, offset):
-        offset = records[-1].offset + 1
-        for record in records:
-            waiting.append(record)
-            if record.key == META:
-                yield waiting
-                waiting = []
+    async with aclosing(batches_from(log, topic, partition)) as batches:
+        async for records in batches:
+            for record in records:
+                waiting.append(record)
+                if record.key == META:
+                    yield waiting
+                    waiting = []
 
 
 def apply_changes(items: dict[bytes, bytes], changes: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -117,31 +115,6 @@ def _is_whole(
     return number > 1 or records[-1].offset - begin < len(records) if whole is None else whole
 
 
-async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook | None:
-    """The first policy that a journal partition has, which is in force from the partition's beginning; None if it has none.
-
-    It is the first record, unless the bridge was faster than the first worker.
-    """
-    offset = await log.start_offset(journal, partition)
-    while records := await log.read(journal, partition, offset):
-        offset = records[-1].offset + 1
-        found = policy_in(records)
-        if found is not None:
-            return found
-    return None
-
-
-def policy_in(records: Iterable[StoredRecord]) -> Rulebook | None:
-    """The first policy that there is in journal records, if there is one that can be used."""
-    for record in records:
-        if record.value is not None and record.value.startswith(POLICY_START):
-            try:
-                return compiled(orjson.dumps(orjson.loads(record.value)["document"]), kept=True)
-            except (ValueError, KeyError, TypeError):
-                continue  # it is a dead letter
-    return None
-
-
 async def last_position(log: Readable, topic: str, partition: int) -> Position | None:
     """The position of the newest effect in a partition of an effects topic, or None when it has none."""
     return await _newest(log, topic, partition, lambda record: position_from(tuple(record.headers)))
@@ -165,11 +138,11 @@ async def _newest(
         start > 0
     ):  # the end may be a hole that compaction left, or a stranger's record: look back in growing steps
         start = max(end - step, 0)
-        newest, offset = None, start
-        while records := await log.read(topic, partition, offset):
-            offset = records[-1].offset + 1
-            found = [find(record) for record in records]
-            newest = next((one for one in reversed(found) if one is not None), newest)
+        newest = None
+        async with aclosing(batches_from(log, topic, partition, start)) as batches:
+            async for records in batches:
+                values = [find(record) for record in records]
+                newest = next((value for value in reversed(values) if value is not None), newest)
         if newest is not None:
             return newest
         step *= 10

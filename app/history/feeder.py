@@ -2,16 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
 from app.core.engine import Engine
 from app.core.state.poison import Poison
 from app.history.applier import Applier
 from app.history.checkpoints import apply_changes
-from app.history.source import NotKept, Source
+from app.history.source import Source
 from app.history.state_at import Start
 from app.transport.log import StoredRecord
 from models.effect import Effect
+
+T = TypeVar("T")
 
 READ_RECORDS = (
     50_000  # of a read, some 35 MB of a usual journal; to begin a read costs more than to go on
@@ -59,10 +62,19 @@ class Feeding:
             start.engine(partition), self._restored, self._read, self._on_poison
         )
 
+    async def use(self, act: Callable[[Engine], T]) -> T:
+        """Do something with the engine that applies what comes next (`Applier.use`)."""
+        return await self._applier.use(act)
+
     @property
     def engine(self) -> Engine:
         """The engine; another one after a fault."""
         return self._applier.engine
+
+    @property
+    def size(self) -> int:
+        """How many items its state had when they were last worked out."""
+        return len(self._items)
 
     def items(self) -> dict[bytes, bytes]:
         """The changelog's items as of the last record applied, the meta record last."""
@@ -77,13 +89,7 @@ class Feeding:
         Batches of at most so many records, and their effects.
         """
         while (offset := self.engine.applied_offset + 1) < end:
-            records = await self._read(offset)
-            if not records or records[0].offset > offset:
-                raise NotKept(
-                    f"{self._source.what} lacks the record {offset} of partition {self.partition}, which was there before"
-                )
-            if records[-1].offset >= end:
-                records = [record for record in records if record.offset < end]
+            records = await self._source.journal(self.partition, offset, end, READ_RECORDS)
             start = 0
             while start < len(records):
                 chunk = records[start : start + batch]

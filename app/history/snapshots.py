@@ -18,6 +18,7 @@ Items = dict[bytes, bytes]
 FILES_MAX = 400  # of a journal
 BYTES_MAX = 512 * 1024 * 1024  # of all journals
 _ROOT = Path(__file__).parents[2]
+_DECIDING = ("app/core", "models")
 
 
 class Index:
@@ -88,10 +89,14 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tocsin" / "explain"
 
 
+def code_files() -> list[Path]:
+    """The modules that decide: another version of one may have another state at the same place."""
+    return sorted(path for folder in _DECIDING for path in (_ROOT / folder).rglob("*.py"))
+
+
 def _code() -> str:
-    """What decides: another version of the core may have another state at the same place."""
-    found = hashlib.sha256()
-    for folder in ("app/core", "models"):
-        for path in sorted((_ROOT / folder).glob("*.py")):
-            found.update(path.read_bytes())
-    return found.hexdigest()
+    """Tells one version of the modules that decide from another."""
+    digest = hashlib.sha256()
+    for path in code_files():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,17 +1,16 @@
 """What is read: an embedded journal, a recording, or Kafka; and what it has."""
 
-import asyncio
-from argparse import Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app import settings
 from app.history.checkpoints import last_offset
+from app.history.not_kept import NotKept
+from app.history.records import records_from
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
-from app.transport.log import LogUnavailable, Readable
+from app.transport.log import LogUnavailable, Readable, StoredRecord
 from app.transport.recording import Recording
 from app.transport.recording_format import Part
 from app.transport.security import client_settings
@@ -20,10 +19,6 @@ from models.effect import Position, Stream, position_from
 from models.topics import Topics
 
 _EVERYWHERE = ".incidents"  # the end of a topic's name that every prefix has, scratch ones too
-
-
-class NotKept(Exception):
-    """What is asked for is not there, or not any more; the message says what is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +70,11 @@ class Source:
         offset = await self.log.start_offset(topic, partition)
         if offset == 0:
             return None
-        while records := await self.log.read(topic, partition, offset):
-            found = [
-                position for record in records if (position := position_from(tuple(record.headers)))
-            ]
-            if found:
-                return found[0]
-            offset = records[-1].offset + 1
+        async with aclosing(records_from(self.log, topic, partition, offset)) as found_records:
+            async for record in found_records:
+                position = position_from(tuple(record.headers))
+                if position is not None:
+                    return position
         return Position(await self.log.end_offset(self.topics.journal, partition), 0)
 
     async def is_whole(self, partition: int) -> bool:
@@ -90,6 +83,22 @@ class Source:
         return (
             part.whole if part else await self.log.start_offset(self.topics.journal, partition) == 0
         )
+
+    async def journal(
+        self, partition: int, offset: int, end: int, records_max: int
+    ) -> list[StoredRecord]:
+        """The journal's records from an offset on, up to `end`, which is left out.
+
+        Raises NotKept where the first of them is gone.
+        """
+        size = min(records_max, end - offset)
+        records = await self.log.read(self.topics.journal, partition, offset, size)
+        if not records or records[0].offset > offset:
+            raise NotKept(
+                f"{self.what} lacks the record {offset} of partition {partition}, "
+                "which was there before"
+            )
+        return [record for record in records if record.offset < end]
 
     def _part(self, partition: int) -> Part | None:
         parts = self.log.header.parts if isinstance(self.log, Recording) else ()
@@ -114,21 +123,6 @@ async def open_source(journal: str, config: Settings) -> AsyncIterator[Source]:
         yield Source(log, found, what, where)
     finally:
         await log.stop()
-
-
-def reading(
-    show: Callable[[Readable, Settings, Namespace], Awaitable[bool | None]],
-) -> Callable[[Namespace], int]:
-    """A command that hands its log to `show`.
-
-    Its exit status is 1 when `show` found nothing, which is False.
-    """
-
-    async def read(arguments: Namespace) -> int:
-        async with open_source(arguments.journal, settings.from_environment()) as source:
-            return 1 if await show(source.log, source.config, arguments) is False else 0
-
-    return lambda arguments: asyncio.run(read(arguments))
 
 
 def _log(journal: str, config: Settings) -> tuple[Readable, str, str]:

@@ -3,19 +3,19 @@
 From a checkpoint in the changelog, or from the journal's beginning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
 from app.core.engine import Engine
 from app.core.rules.compiled_policy import Rulebook
 from app.core.state.changelog import META, POLICY
 from app.files import policy_file
-from app.history.checkpoints import checkpoints, first_policy, whole_checkpoint
-from app.history.source import NotKept, Source
+from app.history.checkpoints import whole_checkpoint
+from app.history.not_kept import NotKept
+from app.history.policies import compile_recorded, first_policy, policy_in_state
+from app.history.source import Source
 from app.history.spans import Span
 from models.document import document_in
 from models.journal import POLICY_START
@@ -42,7 +42,9 @@ class Start:
         Raises DamagedState and NewerFormat.
         """
         return Engine.restore(
-            partition, rulebook(orjson.loads(self.items[POLICY]), "the state"), self.items
+            partition,
+            compile_recorded(orjson.loads(self.items[POLICY]), "the state"),
+            self.items,
         )
 
 
@@ -53,7 +55,7 @@ async def start_of(source: Source, span: Span) -> Start:
     """
     kept = await source.log.start_offset(source.topics.journal, span.partition)
     if kept > 0 or span.first is not None:
-        found = await _checkpoint(source, span.partition, kept, span.first)
+        found = await checkpoint_before(source, span.partition, kept, span.first)
         if found is not None:
             return found
     if kept > 0:
@@ -62,10 +64,10 @@ async def start_of(source: Source, span: Span) -> Start:
             f"partition {span.partition}: what was known{wanted} is not kept: {source.what} has the journal from offset "
             f"{kept} on, and {await _known(source, span.partition, kept)}"
         )
-    return await _beginning(source, span.partition)
+    return await beginning(source, span.partition)
 
 
-async def _checkpoint(
+async def checkpoint_before(
     source: Source, partition: int, kept: int, before: int | None
 ) -> Start | None:
     """The newest whole checkpoint before an offset.
@@ -77,44 +79,40 @@ async def _checkpoint(
 
 
 async def _known(source: Source, partition: int, kept: int) -> str:
-    oldest = await _checkpoint(source, partition, kept, None)
+    oldest = await checkpoint_before(source, partition, kept, None)
     if oldest is None:
         return "no checkpoint fits it"
     return f"the oldest checkpoint that fits is of offset {oldest.offset}: begin later"
 
 
-async def _beginning(source: Source, partition: int) -> Start:
-    """An engine that has seen nothing, under the policy that was there first."""
-    engine = Engine(partition, await _first_policy(source, partition))
-    return Start({key: value for key, value in engine.checkpoint() if value is not None}, -1)
+async def beginning(
+    source: Source, partition: int, otherwise: Callable[[], Rulebook] | None = None
+) -> Start:
+    """The state of an engine that has seen nothing, under the policy that was there first.
+
+    Where the log has none, `otherwise` says which; the policy file does if it is not given.
+    """
+    policy = await _first_policy(source, partition)
+    if policy is None:
+        policy = otherwise() if otherwise else policy_file.load(source.config.policy_file)
+    return unknown_before(partition, 0, policy)
 
 
-async def _first_policy(source: Source, partition: int) -> Rulebook:
-    """The policy that was in force from the journal's beginning. Raises NotKept."""
-    found = await first_policy(source.log, source.topics.journal, partition)
-    if found is not None:
-        return found
+def unknown_before(partition: int, offset: int, policy: Rulebook) -> Start:
+    """The state of an engine that knows nothing of what was before an offset."""
+    engine = Engine(partition, policy)
+    engine.applied_offset = offset - 1
+    items = {key: value for key, value in engine.checkpoint() if value is not None}
+    return Start(items, offset - 1)
+
+
+async def _first_policy(source: Source, partition: int) -> Rulebook | None:
+    """The policy that was in force from the journal's beginning, if known. Raises NotKept."""
+    policy = await first_policy(source.log, source.topics.journal, partition)
+    if policy is not None:
+        return policy
     for record in await source.log.read(source.topics.journal, partition, 0, 1):
         if (record.value or b"").startswith(POLICY_START):
             where = f"the journal's first record, of partition {partition},"
-            return rulebook(document_in(record.value).get("document"), where)
-    async for records in checkpoints(source.log, source.topics.state, partition):
-        for record in records:
-            if record.key == POLICY and record.value:
-                return rulebook(orjson.loads(record.value), f"the state of partition {partition}")
-    return policy_file.load(source.config.policy_file)
-
-
-def rulebook(document: Any, where: str) -> Rulebook:
-    """The policy that stands somewhere, to go on with.
-
-    Raises NotKept when it is none for this Tocsin.
-    """
-    try:
-        return Rulebook(document, kept=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key, problem = ".".join(map(str, first["loc"])) or "it", first["msg"]
-        raise NotKept(
-            f"{where} has a policy that this Tocsin cannot read ({key}: {problem}): was it written by a newer one?"
-        ) from None
+            return compile_recorded(document_in(record.value).get("document"), where)
+    return await policy_in_state(source.log, source.topics.state, partition)

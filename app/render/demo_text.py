@@ -1,6 +1,6 @@
-"""What came of it.
+"""What came of the demo, what its signs mean, and what to do next.
 
-Incidents, escalations, notifications, and the storm against them on one axis of time.
+Incidents, escalations, notifications, and the alerts against them on one axis of time.
 """
 
 from collections import Counter
@@ -18,48 +18,105 @@ from app.terminal.style import SEVERITY_STYLE, as_text, plain_table
 BARS = " ▁▂▃▄▅▆▇█"
 PLAIN_BARS = " .:-=+*#@"
 BAR_ROWS_MAX = 24
+DAY_MINUTES = 24 * 60
+CLOCK, DATE = "%H:%M", "%Y-%m-%d"  # of the axis, for a day and for more
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Everything that the demo shows."""
+    """Everything that the demo shows.
+
+    `played` says what was fed; `journal` is its folder, empty when it is not kept.
+    """
 
     incidents: list[dict[str, Any]]
     escalations: list[dict[str, Any]]
     notifications: list[dict[str, Any]]
     per_minute: dict[int, int]
     summary: dict[str, Any]
+    played: str = "A bad Sunday and a storm of alerts"
+    journal: str = ""
 
 
 def show(outcome: Outcome, console: Console) -> None:
     """Print it."""
+    _explain(console, f"\n{outcome.played} went through a Tocsin of its own, on virtual time.")
     console.print(Text("\nIncidents", style="bold underline"))
+    _explain(console, INCIDENTS)
     print_incidents(outcome.incidents, console)
     console.print(Text("\nEscalations", style="bold underline"))
+    _explain(console, ESCALATIONS)
     console.print(_escalations(outcome.escalations))
     console.print(Text("\nNotifications", style="bold underline"))
+    _explain(console, NOTIFICATIONS)
     console.print(_notifications(outcome.notifications))
     console.print(
         Text(
-            "\nThe day: alerts a minute, and the incidents that came of them",
+            "\nOver time: alerts a minute, and the incidents that came of them",
             style="bold underline",
         )
     )
+    _explain(console, PICTURE)
     for line in picture(outcome, console.width, unicode=console.encoding.lower().startswith("utf")):
         console.print(line, no_wrap=True, overflow="crop")
-    console.print(Text(f"\n{summary_line(outcome.summary)}", style="bold"))
+    console.print(Text(f"\n{summary_line(outcome.summary)}", style="bold"), soft_wrap=True)
+    _explain(console, rate_line(outcome.summary))
+    console.print(Text("\nWhat to do next", style="bold underline"))
+    for step in _next_steps(outcome):
+        console.print(as_text(step), soft_wrap=True)
+
+
+INCIDENTS = "Alerts that belong together are one incident. sev is its priority: P0 is the worst, P3 waits for working hours."
+ESCALATIONS = (
+    "Who was called beyond the first contact, and why. (2/4) is the step of the chain: 2 of 4."
+)
+NOTIFICATIONS = (
+    "Messages by their reason and channel. A pager wakes somebody; email and chat do not."
+)
+PICTURE = "A bar is the number of alerts. A line is an incident from its opening to its end; ! is an escalation."
+
+
+def _explain(console: Console, text: str) -> None:
+    console.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def summary_line(summary: dict[str, Any]) -> str:
     """The whole demo in one line."""
     return (
         f"{summary['alerts']:,} alerts -> {summary['incidents']:,} incidents ({summary['members']:,} of them part of others), "
-        f"{summary['escalations']:,} escalations, {summary['notifications']:,} notifications in {summary['seconds']:.1f} s "
-        f"({summary['alerts_per_second']:,.0f} alerts/s)"
+        f"{summary['escalations']:,} escalations, {summary['notifications']:,} notifications"
     )
 
 
+def rate_line(summary: dict[str, Any]) -> str:
+    """How long it took, and that this is no measure of what Tocsin can take."""
+    return (
+        f"Played in {summary['seconds']:.1f} s. {summary['alerts_per_second']:,.0f} alerts/s is "
+        "the pace of a day on virtual time, which halts at each deadline. It is not the limit: README, How fast."
+    )
+
+
+def _next_steps(outcome: Outcome) -> list[str]:
+    shown = [one for one in outcome.incidents if not is_folded(one)]
+    worst = min(shown, key=lambda one: (one["severity"], one["opened_at"]), default=None)
+    name = worst["incident"] if worst else "INC-..."
+    steps = [
+        "  make up                          start a Tocsin of your own, then point Prometheus at it (README)"
+    ]
+    if not outcome.journal:
+        return [
+            "  tocsin demo --journal night      play it again and keep the journal in ./night",
+            *steps,
+        ]
+    return [
+        f"  tocsin explain {name} --journal {outcome.journal}      why it was told to whom",
+        *steps,
+    ]
+
+
 def _escalations(escalations: list[dict[str, Any]]) -> Table:
+    dates = {one["at"][:10] for one in escalations}
+    begin = 11 if len(dates) <= 1 else 0  # the hour, or the date before it
     table = plain_table()
     for name in ("at", "to", "because"):
         table.add_column(name, overflow="fold", no_wrap=name == "at")
@@ -68,7 +125,7 @@ def _escalations(escalations: list[dict[str, Any]]) -> Table:
         what = "" if one["title"] in one["because"] else f"{one['title']}: "
         rule = "" if one["rule"] in one["because"] else f" ({one['rule']})"
         because = f"{one['severity']} {what}{one['because']}{rule}"
-        table.add_row(as_text(one["at"][11:16]), as_text(to), as_text(because))
+        table.add_row(as_text(one["at"][begin:16].replace("T", " ")), as_text(to), as_text(because))
     return table
 
 
@@ -128,7 +185,9 @@ def picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
         )
     if len(worth) > len(shown):
         lines.append(Text(f"   and {len(worth) - len(shown)} milder ones"))
-    axis = f"{_clock(first)}{' ' * max(columns - 10, 1)}{_clock(last)}"
+    style = CLOCK if last - first <= DAY_MINUTES else DATE
+    left, right = (_clock(minute, style) for minute in (first, last))
+    axis = f"{left}{' ' * max(columns - len(left) - len(right), 1)}{right}"
     lines.append(Text(f"{'':<{label + 4}} {axis}", style="dim"))
     return lines
 
@@ -137,5 +196,5 @@ def _minute(instant: str | None) -> float | None:
     return datetime.fromisoformat(instant).timestamp() / 60 if instant else None
 
 
-def _clock(minute: float) -> str:
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%H:%M")
+def _clock(minute: float, style: str) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime(style)

@@ -1,11 +1,10 @@
 """The ways of a policy as one SVG picture that needs nothing else, and as a page with it."""
 
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from app.core.rules.compiled_policy import Rulebook
 from app.policy.route_tree import SeverityRoute, StepRoute, TeamRoute, severities, teams
-from models.sanitize import inert
+from app.render.page import escaped, shortened
 
 MARGIN, GAP = 20, 16
 LINE = 17  # from a line of text to the next
@@ -42,7 +41,7 @@ def svg(rules: Rulebook, title: str) -> str:
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     ground = f'<rect width="{width}" height="{height}" fill="#fafafb"/>'
-    named = f"<title>{_safe(title)}</title>"
+    named = f"<title>{escaped(title)}</title>"
     return "\n".join(
         [head, named, f"<style>{_STYLE}</style><defs>{end}</defs>", ground, *body, "</svg>\n"]
     )
@@ -50,7 +49,7 @@ def svg(rules: Rulebook, title: str) -> str:
 
 def page(rules: Rulebook, title: str) -> str:
     """A page with the picture, in one file."""
-    head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{_safe(title)}</title>'
+    head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escaped(title)}</title>'
     style = "<style>body { margin: 0; background: #fafafb } svg { display: block; max-width: 100%; height: auto }</style>"
     return f"{head}\n{style}</head>\n<body>\n{svg(rules, title)}</body></html>\n"
 
@@ -142,18 +141,17 @@ def _halves(text: str, width: int) -> tuple[str, str]:
 
 def _lines(x: int, y: int, lines: Sequence[str], width: int, name: str = "") -> Iterator[str]:
     for number, line in enumerate(lines):
-        whole = f"<title>{_safe(line)}</title>" if _cut(line, width) != line else ""
+        whole = f"<title>{escaped(line)}</title>" if _cut(line, width) != line else ""
         yield _text(x, y + number * LINE, _cut(line, width), name, whole)
 
 
 def _cut(text: str, width: int) -> str:
-    most = int(width / CHARACTER)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return shortened(text, int(width / CHARACTER))
 
 
 def _text(x: int, y: int, text: str, name: str = "", more: str = "") -> str:
     kind = f' class="{name}"' if name else ""
-    return f'<text x="{x}" y="{y}"{kind}>{_safe(text)}{more}</text>'
+    return f'<text x="{x}" y="{y}"{kind}>{escaped(text)}{more}</text>'
 
 
 def _box(x: int, y: int, width: int, height: int, name: str) -> str:
@@ -162,7 +160,3 @@ def _box(x: int, y: int, width: int, height: int, name: str) -> str:
 
 def _arrow(x: int, y: int) -> str:
     return f'<path d="M{x + 2} {y} H{x + ARROW - 2}" class="arrow"/>'
-
-
-def _safe(text: str) -> str:
-    return escape(inert(text))

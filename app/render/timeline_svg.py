@@ -4,11 +4,11 @@ Texts are anybody's: they are made inert, then escaped. Nothing of them stands w
 look for more than text.
 """
 
-import html
 from collections.abc import Iterator
+from html import escape
 from itertools import pairwise
-from typing import Any
 
+from app.render.page import SECURITY_POLICY, escaped, shortened
 from app.render.timeline_text import label, ticks
 from app.report.timeline import ROWS, Mark, Picture, Span
 from models.duration import format_ms
@@ -71,8 +71,8 @@ def page(picture: Picture) -> str:
     """An HTML page with the picture and a table of what happened."""
     title = f"{picture.incident}: {picture.title}"
     rows = [
-        f"<tr><td>{_text(_time(mark.at_ms))}</td><td>+{format_ms(mark.at_ms - picture.begin_ms)}</td>"
-        f"<td>{_text(mark.words)}</td><td>{_text(mark.text)}</td></tr>"
+        f"<tr><td>{escaped(_time(mark.at_ms))}</td><td>+{format_ms(mark.at_ms - picture.begin_ms)}</td>"
+        f"<td>{escaped(mark.words)}</td><td>{escaped(mark.text)}</td></tr>"
         for mark in picture.marks
     ]
     return "\n".join(
@@ -83,8 +83,8 @@ def page(picture: Picture) -> str:
             '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-            f"<title>{_text(title)}</title>",
+            SECURITY_POLICY,
+            f"<title>{escaped(title)}</title>",
             f"<style>{_PAGE_STYLE}</style>",
             "</head>",
             "<body>",
@@ -102,13 +102,8 @@ def page(picture: Picture) -> str:
     )
 
 
-def _text(value: Any) -> str:
-    return html.escape(inert(str(value)))
-
-
 def _short(value: str, characters: int) -> str:
-    shown = inert(value)
-    return html.escape(shown if len(shown) <= characters else f"{shown[: characters - 1]}…")
+    return escape(shortened(inert(value), characters))
 
 
 def _time(at_ms: int) -> str:
@@ -132,7 +127,7 @@ class _Drawing:
         bottom = self._y
         body = [*self._axis(bottom), *body, *self._legend(), *self._list()]
         height = self._y + 10
-        name = _text(f"Timeline of {self._picture.incident}: {self._picture.title}")
+        name = escaped(f"Timeline of {self._picture.incident}: {self._picture.title}")
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="tocsin" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
             f'height="{height}" role="img" aria-label="{name}">'
@@ -149,7 +144,7 @@ class _Drawing:
         yield f'<text class="title" x="10" y="22">{_short(f"{one.incident}  {one.title}", 100)}</text>'
         lasted = format_ms(one.end_ms - one.begin_ms)
         when = f"{one.severity}, {one.state}; {_time(one.begin_ms)} to {_time(one.end_ms)} UTC, {lasted}"
-        yield f'<text class="faint" x="10" y="40">{_text(when)}</text>'
+        yield f'<text class="faint" x="10" y="40">{escaped(when)}</text>'
 
     def _axis(self, bottom: int) -> Iterator[str]:
         one = self._picture
@@ -182,7 +177,7 @@ class _Drawing:
         # In a box of its own, which cuts what is too wide: how wide a text is depends on the
         # reader's fonts.
         box = f'<svg x="10" y="{self._y}" width="{LEFT - 16}" height="{ROW}">'
-        return f'{box}<text y="{BAR}">{_short(name, 60)}<title>{_text(name)}</title></text></svg>'
+        return f'{box}<text y="{BAR}">{_short(name, 60)}<title>{escaped(name)}</title></text></svg>'
 
     def _span(self, span: Span, css: str, words: str) -> str:
         first = self._x(span.begin_ms)
@@ -195,7 +190,7 @@ class _Drawing:
             f'<path class="{css}" d="M{over} {self._y + 2} l6 6 l-6 6 z"/>' if span.open_end else ""
         )
         bar = f'<rect class="{css}" x="{first}" y="{self._y + 2}" width="{width}" height="{BAR}" rx="2"/>'
-        return f"<g>{begun}{bar}{goes_on}<title>{_text(words)}</title></g>"
+        return f"<g>{begun}{bar}{goes_on}<title>{escaped(words)}</title></g>"
 
     def _marks(self) -> Iterator[str]:
         for row in ROWS:
@@ -219,7 +214,7 @@ class _Drawing:
             self._y += ROW + lowest * (2 * MARK + 3)
 
     def _mark(self, mark: Mark, x: float, y: int) -> str:
-        words = _text(f"{_time(mark.at_ms)} {mark.words}: {mark.text}")
+        words = escaped(f"{_time(mark.at_ms)} {mark.words}: {mark.text}")
         shapes = {
             "told": f'<path class="told" d="M{x} {y - MARK} l{MARK} {MARK} l-{MARK} {MARK} l-{MARK} -{MARK} z"/>',
             "escalated": f'<path class="escalated" d="M{x} {y - MARK} l{MARK} {2 * MARK} h-{2 * MARK} z"/>',
@@ -255,7 +250,7 @@ class _Drawing:
                 else f"{_time(mark.at_ms)}  +{format_ms(mark.at_ms - self._picture.begin_ms)}"
             )
             yield f'<text class="faint" x="10" y="{self._y}">{when}</text>'
-            yield f'<text class="{mark.row}" x="{LEFT - 46}" y="{self._y}">{_text(mark.words)}</text>'
+            yield f'<text class="{mark.row}" x="{LEFT - 46}" y="{self._y}">{escaped(mark.words)}</text>'
             yield f'<text x="{LEFT + 80}" y="{self._y}">{_short(mark.text, 98)}</text>'
             self._y += 16
 

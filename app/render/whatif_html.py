@@ -1,8 +1,8 @@
 """The page of a comparison: one file that needs nothing else, for a pull request or a review."""
 
 from collections.abc import Callable, Sequence
-from html import escape
 
+from app.render.page import SECURITY_POLICY, escaped
 from app.render.style import STYLE
 from app.render.whatif_svg import timeline
 from app.render.whatif_text import differences
@@ -20,7 +20,6 @@ from app.whatif.compare import (
     team_of,
 )
 from models.duration import format_ms
-from models.sanitize import inert
 
 LINES_MAX = 500  # of each list
 
@@ -44,11 +43,11 @@ def page(comparison: Comparison, heading: Sequence[str], notes: Sequence[str]) -
     question, *facts = heading
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        SECURITY_POLICY,
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_safe(question)}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{_safe(question)}</h1>",
-        *(f'<p class="dim">{_safe(one)}</p>' for one in facts),
+        f"<title>{escaped(question)}</title><style>{STYLE}</style></head><body>",
+        f"<h1>{escaped(question)}</h1>",
+        *(f'<p class="dim">{escaped(one)}</p>' for one in facts),
         f'<p class="answer">{_answer(comparison)}</p>',
         f'<p class="legend">{"".join(_legend(*one) for one in _LEGEND)}</p>',
         f'<div class="scroll">{timeline(comparison)}</div>',
@@ -61,10 +60,6 @@ def page(comparison: Comparison, heading: Sequence[str], notes: Sequence[str]) -
         "</body></html>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
-
-
-def _safe(text: str) -> str:
-    return escape(inert(text))
 
 
 def _legend(shape: str, text: str) -> str:
@@ -98,7 +93,7 @@ def _table(title: str, name: str, comparison: Comparison, by: Callable[[Fact], s
     rows = []
     for one in sorted({one for counts in tallies.values() for one in counts}):
         cells = "".join(f"<td>{_cell(tallies[kind].get(one, {}))}</td>" for kind in KINDS)
-        rows.append(f"<tr><td>{_safe(one)}</td>{cells}</tr>")
+        rows.append(f"<tr><td>{escaped(one)}</td>{cells}</tr>")
     return f"<h2>{title}</h2><table><tr><th>{name}</th>{head}</tr>{''.join(rows)}</table>"
 
 
@@ -130,7 +125,7 @@ def _time(time_ms: int | None) -> str:
 def _list(title: str, lines: Sequence[tuple[str, str]]) -> str:
     if not lines:
         return ""
-    shown = [f'<li class="{verdict}">{_safe(text)}</li>' for verdict, text in lines[:LINES_MAX]]
+    shown = [f'<li class="{verdict}">{escaped(text)}</li>' for verdict, text in lines[:LINES_MAX]]
     more = (
         f"<li>and {len(lines) - LINES_MAX} more: tocsin replay --verbose</li>"
         if len(lines) > LINES_MAX

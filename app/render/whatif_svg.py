@@ -9,10 +9,10 @@ from html import escape
 from typing import NamedTuple
 
 from app.render.axis import Axis
+from app.render.page import escaped_lines, shortened
 from app.whatif.compare import AFTER, BEFORE, CHANGED, SAME, AnyPair, Comparison, Pair, team_of
 from app.whatif.outcomes import Escalated, Incident, Message
 from models.instant import format_instant
-from models.sanitize import inert
 from models.truncate import cut
 
 WIDTH, LEFT, RIGHT, TOP = 1240, 330, 36, 54
@@ -122,7 +122,7 @@ def _svg(rows: Sequence[Row]) -> str:
     for row in rows:
         if row.team != team:
             team = row.team
-            parts.append(f'<text class="team" x="8" y="{y + 21}">{_text(team)}</text>')
+            parts.append(f'<text class="team" x="8" y="{y + 21}">{escaped_lines(team)}</text>')
             y += TEAM
         parts.append(_row(row, axis, y))
         y += ROW
@@ -189,15 +189,12 @@ def _label(row: Row, y: int) -> str:
         return f'<text class="label" x="8" y="{y + 24}">messages about many incidents</text>'
     one, name = row.incident.one, (row.incident.before or row.incident.one).id
     word = "" if row.incident.verdict in (SAME, CHANGED) else f" ({row.incident.verdict})"
-    tooltip = f"<title>{_text(f'{name} {one.title}')}</title>"
-    severity = f'<text class="{_severity(one)}" x="8" y="{y + 18}">{_text(one.severity)}</text>'
-    label = f'<text class="label" x="36" y="{y + 18}">{_text(cut_label(one.title))}{word}</text>'
-    return f'<g>{tooltip}{severity}{label}<text class="id" x="36" y="{y + 32}">{_text(name)}</text></g>'
-
-
-def cut_label(text: str) -> str:
-    """A title that fits beside its row."""
-    return text if len(text) <= LABEL_CHARACTERS_MAX else f"{text[: LABEL_CHARACTERS_MAX - 1]}…"
+    tooltip = f"<title>{escaped_lines(f'{name} {one.title}')}</title>"
+    severity = (
+        f'<text class="{_severity(one)}" x="8" y="{y + 18}">{escaped_lines(one.severity)}</text>'
+    )
+    label = f'<text class="label" x="36" y="{y + 18}">{escaped_lines(shortened(one.title, LABEL_CHARACTERS_MAX))}{word}</text>'
+    return f'<g>{tooltip}{severity}{label}<text class="id" x="36" y="{y + 32}">{escaped_lines(name)}</text></g>'
 
 
 def _severity(one: Incident) -> str:
@@ -213,7 +210,7 @@ def _bar(one: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
     told = "" if one.heard else " untold"
     return (
         f'<rect class="bar {side} {verdict}{told}" x="{begins}" y="{top}" width="{max(ends - begins, 2):.1f}" '
-        f'height="{BAR}" rx="2"><title>{_text(text)}</title></rect>'
+        f'height="{BAR}" rx="2"><title>{escaped_lines(text)}</title></rect>'
     )
 
 
@@ -226,7 +223,7 @@ def _mark(mark: Mark, axis: Axis, top: int) -> str:
     text = f"{mark.side}, {format_instant(mark.at_ms)[:19]}{word}\n" + "\n".join(
         cut(line, 200) for line in shown
     )
-    tooltip = f"<title>{_text(text)}</title>"
+    tooltip = f"<title>{escaped_lines(text)}</title>"
     css = f"mark {mark.what} {mark.verdict}"
     match mark.what:
         case "page":
@@ -236,8 +233,3 @@ def _mark(mark: Mark, axis: Axis, top: int) -> str:
             return f'<polygon class="{css}" points="{points}">{tooltip}</polygon>'
         case _:
             return f'<rect class="{css}" x="{x - 1.5:.1f}" y="{top - 1}" width="3" height="{BAR + 2}">{tooltip}</rect>'
-
-
-def _text(text: str) -> str:
-    """Other people's text in a page: inert, line by line, and escaped."""
-    return escape("\n".join(inert(line) for line in text.split("\n")))

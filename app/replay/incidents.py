@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from app.history.source import NotKept, Source
+from app.history.not_kept import NotKept
+from app.history.source import Source
 from app.history.spans import Span, offset_at
 from models.effect import EFFECTS, Stream, position_from
 from models.incident import partition_from_id

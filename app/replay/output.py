@@ -9,14 +9,10 @@ positions, however the work was shared out.
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
-from rich.text import Text
 
-from app.history.source import NotKept
-from app.terminal.effect_text import effect_text
-from app.terminal.style import as_text
+from app.history.not_kept import NotKept
 from app.transport.log import Log, NewRecord, append_all
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.topics import Topics
@@ -85,15 +81,6 @@ def _timed(part: Path) -> Iterator[tuple[tuple[str, int, Position], int, Effect]
                     partition,
                     effect,
                 )
-
-
-def told(partition: int, effect: Effect) -> Text:
-    """An effect as a line for people."""
-    body: dict[str, Any] = orjson.loads(effect.value)
-    position = f"{partition}-{effect.position.offset}-{effect.position.number}"
-    text, incident = effect_text(effect.stream, body), body.get("incident") or ""
-    about = "" if incident in text else f"{incident}  "
-    return as_text(f"{body.get('at', ''):<24}  {position:<12}  {effect.stream:<13}  {about}{text}")
 
 
 class Scratch:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from app.core.state.changelog import META
 from app.history.feeder import READ_RECORDS, Feeding
-from app.history.source import NotKept, Source
+from app.history.not_kept import NotKept
+from app.history.source import Source
 from app.history.spans import Span
 from app.history.state_at import Start, start_of
 from app.replay.writer import Writer

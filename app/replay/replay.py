@@ -1,32 +1,60 @@
 """A replay from its options to its outcome."""
 
-import argparse
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from app.history.feeder import Pace
-from app.history.source import NotKept, Source
-from app.history.spans import Span, choose
+from app.history.not_kept import NotKept
+from app.history.source import Source
+from app.history.spans import Bound, Span, choose
 from app.history.state_at import start_of
 from app.replay.difference import describe
 from app.replay.incidents import spans_of
 from app.replay.messages import Replayed, compare
-from app.replay.output import Scratch, by_time, told, write_file
+from app.replay.output import Scratch, by_time, write_file
 from app.replay.pool import Done, Job, Live, work_alone, work_together
 from app.replay.verification import Checked
 from app.settings import Settings
-from app.terminal.progress import progress
 from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
 from models.effect import Effect, Stream
+
+Show = Callable[[int, Effect], None]  # is shown the effects of a partition, by time
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which records: of some partitions, from one bound up to another, or of an incident."""
+
+    partition: Sequence[int] | None = None
+    first: Bound | None = None
+    end: Bound | None = None
+    incident: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a replay is made, and where its effects go.
+
+    `journal` is the source as `open_source` takes it; `speed` 0 is as fast as it goes.
+    """
+
+    journal: str
+    choice: Choice
+    batch: int
+    workers: int = 1
+    speed: float = 0.0
+    verify: bool = False
+    output: str = ""
+    to_prefix: str = ""
+    to_journal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +71,33 @@ class Outcome:
     difference: str
 
 
-async def replay(source: Source, config: Settings, arguments: argparse.Namespace) -> Outcome:
-    """Replay what the options choose.
+async def replay(
+    source: Source, config: Settings, options: Options, progress: Progress, show: Show | None
+) -> Outcome:
+    """Replay what the options choose; `show` is handed the effects, if it is given.
 
     Raises NotKept and LogUnavailable; nothing was written then.
     """
-    applied, spans = await chosen(source, arguments)
+    applied, spans = await chosen(source, options.choice)
     with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
         jobs = [
-            await _job(source, config, arguments, span, applied[span.partition], Path(folder))
+            await _job(
+                source,
+                config,
+                options,
+                span,
+                applied[span.partition],
+                Path(folder),
+                shown=show is not None,
+            )
             for span in spans
         ]
-        async with _scratch(source, config, arguments) as scratch:
+        async with _scratch(source, config, options) as scratch:
             began = time.monotonic()
-            done = await _run(source, jobs, arguments, scratch)
-            checked = await _compared(source, jobs, done) if arguments.verify else None
+            done = await _run(source, jobs, options, scratch, progress, show)
+            checked = await _compared(source, jobs, done) if options.verify else None
             seconds = time.monotonic() - began
-            await _write(jobs, arguments, scratch)
+            await _write(jobs, options, scratch, show)
     first = checked.first if checked is not None else None
     difference = ""
     if first is not None and checked is not None:
@@ -70,9 +108,7 @@ async def replay(source: Source, config: Settings, arguments: argparse.Namespace
     return Outcome(jobs, done, seconds, checked, difference)
 
 
-async def chosen(
-    source: Source, arguments: argparse.Namespace
-) -> tuple[dict[int, int], list[Span]]:
+async def chosen(source: Source, choice: Choice) -> tuple[dict[int, int], list[Span]]:
     """How far each partition's worker has come, and the spans that the options choose.
 
     Raises NotKept.
@@ -84,64 +120,69 @@ async def chosen(
     # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the
     # journals.
     applied = {partition: await source.applied(partition) for partition in source.partitions}
-    if arguments.incident is None:
-        return applied, await choose(source, arguments.partition, arguments.first, arguments.end)
-    if arguments.partition or arguments.first or arguments.end:
+    if choice.incident is None:
+        return applied, await choose(source, choice.partition, choice.first, choice.end)
+    if choice.partition or choice.first or choice.end:
         raise NotKept(
             "--incident says itself which partitions and offsets: leave out --partition, --from and --to"
         )
-    return applied, await spans_of(source, arguments.incident)
+    return applied, await spans_of(source, choice.incident)
 
 
 async def _job(
     source: Source,
     config: Settings,
-    arguments: argparse.Namespace,
+    options: Options,
     span: Span,
     applied: int,
     folder: Path,
+    *,
+    shown: bool,
 ) -> Job:
     start = await start_of(source, span)
-    later = (_sends(arguments) or arguments.print) and not arguments.speed
+    later = (_sends(options) or shown) and not options.speed
     return Job(
-        arguments.journal,
+        options.journal,
         config,
         span.partition,
         start.offset + 1 if span.first is None else span.first,
         span.end,
         start,
-        arguments.batch,
-        arguments.verify,
+        options.batch,
+        options.verify,
         applied,
-        folder / f"{span.partition}.jsonl" if arguments.output or later else None,
-        arguments.incident or "",
+        folder / f"{span.partition}.jsonl" if options.output or later else None,
+        options.choice.incident or "",
     )
 
 
 async def _run(
-    source: Source, jobs: Sequence[Job], arguments: argparse.Namespace, scratch: Scratch | None
+    source: Source,
+    jobs: Sequence[Job],
+    options: Options,
+    scratch: Scratch | None,
+    progress: Progress,
+    show: Show | None,
 ) -> list[Done]:
     with progress("replaying", sum(job.end - job.start.offset - 1 for job in jobs)) as advance:
-        if arguments.workers > 1 and len(jobs) > 1:
-            return work_together(jobs, min(arguments.workers, len(jobs)), advance)
-        if not arguments.speed:
+        if options.workers > 1 and len(jobs) > 1:
+            return work_together(jobs, min(options.workers, len(jobs)), advance)
+        if not options.speed:
             return await work_alone(source, jobs, advance, None, None)
         first_ms = [
             (await source.log.read(source.topics.journal, job.partition, job.first, 1))[0].timestamp
             for job in jobs
         ]
-        pace, live = Pace(arguments.speed, min(first_ms)), _live(arguments, scratch)
+        pace, live = Pace(options.speed, min(first_ms)), _live(scratch, show)
         return await work_alone(source, jobs, advance, pace, live)
 
 
-def _live(arguments: argparse.Namespace, scratch: Scratch | None) -> Live:
-    console = Console()
-
+def _live(scratch: Scratch | None, show: Show | None) -> Live:
     async def take(partition: int, effects: Sequence[Effect]) -> None:
-        if arguments.print:
+        if show is not None:
             for effect in effects:
                 if effect.stream is not Stream.JOURNAL:
-                    console.print(told(partition, effect), soft_wrap=True)
+                    show(partition, effect)
         if scratch is not None:
             await scratch.send(partition, effects)
 
@@ -165,39 +206,38 @@ async def _compared(source: Source, jobs: Sequence[Job], done: Sequence[Done]) -
 
 
 async def _write(
-    jobs: Sequence[Job], arguments: argparse.Namespace, scratch: Scratch | None
+    jobs: Sequence[Job], options: Options, scratch: Scratch | None, show: Show | None
 ) -> None:
     parts = [job.part for job in jobs if job.part is not None]
-    if arguments.output:
-        write_file(parts, Path(arguments.output))
-    if arguments.speed:
+    if options.output:
+        write_file(parts, Path(options.output))
+    if options.speed:
         return  # the rest was written as it came
     if scratch is not None:
         for part in parts:
             await scratch.send_file(part)
-    if arguments.print:
-        console = Console()
+    if show is not None:
         for partition, effect in by_time(parts):
-            console.print(told(partition, effect), soft_wrap=True)
+            show(partition, effect)
 
 
-def _sends(arguments: argparse.Namespace) -> bool:
-    return bool(arguments.to_prefix or arguments.to_journal)
+def _sends(options: Options) -> bool:
+    return bool(options.to_prefix or options.to_journal)
 
 
 @asynccontextmanager
 async def _scratch(
-    source: Source, config: Settings, arguments: argparse.Namespace
+    source: Source, config: Settings, options: Options
 ) -> AsyncIterator[Scratch | None]:
     """The topics that the effects are written to, made and found empty.
 
     Raises NotKept when they are not.
     """
-    if not _sends(arguments):
+    if not _sends(options):
         yield None
         return
-    prefix = arguments.to_prefix or source.config.prefix
-    log = _target(config, arguments, prefix)
+    prefix = options.to_prefix or source.config.prefix
+    log = _target(config, options, prefix)
     await log.start()
     try:
         scratch = Scratch(log, prefix, source.config.partitions)
@@ -207,9 +247,9 @@ async def _scratch(
         await log.stop()
 
 
-def _target(config: Settings, arguments: argparse.Namespace, prefix: str) -> Log:
-    if arguments.to_journal:
-        folder = Path(arguments.to_journal)
+def _target(config: Settings, options: Options, prefix: str) -> Log:
+    if options.to_journal:
+        folder = Path(options.to_journal)
         if folder.exists() and any(folder.iterdir()):
             raise NotKept(
                 f"{folder} is not empty: a replay writes to a journal of its own; name a new folder"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from models.errors import TocsinError
 from models.topics import TopicSpec
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -67,7 +68,7 @@ def size_of(record: NewRecord) -> int:
     return RECORD_BYTES + len(key or b"") + len(value or b"") + named
 
 
-class LogUnavailable(Exception):
+class LogUnavailable(TocsinError):
     """The log did not acknowledge.
 
     Nothing may be assumed written. The caller answers 503, or stops.
@@ -81,7 +82,7 @@ class Fenced(LogUnavailable):
     """
 
 
-class TopicMismatch(Exception):
+class TopicMismatch(TocsinError):
     """A topic exists with settings on which a promise would break.
 
     The message lists each, found and expected.

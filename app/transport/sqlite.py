@@ -66,14 +66,20 @@ class SqliteLog:
     """`app.transport.log.Log` over DIRECTORY/journal.db."""
 
     def __init__(
-        self, directory: Path, clock: Clock | None = None, *, read_only: bool = False
+        self,
+        directory: Path,
+        clock: Clock | None = None,
+        *,
+        read_only: bool = False,
+        expires: bool = True,
     ) -> None:
+        """Make it; without `expires` topics keep everything, whatever their retention."""
         self.directory = directory
         self.clock = clock or Clock()
         self.appended = (
             asyncio.Event()
         )  # set after each commit: a reader clears it, reads, and waits for it
-        self._read_only = read_only
+        self._read_only, self._expires = read_only, expires
         self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._reader: sqlite3.Connection | None = None
@@ -144,13 +150,14 @@ class SqliteLog:
                 (spec.name, spec.partitions, orjson.dumps(spec.config).decode()) for spec in specs
             ]
             connection.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?)", noted)
-        self._kept_ms.update(
-            {
-                spec.name: int(spec.config["retention.ms"])
-                for spec in specs
-                if "retention.ms" in spec.config
-            }
-        )
+        if self._expires:
+            self._kept_ms.update(
+                {
+                    spec.name: int(spec.config["retention.ms"])
+                    for spec in specs
+                    if "retention.ms" in spec.config
+                }
+            )
         self._compacted = {
             spec.name for spec in specs if spec.config.get("cleanup.policy") == "compact"
         }

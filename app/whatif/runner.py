@@ -7,14 +7,9 @@ policy. The journal is only read.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
-from pydantic import ValidationError
 
 from app.core.rules.compiled_policy import Rulebook
-from app.core.state.changelog import POLICY
-from app.history.checkpoints import load_state
+from app.history.policies import UnreadablePolicy, compile_recorded, policy_in_state
 from app.transport.log import Readable
 from app.whatif.addressees import LeftOut, address, left_out, meaning_of
 from app.whatif.inputs import Kind, Merged, Step
@@ -180,26 +175,28 @@ async def _first_policy(
             notes.append(
                 f"the policy of before the record {partition}:{offset} is gone: the one in there is taken for it"
             )
-        return _compiled(document, f"the policy in the record {partition}:{offset}")
+        where = f"the policy in the record {partition}:{offset}"
+        try:
+            return compile_recorded(document, where)
+        except UnreadablePolicy as error:
+            raise _not_replayable(where, error) from None
     for partition in range(found.partitions):
-        items = await load_state(log, topics.state, partition)
-        if POLICY in items:
-            return _compiled(
-                orjson.loads(items[POLICY]), f"the policy in the state of partition {partition}"
-            )
+        try:
+            kept = await policy_in_state(log, topics.state, partition)
+        except UnreadablePolicy as error:
+            where = f"the policy in the state of partition {partition}"
+            raise _not_replayable(where, error) from None
+        if kept is not None:
+            return kept
     notes.append("the journal tells no policy: the new one is taken for what was in force")
     return policy
 
 
-def _compiled(document: dict[str, Any], what: str) -> Rulebook:
-    try:
-        return Rulebook(document, kept=True)
-    except ValidationError as error:
-        one = error.errors()[0]
-        where = ".".join(str(part) for part in one["loc"])
-        raise NotReplayable(
-            f"{what} is not one that this Tocsin reads ({where}: {one['msg']}): replay it with the version that wrote it"
-        ) from None
+def _not_replayable(where: str, error: UnreadablePolicy) -> NotReplayable:
+    return NotReplayable(
+        f"{where} is not one that this Tocsin reads ({error.key}: {error.problem}): "
+        "replay it with the version that wrote it"
+    )
 
 
 def _note_beginning(found: Survey, notes: list[str]) -> None:

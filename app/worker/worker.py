@@ -24,7 +24,8 @@ from app.core.rules.compiled_policy import Rulebook
 from app.core.state.changelog import META
 from app.core.state.poison import Poison
 from app.history.applier import Applier
-from app.history.checkpoints import first_policy, last_position, load_state
+from app.history.checkpoints import last_position, load_state
+from app.history.policies import first_policy
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from app.worker.policy_announcement import Announcer
@@ -148,6 +149,14 @@ class Worker:
             pipe.stop()
         self.pipes.clear()
         self.ready.clear()
+
+    def next_deadline_ms(self) -> int | None:
+        """When the next deadline of any partition owned may be; None when there is none.
+
+        A deadline that was moved since may still be named at its old time.
+        """
+        timers = [pipe.engine.state.timers for pipe in self.pipes.values()]
+        return min((heap[0][0] for heap in timers if heap), default=None)
 
     def counts(self) -> dict[str, int]:
         """The engines' counts, summed over the partitions owned."""

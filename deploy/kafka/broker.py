@@ -6,6 +6,7 @@ there.
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,14 +14,21 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.kafka.secured import Secured, free_ports
 
 ROOT = Path(__file__).parent.parent.parent
 TOOLS = ROOT / ".tools" / "kafka"
+DEVELOPER = TOOLS / "data"  # what `make kafka` keeps
 STATE = TOOLS / "running.json"
 START_SECONDS = 60
+STOP_SECONDS = 60
+USAGE = "usage: python -m deploy.kafka.broker start|stop|clean"
+
+_PORTS = re.compile(r"^listeners=PLAINTEXT://[^:]+:(\d+),CONTROLLER://[^:]+:(\d+)", re.MULTILINE)
 
 _PROPERTIES = """
 process.roles=broker,controller
@@ -77,13 +85,14 @@ def fetch() -> Path:
 class Broker:
     """One Kafka node with its data in `folder`.
 
-    `secured` gives it listeners besides, which want TLS, passwords or both.
+    Where the folder has a node already, its ports and its data are used again. `secured` gives it
+    listeners besides, which want TLS, passwords or both.
     """
 
     def __init__(self, folder: Path, secured: Secured | None = None) -> None:
         self.folder = folder
         self.secured = secured
-        self.port, self.controller = free_ports(2)
+        self.port, self.controller = kept_ports(folder) or free_ports(2)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -92,11 +101,15 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Format the storage if it is new, start, and return when it answers."""
+        """Format the storage if it is new, start, and return when it answers.
+
+        Raises KafkaFailed.
+        """
         classpath = f"{fetch()}/*"
+        self._check_ports()
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self.folder / "server.properties"
-        if not properties.exists():
+        if not (self.folder / "data" / "meta.properties").exists():
             text = _PROPERTIES.format(
                 port=self.port, controller=self.controller, data=self.folder / "data"
             )
@@ -119,6 +132,14 @@ class Broker:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         self._wait()
+
+    def _check_ports(self) -> None:
+        for port in (self.port, self.controller):
+            if _listens(port):
+                raise KafkaFailed(
+                    f"port {port} of 127.0.0.1 is taken, and Kafka's data in {self.folder} belongs to it: "
+                    "stop what uses the port; `make kafka-clean` deletes the data, and the next start takes another"
+                )
 
     def _wait(self) -> None:
         until = time.monotonic() + START_SECONDS
@@ -151,36 +172,99 @@ class Broker:
                 self.kill()
 
 
+def kept_ports(folder: Path) -> list[int]:
+    """The ports of the broker and of the controller that a folder's node has; empty for a new node."""
+    try:
+        found = _PORTS.search((folder / "server.properties").read_text())
+    except FileNotFoundError:
+        return []
+    return [int(port) for port in found.groups()] if found else []
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def main() -> int:
-    """`start` or `stop` the developer's Kafka."""
-    running = json.loads(STATE.read_text()) if STATE.exists() else {}
-    alive = bool(running) and Path(f"/proc/{running['process']}").exists()
-    if sys.argv[1:] == ["stop"]:
-        if alive:
-            os.kill(running["process"], signal.SIGTERM)
-            print("Kafka is stopping")
-        STATE.unlink(missing_ok=True)
-        return 0
-    if not alive:
-        folder = TOOLS / "data"
-        shutil.rmtree(folder, ignore_errors=True)
-        broker = Broker(folder)
-        try:
+@dataclass(frozen=True, slots=True)
+class DeveloperKafka:
+    """The Kafka that `make kafka` starts: it outlives the command, and its data outlives it.
+
+    `state` notes the process and the address while it runs (bench/ reads it).
+    """
+
+    folder: Path = DEVELOPER
+    state: Path = STATE
+
+    def start(self) -> str:
+        """Start it unless it runs; its address as host:port. Raises KafkaFailed."""
+        if self.process_id() is None:
+            broker = Broker(self.folder)
             broker.start()
-        except KafkaFailed as error:
-            print(error, file=sys.stderr)
-            return 1
-        assert broker.process is not None
-        running = {"process": broker.process.pid, "bootstrap": broker.bootstrap}
-        STATE.write_text(json.dumps(running))
-    print(f"Kafka runs; export TOCSIN_BROKER=kafka://{running['bootstrap']}")
+            assert broker.process is not None
+            running = {"process": broker.process.pid, "bootstrap": broker.bootstrap}
+            self.state.write_text(json.dumps(running))
+        bootstrap: str = json.loads(self.state.read_text())["bootstrap"]
+        return bootstrap
+
+    def stop(self) -> bool:
+        """End it, and wait until it has ended; False when it did not run. Raises KafkaFailed."""
+        process_id = self.process_id()
+        if process_id is not None:
+            os.kill(process_id, signal.SIGTERM)
+            until = time.monotonic() + STOP_SECONDS
+            while self.process_id() is not None:
+                if time.monotonic() > until:
+                    raise KafkaFailed(
+                        f"Kafka (process {process_id}) did not stop within {STOP_SECONDS} s"
+                    )
+                time.sleep(0.1)
+        self.state.unlink(missing_ok=True)
+        return process_id is not None
+
+    def clean(self) -> None:
+        """Stop it and delete its data; the next start takes a new port. Raises KafkaFailed."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def process_id(self) -> int | None:
+        """Its process, if it runs.
+
+        A number alone proves nothing: after a restart of the machine somebody else may have it.
+        """
+        if not self.state.exists():
+            return None
+        process_id: int = json.loads(self.state.read_text())["process"]
+        try:
+            command = Path(f"/proc/{process_id}/cmdline").read_bytes()
+        except OSError:
+            return None
+        return process_id if str(self.folder / "server.properties").encode() in command else None
+
+
+def main(arguments: Sequence[str], kafka: DeveloperKafka | None = None) -> int:
+    """`start`, `stop` or `clean` the developer's Kafka; the exit status."""
+    kafka = kafka or DeveloperKafka()
+    try:
+        match list(arguments):
+            case ["start"]:
+                print(f"Kafka runs; export TOCSIN_BROKER=kafka://{kafka.start()}")
+                print(
+                    "make kafka-stop ends it and keeps port and data; make kafka-clean deletes them"
+                )
+            case ["stop"]:
+                print("Kafka has stopped" if kafka.stop() else "Kafka does not run")
+            case ["clean"]:
+                kafka.clean()
+                print("Kafka's data is deleted")
+            case _:
+                print(USAGE, file=sys.stderr)
+                return 2
+    except KafkaFailed as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

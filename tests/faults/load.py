@@ -126,7 +126,7 @@ class Load:
             if time.monotonic() - listed > LIST_SECONDS:
                 found = self._once("GET", "/api/v1/incidents", None, 200)
                 incidents = (
-                    [one["incident"] for one in orjson.loads(found)][-50:]
+                    [one["incident"] for one in orjson.loads(found)["items"]][-50:]
                     if found is not None
                     else incidents
                 )

@@ -17,7 +17,6 @@ from app.bridge.request_bodies import _unfold
 from app.bridge.responses import Declined
 from app.bridge.silences import filters_of, silence_of
 from app.bridge.tokens import parse_tokens
-from app.cli.deadletters import Letter
 from app.cli.deadletters_resubmit import plan_of
 from app.core.engine import Engine, NewerFormat
 from app.core.rules.compiled_policy import Rulebook
@@ -330,7 +329,7 @@ def headers(data: bytes) -> None:
     position_from((("position", data),))
     for role in ("raw", "journal", "deadline", ""):
         plan_of(
-            Letter("0-1-0", 0, 0, data[:30].decode(errors="replace"), "", "", (role, 0, 0), "", ""),
+            role,
             data,
             NOW_MS,
         )

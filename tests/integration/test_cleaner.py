@@ -108,7 +108,8 @@ def test_the_cleaner_changes_no_answer(
 
     def ask(when: str) -> list[str]:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / when))
-        return [_said(capsys, "explain", "--record", f"0:{place}") for place in places]
+        words = ("explain", "--journal", broker, "--record")
+        return [_said(capsys, *words, f"0:{place}") for place in places]
 
     before, expected = with_log(broker, _checkpoints), ask("before")
     _clean(broker, after_ms=0)

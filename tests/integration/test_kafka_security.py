@@ -192,6 +192,7 @@ def _run(command: tuple[str, ...], settings: Mapping[str, str]) -> subprocess.Co
 
 def _incidents(settings: Mapping[str, str]) -> list[str]:
     command = [sys.executable, "-m", "app", "incidents", "list", "--json"]
+    command += ["--journal", settings["TOCSIN_BROKER"]]
     done = subprocess.run(
         command,
         env=os.environ | settings,
@@ -277,7 +278,8 @@ def test_whoever_is_turned_away_says_why_and_ends(
 ) -> None:
     """Status 1, one line with the reason, soon; and no password in all that was said."""
     for case, (settings, expected) in _turned_away(kafka, tmp_path).items():
-        done = _run(command, settings)
+        journal = ("--journal", settings["TOCSIN_BROKER"]) if "list" in command else ()
+        done = _run((*command, *journal), settings)
 
         servers = settings["TOCSIN_BROKER"].removeprefix("kafka://")
         last = done.stderr.splitlines()[-1]

@@ -39,7 +39,9 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
         def all_there() -> bool:
             with urllib.request.urlopen(f"{bridge.url}/api/v1/incidents") as answer:
                 known[:] = [
-                    one for one in json.loads(answer.read()) if one["component"][1:] in names
+                    one
+                    for one in json.loads(answer.read())["items"]
+                    if one["component"][1:] in names
                 ]
             return len(known) == len(names)
 

@@ -171,7 +171,7 @@ def incidents(guarded: Guarded) -> list[Any]:
     """The incidents, as a board reads them."""
     status, answer = guarded.ask("GET", "/api/v1/incidents", TOKENS[May.READ])
     assert status == 200
-    found: list[Any] = json.loads(answer)
+    found: list[Any] = json.loads(answer)["items"]
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.cli.incidents import effects_of
+from app.history.effects import effects_of
 from app.whatif.runner import Played, play
 from models.topics import Topics
 from tests.integration.servers import with_log

@@ -8,7 +8,8 @@ import orjson
 from app.core.engine import Engine
 from app.core.state.changelog import META, is_whole
 from app.core.state.poison import Poison
-from app.history.checkpoints import load_state, policy_in, whole_checkpoint
+from app.history.checkpoints import load_state, whole_checkpoint
+from app.history.policies import policy_in
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream, position_from
 from models.journal import TICK, Source, source_from

@@ -16,7 +16,8 @@ import orjson
 
 from app.core.engine import Engine
 from app.core.state.changelog import META
-from app.history.checkpoints import load_state, policy_in
+from app.history.checkpoints import load_state
+from app.history.policies import policy_in
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord
 from models.effect import Effect, Stream, position_from

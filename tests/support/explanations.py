@@ -9,14 +9,17 @@ import asyncio
 from functools import cache
 from pathlib import Path
 
-from app.cli.explain import explain
-from app.explain.tree import Node, lines
+from app.explain.answer import answer
+from app.explain.tree import Node
 from app.history.archive import Archive
 from app.history.snapshots import Index
+from app.history.source import Source
 from app.history.tracer import Tracer
+from app.render.explanation_text import lines
 from app.settings import Settings
 from app.transport.log import NewRecord
-from models.journal import FORMAT_HEADER, Source, encode_resubmitted
+from models.journal import FORMAT_HEADER, encode_resubmitted
+from models.journal import Source as Cause
 from models.topics import partition_of
 from tests.support.fake_log import FakeLog
 from tests.support.played_journals import Player
@@ -45,7 +48,7 @@ async def _play(log: FakeLog, path: Path) -> None:
 
 async def _twice_and_broken(player: Player, now_ms: int) -> None:
     """A raw record that was copied twice, a record that is none, and the word that somebody sent it again."""
-    source = Source("raw", 2, 512)
+    source = Cause("raw", 2, 512)
     labels = {"alertname": "SlowDisk", "component": "web-2", "severity": "warning"}
     record = alert_record(now_ms, labels, "web-2")
     target = partition_of(b"web-2", CONFIG.partitions)
@@ -73,9 +76,12 @@ def explained(log: FakeLog, words: str, index: Index | None = None) -> Node:
     parser = argparse.ArgumentParser()
     parser.add_argument("id", nargs="?")
     parser.add_argument("--record")
-    archive = Archive(log, CONFIG.prefix, CONFIG.partitions)
+    archive = Archive(Source(log, CONFIG, "the log"))
     tracer = Tracer(archive, shipped, index)
-    return asyncio.run(explain(archive, tracer, CONFIG, parser.parse_args(words.split())))
+    asked = parser.parse_args(words.split())
+    return asyncio.run(
+        answer(archive, tracer, CONFIG.policy_file, asked.id or "", asked.record or "")
+    )
 
 
 def expected_of(path: Path) -> tuple[str, str, str]:

@@ -36,7 +36,6 @@ FORBIDDEN_IN_CORE = {
 SUPPORT = (
     "app.clock",
     "app.files",
-    "app.history",
     "app.intake",
     "app.logs",
     "app.memory",
@@ -44,13 +43,14 @@ SUPPORT = (
     "app.settings",
     "app.terminal",
     "app.transport",
-    "app.worker",
 )
 QUESTIONS = ("app.demo", "app.explain", "app.policy", "app.replay", "app.report", "app.whatif")
 LAYERS = (
     ("models",),
     ("app.core",),
     SUPPORT,
+    ("app.history",),
+    ("app.worker",),
     ("agents",),
     QUESTIONS,
     ("app.render",),
@@ -100,6 +100,18 @@ def test_imports_point_down(path: Path) -> None:
 
     up = {name for name in ours if _layer(name) > _layer(_name(path))}
     assert not up, f"{_name(path)} imports from above: move what it needs down, or itself up"
+
+
+ASKED_OF_HISTORY = ("app.explain", "app.history", "app.replay", "app.report", "app.whatif")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_only_the_command_line_parses_and_draws(path: Path) -> None:
+    """argparse lives in app/cli; what answers questions about history returns values."""
+    name, imports = _name(path), {module.split(".")[0] for module in _imports(path)}
+
+    assert "argparse" not in imports or name.startswith("app.cli")
+    assert "rich" not in imports or not name.startswith(ASKED_OF_HISTORY)
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if _layer(_name(path)) <= 1], ids=_name)

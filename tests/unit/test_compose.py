@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -59,3 +60,43 @@ def test_ports_are_open_to_this_machine_only() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
 
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_the_journal_outlives_its_container() -> None:
+    """Kafka keeps its data on a named volume, which `down` and `up` leave alone."""
+    kafka = SERVICES["kafka"]
+    volumes = dict(volume.split(":")[:2] for volume in kafka["volumes"])
+    folders = {folder: name for name, folder in volumes.items()}
+
+    assert folders[kafka["environment"]["KAFKA_LOG_DIRS"]] in COMPOSE["volumes"]
+
+
+def test_alerts_pass_through_alertmanager() -> None:
+    """Prometheus sends to Alertmanager and to nobody else, and Alertmanager to the bridge's webhook."""
+    prometheus = _mounted("prometheus", "/etc/prometheus/prometheus.yml")
+    alertmanager = _mounted("alertmanager", "/etc/alertmanager/alertmanager.yml")
+    receiver = alertmanager["route"]["receiver"]
+
+    targets = [
+        target
+        for manager in prometheus["alerting"]["alertmanagers"]
+        for config in manager["static_configs"]
+        for target in config["targets"]
+    ]
+    webhooks = [
+        webhook["url"]
+        for known in alertmanager["receivers"]
+        if known["name"] == receiver
+        for webhook in known["webhook_configs"]
+    ]
+
+    assert targets == ["alertmanager:9093"]
+    assert webhooks == [f"http://bridge:{Settings().port}/webhook/alertmanager"]
+
+
+def _mounted(service: str, place: str) -> Any:
+    """The document that a service finds at a place."""
+    sources = {
+        volume.split(":")[1]: volume.split(":")[0] for volume in SERVICES[service]["volumes"]
+    }
+    return yaml.safe_load((ROOT / sources[place]).read_text())

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 _CONSTANT = re.compile(r"^([A-Z][A-Z_]*_MAX(?:_MS)?)\b", re.MULTILINE)
 INNER = {
     "app.core.notification.mute_times.ROUNDS_MAX",  # of a calculation
+    "app.cli.board_client.SECONDS_MAX",  # as the next
     "app.cli.bridge_client.SECONDS_MAX",  # that the command line waits for an answer
 }
 

@@ -237,3 +237,19 @@ def test_files_that_cannot_be_used(name: str, file: str, expected: str) -> None:
         client_settings(KafkaSecurity("SASL_SSL", user="tocsin", **given))
 
     assert str(refused.value) == f"TOCSIN_KAFKA_{name.upper()} is {file!r}, {expected}"
+
+
+def test_a_driven_clock_may_begin_at_a_time() -> None:
+    """The demo's journal begins where its day begins, and not in 1970."""
+    settings = from_environment({"TOCSIN_CLOCK": "driven:1790496000000"})
+
+    assert (settings.clock, settings.clock_begins_ms) == ("driven", 1_790_496_000_000)
+
+
+@pytest.mark.parametrize(
+    "text", ["driven:", "driven:soon", "system:5", "sundial", "driven:" + "9" * 16]
+)
+def test_a_clock_that_is_none_is_refused(text: str) -> None:
+    """What is found and what is expected is told."""
+    with pytest.raises(BadSettings, match="must be system, driven, or driven:MS"):
+        from_environment({"TOCSIN_CLOCK": text})

@@ -30,6 +30,7 @@ from app.core.state.state import (
     Task,
     in_order,
 )
+from models.errors import TocsinError
 from models.incident import State
 from models.json_bytes import packed
 from models.matcher import Matcher, Operator
@@ -78,7 +79,7 @@ _INCIDENT_SLOTS = [one.name for one in fields(Incident) if one.name not in _INCI
 COUNT_MAX = 2**62  # of what is counted, and of times: what grows from there on is JSON still
 
 
-class DamagedState(Exception):
+class DamagedState(TocsinError):
     """What the changelog holds is not what any version wrote.
 
     The message says where, and what to do.

@@ -7,13 +7,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from app.bridge.incidents import ENTRIES_BYTES_MAX, ENTRIES_MAX, IncidentView, _Timeline
 from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import BadPolicy, default_path, load
 from app.files.yaml_file import MAX_BYTES
+from app.history.entries_view import ENTRIES_BYTES_MAX, ENTRIES_MAX, Entries, EntriesView
 from app.transport.log import NewRecord
 from models.effect import Position
 from models.topics import Topics
@@ -69,7 +68,7 @@ def test_silences_have_bounds(over: bool, more: int, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("more", [-1, 0, 1], ids=["below", "at", "above"])
 def test_a_timeline_is_shown_with_its_newest_entries(more: int) -> None:
     """Of a longer one the oldest are left out, and how many is told; in number and in bytes."""
-    few, large = _Timeline(whole=True), _Timeline(whole=True)
+    few, large = Entries(whole=True), Entries(whole=True)
     for number in range(ENTRIES_MAX + more):
         few.add(b"%d" % number)
     large.add(b"x" * (ENTRIES_BYTES_MAX - 1))
@@ -81,34 +80,21 @@ def test_a_timeline_is_shown_with_its_newest_entries(more: int) -> None:
     assert large.size == sum(map(len, large.values))
 
 
-def test_a_long_timeline_says_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer has the newest entries and the number of the others, whether they were read on or anew."""
-    monkeypatch.setattr("app.bridge.incidents.ENTRIES_MAX", 3)
+def test_a_long_timeline_says_that_it_is() -> None:
+    """The answer has the newest entries and the number of the others, kept or read again."""
     log, topics = FakeLog(), Topics()
-    snapshot = {"incident": INCIDENT, "state": "open", "opened_at": "2026-04-12T03:15:02.000Z"}
     header = (Position(0, 0).header(),)
-    log.put(topics.incidents, 1, [NewRecord(INCIDENT.encode(), orjson.dumps(snapshot), header)])
-    entries = [
-        orjson.dumps({"kind": "Opened" if one == 0 else "Noted", "text": f"{one}"})
-        for one in range(5)
-    ]
+    entries = [b"%07d" % number + b"x" * 1_000_000 for number in range(10)]
     for number, entry in enumerate(entries):
-        log.put(
-            topics.timeline,
-            1,
-            [NewRecord(INCIDENT.encode(), entry, (Position(number, 0).header(),))],
-        )
-    view = IncidentView(log, topics, 2)
+        header = (Position(number, 0).header(),)
+        log.put(topics.timeline, 1, [NewRecord(INCIDENT.encode(), entry, header)])
 
-    async def ask() -> list[Any]:
-        first = await view.one(INCIDENT, 1)
-        view._timelines.clear()
-        return [first, await view.one(INCIDENT, 1)]
+    async def ask() -> list[Entries]:
+        views = [EntriesView(log, topics.timeline, 2, bytes_max) for bytes_max in (0, 2**30)]
+        return [await view.of(INCIDENT, 1) for view in views]
 
     for found in asyncio.run(ask()):
-        shown = orjson.loads(orjson.dumps(found))
-        assert [one["text"] for one in shown["timeline"]] == ["2", "3", "4"]
-        assert shown["timeline_dropped"] == 2
+        assert (list(found.values), found.dropped) == (entries[2:], 2)
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1], ids=["below", "at", "above"])

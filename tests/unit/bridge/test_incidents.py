@@ -1,19 +1,25 @@
 """Incidents over HTTP, in front of a log in memory: what boards and scripts see of the topics."""
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
 
+from app.bridge.board import RESOURCES
 from app.core.engine import Engine
+from app.history.incident_view import IncidentView
 from app.intake.normalise import from_list
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import Effect, Position, Stream
+from models.incident import State
+from models.instant import format_instant
 from models.journal import encode_alert, encode_command
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import Answer, Client, alert, error, with_bridge
 from tests.support.shipped_policy import shipped
 
+PARAMETERS = "state, severity, owner, component, matcher, limit, cursor"
 CLOSED, OPEN = "a", "b"  # components of partition 0's incidents
 
 
@@ -76,6 +82,11 @@ def newest(log: FakeLog, incident: str) -> Any:
     return orjson.loads([one.value or b"" for one in kept if one.key == incident.encode()][-1])
 
 
+def times(log: FakeLog) -> dict[str, str]:
+    """What each answer has besides: the time of now, and as of when it is complete."""
+    return {"now": format_instant(log.at_ms), "as_of": format_instant(log.at_ms)}
+
+
 @pytest.mark.parametrize(
     ("query", "which"),
     [
@@ -86,6 +97,12 @@ def newest(log: FakeLog, incident: str) -> Any:
         ("?state=closed", [0]),
         ("?state=closed,%20open", [0, 1]),
         ("?state=resolved", []),
+        ("?owner=nobody", []),
+        ("?component=b", [1]),
+        ("?component=b&component=c", [2, 1]),
+        ("?severity=P0,P1,P2,P3", [2, 1]),
+        ("?matcher=alertname%3D%22none%22", []),
+        ("?matcher=alertname%3D~%22.%2B%22&component=c", [2]),
     ],
 )
 def test_lists_the_newest_snapshots(query: str, which: list[int]) -> None:
@@ -97,7 +114,8 @@ def test_lists_the_newest_snapshots(query: str, which: list[int]) -> None:
     names = history(log)
     answer = with_bridge(log, lambda client: client.ask("GET", f"/api/v1/incidents{query}"))
 
-    assert answer == (200, [newest(log, names[number]) for number in which])
+    items = [newest(log, names[number]) for number in which]
+    assert answer == (200, {"items": items, "next": None, **times(log)})
 
 
 def test_refuses_a_state_that_there_is_not() -> None:
@@ -121,7 +139,9 @@ def test_shows_one_with_its_timeline() -> None:
     kept = [one for one in log.topics["tocsin.timeline", 0] if one.key == name.encode()]
     assert (status, answer) == (
         200,
-        newest(log, name) | {"timeline": [orjson.loads(one.value or b"") for one in kept]},
+        newest(log, name)
+        | {"timeline": [orjson.loads(one.value or b"") for one in kept]}
+        | times(log),
     )
     assert [answer["timeline"][0]["kind"], answer["timeline"][-1]["kind"]] == ["Opened", "Closed"]
 
@@ -133,7 +153,7 @@ def test_says_what_it_does_not_know() -> None:
     async def talk(client: Client) -> list[Answer]:
         return [await client.ask("GET", f"/api/v1/incidents/{name}") for name in names]
 
-    unknown = f"{names[0]!r} is neither open nor among the last that were closed: tocsin incidents show {names[0]}"
+    unknown = f"no incident {names[0]!r}; the newest are: none yet"
     assert with_bridge(FakeLog(), talk) == [
         (404, error("unknown_incident", unknown)),
         (
@@ -182,32 +202,91 @@ def test_an_effect_that_was_sent_twice_counts_once() -> None:
     assert (status, answer["state"], answer["timeline"][-1]["kind"]) == (200, "closed", "Closed")
 
 
-def test_what_is_known_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open incidents stay known.
-
-    Of the closed ones those that changed last; a timeline that was dropped is read anew.
-    """
-    monkeypatch.setattr("app.bridge.incidents.CLOSED_MAX", 2)
-    monkeypatch.setattr("app.bridge.incidents.TIMELINE_BYTES_MAX", 0)
+def test_a_list_has_pages() -> None:
+    """Each page has as many items as are asked for, and the cursor of the next one."""
     log = FakeLog()
+    names = history(log)
+
+    async def talk(client: Client) -> list[Any]:
+        pages, query = [], "state=open,acknowledged,closed&limit=2"
+        while True:
+            page = (await client.ask("GET", f"/api/v1/incidents?{query}"))[1]
+            pages.append([incident["incident"] for incident in page["items"]])
+            if page["next"] is None:
+                return pages
+            query = f"state=open,acknowledged,closed&limit=2&cursor={page['next']}"
+
+    assert with_bridge(log, talk) == [[names[0], names[2]], [names[1]]]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("limit=0", "limit: is '0', must be a whole number from 1 to 1000"),
+        ("limit=many", "limit: is 'many', must be a whole number from 1 to 1000"),
+        ("limit=1&limit=2", "limit: is given 2 times, must be once"),
+        ("cursor=x", "cursor: is 'x', must be the `next` of the page before"),
+        (
+            "sate=open",
+            f"parameter 'sate': is not known, must be one of {PARAMETERS}; did you mean 'state'?",
+        ),
+        (
+            "matcher=x",
+            """matcher: is 'x', must be a matcher such as alertname=~"Ollama.*" or team="ai\"""",
+        ),
+    ],
+)
+def test_a_wrong_parameter_is_named(query: str, text: str) -> None:
+    """With what was found and what is expected."""
+    answer = with_bridge(FakeLog(), lambda client: client.ask("GET", f"/api/v1/incidents?{query}"))
+
+    assert answer == (400, error("malformed", text))
+
+
+def test_what_is_known_has_a_bound() -> None:
+    """Open incidents stay known, and of the closed ones those that changed last.
+
+    One that is not known any more is read from the topic when it is asked for by its id.
+    """
+    log = FakeLog()
+    names = [f"INC-20260412T031502Z-00{number}" for number in range(4)]
     for number, state in enumerate(("open", "closed", "closed", "closed")):
-        name = f"INC-20260412T031502Z-00{number}"
-        snapshot = orjson.dumps({"incident": name, "state": state, "opened_at": str(number)})
-        entry = orjson.dumps({"kind": "Opened", "incident": name})
-        for topic, value in (("tocsin.incidents", snapshot), ("tocsin.timeline", entry)):
-            log.put(topic, 0, [NewRecord(name.encode(), value, (Position(number, 0).header(),))])
+        snapshot = {"incident": names[number], "state": state, "opened_at": str(number)}
+        header = (Position(number, 0).header(),)
+        record = NewRecord(names[number].encode(), orjson.dumps(snapshot), header)
+        log.put("tocsin.incidents", 0, [record])
+    view = IncidentView(log, "tocsin.incidents", 2, closed_max=2)
 
-    async def talk(client: Client) -> tuple[list[str], Any]:
-        listed = (await client.ask("GET", "/api/v1/incidents?state=open,closed"))[1]
-        return [one["opened_at"] for one in listed], (
-            await client.ask("GET", "/api/v1/incidents/INC-20260412T031502Z-000")
-        )[1]
+    async def ask() -> tuple[list[str], list[bool]]:
+        known = [snapshot.incident for snapshot in await view.snapshots(tuple(State))]
+        found = [await view.snapshot(name, 0) for name in (*names, "INC-20260412T031502Z-009")]
+        return known, [value is not None for value in found]
 
-    name = "INC-20260412T031502Z-000"
-    one = {
-        "incident": name,
-        "state": "open",
-        "opened_at": "0",
-        "timeline": [{"kind": "Opened", "incident": name}],
-    }
-    assert with_bridge(log, talk) == (["0", "2", "3"], one)
+    kept = [names[0], names[2], names[3]]
+    assert asyncio.run(ask()) == (kept, [True, True, True, True, False])
+
+
+def test_an_answer_says_how_old_it_is() -> None:
+    """The oldest record that no worker has applied is not in it."""
+    log = FakeLog()
+    history(log)
+    log.put("tocsin.journal", 1, [NewRecord(b"c", b"{}")])
+    log.at_ms += 90_000
+
+    answer = with_bridge(log, lambda client: client.ask("GET", "/api/v1/incidents"))[1]
+
+    as_of = format_instant(log.at_ms - 90_000)
+    assert (answer["now"], answer["as_of"]) == (format_instant(log.at_ms), as_of)
+
+
+def test_what_a_board_reads() -> None:
+    """Every path answers for an incident of the topics, and all of them want the same role."""
+    log = FakeLog()
+    name = history(log)[1]
+    paths = [path.replace("{incident}", name) for path in RESOURCES if "{letter}" not in path]
+
+    async def talk(client: Client) -> dict[str, int]:
+        return {path: (await client.ask("GET", path))[0] for path in paths}
+
+    answers = with_bridge(log, talk)
+    assert answers == dict.fromkeys(paths, 200) | {"/api/v1/explain": 400}  # it needs an id

@@ -16,7 +16,7 @@ import pytest
 
 from app.bridge.limits import Limits, limits_of
 from app.bridge.resources import Bridge
-from app.settings import HttpSecurity, Settings
+from app.settings import BadSettings, HttpSecurity, Settings
 from app.transport.log import NewRecord
 from models.effect import Position
 from tests.support.bridge_metrics import closed_count, gauge, refused_count, until
@@ -310,7 +310,8 @@ def test_an_answer_that_nobody_takes() -> None:
         await hang_up(writer)
         return taken
 
-    assert talk(Limits(answer_seconds=30), scenario, log) == (200, [snapshot])
+    status, answer = talk(Limits(answer_seconds=30), scenario, log)
+    assert (status, answer["items"]) == (200, [snapshot])
 
 
 def test_connections_at_once() -> None:
@@ -429,7 +430,7 @@ def test_stopping_does_not_wait_for_who_is_silent() -> None:
 
 
 def test_a_taken_port_is_told() -> None:
-    """As an OSError, and nothing is left open."""
+    """As the setting that names it, and nothing is left open."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -441,5 +442,5 @@ def test_a_taken_port_is_told() -> None:
             finally:
                 await bridge.stop()
 
-        with pytest.raises(OSError, match="Address already in use"):
+        with pytest.raises(BadSettings, match="is taken: stop what uses it, or set TOCSIN_PORT"):
             asyncio.run(scenario())

@@ -34,6 +34,10 @@ from tests.support.served_bridge import (
 
 WAYS = (
     "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
+    "GET /api/v1/incidents/{incident}/timeline, GET /api/v1/incidents/{incident}/report, "
+    "GET /api/v1/incidents/{incident}/explain, GET /api/v1/explain, GET /api/v1/followups, "
+    "GET /api/v1/availability, GET /api/v1/deadletters, GET /api/v1/deadletters/{letter}, "
+    "GET /api/v1/deadletters/{letter}/value, "
     "POST /api/v1/incidents/{incident}/{command}, POST /api/v1/receipts, "
     "POST /api/v1/deadletters/{letter}/resubmitted, GET /api/v2/silences, POST /api/v2/silences, "
     "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "

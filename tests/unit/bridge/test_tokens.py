@@ -75,7 +75,9 @@ def ask(
     async def conversation() -> list[Any]:
         clock, worker = (
             Clock(lambda: 1000, driven=True),
-            SimpleNamespace(ready=asyncio.Event(), pipes={}, counts=dict),
+            SimpleNamespace(
+                ready=asyncio.Event(), pipes={}, counts=dict, next_deadline_ms=lambda: None
+            ),
         )
         async with serving(
             log or FakeLog(), clock, http=HttpSecurity(tokens_file=str(file)), worker=worker
@@ -106,6 +108,7 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
         .replace("{command}", "acknowledge")
         .replace("{id}", "x")
         .replace("{letter}", "0-1-0")
+        .replace("/api/v1/explain", "/api/v1/explain?id=x")
     )
     given = [JSON, bearer("wrong" * 8), *(bearer(TOKENS[may]) for may in May)]
     answers = ask(file, *((method, path, REQUESTS.get(resource), headers) for headers in given))
@@ -444,7 +447,7 @@ def test_a_web_page_cannot_ask_in_its_own_name(file: Path, host: str, status: in
 
     async def scenario(security: HttpSecurity, headers: dict[str, str]) -> Any:
         async with serving(FakeLog(), http=security) as client:
-            return await client.ask("GET", "/api/v1/incidents", None, headers | {"Host": host})
+            return await client.ask("GET", "/api/v2/silences", None, headers | {"Host": host})
 
     refused = asyncio.run(scenario(HttpSecurity(), {}))
     with_token = asyncio.run(scenario(HttpSecurity(tokens_file=str(file)), bearer(READ)))

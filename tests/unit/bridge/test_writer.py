@@ -5,7 +5,7 @@ Which appends go into one batch, and what happens when the journal is slow or aw
 
 import asyncio
 
-from app.bridge.writer import BATCH_BYTES, JournalWriter
+from app.bridge.writer import BATCH_BYTES, SECONDS_MAX, JournalWriter
 from app.transport.log import LogUnavailable, NewRecord
 from tests.support.fake_log import FakeLog
 
@@ -116,3 +116,29 @@ def test_a_request_does_not_wait_for_ever() -> None:
         return told, len(log.batches)
 
     assert asyncio.run(scenario()) == ("the journal did not acknowledge within 0.01 s", 2)
+
+
+def test_senders_are_answered_within_five_seconds() -> None:
+    """What the journal does not acknowledge is told before whoever sent it gives up."""
+    assert SECONDS_MAX < 5
+
+
+def test_a_request_that_was_given_up_is_not_written_later() -> None:
+    """What waits behind a journal that is away is dropped with its request, and makes room for others."""
+    log = FakeLog()
+    first, given_up, later = (NewRecord(b"k", value) for value in (b"1", b"2", b"3"))
+
+    async def scenario() -> None:
+        writer = JournalWriter(log, "journal", 1, seconds_max=0.01, waiting_bytes_max=2)
+        log.open.clear()
+        under_way = asyncio.create_task(writer.append([first]))
+        await log.called.wait()
+        results = await asyncio.gather(under_way, writer.append([given_up]), return_exceptions=True)
+        assert [type(result) for result in results] == [LogUnavailable] * 2
+        log.open.set()
+        await writer.stop()
+        await writer.append([later])
+
+    asyncio.run(scenario())
+
+    assert log.values() == [b"1", b"3"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -163,30 +164,54 @@ def test_answers_for_every_kind_of_input(running: tuple[Tocsin, str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_ends_it(tmp_path: Path) -> None:
-    """Without its bridge the process ends, and says why.
+@pytest.mark.parametrize("name", ["TOCSIN_PORT", "TOCSIN_METRICS_PORT"])
+def test_a_port_that_is_taken_ends_it(tmp_path: Path, name: str) -> None:
+    """Without its port the process ends before it starts anything, and says why in one line.
 
     One that stays would look alive and take nothing.
     """
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = {
-            "TOCSIN_BROKER": f"embedded:{tmp_path}",
-            "TOCSIN_PORT": str(taken.getsockname()[1]),
-        }
-        command = [sys.executable, "-m", "app", "up"]
-        ended = subprocess.run(
-            command,
-            env=os.environ | settings,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        port = taken.getsockname()[1]
+        settings = {"TOCSIN_BROKER": f"embedded:{tmp_path / 'journal'}", "TOCSIN_PORT": "0"}
+        ended = _ended(settings | {name: str(port)})
 
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert (
-        ended.stderr.splitlines()[-1]
-        == "tocsin: Address already in use (is the port free? TOCSIN_PORT)"
+    line = (
+        f"tocsin: port {port} of 127.0.0.1 is taken: stop what uses it, or set {name} to another\n"
     )
-    assert "Traceback" not in ended.stderr
+    assert ended == (1, "", line)
+    assert not (tmp_path / "journal").exists()
+
+
+def test_an_address_of_another_machine_ends_it(tmp_path: Path) -> None:
+    """A host that is not ours is told as the setting that names it."""
+    host = "192.0.2.1"  # RFC 5737: nobody's
+    settings = {"TOCSIN_BROKER": f"embedded:{tmp_path}", "TOCSIN_PORT": "0", "TOCSIN_HOST": host}
+    status, _, line = _ended(settings | {"TOCSIN_INSECURE": "yes"})
+
+    assert (status, line.partition(" (")[0]) == (
+        1,
+        f"tocsin: TOCSIN_HOST is '{host}', must be an address of this machine",
+    )
+
+
+def test_a_missing_environment_is_told_in_one_line() -> None:
+    """A Python without our packages says which one is missing and what to do, and shows no traceback."""
+    status, _, line = _ended({}, "-S")
+
+    assert (status, line.count("\n")) == (1, 1)
+    assert re.match(rf"tocsin: {sys.executable} has no package '\w+': use the environment", line)
+
+
+def _ended(settings: dict[str, str], *options: str) -> tuple[int, str, str]:
+    """The status of a `tocsin up` that does not start, and what it wrote to its output and its log."""
+    command = [sys.executable, *options, "-m", "app", "up"]
+    ended = subprocess.run(
+        command,
+        env=os.environ | settings,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode, ended.stdout, ended.stderr

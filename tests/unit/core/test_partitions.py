@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from app.core.engine import Engine
-from app.history.checkpoints import policy_in
+from app.history.policies import policy_in
 from app.transport.log import StoredRecord
 from models.effect import Stream
 from models.journal import TICK, Source, encode_policy

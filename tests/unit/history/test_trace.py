@@ -5,17 +5,13 @@ The engine, brought to where it was, says again what was said; wherever it start
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from app.__main__ import QUICK
-from app.__main__ import main as app_main
-from app.cli.main import _parser, main
+from app.cli.main import main
 from app.clock import Clock
 from app.core.alerts import dedup
 from app.core.rules.compiled_policy import Rulebook
@@ -23,11 +19,13 @@ from app.core.state.changelog import META
 from app.core.state.turn import Turn
 from app.explain.causes import Causes
 from app.explain.effects import explain_effect
-from app.explain.tree import lines
-from app.history import tracer
-from app.history.archive import Archive, NotThere
-from app.history.snapshots import Index
+from app.history import nearest_state
+from app.history.archive import Archive
+from app.history.not_kept import NotKept
+from app.history.snapshots import Index, code_files
+from app.history.source import Source
 from app.history.tracer import Trace, Tracer
+from app.render.explanation_text import lines
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import EFFECTS, Position, Stream
@@ -47,7 +45,7 @@ CLIMB = "4-217-2"
 
 def traces(log: FakeLog, index: Index | None = None) -> list[tuple[int, Trace]]:
     """A trace of every record, in the order of each partition."""
-    archive = Archive(log, CONFIG.prefix, CONFIG.partitions)
+    archive = Archive(Source(log, CONFIG, "the log"))
     tracer = Tracer(archive, shipped, index)
 
     async def all_of_them() -> list[tuple[int, Trace]]:
@@ -121,7 +119,7 @@ SAID = {
 def test_each_of_several_timers_has_its_own_effects() -> None:
     """Where several are due at one time, an escalation, its message and its timeline entry are the right one's."""
     log, seen = played("climbing"), set()
-    tracer = Tracer(Archive(log, CONFIG.prefix, CONFIG.partitions), shipped)
+    tracer = Tracer(Archive(Source(log, CONFIG, "the log")), shipped)
     for (topic, _), records in log.topics.items():
         if topic not in ("tocsin.escalations", "tocsin.notifications", "tocsin.timeline"):
             continue
@@ -143,9 +141,9 @@ def test_each_of_several_timers_has_its_own_effects() -> None:
 
 def snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     """An index that is made often."""
-    monkeypatch.setattr(tracer, "SNAPSHOT_RECORDS", 20)
-    monkeypatch.setattr(tracer, "SNAPSHOT_SHARE", 0)
-    monkeypatch.setattr(tracer, "NEAR_RECORDS", 5)
+    monkeypatch.setattr(nearest_state, "SNAPSHOT_RECORDS", 20)
+    monkeypatch.setattr(nearest_state, "SNAPSHOT_SHARE", 0)
+    monkeypatch.setattr(nearest_state, "NEAR_RECORDS", 5)
     return Index("bad day", tmp_path)
 
 
@@ -379,7 +377,7 @@ def test_what_became_of_a_message() -> None:
 )
 def test_what_there_is_instead(words: str, expected: str) -> None:
     """Who asks for what there is not hears what there is."""
-    with pytest.raises(NotThere) as refused:
+    with pytest.raises(NotKept) as refused:
         explained(played("bad_day"), words)
 
     assert str(refused.value).startswith(expected)
@@ -391,7 +389,7 @@ def test_places_of_compacted_topics() -> None:
     kept = FakeLog(log.at_ms)
     topic = ("tocsin.incidents", 0)
     kept.topics = log.topics | {topic: log.topics[topic][::7]}
-    archive = Archive(kept, CONFIG.prefix, CONFIG.partitions)
+    archive = Archive(Source(kept, CONFIG, "the log"))
 
     async def first(position: Position) -> bytes | None:
         async for one in archive.effects(Stream.INCIDENTS, 0, position):
@@ -496,30 +494,9 @@ def test_the_command(
     assert main(["explain", *journal, "6-21-0", "--record", "6:21"]) == 2
 
 
-def test_what_answers_soon_waits_for_nothing_else() -> None:
-    """Neither Faust nor aiohttp is imported for a command that only reads.
+def test_a_snapshot_is_of_the_code_that_made_it() -> None:
+    """Each module of the core and of the models counts, in whichever folder it stands."""
+    root = HERE.parent
+    modules = [*(root / "app" / "core").rglob("*.py"), *(root / "models").rglob("*.py")]
 
-    The whole command line has it too.
-    """
-    code = (
-        "import app.quick, sys; sys.exit(any(name in sys.modules for name in ('faust', 'aiohttp')))"
-    )
-
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=HERE.parent, check=False).returncode == 0
-    )
-    for words in (
-        ["explain", "x", "--json"],
-        ["timeline", "INC-0", "--svg", "a.svg", "--journal", "x"],
-    ):
-        assert _parser().parse_args(words).run
-        assert words[0] in QUICK
-
-
-def test_the_quick_command_line_fails_as_the_whole_one(capsys: pytest.CaptureFixture[str]) -> None:
-    """Status and words."""
-    words = ["explain", "--journal", "/nowhere", "1-1-1"]
-    where = "it has to be the folder of an embedded journal, or a recording; --journal names it"
-    ends = [(run(words), capsys.readouterr().err) for run in (main, app_main)]
-
-    assert ends == [(1, f"tocsin: /nowhere does not exist: {where}\n")] * 2
+    assert sorted(modules) == code_files()

@@ -4,7 +4,6 @@ On a terminal, in a log, in a command (Markdown: test_report).
 """
 
 import argparse
-import asyncio
 import contextlib
 import io
 import json
@@ -31,6 +30,7 @@ from app.logs import InertFormatter
 from app.render.demo_text import Outcome, show
 from models.effect import Stream
 from models.sanitize import REPLACEMENT, inert, inert_lines, inert_word
+from tests.support.boards import command_succeeds
 from tests.support.command_line import commanded_log, run
 from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
@@ -198,10 +198,10 @@ def _printed(said: str) -> list[str]:
         argparse.Namespace(all=True, json=False),
     )
     ways: list[Any] = [
-        lambda: asyncio.run(show_incidents(effects, CONFIG, every)),
-        lambda: asyncio.run(show_incident(effects, CONFIG, this)),
-        lambda: asyncio.run(show_followups(effects, CONFIG, every)),
-        lambda: asyncio.run(show_report(effects, CONFIG, this)),
+        lambda: command_succeeds(effects, CONFIG, show_incidents, every),
+        lambda: command_succeeds(effects, CONFIG, show_incident, this),
+        lambda: command_succeeds(effects, CONFIG, show_followups, every),
+        lambda: command_succeeds(effects, CONFIG, show_report, this),
         lambda: show(outcome, Console(width=120)),
     ]
     printed = []

@@ -1,7 +1,6 @@
 """The picture of an incident: what is on it, and that other people's texts are only texts in it."""
 
 import argparse
-import asyncio
 import json
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -19,6 +18,7 @@ from app.render.timeline_text import COLUMNS, draw, ticks
 from app.report.timeline import LANES_MAX, Picture, Span, picture
 from models.effect import Stream
 from models.instant import format_instant
+from tests.support.boards import command_succeeds
 from tests.support.example_counts import examples
 from tests.support.explanations import CONFIG, played
 from tests.support.hostile_texts import HOSTILE
@@ -202,7 +202,7 @@ def test_other_peoples_texts_are_only_texts(hostile: str) -> None:
 
 def _run(**arguments: Any) -> bool:
     words = {"svg": None, "html": None, "json": False} | arguments
-    return asyncio.run(show_timeline(played("bad_day"), CONFIG, argparse.Namespace(**words)))
+    return command_succeeds(played("bad_day"), CONFIG, show_timeline, argparse.Namespace(**words))
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,8 +222,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert _run(incident=incident, json=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["incident"], told["begin"]) == (incident, format_instant(at(30)))
-    assert not _run(incident="INC-0")
-    assert "no incident 'INC-0'; the newest are: " in capsys.readouterr().err
+    assert not _run(incident=f"{incident}0")
+    assert f"no incident '{incident}0'; the newest are: " in capsys.readouterr().err
 
 
 def test_times_for_programs() -> None:

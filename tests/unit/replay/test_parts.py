@@ -9,14 +9,16 @@ from typing import Any
 import orjson
 import pytest
 
+from app.cli.span_options import bound
 from app.core.alerts import dedup
 from app.core.engine import Engine, NewerFormat
 from app.core.state.changelog import META, POLICY
 from app.core.state.turn import Turn
 from app.history import feeder
 from app.history.feeder import Feeding, Pace
-from app.history.source import NotKept, Source
-from app.history.spans import Span, bound, choose
+from app.history.not_kept import NotKept
+from app.history.source import Source
+from app.history.spans import Span, choose
 from app.history.state_at import start_of
 from app.replay.messages import Replayed, compare
 from app.replay.pool import Done, Job, work

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.cli.main import _parse, _parser, main
+from app.cli.main import main, parse
 from app.transport.log import StoredRecord
 from models.effect import Position, Stream
 from models.topics import Topics
@@ -434,5 +434,18 @@ def test_the_documented_commands_are_commands() -> None:
     commands = [shlex.split(part) for line in lines for part in line.split("&&")]
 
     for words in commands:
-        _parse(_parser(), words[words.index("tocsin") + 1 :])
+        parse(words[words.index("tocsin") + 1 :])
     assert len(commands) > 8
+
+
+def test_a_recording_of_a_part_explains_itself(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A record of it is explained from the state that the recording begins with."""
+    part = tmp_path / "part.tocsin"
+    words = ["--partition", "0", "--from", "10", "--to", "20", "--journal", str(recording)]
+    assert main(["record", str(part), *words]) == 0
+
+    status = main(["explain", "--record", "0:15", "--journal", str(part)])
+
+    assert (status, capsys.readouterr().err) == (0, "")

@@ -1,7 +1,6 @@
 """How much of a month services were up: outages joined, months cut, budgets."""
 
 import argparse
-import asyncio
 import json
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -19,6 +18,7 @@ from models.effect import Stream
 from models.instant import format_instant
 from models.policy import Availability
 from models.topics import Topics
+from tests.support.boards import command_succeeds
 from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
 from tests.support.incident_documents import Document, entry, log_of
@@ -289,7 +289,7 @@ def shown(
 ) -> tuple[bool, str, str]:
     """What the command answers and prints, on standard output and standard error."""
     arguments = argparse.Namespace(month=month, json=as_json)
-    answer = asyncio.run(show_availability(log, Settings(partitions=2), arguments))
+    answer = command_succeeds(log, Settings(partitions=2), show_availability, arguments)
     out, err = capsys.readouterr()
     return answer, "\n".join(line.rstrip() for line in out.splitlines()), err
 

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.cli.incidents import effects_of, show_incident
-from app.cli.report import show_report
+from app.cli.incidents import show_incident
+from app.history.effects import effects_of
 from app.terminal.incidents_table import is_folded
 from app.terminal.style import as_text
 from models.effect import Stream
 from models.topics import Topics
+from tests.support.boards import command_succeeds
 from tests.support.incident_documents import CONFIG, INCIDENT, Document, entry, log_of, snapshot
 
 
@@ -26,8 +27,8 @@ def shown(
 ) -> tuple[bool, str, str]:
     """What showing an incident answers and prints, on standard output and standard error."""
     log = log_of({Stream.INCIDENTS: [one], Stream.TIMELINE: timeline})
-    found = asyncio.run(
-        show_incident(log, CONFIG, argparse.Namespace(incident=incident, json=False))
+    found = command_succeeds(
+        log, CONFIG, show_incident, argparse.Namespace(incident=incident, json=False)
     )
     out, err = capsys.readouterr()
     return found, "\n".join(line.rstrip() for line in out.splitlines()), err
@@ -129,41 +130,11 @@ def test_what_is_to_be_done_then(
 
 def test_an_incident_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     """Who asks for an incident that there is not hears which there are."""
-    assert shown(capsys, snapshot(), incident="INC-0") == (
+    assert shown(capsys, snapshot(), incident=f"{INCIDENT}0") == (
         False,
         "",
-        f"tocsin: no incident 'INC-0'; the newest are: {INCIDENT}\n",
+        f"tocsin: no incident '{INCIDENT}0'; the newest are: {INCIDENT}\n",
     )
-
-
-def test_an_incident_of_before(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was closed by 0.1.0, whose snapshots had less in them, is shown and reported still."""
-    later = (
-        "status",
-        "guide",
-        "assignee",
-        "mitigated_by",
-        "cause",
-        "cause_by",
-        "told_at",
-        "mitigated_at",
-        "assessment",
-    )
-    gone = {*later, "eta_at", "complaints", "flapping", "clocks", "held_by", "parents", "services"}
-    old = {
-        name: value
-        for name, value in snapshot(state="closed", records=3).items()
-        if name not in gone
-    }
-    old["closed_at"] = old["resolved_at"] = "2026-04-12T13:20:00.000Z"
-
-    _, out, _ = shown(capsys, old, [entry("Closed", "13:20:00", "quiet for 5m")])
-    assert out.splitlines()[2:] == [
-        f"then: tocsin report {INCIDENT}; what it left to do: tocsin followups",
-        "  2026-04-12T13:20:00.000Z  Closed         quiet for 5m",
-    ]
-    log = log_of({Stream.INCIDENTS: [old]})
-    assert asyncio.run(show_report(log, CONFIG, argparse.Namespace(incident=INCIDENT, json=False)))
 
 
 def test_only_what_is_about_the_incident() -> None:

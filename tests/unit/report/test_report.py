@@ -14,13 +14,15 @@ from markdown_it import MarkdownIt
 from prometheus_client import REGISTRY
 
 from app.bridge.availability import AvailabilityMetrics
-from app.cli.main import _parser
+from app.cli.board_client import Asked
+from app.cli.main import parse
 from app.cli.report import show_followups, show_report
 from app.render.report_markdown import code, markdown, text
 from app.report.availability import Ledger, month_of, share
 from app.report.build import build
-from app.transport.log import Log, NewRecord
+from app.transport.log import NewRecord
 from models.effect import Position, Stream
+from tests.support.boards import command_succeeds
 from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
 from tests.support.hostile_texts import HOSTILE
@@ -323,12 +325,12 @@ def _commands(document: str) -> list[str]:
 
 def printed(
     capsys: pytest.CaptureFixture[str],
-    show: Callable[[Log, Any, argparse.Namespace], Any],
+    show: Callable[[Asked, argparse.Namespace], Any],
     found: dict[Stream, list[Document]],
     **arguments: Any,
 ) -> tuple[bool, str, str]:
     """What a command answers and prints, on standard output and standard error."""
-    answer = asyncio.run(show(log_of(found), CONFIG, argparse.Namespace(**arguments)))
+    answer = command_succeeds(log_of(found), CONFIG, show, argparse.Namespace(**arguments))
     out, err = capsys.readouterr()
     return answer, "\n".join(line.rstrip() for line in out.splitlines()), err
 
@@ -356,10 +358,11 @@ def test_the_report_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_report_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Who asks for an incident that there is not hears which there are."""
-    assert printed(capsys, show_report, documents("x"), incident="INC-0", json=False) == (
+    unknown = f"{INCIDENT[:-1]}0"
+    assert printed(capsys, show_report, documents("x"), incident=unknown, json=False) == (
         False,
         "",
-        f"tocsin: no incident 'INC-0'; the newest are: {INCIDENT}\n",
+        f"tocsin: no incident '{unknown}'; the newest are: {INCIDENT}\n",
     )
 
 
@@ -408,7 +411,7 @@ def test_arguments_of_the_commands_are_known() -> None:
         "update INC x --eta 30m",
         "done INC.review",
     ):
-        assert isinstance(_parser().parse_args(words.split()), argparse.Namespace)
+        assert isinstance(parse(words.split()), argparse.Namespace)
 
 
 def test_availability_as_metrics() -> None:

@@ -8,10 +8,12 @@ from typing import TypeVar
 
 import pytest
 
+from app.factory import make_log
+from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
 from app.transport.sqlite import FORMAT, SqliteLog
 from app.transport.sqlite_batches import pack, unpack
-from models.topics import TopicSpec
+from models.topics import Topics, TopicSpec
 from tests.support.settings_of import using
 
 TOPIC = "t.journal"
@@ -294,3 +296,20 @@ def test_damage_without_a_checksum_is_noticed(tmp_path: Path, blob: object) -> N
         match=r"is damaged: t\.journal 0: the records from 3 on are no batch: .*restore",
     ):
         _with_log(tmp_path, _values)
+
+
+@pytest.mark.parametrize(("clock", "number"), [("driven", 0), ("system", 5)])
+def test_played_time_expires_nothing(tmp_path: Path, clock: str, number: int) -> None:
+    """On a driven clock topics keep everything; otherwise five of them have a retention."""
+
+    async def kept() -> int:
+        log = make_log(Settings(broker=f"embedded:{tmp_path}", clock=clock))
+        assert isinstance(log, SqliteLog)
+        await log.start()
+        try:
+            await log.ensure_topics(Topics().specs(1))
+            return len(log._kept_ms)
+        finally:
+            await log.stop()
+
+    assert asyncio.run(kept()) == number

@@ -10,6 +10,7 @@ import pytest
 
 from agents import ticks
 from app import factory
+from app.clock import Clock
 from app.factory import build, until_told
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
@@ -51,7 +52,7 @@ def test_a_tick_that_the_journal_does_not_take_ends_nothing(
         pipes: Any = dict.fromkeys((0, 1))  # a tick asks for their numbers only
         worker.pipes = pipes
         worker.ready.set()
-        ticks.attach(app, worker)
+        ticks.attach(app, worker, Clock())
         log.away = {1}
         await app.tick()
         log.away = set()
@@ -67,6 +68,27 @@ def test_a_tick_that_the_journal_does_not_take_ends_nothing(
     assert [record.getMessage() for record in caplog.records] == [
         "time stands still: tocsin.journal 1 does not answer"
     ]
+
+
+def test_a_clock_that_stands_still_gets_no_tick() -> None:
+    """Whoever drives the clock appends the ticks; the worker's come when the clock runs again."""
+
+    async def run() -> list[int]:
+        log, app = FakeLog(), Timers()
+        clock = Clock(lambda: 1000, driven=True, begins_ms=5)
+        worker = Worker(Settings(), shipped(), log, Topics())
+        pipes: Any = {0: None}
+        worker.pipes = pipes
+        worker.ready.set()
+        ticks.attach(app, worker, clock)
+        numbers = [clock.now_ms()]
+        for speed in (0.0, 1.0):
+            clock.set(6, speed)
+            await app.tick()
+            numbers.append(len(log.batches))
+        return numbers
+
+    assert asyncio.run(run()) == [5, 0, 1]
 
 
 def test_a_worker_that_faust_has_given_up_ends(

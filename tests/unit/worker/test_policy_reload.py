@@ -21,7 +21,7 @@ from app.bridge.resources import Bridge
 from app.core.engine import Engine
 from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import BadPolicy
-from app.history.checkpoints import policy_in
+from app.history.policies import policy_in
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord
 from app.transport.sqlite import SqliteLog
@@ -84,7 +84,9 @@ class Service:
 
         def all_there() -> bool:
             with urllib.request.urlopen(f"{self.process.url}/api/v1/incidents") as answer:
-                found[:] = [one for one in json.loads(answer.read()) if one["component"] in names]
+                found[:] = [
+                    one for one in json.loads(answer.read())["items"] if one["component"] in names
+                ]
             return len(found) == len(names)
 
         wait_until(all_there, "the incidents are open")

@@ -9,8 +9,9 @@ import pytest
 from app.cli.main import main
 from app.core.engine import Engine
 from app.core.state.changelog import META
-from app.history import tracer
-from app.history.checkpoints import apply_changes, checkpoints, policy_in
+from app.history import nearest_state
+from app.history.checkpoints import apply_changes, checkpoints
+from app.history.policies import policy_in
 from app.transport.log import StoredRecord
 from app.transport.sqlite import SqliteLog
 from models.topics import Topics
@@ -189,7 +190,7 @@ def test_explain_answers_the_same_while_a_compaction_is_half_done(
         ("--record", f"{busy}:{offset}") for offset in (first + 1, behind, behind + 1, behind + 30)
     ]
     expected = [said(journal, *words) for words in asked]
-    monkeypatch.setattr(tracer, "NEAR_RECORDS", 0)
+    monkeypatch.setattr(nearest_state, "NEAR_RECORDS", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     assert [said(folder, *words) for words in asked] == expected
@@ -216,7 +217,7 @@ def test_a_state_that_is_none_is_told_in_one_line(
         return records
 
     change(folder, TOPICS.state, busy, damage)
-    monkeypatch.setattr(tracer, "NEAR_RECORDS", 0)
+    monkeypatch.setattr(nearest_state, "NEAR_RECORDS", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     asked = {
         "explain": ["--record", f"{busy}:{size - 10}"],

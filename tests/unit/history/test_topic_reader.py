@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.bridge.topic_reader import Turnstile
+from app.history.topic_reader import Turnstile
 
 
 def read_in_turn(*, fails: bool) -> list[bool]:

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from app.transport.exactly_once import once
-from app.transport.log import Log
+from app.history.effects import once
+from app.transport.log import Readable
 from models.effect import Position
 
 
@@ -13,6 +13,7 @@ class News:
     """An effect that was not read before."""
 
     partition: int
+    offset: int  # in the topic
     position: Position
     key: bytes | None
     value: bytes
@@ -24,7 +25,7 @@ class TopicReader:
     `seen` has the newest position of each partition.
     """
 
-    def __init__(self, log: Log, topic: str, partitions: int) -> None:
+    def __init__(self, log: Readable, topic: str, partitions: int) -> None:
         self._log, self._topic = log, topic
         self._offsets: dict[int, int] = {}
         self.seen = dict.fromkeys(range(partitions), Position(-1, -1))
@@ -40,7 +41,7 @@ class TopicReader:
         news = []
         for position, value, record in once(records, self.seen[partition]):
             self.seen[partition] = position
-            news.append(News(partition, position, record.key, value))
+            news.append(News(partition, record.offset, position, record.key, value))
         self._offsets[partition] = records[-1].offset + 1
         await asyncio.sleep(0)  # a long topic must not keep the process from its other work
         return news

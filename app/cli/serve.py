@@ -1,0 +1,109 @@
+"""`tocsin up`, `worker` and `bridge`: what serves, until it is told to stop."""
+
+import argparse
+import asyncio
+import json
+
+from app import settings
+from app.bridge.http_server import MetricsServer
+from app.bridge.resources import Bridge
+from app.clock import Clock
+from app.factory import TocsinApp, build, make_log, start, stop, until_told
+from app.memory import given_back
+from app.settings import BadSettings, Settings
+from app.transport.log import Log, LogUnavailable
+from app.worker.policy_reload import Reloader
+from models.topics import Topics
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Say which of the three is to be run. None of them has options: settings are the environment's."""
+    parser.set_defaults(run={"up": _up, "worker": _worker, "bridge": _bridge}[name])
+
+
+def _up(_: argparse.Namespace) -> None:
+    asyncio.run(serve(settings.from_environment(), worker=True, bridge=True))
+
+
+def _worker(_: argparse.Namespace) -> None:
+    asyncio.run(serve(_kafka_only("worker"), worker=True, bridge=False))
+
+
+def _bridge(_: argparse.Namespace) -> None:
+    asyncio.run(serve(_kafka_only("bridge"), worker=False, bridge=True))
+
+
+def _kafka_only(name: str) -> Settings:
+    config = settings.from_environment()
+    if config.embedded:
+        raise BadSettings(
+            f"tocsin {name} shares its journal with others, so it needs TOCSIN_BROKER=kafka://...; alone, use tocsin up"
+        )
+    return config
+
+
+async def serve(config: Settings, *, worker: bool, bridge: bool) -> None:
+    """Run a worker, a bridge or both until told to stop. Prints one line of JSON when ready."""
+    settings.check_reach(config)
+    reloader = Reloader(config.policy_file)
+    clock = Clock(driven=config.clock == "driven", begins_ms=config.clock_begins_ms)
+    log = make_log(config, clock)
+    app = build(config, reloader.policy, log, clock) if worker else None
+    servers = _servers(config, reloader, log, app, clock, bridge=bridge)
+    for server in servers:
+        await server.check()
+    async with reloader.kept_fresh(), given_back():
+        await log.start()
+        try:
+            if app is None:
+                await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
+            else:
+                await start(app)
+        except LogUnavailable:
+            await log.stop()
+            raise
+        try:
+            for server in servers:
+                await server.start()
+        except BadSettings:
+            await _end(
+                servers, app, log
+            )  # else what has been started goes on without a bridge, and never ends
+            raise
+        print(json.dumps({"ready": True, "url": servers[-1].url if bridge else None}), flush=True)
+        await until_told(app)
+    await _end(servers, app, log)
+
+
+async def _end(servers: list[Bridge | MetricsServer], app: TocsinApp | None, log: Log) -> None:
+    for server in reversed(servers):
+        await server.stop()
+    if app is not None:
+        await stop(app)
+    await log.stop()
+
+
+def _servers(
+    config: Settings,
+    reloader: Reloader,
+    log: Log,
+    app: TocsinApp | None,
+    clock: Clock,
+    *,
+    bridge: bool,
+) -> list[Bridge | MetricsServer]:
+    """What is to be served, the bridge last.
+
+    Raises BadSettings, while nothing has been started yet.
+    """
+    servers: list[Bridge | MetricsServer] = []
+    owner = app.owner if app is not None else None
+    if owner is not None:
+        reloader.hand_to(owner.use)
+        if config.metrics_port:
+            servers.append(MetricsServer(config))
+    if bridge:
+        server = Bridge(config, reloader.policy, log, worker=owner, clock=clock, reloader=reloader)
+        reloader.hand_to(server.use)
+        servers.append(server)
+    return servers

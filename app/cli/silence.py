@@ -1,0 +1,84 @@
+"""`tocsin silence`: silences are made, listed and ended over HTTP, through a bridge."""
+
+import argparse
+import getpass
+import json
+import sys
+import urllib.parse
+
+from app.cli.arguments import add_json, add_person
+from app.cli.bridge_client import ask
+from models.matcher import matcher_document, parse_matcher
+from models.sanitize import inert
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the command's arguments."""
+    if name == "silence list":
+        parser.set_defaults(run=_list)
+        add_json(parser, "one JSON object a line, as the API has them")
+    elif name == "silence expire":
+        parser.set_defaults(run=_expire)
+        parser.add_argument("silence", help="its id, as tocsin silence list shows it")
+    else:
+        parser.set_defaults(run=_add)
+        parser.add_argument(
+            "matchers",
+            nargs="+",
+            metavar="MATCHER",
+            help='such as team="ai" or alertname=~"Slow.*"',
+        )
+        parser.add_argument("--for", dest="lasts", default="1h", help="for how long (1h)")
+        parser.add_argument("--comment", default="", help="why")
+        add_person(parser)
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    try:
+        matchers = [parse_matcher(text) for text in arguments.matchers]
+    except ValueError as error:
+        print(f"tocsin: a matcher {error}", file=sys.stderr)
+        return 1
+    body = {
+        "matchers": [matcher_document(one) for one in matchers],
+        "endsAt": arguments.lasts,
+        "createdBy": arguments.by or getpass.getuser(),
+        "comment": arguments.comment,
+    }
+    answer = ask("POST", "/api/v2/silences", body)
+    if answer is None:
+        return 1
+    name = inert(str(answer["silenceID"]))
+    print(f"{name}: silenced for {arguments.lasts}; end it: tocsin silence expire {name}")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    answer = ask("GET", "/api/v2/silences", None)
+    if answer is None:
+        return 1
+    known = [one for one in answer if one["status"]["state"] != "expired"]
+    if arguments.json:
+        print("".join(f"{json.dumps(one)}\n" for one in known), end="")
+        return 0
+    for one in known:
+        signs = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
+        what = " ".join(
+            f"{m['name']}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}"
+            for m in one["matchers"]
+        )
+        lasts = f"{one['status']['state']} until {one['endsAt'][:19]}Z"
+        print(inert(f"{one['id']}  {lasts}  {what}  by {one['createdBy']!r}"))
+    if not known:
+        print("nothing is silenced")
+    return 0
+
+
+def _expire(arguments: argparse.Namespace) -> int:
+    if (
+        ask("DELETE", f"/api/v2/silence/{urllib.parse.quote(arguments.silence, safe='')}", None)
+        is None
+    ):
+        return 1
+    print(f"{arguments.silence}: expired")
+    return 0
