@@ -148,10 +148,10 @@ def test_what_is_loud_is_what_nothing_keeps_quiet(steps: list[tuple[Any, ...]]) 
     _journal(steps, look)
 
 
-def _closed(engine: Engine, now_ms: int) -> list[StoredRecord]:
-    """Somebody closes the incidents in which nothing fires."""
+def _resolved(engine: Engine, now_ms: int) -> list[StoredRecord]:
+    """Somebody resolves the incidents in which nothing fires."""
     return [
-        StoredRecord(-1, now_ms, b"", encode_command(Command.CLOSE, incident.id, "ann"))
+        StoredRecord(-1, now_ms, b"", encode_command(Command.RESOLVE, incident.id, "ann"))
         for incident in engine.state.incidents.values()
         if not incident.firing
     ]
@@ -162,7 +162,7 @@ def _closed(engine: Engine, now_ms: int) -> list[StoredRecord]:
 def test_everything_is_forgotten_in_the_end(steps: list[tuple[Any, ...]]) -> None:
     """When nothing more comes, nothing is left but heartbeats and what says that they are missing.
 
-    An incident that somebody reopened stays until somebody closes it.
+    An incident that somebody reopened stays until somebody resolves it.
     """
     journal = _journal(steps)
     now_ms = journal[-1].timestamp if journal else START_MS
@@ -173,7 +173,7 @@ def test_everything_is_forgotten_in_the_end(steps: list[tuple[Any, ...]]) -> Non
         now_ms += 86_400_000
         waiting = [StoredRecord(offset, now_ms, None, TICK)]
         if day == 2:
-            waiting += _closed(engine, now_ms)
+            waiting += _resolved(engine, now_ms)
         while waiting:
             record = waiting.pop(0)
             record.offset = offset
