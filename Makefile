@@ -42,8 +42,8 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses
 test: $(VENV)/.installed ## the tests that need no server of somebody else's, with a sample of each property's examples
 	@$(PYTEST) -m "not slow" $(ARGS)
 
-EXAMPLES ?= 10
-test-long: $(VENV)/.installed ## what make test leaves out: slow tests, and EXAMPLES=10 times as many examples of each property
+EXAMPLES ?= 5
+test-long: $(VENV)/.installed ## what make test leaves out: slow tests, and EXAMPLES=5 times as many examples of each property
 	@TOCSIN_EXAMPLES=$(EXAMPLES) $(PYTEST) -m "slow or sampled" $(ARGS)
 
 integration: $(VENV)/.installed ## the tests on a real Kafka, Prometheus and Alertmanager (Java 17, Maven, Debian packages)
