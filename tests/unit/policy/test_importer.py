@@ -297,6 +297,7 @@ def test_bad_input(
         assert without_column.startswith(problem) or line.startswith(f"{path}{problem}")
 
 
+@pytest.mark.slow
 def test_too_large(tmp_path: Path) -> None:
     """A file, or a policy of it, that is larger than a policy may be is refused."""
     path = tmp_path / "alertmanager.yml"
