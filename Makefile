@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop kafka-clean bench-worker bench-replay soak clean
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop kafka-clean bench-worker bench-replay soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,8 +37,14 @@ up: $(VENV)/.runtime ## a Tocsin on an embedded journal in ./tocsin-data
 	@$(BIN)/python -m app up
 
 # As many processes as there are cores, up to 8; whoever debugs wants one: make test ARGS="-n 0 --pdb tests/test_x.py".
-test: $(VENV)/.installed ## every test that needs no server of somebody else's (ARGS="-n 0 -k NAME" in one process)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(ARGS)
+# Bytecode is kept, whatever the environment says: the tests start some 20 processes, and each would compile the app anew.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+test: $(VENV)/.installed ## the tests that need no server of somebody else's, with a sample of each property's examples
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+EXAMPLES ?= 5
+test-long: $(VENV)/.installed ## what make test leaves out: slow tests, and EXAMPLES=5 times as many examples of each property
+	@TOCSIN_EXAMPLES=$(EXAMPLES) $(PYTEST) -m "slow or sampled" $(ARGS)
 
 integration: $(VENV)/.installed ## the tests on a real Kafka, Prometheus and Alertmanager (Java 17, Maven, Debian packages)
 	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q" tests/integration $(ARGS)

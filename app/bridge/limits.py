@@ -19,8 +19,8 @@ class Limits:
     """
 
     connections: int = 512
-    requests_per_second: int = 500
-    alerts_per_second: int = 20_000
+    requests_per_second: float = 500
+    alerts_per_second: float = 20_000
     burst_seconds: float = (
         5.0  # a sender that was silent may send what it could have sent in that time
     )

@@ -7,10 +7,14 @@ has, and dates, is taken: what comes out of here is kept as JSON.
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 from models.policy_types import Where
 
@@ -24,6 +28,9 @@ NULL = "tag:yaml.org,2002:null"
 
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "timestamp")}
 _TAGS = {MERGE, *(f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")), *_PLAIN}
+# libyaml is 18 times as fast, where PyYAML was built with it. What it refuses is read again by
+# PyYAML's own parser, which says better what is wrong.
+_QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -72,21 +79,25 @@ def read(text: str, *, as_written: bool = False) -> Document:
     `as_written` leaves numbers, dates and truth values the texts that they are in the file (`1:5`
     is 65 in YAML), as programs in Go take them where they want a text.
     """
-    document = Document()
+    with suppress(UnicodeEncodeError, yaml.YAMLError):
+        return _read(_QUICK(text), as_written=as_written)
     try:
-        loader = _Loader(text, as_written=as_written)
-        node = loader.get_single_node()
-        if node is not None:
-            document.repeated = list(
-                _index(node, (), document.places)
-            )  # before merged mappings are put into one
-            document.data = loader.construct_document(node)
+        return _read(yaml.SafeLoader(text), as_written=as_written)
     except yaml.reader.ReaderError as error:
         raise Refused(
             f"is not YAML: {error.reason} ({error.character!r:.20}) at character {error.position}"
         ) from None
     except yaml.MarkedYAMLError as error:
         raise Refused(f"is not YAML: {error.problem}", error.problem_mark) from None
+
+
+def _read(parser: Any, *, as_written: bool) -> Document:
+    document, loader = Document(), _Loader(parser, as_written=as_written)
+    node = loader.get_single_node()
+    if node is not None:
+        # Before merged mappings are put into one.
+        document.repeated = list(_index(node, (), document.places))
+        document.data = loader.construct_document(node)
     return document
 
 
@@ -111,11 +122,16 @@ def _place(node: Any) -> Place:
     return Place(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, which counts while it composes."""
+class _Loader(Composer, SafeConstructor, Resolver):
+    """PyYAML's loader of what a parser finds, which counts while it composes."""
 
-    def __init__(self, text: str, *, as_written: bool = False) -> None:
-        super().__init__(text)
+    def __init__(self, parser: Any, *, as_written: bool = False) -> None:
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
+        self.check_event = parser.check_event
+        self.peek_event = parser.peek_event
+        self.get_event = parser.get_event
         self._as_written = as_written
         self._depth = self._nodes = self._aliases = 0
         # Of each node that is whole, how many nodes and characters it is with its aliases written
@@ -124,7 +140,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """The next node. Raises Refused."""
-        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs leave it out
+        mark = self.peek_event().start_mark
         if self.check_event(yaml.AliasEvent):
             return self._alias(super().compose_node(parent, index), mark)
         self._depth += 1

@@ -3,7 +3,6 @@
 What hypothesis tries in each run, atheris tries for longer.
 """
 
-import os
 from typing import Any
 
 import orjson
@@ -14,10 +13,7 @@ from hypothesis import strategies as st
 from tests.fuzz.changes import FIRST, JSON, change, splice
 from tests.fuzz.properties import PROPERTIES
 from tests.fuzz.seeds import SEEDS
-
-EXAMPLES = int(
-    os.environ.get("TOCSIN_EXAMPLES", "60")
-)  # more by hand: TOCSIN_EXAMPLES=10000 make test
+from tests.support.example_counts import examples
 
 
 @st.composite
@@ -40,12 +36,13 @@ def changed(draw: st.DrawFn, name: str) -> bytes:
     return orjson.dumps(document)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_any_bytes(name: str) -> None:
     """No bytes make the parser raise what is not ours, or the engine stop, or lose count."""
     strategy = spliced(name) | (changed(name) if name in JSON else spliced(name))
 
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+    @settings(max_examples=examples(20))
     @given(strategy)
     def tried(data: bytes) -> None:
         PROPERTIES[name](data)

@@ -22,7 +22,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import NewRecord
 from models.topics import Topics
 from tests.support.engines import Tocsin, assert_exactly_once, wait_until
-from tests.unit.cli.test_deadletters import alert, bounded
+from tests.support.refused_alerts import alert, bounded
 
 PREFIX = "letters"
 LONG = (

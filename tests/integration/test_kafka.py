@@ -15,43 +15,9 @@ from app.settings import Settings
 from app.transport.log import Log, NewRecord, TopicMismatch
 from models.topics import Topics
 from tests.integration.servers import with_log
+from tests.integration.worker_proof import PARTITIONS, proven, settings_on, wait_for_checkpoint
 from tests.support.engines import Tocsin, assert_exactly_once, wait_until
-from tests.unit.transport.test_large import largest
-
-PARTITIONS = 4
-
-
-def _settings(broker: str, prefix: str) -> dict[str, str]:
-    return {"TOCSIN_BROKER": broker, "TOCSIN_PREFIX": prefix, "TOCSIN_PARTITIONS": str(PARTITIONS)}
-
-
-async def _ends(log: Log, prefix: str) -> list[int]:
-    return [
-        await log.end_offset(Topics(prefix).journal, partition) for partition in range(PARTITIONS)
-    ]
-
-
-async def _checkpointed(log: Log, prefix: str) -> list[int]:
-    states = [
-        await load_state(log, Topics(prefix).state, partition) for partition in range(PARTITIONS)
-    ]
-    return [orjson.loads(state[META])["offset"] + 1 if META in state else 0 for state in states]
-
-
-def _wait_for_checkpoint(broker: str, prefix: str) -> None:
-    ends = with_log(broker, lambda log: _ends(log, prefix))
-
-    def reached() -> bool:
-        done = with_log(broker, lambda log: _checkpointed(log, prefix))
-        return all(one >= end for one, end in zip(done, ends, strict=True))
-
-    wait_until(reached, f"checkpoints up to {ends}")
-
-
-def _proven(broker: str, prefix: str) -> dict[str, int]:
-    """The counts, once it is shown that topics and state hold what an undisturbed engine says."""
-    config = Settings(broker=broker, prefix=prefix, partitions=PARTITIONS)
-    return with_log(broker, lambda log: assert_exactly_once(log, config))
+from tests.support.large_alerts import largest
 
 
 def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, shared: Path) -> None:
@@ -61,7 +27,7 @@ def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, share
     """
     problems: list[str] = []
     steps = list(recorded.steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", problems))
-    settings = _settings(broker, "storm")
+    settings = settings_on(broker, "storm")
     bridge = Tocsin("bridge", **settings)
     worker = Tocsin("worker", **settings)
     sent = 0
@@ -72,11 +38,11 @@ def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, share
         status, _ = bridge.post("/api/v2/alerts", alerts)
         assert status == 200
         sent += len(alerts)
-    _wait_for_checkpoint(broker, "storm")
+    wait_for_checkpoint(broker, "storm")
     worker.stop()
     bridge.stop()
 
-    counts = _proven(broker, "storm")
+    counts = proven(broker, "storm")
 
     assert problems == []
     assert (sent, counts["alerts"], counts["fired"] + counts["repeats"]) == (11257, 11257, 11257)
@@ -85,7 +51,7 @@ def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, share
 
 def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> None:
     """What a producer writes to the raw topic arrives, malformed records as dead letters, across a kill -9."""
-    settings = _settings(broker, "raw")
+    settings = settings_on(broker, "raw")
     problems: list[str] = []
     steps = recorded.steps(shared / "ait-ads" / "sample_russellmitchell_first2000.csv", problems)
     values = [orjson.dumps(alert) for _, alerts in steps for alert in alerts]
@@ -116,16 +82,16 @@ def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> No
         return with_log(broker, count) >= 2003
 
     wait_until(arrived, "2,000 alerts and 3 dead letters")
-    _wait_for_checkpoint(broker, "raw")
+    wait_for_checkpoint(broker, "raw")
     worker.stop()
-    counts = _proven(broker, "raw")
+    counts = proven(broker, "raw")
 
     assert (counts["alerts"], counts["deadletters"]) == (2000, 3)
 
 
 def test_two_workers_share_the_partitions(broker: str) -> None:
     """A second worker takes over partitions, and gives them back, without a loss or a repeat."""
-    settings = _settings(broker, "shared")
+    settings = settings_on(broker, "shared")
     bridge = Tocsin("bridge", **settings)
     first = Tocsin("worker", **settings)
     second = None
@@ -143,18 +109,18 @@ def test_two_workers_share_the_partitions(broker: str) -> None:
             {"labels": {"alertname": f"A{number % 9}", "component": f"c{one}"}} for one in range(20)
         ]
         assert bridge.post("/api/v2/alerts", alerts)[0] == 200
-    _wait_for_checkpoint(broker, "shared")
+    wait_for_checkpoint(broker, "shared")
     second.stop()
     bridge.stop()
 
-    counts = _proven(broker, "shared")
+    counts = proven(broker, "shared")
 
     assert (counts["alerts"], counts["incidents"]) == (3600, 20)
 
 
 def test_a_plain_consumer_reads_the_incidents(broker: str) -> None:
     """Anybody's Kafka client can follow `tocsin.incidents`."""
-    settings = _settings(broker, "plain")
+    settings = settings_on(broker, "plain")
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     bridge.post(
         "/api/v2/alerts",
@@ -219,7 +185,7 @@ def test_topics_with_wrong_settings_are_refused(broker: str) -> None:
 
 def test_what_changes_at_once_may_be_larger_than_a_batch(broker: str) -> None:
     """Thousands of new incidents, and labels and annotations as large as they may be, arrive together on a stock broker."""
-    settings = _settings(broker, "large") | {"TOCSIN_PARTITIONS": "1"}
+    settings = settings_on(broker, "large") | {"TOCSIN_PARTITIONS": "1"}
     bridge = Tocsin("bridge", **settings)
     small = [{"labels": {"alertname": "Down", "component": f"s{number}"}} for number in range(3000)]
     assert bridge.post("/api/v2/alerts", small)[0] == 200

@@ -6,9 +6,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.integration.test_kafka import _proven, _settings, _wait_for_checkpoint
+from tests.integration.worker_proof import proven, settings_on, wait_for_checkpoint
 from tests.support.engines import Tocsin, wait_until
-from tests.unit.worker.test_policy_reload import TEXT, fingerprint_of, text_of
+from tests.support.policy_owners import TEXT, fingerprint_of, text_of
 
 MORE = TEXT.replace("  labels: [component,", "  labels: [site, component,")
 
@@ -20,7 +20,7 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
     """
     file = tmp_path / "policy.yaml"
     file.write_text(text_of("data"))
-    settings = _settings(broker, "reload") | {"TOCSIN_POLICY": str(file)}
+    settings = settings_on(broker, "reload") | {"TOCSIN_POLICY": str(file)}
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     number = 0
 
@@ -62,11 +62,11 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
         lambda: {one[:2] for one in found()} == {("s", "infrastructure")},
         "both follow the file by themselves",
     )
-    _wait_for_checkpoint(broker, "reload")
+    wait_for_checkpoint(broker, "reload")
     worker.stop()
     bridge.stop()
 
     assert first == {("c", "data", fingerprint_of("data"))}
     assert (refused[0], refused[1]["reason"], len(refused[1]["problems"])) == (400, "malformed", 1)
     assert (changed[0], changed[1]["changed"]) == (200, True)
-    assert _proven(broker, "reload")["policies"] > 0
+    assert proven(broker, "reload")["policies"] > 0

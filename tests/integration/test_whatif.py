@@ -10,7 +10,7 @@ from app.whatif.runner import Played, play
 from models.topics import Topics
 from tests.integration.servers import with_log
 from tests.support.engines import Tocsin, wait_until
-from tests.unit.whatif.test_whatif import as_recorded, both, changed, compared, correlations
+from tests.support.whatif_runs import as_recorded, both, changed_policy, compared, correlations
 
 PARTITIONS = 4
 PREFIX = "whatif"
@@ -56,7 +56,8 @@ def _snapshots(broker: str) -> dict[str, dict[str, Any]]:
 
 def _played(broker: str, **changes: Any) -> Played:
     return with_log(
-        broker, lambda log: play(log, TOPICS, PARTITIONS, changed(**changes), None, lambda *_: None)
+        broker,
+        lambda log: play(log, TOPICS, PARTITIONS, changed_policy(**changes), None, lambda *_: None),
     )
 
 

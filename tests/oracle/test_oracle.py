@@ -1,13 +1,12 @@
 """The engine against the oracle: the same facts for every journal, and the same bytes however the journal is cut.
 
-Journals are random: 45 of each family, always the same, and these have to come where the family is
-to come. `TOCSIN_EXAMPLES=2000 pytest tests/oracle/test_oracle.py` looks at as many others too, and
-new ones each time. A journal on which they disagree is cut down to the steps that matter, and
-named; the documentation says who is right.
+Journals are random, and always the same: 9 of each family in `make test`, and in `make test-long`
+so many that they come where the family is to come. With TOCSIN_SEED there are others too, as many:
+`TOCSIN_SEED=7 TOCSIN_EXAMPLES=200 pytest tests/oracle/test_oracle.py`. A journal on which they
+disagree is cut down to the steps that matter, and named; the documentation says who is right.
 """
 
 import os
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,11 +21,10 @@ from models.effect import Stream
 from tests.oracle import journals as j
 from tests.oracle.facts import Happened
 from tests.oracle.policies import POLICIES
+from tests.support.example_counts import FACTOR, WHOLE, examples
 from tests.support.scenario import assert_cuts_change_nothing, in_order
 
-EXAMPLES = int(os.environ.get("TOCSIN_EXAMPLES", "0"))
-FEW = 45  # journals of each family
-SEED = os.environ.get("TOCSIN_SEED", str(time.time_ns()))  # of the others
+SEED = os.environ.get("TOCSIN_SEED", "")  # of the others
 
 
 # What journals are about: the policies that they are played under, what happens in them, and where
@@ -244,21 +242,24 @@ def _journals(family: str, seed: str, number: int) -> Iterator[tuple[list[j.Step
         yield kinds.journal(of), of.choice(policies), of
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("family", FAMILIES)
 def test_engine_tells_the_facts_of_the_oracle(family: str) -> None:
     """Incidents, times, counts, escalations, notifications and refusals are those of the plain meaning."""
     reached: Counter[str] = Counter()
-    for steps, policy, _ in _journals(family, "0", FEW):
+    for steps, policy, _ in _journals(family, "0", examples(9)):
         reached.update(_compare(steps, policy).naive.reached)
 
-    assert {name for name in FAMILIES[family][2].split("|") if not reached[name]} == set()
+    missed = {name for name in FAMILIES[family][2].split("|") if not reached[name]}
+    assert missed == set() or FACTOR < WHOLE
 
 
-@pytest.mark.skipif(not EXAMPLES, reason="TOCSIN_EXAMPLES says how many")
+@pytest.mark.sampled
+@pytest.mark.skipif(not SEED, reason="TOCSIN_SEED says which")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_engine_tells_the_facts_of_the_oracle_of_more(family: str) -> None:
     """The same, of journals that nobody has seen yet."""
-    for number, (steps, policy, _) in enumerate(_journals(family, SEED, EXAMPLES)):
+    for number, (steps, policy, _) in enumerate(_journals(family, SEED, examples(9))):
         _compare(steps, policy, f"TOCSIN_SEED={SEED}, journal {number}, ")
 
 
@@ -401,11 +402,11 @@ def _is_told(told: j.Told) -> dict[str, dict[str, Any]]:
     return {one.id: _facts_of(one) for one in told.naive.incidents} | {"partition": more}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("family", FAMILIES)
 def test_cuts_and_restarts_change_nothing(family: str) -> None:
     """With what actors say and policy changes in it, a journal gives the same effects and state wherever it is cut."""
-    several = [*_journals(family, "0", FEW // 6), *_journals(family, SEED, EXAMPLES)]
-    for steps, policy, of in several:
+    for steps, policy, of in _journals(family, SEED or "0", examples(2)):
         told = j.told(POLICIES[policy], POLICIES, steps)
 
         assert_cuts_change_nothing(told.policy, told.records, [of.randint(1, 12) for _ in range(8)])

@@ -8,14 +8,16 @@ from app.transport.log import StoredRecord
 from tests.simulation.__main__ import failure, part, shrink
 from tests.simulation.plan import draw
 from tests.simulation.run import TOPICS, run
+from tests.support.example_counts import examples
 
 
-@pytest.mark.parametrize("chunk", range(10))
+@pytest.mark.sampled
+@pytest.mark.parametrize("chunk", range(5))
 def test_whatever_breaks_nothing_is_lost_and_nothing_is_told_twice(chunk: int) -> None:
-    """Twenty seeds each."""
+    """A few seeds each; `make simulate` runs thousands."""
     broken = {
         seed: why
-        for seed in range(chunk * 20, chunk * 20 + 20)
+        for seed in range(chunk * examples(8), (chunk + 1) * examples(8))
         if (why := failure(draw(seed))) is not None
     }
 
@@ -32,6 +34,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
         assert one.kept == other.kept
 
 
+@pytest.mark.slow
 def test_the_seeds_reach_what_can_break() -> None:
     """Deaths, zombies, landings after death, poison, more than one worker and thinned checkpoints all come up."""
     plans = [draw(seed) for seed in range(130)]

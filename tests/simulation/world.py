@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from app.transport.log import Fenced, LogUnavailable, NewRecord, StoredRecord
 from models.topics import TopicSpec
+from tests.support.compaction import cleaned
 
 LATE_S = 30.0  # within so long what a killed process had sent lands
 Place = tuple[str, int]  # topic and partition
@@ -152,18 +153,6 @@ class Cluster:
         kept = self.kept[topic, partition]
         end = round(len(kept) * known)
         self.kept[topic, partition] = cleaned(kept, end, round(end * done))
-
-
-def cleaned(kept: Sequence[StoredRecord], known: int, done: int) -> list[StoredRecord]:
-    """A compacted partition in the midst of a pass of Kafka's cleaner.
-
-    It has noted the newest offset of each key of the first `known` records, and has dropped what is
-    older of the first `done`.
-    """
-    newest = {record.key: record.offset for record in kept[:known]}
-    return [record for record in kept[:done] if newest[record.key] == record.offset] + list(
-        kept[done:]
-    )
 
 
 class SimulatedLog:

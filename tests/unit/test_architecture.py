@@ -5,6 +5,7 @@ Imports point down, the core touches nothing outside, functions and modules stay
 
 import ast
 import re
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -71,15 +72,21 @@ def _layer(module: str) -> int:
     return len(LAYERS)
 
 
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
 def _imports(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {
                 f"{node.module}.{alias.name}"
-                if node.module in ("app", "agents", "app.core")
+                if node.module in ("app", "agents", "app.core") or node.module.startswith("tests")
                 else node.module
                 for alias in node.names
             }
@@ -118,14 +125,34 @@ def test_the_core_is_pure(path: Path) -> None:
     assert not outside, f"{_name(path)} touches the outside: hand it in as a value"
 
 
+def test_no_test_module_is_imported() -> None:
+    """What tests share stands in `tests/support/`, or beside them in a module that has no tests."""
+    edges = {
+        (_name(path), imported)
+        for path in TESTS
+        for imported in _imports(path) | _named_in_texts(path)
+        if re.search(r"^tests\.(?:\w+\.)*test_\w+$", imported)
+    }
+
+    assert edges == set(), "move what they share into tests/support, named by the thing"
+
+
+def _named_in_texts(path: Path) -> set[str]:
+    """Modules that a program in a text imports, as one for another process does."""
+    texts = (
+        node.value
+        for node in _nodes(path)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return {name for text in texts for name in re.findall(r"(?:from|import) (tests\.[\w.]+)", text)}
+
+
 @pytest.mark.parametrize("path", MODULES + TESTS, ids=_name)
 def test_small_enough_to_read(path: Path) -> None:
     """One screen a function, a few a module."""
     text = path.read_text()
     functions = [
-        node
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node for node in _nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
     long = [

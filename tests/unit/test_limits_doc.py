@@ -13,9 +13,9 @@ from app.bridge.limits import Limits
 from app.core.state.state import PartitionState
 from models.policy import Bounds
 from models.reason import Reason
-from tests.unit.bridge.test_bounds import LIMITS as TAKEN
-from tests.unit.bridge.test_bounds import POLICY
-from tests.unit.core.test_bounds import LIMITS as HELD
+from tests.support.bridge_bounds import BRIDGE_LIMITS
+from tests.support.engine_bounds import ENGINE_LIMITS
+from tests.support.policy_bounds import POLICY_LIMITS
 
 ROOT = Path(__file__).parents[2]
 _CONSTANT = re.compile(r"^([A-Z][A-Z_]*_MAX(?:_MS)?)\b", re.MULTILINE)
@@ -90,7 +90,7 @@ def test_what_is_counted_has_the_name_of_a_reason() -> None:
 
 def test_limits_are_tested() -> None:
     """Each bound of a policy, and each constant that the tables of tests name, is one that is told of."""
-    tested = {name.split(",")[0] for name in (*HELD, *TAKEN, *POLICY)}
+    tested = {name.split(",")[0] for name in (*ENGINE_LIMITS, *BRIDGE_LIMITS, *POLICY_LIMITS)}
     told = {
         row.where if row.where.startswith("bounds.") else row.where.rpartition(".")[2]
         for row in ROWS

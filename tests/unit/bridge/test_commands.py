@@ -12,7 +12,7 @@ from app.transport.log import NewRecord
 from models.command import Command
 from models.journal import encode_receipt
 from tests.support.fake_log import FakeLog
-from tests.unit.bridge.test_resources import INCIDENT, Answer, Client, error, with_bridge
+from tests.support.served_bridge import INCIDENT, Answer, Client, error, with_bridge
 
 NOW_MS = FakeLog().at_ms
 OTHER = "SEC-20260412T031502Z-00K3F"  # of partition 0

@@ -16,8 +16,8 @@ from models.incident import State
 from models.instant import format_instant
 from models.journal import encode_alert, encode_command
 from tests.support.fake_log import FakeLog
+from tests.support.served_bridge import Answer, Client, alert, error, with_bridge
 from tests.support.shipped_policy import shipped
-from tests.unit.bridge.test_resources import Answer, Client, alert, error, with_bridge
 
 PARAMETERS = "state, severity, owner, component, matcher, limit, cursor"
 CLOSED, OPEN = "a", "b"  # components of partition 0's incidents

@@ -18,7 +18,7 @@ from tests.support.listening_ports import listening
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells by /proc")
 
 
-@pytest.mark.parametrize("metrics", [False, True])
+@pytest.mark.parametrize("metrics", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_up_listens_where_it_says(tmp_path: Path, metrics: bool) -> None:
     """The bridge's port on loopback, and the metrics' if they were asked for."""
     port = free_ports(1)[0] if metrics else 0

@@ -5,32 +5,33 @@ What it answers, and what is then in the journal.
 
 import asyncio
 import gzip
-import io
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pytest
-from aiohttp import ClientSession
-from prometheus_client import REGISTRY
 
 from app.bridge.limits import BODY_BYTES_MAX, Limits
-from app.bridge.resources import Bridge
 from app.clock import Clock
 from app.intake.normalise import from_list
-from app.settings import HttpSecurity, Settings
 from app.transport.log import NewRecord
 from models.command import Command
 from models.journal import TICK, encode_alert
 from models.topics import partition_of
+from tests.support.bridge_metrics import refused_count
 from tests.support.fake_log import FakeLog
-from tests.support.shipped_policy import shipped
+from tests.support.served_bridge import (
+    INCIDENT,
+    JSON,
+    PARTITIONS,
+    Answer,
+    Client,
+    alert,
+    error,
+    serving,
+    with_bridge,
+)
 
-JSON = {"Content-Type": "application/json"}
-PARTITIONS = 2
 WAYS = (
     "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
     "GET /api/v1/incidents/{incident}/timeline, GET /api/v1/incidents/{incident}/report, "
@@ -43,84 +44,11 @@ WAYS = (
     "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /metrics"
 )
 NOT_WHOLE = "the body is not one whole gzip stream, as its Content-Encoding says"
-INCIDENT = "INC-20260412T031502Z-01K3F"  # of partition 1
-Answer = tuple[int, Any]
-
-
-@dataclass
-class Client:
-    """Talks to one bridge."""
-
-    session: ClientSession
-    url: str
-
-    async def ask(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Answer:
-        """Status and answer."""
-        data = body if isinstance(body, bytes) else orjson.dumps(body)
-        given = JSON if headers is None else headers
-        content = None if body is None else io.BytesIO(data)  # aiohttp warns of large bytes
-        async with self.session.request(
-            method, self.url + path, data=content, headers=given
-        ) as response:
-            return response.status, orjson.loads(await response.read())
-
-    async def post(self, body: Any, headers: dict[str, str] | None = None) -> Answer:
-        """Status and answer to alerts."""
-        return await self.ask("POST", "/api/v2/alerts", body, headers)
-
-
-@asynccontextmanager
-async def serving(
-    log: FakeLog,
-    clock: Clock | None = None,
-    limits: Limits | None = None,
-    http: HttpSecurity | None = None,
-    worker: Any = None,
-) -> AsyncIterator[Client]:
-    """A client of a bridge in front of the log."""
-    driven = "driven" if clock else "system"
-    settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=http or HttpSecurity())
-    bridge = Bridge(settings, shipped(), log, worker=worker, clock=clock, limits=limits)
-    await bridge.start()
-    try:
-        async with ClientSession(skip_auto_headers=["Content-Type"]) as session:
-            yield Client(session, bridge.url)
-    finally:
-        await bridge.stop()
-
-
-def with_bridge(
-    log: FakeLog, talk: Callable[[Client], Awaitable[Any]], clock: Clock | None = None
-) -> Any:
-    """What `talk` returns of a conversation with a bridge."""
-
-    async def conversation() -> Any:
-        async with serving(log, clock) as client:
-            return await talk(client)
-
-    return asyncio.run(conversation())
-
-
-def alert(component: str, **fields: Any) -> dict[str, Any]:
-    """An alert of a component, as a sender sends it."""
-    return {"labels": {"alertname": "A", "component": component}, **fields}
 
 
 def journal_values(log: FakeLog, *alerts: dict[str, Any]) -> list[bytes]:
     """The journal values that the alerts should have."""
     return [encode_alert(one) for one in from_list(list(alerts), log.at_ms)[0]]
-
-
-def error(reason: str, text: str) -> dict[str, str]:
-    """An error's whole body."""
-    return {"status": "error", "reason": reason, "error": text}
-
-
-def refused_count(reason: str) -> float:
-    """How often the bridges of this process refused for a reason."""
-    return REGISTRY.get_sample_value("tocsin_bridge_refused_total", {"reason": reason}) or 0.0
 
 
 def test_alerts_go_to_the_partition_of_their_component() -> None:
@@ -464,7 +392,7 @@ def test_a_sender_that_goes_away_is_no_fault_of_ours(caplog: pytest.LogCaptureFi
     before = refused_count("disconnected")
 
     async def scenario() -> None:
-        async with serving(FakeLog()) as client, asyncio.timeout(10):
+        async with serving(FakeLog()) as client:
             host, port = client.url.removeprefix("http://").split(":")
             _, writer = await asyncio.open_connection(host, int(port))
             head = f"POST /api/v2/alerts HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"

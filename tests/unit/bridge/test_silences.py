@@ -20,8 +20,8 @@ from models.matcher import Matcher, Operator
 from models.silence import Silence
 from tests.support.engines import Tocsin
 from tests.support.fake_log import FakeLog
+from tests.support.served_bridge import PARTITIONS, Answer, Client, error, with_bridge
 from tests.support.shipped_policy import shipped
-from tests.unit.bridge.test_resources import PARTITIONS, Answer, Client, error, with_bridge
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HOUR_MS = 3_600_000
@@ -567,6 +567,7 @@ def test_ended_silences_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_bridge(log, talk) == ["2", "3"]
 
 
+@pytest.mark.slow
 def test_the_procedures_curl_works_word_for_word(tmp_path: Path) -> None:
     """The command of "Alert Acknowledgment" is answered by a service, but for the port."""
     service = Tocsin("up", TOCSIN_BROKER=f"embedded:{tmp_path}")

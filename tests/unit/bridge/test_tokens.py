@@ -27,17 +27,11 @@ from app.settings import (
     from_environment,
     is_loopback,
 )
+from tests.support.bridge_metrics import refused_count
 from tests.support.fake_log import FakeLog
+from tests.support.served_bridge import INCIDENT, JSON, Client, alert, error, serving
 from tests.support.shipped_policy import shipped
-from tests.unit.bridge.test_resources import (
-    INCIDENT,
-    JSON,
-    Client,
-    alert,
-    error,
-    refused_count,
-    serving,
-)
+from tests.support.token_files import bearer, write
 
 TOKENS = {may: f"{may}-{'x' * 30}" for may in May}
 SILENCE = {"matchers": [{"name": "a", "value": "b"}], "endsAt": "1h", "createdBy": "bob"}
@@ -64,17 +58,6 @@ def file(tmp_path: Path) -> Path:
         "# a comment\n\n" + "".join(f"{may}er\t{may} {token}\n" for may, token in TOKENS.items()),
     )
     return file
-
-
-def write(file: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
-    file.touch(0o600)
-    file.write_text(text)
-
-
-def bearer(token: str) -> dict[str, str]:
-    """The headers of a JSON request with a token."""
-    return JSON | {"Authorization": f"Bearer {token}"}
 
 
 def basic(name: str, password: str) -> dict[str, str]:
@@ -349,10 +332,7 @@ def test_a_bridge_reads_its_tokens_again(file: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("app.bridge.http_server.SECONDS", 0.01)
 
     async def scenario() -> None:
-        async with (
-            serving(FakeLog(), http=HttpSecurity(tokens_file=str(file))) as client,
-            asyncio.timeout(10),
-        ):
+        async with serving(FakeLog(), http=HttpSecurity(tokens_file=str(file))) as client:
             assert (await client.ask("GET", "/api/v1/incidents", None, bearer("new" * 8)))[0] == 401
             write(file, f"ann read {'new' * 8}\n")
             while (await client.ask("GET", "/api/v1/incidents", None, bearer("new" * 8)))[0] != 200:

@@ -22,7 +22,7 @@ from app.transport.sqlite import SqliteLog
 from models.journal import encode_command, encode_receipt
 from models.topics import Topics
 from tests.support.engines import Tocsin, assert_exactly_once, wait_until
-from tests.support.shipped_policy import shipped
+from tests.support.refused_alerts import alert, bounded
 
 PARTITIONS = 1
 ALERTS_MAX = 2
@@ -36,14 +36,6 @@ LARGE = orjson.dumps(
     ]
 )
 RAW = (EVIL, LONG, LARGE, b'[{"labels": {"alertname": "Good", "component": "g"}}, NaN]')
-
-
-def bounded(folder: Path, alerts: int) -> str:
-    """A policy file by which so many alerts are known at a time."""
-    document = shipped().document
-    file = folder / f"policy-{alerts}.yaml"
-    file.write_bytes(orjson.dumps(document | {"bounds": document["bounds"] | {"alerts": alerts}}))
-    return str(file)
 
 
 class Place:
@@ -115,11 +107,7 @@ def place(
     return Place(tmp_path, capsysbinary, monkeypatch)
 
 
-def alert(name: str) -> dict[str, Any]:
-    """An alert as the API takes it."""
-    return {"labels": {"alertname": name, "component": name.lower()}}
-
-
+@pytest.mark.slow
 def test_after_a_fix_refused_alerts_are_sent_again_and_once(place: Place, tmp_path: Path) -> None:
     """While the bound stands they are refused again.
 
@@ -195,6 +183,7 @@ def test_raw_records(place: Place, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_no_alert_says_what_it_was(place: Place, tmp_path: Path) -> None:
     """Operators' words, receipts and strangers' records are not sent.
 
@@ -221,6 +210,7 @@ def test_what_is_no_alert_says_what_it_was(place: Place, tmp_path: Path) -> None
     assert lines[-1] == f"{len(ids)} not sent"
 
 
+@pytest.mark.slow
 def test_without_a_bridge_nothing_is_done(place: Place, tmp_path: Path) -> None:
     """It says so, and what was not sent can be sent later."""
     place.write(Topics().raw, NewRecord(None, b"{"))

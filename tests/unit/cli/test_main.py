@@ -1,6 +1,5 @@
 """The operators' commands of the command line, in front of a bridge on a log in memory."""
 
-import asyncio
 import getpass
 import threading
 from collections.abc import Iterator
@@ -10,14 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.resources import Bridge
 from app.cli.main import main, parse
-from app.settings import Settings
 from models.command import Command
 from models.instant import format_instant
+from tests.support.command_line import commanded_log, run
 from tests.support.fake_log import FakeLog
-from tests.support.shipped_policy import shipped
-from tests.unit.bridge.test_resources import INCIDENT, PARTITIONS
+from tests.support.served_bridge import INCIDENT
 
 NOW_MS = FakeLog().at_ms
 NOBODY = "0b3b4f3c-0000-4000-8000-000000000000"
@@ -26,33 +23,8 @@ NOBODY = "0b3b4f3c-0000-4000-8000-000000000000"
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLog]:
     """The log of a bridge that the commands find."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    def wait_for(what: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(what, loop).result(20)
-
-    async def make() -> tuple[FakeLog, Bridge]:
-        log = FakeLog()
-        return log, Bridge(Settings(port=0, partitions=PARTITIONS), shipped(), log)
-
-    log, bridge = wait_for(make())
-    wait_for(bridge.start())
-    monkeypatch.setenv("TOCSIN_PORT", bridge.url.rpartition(":")[2])
-    yield log
-    wait_for(bridge.stop())
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
-
-
-def run(*arguments: str) -> int:
-    """The exit status of a command, of wrong arguments too."""
-    try:
-        return main(arguments)
-    except SystemExit as end:
-        return int(end.code or 0)
+    with commanded_log(monkeypatch) as log:
+        yield log
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ BODIES: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.slow
 def test_a_killed_service_loses_no_alert_and_repeats_no_effect(tmp_path: Path) -> None:
     """kill -9 in the middle of a storm, twice.
 
@@ -68,6 +69,7 @@ def test_a_killed_service_loses_no_alert_and_repeats_no_effect(tmp_path: Path) -
     assert counts["incidents"] == 9
 
 
+@pytest.mark.slow
 def test_a_state_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     """Without any checkpoint the journal is applied from its beginning, and what was sent before is not sent again."""
     broker = f"embedded:{tmp_path}"
@@ -161,6 +163,7 @@ def test_answers_for_every_kind_of_input(running: tuple[Tocsin, str]) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["TOCSIN_PORT", "TOCSIN_METRICS_PORT"])
 def test_a_port_that_is_taken_ends_it(tmp_path: Path, name: str) -> None:
     """Without its port the process ends before it starts anything, and says why in one line.

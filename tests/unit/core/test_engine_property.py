@@ -1,7 +1,6 @@
 """What holds of the engine for every journal."""
 
-import os
-
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,13 +14,11 @@ from models.effect import Stream
 from models.journal import TICK, encode_command, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
+from tests.support.example_counts import examples
 from tests.support.scenario import START_MS, alert_record, assert_cuts_change_nothing, keep
 from tests.support.shipped_policy import shipped
 
 POLICY = shipped()
-EXAMPLES = int(
-    os.environ.get("TOCSIN_EXAMPLES", "60")
-)  # more by hand: TOCSIN_EXAMPLES=10000 make test
 
 _names = st.sampled_from(
     [
@@ -122,7 +119,7 @@ def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
     return StoredRecord(-1, now_ms, None, value)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=examples(60))
 @given(_steps, st.lists(st.integers(1, 20), max_size=10))
 def test_batches_and_restarts_change_nothing(
     steps: list[tuple[object, ...]], cuts: list[int]
@@ -131,7 +128,7 @@ def test_batches_and_restarts_change_nothing(
     assert_cuts_change_nothing(POLICY, _journal(steps), cuts)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=examples(60))
 @given(_steps)
 def test_indexes_say_what_the_state_says(steps: list[tuple[object, ...]]) -> None:
     """Each derived index equals the one that is built anew from the state."""
@@ -156,7 +153,7 @@ def test_indexes_say_what_the_state_says(steps: list[tuple[object, ...]]) -> Non
         )
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=examples(60))
 @given(_steps)
 def test_everything_is_forgotten_in_the_end(steps: list[tuple[object, ...]]) -> None:
     """When all alerts have ended and time has passed, nothing is left but what tells positions."""
@@ -177,7 +174,7 @@ def test_everything_is_forgotten_in_the_end(steps: list[tuple[object, ...]]) -> 
     assert (state.silences, state.receivers, state.tasks, state.timers) == ({}, {}, {}, [])
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=examples(60))
 @given(_steps)
 def test_every_record_is_accounted_for(steps: list[tuple[object, ...]]) -> None:
     """Each record is counted as applied, or left a dead letter."""
@@ -200,6 +197,7 @@ def test_every_record_is_accounted_for(steps: list[tuple[object, ...]]) -> None:
     assert sum(counts.get(name, 0) for name in told) - twice == len(records)
 
 
+@pytest.mark.slow
 def test_the_size_of_a_checkpoint_is_known_before() -> None:
     """What is said of the next checkpoint's bytes holds for an incident with thousands of members too."""
     engine, waiting, offset = Engine(0, POLICY), list[StoredRecord](), 0

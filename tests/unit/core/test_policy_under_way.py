@@ -22,8 +22,8 @@ from app.transport.log import StoredRecord
 from models.effect import Stream
 from models.journal import TICK, Source, encode_policy
 from models.topics import partition_of
+from tests.support.example_counts import examples
 from tests.support.scenario import START_MS, alert_record, keep
-from tests.unit.core.test_engine_property import EXAMPLES
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 PARTITIONS = 3
@@ -374,7 +374,7 @@ def interleaved(
 FAMILIES = (*LINKS, "Same", "New", "Fewer", "More", "By", "Gone", "Turned", "Steps")
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=examples(12))
 @given(st.integers(0, 2**32), st.booleans(), st.booleans())
 def test_the_order_of_a_policy_change_changes_nothing(
     seed: int, restarts: bool, goes_back: bool

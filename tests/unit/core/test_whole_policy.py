@@ -3,7 +3,6 @@
 Cuts and restarts change nothing, and nothing is left behind.
 """
 
-import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
 from app.policy.simulator import signal_record
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
@@ -20,46 +18,9 @@ from models.effect import Stream
 from models.journal import TICK, encode_command, encode_policy, encode_receipt, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
+from tests.support.example_counts import examples
 from tests.support.scenario import START_MS, alert_record, assert_cuts_change_nothing
-from tests.support.shipped_policy import shipped
-
-POLICY = shipped()
-OTHER = Rulebook(
-    POLICY.document
-    | {
-        "dependencies": [],
-        "absences": [],
-        "flapping": None,
-        "incidents": {"settle": "2m", "forget": "1h"},
-    }
-    | {"climb": {"P0": ["1m"], "P1": ["1m"]}}
-)
-
-ALERTS = """
-alertname=OllamaDown component=ollama severity=critical
-alertname=AgentDown agent_name=planner severity=warning
-alertname=AgentDown agent_name=critic severity=warning
-alertname=AgentDown agent_name=tutor severity=warning
-alertname=PostgreSQLDown component=postgres severity=critical
-alertname=HighErrorRate component=api severity=high
-alertname=HighLatency component=api severity=warning
-alertname=Slow component=api severity=info
-alertname=NodeDown instance=n1 component=n1 severity=critical
-alertname=DiskFull instance=n1 component=n2 severity=warning
-alertname=Watchdog component=prometheus severity=none
-alertname=BruteForce component=vpn severity=warning
-alertname=BackupDataLoss component=backup severity=critical
-alertname=ServiceDown component=qdrant severity=critical
-"""
-LABELS = [
-    dict(word.split("=", 1) for word in shlex.split(line)) for line in ALERTS.strip().splitlines()
-]
-MATCHERS = (
-    'alertname="AgentDown"',
-    'component=~"api|ollama"',
-    'severity="critical"',
-    'alertname!="Watchdog"',
-)
+from tests.support.whole_policy import LABELS, MATCHERS, OTHER, POLICY
 
 _waits = st.sampled_from([0, 0, 1, 1000, 30_000, 60_000, 120_000, 300_000, 660_000, 3_700_000])
 _steps = st.lists(
@@ -94,7 +55,7 @@ _steps = st.lists(
     ),
     max_size=40,
 )
-every_journal = settings(max_examples=120, deadline=None, derandomize=True)
+every_journal = settings(max_examples=examples(24))
 
 
 def _value(engine: Engine, kind: str, now_ms: int, rest: list[Any]) -> StoredRecord:
@@ -187,18 +148,32 @@ def test_what_is_loud_is_what_nothing_keeps_quiet(steps: list[tuple[Any, ...]]) 
     _journal(steps, look)
 
 
+def _resolved(engine: Engine, now_ms: int) -> list[StoredRecord]:
+    """Somebody resolves the incidents in which nothing fires."""
+    return [
+        StoredRecord(-1, now_ms, b"", encode_command(Command.RESOLVE, incident.id, "ann"))
+        for incident in engine.state.incidents.values()
+        if not incident.firing
+    ]
+
+
 @every_journal
 @given(_steps)
 def test_everything_is_forgotten_in_the_end(steps: list[tuple[Any, ...]]) -> None:
-    """When nothing more comes, nothing is left but heartbeats and what says that they are missing."""
+    """When nothing more comes, nothing is left but heartbeats and what says that they are missing.
+
+    An incident that somebody reopened stays until somebody resolves it.
+    """
     journal = _journal(steps)
     now_ms = journal[-1].timestamp if journal else START_MS
     engine = Engine(0, POLICY)
     engine.apply(journal)
     offset = len(journal)
-    for _ in range(40):  # days; what actors say to each other comes back as records
+    for day in range(40):  # what actors say to each other comes back as records
         now_ms += 86_400_000
         waiting = [StoredRecord(offset, now_ms, None, TICK)]
+        if day == 2:
+            waiting += _resolved(engine, now_ms)
         while waiting:
             record = waiting.pop(0)
             record.offset = offset

@@ -14,6 +14,7 @@ from app.transport.sqlite import SqliteLog
 from tests.support.engines import ROOT, read_all
 
 
+@pytest.mark.slow
 def test_the_journal_is_kept_where_it_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +66,7 @@ def _play(folder: Path, *arguments: str) -> tuple[Journal, list[str]]:
     return asyncio.run(read())
 
 
+@pytest.mark.slow
 def test_the_same_input_makes_the_same_journal(tmp_path: Path) -> None:
     """The records, their times and the ids of incidents do not depend on the machine's speed, and none is older than the day.
 

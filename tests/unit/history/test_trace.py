@@ -32,12 +32,12 @@ from models.effect import EFFECTS, Position, Stream
 from models.instant import milliseconds
 from models.journal import ALERT_START, encode_receipt
 from models.topics import partition_of
-from tests.simulation.world import cleaned
+from tests.support.compaction import cleaned
+from tests.support.explanations import CONFIG, HERE, explained, played
 from tests.support.fake_log import FakeLog
 from tests.support.played_journals import Player
 from tests.support.scenario import START_MS, alert_record, read
 from tests.support.shipped_policy import shipped
-from tests.unit.explain.test_explain import CONFIG, HERE, explained, played
 
 LATE = "4:217"  # of the bad day: the tick that moved the time past the intrusion's climb
 CLIMB = "4-217-2"
@@ -115,6 +115,7 @@ SAID = {
 }
 
 
+@pytest.mark.slow
 def test_each_of_several_timers_has_its_own_effects() -> None:
     """Where several are due at one time, an escalation, its message and its timeline entry are the right one's."""
     log, seen = played("climbing"), set()

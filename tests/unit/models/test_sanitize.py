@@ -12,6 +12,7 @@ import os
 import shlex
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,12 @@ from app.render.demo_text import Outcome, show
 from models.effect import Stream
 from models.sanitize import REPLACEMENT, inert, inert_lines, inert_word
 from tests.support.boards import command_succeeds
+from tests.support.command_line import commanded_log, run
+from tests.support.example_counts import examples
+from tests.support.fake_log import FakeLog
+from tests.support.incident_documents import CONFIG, INCIDENT, documents, log_of
 from tests.support.scenario import START_MS, alert_record
 from tests.support.shipped_policy import shipped
-from tests.unit.cli.test_main import log, run
-from tests.unit.report.test_incidents import CONFIG, INCIDENT, log_of
-from tests.unit.report.test_report import documents
-
-__all__ = ["log"]  # the fixture: a bridge that the commands find
 
 NASTY = [
     *(
@@ -86,6 +86,13 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SAID = st.lists(st.sampled_from(NASTY) | _TEXT, min_size=1, max_size=4).map("".join)
 
 
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLog]:
+    """The log of a bridge that the commands find."""
+    with commanded_log(monkeypatch) as log:
+        yield log
+
+
 def is_inert(printed: str) -> bool:
     """Whether all lines of what was printed are of signs that are shown as themselves."""
     return all(line.isprintable() for line in printed.split("\n"))
@@ -126,7 +133,7 @@ def _policy() -> Rulebook:
 POLICY = _policy()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(12))
 @given(st.fixed_dictionaries(dict.fromkeys(WORDS, SAID.filter(bool))), SAID.filter(bool))
 @example(dict.fromkeys(WORDS, "--all"), "-rf")
 @example(dict.fromkeys(WORDS, "$(exit 7)"), "'; exit 7; '")
@@ -205,7 +212,7 @@ def _printed(said: str) -> list[str]:
     return printed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(12))
 @given(SAID)
 @example("\x1b[2J[red]x[/red]\x9b31m\u202e")
 def test_nothing_of_what_is_said_drives_the_terminal(said: str) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from models.time_interval import NEVER_MS, TimeInterval, TimeSpan, inside, next_ms
+from tests.support.example_counts import examples
 
 MINUTE_MS = 60_000
 OFFICE = {"weekdays": ["monday:friday"], "times": [{"start_time": "09:00", "end_time": "17:00"}]}
@@ -126,7 +127,7 @@ _spans = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(12))
 @given(
     st.lists(_spans, min_size=1, max_size=2),
     st.sampled_from(

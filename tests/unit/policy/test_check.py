@@ -13,31 +13,8 @@ from app.files.policy_file import default_path, load
 from app.policy.subsumption import covers, never_first
 from models.matcher import Matcher, parse_matcher
 from models.matcher import test_of as selecting
+from tests.support.changed_policy import changed, line_of, place
 from tests.support.shipped_policy import shipped
-
-
-def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
-    """The shipped policy with changes in it; each has to change something."""
-    text = default_path().read_text()
-    for before, after in changes:
-        assert before in text, before
-        text = text.replace(before, after, 1)
-    file = tmp_path / "policy.yaml"
-    file.write_text(text)
-    return file
-
-
-def place(file: Path, start: str) -> str:
-    """FILE:LINE:COLUMN of the first place that starts so."""
-    text = file.read_text()
-    line = text[: text.index(start)].count("\n") + 1
-    return f"{file}:{line}:{text.splitlines()[line - 1].index(start) + 1}"
-
-
-def line_of(file: Path, start: str) -> int:
-    """The line of the first place that starts so."""
-    return int(place(file, start).split(":")[1])
-
 
 VALUES = ("", "x", "y", "xx")
 SIGNS = ('="{}"', '!="{}"', '=~"{}"', '!~"{}"', '=~"{}|y"', '=~"{}.*"', '=~".*"', '=~".+"')

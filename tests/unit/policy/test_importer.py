@@ -30,6 +30,7 @@ from models.matcher import Matcher, Operator, parse_matcher
 from models.matcher import test_of as fits
 from models.time_interval import TimeSpan
 from tests.support.alertmanager_routes import configuration, label_sets, policy_of, routes_of, told
+from tests.support.example_counts import FACTOR, examples
 from tests.support.scenario import START_MS, alert_record, in_one_batch, play
 
 DATA = Path(__file__).parents[2] / "data" / "alertmanager"
@@ -104,13 +105,14 @@ def _settings(node: Node) -> Iterator[Node]:
         yield node
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("seed", range(0, 100, 10))
 def test_routes(tmp_path: Path, seed: int) -> None:
     """Whatever the tree, those are told whose routes notify.
 
     Hours and mute times are theirs where they agree in them.
     """
-    for one in range(seed, seed + 10):
+    for one in range(seed * FACTOR, seed * FACTOR + examples(2)):
         path = tmp_path / "alertmanager.yml"
         path.write_text(configuration(one))
         text, findings, _ = imported(path)
@@ -295,6 +297,7 @@ def test_bad_input(
         assert without_column.startswith(problem) or line.startswith(f"{path}{problem}")
 
 
+@pytest.mark.slow
 def test_too_large(tmp_path: Path) -> None:
     """A file, or a policy of it, that is larger than a policy may be is refused."""
     path = tmp_path / "alertmanager.yml"

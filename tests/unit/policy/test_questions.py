@@ -18,8 +18,8 @@ from app.policy.labels import parse_labels
 from app.policy.readable import readable
 from app.policy.semantic_diff import changes
 from models.policy import Policy
+from tests.support.changed_policy import CHANGES, changed, line_of
 from tests.support.shipped_policy import shipped
-from tests.unit.policy.test_check import changed, line_of
 
 AT = "2026-12-25T03:00:00+01:00"
 DEFAULT = default_path()
@@ -247,26 +247,6 @@ def test_explain_refuses(
 
     assert (got, out) == (status, "")
     assert expected.replace("FILE", str(file)) in err
-
-
-CHANGES = [
-    ("P0: [2m, 5m, 10m]", "P0: [1m, 5m, 10m]", "~ climb.P0: 2m, 5m, 10m -> 1m, 5m, 10m"),
-    ("lasting: 15m", "lasting: 900s", ""),
-    ("severity: [P0, P1], without: cause", "severity: [P1, P0], without: cause", ""),
-    ("severity: [P0], lasting: 15m", "severity: [P1], lasting: 15m", "~ escalations.p0-lasting.severity: P0 -> P1"),
-    ("{name: complaints, complaints: 3}", "{name: angry, complaints: 3}", "+ escalations.angry: complaints 3"),
-    ("resolve: {P0: 1h, ", "resolve: {", "- targets.resolve.P0: 1h"),
-    ("  - {match: ['team=~\"(security|security-team)\"'], team: security}\n", "", '- ownership.[team=~"(security|security-team)"]: match'),  # noqa: E501
-    ("flapping: {changes: 6, within: 1h, calm: 30m}\n", "", "- flapping: changes 6, within 1h, calm 30m"),
-    ("default_owner: infrastructure", "default_owner: data", "~ default_owner: infrastructure -> data"),
-    ("  settle: 5m\n  forget: 1h", "  forget: 60m\n  settle: 300s", ""),
-    ("CEO, email: ceo@sutazai.com", "CEO, email: boss@sutazai.com", "~ contacts.ceo.email: ceo@sutazai.com -> boss@sutazai.com"),  # noqa: E501
-    ('end_time: "17:00"', 'end_time: "18:00"', "~ time_intervals.business-hours[0].times[0].end_time: 17:00 -> 18:00"),
-    ("reopened: [chat]", "reopened: []", "- notify.reopened: chat"),
-    ("['alertname=~\".*AgentDown\"'], ['rule=\"agents-down\"']]", "['rule=\"agents-down\"'], ['alertname=~\".*AgentDown\"']]", ""),  # noqa: E501
-    ("bounds:\n  alerts: 200000\n", "bounds:\n", ""),
-    ("escalate: true\n    open", "open", "~ correlations.intrusion-then-data-loss.escalate: true -> false"),
-]  # fmt: skip
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), CHANGES)

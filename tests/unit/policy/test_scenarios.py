@@ -12,31 +12,10 @@ import pytest
 
 from app.cli.main import main
 from app.files.policy_file import default_path
-from tests.unit.policy.test_check import changed, place
+from tests.support.changed_policy import changed, place
+from tests.support.policy_test_files import FAILING
 
 SHIPPED = default_path().parent / "tests"
-FAILING = """\
-tests:
-  - name: The wrong order
-    do:
-      - {at: 0s, fire: {alertname: ServiceDown, component: shop}}
-      - {at: 16m}
-    expect:
-      pages: 3
-      escalations:
-        - {at: 2m, to: Lead SRE, step: 2}
-        - {at: 7m, to: CTO, step: 4}
-      incidents: [{component: shop, severity: P1, told: null}, {component: web}]
-      notifications:
-        contains: [{at: 0s, to: {contains: hands}}, {at: 2m, incident: shop, kind: opened, channel: pager}, {kind: nothing}]
-        lacks: [{at: [1m, 3m], channel: chat, to: {matches: "Lead.*"}}]
-      tasks: {none: true}
-      refused: {count: 1}
-  - name: It passes
-    do:
-      - {at: 0s, fire: {alertname: ServiceDown, component: shop}}
-    expect: {pages: 1}
-"""
 SAID = """\
 FAIL  {file}:2: The wrong order
       {file}:11:7: tests[0].expect.incidents: expected 2, found 1
@@ -123,6 +102,7 @@ def test_they_reach_every_entry(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "severities.rules[1]" not in {one["key"] for one in said["not_reached"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "failing"),
     [

@@ -15,9 +15,8 @@ from app.files.policy_file import BadPolicy, default_path, load
 from app.policy.schema import schema
 from models.policy import Policy
 from models.scenario import Scenarios
-from tests.unit.policy.test_check import changed
-from tests.unit.policy.test_questions import CHANGES
-from tests.unit.policy.test_scenarios import FAILING
+from tests.support.changed_policy import CHANGES, changed
+from tests.support.policy_test_files import FAILING
 
 ROOT = Path(__file__).parents[3]
 POLICY, TESTS = schema(Policy), schema(Scenarios)

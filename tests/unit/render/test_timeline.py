@@ -19,10 +19,12 @@ from app.report.timeline import LANES_MAX, Picture, Span, picture
 from models.effect import Stream
 from models.instant import format_instant
 from tests.support.boards import command_succeeds
+from tests.support.example_counts import examples
+from tests.support.explanations import CONFIG, played
+from tests.support.hostile_texts import HOSTILE
+from tests.support.incident_documents import INCIDENT, Document, documents, entry, snapshot
 from tests.support.scenario import START_MS
-from tests.unit.explain.test_explain import CONFIG, played
-from tests.unit.report.test_incidents import INCIDENT, Document, entry, snapshot
-from tests.unit.report.test_report import HOSTILE, documents, report_of
+from tests.support.scenario_reports import report_of
 
 MINUTE_MS = 60_000
 HERE = Path(__file__).parents[2]
@@ -176,7 +178,7 @@ def _tags(document: str) -> set[str]:
     return set(found.tags)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(20))
 @given(HOSTILE)
 @example("</text><script>alert(1)</script>")
 @example('"/><svg onload="alert(1)">')

@@ -27,7 +27,7 @@ from app.settings import Settings
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK, encode_policy
-from tests.simulation.world import cleaned
+from tests.support.compaction import cleaned
 from tests.support.fake_log import FakeLog
 from tests.support.scenario import START_MS, alert_record, in_one_batch, play, read
 from tests.support.shipped_policy import shipped

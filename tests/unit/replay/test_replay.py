@@ -20,6 +20,7 @@ from app.transport.log import StoredRecord
 from models.effect import Position, Stream
 from models.topics import Topics
 from tests.support.engines import ROOT, read_all
+from tests.support.replays import refused, replayed
 from tests.support.storm import change, copy, with_log
 
 TOPICS = Topics()
@@ -33,23 +34,6 @@ def recording(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def replayed(capsys: pytest.CaptureFixture[str], *options: object) -> tuple[int, dict[str, Any]]:
-    """Status and summary."""
-    capsys.readouterr()
-    status = main(["replay", "--json", *map(str, options)])
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return status, found
-
-
-def refused(capsys: pytest.CaptureFixture[str], *options: object) -> str:
-    """What a replay says that does not begin."""
-    capsys.readouterr()
-    assert main(["replay", *map(str, options)]) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    return told.err.removeprefix("tocsin: ").rstrip("\n")
-
-
 def test_what_was_said_is_said_again(
     journal: Path, recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,7 +42,7 @@ def test_what_was_said_is_said_again(
     again, recorded = replayed(capsys, "--journal", recording, "--verify")
 
     assert (status, found["identical"], found["first_difference"]) == (0, True, "")
-    assert found["records"] > 6000
+    assert found["records"] > 2000
     assert found["compared"] | {"identical": 0} == dict.fromkeys(found["compared"], 0)
     assert found["compared"]["identical"] == found["effects"] + found["messages"] > 50
     assert {one["started"] for one in found["partitions"].values()} == {"start of the journal"}
@@ -66,6 +50,7 @@ def test_what_was_said_is_said_again(
     assert (again, recorded | clocks) == (0, found | clocks)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_batches_workers_or_hashes(recording: Path, tmp_path: Path) -> None:
     """Batches of 1, 7 and 5,000 records, 1 and 3 processes, two hash seeds.
 

@@ -19,9 +19,10 @@ from models.instant import format_instant
 from models.policy import Availability
 from models.topics import Topics
 from tests.support.boards import command_succeeds
+from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
+from tests.support.incident_documents import Document, entry, log_of
 from tests.support.shipped_policy import shipped
-from tests.unit.report.test_incidents import Document, entry, log_of
 
 MINUTE = 60_000
 DAY = 24 * 60 * MINUTE
@@ -127,7 +128,7 @@ CHANGES = st.tuples(
 )
 
 
-@hypothesis_settings(max_examples=300, deadline=None, derandomize=True)
+@hypothesis_settings(max_examples=examples(60))
 @given(
     st.lists(CHANGES, max_size=25),
     st.integers(0, 40),

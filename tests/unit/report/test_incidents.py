@@ -2,10 +2,8 @@
 
 import argparse
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -13,107 +11,12 @@ from hypothesis import strategies as st
 
 from app.cli.incidents import show_incident
 from app.history.effects import effects_of
-from app.settings import Settings
 from app.terminal.incidents_table import is_folded
 from app.terminal.style import as_text
-from app.transport.log import NewRecord
-from models.effect import POSITION_HEADER, Stream
+from models.effect import Stream
 from models.topics import Topics
 from tests.support.boards import command_succeeds
-from tests.support.fake_log import FakeLog
-
-Document = dict[str, Any]
-NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
-INCIDENT = "INC-20260412T131000Z-00K3F"
-CONFIG = Settings(partitions=2)
-
-
-def snapshot(**changes: Any) -> Document:
-    """An incident's snapshot.
-
-    Open for ten minutes, told, with a clock that is breached and one that runs.
-    """
-    clocks = {
-        "acknowledge": {"due_at": "2026-04-12T13:12:00.000Z", "state": "breached"},
-        "resolve": {"due_at": "2026-04-12T14:10:00.000Z", "state": "running"},
-    }
-    empty = dict.fromkeys(
-        ("acknowledged_by", "assignee", "mitigated_by", "cause", "cause_by", "resolved_by", "rule"),
-        "",
-    )
-    never = dict.fromkeys(
-        ("acknowledged_at", "mitigated_at", "eta_at", "resolved_at", "closed_at", "assessment")
-    )
-    return {
-        "id": "0-7-3",
-        "kind": "Incident",
-        "at": "2026-04-12T13:20:00.000Z",
-        "policy": "c0ffee",
-        "incident": INCIDENT,
-        "state": "open",
-        "severity": "P0",
-        "class": "",
-        "status": "",
-        "component": "ollama",
-        "owner": "ai",
-        "title": "OllamaServiceDown on ollama",
-        "next": "Check its log: docker logs ollama",
-        "guide": "service-down",
-        "opened_at": "2026-04-12T13:10:00.000Z",
-        "told_at": "2026-04-12T13:10:00.000Z",
-        **empty,
-        **never,
-        "complaints": 0,
-        "reopened": 0,
-        "flapping": False,
-        "escalation_step": 2,
-        "escalated_by": ["unacknowledged"],
-        "clocks": clocks,
-        "held_by": [],
-        "parents": [],
-        "services": ["ai-agents"],
-        "alerts_firing": 1,
-        "alerts_total": 1,
-        "alert_names": {"OllamaServiceDown": 1},
-        "members": [],
-        "opened_by": "0-7",
-        "records": None,
-        **changes,
-    }
-
-
-def entry(kind: str, at: str, text: str = "", incident: str = INCIDENT, **details: Any) -> Document:
-    """A timeline entry; `at` is a time of the day of the incident, or a whole instant."""
-    instant = at if "T" in at else f"2026-04-12T{at}.000Z"
-    return {
-        "id": "",
-        "kind": kind,
-        "at": instant,
-        "incident": incident,
-        "component": "ollama",
-        "text": text,
-        **details,
-    }
-
-
-def log_of(
-    effects: Mapping[Stream, Iterable[Document]], partition: int = 0, now_ms: int = NOW_MS
-) -> FakeLog:
-    """A log whose effects topics have these documents."""
-    log = FakeLog(now_ms)
-    for stream, documents in effects.items():
-        add(log, stream, documents, partition)
-    return log
-
-
-def add(log: FakeLog, stream: Stream, documents: Iterable[Document], partition: int = 0) -> None:
-    """Append documents to an effects topic, each past the position of the one before."""
-    topic = str(getattr(Topics(), stream))
-    for one in documents:
-        number = log.put(topic, partition, [])
-        header = (POSITION_HEADER, f"{number}-0".encode())
-        key = one.get("task") or one["incident"] or ""
-        log.put(topic, partition, [NewRecord(key.encode(), orjson.dumps(one), (header,))])
+from tests.support.incident_documents import CONFIG, INCIDENT, Document, entry, log_of, snapshot
 
 
 def shown(

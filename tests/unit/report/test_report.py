@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,50 +21,25 @@ from app.render.report_markdown import code, markdown, text
 from app.report.availability import Ledger, month_of, share
 from app.report.build import build
 from app.transport.log import NewRecord
-from models.effect import Effect, Position, Stream
+from models.effect import Position, Stream
 from tests.support.boards import command_succeeds
+from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
-from tests.support.scenario import one_by_one, play, read
+from tests.support.hostile_texts import HOSTILE
+from tests.support.incident_documents import (
+    CONFIG,
+    INCIDENT,
+    Document,
+    documents,
+    entry,
+    log_of,
+    snapshot,
+    task,
+)
+from tests.support.scenario_reports import report_of
 from tests.support.shipped_policy import shipped
-from tests.unit.report.test_incidents import CONFIG, INCIDENT, Document, entry, log_of, snapshot
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
-
-
-def report_of(
-    scenario: str, incident: str = "INC-20250615T150640Z-000", **said: str
-) -> dict[str, Any]:
-    """The report of an incident of a scenario.
-
-    Texts of the scenario are replaced as `said` says.
-    """
-    policy = shipped()
-    records, _ = read(SCENARIOS / f"{scenario}.txt", policy)
-    for record in records:
-        for before, after in said.items():
-            record.value = (record.value or b"").replace(before.encode(), orjson.dumps(after)[1:-1])
-    _, effects = play(policy, records, one_by_one)
-    return report_from(effects, incident)
-
-
-def report_from(effects: list[Effect], incident: str) -> dict[str, Any]:
-    """The report of an incident that effects tell of."""
-    found: dict[Stream, list[dict[str, Any]]] = {stream: [] for stream in Stream}
-    for effect in effects:
-        if effect.stream not in (Stream.JOURNAL, Stream.DEADLETTER, Stream.SILENCES):
-            body = orjson.loads(effect.value)
-            if body["incident"] == incident:
-                found[effect.stream].append(body)
-    tasks = {task["task"]: task for task in found[Stream.FOLLOWUPS]}
-    timeline, notifications = found[Stream.TIMELINE], found[Stream.NOTIFICATIONS]
-    return build(
-        found[Stream.INCIDENTS][-1],
-        timeline,
-        notifications,
-        found[Stream.ESCALATIONS],
-        tasks.values(),
-    )
 
 
 def test_who_did_what() -> None:
@@ -120,7 +94,7 @@ def test_a_security_incident() -> None:
     assert "Do not modify logs" in markdown(report)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(40))
 @given(
     st.text(min_size=1, max_size=30)
     | st.sampled_from(["# a", "1. b", "![x](http://y)", "<img src=x>", "a\n\n- b", "www.x.org"])
@@ -140,7 +114,7 @@ def test_what_came_from_outside_is_inert(hostile: str) -> None:
     ]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(40))
 @given(st.text(max_size=30) | st.sampled_from(["```", "a ```` b", "\x1b[2J", "a\nreboot"]))
 def test_a_command_stays_one_command(hostile: str) -> None:
     """A command is one line of one block, whatever stands in it."""
@@ -186,95 +160,6 @@ def test_availability() -> None:
     }
     with pytest.raises(ValueError, match="the month is '2026-13', must be such as 2026-11"):
         month_of("2026-13", 0)
-
-
-def documents(outside: str) -> dict[Stream, list[Document]]:
-    """An incident with everything that can be said of one.
-
-    `outside` stands wherever somebody else's words can.
-    """
-    member = {
-        "alert": "f" * 16,
-        "name": outside,
-        "component": outside,
-        "incident": "INC-2",
-        "firing": False,
-    }
-    one = snapshot(
-        **dict.fromkeys(
-            (
-                "title",
-                "component",
-                "owner",
-                "class",
-                "cause",
-                "cause_by",
-                "acknowledged_by",
-                "assignee",
-            ),
-            outside,
-        ),
-        state="resolved",
-        acknowledged_at="2026-04-12T13:13:00.000Z",
-        resolved_at="2026-04-12T13:19:00.000Z",
-        eta_at="2026-04-12T14:00:00.000Z",
-        assessment={"verdict": "genuine", "scope": outside, "by": outside},
-        held_by=[outside],
-        members=[member],
-        services=[outside],
-        alerts_total=3,
-        complaints=2,
-        records=12,
-    )
-    steps = [{"say": outside, "run": f"docker logs {number}"} for number in range(2)] + [
-        {"say": outside, "run": ""}
-    ]
-    timeline = [
-        entry("Guide", "13:10:00", outside, guide="old", steps=[]),
-        entry("Guide", "13:10:00", outside, guide="new", steps=steps),
-        entry("Noted", "13:14:00", outside, by=outside),
-        entry("DeliveryFailed", "13:15:00", outside, notification="0-7-1", detail=outside),
-        entry("Held", "13:16:00", outside),
-        entry("MemberFired", "13:16:00", outside, member="INC-2"),
-    ]
-    sent = {
-        "kind": "opened",
-        "at": "2026-04-12T13:10:00.000Z",
-        "incident": INCIDENT,
-        "channel": "chat",
-    }
-    return {
-        Stream.INCIDENTS: [one],
-        Stream.TIMELINE: timeline,
-        Stream.NOTIFICATIONS: [
-            sent | {"id": f"0-7-{number}", "receiver": outside} for number in (1, 2)
-        ],
-        Stream.ESCALATIONS: [
-            {
-                "at": "2026-04-12T13:12:00.000Z",
-                "incident": INCIDENT,
-                "rule": "r",
-                "step": 2,
-                "steps": 4,
-            }
-            | {"to": {"name": outside}, "because": outside, "records": ["0-7"]}
-        ],
-        Stream.FOLLOWUPS: [task("review", "2026-04-14T13:19:00.000Z", outside)],
-    }
-
-
-def task(name: str, due_at: str, title: str, state: str = "open", done_by: str = "") -> Document:
-    """A follow-up task's snapshot."""
-    return {
-        "task": f"{INCIDENT}.{name}",
-        "incident": INCIDENT,
-        "name": name,
-        "title": title,
-        "owner": "ai",
-        "due_at": due_at,
-        "state": state,
-        "done_by": done_by,
-    }
 
 
 def of(found: dict[Stream, list[Document]], **changes: Any) -> Document:
@@ -356,73 +241,7 @@ def test_it_begins_as_the_procedure_has_it() -> None:
     assert "Immediate actions" not in markdown(of(documents("look")))
 
 
-NASTY = [
-    *(
-        "# a",
-        "1. b",
-        "1) b",
-        "- c",
-        "+ c",
-        "* c",
-        "> d",
-        "=",
-        "---",
-        "***",
-        "    code",
-        "\tcode",
-        "```",
-        "~~~",
-        "`x`",
-        "``",
-    ),
-    *(
-        "![x](http://y)",
-        "[x](y)",
-        "[x]: y",
-        "[x][y]",
-        "<http://x>",
-        "<img src=x>",
-        "<!-- x",
-        "&lt;b&gt;",
-        "&#60;b>",
-        "<?x",
-    ),
-    *(
-        "a\n\n# b",
-        "a\r- b",
-        "a\u2028b",
-        "a\u202eb",
-        "a|b",
-        "a\\|b",
-        "a\\",
-        "\\",
-        "|",
-        "||",
-        "a  \nb",
-        "~~a~~",
-        "__a__",
-        "*a*",
-    ),
-    *(
-        "\x1b]8;;http://x\x07y",
-        "\x00",
-        "\ud800",
-        "www.x.org",
-        "http://x",
-        "@all",
-        "$x$",
-        "[ ] x",
-        ":",
-        "",
-        " ",
-    ),
-]
-HOSTILE = st.lists(st.sampled_from(NASTY) | st.text(max_size=10), min_size=1, max_size=4).map(
-    "".join
-)
-
-
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(40))
 @given(HOSTILE)
 @example("a|b")
 @example("a\\|b")
@@ -442,7 +261,7 @@ def test_what_is_read_is_what_was_said(said: str) -> None:
     assert shown == [expected, *([expected] if expected else []), "a", "b", expected, "x"]
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(20))
 @given(HOSTILE)
 @example("")
 def test_whatever_is_said_the_report_keeps_its_structure(hostile: str) -> None:
@@ -467,7 +286,7 @@ def test_whatever_is_said_the_report_keeps_its_structure(hostile: str) -> None:
     assert all(line.isprintable() for line in [*after.split("\n"), *alone.split("\n")])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(20))
 @given(
     HOSTILE.filter(str.strip), st.sampled_from((1, 2, 9, 10, 11, 100)), st.sampled_from(("do", ""))
 )

@@ -24,14 +24,15 @@ from models.journal import TICK, encode_alert
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.truncate import cut
-from models.wire import ANNOTATIONS_BYTES_MAX, LABELS_BYTES_MAX
+from models.wire import ANNOTATIONS_BYTES_MAX
+from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
+from tests.support.large_alerts import WORST, largest
 from tests.support.scenario import START_MS, keep
 from tests.support.shipped_policy import shipped
 
 HOLD_MS = 60_000
 TOPICS = Topics()
-WORST = "\x01"  # one byte of a label, six of JSON
 
 
 @dataclass
@@ -53,15 +54,6 @@ class Event:
     """What an agent gets."""
 
     message: Message
-
-
-def largest(number: int, sign: str = WORST) -> dict[str, Any]:
-    """An alert with as many bytes as the border lets in, but for a few."""
-    labels = {"alertname": "Large", "severity": "critical", "component": f"c{number}"}
-    labels["rest"] = sign * (
-        LABELS_BYTES_MAX - sum(len(one) for pair in labels.items() for one in pair) - 4
-    )
-    return {"labels": labels, "annotations": {"summary": sign * (ANNOTATIONS_BYTES_MAX - 7)}}
 
 
 def records_of(alerts: Sequence[dict[str, Any]]) -> list[StoredRecord]:
@@ -97,6 +89,7 @@ async def _worked(batches: Sequence[list[StoredRecord]]) -> FakeLog:
     return log
 
 
+@pytest.mark.slow
 def test_a_flood_at_the_border_s_bounds_and_its_end_go_through() -> None:
     """Alerts as large as they may be, thousands of new ones, and all of it expiring in one tick.
 
@@ -179,7 +172,7 @@ def test_a_raw_record_full_of_refusals_is_not_written_once_for_each() -> None:
     assert letters[7]["message"] == "[7].labels.a: is 7, must be a text"
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(40))
 @given(st.lists(st.integers(0, 300)), st.integers(100, 500))
 def test_batches_are_all_records_in_order(sizes: list[int], bytes_max: int) -> None:
     """No record is left out, and a batch that is too large has one record only."""

@@ -13,6 +13,7 @@ import yaml
 from app.cli.main import main
 from app.cli.whatif import add_whatif, show_whatif
 from app.clock import Clock
+from app.files import bounded_yaml
 from app.files.policy_file import BadPolicy, default_path
 from app.render.whatif_svg import ROWS_MAX
 from app.settings import Settings
@@ -24,7 +25,7 @@ from tests.support.bad_day import bad_day_log
 from tests.support.fake_log import FakeLog
 from tests.support.recorder import TOPICS, Recorder
 from tests.support.scenario import START_MS, alert_record
-from tests.unit.core.test_whole_policy import POLICY
+from tests.support.whole_policy import POLICY
 
 
 def kept(log: FakeLog, folder: Path) -> Path:
@@ -54,7 +55,7 @@ def kept(log: FakeLog, folder: Path) -> Path:
 def policy_file(folder: Path, **changes: Any) -> str:
     """A file with the shipped policy and changes."""
     file = folder / f"{'-'.join(changes) or 'same'}.yaml"
-    file.write_text(yaml.safe_dump(yaml.safe_load(default_path().read_text()) | changes))
+    file.write_text(yaml.safe_dump(bounded_yaml.read(default_path().read_text()).data | changes))
     return str(file)
 
 

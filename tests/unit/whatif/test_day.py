@@ -11,21 +11,23 @@ from rich.console import Console
 from app.core.rules.compiled_policy import Rulebook
 from app.render.whatif_text import show
 from tests.support.bad_day import bad_day_log
-from tests.unit.core.test_whole_policy import POLICY
-from tests.unit.whatif.test_whatif import changed, compared, correlations, played
+from tests.support.whatif_runs import changed_policy, compared, correlations, played
+from tests.support.whole_policy import POLICY
 
 EXPECTED = Path(__file__).parents[2] / "whatif"
 NOTIFY: dict[str, Any] = POLICY.document["notify"]
 
-ALONE = changed(dependencies=POLICY.document["dependencies"][1:])  # agents do not depend on Ollama
+ALONE = changed_policy(
+    dependencies=POLICY.document["dependencies"][1:]
+)  # agents do not depend on Ollama
 
 CHANGES = {
-    "agents-down-from-five": changed(correlations=correlations(agents_down=5)),
-    "several-p1-from-three": changed(correlations=correlations(several_p1=3)),
-    "p0-waits-three-minutes": changed(
+    "agents-down-from-five": changed_policy(correlations=correlations(agents_down=5)),
+    "several-p1-from-three": changed_policy(correlations=correlations(several_p1=3)),
+    "p0-waits-three-minutes": changed_policy(
         notify=NOTIFY | {"group_wait": {"P0": "3m", "P1": "3m", "P2": "30s", "P3": "30s"}}
     ),
-    "p2-in-business-hours": changed(notify=NOTIFY | {"hours": ["P2", "P3"]}),
+    "p2-in-business-hours": changed_policy(notify=NOTIFY | {"hours": ["P2", "P3"]}),
     "no-dependency-on-ollama": ALONE,
 }
 

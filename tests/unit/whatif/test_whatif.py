@@ -3,7 +3,6 @@
 A run of the record is what happened, any run what an engine says.
 """
 
-import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -20,10 +19,9 @@ from app.core.rules.compiled_policy import Rulebook
 from app.demo.scenario import START_MS as DAY_MS
 from app.transport.log import NewRecord, StoredRecord
 from app.whatif.compare import Comparison, compare
-from app.whatif.ids import shown, shown_position
-from app.whatif.outcomes import Facts, Message, facts_of
+from app.whatif.outcomes import Message
 from app.whatif.run import Run
-from app.whatif.runner import Played, play
+from app.whatif.runner import Played
 from models.alert import fingerprint
 from models.command import Command
 from models.effect import Stream
@@ -40,11 +38,21 @@ from models.matcher import parse_matcher
 from models.silence import Silence
 from models.topics import partition_of
 from tests.support.bad_day import bad_day_log
+from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
 from tests.support.recorder import TOPICS, Recorder
 from tests.support.scenario import START_MS, alert_record, in_one_batch
 from tests.support.scenario import play as play_one
-from tests.unit.core.test_whole_policy import LABELS, MATCHERS, OTHER, POLICY
+from tests.support.whatif_runs import (
+    as_recorded,
+    both,
+    changed_policy,
+    compared,
+    correlations,
+    played,
+    sorted_documents,
+)
+from tests.support.whole_policy import LABELS, MATCHERS, OTHER, POLICY
 
 PARTITIONS = (1, 2, 8)
 MINUTE_MS = 60_000
@@ -81,23 +89,7 @@ _steps = st.lists(
     max_size=40,
 )
 _alerts = st.lists(st.one_of(_alert, _alert, st.tuples(st.just("tick"), _waits)), max_size=40)
-every_journal = settings(max_examples=60, deadline=None, derandomize=True)
-
-
-def changed(**changes: Any) -> Rulebook:
-    """The shipped policy with other sections."""
-    return Rulebook(POLICY.document | changes)
-
-
-def correlations(**counts: int) -> list[dict[str, Any]]:
-    """The shipped correlations with other counts, by rule."""
-    rules: list[dict[str, Any]] = POLICY.document["correlations"]
-    return [
-        rule | {"count": counts[name]}
-        if (name := rule["name"].replace("-", "_")) in counts
-        else rule
-        for rule in rules
-    ]
+every_journal = settings(max_examples=examples(12))
 
 
 def recorded(
@@ -154,24 +146,6 @@ def _append(recorder: Recorder, kind: str, now_ms: int, rest: list[Any]) -> None
             recorder.broadcast(TICK)
 
 
-def played(
-    log: FakeLog, partitions: int, policy: Rulebook, against: Rulebook | None = None
-) -> Played:
-    """The journal of a log under both policies."""
-    return asyncio.run(play(log, TOPICS, partitions, policy, against, lambda *_: None))
-
-
-def compared(found: Played) -> Comparison:
-    """Both of it, compared."""
-    return compare(*both(found))
-
-
-def both(found: Played) -> tuple[Facts, Facts]:
-    """What both runs said."""
-    ends_ms = max(span.last_ms for span in found.survey.spans)
-    return facts_of(found.before, ends_ms), facts_of(found.after, ends_ms)
-
-
 def said(messages: Sequence[Message]) -> Counter[Any]:
     """Messages without their place in the journal, and without the ids in their texts."""
     return Counter((one.at_ms, one.kind, one.channel, one.receiver, one.title) for one in messages)
@@ -195,32 +169,17 @@ def test_the_run_of_the_record_is_what_happened(
         for effect in effects
         if effect.stream == "incidents"
     }
-    assert as_recorded(before.snapshots.values()) == _sorted(newest.values())
+    assert as_recorded(before.snapshots.values()) == sorted_documents(newest.values())
     assert before.empty_slots == 0
 
 
 def _values(recorder: Recorder, stream: Stream) -> list[str]:
-    return _sorted(
+    return sorted_documents(
         effect.value
         for effects in recorder.effects
         for effect in effects
         if effect.stream is stream
     )
-
-
-def as_recorded(values: Any) -> list[str]:
-    """What a run said, sorted, with ids and positions as the record has them."""
-    documents = [orjson.loads(value) for value in values]
-    for one in documents:
-        for name in {"id", "opened_by"} & one.keys():
-            one[name] = shown_position(one[name])
-        if isinstance(one.get("records"), list):
-            one["records"] = [shown_position(position) for position in one["records"]]
-    return _sorted(shown(orjson.dumps(one).decode()).encode() for one in documents)
-
-
-def _sorted(values: Any) -> list[str]:
-    return sorted(orjson.dumps(orjson.loads(value)).decode() for value in values)
 
 
 @every_journal
@@ -245,21 +204,21 @@ def test_the_same_policy_changes_nothing(
 
 
 NEW = {
-    "threshold": changed(correlations=correlations(agents_down=2, several_p1=3)),
-    "wait": changed(
+    "threshold": changed_policy(correlations=correlations(agents_down=2, several_p1=3)),
+    "wait": changed_policy(
         notify=POLICY.document["notify"]
         | {"group_wait": {"P0": "3m", "P1": "2m", "P2": "10m", "P3": "10m"}}
     ),
     "other": OTHER,
-    "components": changed(components={"labels": ["alertname"]}),
-    "no rules": changed(
+    "components": changed_policy(components={"labels": ["alertname"]}),
+    "no rules": changed_policy(
         correlations=[], dependencies=[], inhibit_rules=[], classes=[], escalations=[], followups=[]
     ),
 }
 
 
 @pytest.mark.parametrize("name", NEW)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=examples(5))
 @given(_alerts)
 def test_a_run_says_what_an_engine_under_that_policy_says(
     name: str, steps: list[tuple[Any, ...]]
@@ -378,7 +337,7 @@ def test_commands_go_to_the_incident_that_they_meant() -> None:
         recorder.log.at_ms = START_MS + minute * MINUTE_MS
         recorder.broadcast(TICK)
 
-    found, comparison = _pair(recorder.log, changed(components={"labels": ["job"]}))
+    found, comparison = _pair(recorder.log, changed_policy(components={"labels": ["job"]}))
 
     (pair,) = comparison.incidents
     assert found.left_out == []
@@ -408,7 +367,9 @@ def test_commands_for_what_a_rule_opens_no_more_are_left_out_and_told() -> None:
         partition_from_id(rule.id),
     )
 
-    found, comparison = _pair(recorder.log, changed(correlations=correlations(agents_down=10)))
+    found, comparison = _pair(
+        recorder.log, changed_policy(correlations=correlations(agents_down=10))
+    )
 
     assert [(one.command, one.by, one.incident, one.title) for one in found.left_out] == [
         ("acknowledge", "ann", rule.id, "3 AI agents down")
@@ -487,7 +448,7 @@ def test_second_copies_of_raw_records_count_once() -> None:
     for copy in [*copies[:20], *copies[10:30], *copies]:
         recorder.append(*copy)
 
-    found, comparison = _pair(recorder.log, changed(components={"labels": ["job"]}))
+    found, comparison = _pair(recorder.log, changed_policy(components={"labels": ["job"]}))
 
     counts = [
         sum(engine.counts.get("alerts", 0) for engine in run.engines)
@@ -585,7 +546,7 @@ def test_a_task_that_is_done_is_that_of_the_same_component() -> None:
         name.encode(), encode_command("done", name, "ann", task="review"), partition_from_id(name)
     )
 
-    found, _ = _pair(recorder.log, changed(components={"labels": ["job"]}))
+    found, _ = _pair(recorder.log, changed_policy(components={"labels": ["job"]}))
 
     assert found.left_out == []
     before, after = (

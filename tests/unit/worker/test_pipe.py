@@ -5,6 +5,7 @@ import asyncio
 from app.settings import Settings
 from app.worker.worker import Pipe, Worker
 from models.topics import Topics
+from tests.support.driven_loop import run_driven
 from tests.support.fake_log import FakeLog
 from tests.support.shipped_policy import shipped
 
@@ -15,7 +16,7 @@ def test_settling_ends_with_the_partition() -> None:
     The one must not wait for what the other has stopped.
     """
 
-    async def scenario() -> bool:
+    async def scenario() -> None:
         log = FakeLog()
         pipe = Pipe(Worker(Settings(partitions=1), shipped(), log, Topics()), 0, 1)
         await pipe.start()
@@ -24,11 +25,9 @@ def test_settling_ends_with_the_partition() -> None:
         settling = asyncio.create_task(pipe.settle())
         await log.called.wait()
         pipe.stop()
-        done, _ = await asyncio.wait([settling], timeout=1)
-        settling.cancel()
-        return bool(done)
+        await settling
 
-    assert asyncio.run(scenario())
+    run_driven(scenario())
 
 
 def test_what_is_stopped_cannot_be_settled() -> None:
@@ -40,7 +39,7 @@ def test_what_is_stopped_cannot_be_settled() -> None:
         await pipe.start()
         number = len(log.batches)
         pipe.stop()
-        await asyncio.wait_for(pipe.settle(), 1)
+        await pipe.settle()
         return len(log.batches) - number
 
-    assert asyncio.run(scenario()) == 0
+    assert run_driven(scenario()) == 0

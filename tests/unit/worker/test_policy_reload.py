@@ -20,7 +20,7 @@ from prometheus_client import REGISTRY
 from app.bridge.resources import Bridge
 from app.core.engine import Engine
 from app.core.rules.compiled_policy import Rulebook
-from app.files.policy_file import BadPolicy, default_path
+from app.files.policy_file import BadPolicy
 from app.history.policies import policy_in
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord
@@ -32,21 +32,10 @@ from models.journal import TICK, encode_policy
 from models.topics import Topics
 from tests.support.engines import Tocsin, assert_exactly_once, read_all, wait_until
 from tests.support.fake_log import FakeLog
+from tests.support.policy_owners import TEXT, fingerprint_of, text_of
 from tests.support.shipped_policy import shipped
 
-TEXT = default_path().read_text()
 JOURNAL = Topics().journal
-
-
-def text_of(owner: str) -> str:
-    """The shipped policy with another default owner."""
-    return TEXT.replace("default_owner: infrastructure", f"default_owner: {owner}")
-
-
-def fingerprint_of(owner: str) -> str:
-    """Its fingerprint."""
-    document = shipped().document | {"default_owner": owner}
-    return Rulebook(document).fingerprint
 
 
 def put(file: Path, text: str | None) -> None:
@@ -111,6 +100,7 @@ class Service:
             )
 
 
+@pytest.mark.slow
 def test_a_running_service_follows_its_policy_file(tmp_path: Path) -> None:
     """Changed, broken, repaired, by SIGHUP, over HTTP, and across a restart and a kill.
 

@@ -14,8 +14,8 @@ from app.core.rules.compiled_policy import Rulebook
 from app.files.policy_file import load
 from app.transport.log import StoredRecord
 from models.journal import encode_policy, encode_signal
+from tests.support.engine_bounds import MINUTE_MS, Partition, early, signal
 from tests.support.scenario import keep
-from tests.unit.core.test_bounds import MINUTE_MS, Partition, early, signal
 
 SHIPPED = load()
 SHAPE = SHIPPED.correlations["agents-down"].shape
@@ -66,6 +66,7 @@ def test_what_is_kept_for_a_rule_is_forgotten_in_time() -> None:
     assert partition.engine.state.timers == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [-1, 0, 1], ids=["below", "at", "above"])
 def test_former_shapes_have_a_bound(more: int) -> None:
     """A correlation that changed so often: the oldest shapes are forgotten, also over a restart."""

@@ -24,7 +24,7 @@ from app.core.state.state import FORMER
 from app.files.policy_file import load as policy_of
 from app.history.checkpoints import apply_changes, checkpoints, whole_checkpoint
 from app.transport.log import StoredRecord
-from tests.simulation.world import cleaned
+from tests.support.compaction import cleaned
 from tests.support.fake_log import FakeLog
 from tests.support.scenario import in_one_batch, keep, play, read
 

@@ -15,11 +15,11 @@ from app.history.policies import policy_in
 from app.transport.log import StoredRecord
 from app.transport.sqlite import SqliteLog
 from models.topics import Topics
-from tests.simulation.world import cleaned
+from tests.support.compaction import cleaned
 from tests.support.engines import read_all
+from tests.support.replays import refused, replayed
 from tests.support.shipped_policy import shipped
 from tests.support.storm import change, copy, with_log
-from tests.unit.replay.test_replay import refused, replayed
 
 TOPICS = Topics()
 
