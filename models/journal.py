@@ -23,6 +23,7 @@ from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
 POLICY_START = b'{"policy":'
+COMMAND_START = b'{"command":'
 FINGERPRINT = slice(
     len(ALERT_START), len(ALERT_START) + 16
 )  # where an alert's fingerprint stands in its value

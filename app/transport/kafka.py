@@ -6,7 +6,7 @@ by itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,6 +49,9 @@ CLAIMED_SECONDS = (
 )
 
 
+FOLLOWERS_MAX = 4  # consumers that wait for news at a time; who comes later waits for one of them
+FOLLOW_WAIT_MS = 100  # for which a broker lets a fetch wait that finds nothing
+
 FORBIDDEN = (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -83,6 +86,8 @@ class KafkaLog:
         )  # of the claimed ones, those that somebody else has claimed since
         self._consumer: AIOKafkaConsumer | None = None
         self._reading = asyncio.Lock()
+        self._idle: list[AIOKafkaConsumer] = []  # consumers of those who followed before
+        self._following = asyncio.Semaphore(FOLLOWERS_MAX)
 
     async def start(self) -> None:
         """Connect the producer; the reader connects when it is first needed."""
@@ -102,6 +107,9 @@ class KafkaLog:
             if producer is not None:
                 await producer.stop()
         self._claimed.clear()
+        for consumer in self._idle:
+            await consumer.stop()
+        self._idle.clear()
         if self._consumer is not None:
             await self._consumer.stop()
         self._producer = self._consumer = None
@@ -221,6 +229,30 @@ class KafkaLog:
                 consumer.unsubscribe()
             return []
 
+    @asynccontextmanager
+    async def following(
+        self, topics: Sequence[str], partition: int
+    ) -> AsyncIterator["KafkaFollower"]:
+        """Follow one partition of several topics from here on, with a consumer that waits."""
+        places = [TopicPartition(topic, partition) for topic in topics]
+        async with self._following:
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    consumer = (
+                        self._idle.pop() if self._idle else await self._new_reader(FOLLOW_WAIT_MS)
+                    )
+                    ends = await consumer.end_offsets(places)
+            except (KafkaError, TimeoutError) as error:
+                raise self._unavailable(error) from None
+            consumer.assign(places)
+            try:
+                for place in places:
+                    consumer.seek(place, ends[place])
+                yield KafkaFollower(consumer, self._unavailable)
+            finally:
+                consumer.unsubscribe()
+                self._idle.append(consumer)
+
     async def start_offset(self, topic: str, partition: int) -> int:
         """The oldest offset that is kept."""
         async with self._asking(topic, partition) as (consumer, place):
@@ -269,22 +301,26 @@ class KafkaLog:
 
     async def _reader(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._servers,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                max_partition_fetch_bytes=8 * 1024 * 1024,
-                fetch_max_wait_ms=20,
-                **self._security,
-            )
-            try:
-                await consumer.start()
-            except KafkaError as error:
-                await consumer.stop()
-                raise self._unavailable(error) from None
-            self._consumer = consumer
+            self._consumer = await self._new_reader(20)
         return self._consumer
+
+    async def _new_reader(self, wait_ms: int) -> AIOKafkaConsumer:
+        """A consumer without a group, whose fetches wait for so long at the broker."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+            fetch_max_wait_ms=wait_ms,
+            **self._security,
+        )
+        try:
+            await consumer.start()
+        except KafkaError as error:
+            await consumer.stop()
+            raise self._unavailable(error) from None
+        return consumer
 
     def _unavailable(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
         servers = ", ".join(self._servers)
@@ -295,6 +331,35 @@ class KafkaLog:
         return LogUnavailable(
             f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?"
         )
+
+
+class KafkaFollower:
+    """`app.transport.log.Follower`: a consumer that has some partitions and no group."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        unavailable: Callable[[KafkaError], LogUnavailable],
+    ) -> None:
+        self._consumer, self._unavailable = consumer, unavailable
+
+    async def next(self) -> list[tuple[str, StoredRecord]]:
+        """Wait until a broker gives something."""
+        while True:
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=REQUEST_MS)
+            except KafkaError as error:
+                raise self._unavailable(error) from None
+            appended = [
+                (
+                    place.topic,
+                    StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers),
+                )
+                for place, records in fetched.items()
+                for one in records
+            ]
+            if appended:
+                return appended
 
 
 def _fenced(topic: str, partition: int) -> Fenced:

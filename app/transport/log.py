@@ -6,6 +6,7 @@ looks asks for a `Readable`.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -122,6 +123,16 @@ class Readable(Protocol):
         """The offset that the next record will get."""
 
 
+class Follower(Protocol):
+    """Reads what is appended to some partitions from the moment on at which it was made."""
+
+    async def next(self) -> list[tuple[str, StoredRecord]]:
+        """Wait until something was appended; topic and record of each, oldest first in each topic.
+
+        The caller bounds the wait. Raises LogUnavailable.
+        """
+
+
 class Log(Readable, Protocol):
     """A log that is written to."""
 
@@ -141,6 +152,15 @@ class Log(Readable, Protocol):
 
         Whoever claimed it before gets Fenced. Raises LogUnavailable.
         """
+
+
+class FollowedLog(Log, Protocol):
+    """A log of which somebody waits for news."""
+
+    def following(
+        self, topics: Sequence[str], partition: int
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Follow one partition of several topics from here on, without looking again and again."""
 
 
 async def append_all(log: Log, topic: str, partition: int, records: Sequence[NewRecord]) -> None:

@@ -259,7 +259,7 @@ def current(incidents: list[Happened], component: str, kind: str) -> Happened | 
 def refused(incident: Happened, name: str, *, fires: bool) -> str:
     """The reason for which a command is refused, or nothing."""
     resolved = incident.state == "resolved"
-    if (name in ("acknowledge", "resolve") and resolved) or (
+    if (name in ("acknowledge", "resolve", "escalate") and resolved) or (
         name in ("reopen", "close") and not resolved
     ):
         return "illegal_transition"

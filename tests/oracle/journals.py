@@ -223,7 +223,10 @@ def _tell(
             number, command = rest
             known = one.naive.incidents
             whose = known[-1 - number % len(known)].id if known else NOBODYS
-            details = {"to": "bob", "verdict": "genuine", "task": "review"}
+            to, step = ("on-call-sre", "nobody")[number % 2], (1, 2, 9)[number % 3]
+            details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
+            if command is Command.ESCALATE and number > 2:
+                details |= {"step": step}
             one.feed(
                 lambda name: encode_command(command, name, "ann", text="hm", **details),
                 b"",

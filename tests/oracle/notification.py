@@ -69,15 +69,21 @@ def over(naive: "Naive", incident: Happened) -> None:
         contact(naive, incident, "resolved", one)
 
 
-def climb(naive: "Naive", incident: Happened, rule: str, records: Iterable[int]) -> None:
-    """Climb to the next step of the chain.
+def climb(
+    naive: "Naive",
+    incident: Happened,
+    rule: str,
+    records: Iterable[int],
+    step: int | None = None,
+) -> None:
+    """Climb to the next step of the chain, or to the one named.
 
     Whoever is called there should not be the first to hear of it.
     """
     if not incident.told[0]:
         news(naive, incident)
     chain = naive.policy["teams"][incident.owner]["chain"]
-    incident.step = min(incident.step + 1, len(chain))
+    incident.step = min(step or incident.step + 1, len(chain))
     incident.since["step"] = naive.now_ms
     whom = naive.policy["contacts"][chain[incident.step - 1]]
     incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))

@@ -596,9 +596,11 @@ class Naive:
             incident.postponed.append((rule, records, self.now_ms))
             incident.touch()
 
-    def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
-        """Climb to the next step."""
-        notification.climb(self, incident, rule, records)
+    def climb(
+        self, incident: Happened, rule: str, records: list[int], step: int | None = None
+    ) -> None:
+        """Climb to the next step, or to the one named."""
+        notification.climb(self, incident, rule, records, step)
 
     def tell_owner(
         self, incident: Happened, kind: str, channels: tuple[str, ...] = ("chat",)

@@ -4,7 +4,8 @@ It can be held up, and it can be away.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord, size_of
 from models.topics import MAX_BATCH_BYTES, Topics, TopicSpec
@@ -39,6 +40,7 @@ class FakeLog:
         self.open = asyncio.Event()  # appends wait until it is set
         self.open.set()
         self.called = asyncio.Event()  # set by each append
+        self.appended = asyncio.Event()  # set when something can be read that could not before
 
     async def start(self) -> None:
         """Nothing to connect."""
@@ -83,6 +85,7 @@ class FakeLog:
             StoredRecord(offset + number, self.at_ms, *record)
             for number, record in enumerate(records)
         ]
+        self.appended.set()
         return offset
 
     async def claim(self, topic: str, partition: int) -> None:
@@ -109,6 +112,34 @@ class FakeLog:
         kept = self.topics.get((topic, partition))
         return kept[-1].offset + 1 if kept else 0
 
+    @asynccontextmanager
+    async def following(
+        self, topics: Sequence[str], partition: int
+    ) -> AsyncIterator["FakeFollower"]:
+        """Follow one partition of several topics from here on."""
+        places = {topic: await self.end_offset(topic, partition) for topic in topics}
+        yield FakeFollower(self, partition, places)
+
     def values(self) -> list[bytes]:
         """The values of all records, in the order in which they were appended."""
         return [record.value or b"" for _, records in self.batches for record in records]
+
+
+class FakeFollower:
+    """`app.transport.log.Follower` of a log in memory, for one at a time."""
+
+    def __init__(self, log: FakeLog, partition: int, places: dict[str, int]) -> None:
+        self._log, self._partition, self._places = log, partition, places
+
+    async def next(self) -> list[tuple[str, StoredRecord]]:
+        """Wait until something was put there."""
+        while True:
+            self._log.appended.clear()
+            appended: list[tuple[str, StoredRecord]] = []
+            for topic, offset in self._places.items():
+                records = await self._log.read(topic, self._partition, offset)
+                appended += [(topic, record) for record in records]
+                self._places[topic] = records[-1].offset + 1 if records else offset
+            if appended:
+                return appended
+            await self._log.appended.wait()
