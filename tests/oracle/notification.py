@@ -47,6 +47,10 @@ def news(naive: "Naive", incident: Happened) -> None:
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
         kind = "opened"
+    elif incident.is_told_anew:
+        naive.reached.add("told anew")
+        incident.since["step"] = naive.now_ms
+        kind = "opened"
     elif incident.severity < told_severity:
         kind = "severity_raised"
     else:
@@ -57,6 +61,7 @@ def news(naive: "Naive", incident: Happened) -> None:
     if kind in ("opened", "severity_raised"):
         for one in besides(naive.policy, incident):
             contact(naive, incident, kind, one)
+    incident.anew = False
     incident.told = (naive.now_ms, incident.size, incident.severity)
 
 
