@@ -139,10 +139,10 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     return packed({"command": name, "incident": incident, "by": by, **details})
 
 
-def encode_silence(silence: Silence) -> bytes:
+def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
     """The journal value of a silence, for every partition.
 
-    The newest record of an id is the silence.
+    The newest record of an id is the silence. A `preview` only asks what it would do.
     """
     matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
     return packed(
@@ -154,6 +154,7 @@ def encode_silence(silence: Silence) -> bytes:
             "by": silence.by,
             "comment": silence.comment,
         }
+        | ({"preview": True} if preview else {})
     )
 
 

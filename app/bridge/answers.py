@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from app.bridge.writer import JournalWriter
-from app.transport.log import FollowedLog, NewRecord, StoredRecord
+from app.transport.log import Appended, FollowedLog, NewRecord
 from models.effect import position_from
 from models.reason import Reason
 from models.topics import Topics
@@ -77,29 +77,30 @@ class CommandAnswers:
 
         Raises LogUnavailable when the journal did not take it.
         """
-        topics = (self._timeline, self._incidents)
-        async with self._log.following(topics, partition) as follower:
+        places = [(self._timeline, partition), (self._incidents, partition)]
+        async with self._log.following(places) as follower:
             record = NewRecord(incident.encode(), value)
             offset = await self._writer.append_to({partition: [record]})
             seen = _Seen(incident)
             try:
                 async with asyncio.timeout(self._seconds):
                     while True:
-                        for topic, effect in await follower.next():
-                            self._keep(seen, offset, topic, effect)
+                        for appended in await follower.next():
+                            self._keep(seen, offset, appended)
                         if outcome := seen.outcome():
                             return outcome
             except TimeoutError:
                 return None
 
-    def _keep(self, seen: _Seen, offset: int, topic: str, effect: StoredRecord) -> None:
+    def _keep(self, seen: _Seen, offset: int, appended: Appended) -> None:
+        effect = appended.record
         position = position_from(tuple(effect.headers))
         if position is None or position.offset != offset or not effect.value:
             return
         document = orjson.loads(effect.value)
         if document["incident"] != seen.incident:
             return
-        if topic == self._incidents:
+        if appended.topic == self._incidents:
             seen.snapshots.append((position.number, document))
         elif "command" in document:
             seen.entries.append((position.number, document))

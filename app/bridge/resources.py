@@ -19,6 +19,7 @@ from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.limits import Limits, limits_of
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import Declined, as_json, error_json, logger
+from app.bridge.silence_answers import SilenceAnswers
 from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
@@ -88,8 +89,11 @@ class Bridge:
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
         self._answers = CommandAnswers(log, self._topics, self._writer, answer_seconds)
+        silence_answers = SilenceAnswers(
+            log, self._topics, settings.partitions, self._writer, answer_seconds
+        )
         self._silences = SilenceRoutes(
-            log, self._topics.silences, self._writer, policy, self._bodies
+            log, self._topics.silences, silence_answers, policy, self._bodies
         )
         self._availability = AvailabilityMetrics(
             log, self._topics.timeline, settings.partitions, policy

@@ -27,9 +27,11 @@ from aiokafka.errors import (
 
 from app.clock import system_ms
 from app.transport.log import (
+    Appended,
     Fenced,
     LogUnavailable,
     NewRecord,
+    Place,
     StoredRecord,
     TopicMismatch,
     in_batches,
@@ -219,10 +221,7 @@ class KafkaLog:
                         await consumer.getmany(place, timeout_ms=WAIT_MS, max_records=max_records)
                     ).get(place)
                     if fetched:
-                        return [
-                            StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
-                            for one in fetched
-                        ]
+                        return list(map(_stored, fetched))
             finally:
                 # What is assigned is fetched for ever, and the broker answers nothing else on the
                 # connection meanwhile.
@@ -230,23 +229,21 @@ class KafkaLog:
             return []
 
     @asynccontextmanager
-    async def following(
-        self, topics: Sequence[str], partition: int
-    ) -> AsyncIterator["KafkaFollower"]:
-        """Follow one partition of several topics from here on, with a consumer that waits."""
-        places = [TopicPartition(topic, partition) for topic in topics]
+    async def following(self, places: Sequence[Place]) -> AsyncIterator["KafkaFollower"]:
+        """Follow some partitions from here on, with a consumer that waits."""
+        assigned = [TopicPartition(*place) for place in places]
         async with self._following:
             try:
                 async with asyncio.timeout(READ_SECONDS):
                     consumer = (
                         self._idle.pop() if self._idle else await self._new_reader(FOLLOW_WAIT_MS)
                     )
-                    ends = await consumer.end_offsets(places)
+                    ends = await consumer.end_offsets(assigned)
             except (KafkaError, TimeoutError) as error:
                 raise self._unavailable(error) from None
-            consumer.assign(places)
+            consumer.assign(assigned)
             try:
-                for place in places:
+                for place in assigned:
                     consumer.seek(place, ends[place])
                 yield KafkaFollower(consumer, self._unavailable)
             finally:
@@ -343,7 +340,7 @@ class KafkaFollower:
     ) -> None:
         self._consumer, self._unavailable = consumer, unavailable
 
-    async def next(self) -> list[tuple[str, StoredRecord]]:
+    async def next(self) -> list[Appended]:
         """Wait until a broker gives something."""
         while True:
             try:
@@ -351,15 +348,16 @@ class KafkaFollower:
             except KafkaError as error:
                 raise self._unavailable(error) from None
             appended = [
-                (
-                    place.topic,
-                    StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers),
-                )
+                Appended(place.topic, place.partition, _stored(record))
                 for place, records in fetched.items()
-                for one in records
+                for record in records
             ]
             if appended:
                 return appended
+
+
+def _stored(record: Any) -> StoredRecord:
+    return StoredRecord(record.offset, record.timestamp, record.key, record.value, record.headers)
 
 
 def _fenced(topic: str, partition: int) -> Fenced:

@@ -123,11 +123,22 @@ class Readable(Protocol):
         """The offset that the next record will get."""
 
 
+Place = tuple[str, int]  # topic and partition
+
+
+class Appended(NamedTuple):
+    """A record that was appended while somebody followed."""
+
+    topic: str
+    partition: int
+    record: StoredRecord
+
+
 class Follower(Protocol):
     """Reads what is appended to some partitions from the moment on at which it was made."""
 
-    async def next(self) -> list[tuple[str, StoredRecord]]:
-        """Wait until something was appended; topic and record of each, oldest first in each topic.
+    async def next(self) -> list[Appended]:
+        """Wait until something was appended; oldest first in each partition.
 
         The caller bounds the wait. Raises LogUnavailable.
         """
@@ -157,10 +168,8 @@ class Log(Readable, Protocol):
 class FollowedLog(Log, Protocol):
     """A log of which somebody waits for news."""
 
-    def following(
-        self, topics: Sequence[str], partition: int
-    ) -> AbstractAsyncContextManager[Follower]:
-        """Follow one partition of several topics from here on, without looking again and again."""
+    def following(self, places: Sequence[Place]) -> AbstractAsyncContextManager[Follower]:
+        """Follow some partitions from here on, without looking again and again."""
 
 
 async def append_all(log: Log, topic: str, partition: int, records: Sequence[NewRecord]) -> None:

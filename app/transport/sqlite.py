@@ -28,7 +28,7 @@ import orjson
 
 from app.clock import Clock
 from app.transport.compaction import Compaction
-from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.log import LogUnavailable, NewRecord, Place, StoredRecord, TopicMismatch
 from app.transport.retention import Expiry
 from app.transport.sqlite_batches import INSERT, SCHEMA, Damaged, Row, rows
 from app.transport.sqlite_follower import SqliteFollower
@@ -251,14 +251,11 @@ class SqliteLog:
         return event
 
     @asynccontextmanager
-    async def following(
-        self, topics: Sequence[str], partition: int
-    ) -> AsyncIterator[SqliteFollower]:
-        """Follow one partition of several topics from here on."""
+    async def following(self, places: Sequence[Place]) -> AsyncIterator[SqliteFollower]:
+        """Follow some partitions from here on."""
         woken = self.follow()
         try:
-            places = {topic: self.written(topic, partition) for topic in topics}
-            yield SqliteFollower(self, partition, places, woken)
+            yield SqliteFollower(self, {place: self.written(*place) for place in places}, woken)
         finally:
             self._followers.remove(woken)
 

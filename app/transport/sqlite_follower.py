@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from app.transport.log import StoredRecord
+from app.transport.log import Appended, Place, StoredRecord
 
 
 class Written(Protocol):
@@ -19,21 +19,19 @@ class Written(Protocol):
 class SqliteFollower:
     """`app.transport.log.Follower` in the process that writes."""
 
-    def __init__(
-        self, log: Written, partition: int, places: dict[str, int], woken: asyncio.Event
-    ) -> None:
-        self._log, self._partition, self._places, self._woken = log, partition, places, woken
+    def __init__(self, log: Written, offsets: dict[Place, int], woken: asyncio.Event) -> None:
+        self._log, self._offsets, self._woken = log, offsets, woken
 
-    async def next(self) -> list[tuple[str, StoredRecord]]:
+    async def next(self) -> list[Appended]:
         """Wait for the next commit that appended something."""
-        appended: list[tuple[str, StoredRecord]] = []
+        appended: list[Appended] = []
         while not appended:
             self._woken.clear()
-            for topic, offset in self._places.items():
-                if self._log.written(topic, self._partition) > offset:
-                    records = await self._log.read(topic, self._partition, offset)
-                    appended += [(topic, record) for record in records]
-                    self._places[topic] = records[-1].offset + 1 if records else offset
+            for place, offset in self._offsets.items():
+                if self._log.written(*place) > offset:
+                    records = await self._log.read(*place, offset)
+                    appended += [Appended(*place, record) for record in records]
+                    self._offsets[place] = records[-1].offset + 1 if records else offset
             if not appended:
                 await self._woken.wait()
         return appended

@@ -7,6 +7,7 @@ import orjson
 from app.core.engine import Engine
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import Stream
+from models.journal import TICK, Source
 from models.topics import Topics, partition_of
 from tests.support.fake_log import FakeLog
 from tests.support.scenario import alert_record
@@ -22,6 +23,7 @@ class WorkedLog(FakeLog):
     def __init__(self) -> None:
         super().__init__()
         self.working = True
+        self._signals: list[tuple[bytes, NewRecord]] = []  # of actors to each other
         self.engines = [Engine(partition, shipped()) for partition in range(PARTITIONS)]
 
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
@@ -36,7 +38,13 @@ class WorkedLog(FakeLog):
         journal = self.topics[TOPICS.journal, partition]
         records = [record for record in journal if record.offset >= offset]
         for effect in self.engines[partition].apply(records):
-            if effect.stream is not Stream.JOURNAL:
+            if effect.stream is Stream.JOURNAL:
+                source = Source(
+                    "journal", partition, effect.position.offset, effect.position.number
+                )
+                key = effect.key or b""
+                self._signals.append((key, NewRecord(key, effect.value, (source.header(),))))
+            else:
                 topic = getattr(TOPICS, effect.stream)
                 record = NewRecord(effect.key, effect.value, (effect.position.header(),))
                 self.put(topic, partition, [record])
@@ -53,6 +61,18 @@ class WorkedLog(FakeLog):
         offset = self.put(TOPICS.journal, partition, [NewRecord(key, record.value)])
         self.decide(partition, offset)
         return partition
+
+    def exchange_signals(self) -> None:
+        """Let the actors hear what they said to each other, until nobody says more."""
+        while self._signals:
+            key, record = self._signals.pop(0)
+            partition = partition_of(key, PARTITIONS)
+            self.decide(partition, self.put(TOPICS.journal, partition, [record]))
+
+    def tick(self) -> None:
+        """Time passes in every partition."""
+        for partition in range(PARTITIONS):
+            self.decide(partition, self.put(TOPICS.journal, partition, [NewRecord(None, TICK)]))
 
     def incidents(self) -> list[str]:
         """The ids of the incidents that are not closed."""
