@@ -23,6 +23,7 @@ from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
 POLICY_START = b'{"policy":'
+COMMAND_START = b'{"command":'
 FINGERPRINT = slice(
     len(ALERT_START), len(ALERT_START) + 16
 )  # where an alert's fingerprint stands in its value
@@ -138,10 +139,10 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     return packed({"command": name, "incident": incident, "by": by, **details})
 
 
-def encode_silence(silence: Silence) -> bytes:
+def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
     """The journal value of a silence, for every partition.
 
-    The newest record of an id is the silence.
+    The newest record of an id is the silence. A `preview` only asks what it would do.
     """
     matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
     return packed(
@@ -153,6 +154,7 @@ def encode_silence(silence: Silence) -> bytes:
             "by": silence.by,
             "comment": silence.comment,
         }
+        | ({"preview": True} if preview else {})
     )
 
 

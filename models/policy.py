@@ -35,6 +35,7 @@ STEPS_MAX = 50  # of a guide or a task: they stand in effects, in full
 RULES_MAX = 1000  # of what an incident names by its rules
 LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
+Comment = Annotated[str, Field(min_length=1, max_length=200)]
 Channel = Literal["pager", "email", "chat"]
 
 # For each severity, how long an incident stays unacknowledged at the first, second, ... step before
@@ -160,6 +161,16 @@ class Updates(Part):
 
     every: DurationBySeverity = {}
     reminders: int = Field(default=2, ge=1, le=100)
+
+
+class Silencing(Part):
+    """What a silence does besides muting.
+
+    One whose comment begins with one of `acknowledge_comments` acknowledges the open incidents of
+    which it matches one of the worst alerts that fire.
+    """
+
+    acknowledge_comments: list[Comment] = Field(default=["Investigating", "ACK!"], max_length=100)
 
 
 class FollowUp(ForIncidents):
@@ -302,6 +313,7 @@ class Policy(Part):
     escalations: list[Escalation] = Field(default=[], max_length=RULES_MAX)
     targets: Targets = Targets()
     updates: Updates = Updates()
+    silences: Silencing = Silencing()
     followups: list[FollowUp] = Field(default=[], max_length=RULES_MAX)
     correlations: list[Correlation] = []
     dependencies: list[Dependency] = []

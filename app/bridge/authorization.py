@@ -43,6 +43,7 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("DELETE", "/api/v2/silence/{id}"): May.OPERATE,
     ("POST", "/api/v1/silences"): May.OPERATE,
     ("DELETE", "/api/v1/silence/{id}"): May.OPERATE,
+    ("POST", "/api/v1/silences/preview"): May.OPERATE,
     ("PUT", "/clock"): May.OPERATE,
     ("POST", "/-/reload"): May.OPERATE,
 }

@@ -11,6 +11,7 @@ from app import metrics
 from app.bridge.authorization import sender_of
 from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
 from app.bridge.responses import Declined, as_json
+from app.bridge.silence_answers import SilenceAnswers, SilenceOutcome
 from app.bridge.silences import (
     LIVE_MAX,
     Silences,
@@ -23,9 +24,9 @@ from app.bridge.silences import (
     may_become,
     silence_of,
 )
-from app.bridge.writer import JournalWriter, answered_in_time
+from app.bridge.writer import answered_in_time
 from app.core.rules.compiled_policy import Rulebook
-from app.transport.log import Log, NewRecord
+from app.transport.log import Log
 from models.duration import format_ms
 from models.journal import encode_silence
 from models.reason import BadInput, Reason
@@ -33,7 +34,7 @@ from models.silence import Silence
 from models.wire import SilenceRequest
 
 UNKNOWN = "unknown_silence"
-OVER = "endsAt is past: what the silence matches is acknowledged, and nothing is muted"
+OVER = "endsAt is past: nothing is muted"
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -42,9 +43,9 @@ class SilenceRoutes:
     """Versions 1 and 2 of Alertmanager's API."""
 
     def __init__(
-        self, log: Log, topic: str, writer: JournalWriter, policy: Rulebook, bodies: Bodies
+        self, log: Log, topic: str, answers: SilenceAnswers, policy: Rulebook, bodies: Bodies
     ) -> None:
-        self._log, self._writer, self._policy = log, writer, policy.policy
+        self._log, self._answers, self._policy = log, answers, policy.policy
         self._bodies = bodies
         self._silences = Silences(log, topic)
         self._under_way = 0  # silences that the journal has not yet acknowledged
@@ -58,6 +59,7 @@ class SilenceRoutes:
         return [
             web.get("/api/v2/silences", _in_v2(self._get_v2)),
             web.post("/api/v2/silences", _in_v2(self._post_v2)),
+            web.post("/api/v1/silences/preview", self._preview),
             web.get("/api/v2/silence/{id}", _in_v2(self._get_one)),
             web.delete("/api/v2/silence/{id}", _in_v2(self._delete)),
             web.get("/api/v1/silences", self._get_v1),
@@ -84,17 +86,29 @@ class SilenceRoutes:
         return as_json(as_v2(kept, self._log.now_ms()))
 
     async def _post_v2(self, request: web.Request) -> web.Response:
-        silence = await self._post(request, past=False)
-        return as_json({"silenceID": silence.id})
+        silence, outcome = await self._post(request, past=False)
+        return as_json({"silenceID": silence.id, **outcome.document()})
 
     async def _post_v1(self, request: web.Request) -> web.Response:
-        silence = await self._post(request, past=True)
-        answer: dict[str, Any] = {"status": "success", "data": {"silenceId": silence.id}}
+        silence, outcome = await self._post(request, past=True)
+        data = {"silenceId": silence.id, **outcome.document()}
+        answer: dict[str, Any] = {"status": "success", "data": data}
         if silence.ends_ms <= self._log.now_ms():
             answer["warnings"] = [OVER]
         return as_json(answer)
 
-    async def _post(self, request: web.Request, *, past: bool) -> Silence:
+    async def _preview(self, request: web.Request) -> web.Response:
+        """What a silence would acknowledge and mute. Nothing changes."""
+        body = SilenceRequest.of(await self._bodies.read_json(request))
+        silence = silence_of(body, None, self._log.now_ms(), past=True)
+        silence = replace(silence, id=str(uuid.uuid4()), by=sender_of(request).signed(silence.by))
+        async with answered_in_time():
+            _, outcome = await self._answers.send(
+                silence.id, [encode_silence(silence, preview=True)]
+            )
+        return as_json({"status": "success", "data": outcome.document()})
+
+    async def _post(self, request: web.Request, *, past: bool) -> tuple[Silence, SilenceOutcome]:
         """The silence that was made or changed. Raises BadInput, Declined and LogUnavailable."""
         if request.content_type == FORM:
             check_sender(request)
@@ -102,7 +116,9 @@ class SilenceRoutes:
         async with answered_in_time():
             return await self._keep(request, SilenceRequest.of(document), past=past)
 
-    async def _keep(self, request: web.Request, body: SilenceRequest, *, past: bool) -> Silence:
+    async def _keep(
+        self, request: web.Request, body: SilenceRequest, *, past: bool
+    ) -> tuple[Silence, SilenceOutcome]:
         kept = (await self._silences.all()).get(body.id) if body.id else None
         if body.id and kept is None:
             raise _unknown(body.id)
@@ -110,8 +126,7 @@ class SilenceRoutes:
         silence = silence_of(body, known, now_ms, past=past)
         silence = replace(silence, by=sender_of(request).signed(silence.by))
         if known is not None and may_become(known, silence, now_ms):
-            await self._append([silence])
-            return silence
+            return silence, await self._append([silence])
         # As in Alertmanager: another silence, which begins now at the earliest, in the place of the
         # old one.
         starts_ms = (
@@ -122,8 +137,7 @@ class SilenceRoutes:
         await self._check_room(len(replaced), now_ms)
         # The new one first: what both match is quiet all the time, and nobody is told that it is
         # quiet no more, and again.
-        await self._append([silence, *replaced])
-        return silence
+        return silence, await self._append([silence, *replaced])
 
     async def _delete(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -153,20 +167,21 @@ class SilenceRoutes:
                 Reason.BOUND_REACHED, f"{found}, must be at most {limit} (bounds.silences): wait"
             )
 
-    async def _append(self, silences: list[Silence]) -> None:
-        """Tell every partition.
+    async def _append(self, silences: list[Silence]) -> SilenceOutcome:
+        """Tell every partition, and return what came of the first.
 
         Raises LogUnavailable; some may have heard of it then, so what is sent again is another.
         """
         self._under_way += len(silences)
         try:
-            offset = await self._writer.broadcast(
-                [NewRecord(None, encode_silence(one)) for one in silences]
+            offset, outcome = await self._answers.send(
+                silences[0].id, [encode_silence(one) for one in silences]
             )
         finally:
             self._under_way -= len(silences)
         for number, silence in enumerate(silences):
             self._silences.note(silence, offset + number)
+        return outcome
 
 
 def _in_v2(handler: Handler) -> Handler:

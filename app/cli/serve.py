@@ -13,7 +13,7 @@ from app.memory import given_back
 from app.notifier.dry_run import print_plan
 from app.notifier.service import Notifier, receivers_of
 from app.settings import BadSettings, Settings
-from app.transport.log import Log, LogUnavailable
+from app.transport.log import FollowedLog, Log, LogUnavailable
 from app.worker.policy_reload import Reloader
 from models.topics import Topics
 
@@ -114,7 +114,7 @@ async def _end(servers: list[Server], app: TocsinApp | None, log: Log) -> None:
 def _servers(
     config: Settings,
     reloader: Reloader,
-    log: Log,
+    log: FollowedLog,
     app: TocsinApp | None,
     clock: Clock,
     *,

@@ -45,7 +45,7 @@ from app.core.suppression import inhibition, silences, suppression
 from models import journal
 from models.effect import Effect
 from models.errors import TocsinError
-from models.journal import FINGERPRINT, Source, format_from, source_from, text_of
+from models.journal import COMMAND_START, FINGERPRINT, Source, format_from, source_from, text_of
 from models.reason import BadInput, Reason
 
 FORMAT = (
@@ -322,6 +322,8 @@ class Engine:
             self._dispatch(document, record.key)
         except BadInput as why:
             dead_letter(turn, why, value)
+            if value.startswith(COMMAND_START):
+                commands.on_refused(turn, value, why)
         self._finish()
 
     def _read_headers(self, record: JournalRecord) -> Source | None:

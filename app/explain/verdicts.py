@@ -47,7 +47,7 @@ def verdict(trace: Trace, noticed: Noticed, heard: Heard) -> list[str]:
             return [
                 f"from here on the policy {noticed.policies[1]} decides; before it was {noticed.policies[0]}"
             ]
-        case "silence" if not trace.own:
+        case "silence" if len(trace.own) <= 1:  # nothing but the answer to whoever made it
             return ["it is noted, and nothing that fires in this partition is under it"]
         case "signal" if not trace.own:
             return ["it left no effect", *_rules(noticed, heard)]

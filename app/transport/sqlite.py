@@ -18,8 +18,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -28,9 +28,10 @@ import orjson
 
 from app.clock import Clock
 from app.transport.compaction import Compaction
-from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.log import LogUnavailable, NewRecord, Place, StoredRecord, TopicMismatch
 from app.transport.retention import Expiry
 from app.transport.sqlite_batches import INSERT, SCHEMA, Damaged, Row, rows
+from app.transport.sqlite_follower import SqliteFollower
 from models.topics import TopicSpec
 
 FORMAT = 3  # 1 had no checksums; in 2, a compacted partition was numbered anew, and large rows were slow to find
@@ -248,6 +249,15 @@ class SqliteLog:
         event = asyncio.Event()
         self._followers.append(event)
         return event
+
+    @asynccontextmanager
+    async def following(self, places: Sequence[Place]) -> AsyncIterator[SqliteFollower]:
+        """Follow some partitions from here on."""
+        woken = self.follow()
+        try:
+            yield SqliteFollower(self, {place: self.written(*place) for place in places}, woken)
+        finally:
+            self._followers.remove(woken)
 
     def written(self, topic: str, partition: int) -> int:
         """The same, as this writer knows it without looking."""

@@ -16,7 +16,12 @@ Due = tuple[int, str, str]  # when, what, and of what
 
 
 def own_deadlines(
-    policy: Mapping[str, Any], incident: Happened, may_tell: Callable[[int], int], *, held: bool
+    policy: Mapping[str, Any],
+    incident: Happened,
+    may_tell: Callable[[int], int],
+    *,
+    held: bool,
+    waits_for_somebody: bool,
 ) -> Iterator[Due]:
     """In the order in which equal times are done.
 
@@ -41,7 +46,8 @@ def own_deadlines(
         if incident.postponed:
             yield may_tell(incident.postponed[-1][2]), "escalate", ""
         if incident.told[0]:
-            several = (_climb(policy, incident), _undone(policy, incident), _word(policy, incident))
+            climb = _climb(policy, incident) if waits_for_somebody else iter(())
+            several = (climb, _undone(policy, incident), _word(policy, incident))
             yield from _later(chain(*several), may_tell)
     if incident.flapping_ms:
         yield _calm_ms(policy, incident), "calm", ""
@@ -67,6 +73,8 @@ def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
             "tell",
             "",
         )
+    elif incident.is_told_anew:
+        yield since["open"], "tell", ""
     elif severity < told_severity:
         yield max(since["severity"], since["open"]), "tell", ""
     elif incident.flapping_ms:
@@ -92,7 +100,7 @@ def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
 def _climb(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     waits = policy["climb"].get(incident.severity, [])
     last = len(policy["teams"][incident.owner]["chain"])
-    if incident.state == "open" and incident.step <= len(waits) and incident.step < last:
+    if incident.step <= len(waits) and incident.step < last:
         begun = max(incident.since["step"], incident.since["severity"])
         yield begun + parse_ms(waits[incident.step - 1]), "climb", ""
 

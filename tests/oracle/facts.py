@@ -91,6 +91,10 @@ class Happened:
         default_factory=set
     )  # alerts and silences; of one that a rule opened, "" and
     parents: list[str] = field(default_factory=list)  # what it was a member of, now or before
+    not_meant: set[str] = field(default_factory=set)  # urgent alerts that nobody acknowledged
+    told_quiet: bool = False  # somebody was told that all of it is quiet
+    anew: bool = False  # it was quiet since the last message
+    unheard: list[int] = field(default_factory=list)  # since when what is loud fires
     clocks: dict[str, str] = field(default_factory=dict)
     rules: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
@@ -120,6 +124,11 @@ class Happened:
     def size(self) -> int:
         """How much belongs to it."""
         return len(self.alerts) + len(self.members)
+
+    @property
+    def is_told_anew(self) -> bool:
+        """Whether something fires that began while it was quiet, and of which nobody was told."""
+        return self.anew and any(self.told[0] < one <= self.since["open"] for one in self.unheard)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +268,7 @@ def current(incidents: list[Happened], component: str, kind: str) -> Happened | 
 def refused(incident: Happened, name: str, *, fires: bool) -> str:
     """The reason for which a command is refused, or nothing."""
     resolved = incident.state == "resolved"
-    if (name in ("acknowledge", "resolve") and resolved) or (
+    if (name in ("acknowledge", "resolve", "escalate") and resolved) or (
         name in ("reopen", "close") and not resolved
     ):
         return "illegal_transition"

@@ -223,7 +223,10 @@ def _tell(
             number, command = rest
             known = one.naive.incidents
             whose = known[-1 - number % len(known)].id if known else NOBODYS
-            details = {"to": "bob", "verdict": "genuine", "task": "review"}
+            to, step = ("on-call-sre", "nobody")[number % 2], (1, 2, 9)[number % 3]
+            details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
+            if command is Command.ESCALATE and number > 2:
+                details |= {"step": step}
             one.feed(
                 lambda name: encode_command(command, name, "ann", text="hm", **details),
                 b"",
@@ -252,8 +255,9 @@ def _tell(
             begins_ms, ends_ms = (
                 at_ms // 20_000 * 20_000 + after_ms for after_ms in (starts_ms, lasts_ms)
             )
+            comment = ("Investigating", "ACK! known", "known")[(begins_ms // 20_000 + number) % 3]
             silence = Silence(
-                f"s{number}", matchers, begins_ms, max(begins_ms, ends_ms), "ann", "known"
+                f"s{number}", matchers, begins_ms, max(begins_ms, ends_ms), "ann", comment
             )
             one.feed(lambda _: encode_silence(silence), None, at_ms)
         case "policy":

@@ -47,6 +47,10 @@ def news(naive: "Naive", incident: Happened) -> None:
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
         kind = "opened"
+    elif incident.is_told_anew:
+        naive.reached.add("told anew")
+        incident.since["step"] = naive.now_ms
+        kind = "opened"
     elif incident.severity < told_severity:
         kind = "severity_raised"
     else:
@@ -57,6 +61,7 @@ def news(naive: "Naive", incident: Happened) -> None:
     if kind in ("opened", "severity_raised"):
         for one in besides(naive.policy, incident):
             contact(naive, incident, kind, one)
+    incident.anew = False
     incident.told = (naive.now_ms, incident.size, incident.severity)
 
 
@@ -69,15 +74,21 @@ def over(naive: "Naive", incident: Happened) -> None:
         contact(naive, incident, "resolved", one)
 
 
-def climb(naive: "Naive", incident: Happened, rule: str, records: Iterable[int]) -> None:
-    """Climb to the next step of the chain.
+def climb(
+    naive: "Naive",
+    incident: Happened,
+    rule: str,
+    records: Iterable[int],
+    step: int | None = None,
+) -> None:
+    """Climb to the next step of the chain, or to the one named.
 
     Whoever is called there should not be the first to hear of it.
     """
     if not incident.told[0]:
         news(naive, incident)
     chain = naive.policy["teams"][incident.owner]["chain"]
-    incident.step = min(incident.step + 1, len(chain))
+    incident.step = min(step or incident.step + 1, len(chain))
     incident.since["step"] = naive.now_ms
     whom = naive.policy["contacts"][chain[incident.step - 1]]
     incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))

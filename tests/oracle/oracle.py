@@ -191,11 +191,15 @@ class Naive:
             self._own(incident, what, which)
 
     def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
+        loud = [alert for alert in mine(self.alerts, incident) if not self.is_held(alert)]
+        incident.unheard = [alert.fired_ms for alert in loud]
+        left = [alert for alert in loud if alert.fingerprint in incident.not_meant]
         return own_deadlines(
             self.policy,
             incident,
             lambda at_ms: self._may_tell(incident, at_ms),
             held=incident.quiet,
+            waits_for_somebody=incident.state == "open" or bool(left),
         )
 
     def _may_tell(self, incident: Happened, at_ms: int) -> int:
@@ -509,6 +513,7 @@ class Naive:
     def acknowledged(self, incident: Happened, who: str) -> None:
         """Somebody took it."""
         incident.state, incident.acknowledged = "acknowledged", (self.now_ms, who)
+        incident.not_meant = set()
         incident.tell("Acknowledged", self.now_ms)
         self._done(incident, "acknowledge")
         self.tell_owner(incident, "acknowledged")
@@ -526,6 +531,7 @@ class Naive:
         incident.tell("Resolved", self.now_ms)
         self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
+        incident.not_meant, incident.told_quiet, incident.anew = set(), False, False
         incident.waits = incident.unexplained = False
         incident.withheld = []
         incident.held_by.clear()
@@ -596,9 +602,11 @@ class Naive:
             incident.postponed.append((rule, records, self.now_ms))
             incident.touch()
 
-    def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
-        """Climb to the next step."""
-        notification.climb(self, incident, rule, records)
+    def climb(
+        self, incident: Happened, rule: str, records: list[int], step: int | None = None
+    ) -> None:
+        """Climb to the next step, or to the one named."""
+        notification.climb(self, incident, rule, records, step)
 
     def tell_owner(
         self, incident: Happened, kind: str, channels: tuple[str, ...] = ("chat",)

@@ -99,7 +99,8 @@ def _became_quiet(naive: "Naive", incident: Happened) -> None:
     naive.reached.add("a rule's incident is held" if incident.rule else "held")
     incident.unexplained = False
     incident.tell("Held", naive.now_ms)
-    if incident.told[0]:
+    incident.told_quiet = not _silences(naive, incident)
+    if incident.told[0] and incident.told_quiet:
         naive.say(incident, "held")
 
 
@@ -112,8 +113,12 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
     notification.word(incident, naive.now_ms)
     if kind == "released":  # else nobody was told that it was quiet
         incident.tell("Released", naive.now_ms)
-    if incident.told[0] and not (kind == "reopened" and incident.flapping_ms):
+        incident.anew = bool(incident.told[0])
+        if incident.told[0] and incident.told_quiet:
+            naive.say(incident, kind)
+    elif incident.told[0] and not incident.flapping_ms:
         naive.say(incident, kind)
+    incident.told_quiet = False
     withheld, incident.withheld = incident.withheld, []
     for name, records in withheld:
         naive.escalate(incident, name, records)

@@ -137,6 +137,8 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
         body = orjson.loads(effect.value)
         if body.get("incident") is None or body["kind"] in NOT_YET:
             continue  # for example a digest
+        if body["kind"] == "CommandRefused" and body["incident"] not in told.names:
+            continue  # of an incident that never was
         fact, at_ms = facts[told.names[body["incident"]]], _ms(body["at"])
         if effect.stream is Stream.NOTIFICATIONS:
             fact["notifications"].append((body["kind"], body["channel"], body["receiver"], at_ms))

@@ -4,7 +4,8 @@ A scenario file has the records above a line of dashes and the expected effects 
 
     TIME fire LABEL=VALUE ...      an alert fires (or is repeated)      TIME end LABEL=VALUE ...   it ends
     TIME tick                      time passes                         TIME COMMAND INCIDENT WHO [TEXT] [DETAIL=VALUE ...]
-    TIME silence ID [BEGIN+]DURATION WHO MATCHER ...                   TIME receipt NOTIFICATION INCIDENT STATE DETAIL
+    TIME silence ID [BEGIN+]DURATION WHO MATCHER ...                   TIME mute ... as silence; acknowledges nothing
+    TIME receipt NOTIFICATION INCIDENT STATE DETAIL
     TIME policy JSON               the shipped policy with this in it takes over
 
 Values with spaces are quoted as for a shell; `summary=` and `hold=` (default 24h) are not labels.
@@ -149,12 +150,13 @@ def _record(line: str, policy: Rulebook) -> StoredRecord:
     if verb == "policy":
         changed = Rulebook(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))
         return StoredRecord(-1, at_ms, None, encode_policy(changed.fingerprint, changed.document))
-    if verb == "silence":
+    if verb in ("silence", "mute"):
         name, lasts, who, *matchers = words
         tests = tuple(parse_matcher(matcher) for matcher in matchers)
         begins, _, lasts = lasts.rpartition("+")
         begins_ms = at_ms + (parse_ms(begins) if begins else 0)
-        silence = Silence(name, tests, begins_ms, begins_ms + parse_ms(lasts), who, "known")
+        comment = "Investigating" if verb == "silence" else "known"
+        silence = Silence(name, tests, begins_ms, begins_ms + parse_ms(lasts), who, comment)
         return StoredRecord(-1, at_ms, None, encode_silence(silence))
     if verb == "receipt":
         return StoredRecord(-1, at_ms, None, encode_receipt(*words))

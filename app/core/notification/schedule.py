@@ -15,6 +15,7 @@ from models.incident import State
 # What a message waits for.
 GROUP_WAIT = "group_wait"
 HOLD = "hold"  # of a rule that may explain it
+RELEASED = "released"  # of what began to fire while everything was kept quiet
 RAISED = "severity_raised"
 GROUP_INTERVAL = "group_interval"
 REPEAT_INTERVAL = "repeat_interval"
@@ -43,6 +44,8 @@ def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
         if incident.hold_ms > wait_ms:
             return incident.loud_ms, incident.hold_ms, HOLD
         return incident.loud_ms, wait_ms, GROUP_WAIT
+    if _has_news(incident):
+        return incident.loud_ms, 0, RELEASED
     if incident.severity < incident.told_severity:
         return incident.severity_ms, 0, RAISED
     if incident.flapping_ms:
@@ -53,6 +56,14 @@ def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
     if repeat_ms and incident.state is State.OPEN:
         return max(incident.told_ms, incident.loud_ms), repeat_ms, REPEAT_INTERVAL
     return None
+
+
+def _has_news(incident: Incident) -> bool:
+    """Whether an alert fires that began while everything was kept quiet, and that nobody was notified of."""
+    return incident.notify_anew and any(
+        alert.firing and not alert.holds and incident.told_ms < alert.fired_ms <= incident.loud_ms
+        for alert in incident.alerts.values()
+    )
 
 
 def _on_time(turn: Turn, incident: Incident, _: str) -> None:
@@ -70,6 +81,9 @@ def tell(turn: Turn, incident: Incident) -> None:
         incident.first_told_ms = incident.climb_ms = turn.now_ms
         incident.word_ms = incident.reminded_ms = turn.now_ms
         recipients.on_opened(turn, incident, _summary(turn, incident))
+    elif _has_news(incident):
+        incident.climb_ms = turn.now_ms
+        recipients.on_opened(turn, incident, _summary(turn, incident))
     elif incident.severity < incident.told_severity:
         text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
         recipients.on_severity_raised(turn, incident, text)
@@ -78,6 +92,7 @@ def tell(turn: Turn, incident: Incident) -> None:
     else:
         text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
         recipients.on_more(turn, incident, "repeated", text)
+    incident.notify_anew = False
     incident.told_ms, incident.told_severity, incident.told_alerts = (
         turn.now_ms,
         incident.severity,

@@ -88,7 +88,8 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         yield Deadline(mute_times.next_told_ms(turn, incident, incident.waits_ms), _on_time)
     owner = turn.rules.owner_known(incident.owner)
     wait_ms = turn.rules.climb_ms(owner, incident.severity, incident.step)
-    if wait_ms is not None and incident.told_ms and incident.state is State.OPEN:
+    waits_for_somebody = incident.state is State.OPEN or not_acknowledged(incident)
+    if wait_ms is not None and incident.told_ms and waits_for_somebody:
         climb_ms = max(incident.climb_ms, incident.severity_ms)
         at_ms = mute_times.next_told_ms(turn, incident, climb_ms + wait_ms)
         yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, climb_ms)
@@ -98,15 +99,19 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         yield Deadline(at_ms, _on_undone, rule, UNDONE, since_ms)
 
 
+def not_acknowledged(incident: Incident) -> str:
+    """The name of an urgent alert that fires and that an acknowledgement was not about, if any."""
+    if incident.state is not State.ACKNOWLEDGED:
+        return ""
+    alerts = (incident.alerts.get(fingerprint) for fingerprint in incident.unacknowledged)
+    return next((one.name for one in alerts if one and one.firing and not one.holds), "")
+
+
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
     waited = format_ms(turn.now_ms - incident.climb_ms)
-    climb(
-        turn,
-        incident,
-        UNACKNOWLEDGED,
-        f"nobody has acknowledged it for {waited}",
-        [incident.opened_by],
-    )
+    subject = not_acknowledged(incident) or "it"
+    because = f"nobody has acknowledged {subject} for {waited}"
+    climb(turn, incident, UNACKNOWLEDGED, because, [incident.opened_by])
 
 
 def _on_time(turn: Turn, incident: Incident, _: str) -> None:

@@ -176,6 +176,10 @@ class Incident:
         default_factory=dict
     )  # of a correlated incident; others are held by their alerts
     parents: list[str] = field(default_factory=list)  # incidents that it was a member of
+    # Urgent alerts that an acknowledgement is not about, by fingerprint.
+    unacknowledged: list[str] = field(default_factory=list)
+    suppression_notified: bool = False  # somebody was notified that everything in it is quiet
+    notify_anew: bool = False  # it was quiet since the last message: what began then is to be told
     # Derived.
     alerts: dict[str, LiveAlert] = field(
         default_factory=dict

@@ -30,6 +30,7 @@ class Turn:
         self.counts: dict[str, int] = {}
         self.offset = -1
         self.late_ms = 0  # by how much the deadline that is being handled was missed
+        self.command = ""  # the operator's command that is being carried out
         self._number = 0
         self._opened = 0
         self._changed: dict[str, Incident] = {}
@@ -83,6 +84,8 @@ class Turn:
         """Leave an effect."""
         number = self._number
         self._number += 1
+        if self.command and stream is Stream.TIMELINE:
+            body = body | {"command": self.command}  # whoever sent it recognises its answer by this
         document = {
             "id": f"{self.record}-{number}",
             "kind": kind,

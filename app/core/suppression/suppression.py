@@ -23,6 +23,7 @@ from models.reason import BadInput, Reason
 from models.truncate import cut
 
 WAITING = "wait"
+SILENCED = "silence/"  # how the keys of silences begin; no rule's name has a slash
 HOLDS_MAX = 100  # of an alert, or of an incident that a rule opened
 PARENTS_MAX = 100  # incidents that one was a member of
 BECAUSE_CHARACTERS_MAX = 500
@@ -232,7 +233,16 @@ def _became_quiet(turn: Turn, incident: Incident, hold: Hold | None, key: str) -
     incident.unexplained = False
     text = hold.because if hold else "what fires still is kept quiet"
     turn.tell(incident, "Held", text, rule=key, parent=hold.parent if hold else "")
-    recipients.on_held(turn, incident, "held", text)
+    # An operator who silences it knows: no message says so, neither now nor at the end.
+    incident.suppression_notified = not is_silenced(incident)
+    if incident.suppression_notified:
+        recipients.on_held(turn, incident, "held", text)
+
+
+def is_silenced(incident: Incident) -> bool:
+    """Whether a silence keeps it, or a firing alert of it, quiet."""
+    alerts = [alert.holds for alert in incident.alerts.values() if alert.firing and alert.holds]
+    return any(key.startswith(SILENCED) for holds in (incident.holds, *alerts) for key in holds)
 
 
 def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> None:
@@ -245,7 +255,10 @@ def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> Non
     else:
         text = "nothing keeps it quiet any more, and it fires"
         turn.tell(incident, "Released", text, rule="" if key == WAIT else key)
-        recipients.on_held(turn, incident, "released", text)
+        incident.notify_anew = bool(incident.told_ms)
+        if incident.suppression_notified:
+            recipients.on_held(turn, incident, "released", text)
+    incident.suppression_notified = False
     escalation.on_waited(turn, incident)
 
 

@@ -139,7 +139,12 @@ def test_a_silence_that_raises_keeps_none_after_it_from_beginning(
     at_ms = START_MS + 5 * MINUTE
     said = [
         Silence(
-            f"s{number}", (parse_matcher(f"alertname={one}"),), at_ms, at_ms + 5 * MINUTE, "ann", ""
+            f"s{number}",
+            (parse_matcher(f"alertname={one}"),),
+            at_ms,
+            at_ms + 5 * MINUTE,
+            "ann",
+            "Investigating",
         )
         for number, one in ((1, "ServiceDown"), (2, "Poison"), (3, "HighErrorRate"))
     ]
