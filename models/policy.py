@@ -27,7 +27,7 @@ from models.policy_types import (
     Where,
     refuse,
 )
-from models.severity import Severity
+from models.severity import Severity, severity_word
 from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
 
@@ -65,7 +65,7 @@ class Severities(Part):
 
     rules: list[SeverityRule] = []
     labels: list[str] = Field(min_length=1)
-    names: dict[str, Severity]
+    names: dict[str, Severity]  # compared without case and punctuation
     unknown: Severity  # a name that nobody declared; shown in the incident as found, and counted
     missing: Severity  # none of the labels
 
@@ -398,6 +398,14 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
     missing = [severity for severity in Severity if severity not in policy.notify.channels]
     if missing:
         yield ("notify", "channels"), f"says nothing for {', '.join(missing)}"
+    known: dict[str, tuple[str, Severity]] = {}
+    for name, severity in policy.severities.names.items():
+        alike, other = known.setdefault(severity_word(name), (name, severity))
+        if other is not severity:
+            yield (
+                ("severities", "names", name),
+                f"is {severity}, and {alike!r} is {other}: case and punctuation do not count",
+            )
     if policy.flapping and policy.flapping.within > policy.incidents.forget:
         yield (
             ("flapping", "within"),

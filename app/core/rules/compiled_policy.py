@@ -19,7 +19,7 @@ from models.matcher import Matcher, Test, test_of
 from models.policy import Contact, Guide, Policy
 from models.policy_rules import Absence, Correlation, Escalation
 from models.policy_types import KEPT, Where
-from models.severity import Severity
+from models.severity import Severity, severity_word
 from models.time_interval import TimeSpan
 
 COMPILED_MAX = 8  # policies that are remembered: as many as are in force at once, a few
@@ -139,6 +139,7 @@ class Rulebook:
         self._severity_rules = [
             (test_of(rule.match), rule.severity) for rule in policy.severities.rules
         ]
+        self._severity_names = {severity_word(name): name for name in policy.severities.names}
         self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
         self._classes = [(test_of(one.match), one) for one in policy.classes]
         self._guides = [(test_of(guide.match), guide) for guide in policy.guides]
@@ -216,9 +217,7 @@ class Rulebook:
         for name in severities.labels:
             found = labels.get(name, "")
             if found:
-                known = next(
-                    (one for one in (found, found.lower()) if one in severities.names), None
-                )
+                known = self._severity_names.get(severity_word(found))
                 if known is None:
                     return severities.unknown, found, ("severities", "unknown")
                 return severities.names[known], "", ("severities", "names", known)

@@ -238,3 +238,13 @@ def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
         for one, other in product(VALUES, VALUES):
             labels = {name: value for name, value in (("a", one), ("b", other)) if value}
             assert tests[first](labels) or not tests[number](labels)
+
+
+def test_severity_names_that_are_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two names that differ in case and punctuation only cannot be two severities."""
+    file = changed(tmp_path, ("    warning: P2\n", "    warning: P2\n    Sev-1: P1\n"))
+
+    status = main(["policy", "check", str(file)])
+
+    assert status == 1
+    assert "is P1, and 'sev1' is P0: case and punctuation do not count" in capsys.readouterr().err
