@@ -25,6 +25,13 @@ MATCHERS = st.builds(
     st.sampled_from(VALUES),
 )
 NEVER = "warning: never decides: {} comes first, and matches all that it matches"
+NODE_DOWN = "\n".join(
+    [
+        """['alertname=~"NodeDown|HostDown|InstanceDown"', 'instance=~".+"']""",
+        """    target_matchers: ['severity=~"warning|info"', 'instance=~".+"']""",
+        "    equal: [instance]",
+    ]
+)
 CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
 
 
@@ -89,6 +96,17 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
             "P1: [15m, 30m, 1h]",
             "P1: [15m, 30m, 1h, 2h]",
             [("2h]", "climb.P1[3]: warning: is never waited for: the longest chain has 4 steps")],
+        ),
+        (
+            NODE_DOWN,
+            NODE_DOWN.replace(", 'instance=~\".+\"'", "").replace("[instance]", '["instance"]'),
+            [
+                (
+                    '"instance"]',
+                    "inhibit_rules[0].equal[0]: warning: is 'instance', which neither side requires: "
+                    'what lacks it on both sides is equal. Add instance=~".+" to one of them',
+                )
+            ],
         ),
         (
             CHAIN,

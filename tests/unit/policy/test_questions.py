@@ -115,7 +115,7 @@ def test_explain_names_lines(capsys: pytest.CaptureFixture[str]) -> None:
             "correlation intrusion-then-data-loss: step 1 of 2 within 6h, group all",
         ),
         ("severity=P1,component=c", "correlation several-p1: one of 2 within 15m, group c"),
-        ("alertname=NodeDown,severity=P0", "inhibition node-down: source"),
+        ("alertname=NodeDown,severity=P0,instance=n", "inhibition node-down: source"),
         ("severity=info", "after 3d6h chat   Ops Team (#ops)"),
         ("alertname=Watchdog", "nobody: it is a heartbeat"),
         (
