@@ -34,7 +34,7 @@ HOLD_STEP_MS = (
 )
 HOLD_MAX_MS = 7 * 86_400_000  # an end in the year 9999 must not keep an alert for ever
 ALERTS_MAX = 50_000  # in one body
-WEBHOOK_VERSION = "4"
+WEBHOOK_VERSIONS = ("4", "1")  # Alertmanager's; Grafana's, which has more fields
 
 # Of an alert's labels, some 350 characters: each generation has the fingerprints of about 45,000
 # alerts.
@@ -118,15 +118,16 @@ def in_list(document: Any) -> Entries:
 
 
 def in_webhook(document: Any) -> Entries:
-    """Alertmanager's webhook message, version 4. Raises BadInput."""
+    """Alertmanager's webhook message, version 4, or Grafana's, version 1. Raises BadInput."""
     if not isinstance(document, dict):
         raise BadInput(
             Reason.MALFORMED, f"the body is {kind_of(document)}, must be a webhook message"
         )
     version, entries = document.get("version"), document.get("alerts")
-    if version != WEBHOOK_VERSION:
+    if version not in WEBHOOK_VERSIONS:
+        expected = " or ".join(map(repr, WEBHOOK_VERSIONS))
         raise BadInput(
-            Reason.UNSUPPORTED_VERSION, f"version: is {short(version)}, must be {WEBHOOK_VERSION!r}"
+            Reason.UNSUPPORTED_VERSION, f"version: is {short(version)}, must be {expected}"
         )
     if not isinstance(entries, list):
         raise BadInput(Reason.MALFORMED, f"alerts: is {kind_of(entries)}, must be a list of alerts")

@@ -265,13 +265,17 @@ def test_paths_in_a_webhook_begin_with_its_field() -> None:
         (b'"alert"', Reason.MALFORMED, "the body is a text, must be a list of alerts"),
         (b"null", Reason.MALFORMED, "the body is null, must be a list of alerts"),
         (b"true", Reason.MALFORMED, "the body is a boolean, must be a list of alerts"),
-        (b'{"alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is None, must be '4'"),
+        (b'{"alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is None, must be '4' or '1'"),
         (
             b'{"version": "5", "alerts": []}',
             Reason.UNSUPPORTED_VERSION,
-            "version: is '5', must be '4'",
+            "version: is '5', must be '4' or '1'",
         ),
-        (b'{"version": 4, "alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is 4, must be '4'"),
+        (
+            b'{"version": 4, "alerts": []}',
+            Reason.UNSUPPORTED_VERSION,
+            "version: is 4, must be '4' or '1'",
+        ),
         (
             b'{"version": "4", "alerts": {}}',
             Reason.MALFORMED,
@@ -434,4 +438,29 @@ def test_what_is_nested_as_deep_as_json_may_be_is_refused(depth: int) -> None:
     assert [one.message for one in refused] == [
         "[1].status: is a list, must be 'firing' or 'resolved'"
     ]
-    assert caught.value.message == "version: is a list, must be '4'"
+    assert caught.value.message == "version: is a list, must be '4' or '1'"
+
+
+def test_a_null_label_is_no_label() -> None:
+    """Null labels and annotations count as absent; what is no text is refused as before."""
+    sent = {"labels": {**LABELS, "extra": None}, "annotations": {"summary": None}}
+
+    alerts, refused = from_list([sent, {"labels": {**LABELS, "extra": 1, "other": None}}], NOW_MS)
+
+    assert alerts == [firing()]
+    assert [one.message for one in refused] == ["[1].labels.extra: is 1, must be a text"]
+
+
+def test_grafanas_webhook() -> None:
+    """Grafana's message has version 1 and fields of its own; its alerts are taken."""
+    entry = {
+        "status": "firing",
+        "labels": LABELS,
+        "startsAt": "2026-04-12T13:20:00Z",
+        "endsAt": YEAR_1,
+        "silenceURL": "http://grafana.example/s",
+        "values": {"B": 22.5},
+    }
+    message = {"version": "1", "orgId": 1, "state": "alerting", "title": "t", "alerts": [entry]}
+
+    assert from_webhook(message, NOW_MS) == ([firing()], [])

@@ -25,12 +25,13 @@ MATCHERS = st.builds(
     st.sampled_from(VALUES),
 )
 NEVER = "warning: never decides: {} comes first, and matches all that it matches"
-NODE_DOWN = "\n".join(
-    [
-        """['alertname=~"NodeDown|HostDown|InstanceDown"', 'instance=~".+"']""",
-        """    target_matchers: ['severity=~"warning|info"', 'instance=~".+"']""",
-        "    equal: [instance]",
-    ]
+NODE_DOWN = """\
+['alertname=~"NodeDown|HostDown|InstanceDown"', 'instance=~".+"']
+    target_matchers: ['severity=~"warning|info"', 'instance=~".+"']
+    equal: [instance]"""
+UNREQUIRED = (
+    "inhibit_rules[0].equal[0]: warning: is 'instance', which neither side requires: "
+    'what lacks it on both sides is equal. Add instance=~".+" to one of them'
 )
 CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
 
@@ -100,13 +101,7 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
         (
             NODE_DOWN,
             NODE_DOWN.replace(", 'instance=~\".+\"'", "").replace("[instance]", '["instance"]'),
-            [
-                (
-                    '"instance"]',
-                    "inhibit_rules[0].equal[0]: warning: is 'instance', which neither side requires: "
-                    'what lacks it on both sides is equal. Add instance=~".+" to one of them',
-                )
-            ],
+            [('"instance"]', UNREQUIRED)],
         ),
         (
             CHAIN,
