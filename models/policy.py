@@ -139,6 +139,17 @@ class Incidents(Part):
     forget: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
 
 
+class ResolveTimeout(Part):
+    """For how long an alert without an end counts as firing when it is not heard of, by its source.
+
+    Through `alerts` (API v2, the raw topic) it expires then, as in Alertmanager. A `webhook` says
+    when an alert ends: one that it does not mention for so long is lost, and not resolved.
+    """
+
+    alerts: DurationMs = Field(default=300_000, gt=0)
+    webhook: DurationMs = Field(default=86_400_000, gt=0)
+
+
 class Targets(Part):
     """How soon an incident of a severity has to be acknowledged and resolved.
 
@@ -297,6 +308,7 @@ class Policy(Part):
     default_owner: Name
     classes: list[IncidentClass] = []
     incidents: Incidents
+    resolve_timeout: ResolveTimeout = ResolveTimeout()
     flapping: Flapping | None = None
     climb: DurationBySeverityList = {}
     escalations: list[Escalation] = Field(default=[], max_length=RULES_MAX)

@@ -265,5 +265,7 @@ def _tell(
 
 def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, hold_ms: int) -> None:
     component = one.policy.component(labels, fingerprint(labels))
-    record = alert_record(at_ms, labels, component, firing=firing, hold_ms=hold_ms)
+    until_resolved = hold_ms % 120_000 == 0
+    more = {"hold_ms": hold_ms, "until_resolved": until_resolved}
+    record = alert_record(at_ms, labels, component, firing=firing, **more)
     one.feed(lambda _: record.value or b"", record.key, at_ms)

@@ -267,7 +267,9 @@ class Naive:
                 whose.touch()
             case "expire":
                 whose.firing = False
-                self.alert_ended(whose, "AlertExpired")
+                if whose.says_its_end:
+                    self.reached.add("lost")
+                self.alert_ended(whose, "AlertLost" if whose.says_its_end else "AlertExpired")
             case "forget":
                 self.alerts.remove(whose)
             case "wait":
@@ -335,8 +337,14 @@ class Naive:
             self.alerts = [alert for alert in self.alerts if alert is not known]
             return ""
         if known is not None and known.firing == firing:
-            known.count, known.last_ms = known.count + 1, self.now_ms
-            known.hold_ms = document["hold_ms"] if firing else known.hold_ms
+            known.count += 1
+            if not firing:
+                known.last_ms = self.now_ms
+            elif self.now_ms + document["hold_ms"] > known.last_ms + known.hold_ms:
+                known.last_ms, known.hold_ms = self.now_ms, document["hold_ms"]
+                known.says_its_end = "until_resolved" in document
+            else:
+                self.reached.add("the later of two ends")
             return ""
         fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
@@ -349,6 +357,7 @@ class Naive:
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
             known.hold_ms = document["hold_ms"]
+            known.says_its_end = "until_resolved" in document
             self.fired(known)
         elif known.incident is not None:
             self.alert_ended(known, "AlertEnded")
@@ -421,7 +430,7 @@ class Naive:
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert)
         if not fires(self.alerts, incident):
-            self.resolved(incident, incident.resolved[1])
+            self.resolved(incident, incident.resolved[1], lost=how == "AlertLost")
         self.look_at(incident)
 
     def _changed(self, incident: Happened, alert: Known) -> None:
@@ -520,11 +529,13 @@ class Naive:
             incident.clocks[clock] = "met"
             incident.tell("ClockMet", self.now_ms)
 
-    def resolved(self, incident: Happened, who: str) -> None:
-        """It is over, or seems so."""
+    def resolved(self, incident: Happened, who: str, *, lost: bool = False) -> None:
+        """It is over, or seems so, or nothing is heard of it any more."""
         incident.state, incident.resolved = "resolved", (self.now_ms, who)
-        incident.tell("Resolved", self.now_ms)
-        self._done(incident, "resolve")
+        incident.lost = lost
+        incident.tell("Lost" if lost else "Resolved", self.now_ms)
+        if not lost:
+            self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
         incident.waits = incident.unexplained = False
         incident.withheld = []

@@ -37,12 +37,24 @@ def on_alert(turn: Turn, document: dict[str, Any], component: str) -> None:
     elif alert is not None:
         turn.count("repeats")
         alert.count += 1
-        alert.last_ms = turn.now_ms
-        if firing and (hold_ms, starts_ms) != (alert.hold_ms, alert.starts_ms):
+        if not firing or (hold_ms, starts_ms) == (alert.hold_ms, alert.starts_ms):
+            alert.last_ms = turn.now_ms
+        elif alert.beat or turn.now_ms + hold_ms > alert.expires_ms:
+            alert.last_ms = turn.now_ms
             alert.renew(hold_ms, starts_ms)
             watch_expiry(turn, alert)
+            _note_source(turn, alert, document)
+        # Else two senders say two ends that are ahead: the later one counts.
         turn.state.touch(alert)
     turn.count("alerts")
+
+
+def _note_source(turn: Turn, alert: LiveAlert, document: dict[str, Any]) -> None:
+    """Whether its sender says when it ends; the latest record of it decides."""
+    until_resolved = document.get("until_resolved") is True
+    if alert.until_resolved != until_resolved:
+        alert.until_resolved = until_resolved
+        turn.state.put_alert(alert)
 
 
 def _checked(document: dict[str, Any]) -> tuple[str, bool, int, int]:
@@ -81,7 +93,7 @@ def _texts(value: Any) -> bool:
 def _fired(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
     alert = _alert(turn, document, component, known)
     alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
-    alert.forget_ms = 0
+    alert.forget_ms, alert.until_resolved = 0, document.get("until_resolved") is True
     alert.renew(document["hold_ms"], document["starts_ms"])
     turn.state.put_alert(alert)
     if alert.beat:
@@ -170,5 +182,10 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
         return
     alert.firing, alert.ended_ms = False, turn.now_ms
     turn.state.put_alert(alert)
+    silent = f"not heard of for {format_ms(alert.hold_ms)}"
+    if alert.until_resolved:
+        turn.count("lost")
+        grouping.on_ended(turn, alert, grouping.LOST, f"lost: {silent}; nobody said that it ended")
+        return
     turn.count("expired")
-    grouping.on_ended(turn, alert, "AlertExpired", f"not heard of for {format_ms(alert.hold_ms)}")
+    grouping.on_ended(turn, alert, "AlertExpired", silent)

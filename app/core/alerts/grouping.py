@@ -16,6 +16,8 @@ from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
 from models.reason import BadInput, Reason
 
+LOST = "AlertLost"
+
 
 def check_room(
     turn: Turn, component: str, incident_class: str, known: LiveAlert | None, size: int
@@ -92,7 +94,10 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     inhibition.on_changed(turn, alert, verdict)
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
-        resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+        if kind == LOST:
+            resolution.lost(turn, incident, "nothing is heard of its alerts any more")
+        else:
+            resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     suppression.observe(turn, incident, was_held=was_held)
     turn.changed(incident)
 

@@ -59,6 +59,7 @@ class LiveAlert:
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
+    until_resolved: bool = False  # its sender says when it ends: one not heard of is lost
     forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
     beat: str = ""  # the name of the absence rule that it is the heartbeat of
     holds: dict[str, Hold] | None = (
@@ -160,6 +161,7 @@ class Incident:
         default_factory=dict
     )  # rule -> why and by which records it will escalate
     waits_ms: int = 0  # since when either waits
+    lost: bool = False  # it ended because its last alert was lost: nobody said that it is over
     unexplained: bool = (
         False  # it was reopened quietly, by what waits for a rule, and no rule has explained it yet
     )
