@@ -66,6 +66,8 @@ class Severities(Part):
     rules: list[SeverityRule] = []
     labels: list[str] = Field(min_length=1)
     names: dict[str, Severity]  # compared without case and punctuation
+    # Names that say that it is over: each ends the alerts with the same labels but for the severity.
+    ended: list[str] = ["ok", "clear", "cleared", "normal"]
     unknown: Severity  # a name that nobody declared; shown in the incident as found, and counted
     missing: Severity  # none of the labels
 
@@ -78,6 +80,17 @@ class Components(Part):
 
     labels: list[str] = Field(min_length=1)
     absent: list[str] = []
+
+
+class Identity(Part):
+    """Which labels do not make an alert another one: they say who sent it.
+
+    Those of `ignore` never count; those of `ignore_if_alike` do not where a second sender's alert
+    is alike in everything else.
+    """
+
+    ignore: list[str] = ["prometheus_replica", "__replica__"]
+    ignore_if_alike: list[str] = ["replica"]
 
 
 class Contact(Part):
@@ -302,6 +315,7 @@ class Policy(Part):
     version: Literal[1]
     severities: Severities
     components: Components
+    identity: Identity = Identity()
     contacts: dict[Name, Contact]
     teams: dict[Name, Team]
     ownership: list[Ownership] = []

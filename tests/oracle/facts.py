@@ -28,6 +28,7 @@ class Known:
     quiet: bool = False  # when last looked at
     last_ms: int = 0
     hold_ms: int = 0
+    replaced: bool = False  # another severity of it began to fire
     says_its_end: bool = False  # so that silence is none
     count: int = 0
     held_by: set[str] = field(default_factory=set)  # rules that said so

@@ -41,7 +41,7 @@ WAITS = (0, 0, 0, 1, 20_000, 60_000, 119_999, 240_000, 300_000, 900_000, 5_000_0
 SHORT = (0, 0, 1, 7_000, 20_000, 60_000, 119_999, 240_000, 660_000)
 ROUND = (0, 0, 60_000, 60_000, 120_000)  # what is due falls into the same moments
 COMPONENTS = ("a", "b", "c", "")
-SEVERITIES = ("warning", "critical", "high", "info", "bespoke", "")
+SEVERITIES = ("warning", "critical", "high", "info", "bespoke", "OK", "")
 ALL = tuple(product(NAMES, COMPONENTS, SEVERITIES))
 # Those of which rules are about one or the other: each is a root, a dependant, a step or a source
 # of something.

@@ -38,7 +38,14 @@ from tests.oracle.facts import (
     no_room,
     rules_about,
 )
-from tests.oracle.policy import by, is_about, named, prefix_of
+from tests.oracle.policy import (
+    by,
+    is_about,
+    named,
+    prefix_of,
+    says_over,
+    without_severity,
+)
 
 
 class Naive:
@@ -331,6 +338,14 @@ class Naive:
             (alert for alert in self.alerts if alert.fingerprint == document["alert"]), None
         )
         firing = document["status"] == "firing"
+        unknown = known is None and document["alert"] not in self.beats
+        if unknown and says_over(self.policy, document["labels"]):
+            for other in self._same_but_severity(document) if firing else ():
+                self.reached.add("over by its severity")
+                other.firing = False
+                self.alert_ended(other, "AlertEnded")
+            return ""
+        others = [] if known is not None and known.replaced else self._same_but_severity(document)
         if (known is None or known.incident is None) and heartbeats.heard(
             self, document, component
         ):
@@ -339,7 +354,7 @@ class Naive:
         if known is not None and known.firing == firing:
             known.count += 1
             if not firing:
-                known.last_ms = self.now_ms
+                known.last_ms, known.replaced = self.now_ms, False
             elif self.now_ms + document["hold_ms"] > known.last_ms + known.hold_ms:
                 known.last_ms, known.hold_ms = self.now_ms, document["hold_ms"]
                 known.says_its_end = "until_resolved" in document
@@ -357,13 +372,31 @@ class Naive:
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
             known.hold_ms = document["hold_ms"]
-            known.says_its_end = "until_resolved" in document
+            known.says_its_end, known.replaced = "until_resolved" in document, False
             self.fired(known)
+            for other in others:
+                self.reached.add("replaced")
+                other.firing, other.replaced = False, True
+                self.alert_ended(other, "AlertReplaced")
         elif known.incident is not None:
             self.alert_ended(known, "AlertEnded")
         else:
             known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
         return ""
+
+    def _same_but_severity(self, document: dict[str, Any]) -> list[Known]:
+        """What fires and has the labels of a record, but for the severity."""
+        labels = without_severity(self.policy, document["labels"])
+        return sorted(
+            (
+                alert
+                for alert in self.alerts
+                if alert.firing
+                and alert.fingerprint != document["alert"]
+                and without_severity(self.policy, alert.labels) == labels
+            ),
+            key=lambda alert: alert.fingerprint,
+        )
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""

@@ -26,20 +26,9 @@ def check_room(
 
     Nothing has changed by then.
     """
+    check_alerts(turn, known, size)
     bounds, state = turn.rules.policy.bounds, turn.state
     incident = state.current.get((component, incident_class))
-    if known is None and len(state.alerts) >= bounds.alerts:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}",
-        )
-    more = size - (known.bytes if known else 0)
-    if more > 0 and state.alert_bytes + more > bounds.alert_bytes:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition's alerts have {state.alert_bytes} bytes, {more} more are more than bounds.alert_bytes, "
-            f"{bounds.alert_bytes}",
-        )
     if incident is None and len(state.incidents) >= bounds.incidents:
         raise BadInput(
             Reason.BOUND_REACHED,
@@ -51,6 +40,23 @@ def check_room(
         raise BadInput(
             Reason.BOUND_REACHED,
             f"incident {incident.id} has {limit} alerts, which is bounds.alerts_in_incident",
+        )
+
+
+def check_alerts(turn: Turn, known: LiveAlert | None, size: int) -> None:
+    """The same of the bounds of the partition's alerts."""
+    bounds, state = turn.rules.policy.bounds, turn.state
+    if known is None and len(state.alerts) >= bounds.alerts:
+        raise BadInput(
+            Reason.BOUND_REACHED,
+            f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}",
+        )
+    more = size - (known.bytes if known else 0)
+    if more > 0 and state.alert_bytes + more > bounds.alert_bytes:
+        raise BadInput(
+            Reason.BOUND_REACHED,
+            f"the partition's alerts have {state.alert_bytes} bytes, {more} more are more than bounds.alert_bytes, "
+            f"{bounds.alert_bytes}",
         )
 
 
