@@ -15,6 +15,7 @@ class NotificationKind(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     SEVERITY_RAISED = "severity_raised"
     RESOLVED = "resolved"
+    LOST = "lost"  # nothing is heard of it any more, and nobody said that it is over
     REMINDER = "reminder"
     UPDATE = "update"
     CLOCK_WARNED = "clock_warned"

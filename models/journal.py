@@ -127,6 +127,7 @@ def encode_alert(alert: Alert) -> bytes:
             "annotations": alert.annotations,
             "url": alert.url,
         }
+        | ({"until_resolved": True} if alert.until_resolved else {})
     )
 
 

@@ -27,7 +27,7 @@ from models.policy_types import (
     Where,
     refuse,
 )
-from models.severity import Severity
+from models.severity import Severity, severity_word
 from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
 
@@ -66,7 +66,9 @@ class Severities(Part):
 
     rules: list[SeverityRule] = []
     labels: list[str] = Field(min_length=1)
-    names: dict[str, Severity]
+    names: dict[str, Severity]  # compared without case and punctuation
+    # Names that say that it is over: each ends the alerts with the same labels but for the severity.
+    ended: list[str] = ["ok", "clear", "cleared", "normal"]
     unknown: Severity  # a name that nobody declared; shown in the incident as found, and counted
     missing: Severity  # none of the labels
 
@@ -79,6 +81,17 @@ class Components(Part):
 
     labels: list[str] = Field(min_length=1)
     absent: list[str] = []
+
+
+class Identity(Part):
+    """Which labels do not make an alert another one: they say who sent it.
+
+    Those of `ignore` never count; those of `ignore_if_alike` do not where a second sender's alert
+    is alike in everything else.
+    """
+
+    ignore: list[str] = ["prometheus_replica", "__replica__"]
+    ignore_if_alike: list[str] = ["replica"]
 
 
 class Contact(Part):
@@ -138,6 +151,17 @@ class Incidents(Part):
 
     settle: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
     forget: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
+
+
+class ResolveTimeout(Part):
+    """For how long an alert without an end counts as firing when it is not heard of, by its source.
+
+    Through `alerts` (API v2, the raw topic) it expires then, as in Alertmanager. A `webhook` says
+    when an alert ends: one that it does not mention for so long is lost, and not resolved.
+    """
+
+    alerts: DurationMs = Field(default=300_000, gt=0)
+    webhook: DurationMs = Field(default=86_400_000, gt=0)
 
 
 class Targets(Part):
@@ -302,12 +326,14 @@ class Policy(Part):
     version: Literal[1]
     severities: Severities
     components: Components
+    identity: Identity = Identity()
     contacts: dict[Name, Contact]
     teams: dict[Name, Team]
     ownership: list[Ownership] = []
     default_owner: Name
     classes: list[IncidentClass] = []
     incidents: Incidents
+    resolve_timeout: ResolveTimeout = ResolveTimeout()
     flapping: Flapping | None = None
     climb: DurationBySeverityList = {}
     escalations: list[Escalation] = Field(default=[], max_length=RULES_MAX)
@@ -410,6 +436,14 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
     missing = [severity for severity in Severity if severity not in policy.notify.channels]
     if missing:
         yield ("notify", "channels"), f"says nothing for {', '.join(missing)}"
+    known: dict[str, tuple[str, Severity]] = {}
+    for name, severity in policy.severities.names.items():
+        alike, other = known.setdefault(severity_word(name), (name, severity))
+        if other is not severity:
+            yield (
+                ("severities", "names", name),
+                f"is {severity}, and {alike!r} is {other}: case and punctuation do not count",
+            )
     if policy.flapping and policy.flapping.within > policy.incidents.forget:
         yield (
             ("flapping", "within"),

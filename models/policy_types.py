@@ -70,7 +70,7 @@ MATCHER_SCHEMA: JsonDict = {
     "description": "A matcher as Alertmanager has it: = is, != is not, =~ matches as a whole (RE2), !~ does not.",
     "examples": ['alertname="ServiceDown"', 'alertname=~"Ollama.*"', 'team!="ai"'],
     "type": "string",
-    "pattern": r"^\s*[A-Za-z_:][A-Za-z0-9_:.-]*\s*(=~|!~|!=|=)",
+    "pattern": r"""^\s*([A-Za-z_:][A-Za-z0-9_:.-]*|"([^"\\]|\\.)+")\s*(=~|!~|!=|=)""",
 }
 _MATCHERS_SCHEMA: JsonDict = {"type": "array", "items": MATCHER_SCHEMA, "minItems": 1}
 SELECTOR_SCHEMA: JsonDict = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.cli.arguments import add_json, add_person
 from app.cli.bridge_client import ask
-from models.matcher import matcher_document, parse_matcher
+from models.matcher import label_text, matcher_document, parse_matcher
 from models.sanitize import inert
 
 
@@ -95,7 +95,7 @@ def _list(arguments: argparse.Namespace) -> int:
     for one in known:
         signs = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
         what = " ".join(
-            f"{m['name']}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}"
+            f"{label_text(m['name'])}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}"
             for m in one["matchers"]
         )
         lasts = f"{one['status']['state']} until {one['endsAt'][:19]}Z"

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import orjson
 
 from app.core import incident_timers
-from app.core.alerts import dedup, heartbeats
+from app.core.alerts import dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution
 from app.core.notification import digests
@@ -184,6 +184,7 @@ class Engine:
         engine.applied_offset = meta["offset"]
         engine.counts.update(meta["counts"])
         engine._policy_dirty = False
+        identity.index_all(engine.turn)
         engine._set_timers()
         return engine
 
@@ -388,6 +389,7 @@ class Engine:
             raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error!s:.4000}") from None
         before, self.policy, self._turn.rules = self.policy, policy, policy
         self._policy_dirty = True
+        identity.index_all(self._turn)
         adopt(self._turn, before)
         self._set_timers()
 
@@ -447,8 +449,9 @@ class Engine:
                 heartbeats.watch(turn, alert)
             elif alert.firing:
                 dedup.watch_expiry(turn, alert)
-                escalation.watch_lasting(turn, alert)
-                suppression.watch(turn, alert)
+                if not alert.follows:
+                    escalation.watch_lasting(turn, alert)
+                    suppression.watch(turn, alert)
             elif alert.forget_ms:
                 state.schedule(alert.forget_ms, resolution.FORGET, alert.fingerprint)
         for incident in state.incidents.values():

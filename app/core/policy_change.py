@@ -35,7 +35,11 @@ def adopt(turn: Turn, before: Rulebook) -> None:
     windows.take_back(turn, before)
     deferred_signals.on_policy(turn, before)
     for _, alert in sorted(turn.state.alerts.items()):
-        if alert.beat and now.absence(alert.beat) is None:
+        if (
+            alert.beat
+            and alert.fingerprint.encode() in turn.state.alerts
+            and now.absence(alert.beat) is None
+        ):
             heartbeats.drop(turn, alert)
     for _, incident in sorted(turn.state.incidents.items()):
         availability.on_policy(turn, incident)

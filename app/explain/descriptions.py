@@ -263,6 +263,7 @@ OF_KIND = {
     "Closed": (resolution.SETTLE,),
     "Reopened": (resolution.SETTLE,),
     "resolved": (resolution.SETTLE,),
+    "lost": (resolution.SETTLE,),
 }
 OF_RULE = {
     escalation.UNACKNOWLEDGED: (escalation.UNACKNOWLEDGED,),

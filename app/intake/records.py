@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.rules.compiled_policy import Rulebook
 from app.intake.cache import Generations
-from app.intake.normalise import Entries, alert_of, each, hold_of
+from app.intake.normalise import Entries, Lifetime, alert_of, each, hold_of
 from app.transport.log import NewRecord
 from models.alert import Alert
 from models.journal import encode_alert
@@ -31,6 +31,7 @@ class _Known:
 
     starts_ms: int
     hold_ms: int
+    lifetime: Lifetime
     record: NewRecord
 
 
@@ -51,26 +52,29 @@ class Intake:
         """
         if policy is not self._policy:
             self._policy, self._known = policy, Generations(self._known_bytes_max)
+        lifetime = entries.lifetime(policy.policy.resolve_timeout)
 
         def read(entry: Any) -> NewRecord:
-            return self._record(entry, now_ms, policy)
+            return self._record(entry, now_ms, policy, lifetime)
 
         return each(entries, read)
 
-    def _record(self, entry: Any, now_ms: int, policy: Rulebook) -> NewRecord:
+    def _record(self, entry: Any, now_ms: int, policy: Rulebook, lifetime: Lifetime) -> NewRecord:
         key = _key(entry)
         known = None if key is None else self._known.get(key)
-        if known is not None and _lasts(known, entry, now_ms):
+        if known is not None and _lasts(known, entry, now_ms, lifetime):
             return known.record
-        alert = alert_of(entry, now_ms)
+        alert = alert_of(entry, now_ms, lifetime)
         record = NewRecord(
             policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)
         )
         if key is not None:
-            self._remember(key, entry, alert, record)
+            self._remember(key, entry, alert, lifetime, record)
         return record
 
-    def _remember(self, key: Key, entry: dict[str, Any], alert: Alert, record: NewRecord) -> None:
+    def _remember(
+        self, key: Key, entry: dict[str, Any], alert: Alert, lifetime: Lifetime, record: NewRecord
+    ) -> None:
         labels, annotations, text = key
         apart = (
             text.count("\0") == 2 * (labels + annotations) + 1
@@ -78,7 +82,7 @@ class Intake:
         since = instant_ms(entry["startsAt"], ".startsAt") is not None  # else it began now
         size = len(record.value or b"")
         if alert.firing and apart and since and size <= ALERT_BYTES_MAX:
-            self._known.put(key, _Known(alert.starts_ms, alert.hold_ms, record), 3 * size)
+            self._known.put(key, _Known(alert.starts_ms, alert.hold_ms, lifetime, record), 3 * size)
 
 
 def _key(entry: Any) -> Key | None:
@@ -102,9 +106,12 @@ def _key(entry: Any) -> Key | None:
         return None
 
 
-def _lasts(known: _Known, entry: dict[str, Any], now_ms: int) -> bool:
+def _lasts(known: _Known, entry: dict[str, Any], now_ms: int, lifetime: Lifetime) -> bool:
     """Whether the alert goes on to fire for as long as it was said before. Raises BadInput."""
     ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
     if ends_ms is not None and ends_ms < known.starts_ms:
         return False
-    return hold_of(entry.get("status"), ends_ms, now_ms) == known.hold_ms
+    return (
+        hold_of(entry.get("status"), ends_ms, now_ms, lifetime) == known.hold_ms
+        and known.lifetime == lifetime
+    )

@@ -27,6 +27,7 @@ _ACTIONS = {
     NotificationKind.UPDATED: Action.UPDATE,
     NotificationKind.ACKNOWLEDGED: Action.ACKNOWLEDGE,
     NotificationKind.RESOLVED: Action.RESOLVE,
+    NotificationKind.LOST: Action.RESOLVE,
 }
 _KINDS = {"held": NotificationKind.SUPPRESSED}
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from app.notifier.incident_links import IncidentLinks
 from app.notifier.shorten import shorten
 from models.duration import format_ms
-from models.events import Action, Notification, NotifiedAlert
+from models.events import Action, Notification, NotificationKind, NotifiedAlert
 from models.plural import counted
 from models.sanitize import inert
 
@@ -145,7 +145,7 @@ def safe_url(url: str) -> str:
 def _label(notification: Notification, severity: str) -> str:
     match notification.action:
         case Action.RESOLVE:
-            return "resolved"
+            return "lost" if notification.kind is NotificationKind.LOST else "resolved"
         case Action.ACKNOWLEDGE:
             return f"{severity}, acknowledged"
         case _:
@@ -156,7 +156,8 @@ def _how_bad(notification: Notification, severity: str) -> str:
     word = SEVERITY_WORDS.get(notification.severity)
     text = f"{severity} ({word})" if word else severity
     if notification.action is Action.RESOLVE:
-        return f"{text}, now resolved"
+        lost = notification.kind is NotificationKind.LOST
+        return f"{text}, lost: nobody said that it is over" if lost else f"{text}, now resolved"
     if notification.alerts_total:
         text += f", {notification.alerts_firing} of {counted(notification.alerts_total, 'alert')} firing"
     return text

@@ -6,6 +6,7 @@ Each doubt is certain to be true; whether it matters, its author knows.
 from collections.abc import Iterator, Sequence
 
 from app.policy.subsumption import Alternatives, never_first
+from models.matcher import test_of
 from models.policy import Channel, Contact, Policy, Team
 from models.policy_types import Problem, Where
 from models.severity import Severity
@@ -20,6 +21,7 @@ def doubts(policy: Policy) -> list[Problem]:
         *_unpaged(policy),
         *_unused_intervals(policy),
         *_climbs(policy),
+        *_equal_without_a_value(policy),
     ]
 
 
@@ -114,3 +116,28 @@ def _climbs(policy: Policy) -> Iterator[Problem]:
             if len(waits) >= len(team.chain):
                 where = ("teams", name, "climb", severity, len(team.chain) - 1)
                 yield where, f"is never waited for: the chain has {len(team.chain)} steps"
+
+
+def _equal_without_a_value(policy: Policy) -> Iterator[Problem]:
+    """Labels that have to be equal, and that neither side has to have: two absent ones are equal."""
+    sides: list[tuple[Where, Sequence[str], Alternatives, Alternatives]] = [
+        (("inhibit_rules", number, "equal"), rule.equal, rule.source_matchers, rule.target_matchers)
+        for number, rule in enumerate(policy.inhibit_rules)
+    ]
+    sides += [
+        (("dependencies", number, "by"), rule.by, rule.root, rule.dependants)
+        for number, rule in enumerate(policy.dependencies)
+    ]
+    for where, labels, source, target in sides:
+        for number, label in enumerate(labels):
+            if not _requires(source, label) and not _requires(target, label):
+                why = "which neither side requires: what lacks it on both sides is equal"
+                yield (*where, number), f'is {label!r}, {why}. Add {label}=~".+" to one of them'
+
+
+def _requires(selector: Alternatives, label: str) -> bool:
+    """Whether whatever a selector matches has the label."""
+    return all(
+        any(one.label == label and not test_of([[one]])({}) for one in matchers)
+        for matchers in selector
+    )

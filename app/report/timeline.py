@@ -33,6 +33,7 @@ ROWS: dict[str, dict[str, str]] = {
         "Opened": "opened",
         "Reopened": "reopened",
         "Resolved": "resolved",
+        "Lost": "lost",
         "Closed": "closed",
         "Held": "kept quiet",
         "Released": "loud again",
@@ -47,10 +48,11 @@ ROWS: dict[str, dict[str, str]] = {
     },
 }
 _STATES = {"Opened": "open", "Acknowledged": "acknowledged", "Resolved": "resolved"}
+_STATES |= {"Lost": "resolved"}
 _STATES |= {"Reopened": "open", "Forgotten": "open", "Closed": "closed"}
 _FIRED, _ENDED = (
     ("Opened", "AlertFired", "MemberFired"),
-    ("AlertEnded", "AlertExpired", "MemberEnded"),
+    ("AlertEnded", "AlertExpired", "AlertLost", "MemberEnded"),
 )
 
 
@@ -214,7 +216,7 @@ def _named(entry: Document) -> tuple[str, str]:
         end = " belongs to it" if entry["kind"] == "MemberFired" else " "
         name, _, rest = text.partition(" on ")
         return name, rest.rpartition(end)[0] or rest
-    if entry["kind"] in ("AlertEnded", "AlertExpired"):
+    if entry["kind"] in ("AlertEnded", "AlertExpired", "AlertLost"):
         return text.partition(": ")[0], component
     name, on, _ = text.partition(f" on {component}")
     return (name if on else text.partition(": ")[0]), component

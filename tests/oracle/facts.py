@@ -28,6 +28,8 @@ class Known:
     quiet: bool = False  # when last looked at
     last_ms: int = 0
     hold_ms: int = 0
+    replaced: bool = False  # another severity of it began to fire
+    says_its_end: bool = False  # so that silence is none
     count: int = 0
     held_by: set[str] = field(default_factory=set)  # rules that said so
     waits: bool = False  # it is quiet to see whether a rule explains it
@@ -62,6 +64,7 @@ class Happened:
     state: str = "open"
     acknowledged: tuple[int, str] = (0, "")
     resolved: tuple[int, str] = (0, "")
+    lost: bool = False  # nobody said that it is over
     closed_ms: int = 0
     reopened: int = 0
     step: int = 1

@@ -41,7 +41,7 @@ WAITS = (0, 0, 0, 1, 20_000, 60_000, 119_999, 240_000, 300_000, 900_000, 5_000_0
 SHORT = (0, 0, 1, 7_000, 20_000, 60_000, 119_999, 240_000, 660_000)
 ROUND = (0, 0, 60_000, 60_000, 120_000)  # what is due falls into the same moments
 COMPONENTS = ("a", "b", "c", "")
-SEVERITIES = ("warning", "critical", "high", "info", "task", "")
+SEVERITIES = ("warning", "critical", "high", "info", "bespoke", "OK", "")
 ALL = tuple(product(NAMES, COMPONENTS, SEVERITIES))
 # Those of which rules are about one or the other: each is a root, a dependant, a step or a source
 # of something.
@@ -269,5 +269,7 @@ def _tell(
 
 def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, hold_ms: int) -> None:
     component = one.policy.component(labels, fingerprint(labels))
-    record = alert_record(at_ms, labels, component, firing=firing, hold_ms=hold_ms)
+    until_resolved = hold_ms % 120_000 == 0
+    more = {"hold_ms": hold_ms, "until_resolved": until_resolved}
+    record = alert_record(at_ms, labels, component, firing=firing, **more)
     one.feed(lambda _: record.value or b"", record.key, at_ms)

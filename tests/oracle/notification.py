@@ -66,12 +66,13 @@ def news(naive: "Naive", incident: Happened) -> None:
 
 
 def over(naive: "Naive", incident: Happened) -> None:
-    """Tell everybody who was told of an incident that it is over."""
-    owner(naive, incident, "resolved", channels_of(naive.policy, incident))
+    """Tell everybody who was told of an incident that it is over, or lost."""
+    kind = "lost" if incident.lost else "resolved"
+    owner(naive, incident, kind, channels_of(naive.policy, incident))
     chain = naive.policy["teams"][incident.owner]["chain"][1 : incident.step]
     called = [naive.policy["contacts"][role] for role in chain]
     for one in [*called, *(one for one in besides(naive.policy, incident) if one not in called)]:
-        contact(naive, incident, "resolved", one)
+        contact(naive, incident, kind, one)
 
 
 def climb(

@@ -38,7 +38,14 @@ from tests.oracle.facts import (
     no_room,
     rules_about,
 )
-from tests.oracle.policy import by, is_about, named, prefix_of
+from tests.oracle.policy import (
+    by,
+    is_about,
+    named,
+    prefix_of,
+    says_over,
+    without_severity,
+)
 
 
 class Naive:
@@ -271,7 +278,9 @@ class Naive:
                 whose.touch()
             case "expire":
                 whose.firing = False
-                self.alert_ended(whose, "AlertExpired")
+                if whose.says_its_end:
+                    self.reached.add("lost")
+                self.alert_ended(whose, "AlertLost" if whose.says_its_end else "AlertExpired")
             case "forget":
                 self.alerts.remove(whose)
             case "wait":
@@ -333,14 +342,28 @@ class Naive:
             (alert for alert in self.alerts if alert.fingerprint == document["alert"]), None
         )
         firing = document["status"] == "firing"
+        unknown = known is None and document["alert"] not in self.beats
+        if unknown and says_over(self.policy, document["labels"]):
+            for other in self._same_but_severity(document) if firing else ():
+                self.reached.add("over by its severity")
+                other.firing = False
+                self.alert_ended(other, "AlertEnded")
+            return ""
+        others = [] if known is not None and known.replaced else self._same_but_severity(document)
         if (known is None or known.incident is None) and heartbeats.heard(
             self, document, component
         ):
             self.alerts = [alert for alert in self.alerts if alert is not known]
             return ""
         if known is not None and known.firing == firing:
-            known.count, known.last_ms = known.count + 1, self.now_ms
-            known.hold_ms = document["hold_ms"] if firing else known.hold_ms
+            known.count += 1
+            if not firing:
+                known.last_ms, known.replaced = self.now_ms, False
+            elif self.now_ms + document["hold_ms"] > known.last_ms + known.hold_ms:
+                known.last_ms, known.hold_ms = self.now_ms, document["hold_ms"]
+                known.says_its_end = "until_resolved" in document
+            else:
+                self.reached.add("the later of two ends")
             return ""
         fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
@@ -353,12 +376,31 @@ class Naive:
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
             known.hold_ms = document["hold_ms"]
+            known.says_its_end, known.replaced = "until_resolved" in document, False
             self.fired(known)
+            for other in others:
+                self.reached.add("replaced")
+                other.firing, other.replaced = False, True
+                self.alert_ended(other, "AlertReplaced")
         elif known.incident is not None:
             self.alert_ended(known, "AlertEnded")
         else:
             known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
         return ""
+
+    def _same_but_severity(self, document: dict[str, Any]) -> list[Known]:
+        """What fires and has the labels of a record, but for the severity."""
+        labels = without_severity(self.policy, document["labels"])
+        return sorted(
+            (
+                alert
+                for alert in self.alerts
+                if alert.firing
+                and alert.fingerprint != document["alert"]
+                and without_severity(self.policy, alert.labels) == labels
+            ),
+            key=lambda alert: alert.fingerprint,
+        )
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
@@ -425,7 +467,7 @@ class Naive:
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert)
         if not fires(self.alerts, incident):
-            self.resolved(incident, incident.resolved[1])
+            self.resolved(incident, incident.resolved[1], lost=how == "AlertLost")
         self.look_at(incident)
 
     def _changed(self, incident: Happened, alert: Known) -> None:
@@ -525,11 +567,13 @@ class Naive:
             incident.clocks[clock] = "met"
             incident.tell("ClockMet", self.now_ms)
 
-    def resolved(self, incident: Happened, who: str) -> None:
-        """It is over, or seems so."""
+    def resolved(self, incident: Happened, who: str, *, lost: bool = False) -> None:
+        """It is over, or seems so, or nothing is heard of it any more."""
         incident.state, incident.resolved = "resolved", (self.now_ms, who)
-        incident.tell("Resolved", self.now_ms)
-        self._done(incident, "resolve")
+        incident.lost = lost
+        incident.tell("Lost" if lost else "Resolved", self.now_ms)
+        if not lost:
+            self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
         incident.not_meant, incident.told_quiet, incident.anew = set(), False, False
         incident.waits = incident.unexplained = False

@@ -334,8 +334,8 @@ KNOWN: dict[str, tuple[str, list[j.Step]]] = {
         [
             ("fire", 300_000, ("AgentDown", "c", "warning"), 300_000),
             ("fire", 0, ("AgentDown", "b", "warning"), 0),
-            ("fire", 1, ("HighErrorRate", "", "task"), 60_000),
-            ("fire", 119_999, ("AgentDown", "b", "task"), 60_000),
+            ("fire", 1, ("HighErrorRate", "", "bespoke"), 60_000),
+            ("fire", 119_999, ("AgentDown", "b", "bespoke"), 60_000),
             ("fire", 20_000, ("AgentDown", "c", "warning"), 60_000),
             ("again", 900_000, 8, True, 0),
         ],

@@ -8,7 +8,7 @@ A scenario file has the records above a line of dashes and the expected effects 
     TIME receipt NOTIFICATION INCIDENT STATE DETAIL
     TIME policy JSON               the shipped policy with this in it takes over
 
-Values with spaces are quoted as for a shell; `summary=` and `hold=` (default 24h) are not labels.
+Values with spaces are quoted as for a shell; `summary=`, `hold=` (default 24h) and `until_resolved=yes` are not labels.
 """
 
 import json
@@ -125,6 +125,7 @@ def alert_record(
         START_MS,
         ends_ms,
         hold_ms if firing else 0,
+        until_resolved=firing and bool(more.get("until_resolved")),
     )
     return StoredRecord(-1, at_ms, component.encode(), encode_alert(alert))
 
@@ -144,8 +145,9 @@ def _record(line: str, policy: Rulebook) -> StoredRecord:
     if verb in ("fire", "end"):
         labels = dict(word.split("=", 1) for word in words)
         summary, hold = labels.pop("summary", ""), labels.pop("hold", "24h")
+        until_resolved = labels.pop("until_resolved", "") == "yes"
         component = policy.component(labels, fingerprint(labels))
-        more = {"summary": summary, "hold_ms": parse_ms(hold)}
+        more = {"summary": summary, "hold_ms": parse_ms(hold), "until_resolved": until_resolved}
         return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
     if verb == "policy":
         changed = Rulebook(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))

@@ -9,7 +9,7 @@ itself after its `hold_ms`.
 import re
 from typing import Any
 
-from app.core.alerts import grouping, heartbeats
+from app.core.alerts import grouping, heartbeats, identity, senders
 from app.core.incidents import resolution
 from app.core.state.state import LiveAlert, bytes_of
 from app.core.state.turn import Turn
@@ -30,19 +30,48 @@ def on_alert(turn: Turn, document: dict[str, Any], component: str) -> None:
     """
     fingerprint, firing, hold_ms, starts_ms = _checked(document)
     alert = turn.state.alerts.get(fingerprint.encode())
-    if firing and (alert is None or not alert.firing):
-        _fired(turn, document, component, alert)
+    if alert is None and turn.rules.says_ended(document["labels"]):
+        senders.on_over(turn, document, firing=firing)
+    elif firing and (alert is None or not alert.firing):
+        _began(turn, document, component, alert)
     elif not firing and (alert is None or alert.firing):
         _ended(turn, document, component, alert)
     elif alert is not None:
         turn.count("repeats")
         alert.count += 1
-        alert.last_ms = turn.now_ms
-        if firing and (hold_ms, starts_ms) != (alert.hold_ms, alert.starts_ms):
-            alert.renew(hold_ms, starts_ms)
-            watch_expiry(turn, alert)
+        _repeated(turn, document, alert, (hold_ms, starts_ms) if firing else None)
         turn.state.touch(alert)
     turn.count("alerts")
+
+
+def _repeated(
+    turn: Turn, document: dict[str, Any], alert: LiveAlert, times: tuple[int, int] | None
+) -> None:
+    """What is known is said again: for how long it fires and since when, or that it has ended."""
+    if alert.own_ended and times is not None:
+        senders.on_own_again(turn, alert)
+        alert.last_ms = turn.now_ms
+        alert.renew(*times)
+        watch_expiry(turn, alert)
+    elif times is None or times == (alert.hold_ms, alert.starts_ms):
+        alert.last_ms = turn.now_ms
+    elif alert.beat or turn.now_ms + times[0] > alert.expires_ms:
+        alert.last_ms = turn.now_ms
+        alert.renew(*times)
+        watch_expiry(turn, alert)
+        _note_source(turn, alert, document)
+    # Else two senders say two ends that are ahead: the later one counts.
+    if alert.replaced and times is None:
+        alert.replaced = False  # its sender says that it is over: what fires next is new
+        turn.state.put_alert(alert)
+
+
+def _note_source(turn: Turn, alert: LiveAlert, document: dict[str, Any]) -> None:
+    """Whether its sender says when it ends; the latest record of it decides."""
+    until_resolved = document.get("until_resolved") is True
+    if alert.until_resolved != until_resolved:
+        alert.until_resolved = until_resolved
+        turn.state.put_alert(alert)
 
 
 def _checked(document: dict[str, Any]) -> tuple[str, bool, int, int]:
@@ -78,31 +107,59 @@ def _texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
-def _fired(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
+def _began(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
+    """An alert fires, of which nothing was known, or that it had ended."""
+    leader = senders.leader_of(turn, document, known)
+    if leader is None:
+        _fired(turn, document, component, known)
+        return
+    if known is None:
+        labels, annotations = document["labels"], document.get("annotations") or {}
+        grouping.check_alerts(turn, known, bytes_of(labels, annotations))
+    if not leader.firing:
+        of_leader = document | {"alert": leader.fingerprint, "labels": leader.labels}
+        leader = _fired(turn, of_leader, leader.component, leader)
+        senders.on_own_end(turn, leader)
+    watch_expiry(turn, senders.on_began(turn, document, leader, known))
+
+
+def _fired(
+    turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None
+) -> LiveAlert:
+    """An alert begins to fire. It replaces those that differ from it in their severity only."""
+    others = senders.replaced_by(turn, document, known)
     alert = _alert(turn, document, component, known)
     alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
-    alert.forget_ms = 0
+    alert.forget_ms, alert.until_resolved = 0, document.get("until_resolved") is True
+    alert.own_ended = alert.replaced = False
     alert.renew(document["hold_ms"], document["starts_ms"])
     turn.state.put_alert(alert)
+    identity.index(turn, alert)
     if alert.beat:
         heartbeats.on_beat(turn, alert)
-        return
+        return alert
     watch_expiry(turn, alert)
     turn.count("fired")
     if alert.severity_found:
         turn.count("unknown_severities")
     grouping.on_fired(turn, alert)
+    for other in others:
+        senders.replace(turn, other, alert)
+    return alert
 
 
 def _ended(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
     """An alert ended. One that was never heard to fire is recorded, and nobody is woken."""
     if known is not None and known.beat:
         return  # a heartbeat that ends is not heard of, and will be missing in time
+    if senders.on_end(turn, document, known):
+        return
     alert = known or _alert(turn, document, component, None)
     alert.firing, alert.ended_ms, alert.last_ms = False, turn.now_ms, turn.now_ms
     if known is not None:
         alert.count += 1
     turn.state.put_alert(alert)
+    identity.index(turn, alert)
     turn.count("ended")
     if alert.incident:
         grouping.on_ended(turn, alert, "AlertEnded", "ended")
@@ -150,6 +207,8 @@ def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
 
     That one will look again.
     """
+    if alert.own_ended:
+        return  # another sender says that it fires, whose own record expires
     if alert.beat:
         return  # it has a timer of its own (app.core.alerts.heartbeats)
     if not alert.timer_ms or alert.expires_ms < alert.timer_ms:
@@ -163,12 +222,21 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     if alert is None or alert.timer_ms != at_ms:
         return
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
-    if not alert.firing:
+    if not alert.firing or alert.own_ended:
         return
     if alert.expires_ms > at_ms:
         watch_expiry(turn, alert)  # it was repeated since
         return
-    alert.firing, alert.ended_ms = False, turn.now_ms
+    ended = senders.on_silent(turn, alert)
+    if ended is None:
+        return  # another sender says that it fires
+    alert, silent_ms = ended, alert.hold_ms
+    alert.firing, alert.own_ended, alert.ended_ms = False, False, turn.now_ms
     turn.state.put_alert(alert)
+    silent = f"not heard of for {format_ms(silent_ms)}"
+    if alert.until_resolved:
+        turn.count("lost")
+        grouping.on_ended(turn, alert, grouping.LOST, f"lost: {silent}; nobody said that it ended")
+        return
     turn.count("expired")
-    grouping.on_ended(turn, alert, "AlertExpired", f"not heard of for {format_ms(alert.hold_ms)}")
+    grouping.on_ended(turn, alert, "AlertExpired", silent)

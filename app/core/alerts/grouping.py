@@ -16,6 +16,8 @@ from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
 from models.reason import BadInput, Reason
 
+LOST = "AlertLost"
+
 
 def check_room(
     turn: Turn, component: str, incident_class: str, known: LiveAlert | None, size: int
@@ -24,20 +26,9 @@ def check_room(
 
     Nothing has changed by then.
     """
+    check_alerts(turn, known, size)
     bounds, state = turn.rules.policy.bounds, turn.state
     incident = state.current.get((component, incident_class))
-    if known is None and len(state.alerts) >= bounds.alerts:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}",
-        )
-    more = size - (known.bytes if known else 0)
-    if more > 0 and state.alert_bytes + more > bounds.alert_bytes:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition's alerts have {state.alert_bytes} bytes, {more} more are more than bounds.alert_bytes, "
-            f"{bounds.alert_bytes}",
-        )
     if incident is None and len(state.incidents) >= bounds.incidents:
         raise BadInput(
             Reason.BOUND_REACHED,
@@ -49,6 +40,23 @@ def check_room(
         raise BadInput(
             Reason.BOUND_REACHED,
             f"incident {incident.id} has {limit} alerts, which is bounds.alerts_in_incident",
+        )
+
+
+def check_alerts(turn: Turn, known: LiveAlert | None, size: int) -> None:
+    """The same of the bounds of the partition's alerts."""
+    bounds, state = turn.rules.policy.bounds, turn.state
+    if known is None and len(state.alerts) >= bounds.alerts:
+        raise BadInput(
+            Reason.BOUND_REACHED,
+            f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}",
+        )
+    more = size - (known.bytes if known else 0)
+    if more > 0 and state.alert_bytes + more > bounds.alert_bytes:
+        raise BadInput(
+            Reason.BOUND_REACHED,
+            f"the partition's alerts have {state.alert_bytes} bytes, {more} more are more than bounds.alert_bytes, "
+            f"{bounds.alert_bytes}",
         )
 
 
@@ -92,7 +100,10 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     inhibition.on_changed(turn, alert, verdict)
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
-        resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+        if kind == LOST:
+            resolution.lost(turn, incident, "nothing is heard of its alerts any more")
+        else:
+            resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     suppression.observe(turn, incident, was_held=was_held)
     turn.changed(incident)
 

@@ -4,7 +4,7 @@ A heartbeat belongs to no incident itself. That it is missing is an alert of its
 the rule.
 """
 
-from app.core.alerts import grouping
+from app.core.alerts import grouping, identity
 from app.core.state.state import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import fingerprint
@@ -55,25 +55,28 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
     if beat is None or beat.timer_ms != at_ms:
         return
     beat.timer_ms = 0
+    senders = identity.followers(turn, beat)
+    beat.last_ms = max([beat.last_ms, *(sender.last_ms for sender in senders)])
     rule = turn.rules.absence(beat.beat)
     if rule is None:
         return
     if beat.last_ms + rule.missing > at_ms:
         watch(turn, beat)
         return
-    beat.firing = False  # so that the next one is news
-    turn.state.put_alert(beat)
+    for alert in (beat, *senders):
+        alert.firing = False  # so that the next one is news
+        turn.state.put_alert(alert)
     _missing(turn, rule, beat)
 
 
 def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:
-    identity = _identity(beat)
-    alert = turn.state.alerts.get(identity.encode())
+    fingerprint_missing = _identity(beat)
+    alert = turn.state.alerts.get(fingerprint_missing.encode())
     if alert is not None and alert.firing:
         return
     if alert is None or not alert.incident:
         alert = LiveAlert(
-            fingerprint=identity,
+            fingerprint=fingerprint_missing,
             component=beat.component,
             labels=_labels(beat),
             annotations={"summary": f"{beat.name} was not heard of for {format_ms(rule.missing)}"},
@@ -87,6 +90,7 @@ def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:
     alert.forget_ms, alert.last_ms = 0, turn.now_ms
     alert.renew(_NEVER_MS, turn.now_ms)
     turn.state.put_alert(alert)
+    identity.index(turn, alert)
     grouping.on_fired(turn, alert)
 
 

@@ -25,9 +25,20 @@ SETTLE = "settle"  # what the deadline of a resolved incident is called
 
 def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     """Note that it is over, or seems so. The state has changed already."""
-    incident.resolved_ms, incident.resolved_by = turn.now_ms, by
+    incident.resolved_ms, incident.resolved_by, incident.lost = turn.now_ms, by, False
     turn.tell(incident, "Resolved", text, by=by)
     service_levels.on_done(turn, incident, service_levels.RESOLVE)
+    _over(turn, incident)
+
+
+def lost(turn: Turn, incident: Incident, text: str) -> None:
+    """Note that nobody knows whether it is over: no target is met. The state has changed already."""
+    incident.resolved_ms, incident.lost = turn.now_ms, True
+    turn.tell(incident, "Lost", text)
+    _over(turn, incident)
+
+
+def _over(turn: Turn, incident: Incident) -> None:
     incident.unsaid, incident.postponed, incident.withheld, incident.unexplained = {}, {}, {}, False
     incident.unacknowledged, incident.suppression_notified, incident.notify_anew = [], False, False
     incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
@@ -41,7 +52,7 @@ def reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     What counts from its opening counts from now. The state has changed already.
     """
     incident.reopened += 1
-    incident.resolved_ms, incident.resolved_by = 0, ""
+    incident.resolved_ms, incident.resolved_by, incident.lost = 0, "", False
     incident.loud_ms = incident.climb_ms = turn.now_ms
     reminders.on_word(turn, incident)
     service_levels.on_undone(incident, service_levels.RESOLVE)
@@ -79,7 +90,10 @@ def _on_settled(turn: Turn, incident: Incident, _: str) -> None:
         return
     incident.state = advance(incident.state, Cause.QUIET)
     lasted = format_ms(incident.resolved_ms - incident.opened_ms)
-    _close(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
+    if incident.lost:
+        _close(turn, incident, f"lost after {lasted}: nobody said that it is over")
+    else:
+        _close(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
 
 
 def close(turn: Turn, incident: Incident, text: str, by: str) -> None:

@@ -124,12 +124,13 @@ def on_closed(turn: Turn, incident: Incident, text: str) -> None:
     """Tell everybody who was told that it is over, so that pagers and boards are cleared."""
     if not incident.told_ms:
         return  # it ended before anybody was told of it
-    _tell_owner(turn, incident, "resolved", text, _channels(turn, incident))
+    kind = "lost" if incident.lost else "resolved"
+    _tell_owner(turn, incident, kind, text, _channels(turn, incident))
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
     called = chain[1 : incident.step]
     besides = [contact for contact in _besides(turn, incident) if contact not in called]
     for contact in [*called, *besides]:
-        _tell(turn, incident, "resolved", text, contact)
+        _tell(turn, incident, kind, text, contact)
 
 
 def on_task(turn: Turn, task: Task, kind: str, text: str, next_step: str) -> None:

@@ -14,12 +14,12 @@ import orjson
 
 from app.core.rules.inhibition_rule import LinkRule, link_rules
 from app.core.rules.rule_id import shape_of
-from models.alert import Labels
+from models.alert import Labels, fingerprint
 from models.matcher import Matcher, Test, test_of
 from models.policy import Contact, Guide, Policy
 from models.policy_rules import Absence, Correlation, Escalation
 from models.policy_types import KEPT, Where
-from models.severity import Severity
+from models.severity import Severity, severity_word
 from models.time_interval import TimeSpan
 
 COMPILED_MAX = 8  # policies that are remembered: as many as are in force at once, a few
@@ -139,6 +139,13 @@ class Rulebook:
         self._severity_rules = [
             (test_of(rule.match), rule.severity) for rule in policy.severities.rules
         ]
+        self._severity_names = {severity_word(name): name for name in policy.severities.names}
+        self._ended = {severity_word(name) for name in policy.severities.ended}
+        self._ended -= self._severity_names.keys()
+        # Labels by which two records of one alert may differ.
+        self.uncounted = frozenset(
+            [*policy.identity.ignore, *policy.identity.ignore_if_alike, *policy.severities.labels]
+        )
         self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
         self._classes = [(test_of(one.match), one) for one in policy.classes]
         self._guides = [(test_of(guide.match), guide) for guide in policy.guides]
@@ -207,6 +214,11 @@ class Rulebook:
             links=links,
         )
 
+    def says_ended(self, labels: Labels) -> bool:
+        """Whether the severity says that an alert is over, such as `ok`."""
+        name = next((labels[one] for one in self.policy.severities.labels if labels.get(one)), "")
+        return bool(name) and severity_word(name) in self._ended
+
     def _severity(self, labels: Labels) -> tuple[Severity, str, Where]:
         """The severity, the label's value if the policy does not know it, and the place of the policy that says so."""
         number = _first(self._severity_rules, labels)
@@ -216,9 +228,7 @@ class Rulebook:
         for name in severities.labels:
             found = labels.get(name, "")
             if found:
-                known = next(
-                    (one for one in (found, found.lower()) if one in severities.names), None
-                )
+                known = self._severity_names.get(severity_word(found))
                 if known is None:
                     return severities.unknown, found, ("severities", "unknown")
                 return severities.names[known], "", ("severities", "names", known)
@@ -394,16 +404,22 @@ def _judged_by(policy: Policy) -> list[str]:
 def _component_of(policy: Policy) -> Callable[[Labels, str], str]:
     """A function from labels and their fingerprint to a component.
 
+    Labels that do not make an alert another one make no other component.
+
     When no label says anything, the alert is a component of its own: strangers are never lumped
     into one incident.
     """
     names, absent = policy.components.labels, frozenset(policy.components.absent) | {""}
+    uncounted = {*policy.identity.ignore, *policy.identity.ignore_if_alike}
+    uncounted |= {*policy.severities.labels}
 
     def component(labels: Labels, identity: str) -> str:
         for name in names:
             value = labels.get(name, "")
             if value not in absent:
                 return value
+        counted = {name: value for name, value in labels.items() if name not in uncounted}
+        identity = identity if len(counted) == len(labels) else fingerprint(counted)
         return f"{labels.get('alertname', 'unnamed')}/{identity}"
 
     return component

@@ -67,7 +67,7 @@ DAMAGE = (
 )
 
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
-_ALERT_DERIVED = ("repeat", "bytes", "timer_ms", "touched")
+_ALERT_DERIVED = ("repeat", "bytes", "kin", "timer_ms", "touched")
 _INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "names", "bytes", "timer_ms")
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [

@@ -59,6 +59,10 @@ class LiveAlert:
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
+    follows: str = ""  # the alert that it is of, which another sender sent first
+    own_ended: bool = False  # its own sender says that it is over, and another that it fires
+    replaced: bool = False  # it ended as another severity of it began to fire
+    until_resolved: bool = False  # its sender says when it ends: one not heard of is lost
     forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
     beat: str = ""  # the name of the absence rule that it is the heartbeat of
     holds: dict[str, Hold] | None = (
@@ -74,6 +78,7 @@ class LiveAlert:
     starts_ms: int = 0
     # Derived.
     repeat: bytes = b""  # how the value of a plain repeat begins
+    kin: bytes = b""  # what the alerts that may be one have in common (`app.core.alerts.identity`)
     bytes: int = 0  # of its labels and annotations as JSON; counted in the state's `alert_bytes`
     timer_ms: int = 0  # when its expiry timer fires; it is set again only then, not at each repeat
     touched: bool = False  # its counters changed since the last checkpoint
@@ -96,6 +101,9 @@ class LiveAlert:
     def renew(self, hold_ms: int, starts_ms: int) -> None:
         """Take over what a sender said, and from now on recognise its repeats."""
         self.hold_ms, self.starts_ms = hold_ms, starts_ms
+        if self.own_ended:
+            self.repeat = b"\0"  # the next record of its own sender is news
+            return
         self.repeat = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'.encode()
 
 
@@ -160,6 +168,7 @@ class Incident:
         default_factory=dict
     )  # rule -> why and by which records it will escalate
     waits_ms: int = 0  # since when either waits
+    lost: bool = False  # it ended because its last alert was lost: nobody said that it is over
     unexplained: bool = (
         False  # it was reopened quietly, by what waits for a rule, and no rule has explained it yet
     )
@@ -280,6 +289,8 @@ class PartitionState:
         self.alerts: dict[
             bytes, LiveAlert
         ] = {}  # by fingerprint in bytes, as it stands in a journal value
+        self.kin: dict[bytes, dict[bytes, None]] = {}  # derived: alerts that lead, by `kin`
+        self.followers: dict[str, dict[str, None]] = {}  # derived: by whom they follow
         self.alert_bytes = 0  # of their labels and annotations
         self.incidents: dict[str, Incident] = {}
         self.current: dict[
@@ -344,8 +355,15 @@ class PartitionState:
             self.touched.append(alert)
 
     def drop_alert(self, alert: LiveAlert) -> None:
-        """Forget an alert."""
+        """Forget an alert, and those of other senders that follow it."""
         key = alert.fingerprint.encode()
+        for follower in self.followers.pop(alert.fingerprint, {}):
+            self.drop_alert(self.alerts[follower.encode()])
+        if alert.kin:
+            known = self.kin[alert.kin]
+            del known[key]
+            if not known:
+                del self.kin[alert.kin]
         del self.alerts[key]
         self.alert_bytes -= alert.bytes
         self.dirty[b"a/" + key] = None

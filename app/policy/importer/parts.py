@@ -97,6 +97,7 @@ class Imported:
     owners: list[Owner]
     default_owner: str
     channels: dict[Severity, list[Channel]]
+    resolve_timeout: dict[str, Timing]  # by source
     group_wait: dict[Severity, Timing]
     group_interval: Timing
     repeat_interval: dict[Severity, Timing]

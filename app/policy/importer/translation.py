@@ -64,6 +64,7 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
             severity: [way for way in _CHANNELS if way in channels[severity]]
             for severity in Severity
         },
+        resolve_timeout=times.resolve_timeouts(configuration, list(root.all())),
         group_wait={one: times.timing(route, "group_wait") for one, route in by_severity.items()},
         group_interval=times.timing(root, "group_interval"),
         repeat_interval={

@@ -44,6 +44,13 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
         "  forget: 1h",
         "",
     ]
+    lines += [
+        "# Not heard of for so long, an alert without an end has expired, or, from Alertmanager's webhook, is lost:",
+        "# that is twice the longest repeat_interval.",
+        "resolve_timeout:",
+        *_by_key(policy.resolve_timeout),
+        "",
+    ]
     if policy.inhibitions:
         lines += ["inhibit_rules:", *_inhibitions(policy), ""]
     lines += list(_notify(policy))
@@ -160,6 +167,11 @@ def _by_severity(key: str, times: dict[Severity, Timing]) -> Iterator[str]:
     yield f"  {key}:"
     for severity, timing in times.items():
         yield f"    {severity}: {duration(timing.ms)}{_from((timing.line,)) or '  # the default'}"
+
+
+def _by_key(times: dict[str, Timing]) -> Iterator[str]:
+    for key, timing in times.items():
+        yield f"  {key}: {duration(timing.ms)}{_from((timing.line,)) or '  # the default'}"
 
 
 def _intervals(policy: Imported) -> Iterator[str]:

@@ -158,7 +158,7 @@ def test_names_at_most_ten() -> None:
             {"version": "5"},
             400,
             "unsupported_version",
-            "version: is '5', must be '4'",
+            "version: is '5', must be '4' or '1'",
         ),
         (
             "/api/v2/alerts",

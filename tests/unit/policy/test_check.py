@@ -25,6 +25,14 @@ MATCHERS = st.builds(
     st.sampled_from(VALUES),
 )
 NEVER = "warning: never decides: {} comes first, and matches all that it matches"
+NODE_DOWN = """\
+['alertname=~"NodeDown|HostDown|InstanceDown"', 'instance=~".+"']
+    target_matchers: ['severity=~"warning|info"', 'instance=~".+"']
+    equal: [instance]"""
+UNREQUIRED = (
+    "inhibit_rules[0].equal[0]: warning: is 'instance', which neither side requires: "
+    'what lacks it on both sides is equal. Add instance=~".+" to one of them'
+)
 CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
 
 
@@ -89,6 +97,11 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
             "P1: [15m, 30m, 1h]",
             "P1: [15m, 30m, 1h, 2h]",
             [("2h]", "climb.P1[3]: warning: is never waited for: the longest chain has 4 steps")],
+        ),
+        (
+            NODE_DOWN,
+            NODE_DOWN.replace(", 'instance=~\".+\"'", "").replace("[instance]", '["instance"]'),
+            [('"instance"]', UNREQUIRED)],
         ),
         (
             CHAIN,
@@ -238,3 +251,13 @@ def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
         for one, other in product(VALUES, VALUES):
             labels = {name: value for name, value in (("a", one), ("b", other)) if value}
             assert tests[first](labels) or not tests[number](labels)
+
+
+def test_severity_names_that_are_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two names that differ in case and punctuation only cannot be two severities."""
+    file = changed(tmp_path, ("    warning: P2\n", "    warning: P2\n    Sev-1: P1\n"))
+
+    status = main(["policy", "check", str(file)])
+
+    assert status == 1
+    assert "is P1, and 'sev1' is P0: case and punctuation do not count" in capsys.readouterr().err
