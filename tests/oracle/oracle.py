@@ -21,6 +21,7 @@ from tests.oracle import (
     hours,
     inhibition,
     notification,
+    places,
     rules,
     silences,
     suppression,
@@ -79,11 +80,11 @@ class Naive:
         self.dead: list[tuple[int, str]] = []
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
-    def feed(self, value: bytes, component: str, at_ms: int) -> None:
+    def feed(self, value: bytes, at_ms: int) -> None:
         """Apply a record, and after it what actors say to each other because of it."""
         self.number += 1
         self._pass_time(at_ms)
-        refusal = self._apply(value, component)
+        refusal = self._apply(value)
         if refusal:
             self.dead.append((self.number, refusal))
         self.do_what_is_due()
@@ -292,7 +293,7 @@ class Naive:
 
     # Records.
 
-    def _apply(self, value: bytes, component: str) -> str:
+    def _apply(self, value: bytes) -> str:
         """Apply a record from outside; the reason when it is refused, else nothing."""
         try:
             document = orjson.loads(value)
@@ -304,11 +305,7 @@ class Naive:
             case "tick":
                 return ""
             case "alert":
-                return (
-                    self._alert(document, component)
-                    if isinstance(document["alert"], str)
-                    else "malformed"
-                )
+                return self._alert(document) if isinstance(document["alert"], str) else "malformed"
             case "command":
                 return (
                     commands.apply(self, document)
@@ -324,7 +321,8 @@ class Naive:
             case _:
                 return "unknown_kind"
 
-    def _alert(self, document: dict[str, Any], component: str) -> str:
+    def _alert(self, document: dict[str, Any]) -> str:
+        component = places.where(self.policy, document["labels"], document["alert"])
         known = next(
             (alert for alert in self.alerts if alert.fingerprint == document["alert"]), None
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.oracle import inhibition, suppression
+from tests.oracle import inhibition, places, suppression
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -129,7 +129,7 @@ def _alert(naive: "Naive", fingerprint: str) -> Known:
 
 
 def _member(alert: Known) -> Member:
-    return Member(alert.component, {**alert.labels, "component": alert.component})
+    return Member(alert.component, {**alert.labels, "component": places.thing(alert.component)})
 
 
 # Members.
@@ -232,7 +232,7 @@ def _time_of(incident: Happened) -> tuple[int, int]:
 def show_alert(naive: "Naive", alert: Known) -> None:
     """Tell the rules that an alert began or ended to fire."""
     assert alert.incident is not None
-    labels = {**alert.labels, "component": alert.component}
+    labels = {**alert.labels, "component": places.thing(alert.component)}
     name = alert.labels.get("alertname", alert.fingerprint)
     parts = (
         alert.fingerprint,

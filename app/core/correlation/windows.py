@@ -82,7 +82,7 @@ def rules_for(
     """The rules that the alert takes part in, each with the steps that it can be and its group."""
     for name, steps in verdict.correlations:
         rule = (rules or turn.rules).correlations[name]
-        group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
+        group = rule.group(alert.severity, alert.place, alert.owner, alert.labels)
         if group is not None:
             yield rule, steps, group
 
@@ -295,6 +295,7 @@ def _open(
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=f"{rule.policy.name}/{group}",
+        scope="",
         incident_class=CORRELATED,
         state=State.OPEN,
         severity=opening.severity,
@@ -302,7 +303,7 @@ def _open(
         title=_title(rule, group, len(firing)),
         summary=text,
         next_step="Look for what they have in common: "
-        + ", ".join(one.member.component for one in firing[:5]),
+        + ", ".join(one.member.place.title for one in firing[:5]),
         opened_ms=turn.now_ms,
         opened_by=turn.record,
         severity_ms=turn.now_ms,
@@ -341,7 +342,7 @@ def _hold(
     """The alert pages nobody by itself any more."""
     because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
     key = f"{rule.policy.name}/{group}"
-    turn.send(member.component, encode_hold(key, fingerprint, member.record, because, rule.shape))
+    turn.send(member.place.key, encode_hold(key, fingerprint, member.record, because, rule.shape))
 
 
 def _member_fired(
@@ -359,7 +360,7 @@ def _member_fired(
     _hold(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
         suppression.wait_incident(turn, incident)
-        resolution.reopened(turn, incident, f"{member.name} on {member.component} fires again")
+        resolution.reopened(turn, incident, f"{member.name} on {member.place.title} fires again")
 
 
 def _title(rule: CorrelationRule, group: str, count: int) -> str:
@@ -369,7 +370,7 @@ def _title(rule: CorrelationRule, group: str, count: int) -> str:
 
 
 def _because(rule: CorrelationRule, fired: list[Fired]) -> str:
-    names = [f"{one.member.name} on {one.member.component}" for one in fired]
+    names = [f"{one.member.name} on {one.member.place.title}" for one in fired]
     within, name = format_ms(rule.policy.within), rule.policy.name
     if rule.policy.sequence is not None:
         return f"within {within} ({name}): {', then '.join(names)}"

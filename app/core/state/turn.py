@@ -108,6 +108,7 @@ class Turn:
         body = {
             "incident": incident.id,
             "component": incident.component,
+            "scope": incident.scope,
             "text": text,
             **details,
             **late,

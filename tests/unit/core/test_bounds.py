@@ -164,7 +164,9 @@ def test_what_rules_know_of_an_alert_has_a_bound(name: str, more: int) -> None:
     """
     asked = "severity"  # a label that the rules ask for
     group = {"AgentDown": "ai", "HighErrorRate": "c"}[name]
-    fixed = len(orjson.dumps([group, name, "c", {"alertname": name, asked: "", "component": "c"}]))
+    fixed = len(
+        orjson.dumps([group, name, "c", "", {"alertname": name, asked: "", "component": "c"}])
+    )
     partition = Partition(inhibit_rules=[], dependencies=[])
     partition.feed(alert(name, "c", **{asked: "x" * (MEMBER_BYTES_MAX - fixed + more)}))
 
