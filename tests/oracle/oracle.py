@@ -407,7 +407,9 @@ class Naive:
         alert.waits = False
         self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
-            if rule["by"] != ["component"]:
+            if rule["by"] == ["component"]:
+                self.ended.add((rule["name"], group, alert.fingerprint))
+            else:
                 seen = Firing(
                     rule["name"],
                     group,

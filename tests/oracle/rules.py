@@ -48,7 +48,8 @@ def correlate(naive: "Naive", alert: Known, incident: Happened) -> None:
             naive.messages.append((signal, naive, rule["name"], group, True, seen))
             continue
         naive.firings.append(seen)
-        window = window_of(rule, group, naive.firings, naive.now_ms)
+        naive.ended.discard((rule["name"], group, alert.fingerprint))
+        window = window_of(rule, group, naive.firings, naive.now_ms, naive.ended)
         if window:
             naive.reached.add("several in one component")
             naive.escalate(incident, rule["name"], [one.record for one in window])
@@ -75,7 +76,7 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
         naive.firings.append(
             Firing(name, group, naive.now_ms, seen.fingerprint, seen.record, seen.labels)
         )
-        window = window_of(rule, group, naive.firings, naive.now_ms)
+        window = window_of(rule, group, naive.firings, naive.now_ms, naive.ended)
         if incident is not None:
             _joins(naive, incident, seen.fingerprint)
         elif window:
@@ -140,7 +141,7 @@ def _member_fired(naive: "Naive", incident: Happened, identity: str, member: Mem
     incident.members[identity] = member
     incident.tell("MemberFired", naive.now_ms)
     naive.look_at(incident)
-    if struck(incident) > before:
+    if member.own and struck(incident) > before:  # what depends on it is no growth
         naive.grew(incident)
 
 

@@ -26,7 +26,12 @@ def check_room(turn: Turn, incident: Incident, fingerprint: str, member: Member)
 
 def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
     """A member began to fire, or is new; `check_room` has said that there is room for it."""
-    grown = incident.state is State.ACKNOWLEDGED and member.place not in _places(incident)
+    # What only depends on it was to be expected by whoever took it.
+    grown = (
+        member.own
+        and incident.state is State.ACKNOWLEDGED
+        and member.place not in _places(incident)
+    )
     known = incident.members.get(fingerprint)
     incident.members[fingerprint] = member
     incident.bytes += member.size - (known.size if known else 0)

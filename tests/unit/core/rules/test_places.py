@@ -50,7 +50,9 @@ def test_what_names_nothing_is_a_thing_of_its_own() -> None:
     assert shipped().place(labels, "f1") == Place("Quota/f1", "namespace shop")
 
 
-WORDS = st.sampled_from(["cart", "node-exporter", "kube", "NULL", "x2x4z", "7d9f8b6c5", "0", "17", "abc", "web", "main"])
+WORDS = st.sampled_from(
+    ["cart", "node-exporter", "kube", "NULL", "x2x4z", "7d9f8b6c5", "0", "17", "abc", "web", "main"]
+)
 VALUES = st.lists(WORDS, min_size=1, max_size=4).map("-".join) | st.text(max_size=5)
 NAMES = "component service job pod container node instance cluster namespace environment env"
 
