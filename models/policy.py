@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema
 
 from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
 from models.policy_types import (
+    Components,
     DurationBySeverity,
     DurationMs,
     ForIncidents,
@@ -71,16 +72,6 @@ class Severities(Part):
     ended: list[str] = ["ok", "clear", "cleared", "normal"]
     unknown: Severity  # a name that nobody declared; shown in the incident as found, and counted
     missing: Severity  # none of the labels
-
-
-class Components(Part):
-    """How an alert's component is found.
-
-    The first of `labels` whose value is not one of `absent`.
-    """
-
-    labels: list[str] = Field(min_length=1)
-    absent: list[str] = []
 
 
 class Identity(Part):

@@ -134,6 +134,20 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Components(Part):
+    """How an alert's component and scope are found.
+
+    The component is the first of `labels` whose value is not one of `absent`. Where `job` is named
+    like one of `exporters`, nothing named so is a component. The scope has one label of each group
+    of `scope`: the first whose value is not one of `absent`.
+    """
+
+    labels: list[str] = Field(min_length=1)
+    absent: list[str] = []
+    exporters: list[str] = []
+    scope: list[Annotated[list[str], Field(min_length=1)]] = []
+
+
 class ForIncidents(Part):
     """A part that is about incidents of some severities, or of a class.
 

@@ -250,6 +250,7 @@ class ExpectedIncident(Expected):
 
     prefix: str = ""  # of its id: INC, SEC
     component: Said | None = None
+    scope: Said | None = None
     title: Said | None = None
     severity: Severity | None = None
     owner: str | None = None

@@ -66,7 +66,7 @@ class Intake:
             return known.record
         alert = alert_of(entry, now_ms, lifetime)
         record = NewRecord(
-            policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)
+            policy.place(alert.labels, alert.fingerprint).key.encode(), encode_alert(alert)
         )
         if key is not None:
             self._remember(key, entry, alert, lifetime, record)

@@ -83,7 +83,7 @@ class Found:
     def _incident(self, body: Item) -> Item:
         said = {
             name: body[name]
-            for name in ("component", "title", "severity", "owner", "class", "state")
+            for name in ("component", "scope", "title", "severity", "owner", "class", "state")
         }
         times = ("opened", "told", "acknowledged", "mitigated", "resolved", "closed")
         return {

@@ -236,7 +236,7 @@ def _judge(rules: Rulebook, labels: Labels) -> dict[str, str]:
     return {
         "severity": str(verdict.severity),
         "owner": verdict.owner,
-        "component": rules.component(labels, fingerprint(labels)),
+        "component": rules.place(labels, fingerprint(labels)).title,
         "class": verdict.incident_class,
         "guide": verdict.guide or "none",
         "heartbeat of": verdict.absence or "none",

@@ -18,6 +18,7 @@ from app.core.state.state import Incident
 from app.whatif.ids import to_run
 from app.whatif.inputs import Step
 from app.whatif.run import Run
+from models.place import Place
 
 FINGERPRINTS_MAX = 100  # of the alerts by which an incident is looked for
 
@@ -105,26 +106,27 @@ def left_out(meaning: Meaning) -> LeftOut:
 
 def _found(meaning: Meaning, meant: dict[str, Any], run: Run) -> tuple[int, str] | None:
     """The partition and the id of the incident that is meant."""
-    name, component, incident_class = meant["incident"], meant["component"], meant["class"]
+    name, incident_class = meant["incident"], meant["class"]
+    place = Place(meant["component"], meant["scope"])
     same = run.engines[meaning.partition].state.incidents.get(name)
-    if same is not None and (same.component, same.incident_class) == (component, incident_class):
+    if same is not None and (same.place, same.incident_class) == (place, incident_class):
         return meaning.partition, name
     if meaning.closed:
         return _closed(meaning.partition, meant, run)
     return next(
-        ((where, one.id) for where, one in _open(meaning, component, incident_class, run)), None
+        ((where, one.id) for where, one in _open(meaning, place, incident_class, run)), None
     )
 
 
 def _open(
-    meaning: Meaning, component: str, incident_class: str, run: Run
+    meaning: Meaning, place: Place, incident_class: str, run: Run
 ) -> Iterator[tuple[int, Incident]]:
     for partition, engine in enumerate(run.engines):
-        incident = engine.state.current.get((component, incident_class))
+        incident = engine.state.current.get((place.key, incident_class))
         if incident is not None:
             yield partition, incident
     if incident_class == CORRELATED:
-        rule = component.partition("/")[0]
+        rule = place.component.partition("/")[0]
         for partition, engine in enumerate(run.engines):
             for incident in engine.state.incidents.values():
                 if incident.rule == rule and any(
@@ -151,9 +153,8 @@ def _closed(partition: int, meant: dict[str, Any], run: Run) -> tuple[int, str] 
         for task in engine.state.tasks.values():
             one = orjson.loads(run.snapshots[task.incident.encode()])
             same_record = run.origins.get(one["opened_by"], one["opened_by"]) == meant["opened_by"]
-            if same_record or (one["component"], one["class"]) == (
-                meant["component"],
-                meant["class"],
+            if same_record or all(
+                one[name] == meant[name] for name in ("component", "scope", "class")
             ):
                 last = number, task.incident
     return last

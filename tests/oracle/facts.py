@@ -184,11 +184,15 @@ def besides(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, 
 
 
 def window_of(
-    rule: Mapping[str, Any], group: str, firings: list[Firing], now_ms: int
+    rule: Mapping[str, Any],
+    group: str,
+    firings: list[Firing],
+    now_ms: int,
+    ended: set[tuple[str, str, str]],
 ) -> list[Firing]:
     """What makes a rule true now that the last of these has fired, oldest first.
 
-    Nothing when it is not.
+    Nothing when it is not. What ended is a step of a sequence still, but is not counted.
     """
     since_ms = now_ms - parse_ms(rule["within"])
     seen = [
@@ -196,7 +200,11 @@ def window_of(
         for one in firings
         if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms
     ]
-    return _sequence(rule, seen) if "sequence" in rule else _several(rule, seen)
+    if "sequence" in rule:
+        return _sequence(rule, seen)
+    return _several(
+        rule, [one for one in seen if (one.rule, one.group, one.fingerprint) not in ended]
+    )
 
 
 def _several(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:

@@ -21,6 +21,7 @@ from tests.oracle import (
     hours,
     inhibition,
     notification,
+    places,
     rules,
     silences,
     suppression,
@@ -86,11 +87,11 @@ class Naive:
         self.dead: list[tuple[int, str]] = []
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
-    def feed(self, value: bytes, component: str, at_ms: int) -> None:
+    def feed(self, value: bytes, at_ms: int) -> None:
         """Apply a record, and after it what actors say to each other because of it."""
         self.number += 1
         self._pass_time(at_ms)
-        refusal = self._apply(value, component)
+        refusal = self._apply(value)
         if refusal:
             self.dead.append((self.number, refusal))
         self.do_what_is_due()
@@ -305,7 +306,7 @@ class Naive:
 
     # Records.
 
-    def _apply(self, value: bytes, component: str) -> str:
+    def _apply(self, value: bytes) -> str:
         """Apply a record from outside; the reason when it is refused, else nothing."""
         try:
             document = orjson.loads(value)
@@ -317,11 +318,7 @@ class Naive:
             case "tick":
                 return ""
             case "alert":
-                return (
-                    self._alert(document, component)
-                    if isinstance(document["alert"], str)
-                    else "malformed"
-                )
+                return self._alert(document) if isinstance(document["alert"], str) else "malformed"
             case "command":
                 return (
                     commands.apply(self, document)
@@ -337,7 +334,8 @@ class Naive:
             case _:
                 return "unknown_kind"
 
-    def _alert(self, document: dict[str, Any], component: str) -> str:
+    def _alert(self, document: dict[str, Any]) -> str:
+        component = places.where(self.policy, document["labels"], document["alert"])
         known = next(
             (alert for alert in self.alerts if alert.fingerprint == document["alert"]), None
         )
@@ -455,7 +453,9 @@ class Naive:
         alert.waits = False
         self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
-            if rule["by"] != ["component"]:
+            if rule["by"] == ["component"]:
+                self.ended.add((rule["name"], group, alert.fingerprint))
+            else:
                 seen = Firing(
                     rule["name"],
                     group,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.oracle import inhibition, suppression
+from tests.oracle import inhibition, places, suppression
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -48,7 +48,8 @@ def correlate(naive: "Naive", alert: Known, incident: Happened) -> None:
             naive.messages.append((signal, naive, rule["name"], group, True, seen))
             continue
         naive.firings.append(seen)
-        window = window_of(rule, group, naive.firings, naive.now_ms)
+        naive.ended.discard((rule["name"], group, alert.fingerprint))
+        window = window_of(rule, group, naive.firings, naive.now_ms, naive.ended)
         if window:
             naive.reached.add("several in one component")
             naive.escalate(incident, rule["name"], [one.record for one in window])
@@ -75,7 +76,7 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
         naive.firings.append(
             Firing(name, group, naive.now_ms, seen.fingerprint, seen.record, seen.labels)
         )
-        window = window_of(rule, group, naive.firings, naive.now_ms)
+        window = window_of(rule, group, naive.firings, naive.now_ms, naive.ended)
         if incident is not None:
             _joins(naive, incident, seen.fingerprint)
         elif window:
@@ -129,7 +130,7 @@ def _alert(naive: "Naive", fingerprint: str) -> Known:
 
 
 def _member(alert: Known) -> Member:
-    return Member(alert.component, {**alert.labels, "component": alert.component})
+    return Member(alert.component, {**alert.labels, "component": places.thing(alert.component)})
 
 
 # Members.
@@ -140,7 +141,7 @@ def _member_fired(naive: "Naive", incident: Happened, identity: str, member: Mem
     incident.members[identity] = member
     incident.tell("MemberFired", naive.now_ms)
     naive.look_at(incident)
-    if struck(incident) > before:
+    if member.own and struck(incident) > before:  # what depends on it is no growth
         naive.grew(incident)
 
 
@@ -232,7 +233,7 @@ def _time_of(incident: Happened) -> tuple[int, int]:
 def show_alert(naive: "Naive", alert: Known) -> None:
     """Tell the rules that an alert began or ended to fire."""
     assert alert.incident is not None
-    labels = {**alert.labels, "component": alert.component}
+    labels = {**alert.labels, "component": places.thing(alert.component)}
     name = alert.labels.get("alertname", alert.fingerprint)
     parts = (
         alert.fingerprint,

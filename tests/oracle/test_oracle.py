@@ -161,9 +161,9 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
                 fact["alerts"].append(body["alert"])
         else:
             fact |= {
-                name: body[name]
-                for name in ("state", "severity", "class", "component", "owner", "reopened")
+                name: body[name] for name in ("state", "severity", "class", "owner", "reopened")
             }
+            fact["component"] = j.where(body)
             fact["prefix"] = body["incident"].partition("-")[0]
             fact["opened"], fact["closed"] = _ms(body["opened_at"]), _ms(body["closed_at"])
             fact["acknowledged"] = (_ms(body["acknowledged_at"]), body["acknowledged_by"])

@@ -146,7 +146,7 @@ def _record(line: str, policy: Rulebook) -> StoredRecord:
         labels = dict(word.split("=", 1) for word in words)
         summary, hold = labels.pop("summary", ""), labels.pop("hold", "24h")
         until_resolved = labels.pop("until_resolved", "") == "yes"
-        component = policy.component(labels, fingerprint(labels))
+        component = policy.place(labels, fingerprint(labels)).key
         more = {"summary": summary, "hold_ms": parse_ms(hold), "until_resolved": until_resolved}
         return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
     if verb == "policy":

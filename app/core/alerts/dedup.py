@@ -15,6 +15,7 @@ from app.core.state.state import LiveAlert, bytes_of
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
+from models.place import Place, place_from
 from models.reason import BadInput, Reason
 
 EXPIRE = "expire"
@@ -23,19 +24,20 @@ _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
 
 
-def on_alert(turn: Turn, document: dict[str, Any], component: str) -> None:
+def on_alert(turn: Turn, document: dict[str, Any], key: str) -> None:
     """An alert record that is not recognisably a plain repeat.
 
     Raises BadInput before anything has changed.
     """
     fingerprint, firing, hold_ms, starts_ms = _checked(document)
+    place = place_from(key)
     alert = turn.state.alerts.get(fingerprint.encode())
     if alert is None and turn.rules.says_ended(document["labels"]):
         senders.on_over(turn, document, firing=firing)
     elif firing and (alert is None or not alert.firing):
-        _began(turn, document, component, alert)
+        _began(turn, document, place, alert)
     elif not firing and (alert is None or alert.firing):
-        _ended(turn, document, component, alert)
+        _ended(turn, document, place, alert)
     elif alert is not None:
         turn.count("repeats")
         alert.count += 1
@@ -107,28 +109,28 @@ def _texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
-def _began(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
+def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None) -> None:
     """An alert fires, of which nothing was known, or that it had ended."""
     leader = senders.leader_of(turn, document, known)
     if leader is None:
-        _fired(turn, document, component, known)
+        _fired(turn, document, place, known)
         return
     if known is None:
         labels, annotations = document["labels"], document.get("annotations") or {}
         grouping.check_alerts(turn, known, bytes_of(labels, annotations))
     if not leader.firing:
         of_leader = document | {"alert": leader.fingerprint, "labels": leader.labels}
-        leader = _fired(turn, of_leader, leader.component, leader)
+        leader = _fired(turn, of_leader, leader.place, leader)
         senders.on_own_end(turn, leader)
     watch_expiry(turn, senders.on_began(turn, document, leader, known))
 
 
 def _fired(
-    turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None
+    turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None
 ) -> LiveAlert:
     """An alert begins to fire. It replaces those that differ from it in their severity only."""
     others = senders.replaced_by(turn, document, known)
-    alert = _alert(turn, document, component, known)
+    alert = _alert(turn, document, place, known)
     alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
     alert.forget_ms, alert.until_resolved = 0, document.get("until_resolved") is True
     alert.own_ended = alert.replaced = False
@@ -148,13 +150,13 @@ def _fired(
     return alert
 
 
-def _ended(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
+def _ended(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None) -> None:
     """An alert ended. One that was never heard to fire is recorded, and nobody is woken."""
     if known is not None and known.beat:
         return  # a heartbeat that ends is not heard of, and will be missing in time
     if senders.on_end(turn, document, known):
         return
-    alert = known or _alert(turn, document, component, None)
+    alert = known or _alert(turn, document, place, None)
     alert.firing, alert.ended_ms, alert.last_ms = False, turn.now_ms, turn.now_ms
     if known is not None:
         alert.count += 1
@@ -164,25 +166,29 @@ def _ended(turn: Turn, document: dict[str, Any], component: str, known: LiveAler
     if alert.incident:
         grouping.on_ended(turn, alert, "AlertEnded", "ended")
         return
-    body = {"incident": None, "component": component, "alert": alert.fingerprint}
-    text = f"{alert.name} on {component} ended before it was heard to fire"
-    turn.emit(Stream.TIMELINE, component, "EndedUnheard", body | {"text": text})
+    body = {
+        "incident": None,
+        "component": place.component,
+        "scope": place.scope,
+        "alert": alert.fingerprint,
+    }
+    text = f"{alert.name} on {place.title} ended before it was heard to fire"
+    turn.emit(Stream.TIMELINE, place.key, "EndedUnheard", body | {"text": text})
     resolution.remember(turn, alert)
 
 
 def _alert(
-    turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None
+    turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None
 ) -> LiveAlert:
     """The alert of a record, as the policy of now judges it."""
     labels, annotations = document["labels"], document.get("annotations") or {}
     verdict = turn.rules.judge(labels)
-    grouping.check_room(
-        turn, component, verdict.incident_class, known, bytes_of(labels, annotations)
-    )
+    grouping.check_room(turn, place, verdict.incident_class, known, bytes_of(labels, annotations))
     if known is None or known.incident == "":
         known = LiveAlert(
             fingerprint=document["alert"],
-            component=component,
+            component=place.component,
+            scope=place.scope,
             labels=labels,
             annotations=annotations,
             severity=verdict.severity,

@@ -14,13 +14,14 @@ from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
+from models.place import Place
 from models.reason import BadInput, Reason
 
 LOST = "AlertLost"
 
 
 def check_room(
-    turn: Turn, component: str, incident_class: str, known: LiveAlert | None, size: int
+    turn: Turn, place: Place, incident_class: str, known: LiveAlert | None, size: int
 ) -> None:
     """Raise BadInput when one more alert, of so many bytes, would pass a bound.
 
@@ -28,7 +29,7 @@ def check_room(
     """
     check_alerts(turn, known, size)
     bounds, state = turn.rules.policy.bounds, turn.state
-    incident = state.current.get((component, incident_class))
+    incident = state.current.get((place.key, incident_class))
     if incident is None and len(state.incidents) >= bounds.incidents:
         raise BadInput(
             Reason.BOUND_REACHED,
@@ -65,7 +66,7 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
     alert.loud_ms = turn.now_ms
     alert.holds = silences.holds_on(turn, alert) if turn.state.silences else None
     verdict = turn.rules.judge(alert.labels)
-    incident = turn.state.current.get((alert.component, alert.incident_class))
+    incident = turn.state.current.get((alert.place.key, alert.incident_class))
     if incident is None:
         incident, was_held = _open(turn, alert, verdict), False
     else:
@@ -114,6 +115,7 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
     incident = Incident(
         id=incident_id(prefix, turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=alert.component,
+        scope=alert.scope,
         incident_class=alert.incident_class,
         state=State.OPEN,
         severity=alert.severity,
@@ -183,11 +185,9 @@ def on_policy(turn: Turn, incident: Incident) -> None:
 
 
 def _title(alert: LiveAlert) -> str:
-    return (
-        alert.name
-        if alert.component.startswith(f"{alert.name}/")
-        else f"{alert.name} on {alert.component}"
-    )
+    if alert.component.startswith(f"{alert.name}/"):  # no label names the thing
+        return f"{alert.name} ({alert.scope})" if alert.scope else alert.name
+    return f"{alert.name} on {alert.place.title}"
 
 
 def _describe(alert: LiveAlert) -> str:

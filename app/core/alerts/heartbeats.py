@@ -78,6 +78,7 @@ def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:
         alert = LiveAlert(
             fingerprint=fingerprint_missing,
             component=beat.component,
+            scope=beat.scope,
             labels=_labels(beat),
             annotations={"summary": f"{beat.name} was not heard of for {format_ms(rule.missing)}"},
             severity=rule.severity,

@@ -28,6 +28,7 @@ def on_began(
     sender = known or LiveAlert(
         fingerprint=document["alert"],
         component=leader.component,
+        scope=leader.scope,
         labels=labels,
         annotations=annotations,
         severity=leader.severity,

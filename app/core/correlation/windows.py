@@ -27,7 +27,7 @@ from models.reason import BadInput, Reason
 
 WINDOW = "window"
 CORRELATED = "correlated"  # the class of incidents that a rule opened
-SEQUENCE_WINDOW = 100  # firings that a sequence looks back on; older ones are forgotten first
+WINDOW_MAX = 100  # firings that a rule looks back on; older ones are forgotten first
 
 
 def on_fired(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
@@ -72,7 +72,9 @@ def _check_window(turn: Turn, rule: CorrelationRule, group: str) -> None:
 def on_ended(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
     """Tell the actors that an alert ended."""
     for rule, steps, group in rules_for(turn, alert, verdict):
-        if not rule.local:
+        if rule.local:
+            _ended_in_window(turn, rule.policy.name, group, alert.fingerprint)
+        else:
             _signal(turn, rule, group, steps, alert)
 
 
@@ -82,7 +84,7 @@ def rules_for(
     """The rules that the alert takes part in, each with the steps that it can be and its group."""
     for name, steps in verdict.correlations:
         rule = (rules or turn.rules).correlations[name]
-        group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
+        group = rule.group(alert.severity, alert.place, alert.owner, alert.labels)
         if group is not None:
             yield rule, steps, group
 
@@ -153,7 +155,10 @@ def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Chang
 
 
 def _ended_in_window(turn: Turn, name: str, group: str, fingerprint: str) -> None:
-    """An alert counts in the window although it ended, but an incident that opens later must not wait for its end."""
+    """An alert that ended counts no more, but as a step of a sequence.
+
+    An incident that opens later must not wait for its end.
+    """
     window = turn.state.windows.get((name, group), [])
     for fired in window:
         if fired.fingerprint == fingerprint and fired.member.firing:
@@ -182,8 +187,7 @@ def watch_window(turn: Turn, name: str, group: str, window: list[Fired]) -> None
 def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) -> list[Fired]:
     """Add to the window what fired, and drop what is older than the window.
 
-    To count, only the newest firing of each alert matters, and no more than the threshold of them.
-    A sequence looks at all.
+    To count, only the newest firing of each alert that fires still matters. A sequence looks at all.
     """
     name = rule.policy.name
     window = _with(rule, turn.state.windows.get((name, group), []), fired)
@@ -198,9 +202,9 @@ def _with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> list[Fire
         one
         for one in window
         if fired.at_ms - one.at_ms < rule.policy.within
-        and not (counts and one.fingerprint == fired.fingerprint)
+        and not (counts and (one.fingerprint == fired.fingerprint or not one.member.firing))
     ]
-    kept = (rule.count if counts else SEQUENCE_WINDOW) - 1
+    kept = max(rule.count, WINDOW_MAX) - 1
     return [*window[-kept:], fired]
 
 
@@ -249,7 +253,8 @@ def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     after the step before it.
     """
     if rule.policy.sequence is None:
-        return window if len(window) >= rule.count else []
+        firing = [one for one in window if one.member.firing]
+        return firing[-rule.count :] if len(firing) >= rule.count else []
     *before, newest = window
     if rule.count - 1 not in newest.steps:
         return []
@@ -278,7 +283,7 @@ def _taken(rule: CorrelationRule, window: list[Fired], without: str = "") -> lis
 def counting(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     """The firings of a window that count towards the rule, oldest first, whether or not they are enough."""
     if rule.policy.sequence is None or not window:
-        return window
+        return [one for one in window if one.member.firing][-rule.count :]
     return _found(rule, window) or _taken(rule, window)
 
 
@@ -295,6 +300,7 @@ def _open(
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=f"{rule.policy.name}/{group}",
+        scope="",
         incident_class=CORRELATED,
         state=State.OPEN,
         severity=opening.severity,
@@ -302,7 +308,7 @@ def _open(
         title=_title(rule, group, len(firing)),
         summary=text,
         next_step="Look for what they have in common: "
-        + ", ".join(one.member.component for one in firing[:5]),
+        + ", ".join(one.member.place.title for one in firing[:5]),
         opened_ms=turn.now_ms,
         opened_by=turn.record,
         severity_ms=turn.now_ms,
@@ -341,7 +347,7 @@ def _hold(
     """The alert pages nobody by itself any more."""
     because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
     key = f"{rule.policy.name}/{group}"
-    turn.send(member.component, encode_hold(key, fingerprint, member.record, because, rule.shape))
+    turn.send(member.place.key, encode_hold(key, fingerprint, member.record, because, rule.shape))
 
 
 def _member_fired(
@@ -355,11 +361,13 @@ def _member_fired(
     was = incident.state
     members.fired(turn, incident, fingerprint, member)
     incident.state = advance(was, Cause.FIRED)
-    incident.title = _title(rule, group, len(incident.members))
+    firing = sum(one.firing and one.own for one in incident.members.values())
+    if firing >= rule.count:  # else the title goes on to say what opened it
+        incident.title = _title(rule, group, firing)
     _hold(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
         suppression.wait_incident(turn, incident)
-        resolution.reopened(turn, incident, f"{member.name} on {member.component} fires again")
+        resolution.reopened(turn, incident, f"{member.name} on {member.place.title} fires again")
 
 
 def _title(rule: CorrelationRule, group: str, count: int) -> str:
@@ -369,7 +377,7 @@ def _title(rule: CorrelationRule, group: str, count: int) -> str:
 
 
 def _because(rule: CorrelationRule, fired: list[Fired]) -> str:
-    names = [f"{one.member.name} on {one.member.component}" for one in fired]
+    names = [f"{one.member.name} on {one.member.place.title}" for one in fired]
     within, name = format_ms(rule.policy.within), rule.policy.name
     if rule.policy.sequence is not None:
         return f"within {within} ({name}): {', then '.join(names)}"

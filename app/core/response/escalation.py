@@ -25,7 +25,7 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     """Escalate what escalates always, and set a timer for what escalates when it lasts."""
     for rule in turn.rules.always:
         if rule.applies(alert.severity, alert.incident_class, alert.labels):
-            because = f"{alert.name} on {alert.component} always escalates ({rule.policy.name})"
+            because = f"{alert.name} on {alert.place.title} always escalates ({rule.policy.name})"
             escalate(turn, incident, rule.policy.name, because, [_fired_by(turn, alert)])
     watch_lasting(turn, alert)
 
@@ -76,7 +76,7 @@ def on_reopened(turn: Turn, incident: Incident) -> None:
 
 def _lasted(turn: Turn, incident: Incident, rule: EscalationRule, alert: LiveAlert) -> None:
     since, lasting = format_instant(alert.fired_ms), format_ms(turn.now_ms - alert.fired_ms)
-    because = f"{alert.name} on {alert.component} has been firing for {lasting}, since {since}"
+    because = f"{alert.name} on {alert.place.title} has been firing for {lasting}, since {since}"
     escalate(turn, incident, rule.policy.name, because, [_fired_by(turn, alert)])
 
 
@@ -228,6 +228,7 @@ def climb(
         "incident": incident.id,
         "severity": incident.severity,
         "component": incident.component,
+        "scope": incident.scope,
         "owner": incident.owner,
         "title": incident.title,
         "rule": rule,

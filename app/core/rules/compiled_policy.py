@@ -5,17 +5,20 @@ that agree in the labels that the policy asks for (`Verdict`).
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from app.core.rules.inhibition_rule import LinkRule, link_rules
+from app.core.rules.places import Places
 from app.core.rules.rule_id import shape_of
-from models.alert import Labels, fingerprint
+from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
+from models.place import Place
 from models.policy import Contact, Guide, Policy
 from models.policy_rules import Absence, Correlation, Escalation
 from models.policy_types import KEPT, Where
@@ -98,12 +101,12 @@ class CorrelationRule:
         """What an alert with these labels can be in it; empty when it takes no part."""
         return tuple(number for number, test in enumerate(self.tests) if test(labels))
 
-    def group(self, severity: Severity, component: str, owner: str, labels: Labels) -> str | None:
+    def group(self, severity: Severity, place: Place, owner: str, labels: Labels) -> str | None:
         """The values of `by` in one string, or None when the alert takes no part."""
         rule = self.policy
         if rule.severity and severity not in rule.severity:
             return None
-        known = {"component": component, "owner": owner, "severity": str(severity)}
+        known = {"component": place.title, "owner": owner, "severity": str(severity)}
         values = [known.get(name) or labels.get(name, "") for name in rule.by]
         return (", ".join(values) or EVERYTHING) if all(values) else None
 
@@ -127,7 +130,9 @@ class Rulebook:
         self.document: dict[str, Any] = orjson.loads(orjson.dumps(document))
         canonical = orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)
         self.fingerprint = hashlib.sha256(canonical).hexdigest()[:12]
-        self.component = _component_of(policy)
+        uncounted = (*policy.identity.ignore, *policy.identity.ignore_if_alike)
+        self.places = Places(policy.components, (*uncounted, *policy.severities.labels))
+        self.place = self.places.place
         self.escalations = [
             EscalationRule(rule, test_of(rule.match)) for rule in policy.escalations
         ]
@@ -158,7 +163,8 @@ class Rulebook:
         self._judged_by = _judged_by(policy)
         # What a silence may ask of an incident that a rule opened: its members are known by no
         # more.
-        self.asked_for = sorted({*self._judged_by, *policy.components.labels})
+        places = [policy.components.labels, *policy.components.scope]
+        self.asked_for = sorted({*self._judged_by, *chain.from_iterable(places)})
         self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
 
     def judge(self, labels: Labels) -> Verdict:
@@ -399,27 +405,3 @@ def _judged_by(policy: Policy) -> list[str]:
         matcher.label for selector in selectors for matchers in selector for matcher in matchers
     }
     return sorted(names | set(policy.severities.labels))
-
-
-def _component_of(policy: Policy) -> Callable[[Labels, str], str]:
-    """A function from labels and their fingerprint to a component.
-
-    Labels that do not make an alert another one make no other component.
-
-    When no label says anything, the alert is a component of its own: strangers are never lumped
-    into one incident.
-    """
-    names, absent = policy.components.labels, frozenset(policy.components.absent) | {""}
-    uncounted = {*policy.identity.ignore, *policy.identity.ignore_if_alike}
-    uncounted |= {*policy.severities.labels}
-
-    def component(labels: Labels, identity: str) -> str:
-        for name in names:
-            value = labels.get(name, "")
-            if value not in absent:
-                return value
-        counted = {name: value for name, value in labels.items() if name not in uncounted}
-        identity = identity if len(counted) == len(labels) else fingerprint(counted)
-        return f"{labels.get('alertname', 'unnamed')}/{identity}"
-
-    return component

@@ -259,7 +259,7 @@ def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None
         **document, bytes=sum(member.size for member in document["members"].values())
     )
     state.incidents[incident.id] = incident
-    state.current[incident.component, incident.incident_class] = incident
+    state.current[incident.place.key, incident.incident_class] = incident
 
 
 def _of_format_1(document: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from models.place import Place
 from models.severity import Severity
 
 MEMBER_BYTES = (
@@ -29,10 +30,16 @@ class Member:
     firing: bool
     record: str  # the position of the record that made it fire
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
+    scope: str = ""
     own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
     via: list[str] = field(
         default_factory=list
     )  # the shapes of the rules by which it depends on the incident
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.component, self.scope)
 
     @property
     def size(self) -> int:
@@ -40,7 +47,7 @@ class Member:
 
         Never fewer. The same for as long as it is the same alert.
         """
-        texts = [self.name, self.component, self.incident, self.record, self.labels]
+        texts = [self.name, self.component, self.scope, self.incident, self.record, self.labels]
         return MEMBER_BYTES + len(orjson.dumps(texts))
 
 

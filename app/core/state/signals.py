@@ -19,9 +19,9 @@ from models.severity import Severity
 RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
-_FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
+_FIELDS = ("name", "component", "scope", "incident", "severity", "firing", "record", "labels")
 LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
-_TEXTS = ("name", "component", "incident", "record")
+_TEXTS = ("name", "component", "scope", "incident", "record")
 
 
 class Change(NamedTuple):
@@ -58,6 +58,7 @@ def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Me
         alert.firing,
         record,
         labels | {"component": alert.component},
+        alert.scope,
     )
 
 
@@ -66,9 +67,7 @@ def fits(group: str, member: Member) -> bool:
 
     Only what stays the same for as long as it is the same alert decides.
     """
-    return (
-        len(orjson.dumps([group, member.name, member.component, member.labels])) <= MEMBER_BYTES_MAX
-    )
+    return len(orjson.dumps([group, member.name, *member.place, member.labels])) <= MEMBER_BYTES_MAX
 
 
 def refuse(turn: Turn, rule: str, member: Member) -> None:
@@ -96,9 +95,9 @@ def send(turn: Turn, to: To, identity: str, member: Member, *, left: bool = Fals
 def key_of(member: Member) -> str:
     """The correlation key of what a member belongs to.
 
-    Its component, or the actor that opened it.
+    Its place, or the actor that opened it.
     """
-    return f"rule/{member.component}" if RULE_LABEL in member.labels else member.component
+    return f"rule/{member.component}" if RULE_LABEL in member.labels else member.place.key
 
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:

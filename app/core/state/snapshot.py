@@ -18,6 +18,7 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
         "class": incident.incident_class,
         "status": "" if incident.ended else rules.status(incident.incident_class),
         "component": incident.component,
+        "scope": incident.scope,
         "owner": incident.owner,
         "title": incident.title,
         "next": incident.next_step,
@@ -66,6 +67,7 @@ def _alerts(incident: Incident) -> dict[str, Any]:
                 "alert": fingerprint,
                 "name": member.name,
                 "component": member.component,
+                "scope": member.scope,
                 "incident": member.incident,
                 "firing": member.firing,
             }

@@ -15,6 +15,7 @@ from app.core.state.members import Fired, Link, Member
 from models.alert import Labels
 from models.incident import State
 from models.instant import NEWEST_MS
+from models.place import Place
 from models.severity import Severity
 from models.silence import Silence
 
@@ -52,6 +53,7 @@ class LiveAlert:
     severity_found: str  # the severity label when the policy does not know it
     owner: str
     incident_class: str
+    scope: str = ""
     firing: bool = False
     fired_ms: int = 0
     fired_by: int = 0  # the offset of the record that made it fire
@@ -82,6 +84,11 @@ class LiveAlert:
     bytes: int = 0  # of its labels and annotations as JSON; counted in the state's `alert_bytes`
     timer_ms: int = 0  # when its expiry timer fires; it is set again only then, not at each repeat
     touched: bool = False  # its counters changed since the last checkpoint
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.component, self.scope)
 
     @property
     def name(self) -> str:
@@ -122,6 +129,7 @@ class Incident:
     next_step: str  # what to do first
     opened_ms: int
     opened_by: str  # position of the record
+    scope: str = ""
     acknowledged_ms: int = 0
     acknowledged_by: str = ""
     resolved_ms: int = 0
@@ -201,6 +209,11 @@ class Incident:
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.component, self.scope)
 
     @property
     def still_firing(self) -> bool:
@@ -295,7 +308,7 @@ class PartitionState:
         self.incidents: dict[str, Incident] = {}
         self.current: dict[
             tuple[str, str], Incident
-        ] = {}  # component and class -> the incident that is not closed
+        ] = {}  # place's key and class -> the incident that is not closed
         self.windows: dict[
             tuple[str, str], list[Fired]
         ] = {}  # rule and group -> what fired, oldest first
@@ -372,13 +385,13 @@ class PartitionState:
     def put_incident(self, incident: Incident) -> None:
         """Add an incident, or note that it changed."""
         self.incidents[incident.id] = incident
-        self.current[incident.component, incident.incident_class] = incident
+        self.current[incident.place.key, incident.incident_class] = incident
         self.dirty[b"i/" + incident.id.encode()] = None
 
     def drop_incident(self, incident: Incident) -> None:
         """Forget a closed incident."""
         del self.incidents[incident.id]
-        del self.current[incident.component, incident.incident_class]
+        del self.current[incident.place.key, incident.incident_class]
         self.dirty[b"i/" + incident.id.encode()] = None
 
     def put_window(self, rule: str, group: str, window: list[Fired]) -> None:

@@ -111,6 +111,7 @@ class Turn:
         body = {
             "incident": incident.id,
             "component": incident.component,
+            "scope": incident.scope,
             "text": text,
             **details,
             **late,

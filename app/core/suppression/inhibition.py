@@ -211,12 +211,14 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
     because = None
     if before is not None:
         why = (
-            f"belongs to {cause.name} on {cause.component} now" if cause else "is on its own again"
+            f"belongs to {cause.name} on {cause.place.title} now"
+            if cause
+            else "is on its own again"
         )
         _tell_root(turn, rule, before, identity, replace(target.member, firing=False), why)
     if cause is not None:
         what = "depends on" if rule.membership else "inhibited by"
-        text = f"{what} {cause.name} on {cause.component} ({rule.policy.name})"
+        text = f"{what} {cause.name} on {cause.place.title} ({rule.policy.name})"
         # What shares its root's incident is in it already.
         parent = (
             cause.incident if rule.membership and cause.incident != target.member.incident else ""

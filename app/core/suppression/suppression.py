@@ -72,7 +72,7 @@ def _meant(turn: Turn, key: str, shape: str, alert: LiveAlert | None) -> bool:
         return link is not None and link.shape == shape
     return alert is None or (
         bool(rule.steps(alert.labels))
-        and rule.group(alert.severity, alert.component, alert.owner, alert.labels) == group
+        and rule.group(alert.severity, alert.place, alert.owner, alert.labels) == group
     )
 
 

@@ -92,6 +92,8 @@ class Imported:
     severities: dict[str, tuple[Severity, Lines]]
     component_labels: list[str]
     component_absent: list[str]
+    component_exporters: list[str]
+    component_scope: list[list[str]]
     contacts: dict[str, Contact]
     teams: dict[str, Team]
     owners: list[Owner]

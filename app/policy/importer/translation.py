@@ -56,6 +56,8 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
         severities=severities.names,
         component_labels=components,
         component_absent=shipped.components.absent,
+        component_exporters=shipped.components.exporters,
+        component_scope=shipped.components.scope,
         contacts=people.contacts,
         teams=people.teams,
         owners=owners,

@@ -34,6 +34,8 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
     lines += [
         f"  labels: {_flow(policy.component_labels)}",
         f"  absent: {_flow(policy.component_absent)}",
+        f"  exporters: {_flow(policy.component_exporters)}",
+        f"  scope: {_flow(policy.component_scope)}",
         "",
     ]
     lines += [*_people(policy), "", *_ownership(policy), ""]

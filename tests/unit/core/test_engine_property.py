@@ -84,7 +84,7 @@ def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
         return alert_record(
             now_ms,
             labels,
-            POLICY.component(labels, fingerprint(labels)),
+            POLICY.place(labels, fingerprint(labels)).key,
             firing=bool(firing),
             hold_ms=hold_ms,
         )
