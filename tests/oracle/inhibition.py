@@ -32,6 +32,9 @@ class Shown:
     labels: Mapping[str, str]
     incident: Happened
     record: tuple[int, int]  # which time it is that it fires
+    severity: str
+    since_ms: int  # it fires
+    in_cycle: bool  # it may be kept quiet by what it keeps quiet, directly or not
 
 
 def rules(policy: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -124,11 +127,30 @@ def _cause(rule: Mapping[str, Any], shown: list[Shown], at_ms: int, target: Show
     Alike do not inhibit alike.
     """
     for source in _firing(shown, "target"):
-        if source.identity != target.identity and not (target.side == source.side == "both"):
+        alike = target.side == source.side == "both"
+        if (
+            source.identity != target.identity
+            and not alike
+            and _is_urgent_enough(rule, source, target)
+            and not (source.in_cycle and target.in_cycle and is_older(target, source))
+        ):
             return source
     if _firing(shown, "target") or not is_dependency(rule):
         return None
-    return next((one for one in reversed(_ends(shown)) if at_ms < one.at_ms + _grace(rule)), None)
+    ended = next((one for one in reversed(_ends(shown)) if at_ms < one.at_ms + _grace(rule)), None)
+    if ended is None or not _is_urgent_enough(rule, ended, target):
+        return None
+    both = ended.in_cycle and target.in_cycle
+    return ended if not both or ended.since_ms < target.since_ms else None
+
+
+def _is_urgent_enough(rule: Mapping[str, Any], source: Shown, target: Shown) -> bool:
+    return not is_dependency(rule) or source.severity <= target.severity
+
+
+def is_older(one: Shown, other: Shown) -> bool:
+    """Whether it has fired for longer; of two that began at once, the one whose name comes first."""
+    return (one.since_ms, one.identity) < (other.since_ms, other.identity)
 
 
 def _ends(shown: list[Shown]) -> list[Shown]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.oracle import inhibition, suppression
+from tests.oracle import cycles, inhibition, suppression
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -120,8 +120,22 @@ def _joins(naive: "Naive", incident: Happened, fingerprint: str) -> None:
 
 def _hold_later(naive: "Naive", incident: Happened, fingerprint: str) -> None:
     alert = _alert(naive, fingerprint)
+    if not _may_hide(naive, incident, alert):
+        return
     rule = incident.component
     naive.messages.append((hold, naive, fingerprint, (alert.fired_by, 0), rule, incident))
+
+
+def _may_hide(naive: "Naive", incident: Happened, alert: Known) -> bool:
+    """Whether what a rule opened is urgent enough, and fires for longer where each can hide the other."""
+    both = cycles.in_cycle(naive.policy, labels_of(incident)) and cycles.in_cycle(
+        naive.policy, alert.labels
+    )
+    older = (incident.opened_ms, naive.order.get(incident.id, "~")) < (
+        alert.fired_ms,
+        alert.fingerprint,
+    )
+    return incident.severity <= alert.severity and (older or not both)
 
 
 def _alert(naive: "Naive", fingerprint: str) -> Known:
@@ -242,6 +256,9 @@ def show_alert(naive: "Naive", alert: Known) -> None:
         labels,
         alert.incident,
         (alert.fired_by, 0),
+        alert.severity,
+        alert.fired_ms,
+        cycles.in_cycle(naive.policy, alert.labels),
     )
     for rule, group, side in inhibition.sides(naive.policy, alert.labels):
         naive.messages.append((_shown, naive, rule, group, side, parts))
@@ -259,6 +276,9 @@ def show_incident(naive: "Naive", incident: Happened, *, firing: bool) -> None:
             labels,
             incident,
             _time_of(incident),
+            incident.severity,
+            incident.opened_ms,
+            cycles.in_cycle(naive.policy, labels),
         )
         for rule, group, side in inhibition.sides(naive.policy, labels):
             naive.messages.append((_shown, naive, rule, group, side, parts))

@@ -338,7 +338,9 @@ def _hold(
     fingerprint: str,
     member: Member,
 ) -> None:
-    """The alert pages nobody by itself any more."""
+    """The alert pages nobody by itself any more, if the incident may explain it."""
+    if not inhibition.incident_may_hide(turn, incident, fingerprint, member):
+        return
     because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
     key = f"{rule.policy.name}/{group}"
     turn.send(member.component, encode_hold(key, fingerprint, member.record, because, rule.shape))

@@ -10,7 +10,7 @@ import orjson
 from models.severity import Severity
 
 MEMBER_BYTES = (
-    256  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
+    384  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
 )
 VIA_MAX = 4  # rules by which one alert depends on one incident
 PARTS_BYTES_MAX = (
@@ -29,6 +29,9 @@ class Member:
     firing: bool
     record: str  # the position of the record that made it fire
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
+    fired_ms: int = 0  # since when it fires
+    in_cycle: bool = False  # only what has fired longer keeps it quiet
+    notified: bool = False  # somebody knows of it: it was named, or something explains it
     own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
     via: list[str] = field(
         default_factory=list

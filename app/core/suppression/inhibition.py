@@ -51,12 +51,12 @@ def _show_incident(
         turn.rules.judge(labels),
         labels,
         incident.id,
-        _member_of(incident, firing=firing),
+        _member_of(turn.rules, incident, firing=firing),
         only,
     )
 
 
-def _member_of(incident: Incident, *, firing: bool) -> Member:
+def _member_of(rules: Rulebook, incident: Incident, *, firing: bool) -> Member:
     known = labels_of(incident)
     return Member(
         incident.rule,
@@ -66,6 +66,8 @@ def _member_of(incident: Incident, *, firing: bool) -> Member:
         firing,
         incident.firing_since,
         known,
+        incident.opened_ms,
+        rules.judge(known).in_cycle,
     )
 
 
@@ -193,7 +195,7 @@ def on_grace(turn: Turn, at_ms: int, whose: str) -> None:
 
 def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -> None:
     """Hold a target that has a cause, let go one that has none, and hand over one whose cause is another now."""
-    target, cause = link.targets[identity], _cause(link, identity)
+    target, cause = link.targets[identity], _cause(rule, link, identity)
     before, fresh = (
         target.root,
         rule.within_ms is None or turn.now_ms - target.at_ms <= rule.within_ms,
@@ -241,16 +243,45 @@ def _hold(
     turn.send(signals.key_of(member), message)
 
 
-def _cause(link: Link, identity: str) -> Member | None:
-    """The source that explains a target.
+def _cause(rule: LinkRule, link: Link, identity: str) -> Member | None:
+    """The source that explains a target: of those that may, the one that has fired longest.
 
     Not itself, nor, where both are source and target, one of its like.
     """
-    both = identity in link.sources
+    both, target = identity in link.sources, link.targets[identity].member
     for name, source in link.sources.items():
-        if name != identity and not (both and name in link.targets):
+        alike = both and name in link.targets
+        if name != identity and not alike and _may_hide(rule, name, source, identity, target):
             return source
-    return link.last
+    last = link.last
+    if last is None or not _may_explain(rule, last, target):
+        return None
+    in_cycle = last.in_cycle and target.in_cycle
+    return None if in_cycle and last.fired_ms >= target.fired_ms else last
+
+
+def _may_hide(rule: LinkRule, name: str, source: Member, identity: str, target: Member) -> bool:
+    """Whether a source may keep a target quiet.
+
+    In a cycle of rules only what has fired longer may: so what has fired longest is notified.
+    """
+    return _in_order(name, source, identity, target) and _may_explain(rule, source, target)
+
+
+def _in_order(name: str, source: Member, identity: str, target: Member) -> bool:
+    in_cycle = source.in_cycle and target.in_cycle
+    return not in_cycle or (source.fired_ms, name) < (target.fired_ms, identity)
+
+
+def _may_explain(rule: LinkRule, source: Member, target: Member) -> bool:
+    """Whether a source is urgent enough to explain a target. An inhibition is its author's choice."""
+    return not rule.membership or source.severity <= target.severity
+
+
+def incident_may_hide(turn: Turn, incident: Incident, identity: str, target: Member) -> bool:
+    """Whether an incident that a rule opened may keep a member of it quiet."""
+    source = _member_of(turn.rules, incident, firing=True)
+    return _in_order(incident.id, source, identity, target) and source.severity <= target.severity
 
 
 def _tell_root(
@@ -331,7 +362,7 @@ def take_back(turn: Turn, before: Rulebook, names: Container[str]) -> None:
                 names,
                 labels_of(incident),
                 incident.id,
-                _member_of(incident, firing=True),
+                _member_of(before, incident, firing=True),
             )
 
 
