@@ -10,3 +10,8 @@ class Severity(StrEnum):
     P1 = "P1"
     P2 = "P2"
     P3 = "P3"
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether each alert of it has to be named to somebody: P0 and P1."""
+        return self in (Severity.P0, Severity.P1)

@@ -26,6 +26,7 @@ class Known:
     fired_by: int = 0
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     quiet: bool = False  # when last looked at
+    named: bool = False  # in a message since it fires
     last_ms: int = 0
     hold_ms: int = 0
     count: int = 0
@@ -68,6 +69,10 @@ class Happened:
     told: tuple[int, int, str] = (0, 0, "P3")  # when, of how many alerts, with which severity
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
+    anew_ms: int = 0  # something urgent fires again, and nobody was told that yet
+    places: set[str] = field(default_factory=set)  # of urgent alerts that were named
+    joined: bool = False  # an urgent alert was named since it was taken
+    highest: int = 1  # the highest step that was called
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
     unsaid: tuple[str, int] | None = (
         None  # the newest message that waits for its hours, and since when
@@ -277,6 +282,18 @@ def struck(incident: Happened) -> set[str]:
 def mine(alerts: Iterable[Known], incident: Happened) -> list[Known]:
     """The alerts of an incident that fire."""
     return [alert for alert in alerts if alert.incident is incident and alert.firing]
+
+
+def urgent(severity: str) -> bool:
+    """Whether each alert of this severity has to be named to somebody."""
+    return severity in ("P0", "P1")
+
+
+def place(alert: Known) -> str:
+    """Where an alert is, beside its component."""
+    labels = [alert.labels.get(name, "") for name in ("instance", "host", "node")]
+    there = [value for value in labels if value]
+    return there[0] if there and there[0] != alert.component else ""
 
 
 def fires(alerts: Iterable[Known], incident: Happened) -> bool:

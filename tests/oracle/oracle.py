@@ -37,6 +37,7 @@ from tests.oracle.facts import (
     mine,
     no_room,
     rules_about,
+    urgent,
 )
 from tests.oracle.policy import by, is_about, named, prefix_of
 
@@ -196,7 +197,18 @@ class Naive:
             incident,
             lambda at_ms: self._may_tell(incident, at_ms),
             held=incident.quiet,
+            unnamed=bool(self.unnamed(incident)),
         )
+
+    def unnamed(self, incident: Happened) -> list[Known | Happened]:
+        """What of it is urgent and fires, and no message has named.
+
+        One that a rule opened is urgent itself.
+        """
+        if incident.rule:
+            return [incident] if incident.anew_ms else []
+        alerts = [one for one in mine(self.alerts, incident) if urgent(one.severity)]
+        return [one for one in alerts if not one.named and not self.is_held(one)]
 
     def _may_tell(self, incident: Happened, at_ms: int) -> int:
         its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
@@ -358,6 +370,7 @@ class Naive:
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
+        alert.named = False
         alert.fired_by, alert.fired_ms, alert.loud_ms, alert.quiet = (
             self.number,
             self.now_ms,
@@ -383,6 +396,10 @@ class Naive:
         rules.show_alert(self, alert)
 
     def _join(self, incident: Happened, alert: Known) -> None:
+        if urgent(alert.severity) and (
+            incident.state == "resolved" or alert.fingerprint in incident.alerts
+        ):
+            incident.anew_ms = incident.anew_ms or self.now_ms
         was, alert.incident = incident.state, incident
         if alert.fingerprint not in incident.alerts:
             incident.alerts.append(alert.fingerprint)
@@ -509,6 +526,7 @@ class Naive:
     def acknowledged(self, incident: Happened, who: str) -> None:
         """Somebody took it."""
         incident.state, incident.acknowledged = "acknowledged", (self.now_ms, who)
+        incident.anew_ms, incident.joined = 0, False
         incident.tell("Acknowledged", self.now_ms)
         self._done(incident, "acknowledge")
         self.tell_owner(incident, "acknowledged")
@@ -526,6 +544,7 @@ class Naive:
         incident.tell("Resolved", self.now_ms)
         self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
+        incident.anew_ms = 0
         incident.waits = incident.unexplained = False
         incident.withheld = []
         incident.held_by.clear()
@@ -543,7 +562,12 @@ class Naive:
         incident.tell("Reopened", self.now_ms)
         if incident.rule:
             self.look_at(incident)
-        if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
+        if (
+            incident.told[0]
+            and not self.is_quiet(incident)
+            and not incident.flapping_ms
+            and not (self.unnamed(incident) and incident.anew_ms)
+        ):
             self.say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
         for alert in mine(self.alerts, incident):

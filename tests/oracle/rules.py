@@ -19,6 +19,7 @@ from tests.oracle.facts import (
     current,
     fires,
     struck,
+    urgent,
     window_of,
 )
 
@@ -112,6 +113,7 @@ def _joins(naive: "Naive", incident: Happened, fingerprint: str) -> None:
     naive.look_at(incident)
     if incident.state == "resolved":
         incident.state = "open"
+        incident.anew_ms = naive.now_ms if urgent(incident.severity) else 0
         if incident.wait_ms:
             naive.reached.add("a rule's incident reopened quietly")
             incident.waits = incident.unexplained = True

@@ -112,7 +112,8 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
     notification.word(incident, naive.now_ms)
     if kind == "released":  # else nobody was told that it was quiet
         incident.tell("Released", naive.now_ms)
-    if incident.told[0] and not (kind == "reopened" and incident.flapping_ms):
+    louder = bool(incident.anew_ms and naive.unnamed(incident))  # the same will be said louder
+    if incident.told[0] and not (kind == "reopened" and (incident.flapping_ms or louder)):
         naive.say(incident, kind)
     withheld, incident.withheld = incident.withheld, []
     for name, records in withheld:

@@ -81,7 +81,7 @@ def _texts(value: Any) -> bool:
 def _fired(turn: Turn, document: dict[str, Any], component: str, known: LiveAlert | None) -> None:
     alert = _alert(turn, document, component, known)
     alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
-    alert.forget_ms = 0
+    alert.forget_ms, alert.named = 0, False
     alert.renew(document["hold_ms"], document["starts_ms"])
     turn.state.put_alert(alert)
     if alert.beat:

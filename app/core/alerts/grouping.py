@@ -135,6 +135,9 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
 def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) -> None:
     was = incident.state
     incident.state = advance(was, Cause.FIRED)
+    again = was is State.RESOLVED or alert.incident == incident.id
+    if again and alert.severity.is_urgent:
+        incident.fires_anew_ms = incident.fires_anew_ms or turn.now_ms
     turn.state.join(incident, alert, turn.offset)
     # What somebody has to be told of at once does not wait because of its neighbours.
     incident.hold_ms = min(incident.hold_ms, verdict.hold_ms)

@@ -360,6 +360,7 @@ def _member_fired(
     incident.title = _title(rule, group, len(incident.members))
     _hold(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
+        incident.fires_anew_ms = turn.now_ms if incident.severity.is_urgent else 0
         suppression.wait_incident(turn, incident)
         resolution.reopened(turn, incident, f"{member.name} on {member.component} fires again")
 

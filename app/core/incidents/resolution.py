@@ -29,6 +29,7 @@ def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     turn.tell(incident, "Resolved", text, by=by)
     service_levels.on_done(turn, incident, service_levels.RESOLVE)
     incident.unsaid, incident.postponed, incident.withheld, incident.unexplained = {}, {}, {}, False
+    incident.fires_anew_ms = 0
     incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     inhibition.on_incident(turn, incident, firing=False)
     turn.changed(incident)

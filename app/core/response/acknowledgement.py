@@ -14,6 +14,7 @@ def acknowledge(turn: Turn, incident: Incident, by: str, text: str) -> None:
     """Somebody takes the incident: it stops climbing."""
     incident.state = advance(incident.state, Cause.ACKNOWLEDGE)
     incident.acknowledged_ms, incident.acknowledged_by = turn.now_ms, by
+    incident.fires_anew_ms, incident.joined = 0, False
     turn.tell(incident, "Acknowledged", f"{by} is investigating{': ' if text else ''}{text}", by=by)
     service_levels.on_done(turn, incident, service_levels.ACKNOWLEDGE)
     what = next(iter(incident.names), incident.title)

@@ -68,7 +68,7 @@ DAMAGE = (
 
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "timer_ms", "touched")
-_INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "names", "bytes", "timer_ms")
+_INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "unnamed", "names", "bytes", "timer_ms")
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [
     one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)
@@ -223,6 +223,8 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
         incident.firing += alert.firing
         incident.loud += alert.firing and not alert.holds
         incident.waiting += alert.firing and alert.waits
+        if alert.must_be_named:
+            incident.unnamed[alert.fingerprint] = True
 
 
 def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:

@@ -31,7 +31,7 @@ class Member:
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
     fired_ms: int = 0  # since when it fires
     in_cycle: bool = False  # only what has fired longer keeps it quiet
-    notified: bool = False  # somebody knows of it: it was named, or something explains it
+    known_of: bool = False  # somebody knows of it: it was named, silenced, or is explained itself
     own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
     via: list[str] = field(
         default_factory=list

@@ -20,7 +20,7 @@ RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
-_MORE_FIELDS = ("fired_ms", "in_cycle", "notified")  # these have defaults
+_MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
 LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
 _TEXTS = ("name", "component", "incident", "record")
 
@@ -133,14 +133,14 @@ def member_from(document: Any) -> tuple[str, Member]:
         ) from None
     texts = [identity, *(getattr(member, name) for name in _TEXTS)]
     labels = member.labels if isinstance(member.labels, dict) else {"": None}
-    flags = (member.firing, member.in_cycle, member.notified)
+    flags = (member.firing, member.in_cycle, member.known_of)
     if (
         not all(isinstance(text, str) for text in [*texts, *labels.values()])
         or not all(isinstance(flag, bool) for flag in flags)
         or type(member.fired_ms) is not int
     ):
         expected = (
-            "firing, in_cycle and notified must be true or false, fired_ms a time, "
+            "firing, in_cycle and known_of must be true or false, fired_ms a time, "
             "labels texts by name, else texts"
         )
         raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {expected}")

@@ -57,6 +57,7 @@ class LiveAlert:
     fired_by: int = 0  # the offset of the record that made it fire
     ended_ms: int = 0
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    named: bool = False  # in a message since it fires
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
     forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
@@ -87,6 +88,11 @@ class LiveAlert:
     def waits(self) -> bool:
         """Whether it is quiet only until a rule has had the time to hold it."""
         return bool(self.holds and WAIT in self.holds)
+
+    @property
+    def must_be_named(self) -> bool:
+        """Whether it is urgent, fires, nothing keeps it quiet, and no message has named it."""
+        return self.severity.is_urgent and self.firing and not self.holds and not self.named
 
     @property
     def expires_ms(self) -> int:
@@ -120,6 +126,7 @@ class Incident:
     resolved_by: str = ""
     closed_ms: int = 0
     step: int = 1  # of the owner's chain; the first is told when the incident opens
+    steps_called: int = 1  # the last step that was ever called
     escalated: list[str] = field(default_factory=list)  # the rules that have escalated it
     reopened: int = 0
     rule: str = ""  # the correlation that opened it, if one did
@@ -146,6 +153,11 @@ class Incident:
     first_told_ms: int = 0
     told_alerts: int = 0  # how many belonged to it then
     told_severity: Severity = Severity.P3
+    fires_anew_ms: int = (
+        0  # an urgent alert fires again, and nobody was notified of that yet; 0 is not
+    )
+    places: list[str] = field(default_factory=list)  # of its urgent alerts that were named
+    joined: bool = False  # an urgent alert was named since somebody took it
     climb_ms: int = 0  # it is at this step
     word_ms: int = 0  # somebody said something, or was told of it for the first time
     reminded_ms: int = 0  # the last reminder, or word
@@ -185,6 +197,9 @@ class Incident:
     waiting: int = (
         0  # alerts that fire and are quiet only until a rule has had the time to hold them
     )
+    unnamed: dict[str, bool] = field(
+        default_factory=dict
+    )  # urgent alerts that fire, that nothing keeps quiet, and that no message has named
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
@@ -198,6 +213,11 @@ class Incident:
         return self.firing > 0 or (
             bool(self.rule) and any(one.firing and one.own for one in self.members.values())
         )
+
+    @property
+    def has_unnamed(self) -> bool:
+        """Whether something urgent of it fires that no message has named."""
+        return bool(self.unnamed) or (bool(self.rule) and self.fires_anew_ms > 0)
 
     @property
     def alerts_firing(self) -> int:
@@ -482,6 +502,7 @@ class PartitionState:
         incident.firing += 1
         incident.loud += not alert.holds
         incident.waiting += alert.waits
+        _note_unnamed(incident, alert)
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
@@ -489,6 +510,7 @@ class PartitionState:
         incident.loud -= not alert.holds
         incident.waiting -= alert.waits
         alert.holds = None
+        incident.unnamed.pop(alert.fingerprint, None)
 
     def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.
@@ -505,6 +527,7 @@ class PartitionState:
         alert.holds = holds or None
         incident.loud += (not holds) - was_loud
         incident.waiting += alert.waits - waited
+        _note_unnamed(incident, alert)
         self.put_alert(alert)
 
     def schedule(self, at_ms: int, what: str, whose: str) -> None:
@@ -513,6 +536,13 @@ class PartitionState:
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
         heapq.heappush(self.timers, (at_ms, what, whose))
+
+
+def _note_unnamed(incident: Incident, alert: LiveAlert) -> None:
+    if alert.must_be_named:
+        incident.unnamed[alert.fingerprint] = True
+    else:
+        incident.unnamed.pop(alert.fingerprint, None)
 
 
 def in_order(alerts: Iterable[LiveAlert]) -> list[LiveAlert]:
