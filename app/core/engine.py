@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.core import incident_timers
+from app.core import awareness, incident_timers
 from app.core.alerts import dedup, heartbeats
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution
@@ -336,6 +336,7 @@ class Engine:
 
     def _finish(self) -> None:
         incident_timers.settle(self._turn)
+        awareness.review(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:

@@ -27,6 +27,8 @@ class Known:
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     quiet: bool = False  # when last looked at
     named: bool = False  # in a message since it fires
+    fresh: bool = False  # it began to fire, and dependencies of which it is a root have not heard
+    known_of: bool = False  # what rules heard last: whether somebody knows of it
     last_ms: int = 0
     hold_ms: int = 0
     count: int = 0
@@ -71,6 +73,8 @@ class Happened:
     first_told: int = 0
     anew_ms: int = 0  # something urgent fires again, and nobody was told that yet
     places: set[str] = field(default_factory=set)  # of urgent alerts that were named
+    fresh: bool = False
+    known_of: bool = False  # as of an alert, of one that a rule opened
     joined: bool = False  # an urgent alert was named since it was taken
     highest: int = 1  # the highest step that was called
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it

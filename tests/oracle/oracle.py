@@ -169,8 +169,9 @@ class Naive:
                 )
         for one in self.shown:
             grace = parse_ms(inhibition.rules(self.policy)[one.rule].get("grace", "0s"))
-            if grace and (one, one.at_ms + grace) not in self.done:
-                yield one.at_ms + grace, "link", one.rule, (one, one.at_ms + grace)
+            for over_ms in {min(grace, rules.interval_of(self.policy)), grace}:
+                if over_ms and (one, one.at_ms + over_ms) not in self.done:
+                    yield one.at_ms + over_ms, "link", one.rule, (one, one.at_ms + over_ms)
 
     def do_what_is_due(self) -> None:
         """Deadlines that came with a change are done with it.
@@ -185,6 +186,7 @@ class Naive:
                 self._do_what_is_due(incident)
         for incident in changed:
             incident.touched = 0
+        rules.look_who_knows(self)
 
     def _do_what_is_due(self, incident: Happened) -> None:
         while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
@@ -370,7 +372,7 @@ class Naive:
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
-        alert.named = False
+        alert.named = alert.known_of = False
         alert.fired_by, alert.fired_ms, alert.loud_ms, alert.quiet = (
             self.number,
             self.now_ms,
@@ -393,7 +395,7 @@ class Naive:
             if rule.get("always") and is_about(rule, alert):
                 self.escalate(incident, rule["name"], [alert.fired_by])
         rules.correlate(self, alert, incident)
-        rules.show_alert(self, alert)
+        rules.show_alert(self, alert, again=False)
 
     def _join(self, incident: Happened, alert: Known) -> None:
         if urgent(alert.severity) and (
@@ -436,7 +438,7 @@ class Naive:
                     alert.labels,
                 )
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
-        rules.show_alert(self, alert)
+        rules.show_alert(self, alert, again=False)
         if not fires(self.alerts, incident):
             self.resolved(incident, incident.resolved[1])
         self.look_at(incident)

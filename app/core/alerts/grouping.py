@@ -56,6 +56,8 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
     """An alert began to fire: it opens, joins, raises or reopens its component's incident."""
     alert.loud_ms = turn.now_ms
     alert.holds = silences.holds_on(turn, alert) if turn.state.silences else None
+    alert.known_of = False
+    turn.doubt(alert)
     verdict = turn.rules.judge(alert.labels)
     incident = turn.state.current.get((alert.component, alert.incident_class))
     if incident is None:

@@ -346,6 +346,23 @@ def _hold(
     turn.send(member.component, encode_hold(key, fingerprint, member.record, because, rule.shape))
 
 
+def on_awareness(turn: Turn, incident: Incident) -> None:
+    """Somebody knows of the incident now, or does not any more: its urgent members are explained, or are not."""
+    rule = turn.rules.correlation(incident.rule)
+    if rule is None:
+        return
+    group = incident.component.removeprefix(f"{incident.rule}/")
+    for fingerprint, member in incident.members.items():
+        if not (member.own and member.firing and member.severity.is_urgent):
+            continue
+        if incident.known_of:
+            _hold(turn, rule, group, incident, fingerprint, member)
+        else:
+            key = f"{incident.rule}/{group}"
+            message = encode_hold(key, fingerprint, member.record, None, rule.shape)
+            turn.send(member.component, message)
+
+
 def _member_fired(
     turn: Turn,
     rule: CorrelationRule,

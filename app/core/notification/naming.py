@@ -68,6 +68,7 @@ def on_named(turn: Turn, incident: Incident) -> None:
     for alert in unnamed_alerts(incident):
         alert.named = True
         turn.state.put_alert(alert)
+        turn.doubt(alert)
         place = _place_key(alert)
         if place not in incident.places and len(incident.places) < PLACES_MAX:
             incident.places.append(place)

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_types import check_types
+from app.core.state.incident_alerts import in_order, note_unnamed
 from app.core.state.members import Fired, Link, Member, Target
 from app.core.state.state import (
     FORMER,
@@ -28,7 +29,6 @@ from app.core.state.state import (
     PartitionState,
     Receiver,
     Task,
-    in_order,
 )
 from models.errors import TocsinError
 from models.incident import State
@@ -223,8 +223,7 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
         incident.firing += alert.firing
         incident.loud += alert.firing and not alert.holds
         incident.waiting += alert.firing and alert.waits
-        if alert.must_be_named:
-            incident.unnamed[alert.fingerprint] = True
+        note_unnamed(incident, alert)
 
 
 def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:

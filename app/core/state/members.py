@@ -37,6 +37,10 @@ class Member:
         default_factory=list
     )  # the shapes of the rules by which it depends on the incident
 
+    def is_same_time(self, later: "Member") -> bool:
+        """Whether the later word about it only says that somebody knows of it now, or does not."""
+        return self.record == later.record and self.known_of != later.known_of
+
     @property
     def size(self) -> int:
         """How many bytes it has in the changelog, about.
@@ -92,8 +96,10 @@ class Link:
 
     def put_source(self, identity: str, source: Member | None) -> Member | None:
         """Add, renew or (None) take away a source; the one that was there."""
-        known = self.sources.pop(identity, None)
+        known = self.sources.get(identity)
         self.bytes -= known.size if known else 0
+        if known is not None and not (source and known.is_same_time(source)):
+            del self.sources[identity]  # so that it is the last when it is added
         if source is not None:
             self.sources[identity] = source
             self.bytes += source.size

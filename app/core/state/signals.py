@@ -61,6 +61,7 @@ def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Me
         labels | {"component": alert.component},
         alert.fired_ms,
         (rules or turn.rules).judge(alert.labels).in_cycle,
+        alert.known_of,
     )
 
 

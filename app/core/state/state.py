@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import orjson
 
+from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.members import Fired, Link, Member
 from models.alert import Labels
 from models.incident import State
@@ -58,6 +59,7 @@ class LiveAlert:
     ended_ms: int = 0
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     named: bool = False  # in a message since it fires
+    known_of: bool = False  # what rules were told last: whether somebody knows of it
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
     forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
@@ -157,6 +159,7 @@ class Incident:
         0  # an urgent alert fires again, and nobody was notified of that yet; 0 is not
     )
     places: list[str] = field(default_factory=list)  # of its urgent alerts that were named
+    known_of: bool = False  # as of an alert, of one that a rule opened
     joined: bool = False  # an urgent alert was named since somebody took it
     climb_ms: int = 0  # it is at this step
     word_ms: int = 0  # somebody said something, or was told of it for the first time
@@ -498,11 +501,11 @@ class PartitionState:
             incident.alerts[alert.fingerprint] = alert
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
             if last is not None and last.joined == offset:
-                _put_in_order(incident)
+                put_in_order(incident)
         incident.firing += 1
         incident.loud += not alert.holds
         incident.waiting += alert.waits
-        _note_unnamed(incident, alert)
+        note_unnamed(incident, alert)
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
@@ -527,7 +530,7 @@ class PartitionState:
         alert.holds = holds or None
         incident.loud += (not holds) - was_loud
         incident.waiting += alert.waits - waited
-        _note_unnamed(incident, alert)
+        note_unnamed(incident, alert)
         self.put_alert(alert)
 
     def schedule(self, at_ms: int, what: str, whose: str) -> None:
@@ -536,28 +539,3 @@ class PartitionState:
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
         heapq.heappush(self.timers, (at_ms, what, whose))
-
-
-def _note_unnamed(incident: Incident, alert: LiveAlert) -> None:
-    if alert.must_be_named:
-        incident.unnamed[alert.fingerprint] = True
-    else:
-        incident.unnamed.pop(alert.fingerprint, None)
-
-
-def in_order(alerts: Iterable[LiveAlert]) -> list[LiveAlert]:
-    """Alerts in the order in which they joined.
-
-    Of those that one record brought, deadlines before it among them, by name.
-    """
-    return sorted(alerts, key=lambda alert: (alert.joined, alert.fingerprint))
-
-
-def _put_in_order(incident: Incident) -> None:
-    """Give an incident's alerts the order that they have after a restart."""
-    alerts = in_order(incident.alerts.values())
-    incident.alerts.clear()
-    incident.names.clear()
-    for alert in alerts:
-        incident.alerts[alert.fingerprint] = alert
-        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
