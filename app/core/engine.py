@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import orjson
 
 from app.core import awareness, incident_timers
-from app.core.alerts import dedup, heartbeats
+from app.core.alerts import capacity, dedup, heartbeats
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution
 from app.core.notification import digests
@@ -335,6 +335,7 @@ class Engine:
         return source_from(record.headers)
 
     def _finish(self) -> None:
+        capacity.report(self._turn)
         incident_timers.settle(self._turn)
         awareness.review(self._turn, self._turn.changed_incidents(0))
         self._turn.end()

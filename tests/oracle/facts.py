@@ -239,24 +239,10 @@ def rules_about(
             yield rule
 
 
-def no_room(
-    policy: Mapping[str, Any],
-    alerts: list[Known],
-    incidents: list[Happened],
-    alert: Known,
-    known: Known | None,
-) -> str:
-    """The reason for which one more alert is refused, or nothing."""
-    bounds = {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | policy.get(
-        "bounds", {}
-    )
-    incident = current(incidents, alert.component, alert.kind)
-    full = known is None and len(alerts) >= bounds["alerts"]
-    if incident is None:
-        full = full or sum(one.state != "closed" for one in incidents) >= bounds["incidents"]
-    elif alert.fingerprint not in incident.alerts:
-        full = full or len(incident.alerts) >= bounds["alerts_in_incident"]
-    return "bound_reached" if full else ""
+def bounds_of(policy: Mapping[str, Any]) -> dict[str, int]:
+    """The bounds of a policy."""
+    given: dict[str, int] = policy.get("bounds", {})
+    return {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | given
 
 
 def current(incidents: list[Happened], component: str, kind: str) -> Happened | None:

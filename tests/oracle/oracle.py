@@ -14,6 +14,7 @@ import orjson
 
 from models.duration import parse_ms
 from tests.oracle import (
+    bounds,
     commands,
     digests,
     followups,
@@ -35,7 +36,6 @@ from tests.oracle.facts import (
     fires,
     judged,
     mine,
-    no_room,
     rules_about,
     urgent,
 )
@@ -78,6 +78,7 @@ class Naive:
         ] = {}  # incidents -> what orders them where things happen to several at one time
         self.reached: set[str] = set()  # what of interest happened: journals have to come there
         self.dead: list[tuple[int, str]] = []
+        self.met: dict[str, str] = {}  # bounds that are near or reached
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
     def feed(self, value: bytes, component: str, at_ms: int) -> None:
@@ -87,6 +88,7 @@ class Naive:
         refusal = self._apply(value, component)
         if refusal:
             self.dead.append((self.number, refusal))
+        bounds.tell(self)
         self.do_what_is_due()
         while self.messages:
             message, *about = self.messages.pop(0)
@@ -279,6 +281,8 @@ class Naive:
         match what:
             case "incident":
                 whose.touch()
+            case "expire" if bounds.lasts(self, whose):
+                whose.last_ms = self.now_ms
             case "expire":
                 whose.firing = False
                 self.alert_ended(whose, "AlertExpired")
@@ -354,7 +358,7 @@ class Naive:
             return ""
         fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
-            if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
+            if refusal := bounds.no_room(self, fresh, known):
                 return refusal
             if known is not None:
                 fresh.changes = known.changes  # it is the same alert still

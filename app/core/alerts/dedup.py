@@ -9,7 +9,7 @@ itself after its `hold_ms`.
 import re
 from typing import Any
 
-from app.core.alerts import grouping, heartbeats
+from app.core.alerts import capacity, grouping, heartbeats
 from app.core.incidents import resolution
 from app.core.state.state import LiveAlert, bytes_of
 from app.core.state.turn import Turn
@@ -17,7 +17,7 @@ from models.duration import format_ms
 from models.effect import Stream
 from models.reason import BadInput, Reason
 
-EXPIRE = "expire"
+EXPIRE = capacity.EXPIRE
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
@@ -119,9 +119,8 @@ def _alert(
     """The alert of a record, as the policy of now judges it."""
     labels, annotations = document["labels"], document.get("annotations") or {}
     verdict = turn.rules.judge(labels)
-    grouping.check_room(
-        turn, component, verdict.incident_class, known, bytes_of(labels, annotations)
-    )
+    size = bytes_of(labels, annotations)
+    capacity.check_room(turn, component, verdict.incident_class, known, verdict.severity, size)
     if known is None or known.incident == "":
         known = LiveAlert(
             fingerprint=document["alert"],
@@ -165,6 +164,9 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
     if not alert.firing:
         return
+    if alert.expires_ms <= at_ms and capacity.lasts(turn, alert):
+        alert.last_ms = turn.now_ms
+        turn.state.touch(alert)
     if alert.expires_ms > at_ms:
         watch_expiry(turn, alert)  # it was repeated since
         return

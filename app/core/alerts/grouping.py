@@ -14,42 +14,6 @@ from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
-from models.reason import BadInput, Reason
-
-
-def check_room(
-    turn: Turn, component: str, incident_class: str, known: LiveAlert | None, size: int
-) -> None:
-    """Raise BadInput when one more alert, of so many bytes, would pass a bound.
-
-    Nothing has changed by then.
-    """
-    bounds, state = turn.rules.policy.bounds, turn.state
-    incident = state.current.get((component, incident_class))
-    if known is None and len(state.alerts) >= bounds.alerts:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}",
-        )
-    more = size - (known.bytes if known else 0)
-    if more > 0 and state.alert_bytes + more > bounds.alert_bytes:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition's alerts have {state.alert_bytes} bytes, {more} more are more than bounds.alert_bytes, "
-            f"{bounds.alert_bytes}",
-        )
-    if incident is None and len(state.incidents) >= bounds.incidents:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.incidents)} incidents, which is bounds.incidents",
-        )
-    joins = incident is not None and (known is None or known.incident != incident.id)
-    if incident is not None and joins and len(incident.alerts) >= bounds.alerts_in_incident:
-        limit = bounds.alerts_in_incident
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"incident {incident.id} has {limit} alerts, which is bounds.alerts_in_incident",
-        )
 
 
 def on_fired(turn: Turn, alert: LiveAlert) -> None:

@@ -109,6 +109,7 @@ def remember(turn: Turn, alert: LiveAlert) -> None:
     """Keep an ended alert for a while, so that its repeated resolves stay repeats."""
     alert.forget_ms = turn.now_ms + turn.rules.policy.incidents.forget
     turn.state.schedule(alert.forget_ms, FORGET, alert.fingerprint)
+    turn.state.ended.add(alert, turn.state.alerts)
     turn.state.put_alert(alert)
 
 

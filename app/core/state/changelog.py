@@ -187,6 +187,9 @@ def load(items: Mapping[bytes, bytes]) -> PartitionState:
         except DAMAGE as error:
             raise DamagedState(f"the record of {key!r:.80} is {value!r:.80}: {error!r}") from error
     _index_alerts(state, state.alerts.values())
+    for alert in state.alerts.values():
+        if alert.forget_ms and not alert.firing:
+            state.ended.add(alert, state.alerts)
     return state
 
 

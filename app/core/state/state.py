@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import orjson
 
+from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.members import Fired, Link, Member
 from models.alert import Labels
@@ -300,6 +301,7 @@ class PartitionState:
             bytes, LiveAlert
         ] = {}  # by fingerprint in bytes, as it stands in a journal value
         self.alert_bytes = 0  # of their labels and annotations
+        self.ended = EndedAlerts()
         self.incidents: dict[str, Incident] = {}
         self.current: dict[
             tuple[str, str], Incident

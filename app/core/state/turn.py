@@ -33,6 +33,7 @@ class Turn:
         self._number = 0
         self._opened = 0
         self._changed: dict[str, Incident] = {}
+        self.bounds_met: dict[str, str] = {}  # bounds that are near or reached, and which of both
         self._doubtful: dict[str, LiveAlert] = {}
         self.unshown: dict[str, bool] = {}  # alerts and incidents that roots' rules have to hear of
 
