@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.core import incident_timers
-from app.core.alerts import dedup, heartbeats, identity
+from app.core import awareness, incident_timers
+from app.core.alerts import capacity, dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution
 from app.core.notification import digests
@@ -338,7 +338,9 @@ class Engine:
         return source_from(record.headers)
 
     def _finish(self) -> None:
+        capacity.report(self._turn)
         incident_timers.settle(self._turn)
+        awareness.review(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:

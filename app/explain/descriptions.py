@@ -167,6 +167,7 @@ _CALLED = {
     schedule.GROUP_WAIT: "an incident is first told after its group_wait",
     schedule.HOLD: "an incident is first told when no rule has explained it for the hold time",
     schedule.RAISED: "a severity that was raised is told when that is possible",
+    schedule.FIRES_ANEW: "a P0 or P1 that fires again begins a new episode",
     schedule.GROUP_INTERVAL: "what is new is told at most once in a group_interval",
     schedule.REPEAT_INTERVAL: "what nobody has taken is told again after the repeat_interval",
     service_levels.NEAR: "most of the time to {detail} it is gone",
@@ -211,6 +212,7 @@ def timer_places(
     named = policy_locations.rule(rules, timer.detail)
     found: dict[str, list[Where]] = {
         schedule.GROUP_WAIT: [("notify", "group_wait", severity)],
+        schedule.FIRES_ANEW: [("notify", "group_wait", severity)],
         schedule.GROUP_INTERVAL: [("notify", "group_interval")],
         schedule.REPEAT_INTERVAL: [("notify", "repeat_interval", severity)],
         service_levels.NEAR: [("targets", timer.detail, severity), ("targets", "warn_at")],
@@ -248,7 +250,12 @@ def _of(incident: Incident | Document | None) -> tuple[str, str, str, int]:
 
 # Which of the timers that are due at one time an effect is of, by its kind.
 OF_KIND = {
-    "opened": (schedule.GROUP_WAIT, schedule.HOLD),
+    "opened": (
+        schedule.GROUP_WAIT,
+        schedule.HOLD,
+        schedule.FIRES_ANEW,
+        schedule.GROUP_INTERVAL,
+    ),
     "severity_raised": (schedule.RAISED,),
     "updated": (schedule.GROUP_INTERVAL,),
     "repeated": (schedule.REPEAT_INTERVAL,),

@@ -5,8 +5,11 @@ Each doubt is certain to be true; whether it matters, its author knows.
 
 from collections.abc import Iterator, Sequence
 
+from app.core.rules.overlap import Alternatives as Selector
+from app.core.rules.overlap import overlaps
+from app.core.rules.suppression_graph import SuppressionGraph
 from app.policy.subsumption import Alternatives, never_first
-from models.matcher import test_of
+from models.matcher import Matcher, Operator, test_of
 from models.policy import Channel, Contact, Policy, Team
 from models.policy_types import Problem, Where
 from models.severity import Severity
@@ -22,6 +25,8 @@ def doubts(policy: Policy) -> list[Problem]:
         *_unused_intervals(policy),
         *_climbs(policy),
         *_equal_without_a_value(policy),
+        *_cycles(policy),
+        *_hides_urgent(policy),
     ]
 
 
@@ -141,3 +146,50 @@ def _requires(selector: Alternatives, label: str) -> bool:
         any(one.label == label and not test_of([[one]])({}) for one in matchers)
         for matchers in selector
     )
+
+
+def _cycles(policy: Policy) -> Iterator[Problem]:
+    """Rules by which alerts can keep each other quiet."""
+    places: dict[str, Where] = {}
+    for section in ("dependencies", "inhibit_rules", "correlations"):
+        for number, rule in enumerate(getattr(policy, section)):
+            places[rule.name] = (section, number)
+    for names in SuppressionGraph(policy).cycles():
+        text = f"alerts can keep each other quiet by {', '.join(names)}"
+        yield places[names[0]], f"{text}: then what has fired longest is notified"
+
+
+def _hides_urgent(policy: Policy) -> Iterator[Problem]:
+    """Inhibitions and mute rules that can hide a P0 or P1.
+
+    What always escalates is hidden by neither, so it is left out.
+    """
+    urgent = _urgent(policy)
+    text = "can hide a P0 or P1: nobody is notified of it while the rule applies"
+    for number, rule in enumerate(policy.inhibit_rules):
+        if any(overlaps(rule.target_matchers, selector) for selector in urgent):
+            yield ("inhibit_rules", number), text
+    for number, mute in enumerate(policy.notify.mute):
+        severe = not mute.severity or Severity.P0 in mute.severity or Severity.P1 in mute.severity
+        if severe and any(overlaps(mute.match, selector) for selector in urgent):
+            yield ("notify", "mute", number), text
+
+
+def _urgent(policy: Policy) -> list[Selector]:
+    """Selectors of what may be a P0 or P1 and does not always escalate."""
+    urgent = (Severity.P0, Severity.P1)
+    rules = [one.match for one in policy.severities.rules if one.severity in urgent]
+    rules += [one.match for one in policy.classes if one.severity in urgent]
+    names = [name for name, severity in policy.severities.names.items() if severity in urgent]
+    values = sorted({*names, *map(str.upper, names), *map(str.capitalize, names)})
+    absent: list[Matcher] = []  # the first label that is there decides
+    for label in policy.severities.labels:
+        rules += [[[*absent, Matcher(label, Operator.EQUAL, value)]] for value in values]
+        absent.append(Matcher(label, Operator.EQUAL, ""))
+    if policy.severities.missing in urgent:
+        rules.append([absent])
+    always = [one for one in policy.escalations if one.always]
+    classes = {one.incident_class for one in always if one.incident_class}
+    left_out = [one.match for one in always if one.match]
+    left_out += [one.match for one in policy.classes if one.name in classes]
+    return [rule for rule in rules if rule not in left_out]

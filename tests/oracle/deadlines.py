@@ -22,6 +22,7 @@ def own_deadlines(
     *,
     held: bool,
     waits_for_somebody: bool,
+    unnamed: bool,
 ) -> Iterator[Due]:
     """In the order in which equal times are done.
 
@@ -39,7 +40,7 @@ def own_deadlines(
     if incident.unsaid:
         yield may_tell(incident.unsaid[1]), "say", ""
     if not held:
-        yield from _later(_tell(policy, incident), may_tell)
+        yield from _later(_tell(policy, incident, unnamed=unnamed), may_tell)
     if not (held and incident.parents) or incident.unexplained:
         yield from _clocks(policy, incident)
     if not held:
@@ -64,7 +65,7 @@ def _later(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
         yield may_tell(at_ms), what, which
 
 
-def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+def _tell(policy: Mapping[str, Any], incident: Happened, *, unnamed: bool) -> Iterator[Due]:
     since, severity = incident.since, incident.severity
     told_ms, told_alerts, told_severity = incident.told
     if not told_ms:
@@ -77,6 +78,12 @@ def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
         yield since["open"], "tell", ""
     elif severity < told_severity:
         yield max(since["severity"], since["open"]), "tell", ""
+    elif unnamed and incident.anew_ms and not incident.flapping_ms:
+        wait_ms = by(policy["notify"], "group_wait", severity, 0)
+        yield max(incident.anew_ms + wait_ms, since["open"]), "tell", ""
+    elif unnamed:
+        interval = parse_ms(policy["notify"].get("group_interval", "5m"))
+        yield max(told_ms + interval, since["open"]), "tell", ""
     elif incident.flapping_ms:
         return
     elif incident.size > told_alerts:

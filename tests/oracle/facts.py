@@ -26,6 +26,9 @@ class Known:
     fired_by: int = 0
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     quiet: bool = False  # when last looked at
+    named: bool = False  # in a message since it fires
+    fresh: bool = False  # it began to fire, and dependencies of which it is a root have not heard
+    known_of: bool = False  # what rules heard last: whether somebody knows of it
     last_ms: int = 0
     hold_ms: int = 0
     replaced: bool = False  # another severity of it began to fire
@@ -71,6 +74,12 @@ class Happened:
     told: tuple[int, int, str] = (0, 0, "P3")  # when, of how many alerts, with which severity
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
+    anew_ms: int = 0  # something urgent fires again, and nobody was told that yet
+    places: set[str] = field(default_factory=set)  # of urgent alerts that were named
+    fresh: bool = False
+    known_of: bool = False  # as of an alert, of one that a rule opened
+    joined: bool = False  # an urgent alert was named since it was taken
+    highest: int = 1  # the highest step that was called
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
     unsaid: tuple[str, int] | None = (
         None  # the newest message that waits for its hours, and since when
@@ -250,24 +259,10 @@ def rules_about(
             yield rule
 
 
-def no_room(
-    policy: Mapping[str, Any],
-    alerts: list[Known],
-    incidents: list[Happened],
-    alert: Known,
-    known: Known | None,
-) -> str:
-    """The reason for which one more alert is refused, or nothing."""
-    bounds = {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | policy.get(
-        "bounds", {}
-    )
-    incident = current(incidents, alert.component, alert.kind)
-    full = known is None and len(alerts) >= bounds["alerts"]
-    if incident is None:
-        full = full or sum(one.state != "closed" for one in incidents) >= bounds["incidents"]
-    elif alert.fingerprint not in incident.alerts:
-        full = full or len(incident.alerts) >= bounds["alerts_in_incident"]
-    return "bound_reached" if full else ""
+def bounds_of(policy: Mapping[str, Any]) -> dict[str, int]:
+    """The bounds of a policy."""
+    given: dict[str, int] = policy.get("bounds", {})
+    return {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | given
 
 
 def current(incidents: list[Happened], component: str, kind: str) -> Happened | None:
@@ -297,6 +292,18 @@ def struck(incident: Happened) -> set[str]:
 def mine(alerts: Iterable[Known], incident: Happened) -> list[Known]:
     """The alerts of an incident that fire."""
     return [alert for alert in alerts if alert.incident is incident and alert.firing]
+
+
+def urgent(severity: str) -> bool:
+    """Whether each alert of this severity has to be named to somebody."""
+    return severity in ("P0", "P1")
+
+
+def place(alert: Known) -> str:
+    """Where an alert is, beside its component."""
+    labels = [alert.labels.get(name, "") for name in ("instance", "host", "node")]
+    there = [value for value in labels if value]
+    return there[0] if there and there[0] != alert.component else ""
 
 
 def fires(alerts: Iterable[Known], incident: Happened) -> bool:

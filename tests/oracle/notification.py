@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import digests
-from tests.oracle.facts import Happened, besides
+from tests.oracle.facts import Happened, Known, besides, place
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
@@ -42,6 +42,7 @@ def news(naive: "Naive", incident: Happened) -> None:
     """
     channels = channels_of(naive.policy, incident)
     told_ms, told_alerts, told_severity = incident.told
+    unnamed, kind = naive.unnamed(incident), ""
     if not told_ms:
         incident.since["step"] = naive.now_ms
         word(incident, naive.now_ms)
@@ -53,23 +54,50 @@ def news(naive: "Naive", incident: Happened) -> None:
         kind = "opened"
     elif incident.severity < told_severity:
         kind = "severity_raised"
+    elif unnamed and incident.anew_ms and not incident.flapping_ms:
+        naive.reached.add("fires anew")
+        incident.state, incident.step, incident.since["step"] = "open", 1, naive.now_ms
+        word(incident, naive.now_ms)
+        kind = "opened"
+    elif unnamed:
+        naive.reached.add("named later")
+        _name(naive, incident, unnamed)
     else:
         kind = "updated" if incident.size > told_alerts else "repeated"
     if incident.state == "acknowledged" and kind in ("updated", "repeated"):
         channels = ["chat"]
-    owner(naive, incident, kind, channels)
+    if kind:
+        owner(naive, incident, kind, channels)
     if kind in ("opened", "severity_raised"):
         for one in besides(naive.policy, incident):
             contact(naive, incident, kind, one)
     incident.anew = False
+    for alert in unnamed:
+        if not isinstance(alert, Happened):
+            alert.named = True
+            incident.places.add(place(alert))
+    incident.anew_ms = 0
     incident.told = (naive.now_ms, incident.size, incident.severity)
+
+
+def _name(naive: "Naive", incident: Happened, unnamed: list[Known | Happened]) -> None:
+    """Name what is urgent and joined it: it wakes while nobody knows, or the first time that it is elsewhere."""
+    taken, channels = incident.state == "acknowledged", channels_of(naive.policy, incident)
+    there = {"" if isinstance(one, Happened) else place(one) for one in unnamed}
+    wakes = not incident.joined and not there <= incident.places if taken else True
+    if incident.flapping_ms and incident.acknowledged[0]:
+        wakes = False
+    if taken:
+        channels = naive.policy["notify"]["channels"][min(one.severity for one in unnamed)]
+    incident.joined = taken
+    owner(naive, incident, "opened" if wakes else "updated", channels)
 
 
 def over(naive: "Naive", incident: Happened) -> None:
     """Tell everybody who was told of an incident that it is over, or lost."""
     kind = "lost" if incident.lost else "resolved"
     owner(naive, incident, kind, channels_of(naive.policy, incident))
-    chain = naive.policy["teams"][incident.owner]["chain"][1 : incident.step]
+    chain = naive.policy["teams"][incident.owner]["chain"][1 : incident.highest]
     called = [naive.policy["contacts"][role] for role in chain]
     for one in [*called, *(one for one in besides(naive.policy, incident) if one not in called)]:
         contact(naive, incident, kind, one)
@@ -90,6 +118,7 @@ def climb(
         news(naive, incident)
     chain = naive.policy["teams"][incident.owner]["chain"]
     incident.step = min(step or incident.step + 1, len(chain))
+    incident.highest = max(incident.highest, incident.step)
     incident.since["step"] = naive.now_ms
     whom = naive.policy["contacts"][chain[incident.step - 1]]
     incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))

@@ -14,6 +14,7 @@ import orjson
 
 from models.duration import parse_ms
 from tests.oracle import (
+    bounds,
     commands,
     digests,
     followups,
@@ -36,8 +37,8 @@ from tests.oracle.facts import (
     fires,
     judged,
     mine,
-    no_room,
     rules_about,
+    urgent,
 )
 from tests.oracle.policy import (
     by,
@@ -85,6 +86,7 @@ class Naive:
         ] = {}  # incidents -> what orders them where things happen to several at one time
         self.reached: set[str] = set()  # what of interest happened: journals have to come there
         self.dead: list[tuple[int, str]] = []
+        self.met: dict[str, str] = {}  # bounds that are near or reached
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
     def feed(self, value: bytes, at_ms: int) -> None:
@@ -94,6 +96,7 @@ class Naive:
         refusal = self._apply(value)
         if refusal:
             self.dead.append((self.number, refusal))
+        bounds.tell(self)
         self.do_what_is_due()
         while self.messages:
             message, *about = self.messages.pop(0)
@@ -176,8 +179,9 @@ class Naive:
                 )
         for one in self.shown:
             grace = parse_ms(inhibition.rules(self.policy)[one.rule].get("grace", "0s"))
-            if grace and (one, one.at_ms + grace) not in self.done:
-                yield one.at_ms + grace, "link", one.rule, (one, one.at_ms + grace)
+            for over_ms in {min(grace, rules.interval_of(self.policy)), grace}:
+                if over_ms and (one, one.at_ms + over_ms) not in self.done:
+                    yield one.at_ms + over_ms, "link", one.rule, (one, one.at_ms + over_ms)
 
     def do_what_is_due(self) -> None:
         """Deadlines that came with a change are done with it.
@@ -192,6 +196,7 @@ class Naive:
                 self._do_what_is_due(incident)
         for incident in changed:
             incident.touched = 0
+        rules.look_who_knows(self)
 
     def _do_what_is_due(self, incident: Happened) -> None:
         while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
@@ -208,7 +213,18 @@ class Naive:
             lambda at_ms: self._may_tell(incident, at_ms),
             held=incident.quiet,
             waits_for_somebody=incident.state == "open" or bool(left),
+            unnamed=bool(self.unnamed(incident)),
         )
+
+    def unnamed(self, incident: Happened) -> list[Known | Happened]:
+        """What of it is urgent and fires, and no message has named.
+
+        One that a rule opened is urgent itself.
+        """
+        if incident.rule:
+            return [incident] if incident.anew_ms else []
+        alerts = [one for one in mine(self.alerts, incident) if urgent(one.severity)]
+        return [one for one in alerts if not one.named and not self.is_held(one)]
 
     def _may_tell(self, incident: Happened, at_ms: int) -> int:
         its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
@@ -277,6 +293,8 @@ class Naive:
         match what:
             case "incident":
                 whose.touch()
+            case "expire" if bounds.lasts(self, whose):
+                whose.last_ms = self.now_ms
             case "expire":
                 whose.firing = False
                 if whose.says_its_end:
@@ -365,7 +383,7 @@ class Naive:
             return ""
         fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
-            if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
+            if refusal := bounds.no_room(self, fresh, known):
                 return refusal
             if known is not None:
                 fresh.changes = known.changes  # it is the same alert still
@@ -402,6 +420,7 @@ class Naive:
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
+        alert.named = alert.known_of = False
         alert.fired_by, alert.fired_ms, alert.loud_ms, alert.quiet = (
             self.number,
             self.now_ms,
@@ -424,9 +443,13 @@ class Naive:
             if rule.get("always") and is_about(rule, alert):
                 self.escalate(incident, rule["name"], [alert.fired_by])
         rules.correlate(self, alert, incident)
-        rules.show_alert(self, alert)
+        rules.show_alert(self, alert, again=False)
 
     def _join(self, incident: Happened, alert: Known) -> None:
+        if urgent(alert.severity) and (
+            incident.state == "resolved" or alert.fingerprint in incident.alerts
+        ):
+            incident.anew_ms = incident.anew_ms or self.now_ms
         was, alert.incident = incident.state, incident
         if alert.fingerprint not in incident.alerts:
             incident.alerts.append(alert.fingerprint)
@@ -465,7 +488,7 @@ class Naive:
                     alert.labels,
                 )
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
-        rules.show_alert(self, alert)
+        rules.show_alert(self, alert, again=False)
         if not fires(self.alerts, incident):
             self.resolved(incident, incident.resolved[1], lost=how == "AlertLost")
         self.look_at(incident)
@@ -556,6 +579,7 @@ class Naive:
         """Somebody took it."""
         incident.state, incident.acknowledged = "acknowledged", (self.now_ms, who)
         incident.not_meant = set()
+        incident.anew_ms, incident.joined = 0, False
         incident.tell("Acknowledged", self.now_ms)
         self._done(incident, "acknowledge")
         self.tell_owner(incident, "acknowledged")
@@ -576,6 +600,7 @@ class Naive:
             self._done(incident, "resolve")
         incident.unsaid, incident.postponed = None, []
         incident.not_meant, incident.told_quiet, incident.anew = set(), False, False
+        incident.anew_ms = 0
         incident.waits = incident.unexplained = False
         incident.withheld = []
         incident.held_by.clear()
@@ -593,7 +618,12 @@ class Naive:
         incident.tell("Reopened", self.now_ms)
         if incident.rule:
             self.look_at(incident)
-        if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
+        if (
+            incident.told[0]
+            and not self.is_quiet(incident)
+            and not incident.flapping_ms
+            and not (self.unnamed(incident) and incident.anew_ms)
+        ):
             self.say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
         for alert in mine(self.alerts, incident):

@@ -116,8 +116,10 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
         incident.anew = bool(incident.told[0])
         if incident.told[0] and incident.told_quiet:
             naive.say(incident, kind)
-    elif incident.told[0] and not incident.flapping_ms:
-        naive.say(incident, kind)
+    else:
+        louder = bool(incident.anew_ms and naive.unnamed(incident))  # the same will be said louder
+        if incident.told[0] and not (incident.flapping_ms or louder):
+            naive.say(incident, kind)
     incident.told_quiet = False
     withheld, incident.withheld = incident.withheld, []
     for name, records in withheld:

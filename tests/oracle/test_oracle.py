@@ -97,7 +97,7 @@ FAMILIES = {
         ),
         (
             "depends|adopted|handed over|depends during the grace|let go|a dependant ended|inhibited|"
-            "a rule's incident is held|waits|reopened quietly|waited in vain"
+            "a rule's incident is held|waits|reopened quietly|waited in vain|fires anew|known of"
         ),
     ),
     "links that change": (

@@ -9,7 +9,7 @@ itself after its `hold_ms`.
 import re
 from typing import Any
 
-from app.core.alerts import grouping, heartbeats, identity, senders
+from app.core.alerts import capacity, grouping, heartbeats, identity, senders
 from app.core.incidents import resolution
 from app.core.state.state import LiveAlert, bytes_of
 from app.core.state.turn import Turn
@@ -18,7 +18,7 @@ from models.effect import Stream
 from models.place import Place, place_from
 from models.reason import BadInput, Reason
 
-EXPIRE = "expire"
+EXPIRE = capacity.EXPIRE
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
@@ -117,7 +117,7 @@ def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
         return
     if known is None:
         labels, annotations = document["labels"], document.get("annotations") or {}
-        grouping.check_alerts(turn, known, bytes_of(labels, annotations))
+        capacity.check_alerts(turn, None, leader.severity, bytes_of(labels, annotations))
     if not leader.firing:
         of_leader = document | {"alert": leader.fingerprint, "labels": leader.labels}
         leader = _fired(turn, of_leader, leader.place, leader)
@@ -133,7 +133,7 @@ def _fired(
     alert = _alert(turn, document, place, known)
     alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
     alert.forget_ms, alert.until_resolved = 0, document.get("until_resolved") is True
-    alert.own_ended = alert.replaced = False
+    alert.own_ended = alert.replaced = alert.named = False
     alert.renew(document["hold_ms"], document["starts_ms"])
     turn.state.put_alert(alert)
     identity.index(turn, alert)
@@ -183,7 +183,8 @@ def _alert(
     """The alert of a record, as the policy of now judges it."""
     labels, annotations = document["labels"], document.get("annotations") or {}
     verdict = turn.rules.judge(labels)
-    grouping.check_room(turn, place, verdict.incident_class, known, bytes_of(labels, annotations))
+    size = bytes_of(labels, annotations)
+    capacity.check_room(turn, place, verdict.incident_class, known, verdict.severity, size)
     if known is None or known.incident == "":
         known = LiveAlert(
             fingerprint=document["alert"],
@@ -230,6 +231,9 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
     if not alert.firing or alert.own_ended:
         return
+    if alert.expires_ms <= at_ms and capacity.lasts(turn, alert):
+        alert.last_ms = turn.now_ms
+        turn.state.touch(alert)
     if alert.expires_ms > at_ms:
         watch_expiry(turn, alert)  # it was repeated since
         return

@@ -14,57 +14,16 @@ from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
-from models.place import Place
-from models.reason import BadInput, Reason
 
 LOST = "AlertLost"
-
-
-def check_room(
-    turn: Turn, place: Place, incident_class: str, known: LiveAlert | None, size: int
-) -> None:
-    """Raise BadInput when one more alert, of so many bytes, would pass a bound.
-
-    Nothing has changed by then.
-    """
-    check_alerts(turn, known, size)
-    bounds, state = turn.rules.policy.bounds, turn.state
-    incident = state.current.get((place.key, incident_class))
-    if incident is None and len(state.incidents) >= bounds.incidents:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.incidents)} incidents, which is bounds.incidents",
-        )
-    joins = incident is not None and (known is None or known.incident != incident.id)
-    if incident is not None and joins and len(incident.alerts) >= bounds.alerts_in_incident:
-        limit = bounds.alerts_in_incident
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"incident {incident.id} has {limit} alerts, which is bounds.alerts_in_incident",
-        )
-
-
-def check_alerts(turn: Turn, known: LiveAlert | None, size: int) -> None:
-    """The same of the bounds of the partition's alerts."""
-    bounds, state = turn.rules.policy.bounds, turn.state
-    if known is None and len(state.alerts) >= bounds.alerts:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}",
-        )
-    more = size - (known.bytes if known else 0)
-    if more > 0 and state.alert_bytes + more > bounds.alert_bytes:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition's alerts have {state.alert_bytes} bytes, {more} more are more than bounds.alert_bytes, "
-            f"{bounds.alert_bytes}",
-        )
 
 
 def on_fired(turn: Turn, alert: LiveAlert) -> None:
     """An alert began to fire: it opens, joins, raises or reopens its component's incident."""
     alert.loud_ms = turn.now_ms
     alert.holds = silences.holds_on(turn, alert) if turn.state.silences else None
+    alert.known_of = False
+    turn.doubt(alert)
     verdict = turn.rules.judge(alert.labels)
     incident = turn.state.current.get((alert.place.key, alert.incident_class))
     if incident is None:
@@ -148,6 +107,9 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
 def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) -> None:
     was = incident.state
     incident.state = advance(was, Cause.FIRED)
+    again = was is State.RESOLVED or alert.incident == incident.id
+    if again and alert.severity.is_urgent:
+        incident.fires_anew_ms = incident.fires_anew_ms or turn.now_ms
     turn.state.join(incident, alert, turn.offset)
     # What somebody has to be told of at once does not wait because of its neighbours.
     incident.hold_ms = min(incident.hold_ms, verdict.hold_ms)

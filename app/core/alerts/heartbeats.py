@@ -88,7 +88,7 @@ def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:
             changes=alert.changes if alert else None,
         )
     alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
-    alert.forget_ms, alert.last_ms = 0, turn.now_ms
+    alert.forget_ms, alert.last_ms, alert.named = 0, turn.now_ms, False
     alert.renew(_NEVER_MS, turn.now_ms)
     turn.state.put_alert(alert)
     identity.index(turn, alert)

@@ -344,10 +344,29 @@ def _hold(
     fingerprint: str,
     member: Member,
 ) -> None:
-    """The alert pages nobody by itself any more."""
+    """The alert pages nobody by itself any more, if the incident may explain it."""
+    if not inhibition.incident_may_hide(turn, incident, fingerprint, member):
+        return
     because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
     key = f"{rule.policy.name}/{group}"
     turn.send(member.place.key, encode_hold(key, fingerprint, member.record, because, rule.shape))
+
+
+def on_awareness(turn: Turn, incident: Incident) -> None:
+    """Somebody knows of the incident now, or does not any more: its urgent members are explained, or are not."""
+    rule = turn.rules.correlation(incident.rule)
+    if rule is None:
+        return
+    group = incident.component.removeprefix(f"{incident.rule}/")
+    for fingerprint, member in incident.members.items():
+        if not (member.own and member.firing and member.severity.is_urgent):
+            continue
+        if incident.known_of:
+            _hold(turn, rule, group, incident, fingerprint, member)
+        else:
+            key = f"{incident.rule}/{group}"
+            message = encode_hold(key, fingerprint, member.record, None, rule.shape)
+            turn.send(member.component, message)
 
 
 def _member_fired(
@@ -366,6 +385,7 @@ def _member_fired(
         incident.title = _title(rule, group, firing)
     _hold(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
+        incident.fires_anew_ms = turn.now_ms if incident.severity.is_urgent else 0
         suppression.wait_incident(turn, incident)
         resolution.reopened(turn, incident, f"{member.name} on {member.place.title} fires again")
 

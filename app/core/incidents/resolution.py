@@ -41,6 +41,7 @@ def lost(turn: Turn, incident: Incident, text: str) -> None:
 def _over(turn: Turn, incident: Incident) -> None:
     incident.unsaid, incident.postponed, incident.withheld, incident.unexplained = {}, {}, {}, False
     incident.unacknowledged, incident.suppression_notified, incident.notify_anew = [], False, False
+    incident.fires_anew_ms = 0
     incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     inhibition.on_incident(turn, incident, firing=False)
     turn.changed(incident)
@@ -123,6 +124,7 @@ def remember(turn: Turn, alert: LiveAlert) -> None:
     """Keep an ended alert for a while, so that its repeated resolves stay repeats."""
     alert.forget_ms = turn.now_ms + turn.rules.policy.incidents.forget
     turn.state.schedule(alert.forget_ms, FORGET, alert.fingerprint)
+    turn.state.ended.add(alert, turn.state.alerts)
     turn.state.put_alert(alert)
 
 

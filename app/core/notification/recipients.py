@@ -13,6 +13,7 @@ from models.effect import Stream
 from models.incident import State
 from models.journal import encode_page
 from models.policy import Channel, Contact
+from models.severity import Severity
 
 CHANNELS: tuple[Channel, ...] = ("email", "chat", "pager")
 
@@ -38,6 +39,14 @@ def on_more(turn: Turn, incident: Incident, kind: str, text: str) -> None:
     """
     taken = incident.state is State.ACKNOWLEDGED
     channels = turn.rules.policy.notify.updates if taken else _channels(turn, incident)
+    _tell_owner(turn, incident, kind, text, channels)
+
+
+def on_named(turn: Turn, incident: Incident, kind: str, severity: Severity, text: str) -> None:
+    """Name urgent alerts that joined it, through the channels of their severity."""
+    channels = turn.rules.policy.notify.channels[severity]
+    if incident.state is not State.ACKNOWLEDGED:
+        channels = _channels(turn, incident)
     _tell_owner(turn, incident, kind, text, channels)
 
 
@@ -86,6 +95,8 @@ def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
 
 def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner that it is not over; quietly, for this must not wake anybody each time."""
+    if incident.has_unnamed and incident.fires_anew_ms and not incident.flapping_ms:
+        return  # a new episode begins, which says the same louder
     if incident.told_ms and not incident.flapping_ms and not incident.held:
         _say(turn, incident, "reopened", text)
 
@@ -127,7 +138,7 @@ def on_closed(turn: Turn, incident: Incident, text: str) -> None:
     kind = "lost" if incident.lost else "resolved"
     _tell_owner(turn, incident, kind, text, _channels(turn, incident))
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
-    called = chain[1 : incident.step]
+    called = chain[1 : incident.steps_called]
     besides = [contact for contact in _besides(turn, incident) if contact not in called]
     for contact in [*called, *besides]:
         _tell(turn, incident, kind, text, contact)

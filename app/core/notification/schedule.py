@@ -5,8 +5,9 @@ Nobody is told of an incident while something keeps it quiet, nor of one that en
 
 from collections.abc import Iterator
 
-from app.core.notification import mute_times, recipients
+from app.core.notification import mute_times, naming, recipients
 from app.core.state.deadline import Deadline
+from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
@@ -17,6 +18,7 @@ GROUP_WAIT = "group_wait"
 HOLD = "hold"  # of a rule that may explain it
 RELEASED = "released"  # of what began to fire while everything was kept quiet
 RAISED = "severity_raised"
+FIRES_ANEW = "fires_anew"
 GROUP_INTERVAL = "group_interval"
 REPEAT_INTERVAL = "repeat_interval"
 
@@ -48,6 +50,10 @@ def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
         return incident.loud_ms, 0, RELEASED
     if incident.severity < incident.told_severity:
         return incident.severity_ms, 0, RAISED
+    if incident.has_unnamed:
+        if incident.fires_anew_ms and not incident.flapping_ms:
+            return incident.fires_anew_ms, notify.group_wait.get(incident.severity, 0), FIRES_ANEW
+        return incident.told_ms, notify.group_interval, GROUP_INTERVAL
     if incident.flapping_ms:
         return None
     if incident.size > incident.told_alerts:
@@ -80,25 +86,65 @@ def tell(turn: Turn, incident: Incident) -> None:
     if not incident.told_ms:
         incident.first_told_ms = incident.climb_ms = turn.now_ms
         incident.word_ms = incident.reminded_ms = turn.now_ms
-        recipients.on_opened(turn, incident, _summary(turn, incident))
+        text = naming.with_names(incident, _summary(turn, incident))
+        recipients.on_opened(turn, incident, text)
     elif _has_news(incident):
         incident.climb_ms = turn.now_ms
-        recipients.on_opened(turn, incident, _summary(turn, incident))
+        text = naming.with_names(incident, _summary(turn, incident))
+        recipients.on_opened(turn, incident, text)
     elif incident.severity < incident.told_severity:
         text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
-        recipients.on_severity_raised(turn, incident, text)
+        recipients.on_severity_raised(turn, incident, naming.with_names(incident, text))
+    elif incident.has_unnamed:
+        _tell_unnamed(turn, incident, more)
     elif more > 0:
         recipients.on_more(turn, incident, "updated", f"{more} more; {_firing(incident)}")
     else:
         text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
         recipients.on_more(turn, incident, "repeated", text)
     incident.notify_anew = False
+    naming.on_named(turn, incident)
     incident.told_ms, incident.told_severity, incident.told_alerts = (
         turn.now_ms,
         incident.severity,
         incident.size,
     )
     turn.changed(incident)
+
+
+def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
+    """Name the urgent alerts that no message has named yet."""
+    alerts = naming.unnamed_alerts(incident)
+    names = naming.names_of(alerts) or incident.title
+    if incident.fires_anew_ms and not incident.flapping_ms:
+        _begin_episode(turn, incident)
+        recipients.on_opened(turn, incident, f"fires again: {names}; {_firing(incident)}")
+        return
+    kind = "opened" if _wakes(incident) else "updated"
+    incident.joined = incident.state is State.ACKNOWLEDGED
+    severity = alerts[0].severity if alerts else incident.severity
+    text = f"{f'{more} more: ' if more > 0 else ''}{names}; {_firing(incident)}"
+    recipients.on_named(turn, incident, kind, severity, text)
+
+
+def _wakes(incident: Incident) -> bool:
+    """Whether urgent alerts that joined an incident wake somebody.
+
+    While nobody has taken it they do. After that, the first that is at another place does.
+    """
+    if incident.flapping_ms and incident.acknowledged_ms:
+        return False  # somebody knows that it comes and goes
+    if incident.state is not State.ACKNOWLEDGED:
+        return True
+    return not incident.joined and naming.is_elsewhere(incident)
+
+
+def _begin_episode(turn: Turn, incident: Incident) -> None:
+    """What fires again is for whoever is on call now: nobody has taken it, and the chain begins anew."""
+    incident.state = advance(incident.state, Cause.FIRED_ANEW)
+    incident.step, incident.climb_ms = 1, turn.now_ms
+    incident.word_ms = incident.reminded_ms = turn.now_ms
+    incident.reminded = 0
 
 
 def _summary(turn: Turn, incident: Incident) -> str:

@@ -22,6 +22,7 @@ def acknowledge(
     incident.unacknowledged = list(unacknowledged)
     incident.state = advance(incident.state, Cause.ACKNOWLEDGE)
     incident.acknowledged_ms, incident.acknowledged_by = turn.now_ms, by
+    incident.fires_anew_ms, incident.joined = 0, False
     turn.tell(incident, "Acknowledged", f"{by} is investigating{': ' if text else ''}{text}", by=by)
     service_levels.on_done(turn, incident, service_levels.ACKNOWLEDGE)
     what = next(iter(incident.names), incident.title)

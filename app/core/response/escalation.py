@@ -220,6 +220,7 @@ def climb(
         )  # whoever is called second should not be the first to hear of it
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
     incident.step = min(step or incident.step + 1, len(chain))
+    incident.steps_called = max(incident.steps_called, incident.step)
     incident.climb_ms = turn.now_ms
     contact = chain[incident.step - 1]
     turn.count("escalations")

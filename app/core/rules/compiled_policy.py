@@ -16,6 +16,7 @@ import orjson
 from app.core.rules.inhibition_rule import LinkRule, link_rules
 from app.core.rules.places import Places
 from app.core.rules.rule_id import shape_of
+from app.core.rules.suppression_graph import SuppressionGraph
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
 from models.place import Place
@@ -50,6 +51,7 @@ class Verdict:
         tuple[str, tuple[int, ...]], ...
     ]  # rule, and the steps of its sequence that it can be
     links: tuple[tuple[str, str], ...]  # rule, and the side of it: source, target or both
+    in_cycle: bool  # only what has fired longer keeps it quiet (`app.core.rules.suppression_graph`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class Rulebook:
         self.always = [rule for rule in self.escalations if rule.policy.always]
         self.correlations = {rule.name: _correlation(rule) for rule in policy.correlations}
         self.links = link_rules(policy)
+        self._graph = SuppressionGraph(policy)
         self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
         self._severity_rules = [
             (test_of(rule.match), rule.severity) for rule in policy.severities.rules
@@ -218,6 +221,7 @@ class Rulebook:
             hold_ms=0 if always else max(holds, default=0),
             correlations=correlations,
             links=links,
+            in_cycle=self._graph.in_cycle(labels, links, (name for name, _ in correlations)),
         )
 
     def says_ended(self, labels: Labels) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_types import check_types
+from app.core.state.incident_alerts import in_order, note_unnamed
 from app.core.state.members import Fired, Link, Member, Target
 from app.core.state.state import (
     FORMER,
@@ -28,7 +29,6 @@ from app.core.state.state import (
     PartitionState,
     Receiver,
     Task,
-    in_order,
 )
 from models.errors import TocsinError
 from models.incident import State
@@ -68,7 +68,7 @@ DAMAGE = (
 
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "kin", "timer_ms", "touched")
-_INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "names", "bytes", "timer_ms")
+_INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "unnamed", "names", "bytes", "timer_ms")
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [
     one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)
@@ -187,6 +187,9 @@ def load(items: Mapping[bytes, bytes]) -> PartitionState:
         except DAMAGE as error:
             raise DamagedState(f"the record of {key!r:.80} is {value!r:.80}: {error!r}") from error
     _index_alerts(state, state.alerts.values())
+    for alert in state.alerts.values():
+        if alert.forget_ms and not alert.firing:
+            state.ended.add(alert, state.alerts)
     return state
 
 
@@ -223,6 +226,7 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
         incident.firing += alert.firing
         incident.loud += alert.firing and not alert.holds
         incident.waiting += alert.firing and alert.waits
+        note_unnamed(incident, alert)
 
 
 def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:

@@ -20,6 +20,7 @@ RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 _FIELDS = ("name", "component", "scope", "incident", "severity", "firing", "record", "labels")
+_MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
 LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
 _TEXTS = ("name", "component", "scope", "incident", "record")
 
@@ -59,6 +60,9 @@ def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Me
         record,
         labels | {"component": alert.component},
         alert.scope,
+        alert.fired_ms,
+        (rules or turn.rules).judge(alert.labels).in_cycle,
+        alert.known_of,
     )
 
 
@@ -102,7 +106,10 @@ def key_of(member: Member) -> str:
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:
     """The member as it stands in the journal."""
-    return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}}
+    return {
+        "alert": identity,
+        **{name: getattr(member, name) for name in (*_FIELDS, *_MORE_FIELDS)},
+    }
 
 
 def change_from(document: dict[str, Any]) -> Change:
@@ -117,6 +124,7 @@ def member_from(document: Any) -> tuple[str, Member]:
         identity = document["alert"]
         member = Member(
             **{name: document[name] for name in _FIELDS}
+            | {name: document[name] for name in _MORE_FIELDS if name in document}
             | {"severity": Severity(document["severity"])}
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -125,10 +133,16 @@ def member_from(document: Any) -> tuple[str, Member]:
         ) from None
     texts = [identity, *(getattr(member, name) for name in _TEXTS)]
     labels = member.labels if isinstance(member.labels, dict) else {"": None}
-    if not all(isinstance(text, str) for text in [*texts, *labels.values()]) or not isinstance(
-        member.firing, bool
+    flags = (member.firing, member.in_cycle, member.known_of)
+    if (
+        not all(isinstance(text, str) for text in [*texts, *labels.values()])
+        or not all(isinstance(flag, bool) for flag in flags)
+        or type(member.fired_ms) is not int
     ):
-        expected = "firing must be true or false, labels texts by name, else texts"
+        expected = (
+            "firing, in_cycle and known_of must be true or false, fired_ms a time, "
+            "labels texts by name, else texts"
+        )
         raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {expected}")
     if member.size > 2 * MEMBER_BYTES_MAX or len(identity) > IDENTITY_CHARACTERS_MAX:
         raise BadInput(

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import orjson
 
+from app.core.state.ended_alerts import EndedAlerts
+from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.members import Fired, Link, Member
 from models.alert import Labels
 from models.incident import State
@@ -59,6 +61,8 @@ class LiveAlert:
     fired_by: int = 0  # the offset of the record that made it fire
     ended_ms: int = 0
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    named: bool = False  # in a message since it fires
+    known_of: bool = False  # what rules were told last: whether somebody knows of it
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
     follows: str = ""  # the alert that it is of, which another sender sent first
@@ -101,6 +105,11 @@ class LiveAlert:
         return bool(self.holds and WAIT in self.holds)
 
     @property
+    def must_be_named(self) -> bool:
+        """Whether it is urgent, fires, nothing keeps it quiet, and no message has named it."""
+        return self.severity.is_urgent and self.firing and not self.holds and not self.named
+
+    @property
     def expires_ms(self) -> int:
         """When it counts as ended if it is not heard of again."""
         return self.last_ms + self.hold_ms
@@ -136,6 +145,7 @@ class Incident:
     resolved_by: str = ""
     closed_ms: int = 0
     step: int = 1  # of the owner's chain; the first is told when the incident opens
+    steps_called: int = 1  # the last step that was ever called
     escalated: list[str] = field(default_factory=list)  # the rules that have escalated it
     reopened: int = 0
     rule: str = ""  # the correlation that opened it, if one did
@@ -162,6 +172,12 @@ class Incident:
     first_told_ms: int = 0
     told_alerts: int = 0  # how many belonged to it then
     told_severity: Severity = Severity.P3
+    fires_anew_ms: int = (
+        0  # an urgent alert fires again, and nobody was notified of that yet; 0 is not
+    )
+    places: list[str] = field(default_factory=list)  # of its urgent alerts that were named
+    known_of: bool = False  # as of an alert, of one that a rule opened
+    joined: bool = False  # an urgent alert was named since somebody took it
     climb_ms: int = 0  # it is at this step
     word_ms: int = 0  # somebody said something, or was told of it for the first time
     reminded_ms: int = 0  # the last reminder, or word
@@ -206,6 +222,9 @@ class Incident:
     waiting: int = (
         0  # alerts that fire and are quiet only until a rule has had the time to hold them
     )
+    unnamed: dict[str, bool] = field(
+        default_factory=dict
+    )  # urgent alerts that fire, that nothing keeps quiet, and that no message has named
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
@@ -224,6 +243,11 @@ class Incident:
         return self.firing > 0 or (
             bool(self.rule) and any(one.firing and one.own for one in self.members.values())
         )
+
+    @property
+    def has_unnamed(self) -> bool:
+        """Whether something urgent of it fires that no message has named."""
+        return bool(self.unnamed) or (bool(self.rule) and self.fires_anew_ms > 0)
 
     @property
     def alerts_firing(self) -> int:
@@ -305,6 +329,7 @@ class PartitionState:
         self.kin: dict[bytes, dict[bytes, None]] = {}  # derived: alerts that lead, by `kin`
         self.followers: dict[str, dict[str, None]] = {}  # derived: by whom they follow
         self.alert_bytes = 0  # of their labels and annotations
+        self.ended = EndedAlerts()
         self.incidents: dict[str, Incident] = {}
         self.current: dict[
             tuple[str, str], Incident
@@ -513,10 +538,11 @@ class PartitionState:
             incident.alerts[alert.fingerprint] = alert
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
             if last is not None and last.joined == offset:
-                _put_in_order(incident)
+                put_in_order(incident)
         incident.firing += 1
         incident.loud += not alert.holds
         incident.waiting += alert.waits
+        note_unnamed(incident, alert)
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
@@ -524,6 +550,7 @@ class PartitionState:
         incident.loud -= not alert.holds
         incident.waiting -= alert.waits
         alert.holds = None
+        incident.unnamed.pop(alert.fingerprint, None)
 
     def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.
@@ -540,6 +567,7 @@ class PartitionState:
         alert.holds = holds or None
         incident.loud += (not holds) - was_loud
         incident.waiting += alert.waits - waited
+        note_unnamed(incident, alert)
         self.put_alert(alert)
 
     def schedule(self, at_ms: int, what: str, whose: str) -> None:
@@ -548,21 +576,3 @@ class PartitionState:
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
         heapq.heappush(self.timers, (at_ms, what, whose))
-
-
-def in_order(alerts: Iterable[LiveAlert]) -> list[LiveAlert]:
-    """Alerts in the order in which they joined.
-
-    Of those that one record brought, deadlines before it among them, by name.
-    """
-    return sorted(alerts, key=lambda alert: (alert.joined, alert.fingerprint))
-
-
-def _put_in_order(incident: Incident) -> None:
-    """Give an incident's alerts the order that they have after a restart."""
-    alerts = in_order(incident.alerts.values())
-    incident.alerts.clear()
-    incident.names.clear()
-    for alert in alerts:
-        incident.alerts[alert.fingerprint] = alert
-        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1

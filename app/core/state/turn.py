@@ -10,7 +10,7 @@ from typing import Any
 
 from app.core.rules.compiled_policy import Rulebook
 from app.core.state.snapshot import snapshot
-from app.core.state.state import Incident, PartitionState
+from app.core.state.state import Incident, LiveAlert, PartitionState
 from models.effect import Effect, Position, Stream, encode
 from models.instant import format_instant
 from models.reason import Reason
@@ -34,6 +34,9 @@ class Turn:
         self._number = 0
         self._opened = 0
         self._changed: dict[str, Incident] = {}
+        self.bounds_met: dict[str, str] = {}  # bounds that are near or reached, and which of both
+        self._doubtful: dict[str, LiveAlert] = {}
+        self.unshown: dict[str, bool] = {}  # alerts and incidents that roots' rules have to hear of
 
     @property
     def now_ms(self) -> int:
@@ -117,6 +120,17 @@ class Turn:
             **late,
         }
         self.emit(Stream.TIMELINE, incident.id, kind, body)
+
+    def doubt(self, alert: LiveAlert) -> None:
+        """Note that somebody may know of an urgent alert from now on, or does not any more."""
+        if alert.severity.is_urgent:
+            self._doubtful[alert.fingerprint] = alert
+
+    def doubtful(self) -> list[LiveAlert]:
+        """What `doubt` has noted, by fingerprint, which is forgotten then."""
+        alerts = [alert for _, alert in sorted(self._doubtful.items())]
+        self._doubtful.clear()
+        return alerts
 
     def changed_incidents(self, start: int) -> list[Incident]:
         """What `changed` has noted since the last end, in that order, from the given number on."""

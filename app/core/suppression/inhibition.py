@@ -29,8 +29,43 @@ SIDES = ("source", "target", "both")
 
 def on_changed(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
     """An alert began or ended to fire: tell the rules that it is a source or a target of."""
-    if verdict.links:
-        _show(turn, verdict, alert.labels, alert.fingerprint, signals.member_of(turn, alert))
+    if not verdict.links:
+        return
+    member = signals.member_of(turn, alert)
+    others = _others(turn, verdict, alert.fingerprint, member)
+    _show(turn, verdict, alert.labels, alert.fingerprint, member, others)
+
+
+def _others(turn: Turn, verdict: Verdict, identity: str, member: Member) -> list[str] | None:
+    """All rules, or those that hear of it at once: whether somebody knows of an urgent root shows at the turn's end."""
+    if not (member.firing and member.severity.is_urgent):
+        return None
+    roots = _roots(turn.rules, verdict)
+    if roots:
+        turn.unshown[identity] = True
+    return [name for name, _ in verdict.links if name not in roots]
+
+
+def on_awareness(turn: Turn, alert: LiveAlert) -> None:
+    """Somebody knows now of an alert that fires, or does not any more: tell the dependencies of which it is a root."""
+    verdict = turn.rules.judge(alert.labels)
+    roots = _roots(turn.rules, verdict)
+    if roots:
+        member = signals.member_of(turn, alert)
+        _show(turn, verdict, alert.labels, alert.fingerprint, member, roots)
+
+
+def on_incident_awareness(turn: Turn, incident: Incident) -> None:
+    """The same of an incident that a rule opened."""
+    roots = _roots(turn.rules, turn.rules.judge(labels_of(incident)))
+    if roots:
+        _show_incident(turn, incident, firing=True, only=roots)
+
+
+def _roots(rules: Rulebook, verdict: Verdict) -> list[str]:
+    return [
+        name for name, side in verdict.links if side == "source" and rules.links[name].membership
+    ]
 
 
 def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
@@ -39,7 +74,10 @@ def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
     It takes part as an alert that is named like the rule.
     """
     if incident.rule:
-        _show_incident(turn, incident, firing=firing)
+        verdict = turn.rules.judge(labels_of(incident))
+        member = _member_of(turn.rules, incident, firing=firing)
+        others = _others(turn, verdict, incident.id, member)
+        _show_incident(turn, incident, firing=firing, only=others)
 
 
 def _show_incident(
@@ -51,12 +89,12 @@ def _show_incident(
         turn.rules.judge(labels),
         labels,
         incident.id,
-        _member_of(incident, firing=firing),
+        _member_of(turn.rules, incident, firing=firing),
         only,
     )
 
 
-def _member_of(incident: Incident, *, firing: bool) -> Member:
+def _member_of(rules: Rulebook, incident: Incident, *, firing: bool) -> Member:
     known = labels_of(incident)
     return Member(
         incident.rule,
@@ -66,6 +104,10 @@ def _member_of(incident: Incident, *, firing: bool) -> Member:
         firing,
         incident.firing_since,
         known,
+        scope=incident.scope,
+        fired_ms=incident.opened_ms,
+        in_cycle=rules.judge(known).in_cycle,
+        known_of=incident.known_of,
     )
 
 
@@ -173,19 +215,28 @@ def _source_changed(
 
 
 def watch(turn: Turn, name: str, group: str, link: Link) -> None:
-    """Set the timer at which the targets of a source that ended have outlived their grace."""
+    """Set the timers at which the targets of a source that ended have outlived their grace."""
     rule = turn.rules.link(name)
     if rule is not None and link.last is not None:
-        turn.state.schedule(link.ended_ms + rule.grace_ms, LINK, f"{name}\n{group}")
+        for grace_ms in {_urgent_grace_ms(turn, rule): None, rule.grace_ms: None}:
+            turn.state.schedule(link.ended_ms + grace_ms, LINK, f"{name}\n{group}")
+
+
+def _urgent_grace_ms(turn: Turn, rule: LinkRule) -> int:
+    """How long an urgent target may outlive its source: what is over explains it only until it has to be named."""
+    return min(rule.grace_ms, turn.rules.policy.notify.group_interval)
 
 
 def on_grace(turn: Turn, at_ms: int, whose: str) -> None:
     """What still fires after its source ended is on its own again."""
     name, group = whose.split("\n", 1)
     rule, link = turn.rules.link(name), turn.state.links.get((name, group))
-    if rule is None or link is None or link.last is None or link.ended_ms + rule.grace_ms != at_ms:
+    if rule is None or link is None or link.last is None:
         return
-    link.last = None
+    if link.ended_ms + rule.grace_ms == at_ms:
+        link.last = None
+    elif link.ended_ms + _urgent_grace_ms(turn, rule) != at_ms:
+        return
     for identity in link.targets:
         _review(turn, rule, group, link, identity)
     turn.state.put_link(name, group, link)
@@ -193,7 +244,7 @@ def on_grace(turn: Turn, at_ms: int, whose: str) -> None:
 
 def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -> None:
     """Hold a target that has a cause, let go one that has none, and hand over one whose cause is another now."""
-    target, cause = link.targets[identity], _cause(link, identity)
+    target, cause = link.targets[identity], _cause(turn, rule, link, identity)
     before, fresh = (
         target.root,
         rule.within_ms is None or turn.now_ms - target.at_ms <= rule.within_ms,
@@ -243,16 +294,56 @@ def _hold(
     turn.send(signals.key_of(member), message)
 
 
-def _cause(link: Link, identity: str) -> Member | None:
-    """The source that explains a target.
+def _cause(turn: Turn, rule: LinkRule, link: Link, identity: str) -> Member | None:
+    """The source that explains a target: of those that may, the one that has fired longest.
 
     Not itself, nor, where both are source and target, one of its like.
     """
-    both = identity in link.sources
+    both, target = identity in link.sources, link.targets[identity].member
     for name, source in link.sources.items():
-        if name != identity and not (both and name in link.targets):
+        alike = both and name in link.targets
+        if name != identity and not alike and _may_hide(rule, name, source, identity, target):
             return source
-    return link.last
+    last = link.last
+    if last is None or not _may_explain(rule, last, target):
+        return None
+    over_ms = link.ended_ms + _urgent_grace_ms(turn, rule)
+    if target.severity.is_urgent and turn.now_ms >= over_ms:
+        return None
+    in_cycle = last.in_cycle and target.in_cycle
+    return None if in_cycle and last.fired_ms >= target.fired_ms else last
+
+
+def _may_hide(rule: LinkRule, name: str, source: Member, identity: str, target: Member) -> bool:
+    """Whether a source may keep a target quiet.
+
+    In a cycle of rules only what has fired longer may: so what has fired longest is notified.
+    """
+    return _in_order(name, source, identity, target) and _may_explain(rule, source, target)
+
+
+def _in_order(name: str, source: Member, identity: str, target: Member) -> bool:
+    in_cycle = source.in_cycle and target.in_cycle
+    return not in_cycle or (source.fired_ms, name) < (target.fired_ms, identity)
+
+
+def _may_explain(rule: LinkRule, source: Member, target: Member) -> bool:
+    """Whether a source may explain a target. An inhibition is its author's choice.
+
+    A root has to be as urgent as what it explains; and of the root of a P0 or P1 somebody knows.
+    """
+    return not rule.membership or _explains(source, target)
+
+
+def _explains(source: Member, target: Member) -> bool:
+    known_of = source.known_of or not target.severity.is_urgent
+    return source.severity <= target.severity and known_of
+
+
+def incident_may_hide(turn: Turn, incident: Incident, identity: str, target: Member) -> bool:
+    """Whether an incident that a rule opened may keep a member of it quiet."""
+    source = _member_of(turn.rules, incident, firing=True)
+    return _in_order(incident.id, source, identity, target) and _explains(source, target)
 
 
 def _tell_root(
@@ -333,7 +424,7 @@ def take_back(turn: Turn, before: Rulebook, names: Container[str]) -> None:
                 names,
                 labels_of(incident),
                 incident.id,
-                _member_of(incident, firing=True),
+                _member_of(before, incident, firing=True),
             )
 
 

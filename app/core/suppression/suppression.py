@@ -164,6 +164,7 @@ def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> Non
         return
     was_held, was_loud = incident.held, not alert.holds
     turn.state.hold(alert, key, hold)
+    turn.doubt(alert)
     if not alert.holds and not was_loud:
         alert.loud_ms = alert.fired_ms if key == WAIT else turn.now_ms
         escalation.watch_lasting(turn, alert)

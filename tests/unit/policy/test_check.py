@@ -140,6 +140,29 @@ def test_doubts(
     assert out.splitlines()[-1].endswith(warned)
 
 
+def test_rules_that_hide_too_much(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cycle of rules, an inhibition and a mute rule that can hide a P0 or P1 are doubtful."""
+    rule = "{name: all, source_matchers: ['a=\"b\"'], target_matchers: ['alertname=\"D\"']}"
+    mute = "{name: nights, match: ['c=\"d\"'], during: [business-hours]}"
+    file = changed(
+        tmp_path,
+        ("root: ['alertname=\"RedisDown\"']", "root: ['alertname=~\"RedisDown|Slow\"']"),
+        ("root: ['alertname=~\"Postgre(s|SQL)Down\"']", "root: ['alertname=\"Slow\"']"),
+        ("    equal: [instance]", f"    equal: [instance]\n  - {rule}"),
+        ("  hours: [P3]", f"  hours: [P3]\n  mute: [{mute}]"),
+    )
+
+    status = main(["policy", "check", "--strict", str(file)])
+
+    hides = "can hide a P0 or P1: nobody is notified of it while the rule applies"
+    told = [line.partition("warning: ")[2] for line in capsys.readouterr().err.splitlines()]
+    cycle = "alerts can keep each other quiet by needs-postgres, needs-redis"
+    assert (status, told) == (
+        1,
+        [f"{cycle}: then what has fired longest is notified", hides, hides],
+    )
+
+
 def test_hours_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Hours of teams count for nothing where no severity is told in hours only."""
     assert main(["policy", "check", str(changed(tmp_path, ("  hours: [P3]\n", "")))]) == 0
