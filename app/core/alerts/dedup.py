@@ -152,9 +152,10 @@ def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
     """
     if alert.beat:
         return  # it has a timer of its own (app.core.alerts.heartbeats)
-    if not alert.timer_ms or alert.expires_ms < alert.timer_ms:
-        alert.timer_ms = alert.expires_ms
-        turn.state.schedule(alert.expires_ms, EXPIRE, alert.fingerprint)
+    expires_ms = turn.state.expires_ms(alert)
+    if not alert.timer_ms or expires_ms < alert.timer_ms:
+        alert.timer_ms = expires_ms
+        turn.state.schedule(expires_ms, EXPIRE, alert.fingerprint)
 
 
 def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
@@ -165,7 +166,7 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
     if not alert.firing:
         return
-    if alert.expires_ms > at_ms:
+    if turn.state.expires_ms(alert) > at_ms:
         watch_expiry(turn, alert)  # it was repeated since
         return
     alert.firing, alert.ended_ms = False, turn.now_ms
