@@ -81,7 +81,7 @@ def test_a_clock_that_stands_still_gets_no_tick() -> None:
         log, app = FakeLog(), Timers()
         clock = Clock(lambda: 1000, driven=True, begins_ms=5)
         worker = Worker(Settings(), shipped(), log, Topics())
-        pipes: Any = {0: None}
+        pipes: Any = {0: SimpleNamespace(engine=Engine(0, shipped()))}
         worker.pipes = pipes
         worker.ready.set()
         ticks.attach(app, worker, clock)
