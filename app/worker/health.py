@@ -34,6 +34,7 @@ class Health:
     def __init__(self, stopwatch: Stopwatch | None = None) -> None:
         self._run, self._stopwatch = uuid.uuid4().hex, stopwatch or Stopwatch()
         self._ticking = False
+        self._since: dict[int, int] = {}  # partition -> when it was looked at first
         self._backlogs: dict[int, int] = {}
         self._wrong: dict[int, int] = {}
 
@@ -46,9 +47,11 @@ class Health:
         """Look at the partitions: set the metrics, and log what is wrong."""
         elapsed_ms = self._stopwatch.elapsed_ms()
         self._backlogs, self._wrong = {}, {}
+        self._since = {one: self._since.get(one, elapsed_ms) for one in owned}
         for partition, pipe in owned.items():
             clock = pipe.engine.state.clock
-            applied_ms = clock.elapsed_ms if clock.run == self._run else 0
+            # Before its first tick of this run is applied, it waits since it was taken over.
+            applied_ms = clock.elapsed_ms if clock.run == self._run else self._since[partition]
             backlog_ms = max(elapsed_ms - applied_ms, 0) if self._ticking else 0
             metrics.BACKLOG.labels(str(partition)).set(backlog_ms / 1000)
             metrics.CLOCK_WRONG.labels(str(partition)).set(clock.wrong_by_ms / 1000)

@@ -19,9 +19,9 @@ GAP_MS = (
     10_000  # without a tick; also, by how much append times may be off before they are not used
 )
 # In a gap a record may move the time so far past the one before it. More is a clock that is wrong.
-STEP_MS_MAX = 300_000
+TRUSTED_STEP_MS = 300_000
 SLEW = 32  # while the clock is wrong, engine time nears the append times by one part in so many
-RUN_CHARACTERS_MAX = 64
+RUN_CHARACTERS = 64
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class EngineClock:
         if self.wrong_by_ms:
             return now_ms
         self.gap_ms = self.gap_ms or self.tick_ms
-        return at_ms if at_ms - now_ms <= STEP_MS_MAX else now_ms
+        return at_ms if at_ms - now_ms <= TRUSTED_STEP_MS else now_ms
 
     def on_tick(self, run: str, elapsed_ms: int, now_ms: int, at_ms: int) -> tuple[int, int]:
         """Take a tick over; engine time at it, and the last tick before a gap that it ends, or 0."""
@@ -89,7 +89,7 @@ def tick_from(document: dict[str, object]) -> tuple[str, int] | None:
     if "run" not in document:
         return None
     run, elapsed_ms = document["run"], document.get("elapsed_ms")
-    if not isinstance(run, str) or not 0 < len(run) <= RUN_CHARACTERS_MAX:
+    if not isinstance(run, str) or not 0 < len(run) <= RUN_CHARACTERS:
         raise BadInput(Reason.MALFORMED, f"a tick's run is {run!r:.60}, must be a name")
     if type(elapsed_ms) is not int or not 0 <= elapsed_ms <= NEVER_MS:
         raise BadInput(
