@@ -140,6 +140,11 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     return packed({"command": name, "incident": incident, "by": by, **details})
 
 
+def encode_tick(run: str, elapsed_ms: int) -> bytes:
+    """The journal value of a tick of a worker: which run of it, and for how long it has run."""
+    return packed({"tick": True, "run": run, "elapsed_ms": elapsed_ms})
+
+
 def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
     """The journal value of a silence, for every partition.
 

@@ -242,7 +242,8 @@ class Bridge:
         await self._writer.probe()
         if self._worker is not None and not self._worker.ready.is_set():
             return error_json(503, "no_partitions", "the worker has no partitions yet")
-        return as_json({"status": "ready"})
+        warnings = self._worker.health.warnings() if self._worker is not None else []
+        return as_json({"status": "ready"} | ({"warnings": warnings} if warnings else {}))
 
     async def _get_progress(self, _: web.Request) -> web.Response:
         assert self._worker is not None

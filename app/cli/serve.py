@@ -97,7 +97,8 @@ async def serve(config: Settings, *, worker: bool, bridge: bool, notifier: bool 
                 servers, app, log
             )  # else what has been started goes on without a bridge, and never ends
             raise
-        url = servers[-1].url if isinstance(servers[-1], Bridge) else None
+        # A worker without a port for metrics serves nothing.
+        url = servers[-1].url if servers and isinstance(servers[-1], Bridge) else None
         print(json.dumps({"ready": True, "url": url}), flush=True)
         await until_told(app)
     await _end(servers, app, log)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.core import awareness, incident_timers
+from app.core import awareness, gaps, incident_timers
 from app.core.alerts import capacity, dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution
@@ -38,6 +38,7 @@ from app.core.state.changelog import (
     parts_dirty,
 )
 from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
+from app.core.state.engine_clock import clock_from, tick_from
 from app.core.state.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
 from app.core.state.state import PartitionState
 from app.core.state.turn import Turn
@@ -70,6 +71,15 @@ _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     digests.DIGEST: digests.on_timer,
     followups.TASK: followups.on_reminder,
 }
+
+
+# Deadlines at an instant that is not counted from what was heard: a gap does not put them off.
+_OWN_TIMES = frozenset(
+    (
+        *(silences.SILENCE, silences.FORGET, resolution.FORGET, SPOILED),
+        *(windows.WINDOW, deferred_signals.EARLY, digests.DIGEST, followups.TASK),
+    )
+)
 
 
 class JournalRecord(Protocol):
@@ -176,6 +186,8 @@ class Engine:
         if strange:
             forget_strangers(state, items)
         state.now_ms = meta["time_ms"]
+        if "clock" in meta:
+            state.clock = clock_from(meta["clock"])
         engine = cls(
             partition,
             policy if policy.document == kept else compiled(items[POLICY], kept=True),
@@ -208,7 +220,9 @@ class Engine:
             applied = offset
             now_ms = record.timestamp
             if now_ms > state.now_ms:
-                if state.timers and state.timers[0][0] <= now_ms:
+                if now_ms > state.clock.free_until_ms:
+                    now_ms = state.clock.time_of(state.now_ms, now_ms)
+                elif state.timers and state.timers[0][0] <= now_ms:
                     self._pass_deadlines(offset, now_ms)
                 state.now_ms = now_ms
             value = record.value or b""
@@ -226,6 +240,8 @@ class Engine:
                 self._apply_one(record, value)
             except (MemoryError, NewerFormat):
                 raise  # not the record's fault: it may be applied elsewhere
+            except Poison:
+                raise  # of a deadline that the record, a tick, moved the time past
             except Exception as error:
                 self._raised = True
                 raise Poison(offset, state.now_ms, None, error) from error
@@ -250,6 +266,8 @@ class Engine:
         )  # the time; or it has done so
         if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
+        if record.timestamp > state.clock.free_until_ms:
+            return None  # if any deadline passes here, the record itself decides so
         deadline = Deadline(*state.timers[0])
         turn.effects = []
         turn.begin(record.offset)
@@ -300,6 +318,7 @@ class Engine:
             "offset": self.applied_offset,
             "time_ms": self.state.now_ms,
             "counts": self.counts,
+            "clock": self.state.clock.kept(),
             "keys": number_of_keys(self.state),
         }
         # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches
@@ -320,7 +339,7 @@ class Engine:
             if poison is not None:
                 raise refusal(poison)
             document = _parse(value)
-            self._dispatch(document, record.key)
+            self._dispatch(document, record.key, record.timestamp)
         except BadInput as why:
             dead_letter(turn, why, value)
             if value.startswith(COMMAND_START):
@@ -343,13 +362,14 @@ class Engine:
         awareness.review(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
-    def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:
+    def _dispatch(self, document: dict[str, Any], key: bytes | None, at_ms: int) -> None:
         turn = self._turn
         match next(iter(document), ""):
             case "alert":
                 dedup.on_alert(turn, document, (key or b"").decode(errors="replace"))
             case "tick":
                 turn.count("ticks")
+                self._on_tick(document, at_ms)
             case "signal":
                 turn.count("signals")
                 signal_router.on_signal(turn, document)
@@ -381,6 +401,39 @@ class Engine:
                 raise BadInput(
                     Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}"
                 )
+
+    def _on_tick(self, document: dict[str, Any], at_ms: int) -> None:
+        """A tick of a worker tells how much time has passed. Raises BadInput."""
+        told = tick_from(document)
+        if told is None:
+            return
+        state, offset = self.state, self._turn.offset
+        time_ms, start_ms = state.clock.on_tick(*told, state.now_ms, at_ms)
+        if not start_ms and not state.clock.gap_ms:
+            self._pass_deadlines(offset, time_ms)
+            state.now_ms = time_ms
+            return
+        if start_ms:
+            state.clock.gap_ms = start_ms
+            self._pass_own_times(offset, time_ms)
+            gaps.close(self._turn, start_ms, time_ms)
+        state.clock.gap_ms, state.now_ms = 0, time_ms
+        self._rebuild_timers()
+        self._pass_deadlines(offset, time_ms)
+        incident_timers.settle_all(self._turn)
+
+    def _pass_own_times(self, offset: int, now_ms: int) -> None:
+        """At the end of a gap, handle what has a time of its own, such as the end of a silence.
+
+        What counts time counts anew: its timers are set again by whoever ends the gap.
+        """
+        timers = self.state.timers
+        while timers and timers[0][0] <= now_ms:
+            if timers[0][1] in _OWN_TIMES:
+                self._pass_one(offset, now_ms)
+            else:
+                heappop(timers)
+        self._turn.late_ms = 0
 
     def _on_policy(self, document: dict[str, Any]) -> None:
         if text_of(document, "policy") == self.policy.fingerprint:

@@ -36,6 +36,8 @@ def settle(turn: Turn) -> None:
 
 
 def _settle(turn: Turn, incident: Incident) -> None:
+    if turn.state.clock.gap_ms:
+        return  # what is due now is done when the gap ends, if it is still due
     due, done = next_of(turn, incident), set[tuple[object, int, str]]()
     while due is not None and due.at_ms <= turn.now_ms:
         once = (due.handle, due.at_ms, due.detail)

@@ -124,7 +124,7 @@ def _known(engine: Engine, identity: str) -> Known | None:
         alert.count,
         alert.incident,
         alert.beat,
-        alert.expires_ms,
+        engine.state.expires_ms(alert),
         dict(alert.holds or {}),
     )
 

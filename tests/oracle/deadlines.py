@@ -41,7 +41,7 @@ def own_deadlines(
         yield may_tell(incident.unsaid[1]), "say", ""
     if not held:
         yield from _later(_tell(policy, incident, unnamed=unnamed), may_tell)
-    if not (held and incident.parents) or incident.unexplained:
+    if incident.told[0] and (not (held and incident.parents) or incident.unexplained):
         yield from _clocks(policy, incident)
     if not held:
         if incident.postponed:
@@ -96,12 +96,13 @@ def _tell(policy: Mapping[str, Any], incident: Happened, *, unnamed: bool) -> It
 
 
 def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    since_ms = max(incident.since["severity"], incident.since["clock"])
     for clock in ("acknowledge", "resolve"):
         target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
         if target is not None and state is None:
-            yield incident.since["severity"] + target * 8 // 10, "near", clock
+            yield since_ms + target * 8 // 10, "near", clock
         elif target is not None and state == "warned":
-            yield incident.since["severity"] + target, "missed", clock
+            yield since_ms + target, "missed", clock
 
 
 def _climb(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:

@@ -44,7 +44,7 @@ def news(naive: "Naive", incident: Happened) -> None:
     told_ms, told_alerts, told_severity = incident.told
     unnamed, kind = naive.unnamed(incident), ""
     if not told_ms:
-        incident.since["step"] = naive.now_ms
+        incident.since["step"] = incident.since["clock"] = naive.now_ms
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
         kind = "opened"

@@ -565,6 +565,7 @@ class Naive:
         )
         incident.opened_by = self.number
         incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
+        incident.since["clock"] = 0  # until somebody is told
         self.incidents.append(incident)
         incident.tell("Opened", self.now_ms)
         return incident

@@ -152,8 +152,8 @@ def _raise(turn: Turn, name: str, bound: str) -> None:
     alert.count += 1
     alert.renew(OWN_HOLD_MS, turn.now_ms)
     turn.state.put_alert(alert)
-    alert.timer_ms = alert.expires_ms
-    turn.state.schedule(alert.expires_ms, EXPIRE, alert.fingerprint)
+    alert.timer_ms = turn.state.expires_ms(alert)
+    turn.state.schedule(turn.state.expires_ms(alert), EXPIRE, alert.fingerprint)
     turn.count("fired")
     grouping.on_fired(turn, alert)
 

@@ -57,7 +57,7 @@ def _repeated(
         watch_expiry(turn, alert)
     elif times is None or times == (alert.hold_ms, alert.starts_ms):
         alert.last_ms = turn.now_ms
-    elif alert.beat or turn.now_ms + times[0] > alert.expires_ms:
+    elif alert.beat or turn.now_ms + times[0] > turn.state.expires_ms(alert):
         alert.last_ms = turn.now_ms
         alert.renew(*times)
         watch_expiry(turn, alert)
@@ -218,9 +218,10 @@ def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
         return  # another sender says that it fires, whose own record expires
     if alert.beat:
         return  # it has a timer of its own (app.core.alerts.heartbeats)
-    if not alert.timer_ms or alert.expires_ms < alert.timer_ms:
-        alert.timer_ms = alert.expires_ms
-        turn.state.schedule(alert.expires_ms, EXPIRE, alert.fingerprint)
+    expires_ms = turn.state.expires_ms(alert)
+    if not alert.timer_ms or expires_ms < alert.timer_ms:
+        alert.timer_ms = expires_ms
+        turn.state.schedule(expires_ms, EXPIRE, alert.fingerprint)
 
 
 def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
@@ -231,10 +232,10 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
     if not alert.firing or alert.own_ended:
         return
-    if alert.expires_ms <= at_ms and capacity.lasts(turn, alert):
+    if turn.state.expires_ms(alert) <= at_ms and capacity.lasts(turn, alert):
         alert.last_ms = turn.now_ms
         turn.state.touch(alert)
-    if alert.expires_ms > at_ms:
+    if turn.state.expires_ms(alert) > at_ms:
         watch_expiry(turn, alert)  # it was repeated since
         return
     ended = senders.on_silent(turn, alert)

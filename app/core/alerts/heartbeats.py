@@ -45,7 +45,7 @@ def watch(turn: Turn, beat: LiveAlert) -> None:
     """
     rule = turn.rules.absence(beat.beat)
     if rule is not None and not beat.timer_ms:
-        beat.timer_ms = beat.last_ms + rule.missing
+        beat.timer_ms = _missing_ms(turn, beat, rule)
         turn.state.schedule(beat.timer_ms, ABSENCE, beat.fingerprint)
 
 
@@ -60,13 +60,18 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
     rule = turn.rules.absence(beat.beat)
     if rule is None:
         return
-    if beat.last_ms + rule.missing > at_ms:
+    if _missing_ms(turn, beat, rule) > at_ms:
         watch(turn, beat)
         return
     for alert in (beat, *senders):
         alert.firing = False  # so that the next one is news
         turn.state.put_alert(alert)
     _missing(turn, rule, beat)
+
+
+def _missing_ms(turn: Turn, beat: LiveAlert, rule: Absence) -> int:
+    """When the heartbeat is missing; while nobody listened it could not be heard."""
+    return max(beat.last_ms, turn.state.clock.listening_ms) + rule.missing
 
 
 def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:

@@ -110,7 +110,9 @@ def replaced_by(turn: Turn, document: dict[str, Any], known: LiveAlert | None) -
     rules for two thresholds.
     """
     if known is not None and known.replaced:
-        again = document["starts_ms"] == known.starts_ms or turn.now_ms < known.expires_ms
+        again = document["starts_ms"] == known.starts_ms or turn.now_ms < turn.state.expires_ms(
+            known
+        )
         if again:
             return []
     return identity.of_other_severity(turn, document["alert"], *_texts(document))

@@ -24,7 +24,7 @@ from models.reason import BadInput, Reason
 from models.suggest import did_you_mean
 from models.truncate import cut
 
-NAME_CHARACTERS_MAX = 60  # of a command that is none
+NAME_CHARACTERS = 60  # of a command that is none
 
 Details = dict[str, Any]
 
@@ -84,7 +84,7 @@ def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:
         "component": incident.component if incident else "",
         "text": f"{by}: {name} was refused: {refusal.message}",
         "by": by,
-        "command": cut(name, NAME_CHARACTERS_MAX),
+        "command": cut(name, NAME_CHARACTERS),
         "reason": refusal.reason,
         "message": refusal.message,
     }

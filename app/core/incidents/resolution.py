@@ -71,7 +71,8 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     What fires before is no second incident.
     """
     if incident.state is State.RESOLVED:
-        settled_ms = incident.resolved_ms + turn.rules.policy.incidents.settle
+        quiet_ms = max(incident.resolved_ms, turn.state.clock.listening_ms)
+        settled_ms = quiet_ms + turn.rules.policy.incidents.settle
         at_ms = max(settled_ms, flapping.calm_ms(turn, incident))
         told_ms = mute_times.next_told_ms(turn, incident, at_ms) if incident.told_ms else at_ms
         yield Deadline(

@@ -48,5 +48,5 @@ def reasons(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
 
 
 def is_time(turn: Turn, incident: Incident) -> bool:
-    """Whether now is a time at which the incident may be told."""
-    return next_told_ms(turn, incident, turn.now_ms) == turn.now_ms
+    """Whether now is a time at which the incident may be told. In a gap nobody is."""
+    return not turn.state.clock.gap_ms and next_told_ms(turn, incident, turn.now_ms) == turn.now_ms

@@ -57,10 +57,10 @@ def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
     if incident.flapping_ms:
         return None
     if incident.size > incident.told_alerts:
-        return incident.told_ms, notify.group_interval, GROUP_INTERVAL
+        return incident.message_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:
-        return max(incident.told_ms, incident.loud_ms), repeat_ms, REPEAT_INTERVAL
+        return max(incident.message_ms, incident.loud_ms), repeat_ms, REPEAT_INTERVAL
     return None
 
 
@@ -84,7 +84,7 @@ def tell(turn: Turn, incident: Incident) -> None:
     """Tell what is new."""
     more = incident.size - incident.told_alerts
     if not incident.told_ms:
-        incident.first_told_ms = incident.climb_ms = turn.now_ms
+        incident.first_told_ms = incident.climb_ms = incident.clock_ms = turn.now_ms
         incident.word_ms = incident.reminded_ms = turn.now_ms
         text = naming.with_names(incident, _summary(turn, incident))
         recipients.on_opened(turn, incident, text)
@@ -104,6 +104,7 @@ def tell(turn: Turn, incident: Incident) -> None:
         recipients.on_more(turn, incident, "repeated", text)
     incident.notify_anew = False
     naming.on_named(turn, incident)
+    incident.message_ms = turn.now_ms
     incident.told_ms, incident.told_severity, incident.told_alerts = (
         turn.now_ms,
         incident.severity,

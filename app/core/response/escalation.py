@@ -93,7 +93,7 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         climb_ms = max(incident.climb_ms, incident.severity_ms)
         at_ms = mute_times.next_told_ms(turn, incident, climb_ms + wait_ms)
         yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, climb_ms)
-    since_ms = max(incident.loud_ms, incident.severity_ms, incident.first_told_ms)
+    since_ms = max(incident.loud_ms, incident.severity_ms, incident.clock_ms)
     for rule, after_ms in _undone(turn, incident) if incident.told_ms else ():
         at_ms = mute_times.next_told_ms(turn, incident, since_ms + after_ms)
         yield Deadline(at_ms, _on_undone, rule, UNDONE, since_ms)

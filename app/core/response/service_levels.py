@@ -1,4 +1,4 @@
-"""Response time targets: an incident's clocks run from its opening, or from when it became so severe, and never pause.
+"""Response time targets: an incident's clocks run from its first message, or from when it became so severe, and never pause.
 
 Source: PROCEDURES, "Response Time Targets". A clock is warned of when most of its time is gone,
 then breached, or met.
@@ -21,25 +21,31 @@ ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When a clock that runs is warned of, or breached."""
-    if incident.ended or (incident.held and incident.parents and not incident.unexplained):
+    if incident.ended or not incident.told_ms:
+        return  # nobody was notified whom a target could bind
+    if incident.held and incident.parents and not incident.unexplained:
         return  # what is a member of another incident is that one's to respond to
+    since_ms = clocks_since_ms(incident)
     for clock in (ACKNOWLEDGE, RESOLVE):
         time_ms = _target(turn, clock).get(incident.severity)
         state = incident.clocks.get(clock, "")
         if time_ms is None or state in (BREACHED, MET):
             continue
         if not state:
-            near_ms = incident.severity_ms + int(time_ms * turn.rules.policy.targets.warn_at)
-            yield Deadline(near_ms, _on_near, clock, NEAR, incident.severity_ms)
+            near_ms = since_ms + int(time_ms * turn.rules.policy.targets.warn_at)
+            yield Deadline(near_ms, _on_near, clock, NEAR, since_ms)
         else:
-            yield Deadline(
-                incident.severity_ms + time_ms, _on_missed, clock, OVER, incident.severity_ms
-            )
+            yield Deadline(since_ms + time_ms, _on_missed, clock, OVER, since_ms)
+
+
+def clocks_since_ms(incident: Incident) -> int:
+    """Since when the clocks of an incident run: its severity's, or its first message, or its release."""
+    return max(incident.severity_ms, incident.clock_ms)
 
 
 def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = WARNED
-    left_ms = incident.severity_ms + _target(turn, clock)[incident.severity] - turn.now_ms
+    left_ms = clocks_since_ms(incident) + _target(turn, clock)[incident.severity] - turn.now_ms
     text = f"{format_ms(left_ms)} left to {clock} it, by {incident.severity}'s target"
     turn.tell(incident, "ClockWarned", text, clock=clock)
     recipients.on_clock(turn, incident, "clock_warned", text)
@@ -61,7 +67,7 @@ def on_done(turn: Turn, incident: Incident, clock: str) -> None:
     time_ms = _target(turn, clock).get(incident.severity)
     if time_ms is not None and incident.clocks.get(clock) not in (BREACHED, MET):
         incident.clocks[clock] = MET
-        took, target = format_ms(turn.now_ms - incident.severity_ms), format_ms(time_ms)
+        took, target = format_ms(turn.now_ms - clocks_since_ms(incident)), format_ms(time_ms)
         turn.tell(
             incident, "ClockMet", f"{clock}d within {took}, the target is {target}", clock=clock
         )

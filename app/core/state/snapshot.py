@@ -81,7 +81,9 @@ def _clocks(rules: Rulebook, incident: Incident) -> dict[str, dict[str, str]]:
     times = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
     return {
         name: {
-            "due_at": format_instant(incident.severity_ms + time[incident.severity]),
+            "due_at": format_instant(
+                max(incident.severity_ms, incident.clock_ms) + time[incident.severity]
+            ),
             "state": incident.clocks.get(name, "running"),
         }
         for name, time in times.items()

@@ -12,6 +12,7 @@ from typing import TypeVar
 import orjson
 
 from app.core.state.ended_alerts import EndedAlerts
+from app.core.state.engine_clock import EngineClock
 from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.members import Fired, Link, Member
 from models.alert import Labels
@@ -109,11 +110,6 @@ class LiveAlert:
         """Whether it is urgent, fires, nothing keeps it quiet, and no message has named it."""
         return self.severity.is_urgent and self.firing and not self.holds and not self.named
 
-    @property
-    def expires_ms(self) -> int:
-        """When it counts as ended if it is not heard of again."""
-        return self.last_ms + self.hold_ms
-
     def renew(self, hold_ms: int, starts_ms: int) -> None:
         """Take over what a sender said, and from now on recognise its repeats."""
         self.hold_ms, self.starts_ms = hold_ms, starts_ms
@@ -169,6 +165,7 @@ class Incident:
     severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
     loud_ms: int = 0  # it is open and nothing keeps it quiet
     told_ms: int = 0  # the last message about what belongs to it
+    message_ms: int = 0  # the same, later by the gaps since: in these nobody listened
     first_told_ms: int = 0
     told_alerts: int = 0  # how many belonged to it then
     told_severity: Severity = Severity.P3
@@ -178,6 +175,7 @@ class Incident:
     places: list[str] = field(default_factory=list)  # of its urgent alerts that were named
     known_of: bool = False  # as of an alert, of one that a rule opened
     joined: bool = False  # an urgent alert was named since somebody took it
+    clock_ms: int = 0  # the clocks of its targets count from here, and from its severity's
     climb_ms: int = 0  # it is at this step
     word_ms: int = 0  # somebody said something, or was told of it for the first time
     reminded_ms: int = 0  # the last reminder, or word
@@ -323,6 +321,7 @@ class PartitionState:
 
     def __init__(self) -> None:
         self.now_ms = 0
+        self.clock = EngineClock()
         self.alerts: dict[
             bytes, LiveAlert
         ] = {}  # by fingerprint in bytes, as it stands in a journal value
@@ -365,6 +364,13 @@ class PartitionState:
         self.timers: list[Timer] = []
         self.dirty: dict[bytes, None] = {}
         self.touched: list[LiveAlert] = []
+
+    def expires_ms(self, alert: LiveAlert) -> int:
+        """When an alert counts as ended if it is not heard of again.
+
+        While nobody listened it could not be heard of.
+        """
+        return max(alert.last_ms, self.clock.listening_ms) + alert.hold_ms
 
     # Changes. Each marks what it changes for the next checkpoint.
 

@@ -249,6 +249,8 @@ def is_silenced(incident: Incident) -> bool:
 def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> None:
     unexplained, incident.unexplained = incident.unexplained, False
     incident.loud_ms, incident.climb_ms = since_ms, turn.now_ms
+    if incident.parents and not unexplained:
+        incident.clock_ms = turn.now_ms  # it was another incident's to respond to
     reminders.on_word(turn, incident)
     if unexplained:
         why = ", and no rule explains it" if key == WAIT else ""

@@ -167,7 +167,7 @@ def test_against_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
     assert found["same"]
     assert found["against"] == new
-    assert found["totals"]["notifications"]["before"] == 229
+    assert found["totals"]["notifications"]["before"] == 228
 
 
 class _Parser(HTMLParser):
