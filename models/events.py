@@ -37,6 +37,13 @@ class Action(StrEnum):
     INFORM = "inform"  # post without ringing
 
 
+class AlertStatus(StrEnum):
+    """Whether an alert of an incident fires still."""
+
+    FIRING = "firing"
+    ENDED = "ended"
+
+
 @dataclass(frozen=True, slots=True)
 class NextStep:
     """The first step of the runbook: a sentence, and a command that may be empty."""

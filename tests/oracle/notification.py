@@ -9,6 +9,9 @@ from tests.oracle.facts import Happened, besides
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
 
+# The kinds whose episode is compared: of what comes in the same moment, the order is not told.
+RINGS = ("opened", "escalated", "severity_raised", "repeated", "resolved")
+
 
 def owner(naive: "Naive", incident: Happened, kind: str, channels: Iterable[str]) -> None:
     """Tell the team; by pager its first on call."""
@@ -51,6 +54,8 @@ def news(naive: "Naive", incident: Happened) -> None:
         kind = "severity_raised"
     else:
         kind = "updated" if incident.size > told_alerts else "repeated"
+    if kind in ("severity_raised", "repeated"):
+        incident.rings_anew()
     if incident.state == "acknowledged" and kind in ("updated", "repeated"):
         channels = ["chat"]
     owner(naive, incident, kind, channels)
@@ -82,6 +87,7 @@ def climb(naive: "Naive", incident: Happened, rule: str, records: Iterable[int])
     whom = naive.policy["contacts"][chain[incident.step - 1]]
     incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))
     incident.tell("Escalated", naive.now_ms)
+    incident.rings_anew()
     contact(naive, incident, "escalated", whom)
 
 
@@ -96,10 +102,11 @@ def send(
     """A message to a contact through each of these channels that it has."""
     digest = naive.policy["notify"].get("digest")
     for channel in channels:
-        page = digests.Page(incident, incident.severity, kind, channel, whom["name"])
+        severity, episode = incident.severity, incident.episode if kind in RINGS else 0
+        page = digests.Page(incident, severity, kind, channel, whom["name"], episode)
         if not whom.get(channel):
             continue
         if digest and incident.severity in digest["severity"]:
             naive.messages.append((digests.page, naive, page))  # through the receiver's actor
         else:
-            incident.notifications.append((kind, channel, whom["name"], naive.now_ms))
+            incident.notifications.append((kind, channel, whom["name"], episode, naive.now_ms))

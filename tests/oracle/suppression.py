@@ -100,7 +100,7 @@ def _became_quiet(naive: "Naive", incident: Happened) -> None:
     incident.unexplained = False
     incident.tell("Held", naive.now_ms)
     if incident.told[0]:
-        naive.say(incident, "held")
+        naive.say(incident, "suppressed")
 
 
 def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> None:

@@ -6,10 +6,12 @@ Nobody is told of an incident while something keeps it quiet, nor of one that en
 from collections.abc import Iterator
 
 from app.core.notification import mute_times, recipients
+from app.core.notification.actions import begin_episode
 from app.core.state.deadline import Deadline
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.incident import State
 
 # What a message waits for.
@@ -71,13 +73,16 @@ def tell(turn: Turn, incident: Incident) -> None:
         incident.word_ms = incident.reminded_ms = turn.now_ms
         recipients.on_opened(turn, incident, _summary(turn, incident))
     elif incident.severity < incident.told_severity:
+        begin_episode(incident)
         text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
         recipients.on_severity_raised(turn, incident, text)
     elif more > 0:
-        recipients.on_more(turn, incident, "updated", f"{more} more; {_firing(incident)}")
+        text = f"{more} more; {_firing(incident)}"
+        recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
     else:
+        begin_episode(incident)
         text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
-        recipients.on_more(turn, incident, "repeated", text)
+        recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
     incident.told_ms, incident.told_severity, incident.told_alerts = (
         turn.now_ms,
         incident.severity,

@@ -29,6 +29,9 @@ class Member:
     firing: bool
     record: str  # the position of the record that made it fire
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
+    starts_ms: int = 0  # since when it fires, for messages, as what follows
+    place: dict[str, str] = field(default_factory=dict)  # more labels
+    annotations: dict[str, str] = field(default_factory=dict)
     own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
     via: list[str] = field(
         default_factory=list
@@ -41,7 +44,12 @@ class Member:
         Never fewer. The same for as long as it is the same alert.
         """
         texts = [self.name, self.component, self.incident, self.record, self.labels]
-        return MEMBER_BYTES + len(orjson.dumps(texts))
+        return MEMBER_BYTES + len(orjson.dumps(texts)) + self.shown_size
+
+    @property
+    def shown_size(self) -> int:
+        """How many bytes of those are of what is only shown."""
+        return len(orjson.dumps([self.place, self.annotations]))
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from app.core.rules.rule_id import shape_from
 from app.core.state.state import WAIT, Hold, Incident, LiveAlert
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.reason import BadInput, Reason
 from models.truncate import cut
 
@@ -232,7 +233,7 @@ def _became_quiet(turn: Turn, incident: Incident, hold: Hold | None, key: str) -
     incident.unexplained = False
     text = hold.because if hold else "what fires still is kept quiet"
     turn.tell(incident, "Held", text, rule=key, parent=hold.parent if hold else "")
-    recipients.on_held(turn, incident, "held", text)
+    recipients.on_held(turn, incident, NotificationKind.SUPPRESSED, text)
 
 
 def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> None:
@@ -245,7 +246,7 @@ def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> Non
     else:
         text = "nothing keeps it quiet any more, and it fires"
         turn.tell(incident, "Released", text, rule="" if key == WAIT else key)
-        recipients.on_held(turn, incident, "released", text)
+        recipients.on_held(turn, incident, NotificationKind.RELEASED, text)
     escalation.on_waited(turn, incident)
 
 
