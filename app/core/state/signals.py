@@ -113,8 +113,8 @@ def key_of(member: Member) -> str:
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:
     """The member as it stands in the journal."""
-    names = (*_FIELDS, *_SHOWN)
-    return {"alert": identity, **{name: getattr(member, name) for name in names}}
+    shown = {name: value for name in _SHOWN if (value := getattr(member, name))}
+    return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}, **shown}
 
 
 def change_from(document: dict[str, Any]) -> Change:
