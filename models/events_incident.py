@@ -87,7 +87,7 @@ class IncidentSnapshot:
     parents: tuple[str, ...] = field(metadata=about("incidents that it was a member of", []))
     services: tuple[str, ...] = field(metadata=about("services that it has down", ["shop"]))
     alerts: tuple[NotifiedAlert, ...] = field(
-        metadata=about("at most 10, the worst and newest first, ended ones last", [])
+        metadata=about("at most 5, the worst and newest first, ended ones last", [])
     )
     alerts_omitted: int = field(metadata=about("how many are left out", 1))
     alerts_firing: int = field(metadata=about("how many fire", 1))

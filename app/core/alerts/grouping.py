@@ -9,7 +9,7 @@ from app.core.incidents import availability, resolution, runbooks
 from app.core.notification import flapping
 from app.core.response import escalation, service_levels
 from app.core.rules.compiled_policy import Verdict
-from app.core.state.annotations import links_of
+from app.core.state.annotations import add_links
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
@@ -191,7 +191,9 @@ def _place(alert: LiveAlert) -> str:
 
 
 def _links(alert: LiveAlert) -> dict[str, str]:
-    return links_of(alert.annotations, alert.generator_url)
+    links: dict[str, str] = {}
+    add_links(links, alert.annotations, alert.generator_url)
+    return links
 
 
 def _describe(alert: LiveAlert) -> str:

@@ -8,7 +8,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
-from app.core.state.annotations import links_of
+from app.core.state.annotations import add_links
 from app.core.state.members import Member
 from app.core.state.ranking import AlertRanking, labels_in_both, worst_first
 from app.core.state.state import Incident, LiveAlert
@@ -17,7 +17,8 @@ from models.events import AlertStatus
 from models.instant import NEWEST_MS, format_instant
 from models.truncate import cut
 
-ALERTS_MAX = 10
+ALERTS_MAX = 10  # in a message
+SNAPSHOT_ALERTS_MAX = 5  # a snapshot follows each change of an incident, and must not be large
 ALERTS_BYTES_MAX = 16 * 1024  # of all that are shown; the first is shown always
 ALERT_BYTES_MAX = 8 * 1024  # of labels and annotations; the texts of a larger alert are cut
 INDEXED_FROM = 16  # alerts of an incident; fewer are sorted faster than an index is kept
@@ -37,14 +38,14 @@ NO_ALERTS: Document = {
 }
 
 
-def alerts_of(incident: Incident) -> Document:
+def alerts_of(incident: Incident, number: int = ALERTS_MAX) -> Document:
     """The fields of a notification and of a snapshot that are about the incident's alerts."""
-    sized = [_alert(alert) for alert in _worst_alerts(incident)]
+    sized = [_alert(alert) for alert in _worst_alerts(incident, number)]
     if incident.members:
-        members = nsmallest(ALERTS_MAX, incident.members.items(), key=_member_rank)
+        members = nsmallest(number, incident.members.items(), key=_member_rank)
         sized += [_member(fingerprint, member) for fingerprint, member in members]
         sized.sort(key=_rank)
-    alerts = _within_bounds(sized)
+    alerts = _within_bounds(sized[:number])
     return {
         "alerts": alerts,
         "alerts_omitted": incident.size - len(alerts),
@@ -55,12 +56,12 @@ def alerts_of(incident: Incident) -> Document:
     }
 
 
-def _worst_alerts(incident: Incident) -> list[LiveAlert]:
+def _worst_alerts(incident: Incident, number: int) -> list[LiveAlert]:
     if incident.ranking is None:
         if len(incident.alerts) < INDEXED_FROM:
-            return worst_first(incident.alerts.values())[:ALERTS_MAX]
+            return worst_first(incident.alerts.values())[:number]
         incident.ranking = AlertRanking(incident.alerts.values())
-    return incident.ranking.first(ALERTS_MAX)
+    return incident.ranking.first(number)
 
 
 def _common_labels(incident: Incident) -> Labels:
@@ -121,7 +122,7 @@ def _member_rank(item: tuple[str, Member]) -> tuple[bool, str, int, str]:
 def _within_bounds(alerts: list[Sized]) -> list[Document]:
     """As many alerts as the bounds allow, and always the first."""
     shown, room = list[Document](), ALERTS_BYTES_MAX
-    for document, size in alerts[:ALERTS_MAX]:
+    for document, size in alerts:
         room -= size
         if shown and room < 0:
             break
@@ -133,7 +134,7 @@ def _links(alerts: list[Document]) -> dict[str, str]:
     """The links of the alerts that are shown, the worst alert's first; one for each name."""
     links: dict[str, str] = {}
     for alert in alerts:
-        links = links_of(alert["annotations"], alert["generator_url"]) | links
+        add_links(links, alert["annotations"], alert["generator_url"])
     return dict(islice(links.items(), LINKS_MAX))
 
 

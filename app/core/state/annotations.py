@@ -1,6 +1,7 @@
 """What is kept of an alert beside its labels: annotations and a link, bounded, for messages."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from models.alert import Labels
 from models.truncate import cut
@@ -54,16 +55,25 @@ def is_link(text: str) -> bool:
     )
 
 
-def links_of(annotations: Mapping[str, str], url: str) -> dict[str, str]:
-    """The links of an alert by what they lead to: `runbook`, `dashboard`, `graph`, or the name."""
-    links = {_title(name): text for name, text in annotations.items() if is_link(text)}
-    return links | ({"graph": url} if url else {})
+def add_links(links: dict[str, str], annotations: Mapping[str, str], url: str) -> None:
+    """Add the links of an alert by what they lead to: `runbook`, `dashboard`, or the name; `graph`.
+
+    What is there already stays.
+    """
+    for name, text in annotations.items():
+        if text.startswith(LINK_STARTS):  # asked first: it is cheap, and most texts are no links
+            title = _title(name)
+            if title not in links and is_link(text):
+                links[title] = text
+    if url:
+        links.setdefault("graph", url)
 
 
 def _order(name: str) -> tuple[int, str]:
     return (_FIRST.index(name), "") if name in _FIRST else (len(_FIRST), name)
 
 
+@lru_cache(maxsize=256)
 def _title(name: str) -> str:
     """`runbook_url` and `runbookURL` are `runbook`."""
     for end in ("_url", "_URL", "URL", "Url", "_link"):

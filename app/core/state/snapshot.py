@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.core.rules.compiled_policy import Rulebook
-from app.core.state.alerts_shown import alerts_of
+from app.core.state.alerts_shown import SNAPSHOT_ALERTS_MAX, alerts_of
 from app.core.state.state import Incident
 from models.instant import format_instant
 
@@ -59,7 +59,7 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
 def _alerts(incident: Incident) -> dict[str, Any]:
     members = incident.members
     return {
-        **alerts_of(incident),
+        **alerts_of(incident, SNAPSHOT_ALERTS_MAX),
         "alert_names": dict(list(incident.names.items())[:NAMES_SHOWN]),
         "rule": incident.rule,
         "members": [

@@ -6,12 +6,21 @@ import orjson
 import pytest
 
 from app.core.notification.actions import action_of, wakes
-from app.core.state.alerts_shown import ALERTS_BYTES_MAX, ALERTS_MAX
+from app.core.state.alerts_shown import ALERTS_BYTES_MAX, alerts_of
 from app.transport.log import StoredRecord
 from models.effect import Stream
 from models.events import Action, Notification, NotificationKind, NotifiedAlert
 from models.journal import encode_command
-from tests.support.alerts import ANNOTATIONS, GRAPH, POD, RUNBOOK, documents, effects_of, record
+from tests.support.alerts import (
+    ANNOTATIONS,
+    GRAPH,
+    POD,
+    RUNBOOK,
+    documents,
+    effects_of,
+    engine_after,
+    record,
+)
 from tests.support.scenario import FEEDINGS, START_MS
 
 MINUTE_MS = 60_000
@@ -91,7 +100,7 @@ def test_each_step_up_is_an_episode_of_its_own() -> None:
 
 @pytest.mark.parametrize("feeding", FEEDINGS, ids=lambda feeding: feeding.__name__)
 def test_a_large_incident_shows_the_worst_and_newest(feeding: object) -> None:
-    """Of 40 alerts, also after a restart, ten stand in the snapshot, and the number of the others."""
+    """Of 40 alerts, also after a restart, five stand in the snapshot, and the number of the others."""
     records = [
         record(
             number * 1000,
@@ -112,11 +121,24 @@ def test_a_large_incident_shows_the_worst_and_newest(feeding: object) -> None:
     newest = documents(effects_of(*records, feeding=feeding), Stream.INCIDENTS)[-1]  # type: ignore[arg-type]
 
     pods = [one["labels"]["pod"] for one in newest["alerts"]]
-    assert pods == ["basket-3", *(f"basket-{number}" for number in range(29, 20, -1))]
-    assert newest["alerts_omitted"] == 30
+    assert pods == ["basket-3", *(f"basket-{number}" for number in range(29, 25, -1))]
+    assert newest["alerts_omitted"] == 35
     assert newest["common_labels"] == {
         name: value for name, value in POD.items() if name not in ("pod", "severity")
     }
+
+
+@pytest.mark.parametrize("alerts", [12, 40])
+def test_a_message_shows_ten_alerts(alerts: int) -> None:
+    """Few alerts are sorted, many have an index; both give the ten newest, and count the others."""
+    records = [record(number, labels=POD | {"pod": f"basket-{number}"}) for number in range(alerts)]
+    (incident,) = engine_after(*records).state.incidents.values()
+
+    shown = alerts_of(incident)
+
+    pods = [one["labels"]["pod"] for one in shown["alerts"]]
+    assert pods == [f"basket-{number}" for number in range(alerts - 1, alerts - 11, -1)]
+    assert (shown["alerts_omitted"], shown["alerts_total"]) == (alerts - 10, alerts)
 
 
 def test_large_alerts_are_fewer() -> None:
@@ -132,7 +154,6 @@ def test_large_alerts_are_fewer() -> None:
     assert [one["labels"]["pod"] for one in newest["alerts"]] == ["basket-4"]
     assert newest["alerts_omitted"] == 4
     assert len(orjson.dumps(newest["alerts"])) < ALERTS_BYTES_MAX
-    assert ALERTS_MAX == 10
 
 
 def test_long_annotations_are_cut_and_links_kept_whole() -> None:
