@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from models.json_bytes import packed
 from models.truncate import cut_all
 
@@ -80,7 +82,7 @@ def encode(stream: Stream, document: dict[str, Any]) -> bytes:
     for characters in _CUTS:
         if len(encoded) <= bytes_max:
             return encoded
-        encoded = packed(cut_all(document, characters))
+        encoded = packed(cut_all(orjson.loads(encoded), characters))
     assert len(encoded) <= bytes_max, f"an effect has {len(encoded)} bytes"
     return encoded
 

@@ -166,7 +166,7 @@ def told(rules: Rulebook, effect: Document) -> list[Where]:
         "clock_breached": "clocks",
     }
     channel |= {
-        "held": "held",
+        "suppressed": "held",
         "released": "held",
         "task_reminder": "tasks",
         "cause_wanted": "tasks",

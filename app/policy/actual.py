@@ -116,9 +116,9 @@ class Found:
     def _notification(self, body: Item) -> Item:
         said = {
             name: body[name]
-            for name in ("kind", "channel", "address", "severity", "owner", "title", "text", "next")
+            for name in ("kind", "channel", "address", "severity", "owner", "title", "text")
         }
-        return {**self._of(body), "to": body["receiver"], **said}
+        return {**self._of(body), "to": body["receiver"], **said, "next": _next(body)}
 
     def _entry(self, body: Item) -> Item:
         return {
@@ -140,6 +140,12 @@ class Found:
 
     def _refusal(self, body: Item) -> Item:
         return {"at": self._when(body["at"]), "reason": body["reason"], "message": body["message"]}
+
+
+def _next(body: Item) -> str:
+    """The next step of a notification, its command at the end."""
+    step = body["next_step"] or {}
+    return ": ".join(step[part] for part in ("say", "run") if step.get(part))
 
 
 _KINDS = {

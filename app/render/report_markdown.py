@@ -76,6 +76,9 @@ def _lines(report: Document) -> Iterator[str]:
         "",
         *block(draw(picture(one, report["timeline"], report["notifications"]), listed=False)),
     )
+    yield from _table("Alerts", ("severity", "status", "alert", "labels", "text"), _alerts(one))
+    if one["alerts_omitted"]:
+        yield from ("", f"and {counted(one['alerts_omitted'], 'alert')} more")
     timeline = [(e["at"], e["kind"], e.get("by", ""), e["text"]) for e in report["timeline"]]
     yield from _table("Timeline", ("at", "what", "by", "text"), timeline)
     actions = [(e["at"], e["by"], e["kind"], e["text"]) for e in report["actions"]]
@@ -142,12 +145,28 @@ def _facts(one: Document) -> dict[str, Any]:
             f"{member['name']} on {member['component']}" for member in one["members"]
         ),
     }
+    for name, url in one["links"].items():
+        facts[f"Link, {name}"] = url
     if one["assessment"]:
         scope = f", strikes {one['assessment']['scope']}" if one["assessment"]["scope"] else ""
         facts["Assessment"] = f"{one['assessment']['verdict']}{scope} ({one['assessment']['by']})"
     for name, clock in one["clocks"].items():
         facts[f"To {name} by"] = f"{clock['due_at']} ({clock['state']})"
     return facts
+
+
+def _alerts(one: Document) -> list[tuple[Any, ...]]:
+    """A row for each alert that the snapshot shows."""
+    return [
+        (
+            alert["severity"],
+            alert["status"],
+            alert["labels"].get("alertname", alert["fingerprint"]),
+            ", ".join(f"{name}={value}" for name, value in alert["labels"].items()),
+            alert["annotations"].get("description") or alert["annotations"].get("summary", ""),
+        )
+        for alert in one["alerts"]
+    ]
 
 
 def _done(one: Document, what: str) -> str:

@@ -71,6 +71,7 @@ class Happened:
     closed_ms: int = 0
     reopened: int = 0
     step: int = 1
+    episode: int = 1  # the part of it that one ring is for
     told: tuple[int, int, str] = (0, 0, "P3")  # when, of how many alerts, with which severity
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
@@ -113,7 +114,9 @@ class Happened:
     members: dict[str, Member] = field(default_factory=dict)
     timeline: list[tuple[str, int]] = field(default_factory=list)
     escalations: list[tuple[str, int, str, tuple[int, ...], int]] = field(default_factory=list)
-    notifications: list[tuple[str, str, str, int]] = field(default_factory=list)
+    notifications: list[tuple[str, str, str, int, int]] = field(
+        default_factory=list
+    )  # kind, channel, receiver, episode, when
     tasks: list[tuple[str, str, int, int]] = field(
         default_factory=list
     )  # name, state, reminders, when
@@ -121,6 +124,10 @@ class Happened:
     def touch(self) -> None:
         """Note that something may be due now. What was touched first is done first."""
         self.touched = self.touched or next(_TOUCHES)
+
+    def rings_anew(self) -> None:
+        """The next message begins another episode, if somebody has heard of it."""
+        self.episode += bool(self.told[0])
 
     def tell(self, kind: str, at_ms: int) -> None:
         """Write something in the timeline."""

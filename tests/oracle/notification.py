@@ -9,6 +9,9 @@ from tests.oracle.facts import Happened, Known, besides, place
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
 
+# The kinds whose episode is compared: of what comes in the same moment, the order is not told.
+RINGS = ("opened", "escalated", "severity_raised", "repeated", "resolved")
+
 
 def owner(naive: "Naive", incident: Happened, kind: str, channels: Iterable[str]) -> None:
     """Tell the team; by pager its first on call."""
@@ -64,6 +67,8 @@ def news(naive: "Naive", incident: Happened) -> None:
         _name(naive, incident, unnamed)
     else:
         kind = "updated" if incident.size > told_alerts else "repeated"
+    if kind in ("opened", "severity_raised", "repeated"):
+        incident.rings_anew()
     if incident.state == "acknowledged" and kind in ("updated", "repeated"):
         channels = ["chat"]
     if kind:
@@ -90,6 +95,8 @@ def _name(naive: "Naive", incident: Happened, unnamed: list[Known | Happened]) -
     if taken:
         channels = naive.policy["notify"]["channels"][min(one.severity for one in unnamed)]
     incident.joined = taken
+    if wakes:
+        incident.rings_anew()
     owner(naive, incident, "opened" if wakes else "updated", channels)
 
 
@@ -123,6 +130,7 @@ def climb(
     whom = naive.policy["contacts"][chain[incident.step - 1]]
     incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))
     incident.tell("Escalated", naive.now_ms)
+    incident.rings_anew()
     contact(naive, incident, "escalated", whom)
 
 
@@ -137,10 +145,11 @@ def send(
     """A message to a contact through each of these channels that it has."""
     digest = naive.policy["notify"].get("digest")
     for channel in channels:
-        page = digests.Page(incident, incident.severity, kind, channel, whom["name"])
+        severity, episode = incident.severity, incident.episode if kind in RINGS else 0
+        page = digests.Page(incident, severity, kind, channel, whom["name"], episode)
         if not whom.get(channel):
             continue
         if digest and incident.severity in digest["severity"]:
             naive.messages.append((digests.page, naive, page))  # through the receiver's actor
         else:
-            incident.notifications.append((kind, channel, whom["name"], naive.now_ms))
+            incident.notifications.append((kind, channel, whom["name"], episode, naive.now_ms))

@@ -619,6 +619,7 @@ class Naive:
         incident.tell("Reopened", self.now_ms)
         if incident.rule:
             self.look_at(incident)
+        incident.rings_anew()
         if (
             incident.told[0]
             and not self.is_quiet(incident)

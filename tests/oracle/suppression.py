@@ -101,7 +101,7 @@ def _became_quiet(naive: "Naive", incident: Happened) -> None:
     incident.tell("Held", naive.now_ms)
     incident.told_quiet = not _silences(naive, incident)
     if incident.told[0] and incident.told_quiet:
-        naive.say(incident, "held")
+        naive.say(incident, "suppressed")
 
 
 def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> None:

@@ -20,6 +20,7 @@ from models.command import Command
 from models.effect import Stream
 from tests.oracle import journals as j
 from tests.oracle.facts import Happened
+from tests.oracle.notification import RINGS
 from tests.oracle.policies import POLICIES
 from tests.support.example_counts import FACTOR, WHOLE, examples
 from tests.support.scenario import assert_cuts_change_nothing, in_order
@@ -135,13 +136,15 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
         if effect.stream in (Stream.JOURNAL, Stream.DEADLETTER):
             continue
         body = orjson.loads(effect.value)
-        if body.get("incident") is None or body["kind"] in NOT_YET:
+        if not body.get("incident") or body["kind"] in NOT_YET:
             continue  # for example a digest
         if body["kind"] == "CommandRefused" and body["incident"] not in told.names:
             continue  # of an incident that never was
         fact, at_ms = facts[told.names[body["incident"]]], _ms(body["at"])
         if effect.stream is Stream.NOTIFICATIONS:
-            fact["notifications"].append((body["kind"], body["channel"], body["receiver"], at_ms))
+            names = (body["kind"], body["channel"], body["receiver"])
+            episode = body["episode"] if body["kind"] in RINGS else 0
+            fact["notifications"].append((*names, episode, at_ms))
         elif effect.stream is Stream.FOLLOWUPS:
             fact["tasks"].append((body["name"], body["state"], body["reminded"], at_ms))
         elif effect.stream is Stream.ESCALATIONS:

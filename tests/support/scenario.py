@@ -197,7 +197,8 @@ def _line(effect: Effect) -> str:
             firing = f"{body['alerts_firing']} of {body['alerts_total']} firing"
             return f"{when} {body['incident']} {body['severity']} {body['state']}, {firing}: {body['title']}"
         case Stream.NOTIFICATIONS:
-            return f"{when} {body['kind']} by {body['channel']} to {body['receiver']}: {body['title']} | {body['text']}"
+            title = f"[{body['severity']}] {body['title']}"
+            return f"{when} {body['kind']} by {body['channel']} to {body['receiver']}: {title} | {body['text']}"
         case Stream.DEADLETTER:
             return f"{when} {body['reason']}: {body['message']}"
         case Stream.ESCALATIONS:

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.core.alerts import capacity, grouping, heartbeats, identity, senders
 from app.core.incidents import resolution
+from app.core.state.annotations import kept_annotations, kept_url
 from app.core.state.state import LiveAlert, bytes_of
 from app.core.state.turn import Turn
 from models.duration import format_ms
@@ -100,8 +101,11 @@ def _checked(document: dict[str, Any]) -> tuple[str, bool, int, int]:
             Reason.MALFORMED,
             "an alert record has to have hold_ms of 0 or more, starts_ms and labels of text",
         )
-    if not _texts(annotations):
-        raise BadInput(Reason.MALFORMED, "an alert record's annotations have to be texts by name")
+    if not _texts(annotations) or not isinstance(document.get("url", ""), str):
+        raise BadInput(
+            Reason.MALFORMED,
+            "an alert record's annotations have to be texts by name, and its url a text",
+        )
     return fingerprint, status == "firing", hold_ms, starts_ms
 
 
@@ -116,8 +120,9 @@ def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
         _fired(turn, document, place, known)
         return
     if known is None:
-        labels, annotations = document["labels"], document.get("annotations") or {}
-        capacity.check_alerts(turn, None, leader.severity, bytes_of(labels, annotations))
+        annotations = kept_annotations(document.get("annotations") or {})
+        size = bytes_of(document["labels"], annotations, kept_url(document.get("url", "")))
+        capacity.check_alerts(turn, None, leader.severity, size)
     if not leader.firing:
         of_leader = document | {"alert": leader.fingerprint, "labels": leader.labels}
         leader = _fired(turn, of_leader, leader.place, leader)
@@ -181,9 +186,9 @@ def _alert(
     turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None
 ) -> LiveAlert:
     """The alert of a record, as the policy of now judges it."""
-    labels, annotations = document["labels"], document.get("annotations") or {}
-    verdict = turn.rules.judge(labels)
-    size = bytes_of(labels, annotations)
+    labels, annotations = document["labels"], kept_annotations(document.get("annotations") or {})
+    url = kept_url(document.get("url", ""))
+    verdict, size = turn.rules.judge(labels), bytes_of(labels, annotations, url)
     capacity.check_room(turn, place, verdict.incident_class, known, verdict.severity, size)
     if known is None or known.incident == "":
         known = LiveAlert(
@@ -196,13 +201,14 @@ def _alert(
             severity_found=verdict.severity_found,
             owner=verdict.owner,
             incident_class=verdict.incident_class,
+            generator_url=url,
             beat=verdict.absence if document["status"] == "firing" else "",
             changes=known.changes
             if known
             else None,  # it is the same alert still, though its incident is another
         )
-    elif known.annotations != annotations:
-        known.annotations = annotations
+    elif (known.annotations, known.generator_url) != (annotations, url):
+        known.annotations, known.generator_url = annotations, url
         turn.state.measure(known)
     known.count += 1
     known.last_ms = turn.now_ms

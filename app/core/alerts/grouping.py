@@ -9,11 +9,13 @@ from app.core.incidents import availability, resolution, runbooks
 from app.core.notification import flapping
 from app.core.response import escalation, service_levels
 from app.core.rules.compiled_policy import Verdict
+from app.core.state.annotations import add_links
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
+from models.place_labels import place_of
 
 LOST = "AlertLost"
 
@@ -53,7 +55,8 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
         return
     verdict, was_held = turn.rules.judge(alert.labels), incident.held
     turn.state.leave(incident, alert)
-    turn.tell(incident, kind, f"{alert.name}: {text}", alert=alert.fingerprint)
+    name = _title(alert) if _place(alert) else alert.name
+    turn.tell(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
     availability.on_ended(turn, incident, verdict)
     windows.on_ended(turn, alert, verdict)
@@ -99,6 +102,7 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         severity=alert.severity,
         alert=alert.fingerprint,
         owner=alert.owner,
+        links=_links(alert),
     )
     runbooks.choose(turn, incident, verdict.guide, alert.labels)
     return incident
@@ -115,7 +119,8 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) ->
     incident.hold_ms = min(incident.hold_ms, verdict.hold_ms)
     incident.mutes = [name for name in incident.mutes if name in verdict.mutes]
     text = _describe(alert)
-    turn.tell(incident, "AlertFired", text, severity=alert.severity, alert=alert.fingerprint)
+    details = {"severity": alert.severity, "alert": alert.fingerprint, "links": _links(alert)}
+    turn.tell(incident, "AlertFired", text, **details)
     if was is State.RESOLVED:
         resolution.reopened(turn, incident, f"{alert.name} fires again")
     if alert.severity < incident.severity:  # P0 sorts before P1
@@ -147,13 +152,32 @@ def on_policy(turn: Turn, incident: Incident) -> None:
 
 
 def _title(alert: LiveAlert) -> str:
-    if alert.component.startswith(f"{alert.name}/"):  # no label names the thing
-        return f"{alert.name} ({alert.scope})" if alert.scope else alert.name
+    """`KubePodCrashLooping: shop/cart-7d9f-abc`, or `PostgresDown on postgres`."""
+    place = _place(alert)
+    if place or alert.component.startswith(f"{alert.name}/"):
+        return f"{alert.name}: {place}" if place else _unplaced(alert)
     return f"{alert.name} on {alert.place.title}"
 
 
+def _place(alert: LiveAlert) -> str:
+    # Where no label says what is broken, the component is made of the alert's own name.
+    component = "" if alert.component.startswith(f"{alert.name}/") else alert.component
+    return place_of(alert.labels, component)
+
+
+def _unplaced(alert: LiveAlert) -> str:
+    return f"{alert.name} ({alert.scope})" if alert.scope else alert.name
+
+
+def _links(alert: LiveAlert) -> dict[str, str]:
+    links: dict[str, str] = {}
+    add_links(links, alert.annotations, alert.generator_url)
+    return links
+
+
 def _describe(alert: LiveAlert) -> str:
-    summary = alert.annotations.get("summary") or alert.annotations.get("description") or ""
+    annotations = alert.annotations
+    summary = annotations.get("summary") or annotations.get("description") or ""
     unknown = (
         f" (severity {alert.severity_found!r} is not in the policy)" if alert.severity_found else ""
     )

@@ -90,6 +90,7 @@ def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:
             severity_found="",
             owner=rule.owner or beat.owner,
             incident_class=beat.incident_class,
+            generator_url=beat.generator_url,
             changes=alert.changes if alert else None,
         )
     alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0

@@ -8,6 +8,7 @@ times of its own, and no incident.
 from typing import Any
 
 from app.core.alerts import grouping, identity
+from app.core.state.annotations import kept_annotations
 from app.core.state.state import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import Labels
@@ -152,4 +153,4 @@ def _severity(turn: Turn, labels: Labels) -> str:
 
 
 def _texts(document: dict[str, Any]) -> tuple[Labels, Labels]:
-    return document["labels"], document.get("annotations") or {}
+    return document["labels"], kept_annotations(document.get("annotations") or {})

@@ -11,6 +11,7 @@ import orjson
 
 from app.core.incidents import resolution
 from app.core.notification import recipients
+from app.core.notification.actions import begin_episode
 from app.core.response import acknowledgement, escalation, followups, reminders
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
@@ -131,6 +132,7 @@ def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details
     turn.tell(incident, "Assigned", f"{by} gave it to {whom}{_said(text)}", by=by, to=to, team=team)
     if team and team != incident.owner:
         incident.owner, incident.step, incident.climb_ms = team, 1, turn.now_ms
+        begin_episode(incident)
         recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_said(text)}")
 
 

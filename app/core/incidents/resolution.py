@@ -8,6 +8,7 @@ reopens it.
 from collections.abc import Iterator
 
 from app.core.notification import flapping, mute_times, recipients
+from app.core.notification.actions import begin_episode
 from app.core.response import escalation, followups, reminders, service_levels
 from app.core.state.deadline import Deadline
 from app.core.state.lifecycle import Cause, advance
@@ -59,6 +60,7 @@ def reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     service_levels.on_undone(incident, service_levels.RESOLVE)
     turn.tell(incident, "Reopened", text, by=by)
     silences.review(turn, incident)
+    begin_episode(incident)
     recipients.on_reopened(turn, incident, text)
     inhibition.on_incident(turn, incident, firing=True)
     escalation.on_reopened(turn, incident)

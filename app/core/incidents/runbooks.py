@@ -24,6 +24,7 @@ def choose(turn: Turn, incident: Incident, guide: str, labels: Labels) -> None:
     steps = _filled(turn.rules, guide, incident, labels)
     if steps:
         incident.guide = guide
+        incident.next_command = steps[0]["run"]
         incident.next_step = ": ".join(part for part in (steps[0]["say"], steps[0]["run"]) if part)
         turn.tell(incident, "Guide", incident.next_step, guide=guide, steps=steps)
 

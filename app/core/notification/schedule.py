@@ -6,11 +6,13 @@ Nobody is told of an incident while something keeps it quiet, nor of one that en
 from collections.abc import Iterator
 
 from app.core.notification import mute_times, naming, recipients
+from app.core.notification.actions import begin_episode
 from app.core.state.deadline import Deadline
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.incident import State
 
 # What a message waits for.
@@ -89,19 +91,23 @@ def tell(turn: Turn, incident: Incident) -> None:
         text = naming.with_names(incident, _summary(turn, incident))
         recipients.on_opened(turn, incident, text)
     elif _has_news(incident):
+        begin_episode(incident)
         incident.climb_ms = turn.now_ms
         text = naming.with_names(incident, _summary(turn, incident))
         recipients.on_opened(turn, incident, text)
     elif incident.severity < incident.told_severity:
+        begin_episode(incident)
         text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
         recipients.on_severity_raised(turn, incident, naming.with_names(incident, text))
     elif incident.has_unnamed:
         _tell_unnamed(turn, incident, more)
     elif more > 0:
-        recipients.on_more(turn, incident, "updated", f"{more} more; {_firing(incident)}")
+        text = f"{more} more; {_firing(incident)}"
+        recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
     else:
+        begin_episode(incident)
         text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
-        recipients.on_more(turn, incident, "repeated", text)
+        recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
     incident.notify_anew = False
     naming.on_named(turn, incident)
     incident.message_ms = turn.now_ms
@@ -121,7 +127,9 @@ def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
         _begin_episode(turn, incident)
         recipients.on_opened(turn, incident, f"fires again: {names}; {_firing(incident)}")
         return
-    kind = "opened" if _wakes(incident) else "updated"
+    kind = NotificationKind.OPENED if _wakes(incident) else NotificationKind.UPDATED
+    if kind is NotificationKind.OPENED:
+        begin_episode(incident)
     incident.joined = incident.state is State.ACKNOWLEDGED
     severity = alerts[0].severity if alerts else incident.severity
     text = f"{f'{more} more: ' if more > 0 else ''}{names}; {_firing(incident)}"
@@ -142,6 +150,7 @@ def _wakes(incident: Incident) -> bool:
 
 def _begin_episode(turn: Turn, incident: Incident) -> None:
     """What fires again is for whoever is on call now: nobody has taken it, and the chain begins anew."""
+    begin_episode(incident)
     incident.state = advance(incident.state, Cause.FIRED_ANEW)
     incident.step, incident.climb_ms = 1, turn.now_ms
     incident.word_ms = incident.reminded_ms = turn.now_ms

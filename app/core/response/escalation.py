@@ -6,6 +6,7 @@ Source: PROCEDURES, "Escalation Triggers" and each team's "Primary Escalation Ch
 from collections.abc import Iterator, Sequence
 
 from app.core.notification import mute_times, recipients, schedule
+from app.core.notification.actions import begin_episode
 from app.core.rules.compiled_policy import EscalationRule
 from app.core.state.deadline import Deadline
 from app.core.state.state import Incident, LiveAlert
@@ -249,7 +250,8 @@ def climb(
     turn.emit(Stream.ESCALATIONS, incident.id, "Escalated", body)
     text = f"{because}: step {incident.step}, {contact.name}"
     turn.tell(incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name, by=by)
-    recipients.on_escalated(turn, incident, contact, because)
+    begin_episode(incident)
+    recipients.on_escalated(turn, incident, contact, rule, because)
     turn.changed(incident)
 
 

@@ -9,6 +9,7 @@ from app.core.state.state import Incident, Task
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
+from models.events import NextStep, NotificationKind
 from models.instant import format_instant
 from models.reason import BadInput, Reason
 
@@ -46,7 +47,11 @@ def on_closed(turn: Turn, incident: Incident) -> None:
         _tell(turn, task, "TaskMade", f"{task.title}; due {format_instant(task.due_ms)}")
         if rule.until == "cause":
             recipients.on_task(
-                turn, task, "cause_wanted", "It is over. What was the root cause?", _how(task)
+                turn,
+                task,
+                NotificationKind.CAUSE_WANTED,
+                "It is over. What was the root cause?",
+                _how(task),
             )
 
 
@@ -72,7 +77,7 @@ def on_reminder(turn: Turn, at_ms: int, whose: str) -> None:
     text = _due(task.due_ms - turn.now_ms)
     _keep(turn, task)
     _tell(turn, task, "TaskReminded", f"{task.title}: {text}")
-    recipients.on_task(turn, task, "task_reminder", text, _how(task))
+    recipients.on_task(turn, task, NotificationKind.TASK_REMINDER, text, _how(task))
 
 
 def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
@@ -121,9 +126,8 @@ def _due(left_ms: int) -> str:
     return f"{format_ms(-left_ms)} overdue" if left_ms else "due now"
 
 
-def _how(task: Task) -> str:
-    first = f"{task.steps[0]}; then: " if task.steps else ""
-    return f"{first}tocsin done {task.id} TEXT"
+def _how(task: Task) -> NextStep:
+    return NextStep(f"{task.steps[0]}; then" if task.steps else "", f"tocsin done {task.id} TEXT")
 
 
 def _snapshot(

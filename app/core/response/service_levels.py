@@ -12,6 +12,7 @@ from app.core.state.deadline import Deadline
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.policy_types import DurationBySeverity
 
 NEAR, OVER = "warn_at", "target"  # what the deadlines of a clock are called
@@ -48,7 +49,7 @@ def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     left_ms = clocks_since_ms(incident) + _target(turn, clock)[incident.severity] - turn.now_ms
     text = f"{format_ms(left_ms)} left to {clock} it, by {incident.severity}'s target"
     turn.tell(incident, "ClockWarned", text, clock=clock)
-    recipients.on_clock(turn, incident, "clock_warned", text)
+    recipients.on_clock(turn, incident, NotificationKind.CLOCK_WARNED, text)
     escalation.on_clock_warned(turn, incident, clock, text)
     turn.changed(incident)
 
@@ -58,7 +59,7 @@ def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     text = f"not {clock}d within {format_ms(_target(turn, clock)[incident.severity])}, {incident.severity}'s target"
     turn.tell(incident, "ClockBreached", text, clock=clock)
     turn.count(f"breached.{clock}")
-    recipients.on_clock(turn, incident, "clock_breached", text)
+    recipients.on_clock(turn, incident, NotificationKind.CLOCK_BREACHED, text)
     turn.changed(incident)
 
 

@@ -31,6 +31,7 @@ from app.core.state.state import (
     Task,
 )
 from models.errors import TocsinError
+from models.events import NotificationKind
 from models.incident import State
 from models.json_bytes import packed
 from models.matcher import Matcher, Operator
@@ -68,7 +69,9 @@ DAMAGE = (
 
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "kin", "timer_ms", "touched")
-_INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "unnamed", "names", "bytes", "timer_ms")
+_INCIDENT_DERIVED = (
+    *("alerts", "firing", "loud", "waiting", "unnamed", "names", "ranking", "bytes", "timer_ms"),
+)
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [
     one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)
@@ -257,6 +260,7 @@ def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None
     document["state"] = State(document["state"])
     document["severity"] = Severity(document["severity"])
     document["told_severity"] = Severity(document.get("told_severity", document["severity"]))
+    assert not document.get("unsaid") or document["unsaid"]["kind"] in list(NotificationKind)
     document["members"] = {key: _member(member) for key, member in document["members"].items()}
     document["holds"] = _holds(document.get("holds", {}))
     incident = Incident(

@@ -34,6 +34,9 @@ class Member:
     fired_ms: int = 0  # since when it fires
     in_cycle: bool = False  # only what has fired longer keeps it quiet
     known_of: bool = False  # somebody knows of it: it was named, silenced, or is explained itself
+    starts_ms: int = 0  # since when it fires, for messages, as what follows
+    place_labels: dict[str, str] = field(default_factory=dict)  # more labels
+    annotations: dict[str, str] = field(default_factory=dict)
     own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
     via: list[str] = field(
         default_factory=list
@@ -55,7 +58,12 @@ class Member:
         Never fewer. The same for as long as it is the same alert.
         """
         texts = [self.name, self.component, self.scope, self.incident, self.record, self.labels]
-        return MEMBER_BYTES + len(orjson.dumps(texts))
+        return MEMBER_BYTES + len(orjson.dumps(texts)) + self.shown_size
+
+    @property
+    def shown_size(self) -> int:
+        """How many bytes of those are of what is only shown."""
+        return len(orjson.dumps([self.place_labels, self.annotations]))
 
 
 @dataclass(slots=True)

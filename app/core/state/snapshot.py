@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.core.rules.compiled_policy import Rulebook
+from app.core.state.alerts_shown import SNAPSHOT_ALERTS_MAX, alerts_of
 from app.core.state.state import Incident
 from models.instant import format_instant
 
@@ -39,6 +40,7 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
         "resolved_by": incident.resolved_by,
         "closed_at": instant(incident.closed_ms),
         "reopened": incident.reopened,
+        "episode": incident.episode,
         "flapping": incident.flapping_ms > 0,
         "escalation_step": incident.step,
         "escalated_by": incident.escalated,
@@ -58,8 +60,7 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
 def _alerts(incident: Incident) -> dict[str, Any]:
     members = incident.members
     return {
-        "alerts_firing": incident.alerts_firing,
-        "alerts_total": incident.size,
+        **alerts_of(incident, SNAPSHOT_ALERTS_MAX),
         "alert_names": dict(list(incident.names.items())[:NAMES_SHOWN]),
         "rule": incident.rule,
         "members": [

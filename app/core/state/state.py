@@ -15,6 +15,7 @@ from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.engine_clock import EngineClock
 from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.members import Fired, Link, Member
+from app.core.state.ranking import AlertRanking
 from models.alert import Labels
 from models.incident import State
 from models.instant import NEWEST_MS
@@ -56,6 +57,7 @@ class LiveAlert:
     severity_found: str  # the severity label when the policy does not know it
     owner: str
     incident_class: str
+    generator_url: str = ""  # where it came from, for people
     scope: str = ""
     firing: bool = False
     fired_ms: int = 0
@@ -86,7 +88,7 @@ class LiveAlert:
     # Derived.
     repeat: bytes = b""  # how the value of a plain repeat begins
     kin: bytes = b""  # what the alerts that may be one have in common (`app.core.alerts.identity`)
-    bytes: int = 0  # of its labels and annotations as JSON; counted in the state's `alert_bytes`
+    bytes: int = 0  # of its texts as JSON; counted in the state's `alert_bytes`
     timer_ms: int = 0  # when its expiry timer fires; it is set again only then, not at each repeat
     touched: bool = False  # its counters changed since the last checkpoint
 
@@ -131,10 +133,12 @@ class Incident:
     owner: str
     title: str
     summary: str  # what the alert that gave it its title says
-    next_step: str  # what to do first
+    next_step: str  # what to do first, with the command that ends it
     opened_ms: int
     opened_by: str  # position of the record
     scope: str = ""
+    next_command: str = ""  # the command in it
+    episode: int = 1  # the part of it that one ring is for
     acknowledged_ms: int = 0
     acknowledged_by: str = ""
     resolved_ms: int = 0
@@ -224,6 +228,7 @@ class Incident:
         default_factory=dict
     )  # urgent alerts that fire, that nothing keeps quiet, and that no message has named
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
+    ranking: AlertRanking | None = None  # of its alerts, once they are many
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
 
@@ -311,9 +316,9 @@ class Task:
     reminded: int = 0
 
 
-def bytes_of(labels: Labels, annotations: Labels) -> int:
-    """How many bytes an alert's labels and annotations have as JSON."""
-    return len(orjson.dumps(labels)) + len(orjson.dumps(annotations))
+def bytes_of(labels: Labels, annotations: Labels, generator_url: str) -> int:
+    """How many bytes an alert's labels, annotations and link have as JSON, about."""
+    return len(orjson.dumps(labels)) + len(orjson.dumps(annotations)) + len(generator_url)
 
 
 class PartitionState:
@@ -387,9 +392,9 @@ class PartitionState:
             self.measure(alert)
 
     def measure(self, alert: LiveAlert) -> None:
-        """Count an alert's labels and annotations, which are new."""
+        """Count an alert's texts, which are new."""
         self.alert_bytes -= alert.bytes
-        alert.bytes = bytes_of(alert.labels, alert.annotations)
+        alert.bytes = bytes_of(alert.labels, alert.annotations, alert.generator_url)
         self.alert_bytes += alert.bytes
 
     def touch(self, alert: LiveAlert) -> None:
@@ -549,6 +554,8 @@ class PartitionState:
         incident.loud += not alert.holds
         incident.waiting += alert.waits
         note_unnamed(incident, alert)
+        if incident.ranking is not None:
+            incident.ranking.put(alert)
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
@@ -557,6 +564,8 @@ class PartitionState:
         incident.waiting -= alert.waits
         alert.holds = None
         incident.unnamed.pop(alert.fingerprint, None)
+        if incident.ranking is not None:
+            incident.ranking.put(alert)
 
     def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.

@@ -93,8 +93,8 @@ class Turn:
             "id": f"{self.record}-{number}",
             "kind": kind,
             "at": format_instant(self.now_ms),
-            **body,
             "policy": self.rules.fingerprint,
+            **body,
         }
         encoded = None if key is None else key.encode()
         self.effects.append(

@@ -19,6 +19,7 @@ from app.core.rules.rule_id import shape_from
 from app.core.state.state import WAIT, Hold, Incident, LiveAlert
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.reason import BadInput, Reason
 from models.truncate import cut
 
@@ -237,7 +238,7 @@ def _became_quiet(turn: Turn, incident: Incident, hold: Hold | None, key: str) -
     # An operator who silences it knows: no message says so, neither now nor at the end.
     incident.suppression_notified = not is_silenced(incident)
     if incident.suppression_notified:
-        recipients.on_held(turn, incident, "held", text)
+        recipients.on_held(turn, incident, NotificationKind.SUPPRESSED, text)
 
 
 def is_silenced(incident: Incident) -> bool:
@@ -260,7 +261,7 @@ def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> Non
         turn.tell(incident, "Released", text, rule="" if key == WAIT else key)
         incident.notify_anew = bool(incident.told_ms)
         if incident.suppression_notified:
-            recipients.on_held(turn, incident, "released", text)
+            recipients.on_held(turn, incident, NotificationKind.RELEASED, text)
     incident.suppression_notified = False
     escalation.on_waited(turn, incident)
 

@@ -146,9 +146,9 @@ def test_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         "max_ms": 82_260_000,
     }
     assert [one["title"] for one in found["missed"]] == [
-        "HighCPUUsage on system",
+        "HighCPUUsage: system (node-3:9100)",
         "CertificateExpiry",
-        "QuotaReached",
+        "QuotaReached: batch",
         "NodeClockSkew",
     ]
     first = found["gone"]["details"]["notifications"][0]
@@ -213,7 +213,7 @@ def test_the_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert (parser.open, parser.foreign) == ([], [])
     assert {"svg", "circle", "polygon", "rect", "table"} <= parser.tags
     assert "script" not in parser.tags
-    assert "HighCPUUsage on system" in text
+    assert "HighCPUUsage: system (node-3:9100)" in text
 
 
 def test_what_others_say_is_only_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
