@@ -40,6 +40,7 @@ WAYS = (
     "GET /api/v1/deadletters/{letter}/value, "
     "POST /api/v1/incidents/{incident}/{command}, POST /api/v1/receipts, "
     "POST /api/v1/deadletters/{letter}/resubmitted, GET /api/v2/silences, POST /api/v2/silences, "
+    "POST /api/v1/silences/preview, "
     "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "
     "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /metrics"
 )
