@@ -4,6 +4,8 @@ Source: PROCEDURES, "Alert Severity Levels". How an incident ends is in
 `app.core.incidents.resolution`.
 """
 
+import re
+
 from app.core.correlation import windows
 from app.core.incidents import availability, resolution, runbooks
 from app.core.notification import flapping
@@ -17,6 +19,8 @@ from models.incident import State, incident_id
 from models.reason import BadInput, Reason
 
 LOST = "AlertLost"
+_OWN_COMPONENT = re.compile(r".*/[0-9a-f]{16}", re.DOTALL)  # `app.core.rules.compiled_policy`
+_PLACE = ("cluster", "region", "namespace", "environment", "job")
 
 
 def check_room(
@@ -139,7 +143,7 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         alert=alert.fingerprint,
         owner=alert.owner,
     )
-    runbooks.choose(turn, incident, verdict.guide, alert.labels)
+    runbooks.choose(turn, incident, verdict.guide, alert.labels, alert.annotations)
     return incident
 
 
@@ -161,7 +165,7 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) ->
         service_levels.on_severity(incident)
         raised = f"from {before} to {alert.severity} by {text}"
         turn.tell(incident, "SeverityRaised", raised, severity=alert.severity)
-        runbooks.choose(turn, incident, verdict.guide, alert.labels)
+        runbooks.choose(turn, incident, verdict.guide, alert.labels, alert.annotations)
         escalation.on_grown(turn, incident, raised)
 
 
@@ -183,11 +187,11 @@ def on_policy(turn: Turn, incident: Incident) -> None:
 
 
 def _title(alert: LiveAlert) -> str:
-    return (
-        alert.name
-        if alert.component.startswith(f"{alert.name}/")
-        else f"{alert.name} on {alert.component}"
-    )
+    """The alert's name and place; of one that is a component of its own its labels, not its hash."""
+    if not _OWN_COMPONENT.fullmatch(alert.component):
+        return f"{alert.name} on {alert.component}"
+    place = [alert.labels[name] for name in _PLACE if alert.labels.get(name)]
+    return f"{alert.name} on {', '.join(place)}" if place else alert.name
 
 
 def _describe(alert: LiveAlert) -> str:

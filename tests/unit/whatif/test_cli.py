@@ -148,7 +148,7 @@ def test_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     assert [one["title"] for one in found["missed"]] == [
         "HighCPUUsage on system",
         "CertificateExpiry",
-        "QuotaReached",
+        "QuotaReached on batch",
         "NodeClockSkew",
     ]
     first = found["gone"]["details"]["notifications"][0]
