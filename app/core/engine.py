@@ -196,8 +196,8 @@ class Engine:
         engine.applied_offset = meta["offset"]
         engine.counts.update(meta["counts"])
         engine._policy_dirty = False
-        identity.index_all(engine.turn)
         engine._set_timers()
+        identity.index_all(engine.turn)
         return engine
 
     def apply(self, records: Iterable[JournalRecord]) -> list[Effect]:
@@ -502,11 +502,12 @@ class Engine:
         for alert in state.alerts.values():
             if alert.firing and alert.beat:
                 heartbeats.watch(turn, alert)
+            elif alert.firing and alert.follows:
+                dedup.watch_expiry(turn, alert)
             elif alert.firing:
                 dedup.watch_expiry(turn, alert)
-                if not alert.follows:
-                    escalation.watch_lasting(turn, alert)
-                    suppression.watch(turn, alert)
+                escalation.watch_lasting(turn, alert)
+                suppression.watch(turn, alert)
             elif alert.forget_ms:
                 state.schedule(alert.forget_ms, resolution.FORGET, alert.fingerprint)
         for incident in state.incidents.values():

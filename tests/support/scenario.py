@@ -8,7 +8,8 @@ A scenario file has the records above a line of dashes and the expected effects 
     TIME receipt NOTIFICATION INCIDENT STATE DETAIL
     TIME policy JSON               the shipped policy with this in it takes over
 
-Values with spaces are quoted as for a shell; `summary=`, `hold=` (default 24h) and `until_resolved=yes` are not labels.
+Values with spaces are quoted as for a shell; `summary=`, `runbook_url=`, `hold=` (default 24h) and
+`until_resolved=yes` are not labels.
 """
 
 import json
@@ -116,6 +117,8 @@ def alert_record(
     """The journal record of an alert."""
     summary, hold_ms = str(more.get("summary", "")), int(str(more.get("hold_ms", parse_ms("24h"))))
     annotations = {"summary": summary} if summary else {}
+    if more.get("runbook_url"):
+        annotations["runbook_url"] = str(more["runbook_url"])
     ends_ms = 0 if firing else at_ms
     alert = Alert(
         fingerprint(labels),
@@ -145,9 +148,11 @@ def _record(line: str, policy: Rulebook) -> StoredRecord:
     if verb in ("fire", "end"):
         labels = dict(word.split("=", 1) for word in words)
         summary, hold = labels.pop("summary", ""), labels.pop("hold", "24h")
+        runbook_url = labels.pop("runbook_url", "")
         until_resolved = labels.pop("until_resolved", "") == "yes"
         component = policy.place(labels, fingerprint(labels)).key
         more = {"summary": summary, "hold_ms": parse_ms(hold), "until_resolved": until_resolved}
+        more["runbook_url"] = runbook_url
         return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
     if verb == "policy":
         changed = Rulebook(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))

@@ -104,7 +104,7 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         owner=alert.owner,
         links=_links(alert),
     )
-    runbooks.choose(turn, incident, verdict.guide, alert.labels)
+    runbooks.choose(turn, incident, verdict.guide, alert.labels, alert.annotations)
     return incident
 
 
@@ -130,7 +130,7 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) ->
         service_levels.on_severity(incident)
         raised = f"from {before} to {alert.severity} by {text}"
         turn.tell(incident, "SeverityRaised", raised, severity=alert.severity)
-        runbooks.choose(turn, incident, verdict.guide, alert.labels)
+        runbooks.choose(turn, incident, verdict.guide, alert.labels, alert.annotations)
         escalation.on_grown(turn, incident, raised)
 
 

@@ -97,7 +97,7 @@ def on_silent(turn: Turn, alert: LiveAlert) -> LiveAlert | None:
 
 def _end_sender(turn: Turn, sender: LiveAlert) -> LiveAlert | None:
     """A sender that follows has ended. Returns the alert that leads if it was the last one."""
-    sender.firing, sender.ended_ms, sender.last_ms = False, turn.now_ms, turn.now_ms
+    sender.firing, sender.ended_ms = False, turn.now_ms
     turn.state.put_alert(sender)
     leader = turn.state.alerts[sender.follows.encode()]
     last = leader.firing and leader.own_ended and not identity.others_fire(turn, leader)

@@ -29,9 +29,8 @@ WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a ru
 
 FORMER = b"f/"  # the changelog's key of the shapes that rules had
 
-Timer = tuple[
-    int, str, str
-]  # when in engine time, what, whose. Sorted in this order, so equal times fire in one order
+# When in engine time, what, whose. Sorted in this order, so equal times fire in one order.
+Timer = tuple[int, str, str]
 
 
 @dataclass(slots=True)

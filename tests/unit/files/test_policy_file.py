@@ -69,7 +69,7 @@ from tests.support.shipped_policy import shipped
         (
             "run: \"docker logs '{component}'\"",
             'run: "docker logs {component}"',
-            'guides[1].steps[2].run: is "docker logs',
+            'guides[4].steps[2].run: is "docker logs',
         ),
         (
             "without: coffee",

@@ -52,7 +52,7 @@ escalates   scope-grew: becomes worse, or larger, after somebody took it  [escal
             sla-near: the clock to resolve it is near its end  [escalations[7]]
 clocks      acknowledge within 1h, resolve within 1d
 updates     every 15m; forgotten after 2 reminders
-guide       agent: The agent is {{component}}; see whether others are down: tocsin incidents list, and 5 more  [guides[1]]
+guide       agent: The agent is {{component}}; see whether others are down: tocsin incidents list, and 5 more  [guides[4]]
 services    ai-agents: down while it fires
 rules       correlation agents-down: one of 3 within 5m, group ai  [correlations[1]]
             dependency needs-ollama: dependant  [dependencies[0]]
