@@ -142,7 +142,7 @@ def test_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     }
     assert found["times"]["first_message"]["before"] == {
         "number": 13,
-        "median_ms": 5500,
+        "median_ms": 10_000,
         "max_ms": 82_260_000,
     }
     assert [one["title"] for one in found["missed"]] == [
