@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import digests
-from tests.oracle.facts import Happened, Known, besides, place
+from tests.oracle.facts import Happened, Known, besides, mine, place, urgent
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
@@ -64,7 +64,9 @@ def news(naive: "Naive", incident: Happened) -> None:
         kind = "opened"
     elif unnamed:
         naive.reached.add("named later")
-        _name(naive, incident, unnamed)
+        waiting = [one for one in mine(naive.alerts, incident) if one.waits and not one.named]
+        also = [one for one in waiting if urgent(one.severity)]
+        _name(naive, incident, [*unnamed, *also])
     else:
         kind = "updated" if incident.size > told_alerts else "repeated"
     if kind in ("opened", "severity_raised", "repeated"):
@@ -77,7 +79,12 @@ def news(naive: "Naive", incident: Happened) -> None:
         for one in besides(naive.policy, incident):
             contact(naive, incident, kind, one)
     incident.anew = False
-    for alert in unnamed:
+    waiting = [
+        one
+        for one in mine(naive.alerts, incident)
+        if one.waits and urgent(one.severity) and not one.named
+    ]
+    for alert in [*unnamed, *waiting]:
         if not isinstance(alert, Happened):
             alert.named = True
             incident.places.add(place(alert))

@@ -31,8 +31,17 @@ def name_of(alert: LiveAlert) -> str:
 
 
 def unnamed_alerts(incident: Incident) -> list[LiveAlert]:
-    """The urgent alerts of an incident that have to be named, the worst and the oldest first."""
+    """The urgent alerts of an incident that have to be named, the worst and the oldest first.
+
+    Also those that only wait for a rule: the next message may come too late for them.
+    """
     alerts = [incident.alerts[fingerprint] for fingerprint in incident.unnamed]
+    if incident.waiting:
+        alerts += [
+            alert
+            for alert in incident.alerts.values()
+            if alert.waits and alert.firing and alert.severity.is_urgent and not alert.named
+        ]
     return sorted(alerts, key=lambda alert: (alert.severity, alert.fired_ms, alert.fingerprint))
 
 
