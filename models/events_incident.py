@@ -35,6 +35,7 @@ class IncidentMember:
     alert: str = field(metadata=about("its fingerprint", "4b6e8f0a12c3d4e5"))
     name: str = field(metadata=about("its alertname", "AgentDown"))
     component: str = field(metadata=about("its component", "agent-1"))
+    scope: str = field(metadata=about("its cluster, namespace and environment", "namespace ai"))
     incident: str = field(metadata=about("its own incident", _ID))
     firing: bool = field(metadata=about("whether it fires", example=True))
 
@@ -53,6 +54,7 @@ class IncidentSnapshot:
     incident_class: str = field(metadata=about("the policy's class", "operations", name="class"))
     status: str = field(metadata=about("the class' own word for it; may be empty", ""))
     component: str = field(metadata=about("what is broken", "cart"))
+    scope: str = field(metadata=about("its cluster, namespace and environment", "namespace shop"))
     owner: str = field(metadata=about("the team", "platform"))
     title: str = field(metadata=about("alert and place", "PodRestarts: shop/cart-7d9f"))
     next: str = field(metadata=about("what to do first; may be empty", "Check its log"))

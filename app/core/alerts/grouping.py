@@ -12,10 +12,10 @@ from app.core.rules.compiled_policy import Verdict
 from app.core.state.annotations import add_links
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
+from app.core.state.titles import alert_place, alert_title
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
-from models.place_labels import place_of
 
 LOST = "AlertLost"
 
@@ -55,7 +55,7 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
         return
     verdict, was_held = turn.rules.judge(alert.labels), incident.held
     turn.state.leave(incident, alert)
-    name = _title(alert) if _place(alert) else alert.name
+    name = alert_title(alert) if alert_place(alert) else alert.name
     turn.tell(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
     availability.on_ended(turn, incident, verdict)
@@ -82,7 +82,7 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         state=State.OPEN,
         severity=alert.severity,
         owner=alert.owner,
-        title=_title(alert),
+        title=alert_title(alert),
         summary=text,
         next_step="",
         opened_ms=turn.now_ms,
@@ -126,7 +126,7 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) ->
     if alert.severity < incident.severity:  # P0 sorts before P1
         before, incident.severity = incident.severity, alert.severity
         incident.severity_ms = turn.now_ms
-        incident.title, incident.summary = _title(alert), text
+        incident.title, incident.summary = alert_title(alert), text
         service_levels.on_severity(incident)
         raised = f"from {before} to {alert.severity} by {text}"
         turn.tell(incident, "SeverityRaised", raised, severity=alert.severity)
@@ -151,24 +151,6 @@ def on_policy(turn: Turn, incident: Incident) -> None:
         turn.changed(incident)
 
 
-def _title(alert: LiveAlert) -> str:
-    """`KubePodCrashLooping: shop/cart-7d9f-abc`, or `PostgresDown on postgres`."""
-    place = _place(alert)
-    if place or alert.component.startswith(f"{alert.name}/"):
-        return f"{alert.name}: {place}" if place else _unplaced(alert)
-    return f"{alert.name} on {alert.place.title}"
-
-
-def _place(alert: LiveAlert) -> str:
-    # Where no label says what is broken, the component is made of the alert's own name.
-    component = "" if alert.component.startswith(f"{alert.name}/") else alert.component
-    return place_of(alert.labels, component)
-
-
-def _unplaced(alert: LiveAlert) -> str:
-    return f"{alert.name} ({alert.scope})" if alert.scope else alert.name
-
-
 def _links(alert: LiveAlert) -> dict[str, str]:
     links: dict[str, str] = {}
     add_links(links, alert.annotations, alert.generator_url)
@@ -181,4 +163,4 @@ def _describe(alert: LiveAlert) -> str:
     unknown = (
         f" (severity {alert.severity_found!r} is not in the policy)" if alert.severity_found else ""
     )
-    return f"{_title(alert)}{': ' if summary else ''}{summary}{unknown}"
+    return f"{alert_title(alert)}{': ' if summary else ''}{summary}{unknown}"
