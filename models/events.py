@@ -14,6 +14,7 @@ class NotificationKind(StrEnum):
     REOPENED = "reopened"
     ACKNOWLEDGED = "acknowledged"
     SEVERITY_RAISED = "severity_raised"
+    HANDED_OVER = "handed_over"
     RESOLVED = "resolved"
     REMINDER = "reminder"
     UPDATE = "update"

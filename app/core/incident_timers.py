@@ -3,7 +3,7 @@
 What is due is done, and one timer stands for the next.
 """
 
-from app.core.incidents import resolution
+from app.core.incidents import ownership, resolution
 from app.core.notification import flapping, schedule
 from app.core.response import escalation, reminders, service_levels
 from app.core.state.deadline import Deadline
@@ -21,6 +21,7 @@ _SOURCES = (
     escalation.deadlines,
     reminders.deadlines,
     flapping.deadlines,
+    ownership.deadlines,
     resolution.deadlines,
 )
 

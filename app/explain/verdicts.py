@@ -12,7 +12,14 @@ from app.terminal.effect_text import effect_text
 from models.effect import Stream
 from models.instant import format_instant
 
-_TELLING = ("group_wait", "hold", "severity_raised", "group_interval", "repeat_interval")
+_TELLING = (
+    "group_wait",
+    "hold",
+    "handed_over",
+    "severity_raised",
+    "group_interval",
+    "repeat_interval",
+)
 
 
 class Heard(Protocol):

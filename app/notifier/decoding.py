@@ -23,6 +23,7 @@ _ACTIONS = {
     NotificationKind.REPEATED: Action.TRIGGER,
     NotificationKind.ESCALATED: Action.TRIGGER,
     NotificationKind.SEVERITY_RAISED: Action.TRIGGER,
+    NotificationKind.HANDED_OVER: Action.INFORM,
     NotificationKind.REOPENED: Action.UPDATE,
     NotificationKind.UPDATED: Action.UPDATE,
     NotificationKind.ACKNOWLEDGED: Action.ACKNOWLEDGE,

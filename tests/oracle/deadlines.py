@@ -45,12 +45,21 @@ def own_deadlines(
             yield from _later(chain(*several), may_tell)
     if incident.flapping_ms:
         yield _calm_ms(policy, incident), "calm", ""
+    alert = incident.decides
+    if alert is not None and not alert.firing and not incident.taken_over:
+        yield alert.ended_ms + stable_after(policy), "stable", ""
 
 
 def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
     return (
         incident.flapping_ms + parse_ms(policy["flapping"]["calm"]) if incident.flapping_ms else 0
     )
+
+
+def stable_after(policy: Mapping[str, Any]) -> int:
+    """For how long the alert that gave an incident its owner has to be over."""
+    flapping = policy["flapping"]
+    return parse_ms(flapping["calm"] if flapping else policy["incidents"]["settle"])
 
 
 def _later(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
@@ -67,6 +76,8 @@ def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
             "tell",
             "",
         )
+    elif incident.told_owner != incident.owner:
+        yield max(incident.given_ms, since["open"]), "tell", ""
     elif severity < told_severity:
         yield max(since["severity"], since["open"]), "tell", ""
     elif incident.flapping_ms:
@@ -82,11 +93,12 @@ def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
 
 def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     for clock in ("acknowledge", "resolve"):
-        target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
+        since_ms, severity = incident.targets[clock]
+        target, state = by(policy["targets"], clock, severity), incident.clocks.get(clock)
         if target is not None and state is None:
-            yield incident.since["severity"] + target * 8 // 10, "near", clock
+            yield since_ms + target * 8 // 10, "near", clock
         elif target is not None and state == "warned":
-            yield incident.since["severity"] + target, "missed", clock
+            yield since_ms + target, "missed", clock
 
 
 def _climb(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:

@@ -28,6 +28,8 @@ class Known:
     quiet: bool = False  # when last looked at
     last_ms: int = 0
     hold_ms: int = 0
+    unheard_ms: int = 0  # since when it fires on though nobody says so
+    ended_ms: int = 0
     count: int = 0
     held_by: set[str] = field(default_factory=set)  # rules that said so
     waits: bool = False  # it is quiet to see whether a rule explains it
@@ -60,6 +62,15 @@ class Happened:
     opened_by: int = 0
     rule: str = ""  # that opened it
     state: str = "open"
+    peak: str = ""  # the worst severity so far
+    decides: Known | None = None  # the alert whose team has it
+    given_by: str = ""  # with which severity its owner was found
+    given_ms: int = 0
+    told_owner: str = ""
+    taken_over: bool = False  # what always escalates is in it
+    targets: dict[str, tuple[int, str]] = field(
+        default_factory=dict
+    )  # clock -> since when, by which severity
     acknowledged: tuple[int, str] = (0, "")
     resolved: tuple[int, str] = (0, "")
     closed_ms: int = 0

@@ -47,6 +47,9 @@ def news(naive: "Naive", incident: Happened) -> None:
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
         kind = "opened"
+    elif incident.told_owner != incident.owner:
+        naive.reached.add("handed over to another team")
+        kind = "opened"
     elif incident.severity < told_severity:
         kind = "severity_raised"
     else:
@@ -57,6 +60,10 @@ def news(naive: "Naive", incident: Happened) -> None:
     if kind in ("opened", "severity_raised"):
         for one in besides(naive.policy, incident):
             contact(naive, incident, kind, one)
+    if told_ms and incident.told_owner != incident.owner:
+        before = naive.policy["teams"][incident.told_owner]["contact"]
+        send(naive, incident, "handed_over", before, ["chat"])
+    incident.told_owner = incident.owner
     incident.told = (naive.now_ms, incident.size, incident.severity)
 
 
@@ -74,7 +81,7 @@ def climb(naive: "Naive", incident: Happened, rule: str, records: Iterable[int])
 
     Whoever is called there should not be the first to hear of it.
     """
-    if not incident.told[0]:
+    if not incident.told[0] or incident.told_owner != incident.owner:
         news(naive, incident)
     chain = naive.policy["teams"][incident.owner]["chain"]
     incident.step = min(incident.step + 1, len(chain))

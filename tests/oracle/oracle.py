@@ -21,6 +21,7 @@ from tests.oracle import (
     hours,
     inhibition,
     notification,
+    owning,
     places,
     rules,
     silences,
@@ -31,6 +32,7 @@ from tests.oracle.facts import (
     Firing,
     Happened,
     Known,
+    always,
     correlations_of,
     current,
     fires,
@@ -114,7 +116,7 @@ class Naive:
         """Every deadline that there is: when, what, the name that orders equal times, and whose."""
         for alert in self.alerts:
             if alert.firing:
-                yield alert.last_ms + alert.hold_ms, "expire", alert.fingerprint, alert
+                yield owning.expires_ms(self, alert), "expire", alert.fingerprint, alert
                 if alert.waits:
                     yield (
                         alert.fired_ms + rules.wait_of(self.policy, alert),
@@ -204,7 +206,12 @@ class Naive:
         return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
 
     def say(self, incident: Happened, kind: str) -> None:
-        """Tell the owner, or wait for the hours: what waited before is no news any more."""
+        """Tell the owner, or wait for the hours: what waited before is no news any more.
+
+        A new owner has heard of nothing yet, and will be told all.
+        """
+        if incident.told[0] and incident.told_owner != incident.owner:
+            return
         if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.unsaid = None
             self.tell_owner(incident, kind)
@@ -257,6 +264,8 @@ class Naive:
                 notification.word(incident, self.now_ms)
                 incident.tell("Forgotten", self.now_ms)
                 self.climb(incident, "forgotten", [incident.opened_by])
+            case "stable":
+                owning.stable(self, incident)
 
     def _clock_told(self, incident: Happened, kind: str) -> None:
         if incident.told[0] and not incident.quiet:
@@ -267,8 +276,7 @@ class Naive:
             case "incident":
                 whose.touch()
             case "expire":
-                whose.firing = False
-                self.alert_ended(whose, "AlertExpired")
+                owning.expired(self, whose)
             case "forget":
                 self.alerts.remove(whose)
             case "wait":
@@ -335,6 +343,10 @@ class Naive:
         if known is not None and known.firing == firing:
             known.count, known.last_ms = known.count + 1, self.now_ms
             known.hold_ms = document["hold_ms"] if firing else known.hold_ms
+            if known.unheard_ms and known.incident is not None:
+                self.reached.add("heard of again in time")
+                known.unheard_ms = 0
+                known.incident.tell("HeardAgain", self.now_ms)
             return ""
         fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
@@ -366,6 +378,7 @@ class Naive:
         if incident is None:
             prefix = prefix_of(self.policy, alert.kind)
             incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
+            incident.decides = alert
             incident.wait_ms = rules.wait_of(self.policy, alert)
             alert.incident = incident
             incident.alerts.append(alert.fingerprint)
@@ -373,6 +386,7 @@ class Naive:
             suppression.let_wait(self, incident, alert)
             self._join(incident, alert)
         self.look_at(incident)
+        incident.taken_over = incident.taken_over or always(self.policy, alert)
         self._changed(incident, alert)
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
@@ -388,15 +402,9 @@ class Naive:
         incident.tell("AlertFired", self.now_ms)
         if was == "resolved":
             incident.state = "open"
+            owning.weaken(self, incident)
             self.reopened(incident)
-        if alert.severity < incident.severity:
-            incident.severity = alert.severity
-            incident.since["severity"] = self.now_ms
-            incident.clocks = {
-                name: state for name, state in incident.clocks.items() if state != "warned"
-            }
-            incident.tell("SeverityRaised", self.now_ms)
-            self.grew(incident)
+        owning.strengthen(self, incident, alert)
 
     def alert_ended(self, alert: Known, how: str) -> None:
         """An alert ended."""
@@ -405,6 +413,7 @@ class Naive:
         incident.tell(how, self.now_ms)
         alert.held_by.clear()
         alert.waits = False
+        alert.unheard_ms, alert.ended_ms = 0, self.now_ms
         self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
             if rule["by"] == ["component"]:
@@ -420,6 +429,7 @@ class Naive:
                 )
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert)
+        owning.weaken(self, incident)
         if not fires(self.alerts, incident):
             self.resolved(incident, incident.resolved[1])
         self.look_at(incident)
@@ -495,6 +505,8 @@ class Naive:
             f"{component}|{kind}|{alike}", prefix, component, kind, severity, owner, self.now_ms
         )
         incident.opened_by = self.number
+        incident.peak = incident.given_by = severity
+        incident.targets = dict.fromkeys(("acknowledge", "resolve"), (self.now_ms, severity))
         incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
         self.incidents.append(incident)
         incident.tell("Opened", self.now_ms)
@@ -515,7 +527,7 @@ class Naive:
         notification.word(incident, self.now_ms)
 
     def _done(self, incident: Happened, clock: str) -> None:
-        target = by(self.policy["targets"], clock, incident.severity)
+        target = by(self.policy["targets"], clock, incident.targets[clock][1])
         if target is not None and incident.clocks.get(clock) not in ("breached", "met"):
             incident.clocks[clock] = "met"
             incident.tell("ClockMet", self.now_ms)
@@ -562,6 +574,7 @@ class Naive:
             self.reopened(incident)
             return
         incident.state, incident.closed_ms = "closed", self.now_ms
+        incident.severity = incident.peak
         incident.tell("Closed", self.now_ms)
         if incident.told[0]:
             notification.over(self, incident)

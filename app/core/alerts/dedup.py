@@ -10,15 +10,13 @@ import re
 from typing import Any
 
 from app.core.alerts import grouping, heartbeats
-from app.core.incidents import resolution
+from app.core.incidents import resolution, unheard
 from app.core.state.state import LiveAlert, bytes_of
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
 from models.place import Place, place_from
 from models.reason import BadInput, Reason
-
-EXPIRE = "expire"
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
@@ -42,7 +40,9 @@ def on_alert(turn: Turn, document: dict[str, Any], key: str) -> None:
         alert.last_ms = turn.now_ms
         if firing and (hold_ms, starts_ms) != (alert.hold_ms, alert.starts_ms):
             alert.renew(hold_ms, starts_ms)
-            watch_expiry(turn, alert)
+            unheard.watch_expiry(turn, alert)
+        if firing and alert.unheard_ms:
+            unheard.on_heard(turn, alert)
         turn.state.touch(alert)
     turn.count("alerts")
 
@@ -89,7 +89,7 @@ def _fired(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
     if alert.beat:
         heartbeats.on_beat(turn, alert)
         return
-    watch_expiry(turn, alert)
+    unheard.watch_expiry(turn, alert)
     turn.count("fired")
     if alert.severity_found:
         turn.count("unknown_severities")
@@ -151,18 +151,6 @@ def _alert(
     return known
 
 
-def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
-    """Set the timer that ends the alert, unless one is set that comes before.
-
-    That one will look again.
-    """
-    if alert.beat:
-        return  # it has a timer of its own (app.core.alerts.heartbeats)
-    if not alert.timer_ms or alert.expires_ms < alert.timer_ms:
-        alert.timer_ms = alert.expires_ms
-        turn.state.schedule(alert.expires_ms, EXPIRE, alert.fingerprint)
-
-
 def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     """End an alert that nobody has sent for its hold time."""
     alert = turn.state.alerts.get(whose.encode())
@@ -171,10 +159,14 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
     if not alert.firing:
         return
-    if alert.expires_ms > at_ms:
-        watch_expiry(turn, alert)  # it was repeated since
+    if unheard.ends_ms(turn, alert) > at_ms:
+        unheard.watch_expiry(turn, alert)  # it was repeated since
+        return
+    if unheard.goes_on(turn, alert):
+        unheard.begin(turn, alert)
         return
     alert.firing, alert.ended_ms = False, turn.now_ms
     turn.state.put_alert(alert)
     turn.count("expired")
-    grouping.on_ended(turn, alert, "AlertExpired", f"not heard of for {format_ms(alert.hold_ms)}")
+    text = f"not heard of for {format_ms(turn.now_ms - alert.last_ms)}"
+    grouping.on_ended(turn, alert, "AlertExpired", text)

@@ -7,6 +7,7 @@ reopens it.
 
 from collections.abc import Iterator
 
+from app.core.incidents import unheard
 from app.core.notification import flapping, mute_times, recipients
 from app.core.response import escalation, followups, reminders, service_levels
 from app.core.state.deadline import Deadline
@@ -31,6 +32,7 @@ def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     incident.unsaid, incident.postponed, incident.withheld, incident.unexplained = {}, {}, {}, False
     incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     inhibition.on_incident(turn, incident, firing=False)
+    unheard.on_resolved(turn, incident)
     turn.changed(incident)
 
 
@@ -94,6 +96,7 @@ def close(turn: Turn, incident: Incident, text: str, by: str) -> None:
 
 def _close(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     incident.closed_ms = turn.now_ms
+    incident.severity, incident.title = incident.peak_severity, incident.peak_title
     turn.tell(incident, "Closed", text, by=by)
     turn.changed(incident)
     recipients.on_closed(turn, incident, text)

@@ -24,6 +24,19 @@ def on_opened(turn: Turn, incident: Incident, text: str) -> None:
         _tell(turn, incident, "opened", text, contact)
 
 
+def on_handed_over(turn: Turn, incident: Incident, text: str) -> None:
+    """Notify a new owner as of an opening, and tell the one before, once, whose it is now."""
+    rules, before = turn.rules, incident.told_owner
+    on_opened(turn, incident, f"{text}; it was {before}'s before")
+    team = rules.team_contact(rules.owner_known(before))
+    now = f"it is {incident.owner}'s now: {text}"
+    body = _body(
+        incident.id, incident.severity, incident.owner, incident.title, now, incident.next_step
+    )
+    for channel in rules.policy.notify.updates:
+        _send(turn, incident.id, "handed_over", body, channel, team)
+
+
 def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner through the channels of the new severity, and whom the new severity names besides."""
     _tell_owner(turn, incident, "severity_raised", text, _channels(turn, incident))
@@ -93,8 +106,11 @@ def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
 def _say(turn: Turn, incident: Incident, kind: str, text: str) -> None:
     """Tell the owner now, or when the hours begin.
 
-    Then the newest only, for what was before is no news any more.
+    Then the newest only, for what was before is no news any more. Nothing to a new owner, who is
+    about to be notified as of an opening.
     """
+    if incident.told_ms and incident.told_owner != incident.owner:
+        return
     if mute_times.is_time(turn, incident):
         incident.unsaid = {}
         _tell_owner(turn, incident, kind, text, _channels_of(turn, kind))

@@ -11,10 +11,12 @@ from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.incident import State
+from models.instant import format_instant
 
 # What a message waits for.
 GROUP_WAIT = "group_wait"
 HOLD = "hold"  # of a rule that may explain it
+HANDED_OVER = "handed_over"
 RAISED = "severity_raised"
 GROUP_INTERVAL = "group_interval"
 REPEAT_INTERVAL = "repeat_interval"
@@ -43,6 +45,8 @@ def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
         if incident.hold_ms > wait_ms:
             return incident.loud_ms, incident.hold_ms, HOLD
         return incident.loud_ms, wait_ms, GROUP_WAIT
+    if incident.told_owner != incident.owner:
+        return incident.owner_ms, 0, HANDED_OVER
     if incident.severity < incident.told_severity:
         return incident.severity_ms, 0, RAISED
     if incident.flapping_ms:
@@ -70,19 +74,23 @@ def tell(turn: Turn, incident: Incident) -> None:
         incident.first_told_ms = incident.climb_ms = turn.now_ms
         incident.word_ms = incident.reminded_ms = turn.now_ms
         recipients.on_opened(turn, incident, _summary(turn, incident))
+    elif incident.told_owner != incident.owner:
+        recipients.on_handed_over(turn, incident, _summary(turn, incident))
     elif incident.severity < incident.told_severity:
         text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
         recipients.on_severity_raised(turn, incident, text)
     elif more > 0:
         recipients.on_more(turn, incident, "updated", f"{more} more; {_firing(incident)}")
     else:
-        text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
+        waited = format_ms(turn.now_ms - incident.untaken_since_ms)
+        text = f"nobody has taken it for {waited}; {_firing(incident)}"
         recipients.on_more(turn, incident, "repeated", text)
     incident.told_ms, incident.told_severity, incident.told_alerts = (
         turn.now_ms,
         incident.severity,
         incident.size,
     )
+    incident.told_owner = incident.owner
     turn.changed(incident)
 
 
@@ -97,4 +105,6 @@ def _summary(turn: Turn, incident: Incident) -> str:
 
 
 def _firing(incident: Incident) -> str:
-    return f"{incident.alerts_firing} of {incident.size} alerts firing"
+    firing = f"{incident.alerts_firing} of {incident.size} alerts firing"
+    since_ms = incident.unheard_since_ms
+    return f"{firing}; not heard of since {format_instant(since_ms)}" if since_ms else firing

@@ -99,12 +99,14 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 
 
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
-    waited = format_ms(turn.now_ms - incident.climb_ms)
+    waited = format_ms(turn.now_ms - incident.untaken_since_ms)
+    since_ms = incident.unheard_since_ms
+    unheard = f", not heard of since {format_instant(since_ms)}" if since_ms else ""
     climb(
         turn,
         incident,
         UNACKNOWLEDGED,
-        f"nobody has acknowledged it for {waited}",
+        f"nobody has acknowledged it for {waited}{unheard}",
         [incident.opened_by],
     )
 
@@ -209,7 +211,7 @@ def climb(
 
     That contact of the owner's chain is told, or the last one again.
     """
-    if not incident.told_ms:
+    if not incident.told_ms or incident.told_owner != incident.owner:
         schedule.tell(
             turn, incident
         )  # whoever is called second should not be the first to hear of it

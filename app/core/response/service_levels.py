@@ -1,5 +1,7 @@
 """Response time targets: an incident's clocks run from its opening, or from when it became so severe, and never pause.
 
+A clock moves to an earlier target only.
+
 Source: PROCEDURES, "Response Time Targets". A clock is warned of when most of its time is gone,
 then breached, or met.
 """
@@ -17,30 +19,31 @@ from models.policy_types import DurationBySeverity
 NEAR, OVER = "warn_at", "target"  # what the deadlines of a clock are called
 WARNED, BREACHED, MET = "warned", "breached", "met"
 ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
+CLOCKS = (ACKNOWLEDGE, RESOLVE)
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When a clock that runs is warned of, or breached."""
     if incident.ended or (incident.held and incident.parents and not incident.unexplained):
         return  # what is a member of another incident is that one's to respond to
-    for clock in (ACKNOWLEDGE, RESOLVE):
-        time_ms = _target(turn, clock).get(incident.severity)
+    for clock in CLOCKS:
+        since_ms, severity = incident.clock_start(clock)
+        time_ms = _target(turn, clock).get(severity)
         state = incident.clocks.get(clock, "")
         if time_ms is None or state in (BREACHED, MET):
             continue
         if not state:
-            near_ms = incident.severity_ms + int(time_ms * turn.rules.policy.targets.warn_at)
-            yield Deadline(near_ms, _on_near, clock, NEAR, incident.severity_ms)
+            near_ms = since_ms + int(time_ms * turn.rules.policy.targets.warn_at)
+            yield Deadline(near_ms, _on_near, clock, NEAR, since_ms)
         else:
-            yield Deadline(
-                incident.severity_ms + time_ms, _on_missed, clock, OVER, incident.severity_ms
-            )
+            yield Deadline(since_ms + time_ms, _on_missed, clock, OVER, since_ms)
 
 
 def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = WARNED
-    left_ms = incident.severity_ms + _target(turn, clock)[incident.severity] - turn.now_ms
-    text = f"{format_ms(left_ms)} left to {clock} it, by {incident.severity}'s target"
+    since_ms, severity = incident.clock_start(clock)
+    left_ms = since_ms + _target(turn, clock)[severity] - turn.now_ms
+    text = f"{format_ms(left_ms)} left to {clock} it, by {severity}'s target"
     turn.tell(incident, "ClockWarned", text, clock=clock)
     recipients.on_clock(turn, incident, "clock_warned", text)
     escalation.on_clock_warned(turn, incident, clock, text)
@@ -49,7 +52,9 @@ def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
 
 def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = BREACHED
-    text = f"not {clock}d within {format_ms(_target(turn, clock)[incident.severity])}, {incident.severity}'s target"
+    _, severity = incident.clock_start(clock)
+    target = format_ms(_target(turn, clock)[severity])
+    text = f"not {clock}d within {target}, {severity}'s target"
     turn.tell(incident, "ClockBreached", text, clock=clock)
     turn.count(f"breached.{clock}")
     recipients.on_clock(turn, incident, "clock_breached", text)
@@ -58,10 +63,11 @@ def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
 
 def on_done(turn: Turn, incident: Incident, clock: str) -> None:
     """It was acknowledged, or resolved: a clock that is not breached is met."""
-    time_ms = _target(turn, clock).get(incident.severity)
+    since_ms, severity = incident.clock_start(clock)
+    time_ms = _target(turn, clock).get(severity)
     if time_ms is not None and incident.clocks.get(clock) not in (BREACHED, MET):
         incident.clocks[clock] = MET
-        took, target = format_ms(turn.now_ms - incident.severity_ms), format_ms(time_ms)
+        took, target = format_ms(turn.now_ms - since_ms), format_ms(time_ms)
         turn.tell(
             incident, "ClockMet", f"{clock}d within {took}, the target is {target}", clock=clock
         )
@@ -73,9 +79,25 @@ def on_undone(incident: Incident, clock: str) -> None:
         del incident.clocks[clock]
 
 
-def on_severity(incident: Incident) -> None:
-    """It became more severe: clocks that run begin anew, with the new severity's times."""
-    for clock in (ACKNOWLEDGE, RESOLVE):
+def begin(incident: Incident) -> None:
+    """It has opened: its clocks run from now, by the target of its severity."""
+    incident.clock_since_ms = dict.fromkeys(CLOCKS, incident.severity_ms)
+    incident.clock_severity = dict.fromkeys(CLOCKS, str(incident.severity))
+
+
+def on_severity(turn: Turn, incident: Incident) -> None:
+    """It became more severe: clocks that run begin anew where the new target comes earlier."""
+    for clock in CLOCKS:
+        since_ms, severity = incident.clock_start(clock)
+        before_ms, after_ms = (
+            _target(turn, clock).get(one) for one in (severity, incident.severity)
+        )
+        if after_ms is None or (
+            before_ms is not None and turn.now_ms + after_ms >= since_ms + before_ms
+        ):
+            continue
+        incident.clock_since_ms[clock] = turn.now_ms
+        incident.clock_severity[clock] = str(incident.severity)
         if incident.clocks.get(clock) == WARNED:
             del incident.clocks[clock]
 

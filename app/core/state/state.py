@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
 
+NO_REPEAT = b"\n"  # no record begins so
+
 FORMER = b"f/"  # the changelog's key of the shapes that rules had
 
 Timer = tuple[
@@ -59,6 +61,7 @@ class LiveAlert:
     fired_by: int = 0  # the offset of the record that made it fire
     ended_ms: int = 0
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    unheard_ms: int = 0  # since when it fires on though nobody says so; 0 is not so
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
     forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
@@ -103,7 +106,9 @@ class LiveAlert:
     def renew(self, hold_ms: int, starts_ms: int) -> None:
         """Take over what a sender said, and from now on recognise its repeats."""
         self.hold_ms, self.starts_ms = hold_ms, starts_ms
-        self.repeat = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'.encode()
+        start = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'
+        # What is heard of again is no plain repeat.
+        self.repeat = NO_REPEAT if self.unheard_ms else start.encode()
 
 
 @dataclass(slots=True)
@@ -114,7 +119,7 @@ class Incident:
     component: str
     incident_class: str
     state: State
-    severity: Severity  # the worst so far
+    severity: Severity  # of the worst alert that fires now; of one that is closed, the worst ever
     owner: str
     title: str
     summary: str  # what the alert that gave it its title says
@@ -122,6 +127,17 @@ class Incident:
     opened_ms: int
     opened_by: str  # position of the record
     scope: str = ""
+    peak_severity: Severity = Severity.P3  # the worst so far
+    peak_title: str = ""  # the title that it had then
+    owner_alert: str = (
+        ""  # the fingerprint of the alert whose team has it; empty where none decides
+    )
+    owner_severity: Severity = (
+        Severity.P3
+    )  # with which that alert, or an operator, gave it the owner
+    owner_ms: int = 0  # since when it has this owner, if it had another before
+    told_owner: str = ""  # the owner that was notified last
+    untaken_ms: int = 0  # since when nobody has it who had it before
     acknowledged_ms: int = 0
     acknowledged_by: str = ""
     resolved_ms: int = 0
@@ -174,6 +190,8 @@ class Incident:
     withheld: dict[str, list[str]] = field(
         default_factory=dict
     )  # the same, while something of it waits for a rule
+    clock_since_ms: dict[str, int] = field(default_factory=dict)  # target -> when it began
+    clock_severity: dict[str, str] = field(default_factory=dict)  # and by which severity
     clocks: dict[str, str] = field(
         default_factory=dict
     )  # target -> warned, breached or met; else it runs
@@ -189,6 +207,8 @@ class Incident:
         default_factory=dict
     )  # by fingerprint, in the order of joining
     firing: int = 0
+    firing_by: dict[Severity, int] = field(default_factory=dict)  # severity -> alerts that fire
+    unheard: int = 0  # alerts that fire on though nobody says so
     loud: int = 0  # alerts that fire and that nothing keeps quiet
     waiting: int = (
         0  # alerts that fire and are quiet only until a rule has had the time to hold them
@@ -211,6 +231,28 @@ class Incident:
         return self.firing > 0 or (
             bool(self.rule) and any(one.firing and one.own for one in self.members.values())
         )
+
+    @property
+    def worst_firing(self) -> Severity | None:
+        """The severity of the worst alert that fires; None when none does."""
+        return next((one for one in Severity if self.firing_by.get(one)), None)
+
+    @property
+    def untaken_since_ms(self) -> int:
+        """Since when it is open and nobody has it."""
+        return max(self.loud_ms, self.untaken_ms)
+
+    @property
+    def unheard_since_ms(self) -> int:
+        """When an alert was heard of last that fires on though nobody says so; 0 when none does."""
+        if not self.unheard:
+            return 0
+        return min(alert.last_ms for alert in self.alerts.values() if alert.unheard_ms)
+
+    def clock_start(self, clock: str) -> tuple[int, Severity]:
+        """When the clock of a target began, and by which severity's target."""
+        severity = self.clock_severity.get(clock, self.severity)
+        return self.clock_since_ms.get(clock, self.severity_ms), Severity(severity)
 
     @property
     def alerts_firing(self) -> int:
@@ -493,15 +535,26 @@ class PartitionState:
             if last is not None and last.joined == offset:
                 _put_in_order(incident)
         incident.firing += 1
+        incident.firing_by[alert.severity] = incident.firing_by.get(alert.severity, 0) + 1
         incident.loud += not alert.holds
         incident.waiting += alert.waits
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
         incident.firing -= 1
+        incident.firing_by[alert.severity] -= 1
+        incident.unheard -= alert.unheard_ms > 0
         incident.loud -= not alert.holds
         incident.waiting -= alert.waits
-        alert.holds = None
+        alert.holds, alert.unheard_ms = None, 0
+
+    def note_unheard(self, alert: LiveAlert, at_ms: int) -> None:
+        """An alert of an incident fires on though nobody says so, or (0) is heard of again."""
+        incident = self.incidents[alert.incident]
+        incident.unheard += (at_ms > 0) - (alert.unheard_ms > 0)
+        alert.unheard_ms = at_ms
+        alert.renew(alert.hold_ms, alert.starts_ms)
+        self.put_alert(alert)
 
     def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.
