@@ -12,6 +12,7 @@ from app.core.incidents import runbooks
 from app.core.response import reminders, service_levels
 from app.core.rules.compiled_policy import Rulebook
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import worst_firing
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
@@ -51,7 +52,7 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> str:
 
 def weaken(turn: Turn, incident: Incident) -> None:
     """What fires may be less severe than what fired: an alert has ended, or the first fires again."""
-    now = incident.worst_firing
+    now = worst_firing(incident)
     if now is None or now <= incident.severity or incident.always or incident.rule:
         return
     before, incident.severity, incident.severity_ms = incident.severity, now, turn.now_ms

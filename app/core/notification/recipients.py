@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.core.notification import mute_times
-from app.core.state.state import Incident, Task
+from app.core.state.state import Incident
+from app.core.state.tasks import Task
 from app.core.state.turn import Turn
 from models.effect import Stream
 from models.incident import State

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from app.core.notification import mute_times, recipients
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import unheard_since_ms, untaken_since_ms
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
@@ -82,7 +83,7 @@ def tell(turn: Turn, incident: Incident) -> None:
     elif more > 0:
         recipients.on_more(turn, incident, "updated", f"{more} more; {_firing(incident)}")
     else:
-        waited = format_ms(turn.now_ms - incident.untaken_since_ms)
+        waited = format_ms(turn.now_ms - untaken_since_ms(incident))
         text = f"nobody has taken it for {waited}; {_firing(incident)}"
         recipients.on_more(turn, incident, "repeated", text)
     incident.told_ms, incident.told_severity, incident.told_alerts = (
@@ -106,5 +107,5 @@ def _summary(turn: Turn, incident: Incident) -> str:
 
 def _firing(incident: Incident) -> str:
     firing = f"{incident.alerts_firing} of {incident.size} alerts firing"
-    since_ms = incident.unheard_since_ms
+    since_ms = unheard_since_ms(incident)
     return f"{firing}; not heard of since {format_instant(since_ms)}" if since_ms else firing

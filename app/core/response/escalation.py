@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from app.core.notification import mute_times, recipients, schedule
 from app.core.rules.compiled_policy import EscalationRule
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import unheard_since_ms, untaken_since_ms
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from models.duration import format_ms
@@ -99,8 +100,8 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 
 
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
-    waited = format_ms(turn.now_ms - incident.untaken_since_ms)
-    since_ms = incident.unheard_since_ms
+    waited = format_ms(turn.now_ms - untaken_since_ms(incident))
+    since_ms = unheard_since_ms(incident)
     unheard = f", not heard of since {format_instant(since_ms)}" if since_ms else ""
     climb(
         turn,

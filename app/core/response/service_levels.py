@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from app.core.notification import recipients
 from app.core.response import escalation
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import clock_start
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
@@ -27,7 +28,7 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     if incident.ended or (incident.held and incident.parents and not incident.unexplained):
         return  # what is a member of another incident is that one's to respond to
     for clock in CLOCKS:
-        since_ms, severity = incident.clock_start(clock)
+        since_ms, severity = clock_start(incident, clock)
         time_ms = _target(turn, clock).get(severity)
         state = incident.clocks.get(clock, "")
         if time_ms is None or state in (BREACHED, MET):
@@ -41,7 +42,7 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 
 def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = WARNED
-    since_ms, severity = incident.clock_start(clock)
+    since_ms, severity = clock_start(incident, clock)
     left_ms = since_ms + _target(turn, clock)[severity] - turn.now_ms
     text = f"{format_ms(left_ms)} left to {clock} it, by {severity}'s target"
     turn.tell(incident, "ClockWarned", text, clock=clock)
@@ -52,7 +53,7 @@ def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
 
 def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = BREACHED
-    _, severity = incident.clock_start(clock)
+    _, severity = clock_start(incident, clock)
     target = format_ms(_target(turn, clock)[severity])
     text = f"not {clock}d within {target}, {severity}'s target"
     turn.tell(incident, "ClockBreached", text, clock=clock)
@@ -63,7 +64,7 @@ def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
 
 def on_done(turn: Turn, incident: Incident, clock: str) -> None:
     """It was acknowledged, or resolved: a clock that is not breached is met."""
-    since_ms, severity = incident.clock_start(clock)
+    since_ms, severity = clock_start(incident, clock)
     time_ms = _target(turn, clock).get(severity)
     if time_ms is not None and incident.clocks.get(clock) not in (BREACHED, MET):
         incident.clocks[clock] = MET
@@ -88,7 +89,7 @@ def begin(incident: Incident) -> None:
 def on_severity(turn: Turn, incident: Incident) -> None:
     """It became more severe: clocks that run begin anew where the new target comes earlier."""
     for clock in CLOCKS:
-        since_ms, severity = incident.clock_start(clock)
+        since_ms, severity = clock_start(incident, clock)
         before_ms, after_ms = (
             _target(turn, clock).get(one) for one in (severity, incident.severity)
         )

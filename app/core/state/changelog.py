@@ -20,16 +20,16 @@ import orjson
 
 from app.core.state.changelog_types import check_types
 from app.core.state.members import Fired, Link, Member, Target
+from app.core.state.receivers import Receiver
 from app.core.state.state import (
     FORMER,
     Hold,
     Incident,
     LiveAlert,
     PartitionState,
-    Receiver,
-    Task,
     in_order,
 )
+from app.core.state.tasks import Task
 from models.errors import TocsinError
 from models.incident import State
 from models.json_bytes import packed

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.core.rules.compiled_policy import Rulebook
+from app.core.state.incident_now import clock_start
 from app.core.state.state import Incident
 from models.instant import format_instant
 
@@ -82,7 +83,7 @@ def _clocks(rules: Rulebook, incident: Incident) -> dict[str, dict[str, str]]:
     times = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
     clocks = {}
     for name, time in times.items():
-        since_ms, severity = incident.clock_start(name)
+        since_ms, severity = clock_start(incident, name)
         if severity in time:
             due_at = format_instant(since_ms + time[severity])
             clocks[name] = {"due_at": due_at, "state": incident.clocks.get(name, "running")}

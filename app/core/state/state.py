@@ -12,6 +12,8 @@ from typing import TypeVar
 import orjson
 
 from app.core.state.members import Fired, Link, Member
+from app.core.state.receivers import Receiver
+from app.core.state.tasks import Task
 from models.alert import Labels
 from models.incident import State
 from models.instant import NEWEST_MS
@@ -233,28 +235,6 @@ class Incident:
         )
 
     @property
-    def worst_firing(self) -> Severity | None:
-        """The severity of the worst alert that fires; None when none does."""
-        return next((one for one in Severity if self.firing_by.get(one)), None)
-
-    @property
-    def untaken_since_ms(self) -> int:
-        """Since when it is open and nobody has it."""
-        return max(self.loud_ms, self.untaken_ms)
-
-    @property
-    def unheard_since_ms(self) -> int:
-        """When an alert was heard of last that fires on though nobody says so; 0 when none does."""
-        if not self.unheard:
-            return 0
-        return min(alert.last_ms for alert in self.alerts.values() if alert.unheard_ms)
-
-    def clock_start(self, clock: str) -> tuple[int, Severity]:
-        """When the clock of a target began, and by which severity's target."""
-        severity = self.clock_severity.get(clock, self.severity)
-        return self.clock_since_ms.get(clock, self.severity_ms), Severity(severity)
-
-    @property
     def alerts_firing(self) -> int:
         """How many of its alerts and members fire."""
         return self.firing + sum(member.firing for member in self.members.values())
@@ -286,36 +266,6 @@ class Incident:
     def size(self) -> int:
         """How many alerts belong to it."""
         return len(self.alerts) + len(self.members)
-
-
-@dataclass(slots=True)
-class Receiver:
-    """What an actor knows of the messages to one receiver through one channel."""
-
-    sent_ms: list[int] = field(
-        default_factory=list
-    )  # the newest, as many as go out before a digest
-    digest_ms: int = 0  # when the digest goes out; 0 when nothing waits
-    counts: dict[str, int] = field(default_factory=dict)  # kind and severity -> messages that wait
-    incidents: list[str] = field(default_factory=list)  # of the first ones
-    body: dict[str, str] = field(default_factory=dict)  # where it goes
-
-
-@dataclass(slots=True)
-class Task:
-    """Something that an incident left to do."""
-
-    id: str
-    incident: str
-    name: str
-    title: str
-    steps: list[str]
-    owner: str
-    severity: Severity
-    made_ms: int
-    due_ms: int
-    remind_ms: int  # the distance of its reminders
-    reminded: int = 0
 
 
 def bytes_of(labels: Labels, annotations: Labels) -> int:
