@@ -16,12 +16,12 @@ INCIDENT = "incident"
 
 # In this order where several are due at the same time.
 _SOURCES = (
+    ownership.deadlines,  # first: a new owner is notified, and not the one before
     schedule.deadlines,
     service_levels.deadlines,
     escalation.deadlines,
     reminders.deadlines,
     flapping.deadlines,
-    ownership.deadlines,
     resolution.deadlines,
 )
 

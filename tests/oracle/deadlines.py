@@ -31,6 +31,9 @@ def own_deadlines(
         yield told_ms if told_ms < NEVER_MS else settled_ms, "settle", ""
     if incident.state not in ("open", "acknowledged"):
         return
+    alert = incident.decides
+    if alert is not None and not alert.firing and not incident.taken_over:
+        yield alert.ended_ms + stable_after(policy), "stable", ""
     if incident.unsaid:
         yield may_tell(incident.unsaid[1]), "say", ""
     if not held:
@@ -45,9 +48,6 @@ def own_deadlines(
             yield from _later(chain(*several), may_tell)
     if incident.flapping_ms:
         yield _calm_ms(policy, incident), "calm", ""
-    alert = incident.decides
-    if alert is not None and not alert.firing and not incident.taken_over:
-        yield alert.ended_ms + stable_after(policy), "stable", ""
 
 
 def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
