@@ -19,7 +19,7 @@ from models.severity import Severity
 RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
-_FIELDS = ("name", "component", "scope", "incident", "severity", "firing", "record", "labels")
+_FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
 _TEXTS = ("name", "component", "scope", "incident", "record")
 
@@ -101,8 +101,9 @@ def key_of(member: Member) -> str:
 
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:
-    """The member as it stands in the journal."""
-    return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}}
+    """The member as it stands in the journal; without a scope where it has none."""
+    scope = {"scope": member.scope} if member.scope else {}
+    return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}} | scope
 
 
 def change_from(document: dict[str, Any]) -> Change:
@@ -117,7 +118,7 @@ def member_from(document: Any) -> tuple[str, Member]:
         identity = document["alert"]
         member = Member(
             **{name: document[name] for name in _FIELDS}
-            | {"severity": Severity(document["severity"])}
+            | {"severity": Severity(document["severity"]), "scope": document.get("scope", "")}
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
