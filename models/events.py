@@ -23,6 +23,7 @@ class NotificationKind(StrEnum):
     REOPENED = "reopened"
     ACKNOWLEDGED = "acknowledged"
     SEVERITY_RAISED = "severity_raised"
+    HANDED_OVER = "handed_over"
     RESOLVED = "resolved"
     LOST = "lost"  # nothing is heard of it any more, and nobody said that it is over
     REMINDER = "reminder"
@@ -45,6 +46,7 @@ NOTIFICATION_MEANINGS = {
     NotificationKind.REOPENED: "it fires again, or somebody says that it is not over",
     NotificationKind.ACKNOWLEDGED: "somebody has taken it",
     NotificationKind.SEVERITY_RAISED: "its severity is worse than what was said before",
+    NotificationKind.HANDED_OVER: "another team has it now; only the team that had it is told so",
     NotificationKind.RESOLVED: "it is closed",
     NotificationKind.LOST: "nothing is heard of it any more, and nobody said that it is over",
     NotificationKind.REMINDER: "nobody has said anything for too long",

@@ -51,6 +51,7 @@ class IncidentSnapshot:
     incident: str = field(metadata=about("its id, and the record's key", _ID))
     state: State = field(metadata=about("where it is in its life", "open"))
     severity: Severity = field(metadata=about("P0 is the worst", "P0"))
+    peak_severity: Severity = field(metadata=about("the worst that it was", "P0"))
     incident_class: str = field(metadata=about("the policy's class", "operations", name="class"))
     status: str = field(metadata=about("the class' own word for it; may be empty", ""))
     component: str = field(metadata=about("what is broken", "cart"))

@@ -17,6 +17,10 @@ class TimelineKind(StrEnum):
     ALERT_REPLACED = "AlertReplaced"
     ENDED_UNHEARD = "EndedUnheard"
     SEVERITY_RAISED = "SeverityRaised"
+    SEVERITY_LOWERED = "SeverityLowered"
+    OWNER_CHANGED = "OwnerChanged"
+    UNHEARD = "Unheard"
+    HEARD_AGAIN = "HeardAgain"
     MEMBER_FIRED = "MemberFired"
     MEMBER_ENDED = "MemberEnded"
     HELD = "Held"
@@ -156,6 +160,13 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
         ("alert",),
     ),
     TimelineKind.ENDED_UNHEARD: ("an alert ended that was never heard to fire", ("alert",)),
+    TimelineKind.SEVERITY_LOWERED: ("what fires still is less severe", ("severity",)),
+    TimelineKind.OWNER_CHANGED: ("it belongs to another team", ("owner",)),
+    TimelineKind.UNHEARD: (
+        "an urgent alert was not heard of any more; its incident goes on",
+        ("alert",),
+    ),
+    TimelineKind.HEARD_AGAIN: ("it is heard of again", ("alert",)),
     TimelineKind.SEVERITY_RAISED: ("its severity is worse", ("severity",)),
     TimelineKind.MEMBER_FIRED: ("an alert of another component belongs to it", ("member",)),
     TimelineKind.MEMBER_ENDED: ("such an alert ended, or belongs to it no more", ("member",)),

@@ -140,6 +140,8 @@ class IncidentClass(Part):
 class Incidents(Part):
     """The life of an incident."""
 
+    # An urgent alert that nobody took, and that is not heard of any more, fires on for so long.
+    lost_after: DurationMs = 3_600_000
     settle: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
     forget: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
 

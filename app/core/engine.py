@@ -19,7 +19,7 @@ import orjson
 from app.core import awareness, gaps, incident_timers
 from app.core.alerts import capacity, dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
-from app.core.incidents import commands, resolution
+from app.core.incidents import commands, resolution, unheard
 from app.core.notification import digests
 from app.core.policy_change import adopt
 from app.core.response import escalation, followups
@@ -57,7 +57,7 @@ SPARE_TIMERS = (
 )
 
 _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
-    dedup.EXPIRE: dedup.on_expire,
+    unheard.EXPIRE: dedup.on_expire,
     heartbeats.ABSENCE: heartbeats.on_timer,
     escalation.LASTING: escalation.on_lasting,
     incident_timers.INCIDENT: incident_timers.on_timer,
@@ -503,9 +503,9 @@ class Engine:
             if alert.firing and alert.beat:
                 heartbeats.watch(turn, alert)
             elif alert.firing and alert.follows:
-                dedup.watch_expiry(turn, alert)
+                unheard.watch_expiry(turn, alert)
             elif alert.firing:
-                dedup.watch_expiry(turn, alert)
+                unheard.watch_expiry(turn, alert)
                 escalation.watch_lasting(turn, alert)
                 suppression.watch(turn, alert)
             elif alert.forget_ms:

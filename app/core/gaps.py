@@ -11,7 +11,7 @@ from app.core.state.turn import Turn
 # What an incident counts from, in engine time.
 _COUNTED_FROM = (
     *("severity_ms", "loud_ms", "climb_ms", "clock_ms"),
-    *("message_ms", "word_ms", "reminded_ms", "flapping_ms"),
+    *("message_ms", "word_ms", "reminded_ms", "flapping_ms", "owner_ms", "untaken_ms"),
 )
 
 
@@ -41,6 +41,9 @@ def _shift_incident(incident: Incident, start_ms: int, end_ms: int) -> bool:
         if after_ms != before_ms:
             setattr(incident, name, after_ms)
             changed = True
+    for clock, before_ms in incident.clock_since_ms.items():
+        incident.clock_since_ms[clock] = _shifted(before_ms, start_ms, end_ms)
+        changed = changed or incident.clock_since_ms[clock] != before_ms
     return changed
 
 

@@ -43,7 +43,7 @@ def adopt(turn: Turn, before: Rulebook) -> None:
             heartbeats.drop(turn, alert)
     for _, incident in sorted(turn.state.incidents.items()):
         availability.on_policy(turn, incident)
-        grouping.on_policy(turn, incident)
+        grouping.on_policy(turn, incident, before)
     suppression.on_policy(turn)
     incident_timers.settle_all(turn)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from app.core.alerts import dedup, heartbeats
-from app.core.incidents import resolution
+from app.core.alerts import heartbeats
+from app.core.incidents import ownership, resolution, unheard
 from app.core.notification import digests, flapping, mute_times, schedule
 from app.core.response import escalation, followups, reminders, service_levels
 from app.core.rules.compiled_policy import Rulebook
@@ -168,6 +168,7 @@ _CALLED = {
     schedule.HOLD: "an incident is first told when no rule has explained it for the hold time",
     schedule.RAISED: "a severity that was raised is told when that is possible",
     schedule.FIRES_ANEW: "a P0 or P1 that fires again begins a new episode",
+    schedule.HANDED_OVER: "a new owner is notified when that is possible",
     schedule.GROUP_INTERVAL: "what is new is told at most once in a group_interval",
     schedule.REPEAT_INTERVAL: "what nobody has taken is told again after the repeat_interval",
     service_levels.NEAR: "most of the time to {detail} it is gone",
@@ -177,9 +178,10 @@ _CALLED = {
     reminders.REMINDER: "nobody has said how it goes for so long",
     reminders.FORGOTTEN: "the acknowledgement counts as forgotten",
     flapping.CALM: "what flapped has kept still",
+    ownership.STABLE: "the alert that the owner comes from has stayed away for so long",
     resolution.SETTLE: "what was resolved has stayed quiet, so it closes",
     escalation.LASTING: "the rule {detail}: {whose} has been firing for so long",
-    dedup.EXPIRE: "{whose} was not heard of for as long as its sender said",
+    unheard.EXPIRE: "{whose} was not heard of for as long as its sender said",
     heartbeats.ABSENCE: "the heartbeat {whose} was not heard of ({detail})",
     suppression.WAITING: "{whose} waited for a rule to explain it, and none has",
     inhibition.LINK: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
@@ -223,6 +225,7 @@ def timer_places(
         reminders.REMINDER: policy_locations.reminded(rules, guide, severity),
         reminders.FORGOTTEN: [("updates", "reminders")],
         flapping.CALM: [("flapping",)],
+        ownership.STABLE: [("flapping",)],
         resolution.SETTLE: [("incidents", "settle")],
         digests.DIGEST: [("notify", "digest")],
         followups.TASK: policy_locations.named(rules, "followups", timer.detail),
@@ -253,9 +256,12 @@ OF_KIND = {
     "opened": (
         schedule.GROUP_WAIT,
         schedule.HOLD,
+        schedule.HANDED_OVER,
         schedule.FIRES_ANEW,
         schedule.GROUP_INTERVAL,
     ),
+    "handed_over": (schedule.HANDED_OVER,),
+    "OwnerChanged": (ownership.STABLE,),
     "severity_raised": (schedule.RAISED,),
     "updated": (schedule.GROUP_INTERVAL,),
     "repeated": (schedule.REPEAT_INTERVAL,),

@@ -112,14 +112,17 @@ def _rules(text: PolicyText | None, effect: Document, wheres: list[Where]) -> li
 
 
 async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> list[Node]:
-    """The alerts that made it more severe, each with the rule that says so."""
+    """The alerts that made it more severe, or another team's, each with the rule that says so."""
     found = []
     for entry in timeline:
-        if entry["kind"] != "SeverityRaised":
+        if entry["kind"] not in ("SeverityRaised", "OwnerChanged"):
             continue
         offset = int(entry["id"].split("-")[1])
         node = Node(
-            "severity", effect_text(Stream.TIMELINE, entry), milliseconds(entry["at"]), entry["id"]
+            "severity" if entry["kind"] == "SeverityRaised" else "owner",
+            effect_text(Stream.TIMELINE, entry),
+            milliseconds(entry["at"]),
+            entry["id"],
         )
         found.append(node)
         try:
@@ -129,7 +132,9 @@ async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> l
             node.because = [Node("unknown", str(why))]
             continue
         if kind_of(alert) == "alert":
-            node.rules = text.places([text.rules.grounds(alert["labels"]).severity])
+            grounds = text.rules.grounds(alert["labels"])
+            raised = entry["kind"] == "SeverityRaised"
+            node.rules = text.places([grounds.severity if raised else grounds.owner])
             record = await causes.at(f"{partition}-{offset}")
             node.because = [record] if record else []
     return found

@@ -15,8 +15,9 @@ from models.instant import format_instant
 _TELLING = (
     "group_wait",
     "hold",
-    "severity_raised",
+    "handed_over",
     "fires_anew",
+    "severity_raised",
     "group_interval",
     "repeat_interval",
 )

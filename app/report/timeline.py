@@ -18,6 +18,8 @@ ROWS: dict[str, dict[str, str]] = {
         "Escalated": "escalated",
         "Forgotten": "forgotten",
         "SeverityRaised": "more severe",
+        "SeverityLowered": "less severe",
+        "OwnerChanged": "another team's",
     },
     "people": {
         "Acknowledged": "acknowledged",
@@ -43,12 +45,14 @@ ROWS: dict[str, dict[str, str]] = {
         "ClockWarned": "target near",
         "ClockBreached": "target missed",
         "Reminded": "reminded",
+        "Unheard": "not heard of",
+        "HeardAgain": "heard of again",
         "DeliveryFailed": "not delivered",
         "Refused": "refused",
     },
 }
 _STATES = {"Opened": "open", "Acknowledged": "acknowledged", "Resolved": "resolved"}
-_STATES |= {"Lost": "resolved"}
+_STATES |= {"Lost": "resolved", "OwnerChanged": "open"}
 _STATES |= {"Reopened": "open", "Forgotten": "open", "Closed": "closed"}
 _FIRED, _ENDED = (
     ("Opened", "AlertFired", "MemberFired"),

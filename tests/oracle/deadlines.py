@@ -37,6 +37,9 @@ def own_deadlines(
         yield told_ms if told_ms < NEVER_MS else settled_ms, "settle", ""
     if incident.state not in ("open", "acknowledged"):
         return
+    alert = incident.decides
+    if alert is not None and not alert.firing and not incident.taken_over:
+        yield alert.ended_ms + stable_after(policy), "stable", ""
     if incident.unsaid:
         yield may_tell(incident.unsaid[1]), "say", ""
     if not held:
@@ -60,6 +63,12 @@ def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
     )
 
 
+def stable_after(policy: Mapping[str, Any]) -> int:
+    """For how long the alert that gave an incident its owner has to be over."""
+    flapping = policy["flapping"]
+    return parse_ms(flapping["calm"] if flapping else policy["incidents"]["settle"])
+
+
 def _later(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
     for at_ms, what, which in due:
         yield may_tell(at_ms), what, which
@@ -74,13 +83,15 @@ def _tell(policy: Mapping[str, Any], incident: Happened, *, unnamed: bool) -> It
             "tell",
             "",
         )
+    elif incident.told_owner != incident.owner:
+        yield max(incident.given_ms, since["open"]), "tell", ""
     elif incident.is_told_anew:
         yield since["open"], "tell", ""
-    elif severity < told_severity:
-        yield max(since["severity"], since["open"]), "tell", ""
     elif unnamed and incident.anew_ms and not incident.flapping_ms:
         wait_ms = by(policy["notify"], "group_wait", severity, 0)
         yield max(incident.anew_ms + wait_ms, since["open"]), "tell", ""
+    elif severity < told_severity:
+        yield max(since["severity"], since["open"]), "tell", ""
     elif unnamed:
         interval = parse_ms(policy["notify"].get("group_interval", "5m"))
         yield max(told_ms + interval, since["open"]), "tell", ""
@@ -96,9 +107,9 @@ def _tell(policy: Mapping[str, Any], incident: Happened, *, unnamed: bool) -> It
 
 
 def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
-    since_ms = max(incident.since["severity"], incident.since["clock"])
     for clock in ("acknowledge", "resolve"):
-        target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
+        since_ms, severity = incident.targets[clock]
+        target, state = by(policy["targets"], clock, severity), incident.clocks.get(clock)
         if target is not None and state is None:
             yield since_ms + target * 8 // 10, "near", clock
         elif target is not None and state == "warned":

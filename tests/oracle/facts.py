@@ -33,6 +33,8 @@ class Known:
     hold_ms: int = 0
     replaced: bool = False  # another severity of it began to fire
     says_its_end: bool = False  # so that silence is none
+    unheard_ms: int = 0  # since when it fires on though nobody says so
+    ended_ms: int = 0
     count: int = 0
     held_by: set[str] = field(default_factory=set)  # rules that said so
     waits: bool = False  # it is quiet to see whether a rule explains it
@@ -65,6 +67,15 @@ class Happened:
     opened_by: int = 0
     rule: str = ""  # that opened it
     state: str = "open"
+    peak: str = ""  # the worst severity so far
+    decides: Known | None = None  # the alert whose team has it
+    given_by: str = ""  # with which severity its owner was found
+    given_ms: int = 0
+    told_owner: str = ""
+    taken_over: bool = False  # what always escalates is in it
+    targets: dict[str, tuple[int, str]] = field(
+        default_factory=dict
+    )  # clock -> since when, by which severity
     acknowledged: tuple[int, str] = (0, "")
     resolved: tuple[int, str] = (0, "")
     lost: bool = False  # nobody said that it is over
@@ -124,6 +135,10 @@ class Happened:
     def touch(self) -> None:
         """Note that something may be due now. What was touched first is done first."""
         self.touched = self.touched or next(_TOUCHES)
+
+    def restart_clocks(self, now_ms: int) -> None:
+        """The clocks of its targets begin, by the targets of its severity."""
+        self.targets = dict.fromkeys(("acknowledge", "resolve"), (now_ms, self.severity))
 
     def rings_anew(self) -> None:
         """The next message begins another episode, if somebody has heard of it."""

@@ -47,21 +47,26 @@ def news(naive: "Naive", incident: Happened) -> None:
     told_ms, told_alerts, told_severity = incident.told
     unnamed, kind = naive.unnamed(incident), ""
     if not told_ms:
-        incident.since["step"] = incident.since["clock"] = naive.now_ms
+        incident.since["step"] = naive.now_ms
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
+        incident.restart_clocks(naive.now_ms)
+        kind = "opened"
+    elif incident.told_owner != incident.owner:
+        naive.reached.add("handed over to another team")
+        incident.since["step"] = naive.now_ms
         kind = "opened"
     elif incident.is_told_anew:
         naive.reached.add("told anew")
         incident.since["step"] = naive.now_ms
         kind = "opened"
-    elif incident.severity < told_severity:
-        kind = "severity_raised"
     elif unnamed and incident.anew_ms and not incident.flapping_ms:
         naive.reached.add("fires anew")
         incident.state, incident.step, incident.since["step"] = "open", 1, naive.now_ms
         word(incident, naive.now_ms)
         kind = "opened"
+    elif incident.severity < told_severity:
+        kind = "severity_raised"
     elif unnamed:
         naive.reached.add("named later")
         waiting = [one for one in mine(naive.alerts, incident) if one.waits and not one.named]
@@ -78,6 +83,10 @@ def news(naive: "Naive", incident: Happened) -> None:
     if kind in ("opened", "severity_raised"):
         for one in besides(naive.policy, incident):
             contact(naive, incident, kind, one)
+    if told_ms and incident.told_owner != incident.owner:
+        before = naive.policy["teams"][incident.told_owner]["contact"]
+        send(naive, incident, "handed_over", before, ["chat"])
+    incident.told_owner = incident.owner
     incident.anew = False
     waiting = [
         one
@@ -128,7 +137,7 @@ def climb(
 
     Whoever is called there should not be the first to hear of it.
     """
-    if not incident.told[0]:
+    if not incident.told[0] or incident.told_owner != incident.owner:
         news(naive, incident)
     chain = naive.policy["teams"][incident.owner]["chain"]
     incident.step = min(step or incident.step + 1, len(chain))

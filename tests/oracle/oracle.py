@@ -22,6 +22,7 @@ from tests.oracle import (
     hours,
     inhibition,
     notification,
+    owning,
     places,
     rules,
     silences,
@@ -32,6 +33,7 @@ from tests.oracle.facts import (
     Firing,
     Happened,
     Known,
+    always,
     correlations_of,
     current,
     fires,
@@ -124,7 +126,7 @@ class Naive:
         """Every deadline that there is: when, what, the name that orders equal times, and whose."""
         for alert in self.alerts:
             if alert.firing:
-                yield alert.last_ms + alert.hold_ms, "expire", alert.fingerprint, alert
+                yield owning.expires_ms(self, alert), "expire", alert.fingerprint, alert
                 if alert.waits:
                     yield (
                         alert.fired_ms + rules.wait_of(self.policy, alert),
@@ -231,7 +233,12 @@ class Naive:
         return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
 
     def say(self, incident: Happened, kind: str) -> None:
-        """Tell the owner, or wait for the hours: what waited before is no news any more."""
+        """Tell the owner, or wait for the hours: what waited before is no news any more.
+
+        A new owner has heard of nothing yet, and will be told all.
+        """
+        if incident.told[0] and incident.told_owner != incident.owner:
+            return
         if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.unsaid = None
             self.tell_owner(incident, kind)
@@ -284,6 +291,8 @@ class Naive:
                 notification.word(incident, self.now_ms)
                 incident.tell("Forgotten", self.now_ms)
                 self.climb(incident, "forgotten", [incident.opened_by])
+            case "stable":
+                owning.stable(self, incident)
 
     def _clock_told(self, incident: Happened, kind: str) -> None:
         if incident.told[0] and not incident.quiet:
@@ -296,10 +305,7 @@ class Naive:
             case "expire" if bounds.lasts(self, whose):
                 whose.last_ms = self.now_ms
             case "expire":
-                whose.firing = False
-                if whose.says_its_end:
-                    self.reached.add("lost")
-                self.alert_ended(whose, "AlertLost" if whose.says_its_end else "AlertExpired")
+                owning.expired(self, whose)
             case "forget":
                 self.alerts.remove(whose)
             case "wait":
@@ -380,6 +386,10 @@ class Naive:
                 known.says_its_end = "until_resolved" in document
             else:
                 self.reached.add("the later of two ends")
+            if firing and known.unheard_ms and known.incident is not None:
+                self.reached.add("heard of again in time")
+                known.unheard_ms = 0
+                known.incident.tell("HeardAgain", self.now_ms)
             return ""
         fresh = judged(self.policy, document, component)
         if known is None or (firing and known.incident is None):
@@ -431,6 +441,7 @@ class Naive:
         if incident is None:
             prefix = prefix_of(self.policy, alert.kind)
             incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
+            incident.decides = alert
             incident.wait_ms = rules.wait_of(self.policy, alert)
             alert.incident = incident
             incident.alerts.append(alert.fingerprint)
@@ -438,6 +449,7 @@ class Naive:
             suppression.let_wait(self, incident, alert)
             self._join(incident, alert)
         self.look_at(incident)
+        incident.taken_over = incident.taken_over or always(self.policy, alert)
         self._changed(incident, alert)
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
@@ -457,15 +469,9 @@ class Naive:
         incident.tell("AlertFired", self.now_ms)
         if was == "resolved":
             incident.state = "open"
+            owning.weaken(self, incident)
             self.reopened(incident)
-        if alert.severity < incident.severity:
-            incident.severity = alert.severity
-            incident.since["severity"] = self.now_ms
-            incident.clocks = {
-                name: state for name, state in incident.clocks.items() if state != "warned"
-            }
-            incident.tell("SeverityRaised", self.now_ms)
-            self.grew(incident)
+        owning.strengthen(self, incident, alert)
 
     def alert_ended(self, alert: Known, how: str) -> None:
         """An alert ended."""
@@ -474,6 +480,7 @@ class Naive:
         incident.tell(how, self.now_ms)
         alert.held_by.clear()
         alert.waits = False
+        alert.unheard_ms, alert.ended_ms = 0, self.now_ms
         self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
             if rule["by"] == ["component"]:
@@ -489,6 +496,7 @@ class Naive:
                 )
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert, again=False)
+        owning.weaken(self, incident)
         if not fires(self.alerts, incident):
             self.resolved(incident, incident.resolved[1], lost=how == "AlertLost")
         self.look_at(incident)
@@ -564,8 +572,9 @@ class Naive:
             f"{component}|{kind}|{alike}", prefix, component, kind, severity, owner, self.now_ms
         )
         incident.opened_by = self.number
+        incident.peak = incident.given_by = severity
+        incident.restart_clocks(self.now_ms)
         incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
-        incident.since["clock"] = 0  # until somebody is told
         self.incidents.append(incident)
         incident.tell("Opened", self.now_ms)
         return incident
@@ -587,7 +596,7 @@ class Naive:
         notification.word(incident, self.now_ms)
 
     def _done(self, incident: Happened, clock: str) -> None:
-        target = by(self.policy["targets"], clock, incident.severity)
+        target = by(self.policy["targets"], clock, incident.targets[clock][1])
         if target is not None and incident.clocks.get(clock) not in ("breached", "met"):
             incident.clocks[clock] = "met"
             incident.tell("ClockMet", self.now_ms)
@@ -644,6 +653,7 @@ class Naive:
             self.reopened(incident)
             return
         incident.state, incident.closed_ms = "closed", self.now_ms
+        incident.severity = incident.peak
         incident.tell("Closed", self.now_ms)
         if incident.told[0]:
             notification.over(self, incident)

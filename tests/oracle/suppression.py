@@ -111,7 +111,7 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
     incident.since["open"] = naive.now_ms if since_ms is None else since_ms
     incident.since["step"] = naive.now_ms
     if kind == "released" and incident.parents:
-        incident.since["clock"] = naive.now_ms
+        incident.restart_clocks(naive.now_ms)
     notification.word(incident, naive.now_ms)
     if kind == "released":  # else nobody was told that it was quiet
         incident.tell("Released", naive.now_ms)

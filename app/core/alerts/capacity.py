@@ -124,6 +124,11 @@ def report(turn: Turn) -> None:
             _raise(turn, name, bound)
 
 
+def is_own(alert: LiveAlert) -> bool:
+    """Whether it is an alert of Tocsin's own, which ends when there is no more reason for it."""
+    return alert.component == OWN_COMPONENT and alert.labels.get("alertname") in (NEAR, REACHED)
+
+
 def lasts(turn: Turn, alert: LiveAlert) -> bool:
     """Whether a bound is near still, for which an alert of Tocsin's own fires."""
     if alert.component != OWN_COMPONENT or alert.labels.get("alertname") != NEAR:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from app.core.alerts import capacity, grouping, heartbeats, identity, senders
-from app.core.incidents import resolution
+from app.core.incidents import resolution, unheard
 from app.core.state.annotations import kept_annotations, kept_url
 from app.core.state.state import LiveAlert, bytes_of
 from app.core.state.turn import Turn
@@ -18,8 +18,6 @@ from models.duration import format_ms
 from models.effect import Stream
 from models.place import Place, place_from
 from models.reason import BadInput, Reason
-
-EXPIRE = capacity.EXPIRE
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
@@ -55,15 +53,19 @@ def _repeated(
         senders.on_own_again(turn, alert)
         alert.last_ms = turn.now_ms
         alert.renew(*times)
-        watch_expiry(turn, alert)
+        unheard.watch_expiry(turn, alert)
     elif times is None or times == (alert.hold_ms, alert.starts_ms):
         alert.last_ms = turn.now_ms
     elif alert.beat or turn.now_ms + times[0] > turn.state.expires_ms(alert):
         alert.last_ms = turn.now_ms
         alert.renew(*times)
-        watch_expiry(turn, alert)
+        unheard.watch_expiry(turn, alert)
         _note_source(turn, alert, document)
     # Else two senders say two ends that are ahead: the later one counts.
+    if times is not None and alert.unheard_ms:
+        unheard.on_heard(turn, alert)
+    if times is None:
+        senders.on_end_again(turn, alert)
     if alert.replaced and times is None:
         alert.replaced = False  # its sender says that it is over: what fires next is new
         turn.state.put_alert(alert)
@@ -127,7 +129,10 @@ def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
         of_leader = document | {"alert": leader.fingerprint, "labels": leader.labels}
         leader = _fired(turn, of_leader, leader.place, leader)
         senders.on_own_end(turn, leader)
-    watch_expiry(turn, senders.on_began(turn, document, leader, known))
+    unheard.watch_expiry(turn, senders.on_began(turn, document, leader, known))
+    if leader.unheard_ms:
+        senders.on_own_end(turn, leader)
+        unheard.on_heard(turn, leader)
 
 
 def _fired(
@@ -145,7 +150,7 @@ def _fired(
     if alert.beat:
         heartbeats.on_beat(turn, alert)
         return alert
-    watch_expiry(turn, alert)
+    unheard.watch_expiry(turn, alert)
     turn.count("fired")
     if alert.severity_found:
         turn.count("unknown_severities")
@@ -215,21 +220,6 @@ def _alert(
     return known
 
 
-def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
-    """Set the timer that ends the alert, unless one is set that comes before.
-
-    That one will look again.
-    """
-    if alert.own_ended:
-        return  # another sender says that it fires, whose own record expires
-    if alert.beat:
-        return  # it has a timer of its own (app.core.alerts.heartbeats)
-    expires_ms = turn.state.expires_ms(alert)
-    if not alert.timer_ms or expires_ms < alert.timer_ms:
-        alert.timer_ms = expires_ms
-        turn.state.schedule(expires_ms, EXPIRE, alert.fingerprint)
-
-
 def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     """End an alert that nobody has sent for its hold time."""
     alert = turn.state.alerts.get(whose.encode())
@@ -238,20 +228,24 @@ def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer
     if not alert.firing or alert.own_ended:
         return
-    if turn.state.expires_ms(alert) <= at_ms and capacity.lasts(turn, alert):
+    if unheard.ends_ms(turn, alert) <= at_ms and capacity.lasts(turn, alert):
         alert.last_ms = turn.now_ms
         turn.state.touch(alert)
-    if turn.state.expires_ms(alert) > at_ms:
-        watch_expiry(turn, alert)  # it was repeated since
+    if unheard.ends_ms(turn, alert) > at_ms:
+        unheard.watch_expiry(turn, alert)  # it was repeated since
         return
     ended = senders.on_silent(turn, alert)
     if ended is None:
         return  # another sender says that it fires
-    alert, silent_ms = ended, alert.hold_ms
+    alert, heard_ms = ended, alert.last_ms
+    if not capacity.is_own(alert) and unheard.goes_on(turn, alert):
+        unheard.begin(turn, alert, heard_ms)
+        return
+    resolved = alert.unheard_ms and turn.state.incidents[alert.incident].ended
     alert.firing, alert.own_ended, alert.ended_ms = False, False, turn.now_ms
     turn.state.put_alert(alert)
-    silent = f"not heard of for {format_ms(silent_ms)}"
-    if alert.until_resolved:
+    silent = f"not heard of for {format_ms(turn.now_ms - heard_ms)}"
+    if alert.until_resolved and not resolved:
         turn.count("lost")
         grouping.on_ended(turn, alert, grouping.LOST, f"lost: {silent}; nobody said that it ended")
         return

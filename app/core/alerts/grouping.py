@@ -5,11 +5,12 @@ Source: PROCEDURES, "Alert Severity Levels". How an incident ends is in
 """
 
 from app.core.correlation import windows
-from app.core.incidents import availability, resolution, runbooks
+from app.core.incidents import availability, ownership, resolution, runbooks
 from app.core.notification import flapping
-from app.core.response import escalation, service_levels
-from app.core.rules.compiled_policy import Verdict
+from app.core.response import escalation
+from app.core.rules.compiled_policy import Rulebook, Verdict
 from app.core.state.annotations import add_links
+from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.titles import alert_place, alert_title
@@ -61,6 +62,7 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     availability.on_ended(turn, incident, verdict)
     windows.on_ended(turn, alert, verdict)
     inhibition.on_changed(turn, alert, verdict)
+    ownership.weaken(turn, incident)
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
         if kind == LOST:
@@ -73,7 +75,7 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
 
 def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
     prefix = turn.rules.prefix(alert.incident_class)
-    text = _describe(alert)
+    text = ownership.describe(alert)
     incident = Incident(
         id=incident_id(prefix, turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=alert.component,
@@ -83,6 +85,10 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         severity=alert.severity,
         owner=alert.owner,
         title=alert_title(alert),
+        peak_title=alert_title(alert),
+        peak_severity=alert.severity,
+        owner_alert=alert.fingerprint,
+        owner_severity=alert.severity,
         summary=text,
         next_step="",
         opened_ms=turn.now_ms,
@@ -92,6 +98,7 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         hold_ms=verdict.hold_ms,
         mutes=list(verdict.mutes),
     )
+    begin_clocks(incident, turn.now_ms)
     turn.state.put_incident(incident)
     turn.state.join(incident, alert, turn.offset)
     turn.count("incidents")
@@ -118,36 +125,32 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) ->
     # What somebody has to be told of at once does not wait because of its neighbours.
     incident.hold_ms = min(incident.hold_ms, verdict.hold_ms)
     incident.mutes = [name for name in incident.mutes if name in verdict.mutes]
-    text = _describe(alert)
+    text = ownership.describe(alert)
     details = {"severity": alert.severity, "alert": alert.fingerprint, "links": _links(alert)}
     turn.tell(incident, "AlertFired", text, **details)
     if was is State.RESOLVED:
+        ownership.weaken(turn, incident)
         resolution.reopened(turn, incident, f"{alert.name} fires again")
-    if alert.severity < incident.severity:  # P0 sorts before P1
-        before, incident.severity = incident.severity, alert.severity
-        incident.severity_ms = turn.now_ms
-        incident.title, incident.summary = alert_title(alert), text
-        service_levels.on_severity(incident)
-        raised = f"from {before} to {alert.severity} by {text}"
-        turn.tell(incident, "SeverityRaised", raised, severity=alert.severity)
-        runbooks.choose(turn, incident, verdict.guide, alert.labels, alert.annotations)
+    raised = ownership.on_fired(turn, incident, alert)
+    if raised:
         escalation.on_grown(turn, incident, raised)
 
 
-def on_policy(turn: Turn, incident: Incident) -> None:
-    """Another policy may let other incidents wait, and mute others."""
+def on_policy(turn: Turn, incident: Incident, before: Rulebook) -> None:
+    """Another policy may let other incidents wait, mute others, and give them to others."""
+    ownership.on_policy(turn, incident, before)
     known = (
         [inhibition.labels_of(incident)]
         if incident.rule
         else [alert.labels for alert in incident.alerts.values()]
     )
     verdicts = [turn.rules.judge(labels) for labels in known]
-    before = (incident.hold_ms, incident.mutes)
+    former = (incident.hold_ms, incident.mutes)
     incident.hold_ms = min(verdict.hold_ms for verdict in verdicts)
     incident.mutes = [
         name for name in verdicts[0].mutes if all(name in verdict.mutes for verdict in verdicts)
     ]
-    if (incident.hold_ms, incident.mutes) != before:
+    if (incident.hold_ms, incident.mutes) != former:
         turn.changed(incident)
 
 
@@ -155,12 +158,3 @@ def _links(alert: LiveAlert) -> dict[str, str]:
     links: dict[str, str] = {}
     add_links(links, alert.annotations, alert.generator_url)
     return links
-
-
-def _describe(alert: LiveAlert) -> str:
-    annotations = alert.annotations
-    summary = annotations.get("summary") or annotations.get("description") or ""
-    unknown = (
-        f" (severity {alert.severity_found!r} is not in the policy)" if alert.severity_found else ""
-    )
-    return f"{alert_title(alert)}{': ' if summary else ''}{summary}{unknown}"

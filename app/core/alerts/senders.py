@@ -85,6 +85,13 @@ def on_end(turn: Turn, document: dict[str, Any], known: LiveAlert | None) -> boo
     return False
 
 
+def on_end_again(turn: Turn, sender: LiveAlert) -> None:
+    """A sender that fell silent says that an alert ended, which fires on unheard: it has ended."""
+    leader = turn.state.alerts.get(sender.follows.encode()) if sender.follows else None
+    if leader is not None and leader.firing and leader.unheard_ms:
+        _end(turn, leader, "AlertEnded", "ended")
+
+
 def on_silent(turn: Turn, alert: LiveAlert) -> LiveAlert | None:
     """A sender was not heard of for too long. Returns the alert that has ended by that, if any."""
     if alert.follows:

@@ -14,6 +14,7 @@ from app.core.incidents import resolution, runbooks
 from app.core.response import escalation
 from app.core.rules.compiled_policy import CorrelationRule, Rulebook, Verdict
 from app.core.state import signals
+from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.members import Fired, Member
 from app.core.state.signals import Change
@@ -306,6 +307,9 @@ def _open(
         severity=opening.severity,
         owner=opening.owner,
         title=_title(rule, group, len(firing)),
+        peak_title=_title(rule, group, len(firing)),
+        peak_severity=opening.severity,
+        owner_severity=opening.severity,
         summary=text,
         next_step="Look for what they have in common: "
         + ", ".join(one.member.place.title for one in firing[:5]),
@@ -319,6 +323,7 @@ def _open(
         },  # the window keeps its own
         bytes=sum(one.member.size for one in firing),
     )
+    begin_clocks(incident, turn.now_ms)
     labels = inhibition.labels_of(incident)
     verdict = turn.rules.judge(labels)
     incident.hold_ms, incident.mutes = verdict.hold_ms, list(verdict.mutes)
@@ -382,7 +387,7 @@ def _member_fired(
     incident.state = advance(was, Cause.FIRED)
     firing = sum(one.firing and one.own for one in incident.members.values())
     if firing >= rule.count:  # else the title goes on to say what opened it
-        incident.title = _title(rule, group, firing)
+        incident.title = incident.peak_title = _title(rule, group, firing)
     _hold(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
         incident.fires_anew_ms = turn.now_ms if incident.severity.is_urgent else 0

@@ -134,6 +134,8 @@ def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details
     turn.tell(incident, "Assigned", f"{by} gave it to {whom}{_said(text)}", by=by, to=to, team=team)
     if team and team != incident.owner:
         incident.owner, incident.step, incident.climb_ms = team, 1, turn.now_ms
+        incident.owner_alert, incident.owner_severity = "", incident.severity
+        incident.told_owner = team
         begin_episode(incident)
         recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_said(text)}")
 

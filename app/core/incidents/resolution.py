@@ -7,6 +7,7 @@ reopens it.
 
 from collections.abc import Iterator
 
+from app.core.incidents import unheard
 from app.core.notification import flapping, mute_times, recipients
 from app.core.notification.actions import begin_episode
 from app.core.response import escalation, followups, reminders, service_levels
@@ -45,6 +46,7 @@ def _over(turn: Turn, incident: Incident) -> None:
     incident.fires_anew_ms = 0
     incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     inhibition.on_incident(turn, incident, firing=False)
+    unheard.on_resolved(turn, incident)
     turn.changed(incident)
 
 
@@ -113,6 +115,7 @@ def close(turn: Turn, incident: Incident, text: str, by: str) -> None:
 
 def _close(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     incident.closed_ms = turn.now_ms
+    incident.severity, incident.title = incident.peak_severity, incident.peak_title
     turn.tell(incident, "Closed", text, by=by)
     turn.changed(incident)
     recipients.on_closed(turn, incident, text)

@@ -7,7 +7,7 @@ is policy.
 from typing import Any
 
 from app.core.state.alerts_shown import NO_ALERTS
-from app.core.state.state import Receiver
+from app.core.state.receivers import Receiver
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream

@@ -9,7 +9,8 @@ from typing import Any
 from app.core.notification import mute_times
 from app.core.notification.actions import action_of, wakes
 from app.core.state.alerts_shown import NO_ALERTS, alerts_of
-from app.core.state.state import Incident, Task
+from app.core.state.state import Incident
+from app.core.state.tasks import Task
 from app.core.state.turn import Turn
 from models.effect import Stream
 from models.events import NextStep, NotificationKind, NotificationReason
@@ -29,6 +30,18 @@ def on_opened(turn: Turn, incident: Incident, text: str) -> None:
     _tell_owner(turn, incident, NotificationKind.OPENED, text, _channels(turn, incident))
     for contact in _besides(turn, incident):
         _tell(turn, incident, NotificationKind.OPENED, text, contact)
+
+
+def on_handed_over(turn: Turn, incident: Incident, text: str) -> None:
+    """Notify a new owner as of an opening, and tell the one before, once, whose it is now."""
+    rules, before = turn.rules, incident.told_owner
+    on_opened(turn, incident, f"{text}; it was {before}'s before")
+    team = rules.team_contact(rules.owner_known(before))
+    now = f"it is {incident.owner}'s now: {text}"
+    message = _message(incident, NotificationKind.HANDED_OVER, now)
+    reason = NotificationReason("", 0, 0, f"the team {before} had it before")
+    for channel in rules.policy.notify.updates:
+        _send(turn, message, channel, team, reason)
 
 
 def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
@@ -117,8 +130,11 @@ def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
 def _say(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
     """Tell the owner now, or when the hours begin.
 
-    Then the newest only, for what was before is no news any more.
+    Then the newest only, for what was before is no news any more. Nothing to a new owner, who is
+    about to be notified as of an opening.
     """
+    if incident.told_ms and incident.told_owner != incident.owner:
+        return
     if mute_times.is_time(turn, incident):
         incident.unsaid = {}
         _tell_owner(turn, incident, kind, text, _channels_of(turn, kind))

@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from app.core.notification import mute_times, naming, recipients
 from app.core.notification.actions import begin_episode
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import begin_clocks, unheard_since_ms, untaken_since_ms
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.events import NotificationKind
 from models.incident import State
+from models.instant import format_instant
 
 # What a message waits for.
 GROUP_WAIT = "group_wait"
 HOLD = "hold"  # of a rule that may explain it
+HANDED_OVER = "handed_over"
 RELEASED = "released"  # of what began to fire while everything was kept quiet
 RAISED = "severity_raised"
 FIRES_ANEW = "fires_anew"
@@ -48,13 +51,15 @@ def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
         if incident.hold_ms > wait_ms:
             return incident.loud_ms, incident.hold_ms, HOLD
         return incident.loud_ms, wait_ms, GROUP_WAIT
+    if incident.told_owner != incident.owner:
+        return incident.owner_ms, 0, HANDED_OVER
     if _has_news(incident):
         return incident.loud_ms, 0, RELEASED
+    if _fires_anew(incident):
+        return incident.fires_anew_ms, notify.group_wait.get(incident.severity, 0), FIRES_ANEW
     if incident.severity < incident.told_severity:
         return incident.severity_ms, 0, RAISED
     if incident.has_unnamed:
-        if incident.fires_anew_ms and not incident.flapping_ms:
-            return incident.fires_anew_ms, notify.group_wait.get(incident.severity, 0), FIRES_ANEW
         return incident.told_ms, notify.group_interval, GROUP_INTERVAL
     if incident.flapping_ms:
         return None
@@ -74,6 +79,11 @@ def _has_news(incident: Incident) -> bool:
     )
 
 
+def _fires_anew(incident: Incident) -> bool:
+    """Whether an urgent alert fires again, which begins a new episode."""
+    return incident.has_unnamed and incident.fires_anew_ms > 0 and not incident.flapping_ms
+
+
 def _on_time(turn: Turn, incident: Incident, _: str) -> None:
     recipients.on_time(turn, incident)
 
@@ -87,14 +97,22 @@ def tell(turn: Turn, incident: Incident) -> None:
     more = incident.size - incident.told_alerts
     if not incident.told_ms:
         incident.first_told_ms = incident.climb_ms = incident.clock_ms = turn.now_ms
+        begin_clocks(incident, turn.now_ms)
         incident.word_ms = incident.reminded_ms = turn.now_ms
         text = naming.with_names(incident, _summary(turn, incident))
         recipients.on_opened(turn, incident, text)
+    elif incident.told_owner != incident.owner:
+        begin_episode(incident)
+        incident.climb_ms = turn.now_ms
+        text = naming.with_names(incident, _summary(turn, incident))
+        recipients.on_handed_over(turn, incident, text)
     elif _has_news(incident):
         begin_episode(incident)
         incident.climb_ms = turn.now_ms
         text = naming.with_names(incident, _summary(turn, incident))
         recipients.on_opened(turn, incident, text)
+    elif _fires_anew(incident):
+        _tell_anew(turn, incident)
     elif incident.severity < incident.told_severity:
         begin_episode(incident)
         text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
@@ -106,7 +124,8 @@ def tell(turn: Turn, incident: Incident) -> None:
         recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
     else:
         begin_episode(incident)
-        text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
+        waited = format_ms(turn.now_ms - untaken_since_ms(incident))
+        text = f"nobody has taken it for {waited}; {_firing(incident)}"
         recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
     incident.notify_anew = False
     naming.on_named(turn, incident)
@@ -116,17 +135,21 @@ def tell(turn: Turn, incident: Incident) -> None:
         incident.severity,
         incident.size,
     )
+    incident.told_owner = incident.owner
     turn.changed(incident)
+
+
+def _tell_anew(turn: Turn, incident: Incident) -> None:
+    """Wake whoever is on call now with what fires again."""
+    names = naming.names_of(naming.unnamed_alerts(incident)) or incident.title
+    _begin_episode(turn, incident)
+    recipients.on_opened(turn, incident, f"fires again: {names}; {_firing(incident)}")
 
 
 def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
     """Name the urgent alerts that no message has named yet."""
     alerts = naming.unnamed_alerts(incident)
     names = naming.names_of(alerts) or incident.title
-    if incident.fires_anew_ms and not incident.flapping_ms:
-        _begin_episode(turn, incident)
-        recipients.on_opened(turn, incident, f"fires again: {names}; {_firing(incident)}")
-        return
     kind = NotificationKind.OPENED if _wakes(incident) else NotificationKind.UPDATED
     if kind is NotificationKind.OPENED:
         begin_episode(incident)
@@ -152,7 +175,7 @@ def _begin_episode(turn: Turn, incident: Incident) -> None:
     """What fires again is for whoever is on call now: nobody has taken it, and the chain begins anew."""
     begin_episode(incident)
     incident.state = advance(incident.state, Cause.FIRED_ANEW)
-    incident.step, incident.climb_ms = 1, turn.now_ms
+    incident.step, incident.climb_ms, incident.untaken_ms = 1, turn.now_ms, turn.now_ms
     incident.word_ms = incident.reminded_ms = turn.now_ms
     incident.reminded = 0
 
@@ -168,4 +191,6 @@ def _summary(turn: Turn, incident: Incident) -> str:
 
 
 def _firing(incident: Incident) -> str:
-    return f"{incident.alerts_firing} of {incident.size} alerts firing"
+    firing = f"{incident.alerts_firing} of {incident.size} alerts firing"
+    since_ms = unheard_since_ms(incident)
+    return f"{firing}; not heard of since {format_instant(since_ms)}" if since_ms else firing

@@ -9,6 +9,7 @@ from app.core.notification import mute_times, recipients, schedule
 from app.core.notification.actions import begin_episode
 from app.core.rules.compiled_policy import EscalationRule
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import unheard_since_ms, untaken_since_ms
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from models.duration import format_ms
@@ -109,9 +110,12 @@ def not_acknowledged(incident: Incident) -> str:
 
 
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
-    waited = format_ms(turn.now_ms - incident.climb_ms)
+    taken = incident.state is State.ACKNOWLEDGED
+    waited_ms = turn.now_ms - (incident.climb_ms if taken else untaken_since_ms(incident))
+    since_ms = unheard_since_ms(incident)
+    unheard = f", not heard of since {format_instant(since_ms)}" if since_ms else ""
     subject = not_acknowledged(incident) or "it"
-    because = f"nobody has acknowledged {subject} for {waited}"
+    because = f"nobody has acknowledged {subject} for {format_ms(waited_ms)}{unheard}"
     climb(turn, incident, UNACKNOWLEDGED, because, [incident.opened_by])
 
 
@@ -215,7 +219,7 @@ def climb(
 
     That contact of the owner's chain is told, or the last one again.
     """
-    if not incident.told_ms:
+    if not incident.told_ms or incident.told_owner != incident.owner:
         schedule.tell(
             turn, incident
         )  # whoever is called second should not be the first to hear of it

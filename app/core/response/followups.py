@@ -5,7 +5,8 @@ nor one that another explained.
 """
 
 from app.core.notification import recipients
-from app.core.state.state import Incident, Task
+from app.core.state.state import Incident
+from app.core.state.tasks import Task
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream

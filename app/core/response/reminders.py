@@ -59,5 +59,6 @@ def _on_forgotten(turn: Turn, incident: Incident, _: str) -> None:
     silent = format_ms(turn.now_ms - incident.word_ms)
     because = f"{incident.assignee or incident.acknowledged_by} took it, and has said nothing for {silent}"
     on_word(turn, incident)
+    incident.untaken_ms = turn.now_ms
     turn.tell(incident, "Forgotten", because)
     escalation.climb(turn, incident, FORGOTTEN, because, [incident.opened_by])

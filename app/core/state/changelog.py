@@ -21,15 +21,15 @@ import orjson
 from app.core.state.changelog_types import check_types
 from app.core.state.incident_alerts import in_order, note_unnamed
 from app.core.state.members import Fired, Link, Member, Target
+from app.core.state.receivers import Receiver
 from app.core.state.state import (
     FORMER,
     Hold,
     Incident,
     LiveAlert,
     PartitionState,
-    Receiver,
-    Task,
 )
+from app.core.state.tasks import Task
 from models.errors import TocsinError
 from models.events import NotificationKind
 from models.incident import State
@@ -70,7 +70,8 @@ DAMAGE = (
 _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "kin", "timer_ms", "touched")
 _INCIDENT_DERIVED = (
-    *("alerts", "firing", "loud", "waiting", "unnamed", "names", "ranking", "bytes", "timer_ms"),
+    *("alerts", "firing", "firing_by", "unheard", "loud", "waiting", "unnamed", "names"),
+    *("ranking", "bytes", "timer_ms"),
 )
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [
@@ -227,6 +228,9 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
         incident.alerts[alert.fingerprint] = alert
         incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
         incident.firing += alert.firing
+        incident.unheard += alert.unheard_ms > 0
+        if alert.firing:
+            incident.firing_by[alert.severity] = incident.firing_by.get(alert.severity, 0) + 1
         incident.loud += alert.firing and not alert.holds
         incident.waiting += alert.firing and alert.waits
         note_unnamed(incident, alert)
@@ -259,8 +263,12 @@ def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None
     check_types(Incident, document)
     document["state"] = State(document["state"])
     document["severity"] = Severity(document["severity"])
-    document["told_severity"] = Severity(document.get("told_severity", document["severity"]))
+    for name in ("told_severity", "peak_severity", "owner_severity"):
+        document[name] = Severity(document.get(name, document["severity"]))
     assert not document.get("unsaid") or document["unsaid"]["kind"] in list(NotificationKind)
+    document.setdefault("told_owner", document["owner"] if document["told_ms"] else "")
+    for severity in document.get("clock_severity", {}).values():
+        Severity(severity)
     document["members"] = {key: _member(member) for key, member in document["members"].items()}
     document["holds"] = _holds(document.get("holds", {}))
     incident = Incident(

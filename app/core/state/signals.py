@@ -22,9 +22,9 @@ RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
-_FIELDS = ("name", "component", "scope", "incident", "severity", "firing", "record", "labels")
+_FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
-_SHOWN = ("starts_ms", "place_labels", "annotations")
+_SHOWN = ("scope", "starts_ms", "place_labels", "annotations")
 LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
 _TEXTS = ("name", "component", "scope", "incident", "record")
 
@@ -115,7 +115,7 @@ def key_of(member: Member) -> str:
 
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:
-    """The member as it stands in the journal."""
+    """The member as it stands in the journal; without what it has none of."""
     shown = {name: value for name in _SHOWN if (value := getattr(member, name))}
     known = {name: getattr(member, name) for name in (*_FIELDS, *_MORE_FIELDS)}
     return {"alert": identity, **known, **shown}

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.core.rules.compiled_policy import Rulebook
 from app.core.state.alerts_shown import SNAPSHOT_ALERTS_MAX, alerts_of
+from app.core.state.incident_now import clock_start
 from app.core.state.state import Incident
 from models.instant import format_instant
 
@@ -16,6 +17,7 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
         "incident": incident.id,
         "state": incident.state,
         "severity": incident.severity,
+        "peak_severity": incident.peak_severity,
         "class": incident.incident_class,
         "status": "" if incident.ended else rules.status(incident.incident_class),
         "component": incident.component,
@@ -80,16 +82,13 @@ def _alerts(incident: Incident) -> dict[str, Any]:
 def _clocks(rules: Rulebook, incident: Incident) -> dict[str, dict[str, str]]:
     targets = rules.policy.targets
     times = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
-    return {
-        name: {
-            "due_at": format_instant(
-                max(incident.severity_ms, incident.clock_ms) + time[incident.severity]
-            ),
-            "state": incident.clocks.get(name, "running"),
-        }
-        for name, time in times.items()
-        if incident.severity in time
-    }
+    clocks = {}
+    for name, time in times.items():
+        since_ms, severity = clock_start(incident, name)
+        if severity in time:
+            due_at = format_instant(since_ms + time[severity])
+            clocks[name] = {"due_at": due_at, "state": incident.clocks.get(name, "running")}
+    return clocks
 
 
 def _held_by(incident: Incident) -> list[str]:

@@ -16,6 +16,8 @@ from app.core.state.engine_clock import EngineClock
 from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.members import Fired, Link, Member
 from app.core.state.ranking import AlertRanking
+from app.core.state.receivers import Receiver
+from app.core.state.tasks import Task
 from models.alert import Labels
 from models.incident import State
 from models.instant import NEWEST_MS
@@ -26,6 +28,8 @@ from models.silence import Silence
 T = TypeVar("T")
 
 WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
+
+NO_REPEAT = b"\n"  # no record begins so
 
 FORMER = b"f/"  # the changelog's key of the shapes that rules had
 
@@ -65,6 +69,7 @@ class LiveAlert:
     loud_ms: int = 0  # since when it fires and nothing keeps it quiet
     named: bool = False  # in a message since it fires
     known_of: bool = False  # what rules were told last: whether somebody knows of it
+    unheard_ms: int = 0  # since when it fires on though nobody says so; 0 is not so
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
     follows: str = ""  # the alert that it is of, which another sender sent first
@@ -114,10 +119,9 @@ class LiveAlert:
     def renew(self, hold_ms: int, starts_ms: int) -> None:
         """Take over what a sender said, and from now on recognise its repeats."""
         self.hold_ms, self.starts_ms = hold_ms, starts_ms
-        if self.own_ended:
-            self.repeat = b"\0"  # the next record of its own sender is news
-            return
-        self.repeat = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'.encode()
+        start = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'
+        # The next record of its own sender is news when it fires on without one.
+        self.repeat = NO_REPEAT if self.own_ended or self.unheard_ms else start.encode()
 
 
 @dataclass(slots=True)
@@ -128,7 +132,7 @@ class Incident:
     component: str
     incident_class: str
     state: State
-    severity: Severity  # the worst so far
+    severity: Severity  # of the worst alert that fires now; of one that is closed, the worst ever
     owner: str
     title: str
     summary: str  # what the alert that gave it its title says
@@ -138,6 +142,17 @@ class Incident:
     scope: str = ""
     next_command: str = ""  # the command in it
     episode: int = 1  # the part of it that one ring is for
+    peak_severity: Severity = Severity.P3  # the worst so far
+    peak_title: str = ""  # the title that it had then
+    owner_alert: str = (
+        ""  # the fingerprint of the alert whose team has it; empty where none decides
+    )
+    owner_severity: Severity = (
+        Severity.P3
+    )  # with which that alert, or an operator, gave it the owner
+    owner_ms: int = 0  # since when it has this owner, if it had another before
+    told_owner: str = ""  # the owner that was notified last
+    untaken_ms: int = 0  # since when nobody has it who had it before
     acknowledged_ms: int = 0
     acknowledged_by: str = ""
     resolved_ms: int = 0
@@ -200,6 +215,8 @@ class Incident:
     withheld: dict[str, list[str]] = field(
         default_factory=dict
     )  # the same, while something of it waits for a rule
+    clock_since_ms: dict[str, int] = field(default_factory=dict)  # target -> when it began
+    clock_severity: dict[str, str] = field(default_factory=dict)  # and by which severity
     clocks: dict[str, str] = field(
         default_factory=dict
     )  # target -> warned, breached or met; else it runs
@@ -219,6 +236,8 @@ class Incident:
         default_factory=dict
     )  # by fingerprint, in the order of joining
     firing: int = 0
+    firing_by: dict[Severity, int] = field(default_factory=dict)  # severity -> alerts that fire
+    unheard: int = 0  # alerts that fire on though nobody says so
     loud: int = 0  # alerts that fire and that nothing keeps quiet
     waiting: int = (
         0  # alerts that fire and are quiet only until a rule has had the time to hold them
@@ -283,36 +302,6 @@ class Incident:
     def size(self) -> int:
         """How many alerts belong to it."""
         return len(self.alerts) + len(self.members)
-
-
-@dataclass(slots=True)
-class Receiver:
-    """What an actor knows of the messages to one receiver through one channel."""
-
-    sent_ms: list[int] = field(
-        default_factory=list
-    )  # the newest, as many as go out before a digest
-    digest_ms: int = 0  # when the digest goes out; 0 when nothing waits
-    counts: dict[str, int] = field(default_factory=dict)  # kind and severity -> messages that wait
-    incidents: list[str] = field(default_factory=list)  # of the first ones
-    body: dict[str, str] = field(default_factory=dict)  # where it goes
-
-
-@dataclass(slots=True)
-class Task:
-    """Something that an incident left to do."""
-
-    id: str
-    incident: str
-    name: str
-    title: str
-    steps: list[str]
-    owner: str
-    severity: Severity
-    made_ms: int
-    due_ms: int
-    remind_ms: int  # the distance of its reminders
-    reminded: int = 0
 
 
 def bytes_of(labels: Labels, annotations: Labels, generator_url: str) -> int:
@@ -550,6 +539,7 @@ class PartitionState:
             if last is not None and last.joined == offset:
                 put_in_order(incident)
         incident.firing += 1
+        incident.firing_by[alert.severity] = incident.firing_by.get(alert.severity, 0) + 1
         incident.loud += not alert.holds
         incident.waiting += alert.waits
         note_unnamed(incident, alert)
@@ -559,12 +549,22 @@ class PartitionState:
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
         incident.firing -= 1
+        incident.firing_by[alert.severity] -= 1
+        incident.unheard -= alert.unheard_ms > 0
         incident.loud -= not alert.holds
         incident.waiting -= alert.waits
-        alert.holds = None
+        alert.holds, alert.unheard_ms = None, 0
         incident.unnamed.pop(alert.fingerprint, None)
         if incident.ranking is not None:
             incident.ranking.put(alert)
+
+    def note_unheard(self, alert: LiveAlert, at_ms: int) -> None:
+        """An alert of an incident fires on though nobody says so, or (0) is heard of again."""
+        incident = self.incidents[alert.incident]
+        incident.unheard += (at_ms > 0) - (alert.unheard_ms > 0)
+        alert.unheard_ms = at_ms
+        alert.renew(alert.hold_ms, alert.starts_ms)
+        self.put_alert(alert)
 
     def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.

@@ -16,6 +16,7 @@ from typing import Any
 from app.core.notification import recipients
 from app.core.response import escalation, reminders
 from app.core.rules.rule_id import shape_from
+from app.core.state.incident_now import begin_clocks
 from app.core.state.state import WAIT, Hold, Incident, LiveAlert
 from app.core.state.turn import Turn
 from models.duration import format_ms
@@ -252,6 +253,7 @@ def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> Non
     incident.loud_ms, incident.climb_ms = since_ms, turn.now_ms
     if incident.parents and not unexplained:
         incident.clock_ms = turn.now_ms  # it was another incident's to respond to
+        begin_clocks(incident, turn.now_ms)
     reminders.on_word(turn, incident)
     if unexplained:
         why = ", and no rule explains it" if key == WAIT else ""

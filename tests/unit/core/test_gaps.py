@@ -117,6 +117,7 @@ def test_an_alert_that_nobody_sends_any_more_ends() -> None:
     """What is not heard of after a stop ends when its time to live has passed since."""
     world = running()
     world.fire()
+    world.command("acknowledge")  # what nobody took would fire on
     world.stop(HOUR)
 
     before, after = world.work(4 * MINUTE - 2 * SECOND), world.work(5 * SECOND)

@@ -44,9 +44,9 @@ class       operations, INC-...
 told        after 5m   chat   AI Team (#ai)
             again every 4h while nobody takes it; of more alerts after 5m
 chain       On-call AI Engineer > Lead AI Engineer > AI Team Lead > CTO
-            after 1h5m step 2, Lead AI Engineer: nobody has acknowledged it for 1h
-            after 5h5m step 3, AI Team Lead: nobody has acknowledged it for 4h
-            after 13h5m step 4, CTO: nobody has acknowledged it for 8h
+            after 1h5m step 2, Lead AI Engineer: nobody has acknowledged it for 1h5m
+            after 5h5m step 3, AI Team Lead: nobody has acknowledged it for 5h5m
+            after 13h5m step 4, CTO: nobody has acknowledged it for 13h5m
 escalates   scope-grew: becomes worse, or larger, after somebody took it  [escalations[5]]
             complaints: 3 complaints  [escalations[6]]
             sla-near: the clock to resolve it is near its end  [escalations[7]]

@@ -11,6 +11,7 @@ import pytest
 
 from app.core.alerts import dedup
 from app.core.engine import _ON_TIMER, Engine
+from app.core.incidents import unheard
 from app.core.state.poison import SPOILED_MAX, Deadline, Poison
 from app.core.state.state import Hold
 from app.core.state.turn import Turn
@@ -177,10 +178,10 @@ def test_a_deadline_that_raises_is_passed_over_and_tried_again(
         StoredRecord(len(journal) + hour, START_MS + hour * 60 * MINUTE, None, TICK)
         for hour in range(1, 30)
     ]
-    mended = _ON_TIMER[dedup.EXPIRE]
-    monkeypatch.setitem(_ON_TIMER, dedup.EXPIRE, _raising)
+    mended = _ON_TIMER[unheard.EXPIRE]
+    monkeypatch.setitem(_ON_TIMER, unheard.EXPIRE, _raising)
     effects, items = _survive([*journal, *hours], cut)
-    monkeypatch.setitem(_ON_TIMER, dedup.EXPIRE, mended)
+    monkeypatch.setitem(_ON_TIMER, unheard.EXPIRE, mended)
     engine = Engine.restore(0, POLICY, items)
     soon, late = (
         StoredRecord(100 + hour, START_MS + hour * 60 * MINUTE, None, TICK) for hour in (29, 31)
