@@ -32,6 +32,9 @@ CLASSES: dict[Stream, tuple[type, ...]] = {
 _PLAIN = {str: "string", int: "integer", bool: "boolean", NoneType: "null"}
 
 
+ALWAYS_POSSIBLE = ("late_ms?", "command?")  # in an entry of a timeline of any kind
+
+
 def schema() -> Document:
     """The schema of all topics: a definition `tocsin.TOPIC` for each, and those of their parts."""
     definitions: Document = {}
@@ -91,7 +94,9 @@ def part_of_kind(kind: type) -> str:
 
 def _entry(kind: TimelineKind) -> Document:
     meaning, names = TIMELINE[kind]
-    details = {name.rstrip("?"): DETAIL_FIELDS[name.rstrip("?")] for name in (*names, "late_ms?")}
+    details = {
+        name.rstrip("?"): DETAIL_FIELDS[name.rstrip("?")] for name in (*ALWAYS_POSSIBLE, *names)
+    }
     properties = {
         name: _described(_type(part.hint, {}), name, part.metadata)
         for name, part in (COMMON_FIELDS | details).items()

@@ -32,6 +32,7 @@ class Escalated:
     incident: str = field(metadata=about("the incident, and the record's key", _INCIDENT))
     severity: Severity = field(metadata=about("the incident's", "P0"))
     component: str = field(metadata=about("what is broken", "cart"))
+    scope: str = field(metadata=about("its cluster, namespace and environment", "namespace shop"))
     owner: str = field(metadata=about("the team", "platform"))
     title: str = field(metadata=about("the incident's", "PodRestarts: shop/cart-7d9f"))
     rule: str = field(

@@ -13,8 +13,14 @@ class TimelineKind(StrEnum):
     ALERT_FIRED = "AlertFired"
     ALERT_ENDED = "AlertEnded"
     ALERT_EXPIRED = "AlertExpired"
+    ALERT_LOST = "AlertLost"
+    ALERT_REPLACED = "AlertReplaced"
     ENDED_UNHEARD = "EndedUnheard"
     SEVERITY_RAISED = "SeverityRaised"
+    SEVERITY_LOWERED = "SeverityLowered"
+    OWNER_CHANGED = "OwnerChanged"
+    UNHEARD = "Unheard"
+    HEARD_AGAIN = "HeardAgain"
     MEMBER_FIRED = "MemberFired"
     MEMBER_ENDED = "MemberEnded"
     HELD = "Held"
@@ -40,6 +46,7 @@ class TimelineKind(StrEnum):
     UPDATED = "Updated"
     COMPLAINED = "Complained"
     RESOLVED = "Resolved"
+    LOST = "Lost"
     REOPENED = "Reopened"
     CLOSED = "Closed"
     TASK_MADE = "TaskMade"
@@ -49,6 +56,8 @@ class TimelineKind(StrEnum):
     DELIVERED = "Delivered"
     DELIVERY_FAILED = "DeliveryFailed"
     REFUSED = "Refused"
+    COMMAND_REFUSED = "CommandRefused"
+    SILENCE_APPLIED = "SilenceApplied"
 
 
 class TimelineField(NamedTuple):
@@ -67,6 +76,9 @@ COMMON_FIELDS = {
         str | None, about("the incident, or null: EndedUnheard", "INC-20260412T031502Z-00K3F")
     ),
     "component": TimelineField(str, about("what is broken; may be empty", "cart")),
+    "scope": TimelineField(
+        str, about("cluster, namespace and environment; may be empty", "namespace shop")
+    ),
     "text": TimelineField(str, about("a sentence", "PodRestarts: shop/cart-7d9f: it restarts")),
 }
 
@@ -96,13 +108,32 @@ DETAIL_FIELDS = {
     "clock": TimelineField(str, about("acknowledge or resolve", "acknowledge")),
     "team": TimelineField(str, about("a team; may be empty", "data")),
     "verdict": TimelineField(str, about("genuine or false-positive", "genuine")),
-    "scope": TimelineField(str, about("whom it strikes; may be empty", "checkout")),
+    "strikes": TimelineField(str, about("whom it strikes; may be empty", "checkout")),
     "eta_at": TimelineField(str | None, about("when it should be over, or null", None)),
     "number": TimelineField(int, about("how many", 3)),
     "task": TimelineField(str, about("the policy's name of the task", "root-cause")),
     "notification": TimelineField(str, about("the id of a notification", "0-15-3")),
     "detail": TimelineField(str, about("what the notifier said; may be empty", "202")),
-    "reason": TimelineField(str, about("why there was no room", "bound_reached")),
+    "reason": TimelineField(str, about("why it was refused", "bound_reached")),
+    "command": TimelineField(
+        str,
+        about(
+            "of CommandRefused the command; else the id that its sender gave it",
+            "acknowledge",
+            when="a command caused it",
+        ),
+    ),
+    "message": TimelineField(str, about("why, in words", "it is closed")),
+    "silence": TimelineField(str, about("the id of a silence", "5b0c")),
+    "preview": TimelineField(bool, about("whether it was only tried", example=False)),
+    "acknowledged": TimelineField(list[str], about("incidents that it acknowledges", [])),
+    "not_acknowledged": TimelineField(
+        list[dict[str, str]], about("`incident` and `why` not, of those that it does not", [])
+    ),
+    "mutes": TimelineField(list[dict[str, str]], about("alerts that it mutes", [])),
+    "mutes_total": TimelineField(int, about("how many", 0)),
+    "covers": TimelineField(list[dict[str, str]], about("alerts that a muted alert explains", [])),
+    "covers_total": TimelineField(int, about("how many", 0)),
     "what": TimelineField(str, about("what there was no room for", "tasks")),
 }
 
@@ -120,7 +151,22 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
     ),
     TimelineKind.ALERT_ENDED: ("its sender says that an alert is over", ("alert",)),
     TimelineKind.ALERT_EXPIRED: ("an alert was not heard of any more", ("alert",)),
+    TimelineKind.ALERT_LOST: (
+        "an alert whose sender says its end was not heard of for very long",
+        ("alert",),
+    ),
+    TimelineKind.ALERT_REPLACED: (
+        "the same alert fires with another severity, which replaces it",
+        ("alert",),
+    ),
     TimelineKind.ENDED_UNHEARD: ("an alert ended that was never heard to fire", ("alert",)),
+    TimelineKind.SEVERITY_LOWERED: ("what fires still is less severe", ("severity",)),
+    TimelineKind.OWNER_CHANGED: ("it belongs to another team", ("owner",)),
+    TimelineKind.UNHEARD: (
+        "an urgent alert was not heard of any more; its incident goes on",
+        ("alert",),
+    ),
+    TimelineKind.HEARD_AGAIN: ("it is heard of again", ("alert",)),
     TimelineKind.SEVERITY_RAISED: ("its severity is worse", ("severity",)),
     TimelineKind.MEMBER_FIRED: ("an alert of another component belongs to it", ("member",)),
     TimelineKind.MEMBER_ENDED: ("such an alert ended, or belongs to it no more", ("member",)),
@@ -140,13 +186,14 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
     TimelineKind.CLOCK_MET: ("a response time target is met", _CLOCK),
     TimelineKind.ACKNOWLEDGED: ("somebody has taken it", _BY),
     TimelineKind.ASSIGNED: ("it was given to a person or a team", ("by", "to", "team")),
-    TimelineKind.ASSESSED: ("somebody says what it is", ("by", "verdict", "scope")),
+    TimelineKind.ASSESSED: ("somebody says what it is", ("by", "verdict", "strikes")),
     TimelineKind.NOTED: ("a note", _BY),
     TimelineKind.CAUSE_NAMED: ("its root cause", _BY),
     TimelineKind.MITIGATED: ("it is mitigated", _BY),
     TimelineKind.UPDATED: ("somebody says how it goes", ("by", "eta_at")),
     TimelineKind.COMPLAINED: ("complaints were counted", ("by", "number")),
     TimelineKind.RESOLVED: ("it is over, or seems so", _BY),
+    TimelineKind.LOST: ("nothing is heard of it any more, and nobody said that it is over", ()),
     TimelineKind.REOPENED: ("it is not over", _BY),
     TimelineKind.CLOSED: ("it is closed", _BY),
     TimelineKind.TASK_MADE: ("it left a task", _TASK),
@@ -156,4 +203,15 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
     TimelineKind.DELIVERED: ("a notification was accepted", ("notification", "detail")),
     TimelineKind.DELIVERY_FAILED: ("it was not", ("notification", "detail")),
     TimelineKind.REFUSED: ("there was no room for something of it", ("reason", "what")),
+    TimelineKind.COMMAND_REFUSED: (
+        "a command was refused, and why",
+        ("by", "command", "reason", "message"),
+    ),
+    TimelineKind.SILENCE_APPLIED: (
+        "what a silence does, or would do, in one partition; its key is the silence",
+        (
+            *("silence", "preview", "acknowledged", "not_acknowledged"),
+            *("mutes", "mutes_total", "covers", "covers_total"),
+        ),
+    ),
 }

@@ -47,7 +47,7 @@ def record(at_ms: int = 0, *, firing: bool = True, **changes: Any) -> StoredReco
         START_MS + at_ms,
         0 if firing else START_MS + at_ms,
         86_400_000 if firing else 0,
-        changes.get("url", GRAPH),
+        url=changes.get("url", GRAPH),
     )
     component = changes.get("component", labels.get("container", "web"))
     return StoredRecord(-1, START_MS + at_ms, component.encode(), encode_alert(alert))

@@ -13,6 +13,7 @@ from app.core.state.annotations import add_links
 from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
+from app.core.state.titles import alert_place, alert_title
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
@@ -55,7 +56,7 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
         return
     verdict, was_held = turn.rules.judge(alert.labels), incident.held
     turn.state.leave(incident, alert)
-    name = ownership.title_of(alert) if ownership.place(alert) else alert.name
+    name = alert_title(alert) if alert_place(alert) else alert.name
     turn.tell(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
     availability.on_ended(turn, incident, verdict)
@@ -83,8 +84,8 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         state=State.OPEN,
         severity=alert.severity,
         owner=alert.owner,
-        title=ownership.title_of(alert),
-        peak_title=ownership.title_of(alert),
+        title=alert_title(alert),
+        peak_title=alert_title(alert),
         peak_severity=alert.severity,
         owner_alert=alert.fingerprint,
         owner_severity=alert.severity,

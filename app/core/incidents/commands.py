@@ -83,6 +83,7 @@ def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:
     body = {
         "incident": identity,
         "component": incident.component if incident else "",
+        "scope": incident.scope if incident else "",
         "text": f"{by}: {name} was refused: {refusal.message}",
         "by": by,
         "command": cut(name, NAME_CHARACTERS),
@@ -103,6 +104,7 @@ def on_receipt(turn: Turn, document: Details) -> None:
     body = {
         "incident": incident,
         "component": "",
+        "scope": "",
         "text": said,
         "notification": name,
         "detail": detail,
@@ -154,7 +156,7 @@ def _assessed(turn: Turn, incident: Incident, by: str, text: str, details: Detai
         f"{by}: {verdict}{struck}{_said(text)}",
         by=by,
         verdict=verdict,
-        scope=scope,
+        strikes=scope,
     )
 
 

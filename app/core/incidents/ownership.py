@@ -15,9 +15,9 @@ from app.core.state.deadline import Deadline
 from app.core.state.incident_now import worst_firing
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
+from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
 from models.duration import format_ms
-from models.place_labels import place_of
 
 STABLE = "stable"  # what its deadline is called
 
@@ -66,31 +66,9 @@ def weaken(turn: Turn, incident: Incident) -> None:
 
 def show(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     """Give the incident the title and the guide of an alert."""
-    incident.title, incident.summary = title_of(alert), describe(alert)
+    incident.title, incident.summary = alert_title(alert), describe(alert)
     guide = turn.rules.judge(alert.labels).guide
     runbooks.choose(turn, incident, guide, alert.labels, alert.annotations)
-
-
-def title_of(alert: LiveAlert) -> str:
-    """The title of an alert's incident: what fires, and where.
-
-    `KubePodCrashLooping: shop/cart-7d9f-abc`, or `PostgresDown on postgres`.
-    """
-    where = place(alert)
-    if where or alert.component.startswith(f"{alert.name}/"):
-        return f"{alert.name}: {where}" if where else _unplaced(alert)
-    return f"{alert.name} on {alert.place.title}"
-
-
-def place(alert: LiveAlert) -> str:
-    """Where an alert is, by its labels; empty where they say no more than the component."""
-    # Where no label says what is broken, the component is made of the alert's own name.
-    component = "" if alert.component.startswith(f"{alert.name}/") else alert.component
-    return place_of(alert.labels, component)
-
-
-def _unplaced(alert: LiveAlert) -> str:
-    return f"{alert.name} ({alert.scope})" if alert.scope else alert.name
 
 
 def describe(alert: LiveAlert) -> str:
@@ -100,7 +78,7 @@ def describe(alert: LiveAlert) -> str:
     unknown = (
         f" (severity {alert.severity_found!r} is not in the policy)" if alert.severity_found else ""
     )
-    return f"{title_of(alert)}{': ' if summary else ''}{summary}{unknown}"
+    return f"{alert_title(alert)}{': ' if summary else ''}{summary}{unknown}"
 
 
 def stable_after_ms(rules: Rulebook) -> int:
@@ -129,7 +107,7 @@ def _on_stable(turn: Turn, incident: Incident, _: str) -> None:
     why = (
         f"{before.name} is over for {away}, and {worst.name} ({worst.severity}) is its worst alert"
     )
-    if incident.title != title_of(worst):
+    if incident.title != alert_title(worst):
         show(turn, incident, worst)
     hand_over(turn, incident, worst.owner, why)
     turn.changed(incident)

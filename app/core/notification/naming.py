@@ -8,6 +8,7 @@ components, each with a number.
 from collections import Counter
 
 from app.core.state.state import Incident, LiveAlert
+from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
 from models.truncate import cut
 
@@ -25,9 +26,8 @@ def place_of(alert: LiveAlert) -> str:
 
 def name_of(alert: LiveAlert) -> str:
     """An alert's name and place."""
-    place = place_of(alert)
-    on = "" if alert.component.startswith(f"{alert.name}/") else f" on {alert.component}"
-    return cut(f"{alert.name}{on}{f' ({place})' if place else ''}", NAME_CHARACTERS_MAX)
+    title, place = alert_title(alert), place_of(alert)
+    return cut(f"{title} ({place})" if place not in title else title, NAME_CHARACTERS_MAX)
 
 
 def unnamed_alerts(incident: Incident) -> list[LiveAlert]:
@@ -58,13 +58,9 @@ def with_names(incident: Incident, text: str) -> str:
     alerts = unnamed_alerts(incident)
     if len(alerts) == 1 and incident.summary in text and name_of(alerts[0]) in text:
         return text
-    if len(alerts) == 1 and incident.summary in text and _is_title(incident, alerts[0]):
+    if len(alerts) == 1 and incident.summary in text and alert_title(alerts[0]) in text:
         return f"{text} ({place_of(alerts[0])})"
     return f"{text}; firing: {names_of(alerts)}" if alerts else text
-
-
-def _is_title(incident: Incident, alert: LiveAlert) -> bool:
-    return incident.title in (f"{alert.name} on {alert.component}", alert.name)
 
 
 def is_elsewhere(incident: Incident) -> bool:

@@ -117,7 +117,14 @@ def _keep(turn: Turn, task: Task) -> None:
 
 
 def _tell(turn: Turn, task: Task, kind: str, text: str, **details: str) -> None:
-    body = {"incident": task.incident, "component": "", "text": text, "task": task.name, **details}
+    body = {
+        "incident": task.incident,
+        "component": "",
+        "scope": "",
+        "text": text,
+        "task": task.name,
+        **details,
+    }
     turn.emit(Stream.TIMELINE, task.incident, kind, body)
 
 

@@ -92,6 +92,7 @@ def emit_outcome(turn: Turn, silence: Silence, *, preview: bool) -> None:
     body = {
         "incident": None,
         "component": "",
+        "scope": "",
         "text": f"silence by {silence.by}: {len(acknowledged)} acknowledged, {len(muted)} muted",
         "silence": silence.id,
         "preview": preview,
