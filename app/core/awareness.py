@@ -11,7 +11,8 @@ happened: in between nothing is due.
 from collections.abc import Iterable
 
 from app.core.correlation import windows
-from app.core.state.state import WAIT, Incident
+from app.core.state.live_alert import WAIT
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition
 

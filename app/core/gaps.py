@@ -5,7 +5,8 @@ were. What has waited is due now, the newest of each incident (`app.core.notific
 """
 
 from app.core.rules.compiled_policy import EscalationRule
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 
 # What an incident counts from, in engine time.

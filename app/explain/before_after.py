@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from app.core.correlation import windows
 from app.core.engine import Engine
 from app.core.notification import mute_times
-from app.core.state.state import Hold, Incident, LiveAlert
+from app.core.state.live_alert import Hold, LiveAlert
+from app.core.state.state import Incident
 from app.explain.descriptions import kind_of, parsed, source_of
 from app.history.effects import Document
 from app.history.timers import Timer, waits

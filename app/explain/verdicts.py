@@ -4,7 +4,7 @@ from typing import Protocol
 
 import orjson
 
-from app.core.state.state import WAIT
+from app.core.state.live_alert import WAIT
 from app.explain.before_after import Known, Noticed
 from app.explain.descriptions import kind_of, source_of, timer_text
 from app.history.tracer import Trace

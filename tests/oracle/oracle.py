@@ -1,10 +1,9 @@
 """The same meaning as the engine's, written in the slowest and plainest way: an oracle to compare it with.
 
 It shares no code with `app.core`. It has no timers, indexes, windows or changelog: it keeps
-everything that ever happened, looks at every deadline again before each record, and finds each
-thing by looking through all of them. It reads the policy as it is written in the file. What it
-tells are facts, not bytes; it knows incidents by what they are about, and records by their number
-among those that came from outside.
+everything, looks at every deadline again before each record, and searches all things. It reads the
+policy as it is written. What it tells are facts, not bytes; it knows incidents by what they are
+about, and records by their number among those that came from outside.
 """
 
 from collections.abc import Iterator, Mapping

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.state.state import WAIT, Incident, LiveAlert
+from app.core.state.live_alert import WAIT, LiveAlert
+from app.core.state.state import Incident
 from app.policy.simulator import signal_record
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream

@@ -8,7 +8,7 @@ reached raises an alert of Tocsin's own, which ends by itself.
 from functools import lru_cache
 
 from app.core.alerts import grouping
-from app.core.state.state import LiveAlert
+from app.core.state.live_alert import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.place import Place

@@ -12,7 +12,7 @@ from typing import Any
 from app.core.alerts import capacity, grouping, heartbeats, identity, senders
 from app.core.incidents import resolution, unheard
 from app.core.state.annotations import kept_annotations, kept_url
-from app.core.state.state import LiveAlert, bytes_of
+from app.core.state.live_alert import LiveAlert, bytes_of
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream

@@ -12,7 +12,8 @@ from app.core.rules.compiled_policy import Rulebook, Verdict
 from app.core.state.annotations import add_links
 from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.titles import alert_place, alert_title
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression

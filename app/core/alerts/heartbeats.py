@@ -5,7 +5,7 @@ the rule.
 """
 
 from app.core.alerts import grouping, identity
-from app.core.state.state import LiveAlert
+from app.core.state.live_alert import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.duration import format_ms

@@ -16,7 +16,7 @@ from hashlib import blake2b
 import orjson
 
 from app.core.rules.compiled_policy import Rulebook
-from app.core.state.state import LiveAlert
+from app.core.state.live_alert import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import Labels
 

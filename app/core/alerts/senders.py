@@ -9,7 +9,7 @@ from typing import Any
 
 from app.core.alerts import grouping, identity
 from app.core.state.annotations import kept_annotations
-from app.core.state.state import LiveAlert
+from app.core.state.live_alert import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import Labels
 

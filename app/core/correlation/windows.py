@@ -16,9 +16,10 @@ from app.core.rules.compiled_policy import CorrelationRule, Rulebook, Verdict
 from app.core.state import signals
 from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
+from app.core.state.live_alert import LiveAlert
 from app.core.state.members import Fired, Member
 from app.core.state.signals import Change
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, members, silences, suppression
 from models.duration import format_ms

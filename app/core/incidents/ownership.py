@@ -14,7 +14,8 @@ from app.core.rules.compiled_policy import Rulebook
 from app.core.state.deadline import Deadline
 from app.core.state.incident_now import worst_firing
 from app.core.state.lifecycle import Cause, advance
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
 from models.duration import format_ms

@@ -13,7 +13,8 @@ from app.core.notification.actions import begin_episode
 from app.core.response import escalation, followups, reminders, service_levels
 from app.core.state.deadline import Deadline
 from app.core.state.lifecycle import Cause, advance
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences
 from models.duration import format_ms

@@ -4,7 +4,8 @@ It goes on to fire as far as people are concerned, until it is heard of again, o
 `lost_after`. Once its incident is resolved, it is over too.
 """
 
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.incident import State
 from models.instant import format_instant

@@ -7,7 +7,8 @@ components, each with a number.
 
 from collections import Counter
 
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
 from models.truncate import cut

@@ -10,7 +10,8 @@ from app.core.notification.actions import begin_episode
 from app.core.rules.compiled_policy import EscalationRule
 from app.core.state.deadline import Deadline
 from app.core.state.incident_now import unheard_since_ms, untaken_since_ms
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream

@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Any
 
 from app.core.state.annotations import add_links
+from app.core.state.live_alert import LiveAlert
 from app.core.state.members import Member
 from app.core.state.ranking import AlertRanking, labels_in_both, worst_first
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.state import Incident
 from models.alert import Labels
 from models.events import AlertStatus
 from models.instant import NEWEST_MS, format_instant

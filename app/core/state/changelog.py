@@ -20,15 +20,10 @@ import orjson
 
 from app.core.state.changelog_types import check_types
 from app.core.state.incident_alerts import in_order, note_unnamed
+from app.core.state.live_alert import Hold, LiveAlert
 from app.core.state.members import Fired, Link, Member, Target
 from app.core.state.receivers import Receiver
-from app.core.state.state import (
-    FORMER,
-    Hold,
-    Incident,
-    LiveAlert,
-    PartitionState,
-)
+from app.core.state.state import FORMER, Incident, PartitionState
 from app.core.state.tasks import Task
 from models.errors import TocsinError
 from models.events import NotificationKind

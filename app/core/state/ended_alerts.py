@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.core.state.state import LiveAlert
+    from app.core.state.live_alert import LiveAlert
 
 SPARE = 1000  # entries that have lost their alert, before they are dropped
 

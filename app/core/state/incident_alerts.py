@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.core.state.state import Incident, LiveAlert
+    from app.core.state.live_alert import LiveAlert
+    from app.core.state.state import Incident
 
 
 def note_unnamed(incident: "Incident", alert: "LiveAlert") -> None:

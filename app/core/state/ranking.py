@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from models.severity import Severity
 
 if TYPE_CHECKING:
-    from app.core.state.state import LiveAlert
+    from app.core.state.live_alert import LiveAlert
 
 _ENDED = "ended"  # the group after all severities
 

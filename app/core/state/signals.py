@@ -10,8 +10,8 @@ import orjson
 
 from app.core.rules.compiled_policy import Rulebook
 from app.core.state.annotations import brief_annotations
+from app.core.state.live_alert import LiveAlert
 from app.core.state.members import Member
-from app.core.state.state import LiveAlert
 from app.core.state.turn import Turn
 from models.journal import encode_signal
 from models.place_labels import place_labels

@@ -1,6 +1,6 @@
 """What an alert is called in titles and messages: its name, and where it is."""
 
-from app.core.state.state import LiveAlert
+from app.core.state.live_alert import LiveAlert
 from models.place_labels import place_of
 
 

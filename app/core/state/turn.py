@@ -9,8 +9,9 @@ from itertools import islice
 from typing import Any
 
 from app.core.rules.compiled_policy import Rulebook
+from app.core.state.live_alert import LiveAlert
 from app.core.state.snapshot import snapshot
-from app.core.state.state import Incident, LiveAlert, PartitionState
+from app.core.state.state import Incident, PartitionState
 from models.effect import Effect, Position, Stream, encode
 from models.instant import format_instant
 from models.reason import Reason

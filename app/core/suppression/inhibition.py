@@ -13,9 +13,10 @@ from app.core.rules.compiled_policy import Rulebook, Verdict
 from app.core.rules.inhibition_rule import LinkRule
 from app.core.rules.rule_id import shape_from
 from app.core.state import signals
+from app.core.state.live_alert import LiveAlert
 from app.core.state.members import PARTS_BYTES_MAX, VIA_MAX, Link, Member, Target
 from app.core.state.signals import Change
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import members, suppression
 from models.alert import Labels

@@ -9,7 +9,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.alert import Labels
 from models.effect import Stream

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.core.response import acknowledgement
-from app.core.state.state import Hold, Incident, LiveAlert, PartitionState
+from app.core.state.live_alert import Hold, LiveAlert
+from app.core.state.state import Incident, PartitionState
 from app.core.state.turn import Turn
 from app.core.suppression import suppression
 from app.core.suppression.silence_outcome import (

@@ -17,7 +17,8 @@ from app.core.notification import recipients
 from app.core.response import escalation, reminders
 from app.core.rules.rule_id import shape_from
 from app.core.state.incident_now import begin_clocks
-from app.core.state.state import WAIT, Hold, Incident, LiveAlert
+from app.core.state.live_alert import WAIT, Hold, LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.events import NotificationKind

@@ -1,7 +1,7 @@
 """How messages name alerts."""
 
 from app.core.notification.naming import NAMED_MAX, name_of, names_of, place_of
-from app.core.state.state import LiveAlert
+from app.core.state.live_alert import LiveAlert
 from models.severity import Severity
 
 
@@ -23,13 +23,13 @@ def test_the_place_is_the_host_unless_it_is_the_component() -> None:
     ]
 
     assert [place_of(one) for one in alerts] == ["h1", "n", "", ""]
-    assert name_of(alerts[0]) == "Down on c0 (h1)"
+    assert name_of(alerts[0]) == "Down: c0 (h1)"
 
 
 def test_past_fifty_alerts_components_are_named_with_numbers() -> None:
     """Fifty alerts are named one by one; of one more there are the components with numbers."""
     alerts = [alert(number, instance=f"h{number}") for number in range(NAMED_MAX + 1)]
 
-    assert names_of(alerts[:2]) == "Down on c0 (h0), Down on c1 (h1)"
+    assert names_of(alerts[:2]) == "Down: c0 (h0), Down: c1 (h1)"
     assert names_of(alerts[:NAMED_MAX]).count("Down on") == NAMED_MAX
     assert names_of(alerts) == "26 alerts on c0, 25 alerts on c1"

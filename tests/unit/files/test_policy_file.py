@@ -28,7 +28,7 @@ from tests.support.shipped_policy import shipped
         (
             "x: 1h",
             "forget: 1h",
-            "incidents.x: is not a key that there is here, must be one of settle, forget",
+            "incidents.x: is not a key that there is here, must be one of lost_after, settle",
         ),
         (
             "chane: [",

@@ -12,8 +12,8 @@ import pytest
 from app.core.alerts import dedup
 from app.core.engine import _ON_TIMER, Engine
 from app.core.incidents import unheard
+from app.core.state.live_alert import Hold
 from app.core.state.poison import SPOILED_MAX, Deadline, Poison
-from app.core.state.state import Hold
 from app.core.state.turn import Turn
 from app.core.suppression import silences
 from app.transport.log import StoredRecord

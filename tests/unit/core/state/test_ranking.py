@@ -5,8 +5,8 @@ from functools import reduce
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.core.state.live_alert import LiveAlert
 from app.core.state.ranking import AlertRanking, labels_in_both, worst_first
-from app.core.state.state import LiveAlert
 from models.severity import Severity
 from tests.support.example_counts import examples
 
