@@ -160,6 +160,7 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
         ("alert",),
     ),
     TimelineKind.ENDED_UNHEARD: ("an alert ended that was never heard to fire", ("alert",)),
+    TimelineKind.SEVERITY_RAISED: ("its severity is worse", ("severity",)),
     TimelineKind.SEVERITY_LOWERED: ("what fires still is less severe", ("severity",)),
     TimelineKind.OWNER_CHANGED: ("it belongs to another team", ("owner",)),
     TimelineKind.UNHEARD: (
@@ -167,7 +168,6 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
         ("alert",),
     ),
     TimelineKind.HEARD_AGAIN: ("it is heard of again", ("alert",)),
-    TimelineKind.SEVERITY_RAISED: ("its severity is worse", ("severity",)),
     TimelineKind.MEMBER_FIRED: ("an alert of another component belongs to it", ("member",)),
     TimelineKind.MEMBER_ENDED: ("such an alert ended, or belongs to it no more", ("member",)),
     TimelineKind.HELD: ("something suppresses it", ("rule", "parent")),
