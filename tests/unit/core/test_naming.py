@@ -31,5 +31,5 @@ def test_past_fifty_alerts_components_are_named_with_numbers() -> None:
     alerts = [alert(number, instance=f"h{number}") for number in range(NAMED_MAX + 1)]
 
     assert names_of(alerts[:2]) == "Down: c0 (h0), Down: c1 (h1)"
-    assert names_of(alerts[:NAMED_MAX]).count("Down on") == NAMED_MAX
+    assert names_of(alerts[:NAMED_MAX]).count("Down: ") == NAMED_MAX
     assert names_of(alerts) == "26 alerts on c0, 25 alerts on c1"
