@@ -112,7 +112,8 @@ def test_a_flood_at_the_border_s_bounds_and_its_end_go_through() -> None:
         if stream is not Stream.JOURNAL:
             sent = [record.value for record in log.topics.get((getattr(TOPICS, stream), 0), [])]
             assert sent == [effect.value for effect in effects if effect.stream is stream], stream
-    assert engine.counts["expired"] == 1600
+    # The hundred large ones are P0: nobody took them, so they go on for `lost_after`.
+    assert engine.counts["expired"] == 1500
     assert (
         max(sum(size_of(one) for one in records) for _, records in log.batches) > 40_000_000
     )  # a checkpoint
