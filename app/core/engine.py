@@ -210,6 +210,7 @@ class Engine:
         state, turn = self.state, self._turn
         alerts, touched = state.alerts, state.touched
         applied = self.applied_offset
+        next_ms = self._next_ms()  # a repeat changes neither the timers nor what the clock believes
         repeats = 0
         effects: list[Effect] = []
         turn.effects = effects
@@ -220,10 +221,12 @@ class Engine:
             applied = offset
             now_ms = record.timestamp
             if now_ms > state.now_ms:
-                if now_ms > state.clock.free_until_ms:
-                    now_ms = state.clock.time_of(state.now_ms, now_ms)
-                elif state.timers and state.timers[0][0] <= now_ms:
-                    self._pass_deadlines(offset, now_ms)
+                if now_ms >= next_ms:
+                    if now_ms > state.clock.free_until_ms:
+                        now_ms = state.clock.time_of(state.now_ms, now_ms)
+                    else:
+                        self._pass_deadlines(offset, now_ms)
+                        next_ms = self._next_ms()
                 state.now_ms = now_ms
             value = record.value or b""
             if not record.headers:
@@ -238,13 +241,12 @@ class Engine:
                     continue
             try:
                 self._apply_one(record, value)
-            except (MemoryError, NewerFormat):
-                raise  # not the record's fault: it may be applied elsewhere
-            except Poison:
-                raise  # of a deadline that the record, a tick, moved the time past
+            except (MemoryError, NewerFormat, Poison):
+                raise  # not the record's fault, but the machine's, a newer build's or a deadline's
             except Exception as error:
                 self._raised = True
                 raise Poison(offset, state.now_ms, None, error) from error
+            next_ms = self._next_ms()
         self.applied_offset = applied
         if len(state.timers) > self._timers_max:
             self._rebuild_timers()
@@ -252,6 +254,11 @@ class Engine:
             turn.counts["repeats"] = turn.counts.get("repeats", 0) + repeats
             turn.counts["alerts"] = turn.counts.get("alerts", 0) + repeats
         return effects
+
+    def _next_ms(self) -> int:
+        """Append times before this only move engine time on."""
+        timers, believed_ms = self.state.timers, self.state.clock.free_until_ms + 1
+        return min(timers[0][0], believed_ms) if timers else believed_ms
 
     def pass_deadline(self, record: JournalRecord) -> tuple[Deadline, list[Effect]] | None:
         """Handle the next deadline that a record moves the time past, and return it with its effects; None after the last.
@@ -282,11 +289,8 @@ class Engine:
 
     def dirty_bytes(self) -> int:
         """About how many bytes the next checkpoint will have."""
-        return (
-            1500 * len(self.state.dirty)
-            + 60 * len(self.state.touched)
-            + 500 * parts_dirty(self.state)
-        )
+        state = self.state
+        return 1500 * len(state.dirty) + 60 * len(state.touched) + 500 * parts_dirty(state)
 
     def pass_over(self, poisons: Iterable[Poison]) -> None:
         """Leave a dead letter instead of what raised, where it comes up.
