@@ -60,6 +60,8 @@ FEW = (
     ("Slow", "b@there", "warning"),
     ("DataLoss", "c", ""),
 )
+AGENTS = FEW[2:5]  # three that are one incident of a rule
+URGENT = tuple((name, "c", "high") for name in NAMES)  # several P1 of one component
 ONE = tuple((name, "b", "warning") for name in ("AgentDown", "Slow"))  # of one incident
 HOLDS = (0, 60_000, 300_000, 7_200_000)
 LONG = (300_000, 7_200_000, 7_200_000, 7_200_000)

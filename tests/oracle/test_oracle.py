@@ -34,8 +34,10 @@ FAMILIES = {
     "plain": (
         ["default", "hurried", "tight"],
         j.Kinds(
-            "fire fire again again tick command policy garbage",
-            (*j.ALL, *j.FEW * 8),
+            "fire fire fire again tick command policy garbage",
+            (*j.ALL, *j.FEW * 16, *j.AGENTS * 20, *j.URGENT * 6),
+            waits=(*j.WAITS, *j.SHORT * 2),
+            holds=(*j.HOLDS, *j.LONG * 2),
             policies=("default", "hurried"),
             commands=(*Command, *[Command.RESOLVE] * 8),
         ),
@@ -45,7 +47,7 @@ FAMILIES = {
         ["default", "hurried"],
         j.Kinds(
             "fire fire fire fire end tick command silence silence policy",
-            alerts=j.FEW,
+            alerts=(*j.FEW, *j.AGENTS * 4),
             waits=j.SHORT,
             holds=j.LONG,
             policies=("default", "hurried"),
