@@ -16,7 +16,7 @@ import orjson
 from app.core.rules.inhibition_rule import LinkRule, link_rules
 from app.core.rules.places import Places
 from app.core.rules.rule_id import shape_of
-from app.core.rules.suppression_graph import SuppressionGraph
+from app.core.rules.suppression_graph import RULE_LABEL, SuppressionGraph
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
 from models.place import Place
@@ -163,16 +163,20 @@ class Rulebook:
         self._class_by_name = {one.name: one for one in policy.classes}
         self._guide_by_name = {guide.name: guide for guide in policy.guides}
         self._absence_by_name = {rule.name: rule for rule in policy.absences}
-        self._judged_by = _judged_by(policy)
+        self._judged_by, self._asked_whether_there = _judged_by(policy)
         # What a silence may ask of an incident that a rule opened: its members are known by no
         # more.
         places = [policy.components.labels, *policy.components.scope]
-        self.asked_for = sorted({*self._judged_by, *chain.from_iterable(places)})
+        asked_for = {*self._judged_by, *self._asked_whether_there, *chain.from_iterable(places)}
+        self.asked_for = sorted(asked_for)
         self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
 
     def judge(self, labels: Labels) -> Verdict:
         """What the policy says about an alert with these labels."""
-        seen = tuple([labels.get(name) for name in self._judged_by])
+        seen = tuple(
+            [labels.get(name) for name in self._judged_by]
+            + [_presence(labels.get(name, "")) for name in self._asked_whether_there]
+        )
         verdict = self._verdicts.get(seen)
         if verdict is None:
             if len(self._verdicts) >= VERDICTS_MAX:
@@ -383,10 +387,11 @@ def _tests(rule: Correlation) -> tuple[Test, ...]:
     )
 
 
-def _judged_by(policy: Policy) -> list[str]:
-    """The labels that a verdict depends on.
+def _judged_by(policy: Policy) -> tuple[list[str], list[str]]:
+    """The labels that a verdict depends on: by their value, and only by whether they are there.
 
-    Alerts that agree in these have one verdict, which need be found once.
+    Alerts that agree in these have one verdict, which need be found once: also where a rule asks
+    for `instance=~".+"`, and each alert has an instance of its own.
     """
     selectors: list[Sequence[Sequence[Matcher]]] = []
     matched = (
@@ -405,7 +410,18 @@ def _judged_by(policy: Policy) -> list[str]:
         selectors += (dependency.root, dependency.dependants)
     for inhibition in policy.inhibit_rules:
         selectors += (inhibition.source_matchers, inhibition.target_matchers)
-    names = {
-        matcher.label for selector in selectors for matchers in selector for matcher in matchers
-    }
-    return sorted(names | set(policy.severities.labels))
+    asked = [matcher for selector in selectors for matchers in selector for matcher in matchers]
+    by_value = {matcher.label for matcher in asked if not _asks_whether_there(matcher)}
+    by_value |= {*policy.severities.labels, RULE_LABEL}
+    return sorted(by_value), sorted({matcher.label for matcher in asked} - by_value)
+
+
+def _asks_whether_there(matcher: Matcher) -> bool:
+    return matcher.value == (".+" if matcher.operator.has_pattern else "")
+
+
+def _presence(value: str) -> str:
+    """What `.+` can tell of a value: whether it is empty; a line break is no sign to it."""
+    if "\n" in value:
+        return value
+    return "there" if value else ""

@@ -15,6 +15,8 @@ from models.matcher import Matcher, Operator
 from models.policy import Policy
 from models.policy_rules import Correlation
 
+RULE_LABEL = "rule"  # that only incidents have which a rule opened
+
 
 class SuppressionGraph:
     """The rules of a policy by name, and which of them can lead to which.
@@ -61,8 +63,8 @@ class SuppressionGraph:
         """
         sides = list(links)
         causes = {name for name, side in sides if side != "target"}
-        if labels.get("rule") in self.correlations:
-            causes.add(labels["rule"])
+        if labels.get(RULE_LABEL) in self.correlations:
+            causes.add(labels[RULE_LABEL])
         targets = {name for name, side in sides if side != "source"}
         targets |= {name for name in correlations if name in self.correlations}
         return bool(causes and targets) and any(

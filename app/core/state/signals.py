@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.suppression_graph import RULE_LABEL
 from app.core.state.annotations import brief_annotations
 from app.core.state.live_alert import LiveAlert
 from app.core.state.members import Member
@@ -18,7 +19,6 @@ from models.place_labels import place_labels
 from models.reason import BadInput, Reason
 from models.severity import Severity
 
-RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
