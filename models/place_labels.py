@@ -8,7 +8,7 @@ POD_LABELS = ("pod", "pod_name")
 INSTANCE_LABELS = ("instance",)
 PLACE_LABELS = (*CLUSTER_LABELS[:2], *NAMESPACE_LABELS, *POD_LABELS, *INSTANCE_LABELS)
 TEXT_CHARACTERS_MAX = 200
-_ABSENT = ("", "NULL", "null", "None", "none", "UNKNOWN", "unknown", "N/A", "n/a", "-")
+_ABSENT = frozenset(("", "NULL", "null", "None", "none", "UNKNOWN", "unknown", "N/A", "n/a", "-"))
 
 
 def place_labels(labels: Mapping[str, str]) -> dict[str, str]:
@@ -34,5 +34,8 @@ def place_of(labels: Mapping[str, str], component: str) -> str:
 
 
 def _value(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
-    value = next((labels[name] for name in names if labels.get(name, "") not in _ABSENT), "")
-    return value[:TEXT_CHARACTERS_MAX]
+    for name in names:
+        value = labels.get(name, "")
+        if value not in _ABSENT:
+            return value[:TEXT_CHARACTERS_MAX]
+    return ""

@@ -30,8 +30,10 @@ def index(turn: Turn, alert: LiveAlert) -> None:
         state.followers.setdefault(alert.follows, {})[alert.fingerprint] = None
         return
     if not alert.kin:
-        alert.kin = _key(turn.rules, alert.labels)
-    state.kin.setdefault(alert.kin, {})[alert.fingerprint.encode()] = None
+        alert.kin = _key(turn, alert.labels)
+    known, name = state.kin.get(alert.kin, ()), alert.fingerprint.encode()
+    if name not in known:
+        state.kin[alert.kin] = (*known, name)
 
 
 def index_all(turn: Turn) -> None:
@@ -80,15 +82,21 @@ def others_fire(turn: Turn, leader: LiveAlert) -> bool:
 def _kin(turn: Turn, fingerprint: str, labels: Labels) -> Iterator[LiveAlert]:
     """The alerts that lead whose labels are equal but for those that may not count, by name."""
     state = turn.state
-    names = state.kin.get(_key(turn.rules, labels), {})
+    names = state.kin.get(_key(turn, labels), ())
     for name in sorted(names) if len(names) > 1 else names:
         if name != fingerprint.encode():
             yield state.alerts[name]
 
 
-def _key(rules: Rulebook, labels: Labels) -> bytes:
-    counted = sorted(item for item in labels.items() if item[0] not in rules.uncounted)
-    return blake2b(orjson.dumps(counted), digest_size=_KEY_BYTES).digest()
+def _key(turn: Turn, labels: Labels) -> bytes:
+    """What alerts have in common that may be one. A record asks for it several times."""
+    rules, known, key = turn.kin
+    if known is not labels or rules is not turn.rules:
+        uncounted = turn.rules.uncounted
+        counted = sorted([item for item in labels.items() if item[0] not in uncounted])
+        key = blake2b(orjson.dumps(counted), digest_size=_KEY_BYTES).digest()
+        turn.kin = turn.rules, labels, key
+    return key
 
 
 def _alike(rules: Rulebook, known: LiveAlert, labels: Labels, annotations: Labels) -> bool:

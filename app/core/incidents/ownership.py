@@ -34,10 +34,9 @@ def worst_alert(incident: Incident) -> LiveAlert | None:
 
 def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> str:
     """An alert has joined: what became worse by it, in words; empty when nothing did."""
-    text = describe(alert)
     raised = ""
     if alert.severity < incident.severity:  # P0 sorts before P1
-        raised = f"from {incident.severity} to {alert.severity} by {text}"
+        raised = f"from {incident.severity} to {alert.severity} by {describe(alert)}"
         incident.severity, incident.severity_ms = alert.severity, turn.now_ms
         incident.peak_severity = min(incident.peak_severity, alert.severity)
         service_levels.on_severity(turn, incident)

@@ -222,7 +222,7 @@ class PartitionState:
         self.alerts: dict[
             bytes, LiveAlert
         ] = {}  # by fingerprint in bytes, as it stands in a journal value
-        self.kin: dict[bytes, dict[bytes, None]] = {}  # derived: alerts that lead, by `kin`
+        self.kin: dict[bytes, tuple[bytes, ...]] = {}  # derived: alerts that lead, by `kin`
         self.followers: dict[str, dict[str, None]] = {}  # derived: by whom they follow
         self.alert_bytes = 0  # of their labels and annotations
         self.ended = EndedAlerts()
@@ -301,10 +301,9 @@ class PartitionState:
         for follower in self.followers.pop(alert.fingerprint, {}):
             self.drop_alert(self.alerts[follower.encode()])
         if alert.kin:
-            known = self.kin[alert.kin]
-            del known[key]
-            if not known:
-                del self.kin[alert.kin]
+            others = tuple(name for name in self.kin.pop(alert.kin) if name != key)
+            if others:
+                self.kin[alert.kin] = others
         del self.alerts[key]
         self.alert_bytes -= alert.bytes
         self.dirty[b"a/" + key] = None

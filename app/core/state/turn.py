@@ -12,6 +12,7 @@ from app.core.rules.compiled_policy import Rulebook
 from app.core.state.live_alert import LiveAlert
 from app.core.state.snapshot import snapshot
 from app.core.state.state import Incident, PartitionState
+from models.alert import Labels
 from models.effect import Effect, Position, Stream, encode
 from models.instant import format_instant
 from models.reason import Reason
@@ -32,6 +33,8 @@ class Turn:
         self.offset = -1
         self.late_ms = 0  # by how much the deadline that is being handled was missed
         self.command = ""  # the operator's command that is being carried out
+        # The newest key of `app.core.alerts.identity`, and what it was made of.
+        self.kin: tuple[Rulebook, Labels | None, bytes] = rules, None, b""
         self._number = 0
         self._opened = 0
         self._changed: dict[str, Incident] = {}
