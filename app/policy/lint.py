@@ -177,7 +177,7 @@ def _hides_urgent(policy: Policy) -> Iterator[Problem]:
 
 def _urgent(policy: Policy) -> list[Selector]:
     """Selectors of what may be a P0 or P1 and does not always escalate."""
-    urgent = (Severity.P0, Severity.P1)
+    urgent = [severity for severity in Severity if severity.is_urgent]
     rules = [one.match for one in policy.severities.rules if one.severity in urgent]
     rules += [one.match for one in policy.classes if one.severity in urgent]
     names = [name for name, severity in policy.severities.names.items() if severity in urgent]

@@ -233,13 +233,14 @@ class KafkaLog:
         """Follow some partitions from here on, with a consumer that waits."""
         assigned = [TopicPartition(*place) for place in places]
         async with self._following:
+            consumer: AIOKafkaConsumer | None = self._idle.pop() if self._idle else None
             try:
                 async with asyncio.timeout(READ_SECONDS):
-                    consumer = (
-                        self._idle.pop() if self._idle else await self._new_reader(FOLLOW_WAIT_MS)
-                    )
+                    consumer = consumer or await self._new_reader(FOLLOW_WAIT_MS)
                     ends = await consumer.end_offsets(assigned)
             except (KafkaError, TimeoutError) as error:
+                if consumer is not None:
+                    await consumer.stop()
                 raise self._unavailable(error) from None
             consumer.assign(assigned)
             try:

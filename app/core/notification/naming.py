@@ -16,18 +16,18 @@ from models.truncate import cut
 NAMED_MAX = 50  # alerts that a message names one by one
 NAME_CHARACTERS_MAX = 200  # of an alert and its place
 PLACES_MAX = 1000  # that an incident remembers as named
-PLACE_LABELS = ("instance", "host", "node")
+HOST_LABELS = ("instance", "host", "node")
 
 
-def place_of(alert: LiveAlert) -> str:
-    """Where an alert is, beside its component; empty when no label says so, or the component does."""
-    place = next((alert.labels[name] for name in PLACE_LABELS if alert.labels.get(name)), "")
+def host_of(alert: LiveAlert) -> str:
+    """The host that an alert is on; empty when no label says so, or the component does."""
+    place = next((alert.labels[name] for name in HOST_LABELS if alert.labels.get(name)), "")
     return "" if place == alert.component else place
 
 
 def name_of(alert: LiveAlert) -> str:
     """An alert's name and place."""
-    title, place = alert_title(alert), place_of(alert)
+    title, place = alert_title(alert), host_of(alert)
     return cut(f"{title} ({place})" if place not in title else title, NAME_CHARACTERS_MAX)
 
 
@@ -60,7 +60,7 @@ def with_names(incident: Incident, text: str) -> str:
     if len(alerts) == 1 and incident.summary in text and name_of(alerts[0]) in text:
         return text
     if len(alerts) == 1 and incident.summary in text and alert_title(alerts[0]) in text:
-        return f"{text} ({place_of(alerts[0])})"
+        return f"{text} ({host_of(alerts[0])})"
     return f"{text}; firing: {names_of(alerts)}" if alerts else text
 
 
@@ -83,4 +83,4 @@ def on_named(turn: Turn, incident: Incident) -> None:
 
 
 def _place_key(alert: LiveAlert) -> str:
-    return cut(place_of(alert), NAME_CHARACTERS_MAX)
+    return cut(host_of(alert), NAME_CHARACTERS_MAX)

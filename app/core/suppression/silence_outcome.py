@@ -16,12 +16,10 @@ from models.alert import Labels
 from models.effect import Stream
 from models.incident import State
 from models.matcher import Matcher, Test, test_of
-from models.severity import Severity
 from models.silence import Silence
 
 SHOWN_MAX = 100  # alerts and incidents of a kind that an answer names; it counts all
 UNACKNOWLEDGED_MAX = 100  # alerts that are remembered as not acknowledged by a silence
-URGENT = (Severity.P0, Severity.P1)
 
 Document = dict[str, Any]
 
@@ -70,7 +68,7 @@ def left_out(silence: Silence, incident: Incident) -> list[str]:
     urgent = (
         fingerprint
         for fingerprint, alert in incident.alerts.items()
-        if alert.firing and alert.severity in URGENT and not test(alert.labels)
+        if alert.firing and alert.severity.is_urgent and not test(alert.labels)
     )
     return list(islice(urgent, UNACKNOWLEDGED_MAX))
 

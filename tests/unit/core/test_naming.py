@@ -1,6 +1,6 @@
 """How messages name alerts."""
 
-from app.core.notification.naming import NAMED_MAX, name_of, names_of, place_of
+from app.core.notification.naming import NAMED_MAX, name_of, names_of, host_of
 from app.core.state.live_alert import LiveAlert
 from models.severity import Severity
 
@@ -22,7 +22,7 @@ def test_the_place_is_the_host_unless_it_is_the_component() -> None:
         alert(0),
     ]
 
-    assert [place_of(one) for one in alerts] == ["h1", "n", "", ""]
+    assert [host_of(one) for one in alerts] == ["h1", "n", "", ""]
     assert name_of(alerts[0]) == "Down: c0 (h1)"
 
 
