@@ -1,5 +1,6 @@
 """Where an alert is: the labels that say so, and the place in words."""
 
+import re
 from collections.abc import Mapping
 
 CLUSTER_LABELS = ("cluster", "cluster_name", "region", "datacenter")
@@ -27,10 +28,17 @@ def place_of(labels: Mapping[str, str], component: str) -> str:
         thing = "/".join(part for part in (namespace, thing) if part)
     instance = "" if pod else _value(labels, INSTANCE_LABELS)
     around = [instance, _value(labels, CLUSTER_LABELS[:2])]
-    inside = ", ".join(text for text in around if text and text not in thing)
+    inside = ", ".join(text for text in around if text and not mentions(thing, text))
     if thing == component and not inside:
         return ""
     return " ".join(part for part in (thing, f"({inside})" if inside else "") if part)
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether a text has a name as a word of its own: `queue` does not mention the cluster `eu`."""
+    if name not in text:  # nearly always, and cheaper than the expression
+        return False
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) is not None
 
 
 def _value(labels: Mapping[str, str], names: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from app.core.state.live_alert import LiveAlert
 from app.core.state.state import Incident
 from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
+from models.place_labels import mentions
 from models.truncate import cut
 
 NAMED_MAX = 50  # alerts that a message names one by one
@@ -28,7 +29,8 @@ def host_of(alert: LiveAlert) -> str:
 def name_of(alert: LiveAlert) -> str:
     """An alert's name and place."""
     title, place = alert_title(alert), host_of(alert)
-    return cut(f"{title} ({place})" if place not in title else title, NAME_CHARACTERS_MAX)
+    is_said = not place or mentions(title, place)
+    return cut(title if is_said else f"{title} ({place})", NAME_CHARACTERS_MAX)
 
 
 def unnamed_alerts(incident: Incident) -> list[LiveAlert]:

@@ -1,6 +1,6 @@
 """How messages name alerts."""
 
-from app.core.notification.naming import NAMED_MAX, name_of, names_of, host_of
+from app.core.notification.naming import NAMED_MAX, host_of, name_of, names_of
 from app.core.state.live_alert import LiveAlert
 from models.severity import Severity
 
@@ -24,6 +24,7 @@ def test_the_place_is_the_host_unless_it_is_the_component() -> None:
 
     assert [host_of(one) for one in alerts] == ["h1", "n", "", ""]
     assert name_of(alerts[0]) == "Down: c0 (h1)"
+    assert name_of(alert(0, host="own")) == "Down on c0 (own)"  # though `Down` ends so
 
 
 def test_past_fifty_alerts_components_are_named_with_numbers() -> None:

@@ -16,6 +16,8 @@ from models.place_labels import place_of
         ({"instance": "db1:9187"}, "postgres", "postgres (db1:9187)"),
         ({"instance": "db1:9187"}, "", "(db1:9187)"),
         ({"instance": "n1"}, "n1", ""),
+        ({"cluster": "eu"}, "queue", "queue (eu)"),
+        ({"instance": "eu"}, "queue-eu-1", "queue-eu-1 (eu)"),
         ({"namespace": "NULL", "pod": "none", "instance": "-"}, "postgres", ""),
         ({}, "postgres", ""),
     ],
