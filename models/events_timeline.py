@@ -23,12 +23,12 @@ class TimelineKind(StrEnum):
     HEARD_AGAIN = "HeardAgain"
     MEMBER_FIRED = "MemberFired"
     MEMBER_ENDED = "MemberEnded"
-    HELD = "Held"
-    NOT_HELD = "NotHeld"
+    SUPPRESSED = "Suppressed"
+    NOT_SUPPRESSED = "NotSuppressed"
     RELEASED = "Released"
     FLAPPING = "Flapping"
-    CALM = "Calm"
-    GUIDE = "Guide"
+    STABLE = "Stable"
+    RUNBOOK = "Runbook"
     SERVICE_DOWN = "ServiceDown"
     SERVICE_UP = "ServiceUp"
     ESCALATED = "Escalated"
@@ -41,7 +41,7 @@ class TimelineKind(StrEnum):
     ASSIGNED = "Assigned"
     ASSESSED = "Assessed"
     NOTED = "Noted"
-    CAUSE_NAMED = "CauseNamed"
+    ROOT_CAUSE_NAMED = "RootCauseNamed"
     MITIGATED = "Mitigated"
     UPDATED = "Updated"
     COMPLAINED = "Complained"
@@ -96,10 +96,10 @@ DETAIL_FIELDS = {
     "member": TimelineField(str, about("the incident of the member", "INC-20260412T031502Z-01A")),
     "rule": TimelineField(str, about("the rule, with its group; may be empty", "needs-db/all")),
     "parent": TimelineField(str, about("the incident that explains it; may be empty", "")),
-    "guide": TimelineField(str, about("the response guide", "service-down")),
+    "runbook": TimelineField(str, about("the runbook", "service-down")),
     "steps": TimelineField(
         list[dict[str, str]],
-        about("the guide, filled in: `say` and `run`", [{"say": "Check its log", "run": ""}]),
+        about("the runbook, filled in: `say` and `run`", [{"say": "Check its log", "run": ""}]),
     ),
     "service": TimelineField(str, about("a service of an availability target", "shop")),
     "step": TimelineField(int, about("the step of the chain", 2)),
@@ -170,12 +170,12 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
     TimelineKind.HEARD_AGAIN: ("it is heard of again", ("alert",)),
     TimelineKind.MEMBER_FIRED: ("an alert of another component belongs to it", ("member",)),
     TimelineKind.MEMBER_ENDED: ("such an alert ended, or belongs to it no more", ("member",)),
-    TimelineKind.HELD: ("something suppresses it", ("rule", "parent")),
-    TimelineKind.NOT_HELD: ("it always escalates, so a rule does not suppress it", ("rule",)),
+    TimelineKind.SUPPRESSED: ("something suppresses it", ("rule", "parent")),
+    TimelineKind.NOT_SUPPRESSED: ("it always escalates, so a rule does not suppress it", ("rule",)),
     TimelineKind.RELEASED: ("nothing suppresses it any more", ("rule",)),
     TimelineKind.FLAPPING: ("an alert of it comes and goes", ("alert",)),
-    TimelineKind.CALM: ("it is stable again", ()),
-    TimelineKind.GUIDE: ("its response guide", ("guide", "steps")),
+    TimelineKind.STABLE: ("it is stable again", ()),
+    TimelineKind.RUNBOOK: ("its runbook", ("runbook", "steps")),
     TimelineKind.SERVICE_DOWN: ("a service is down", ("service",)),
     TimelineKind.SERVICE_UP: ("a service is up again", ("service",)),
     TimelineKind.ESCALATED: ("the next step was called", ("rule", "step", "to", "by")),
@@ -188,7 +188,7 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
     TimelineKind.ASSIGNED: ("it was given to a person or a team", ("by", "to", "team")),
     TimelineKind.ASSESSED: ("somebody says what it is", ("by", "verdict", "strikes")),
     TimelineKind.NOTED: ("a note", _BY),
-    TimelineKind.CAUSE_NAMED: ("its root cause", _BY),
+    TimelineKind.ROOT_CAUSE_NAMED: ("its root cause", _BY),
     TimelineKind.MITIGATED: ("it is mitigated", _BY),
     TimelineKind.UPDATED: ("somebody says how it goes", ("by", "eta_at")),
     TimelineKind.COMPLAINED: ("complaints were counted", ("by", "number")),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.alert import Alert
-from models.json_bytes import packed
+from models.json_bytes import json_bytes
 from models.reason import BadInput, Reason
 from models.silence import Silence
 from models.topics import PARTITIONS_MAX
@@ -31,10 +31,9 @@ FINGERPRINT = slice(
 TICK = b'{"tick":true}'
 SOURCE_HEADER = "source"
 
-# Of records. One whose kind came with a later format than 1 has a header that says so: a Tocsin
-# that does not know the kind yet stops there, as one that is older than the state does, and does
-# not drop what a newer one meant.
-FORMAT = 2
+# The newest format of records. A record whose kind comes with a later format than 1 has a header
+# that says so: a Tocsin that does not know the kind stops there and does not drop the record.
+FORMAT = 1
 FORMAT_HEADER = "format"
 _FORMAT = re.compile(rb"[1-9]\d{0,8}")
 _SOURCE = re.compile(rb"(raw|journal):(\d{1,19}):(\d{1,19}):(\d{1,19})")
@@ -116,11 +115,11 @@ def text_of(document: Mapping[str, Any], name: str) -> str:
 
 def encode_alert(alert: Alert) -> bytes:
     """The journal value of an alert."""
-    return packed(
+    return json_bytes(
         {
             "alert": alert.fingerprint,
             "status": "firing" if alert.firing else "resolved",
-            "hold_ms": alert.hold_ms,
+            "ttl_ms": alert.ttl_ms,
             "starts_ms": alert.starts_ms,
             "ends_ms": alert.ends_ms,
             "labels": alert.labels,
@@ -137,12 +136,12 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     Details: `text`, and by command `to` and `team` (assign), `verdict` and `scope` (assessed),
     `eta_ms` (update), `number` (complaint), `step` (escalate), `task` (done).
     """
-    return packed({"command": name, "incident": incident, "by": by, **details})
+    return json_bytes({"command": name, "incident": incident, "by": by, **details})
 
 
 def encode_tick(run: str, elapsed_ms: int) -> bytes:
     """The journal value of a tick of a worker: which run of it, and for how long it has run."""
-    return packed({"tick": True, "run": run, "elapsed_ms": elapsed_ms})
+    return json_bytes({"tick": True, "run": run, "elapsed_ms": elapsed_ms})
 
 
 def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
@@ -151,7 +150,7 @@ def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
     The newest record of an id is the silence. A `preview` only asks what it would do.
     """
     matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
-    return packed(
+    return json_bytes(
         {
             "silence": silence.id,
             "matchers": matchers,
@@ -166,7 +165,9 @@ def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
 
 def encode_receipt(notification: str, incident: str, state: str, detail: str) -> bytes:
     """The journal value of a notifier's word on a notification: `delivered` or `failed`."""
-    return packed({"receipt": notification, "incident": incident, "state": state, "detail": detail})
+    return json_bytes(
+        {"receipt": notification, "incident": incident, "state": state, "detail": detail}
+    )
 
 
 def encode_signal(
@@ -174,7 +175,7 @@ def encode_signal(
     group: str,
     role: str,
     member: Mapping[str, Any],
-    shape: str = "",
+    rule_id: str = "",
     *,
     left: bool = False,
 ) -> bytes:
@@ -182,27 +183,28 @@ def encode_signal(
 
     `role` says as what the alert takes part: `member`, `source`, `target`, or the number of a step
     of a sequence. `shape` says which rule of this name is meant (`app.core.rules.rule_id`), and
-    `left` that the alert fires on, but takes no part in that rule any more. Tocsin 0.1.0 has
-    neither, and takes the latter for an end.
+    `left` that the alert fires on, but takes no part in that rule any more.
     """
-    more = {"shape": shape} if shape else {}
-    return packed(
+    more = {"rule_id": rule_id} if rule_id else {}
+    return json_bytes(
         {"signal": rule, "group": group, "role": role, "member": member}
         | more
         | ({"left": True} if left else {})
     )
 
 
-def encode_hold(
-    rule: str, alert: str, record: str, hold: Mapping[str, Any] | None, shape: str = ""
+def encode_suppression(
+    rule: str, alert: str, record: str, suppression: Mapping[str, Any] | None, rule_id: str = ""
 ) -> bytes:
     """The journal value of a rule's message to a component: that an alert keeps quiet, or (None) need not any more.
 
     `record` is the position of the record that made the alert fire: what has fired again since is
     not meant. `shape` says which rule of the name said it.
     """
-    more = {"shape": shape} if shape else {}
-    return packed({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
+    more = {"rule_id": rule_id} if rule_id else {}
+    return json_bytes(
+        {"suppression": rule, "alert": alert, "record": record, "because": suppression} | more
+    )
 
 
 def encode_member(
@@ -210,7 +212,7 @@ def encode_member(
     rule: str,
     member: Mapping[str, Any],
     why: str = "",
-    shape: str = "",
+    rule_id: str = "",
     *,
     left: bool = False,
 ) -> bytes:
@@ -222,30 +224,27 @@ def encode_member(
     """
     more = (
         ({"why": why} if why else {})
-        | ({"shape": shape} if shape else {})
+        | ({"rule_id": rule_id} if rule_id else {})
         | ({"left": True} if left else {})
     )
-    return packed({"member": root, "rule": rule, "alert": member} | more)
+    return json_bytes({"member": root, "rule": rule, "alert": member} | more)
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:
     """The journal value of a notification on its way to the receiver's actor, which may make a digest of it."""
-    return packed({"page": kind, "severity": severity, "body": body})
+    return json_bytes({"page": kind, "severity": severity, "body": body})
 
 
 def encode_refused(letter: Mapping[str, Any]) -> bytes:
     """The journal value of a raw record that cannot be read; `letter` is its dead letter's body."""
-    return packed({"refused": letter["reason"], "letter": letter})
+    return json_bytes({"refused": letter["reason"], "letter": letter})
 
 
 def encode_resubmitted(letter: str, by: str) -> bytes:
-    """The journal value of the word that a dead letter was sent again, and taken.
-
-    It goes with the header of format 2.
-    """
-    return packed({"resubmitted": letter, "by": by})
+    """The journal value that says that a dead letter was sent again and taken."""
+    return json_bytes({"resubmitted": letter, "by": by})
 
 
 def encode_policy(fingerprint: str, document: Mapping[str, Any]) -> bytes:
     """The journal value of a policy change; the whole policy stands in it."""
-    return packed({"policy": fingerprint, "document": document})
+    return json_bytes({"policy": fingerprint, "document": document})

@@ -13,7 +13,14 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
+from models.policy_rules import (
+    Correlation,
+    Dependency,
+    Escalation,
+    Flapping,
+    Heartbeat,
+    InhibitRule,
+)
 from models.policy_types import (
     Components,
     DurationBySeverity,
@@ -26,13 +33,13 @@ from models.policy_types import (
     Selector,
     SomeSelector,
     Where,
-    refuse,
+    refuse_problems,
 )
 from models.severity import Severity, severity_word
 from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
 
-STEPS_MAX = 50  # of a guide or a task: they stand in effects, in full
+STEPS_MAX = 50  # of a runbook or a task: they stand in effects, in full
 RULES_MAX = 1000  # of what an incident names by its rules
 LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
@@ -101,7 +108,7 @@ class Team(Part):
     contact: Contact
     chain: list[Name] = Field(min_length=1)  # names of `contacts`, first on call first
     hours: Name | None = None  # of `time_intervals`: when the severities of `notify.hours` are told
-    climb: DurationBySeverityList | None = None  # instead of the policy's
+    escalate_after: DurationBySeverityList | None = None  # instead of the policy's
 
 
 class Ownership(Part):
@@ -133,7 +140,7 @@ class IncidentClass(Part):
     match: SomeSelector
     severity: Severity | None = None  # every incident of this class has at least this severity
     owner: Name | None = None
-    also_tell: list[Name] = []  # names of `contacts`
+    also_notify: list[Name] = []  # names of `contacts`
     status: str = ""  # what a report calls an incident of this class that is not resolved
 
 
@@ -142,8 +149,8 @@ class Incidents(Part):
 
     # An urgent alert that nobody took, and that is not heard of any more, fires on for so long.
     lost_after: DurationMs = 3_600_000
-    settle: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
-    forget: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
+    close_after: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
+    retain_resolved: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
 
 
 class ResolveTimeout(Part):
@@ -197,13 +204,13 @@ class FollowUp(ForIncidents):
     due: DurationMs = Field(gt=0)
     # so long before it is due, when it is due, and then three times more
     remind: DurationMs = Field(gt=0)
-    until: Literal["cause"] | None = None  # done by itself once the incident has this
+    until: Literal["root_cause"] | None = None  # done by itself once the incident has this
     title: Line
     steps: list[Line] = Field(default=[], max_length=STEPS_MAX)
 
 
 class Step(Part):
-    """One step of a guide: what to do in words, and the command that does it.
+    """One step of a runbook: what to do in words, and the command that does it.
 
     Both may use {alertname}, {component}, {owner}, {incident} and {labels.NAME}. In a command the
     values are quoted for a shell, so a placeholder must not stand inside quotes of the command's
@@ -240,10 +247,10 @@ class Step(Part):
         return run
 
 
-class Guide(Part):
+class Runbook(Part):
     """What to do next.
 
-    The response guide of an incident whose alerts match. The first that matches is used.
+    The runbook of an incident whose alerts match. The first that matches is used.
     """
 
     name: Name
@@ -280,7 +287,7 @@ class Notify(Part):
     # the chain's first is told beside the team, where its address is another
     on_call: list[Severity] = []
     # names of `contacts` that are told when an incident opens
-    also_tell: dict[Severity, list[Name]] = {}
+    also_notify: dict[Severity, list[Name]] = {}
     group_wait: DurationBySeverity = {}  # from an incident's opening to its first message; one that ends before is not told
     # at least so long between messages about more alerts
     group_interval: DurationMs = Field(default=300_000, gt=0)
@@ -293,7 +300,7 @@ class Notify(Part):
     updates: list[Channel] = ["chat"]
     reminders: list[Channel] = ["chat"]
     clocks: list[Channel] = ["chat"]
-    held: list[Channel] = ["chat"]
+    suppressed: list[Channel] = ["chat"]
     flapping: list[Channel] = ["chat"]
     tasks: list[Channel] = ["email"]
 
@@ -328,7 +335,7 @@ class Policy(Part):
     incidents: Incidents
     resolve_timeout: ResolveTimeout = ResolveTimeout()
     flapping: Flapping | None = None
-    climb: DurationBySeverityList = {}
+    escalate_after: DurationBySeverityList = {}
     escalations: list[Escalation] = Field(default=[], max_length=RULES_MAX)
     targets: Targets = Targets()
     updates: Updates = Updates()
@@ -337,15 +344,17 @@ class Policy(Part):
     correlations: list[Correlation] = []
     dependencies: list[Dependency] = []
     inhibit_rules: list[InhibitRule] = []
-    absences: list[Absence] = []
-    guides: list[Guide] = []
+    heartbeats: list[Heartbeat] = []
+    runbooks: list[Runbook] = []
     notify: Notify
     time_intervals: dict[Name, TimeInterval] = {}
     bounds: Bounds = Bounds()
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        refuse("Policy", [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)])
+        refuse_problems(
+            "Policy", [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)]
+        )
         return self
 
 
@@ -373,14 +382,14 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
     for index, one in enumerate(policy.classes):
         if one.owner:
             yield ("classes", index, "owner"), "teams", one.owner
-        for number, name in enumerate(one.also_tell):
-            yield ("classes", index, "also_tell", number), "contacts", name
+        for number, name in enumerate(one.also_notify):
+            yield ("classes", index, "also_notify", number), "contacts", name
     for index, rule in enumerate(policy.correlations):
         if rule.open:
             yield ("correlations", index, "open", "owner"), "teams", rule.open.owner
-    for index, absence in enumerate(policy.absences):
+    for index, absence in enumerate(policy.heartbeats):
         if absence.owner:
-            yield ("absences", index, "owner"), "teams", absence.owner
+            yield ("heartbeats", index, "owner"), "teams", absence.owner
     for key, team in policy.teams.items():
         for number, role in enumerate(team.chain):
             yield ("teams", key, "chain", number), "contacts", role
@@ -392,9 +401,9 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
     for index, followup in enumerate(policy.followups):
         if followup.incident_class:
             yield ("followups", index, "class"), "classes", followup.incident_class
-    for severity, names in policy.notify.also_tell.items():
+    for severity, names in policy.notify.also_notify.items():
         for number, name in enumerate(names):
-            yield ("notify", "also_tell", severity, number), "contacts", name
+            yield ("notify", "also_notify", severity, number), "contacts", name
     for index, mute in enumerate(policy.notify.mute):
         for number, name in enumerate(mute.during):
             yield ("notify", "mute", index, "during", number), "time_intervals", name
@@ -402,7 +411,7 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
 
 def _repeated_names(policy: Policy) -> Iterator[Problem]:
     # The rules appear in effects as `rule`, so one name is one rule, whatever its kind.
-    rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "absences")
+    rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "heartbeats")
     named: list[list[tuple[Where, str]]] = [
         [
             ((section, index), rule.name)
@@ -410,7 +419,7 @@ def _repeated_names(policy: Policy) -> Iterator[Problem]:
             for index, rule in enumerate(getattr(policy, section))
         ],
         [(("classes", index), one.name) for index, one in enumerate(policy.classes)],
-        [(("guides", index), one.name) for index, one in enumerate(policy.guides)],
+        [(("runbooks", index), one.name) for index, one in enumerate(policy.runbooks)],
         [(("followups", index), one.name) for index, one in enumerate(policy.followups)],
         [(("notify", "mute", index), one.name) for index, one in enumerate(policy.notify.mute)],
         [
@@ -437,7 +446,7 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
                 ("severities", "names", name),
                 f"is {severity}, and {alike!r} is {other}: case and punctuation do not count",
             )
-    if policy.flapping and policy.flapping.within > policy.incidents.forget:
+    if policy.flapping and policy.flapping.within > policy.incidents.retain_resolved:
         yield (
             ("flapping", "within"),
             "is longer than incidents.forget, by when an alert's changes are forgotten",

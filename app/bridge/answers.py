@@ -70,14 +70,14 @@ class CommandAnswers:
         seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._log, self._writer, self._seconds = log, writer, seconds
-        self._timeline, self._incidents = topics.timeline, topics.incidents
+        self._read_timeline, self._incidents = topics.timeline, topics.incidents
 
     async def send(self, incident: str, partition: int, value: bytes) -> Outcome | None:
         """Append a command, and return what came of it; None when no worker answered in time.
 
         Raises LogUnavailable when the journal did not take it.
         """
-        places = [(self._timeline, partition), (self._incidents, partition)]
+        places = [(self._read_timeline, partition), (self._incidents, partition)]
         async with self._log.following(places) as follower:
             record = NewRecord(incident.encode(), value)
             offset = await self._writer.append_to({partition: [record]})

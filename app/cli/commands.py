@@ -89,10 +89,10 @@ _ACT = Section(
             f"assign {INCIDENT} bob --team data",
         ),
         CommandEntry(
-            "assessed",
+            "assess",
             "record whether it is genuine, and what is affected",
             _OPERATE,
-            f'assessed {INCIDENT} genuine --scope "a tenth of the users"',
+            f'assess {INCIDENT} genuine --scope "a tenth of the users"',
         ),
         CommandEntry(
             "note",
@@ -101,16 +101,16 @@ _ACT = Section(
             f'note {INCIDENT} "replica 2 is back"',
         ),
         CommandEntry(
-            "cause",
+            "root-cause",
             "record the root cause, also after the incident is closed",
             _OPERATE,
-            f'cause {INCIDENT} "a migration held a lock"',
+            f'root-cause {INCIDENT} "a migration held a lock"',
         ),
         CommandEntry(
-            "mitigated",
+            "mitigate",
             "record that the worst is over",
             _OPERATE,
-            f'mitigated {INCIDENT} "traffic moved to the other region"',
+            f'mitigate {INCIDENT} "traffic moved to the other region"',
         ),
         CommandEntry(
             "update",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.cli.arguments import add_json, add_person
-from app.cli.bridge_client import ask
+from app.cli.bridge_client import ask_bridge
 from models.matcher import label_text, matcher_document, parse_matcher
 from models.sanitize import inert
 
@@ -51,12 +51,12 @@ def _add(arguments: argparse.Namespace) -> int:
         "comment": arguments.comment,
     }
     if arguments.dry_run:
-        preview = ask("POST", "/api/v1/silences/preview", body)
+        preview = ask_bridge("POST", "/api/v1/silences/preview", body)
         if preview is None:
             return 1
         print("".join(f"{line}\n" for line in _outcome(preview["data"])), end="")
         return 0
-    answer = ask("POST", "/api/v2/silences", body)
+    answer = ask_bridge("POST", "/api/v2/silences", body)
     if answer is None:
         return 1
     name = inert(str(answer["silenceID"]))
@@ -85,7 +85,7 @@ def _outcome(answer: Any) -> Iterator[str]:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    answer = ask("GET", "/api/v2/silences", None)
+    answer = ask_bridge("GET", "/api/v2/silences", None)
     if answer is None:
         return 1
     known = [one for one in answer if one["status"]["state"] != "expired"]
@@ -107,7 +107,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _expire(arguments: argparse.Namespace) -> int:
     if (
-        ask("DELETE", f"/api/v2/silence/{urllib.parse.quote(arguments.silence, safe='')}", None)
+        ask_bridge(
+            "DELETE", f"/api/v2/silence/{urllib.parse.quote(arguments.silence, safe='')}", None
+        )
         is None
     ):
         return 1

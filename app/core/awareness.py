@@ -11,7 +11,7 @@ happened: in between nothing is due.
 from collections.abc import Iterable
 
 from app.core.correlation import windows
-from app.core.state.live_alert import WAIT
+from app.core.state.live_alert import CORRELATION_WAIT
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition
@@ -20,7 +20,7 @@ from app.core.suppression import inhibition
 def review(turn: Turn, changed: Iterable[Incident]) -> None:
     """Tell the rules what somebody knows of now and did not before, or the other way round."""
     for alert in turn.doubtful():
-        known_of = alert.firing and (alert.named or _explained(turn, alert.holds or ()))
+        known_of = alert.firing and (alert.named or _explained(turn, alert.suppressions or ()))
         fresh = turn.unshown.pop(alert.fingerprint, False)
         if alert.firing and alert.incident and (fresh or alert.known_of != known_of):
             alert.known_of = known_of
@@ -28,8 +28,8 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
             inhibition.on_awareness(turn, alert)
     opened = [one for one in changed if one.rule and one.severity.is_urgent and not one.ended]
     for incident in sorted(opened, key=lambda one: one.id):
-        told = bool(incident.told_ms) and not incident.fires_anew_ms
-        known_of = told or _explained(turn, incident.holds)
+        told = bool(incident.notified_ms) and not incident.fires_anew_ms
+        known_of = told or _explained(turn, incident.suppressions)
         fresh, was = turn.unshown.pop(incident.id, False), incident.known_of
         incident.known_of = known_of
         if fresh or was != known_of:
@@ -42,7 +42,7 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
 
 def _explained(turn: Turn, keys: Iterable[str]) -> bool:
     for key in keys:
-        rule = turn.rules.link(key.partition("/")[0])
-        if key != WAIT and (rule is None or rule.membership):
+        rule = turn.rules.inhibition(key.partition("/")[0])
+        if key != CORRELATION_WAIT and (rule is None or rule.membership):
             return True
     return False

@@ -21,26 +21,32 @@ from app.core.alerts import capacity, dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution, unheard
 from app.core.notification import digests
-from app.core.policy_change import adopt
+from app.core.policy_change import adopt_policy
 from app.core.response import escalation, followups
-from app.core.rules.compiled_policy import Rulebook, compiled
+from app.core.rules.compiled_policy import CompiledPolicy, compile_policy
 from app.core.state.changelog import (
     COUNT_MAX,
     DAMAGE,
     META,
     POLICY,
     DamagedState,
-    changes,
-    forget_strangers,
+    changed_records,
     is_whole,
-    load,
+    load_state,
     number_of_keys,
     parts_dirty,
 )
 from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.state.engine_clock import clock_from, tick_from
-from app.core.state.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
+from app.core.state.poison import (
+    QUARANTINED_MAX,
+    DueTimer,
+    Poison,
+    quarantine,
+    refusal_of,
+)
 from app.core.state.state import PartitionState
+from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models import journal
@@ -49,35 +55,35 @@ from models.errors import TocsinError
 from models.journal import COMMAND_START, FINGERPRINT, Source, format_from, source_from, text_of
 from models.reason import BadInput, Reason
 
-FORMAT = (
-    2  # of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults
-)
+FORMAT = 1  # of the changelog; a newer one is refused
+MAGIC = "tocsin state"  # in the meta record
 SPARE_TIMERS = (
     10_000  # the heap of timers is built anew when it has grown to twice its size and so many more
 )
 
-_ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
-    unheard.EXPIRE: dedup.on_expire,
-    heartbeats.ABSENCE: heartbeats.on_timer,
-    escalation.LASTING: escalation.on_lasting,
-    incident_timers.INCIDENT: incident_timers.on_timer,
-    resolution.FORGET: resolution.on_forget,
-    windows.WINDOW: windows.on_window,
-    deferred_signals.EARLY: deferred_signals.on_kept,
-    inhibition.LINK: inhibition.on_grace,
-    suppression.WAITING: suppression.on_waited,
-    silences.SILENCE: silences.on_timer,
-    silences.FORGET: silences.on_forget,
-    digests.DIGEST: digests.on_timer,
-    followups.TASK: followups.on_reminder,
+_ON_TIMER: dict[TimerKind, Callable[[Turn, int, str], None]] = {
+    TimerKind.EXPIRY: dedup.on_expire,
+    TimerKind.HEARTBEAT: heartbeats.on_timer,
+    TimerKind.LASTING: escalation.on_lasting,
+    TimerKind.INCIDENT: incident_timers.on_timer,
+    TimerKind.RETENTION: resolution.on_retained,
+    TimerKind.WINDOW: windows.on_window,
+    TimerKind.DEFERRED_SIGNAL: deferred_signals.on_deferred_timer,
+    TimerKind.GRACE: inhibition.on_grace,
+    TimerKind.CORRELATION_WAIT: suppression.on_wait_ended,
+    TimerKind.SILENCE: silences.on_timer,
+    TimerKind.SILENCE_RETENTION: silences.on_retained,
+    TimerKind.DIGEST: digests.on_timer,
+    TimerKind.TASK: followups.on_reminder,
 }
 
 
 # Deadlines at an instant that is not counted from what was heard: a gap does not put them off.
 _OWN_TIMES = frozenset(
     (
-        *(silences.SILENCE, silences.FORGET, resolution.FORGET, SPOILED),
-        *(windows.WINDOW, deferred_signals.EARLY, digests.DIGEST, followups.TASK),
+        *(TimerKind.SILENCE, TimerKind.SILENCE_RETENTION, TimerKind.RETENTION),
+        *(TimerKind.QUARANTINE, TimerKind.WINDOW, TimerKind.DEFERRED_SIGNAL),
+        *(TimerKind.DIGEST, TimerKind.TASK),
     )
 )
 
@@ -123,7 +129,7 @@ class Engine:
     """One journal partition's state, and the only code that changes it."""
 
     def __init__(
-        self, partition: int, policy: Rulebook, state: PartitionState | None = None
+        self, partition: int, policy: CompiledPolicy, state: PartitionState | None = None
     ) -> None:
         self.partition = partition
         self.policy = policy
@@ -134,7 +140,7 @@ class Engine:
         self._timers_max = SPARE_TIMERS
         self._poisons: dict[int, Poison] = {}  # records to be passed over, by offset
         self._poisonous: dict[
-            tuple[int, int, Deadline | None], Poison
+            tuple[int, int, DueTimer | None], Poison
         ] = {}  # and deadlines, by place
         self._raised = False
 
@@ -144,7 +150,9 @@ class Engine:
         return self._turn.counts
 
     @classmethod
-    def restore(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
+    def restore(
+        cls, partition: int, policy: CompiledPolicy, items: Mapping[bytes, bytes]
+    ) -> "Engine":
         """An engine with the state of the changelog's items (key -> newest value), under the policy kept there.
 
         `policy` is used when the changelog has none yet. Raises NewerFormat and DamagedState.
@@ -160,37 +168,41 @@ class Engine:
             raise DamagedState(f"{where}: {error!r}; {_REMEDY}") from error
 
     @classmethod
-    def _restored(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
+    def _restored(
+        cls, partition: int, policy: CompiledPolicy, items: Mapping[bytes, bytes]
+    ) -> "Engine":
         meta = orjson.loads(items[META])
+        if meta.get("magic") != MAGIC:
+            raise DamagedState(
+                f"its meta record has the magic {meta.get('magic')!r:.40}, must be {MAGIC!r}: somebody else wrote it, or a "
+                "Tocsin from before the first release"
+            )
         if meta["format"] > FORMAT:
             raise NewerFormat(
                 f"the state of partition {partition} has format {meta['format']}, this Tocsin reads up to {FORMAT}: "
                 "run the newer version that wrote it"
             )
-        numbers = (meta["offset"], meta["time_ms"], meta.get("keys", 0), *meta["counts"].values())
+        numbers = (meta["offset"], meta["time_ms"], meta["keys"], *meta["counts"].values())
         assert all(type(one) is int and -1 <= one < COUNT_MAX for one in numbers), (
             f"its meta record is {meta!r:.200}"
         )
-        whole = is_whole(items)
-        if whole is False:
+        if not is_whole(items):
             raise DamagedState(
                 f"it has {len(items):,} keys, and had {meta['keys']:,} as of its last checkpoint"
             )
         kept = orjson.loads(items[POLICY])
-        state = load(items)
+        state = load_state(items)
         strange = len(items) - number_of_keys(state)
-        if strange and whole:
+        if strange:
             raise DamagedState(
                 f"{strange:,} of its {len(items):,} keys are none that any version wrote"
             )
-        if strange:
-            forget_strangers(state, items)
         state.now_ms = meta["time_ms"]
         if "clock" in meta:
             state.clock = clock_from(meta["clock"])
         engine = cls(
             partition,
-            policy if policy.document == kept else compiled(items[POLICY], kept=True),
+            policy if policy.document == kept else compile_policy(items[POLICY], kept=True),
             state,
         )
         engine.applied_offset = meta["offset"]
@@ -260,7 +272,7 @@ class Engine:
         timers, believed_ms = self.state.timers, self.state.clock.free_until_ms + 1
         return min(timers[0][0], believed_ms) if timers else believed_ms
 
-    def pass_deadline(self, record: JournalRecord) -> tuple[Deadline, list[Effect]] | None:
+    def apply_deadline(self, record: JournalRecord) -> tuple[DueTimer, list[Effect]] | None:
         """Handle the next deadline that a record moves the time past, and return it with its effects; None after the last.
 
         For who wants to know what came of which. `apply` of the record does all that were not
@@ -275,7 +287,7 @@ class Engine:
             return None
         if record.timestamp > state.clock.free_until_ms:
             return None  # if any deadline passes here, the record itself decides so
-        deadline = Deadline(*state.timers[0])
+        deadline = DueTimer(*state.timers[0])
         turn.effects = []
         turn.begin(record.offset)
         self._pass_one(record.offset, record.timestamp)
@@ -292,7 +304,7 @@ class Engine:
         state = self.state
         return 1500 * len(state.dirty) + 60 * len(state.touched) + 500 * parts_dirty(state)
 
-    def pass_over(self, poisons: Iterable[Poison]) -> None:
+    def skip(self, poisons: Iterable[Poison]) -> None:
         """Leave a dead letter instead of what raised, where it comes up.
 
         Raises the first Poison if they are too many.
@@ -304,7 +316,7 @@ class Engine:
                 self._poisons[poison.offset] = poison
             else:
                 self._poisonous[poison.place] = poison
-            if len(self.state.spoiled) + len(self._poisonous) > SPOILED_MAX:
+            if len(self.state.quarantined) + len(self._poisonous) > QUARANTINED_MAX:
                 raise poison
 
     def checkpoint(self) -> list[tuple[bytes, bytes | None]]:
@@ -313,11 +325,12 @@ class Engine:
         None is a tombstone.
         """
         assert not self._raised
-        records = changes(self.state)
+        records = changed_records(self.state)
         if self._policy_dirty:
             records.append((POLICY, orjson.dumps(self.policy.document)))
             self._policy_dirty = False
         meta = {
+            "magic": MAGIC,
             "format": FORMAT,
             "offset": self.applied_offset,
             "time_ms": self.state.now_ms,
@@ -341,8 +354,8 @@ class Engine:
                 turn.count("duplicates")
                 return
             if poison is not None:
-                raise refusal(poison)
-            document = _parse(value)
+                raise refusal_of(poison)
+            document = _parse_record(value)
             self._dispatch(document, record.key, record.timestamp)
         except BadInput as why:
             dead_letter(turn, why, value)
@@ -362,7 +375,7 @@ class Engine:
 
     def _finish(self) -> None:
         capacity.report(self._turn)
-        incident_timers.settle(self._turn)
+        incident_timers.run_due(self._turn)
         awareness.review(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
@@ -377,8 +390,8 @@ class Engine:
             case "signal":
                 turn.count("signals")
                 signal_router.on_signal(turn, document)
-            case "hold":
-                suppression.on_message(turn, document)
+            case "suppression":
+                suppression.on_suppression_message(turn, document)
             case "member":
                 inhibition.on_member(turn, document)
             case "page":
@@ -424,7 +437,7 @@ class Engine:
         state.clock.gap_ms, state.now_ms = 0, time_ms
         self._rebuild_timers()
         self._pass_deadlines(offset, time_ms)
-        incident_timers.settle_all(self._turn)
+        incident_timers.run_due_of_all(self._turn)
 
     def _pass_own_times(self, offset: int, now_ms: int) -> None:
         """At the end of a gap, handle what has a time of its own, such as the end of a silence.
@@ -443,13 +456,13 @@ class Engine:
         if text_of(document, "policy") == self.policy.fingerprint:
             return
         try:
-            policy = compiled(orjson.dumps(document.get("document") or {}), kept=False)
+            policy = compile_policy(orjson.dumps(document.get("document") or {}), kept=False)
         except (ValueError, orjson.JSONEncodeError) as error:  # the latter: too deep
             raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error!s:.4000}") from None
         before, self.policy, self._turn.rules = self.policy, policy, policy
         self._policy_dirty = True
         identity.index_all(self._turn)
-        adopt(self._turn, before)
+        adopt_policy(self._turn, before)
         self._set_timers()
 
     def _pass_deadlines(self, offset: int, now_ms: int) -> None:
@@ -462,7 +475,7 @@ class Engine:
 
     def _pass_one(self, offset: int, now_ms: int) -> None:
         state, turn = self.state, self._turn
-        deadline = Deadline(*heappop(state.timers))
+        deadline = DueTimer(*heappop(state.timers))
         state.now_ms = max(state.now_ms, deadline.at_ms)
         turn.late_ms = now_ms - deadline.at_ms
         try:
@@ -473,18 +486,18 @@ class Engine:
             self._raised = True
             raise Poison(offset, state.now_ms, deadline, error) from error
 
-    def _on_deadline(self, offset: int, deadline: Deadline) -> None:
+    def _on_deadline(self, offset: int, deadline: DueTimer) -> None:
         state = self.state
         poison = self._poisonous.get((offset, state.now_ms, deadline))
         if poison is not None:
-            spoil(self._turn, poison)
-            state.schedule(*_again(state, deadline.what, deadline.whose))
-        elif deadline.what == SPOILED:
-            what, whose = orjson.loads(deadline.whose)
-            state.spoil(what, whose, 0)
+            quarantine(self._turn, poison)
+            state.schedule(*_restored_timers(state, deadline.kind, deadline.subject))
+        elif deadline.kind == TimerKind.QUARANTINE:
+            kind, subject = orjson.loads(deadline.subject)
+            state.quarantine(TimerKind(kind), subject, 0)
             self._rebuild_timers()  # those that were passed over are set again, as after a restart
-        elif (deadline.what, deadline.whose) not in state.spoiled:
-            _ON_TIMER[deadline.what](self._turn, deadline.at_ms, deadline.whose)
+        elif (deadline.kind, deadline.subject) not in state.quarantined:
+            _ON_TIMER[deadline.kind](self._turn, deadline.at_ms, deadline.subject)
         self._finish()
 
     def _rebuild_timers(self) -> None:
@@ -504,40 +517,44 @@ class Engine:
         """
         turn, state = self._turn, self.state
         for alert in state.alerts.values():
-            if alert.firing and alert.beat:
-                heartbeats.watch(turn, alert)
+            if alert.firing and alert.heartbeat:
+                heartbeats.watch_heartbeat(turn, alert)
             elif alert.firing and alert.follows:
                 unheard.watch_expiry(turn, alert)
             elif alert.firing:
                 unheard.watch_expiry(turn, alert)
                 escalation.watch_lasting(turn, alert)
-                suppression.watch(turn, alert)
-            elif alert.forget_ms:
-                state.schedule(alert.forget_ms, resolution.FORGET, alert.fingerprint)
+                suppression.watch_alert_wait(turn, alert)
+            elif alert.retain_until_ms:
+                state.schedule(alert.retain_until_ms, TimerKind.RETENTION, alert.fingerprint)
         for incident in state.incidents.values():
-            incident_timers.watch(turn, incident)
+            incident_timers.watch_incident(turn, incident)
         for (rule, group), window in state.windows.items():
             windows.watch_window(turn, rule, group, window)
-        for (shape, group), fired in state.early.items():
-            deferred_signals.watch(turn, shape, group, fired)
-        for (rule, group), link in state.links.items():
-            inhibition.watch(turn, rule, group, link)
+        for (rule_id, group), fired in state.deferred_signals.items():
+            deferred_signals.watch_deferred(turn, rule_id, group, fired)
+        for (rule, group), link in state.inhibition_groups.items():
+            inhibition.watch_grace(turn, rule, group, link)
         for silence in state.silences.values():
-            silences.watch(turn, silence)
+            silences.watch_silence(turn, silence)
         for (receiver, channel), known in state.receivers.items():
-            digests.watch(turn, receiver, channel, known)
+            digests.watch_receiver(turn, receiver, channel, known)
         for task in state.tasks.values():
-            followups.watch(turn, task)
-        for what, whose in state.spoiled:
-            state.schedule(*_again(state, what, whose))
+            followups.watch_task(turn, task)
+        for kind, subject in state.quarantined:
+            state.schedule(*_restored_timers(state, kind, subject))
 
 
-def _again(state: PartitionState, what: str, whose: str) -> Deadline:
+def _restored_timers(state: PartitionState, kind: TimerKind, subject: str) -> DueTimer:
     """When deadlines that are passed over are tried again."""
-    return Deadline(state.spoiled[what, whose], SPOILED, orjson.dumps([what, whose]).decode())
+    return DueTimer(
+        state.quarantined[kind, subject],
+        TimerKind.QUARANTINE,
+        orjson.dumps([kind, subject]).decode(),
+    )
 
 
-def _parse(value: bytes) -> dict[str, Any]:
+def _parse_record(value: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as error:

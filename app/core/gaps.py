@@ -11,8 +11,15 @@ from app.core.state.turn import Turn
 
 # What an incident counts from, in engine time.
 _COUNTED_FROM = (
-    *("severity_ms", "loud_ms", "climb_ms", "clock_ms"),
-    *("message_ms", "word_ms", "reminded_ms", "flapping_ms", "owner_ms", "untaken_ms"),
+    *("severity_ms", "notifiable_since_ms", "climb_ms", "clock_ms"),
+    *(
+        "message_ms",
+        "last_update_ms",
+        "reminded_ms",
+        "flapping_ms",
+        "owner_ms",
+        "unacknowledged_since_ms",
+    ),
 )
 
 
@@ -26,10 +33,10 @@ def close(turn: Turn, start_ms: int, end_ms: int) -> None:
     for _, alert in sorted(state.alerts.items()):
         if alert.firing and _shift_alert(alert, lasting, start_ms, end_ms):
             state.put_alert(alert)
-    for (rule, group), link in sorted(state.links.items()):
+    for (rule, group), link in sorted(state.inhibition_groups.items()):
         if link.last is not None:
             link.ended_ms = _shifted(link.ended_ms, start_ms, end_ms)
-            state.put_link(rule, group, link)
+            state.put_inhibition_group(rule, group, link)
     state.clock.gap_ms, state.clock.listening_ms = 0, end_ms
     turn.count("gaps")
 
@@ -53,14 +60,14 @@ def _shift_alert(
 ) -> bool:
     """What it lasts counts from later, unless it has lasted for long enough before the gap."""
     pending = any(
-        alert.loud_ms + (rule.policy.lasting or 0) > start_ms
+        alert.notifiable_since_ms + (rule.policy.lasting or 0) > start_ms
         and rule.applies(alert.severity, alert.incident_class, alert.labels)
         for rule in lasting
     )
-    if not pending and not alert.waits:
+    if not pending and not alert.awaits_correlation:
         return False
-    alert.loud_ms = _shifted(alert.loud_ms, start_ms, end_ms)
-    if alert.waits:
+    alert.notifiable_since_ms = _shifted(alert.notifiable_since_ms, start_ms, end_ms)
+    if alert.awaits_correlation:
         alert.fired_ms = _shifted(alert.fired_ms, start_ms, end_ms)
     return True
 

@@ -20,12 +20,12 @@ T = TypeVar("T")
 async def load_state(log: Readable, topic: str, partition: int) -> dict[bytes, bytes]:
     """The newest value of each key in the changelog, as of its last whole checkpoint."""
     items: dict[bytes, bytes] = {}
-    async for checkpoint in checkpoints(log, topic, partition):
+    async for checkpoint in read_checkpoints(log, topic, partition):
         apply_changes(items, [(record.key or b"", record.value) for record in checkpoint])
     return items
 
 
-async def checkpoints(
+async def read_checkpoints(
     log: Readable, topic: str, partition: int
 ) -> AsyncGenerator[list[StoredRecord], None]:
     """The changelog's records, oldest first, a whole checkpoint at a time.
@@ -81,11 +81,9 @@ async def _whole_checkpoint(
     """
     items: dict[bytes, bytes] = {}
     undo: dict[bytes, bytes | None] = {}  # what changed since the one that was found
-    found, number, offset, read = (-1, 0), 0, -1, 0
-    begin = await log.start_offset(topic, partition)
-    async with aclosing(checkpoints(log, topic, partition)) as kept:
+    found, read = (-1, 0), 0
+    async with aclosing(read_checkpoints(log, topic, partition)) as kept:
         async for records in kept:
-            number += 1
             applied = int(orjson.loads(records[-1].value or b"{}")["offset"])
             if applied >= before if before is not None else found[1]:
                 break
@@ -93,42 +91,31 @@ async def _whole_checkpoint(
             for key, _ in changes if found[1] else ():
                 undo.setdefault(key, items.get(key))
             apply_changes(items, changes)
-            offset, read = applied, read + len(records)
-            if offset >= first - 1 and _is_whole(items, number, records, begin):
-                found, undo = (offset, read), {}
-    if found[1]:
-        apply_changes(items, undo.items())
-    elif number != 1 or offset < first - 1 or not items or is_whole(items) is not None:
+            read += len(records)
+            if applied >= first - 1 and is_whole(items):
+                found, undo = (applied, read), {}
+    if not found[1]:
         return None, found
+    apply_changes(items, undo.items())
     return items, found
-
-
-def _is_whole(
-    items: dict[bytes, bytes], number: int, records: list[StoredRecord], begin: int
-) -> bool:
-    """Whether the state as of a checkpoint is whole, as far as its meta record tells.
-
-    Of an older version's it is guessed: the first may lack what the second one changed, where there
-    are holes in it.
-    """
-    whole = is_whole(items)
-    return number > 1 or records[-1].offset - begin < len(records) if whole is None else whole
 
 
 async def last_position(log: Readable, topic: str, partition: int) -> Position | None:
     """The position of the newest effect in a partition of an effects topic, or None when it has none."""
-    return await _newest(log, topic, partition, lambda record: position_from(tuple(record.headers)))
+    return await _newest_match(
+        log, topic, partition, lambda record: position_from(tuple(record.headers))
+    )
 
 
 async def last_offset(log: Readable, topic: str, partition: int) -> int:
     """The journal offset that the changelog's last whole checkpoint has applied, or -1 when there is none."""
-    meta = await _newest(
+    meta = await _newest_match(
         log, topic, partition, lambda record: record.value if record.key == META else None
     )
     return int(orjson.loads(meta)["offset"]) if meta else -1
 
 
-async def _newest(
+async def _newest_match(
     log: Readable, topic: str, partition: int, find: Callable[[StoredRecord], T | None]
 ) -> T | None:
     """What is found in the newest record of a partition in which it is found."""

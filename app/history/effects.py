@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from app.history.not_kept import NotKept
+from app.history.not_retained import NotRetained
 from app.history.records import READ_RECORDS, batches_from
 from app.settings import Settings
 from app.transport.log import Readable, StoredRecord
@@ -18,17 +18,6 @@ from models.effect import Position, position_from
 from models.topics import Topics
 
 Document = dict[str, Any]
-
-# What a snapshot had not in 0.1.0: the topic is compacted, so an incident that was closed then has
-# the shape of then.
-_LATER: Document = {
-    **dict.fromkeys(("status", "guide", "assignee", "mitigated_by", "cause", "cause_by"), ""),
-    **dict.fromkeys(("told_at", "mitigated_at", "assessment", "eta_at")),
-    "complaints": 0,
-    "flapping": False,
-    "clocks": {},
-    **dict.fromkeys(("held_by", "parents", "services"), ()),
-}
 
 
 def once(
@@ -75,18 +64,15 @@ async def incidents_of(log: Readable, config: Settings) -> list[Document]:
     """The newest snapshot of each incident, in the order of their opening."""
     snapshots = await effects_of(log, Topics(config.prefix).incidents, config.partitions)
     newest = {snapshot["incident"]: snapshot for snapshot in snapshots}
-    for snapshot in newest.values():
-        for name, value in _LATER.items():
-            snapshot.setdefault(name, value)
     return sorted(
         newest.values(), key=lambda snapshot: (snapshot["opened_at"], snapshot["incident"])
     )
 
 
 async def incident_of(log: Readable, config: Settings, name: str) -> Document:
-    """The newest snapshot of an incident. Raises NotKept when there is none of that id."""
+    """The newest snapshot of an incident. Raises NotRetained when there is none of that id."""
     incidents = {snapshot["incident"]: snapshot for snapshot in await incidents_of(log, config)}
     if name not in incidents:
         known = ", ".join(list(incidents)[-3:]) or "none yet"
-        raise NotKept(f"no incident {name!r}; the newest are: {known}")
+        raise NotRetained(f"no incident {name!r}; the newest are: {known}")
     return incidents[name]

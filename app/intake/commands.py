@@ -7,7 +7,7 @@ from app.transport.log import NewRecord
 from models.command import Command
 from models.effect import EFFECT_ID
 from models.incident import partition_from_id
-from models.journal import FORMAT_HEADER, encode_command, encode_receipt, encode_resubmitted
+from models.journal import encode_command, encode_receipt, encode_resubmitted
 from models.reason import BadInput, Reason
 from models.wire import COMMAND_REQUESTS, RECEIPTS_MAX, CommandRequest, ReceiptRequest, kind_of
 
@@ -74,7 +74,7 @@ def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:
     found = []
     for number, one in enumerate(document):
         try:
-            found.append(_receipt(one, partitions))
+            found.append(_receipt_record(one, partitions))
         except BadInput as refusal:
             raise BadInput(
                 refusal.reason, f"[{number}]: {refusal.message}; no receipt was kept"
@@ -94,10 +94,10 @@ def resubmitted_record(
         found = f"the dead letter is {letter!r:.80}, must be its id, such as 0-15-0, of a partition below {partitions}"
         raise BadInput(Reason.MALFORMED, found)
     value = encode_resubmitted(letter, signed(CommandRequest.of(document).by))
-    return partition, NewRecord(letter.encode(), value, ((FORMAT_HEADER, b"2"),))
+    return partition, NewRecord(letter.encode(), value)
 
 
-def _receipt(document: Any, partitions: int) -> tuple[int, str, bytes]:
+def _receipt_record(document: Any, partitions: int) -> tuple[int, str, bytes]:
     receipt = ReceiptRequest.of(document)
     incident = (
         receipt.incident or ""

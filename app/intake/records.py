@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.cache import Generations
-from app.intake.normalise import Entries, Lifetime, alert_of, each, hold_of
+from app.intake.normalise import Entries, Lifetime, alert_of, hold_of, read_each
 from app.transport.log import NewRecord
 from models.alert import Alert
 from models.journal import encode_alert
@@ -26,11 +26,11 @@ Key = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownAlert:
     """A firing alert that was read before."""
 
     starts_ms: int
-    hold_ms: int
+    ttl_ms: int
     lifetime: Lifetime
     record: NewRecord
 
@@ -40,11 +40,11 @@ class Intake:
 
     def __init__(self, known_bytes_max: int = KNOWN_BYTES_MAX) -> None:
         self._known_bytes_max = known_bytes_max
-        self._policy: Rulebook | None = None
-        self._known: Generations[Key, _Known] = Generations(known_bytes_max)
+        self._policy: CompiledPolicy | None = None
+        self._known: Generations[Key, _KnownAlert] = Generations(known_bytes_max)
 
     def records(
-        self, entries: Entries, now_ms: int, policy: Rulebook
+        self, entries: Entries, now_ms: int, policy: CompiledPolicy
     ) -> tuple[list[NewRecord], list[BadInput]]:
         """A record of each alert, its key the component that the policy finds.
 
@@ -55,24 +55,26 @@ class Intake:
         lifetime = entries.lifetime(policy.policy.resolve_timeout)
 
         def read(entry: Any) -> NewRecord:
-            return self._record(entry, now_ms, policy, lifetime)
+            return self._make_record(entry, now_ms, policy, lifetime)
 
-        return each(entries, read)
+        return read_each(entries, read)
 
-    def _record(self, entry: Any, now_ms: int, policy: Rulebook, lifetime: Lifetime) -> NewRecord:
-        key = _key(entry)
+    def _make_record(
+        self, entry: Any, now_ms: int, policy: CompiledPolicy, lifetime: Lifetime
+    ) -> NewRecord:
+        key = _alert_key(entry)
         known = None if key is None else self._known.get(key)
-        if known is not None and _lasts(known, entry, now_ms, lifetime):
+        if known is not None and _outlasts(known, entry, now_ms, lifetime):
             return known.record
         alert = alert_of(entry, now_ms, lifetime)
         record = NewRecord(
             policy.place(alert.labels, alert.fingerprint).key.encode(), encode_alert(alert)
         )
         if key is not None:
-            self._remember(key, entry, alert, lifetime, record)
+            self._remember_alert(key, entry, alert, lifetime, record)
         return record
 
-    def _remember(
+    def _remember_alert(
         self, key: Key, entry: dict[str, Any], alert: Alert, lifetime: Lifetime, record: NewRecord
     ) -> None:
         labels, annotations, text = key
@@ -82,10 +84,12 @@ class Intake:
         since = instant_ms(entry["startsAt"], ".startsAt") is not None  # else it began now
         size = len(record.value or b"")
         if alert.firing and apart and since and size <= ALERT_BYTES_MAX:
-            self._known.put(key, _Known(alert.starts_ms, alert.hold_ms, lifetime, record), 3 * size)
+            self._known.put(
+                key, _KnownAlert(alert.starts_ms, alert.ttl_ms, lifetime, record), 3 * size
+            )
 
 
-def _key(entry: Any) -> Key | None:
+def _alert_key(entry: Any) -> Key | None:
     """All that an alert says but its status and its end.
 
     None when it says something that no alert can, or too little.
@@ -106,12 +110,12 @@ def _key(entry: Any) -> Key | None:
         return None
 
 
-def _lasts(known: _Known, entry: dict[str, Any], now_ms: int, lifetime: Lifetime) -> bool:
+def _outlasts(known: _KnownAlert, entry: dict[str, Any], now_ms: int, lifetime: Lifetime) -> bool:
     """Whether the alert goes on to fire for as long as it was said before. Raises BadInput."""
     ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
     if ends_ms is not None and ends_ms < known.starts_ms:
         return False
     return (
-        hold_of(entry.get("status"), ends_ms, now_ms, lifetime) == known.hold_ms
+        hold_of(entry.get("status"), ends_ms, now_ms, lifetime) == known.ttl_ms
         and known.lifetime == lifetime
     )

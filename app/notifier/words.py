@@ -13,7 +13,7 @@ from app.notifier.shorten import shorten
 from models.duration import format_ms
 from models.events import Action, Notification, NotificationKind, NotifiedAlert
 from models.place_labels import CLUSTER_LABELS, NAMESPACE_LABELS, POD_LABELS
-from models.plural import counted
+from models.plural import plural
 from models.sanitize import inert
 
 SEVERITY_WORDS = {"P0": "critical", "P1": "high", "P2": "medium", "P3": "low"}
@@ -154,7 +154,9 @@ def _how_bad(notification: Notification, severity: str) -> str:
         lost = notification.kind is NotificationKind.LOST
         return f"{text}, lost: nobody said that it is over" if lost else f"{text}, now resolved"
     if notification.alerts_total:
-        text += f", {notification.alerts_firing} of {counted(notification.alerts_total, 'alert')} firing"
+        text += (
+            f", {notification.alerts_firing} of {plural(notification.alerts_total, 'alert')} firing"
+        )
     return text
 
 

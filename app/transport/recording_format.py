@@ -1,6 +1,6 @@
 """A recording: Tocsin's topics, or a range of them, in one file that is read as a log is.
 
-The first line is JSON and says what the file is (`Header`). Blocks follow, compressed, each with
+The first line is JSON and says what the file is (`RecordingHeader`). Blocks follow, compressed, each with
 the records of one partition of a topic, one after the other. Then comes the index (JSON,
 compressed), which has for each block its place, its size, its checksum and its offsets, so that a
 read at an offset unpacks one block. The file's last bytes say where the index is, and have the
@@ -9,17 +9,18 @@ Damage in a block is found when the block is read.
 """
 
 import struct
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import orjson
 
 from app.transport.log import LogUnavailable, StoredRecord
 
-KIND = "tocsin recording"
+MAGIC = "tocsin recording"
 FORMAT = 1
-BEGINNING = b'{"kind":"tocsin recording"'
+BEGINNING = b'{"magic":"tocsin recording"'
+BEGINNING_BEFORE = b'{"kind":"tocsin recording"'  # of a recording from before the first release
 END = struct.Struct(">QII8s")  # where the index begins, its size, the checksum, and the last word
 LAST_WORD = b"\ntocsin\n"
 RECORD = struct.Struct(
@@ -35,7 +36,7 @@ class BadRecording(LogUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RecordedPart:
     """What a recording has of one partition: the journal from the offset `first` up to `end`, which is not in it.
 
     `applied` is the last offset that the partition's worker had certainly worked up when it was
@@ -55,7 +56,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class RecordingHeader:
     """A recording's first line.
 
     `source` says in words what was recorded, `incident` because of which; "" for none.
@@ -66,15 +67,63 @@ class Header:
     source: str
     prefix: str
     partitions: int
-    parts: list[Part]
+    parts: list[RecordedPart]
     incident: str = ""
 
     def line(self) -> bytes:
         """As it stands in the file."""
-        return orjson.dumps({"kind": KIND, "format": FORMAT, **asdict(self)}) + b"\n"
+        parts = [
+            {
+                "partition": part.partition,
+                "first": part.first,
+                "end": part.end,
+                "applied": part.applied,
+                "policy": part.policy,
+                "whole": part.whole,
+                "kept_from": part.kept_from,
+            }
+            for part in self.parts
+        ]
+        document = {
+            "magic": MAGIC,
+            "format": FORMAT,
+            "version": self.version,
+            "recorded_ms": self.recorded_ms,
+            "source": self.source,
+            "prefix": self.prefix,
+            "partitions": self.partitions,
+            "parts": parts,
+            "incident": self.incident,
+        }
+        return orjson.dumps(document) + b"\n"
 
 
-class Block(NamedTuple):
+def header_from(document: Mapping[str, Any]) -> RecordingHeader:
+    """The header in the JSON of a first line."""
+    parts = [
+        RecordedPart(
+            part["partition"],
+            part["first"],
+            part["end"],
+            part["applied"],
+            part["policy"],
+            part["whole"],
+            part["kept_from"],
+        )
+        for part in document["parts"]
+    ]
+    return RecordingHeader(
+        document["version"],
+        document["recorded_ms"],
+        document["source"],
+        document["prefix"],
+        document["partitions"],
+        parts,
+        document["incident"],
+    )
+
+
+class BlockIndex(NamedTuple):
     """The index's line for a block.
 
     Whose it is, the offsets of its first and its last record, and where it is.
@@ -90,7 +139,7 @@ class Block(NamedTuple):
     crc: int
 
 
-def pack(records: Sequence[StoredRecord]) -> bytes:
+def pack_block(records: Sequence[StoredRecord]) -> bytes:
     """A block's content, before it is compressed."""
     parts: list[bytes] = []
     for record in records:
@@ -114,7 +163,7 @@ def pack(records: Sequence[StoredRecord]) -> bytes:
     return b"".join(parts)
 
 
-def unpack(data: bytes) -> list[StoredRecord]:
+def unpack_block(data: bytes) -> list[StoredRecord]:
     """The records of a block's content."""
     records: list[StoredRecord] = []
     place, end = 0, len(data)

@@ -21,7 +21,7 @@ logger = logging.getLogger("tocsin.health")
 
 
 class Owned(Protocol):
-    """A partition that is worked on (`app.worker.worker.Pipe`)."""
+    """A partition that is worked on (`app.worker.worker.PartitionPipe`)."""
 
     @property
     def engine(self) -> Engine:

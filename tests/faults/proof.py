@@ -16,7 +16,7 @@ import orjson
 
 from app.core.engine import Engine
 from app.core.state.changelog import META
-from app.files.policy_file import default_path, load
+from app.files.policy_file import default_path, load_policy
 from app.history.checkpoints import load_state
 from app.history.policies import policy_in
 from app.settings import Settings
@@ -32,9 +32,9 @@ COMPACTED = (Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES)
 
 # So that what time does to incidents is seen within a run.
 _QUICKER = (
-    ("settle: 5m", "settle: 3s"),
-    ("forget: 1h", "forget: 20s"),
-    ("{changes: 6, within: 1h, calm: 30m}", "{changes: 6, within: 15s, calm: 10s}"),
+    ("close_after: 5m", "close_after: 3s"),
+    ("retain_resolved: 1h", "retain_resolved: 20s"),
+    ("{changes: 6, within: 1h, stable_after: 30m}", "{changes: 6, within: 15s, stable_after: 10s}"),
     ("P0: [2m, 5m, 10m]", "P0: [3s, 8s, 15s]"),
     ("P1: [15m, 30m, 1h]", "P1: [5s, 10s, 20s]"),
     ("group_wait: {P0: 0, P1: 0, P2: 30s, P3: 30s}", "group_wait: {P0: 0, P1: 0, P2: 2s, P3: 2s}"),
@@ -70,7 +70,7 @@ def quick_policy(folder: Path) -> Path:
 
 async def prove(log: Log, config: Settings, load_: Load | None) -> Proof:
     """Assert all of the above."""
-    policy, proof = load(config.policy_file), Proof()
+    policy, proof = load_policy(config.policy_file), Proof()
     topics = Topics(config.prefix)
     journals = [
         await read_all(log, topics.journal, partition) for partition in range(config.partitions)

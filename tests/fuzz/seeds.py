@@ -10,7 +10,7 @@ import orjson
 from app.core.engine import Engine
 from app.files.policy_file import default_path
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.sqlite_batches import pack
+from app.transport.sqlite_batches import pack_records
 from models.alert import Alert, fingerprint
 from models.command import Command
 from models.effect import Stream
@@ -139,12 +139,13 @@ def journals() -> tuple[bytes, ...]:
 
 OTHER_RECORDS = (
     b'{"refused":"malformed","letter":{"reason":"malformed","message":"no","topic":"raw","partition":0,"offset":7}}',
-    b'@format=2 {"resubmitted":"0-15-0","by":"ann"}',
+    b'{"resubmitted":"0-15-0","by":"ann"}',
     b'{"page":"opened","severity":"P1","body":{"channel":"chat","receiver":"Ops","address":"#ops","incident":"INC-1"}}',
-    b'{"hold":"r/g","alert":"0123456789abcdef","record":"0-1","because":{"text":"t","parent":"INC-1"}}',
+    b'{"suppression":"r/g","alert":"0123456789abcdef","record":"0-1","because":{"text":"t","parent":"INC-1"}}',
     b'{"member":"INC-1","rule":"r","alert":{"fingerprint":"0123456789abcdef","firing":true}}',
     b'{"receipt":"0-1-0","incident":"INC-1","state":"failed","detail":"no such channel"}',
     b'{"tick":true}',
+    b'@format=1 {"tick":true}',
 )
 
 
@@ -154,9 +155,17 @@ def _header(record: StoredRecord) -> bytes:
 
 @cache
 def states() -> tuple[bytes, ...]:
-    """The changelog after some scenarios, and of an older format, as JSON objects of key and value."""
+    """The changelog after some scenarios, and the kept sample, as JSON objects of key and value."""
     found = [(ROOT / "tests/data/state_format_1.json").read_bytes()]
-    for name in ("bad_day", "silence", "dependency", "digest", "followups", "sequence", "absence"):
+    for name in (
+        "bad_day",
+        "silence",
+        "dependency",
+        "digest",
+        "followups",
+        "sequence",
+        "heartbeat",
+    ):
         engine, items = Engine(0, POLICY), dict[bytes, bytes]()
         journal, _ = play(POLICY, read(ROOT / f"tests/scenarios/{name}.txt", POLICY)[0], one_by_one)
         engine.apply(journal)
@@ -168,7 +177,7 @@ def states() -> tuple[bytes, ...]:
 
 
 def _records() -> bytes:
-    return pack(
+    return pack_records(
         [
             NewRecord(None, None),
             NewRecord(b"k", b"v", (("source", b"raw:0:1:2"),)),
@@ -179,7 +188,7 @@ def _records() -> bytes:
 
 def _journal_alert() -> bytes:
     alert = Alert(
-        fingerprint(LABELS), LABELS, {}, firing=True, starts_ms=NOW_MS, ends_ms=0, hold_ms=300_000
+        fingerprint(LABELS), LABELS, {}, firing=True, starts_ms=NOW_MS, ends_ms=0, ttl_ms=300_000
     )
     return encode_alert(alert)
 
@@ -212,7 +221,7 @@ SEEDS: dict[str, Callable[[], tuple[bytes, ...]]] = {
     "journal": journals,
     "state": states,
     "changelog": lambda: (
-        b'{"format":2,"offset":3,"time_ms":0,"counts":{}}',
+        b'{"magic":"tocsin state","format":1,"offset":3,"time_ms":0,"counts":{},"keys":2}',
         b'{"offset":1}',
         b"[1,2]",
     ),

@@ -54,7 +54,7 @@ def test_worker_and_bridge_follow_their_policy_files(broker: str, tmp_path: Path
     wait_until(
         lambda: found() == {("c", "ai", fingerprint_of("ai"))}, "the worker's policy is in force"
     )
-    file.write_text(text_of("ai").replace("settle: 5m", "settle: 5 m"))
+    file.write_text(text_of("ai").replace("close_after: 5m", "close_after: 5 m"))
     refused = bridge.post("/-/reload", b"")
     file.write_text(MORE)
     changed = bridge.post("/-/reload", b"")

@@ -6,7 +6,7 @@ A tenth of each bound is kept for P0 and P1.
 from typing import TYPE_CHECKING
 
 from models.alert import fingerprint
-from tests.oracle.facts import Happened, Known, bounds_of, current, judged, urgent
+from tests.oracle.facts import Happened, Known, bounds_of, current_incident, evaluated_alert, urgent
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
@@ -17,7 +17,7 @@ HOLD_MS = 900_000
 def no_room(naive: "Naive", alert: Known, known: Known | None) -> str:
     """The reason for which one more alert is refused, or nothing. What has ended makes room."""
     bounds = bounds_of(naive.policy)
-    incident = current(naive.incidents, alert.component, alert.kind)
+    incident = current_incident(naive.incidents, alert.component, alert.kind)
     if incident is None:
         number = len(_open(naive))
         if _is_full(naive, "incidents", number, alert.severity):
@@ -34,7 +34,7 @@ def no_room(naive: "Naive", alert: Known, known: Known | None) -> str:
         if not ended:
             break
         naive.reached.add("made room")
-        naive.alerts.remove(min(ended, key=lambda one: (one.forget_ms, one.fingerprint)))
+        naive.alerts.remove(min(ended, key=lambda one: (one.retain_until_ms, one.fingerprint)))
     return "bound_reached" if _is_full(naive, "alerts", len(_alerts(naive)), alert.severity) else ""
 
 
@@ -87,10 +87,10 @@ def tell(naive: "Naive") -> None:
             known.last_ms = naive.now_ms
             continue
         if known is None or known.incident is None:
-            fresh = judged(naive.policy, {"alert": identity, "labels": labels}, "tocsin")
+            fresh = evaluated_alert(naive.policy, {"alert": identity, "labels": labels}, "tocsin")
             fresh.severity = "P1" if name == "TocsinBoundReached" else "P2"
             naive.alerts = [one for one in naive.alerts if one is not known] + [fresh]
             known = fresh
-        known.firing, known.last_ms, known.hold_ms = True, naive.now_ms, HOLD_MS
+        known.firing, known.last_ms, known.ttl_ms = True, naive.now_ms, HOLD_MS
         known.count += 1
         naive.fired(known)

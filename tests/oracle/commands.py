@@ -3,21 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import followups, notification
-from tests.oracle.facts import Happened, besides, fires, refused, rules_about
+from tests.oracle.facts import Happened, also_notified, command_refusal, is_firing, rules_about
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
 
 TOLD = {
     "note": "Noted",
-    "cause": "CauseNamed",
-    "mitigated": "Mitigated",
+    "root-cause": "RootCauseNamed",
+    "mitigate": "Mitigated",
     "update": "Updated",
     "complaint": "Complained",
 }
 
 
-def apply(naive: "Naive", document: dict[str, Any]) -> str:
+def apply_command(naive: "Naive", document: dict[str, Any]) -> str:
     """Apply a command; the reason when it is refused, else nothing. A refusal is noted."""
     incident = next((one for one in naive.incidents if one.id == document["incident"]), None)
     refusal = _apply(naive, document, incident)
@@ -30,13 +30,17 @@ def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) 
     name, who = document["command"], document["by"]
     if name == "done":
         return (
-            "" if followups.done(naive, document["incident"], document["task"]) else "unknown_task"
+            ""
+            if followups.is_done(naive, document["incident"], document["task"])
+            else "unknown_task"
         )
-    if name == "cause" and (incident is None or incident.state == "closed"):
-        return "" if followups.cause(naive, document["incident"]) else "unknown_incident"
+    if name == "root-cause" and (incident is None or incident.state == "closed"):
+        return (
+            "" if followups.is_root_cause_open(naive, document["incident"]) else "unknown_incident"
+        )
     if incident is None or incident.state == "closed":
         return "unknown_incident"
-    if refusal := refused(incident, name, fires=fires(naive.alerts, incident)):
+    if refusal := command_refusal(incident, name, fires=is_firing(naive.alerts, incident)):
         return refusal
     if unknown := _unknown_name(naive, incident, document):
         return unknown
@@ -45,7 +49,7 @@ def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) 
             naive.acknowledged(incident, who)
         case "assign":
             incident.tell("Assigned", naive.now_ms)
-        case "assessed":
+        case "assess":
             if incident.state == "open":
                 naive.acknowledged(incident, who)
             incident.tell("Assessed", naive.now_ms)
@@ -59,7 +63,7 @@ def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) 
         case "escalate":
             naive.climb(incident, "manual", [naive.number], document.get("step"))
         case _:
-            _said(naive, incident, name)
+            _note_update(naive, incident, name)
     naive.look_at(incident)
     notification.word(incident, naive.now_ms)
     return ""
@@ -77,9 +81,9 @@ def _unknown_name(naive: "Naive", incident: Happened, document: dict[str, Any]) 
     return ""
 
 
-def _said(naive: "Naive", incident: Happened, name: str) -> None:
+def _note_update(naive: "Naive", incident: Happened, name: str) -> None:
     incident.tell(TOLD[name], naive.now_ms)
-    incident.done.add({"mitigated": "mitigation"}.get(name, name))
+    incident.done.add({"mitigate": "mitigation", "root-cause": "root_cause"}.get(name, name))
     if name == "complaint":
         incident.complaints += 1
         for rule in rules_about(naive.policy, incident, "complaints"):
@@ -87,5 +91,5 @@ def _said(naive: "Naive", incident: Happened, name: str) -> None:
                 naive.escalate(incident, rule["name"], [naive.number])
     if name == "update":
         naive.tell_owner(incident, "update")
-        for contact in besides(naive.policy, incident):
+        for contact in also_notified(naive.policy, incident):
             notification.contact(naive, incident, "update", contact)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from tests.oracle.inhibition import sides
+from tests.oracle.inhibition import sides_of
 from tests.oracle.policy import matches
 
 Labels = Mapping[str, str]
@@ -87,7 +87,7 @@ def _rules_of(parts: bytes, labels: bytes) -> tuple[frozenset[str], frozenset[st
     """The rules in which it is a cause, and those in which something else may be the cause of it."""
     dependencies, inhibitions, correlations = orjson.loads(parts)
     thing = orjson.loads(labels)
-    found = list(sides({"dependencies": dependencies, "inhibit_rules": inhibitions}, thing))
+    found = list(sides_of({"dependencies": dependencies, "inhibit_rules": inhibitions}, thing))
     causes = {name for name, _, side in found if side != "target"}
     targets = {name for name, _, side in found if side != "source"}
     for rule in correlations:

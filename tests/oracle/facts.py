@@ -23,23 +23,23 @@ class Known:
     kind: str
     firing: bool = False
     fired_ms: int = 0
-    fired_by: int = 0
-    loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    fired_offset: int = 0
+    notifiable_since_ms: int = 0  # since when it fires and nothing keeps it quiet
     quiet: bool = False  # when last looked at
     named: bool = False  # in a message since it fires
     fresh: bool = False  # it began to fire, and dependencies of which it is a root have not heard
     known_of: bool = False  # what rules heard last: whether somebody knows of it
     last_ms: int = 0
-    hold_ms: int = 0
+    ttl_ms: int = 0
     replaced: bool = False  # another severity of it began to fire
     says_its_end: bool = False  # so that silence is none
     unheard_ms: int = 0  # since when it fires on though nobody says so
     ended_ms: int = 0
     count: int = 0
-    held_by: set[str] = field(default_factory=set)  # rules that said so
+    suppressed_by: set[str] = field(default_factory=set)  # rules that said so
     waits: bool = False  # it is quiet to see whether a rule explains it
     incident: "Happened | None" = None
-    forget_ms: int = 0
+    retain_until_ms: int = 0
     changes: list[int] = field(default_factory=list)  # when it began and ended to fire
 
 
@@ -71,7 +71,7 @@ class Happened:
     decides: Known | None = None  # the alert whose team has it
     given_by: str = ""  # with which severity its owner was found
     given_ms: int = 0
-    told_owner: str = ""
+    notified_owner: str = ""
     taken_over: bool = False  # what always escalates is in it
     targets: dict[str, tuple[int, str]] = field(
         default_factory=dict
@@ -93,24 +93,28 @@ class Happened:
     joined: bool = False  # an urgent alert was named since it was taken
     highest: int = 1  # the highest step that was called
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
-    unsaid: tuple[str, int] | None = (
+    deferred_notification: tuple[str, int] | None = (
         None  # the newest message that waits for its hours, and since when
     )
-    postponed: list[tuple[str, list[int], int]] = field(
+    deferred_escalations: list[tuple[str, list[int], int]] = field(
         default_factory=list
     )  # rules that will escalate it in its hours
     waits: bool = False  # one that a rule opened is quiet to see whether another rule explains it
-    unexplained: bool = False  # what waits for a rule reopened it, and nobody has been told so
-    withheld: list[tuple[str, list[int]]] = field(
+    reopened_unexplained: bool = (
+        False  # what waits for a rule reopened it, and nobody has been told so
+    )
+    undecided_escalations: list[tuple[str, list[int]]] = field(
         default_factory=list
     )  # rules that escalate it if no rule explains it
-    done: set[str] = field(default_factory=set)  # cause, mitigation
+    done: set[str] = field(default_factory=set)  # root_cause, mitigation
     complaints: int = 0
     flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping
     reminded: int = 0
     touched: int = 0  # so many had been touched before and with it; 0 is not touched
     quiet: bool = False  # when last looked at
-    held_by: set[str] = field(default_factory=set)  # rules that said so, of one that a rule opened
+    suppressed_by: set[str] = field(
+        default_factory=set
+    )  # rules that said so, of one that a rule opened
     silenced_by: set[tuple[str, str]] = field(
         default_factory=set
     )  # alerts and silences; of one that a rule opened, "" and
@@ -177,7 +181,7 @@ class Firing:
     labels: Mapping[str, str]
 
 
-def judged(policy: Mapping[str, Any], document: dict[str, Any], component: str) -> Known:
+def evaluated_alert(policy: Mapping[str, Any], document: dict[str, Any], component: str) -> Known:
     """The alert of a record, as the policy judges it."""
     labels = document["labels"]
     severity = severity_of(policy, labels)
@@ -190,7 +194,7 @@ def judged(policy: Mapping[str, Any], document: dict[str, Any], component: str) 
     return Known(document["alert"], component, labels, severity, owner, kind)
 
 
-def always(policy: Mapping[str, Any], alert: Known) -> bool:
+def always_escalates(policy: Mapping[str, Any], alert: Known) -> bool:
     """Whether an alert always escalates: no rule keeps it quiet, and it waits for nothing."""
     return any(one.get("always") and is_about(one, alert) for one in policy["escalations"])
 
@@ -208,9 +212,11 @@ def correlations_of(
             yield rule, ", ".join(values) or "all"
 
 
-def besides(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, str]]:
+def also_notified(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, str]]:
     """Who is told of an incident besides its owner."""
-    named = [one.get("also_tell", []) for one in policy["classes"] if one["name"] == incident.kind]
+    named = [
+        one.get("also_notify", []) for one in policy["classes"] if one["name"] == incident.kind
+    ]
     return [policy["contacts"][role] for roles in named for role in roles]
 
 
@@ -232,13 +238,13 @@ def window_of(
         if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms
     ]
     if "sequence" in rule:
-        return _sequence(rule, seen)
-    return _several(
+        return _completed_sequence(rule, seen)
+    return _newest_distinct(
         rule, [one for one in seen if (one.rule, one.group, one.fingerprint) not in ended]
     )
 
 
-def _several(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
+def _newest_distinct(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
     """The newest `count` different alerts."""
     newest: dict[str, Firing] = {}
     for one in seen:
@@ -247,7 +253,7 @@ def _several(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
     return list(newest.values())[-rule["count"] :] if len(newest) >= rule["count"] else []
 
 
-def _sequence(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
+def _completed_sequence(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
     """The last one completes it.
 
     Before it, each step is taken by the first other alert after the step before it.
@@ -287,13 +293,13 @@ def bounds_of(policy: Mapping[str, Any]) -> dict[str, int]:
     return {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | given
 
 
-def current(incidents: list[Happened], component: str, kind: str) -> Happened | None:
+def current_incident(incidents: list[Happened], component: str, kind: str) -> Happened | None:
     """The incident of a component and class that is not closed."""
     found = [one for one in incidents if (one.component, one.kind) == (component, kind)]
     return next((one for one in found if one.state != "closed"), None)
 
 
-def refused(incident: Happened, name: str, *, fires: bool) -> str:
+def command_refusal(incident: Happened, name: str, *, fires: bool) -> str:
     """The reason for which a command is refused, or nothing."""
     resolved = incident.state == "resolved"
     if (name in ("acknowledge", "resolve", "escalate") and resolved) or (
@@ -305,13 +311,13 @@ def refused(incident: Happened, name: str, *, fires: bool) -> str:
     return ""
 
 
-def struck(incident: Happened) -> set[str]:
+def struck_components(incident: Happened) -> set[str]:
     """The components that an incident strikes."""
     own = set() if incident.rule else {incident.component}
     return own | {member.component for member in incident.members.values()}
 
 
-def mine(alerts: Iterable[Known], incident: Happened) -> list[Known]:
+def firing_alerts(alerts: Iterable[Known], incident: Happened) -> list[Known]:
     """The alerts of an incident that fire."""
     return [alert for alert in alerts if alert.incident is incident and alert.firing]
 
@@ -328,8 +334,8 @@ def place(alert: Known) -> str:
     return there[0] if there and there[0] != alert.component else ""
 
 
-def fires(alerts: Iterable[Known], incident: Happened) -> bool:
+def is_firing(alerts: Iterable[Known], incident: Happened) -> bool:
     """Whether anything of an incident fires: what depends on it does not count."""
-    return bool(mine(alerts, incident)) or any(
+    return bool(firing_alerts(alerts, incident)) or any(
         one.firing and one.own for one in incident.members.values()
     )

@@ -38,7 +38,7 @@ class Shown:
     known_of: bool  # somebody knows of it
 
 
-def rules(policy: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def rules_by_name(policy: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The rules by name."""
     return {rule["name"]: rule for rule in [*policy["dependencies"], *policy["inhibit_rules"]]}
 
@@ -48,15 +48,15 @@ def is_dependency(rule: Mapping[str, Any]) -> bool:
     return "root" in rule
 
 
-def sides(
+def sides_of(
     policy: Mapping[str, Any], labels: Mapping[str, str]
 ) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """The rules that something with these labels takes part in, with its group and side.
 
     A root depends on nothing.
     """
-    for name, rule in rules(policy).items():
-        source, target = (matches(rule[key], labels) for key in _keys(rule))
+    for name, rule in rules_by_name(policy).items():
+        source, target = (matches(rule[key], labels) for key in _group_keys(rule))
         group = tuple(
             labels.get(label, "")
             for label in rule.get("by" if is_dependency(rule) else "equal", [])
@@ -67,23 +67,23 @@ def sides(
             yield name, group, "source" if source else "target"
 
 
-def _keys(rule: Mapping[str, Any]) -> tuple[str, str]:
+def _group_keys(rule: Mapping[str, Any]) -> tuple[str, str]:
     return ("root", "dependants") if is_dependency(rule) else ("source_matchers", "target_matchers")
 
 
-def held(
+def inhibited_targets(
     rule: Mapping[str, Any], shown: list[Shown], now_ms: int, interval_ms: int
 ) -> dict[str, Shown]:
     """What keeps quiet at this time in one group of a rule, and because of which source."""
     bound: dict[str, Shown] = {}
-    short_ms = min(_grace(rule), interval_ms)  # the grace of what is urgent
-    for at_ms, number in _moments(rule, shown, now_ms, short_ms):
+    short_ms = min(_grace_ms(rule), interval_ms)  # the grace of what is urgent
+    for at_ms, number in _change_moments(rule, shown, now_ms, short_ms):
         so_far = shown[:number]
-        bound = _at(rule, so_far, at_ms, bound, short_ms)
+        bound = _inhibited_at(rule, so_far, at_ms, bound, short_ms)
     return bound
 
 
-def _moments(
+def _change_moments(
     rule: Mapping[str, Any], shown: list[Shown], now_ms: int, short_ms: int
 ) -> list[tuple[int, int]]:
     """When something changed, and how much was shown by then.
@@ -92,7 +92,7 @@ def _moments(
     """
     moments = [(one.at_ms, number + 1) for number, one in enumerate(shown)]
     for number, one in enumerate(shown):
-        for grace_ms in {short_ms, _grace(rule)}:
+        for grace_ms in {short_ms, _grace_ms(rule)}:
             over_ms = one.at_ms + grace_ms
             if not one.firing and one.side != "target" and grace_ms and over_ms <= now_ms:
                 # Time comes before what is heard at that time.
@@ -102,11 +102,11 @@ def _moments(
     return sorted(moments)
 
 
-def _grace(rule: Mapping[str, Any]) -> int:
+def _grace_ms(rule: Mapping[str, Any]) -> int:
     return parse_ms(rule.get("grace", "0s"))
 
 
-def _at(
+def _inhibited_at(
     rule: Mapping[str, Any],
     shown: list[Shown],
     at_ms: int,
@@ -114,16 +114,16 @@ def _at(
     short_ms: int,
 ) -> dict[str, Shown]:
     bound = {}
-    for target in _firing(shown, "source"):
+    for target in _firing_side(shown, "source"):
         known = before.get(target.identity)
-        cause = _cause(rule, shown, at_ms, target, short_ms)
+        cause = _source_of(rule, shown, at_ms, target, short_ms)
         fresh = not is_dependency(rule) or at_ms - target.at_ms <= parse_ms(rule["within"])
         if cause is not None and (known or fresh):
             bound[target.identity] = cause
     return bound
 
 
-def _firing(shown: list[Shown], other: str) -> list[Shown]:
+def _firing_side(shown: list[Shown], other: str) -> list[Shown]:
     """What fires on the side that is not the other, in the order in which it began to."""
     last: dict[str, Shown] = {}
     for one in shown:
@@ -134,14 +134,14 @@ def _firing(shown: list[Shown], other: str) -> list[Shown]:
     return [one for one in last.values() if one.firing and one.side != other]
 
 
-def _cause(
+def _source_of(
     rule: Mapping[str, Any], shown: list[Shown], at_ms: int, target: Shown, short_ms: int
 ) -> Shown | None:
     """The source that has fired longest, else the one that ended last while its grace lasts.
 
     Alike do not inhibit alike.
     """
-    for source in _firing(shown, "target"):
+    for source in _firing_side(shown, "target"):
         alike = target.side == source.side == "both"
         if (
             source.identity != target.identity
@@ -150,10 +150,12 @@ def _cause(
             and not (source.in_cycle and target.in_cycle and is_older(target, source))
         ):
             return source
-    if _firing(shown, "target") or not is_dependency(rule):
+    if _firing_side(shown, "target") or not is_dependency(rule):
         return None
-    grace_ms = short_ms if urgent(target.severity) else _grace(rule)
-    ended = next((one for one in reversed(_ends(shown)) if at_ms < one.at_ms + grace_ms), None)
+    grace_ms = short_ms if urgent(target.severity) else _grace_ms(rule)
+    ended = next(
+        (one for one in reversed(_source_ends(shown)) if at_ms < one.at_ms + grace_ms), None
+    )
     if ended is None or not _is_urgent_enough(rule, ended, target):
         return None
     both = ended.in_cycle and target.in_cycle
@@ -171,7 +173,7 @@ def is_older(one: Shown, other: Shown) -> bool:
     return (one.since_ms, one.identity) < (other.since_ms, other.identity)
 
 
-def _ends(shown: list[Shown]) -> list[Shown]:
+def _source_ends(shown: list[Shown]) -> list[Shown]:
     """When sources that fired ended. One that ended is sometimes said to have ended again."""
     fired: dict[str, bool] = {}
     ends = []
@@ -185,9 +187,9 @@ def _ends(shown: list[Shown]) -> list[Shown]:
 
 def wait_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> int:
     """How long the first message about something with these labels waits to see what it depends on."""
-    names = [name for name, _, side in sides(policy, labels) if side != "source"]
-    return max((_hold(rules(policy)[name]) for name in names), default=0)
+    names = [name for name, _, side in sides_of(policy, labels) if side != "source"]
+    return max((_wait_ms(rules_by_name(policy)[name]) for name in names), default=0)
 
 
-def _hold(rule: Mapping[str, Any]) -> int:
-    return parse_ms(rule.get("hold", "0s") if is_dependency(rule) else "1s")
+def _wait_ms(rule: Mapping[str, Any]) -> int:
+    return parse_ms(rule.get("correlation_wait", "0s") if is_dependency(rule) else "1s")

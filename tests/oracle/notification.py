@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import digests
-from tests.oracle.facts import Happened, Known, besides, mine, place, urgent
+from tests.oracle.facts import Happened, Known, also_notified, firing_alerts, place, urgent
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
@@ -44,15 +44,15 @@ def news(naive: "Naive", incident: Happened) -> None:
     That it is there, became worse, or larger, or still waits for somebody.
     """
     channels = channels_of(naive.policy, incident)
-    told_ms, told_alerts, told_severity = incident.told
+    notified_ms, notified_alerts, notified_severity = incident.told
     unnamed, kind = naive.unnamed(incident), ""
-    if not told_ms:
+    if not notified_ms:
         incident.since["step"] = naive.now_ms
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
         incident.restart_clocks(naive.now_ms)
         kind = "opened"
-    elif incident.told_owner != incident.owner:
+    elif incident.notified_owner != incident.owner:
         naive.reached.add("handed over to another team")
         incident.since["step"] = naive.now_ms
         kind = "opened"
@@ -65,15 +65,17 @@ def news(naive: "Naive", incident: Happened) -> None:
         incident.state, incident.step, incident.since["step"] = "open", 1, naive.now_ms
         word(incident, naive.now_ms)
         kind = "opened"
-    elif incident.severity < told_severity:
+    elif incident.severity < notified_severity:
         kind = "severity_raised"
     elif unnamed:
         naive.reached.add("named later")
-        waiting = [one for one in mine(naive.alerts, incident) if one.waits and not one.named]
+        waiting = [
+            one for one in firing_alerts(naive.alerts, incident) if one.waits and not one.named
+        ]
         also = [one for one in waiting if urgent(one.severity)]
         _name(naive, incident, [*unnamed, *also])
     else:
-        kind = "updated" if incident.size > told_alerts else "repeated"
+        kind = "updated" if incident.size > notified_alerts else "repeated"
     if kind in ("opened", "severity_raised", "repeated"):
         incident.rings_anew()
     if incident.state == "acknowledged" and kind in ("updated", "repeated"):
@@ -81,16 +83,16 @@ def news(naive: "Naive", incident: Happened) -> None:
     if kind:
         owner(naive, incident, kind, channels)
     if kind in ("opened", "severity_raised"):
-        for one in besides(naive.policy, incident):
+        for one in also_notified(naive.policy, incident):
             contact(naive, incident, kind, one)
-    if told_ms and incident.told_owner != incident.owner:
-        before = naive.policy["teams"][incident.told_owner]["contact"]
+    if notified_ms and incident.notified_owner != incident.owner:
+        before = naive.policy["teams"][incident.notified_owner]["contact"]
         send(naive, incident, "handed_over", before, ["chat"])
-    incident.told_owner = incident.owner
+    incident.notified_owner = incident.owner
     incident.anew = False
     waiting = [
         one
-        for one in mine(naive.alerts, incident)
+        for one in firing_alerts(naive.alerts, incident)
         if one.waits and urgent(one.severity) and not one.named
     ]
     for alert in [*unnamed, *waiting]:
@@ -122,7 +124,10 @@ def over(naive: "Naive", incident: Happened) -> None:
     owner(naive, incident, kind, channels_of(naive.policy, incident))
     chain = naive.policy["teams"][incident.owner]["chain"][1 : incident.highest]
     called = [naive.policy["contacts"][role] for role in chain]
-    for one in [*called, *(one for one in besides(naive.policy, incident) if one not in called)]:
+    for one in [
+        *called,
+        *(one for one in also_notified(naive.policy, incident) if one not in called),
+    ]:
         contact(naive, incident, kind, one)
 
 
@@ -137,7 +142,7 @@ def climb(
 
     Whoever is called there should not be the first to hear of it.
     """
-    if not incident.told[0] or incident.told_owner != incident.owner:
+    if not incident.told[0] or incident.notified_owner != incident.owner:
         news(naive, incident)
     chain = naive.policy["teams"][incident.owner]["chain"]
     incident.step = min(step or incident.step + 1, len(chain))
@@ -166,6 +171,6 @@ def send(
         if not whom.get(channel):
             continue
         if digest and incident.severity in digest["severity"]:
-            naive.messages.append((digests.page, naive, page))  # through the receiver's actor
+            naive.messages.append((digests.note_page, naive, page))  # through the receiver's actor
         else:
             incident.notifications.append((kind, channel, whom["name"], episode, naive.now_ms))

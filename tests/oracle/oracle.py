@@ -27,17 +27,17 @@ from tests.oracle import (
     silences,
     suppression,
 )
-from tests.oracle.deadlines import lasting, own_deadlines
+from tests.oracle.deadlines import duration_due, own_deadlines
 from tests.oracle.facts import (
     Firing,
     Happened,
     Known,
-    always,
+    always_escalates,
     correlations_of,
-    current,
-    fires,
-    judged,
-    mine,
+    current_incident,
+    evaluated_alert,
+    firing_alerts,
+    is_firing,
     rules_about,
     urgent,
 )
@@ -114,7 +114,7 @@ class Naive:
             self._pass(what, whose if what != "0 silence" else together)
             self.do_what_is_due()
         self.now_ms = at_ms
-        forget_ms = by(self.policy["incidents"], "forget", "")
+        forget_ms = by(self.policy["incidents"], "retain_resolved", "")
         self.silences = [
             one for one in self.silences if max(one.ends_ms, one.at_ms) + forget_ms > at_ms
         ]
@@ -133,9 +133,9 @@ class Naive:
                         alert.fingerprint,
                         alert,
                     )
-                yield from lasting(self, alert)
+                yield from duration_due(self, alert)
             elif alert.incident is None:
-                yield alert.forget_ms, "forget", alert.fingerprint, alert
+                yield alert.retain_until_ms, "retain_resolved", alert.fingerprint, alert
         for incident in self.incidents:
             if incident.waits:
                 yield (
@@ -169,7 +169,7 @@ class Naive:
             )
         for beat in self.beats.values():
             if beat.heard and (missing := heartbeats.missing_ms(self.policy, beat)) is not None:
-                yield beat.last_ms + missing, "absence", beat.fingerprint, beat
+                yield beat.last_ms + missing, "heartbeat", beat.fingerprint, beat
         for task in self.tasks:
             if task.state == "open":
                 yield (
@@ -179,7 +179,7 @@ class Naive:
                     task,
                 )
         for one in self.shown:
-            grace = parse_ms(inhibition.rules(self.policy)[one.rule].get("grace", "0s"))
+            grace = parse_ms(inhibition.rules_by_name(self.policy)[one.rule].get("grace", "0s"))
             for over_ms in {min(grace, rules.interval_of(self.policy)), grace}:
                 if over_ms and (one, one.at_ms + over_ms) not in self.done:
                     yield one.at_ms + over_ms, "link", one.rule, (one, one.at_ms + over_ms)
@@ -205,7 +205,7 @@ class Naive:
             self._own(incident, what, which)
 
     def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
-        loud = [alert for alert in mine(self.alerts, incident) if not self.is_held(alert)]
+        loud = [alert for alert in firing_alerts(self.alerts, incident) if not self.is_held(alert)]
         incident.unheard = [alert.fired_ms for alert in loud]
         left = [alert for alert in loud if alert.fingerprint in incident.not_meant]
         return own_deadlines(
@@ -224,7 +224,7 @@ class Naive:
         """
         if incident.rule:
             return [incident] if incident.anew_ms else []
-        alerts = [one for one in mine(self.alerts, incident) if urgent(one.severity)]
+        alerts = [one for one in firing_alerts(self.alerts, incident) if urgent(one.severity)]
         return [one for one in alerts if not one.named and not self.is_held(one)]
 
     def _may_tell(self, incident: Happened, at_ms: int) -> int:
@@ -236,18 +236,18 @@ class Naive:
 
         A new owner has heard of nothing yet, and will be told all.
         """
-        if incident.told[0] and incident.told_owner != incident.owner:
+        if incident.told[0] and incident.notified_owner != incident.owner:
             return
         if self._may_tell(incident, self.now_ms) == self.now_ms:
-            incident.unsaid = None
+            incident.deferred_notification = None
             self.tell_owner(incident, kind)
         else:
-            incident.unsaid = (kind, self.now_ms)
+            incident.deferred_notification = (kind, self.now_ms)
             incident.touch()
 
     def _own(self, incident: Happened, what: str, which: str) -> None:
         match what:
-            case "settle":
+            case "close_after":
                 self.settled(incident)
             case "tell":
                 notification.news(self, incident)
@@ -258,19 +258,22 @@ class Naive:
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
-            case "calm":
-                self.reached.add("calm")
+            case "stable_after":
+                self.reached.add("stable")
                 incident.flapping_ms = 0
-                incident.tell("Calm", self.now_ms)
+                incident.tell("Stable", self.now_ms)
             case "say":
                 self.reached.add("said in its hours")
-                assert incident.unsaid is not None
-                self.tell_owner(incident, incident.unsaid[0])
-                incident.unsaid = None
+                assert incident.deferred_notification is not None
+                self.tell_owner(incident, incident.deferred_notification[0])
+                incident.deferred_notification = None
             case "escalate":
                 self.reached.add("escalated in its hours")
-                postponed, incident.postponed = incident.postponed, []
-                for name, records, _ in postponed:
+                deferred_escalations, incident.deferred_escalations = (
+                    incident.deferred_escalations,
+                    [],
+                )
+                for name, records, _ in deferred_escalations:
                     self.escalate(incident, name, records)
             case "undone":
                 self.escalate(incident, which, [incident.opened_by])
@@ -278,7 +281,7 @@ class Naive:
                 incident.clocks[which] = "breached"
                 incident.tell("ClockBreached", self.now_ms)
                 self._clock_told(incident, "clock_breached")
-            case "climb":
+            case "escalate_after":
                 self.climb(incident, "unacknowledged", [incident.opened_by])
             case "remind":
                 incident.reminded += 1
@@ -305,24 +308,24 @@ class Naive:
                 whose.last_ms = self.now_ms
             case "expire":
                 owning.expired(self, whose)
-            case "forget":
+            case "retain_resolved":
                 self.alerts.remove(whose)
             case "wait":
                 suppression.waited(self, whose)
             case "lasting":
                 rule, alert = whose
-                self.escalate(alert.incident, rule, [alert.fired_by])
+                self.escalate(alert.incident, rule, [alert.fired_offset])
             case "0 silence":  # all of one time at once
                 self.done += whose
                 begun = [one for one, when in whose if when == one.starts_ms < one.ends_ms]
                 lifts = any(one.starts_ms < one.ends_ms == when for one, when in whose)
                 silences.begin_or_end(self, begun, lifts=lifts)
             case "digest":
-                digests.over(self, whose)
-            case "absence":
-                heartbeats.missed(self, whose)
+                digests.send_digest(self, whose)
+            case "heartbeat":
+                heartbeats.miss_heartbeat(self, whose)
             case "task":
-                followups.remind(self, whose)
+                followups.remind_or_lapse(self, whose)
             case "link":
                 self.done.append(whose)
                 rules.speak(self, whose[0].rule, whose[0].group)
@@ -344,7 +347,7 @@ class Naive:
                 return self._alert(document) if isinstance(document["alert"], str) else "malformed"
             case "command":
                 return (
-                    commands.apply(self, document)
+                    commands.apply_command(self, document)
                     if isinstance(document["command"], str)
                     else "malformed"
                 )
@@ -371,7 +374,7 @@ class Naive:
                 self.alert_ended(other, "AlertEnded")
             return ""
         others = [] if known is not None and known.replaced else self._same_but_severity(document)
-        if (known is None or known.incident is None) and heartbeats.heard(
+        if (known is None or known.incident is None) and heartbeats.note_heartbeat(
             self, document, component
         ):
             self.alerts = [alert for alert in self.alerts if alert is not known]
@@ -380,8 +383,8 @@ class Naive:
             known.count += 1
             if not firing:
                 known.last_ms, known.replaced = self.now_ms, False
-            elif self.now_ms + document["hold_ms"] > known.last_ms + known.hold_ms:
-                known.last_ms, known.hold_ms = self.now_ms, document["hold_ms"]
+            elif self.now_ms + document["ttl_ms"] > known.last_ms + known.ttl_ms:
+                known.last_ms, known.ttl_ms = self.now_ms, document["ttl_ms"]
                 known.says_its_end = "until_resolved" in document
             else:
                 self.reached.add("the later of two ends")
@@ -390,7 +393,7 @@ class Naive:
                 known.unheard_ms = 0
                 known.incident.tell("HeardAgain", self.now_ms)
             return ""
-        fresh = judged(self.policy, document, component)
+        fresh = evaluated_alert(self.policy, document, component)
         if known is None or (firing and known.incident is None):
             if refusal := bounds.no_room(self, fresh, known):
                 return refusal
@@ -400,7 +403,7 @@ class Naive:
             known = fresh
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
-            known.hold_ms = document["hold_ms"]
+            known.ttl_ms = document["ttl_ms"]
             known.says_its_end, known.replaced = "until_resolved" in document, False
             self.fired(known)
             for other in others:
@@ -410,7 +413,9 @@ class Naive:
         elif known.incident is not None:
             self.alert_ended(known, "AlertEnded")
         else:
-            known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
+            known.retain_until_ms = self.now_ms + by(
+                self.policy["incidents"], "retain_resolved", ""
+            )
         return ""
 
     def _same_but_severity(self, document: dict[str, Any]) -> list[Known]:
@@ -430,13 +435,13 @@ class Naive:
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
         alert.named = alert.known_of = False
-        alert.fired_by, alert.fired_ms, alert.loud_ms, alert.quiet = (
+        alert.fired_offset, alert.fired_ms, alert.notifiable_since_ms, alert.quiet = (
             self.number,
             self.now_ms,
             self.now_ms,
             False,
         )
-        incident = current(self.incidents, alert.component, alert.kind)
+        incident = current_incident(self.incidents, alert.component, alert.kind)
         if incident is None:
             prefix = prefix_of(self.policy, alert.kind)
             incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
@@ -448,11 +453,11 @@ class Naive:
             suppression.let_wait(self, incident, alert)
             self._join(incident, alert)
         self.look_at(incident)
-        incident.taken_over = incident.taken_over or always(self.policy, alert)
+        incident.taken_over = incident.taken_over or always_escalates(self.policy, alert)
         self._changed(incident, alert)
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
-                self.escalate(incident, rule["name"], [alert.fired_by])
+                self.escalate(incident, rule["name"], [alert.fired_offset])
         rules.correlate(self, alert, incident)
         rules.show_alert(self, alert, again=False)
 
@@ -477,7 +482,7 @@ class Naive:
         incident = alert.incident
         assert incident is not None
         incident.tell(how, self.now_ms)
-        alert.held_by.clear()
+        alert.suppressed_by.clear()
         alert.waits = False
         alert.unheard_ms, alert.ended_ms = 0, self.now_ms
         self._changed(incident, alert)
@@ -490,13 +495,13 @@ class Naive:
                     group,
                     self.now_ms,
                     alert.fingerprint,
-                    alert.fired_by,
+                    alert.fired_offset,
                     alert.labels,
                 )
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert, again=False)
         owning.weaken(self, incident)
-        if not fires(self.alerts, incident):
+        if not is_firing(self.alerts, incident):
             self.resolved(incident, incident.resolved[1], lost=how == "AlertLost")
         self.look_at(incident)
 
@@ -516,7 +521,7 @@ class Naive:
         was, incident.flapping_ms = incident.flapping_ms, self.now_ms
         if not was:
             incident.tell("Flapping", self.now_ms)
-            if incident.unexplained or not self.is_quiet(incident):
+            if incident.reopened_unexplained or not self.is_quiet(incident):
                 self.say(incident, "flapping")
 
     # What keeps quiet.
@@ -541,12 +546,12 @@ class Naive:
 
     def is_explained(self, alert: Known) -> bool:
         """Whether a rule or a silence keeps a firing alert quiet."""
-        return bool(alert.held_by) or self.is_silenced([alert.labels])
+        return bool(alert.suppressed_by) or self.is_silenced([alert.labels])
 
     def firing_labels(self, incident: Happened) -> list[Mapping[str, str]]:
         """The labels of all that fires in an incident, of members those by which the policy knows them."""
         if not incident.rule:
-            return [alert.labels for alert in mine(self.alerts, incident)]
+            return [alert.labels for alert in firing_alerts(self.alerts, incident)]
         asked = named(self.policy)
         members = [one for one in incident.members.values() if one.firing]
         return [{name: one.labels[name] for name in one.labels if name in asked} for one in members]
@@ -555,8 +560,10 @@ class Naive:
         """Whether all that fires in an incident is kept quiet."""
         if incident.rule:
             silenced = self.is_silenced(self.firing_labels(incident))
-            return not incident.ended and (bool(incident.held_by) or silenced or incident.waits)
-        firing = mine(self.alerts, incident)
+            return not incident.ended and (
+                bool(incident.suppressed_by) or silenced or incident.waits
+            )
+        firing = firing_alerts(self.alerts, incident)
         return bool(firing) and all(map(self.is_held, firing))
 
     def look_at(self, incident: Happened, since_ms: int | None = None) -> None:
@@ -607,12 +614,12 @@ class Naive:
         incident.tell("Lost" if lost else "Resolved", self.now_ms)
         if not lost:
             self._done(incident, "resolve")
-        incident.unsaid, incident.postponed = None, []
+        incident.deferred_notification, incident.deferred_escalations = None, []
         incident.not_meant, incident.told_quiet, incident.anew = set(), False, False
         incident.anew_ms = 0
-        incident.waits = incident.unexplained = False
-        incident.withheld = []
-        incident.held_by.clear()
+        incident.waits = incident.reopened_unexplained = False
+        incident.undecided_escalations = []
+        incident.suppressed_by.clear()
         self.look_at(incident)
         rules.show_incident(self, incident, firing=False)
 
@@ -636,18 +643,18 @@ class Naive:
         ):
             self.say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
-        for alert in mine(self.alerts, incident):
-            for when, _, _, (rule, _) in lasting(self, alert):
+        for alert in firing_alerts(self.alerts, incident):
+            for when, _, _, (rule, _) in duration_due(self, alert):
                 if when <= self.now_ms:  # it lasted on while the incident was thought to be over
                     self.reached.add("lasted")
-                    self.escalate(incident, rule, [alert.fired_by])
+                    self.escalate(incident, rule, [alert.fired_offset])
 
     def settled(self, incident: Happened) -> None:
         """Nothing fired for the settle time, or somebody will not wait.
 
         It is closed, unless something fires still.
         """
-        if fires(self.alerts, incident):
+        if is_firing(self.alerts, incident):
             incident.state = "open"
             self.reopened(incident)
             return
@@ -656,12 +663,12 @@ class Naive:
         incident.tell("Closed", self.now_ms)
         if incident.told[0]:
             notification.over(self, incident)
-            followups.left(self, incident)
+            followups.create_followups(self, incident)
         for alert in self.alerts:
             if alert.incident is incident:
-                alert.incident, alert.forget_ms = (
+                alert.incident, alert.retain_until_ms = (
                     None,
-                    self.now_ms + by(self.policy["incidents"], "forget", ""),
+                    self.now_ms + by(self.policy["incidents"], "retain_resolved", ""),
                 )
 
     def opened_by_rule(self, rule: Mapping[str, Any], group: str) -> Happened:
@@ -682,9 +689,13 @@ class Naive:
         if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.rules.append(rule)
             self.climb(incident, rule, records)
-        elif not incident.ended and rule not in [one for one, _, _ in incident.postponed]:
-            incident.postponed = [(one, about, self.now_ms) for one, about, _ in incident.postponed]
-            incident.postponed.append((rule, records, self.now_ms))
+        elif not incident.ended and rule not in [
+            one for one, _, _ in incident.deferred_escalations
+        ]:
+            incident.deferred_escalations = [
+                (one, about, self.now_ms) for one, about, _ in incident.deferred_escalations
+            ]
+            incident.deferred_escalations.append((rule, records, self.now_ms))
             incident.touch()
 
     def climb(

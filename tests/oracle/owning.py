@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from models.duration import parse_ms
 from tests.oracle import notification
-from tests.oracle.facts import Happened, Known, mine
+from tests.oracle.facts import Happened, Known, firing_alerts
 from tests.oracle.policy import by, matches
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _set_clocks(naive: "Naive", incident: Happened) -> None:
 
 def weaken(naive: "Naive", incident: Happened) -> None:
     """What fires may be less severe than what did."""
-    firing = [alert.severity for alert in mine(naive.alerts, incident)]
+    firing = [alert.severity for alert in firing_alerts(naive.alerts, incident)]
     if not incident.taken_over and firing and min(firing) > incident.severity:
         naive.reached.add("weaker")
         incident.severity = min(firing)
@@ -72,7 +72,7 @@ def give(naive: "Naive", incident: Happened, owner: str) -> None:
 
 def stable(naive: "Naive", incident: Happened) -> None:
     """What decided has stayed away: the worst of what fires decides, what fires longest first."""
-    firing = mine(naive.alerts, incident)
+    firing = firing_alerts(naive.alerts, incident)
     if not firing:
         incident.decides = None
         return
@@ -103,7 +103,7 @@ def _is_for(entry: dict[str, object], alert: Known) -> bool:
 def expires_ms(naive: "Naive", alert: Known) -> int:
     """When an alert that fires ends by itself."""
     if not alert.unheard_ms or alert.incident is None:
-        return alert.last_ms + alert.hold_ms
+        return alert.last_ms + alert.ttl_ms
     if alert.incident.ended:
         return alert.incident.resolved[0]
     return alert.unheard_ms + parse_ms(naive.policy["incidents"].get("lost_after", "1h"))

@@ -23,7 +23,7 @@ SECOND, MINUTE, DAY = 1000, 60_000, 86_400_000
 TICK_MS = 5 * SECOND
 NAMES = ("ServiceDown", "HighErrorRate", "HighLatency", "AgentDown", "DataLoss")
 SEVERITIES = ("critical", "high", "warning")
-COMMANDS = ("acknowledge", "note", "update", "escalate", "mitigated", "cause")
+COMMANDS = ("acknowledge", "note", "update", "escalate", "mitigated", "root_cause")
 Step = tuple[int, str, str, str]  # when, what, and of what
 Told = list[tuple[str, str, str, int]]  # kind, channel, receiver, and when
 
@@ -64,7 +64,7 @@ def notified(journal: Sequence[Step], until_ms: int, gap_at_ms: int, gap_ms: int
             _, name, about, severity = waiting.pop(0)
             if name != "command":
                 labels = {"alertname": name, "component": about, "severity": severity}
-                record = alert_record(0, labels, about, hold_ms=30 * DAY)
+                record = alert_record(0, labels, about, ttl_ms=30 * DAY)
                 apply(at_ms, record.key, record.value)
                 continue
             known = sorted(engine.state.incidents)

@@ -52,7 +52,7 @@ FAMILIES = {
             holds=j.LONG,
             policies=("default", "hurried"),
         ),
-        "silences overlap|acknowledged by a silence|held|released|a rule's incident is held",
+        "silences overlap|acknowledged by a silence|suppressed|released|a rule's incident is suppressed",
     ),
     "moments": (
         ["default", "hurried"],
@@ -67,7 +67,7 @@ FAMILIES = {
             begins=j.ROUND,
             ends=(60_000, 120_000, 180_000),
         ),
-        "silences overlap|acknowledged by a silence|held|released",
+        "silences overlap|acknowledged by a silence|suppressed|released",
     ),
     "hours": (
         ["hours", "other hours"],
@@ -78,7 +78,7 @@ FAMILIES = {
             holds=j.LONG,
             policies=("hours", "other hours"),
         ),
-        "held|released|said in its hours|escalated in its hours",
+        "suppressed|released|said in its hours|escalated in its hours",
     ),
     "storms": (
         ["storms", "other storms"],
@@ -88,9 +88,9 @@ FAMILIES = {
             waits=j.SHORT,
             policies=("storms", "other storms"),
         ),
-        "digest|flapping|flapping in another incident|calm|missing|heard of again|sequence|TaskMade|TaskReminded|TaskLapsed",
+        "digest|flapping|flapping in another incident|stable|missing|heard of again|sequence|TaskMade|TaskReminded|TaskLapsed",
     ),
-    "links": (
+    "inhibitions": (
         ["linked", "relinked"],
         j.Kinds(
             "fire fire fire fire fire again flap end end tick command silence",
@@ -103,7 +103,7 @@ FAMILIES = {
             "a rule's incident is held|waits|reopened quietly|waited in vain|fires anew|known of"
         ),
     ),
-    "links that change": (
+    "inhibitions that change": (
         ["linked", "linked", "relinked"],
         j.Kinds(
             "fire fire fire fire fire fire flap end end tick policy",
@@ -123,7 +123,7 @@ def _ms(instant: str | None) -> int:
 
 
 # Kinds of timeline entries that the oracle does not tell.
-NOT_YET = ("Guide",)
+NOT_YET = ("Runbook",)
 
 
 def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
@@ -174,7 +174,7 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
             fact["acknowledged"] = (_ms(body["acknowledged_at"]), body["acknowledged_by"])
             fact["resolved"] = (_ms(body["resolved_at"]), body["resolved_by"])
             fact["step"], fact["rules"] = body["escalation_step"], body["escalated_by"]
-            fact["total"], fact["quiet"] = body["alerts_total"], bool(body["held_by"])
+            fact["total"], fact["quiet"] = body["alerts_total"], bool(body["suppressed_by"])
             fact["flapping"] = body["flapping"]
             fact["parents"] = [told.names[name] for name in body["parents"]]
             fact["members"] = {

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import StoredRecord
 from models.alert import Alert, fingerprint
 from models.effect import Effect, Stream
@@ -54,7 +54,7 @@ def record(at_ms: int = 0, *, firing: bool = True, **changes: Any) -> StoredReco
 
 
 def effects_of(
-    *records: StoredRecord, policy: Rulebook | None = None, feeding: Feeding = one_by_one
+    *records: StoredRecord, policy: CompiledPolicy | None = None, feeding: Feeding = one_by_one
 ) -> list[Effect]:
     """What the engine does with the records, and with the signals that they cause."""
     return play(policy or shipped(), records, feeding)[1]

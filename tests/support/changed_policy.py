@@ -29,16 +29,16 @@ def line_of(file: Path, start: str) -> int:
 
 
 CHANGES = [
-    ("P0: [2m, 5m, 10m]", "P0: [1m, 5m, 10m]", "~ climb.P0: 2m, 5m, 10m -> 1m, 5m, 10m"),
+    ("P0: [2m, 5m, 10m]", "P0: [1m, 5m, 10m]", "~ escalate_after.P0: 2m, 5m, 10m -> 1m, 5m, 10m"),
     ("lasting: 15m", "lasting: 900s", ""),
-    ("severity: [P0, P1], without: cause", "severity: [P1, P0], without: cause", ""),
+    ("severity: [P0, P1], without: root_cause", "severity: [P1, P0], without: root_cause", ""),
     ("severity: [P0], lasting: 15m", "severity: [P1], lasting: 15m", "~ escalations.p0-lasting.severity: P0 -> P1"),
     ("{name: complaints, complaints: 3}", "{name: angry, complaints: 3}", "+ escalations.angry: complaints 3"),
     ("resolve: {P0: 1h, ", "resolve: {", "- targets.resolve.P0: 1h"),
     ("  - {match: ['team=~\"(security|security-team)\"'], team: security}\n", "", '- ownership.[team=~"(security|security-team)"]: match'),  # noqa: E501
-    ("flapping: {changes: 6, within: 1h, calm: 30m}\n", "", "- flapping: changes 6, within 1h, calm 30m"),
+    ("flapping: {changes: 6, within: 1h, stable_after: 30m}\n", "", "- flapping: changes 6, within 1h, stable_after 30m"),
     ("default_owner: infrastructure", "default_owner: data", "~ default_owner: infrastructure -> data"),
-    ("  settle: 5m\n  forget: 1h", "  forget: 60m\n  settle: 300s", ""),
+    ("  close_after: 5m\n  retain_resolved: 1h", "  retain_resolved: 60m\n  close_after: 300s", ""),
     ("CEO, email: ceo@sutazai.com", "CEO, email: boss@sutazai.com", "~ contacts.ceo.email: ceo@sutazai.com -> boss@sutazai.com"),  # noqa: E501
     ('end_time: "17:00"', 'end_time: "18:00"', "~ time_intervals.business-hours[0].times[0].end_time: 17:00 -> 18:00"),
     ("reopened: [chat]", "reopened: []", "- notify.reopened: chat"),

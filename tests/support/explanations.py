@@ -12,14 +12,14 @@ from pathlib import Path
 from app.explain.answer import answer
 from app.explain.tree import Node
 from app.history.archive import Archive
-from app.history.snapshots import Index
+from app.history.snapshots import SnapshotIndex
 from app.history.source import Source
 from app.history.tracer import Tracer
 from app.render.explanation_text import lines
 from app.settings import Settings
 from app.transport.log import NewRecord
-from models.journal import FORMAT_HEADER, encode_resubmitted
 from models.journal import Source as Cause
+from models.journal import encode_resubmitted
 from models.topics import partition_of
 from tests.support.fake_log import FakeLog
 from tests.support.played_journals import Player
@@ -55,9 +55,7 @@ async def _twice_and_broken(player: Player, now_ms: int) -> None:
     for _ in range(2):
         await player.append(target, [NewRecord(record.key, record.value, (source.header(),))])
     await player.append(target, [NewRecord(b"web-2", b'{"alert":"nonsense"}')])
-    await player.append(
-        target, [NewRecord(b"web-2", encode_resubmitted("2-57-0", "ann"), ((FORMAT_HEADER, b"2"),))]
-    )
+    await player.append(target, [NewRecord(b"web-2", encode_resubmitted("2-57-0", "ann"))])
     await player.settled()
 
 
@@ -71,7 +69,7 @@ def played(name: str) -> FakeLog:
     return log
 
 
-def explained(log: FakeLog, words: str, index: Index | None = None) -> Node:
+def explained(log: FakeLog, words: str, index: SnapshotIndex | None = None) -> Node:
     """The explanation that a command gives."""
     parser = argparse.ArgumentParser()
     parser.add_argument("id", nargs="?")

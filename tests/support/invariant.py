@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.state.live_alert import WAIT, LiveAlert
+from app.core.state.live_alert import CORRELATION_WAIT, LiveAlert
 from app.core.state.state import Incident
 from app.policy.simulator import signal_record
 from app.transport.log import StoredRecord
@@ -53,7 +53,7 @@ class Watched:
                 signal_record(one, at_ms) for one in effects if one.stream is Stream.JOURNAL
             ]
             self._read(effects)
-        self._look()
+        self._look_ahead()
 
     def _read(self, effects: Iterable[Effect]) -> None:
         """A snapshot comes after the messages of its turn: they belong to the state before it."""
@@ -89,7 +89,7 @@ class Watched:
                 self.violations.append(f"{alert.name} on {alert.component}: named, and woke nobody")
         self.named.add(time)
 
-    def _look(self) -> None:
+    def _look_ahead(self) -> None:
         interval_ms = self.engine.policy.policy.notify.group_interval
         firing = {_time(alert): alert for alert in self._urgent()}
         self.since = {time: since for time, since in self.since.items() if time in firing}
@@ -113,8 +113,8 @@ class Watched:
             return True  # somebody has resolved it
         return any(
             self._excuses(key, alert, seen | {alert.fingerprint})
-            for key in alert.holds or ()
-            if key != WAIT
+            for key in alert.suppressions or ()
+            if key != CORRELATION_WAIT
         )
 
     def _excuses(self, key: str, alert: LiveAlert, seen: frozenset[str]) -> bool:
@@ -122,17 +122,19 @@ class Watched:
         state, rules = self.engine.state, self.engine.policy
         if name == "silence":
             return True
-        link = rules.link(name)
+        link = rules.inhibition(name)
         if link is None:
             incident = state.current.get((key, "correlated"))
             return incident is not None and self._is_known(incident, alert, seen)
         if not link.membership:
             return True
-        target = state.links[name, group].targets[alert.fingerprint]
+        target = state.inhibition_groups[name, group].targets[alert.fingerprint]
         cause = target.root
         if cause is None or cause.severity > alert.severity:
             return False
-        root = state.alerts.get(next(iter(_identities(state.links[name, group], cause)), b""))
+        root = state.alerts.get(
+            next(iter(_identities(state.inhibition_groups[name, group], cause)), b"")
+        )
         if root is None or not root.firing:
             return True  # an incident of a rule, or over: its grace is short
         known = root.fingerprint not in seen
@@ -140,13 +142,13 @@ class Watched:
 
     def _is_known(self, incident: Incident, alert: LiveAlert, seen: frozenset[str]) -> bool:
         urgent = incident.severity <= alert.severity
-        held = any(key != WAIT for key in incident.holds)
-        return urgent and (bool(incident.told_ms) or held) and incident.id not in seen
+        held = any(key != CORRELATION_WAIT for key in incident.suppressions)
+        return urgent and (bool(incident.notified_ms) or held) and incident.id not in seen
 
 
 def _time(alert: LiveAlert) -> tuple[str, int]:
     """Which time it is that an alert fires."""
-    return alert.fingerprint, alert.fired_by
+    return alert.fingerprint, alert.fired_offset
 
 
 def _names(message: dict[str, Any], alert: LiveAlert) -> bool:

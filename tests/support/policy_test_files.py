@@ -11,7 +11,7 @@ tests:
       escalations:
         - {at: 2m, to: Lead SRE, step: 2}
         - {at: 7m, to: CTO, step: 4}
-      incidents: [{component: shop, severity: P1, told: null}, {component: web}]
+      incidents: [{component: shop, severity: P1, notified: null}, {component: web}]
       notifications:
         contains: [{at: 0s, to: {contains: hands}}, {at: 2m, incident: shop, kind: opened, channel: pager}, {kind: nothing}]
         lacks: [{at: [1m, 3m], channel: chat, to: {matches: "Lead.*"}}]

@@ -110,7 +110,7 @@ def test_what_is_held_is_measured() -> None:
 
     assert set(metrics.KINDS) == held - {
         "current",
-        "spoiled",
+        "quarantined",
         "dirty",
         "touched",
         "kin",

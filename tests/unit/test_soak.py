@@ -50,7 +50,7 @@ def test_the_load_churns_and_keeps_its_size() -> None:
 
 def test_a_soak_forgets_sooner() -> None:
     """The policy of a soak is the shipped one, but for its times."""
-    assert "forget: 2m" in forgetting("2m")
+    assert "retain_resolved: 2m" in forgetting("2m")
 
 
 def test_a_partition_s_metrics_count_what_this_process_did() -> None:

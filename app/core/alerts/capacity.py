@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from app.core.alerts import grouping
 from app.core.state.live_alert import LiveAlert
+from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.place import Place
@@ -18,7 +19,6 @@ from models.severity import Severity
 RESERVE_PART = 10  # of each bound: a tenth is kept for P0 and P1
 NEAR_PERCENT = 80
 OWN_COMPONENT = "tocsin"
-EXPIRE = "expire"  # the timer that ends an alert of which nothing is heard
 BOUNDS = ("alerts", "alert_bytes", "incidents", "alerts_in_incident")
 NEAR, REACHED = "TocsinBoundNear", "TocsinBoundReached"
 OWN_HOLD_MS = 900_000  # for so long an alert of Tocsin's own fires after the last reason for it
@@ -152,13 +152,18 @@ def _raise(turn: Turn, name: str, bound: str) -> None:
         return
     if alert is None or not alert.incident:
         alert = _own_alert(turn, labels)
-    alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
-    alert.forget_ms, alert.last_ms, alert.named = 0, turn.now_ms, False
+    alert.firing, alert.fired_ms, alert.fired_offset, alert.ended_ms = (
+        True,
+        turn.now_ms,
+        turn.offset,
+        0,
+    )
+    alert.retain_until_ms, alert.last_ms, alert.named = 0, turn.now_ms, False
     alert.count += 1
     alert.renew(OWN_HOLD_MS, turn.now_ms)
     turn.state.put_alert(alert)
     alert.timer_ms = turn.state.expires_ms(alert)
-    turn.state.schedule(turn.state.expires_ms(alert), EXPIRE, alert.fingerprint)
+    turn.state.schedule(alert.timer_ms, TimerKind.EXPIRY, alert.fingerprint)
     turn.count("fired")
     grouping.on_fired(turn, alert)
 
@@ -167,14 +172,14 @@ def _own_alert(turn: Turn, labels: dict[str, str]) -> LiveAlert:
     name, bound = labels["alertname"], labels["bound"]
     limit = getattr(turn.rules.policy.bounds, bound)
     what = "is reached: alerts are refused" if name == REACHED else "is near"
-    verdict = turn.rules.judge(labels)
+    decision = turn.rules.evaluate(labels)
     return LiveAlert(
         fingerprint=fingerprint(labels),
         component=OWN_COMPONENT,
         labels=labels,
         annotations={"summary": f"bounds.{bound} ({limit}) {what}, in partition {turn.partition}"},
         severity=Severity.P1 if name == REACHED else Severity.P2,
-        severity_found="",
-        owner=verdict.owner,
-        incident_class=verdict.incident_class,
+        severity_label="",
+        owner=decision.owner,
+        incident_class=decision.incident_class,
     )

@@ -3,7 +3,7 @@
 An alert is its fingerprint. A record of it is news when it makes the alert fire or ends it;
 everything else is a repeat, which is counted and keeps the alert from expiring. The same labels
 with a new start and no end between are the same alert. An alert that nobody sends any more ends by
-itself after its `hold_ms`.
+itself after its `ttl_ms`.
 """
 
 import re
@@ -28,7 +28,7 @@ def on_alert(turn: Turn, document: dict[str, Any], key: str) -> None:
 
     Raises BadInput before anything has changed.
     """
-    fingerprint, firing, hold_ms, starts_ms = _checked(document)
+    fingerprint, firing, ttl_ms, starts_ms = _check_record(document)
     place = place_from(key)
     alert = turn.state.alerts.get(fingerprint.encode())
     if alert is None and turn.rules.says_ended(document["labels"]):
@@ -36,11 +36,11 @@ def on_alert(turn: Turn, document: dict[str, Any], key: str) -> None:
     elif firing and (alert is None or not alert.firing):
         _began(turn, document, place, alert)
     elif not firing and (alert is None or alert.firing):
-        _ended(turn, document, place, alert)
+        _end_firing(turn, document, place, alert)
     elif alert is not None:
         turn.count("repeats")
         alert.count += 1
-        _repeated(turn, document, alert, (hold_ms, starts_ms) if firing else None)
+        _repeated(turn, document, alert, (ttl_ms, starts_ms) if firing else None)
         turn.state.touch(alert)
     turn.count("alerts")
 
@@ -54,9 +54,9 @@ def _repeated(
         alert.last_ms = turn.now_ms
         alert.renew(*times)
         unheard.watch_expiry(turn, alert)
-    elif times is None or times == (alert.hold_ms, alert.starts_ms):
+    elif times is None or times == (alert.ttl_ms, alert.starts_ms):
         alert.last_ms = turn.now_ms
-    elif alert.beat or turn.now_ms + times[0] > turn.state.expires_ms(alert):
+    elif alert.heartbeat or turn.now_ms + times[0] > turn.state.expires_ms(alert):
         alert.last_ms = turn.now_ms
         alert.renew(*times)
         unheard.watch_expiry(turn, alert)
@@ -79,9 +79,9 @@ def _note_source(turn: Turn, alert: LiveAlert, document: dict[str, Any]) -> None
         turn.state.put_alert(alert)
 
 
-def _checked(document: dict[str, Any]) -> tuple[str, bool, int, int]:
+def _check_record(document: dict[str, Any]) -> tuple[str, bool, int, int]:
     fingerprint, status = document["alert"], document.get("status")
-    hold_ms, starts_ms = document.get("hold_ms"), document.get("starts_ms")
+    ttl_ms, starts_ms = document.get("ttl_ms"), document.get("starts_ms")
     labels, annotations = document.get("labels"), document.get("annotations", {})
     if (
         not isinstance(fingerprint, str)
@@ -93,25 +93,25 @@ def _checked(document: dict[str, Any]) -> tuple[str, bool, int, int]:
             f"alert is {fingerprint!r:.60} and status {status!r:.60}: not an alert record",
         )
     if (
-        type(hold_ms) is not int
-        or hold_ms < 0
+        type(ttl_ms) is not int
+        or ttl_ms < 0
         or type(starts_ms) is not int
-        or not _texts(labels)
+        or not _is_texts(labels)
         or not labels
     ):
         raise BadInput(
             Reason.MALFORMED,
-            "an alert record has to have hold_ms of 0 or more, starts_ms and labels of text",
+            "an alert record has to have ttl_ms of 0 or more, starts_ms and labels of text",
         )
-    if not _texts(annotations) or not isinstance(document.get("url", ""), str):
+    if not _is_texts(annotations) or not isinstance(document.get("url", ""), str):
         raise BadInput(
             Reason.MALFORMED,
             "an alert record's annotations have to be texts by name, and its url a text",
         )
-    return fingerprint, status == "firing", hold_ms, starts_ms
+    return fingerprint, status == "firing", ttl_ms, starts_ms
 
 
-def _texts(value: Any) -> bool:
+def _is_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
@@ -119,7 +119,7 @@ def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
     """An alert fires, of which nothing was known, or that it had ended."""
     leader = senders.leader_of(turn, document, known)
     if leader is None:
-        _fired(turn, document, place, known)
+        _begin_firing(turn, document, place, known)
         return
     if known is None:
         annotations = kept_annotations(document.get("annotations") or {})
@@ -127,7 +127,7 @@ def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
         capacity.check_alerts(turn, None, leader.severity, size)
     if not leader.firing:
         of_leader = document | {"alert": leader.fingerprint, "labels": leader.labels}
-        leader = _fired(turn, of_leader, leader.place, leader)
+        leader = _begin_firing(turn, of_leader, leader.place, leader)
         senders.on_own_end(turn, leader)
     unheard.watch_expiry(turn, senders.on_began(turn, document, leader, known))
     if leader.unheard_ms:
@@ -135,24 +135,29 @@ def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
         unheard.on_heard(turn, leader)
 
 
-def _fired(
+def _begin_firing(
     turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None
 ) -> LiveAlert:
     """An alert begins to fire. It replaces those that differ from it in their severity only."""
     others = senders.replaced_by(turn, document, known)
-    alert = _alert(turn, document, place, known)
-    alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
-    alert.forget_ms, alert.until_resolved = 0, document.get("until_resolved") is True
+    alert = _alert_of_record(turn, document, place, known)
+    alert.firing, alert.fired_ms, alert.fired_offset, alert.ended_ms = (
+        True,
+        turn.now_ms,
+        turn.offset,
+        0,
+    )
+    alert.retain_until_ms, alert.until_resolved = 0, document.get("until_resolved") is True
     alert.own_ended = alert.replaced = alert.named = False
-    alert.renew(document["hold_ms"], document["starts_ms"])
+    alert.renew(document["ttl_ms"], document["starts_ms"])
     turn.state.put_alert(alert)
     identity.index(turn, alert)
-    if alert.beat:
-        heartbeats.on_beat(turn, alert)
+    if alert.heartbeat:
+        heartbeats.on_heartbeat(turn, alert)
         return alert
     unheard.watch_expiry(turn, alert)
     turn.count("fired")
-    if alert.severity_found:
+    if alert.severity_label:
         turn.count("unknown_severities")
     grouping.on_fired(turn, alert)
     for other in others:
@@ -160,13 +165,15 @@ def _fired(
     return alert
 
 
-def _ended(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None) -> None:
+def _end_firing(
+    turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None
+) -> None:
     """An alert ended. One that was never heard to fire is recorded, and nobody is woken."""
-    if known is not None and known.beat:
+    if known is not None and known.heartbeat:
         return  # a heartbeat that ends is not heard of, and will be missing in time
     if senders.on_end(turn, document, known):
         return
-    alert = known or _alert(turn, document, place, None)
+    alert = known or _alert_of_record(turn, document, place, None)
     alert.firing, alert.ended_ms, alert.last_ms = False, turn.now_ms, turn.now_ms
     if known is not None:
         alert.count += 1
@@ -184,17 +191,17 @@ def _ended(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert 
     }
     text = f"{alert.name} on {place.title} ended before it was heard to fire"
     turn.emit(Stream.TIMELINE, place.key, "EndedUnheard", body | {"text": text})
-    resolution.remember(turn, alert)
+    resolution.retain_ended(turn, alert)
 
 
-def _alert(
+def _alert_of_record(
     turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None
 ) -> LiveAlert:
     """The alert of a record, as the policy of now judges it."""
     labels, annotations = document["labels"], kept_annotations(document.get("annotations") or {})
     url = kept_url(document.get("url", ""))
-    verdict, size = turn.rules.judge(labels), bytes_of(labels, annotations, url)
-    capacity.check_room(turn, place, verdict.incident_class, known, verdict.severity, size)
+    decision, size = turn.rules.evaluate(labels), bytes_of(labels, annotations, url)
+    capacity.check_room(turn, place, decision.incident_class, known, decision.severity, size)
     if known is None or known.incident == "":
         known = LiveAlert(
             fingerprint=document["alert"],
@@ -202,12 +209,12 @@ def _alert(
             scope=place.scope,
             labels=labels,
             annotations=annotations,
-            severity=verdict.severity,
-            severity_found=verdict.severity_found,
-            owner=verdict.owner,
-            incident_class=verdict.incident_class,
+            severity=decision.severity,
+            severity_label=decision.severity_label,
+            owner=decision.owner,
+            incident_class=decision.incident_class,
             generator_url=url,
-            beat=verdict.absence if document["status"] == "firing" else "",
+            heartbeat=decision.heartbeat if document["status"] == "firing" else "",
             changes=known.changes
             if known
             else None,  # it is the same alert still, though its incident is another
@@ -220,9 +227,9 @@ def _alert(
     return known
 
 
-def on_expire(turn: Turn, at_ms: int, whose: str) -> None:
+def on_expire(turn: Turn, at_ms: int, subject: str) -> None:
     """End an alert that nobody has sent for its hold time."""
-    alert = turn.state.alerts.get(whose.encode())
+    alert = turn.state.alerts.get(subject.encode())
     if alert is None or alert.timer_ms != at_ms:
         return
     alert.timer_ms = 0  # also when it has ended: it may fire again, and then needs a new timer

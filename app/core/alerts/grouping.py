@@ -8,7 +8,7 @@ from app.core.correlation import windows
 from app.core.incidents import availability, ownership, resolution, runbooks
 from app.core.notification import flapping
 from app.core.response import escalation
-from app.core.rules.compiled_policy import Rulebook, Verdict
+from app.core.rules.compiled_policy import CompiledPolicy, PolicyDecision
 from app.core.state.annotations import add_links
 from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
@@ -24,26 +24,28 @@ LOST = "AlertLost"
 
 def on_fired(turn: Turn, alert: LiveAlert) -> None:
     """An alert began to fire: it opens, joins, raises or reopens its component's incident."""
-    alert.loud_ms = turn.now_ms
-    alert.holds = silences.holds_on(turn, alert) if turn.state.silences else None
+    alert.notifiable_since_ms = turn.now_ms
+    alert.suppressions = silences.suppressions_on(turn, alert) if turn.state.silences else None
     alert.known_of = False
     turn.doubt(alert)
-    verdict = turn.rules.judge(alert.labels)
+    decision = turn.rules.evaluate(alert.labels)
     incident = turn.state.current.get((alert.place.key, alert.incident_class))
     if incident is None:
-        incident, was_held = _open(turn, alert, verdict), False
+        incident, was_suppressed = _open_incident(turn, alert, decision), False
     else:
-        was_held = incident.held
-        suppression.wait(turn, incident, alert, verdict.hold_ms)
-        _join(turn, incident, alert, verdict)
-    hold = None if alert.waits else next(iter((alert.holds or {}).values()), None)
-    suppression.observe(turn, incident, was_held=was_held, hold=hold)
-    incident.always = incident.always or verdict.always
+        was_suppressed = incident.suppressed
+        suppression.begin_correlation_wait(turn, incident, alert, decision.correlation_wait_ms)
+        _join_incident(turn, incident, alert, decision)
+    reason = (
+        None if alert.awaits_correlation else next(iter((alert.suppressions or {}).values()), None)
+    )
+    suppression.observe_suppression(turn, incident, was_suppressed=was_suppressed, reason=reason)
+    incident.always = incident.always or decision.always
     flapping.on_change(turn, incident, alert)
-    availability.on_fired(turn, incident, verdict)
+    availability.on_fired(turn, incident, decision)
     escalation.on_fired(turn, incident, alert)
-    windows.on_fired(turn, alert, verdict)
-    inhibition.on_changed(turn, alert, verdict)
+    windows.on_fired(turn, alert, decision)
+    inhibition.on_changed(turn, alert, decision)
     turn.changed(incident)
 
 
@@ -55,26 +57,26 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     incident = turn.state.incidents.get(alert.incident)
     if incident is None:
         return
-    verdict, was_held = turn.rules.judge(alert.labels), incident.held
+    decision, was_suppressed = turn.rules.evaluate(alert.labels), incident.suppressed
     turn.state.leave(incident, alert)
     name = alert_title(alert) if alert_place(alert) else alert.name
-    turn.tell(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
+    turn.timeline(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
-    availability.on_ended(turn, incident, verdict)
-    windows.on_ended(turn, alert, verdict)
-    inhibition.on_changed(turn, alert, verdict)
+    availability.on_ended(turn, incident, decision)
+    windows.on_ended(turn, alert, decision)
+    inhibition.on_changed(turn, alert, decision)
     ownership.weaken(turn, incident)
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
         if kind == LOST:
             resolution.lost(turn, incident, "nothing is heard of its alerts any more")
         else:
-            resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
-    suppression.observe(turn, incident, was_held=was_held)
+            resolution.note_resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+    suppression.observe_suppression(turn, incident, was_suppressed=was_suppressed)
     turn.changed(incident)
 
 
-def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
+def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> Incident:
     prefix = turn.rules.prefix(alert.incident_class)
     text = ownership.describe(alert)
     incident = Incident(
@@ -93,17 +95,17 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         summary=text,
         next_step="",
         opened_ms=turn.now_ms,
-        opened_by=turn.record,
+        opened_by=turn.position,
         severity_ms=turn.now_ms,
-        loud_ms=turn.now_ms,
-        hold_ms=verdict.hold_ms,
-        mutes=list(verdict.mutes),
+        notifiable_since_ms=turn.now_ms,
+        correlation_wait_ms=decision.correlation_wait_ms,
+        mutes=list(decision.mutes),
     )
     begin_clocks(incident, turn.now_ms)
     turn.state.put_incident(incident)
     turn.state.join(incident, alert, turn.offset)
     turn.count("incidents")
-    turn.tell(
+    turn.timeline(
         incident,
         "Opened",
         text,
@@ -112,11 +114,13 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         owner=alert.owner,
         links=_links(alert),
     )
-    runbooks.choose(turn, incident, verdict.guide, alert.labels, alert.annotations)
+    runbooks.choose_runbook(turn, incident, decision.runbook, alert.labels, alert.annotations)
     return incident
 
 
-def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) -> None:
+def _join_incident(
+    turn: Turn, incident: Incident, alert: LiveAlert, decision: PolicyDecision
+) -> None:
     was = incident.state
     incident.state = advance(was, Cause.FIRED)
     again = was is State.RESOLVED or alert.incident == incident.id
@@ -124,20 +128,24 @@ def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) ->
         incident.fires_anew_ms = incident.fires_anew_ms or turn.now_ms
     turn.state.join(incident, alert, turn.offset)
     # What somebody has to be told of at once does not wait because of its neighbours.
-    incident.hold_ms = min(incident.hold_ms, verdict.hold_ms)
-    incident.mutes = [name for name in incident.mutes if name in verdict.mutes]
+    incident.correlation_wait_ms = min(incident.correlation_wait_ms, decision.correlation_wait_ms)
+    incident.mutes = [name for name in incident.mutes if name in decision.mutes]
     text = ownership.describe(alert)
-    details = {"severity": alert.severity, "alert": alert.fingerprint, "links": _links(alert)}
-    turn.tell(incident, "AlertFired", text, **details)
+    details = {
+        "severity": alert.severity,
+        "alert": alert.fingerprint,
+        "links": _links(alert),
+    }
+    turn.timeline(incident, "AlertFired", text, **details)
     if was is State.RESOLVED:
         ownership.weaken(turn, incident)
-        resolution.reopened(turn, incident, f"{alert.name} fires again")
+        resolution.note_reopened(turn, incident, f"{alert.name} fires again")
     raised = ownership.on_fired(turn, incident, alert)
     if raised:
         escalation.on_grown(turn, incident, raised)
 
 
-def on_policy(turn: Turn, incident: Incident, before: Rulebook) -> None:
+def on_policy(turn: Turn, incident: Incident, before: CompiledPolicy) -> None:
     """Another policy may let other incidents wait, mute others, and give them to others."""
     ownership.on_policy(turn, incident, before)
     known = (
@@ -145,13 +153,13 @@ def on_policy(turn: Turn, incident: Incident, before: Rulebook) -> None:
         if incident.rule
         else [alert.labels for alert in incident.alerts.values()]
     )
-    verdicts = [turn.rules.judge(labels) for labels in known]
-    former = (incident.hold_ms, incident.mutes)
-    incident.hold_ms = min(verdict.hold_ms for verdict in verdicts)
+    decisions = [turn.rules.evaluate(labels) for labels in known]
+    former = (incident.correlation_wait_ms, incident.mutes)
+    incident.correlation_wait_ms = min(decision.correlation_wait_ms for decision in decisions)
     incident.mutes = [
-        name for name in verdicts[0].mutes if all(name in verdict.mutes for verdict in verdicts)
+        name for name in decisions[0].mutes if all(name in decision.mutes for decision in decisions)
     ]
-    if (incident.hold_ms, incident.mutes) != former:
+    if (incident.correlation_wait_ms, incident.mutes) != former:
         turn.changed(incident)
 
 

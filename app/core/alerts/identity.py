@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.live_alert import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import Labels
@@ -64,7 +64,7 @@ def of_other_severity(
     return [
         other
         for other in _kin(turn, fingerprint, labels)
-        if other.firing and not other.beat and _alike(turn.rules, other, labels, annotations)
+        if other.firing and not other.heartbeat and _alike(turn.rules, other, labels, annotations)
     ]
 
 
@@ -99,7 +99,7 @@ def _key(turn: Turn, labels: Labels) -> bytes:
     return key
 
 
-def _alike(rules: Rulebook, known: LiveAlert, labels: Labels, annotations: Labels) -> bool:
+def _alike(rules: CompiledPolicy, known: LiveAlert, labels: Labels, annotations: Labels) -> bool:
     """Whether the labels that count only where all else is alike do not count here.
 
     They do where the texts of the two differ and one names its own value ("replica 2 is down").

@@ -33,16 +33,16 @@ def on_began(
         labels=labels,
         annotations=annotations,
         severity=leader.severity,
-        severity_found="",
+        severity_label="",
         owner=leader.owner,
         incident_class=leader.incident_class,
         follows=leader.fingerprint,
     )
-    sender.firing, sender.fired_ms, sender.fired_by = True, turn.now_ms, turn.offset
+    sender.firing, sender.fired_ms, sender.fired_offset = True, turn.now_ms, turn.offset
     sender.ended_ms, sender.last_ms = 0, turn.now_ms
     sender.until_resolved = document.get("until_resolved") is True
     sender.count += 1
-    sender.renew(document["hold_ms"], document["starts_ms"])
+    sender.renew(document["ttl_ms"], document["starts_ms"])
     turn.state.put_alert(sender)
     identity.index(turn, sender)
     turn.count("other_senders")
@@ -51,10 +51,10 @@ def on_began(
 
 def on_own_end(turn: Turn, leader: LiveAlert) -> None:
     """The sender of the alert that leads says nothing more of it, or that it ended. Another goes on."""
-    if leader.beat:
+    if leader.heartbeat:
         return  # whoever is heard of, is
     leader.own_ended = True
-    leader.renew(leader.hold_ms, leader.starts_ms)
+    leader.renew(leader.ttl_ms, leader.starts_ms)
     turn.state.put_alert(leader)
 
 

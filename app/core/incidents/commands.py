@@ -23,7 +23,7 @@ from models.instant import NEWEST_MS, format_instant
 from models.journal import text_of
 from models.reason import BadInput, Reason
 from models.suggest import did_you_mean
-from models.truncate import cut
+from models.truncate import truncate
 
 NAME_CHARACTERS = 60  # of a command that is none
 
@@ -57,14 +57,14 @@ def _carry_out(
         followups.on_done(turn, identity, text_of(document, "task"), by, text)
         return
     if incident is None:
-        if command is Command.CAUSE and followups.on_cause(turn, identity, by, text):
+        if command is Command.ROOT_CAUSE and followups.on_cause(turn, identity, by, text):
             return
         raise BadInput(
             Reason.UNKNOWN_INCIDENT,
             f"{identity!r} is closed, or was never an incident of this partition",
         )
     _HANDLERS[command](turn, incident, by, text, document)
-    reminders.on_word(turn, incident)
+    reminders.on_activity(turn, incident)
     turn.changed(incident)
 
 
@@ -86,7 +86,7 @@ def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:
         "scope": incident.scope if incident else "",
         "text": f"{by}: {name} was refused: {refusal.message}",
         "by": by,
-        "command": cut(name, NAME_CHARACTERS),
+        "command": truncate(name, NAME_CHARACTERS),
         "reason": refusal.reason,
         "message": refusal.message,
     }
@@ -131,16 +131,18 @@ def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details
     _check_contact(turn, to)
     incident.assignee = to or incident.assignee
     whom = " of ".join(part for part in (to, team) if part)
-    turn.tell(incident, "Assigned", f"{by} gave it to {whom}{_said(text)}", by=by, to=to, team=team)
+    turn.timeline(
+        incident, "Assigned", f"{by} gave it to {whom}{_with_text(text)}", by=by, to=to, team=team
+    )
     if team and team != incident.owner:
-        incident.owner, incident.step, incident.climb_ms = team, 1, turn.now_ms
+        incident.owner, incident.step, incident.step_since_ms = team, 1, turn.now_ms
         incident.owner_alert, incident.owner_severity = "", incident.severity
-        incident.told_owner = team
+        incident.notified_owner = team
         begin_episode(incident)
-        recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_said(text)}")
+        recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_with_text(text)}")
 
 
-def _assessed(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+def _assess(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     verdict, scope = details.get("verdict"), str(details.get("scope") or "")
     if verdict not in list(Verdict):
         raise BadInput(
@@ -150,33 +152,33 @@ def _assessed(turn: Turn, incident: Incident, by: str, text: str, details: Detai
         acknowledgement.acknowledge(turn, incident, by, "")  # who has assessed it is looking at it
     incident.assessment = {"verdict": str(verdict), "scope": scope, "by": by}
     struck = f", strikes {scope}" if scope else ""
-    turn.tell(
+    turn.timeline(
         incident,
         "Assessed",
-        f"{by}: {verdict}{struck}{_said(text)}",
+        f"{by}: {verdict}{struck}{_with_text(text)}",
         by=by,
         verdict=verdict,
         strikes=scope,
     )
 
 
-def _note(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
-    turn.tell(incident, "Noted", f"{by}: {text}", by=by)
+def _add_note(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    turn.timeline(incident, "Noted", f"{by}: {text}", by=by)
 
 
-def _cause(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+def _set_root_cause(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     if not text:
         raise BadInput(Reason.MALFORMED, "cause: has no text, must say what the root cause is")
-    incident.cause, incident.cause_by = text, by
-    turn.tell(incident, "CauseNamed", f"{by}: {text}", by=by)
+    incident.root_cause, incident.root_cause_by = text, by
+    turn.timeline(incident, "RootCauseNamed", f"{by}: {text}", by=by)
 
 
-def _mitigated(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+def _mitigate(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     incident.mitigated_ms, incident.mitigated_by = turn.now_ms, by
-    turn.tell(incident, "Mitigated", f"{by} mitigated it{_said(text)}", by=by)
+    turn.timeline(incident, "Mitigated", f"{by} mitigated it{_with_text(text)}", by=by)
 
 
-def _update(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+def _post_update(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     eta_ms = details.get("eta_ms") or 0
     if type(eta_ms) is not int or not 0 <= eta_ms <= NEWEST_MS:
         raise BadInput(
@@ -185,20 +187,20 @@ def _update(turn: Turn, incident: Incident, by: str, text: str, details: Details
     incident.eta_ms = eta_ms or incident.eta_ms
     until = f"; expected to be over by {format_instant(eta_ms)}" if eta_ms else ""
     eta_at = format_instant(eta_ms) if eta_ms else None
-    turn.tell(incident, "Updated", f"{by}: {text}{until}", by=by, eta_at=eta_at)
+    turn.timeline(incident, "Updated", f"{by}: {text}{until}", by=by, eta_at=eta_at)
     recipients.on_update(turn, incident, f"{text}{until}")
 
 
-def _complaint(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+def _count_complaint(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     number = details.get("number", 1)
     if type(number) is not int or not 1 <= number <= 1_000_000:
         raise BadInput(Reason.MALFORMED, f"number is {number!r:.40}, must be 1 or more")
     incident.complaints += number
     so_far = f"{number} more, {incident.complaints} so far"
-    turn.tell(
+    turn.timeline(
         incident,
         "Complained",
-        f"{by} counted complaints: {so_far}{_said(text)}",
+        f"{by} counted complaints: {so_far}{_with_text(text)}",
         by=by,
         number=number,
     )
@@ -214,12 +216,12 @@ def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Detai
             f"the incident is {incident.state}; escalate is not possible: {possible}",
         )
     _check_step(turn, incident, step)
-    escalation.climb(
+    escalation.escalate_step(
         turn,
         incident,
         escalation.MANUAL,
-        f"{by} escalated it{_said(text)}",
-        [turn.record],
+        f"{by} escalated it{_with_text(text)}",
+        [turn.position],
         step,
         by,
     )
@@ -253,27 +255,27 @@ def _check_contact(turn: Turn, name: str) -> None:
 
 def _resolve(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     incident.state = advance(incident.state, Cause.RESOLVE)
-    resolution.resolved(turn, incident, by, f"{by} resolved it{_said(text)}")
+    resolution.note_resolved(turn, incident, by, f"{by} resolved it{_with_text(text)}")
 
 
 def _reopen(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     incident.state = advance(incident.state, Cause.REOPEN)
-    resolution.reopened(turn, incident, f"{by} reopened it{_said(text)}", by)
+    resolution.note_reopened(turn, incident, f"{by} reopened it{_with_text(text)}", by)
 
 
 def _close(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
-    resolution.close(turn, incident, f"{by} closed it{_said(text)}", by)
+    resolution.close_incident(turn, incident, f"{by} closed it{_with_text(text)}", by)
 
 
 _HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = {
     Command.ACKNOWLEDGE: _acknowledge,
     Command.ASSIGN: _assign,
-    Command.ASSESSED: _assessed,
-    Command.NOTE: _note,
-    Command.CAUSE: _cause,
-    Command.MITIGATED: _mitigated,
-    Command.UPDATE: _update,
-    Command.COMPLAINT: _complaint,
+    Command.ASSESS: _assess,
+    Command.NOTE: _add_note,
+    Command.ROOT_CAUSE: _set_root_cause,
+    Command.MITIGATE: _mitigate,
+    Command.UPDATE: _post_update,
+    Command.COMPLAINT: _count_complaint,
     Command.ESCALATE: _escalate,
     Command.RESOLVE: _resolve,
     Command.REOPEN: _reopen,
@@ -281,5 +283,5 @@ _HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = 
 }
 
 
-def _said(text: str) -> str:
+def _with_text(text: str) -> str:
     return f": {text}" if text else ""

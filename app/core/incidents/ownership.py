@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from app.core.incidents import runbooks
 from app.core.response import reminders, service_levels
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.deadline import Deadline
 from app.core.state.incident_now import worst_firing
 from app.core.state.lifecycle import Cause, advance
@@ -40,7 +40,7 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> str:
         incident.severity, incident.severity_ms = alert.severity, turn.now_ms
         incident.peak_severity = min(incident.peak_severity, alert.severity)
         service_levels.on_severity(turn, incident)
-        turn.tell(incident, "SeverityRaised", raised, severity=alert.severity)
+        turn.timeline(incident, "SeverityRaised", raised, severity=alert.severity)
         show(turn, incident, alert)
         incident.peak_title = incident.title
     if alert.severity < incident.owner_severity:
@@ -57,18 +57,18 @@ def weaken(turn: Turn, incident: Incident) -> None:
     if now is None or now <= incident.severity or incident.always or incident.rule:
         return
     before, incident.severity, incident.severity_ms = incident.severity, now, turn.now_ms
-    incident.told_severity = max(incident.told_severity, now)
-    turn.tell(incident, "SeverityLowered", f"from {before} to {now}", severity=now)
+    incident.notified_severity = max(incident.notified_severity, now)
+    turn.timeline(incident, "SeverityLowered", f"from {before} to {now}", severity=now)
     worst = worst_alert(incident)
     assert worst is not None, incident.id
     show(turn, incident, worst)
 
 
 def show(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
-    """Give the incident the title and the guide of an alert."""
+    """Give the incident the title and the runbook of an alert."""
     incident.title, incident.summary = alert_title(alert), describe(alert)
-    guide = turn.rules.judge(alert.labels).guide
-    runbooks.choose(turn, incident, guide, alert.labels, alert.annotations)
+    runbook = turn.rules.evaluate(alert.labels).runbook
+    runbooks.choose_runbook(turn, incident, runbook, alert.labels, alert.annotations)
 
 
 def describe(alert: LiveAlert) -> str:
@@ -76,15 +76,15 @@ def describe(alert: LiveAlert) -> str:
     annotations = alert.annotations
     summary = annotations.get("summary") or annotations.get("description") or ""
     unknown = (
-        f" (severity {alert.severity_found!r} is not in the policy)" if alert.severity_found else ""
+        f" (severity {alert.severity_label!r} is not in the policy)" if alert.severity_label else ""
     )
     return f"{alert_title(alert)}{': ' if summary else ''}{summary}{unknown}"
 
 
-def stable_after_ms(rules: Rulebook) -> int:
+def stable_after_ms(rules: CompiledPolicy) -> int:
     """For how long the alert that gave an incident its owner has to be over."""
     flapping = rules.policy.flapping
-    return flapping.calm if flapping else rules.policy.incidents.settle
+    return flapping.stable_after if flapping else rules.policy.incidents.close_after
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
@@ -118,19 +118,23 @@ def hand_over(turn: Turn, incident: Incident, owner: str, why: str) -> None:
     if owner == incident.owner:
         return
     before, incident.owner, incident.owner_ms = incident.owner, owner, turn.now_ms
-    turn.tell(incident, "OwnerChanged", f"from {before} to {owner}: {why}", owner=owner)
-    incident.step, incident.climb_ms, incident.untaken_ms = 1, turn.now_ms, turn.now_ms
+    turn.timeline(incident, "OwnerChanged", f"from {before} to {owner}: {why}", owner=owner)
+    incident.step, incident.step_since_ms, incident.unacknowledged_since_ms = (
+        1,
+        turn.now_ms,
+        turn.now_ms,
+    )
     if not incident.ended:
         incident.state = advance(incident.state, Cause.HANDED_OVER)
         incident.acknowledged_ms, incident.acknowledged_by = 0, ""
-    reminders.on_word(turn, incident)
+    reminders.on_activity(turn, incident)
     turn.changed(incident)
 
 
-def on_policy(turn: Turn, incident: Incident, before: Rulebook) -> None:
+def on_policy(turn: Turn, incident: Incident, before: CompiledPolicy) -> None:
     """Another policy may say that its alerts, or what its rule opens, are another team's."""
     for alert in incident.alerts.values():
-        was, now = before.judge(alert.labels), turn.rules.judge(alert.labels)
+        was, now = before.evaluate(alert.labels), turn.rules.evaluate(alert.labels)
         if was.owner != now.owner and alert.owner == was.owner:
             alert.owner = now.owner
             turn.state.put_alert(alert)
@@ -142,7 +146,7 @@ def on_policy(turn: Turn, incident: Incident, before: Rulebook) -> None:
     hand_over(turn, incident, owner, "the policy has changed")
 
 
-def _opens_for(rules: Rulebook, name: str) -> str:
+def _opens_for(rules: CompiledPolicy, name: str) -> str:
     """The team that a correlation opens incidents for; empty when it is none that does."""
     rule = rules.correlation(name) if name else None
     return rule.policy.open.owner if rule is not None and rule.policy.open is not None else ""

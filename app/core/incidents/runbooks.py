@@ -1,4 +1,4 @@
-"""What to do next: the response guide of an incident, with its alert's values filled in.
+"""What to do next: the runbook of an incident, with its alert's values filled in.
 
 Source: PROCEDURES, "Specific Alert Response Guides". A value in a command is quoted for a shell,
 does not begin a word with a dash, and has nothing in it that a terminal would obey: a label can add
@@ -8,34 +8,34 @@ neither a command nor an option to one.
 import re
 import shlex
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.alert import Labels
 from models.policy import PLACEHOLDER
 from models.sanitize import inert, inert_word
-from models.truncate import cut
+from models.truncate import truncate
 
 FILLED_CHARACTERS_MAX = 8000  # of what a step says, and of its command, with the labels filled in
 
 
-def choose(
+def choose_runbook(
     turn: Turn,
     incident: Incident,
-    guide: str,
+    runbook: str,
     labels: Labels,
     annotations: Labels | None = None,
 ) -> None:
-    """Give the incident a guide, filled in for an alert with these labels.
+    """Give the incident a runbook, filled in for an alert with these labels.
 
     The alert's own runbook comes first: whoever wrote the alert knows best.
     """
-    steps = _runbook(annotations or {}) + _filled(turn.rules, guide, incident, labels)
+    steps = _runbook(annotations or {}) + _fill_steps(turn.rules, runbook, incident, labels)
     if steps:
-        incident.guide = guide
+        incident.runbook = runbook
         incident.next_command = steps[0]["run"]
         incident.next_step = ": ".join(part for part in (steps[0]["say"], steps[0]["run"]) if part)
-        turn.tell(incident, "Guide", incident.next_step, guide=guide, steps=steps)
+        turn.timeline(incident, "Runbook", incident.next_step, runbook=runbook, steps=steps)
 
 
 def _runbook(annotations: Labels) -> list[dict[str, str]]:
@@ -46,8 +46,10 @@ def _runbook(annotations: Labels) -> list[dict[str, str]]:
     return [{"say": f"Follow the alert's own runbook: {inert(url)}", "run": ""}]
 
 
-def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> list[dict[str, str]]:
-    guide = rules.guide(name)
+def _fill_steps(
+    rules: CompiledPolicy, name: str, incident: Incident, labels: Labels
+) -> list[dict[str, str]]:
+    runbook = rules.runbook(name)
     values = {
         "alertname": labels.get("alertname", ""),
         "component": incident.component,
@@ -67,13 +69,13 @@ def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> l
         return PLACEHOLDER.sub(value, text)
 
     return [
-        _bounded(fill(step.say, quoted=False), fill(step.run, quoted=True))
-        for step in (guide.steps if guide else ())
+        _bound_step(fill(step.say, quoted=False), fill(step.run, quoted=True))
+        for step in (runbook.steps if runbook else ())
     ]
 
 
-def _bounded(say: str, run: str) -> dict[str, str]:
+def _bound_step(say: str, run: str) -> dict[str, str]:
     """A step. A command is left out rather than cut: half of one may do something else."""
     if len(run) > FILLED_CHARACTERS_MAX:
         say, run = f"{say} (its command is left out: filled in, it has {len(run)} characters)", ""
-    return {"say": cut(say, FILLED_CHARACTERS_MAX), "run": run}
+    return {"say": truncate(say, FILLED_CHARACTERS_MAX), "run": run}

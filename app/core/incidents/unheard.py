@@ -6,11 +6,10 @@ It goes on to fire as far as people are concerned, until it is heard of again, o
 
 from app.core.state.live_alert import LiveAlert
 from app.core.state.state import Incident
+from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.incident import State
 from models.instant import format_instant
-
-EXPIRE = "expire"
 
 
 def goes_on(turn: Turn, alert: LiveAlert) -> bool:
@@ -19,10 +18,10 @@ def goes_on(turn: Turn, alert: LiveAlert) -> bool:
     return (
         not alert.unheard_ms
         and alert.severity.is_urgent
-        and not alert.holds
+        and not alert.suppressions
         and incident is not None
         and _is_untaken(incident, alert)
-        and incident.told_ms > 0
+        and incident.notified_ms > 0
         and turn.rules.policy.incidents.lost_after > 0
     )
 
@@ -44,7 +43,7 @@ def begin(turn: Turn, alert: LiveAlert, heard_ms: int) -> None:
     turn.state.note_unheard(alert, turn.now_ms)
     since = format_instant(alert.last_ms)
     text = f"{alert.name}: not heard of since {since}, and nobody has taken it"
-    turn.tell(incident, "Unheard", text, alert=alert.fingerprint)
+    turn.timeline(incident, "Unheard", text, alert=alert.fingerprint)
     watch_expiry(turn, alert)
     turn.changed(incident)
 
@@ -53,7 +52,9 @@ def on_heard(turn: Turn, alert: LiveAlert) -> None:
     """It is heard of again."""
     incident = turn.state.incidents[alert.incident]
     turn.state.note_unheard(alert, 0)
-    turn.tell(incident, "HeardAgain", f"{alert.name} is heard of again", alert=alert.fingerprint)
+    turn.timeline(
+        incident, "HeardAgain", f"{alert.name} is heard of again", alert=alert.fingerprint
+    )
     watch_expiry(turn, alert)
     turn.changed(incident)
 
@@ -75,12 +76,12 @@ def watch_expiry(turn: Turn, alert: LiveAlert) -> None:
     """
     if alert.own_ended:
         return  # another sender says that it fires, whose own record expires
-    if alert.beat:
+    if alert.heartbeat:
         return  # it has a timer of its own (app.core.alerts.heartbeats)
     at_ms = ends_ms(turn, alert)
     if not alert.timer_ms or at_ms < alert.timer_ms:
         alert.timer_ms = at_ms
-        turn.state.schedule(at_ms, EXPIRE, alert.fingerprint)
+        turn.state.schedule(at_ms, TimerKind.EXPIRY, alert.fingerprint)
 
 
 def on_resolved(turn: Turn, incident: Incident) -> None:

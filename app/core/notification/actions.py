@@ -35,5 +35,5 @@ def begin_episode(incident: Incident) -> None:
     A pager's key holds the episode, so its own de-duplication does not swallow the ring. Nothing
     rang before the first message, which stays in the first episode.
     """
-    if incident.told_ms:
+    if incident.notified_ms:
         incident.episode += 1

@@ -12,7 +12,7 @@ from app.core.state.state import Incident
 from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
 from models.place_labels import mentions
-from models.truncate import cut
+from models.truncate import truncate
 
 NAMED_MAX = 50  # alerts that a message names one by one
 NAME_CHARACTERS_MAX = 200  # of an alert and its place
@@ -30,7 +30,7 @@ def name_of(alert: LiveAlert) -> str:
     """An alert's name and place."""
     title, place = alert_title(alert), host_of(alert)
     is_said = not place or mentions(title, place)
-    return cut(title if is_said else f"{title} ({place})", NAME_CHARACTERS_MAX)
+    return truncate(title if is_said else f"{title} ({place})", NAME_CHARACTERS_MAX)
 
 
 def unnamed_alerts(incident: Incident) -> list[LiveAlert]:
@@ -39,11 +39,14 @@ def unnamed_alerts(incident: Incident) -> list[LiveAlert]:
     Also those that only wait for a rule: the next message may come too late for them.
     """
     alerts = [incident.alerts[fingerprint] for fingerprint in incident.unnamed]
-    if incident.waiting:
+    if incident.awaiting_correlation:
         alerts += [
             alert
             for alert in incident.alerts.values()
-            if alert.waits and alert.firing and alert.severity.is_urgent and not alert.named
+            if alert.awaits_correlation
+            and alert.firing
+            and alert.severity.is_urgent
+            and not alert.named
         ]
     return sorted(alerts, key=lambda alert: (alert.severity, alert.fired_ms, alert.fingerprint))
 
@@ -85,4 +88,4 @@ def on_named(turn: Turn, incident: Incident) -> None:
 
 
 def _place_key(alert: LiveAlert) -> str:
-    return cut(host_of(alert), NAME_CHARACTERS_MAX)
+    return truncate(host_of(alert), NAME_CHARACTERS_MAX)

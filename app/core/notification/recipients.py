@@ -27,28 +27,36 @@ Message = dict[str, Any]  # the fields of `models.events.Notification`
 
 def on_opened(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner, its first on call, and whom the severity and the class name besides."""
-    _tell_owner(turn, incident, NotificationKind.OPENED, text, _channels(turn, incident))
-    for contact in _besides(turn, incident):
-        _tell(turn, incident, NotificationKind.OPENED, text, contact)
+    _notify_owner(
+        turn, incident, NotificationKind.OPENED, text, _channels_of_severity(turn, incident)
+    )
+    for contact in _contacts_besides(turn, incident):
+        _notify_contact(turn, incident, NotificationKind.OPENED, text, contact)
 
 
 def on_handed_over(turn: Turn, incident: Incident, text: str) -> None:
     """Notify a new owner as of an opening, and tell the one before, once, whose it is now."""
-    rules, before = turn.rules, incident.told_owner
+    rules, before = turn.rules, incident.notified_owner
     on_opened(turn, incident, f"{text}; it was {before}'s before")
     team = rules.team_contact(rules.owner_known(before))
     now = f"it is {incident.owner}'s now: {text}"
     message = _message(incident, NotificationKind.HANDED_OVER, now)
     reason = NotificationReason("", 0, 0, f"the team {before} had it before")
     for channel in rules.policy.notify.updates:
-        _send(turn, message, channel, team, reason)
+        _send_message(turn, message, channel, team, reason)
 
 
 def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner through the channels of the new severity, and whom the new severity names besides."""
-    _tell_owner(turn, incident, NotificationKind.SEVERITY_RAISED, text, _channels(turn, incident))
-    for contact in _besides(turn, incident):
-        _tell(turn, incident, NotificationKind.SEVERITY_RAISED, text, contact)
+    _notify_owner(
+        turn,
+        incident,
+        NotificationKind.SEVERITY_RAISED,
+        text,
+        _channels_of_severity(turn, incident),
+    )
+    for contact in _contacts_besides(turn, incident):
+        _notify_contact(turn, incident, NotificationKind.SEVERITY_RAISED, text, contact)
 
 
 def on_more(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
@@ -57,8 +65,8 @@ def on_more(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -
     Whoever has taken it is at work already, and need not be paged again.
     """
     taken = incident.state is State.ACKNOWLEDGED
-    channels = turn.rules.policy.notify.updates if taken else _channels(turn, incident)
-    _tell_owner(turn, incident, kind, text, channels)
+    channels = turn.rules.policy.notify.updates if taken else _channels_of_severity(turn, incident)
+    _notify_owner(turn, incident, kind, text, channels)
 
 
 def on_named(
@@ -67,8 +75,8 @@ def on_named(
     """Name urgent alerts that joined it, through the channels of their severity."""
     channels = turn.rules.policy.notify.channels[severity]
     if incident.state is not State.ACKNOWLEDGED:
-        channels = _channels(turn, incident)
-    _tell_owner(turn, incident, kind, text, channels)
+        channels = _channels_of_severity(turn, incident)
+    _notify_owner(turn, incident, kind, text, channels)
 
 
 def on_escalated(turn: Turn, incident: Incident, contact: Contact, rule: str, text: str) -> None:
@@ -76,38 +84,40 @@ def on_escalated(turn: Turn, incident: Incident, contact: Contact, rule: str, te
     steps = len(turn.rules.chain(turn.rules.owner_known(incident.owner)))
     why = f"step {incident.step} of {steps}: {text}"
     reason = NotificationReason(rule, incident.step, steps, why)
-    _tell(turn, incident, NotificationKind.ESCALATED, text, contact, reason)
+    _notify_contact(turn, incident, NotificationKind.ESCALATED, text, contact, reason)
 
 
 def on_acknowledged(turn: Turn, incident: Incident, text: str) -> None:
     """Post that somebody responds (PROCEDURES, "Alert Acknowledgment")."""
-    _tell_owner(
+    _notify_owner(
         turn, incident, NotificationKind.ACKNOWLEDGED, text, turn.rules.policy.notify.acknowledged
     )
 
 
 def on_update(turn: Turn, incident: Incident, text: str) -> None:
     """Tell those who wait how it goes (PROCEDURES, "Communication")."""
-    _tell_owner(turn, incident, NotificationKind.UPDATE, text, turn.rules.policy.notify.updates)
-    for contact in _besides(turn, incident):
-        _tell(turn, incident, NotificationKind.UPDATE, text, contact)
+    _notify_owner(turn, incident, NotificationKind.UPDATE, text, turn.rules.policy.notify.updates)
+    for contact in _contacts_besides(turn, incident):
+        _notify_contact(turn, incident, NotificationKind.UPDATE, text, contact)
 
 
 def on_reminder(turn: Turn, incident: Incident, text: str) -> None:
     """Remind the owner that something has to be said."""
-    _tell_owner(turn, incident, NotificationKind.REMINDER, text, turn.rules.policy.notify.reminders)
+    _notify_owner(
+        turn, incident, NotificationKind.REMINDER, text, turn.rules.policy.notify.reminders
+    )
 
 
 def on_clock(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
     """Tell the owner that a target is near (`clock_warned`) or missed (`clock_breached`)."""
-    if incident.told_ms and not incident.held:
-        _say(turn, incident, kind, text)
+    if incident.notified_ms and not incident.suppressed:
+        _notify_in_hours(turn, incident, kind, text)
 
 
-def on_held(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
+def on_suppression(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
     """Tell the owner, who has heard of it, that something explains it (`suppressed`), or does no more (`released`)."""
-    if incident.told_ms:
-        _say(turn, incident, kind, text)
+    if incident.notified_ms:
+        _notify_in_hours(turn, incident, kind, text)
 
 
 def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
@@ -115,63 +125,66 @@ def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
 
     Also while it waits for a rule, each time for too short to be told else.
     """
-    if not incident.held or incident.unexplained:
-        _say(turn, incident, NotificationKind.FLAPPING, text)
+    if not incident.suppressed or incident.reopened_unexplained:
+        _notify_in_hours(turn, incident, NotificationKind.FLAPPING, text)
 
 
 def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner that it is not over; quietly, for this must not wake anybody each time."""
     if incident.has_unnamed and incident.fires_anew_ms and not incident.flapping_ms:
         return  # a new episode begins, which says the same louder
-    if incident.told_ms and not incident.flapping_ms and not incident.held:
-        _say(turn, incident, NotificationKind.REOPENED, text)
+    if incident.notified_ms and not incident.flapping_ms and not incident.suppressed:
+        _notify_in_hours(turn, incident, NotificationKind.REOPENED, text)
 
 
-def _say(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
+def _notify_in_hours(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
     """Tell the owner now, or when the hours begin.
 
     Then the newest only, for what was before is no news any more. Nothing to a new owner, who is
     about to be notified as of an opening.
     """
-    if incident.told_ms and incident.told_owner != incident.owner:
+    if incident.notified_ms and incident.notified_owner != incident.owner:
         return
-    if mute_times.is_time(turn, incident):
-        incident.unsaid = {}
-        _tell_owner(turn, incident, kind, text, _channels_of(turn, kind))
+    if mute_times.may_notify(turn, incident):
+        incident.deferred_notification = {}
+        _notify_owner(turn, incident, kind, text, _channels_of_kind(turn, kind))
     else:
-        incident.unsaid, incident.waits_ms = {"kind": kind, "text": text}, turn.now_ms
+        incident.deferred_notification, incident.deferred_since_ms = (
+            {"kind": kind, "text": text},
+            turn.now_ms,
+        )
         turn.changed(incident)
 
 
 def on_time(turn: Turn, incident: Incident) -> None:
     """Tell what has waited for its hours."""
-    said, incident.unsaid = incident.unsaid, {}
+    said, incident.deferred_notification = incident.deferred_notification, {}
     turn.changed(incident)
     kind = NotificationKind(said["kind"])
-    _tell_owner(turn, incident, kind, said["text"], _channels_of(turn, kind))
+    _notify_owner(turn, incident, kind, said["text"], _channels_of_kind(turn, kind))
 
 
-def _channels_of(turn: Turn, kind: NotificationKind) -> list[Channel]:
+def _channels_of_kind(turn: Turn, kind: NotificationKind) -> list[Channel]:
     notify = turn.rules.policy.notify
     return {
         NotificationKind.REOPENED: notify.reopened,
         NotificationKind.FLAPPING: notify.flapping,
-        NotificationKind.SUPPRESSED: notify.held,
-        NotificationKind.RELEASED: notify.held,
+        NotificationKind.SUPPRESSED: notify.suppressed,
+        NotificationKind.RELEASED: notify.suppressed,
     }.get(kind, notify.clocks)
 
 
 def on_closed(turn: Turn, incident: Incident, text: str) -> None:
     """Tell everybody who was told that it is over, so that pagers and boards are cleared."""
-    if not incident.told_ms:
+    if not incident.notified_ms:
         return  # it ended before anybody was told of it
     kind = NotificationKind.LOST if incident.lost else NotificationKind.RESOLVED
-    _tell_owner(turn, incident, kind, text, _channels(turn, incident))
+    _notify_owner(turn, incident, kind, text, _channels_of_severity(turn, incident))
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
-    called = chain[1 : incident.steps_called]
-    besides = [contact for contact in _besides(turn, incident) if contact not in called]
+    called = chain[1 : incident.steps_notified]
+    besides = [contact for contact in _contacts_besides(turn, incident) if contact not in called]
     for contact in [*called, *besides]:
-        _tell(turn, incident, kind, text, contact)
+        _notify_contact(turn, incident, kind, text, contact)
 
 
 def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step: NextStep) -> None:
@@ -193,18 +206,18 @@ def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step
     }
     reason = NotificationReason("", 0, 0, f"the follow-up task {task.name} is the team's")
     for channel in turn.rules.policy.notify.tasks:
-        _send(turn, message, channel, team, reason)
+        _send_message(turn, message, channel, team, reason)
 
 
-def _channels(turn: Turn, incident: Incident) -> list[Channel]:
+def _channels_of_severity(turn: Turn, incident: Incident) -> list[Channel]:
     return turn.rules.policy.notify.channels[incident.severity]
 
 
-def _besides(turn: Turn, incident: Incident) -> list[Contact]:
-    return turn.rules.also_tell(incident.severity, incident.incident_class)
+def _contacts_besides(turn: Turn, incident: Incident) -> list[Contact]:
+    return turn.rules.also_notify(incident.severity, incident.incident_class)
 
 
-def _tell_owner(
+def _notify_owner(
     turn: Turn, incident: Incident, kind: NotificationKind, text: str, channels: Iterable[Channel]
 ) -> None:
     """Tell the team.
@@ -220,12 +233,14 @@ def _tell_owner(
     is_first = NotificationReason("", 1, steps, f"first on call of the team {owner}")
     for channel in channels:
         if channel != "pager":
-            _send(turn, message, channel, team, is_owner)
-        if channel == "pager" or (on_call and address(first, channel) != address(team, channel)):
-            _send(turn, message, channel, first, is_first)
+            _send_message(turn, message, channel, team, is_owner)
+        if channel == "pager" or (
+            on_call and address_of(first, channel) != address_of(team, channel)
+        ):
+            _send_message(turn, message, channel, first, is_first)
 
 
-def _tell(
+def _notify_contact(
     turn: Turn,
     incident: Incident,
     kind: NotificationKind,
@@ -238,10 +253,12 @@ def _tell(
     One that has none of them by those that it has.
     """
     message = _message(incident, kind, text)
-    channels = [channel for channel in _channels(turn, incident) if address(contact, channel)]
+    channels = [
+        channel for channel in _channels_of_severity(turn, incident) if address_of(contact, channel)
+    ]
     why = f"is told of each {incident.severity} of the class {incident.incident_class}"
     for channel in channels or CHANNELS:
-        _send(turn, message, channel, contact, reason or NotificationReason("", 0, 0, why))
+        _send_message(turn, message, channel, contact, reason or NotificationReason("", 0, 0, why))
 
 
 def _message(incident: Incident, kind: NotificationKind, text: str) -> Message:
@@ -270,11 +287,11 @@ def first_step(incident: Incident) -> NextStep | None:
     return NextStep(say if incident.next_command else incident.next_step, incident.next_command)
 
 
-def _send(
+def _send_message(
     turn: Turn, message: Message, channel: Channel, contact: Contact, reason: NotificationReason
 ) -> None:
     """Emit the message, or send it to the receiver's actor where it may end in a digest."""
-    if not address(contact, channel):
+    if not address_of(contact, channel):
         return  # a contact without that channel, for example a manager without a chat room
     kind: NotificationKind = message["kind"]
     body = message | {
@@ -282,7 +299,7 @@ def _send(
         "wakes": wakes(kind, channel),
         "channel": channel,
         "receiver": contact.name,
-        "address": address(contact, channel),
+        "address": address_of(contact, channel),
         "reason": reason,
     }
     del body["kind"]
@@ -294,6 +311,6 @@ def _send(
     turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
 
 
-def address(contact: Contact, channel: Channel) -> str:
+def address_of(contact: Contact, channel: Channel) -> str:
     """Where a contact is reached through a channel; empty when it is not."""
     return {"pager": contact.pager, "email": contact.email, "chat": contact.chat}[channel]

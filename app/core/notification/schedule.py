@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from app.core.notification import mute_times, naming, recipients
 from app.core.notification.actions import begin_episode
 from app.core.state.deadline import Deadline
-from app.core.state.incident_now import begin_clocks, unheard_since_ms, untaken_since_ms
+from app.core.state.incident_now import begin_clocks, unheard_since_ms, waiting_since_ms
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
@@ -19,7 +19,7 @@ from models.instant import format_instant
 
 # What a message waits for.
 GROUP_WAIT = "group_wait"
-HOLD = "hold"  # of a rule that may explain it
+CORRELATION_WAIT = "correlation_wait"  # of a rule that may explain it
 HANDED_OVER = "handed_over"
 RELEASED = "released"  # of what began to fire while everything was kept quiet
 RAISED = "severity_raised"
@@ -32,49 +32,55 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When the next message about the incident is due, and when one that waits for its hours is."""
     if incident.ended:
         return
-    if incident.unsaid:
-        yield Deadline(mute_times.next_told_ms(turn, incident, incident.waits_ms), _on_time)
-    if incident.held:
+    if incident.deferred_notification:
+        yield Deadline(
+            mute_times.next_notifiable_ms(turn, incident, incident.deferred_since_ms), _on_time
+        )
+    if incident.suppressed:
         return
-    due = _due(turn, incident)
+    due = _next_message(turn, incident)
     if due is not None:
         since_ms, wait_ms, what = due
-        at_ms = mute_times.next_told_ms(turn, incident, max(since_ms + wait_ms, incident.loud_ms))
+        at_ms = mute_times.next_notifiable_ms(
+            turn, incident, max(since_ms + wait_ms, incident.notifiable_since_ms)
+        )
         yield Deadline(at_ms, _on_due, "", what, since_ms)
 
 
-def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
+def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
     """Since when the next message waits, for how long, and what it waits for."""
     notify = turn.rules.policy.notify
-    if not incident.told_ms:
+    if not incident.notified_ms:
         wait_ms = notify.group_wait.get(incident.severity, 0)
-        if incident.hold_ms > wait_ms:
-            return incident.loud_ms, incident.hold_ms, HOLD
-        return incident.loud_ms, wait_ms, GROUP_WAIT
-    if incident.told_owner != incident.owner:
+        if incident.correlation_wait_ms > wait_ms:
+            return incident.notifiable_since_ms, incident.correlation_wait_ms, CORRELATION_WAIT
+        return incident.notifiable_since_ms, wait_ms, GROUP_WAIT
+    if incident.notified_owner != incident.owner:
         return incident.owner_ms, 0, HANDED_OVER
     if _has_news(incident):
-        return incident.loud_ms, 0, RELEASED
+        return incident.notifiable_since_ms, 0, RELEASED
     if _fires_anew(incident):
         return incident.fires_anew_ms, notify.group_wait.get(incident.severity, 0), FIRES_ANEW
-    if incident.severity < incident.told_severity:
+    if incident.severity < incident.notified_severity:
         return incident.severity_ms, 0, RAISED
     if incident.has_unnamed:
-        return incident.told_ms, notify.group_interval, GROUP_INTERVAL
+        return incident.notified_ms, notify.group_interval, GROUP_INTERVAL
     if incident.flapping_ms:
         return None
-    if incident.size > incident.told_alerts:
+    if incident.size > incident.notified_alerts:
         return incident.message_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:
-        return max(incident.message_ms, incident.loud_ms), repeat_ms, REPEAT_INTERVAL
+        return max(incident.message_ms, incident.notifiable_since_ms), repeat_ms, REPEAT_INTERVAL
     return None
 
 
 def _has_news(incident: Incident) -> bool:
     """Whether an alert fires that began while everything was kept quiet, and that nobody was notified of."""
     return incident.notify_anew and any(
-        alert.firing and not alert.holds and incident.told_ms < alert.fired_ms <= incident.loud_ms
+        alert.firing
+        and not alert.suppressions
+        and incident.notified_ms < alert.fired_ms <= incident.notifiable_since_ms
         for alert in incident.alerts.values()
     )
 
@@ -89,53 +95,53 @@ def _on_time(turn: Turn, incident: Incident, _: str) -> None:
 
 
 def _on_due(turn: Turn, incident: Incident, _: str) -> None:
-    tell(turn, incident)
+    notify_recipients(turn, incident)
 
 
-def tell(turn: Turn, incident: Incident) -> None:
+def notify_recipients(turn: Turn, incident: Incident) -> None:
     """Tell what is new."""
-    more = incident.size - incident.told_alerts
-    if not incident.told_ms:
-        incident.first_told_ms = incident.climb_ms = incident.clock_ms = turn.now_ms
+    more = incident.size - incident.notified_alerts
+    if not incident.notified_ms:
+        incident.first_notified_ms = incident.step_since_ms = incident.clock_ms = turn.now_ms
         begin_clocks(incident, turn.now_ms)
-        incident.word_ms = incident.reminded_ms = turn.now_ms
-        text = naming.with_names(incident, _summary(turn, incident))
+        incident.last_update_ms = incident.reminded_ms = turn.now_ms
+        text = naming.with_names(incident, _describe_opening(turn, incident))
         recipients.on_opened(turn, incident, text)
-    elif incident.told_owner != incident.owner:
+    elif incident.notified_owner != incident.owner:
         begin_episode(incident)
-        incident.climb_ms = turn.now_ms
-        text = naming.with_names(incident, _summary(turn, incident))
+        incident.step_since_ms = turn.now_ms
+        text = naming.with_names(incident, _describe_opening(turn, incident))
         recipients.on_handed_over(turn, incident, text)
     elif _has_news(incident):
         begin_episode(incident)
-        incident.climb_ms = turn.now_ms
-        text = naming.with_names(incident, _summary(turn, incident))
+        incident.step_since_ms = turn.now_ms
+        text = naming.with_names(incident, _describe_opening(turn, incident))
         recipients.on_opened(turn, incident, text)
     elif _fires_anew(incident):
         _tell_anew(turn, incident)
-    elif incident.severity < incident.told_severity:
+    elif incident.severity < incident.notified_severity:
         begin_episode(incident)
-        text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
+        text = f"from {incident.notified_severity} to {incident.severity}: {incident.title}"
         recipients.on_severity_raised(turn, incident, naming.with_names(incident, text))
     elif incident.has_unnamed:
         _tell_unnamed(turn, incident, more)
     elif more > 0:
-        text = f"{more} more; {_firing(incident)}"
+        text = f"{more} more; {_count_firing(incident)}"
         recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
     else:
         begin_episode(incident)
-        waited = format_ms(turn.now_ms - untaken_since_ms(incident))
-        text = f"nobody has taken it for {waited}; {_firing(incident)}"
+        waited = format_ms(turn.now_ms - waiting_since_ms(incident))
+        text = f"nobody has taken it for {waited}; {_count_firing(incident)}"
         recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
     incident.notify_anew = False
     naming.on_named(turn, incident)
     incident.message_ms = turn.now_ms
-    incident.told_ms, incident.told_severity, incident.told_alerts = (
+    incident.notified_ms, incident.notified_severity, incident.notified_alerts = (
         turn.now_ms,
         incident.severity,
         incident.size,
     )
-    incident.told_owner = incident.owner
+    incident.notified_owner = incident.owner
     turn.changed(incident)
 
 
@@ -143,7 +149,7 @@ def _tell_anew(turn: Turn, incident: Incident) -> None:
     """Wake whoever is on call now with what fires again."""
     names = naming.names_of(naming.unnamed_alerts(incident)) or incident.title
     _begin_episode(turn, incident)
-    recipients.on_opened(turn, incident, f"fires again: {names}; {_firing(incident)}")
+    recipients.on_opened(turn, incident, f"fires again: {names}; {_count_firing(incident)}")
 
 
 def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
@@ -155,7 +161,7 @@ def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
         begin_episode(incident)
     incident.joined = incident.state is State.ACKNOWLEDGED
     severity = alerts[0].severity if alerts else incident.severity
-    text = f"{f'{more} more: ' if more > 0 else ''}{names}; {_firing(incident)}"
+    text = f"{f'{more} more: ' if more > 0 else ''}{names}; {_count_firing(incident)}"
     recipients.on_named(turn, incident, kind, severity, text)
 
 
@@ -175,22 +181,26 @@ def _begin_episode(turn: Turn, incident: Incident) -> None:
     """What fires again is for whoever is on call now: nobody has taken it, and the chain begins anew."""
     begin_episode(incident)
     incident.state = advance(incident.state, Cause.FIRED_ANEW)
-    incident.step, incident.climb_ms, incident.untaken_ms = 1, turn.now_ms, turn.now_ms
-    incident.word_ms = incident.reminded_ms = turn.now_ms
+    incident.step, incident.step_since_ms, incident.unacknowledged_since_ms = (
+        1,
+        turn.now_ms,
+        turn.now_ms,
+    )
+    incident.last_update_ms = incident.reminded_ms = turn.now_ms
     incident.reminded = 0
 
 
-def _summary(turn: Turn, incident: Incident) -> str:
+def _describe_opening(turn: Turn, incident: Incident) -> str:
     waited_ms = turn.now_ms - incident.opened_ms
     since = f", for {format_ms(waited_ms)} now" if waited_ms >= 60_000 else ""
     return (
-        f"{incident.summary}{since}; {_firing(incident)}"
+        f"{incident.summary}{since}; {_count_firing(incident)}"
         if incident.size > 1 or since
         else incident.summary
     )
 
 
-def _firing(incident: Incident) -> str:
+def _count_firing(incident: Incident) -> str:
     firing = f"{incident.alerts_firing} of {incident.size} alerts firing"
     since_ms = unheard_since_ms(incident)
     return f"{firing}; not heard of since {format_instant(since_ms)}" if since_ms else firing

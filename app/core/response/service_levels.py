@@ -25,13 +25,13 @@ ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When a clock that runs is warned of, or breached."""
-    if incident.ended or not incident.told_ms:
+    if incident.ended or not incident.notified_ms:
         return  # nobody was notified whom a target could bind
-    if incident.held and incident.parents and not incident.unexplained:
+    if incident.suppressed and incident.parents and not incident.reopened_unexplained:
         return  # what is a member of another incident is that one's to respond to
     for clock in CLOCKS:
         since_ms, severity = clock_start(incident, clock)
-        time_ms = _target(turn, clock).get(severity)
+        time_ms = _target_times(turn, clock).get(severity)
         state = incident.clocks.get(clock, "")
         if time_ms is None or state in (BREACHED, MET):
             continue
@@ -45,9 +45,9 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = WARNED
     since_ms, severity = clock_start(incident, clock)
-    left_ms = since_ms + _target(turn, clock)[severity] - turn.now_ms
+    left_ms = since_ms + _target_times(turn, clock)[severity] - turn.now_ms
     text = f"{format_ms(left_ms)} left to {clock} it, by {severity}'s target"
-    turn.tell(incident, "ClockWarned", text, clock=clock)
+    turn.timeline(incident, "ClockWarned", text, clock=clock)
     recipients.on_clock(turn, incident, NotificationKind.CLOCK_WARNED, text)
     escalation.on_clock_warned(turn, incident, clock, text)
     turn.changed(incident)
@@ -56,9 +56,9 @@ def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
 def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = BREACHED
     _, severity = clock_start(incident, clock)
-    target = format_ms(_target(turn, clock)[severity])
+    target = format_ms(_target_times(turn, clock)[severity])
     text = f"not {clock}d within {target}, {severity}'s target"
-    turn.tell(incident, "ClockBreached", text, clock=clock)
+    turn.timeline(incident, "ClockBreached", text, clock=clock)
     turn.count(f"breached.{clock}")
     recipients.on_clock(turn, incident, NotificationKind.CLOCK_BREACHED, text)
     turn.changed(incident)
@@ -67,11 +67,11 @@ def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
 def on_done(turn: Turn, incident: Incident, clock: str) -> None:
     """It was acknowledged, or resolved: a clock that is not breached is met."""
     since_ms, severity = clock_start(incident, clock)
-    time_ms = _target(turn, clock).get(severity)
+    time_ms = _target_times(turn, clock).get(severity)
     if time_ms is not None and incident.clocks.get(clock) not in (BREACHED, MET):
         incident.clocks[clock] = MET
         took, target = format_ms(turn.now_ms - since_ms), format_ms(time_ms)
-        turn.tell(
+        turn.timeline(
             incident, "ClockMet", f"{clock}d within {took}, the target is {target}", clock=clock
         )
 
@@ -84,13 +84,13 @@ def on_undone(incident: Incident, clock: str) -> None:
 
 def on_severity(turn: Turn, incident: Incident) -> None:
     """It became more severe: clocks that run begin anew where the new target comes earlier."""
-    if not incident.told_ms:
+    if not incident.notified_ms:
         begin_clocks(incident, turn.now_ms)  # they begin anew with the first message
         return
     for clock in CLOCKS:
         since_ms, severity = clock_start(incident, clock)
         before_ms, after_ms = (
-            _target(turn, clock).get(one) for one in (severity, incident.severity)
+            _target_times(turn, clock).get(one) for one in (severity, incident.severity)
         )
         if after_ms is None or (
             before_ms is not None and turn.now_ms + after_ms >= since_ms + before_ms
@@ -102,6 +102,6 @@ def on_severity(turn: Turn, incident: Incident) -> None:
             del incident.clocks[clock]
 
 
-def _target(turn: Turn, clock: str) -> DurationBySeverity:
+def _target_times(turn: Turn, clock: str) -> DurationBySeverity:
     targets = turn.rules.policy.targets
     return targets.acknowledge if clock == ACKNOWLEDGE else targets.resolve

@@ -16,7 +16,7 @@ from app.core.state.state import Incident
 from models.alert import Labels
 from models.events import AlertStatus
 from models.instant import NEWEST_MS, format_instant
-from models.truncate import cut
+from models.truncate import truncate
 
 ALERTS_MAX = 10  # in a message
 SNAPSHOT_ALERTS_MAX = 5  # a snapshot follows each change of an incident, and must not be large
@@ -145,7 +145,7 @@ def _bounded(labels: Labels) -> Labels:
 
 
 def _cut(texts: Labels) -> Labels:
-    return {name: cut(text, TEXT_CHARACTERS_MAX) for name, text in texts.items()}
+    return {name: truncate(text, TEXT_CHARACTERS_MAX) for name, text in texts.items()}
 
 
 def _instant(at_ms: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from models.alert import Labels
-from models.truncate import cut
+from models.truncate import truncate
 
 ANNOTATIONS_CHARACTERS_MAX = 4096  # of all names and texts of an alert that are kept as they are
 ANNOTATION_CHARACTERS_MAX = 1024  # of each text of an alert that has more than those
@@ -25,7 +25,7 @@ def kept_annotations(annotations: Labels) -> Labels:
     kept, room = dict[str, str](), ANNOTATIONS_CHARACTERS_MAX
     for name in sorted(annotations, key=_order):
         text = annotations[name]
-        shorter = text if is_link(text) else cut(text, ANNOTATION_CHARACTERS_MAX)
+        shorter = text if is_link(text) else truncate(text, ANNOTATION_CHARACTERS_MAX)
         if len(name) + len(shorter) <= room:
             kept[name] = shorter
             room -= len(name) + len(shorter)
@@ -36,7 +36,7 @@ def brief_annotations(annotations: Labels) -> dict[str, str]:
     """What a rule's actor is told for its messages: a sentence and the links."""
     links = {name: text for name, text in annotations.items() if is_link(text)}
     name = next((name for name in _FIRST if annotations.get(name)), "")
-    sentence = {name: cut(annotations[name], SENTENCE_CHARACTERS_MAX)} if name else {}
+    sentence = {name: truncate(annotations[name], SENTENCE_CHARACTERS_MAX)} if name else {}
     return sentence | links
 
 

@@ -18,7 +18,7 @@ class EndedAlerts:
 
     def add(self, alert: "LiveAlert", alerts: Mapping[bytes, "LiveAlert"]) -> None:
         """Add an alert that is to be forgotten."""
-        heappush(self._heap, (alert.forget_ms, alert.fingerprint.encode()))
+        heappush(self._heap, (alert.retain_until_ms, alert.fingerprint.encode()))
         if len(self._heap) > 2 * len(alerts) + SPARE:
             self._heap = sorted({entry for entry in self._heap if _is_one(entry, alerts)})
 
@@ -33,4 +33,4 @@ class EndedAlerts:
 
 def _is_one(entry: tuple[int, bytes], alerts: Mapping[bytes, "LiveAlert"]) -> bool:
     alert = alerts.get(entry[1])
-    return alert is not None and not alert.firing and alert.forget_ms == entry[0] > 0
+    return alert is not None and not alert.firing and alert.retain_until_ms == entry[0] > 0

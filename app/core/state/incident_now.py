@@ -11,9 +11,9 @@ def worst_firing(incident: Incident) -> Severity | None:
     return next((one for one in Severity if incident.firing_by.get(one)), None)
 
 
-def untaken_since_ms(incident: Incident) -> int:
+def waiting_since_ms(incident: Incident) -> int:
     """Since when it is open and nobody has it."""
-    return max(incident.loud_ms, incident.untaken_ms)
+    return max(incident.notifiable_since_ms, incident.unacknowledged_since_ms)
 
 
 def unheard_since_ms(incident: Incident) -> int:

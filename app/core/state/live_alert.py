@@ -8,13 +8,14 @@ from models.alert import Labels
 from models.place import Place
 from models.severity import Severity
 
-WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
+# The key of the suppression of an alert that waits to see whether a rule suppresses it. No rule has an empty name.
+CORRELATION_WAIT = "/wait"
 
 NO_REPEAT = b"\n"  # no record begins so
 
 
 @dataclass(slots=True)
-class Hold:
+class Suppression:
     """Why nobody is told of an alert: another one explains it, or an operator silenced it."""
 
     because: str
@@ -33,16 +34,16 @@ class LiveAlert:
     labels: Labels
     annotations: Labels
     severity: Severity
-    severity_found: str  # the severity label when the policy does not know it
+    severity_label: str  # the severity label when the policy does not know it
     owner: str
     incident_class: str
     generator_url: str = ""  # where it came from, for people
     scope: str = ""
     firing: bool = False
     fired_ms: int = 0
-    fired_by: int = 0  # the offset of the record that made it fire
+    fired_offset: int = 0  # the offset of the record that made it fire
     ended_ms: int = 0
-    loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    notifiable_since_ms: int = 0  # since when it fires and nothing keeps it quiet
     named: bool = False  # in a message since it fires
     known_of: bool = False  # what rules were told last: whether somebody knows of it
     unheard_ms: int = 0  # since when it fires on though nobody says so; 0 is not so
@@ -52,9 +53,9 @@ class LiveAlert:
     own_ended: bool = False  # its own sender says that it is over, and another that it fires
     replaced: bool = False  # it ended as another severity of it began to fire
     until_resolved: bool = False  # its sender says when it ends: one not heard of is lost
-    forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
-    beat: str = ""  # the name of the absence rule that it is the heartbeat of
-    holds: dict[str, Hold] | None = (
+    retain_until_ms: int = 0  # when to forget it; 0 while it belongs to an incident
+    heartbeat: str = ""  # the name of the absence rule that it is the heartbeat of
+    suppressions: dict[str, Suppression] | None = (
         None  # why nobody is told of it, by rule and group or silence; None is an empty one
     )
     changes: list[int] | None = (
@@ -63,7 +64,7 @@ class LiveAlert:
     # The counters. A repeat changes these and nothing else.
     count: int = 0
     last_ms: int = 0
-    hold_ms: int = 0
+    ttl_ms: int = 0
     starts_ms: int = 0
     # Derived.
     repeat: bytes = b""  # how the value of a plain repeat begins
@@ -83,19 +84,19 @@ class LiveAlert:
         return self.labels.get("alertname") or self.fingerprint
 
     @property
-    def waits(self) -> bool:
+    def awaits_correlation(self) -> bool:
         """Whether it is quiet only until a rule has had the time to hold it."""
-        return bool(self.holds and WAIT in self.holds)
+        return bool(self.suppressions and CORRELATION_WAIT in self.suppressions)
 
     @property
     def must_be_named(self) -> bool:
         """Whether it is urgent, fires, nothing keeps it quiet, and no message has named it."""
-        return self.severity.is_urgent and self.firing and not self.holds and not self.named
+        return self.severity.is_urgent and self.firing and not self.suppressions and not self.named
 
-    def renew(self, hold_ms: int, starts_ms: int) -> None:
+    def renew(self, ttl_ms: int, starts_ms: int) -> None:
         """Take over what a sender said, and from now on recognise its repeats."""
-        self.hold_ms, self.starts_ms = hold_ms, starts_ms
-        start = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'
+        self.ttl_ms, self.starts_ms = ttl_ms, starts_ms
+        start = f'{{"alert":"{self.fingerprint}","status":"firing","ttl_ms":{ttl_ms},"starts_ms":{starts_ms},'
         # The next record of its own sender is news when it fires on without one.
         self.repeat = NO_REPEAT if self.own_ended or self.unheard_ms else start.encode()
 

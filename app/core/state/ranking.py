@@ -71,5 +71,5 @@ def _group(alert: "LiveAlert") -> str:
 def _age(alert: "LiveAlert") -> tuple[int, int, str]:
     """What began, or ended, last has the highest."""
     if alert.firing:
-        return alert.fired_ms, alert.fired_by, alert.fingerprint
+        return alert.fired_ms, alert.fired_offset, alert.fingerprint
     return alert.ended_ms, 0, alert.fingerprint

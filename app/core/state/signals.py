@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.rules.suppression_graph import RULE_LABEL
 from app.core.state.annotations import brief_annotations
 from app.core.state.live_alert import LiveAlert
@@ -25,7 +25,7 @@ SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
 _SHOWN = ("scope", "starts_ms", "place_labels", "annotations")
-LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
+LEFT_TEXT = "belongs to it no more: the policy has changed"  # what is said of a member that left
 _TEXTS = ("name", "component", "scope", "incident", "record")
 
 
@@ -37,24 +37,24 @@ class Change(NamedTuple):
     left: bool  # it fires on, and takes no part in the rule any more
 
 
-class To(NamedTuple):
+class ActorAddress(NamedTuple):
     """An actor, and as what an alert takes part in its rule."""
 
     rule: str
-    shape: str
+    rule_id: str
     group: str
     role: str
 
 
-def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Member:
+def member_of(turn: Turn, alert: LiveAlert, rules: CompiledPolicy | None = None) -> Member:
     """The alert as the actor needs to know it, under the turn's rules or those of before."""
-    asked_for = (rules or turn.rules).asked_for
+    asked_for = (rules or turn.rules).labels_asked_for
     labels = {
         name: alert.labels[name]
         for name in asked_for
         if name in alert.labels and name != RULE_LABEL
     }
-    record = f"{turn.partition}-{alert.fired_by}"
+    record = f"{turn.partition}-{alert.fired_offset}"
     place = {name: text for name, text in place_labels(alert.labels).items() if name not in labels}
     annotations = brief_annotations(alert.annotations)
     shown = len(orjson.dumps([place, annotations])) <= SHOWN_BYTES_MAX
@@ -68,7 +68,7 @@ def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Me
         labels | {"component": alert.component},
         scope=alert.scope,
         fired_ms=alert.fired_ms,
-        in_cycle=(rules or turn.rules).judge(alert.labels).in_cycle,
+        in_cycle=(rules or turn.rules).evaluate(alert.labels).in_cycle,
         known_of=alert.known_of,
         starts_ms=alert.starts_ms,
         place_labels=place if shown else {},
@@ -76,7 +76,7 @@ def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Me
     )
 
 
-def fits(group: str, member: Member) -> bool:
+def fits_signal(group: str, member: Member) -> bool:
     """Whether a rule takes an alert.
 
     Only what stays the same for as long as it is the same alert decides.
@@ -84,24 +84,26 @@ def fits(group: str, member: Member) -> bool:
     return len(orjson.dumps([group, member.name, *member.place, member.labels])) <= MEMBER_BYTES_MAX
 
 
-def refuse(turn: Turn, rule: str, member: Member) -> None:
+def refuse_signal(turn: Turn, rule: str, member: Member) -> None:
     """Note that an alert is too large for a rule: it takes no part, and is told on its own."""
     if member.firing:
         text = f"{member.name[:100]}: takes no part in {rule}, its labels that the rules ask for are too long"
         turn.refuse("signals", text, turn.state.incidents.get(member.incident))
 
 
-def send(turn: Turn, to: To, identity: str, member: Member, *, left: bool = False) -> None:
+def send_signal(
+    turn: Turn, to: ActorAddress, identity: str, member: Member, *, left: bool = False
+) -> None:
     """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id.
 
     With `left` it fires on, and takes no part in that rule any more: the policy has changed.
     """
-    if not fits(to.group, member):
-        refuse(turn, to.rule, member)
+    if not fits_signal(to.group, member):
+        refuse_signal(turn, to.rule, member)
         return
     member = replace(member, firing=False) if left else member
     value = encode_signal(
-        to.rule, to.group, to.role, document_of(identity, member), to.shape, left=left
+        to.rule, to.group, to.role, document_of(identity, member), to.rule_id, left=left
     )
     turn.send(f"rule/{to.rule}/{to.group}", value)
 

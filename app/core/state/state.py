@@ -14,11 +14,12 @@ import orjson
 from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.engine_clock import EngineClock
 from app.core.state.incident_alerts import note_unnamed, put_in_order
-from app.core.state.live_alert import WAIT, Hold, LiveAlert, bytes_of
-from app.core.state.members import Fired, Link, Member
+from app.core.state.live_alert import CORRELATION_WAIT, LiveAlert, Suppression, bytes_of
+from app.core.state.members import Fired, InhibitionGroup, Member
 from app.core.state.ranking import AlertRanking
 from app.core.state.receivers import Receiver
 from app.core.state.tasks import Task
+from app.core.state.timer_kind import TimerKind
 from models.incident import State
 from models.instant import NEWEST_MS
 from models.place import Place
@@ -29,8 +30,8 @@ T = TypeVar("T")
 
 FORMER = b"f/"  # the changelog's key of the shapes that rules had
 
-# When in engine time, what, whose. Sorted in this order, so equal times fire in one order.
-Timer = tuple[int, str, str]
+# When in engine time, of what kind, whose. In this order they sort, so equal times fire in one order.
+Timer = tuple[int, TimerKind, str]
 
 
 @dataclass(slots=True)
@@ -60,22 +61,22 @@ class Incident:
         Severity.P3
     )  # with which that alert, or an operator, gave it the owner
     owner_ms: int = 0  # since when it has this owner, if it had another before
-    told_owner: str = ""  # the owner that was notified last
-    untaken_ms: int = 0  # since when nobody has it who had it before
+    notified_owner: str = ""  # the owner that was notified last
+    unacknowledged_since_ms: int = 0  # since when nobody has it who had it before
     acknowledged_ms: int = 0
     acknowledged_by: str = ""
     resolved_ms: int = 0
     resolved_by: str = ""
     closed_ms: int = 0
     step: int = 1  # of the owner's chain; the first is told when the incident opens
-    steps_called: int = 1  # the last step that was ever called
+    steps_notified: int = 1  # the last step that was ever called
     escalated: list[str] = field(default_factory=list)  # the rules that have escalated it
     reopened: int = 0
     rule: str = ""  # the correlation that opened it, if one did
     members: dict[str, Member] = field(
         default_factory=dict
     )  # alerts of other components that belong to it
-    guide: str = ""  # the name of the response guide
+    runbook: str = ""  # the name of the runbook
     always: bool = (
         False  # an alert of it always escalates, so nothing but an operator keeps it quiet
     )
@@ -83,19 +84,19 @@ class Incident:
     assignee: str = ""
     mitigated_ms: int = 0
     mitigated_by: str = ""
-    cause: str = ""
-    cause_by: str = ""
+    root_cause: str = ""
+    root_cause_by: str = ""
     assessment: dict[str, str] | None = None  # verdict, scope, by
     eta_ms: int = 0
     complaints: int = 0
     # Since when, and how often.
     severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
-    loud_ms: int = 0  # it is open and nothing keeps it quiet
-    told_ms: int = 0  # the last message about what belongs to it
+    notifiable_since_ms: int = 0  # it is open and nothing keeps it quiet
+    notified_ms: int = 0  # the last message about what belongs to it
     message_ms: int = 0  # the same, later by the gaps since: in these nobody listened
-    first_told_ms: int = 0
-    told_alerts: int = 0  # how many belonged to it then
-    told_severity: Severity = Severity.P3
+    first_notified_ms: int = 0
+    notified_alerts: int = 0  # how many belonged to it then
+    notified_severity: Severity = Severity.P3
     fires_anew_ms: int = (
         0  # an urgent alert fires again, and nobody was notified of that yet; 0 is not
     )
@@ -103,25 +104,25 @@ class Incident:
     known_of: bool = False  # as of an alert, of one that a rule opened
     joined: bool = False  # an urgent alert was named since somebody took it
     clock_ms: int = 0  # the clocks of its targets count from here, and from its severity's
-    climb_ms: int = 0  # it is at this step
-    word_ms: int = 0  # somebody said something, or was told of it for the first time
+    step_since_ms: int = 0  # it is at this step
+    last_update_ms: int = 0  # somebody said something, or was told of it for the first time
     reminded_ms: int = 0  # the last reminder, or word
     reminded: int = 0  # times since the last word
     flapping_ms: int = 0  # the last change of a flapping alert; 0 is not flapping
-    hold_ms: int = 0  # how long its first message waits for a rule to explain it
+    correlation_wait_ms: int = 0  # how long its first message waits for a rule to explain it
     mutes: list[str] = field(default_factory=list)  # the mute rules that match all its alerts
-    unsaid: dict[str, str] = field(
+    deferred_notification: dict[str, str] = field(
         default_factory=dict
     )  # kind and text of the newest message that waits for its hours
-    postponed: dict[str, list[str]] = field(
+    deferred_escalations: dict[str, list[str]] = field(
         default_factory=dict
     )  # rule -> why and by which records it will escalate
-    waits_ms: int = 0  # since when either waits
+    deferred_since_ms: int = 0  # since when either waits
     lost: bool = False  # it ended because its last alert was lost: nobody said that it is over
-    unexplained: bool = (
+    reopened_unexplained: bool = (
         False  # it was reopened quietly, by what waits for a rule, and no rule has explained it yet
     )
-    withheld: dict[str, list[str]] = field(
+    undecided_escalations: dict[str, list[str]] = field(
         default_factory=dict
     )  # the same, while something of it waits for a rule
     clock_since_ms: dict[str, int] = field(default_factory=dict)  # target -> when it began
@@ -132,7 +133,7 @@ class Incident:
     down: dict[str, int] = field(
         default_factory=dict
     )  # service of an availability target -> alerts that have it down
-    holds: dict[str, Hold] = field(
+    suppressions: dict[str, Suppression] = field(
         default_factory=dict
     )  # of a correlated incident; others are held by their alerts
     parents: list[str] = field(default_factory=list)  # incidents that it was a member of
@@ -147,8 +148,8 @@ class Incident:
     firing: int = 0
     firing_by: dict[Severity, int] = field(default_factory=dict)  # severity -> alerts that fire
     unheard: int = 0  # alerts that fire on though nobody says so
-    loud: int = 0  # alerts that fire and that nothing keeps quiet
-    waiting: int = (
+    notifiable: int = 0  # alerts that fire and that nothing keeps quiet
+    awaiting_correlation: int = (
         0  # alerts that fire and are quiet only until a rule has had the time to hold them
     )
     unnamed: dict[str, bool] = field(
@@ -190,14 +191,14 @@ class Incident:
         return self.state in (State.RESOLVED, State.CLOSED)
 
     @property
-    def held(self) -> bool:
+    def suppressed(self) -> bool:
         """Whether everything that fires in it is kept quiet."""
-        return bool(self.holds) or (self.firing > 0 and self.loud == 0)
+        return bool(self.suppressions) or (self.firing > 0 and self.notifiable == 0)
 
     @property
-    def waits(self) -> bool:
+    def awaits_correlation(self) -> bool:
         """Whether it, or an alert of it, is quiet only until a rule has had the time to hold it."""
-        return self.waiting > 0 or WAIT in self.holds
+        return self.awaiting_correlation > 0 or CORRELATION_WAIT in self.suppressions
 
     @property
     def firing_since(self) -> str:
@@ -233,7 +234,9 @@ class PartitionState:
         self.windows: dict[
             tuple[str, str], list[Fired]
         ] = {}  # rule and group -> what fired, oldest first
-        self.links: dict[tuple[str, str], Link] = {}  # rule and group -> sources and targets
+        self.inhibition_groups: dict[
+            tuple[str, str], InhibitionGroup
+        ] = {}  # rule and group -> sources and targets
         self.receivers: dict[
             tuple[str, str], Receiver
         ] = {}  # receiver and channel -> messages of late
@@ -250,13 +253,13 @@ class PartitionState:
             tuple[str, int], tuple[int, int]
         ] = {}  # topic and partition -> last offset and number
         # Shape and group -> what rules know that are not in force here, and what fired for such.
-        self.resting: dict[tuple[str, str], Link] = {}
-        self.early: dict[tuple[str, str], list[Fired]] = {}
-        self.former: dict[
+        self.parked: dict[tuple[str, str], InhibitionGroup] = {}
+        self.deferred_signals: dict[tuple[str, str], list[Fired]] = {}
+        self.former_rule_ids: dict[
             str, None
         ] = {}  # shapes of rules that go on here in another shape, the oldest first
-        self.spoiled: dict[
-            tuple[str, str], int
+        self.quarantined: dict[
+            tuple[TimerKind, str], int
         ] = {}  # kind and name of deadlines that are passed over -> until when
         self.timers: list[Timer] = []
         self.dirty: dict[bytes, None] = {}
@@ -267,7 +270,7 @@ class PartitionState:
 
         While nobody listened it could not be heard of.
         """
-        return max(alert.last_ms, self.clock.listening_ms) + alert.hold_ms
+        return max(alert.last_ms, self.clock.listening_ms) + alert.ttl_ms
 
     # Changes. Each marks what it changes for the next checkpoint.
 
@@ -325,10 +328,10 @@ class PartitionState:
         """Keep a window; an empty one is forgotten."""
         self._put(self.windows, b"w/", rule, group, window, keep=bool(window))
 
-    def put_link(self, rule: str, group: str, link: Link) -> None:
+    def put_inhibition_group(self, rule: str, group: str, link: InhibitionGroup) -> None:
         """Keep a link; one without sources and targets is forgotten."""
         self._put(
-            self.links,
+            self.inhibition_groups,
             b"l/",
             rule,
             group,
@@ -336,20 +339,20 @@ class PartitionState:
             keep=bool(link.sources or link.targets or link.last),
         )
 
-    def put_resting(self, shape: str, group: str, link: Link) -> None:
+    def put_parked(self, rule_id: str, group: str, link: InhibitionGroup) -> None:
         """Keep what a rule that is not in force here has to know.
 
         One without sources and targets is forgotten.
         """
-        self._put(self.resting, b"d/", shape, group, link, keep=bool(link.sources or link.targets))
+        self._put(self.parked, b"d/", rule_id, group, link, keep=bool(link.sources or link.targets))
 
-    def put_early(self, shape: str, group: str, window: list[Fired]) -> None:
+    def put_deferred_signals(self, rule_id: str, group: str, window: list[Fired]) -> None:
         """Keep what fired for a rule that is not in force here."""
-        self._put(self.early, b"e/", shape, group, window, keep=bool(window))
+        self._put(self.deferred_signals, b"e/", rule_id, group, window, keep=bool(window))
 
-    def put_former(self, shapes: Iterable[str]) -> None:
+    def put_former_rule_ids(self, shapes: Iterable[str]) -> None:
         """Keep the shapes of rules that go on here in another shape."""
-        self.former = dict.fromkeys(shapes)
+        self.former_rule_ids = dict.fromkeys(shapes)
         self.dirty[FORMER] = None
 
     def put_receiver(self, receiver: str, channel: str, known: Receiver) -> None:
@@ -425,9 +428,13 @@ class PartitionState:
         self.dirty[f"s/{topic}/{partition}".encode()] = None
         return True
 
-    def spoil(self, what: str, whose: str, until_ms: int) -> None:
-        """Pass over the deadlines of this kind and name; 0 for no more."""
-        self._put(self.spoiled, b"x/", what, whose, until_ms, keep=bool(until_ms))
+    def quarantine(self, kind: TimerKind, subject: str, until_ms: int) -> None:
+        """Skip the timers of this kind and name until then; 0 for no more."""
+        if until_ms:
+            self.quarantined[kind, subject] = until_ms
+        else:
+            self.quarantined.pop((kind, subject), None)
+        self.dirty[b"x/" + orjson.dumps([kind, subject])] = None
 
     # The indexes of an incident's alerts: what belongs to it, what of it fires, what of that is
     # loud.
@@ -435,7 +442,7 @@ class PartitionState:
     def join(self, incident: Incident, alert: LiveAlert, offset: int) -> None:
         """Make a firing alert part of an incident."""
         if alert.incident != incident.id:
-            alert.incident, alert.joined, alert.forget_ms = incident.id, offset, 0
+            alert.incident, alert.joined, alert.retain_until_ms = incident.id, offset, 0
             last = next(reversed(incident.alerts.values()), None)
             incident.alerts[alert.fingerprint] = alert
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
@@ -443,8 +450,8 @@ class PartitionState:
                 put_in_order(incident)
         incident.firing += 1
         incident.firing_by[alert.severity] = incident.firing_by.get(alert.severity, 0) + 1
-        incident.loud += not alert.holds
-        incident.waiting += alert.waits
+        incident.notifiable += not alert.suppressions
+        incident.awaiting_correlation += alert.awaits_correlation
         note_unnamed(incident, alert)
         if incident.ranking is not None:
             incident.ranking.put(alert)
@@ -454,9 +461,9 @@ class PartitionState:
         incident.firing -= 1
         incident.firing_by[alert.severity] -= 1
         incident.unheard -= alert.unheard_ms > 0
-        incident.loud -= not alert.holds
-        incident.waiting -= alert.waits
-        alert.holds, alert.unheard_ms = None, 0
+        incident.notifiable -= not alert.suppressions
+        incident.awaiting_correlation -= alert.awaits_correlation
+        alert.suppressions, alert.unheard_ms = None, 0
         incident.unnamed.pop(alert.fingerprint, None)
         if incident.ranking is not None:
             incident.ranking.put(alert)
@@ -466,30 +473,34 @@ class PartitionState:
         incident = self.incidents[alert.incident]
         incident.unheard += (at_ms > 0) - (alert.unheard_ms > 0)
         alert.unheard_ms = at_ms
-        alert.renew(alert.hold_ms, alert.starts_ms)
+        alert.renew(alert.ttl_ms, alert.starts_ms)
         self.put_alert(alert)
 
-    def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
+    def set_suppression(self, alert: LiveAlert, key: str, hold: Suppression | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.
 
         With a reason it waits no more.
         """
         incident = self.incidents[alert.incident]
-        was_loud, waited, holds = not alert.holds, alert.waits, alert.holds or {}
+        was_notifiable, waited, holds = (
+            not alert.suppressions,
+            alert.awaits_correlation,
+            alert.suppressions or {},
+        )
         if hold is None:
             holds.pop(key, None)
         else:
-            holds.pop(WAIT, None)
+            holds.pop(CORRELATION_WAIT, None)
             holds[key] = hold
-        alert.holds = holds or None
-        incident.loud += (not holds) - was_loud
-        incident.waiting += alert.waits - waited
+        alert.suppressions = holds or None
+        incident.notifiable += (not holds) - was_notifiable
+        incident.awaiting_correlation += alert.awaits_correlation - waited
         note_unnamed(incident, alert)
         self.put_alert(alert)
 
-    def schedule(self, at_ms: int, what: str, whose: str) -> None:
+    def schedule(self, at_ms: int, kind: TimerKind, subject: str) -> None:
         """Set a timer.
 
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
-        heapq.heappush(self.timers, (at_ms, what, whose))
+        heapq.heappush(self.timers, (at_ms, kind, subject))

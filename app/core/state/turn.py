@@ -8,12 +8,12 @@ snapshots, follow at the end of the turn.
 from itertools import islice
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.live_alert import LiveAlert
-from app.core.state.snapshot import snapshot
+from app.core.state.snapshot import incident_snapshot
 from app.core.state.state import Incident, PartitionState
 from models.alert import Labels
-from models.effect import Effect, Position, Stream, encode
+from models.effect import Effect, Position, Stream, encode_effect
 from models.instant import format_instant
 from models.reason import Reason
 
@@ -24,7 +24,7 @@ LATE_MS = 10_000  # a deadline that is told later than this was missed by a work
 class Turn:
     """The context of one record, reused for the next."""
 
-    def __init__(self, partition: int, state: PartitionState, rules: Rulebook) -> None:
+    def __init__(self, partition: int, state: PartitionState, rules: CompiledPolicy) -> None:
         self.partition = partition
         self.state = state
         self.rules = rules
@@ -34,7 +34,7 @@ class Turn:
         self.late_ms = 0  # by how much the deadline that is being handled was missed
         self.command = ""  # the operator's command that is being carried out
         # The newest key of `app.core.alerts.identity`, and what it was made of.
-        self.kin: tuple[Rulebook, Labels | None, bytes] = rules, None, b""
+        self.kin: tuple[CompiledPolicy, Labels | None, bytes] = rules, None, b""
         self._number = 0
         self._opened = 0
         self._changed: dict[str, Incident] = {}
@@ -48,7 +48,7 @@ class Turn:
         return self.state.now_ms
 
     @property
-    def record(self) -> str:
+    def position(self) -> str:
         """The position of the record, as it stands in effects."""
         return f"{self.partition}-{self.offset}"
 
@@ -74,7 +74,7 @@ class Turn:
         """
         self.count(f"refused.{what}")
         if incident is not None:
-            self.tell(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=what)
+            self.timeline(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=what)
 
     def opened(self) -> int:
         """How many incidents this record has opened before."""
@@ -94,7 +94,7 @@ class Turn:
         if self.command and stream is Stream.TIMELINE:
             body = body | {"command": self.command}  # whoever sent it recognises its answer by this
         document = {
-            "id": f"{self.record}-{number}",
+            "id": f"{self.position}-{number}",
             "kind": kind,
             "at": format_instant(self.now_ms),
             "policy": self.rules.fingerprint,
@@ -102,7 +102,7 @@ class Turn:
         }
         encoded = None if key is None else key.encode()
         self.effects.append(
-            Effect(stream, encoded, encode(stream, document), Position(self.offset, number))
+            Effect(stream, encoded, encode_effect(stream, document), Position(self.offset, number))
         )
 
     def send(self, key: str, value: bytes) -> None:
@@ -112,7 +112,7 @@ class Turn:
         )
         self._number += 1
 
-    def tell(self, incident: Incident, kind: str, text: str, **details: Any) -> None:
+    def timeline(self, incident: Incident, kind: str, text: str, **details: Any) -> None:
         """Leave an entry in the incident's timeline."""
         late = {"late_ms": self.late_ms} if self.late_ms > LATE_MS else {}
         body = {
@@ -144,5 +144,10 @@ class Turn:
         """Leave the snapshots."""
         if self._changed:
             for incident in self._changed.values():
-                self.emit(Stream.INCIDENTS, incident.id, "Incident", snapshot(self.rules, incident))
+                self.emit(
+                    Stream.INCIDENTS,
+                    incident.id,
+                    "Incident",
+                    incident_snapshot(self.rules, incident),
+                )
             self._changed.clear()

@@ -24,7 +24,7 @@ def check_room(turn: Turn, incident: Incident, fingerprint: str, member: Member)
         raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
 
 
-def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
+def on_member_fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
     """A member began to fire, or is new; `check_room` has said that there is room for it."""
     # What only depends on it was to be expected by whoever took it.
     grown = (
@@ -35,31 +35,31 @@ def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> N
     known = incident.members.get(fingerprint)
     incident.members[fingerprint] = member
     incident.bytes += member.size - (known.size if known else 0)
-    turn.tell(
+    turn.timeline(
         incident,
         "MemberFired",
         f"{member.name} on {member.place.title} belongs to it",
         member=member.incident,
     )
-    silences.review(turn, incident)
+    silences.review_incident(turn, incident)
     if grown:
         escalation.on_grown(turn, incident, f"{member.place.title} too")
     turn.changed(incident)
 
 
-def ended(turn: Turn, incident: Incident, fingerprint: str, text: str = "ended") -> bool:
+def on_member_ended(turn: Turn, incident: Incident, fingerprint: str, text: str = "ended") -> bool:
     """A member ended, or belongs to it no more: whether it was one that fired."""
     member = incident.members.get(fingerprint)
     if member is None or not member.firing:
         return False
     member.firing = False
-    turn.tell(
+    turn.timeline(
         incident,
         "MemberEnded",
         f"{member.name} on {member.place.title} {text}",
         member=member.incident,
     )
-    silences.review(turn, incident)
+    silences.review_incident(turn, incident)
     turn.changed(incident)
     return True
 

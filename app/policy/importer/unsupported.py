@@ -2,29 +2,33 @@
 
 from collections.abc import Sequence
 
-from app.policy.importer.notices import Findings, Kind
+from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.reader import Configuration, Route
 from app.policy.importer.receivers import TRANSPORT, WORDING
-from app.policy.importer.routes import Case
+from app.policy.importer.routes import RouteCase
 
 
 def say_settings(
-    configuration: Configuration, root: Route, cases: Sequence[Case], findings: Findings
+    configuration: Configuration, root: Route, cases: Sequence[RouteCase], findings: Findings
 ) -> None:
     """Say what becomes of `global`, templates and grouping, and which routes take nothing."""
     for key, node in configuration.settings.items():
         if key != "resolve_timeout":  # it is carried over
             findings.add(
-                Kind.NOTIFIER, f"global.{key}", node.line, TRANSPORT, "configure the notifier"
+                FindingKind.NOTIFIER,
+                f"global.{key}",
+                node.line,
+                TRANSPORT,
+                "configure the notifier",
             )
     for node in configuration.others:
         if node.key == "templates":
             findings.add(
-                Kind.NOTIFIER, node.key, node.line, WORDING, "word messages in the notifier"
+                FindingKind.NOTIFIER, node.key, node.line, WORDING, "word messages in the notifier"
             )
         else:
             findings.add(
-                Kind.LEFT_OUT,
+                FindingKind.LEFT_OUT,
                 node.key,
                 node.line,
                 "it is about Alertmanager's own running",
@@ -36,7 +40,7 @@ def say_settings(
         if not route.routes and route not in taking:
             why = "no alert gets there: the routes before it, or above it, take or exclude all that it asks for"
             findings.add(
-                Kind.LEFT_OUT,
+                FindingKind.LEFT_OUT,
                 f"route to {route.receiver}",
                 route.line,
                 why,
@@ -53,10 +57,12 @@ def _say_grouping(root: Route, findings: Findings) -> None:
         else:
             why = "without it all alerts of a route are one group there; Tocsin has an incident for each component"
         line = route.group_by_line or root.line
-        findings.add(Kind.DIFFERS, "group_by", line, why, "change the order of components.labels")
+        findings.add(
+            FindingKind.DIFFERS, "group_by", line, why, "change the order of components.labels"
+        )
 
 
-def say_times_apart(cases: Sequence[Case], findings: Findings) -> None:
+def say_times_apart(cases: Sequence[RouteCase], findings: Findings) -> None:
     """Say where several routes notify of the same alerts at different times.
 
     An incident is told to all or to nobody.
@@ -71,4 +77,4 @@ def say_times_apart(cases: Sequence[Case], findings: Findings) -> None:
                 instead = "they are told at all times here; an on-call plan in the notifier chooses by time"
                 for route in case.routes:
                     if getattr(route, of_route):
-                        findings.add(Kind.LEFT_OUT, key, route.line, why, instead)
+                        findings.add(FindingKind.LEFT_OUT, key, route.line, why, instead)

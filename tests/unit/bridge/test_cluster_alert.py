@@ -6,7 +6,7 @@ from app.core.engine import Engine
 from app.notifier.decoding import decode
 from app.notifier.incident_links import IncidentLinks
 from app.notifier.rendering import Templates
-from app.render.report_markdown import markdown
+from app.render.report_markdown import report_markdown
 from models.effect import Stream
 from models.topics import Topics
 from tests.support.alerts import ANNOTATIONS, GRAPH, POD, documents
@@ -40,7 +40,7 @@ def test_what_was_posted_reaches_people_with_place_and_runbook() -> None:
         "dashboard": ANNOTATIONS["dashboard_url"],
         "graph": GRAPH,
     }
-    report = markdown(report_from(effects, snapshot["incident"]))
+    report = report_markdown(report_from(effects, snapshot["incident"]))
     for text in (PLACE, "namespace=store", "pod=basket-5f8d", "/runbooks/pods"):
         assert text in report
     templates = Templates(IncidentLinks())

@@ -112,7 +112,7 @@ def test_no_message_tells_of_a_silence() -> None:
     log.at_ms += 3_600_000
     log.tick()
 
-    assert not {"held", "released"} & set(kinds(log)[len(before) :])
+    assert not {"suppressed", "released"} & set(kinds(log)[len(before) :])
 
 
 def kinds(log: WorkedLog) -> list[str]:

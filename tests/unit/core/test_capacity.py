@@ -5,7 +5,7 @@ import pytest
 
 from app.core.alerts.capacity import NEAR, OWN_COMPONENT, REACHED
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from tests.support.scenario import START_MS, alert_record
@@ -19,7 +19,7 @@ class Partition:
     """An engine with room for few alerts, one second after the other."""
 
     def __init__(self) -> None:
-        self.engine = Engine(0, Rulebook(shipped().document | {"bounds": BOUNDS}))
+        self.engine = Engine(0, CompiledPolicy(shipped().document | {"bounds": BOUNDS}))
         self.effects: list[Effect] = []
         self.now_ms = START_MS
 
@@ -27,7 +27,7 @@ class Partition:
         """An alert begins or ends to fire."""
         self.now_ms += 1000 + after_ms
         labels = {"alertname": f"A{number}", "component": "c", "severity": severity}
-        record = alert_record(self.now_ms, labels, "c", firing=firing, hold_ms=86_400_000)
+        record = alert_record(self.now_ms, labels, "c", firing=firing, ttl_ms=86_400_000)
         self._apply(record)
 
     def _apply(self, record: StoredRecord) -> None:

@@ -62,10 +62,10 @@ class World:
         self.real_ms += for_ms
         self.run, self.begun_ms = self.run + 1, self.real_ms
 
-    def fire(self, *, firing: bool = True, hold_ms: int = 4 * MINUTE, **labels: str) -> list[str]:
+    def fire(self, *, firing: bool = True, ttl_ms: int = 4 * MINUTE, **labels: str) -> list[str]:
         """An alert fires, or ends."""
         about = LABELS | labels
-        record = alert_record(0, about, about["component"], firing=firing, hold_ms=hold_ms)
+        record = alert_record(0, about, about["component"], firing=firing, ttl_ms=ttl_ms)
         return self.put(record.key, record.value)
 
     def command(self, name: str) -> list[str]:
@@ -130,7 +130,7 @@ def test_steps_and_clocks_go_on_where_they_were() -> None:
     undisturbed, stopped = running(), running()
     caused = {}
     for world, away_ms in ((undisturbed, 0), (stopped, 6 * HOUR)):
-        world.fire(hold_ms=DAY)
+        world.fire(ttl_ms=DAY)
         world.work(MINUTE)
         if away_ms:
             world.stop(away_ms)
@@ -157,10 +157,10 @@ def test_what_still_fires_after_a_gap_is_told_once() -> None:
     """An alert that fired while the worker was away is told when it is back, with its newest state only."""
     world = running()
     world.real_ms += 30 * SECOND
-    caused = world.fire(hold_ms=DAY)
+    caused = world.fire(ttl_ms=DAY)
     assert set(caused) & PAGES == set()
     world.real_ms += 10 * MINUTE
-    world.fire(hold_ms=DAY)
+    world.fire(ttl_ms=DAY)
     world.stop(30 * SECOND)
 
     caused = world.work(MINUTE)
@@ -171,7 +171,7 @@ def test_what_still_fires_after_a_gap_is_told_once() -> None:
 def test_one_tick_ends_a_gap_without_a_burst() -> None:
     """Of an incident that has waited for hours for everything, nothing is due at the first tick."""
     world = running()
-    world.fire(hold_ms=DAY)
+    world.fire(ttl_ms=DAY)
     world.work(10 * SECOND)
     world.stop(6 * HOUR)
 
@@ -187,7 +187,7 @@ def test_a_wrong_clock_stops_nothing(off_ms: int, lasts_ms: int) -> None:
     right, wrong = running(), running()
     caused = {}
     for world in (right, wrong):
-        world.fire(hold_ms=4 * MINUTE)
+        world.fire(ttl_ms=4 * MINUTE)
         world.wall_off_ms = 0 if world is right else off_ms
         told = world.work(lasts_ms, world.fire)
         world.wall_off_ms = 0
@@ -214,7 +214,7 @@ def test_a_wrong_clock_is_known() -> None:
 def test_a_clock_that_went_back_over_a_restart() -> None:
     """Time goes on after a restart too, although the clock is behind what the state knows."""
     world = running()
-    world.fire(hold_ms=DAY)
+    world.fire(ttl_ms=DAY)
     world.wall_off_ms = -HOUR
     world.stop(5 * SECOND)
 
@@ -234,7 +234,7 @@ def test_a_silence_ends_in_a_gap() -> None:
     }
     times = {"starts_ms": world.real_ms, "ends_ms": world.real_ms + HOUR}
     world.put(None, orjson.dumps(silence | times))
-    caused = world.fire(hold_ms=DAY)
+    caused = world.fire(ttl_ms=DAY)
     world.stop(6 * HOUR)
     world.tick()
     caused += world.work(MINUTE)

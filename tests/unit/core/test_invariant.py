@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from models.command import Command
 from models.journal import TICK, encode_command, encode_silence
 from models.matcher import parse_matcher
@@ -34,13 +34,13 @@ KINDS = (
 )
 MATCHERS = ('component="a"', 'alertname="Odd"', 'severity="critical"')
 COMMANDS = (Command.ACKNOWLEDGE, Command.ACKNOWLEDGE, Command.UPDATE, Command.NOTE, Command.RESOLVE)
-FLAPPING = {"changes": 4, "within": "20m", "calm": "7m"}
+FLAPPING = {"changes": 4, "within": "20m", "stable_after": "7m"}
 RULES = {
     "default": POLICIES["default"],
     "linked": POLICIES["linked"],
     "relinked": POLICIES["relinked"],
-    "flapping": Rulebook(POLICIES["linked"].document | {"flapping": FLAPPING}),
-    "odd roots": Rulebook(
+    "flapping": CompiledPolicy(POLICIES["linked"].document | {"flapping": FLAPPING}),
+    "odd roots": CompiledPolicy(
         POLICIES["default"].document
         | {
             "dependencies": [
@@ -55,7 +55,7 @@ RULES = {
             ]
         }
     ),
-    "urgent agents": Rulebook(
+    "urgent agents": CompiledPolicy(
         POLICIES["linked"].document
         | {
             "correlations": [
@@ -77,7 +77,7 @@ RULES = {
 class Story:
     """A random story that an engine is told."""
 
-    def __init__(self, of: Random, rules: Rulebook) -> None:
+    def __init__(self, of: Random, rules: CompiledPolicy) -> None:
         self.of = of
         self.watched = Watched(Engine(0, rules), START_MS)
         self.rules = rules
@@ -115,7 +115,7 @@ class Story:
 
     def _alert(self, labels: dict[str, str], *, firing: bool) -> None:
         at_ms, component = self.watched.now_ms, labels["component"]
-        record = alert_record(at_ms, labels, component, firing=firing, hold_ms=7_200_000)
+        record = alert_record(at_ms, labels, component, firing=firing, ttl_ms=7_200_000)
         self.watched.feed(record.value or b"", record.key, at_ms)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.policy.simulator import Stage
 from app.transport.log import StoredRecord
 from models.effect import Stream
@@ -22,7 +22,7 @@ OTHER = {"alertname": "RedisStuck", "severity": "critical", "component": "ollama
 class Night:
     """One partition under the shipped policy, minute by minute."""
 
-    def __init__(self, policy: Rulebook | None = None) -> None:
+    def __init__(self, policy: CompiledPolicy | None = None) -> None:
         self.policy = policy or shipped()
         self.stage = Stage(self.policy)
         self.minute = 0.0
@@ -35,7 +35,7 @@ class Night:
 
     def fire(self, labels: dict[str, str], *, minutes: int = 24 * 60) -> "Night":
         """An alert fires, or is repeated, for so many minutes."""
-        return self._alert(labels, firing=True, hold_ms=minutes * MINUTE_MS)
+        return self._alert(labels, firing=True, ttl_ms=minutes * MINUTE_MS)
 
     def end(self, labels: dict[str, str]) -> "Night":
         """An alert ends."""
@@ -50,7 +50,7 @@ class Night:
 
     def adopt(self, document: dict[str, Any]) -> "Night":
         """Another policy takes over."""
-        policy = Rulebook(document)
+        policy = CompiledPolicy(document)
         self.stage.append(self._record(encode_policy(policy.fingerprint, policy.document)))
         return self
 

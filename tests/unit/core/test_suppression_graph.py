@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.rules.overlap import overlaps, values_in
 from app.core.rules.suppression_graph import SuppressionGraph
 from models.matcher import parse_matcher
@@ -21,9 +21,9 @@ def dependency(name: str, root: str, dependants: str) -> dict[str, Any]:
     }
 
 
-def rulebook(*dependencies: dict[str, Any], **parts: Any) -> Rulebook:
+def rulebook(*dependencies: dict[str, Any], **parts: Any) -> CompiledPolicy:
     """The shipped policy with other rules."""
-    return Rulebook(
+    return CompiledPolicy(
         shipped().document | {"dependencies": list(dependencies), "inhibit_rules": []} | parts
     )
 
@@ -75,7 +75,7 @@ def test_cycles() -> None:
     )
 
     assert SuppressionGraph(rules.policy).cycles() == [["a-b", "b-c", "c-a"]]
-    in_cycle = {name: rules.judge({"alertname": name}).in_cycle for name in "XABCD"}
+    in_cycle = {name: rules.evaluate({"alertname": name}).in_cycle for name in "XABCD"}
     assert in_cycle == {"X": False, "A": True, "B": True, "C": True, "D": False}
 
 
@@ -85,8 +85,8 @@ def test_cycle_through_an_incident_of_a_rule() -> None:
     rules = rulebook(needs)
 
     assert SuppressionGraph(rules.policy).cycles() == [["needs", "agents-down"]]
-    assert rules.judge({"alertname": "PlannerAgentDown"}).in_cycle
-    assert not rules.judge({"alertname": "TutorAgentDown"}).in_cycle
+    assert rules.evaluate({"alertname": "PlannerAgentDown"}).in_cycle
+    assert not rules.evaluate({"alertname": "TutorAgentDown"}).in_cycle
 
 
 def test_the_shipped_policy_has_no_cycle() -> None:

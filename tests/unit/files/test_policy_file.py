@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.files.policy_file import BadPolicy, default_path, load
+from app.files.policy_file import BadPolicy, default_path, load_policy
 from tests.support.shipped_policy import shipped
 
 
@@ -16,14 +16,14 @@ from tests.support.shipped_policy import shipped
     ("instead", "of", "expected"),
     [
         (
-            "settle: 5 m",
-            "settle: 5m",
-            "incidents.settle: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d",
+            "close_after: 5 m",
+            "close_after: 5m",
+            "incidents.close_after: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d",
         ),
         (
-            "forgett: 1h",
-            "forget: 1h",
-            "incidents.forgett: is not a key that there is here; did you mean 'forget'?",
+            "retain_resolvedd: 1h",
+            "retain_resolved: 1h",
+            "incidents.retain_resolvedd: is not a key that there is here; did you mean 'retain_resolved'?",
         ),
         (
             "x: 1h",
@@ -69,12 +69,12 @@ from tests.support.shipped_policy import shipped
         (
             "run: \"docker logs '{component}'\"",
             'run: "docker logs {component}"',
-            'guides[4].steps[2].run: is "docker logs',
+            'runbooks[4].steps[2].run: is "docker logs',
         ),
         (
             "without: coffee",
-            "without: cause",
-            "escalations[3].without: is 'coffee', must be 'cause' or 'mitigation'",
+            "without: root_cause",
+            "escalations[3].without: is 'coffee', must be 'root_cause' or 'mitigation'",
         ),
         (
             "lasting: 15m, always: true",
@@ -111,7 +111,7 @@ def test_mistakes(tmp_path: Path, instead: str, of: str, expected: str) -> None:
     line = text[: text.index(instead)].count("\n") + 1
 
     with pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     told = re.compile(rf"{re.escape(str(file))}:{line}:\d+: {re.escape(expected)}")
     assert [problem for problem in refused.value.problems if told.match(problem)], (
@@ -123,7 +123,7 @@ def test_places(tmp_path: Path) -> None:
     """All mistakes at once, each with the line and the column of its key, or of its place in a list."""
     file = tmp_path / "policy.yaml"
     old = [
-        ("settle: 5m", "settel: 5m"),
+        ("close_after: 5m", "close_afer: 5m"),
         ("P1: [email, chat]", "P1: [email, fax]"),
         ("hours: business-hours", "hours: office"),
     ]
@@ -133,15 +133,15 @@ def test_places(tmp_path: Path) -> None:
     file.write_text(text)
 
     with pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     lines = text.splitlines()
     for mistake in refused.value.mistakes:
         part = lines[mistake.line - 1][mistake.column - 1 :]
-        assert part.startswith(("settel", "fax", "incidents"))
+        assert part.startswith(("close_afer", "fax", "incidents"))
     assert [(one.key, one.problem) for one in refused.value.mistakes] == [
-        ("incidents.settle", "is missing, must be there"),
-        ("incidents.settel", "is not a key that there is here; did you mean 'settle'?"),
+        ("incidents.close_after", "is missing, must be there"),
+        ("incidents.close_afer", "is not a key that there is here; did you mean 'close_after'?"),
         ("notify.channels.P1[1]", "is 'fax', must be 'pager', 'email' or 'chat'"),
     ]
 
@@ -152,7 +152,7 @@ def test_a_name_that_is_near(tmp_path: Path) -> None:
     file.write_text(default_path().read_text().replace("team: security}", "team: secruity}", 1))
 
     with pytest.raises(BadPolicy, match=r"did you mean 'security'\?"):
-        load(file)
+        load_policy(file)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_files_that_are_no_policy(tmp_path: Path, text: str, expected: str) -> N
     file.write_text(text)
 
     with pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     assert refused.value.problems == [f"{file}{expected}"]
 
@@ -181,4 +181,4 @@ def test_the_fingerprint_is_the_policys(tmp_path: Path) -> None:
     same.write_text(f"# a comment\n{text}")
     other.write_text(text.replace("lasting: 15m", "lasting: 14m"))
 
-    assert load(same).fingerprint == shipped().fingerprint != load(other).fingerprint
+    assert load_policy(same).fingerprint == shipped().fingerprint != load_policy(other).fingerprint

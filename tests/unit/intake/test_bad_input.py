@@ -16,7 +16,7 @@ from app.intake.normalise import (
     from_list,
     from_webhook,
     in_webhook,
-    parse,
+    parse_json,
 )
 from app.intake.salvage import BYTES_MAX
 from models.alert import Alert
@@ -29,7 +29,7 @@ FINGERPRINT = "d2c6efc389df0927"
 YEAR_1 = "0001-01-01T00:00:00Z"
 
 
-def firing(starts_ms: int = NOW_MS, hold_ms: int = 300_000, *, webhook: bool = False) -> Alert:
+def firing(starts_ms: int = NOW_MS, ttl_ms: int = 300_000, *, webhook: bool = False) -> Alert:
     """The alert of LABELS, firing; through a webhook, until its end is said, or for a day."""
     return Alert(
         FINGERPRINT,
@@ -38,7 +38,7 @@ def firing(starts_ms: int = NOW_MS, hold_ms: int = 300_000, *, webhook: bool = F
         firing=True,
         starts_ms=starts_ms,
         ends_ms=0,
-        hold_ms=86_400_000 if webhook else hold_ms,
+        ttl_ms=86_400_000 if webhook else ttl_ms,
         until_resolved=webhook,
     )
 
@@ -46,7 +46,7 @@ def firing(starts_ms: int = NOW_MS, hold_ms: int = 300_000, *, webhook: bool = F
 def resolved(starts_ms: int, ends_ms: int) -> Alert:
     """The alert of LABELS, ended."""
     return Alert(
-        FINGERPRINT, LABELS, {}, firing=False, starts_ms=starts_ms, ends_ms=ends_ms, hold_ms=0
+        FINGERPRINT, LABELS, {}, firing=False, starts_ms=starts_ms, ends_ms=ends_ms, ttl_ms=0
     )
 
 
@@ -57,11 +57,11 @@ def resolved(starts_ms: int, ends_ms: int) -> Alert:
         ({"startsAt": YEAR_1, "endsAt": YEAR_1}, firing()),
         ({"startsAt": "2026-04-12T13:00:00Z"}, firing(starts_ms=NOW_MS - 1_200_000)),
         ({"startsAt": "2026-04-12T14:00:00Z"}, firing(starts_ms=NOW_MS + 2_400_000)),
-        ({"endsAt": "2026-04-12T13:20:00.001Z"}, firing(hold_ms=10_000)),
-        ({"endsAt": "2026-04-12T13:24:00Z"}, firing(hold_ms=240_000)),
-        ({"endsAt": "2026-04-12T13:24:00.001Z"}, firing(hold_ms=250_000)),
-        ({"endsAt": "2026-04-12T15:24:00+02:00"}, firing(hold_ms=240_000)),
-        ({"endsAt": "9999-12-31T23:59:59Z"}, firing(hold_ms=HOLD_MAX_MS)),
+        ({"endsAt": "2026-04-12T13:20:00.001Z"}, firing(ttl_ms=10_000)),
+        ({"endsAt": "2026-04-12T13:24:00Z"}, firing(ttl_ms=240_000)),
+        ({"endsAt": "2026-04-12T13:24:00.001Z"}, firing(ttl_ms=250_000)),
+        ({"endsAt": "2026-04-12T15:24:00+02:00"}, firing(ttl_ms=240_000)),
+        ({"endsAt": "9999-12-31T23:59:59Z"}, firing(ttl_ms=HOLD_MAX_MS)),
         ({"endsAt": "2026-04-12T13:20:00Z"}, resolved(NOW_MS, NOW_MS)),
         ({"endsAt": "2026-04-12T13:10:00Z"}, resolved(NOW_MS - 600_000, NOW_MS - 600_000)),
         ({"endsAt": "1970-01-01T00:00:00Z"}, resolved(0, 0)),
@@ -82,7 +82,7 @@ def resolved(starts_ms: int, ends_ms: int) -> Alert:
         ({"status": "firing", "endsAt": "2026-04-12T13:10:00Z"}, firing()),
         (
             {"status": {"state": "suppressed"}, "endsAt": "2026-04-12T13:24:00Z"},
-            firing(hold_ms=240_000),
+            firing(ttl_ms=240_000),
         ),
     ],
 )
@@ -132,7 +132,7 @@ def test_reads_what_alertmanager_gives() -> None:
         firing=True,
         starts_ms=NOW_MS - 1_200_000,
         ends_ms=0,
-        hold_ms=240_000,
+        ttl_ms=240_000,
         url="http://prometheus/graph",
     )
 
@@ -332,7 +332,7 @@ def test_refuses_a_body(body: bytes, reason: Reason, message: str) -> None:
 def test_refuses_what_is_not_json(body: bytes) -> None:
     """NaN, lone surrogates, bytes that are not UTF-8 and endless nesting are no JSON that Tocsin reads."""
     with pytest.raises(BadInput) as refusal:
-        parse(body)
+        parse_json(body)
 
     assert (refusal.value.reason, refusal.value.message[:22]) == (
         Reason.MALFORMED,
@@ -365,7 +365,7 @@ NOT_JSON = (
     ],
 )
 @pytest.mark.parametrize(
-    "shape", [b"%s", b'{"version": "4", "alerts": %s}'], ids=["list", "webhook"]
+    "rule_id", [b"%s", b'{"version": "4", "alerts": %s}'], ids=["list", "webhook"]
 )
 def test_what_is_not_json_spoils_nothing_else(shape: bytes, bad: bytes) -> None:
     """One alert that no JSON parser may read is refused in its place, and its neighbours are taken."""
@@ -485,9 +485,9 @@ def test_the_policy_says_how_long_an_alert_lives_without_news() -> None:
 
     lifetimes = [given.lifetime(timeouts) for given in (normalise.in_list([]), in_webhook(message))]
 
-    assert [alert_of({"labels": LABELS}, NOW_MS, one).hold_ms for one in lifetimes] == [
+    assert [alert_of({"labels": LABELS}, NOW_MS, one).ttl_ms for one in lifetimes] == [
         420_000,
         7_200_000,
     ]
-    assert [alert_of(entry, NOW_MS, one).hold_ms for one in lifetimes] == [240_000, 7_200_000]
+    assert [alert_of(entry, NOW_MS, one).ttl_ms for one in lifetimes] == [240_000, 7_200_000]
     assert [one.until_resolved for one in lifetimes] == [False, True]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli.main import main
-from app.files.policy_file import default_path, load
-from app.policy.subsumption import covers, never_first
+from app.files.policy_file import default_path, load_policy
+from app.policy.subsumption import never_first, selector_covers
 from models.matcher import Matcher, parse_matcher
 from models.matcher import test_of as selecting
 from tests.support.changed_policy import changed, line_of, place
@@ -44,7 +44,7 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
         (
             "  - name: other\n",
             "  - {name: all, steps: [Look]}\n  - name: other\n",
-            [("name: other", f"guides[10]: {NEVER.format('guides[9]')}")],
+            [("name: other", f"runbooks[10]: {NEVER.format('runbooks[9]')}")],
         ),
         (
             "  ceo: {",
@@ -52,7 +52,7 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
             [
                 (
                     "cfo:",
-                    "contacts.cfo: warning: is told of nothing: no chain and no also_tell names it",
+                    "contacts.cfo: warning: is told of nothing: no chain and no also_notify names it",
                 )
             ],
         ),
@@ -93,15 +93,20 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
         (
             "P1: [15m, 30m, 1h]",
             "P1: [15m, 30m, 1h, 2h]",
-            [("2h]", "climb.P1[3]: warning: is never waited for: the longest chain has 4 steps")],
+            [
+                (
+                    "2h]",
+                    "escalate_after.P1[3]: warning: is never waited for: the longest chain has 4 steps",
+                )
+            ],
         ),
         (
             CHAIN,
-            f"{CHAIN}\n    climb: {{P0: [2m, 5m, 10m, 20m]}}",
+            f"{CHAIN}\n    escalate_after: {{P0: [2m, 5m, 10m, 20m]}}",
             [
                 (
                     "20m]",
-                    "teams.data.climb.P0[3]: warning: is never waited for: the chain has 4 steps",
+                    "teams.data.escalate_after.P0[3]: warning: is never waited for: the chain has 4 steps",
                 )
             ],
         ),
@@ -127,7 +132,7 @@ def test_doubts(
     warned = f"{len(told)} warning{'s' if len(told) > 1 else ''}"
     assert (statuses, out.splitlines()[:-1], err.splitlines()) == ([0, 1], told, told)
     assert out.splitlines()[-1].startswith(
-        f"{file}: good (fingerprint {load(file).fingerprint}): 5 teams, "
+        f"{file}: good (fingerprint {load_policy(file).fingerprint}): 5 teams, "
     )
     assert out.splitlines()[-1].endswith(warned)
 
@@ -181,21 +186,28 @@ def test_hours_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_shipped_policy_has_no_doubts(capsys: pytest.CaptureFixture[str]) -> None:
     """It is good, by the strictest measure."""
     assert main(["policy", "check", "--strict"]) == 0
-    good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): 5 teams, 8 escalations, 3 correlations, 10 guides\n"
+    good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): 5 teams, 8 escalations, 3 correlations, 10 runbooks\n"
     assert capsys.readouterr() == (good, "")
 
 
 def test_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In one message, with status 1; nothing of it drives the terminal."""
-    file = changed(tmp_path, ("settle: 5m", "settle: 5 m"), ("forget: 1h", '"for\\eget": 1h'))
+    file = changed(
+        tmp_path,
+        ("close_after: 5m", "close_after: 5 m"),
+        ("retain_resolved: 1h", '"retain_\\eresolved": 1h'),
+    )
 
     status = main(["policy", "check", str(file)])
 
     unknown = "is not a key that there is here"
     told = [
-        f"tocsin: {place(file, 'incidents:')}: incidents.forget: is missing, must be there",
-        f"{place(file, 'settle')}: incidents.settle: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d",
-        f"{place(file, chr(34) + 'for')}: incidents.for\N{REPLACEMENT CHARACTER}get: {unknown}; did you mean 'forget'?",
+        f"tocsin: {place(file, 'incidents:')}: incidents.retain_resolved: is missing, must be there",
+        f"{place(file, 'close_after')}: incidents.close_after: is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d",
+        (
+            f"{place(file, chr(34) + 'retain_')}: "
+            f"incidents.retain_\N{REPLACEMENT CHARACTER}resolved: {unknown}; did you mean 'retain_resolved'?"
+        ),
     ]
     assert (status, capsys.readouterr().err.splitlines()) == (1, told)
 
@@ -205,7 +217,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad, doubtful = tmp_path / "bad", tmp_path / "doubtful"
     bad.mkdir()
     doubtful.mkdir()
-    first = changed(bad, ("settle: 5m", "settle: 5 m"))
+    first = changed(bad, ("close_after: 5m", "close_after: 5 m"))
     second = changed(doubtful, (", pager: data-senior}", "}"))
 
     statuses = [main(["policy", "check", "--json", str(one)]) for one in (first, second)]
@@ -214,9 +226,9 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     problem = "is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d"
     error = {
         "file": str(first),
-        "line": line_of(first, "settle"),
+        "line": line_of(first, "close_after"),
         "column": 3,
-        "key": "incidents.settle",
+        "key": "incidents.close_after",
         "problem": problem,
     }
     warning = "warning: 'senior-dba' has no pager, and P0 goes by pager"
@@ -234,7 +246,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         {
             "file": str(second),
             "good": True,
-            "fingerprint": load(second).fingerprint,
+            "fingerprint": load_policy(second).fingerprint,
             "errors": [],
             "warnings": [where],
         },
@@ -262,9 +274,9 @@ def test_covers(wide: list[str], narrow: list[str], expected: bool) -> None:
     """One selector takes all of another only where that is certain."""
     one, other = ([parse_matcher(text) for text in texts] for texts in (wide, narrow))
 
-    assert covers([one], [other]) is expected
-    assert covers([], [other])
-    assert not covers([one], [])
+    assert selector_covers([one], [other]) is expected
+    assert selector_covers([], [other])
+    assert not selector_covers([one], [])
 
 
 @given(st.lists(st.lists(st.lists(MATCHERS, min_size=1, max_size=2), max_size=2), max_size=8))
@@ -272,7 +284,9 @@ def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
     """It finds what comparing each with each finds, and what it finds is so for every alert."""
     slow = []
     for number, selector in enumerate(selectors):
-        first = next((one for one in range(number) if covers(selectors[one], selector)), None)
+        first = next(
+            (one for one in range(number) if selector_covers(selectors[one], selector)), None
+        )
         slow += [(number, first)] if first is not None else []
 
     assert list(never_first(selectors)) == slow

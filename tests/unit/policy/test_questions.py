@@ -12,11 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from app.cli.main import main
-from app.core.rules.compiled_policy import Rulebook
-from app.files.policy_file import default_path, load
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.files.policy_file import default_path, load_policy
 from app.policy.labels import parse_labels
-from app.policy.readable import readable
-from app.policy.semantic_diff import changes
+from app.policy.readable import readable_policy
+from app.policy.semantic_diff import policy_changes
 from models.policy import Policy
 from tests.support.changed_policy import CHANGES, changed, line_of
 from tests.support.shipped_policy import shipped
@@ -41,7 +41,7 @@ severity    P2: matches alertname=~".*AgentDown"  [severities.rules[3]]
 component   planner: the label agent_name  [components.labels[2]]
 owner       ai (AI Team): matches {OWNER}  [ownership[7]]
 class       operations, INC-...
-told        after 5m   chat   AI Team (#ai)
+notified    after 5m   chat   AI Team (#ai)
             again every 4h while nobody takes it; of more alerts after 5m
 chain       On-call AI Engineer > Lead AI Engineer > AI Team Lead > CTO
             after 1h5m step 2, Lead AI Engineer: nobody has acknowledged it for 1h5m
@@ -52,7 +52,7 @@ escalates   scope-grew: becomes worse, or larger, after somebody took it  [escal
             sla-near: the clock to resolve it is near its end  [escalations[7]]
 clocks      acknowledge within 1h, resolve within 1d
 updates     every 15m; forgotten after 2 reminders
-guide       agent: The agent is {{component}}; see whether others are down: tocsin incidents list, and 5 more  [guides[4]]
+runbook       agent: The agent is {{component}}; see whether others are down: tocsin incidents list, and 5 more  [runbooks[4]]
 services    ai-agents: down while it fires
 rules       correlation agents-down: one of 3 within 5m, group ai  [correlations[1]]
             dependency needs-ollama: dependant  [dependencies[0]]
@@ -80,7 +80,7 @@ def test_explain_names_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "severity": "- {match: ['alertname=~\".*AgentDown\"'], severity: P2}",
         "component": "labels: [component, service, agent_name, ",
         "owner": f"- {{match: ['{OWNER}'], team: ai}}",
-        "guide": "- name: agent",
+        "runbook": "- name: agent",
     }
     for name, start in starts.items():
         assert lines[said[name]["line"] - 1].strip().startswith(start)
@@ -120,7 +120,7 @@ def test_explain_names_lines(capsys: pytest.CaptureFixture[str]) -> None:
         ("alertname=Watchdog", "nobody: it is a heartbeat"),
         (
             "alertname=Watchdog",
-            "absence alerting-silent: heartbeat: P1 when it is not heard of for 10m",
+            "heartbeat alerting-silent: heartbeat: P1 when it is not heard of for 10m",
         ),
         (
             "alertname=ServiceDown,component=c",
@@ -155,7 +155,9 @@ def test_explain_a_mute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert [(one["kind"], one["name"], one["role"]) for one in said["rules"]] == [
         ("mute", "holidays", "not told during business-hours")
     ]
-    assert said["told"] == [{"after": "7h", "channel": "chat", "to": "Ops Team", "address": "#ops"}]
+    assert said["notified"] == [
+        {"after": "7h", "channel": "chat", "to": "Ops Team", "address": "#ops"}
+    ]
     assert said["severity"] == {
         "is": "P2",
         "because": "the label severity is 'P2'",
@@ -265,7 +267,7 @@ def test_diff(
         ), out
         assert len(out.splitlines()) == (2 if expected.startswith("+") else 1)
     else:
-        said = f"the same, though the files differ (fingerprints {shipped().fingerprint}, {load(file).fingerprint})\n"
+        said = f"the same, though the files differ (fingerprints {shipped().fingerprint}, {load_policy(file).fingerprint})\n"
         assert (status, out) == (0, said)
 
 
@@ -371,9 +373,9 @@ def test_diff_in_trouble(
 def test_everything_readable_is_a_policy() -> None:
     """What `diff` compares is the policy as it is: read again, it is the same one."""
     policy = shipped().policy
-    document = readable(policy)
+    document = readable_policy(policy)
     assert Policy.model_validate(_without_nothing(document)) == policy
-    assert changes(shipped(), Rulebook(_without_nothing(document))) == []
+    assert policy_changes(shipped(), CompiledPolicy(_without_nothing(document))) == []
 
 
 def _without_nothing(value: Any) -> Any:

@@ -19,10 +19,10 @@ SHIPPED = default_path().parent / "tests"
 SAID = """\
 FAIL  {file}:2: The wrong order
       {file}:11:7: tests[0].expect.incidents: expected 2, found 1
-        - component shop, severity P1, told never
-        + number 1, severity P0, title ServiceDown on shop, owner infrastructure, state open, component shop, told 0s
+        - component shop, severity P1, notified never
+        + number 1, severity P0, title ServiceDown on shop, owner infrastructure, state open, component shop, notified 0s
             severity: expected P1, found P0
-            told: expected never, found 0s
+            notified: expected never, found 0s
         - component web
       {file}:8:7: tests[0].expect.escalations: expected 2, found 3
           at 2m, incident 1 (ServiceDown on shop), rule unacknowledged, to Lead SRE, step 2
@@ -112,7 +112,7 @@ def test_they_reach_every_entry(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("class: security, always", "class: security, severity: [P3], always", "Trigger 3, security incidents escalate at onc"),
         ("  hours: [P3]\n", "  hours: []\n", "A P3 on a Saturday is told on Monday at nine in Berlin"),
         ("P1: [email, chat]", "P1: [chat]", "A P1 goes out at once by e-mail and chat, to the team and the critical channel;"),
-        ("    also_tell: [ciso, legal]", "    also_tell: [ciso]", "A security incident has an id and a life of its own"),
+        ("    also_notify: [ciso, legal]", "    also_notify: [ciso]", "A security incident has an id and a life of its own"),
         ("count: 3\n", "count: 4\n", "Three agents that are down within five minutes are one P1; the agents page nobody"),
         ("grace: 10m", "grace: 1h", "While Ollama is down its agents page nobody; one that outlives it does"),
         ("due: 48h", "due: 72h", "A P1 leaves three tasks; a P2 leaves none"),

@@ -4,21 +4,30 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import orjson
 import pytest
 
 from app.cli.main import main
-from app.replay.writer import BLOCK_RECORDS, Writer
+from app.replay.writer import BLOCK_RECORDS, RecordingWriter
 from app.transport.log import StoredRecord
 from app.transport.recording import Recording
-from app.transport.recording_format import BadRecording, Header, Part, pack
+from app.transport.recording_format import (
+    BadRecording,
+    RecordedPart,
+    RecordingHeader,
+    header_from,
+    pack_block,
+)
 from tests.support.settings_of import using
 
 T = TypeVar("T")
 AT_MS = 1_776_000_000_000
 PARTS = [
-    Part(1, 10, 10 + 2 * BLOCK_RECORDS, 99, "abc", whole=False, kept_from={"timeline": "12-0"})
+    RecordedPart(
+        1, 10, 10 + 2 * BLOCK_RECORDS, 99, "abc", whole=False, kept_from={"timeline": "12-0"}
+    )
 ]
-HEADER = Header("0.2.0", AT_MS, "the journal in /x", "t", 4, PARTS)
+HEADER = RecordingHeader("0.2.0", AT_MS, "the journal in /x", "t", 4, PARTS)
 
 
 def _record(offset: int) -> StoredRecord:
@@ -36,7 +45,7 @@ INCIDENTS = [_record(offset) for offset in (3, 4, 9, 20, 21)]  # as compaction l
 def path(tmp_path: Path) -> Path:
     """A recording with two blocks of a journal, and an effects topic."""
     found = tmp_path / "one.tocsin"
-    writer = Writer(found, HEADER)
+    writer = RecordingWriter(found, HEADER)
     writer.write("t.journal", 1, JOURNAL)
     writer.write("t.incidents", 1, INCIDENTS[:2])
     writer.write("t.incidents", 1, INCIDENTS[2:])
@@ -63,7 +72,7 @@ def test_gives_back_what_was_recorded(path: Path) -> None:
     assert _with(path, lambda one: _all(one, "t.journal", 0)) == JOURNAL
     assert _with(path, lambda one: _all(one, "t.incidents", 0, 1)) == INCIDENTS
 
-    async def header(one: Recording) -> tuple[Header, dict[str, int], int]:
+    async def header(one: Recording) -> tuple[RecordingHeader, dict[str, int], int]:
         return one.header, await one.list_topics(), one.now_ms()
 
     assert _with(path, header) == (HEADER, {"t.journal": 4, "t.incidents": 4}, AT_MS)
@@ -99,7 +108,7 @@ def test_tells_where_partitions_begin_and_end(path: Path) -> None:
 
 def test_leaves_nothing_when_it_was_not_finished(tmp_path: Path) -> None:
     """A recording that fails half way is no file."""
-    writer = Writer(tmp_path / "half.tocsin", HEADER)
+    writer = RecordingWriter(tmp_path / "half.tocsin", HEADER)
     writer.write("t.journal", 1, JOURNAL)
     writer.abandon()
 
@@ -112,6 +121,22 @@ def _refusal(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
     assert (status, told.out) == (1, "")
     return told.err.removeprefix("tocsin: ").rstrip("\n")
+
+
+def test_the_first_line_is_written_as_it_was() -> None:
+    """Its very bytes in format 1: what was recorded stays readable."""
+    part = RecordedPart(
+        1, 10, 20, 19, "0123456789ab", whole=False, kept_from={"t.incidents": "9-0"}
+    )
+    header = RecordingHeader("1.0.0", 1000, "the journal of j", "t", 8, [part], "INC-1")
+    line = (
+        b'{"magic":"tocsin recording","format":1,"version":"1.0.0","recorded_ms":1000,"source":"the journal of j",'
+        b'"prefix":"t","partitions":8,"parts":[{"partition":1,"first":10,"end":20,"applied":19,'
+        b'"policy":"0123456789ab","whole":false,"kept_from":{"t.incidents":"9-0"}}],"incident":"INC-1"}\n'
+    )
+
+    assert header.line() == line
+    assert header_from(orjson.loads(line)) == header
 
 
 @pytest.mark.parametrize("left", [0.3, 0.9, 0.9999])
@@ -134,7 +159,7 @@ def test_a_truncated_first_line_is_refused(path: Path, capsys: pytest.CaptureFix
     path.write_bytes(path.read_bytes()[:50])
 
     assert _refusal(path, capsys).startswith(
-        f'{path} is no recording: it begins with b\'{{"kind":"tocsin recording"'
+        f'{path} is no recording: it begins with b\'{{"magic":"tocsin recording'
     )
 
 
@@ -168,7 +193,7 @@ def test_a_block_that_would_fill_the_memory_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Above the bound nothing is unpacked, at it all."""
-    size = len(pack(JOURNAL[:BLOCK_RECORDS]))
+    size = len(pack_block(JOURNAL[:BLOCK_RECORDS]))
     monkeypatch.setattr("app.transport.recording.UNPACKED_BYTES_MAX", size + 1)
     assert len(_with(path, lambda one: one.read("t.journal", 1, 0, BLOCK_RECORDS))) == BLOCK_RECORDS
 
@@ -189,8 +214,12 @@ def test_a_block_that_would_fill_the_memory_is_refused(
         (b"[1]\n", "{} is no recording: it begins with b'[1]\\n'"),
         (b"SQLite format 3\0rest", "{} is an embedded journal's file: name its folder, "),
         (
-            b'{"kind":"tocsin recording","format":2,"version":"0.9.0"}\n',
+            b'{"magic":"tocsin recording","format":2,"version":"0.9.0"}\n',
             "{} has format 2, written by Tocsin 0.9.0; this one reads up to 1: run the newer version",
+        ),
+        (
+            b'{"kind":"tocsin recording","format":1,"version":"0.1.0"}\n',
+            "{} was recorded before Tocsin's first release and cannot be read: record again",
         ),
     ],
 )

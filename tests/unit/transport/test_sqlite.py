@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -12,7 +12,7 @@ from app.factory import make_log
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
 from app.transport.sqlite import FORMAT, SqliteLog
-from app.transport.sqlite_batches import pack, unpack
+from app.transport.sqlite_batches import Damaged, pack_records, unpack_records
 from models.topics import Topics, TopicSpec
 from tests.support.settings_of import using
 
@@ -72,7 +72,7 @@ def test_a_record_that_changed_is_not_read(tmp_path: Path) -> None:
     _change(
         tmp_path,
         "UPDATE batches SET records = ? WHERE last = 5",
-        pack([NewRecord(b"k", b"another")] * 3),
+        pack_records([NewRecord(b"k", b"another")] * 3),
     )
     before = _with_log(tmp_path, lambda log: log.read(TOPIC, 0, 6))
     with pytest.raises(LogUnavailable) as refused:
@@ -174,7 +174,7 @@ def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _change(
         tmp_path,
         "UPDATE batches SET records = ? WHERE last = 5",
-        pack([NewRecord(b"k", b"another")] * 3),
+        pack_records([NewRecord(b"k", b"another")] * 3),
     )
 
     with pytest.raises(
@@ -194,55 +194,43 @@ def test_is_read_where_nothing_may_be_written(tmp_path: Path) -> None:
     assert len(_with_log(tmp_path, _values, read_only=True)) == 12
 
 
-PACKED_OLD = b"\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x00kold"
-# The table of formats 1 and 2, and a row of each with the record old. Format 1 had no checksums.
-OLDER = {
-    1: ("", (TOPIC, 0, 0, 1, 1000, PACKED_OLD)),
-    2: ("crc INTEGER, ", (TOPIC, 0, 0, 1, 1000, PACKED_OLD, 4_011_040_749)),
-}
-
-
 def _older(folder: Path, version: int) -> None:
-    """A journal of an older format with one record."""
-    column, row = OLDER[version]
+    """A journal from before the first release: its tables, its format, and no magic."""
     connection = sqlite3.connect(folder / "journal.db")
-    connection.execute(
-        f"CREATE TABLE batches (topic TEXT, partition INTEGER, last INTEGER, count INTEGER, at_ms INTEGER, "
-        f"records BLOB, {column}"
-        "PRIMARY KEY (topic, partition, last)) WITHOUT ROWID"
-    )
-    connection.execute(f"INSERT INTO batches VALUES ({', '.join('?' * len(row))})", row)
-    connection.execute(f"PRAGMA user_version = {version}")
-    connection.commit()
+    with connection:
+        connection.execute("CREATE TABLE batches (topic TEXT, last INTEGER, records BLOB)")
+        connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_journal_of_an_older_format_is_read_and_written(tmp_path: Path, version: int) -> None:
-    """Its batches are taken as they are, also by whoever only reads.
-
-    A service brings the file to the newest format.
-    """
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
+def test_a_journal_from_before_is_refused(tmp_path: Path, version: int, *, read_only: bool) -> None:
+    """Its number may be the one of today: it lacks the magic. The file stays as it is."""
     _older(tmp_path, version)
-    only_read = _with_log(tmp_path, _values, read_only=True)
-    _fill(tmp_path, 1)
-    (now,) = sqlite3.connect(tmp_path / "journal.db").execute("PRAGMA user_version").fetchone()
+    before = (tmp_path / "journal.db").read_bytes()
+    with pytest.raises(LogUnavailable) as refused:
+        _with_log(tmp_path, _values, read_only=read_only)
 
-    assert (only_read, _with_log(tmp_path, _values)) == ([b"old"], [b"old", b"0-0", b"0-1", b"0-2"])
-    assert now == FORMAT
-
-
-def test_the_checksums_of_format_2_still_count(tmp_path: Path) -> None:
-    """What was damaged before is told after."""
-    _older(tmp_path, 2)
-    _change(tmp_path, "UPDATE batches SET records = ?", pack([NewRecord(b"k", b"odd")]))
-    _fill(tmp_path, 1)
-
-    with pytest.raises(LogUnavailable, match="the records from 0 on are not what was written"):
-        _with_log(tmp_path, _values)
+    assert str(refused.value) == (
+        f"{tmp_path}/journal.db has SQLite's application_id 0, must be 1416586099: it is no journal of Tocsin's, or one "
+        "from before the first release, which cannot be read: name a new folder in TOCSIN_BROKER"
+    )
+    assert (tmp_path / "journal.db").read_bytes() == before
 
 
-# Keys, values and headers as all formats pack them: lengths first, -1 for none.
+def test_a_journal_has_magic_and_format(tmp_path: Path) -> None:
+    """Both are numbers that `file` and SQLite's own tools show."""
+    _fill(tmp_path)
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    (magic,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+
+    assert (magic, version) == (0x546F6373, 1)
+
+
+# Keys, values and headers as format 1 packs them: lengths first, -1 for none.
 PACKED = (
     b"\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00\x0b" + b'kold[["a","b"]]'[:4] + b'[["a","b"]]'
     b"\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -250,11 +238,11 @@ PACKED = (
 
 
 def test_records_are_packed_as_they_were() -> None:
-    """The very bytes that a batch had in all formats so far."""
+    """The very bytes that a batch of format 1 has."""
     records = [NewRecord(b"k", b"old", (("a", b"b"),)), NewRecord(None, None)]
 
-    assert pack(records) == PACKED
-    assert [(one.key, one.value, one.headers) for one in unpack(PACKED, 0, 0, 2)] == [
+    assert pack_records(records) == PACKED
+    assert [(one.key, one.value, one.headers) for one in unpack_records(PACKED, 0, 0, 2)] == [
         tuple(one) for one in records
     ]
 
@@ -286,15 +274,18 @@ def test_a_newer_format_is_refused(tmp_path: Path, *, read_only: bool) -> None:
         7,
     ],
 )
-def test_damage_without_a_checksum_is_noticed(tmp_path: Path, blob: object) -> None:
-    """A batch of format 1 that is none ends a reader with a message, and not for ever in a loop."""
-    _fill(tmp_path)
-    _change(tmp_path, "UPDATE batches SET records = ?, crc = NULL WHERE last = 5", blob)
+def test_bytes_that_are_no_batch_are_refused(blob: Any) -> None:
+    """Whatever they are, they end a reader with a message, and keep it in no loop."""
+    with pytest.raises(Damaged, match="the records from 3 on are no batch: "):
+        unpack_records(blob, 3, 0, 3)
 
-    with pytest.raises(
-        LogUnavailable,
-        match=r"is damaged: t\.journal 0: the records from 3 on are no batch: .*restore",
-    ):
+
+def test_a_row_without_a_checksum_is_damaged(tmp_path: Path) -> None:
+    """Each row has one."""
+    _fill(tmp_path)
+    _change(tmp_path, "UPDATE batches SET crc = NULL WHERE last = 5")
+
+    with pytest.raises(LogUnavailable, match="the records from 3 on are not what was written"):
         _with_log(tmp_path, _values)
 
 

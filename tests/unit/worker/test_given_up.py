@@ -54,7 +54,7 @@ def test_a_tick_that_the_journal_does_not_take_ends_nothing(
         pipes: Any = {one: SimpleNamespace(engine=Engine(one, shipped())) for one in (0, 1)}
         worker.pipes = pipes
         worker.ready.set()
-        ticks.attach(app, worker, Clock())
+        ticks.attach_ticks(app, worker, Clock())
         log.away = {1}
         await app.tick()
         log.away = set()
@@ -84,7 +84,7 @@ def test_a_clock_that_stands_still_gets_no_tick() -> None:
         pipes: Any = {0: SimpleNamespace(engine=Engine(0, shipped()))}
         worker.pipes = pipes
         worker.ready.set()
-        ticks.attach(app, worker, clock)
+        ticks.attach_ticks(app, worker, clock)
         numbers = [clock.now_ms()]
         for speed in (0.0, 1.0):
             clock.set(6, speed)
@@ -113,7 +113,7 @@ def test_a_worker_that_faust_has_given_up_ends(
         await app.crash(RuntimeError("no more"))
         await waiting
 
-    monkeypatch.setattr(factory, "crash", ended)
+    monkeypatch.setattr(factory, "crash_process", ended)
     with pytest.raises(SystemExit):
         asyncio.run(run())
 

@@ -2,133 +2,136 @@
 
 import asyncio
 import re
-from pathlib import Path
-from typing import NoReturn
+from collections import Counter
+from typing import Any, NoReturn
 
 import orjson
 import pytest
 
 from app.core.engine import FORMAT, Engine, NewerFormat
-from app.core.state import signals
-from app.core.state.changelog import META, POLICY, DamagedState
-from app.core.state.members import Member
-from app.intake.commands import resubmitted_record
+from app.core.state.changelog import KINDS, META, POLICY, DamagedState
+from app.core.state.changelog_fields import FIELDS
+from app.core.state.live_alert import LiveAlert
+from app.core.state.receivers import Receiver
+from app.core.state.state import FORMER, Incident
+from app.core.state.tasks import Task
 from app.settings import Settings
 from app.transport.log import Headers, NewRecord, StoredRecord
 from app.worker.worker import Worker
 from models import journal
-from models.alert import Alert, fingerprint
 from models.effect import Stream
-from models.journal import (
-    TICK,
-    Source,
-    encode_alert,
-    encode_command,
-    encode_hold,
-    encode_member,
-    encode_page,
-    encode_policy,
-    encode_receipt,
-    encode_refused,
-    encode_signal,
-    encode_silence,
-)
-from models.matcher import parse_matcher
-from models.severity import Severity
+from models.journal import TICK, encode_policy
 from models.silence import Silence
 from models.topics import Topics
 from tests.support.fake_log import FakeLog
-from tests.support.scenario import keep, tell
+from tests.support.kept_samples import (
+    NOW_MS,
+    journal_sample,
+    kept_journal,
+    kept_state,
+    state_sample,
+)
+from tests.support.scenario import keep
 from tests.support.shipped_policy import shipped
 
-MINUTE_MS = 60_000
-NOW_MS = 1_776_000_000_000
-DATA = Path(__file__).parents[2] / "data"
-INCIDENT = "INC-20260412T132000Z-000"
+# The fields for which no incident of the sample has a value.
+SELDOM = {
+    "Incident.closed_ms",
+    "Incident.deferred_escalations",
+    "Incident.deferred_notification",
+    "Incident.reopened_unexplained",
+    "Incident.undecided_escalations",
+}
 
 
-def _items(name: str = "state_format_1.json") -> dict[bytes, bytes]:
-    """A changelog as it was kept.
-
-    Of format 1 with four agents that are down, of format 2 with something of every kind.
-    """
-    document = orjson.loads((DATA / name).read_bytes())
-    items = {key.encode(): orjson.dumps(value) for key, value in document.items()}
-    return items | {POLICY: orjson.dumps(shipped().document)}
-
-
-def test_format_1_goes_on() -> None:
-    """Incidents of format 1 are there, everything counts from their opening, and nothing is told a second time."""
-    engine = Engine.restore(0, shipped(), _items())
+def test_a_state_of_format_1_goes_on() -> None:
+    """Everything in it is there, and nothing is notified a second time."""
+    engine = Engine.restore(0, shipped(), kept_state())
     offset, now_ms = engine.applied_offset + 1, engine.state.now_ms
-    before = {
-        incident.id: (incident.state, incident.severity)
-        for incident in engine.state.incidents.values()
+    before = {one.id: one.severity for one in engine.state.incidents.values()}
+
+    effects = engine.apply([StoredRecord(offset, now_ms, None, TICK)])
+
+    assert effects == []
+    assert Counter(map(str, before.values())) == {
+        "P0": 3,
+        "P1": 4,
+        "P2": 17,
+        "P3": 1,
+    }
+    again = kept_state()
+    keep(again, engine)
+    assert orjson.loads(again[META])["format"] == FORMAT == 1
+    assert Engine.restore(0, shipped(), again).state.incidents.keys() == before.keys()
+
+
+def test_the_sample_has_something_of_every_kind() -> None:
+    """Each kind of key, each field of what has fields, and a value other than the default in most."""
+    items = kept_state()
+    unset = {
+        f"{kind.__name__}.{name}"
+        for kind, documents in _documents_by_class(items).items()
+        for name in FIELDS[kind]
+        if not any(document[name] for document in documents)
     }
 
-    effects = engine.apply([StoredRecord(offset, now_ms + MINUTE_MS, None, TICK)])
-
-    assert sorted(str(severity) for _, severity in before.values()) == [
-        "P1",
-        "P2",
-        "P2",
-        "P2",
-        "P2",
-    ]
-    assert " opened " not in tell(effects)
-    again: dict[bytes, bytes] = _items()
-    keep(again, engine)
-    assert orjson.loads(again[META])["format"] == FORMAT
-    assert (
-        Engine.restore(0, shipped(), again).state.incidents.keys() == engine.state.incidents.keys()
-    )
+    assert {key[:2] for key in items} == {*KINDS, FORMER, META, POLICY}
+    assert unset <= SELDOM
 
 
-def test_format_2_goes_on() -> None:
-    """Every kind of thing is read as it was written.
+def _documents_by_class(items: dict[bytes, bytes]) -> dict[type, list[dict[str, Any]]]:
+    """What the sample has of each class that is a record of its own."""
+    of_key = {b"a/": LiveAlert, b"i/": Incident, b"r/": Receiver, b"t/": Task, b"z/": Silence}
+    found: dict[type, list[dict[str, Any]]] = {kind: [] for kind in of_key.values()}
+    for key, value in items.items():
+        if key[:2] in of_key:
+            found[of_key[key[:2]]].append(orjson.loads(value))
+    return found
 
-    What is written of it again has all that was there.
-    """
-    items = _items("state_format_2.json")
+
+def test_the_state_is_written_as_it_was() -> None:
+    """What is read of each kind, and written again, has the very bytes that it had."""
+    items = kept_state()
     engine = Engine.restore(0, shipped(), items)
     state = engine.state
     for alert in state.alerts.values():
-        state.put_alert(alert)
-    for incident in state.incidents.values():
-        state.put_incident(incident)
-    state.dirty |= {
-        key: None for key in items if key[:2] in (b"l/", b"w/", b"r/", b"z/", b"t/", b"s/", b"x/")
-    }
+        state.touch(alert)
+    state.dirty |= dict.fromkeys(key for key in items if key[:2] in (*KINDS, FORMER))
+    state.dirty = {key: None for key in state.dirty if key[:2] != b"c/"}
 
-    again = {key: orjson.loads(value or b"null") for key, value in engine.checkpoint()}
-    kept = {key: orjson.loads(value) for key, value in items.items() if key not in (META, POLICY)}
-    assert {key[:2] for key in kept} == {
-        b"a/",
-        b"c/",
-        b"i/",
-        b"l/",
-        b"w/",
-        b"r/",
-        b"z/",
-        b"t/",
-        b"s/",
-        b"x/",
-    }
-    assert {key: _with_fields_of(kept[key], again[key]) for key in kept} == kept
+    again = {key: value for key, value in engine.checkpoint() if key != POLICY}
+    kept = {key: value for key, value in items.items() if key != POLICY}
+
+    assert again == kept
 
 
-def _with_fields_of(kept: object, again: object) -> object:
-    """What is written today without fields that came later."""
-    if isinstance(kept, dict) and isinstance(again, dict):
-        return {name: _with_fields_of(value, again.get(name)) for name, value in kept.items()}
-    if isinstance(kept, list) and isinstance(again, list) and len(kept) == len(again):
-        return [_with_fields_of(one, other) for one, other in zip(kept, again, strict=True)]
-    return again
+def test_the_sample_can_be_made_again() -> None:
+    """The script still gives something of every kind."""
+    assert {key[:2] for key in state_sample()} == {*KINDS, FORMER, META}
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"format": 1, "offset": 3, "time_ms": 0, "counts": {}},
+        {"format": 2, "offset": 3, "time_ms": 0, "counts": {}, "keys": 2},
+        {"magic": "other", "format": 1, "offset": 3, "time_ms": 0, "counts": {}, "keys": 2},
+    ],
+)
+def test_a_state_from_before_is_refused(meta: dict[str, object]) -> None:
+    """Its number may be the one of today: it lacks the magic."""
+    with pytest.raises(DamagedState) as refused:
+        Engine.restore(3, shipped(), kept_state() | {META: orjson.dumps(meta)})
+
+    assert str(refused.value) == (
+        f"the state of partition 3 cannot be read: its meta record has the magic {meta.get('magic')!r}, must be "
+        "'tocsin state': somebody else wrote it, or a Tocsin from before the first release; docs/UPGRADES.md says how to go on"
+    )
 
 
 def test_a_newer_format_is_refused() -> None:
     """State of a version to come is left alone, and the message says what to run."""
-    items = _items()
+    items = kept_state()
     items[META] = orjson.dumps(orjson.loads(items[META]) | {"format": FORMAT + 1})
 
     with pytest.raises(
@@ -141,24 +144,32 @@ def test_a_newer_format_is_refused() -> None:
     ("key", "value", "said"),
     [
         (META, b"{", "JSONDecodeError"),
-        (META, b'{"format":2,"offset":"3","time_ms":0,"counts":{}}', "its meta record is"),
         (
             META,
-            b'{"format":2,"offset":3,"time_ms":0,"counts":{"ticks":18446744073709551615}}',
+            b'{"magic":"tocsin state","format":1,"offset":"3","time_ms":0,"counts":{},"keys":4}',
             "its meta record is",
         ),
-        (META, b'{"format":2,"offset":3,"time_ms":0,"counts":{},"keys":"4"}', "its meta record is"),
         (
             META,
-            b'{"format":2,"offset":3,"time_ms":0,"counts":{},"keys":1000}',
+            b'{"magic":"tocsin state","format":1,"offset":3,"time_ms":0,"counts":{"ticks":18446744073709551615},"keys":4}',
+            "its meta record is",
+        ),
+        (
+            META,
+            b'{"magic":"tocsin state","format":1,"offset":3,"time_ms":0,"counts":{},"keys":"4"}',
+            "its meta record is",
+        ),
+        (
+            META,
+            b'{"magic":"tocsin state","format":1,"offset":3,"time_ms":0,"counts":{},"keys":1000}',
             "and had 1,000 as of its last checkpoint",
         ),
         (POLICY, b'{"teams":7}', "validation error"),
         (b"a/3287bdbc793cf345", b"[]", "the record of b'a/3287bdbc793cf345' is b'\\[\\]'"),
         (
-            b"i/INC-20250615T150640Z-000",
+            b"i/INC-20250615T153640Z-008",
             b"null",
-            "the record of b'i/INC-20250615T150640Z-000' is b'null'",
+            "the record of b'i/INC-20250615T153640Z-008' is b'null'",
         ),
         (b"r/[1]", b"{}", "not enough values to unpack"),
         (b'd/["0123456789ab","[]"]', b'{"sources":{"a":{}}}', "the record of b'd/"),
@@ -177,94 +188,10 @@ def test_a_newer_format_is_refused() -> None:
 def test_what_no_version_wrote_is_refused(key: bytes, value: bytes, said: str) -> None:
     """A changelog that somebody damaged ends the start by its record, and says where to read on."""
     with pytest.raises(DamagedState, match="the state of partition 0 cannot be read: ") as refused:
-        Engine.restore(0, shipped(), _items() | {key: value})
+        Engine.restore(0, shipped(), _as_whole(kept_state() | {key: value}, key))
 
     assert re.search(said, str(refused.value))
     assert str(refused.value).endswith("docs/UPGRADES.md says how to go on")
-
-
-def records_of_today() -> dict[str, tuple[bytes, Headers]]:
-    """A record of each kind, value and headers, as this version writes it."""
-    labels = {"alertname": "A", "component": "c", "severity": "high"}
-    identity = fingerprint(labels)
-    member = Member(
-        "A", "c", INCIDENT, Severity.P2, firing=True, record="0-1", labels={"component": "c"}
-    )
-    known = signals.document_of(identity, member)
-    silence = Silence(
-        "s", (parse_matcher('alertname=~"B.*"'),), NOW_MS, NOW_MS + MINUTE_MS, "ann", "known"
-    )
-    letter = {
-        "reason": "malformed",
-        "message": "no",
-        "topic": "raw",
-        "partition": 0,
-        "offset": 7,
-        "encoding": "utf-8",
-    }
-    body = {
-        "channel": "chat",
-        "receiver": "Ops Team",
-        "address": "#ops",
-        "incident": INCIDENT,
-        "title": "t",
-    }
-    firing = Alert(
-        identity,
-        labels,
-        {"summary": "é"},
-        firing=True,
-        starts_ms=NOW_MS,
-        ends_ms=0,
-        hold_ms=300_000,
-        url="u",
-    )
-    ended = Alert(
-        identity, labels, {}, firing=False, starts_ms=NOW_MS, ends_ms=NOW_MS + 1, hold_ms=0
-    )
-    actor, raw = (Source("journal", 1, 15, 2).header(),), (Source("raw", 0, 7, 0).header(),)
-    _, resubmitted = resubmitted_record("0-15-0", {"by": "ann"}, 1, lambda by: by)
-    team = {"contact": {"name": "T", "chat": "#t"}, "chain": ["one"]}
-    policy = {
-        "version": 1,
-        "contacts": {"one": {"name": "One", "pager": "p"}},
-        "teams": {"t": team},
-        "default_owner": "t",
-        "severities": {
-            "labels": ["severity"],
-            "names": {"high": "P1"},
-            "unknown": "P2",
-            "missing": "P2",
-        },
-        "components": {"labels": ["component"]},
-        "incidents": {"settle": "5m", "forget": "1h"},
-        "notify": {"channels": {"P0": ["pager"], "P1": ["chat"], "P2": ["chat"], "P3": []}},
-    }
-    return {
-        "alert": (encode_alert(firing), ()),
-        "raw alert": (encode_alert(firing), raw),
-        "command": (encode_command("note", INCIDENT, "ann", text="hm"), ()),
-        "receipt": (encode_receipt("0-15-2", INCIDENT, "delivered", "ok"), ()),
-        "signal": (encode_signal("node-down", '["n1"]', "target", known), actor),
-        "hold": (encode_hold("r/g", identity, "0-1", {"text": "t", "parent": INCIDENT}), actor),
-        "member": (encode_member(INCIDENT, "r", known), actor),
-        "page": (encode_page("P2", "opened", body), actor),
-        "silence": (encode_silence(silence), ()),
-        "refused": (encode_refused(letter | {"value": "{"}), raw),
-        "resubmitted": (resubmitted.value or b"", resubmitted.headers),
-        "policy": (encode_policy("0123456789ab", policy), ()),
-        "tick": (TICK, ()),
-        "ended": (encode_alert(ended), ()),
-    }
-
-
-def _kept_records() -> list[tuple[bytes, Headers]]:
-    found: list[tuple[bytes, Headers]] = []
-    for line in (DATA / "journal_format_2.jsonl").read_bytes().splitlines():
-        header, _, value = line[1:].partition(b" ") if line.startswith(b"@") else (b"", b"", line)
-        name, _, text = header.partition(b"=")
-        found.append((value, ((name.decode(), text),) if header else ()))
-    return found
 
 
 def test_records_are_written_as_they_were() -> None:
@@ -272,7 +199,7 @@ def test_records_are_written_as_they_were() -> None:
 
     Older journals are replayed, and repeats recognised by how they begin.
     """
-    assert list(records_of_today().values()) == _kept_records()
+    assert list(journal_sample().values()) == kept_journal()
 
 
 def _again(headers: Headers, number: int) -> Headers:
@@ -282,11 +209,11 @@ def _again(headers: Headers, number: int) -> Headers:
     )
 
 
-def test_records_of_format_2_are_applied() -> None:
+def test_records_of_format_1_are_applied() -> None:
     """A journal of then is applied and nothing in it is refused but the raw record that was."""
     records = [
         StoredRecord(number, NOW_MS + number, b"c", value, _again(headers, number))
-        for number, (value, headers) in enumerate(_kept_records())
+        for number, (value, headers) in enumerate(kept_journal())
     ]
     effects = Engine(0, shipped()).apply(records)
 
@@ -295,6 +222,13 @@ def test_records_of_format_2_are_applied() -> None:
         ("DeadLettered", "malformed"),  # the raw record that was refused
         ("Resubmitted", None),
     ]
+
+
+def _as_whole(items: dict[bytes, bytes], changed: bytes) -> dict[bytes, bytes]:
+    """The items with a meta record that has their number, unless it is the one that was changed."""
+    if changed == META:
+        return items
+    return items | {META: orjson.dumps(orjson.loads(items[META]) | {"keys": len(items)})}
 
 
 def test_a_record_of_a_newer_format_stops_the_worker() -> None:
@@ -342,7 +276,7 @@ def test_a_worker_says_so_and_acknowledges_nothing() -> None:
 
     assert asyncio.run(scenario()) == []
     said = (
-        "partition 0: the journal of partition 0 has a record of format 99 at offset 2, this Tocsin reads up to 2: "
+        "partition 0: the journal of partition 0 has a record of format 99 at offset 2, this Tocsin reads up to 1: "
         "run the newer version that wrote it"
     )
     assert told == [said]
@@ -367,8 +301,8 @@ def test_a_worker_does_not_go_on_with_half_a_state() -> None:
             [NewRecord(None, encode_policy(shipped().fingerprint, shipped().document))],
         )
         place = Topics().state, 0
-        engine = Engine.restore(0, shipped(), _items("state_format_2.json"))
-        kept = _items("state_format_2.json") | {
+        engine = Engine.restore(0, shipped(), kept_state())
+        kept = kept_state() | {
             key: value for key, value in engine.checkpoint() if value is not None
         }
         log.put(*place, [NewRecord(key, value) for key, value in kept.items() if key != META])

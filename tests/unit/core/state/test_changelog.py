@@ -14,44 +14,30 @@ from app.core.state.changelog import (
     _LOADERS,
     KINDS,
     META,
-    POLICY,
     DamagedState,
     is_whole,
-    load,
+    load_state,
     number_of_keys,
 )
 from app.core.state.state import FORMER
-from app.files.policy_file import load as policy_of
-from app.history.checkpoints import apply_changes, checkpoints, whole_checkpoint
+from app.files.policy_file import load_policy as policy_of
+from app.history.checkpoints import apply_changes, read_checkpoints, whole_checkpoint
 from app.transport.log import StoredRecord
 from tests.support.compaction import cleaned
 from tests.support.fake_log import FakeLog
+from tests.support.kept_samples import kept_state
 from tests.support.scenario import in_one_batch, keep, play, read
 
 POLICY_NOW = policy_of()
-HERE = Path(__file__).parents[3]
+TESTS = Path(__file__).parents[3]
 TOPIC = "tocsin.state"
-
-
-def _items(*, keys: bool = True) -> dict[bytes, bytes]:
-    """A changelog with something of every kind, as an older version left it, or with the number of its keys."""
-    document = orjson.loads((HERE / "data" / "state_format_2.json").read_bytes())
-    items = {key.encode(): orjson.dumps(value) for key, value in document.items()}
-    items[POLICY] = orjson.dumps(POLICY_NOW.document)
-    for kind, like in ((b"d/", b"l/"), (b"e/", b"w/")):  # of a rule in a shape that is not in force
-        key = next(key for key in items if key[:2] == like)
-        items[kind + orjson.dumps(["0123456789ab", orjson.loads(key[2:])[1]])] = items[key]
-    items[FORMER] = orjson.dumps(["0123456789ab"])
-    if keys:
-        items[META] = orjson.dumps(orjson.loads(items[META]) | {"keys": len(items)})
-    return items
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_every_kind_of_key_is_counted(kind: bytes) -> None:
     """With all of them there are as many as the changelog has; without one kind so many less."""
-    items = _items()
-    state = load(items)
+    items = kept_state()
+    state = load_state(items)
     all_of_them = number_of_keys(state)
     getattr(state, KINDS[kind]).clear()
     of_alerts = kind in (b"a/", b"c/")
@@ -63,9 +49,9 @@ def test_every_kind_of_key_is_counted(kind: bytes) -> None:
 
 def test_the_shapes_that_rules_had_are_one_key_or_none() -> None:
     """They are not kept one by one."""
-    state = load(_items())
+    state = load_state(kept_state())
     before = number_of_keys(state)
-    state.former.clear()
+    state.former_rule_ids.clear()
 
     assert number_of_keys(state) == before - 1
 
@@ -76,20 +62,29 @@ def test_there_is_no_other_kind() -> None:
 
 
 def test_a_checkpoint_tells_how_many_keys_there_are() -> None:
-    """Of a state that an older version wrote it is not known; from its next checkpoint on it is."""
-    items = _items(keys=False)
-    before = is_whole(items)
+    """Its meta record has the number, beside the magic and the format."""
+    items = kept_state()
     keep(items, Engine.restore(0, POLICY_NOW, items))
+    meta = orjson.loads(items[META])
 
-    assert (before, is_whole(items)) == (None, True)
-    assert orjson.loads(items[META])["keys"] == len(items)
-    assert orjson.loads(items[META])["format"] == 2
+    assert is_whole(items)
+    assert (meta["keys"], meta["magic"], meta["format"]) == (len(items), "tocsin state", 1)
+
+
+@pytest.mark.parametrize("keys", [None, "71", 3])
+def test_a_meta_record_without_the_number_is_of_no_whole_state(keys: object) -> None:
+    """No other number is taken."""
+    items = kept_state()
+    meta = orjson.loads(items[META]) | {"keys": keys}
+
+    assert is_whole(items)
+    assert not is_whole(items | {META: orjson.dumps(meta)})
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_state_that_lacks_a_key_is_refused(kind: bytes) -> None:
     """Whatever was lost: it does not go on with half a state."""
-    items = _items()
+    items = kept_state()
     there = len(items)
     items.pop(next(key for key in items if key[:2] == kind))
 
@@ -103,7 +98,7 @@ def test_a_state_that_lacks_a_key_is_refused(kind: bytes) -> None:
 
 def test_a_state_with_keys_of_somebody_else_is_refused() -> None:
     """Also when they stand in the place of what was lost."""
-    items = _items()
+    items = kept_state()
     there = len(items)
     with pytest.raises(
         DamagedState, match=f"it has {there + 1} keys, and had {there} as of its last checkpoint"
@@ -116,34 +111,18 @@ def test_a_state_with_keys_of_somebody_else_is_refused() -> None:
         Engine.restore(0, POLICY_NOW, items | {b"q/1": b"1"})
 
 
-def test_what_an_older_version_passed_over_is_taken_away() -> None:
-    """A stranger's record, and counters that nobody has.
-
-    The next checkpoint is whole, and stays so.
-    """
-    items = _items(keys=False) | {b"q/1": b"1", b"c/0000000000000000": b"[1,2,3,4]", b"": b""}
-    expected = len(items) - 3
-    keep(items, Engine.restore(0, POLICY_NOW, items))
-
-    assert (len(items), is_whole(items)) == (expected, True)
-    Engine.restore(0, POLICY_NOW, items)
-
-
 class Changelog:
     """A changelog of a story, with a checkpoint after every few records, and the state as of each."""
 
-    def __init__(self, *, keys: bool = True) -> None:
-        records, _ = read(HERE / "scenarios" / "dependency.txt", POLICY_NOW)
+    def __init__(self) -> None:
+        records, _ = read(TESTS / "scenarios" / "dependency.txt", POLICY_NOW)
         journal, _ = play(POLICY_NOW, records, in_one_batch)
         engine, items = Engine(0, POLICY_NOW), dict[bytes, bytes]()
         self.records: list[StoredRecord] = []
         self.states: dict[int, dict[bytes, bytes]] = {}  # by offset
         for end in range(1, len(journal), 2):
             engine.apply(journal[:end])
-            changes = [
-                (key, value if keys or key != META else _without_keys(value))
-                for key, value in engine.checkpoint()
-            ]
+            changes = engine.checkpoint()
             apply_changes(items, changes)
             self.states[engine.applied_offset] = dict(items)
             start = len(self.records)
@@ -157,18 +136,12 @@ class Changelog:
 
         async def read_all() -> None:
             items: dict[bytes, bytes] = {}
-            async for records in checkpoints(_log(kept), TOPIC, 0):
+            async for records in read_checkpoints(_log(kept), TOPIC, 0):
                 apply_changes(items, [(record.key or b"", record.value) for record in records])
                 found.append((orjson.loads(items[META])["offset"], dict(items)))
 
         asyncio.run(read_all())
         return found
-
-
-def _without_keys(meta: bytes | None) -> bytes:
-    document = orjson.loads(meta or b"")
-    del document["keys"]
-    return orjson.dumps(document)
 
 
 def _log(kept: list[StoredRecord]) -> FakeLog:
@@ -243,23 +216,3 @@ def test_a_checkpoint_from_which_the_journal_does_not_go_on_is_not_taken() -> No
 
     assert _found(changelog.records, second + 1, second + 1) == changelog.states[second]
     assert _found(changelog.records, second + 2, second + 1) is None
-
-
-def test_without_the_number_the_first_one_is_doubted() -> None:
-    """As an older version wrote it.
-
-    With holes it is taken if it is the only one, the others are.
-    """
-    changelog = Changelog(keys=False)
-    offsets = sorted(changelog.states)
-    ends = [record.offset + 1 for record in changelog.records if record.key == META]
-    twice, once = (
-        cleaned(changelog.records, ends[1], ends[1]),
-        cleaned(changelog.records, ends[-1], ends[-1]),
-    )
-
-    assert _found(changelog.records, 0, offsets[0] + 1) == changelog.states[offsets[0]]
-    assert _found(twice, 0, offsets[1] + 1) is None
-    assert _found(twice, 0, offsets[2] + 1) == changelog.states[offsets[2]]
-    assert _found(once, 0, None) == changelog.states[offsets[-1]]
-    assert _found([], 0, None) is None

@@ -51,7 +51,7 @@ def test_an_index_is_the_same_as_sorting(
 def _toggle(alert: LiveAlert, now_ms: int, offset: int) -> None:
     alert.firing = not alert.firing
     if alert.firing:
-        alert.fired_ms, alert.fired_by, alert.ended_ms = now_ms, offset, 0
+        alert.fired_ms, alert.fired_offset, alert.ended_ms = now_ms, offset, 0
     else:
         alert.ended_ms = now_ms
 
