@@ -9,7 +9,7 @@ from app.transport.batches import BatchSchema
 from app.worker.worker import Worker
 
 
-def attach(app: Any, worker: Worker) -> None:
+def attach_correlate(app: Any, worker: Worker) -> None:
     """Give the app the agent that reads the journal."""
     topic = app.topic(worker.topics.journal, schema=BatchSchema())
 

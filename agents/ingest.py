@@ -9,9 +9,9 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
-from app.core.state.deadletter import letter
-from app.core.state.poison import fault
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.core.state.deadletter import letter_of
+from app.core.state.poison import describe_fault
 from app.intake.normalise import entries_from
 from app.intake.records import Intake
 from app.transport.batches import BatchSchema
@@ -33,13 +33,13 @@ def attach(app: Any, worker: Worker) -> None:
     async def ingest(stream: Any) -> None:
         async for event in stream.noack().events():
             try:
-                await copy(event.message.partition, event.message.value, worker, intake)
+                await copy_records(event.message.partition, event.message.value, worker, intake)
             except Exception as error:  # noqa: BLE001  the outermost loop: Faust would acknowledge the batch
                 worker.on_fault("raw alerts", error)
             event.message.ack(app.consumer)
 
 
-async def copy(partition: int, records: list[Any], worker: Worker, intake: Intake) -> None:
+async def copy_records(partition: int, records: list[Any], worker: Worker, intake: Intake) -> None:
     """Append what the raw records say to the journal, and wait until it is there."""
     partitions = worker.settings.partitions
     batches: dict[int, list[NewRecord]] = {}
@@ -51,7 +51,7 @@ async def copy(partition: int, records: list[Any], worker: Worker, intake: Intak
 
 
 def journal_records(
-    partition: int, record: Any, intake: Intake, policy: Rulebook, now_ms: int
+    partition: int, record: Any, intake: Intake, policy: CompiledPolicy, now_ms: int
 ) -> Iterator[NewRecord]:
     """The journal records that a raw record becomes."""
     value = record.value or b""
@@ -67,9 +67,11 @@ def journal_records(
             partition,
             record.offset,
         )
-        taken, refused = [], [BadInput(Reason.POISON, fault(error))]
+        taken, refused = [], [BadInput(Reason.POISON, describe_fault(error))]
     for why in refused:
-        body = letter(why, "raw", partition, record.offset, value if why.part is None else why.part)
+        body = letter_of(
+            why, "raw", partition, record.offset, value if why.part is None else why.part
+        )
         taken.append(NewRecord(b"refused", encode_refused(body)))
     for number, one in enumerate(taken):
         yield one._replace(headers=(Source("raw", partition, record.offset, number).header(),))

@@ -15,7 +15,7 @@ from app.worker.worker import Worker
 logger = logging.getLogger("tocsin.ticks")
 
 
-def attach(app: Any, worker: Worker, clock: Clock) -> None:
+def attach_ticks(app: Any, worker: Worker, clock: Clock) -> None:
     """Give the app the timer."""
 
     @app.timer(1.0, name="tocsin.ticks")

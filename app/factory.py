@@ -10,7 +10,7 @@ import faust
 
 from agents import correlate, ingest, ticks
 from app.clock import Clock
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import Settings
 from app.transport.batches import BatchTransport
 from app.transport.embedded import Transport as EmbeddedTransport
@@ -18,7 +18,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
-from app.worker.worker import Worker, crash
+from app.worker.worker import Worker, crash_process
 from models.topics import Topics
 
 SESSION_TIMEOUT_S = (
@@ -46,7 +46,9 @@ def make_log(config: Settings, clock: Clock | None = None) -> Log:
     return KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))
 
 
-def build(config: Settings, policy: Rulebook, log: Log, clock: Clock | None = None) -> TocsinApp:
+def build(
+    config: Settings, policy: CompiledPolicy, log: Log, clock: Clock | None = None
+) -> TocsinApp:
     """The app: its agents attached, its transport chosen; started with `start`.
 
     `clock` is the embedded journal's, where somebody may drive it.
@@ -59,7 +61,7 @@ def build(config: Settings, policy: Rulebook, log: Log, clock: Clock | None = No
         else "kafka://localhost",
         datadir=Path(tempfile.gettempdir())
         / f"{config.prefix}-faust",  # Faust makes it; nothing of ours is kept there
-        broker_credentials=_credentials(config),
+        broker_credentials=_faust_credentials(config),
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=1.0,
         broker_commit_interval=1.0,
@@ -78,13 +80,13 @@ def build(config: Settings, policy: Rulebook, log: Log, clock: Clock | None = No
     app.transport = app.producer_transport = transport(app.conf.broker_consumer, app)
     worker = Worker(config, policy, log, topics)
     app.owner = worker
-    correlate.attach(app, worker)
+    correlate.attach_correlate(app, worker)
     ingest.attach(app, worker)
-    ticks.attach(app, worker, clock or Clock())
+    ticks.attach_ticks(app, worker, clock or Clock())
     return app
 
 
-def _credentials(config: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+def _faust_credentials(config: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
     """What Faust hands to aiokafka's consumer, in its own words."""
     client = client_settings(config.kafka)
     context = client.get("ssl_context")
@@ -106,14 +108,14 @@ async def start(app: TocsinApp) -> None:
         await worker.log.check_group(worker.settings.prefix)
     await app.start()
     ready = asyncio.create_task(worker.ready.wait())
-    crashed = _crashed(app)
+    crashed = _watch_crash(app)
     await asyncio.wait({ready, crashed}, return_when=asyncio.FIRST_COMPLETED)
     if crashed.done():
         raise SystemExit(f"the worker could not start: {app.crash_reason!r}")
     crashed.cancel()
 
 
-def _crashed(app: TocsinApp) -> "asyncio.Task[bool]":
+def _watch_crash(app: TocsinApp) -> "asyncio.Task[bool]":
     """A task that ends when Faust has given the app up."""
     return asyncio.create_task(app._crashed.wait())  # noqa: SLF001  Faust has no public way to ask
 
@@ -136,17 +138,22 @@ async def until_told(app: TocsinApp | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    waiting = {asyncio.create_task(told.wait())} | ({_crashed(app)} if app is not None else set())
+    waiting = {asyncio.create_task(told.wait())} | (
+        {_watch_crash(app)} if app is not None else set()
+    )
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()
     if app is not None and not told.is_set():
-        crash(
+        crash_process(
             "Faust has given the worker up", app.crash_reason or RuntimeError("it does not say why")
         )
     logging.getLogger("tocsin").info("stopping")
     # A broker that is away, or a disk that is full, would be waited for; what is not acknowledged
     # is done again.
     loop.call_later(
-        STOP_SECONDS, crash, "stopping", TimeoutError(f"it took more than {STOP_SECONDS:g} s")
+        STOP_SECONDS,
+        crash_process,
+        "stopping",
+        TimeoutError(f"it took more than {STOP_SECONDS:g} s"),
     )

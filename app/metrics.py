@@ -62,7 +62,7 @@ DOWN_SECONDS = Gauge(
 # Attributes of `app.core.state.state.PartitionState`; a metric's label is never derived from an
 # input.
 KINDS = (
-    *("alerts", "incidents", "windows", "links", "resting", "early", "former"),
+    *("alerts", "incidents", "windows", "inhibition_groups", "parked", "early", "former"),
     *("receivers", "silences", "tasks", "sources", "timers"),
 )
 
@@ -88,12 +88,12 @@ class Partition:
     def restored(self, engine: Engine) -> None:
         """What an engine had counted before is not counted again by this process."""
         self._counted = dict(engine.counts)
-        self._set(engine)
+        self._set_gauges(engine)
 
     def applied(self, engine: Engine, records: int) -> None:
         """A batch was applied."""
         self._records.inc(records)
-        self._set(engine)
+        self._set_gauges(engine)
         for what, number in engine.counts.items():
             more = number - self._counted.get(what, 0)
             if more:
@@ -117,7 +117,7 @@ class Partition:
         for kind in KINDS:
             STATE.remove(kind, self._name)
 
-    def _set(self, engine: Engine) -> None:
+    def _set_gauges(self, engine: Engine) -> None:
         state = engine.state
         self._incidents.set(len(state.incidents))
         self._alerts.set(len(state.alerts))

@@ -142,15 +142,19 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         policy_file=environ.get("TOCSIN_POLICY", defaults.policy_file),
         receivers_file=environ.get("TOCSIN_RECEIVERS", defaults.receivers_file),
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
-        partitions=_integer(environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX),
-        replication=_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
+        partitions=_read_integer(
+            environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX
+        ),
+        replication=_read_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
         host=environ.get("TOCSIN_HOST")
         or defaults.host,  # to asyncio an empty one is every address
-        port=_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),
+        port=_read_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),
         http=_http_security(environ),
-        metrics_port=_integer(environ, "TOCSIN_METRICS_PORT", defaults.metrics_port, 0, 65535),
+        metrics_port=_read_integer(environ, "TOCSIN_METRICS_PORT", defaults.metrics_port, 0, 65535),
         instance=environ.get("TOCSIN_INSTANCE", defaults.instance),
-        checkpoint_ms=_integer(environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000),
+        checkpoint_ms=_read_integer(
+            environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000
+        ),
         **_clock(environ.get("TOCSIN_CLOCK", defaults.clock)),
     )
     if not _PREFIX.fullmatch(settings.prefix):
@@ -161,7 +165,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             "TOCSIN_BROKER has an @ in it: users and passwords are TOCSIN_KAFKA_USER and TOCSIN_KAFKA_PASSWORD_FILE"
         )
     if not settings.embedded and not (
-        settings.broker.startswith(KAFKA) and _addresses(settings.bootstrap)
+        settings.broker.startswith(KAFKA) and _are_addresses(settings.bootstrap)
     ):
         raise BadSettings(
             f"TOCSIN_BROKER is {settings.broker!r}, must be embedded:DIRECTORY or kafka://HOST:PORT[;HOST:PORT]"
@@ -192,14 +196,16 @@ def _clock(text: str) -> _ClockSettings:
     return {"clock": kind, "clock_begins_ms": int(begins or 0)}
 
 
-def _addresses(servers: Sequence[str]) -> bool:
+def _are_addresses(servers: Sequence[str]) -> bool:
     places = [server.rpartition(":") for server in servers]
     return bool(places) and all(
         host and port.isdecimal() and int(port) <= 65535 for host, _, port in places
     )
 
 
-def _integer(environ: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:
+def _read_integer(
+    environ: Mapping[str, str], name: str, default: int, lowest: int, highest: int
+) -> int:
     text = environ.get(name)
     if text is None or text == "":
         return default
@@ -219,10 +225,12 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
         cert_file=environ.get("TOCSIN_TLS_CERT", ""),
         key_file=environ.get("TOCSIN_TLS_KEY", ""),
         client_ca_file=environ.get("TOCSIN_TLS_CLIENT_CA", ""),
-        insecure=_yes(environ, "TOCSIN_INSECURE"),
-        requests=_integer(environ, "TOCSIN_SENDER_REQUESTS", defaults.requests, 0, 1_000_000),
-        alerts=_integer(environ, "TOCSIN_SENDER_ALERTS", defaults.alerts, 0, 100_000_000),
-        connections=_integer(environ, "TOCSIN_CONNECTIONS", defaults.connections, 2, 1_000_000),
+        insecure=_read_flag(environ, "TOCSIN_INSECURE"),
+        requests=_read_integer(environ, "TOCSIN_SENDER_REQUESTS", defaults.requests, 0, 1_000_000),
+        alerts=_read_integer(environ, "TOCSIN_SENDER_ALERTS", defaults.alerts, 0, 100_000_000),
+        connections=_read_integer(
+            environ, "TOCSIN_CONNECTIONS", defaults.connections, 2, 1_000_000
+        ),
     )
     if bool(security.cert_file) != bool(security.key_file):
         here, missing = ("CERT", "KEY") if security.cert_file else ("KEY", "CERT")
@@ -240,7 +248,7 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
     return security
 
 
-def _yes(environ: Mapping[str, str], name: str) -> bool:
+def _read_flag(environ: Mapping[str, str], name: str) -> bool:
     found = environ.get(name) or "no"
     if found not in ("yes", "no"):
         raise BadSettings(f"{name} is {found!r}, must be yes or no")
@@ -271,7 +279,7 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class BridgeReach:
     """How the commands reach a bridge."""
 
     url: str  # TOCSIN_URL: by default the bridge of this environment's TOCSIN_HOST and TOCSIN_PORT
@@ -286,7 +294,7 @@ class Reach:
     key_file: str = ""  # TOCSIN_KEY_FILE: PEM; its key
 
 
-def reach_from_environment(environ: Mapping[str, str] = os.environ) -> Reach:
+def reach_from_environment(environ: Mapping[str, str] = os.environ) -> BridgeReach:
     """How to reach the bridge, from TOCSIN_* variables. Raises BadSettings."""
     settings = from_environment(environ)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -295,7 +303,7 @@ def reach_from_environment(environ: Mapping[str, str] = os.environ) -> Reach:
         name: environ.get(f"TOCSIN_{name.upper()}", "")
         for name in ("token_file", "ca_file", "cert_file", "key_file")
     }
-    reach = Reach(
+    reach = BridgeReach(
         (environ.get("TOCSIN_URL") or url).rstrip("/"),
         token=environ.get("TOCSIN_TOKEN", ""),
         **files,

@@ -59,7 +59,7 @@ def messages(configuration: Configuration, firings: Sequence[Firing]) -> list[Se
 
 def _groups(configuration: Configuration, firings: Sequence[Firing]) -> list[_Group]:
     groups: dict[tuple[Route, tuple[str, ...]], _Group] = {}
-    cases = routes.cases(configuration.route)
+    cases = routes.route_cases(configuration.route)
     tests = [(_test(case.matchers), case) for case in cases]
     for number, firing in enumerate(firings):
         case = next(case for test, case in tests if test(firing.labels))
@@ -119,7 +119,7 @@ def _integrations(route: Route, configuration: Configuration) -> Iterator[_Integ
             for one in node.items():
                 parts = one.parts()
                 tells = (
-                    parts["send_resolved"].truth()
+                    parts["send_resolved"].is_true()
                     if "send_resolved" in parts
                     else SERVICES[kind].tells_end
                 )

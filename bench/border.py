@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app.demo.storm import storm
+from app.demo.storm import storm_steps
 from deploy.kafka.secured import free_ports
 
 CONNECTIONS = 8
@@ -65,7 +65,7 @@ def kinds(number: int) -> Iterator[dict[str, object]]:
     """Different alerts as Prometheus sends them, of some 590 bytes, that fire now and for an hour."""
     ends = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 3600))
     for count, alert in enumerate(
-        islice((one for _, step in storm(number, 7) for one in step), number)
+        islice((one for _, step in storm_steps(number, 7) for one in step), number)
     ):
         labels = alert["labels"] | {
             "instance": f"10.0.{count // 250}.{count % 250}:9100",

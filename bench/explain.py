@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 from app.clock import Clock
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import policy_file
 from app.intake.normalise import from_list
 from app.settings import Settings
@@ -71,7 +71,7 @@ async def make(folder: Path, records: int, *, spread: bool) -> None:
 
     Churn with repeats, ends and silence, and what rules and timers make of it.
     """
-    clock, policy = Clock(driven=True), policy_file.load()
+    clock, policy = Clock(driven=True), policy_file.load_policy()
     clock.set(START_MS)
     log = SqliteLog(folder, clock)
     await log.start()
@@ -93,7 +93,7 @@ async def make(folder: Path, records: int, *, spread: bool) -> None:
 
 
 def _records(
-    churn: Churn, policy: Rulebook, now_ms: int, *, spread: bool
+    churn: Churn, policy: CompiledPolicy, now_ms: int, *, spread: bool
 ) -> list[tuple[int, NewRecord]]:
     # As Prometheus does, each says since when it fires, so that a repeat is a plain one.
     alerts, _ = from_list(

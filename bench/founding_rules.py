@@ -24,8 +24,8 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
-from app.files.policy_file import load
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.files.policy_file import load_policy
 from app.policy.importer import reader
 from app.transport.log import StoredRecord
 from bench import alertmanager_model, founding_day
@@ -79,7 +79,7 @@ def _is_page(channel: str, kind: str) -> bool:
 class Day:
     """The partitions, and what is still to happen, in order of time."""
 
-    policy: Rulebook
+    policy: CompiledPolicy
     answered: bool
     outcome: Outcome = field(default_factory=Outcome)
     engines: list[Engine] = field(init=False)
@@ -179,8 +179,8 @@ class Day:
         )
         said = [
             (1, Command.ACKNOWLEDGE, "looking into it"),
-            (20, Command.CAUSE, "found"),
-            (20, Command.MITIGATED, ""),
+            (20, Command.ROOT_CAUSE, "found"),
+            (20, Command.MITIGATE, ""),
         ]
         said += [(minutes, Command.UPDATE, "at work") for minutes in range(10, 240, 10)]
         for minutes, command, text in said:
@@ -190,7 +190,11 @@ class Day:
 
 def main(folder: Path, *, as_json: bool) -> None:
     """Print the tables, or with `as_json` one object."""
-    rules, plant, policy = founding_day.rules_of(folder), founding_day.plant_of(folder), load()
+    rules, plant, policy = (
+        founding_day.rules_of(folder),
+        founding_day.plant_of(folder),
+        load_policy(),
+    )
     seed = SEEDS[0]
     days = {
         "each rule once": founding_day.each_once(rules, plant, seed, everywhere=False),
@@ -198,7 +202,7 @@ def main(folder: Path, *, as_json: bool) -> None:
         "each rule on each instance": founding_day.each_once(rules, plant, seed, everywhere=True),
     }
     files = sorted((folder / "monitoring" / "alertmanager").glob("*.yml"))
-    configurations = {path.name: reader.read(path) for path in files}
+    configurations = {path.name: reader.read_configuration(path) for path in files}
     found = [_figures(name, firings, policy, configurations) for name, firings in days.items()]
     spread = [
         Day(policy, answered=False)
@@ -222,7 +226,7 @@ def main(folder: Path, *, as_json: bool) -> None:
 def _figures(
     name: str,
     firings: list[Firing],
-    policy: Rulebook,
+    policy: CompiledPolicy,
     configurations: dict[str, reader.Configuration],
 ) -> dict[str, Any]:
     ways = {

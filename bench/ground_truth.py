@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.core.engine import Engine
 from app.demo import recorded
-from app.files.policy_file import load
+from app.files.policy_file import load_policy
 from app.intake.normalise import from_list
 from app.transport.log import StoredRecord
 from models.effect import Stream
@@ -25,13 +25,13 @@ NO_ATTACK = "false_positive"
 
 def main(path: Path) -> None:
     """Print the figures as JSON."""
-    policy = load()
+    policy = load_policy()
     engine, offset = Engine(0, policy), 0
     phases = _phases(path)
     of_incident: dict[str, Counter[str]] = defaultdict(Counter)
     of_phase: dict[str, Counter[str]] = defaultdict(Counter)
     messages = alerts = 0
-    for at_ms, batch in recorded.steps(path, []):
+    for at_ms, batch in recorded.read_steps(path, []):
         for alert in from_list(batch, at_ms)[0]:
             key = policy.component(alert.labels, alert.fingerprint).encode()
             waiting = [StoredRecord(offset, at_ms, key, encode_alert(alert))]

@@ -77,7 +77,7 @@ async def _live(config: Settings, arguments: argparse.Namespace) -> dict[str, fl
     await fill(config, arguments.records, arguments.live)
     log = make_log(config)
     await log.start()
-    app = build(config, policy_file.load(), log)
+    app = build(config, policy_file.load_policy(), log)
     ends = [await log.end_offset(Topics(config.prefix).journal, one) for one in range(PARTITIONS)]
     await start(app)
     began, pipes = time.monotonic(), app.owner.pipes
@@ -100,7 +100,7 @@ async def _engine_alone(config: Settings) -> float:
         records: list[StoredRecord] = []
         while more := await log.read(Topics(config.prefix).journal, partition, len(records)):
             records += more
-        engine = Engine(partition, policy_file.load())
+        engine = Engine(partition, policy_file.load_policy())
         spare_the_collector()
         began = time.process_time()
         for place in range(0, len(records), CHUNK):

@@ -234,8 +234,8 @@ def operate(service: Service, second: int) -> None:
 def forgetting(forget: str) -> str:
     """The shipped policy, but for what is forgotten when."""
     policy = yaml.safe_load(default_path().read_text())
-    policy["incidents"] |= {"settle": "30s", "forget": forget}
-    policy["flapping"] |= {"within": forget, "calm": "30s"}
+    policy["incidents"] |= {"close_after": "30s", "retain_resolved": forget}
+    policy["flapping"] |= {"within": forget, "stable_after": "30s"}
     return yaml.safe_dump(policy)
 
 

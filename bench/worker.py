@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from app.demo.storm import storm
+from app.demo.storm import storm_steps
 from app.factory import build, make_log, start, stop
 from app.files import policy_file
 from app.history.effects import incidents_of
@@ -101,11 +101,11 @@ def role(name: str, arguments: argparse.Namespace) -> dict[str, float]:
 
 async def fill(config: Settings, alerts: int, live: int) -> None:
     """Write the storm's mix into the journal as the bridge would, with `live` different alerts of 590 bytes or so."""
-    policy, log, topics = policy_file.load(), make_log(config), Topics(config.prefix)
+    policy, log, topics = policy_file.load_policy(), make_log(config), Topics(config.prefix)
     await log.start()
     await log.ensure_topics(topics.specs(PARTITIONS))
     dice, kinds = random.Random(7), []
-    for _, step in storm(live, 7):
+    for _, step in storm_steps(live, 7):
         for one in step:
             one["labels"] |= {
                 "instance": f"10.0.{len(kinds) // 250}.{len(kinds) % 250}:9100",
@@ -166,7 +166,7 @@ async def worker(config: Settings) -> dict[str, float]:
     """
     log = make_log(config)
     await log.start()
-    app = build(config, policy_file.load(), log)
+    app = build(config, policy_file.load_policy(), log)
     ends = [await log.end_offset(Topics(config.prefix).journal, one) for one in range(PARTITIONS)]
     began = cpu = 0.0
     await start(app)

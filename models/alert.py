@@ -1,7 +1,7 @@
 """An alert as the journal keeps it, and its identity.
 
 Whatever shape an alert arrives in, the border turns it into this one. A firing alert carries
-`hold_ms`: for how long it counts as firing when nothing more is heard of it, measured from the
+`ttl_ms`: for how long it counts as firing when nothing more is heard of it, measured from the
 record's own append time. So the sender's clock never decides when an alert expires.
 """
 
@@ -26,7 +26,7 @@ class Alert:
     firing: bool
     starts_ms: int
     ends_ms: int  # 0 while firing
-    hold_ms: int  # 0 once resolved
+    ttl_ms: int  # 0 once resolved
     url: str = ""  # where the alert came from: Prometheus' generatorURL
 
 

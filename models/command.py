@@ -8,10 +8,10 @@ class Command(StrEnum):
 
     ACKNOWLEDGE = "acknowledge"
     ASSIGN = "assign"  # to a person, and to another team where it belongs there
-    ASSESSED = "assessed"  # genuine or a false positive, and what is struck
+    ASSESS = "assess"  # genuine or a false positive, and what is struck
     NOTE = "note"
-    CAUSE = "cause"  # the root cause
-    MITIGATED = "mitigated"
+    ROOT_CAUSE = "root-cause"  # the root cause
+    MITIGATE = "mitigate"
     UPDATE = "update"  # what to tell those who wait, with the time by which it should be over
     COMPLAINT = "complaint"  # of customers
     ESCALATE = "escalate"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from models.json_bytes import packed
-from models.truncate import cut_all
+from models.json_bytes import json_bytes
+from models.truncate import truncate_all
 
 POSITION_HEADER = "position"
 EFFECT_ID = re.compile(r"\d{1,19}-\d{1,19}-\d{1,19}", re.ASCII)
@@ -70,17 +70,17 @@ def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
     return None
 
 
-def encode(stream: Stream, document: dict[str, Any]) -> bytes:
+def encode_effect(stream: Stream, document: dict[str, Any]) -> bytes:
     """The JSON of an effect.
 
     Long texts in one that would be too large are cut, so that any broker takes it.
     """
     bytes_max = LETTER_BYTES_MAX if stream is Stream.DEADLETTER else EFFECT_BYTES_MAX
-    encoded = packed(document)
+    encoded = json_bytes(document)
     for characters in _CUTS:
         if len(encoded) <= bytes_max:
             return encoded
-        encoded = packed(cut_all(document, characters))
+        encoded = json_bytes(truncate_all(document, characters))
     assert len(encoded) <= bytes_max, f"an effect has {len(encoded)} bytes"
     return encoded
 

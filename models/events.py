@@ -23,7 +23,7 @@ class NotificationKind(StrEnum):
     RELEASED = "released"
     FLAPPING = "flapping"
     DIGEST = "digest"
-    CAUSE_WANTED = "cause_wanted"
+    CAUSE_WANTED = "root_cause_wanted"
     TASK_REMINDER = "task_reminder"
 
 

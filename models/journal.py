@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.alert import Alert
-from models.json_bytes import packed
+from models.json_bytes import json_bytes
 from models.reason import BadInput, Reason
 from models.silence import Silence
 from models.topics import PARTITIONS_MAX
@@ -115,11 +115,11 @@ def text_of(document: Mapping[str, Any], name: str) -> str:
 
 def encode_alert(alert: Alert) -> bytes:
     """The journal value of an alert."""
-    return packed(
+    return json_bytes(
         {
             "alert": alert.fingerprint,
             "status": "firing" if alert.firing else "resolved",
-            "hold_ms": alert.hold_ms,
+            "ttl_ms": alert.ttl_ms,
             "starts_ms": alert.starts_ms,
             "ends_ms": alert.ends_ms,
             "labels": alert.labels,
@@ -135,7 +135,7 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     Details: `text`, and by command `to` and `team` (assign), `verdict` and `scope` (assessed),
     `eta_ms` (update), `number` (complaint), `step` (escalate), `task` (done).
     """
-    return packed({"command": name, "incident": incident, "by": by, **details})
+    return json_bytes({"command": name, "incident": incident, "by": by, **details})
 
 
 def encode_silence(silence: Silence) -> bytes:
@@ -144,7 +144,7 @@ def encode_silence(silence: Silence) -> bytes:
     The newest record of an id is the silence.
     """
     matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
-    return packed(
+    return json_bytes(
         {
             "silence": silence.id,
             "matchers": matchers,
@@ -158,7 +158,9 @@ def encode_silence(silence: Silence) -> bytes:
 
 def encode_receipt(notification: str, incident: str, state: str, detail: str) -> bytes:
     """The journal value of a notifier's word on a notification: `delivered` or `failed`."""
-    return packed({"receipt": notification, "incident": incident, "state": state, "detail": detail})
+    return json_bytes(
+        {"receipt": notification, "incident": incident, "state": state, "detail": detail}
+    )
 
 
 def encode_signal(
@@ -166,7 +168,7 @@ def encode_signal(
     group: str,
     role: str,
     member: Mapping[str, Any],
-    shape: str = "",
+    rule_id: str = "",
     *,
     left: bool = False,
 ) -> bytes:
@@ -177,24 +179,26 @@ def encode_signal(
     `left` that the alert fires on, but takes no part in that rule any more. Tocsin 0.1.0 has
     neither, and takes the latter for an end.
     """
-    more = {"shape": shape} if shape else {}
-    return packed(
+    more = {"rule_id": rule_id} if rule_id else {}
+    return json_bytes(
         {"signal": rule, "group": group, "role": role, "member": member}
         | more
         | ({"left": True} if left else {})
     )
 
 
-def encode_hold(
-    rule: str, alert: str, record: str, hold: Mapping[str, Any] | None, shape: str = ""
+def encode_suppression(
+    rule: str, alert: str, record: str, suppression: Mapping[str, Any] | None, rule_id: str = ""
 ) -> bytes:
     """The journal value of a rule's message to a component: that an alert keeps quiet, or (None) need not any more.
 
     `record` is the position of the record that made the alert fire: what has fired again since is
     not meant. `shape` says which rule of the name said it.
     """
-    more = {"shape": shape} if shape else {}
-    return packed({"hold": rule, "alert": alert, "record": record, "because": hold} | more)
+    more = {"rule_id": rule_id} if rule_id else {}
+    return json_bytes(
+        {"hold": rule, "alert": alert, "record": record, "because": suppression} | more
+    )
 
 
 def encode_member(
@@ -202,7 +206,7 @@ def encode_member(
     rule: str,
     member: Mapping[str, Any],
     why: str = "",
-    shape: str = "",
+    rule_id: str = "",
     *,
     left: bool = False,
 ) -> bytes:
@@ -214,20 +218,20 @@ def encode_member(
     """
     more = (
         ({"why": why} if why else {})
-        | ({"shape": shape} if shape else {})
+        | ({"rule_id": rule_id} if rule_id else {})
         | ({"left": True} if left else {})
     )
-    return packed({"member": root, "rule": rule, "alert": member} | more)
+    return json_bytes({"member": root, "rule": rule, "alert": member} | more)
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:
     """The journal value of a notification on its way to the receiver's actor, which may make a digest of it."""
-    return packed({"page": kind, "severity": severity, "body": body})
+    return json_bytes({"page": kind, "severity": severity, "body": body})
 
 
 def encode_refused(letter: Mapping[str, Any]) -> bytes:
     """The journal value of a raw record that cannot be read; `letter` is its dead letter's body."""
-    return packed({"refused": letter["reason"], "letter": letter})
+    return json_bytes({"refused": letter["reason"], "letter": letter})
 
 
 def encode_resubmitted(letter: str, by: str) -> bytes:
@@ -235,9 +239,9 @@ def encode_resubmitted(letter: str, by: str) -> bytes:
 
     It goes with the header of format 2.
     """
-    return packed({"resubmitted": letter, "by": by})
+    return json_bytes({"resubmitted": letter, "by": by})
 
 
 def encode_policy(fingerprint: str, document: Mapping[str, Any]) -> bytes:
     """The journal value of a policy change; the whole policy stands in it."""
-    return packed({"policy": fingerprint, "document": document})
+    return json_bytes({"policy": fingerprint, "document": document})

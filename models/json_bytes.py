@@ -10,6 +10,6 @@ from typing import Any
 import orjson
 
 
-def packed(document: Any) -> bytes:
+def json_bytes(document: Any) -> bytes:
     """The JSON of a document. Raises orjson.JSONEncodeError."""
     return bytes(memoryview(orjson.dumps(document)))

@@ -1,6 +1,6 @@
 """A number of things in words."""
 
 
-def counted(number: int, what: str) -> str:
+def plural(number: int, what: str) -> str:
     """`1 alert`, `2 alerts`."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -13,7 +13,14 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from models.policy_rules import Absence, Correlation, Dependency, Escalation, Flapping, InhibitRule
+from models.policy_rules import (
+    Correlation,
+    Dependency,
+    Escalation,
+    Flapping,
+    Heartbeat,
+    InhibitRule,
+)
 from models.policy_types import (
     DurationBySeverity,
     DurationMs,
@@ -25,7 +32,7 @@ from models.policy_types import (
     Selector,
     SomeSelector,
     Where,
-    refuse,
+    refuse_problems,
 )
 from models.severity import Severity
 from models.suggest import did_you_mean
@@ -96,7 +103,7 @@ class Team(Part):
     contact: Contact
     chain: list[Name] = Field(min_length=1)  # names of `contacts`, first on call first
     hours: Name | None = None  # of `time_intervals`: when the severities of `notify.hours` are told
-    climb: DurationBySeverityList | None = None  # instead of the policy's
+    escalate_after: DurationBySeverityList | None = None  # instead of the policy's
 
 
 class Ownership(Part):
@@ -128,15 +135,15 @@ class IncidentClass(Part):
     match: SomeSelector
     severity: Severity | None = None  # every incident of this class has at least this severity
     owner: Name | None = None
-    also_tell: list[Name] = []  # names of `contacts`
+    also_notify: list[Name] = []  # names of `contacts`
     status: str = ""  # what a report calls an incident of this class that is not resolved
 
 
 class Incidents(Part):
     """The life of an incident."""
 
-    settle: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
-    forget: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
+    close_after: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
+    retain_resolved: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
 
 
 class Targets(Part):
@@ -169,7 +176,7 @@ class FollowUp(ForIncidents):
     due: DurationMs = Field(gt=0)
     # so long before it is due, when it is due, and then three times more
     remind: DurationMs = Field(gt=0)
-    until: Literal["cause"] | None = None  # done by itself once the incident has this
+    until: Literal["root_cause"] | None = None  # done by itself once the incident has this
     title: Line
     steps: list[Line] = Field(default=[], max_length=STEPS_MAX)
 
@@ -212,7 +219,7 @@ class Step(Part):
         return run
 
 
-class Guide(Part):
+class Runbook(Part):
     """What to do next.
 
     The response guide of an incident whose alerts match. The first that matches is used.
@@ -252,7 +259,7 @@ class Notify(Part):
     # the chain's first is told beside the team, where its address is another
     on_call: list[Severity] = []
     # names of `contacts` that are told when an incident opens
-    also_tell: dict[Severity, list[Name]] = {}
+    also_notify: dict[Severity, list[Name]] = {}
     group_wait: DurationBySeverity = {}  # from an incident's opening to its first message; one that ends before is not told
     # at least so long between messages about more alerts
     group_interval: DurationMs = Field(default=300_000, gt=0)
@@ -265,7 +272,7 @@ class Notify(Part):
     updates: list[Channel] = ["chat"]
     reminders: list[Channel] = ["chat"]
     clocks: list[Channel] = ["chat"]
-    held: list[Channel] = ["chat"]
+    suppressed: list[Channel] = ["chat"]
     flapping: list[Channel] = ["chat"]
     tasks: list[Channel] = ["email"]
 
@@ -298,7 +305,7 @@ class Policy(Part):
     classes: list[IncidentClass] = []
     incidents: Incidents
     flapping: Flapping | None = None
-    climb: DurationBySeverityList = {}
+    escalate_after: DurationBySeverityList = {}
     escalations: list[Escalation] = Field(default=[], max_length=RULES_MAX)
     targets: Targets = Targets()
     updates: Updates = Updates()
@@ -306,15 +313,17 @@ class Policy(Part):
     correlations: list[Correlation] = []
     dependencies: list[Dependency] = []
     inhibit_rules: list[InhibitRule] = []
-    absences: list[Absence] = []
-    guides: list[Guide] = []
+    heartbeats: list[Heartbeat] = []
+    runbooks: list[Runbook] = []
     notify: Notify
     time_intervals: dict[Name, TimeInterval] = {}
     bounds: Bounds = Bounds()
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        refuse("Policy", [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)])
+        refuse_problems(
+            "Policy", [*_unknown_names(self), *_repeated_names(self), *_contradictions(self)]
+        )
         return self
 
 
@@ -342,14 +351,14 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
     for index, one in enumerate(policy.classes):
         if one.owner:
             yield ("classes", index, "owner"), "teams", one.owner
-        for number, name in enumerate(one.also_tell):
-            yield ("classes", index, "also_tell", number), "contacts", name
+        for number, name in enumerate(one.also_notify):
+            yield ("classes", index, "also_notify", number), "contacts", name
     for index, rule in enumerate(policy.correlations):
         if rule.open:
             yield ("correlations", index, "open", "owner"), "teams", rule.open.owner
-    for index, absence in enumerate(policy.absences):
+    for index, absence in enumerate(policy.heartbeats):
         if absence.owner:
-            yield ("absences", index, "owner"), "teams", absence.owner
+            yield ("heartbeats", index, "owner"), "teams", absence.owner
     for key, team in policy.teams.items():
         for number, role in enumerate(team.chain):
             yield ("teams", key, "chain", number), "contacts", role
@@ -361,9 +370,9 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
     for index, followup in enumerate(policy.followups):
         if followup.incident_class:
             yield ("followups", index, "class"), "classes", followup.incident_class
-    for severity, names in policy.notify.also_tell.items():
+    for severity, names in policy.notify.also_notify.items():
         for number, name in enumerate(names):
-            yield ("notify", "also_tell", severity, number), "contacts", name
+            yield ("notify", "also_notify", severity, number), "contacts", name
     for index, mute in enumerate(policy.notify.mute):
         for number, name in enumerate(mute.during):
             yield ("notify", "mute", index, "during", number), "time_intervals", name
@@ -371,7 +380,7 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
 
 def _repeated_names(policy: Policy) -> Iterator[Problem]:
     # The rules appear in effects as `rule`, so one name is one rule, whatever its kind.
-    rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "absences")
+    rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "heartbeats")
     named: list[list[tuple[Where, str]]] = [
         [
             ((section, index), rule.name)
@@ -379,7 +388,7 @@ def _repeated_names(policy: Policy) -> Iterator[Problem]:
             for index, rule in enumerate(getattr(policy, section))
         ],
         [(("classes", index), one.name) for index, one in enumerate(policy.classes)],
-        [(("guides", index), one.name) for index, one in enumerate(policy.guides)],
+        [(("runbooks", index), one.name) for index, one in enumerate(policy.runbooks)],
         [(("followups", index), one.name) for index, one in enumerate(policy.followups)],
         [(("notify", "mute", index), one.name) for index, one in enumerate(policy.notify.mute)],
         [
@@ -398,7 +407,7 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
     missing = [severity for severity in Severity if severity not in policy.notify.channels]
     if missing:
         yield ("notify", "channels"), f"says nothing for {', '.join(missing)}"
-    if policy.flapping and policy.flapping.within > policy.incidents.forget:
+    if policy.flapping and policy.flapping.within > policy.incidents.retain_resolved:
         yield (
             ("flapping", "within"),
             "is longer than incidents.forget, by when an alert's changes are forgotten",

@@ -25,7 +25,7 @@ class Escalation(ForIncidents):
     match: Selector = []  # for `lasting` and `always`, which are about alerts
     lasting: DurationMs | None = Field(default=None, gt=0)
     always: Literal[True] | None = None
-    without: Literal["cause", "mitigation"] | None = None
+    without: Literal["root_cause", "mitigation"] | None = None
     after: DurationMs | None = Field(default=None, gt=0)
     grew: Literal[True] | None = None
     complaints: int | None = Field(default=None, ge=1)
@@ -77,7 +77,7 @@ class Correlation(Part):
     sequence: list[SomeSelector] | None = Field(default=None, min_length=2, max_length=10)
     by: list[str]
     within: DurationMs = Field(gt=0)
-    hold: DurationMs = 0
+    correlation_wait: DurationMs = 0
     escalate: bool = False
     open: Opening | None = None
 
@@ -108,7 +108,7 @@ class Dependency(Part):
     dependants: SomeSelector
     by: list[str] = []
     within: DurationMs = Field(gt=0)
-    hold: DurationMs = 0
+    correlation_wait: DurationMs = 0
     grace: DurationMs = 0
 
 
@@ -125,7 +125,7 @@ class InhibitRule(Part):
     equal: list[str] = []
 
 
-class Absence(Part):
+class Heartbeat(Part):
     """A heartbeat.
 
     An alert that always fires. When it is not heard of for `missing`, an incident opens.
@@ -146,4 +146,4 @@ class Flapping(Part):
 
     changes: int = Field(ge=3, le=100)
     within: DurationMs = Field(gt=0)
-    calm: DurationMs = Field(gt=0)
+    stable_after: DurationMs = Field(gt=0)

@@ -112,7 +112,7 @@ DurationBySeverity = Annotated[
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-def refuse(title: str, problems: Sequence[Problem]) -> None:
+def refuse_problems(title: str, problems: Sequence[Problem]) -> None:
     """Raise ValidationError with what is wrong besides the types, all of it at once.
 
     Return if nothing is.

@@ -18,7 +18,14 @@ from models.duration import parse_ms, write_ms
 from models.incident import State
 from models.pattern import compile_pattern
 from models.policy import Channel
-from models.policy_types import DURATION_SCHEMA, DurationMs, LabelMatcher, Part, Problem, refuse
+from models.policy_types import (
+    DURATION_SCHEMA,
+    DurationMs,
+    LabelMatcher,
+    Part,
+    Problem,
+    refuse_problems,
+)
 from models.severity import Severity
 
 DAYS_MAX = 400  # that a scenario lasts
@@ -54,7 +61,7 @@ def _reference(value: Any) -> Any:
     return value
 
 
-class Said(Part):
+class TextExpectation(Part):
     """A text.
 
     Exactly `is`, or one that `contains` something or that a regular expression `matches` as a
@@ -99,7 +106,7 @@ class Said(Part):
         return f"...{self.contains}..." if self.contains is not None else str(self.exactly)
 
 
-class When(Part):
+class TimeExpectation(Part):
     """A time since the scenario's start.
 
     One, or a range from the first to the last, both included.
@@ -169,15 +176,15 @@ class Step(Part):
     end: SomeLabels | None = None
     summary: str = ""  # of what fires
     # For so long it counts as firing if it is not fired again; until its end if not given.
-    hold: DurationMs | None = None
+    ttl: DurationMs | None = None
     silence: list[LabelMatcher] | None = Field(default=None, min_length=1)
     lasts: DurationMs = Field(default=3_600_000, alias="for")
     acknowledge: Reference | None = Field(default=None, alias="ack")
     assign: Reference | None = None
-    assessed: Reference | None = None
+    assess: Reference | None = None
     note: Reference | None = None
-    cause: Reference | None = None
-    mitigated: Reference | None = None
+    root_cause: Reference | None = None
+    mitigate: Reference | None = None
     update: Reference | None = None
     complaint: Reference | None = None
     escalate: Reference | None = None
@@ -249,72 +256,72 @@ class ExpectedIncident(Expected):
     """An incident as it is at the end, or when a step asks."""
 
     prefix: str = ""  # of its id: INC, SEC
-    component: Said | None = None
-    title: Said | None = None
+    component: TextExpectation | None = None
+    title: TextExpectation | None = None
     severity: Severity | None = None
     owner: str | None = None
     incident_class: str | None = Field(default=None, alias="class")
     state: State | None = None
-    opened: When | None = None
-    told: When | None = None  # null: nobody was told
-    acknowledged: When | None = None
-    mitigated: When | None = None
-    resolved: When | None = None
-    closed: When | None = None
+    opened: TimeExpectation | None = None
+    told: TimeExpectation | None = None  # null: nobody was told
+    acknowledged: TimeExpectation | None = None
+    mitigated: TimeExpectation | None = None
+    resolved: TimeExpectation | None = None
+    closed: TimeExpectation | None = None
     by: str | None = None  # who has acknowledged it
     assignee: str | None = None
     step: int | None = None  # of the owner's chain
     escalated_by: list[str] | None = None  # rules, in the order in which they did
-    guide: str | None = None
-    next: Said | None = None
+    runbook: str | None = None
+    next: TextExpectation | None = None
     rule: str | None = None  # that opened it
     alerts: int | None = None
     firing: int | None = None
     members: list[str] | None = None  # their components
     quiet: bool | None = None  # something explains it, so that it is told to nobody
-    because: Said | None = None  # what explains it
+    because: TextExpectation | None = None  # what explains it
     services: list[str] | None = None  # that are down
     reopened: int | None = None
     flapping: bool | None = None
-    cause: Said | None = None
+    root_cause: TextExpectation | None = None
 
 
 class ExpectedEscalation(Expected):
     """A step up a chain."""
 
-    at: When | None = None
+    at: TimeExpectation | None = None
     incident: Reference | None = None
     rule: str | None = None
-    to: Said | None = None
+    to: TextExpectation | None = None
     step: int | None = None
     severity: Severity | None = None
     owner: str | None = None
-    because: Said | None = None
+    because: TextExpectation | None = None
 
 
 class ExpectedNotification(Expected):
     """One message to one receiver through one channel."""
 
-    at: When | None = None
+    at: TimeExpectation | None = None
     incident: Reference | None = None
     kind: str | None = None  # opened, escalated, resolved, ...
     channel: Channel | None = None
-    to: Said | None = None
-    address: Said | None = None
+    to: TextExpectation | None = None
+    address: TextExpectation | None = None
     severity: Severity | None = None
     owner: str | None = None
-    title: Said | None = None
-    text: Said | None = None
-    next: Said | None = None
+    title: TextExpectation | None = None
+    text: TextExpectation | None = None
+    next: TextExpectation | None = None
 
 
 class ExpectedEntry(Expected):
     """An entry of an incident's timeline."""
 
-    at: When | None = None
+    at: TimeExpectation | None = None
     incident: Reference | None = None
     kind: str | None = None  # Opened, ClockBreached, Held, ...
-    text: Said | None = None
+    text: TextExpectation | None = None
     by: str | None = None
 
 
@@ -323,18 +330,18 @@ class ExpectedTask(Expected):
 
     incident: Reference | None = None
     task: str | None = None  # its name in the policy
-    title: Said | None = None
+    title: TextExpectation | None = None
     state: str | None = None
     owner: str | None = None
-    due: When | None = None
+    due: TimeExpectation | None = None
 
 
 class ExpectedRefusal(Expected):
     """What was refused."""
 
-    at: When | None = None
+    at: TimeExpectation | None = None
     reason: str | None = None
-    message: Said | None = None
+    message: TextExpectation | None = None
 
 
 class Group(Part, Generic[Item]):
@@ -408,7 +415,7 @@ class Scenarios(Part):
 
     @model_validator(mode="after")
     def _can_be_played(self) -> Self:
-        refuse("Scenarios", list(_problems(self)))
+        refuse_problems("Scenarios", list(_problems(self)))
         return self
 
 

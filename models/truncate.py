@@ -3,21 +3,21 @@
 from typing import Any
 
 
-def cut(text: str, characters_max: int) -> str:
+def truncate(text: str, characters_max: int) -> str:
     """The text, or its beginning and how much is missing."""
     if len(text) <= characters_max:
         return text
     return f"{text[:characters_max]}... ({len(text) - characters_max} more characters)"
 
 
-def cut_all(value: Any, characters_max: int) -> Any:
+def truncate_all(value: Any, characters_max: int) -> Any:
     """A JSON document with each of its texts cut."""
     match value:
         case str():
-            return cut(value, characters_max)
+            return truncate(value, characters_max)
         case dict():
-            return {name: cut_all(one, characters_max) for name, one in value.items()}
+            return {name: truncate_all(one, characters_max) for name, one in value.items()}
         case list() | tuple():
-            return [cut_all(one, characters_max) for one in value]
+            return [truncate_all(one, characters_max) for one in value]
         case _:
             return value

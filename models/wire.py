@@ -163,10 +163,10 @@ class DoneRequest(CommandRequest):
 COMMAND_REQUESTS: dict[Command, type[CommandRequest]] = {
     Command.ACKNOWLEDGE: CommandRequest,
     Command.ASSIGN: AssignRequest,
-    Command.ASSESSED: AssessedRequest,
+    Command.ASSESS: AssessedRequest,
     Command.NOTE: WordRequest,
-    Command.CAUSE: WordRequest,
-    Command.MITIGATED: CommandRequest,
+    Command.ROOT_CAUSE: WordRequest,
+    Command.MITIGATE: CommandRequest,
     Command.UPDATE: UpdateRequest,
     Command.COMPLAINT: ComplaintRequest,
     Command.ESCALATE: EscalateRequest,

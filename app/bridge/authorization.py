@@ -17,34 +17,34 @@ from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
 from app.bridge.board import RESOURCES
-from app.bridge.certificates import name_in
+from app.bridge.certificates import client_name
 from app.bridge.connection import Connection
-from app.bridge.rate_limits import Sender, Senders, address_of
-from app.bridge.responses import Declined, logger
-from app.bridge.tokens import Holder, May, Tokens
-from app.files.file_watcher import Reread
+from app.bridge.rate_limits import Sender, Senders, address_key
+from app.bridge.responses import RequestDeclined, logger
+from app.bridge.tokens import Permission, TokenHolder, Tokens
+from app.files.file_watcher import WatchedFiles
 
 # What each resource takes. What is not here, and what does not exist, is for operators.
-NEEDS: Mapping[tuple[str, str], May | None] = {
+PERMISSIONS: Mapping[tuple[str, str], Permission | None] = {
     ("GET", "/healthz"): None,  # probes have no token
     ("GET", "/readyz"): None,
-    ("POST", "/api/v2/alerts"): May.SEND,
-    ("POST", "/webhook/alertmanager"): May.SEND,
-    ("POST", "/api/v1/receipts"): May.NOTIFY,
-    ("POST", "/api/v1/deadletters/{letter}/resubmitted"): May.SEND,
-    **{("GET", path): May.READ for path in RESOURCES},
-    ("GET", "/api/v2/silences"): May.READ,
-    ("GET", "/api/v2/silence/{id}"): May.READ,
-    ("GET", "/api/v1/silences"): May.READ,
-    ("GET", "/metrics"): May.READ,
-    ("GET", "/progress"): May.READ,
-    ("POST", "/api/v1/incidents/{incident}/{command}"): May.OPERATE,
-    ("POST", "/api/v2/silences"): May.OPERATE,
-    ("DELETE", "/api/v2/silence/{id}"): May.OPERATE,
-    ("POST", "/api/v1/silences"): May.OPERATE,
-    ("DELETE", "/api/v1/silence/{id}"): May.OPERATE,
-    ("PUT", "/clock"): May.OPERATE,
-    ("POST", "/-/reload"): May.OPERATE,
+    ("POST", "/api/v2/alerts"): Permission.SEND,
+    ("POST", "/webhook/alertmanager"): Permission.SEND,
+    ("POST", "/api/v1/receipts"): Permission.NOTIFY,
+    ("POST", "/api/v1/deadletters/{letter}/resubmitted"): Permission.SEND,
+    **{("GET", path): Permission.READ for path in RESOURCES},
+    ("GET", "/api/v2/silences"): Permission.READ,
+    ("GET", "/api/v2/silence/{id}"): Permission.READ,
+    ("GET", "/api/v1/silences"): Permission.READ,
+    ("GET", "/metrics"): Permission.READ,
+    ("GET", "/progress"): Permission.READ,
+    ("POST", "/api/v1/incidents/{incident}/{command}"): Permission.OPERATE,
+    ("POST", "/api/v2/silences"): Permission.OPERATE,
+    ("DELETE", "/api/v2/silence/{id}"): Permission.OPERATE,
+    ("POST", "/api/v1/silences"): Permission.OPERATE,
+    ("DELETE", "/api/v1/silence/{id}"): Permission.OPERATE,
+    ("PUT", "/clock"): Permission.OPERATE,
+    ("POST", "/-/reload"): Permission.OPERATE,
 }
 
 
@@ -59,11 +59,11 @@ class Asker:
     sender: Sender
 
     def check(self) -> None:
-        """Raise Declined when it has asked too often, or sent too much."""
+        """Raise RequestDeclined when it has asked too often, or sent too much."""
         self._check(self.sender.wait_seconds())
 
     def check_alerts(self) -> None:
-        """Raise Declined when it has sent too much since it was let in, by other requests."""
+        """Raise RequestDeclined when it has sent too much since it was let in, by other requests."""
         self._check(self.sender.wait_seconds_for_alerts())
 
     def _check(self, wait: int) -> None:
@@ -75,13 +75,13 @@ class Asker:
                     self.sender.name,
                     wait,
                 )
-            raise Declined(429, "too_much", text, wait)
+            raise RequestDeclined(429, "too_much", text, wait)
 
     def count_alerts(self, number: float) -> None:
         """So many alerts, or KiB, were sent."""
         self.sender.count_alerts(number)
 
-    def signed(self, by: str) -> str:
+    def signature_of(self, by: str) -> str:
         """Who says something.
 
         As they call themselves, and by whose token, unless that is the same.
@@ -93,7 +93,7 @@ class Asker:
 _ASKER = web.RequestKey("asker", Asker)
 
 
-def sender_of(request: web.Request) -> Asker:
+def asker_of(request: web.Request) -> Asker:
     """Who sent a request that was let in."""
     return request[_ASKER]
 
@@ -105,38 +105,38 @@ class Access:
     """
 
     def __init__(
-        self, tokens: Reread[Tokens] | None, senders: Senders, *, certificates: bool
+        self, tokens: WatchedFiles[Tokens] | None, senders: Senders, *, certificates: bool
     ) -> None:
         self._tokens, self._senders, self._certificates = tokens, senders, certificates
 
     def middleware(self) -> Middleware:
-        """The middleware that does it. Raises Declined."""
+        """The middleware that does it. Raises RequestDeclined."""
 
         @web.middleware
         async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
             cast(Connection, request.protocol).begin_request()
-            request[_ASKER] = self._asker(request)
+            request[_ASKER] = self._authenticate(request)
             metrics.SENDERS.set(len(self._senders))
             return await handler(request)
 
         return let_in
 
-    def _asker(self, request: web.Request) -> Asker:
-        need = _need(request)
+    def _authenticate(self, request: web.Request) -> Asker:
+        need = required_permission(request)
         if (
             need is None
         ):  # it costs less than to refuse it, and probes must not fail because others ask too much
-            return self._address(request)
+            return self._asker_by_address(request)
         if self._tokens is None:
             asker = self._without_token(request)
         else:
             try:
-                holder = _holder(request, self._tokens.value, need)
-            except Declined as refusal:
+                holder = authorized_holder(request, self._tokens.value, need)
+            except RequestDeclined as refusal:
                 # It counts for the address, so that nobody can try for ever, and only now: who has
                 # a token is not kept out by others that come from where it does.
-                self._begin(self._address(request))
-                self._tell(request, refusal)
+                self._begin(self._asker_by_address(request))
+                self._log_refusal(request, refusal)
                 raise
             asker = Asker(holder.name, self._senders.of(f"token {holder.name}"))
         self._begin(asker)
@@ -148,49 +148,49 @@ class Access:
 
     def _without_token(self, request: web.Request) -> Asker:
         if self._certificates:
-            name = name_in(request.get_extra_info("peercert") or {})
+            name = client_name(request.get_extra_info("peercert") or {})
             return Asker(name, self._senders.of(f"certificate {name}"))
         _check_host(request)
-        return self._address(request)
+        return self._asker_by_address(request)
 
-    def _address(self, request: web.Request) -> Asker:
-        return Asker("", self._senders.of(f"address {address_of(request.remote)}"))
+    def _asker_by_address(self, request: web.Request) -> Asker:
+        return Asker("", self._senders.of(f"address {address_key(request.remote)}"))
 
-    def _tell(self, request: web.Request, refusal: Declined) -> None:
-        if self._address(request).sender.is_to_be_told():
+    def _log_refusal(self, request: web.Request, refusal: RequestDeclined) -> None:
+        if self._asker_by_address(request).sender.is_to_be_told():
             logger.warning("refused to %s: %s", request.remote, refusal)
 
 
-def _need(request: web.Request) -> May | None:
+def required_permission(request: web.Request) -> Permission | None:
     resource = request.match_info.route.resource
     method = "GET" if request.method == "HEAD" else request.method
-    return NEEDS.get((method, resource.canonical if resource else ""), May.OPERATE)
+    return PERMISSIONS.get((method, resource.canonical if resource else ""), Permission.OPERATE)
 
 
-def _holder(request: web.Request, tokens: Tokens, need: May) -> Holder:
-    """Whose token a request has, which may do what it needs. Raises Declined."""
+def authorized_holder(request: web.Request, tokens: Tokens, need: Permission) -> TokenHolder:
+    """Whose token a request has, which may do what it needs. Raises RequestDeclined."""
     found = request.headers.getall("Authorization", [])
     if not found:
         text = "there is no token, must be one of TOCSIN_TOKENS: Authorization: Bearer TOKEN"
-        raise Declined(401, "no_token", text)
+        raise RequestDeclined(401, "no_token", text)
     scheme, _, rest = found[0].strip().partition(" ")
     name, token = None, rest.strip()
     if scheme.lower() == "basic":
-        name, token = _basic(token)
+        name, token = parse_basic_credentials(token)
     elif scheme.lower() != "bearer":
         token = ""
-    holder = tokens.holder(token)
+    holder = tokens.find_holder(token)
     if holder is None or len(found) > 1 or name not in (None, holder.name):
-        raise Declined(401, "wrong_token", "the token is not one of TOCSIN_TOKENS")
+        raise RequestDeclined(401, "wrong_token", "the token is not one of TOCSIN_TOKENS")
     if need not in holder.may:
-        may = ", ".join(one for one in May if one in holder.may)
-        raise Declined(
+        may = ", ".join(one for one in Permission if one in holder.may)
+        raise RequestDeclined(
             403, "not_allowed", f"the token of {holder.name} may {may}, must be one that may {need}"
         )
     return holder
 
 
-def _basic(text: str) -> tuple[str, str]:
+def parse_basic_credentials(text: str) -> tuple[str, str]:
     """Name and password of basic authentication; empty ones when there are none."""
     try:
         name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
@@ -200,7 +200,7 @@ def _basic(text: str) -> tuple[str, str]:
 
 
 def _check_host(request: web.Request) -> None:
-    """Refuse what a web page may have sent by way of its reader's browser. Raises Declined.
+    """Refuse what a web page may have sent by way of its reader's browser. Raises RequestDeclined.
 
     A page of any site can point a name of its own at 127.0.0.1 and then ask the bridge as if it
     were its own server. A browser names the site in `Host`. It cannot be an address, nor a name
@@ -213,6 +213,6 @@ def _check_host(request: web.Request) -> None:
             ipaddress.ip_address(name)
         except ValueError:
             text = f"the bridge has no tokens, so it must be asked by an address or localhost, is asked as {name!r:.80}"
-            raise Declined(
+            raise RequestDeclined(
                 403, "foreign_host", f"{text}; with TOCSIN_TOKENS it may have any name"
             ) from None

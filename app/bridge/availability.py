@@ -5,20 +5,20 @@ Read on from where the last scrape stopped.
 
 from app import metrics
 from app.bridge.outages import OutageView
-from app.core.rules.compiled_policy import Rulebook
-from app.report.availability import availability, month_of
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.report.availability import availability_rows, month_of
 from app.transport.log import Log
 
 
 class AvailabilityMetrics:
     """The gauges `tocsin_availability_*`, by service of the policy."""
 
-    def __init__(self, log: Log, topic: str, partitions: int, policy: Rulebook) -> None:
+    def __init__(self, log: Log, topic: str, partitions: int, policy: CompiledPolicy) -> None:
         self._log = log
         self.outages = OutageView(log, topic, partitions)
         self._targets = policy.policy.targets.availability
 
-    def use(self, policy: Rulebook) -> None:
+    def use(self, policy: CompiledPolicy) -> None:
         """Tell of another policy's services from now on."""
         services = {one.name for one in policy.policy.targets.availability}
         for one in self._targets:
@@ -30,7 +30,7 @@ class AvailabilityMetrics:
     async def refresh(self) -> None:
         """Read what is new in the timeline and set the gauges."""
         ledger, now_ms = await self.outages.ledger(), self._log.now_ms()
-        for row in availability(self._targets, ledger, month_of("", now_ms), now_ms):
+        for row in availability_rows(self._targets, ledger, month_of("", now_ms), now_ms):
             metrics.UP.labels(row["service"]).set(row["up"] / 100)
             metrics.UP_TARGET.labels(row["service"]).set(row["target"] / 100)
             metrics.DOWN_SECONDS.labels(row["service"]).set(row["down_ms"] / 1000)

@@ -23,21 +23,21 @@ from app.bridge.query import (
     matchers_of,
     text_of,
 )
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.explain.answer import answer
 from app.history.archive import Archive
 from app.history.dead_letters import Bodies, Letter, record_of, value_in, whole_value
 from app.history.incident_view import NOT_CLOSED
-from app.history.not_kept import NotKept
-from app.history.snapshots import Index
+from app.history.not_kept import NotRetained
+from app.history.snapshots import SnapshotIndex
 from app.history.source import Source
 from app.history.tracer import Tracer
 from app.history.view import View
 from app.intake.commands import partition_of_incident
 from app.render.explanation_text import lines
-from app.render.report_markdown import markdown
-from app.report.availability import availability, month_of
-from app.report.build import build
+from app.render.report_markdown import report_markdown
+from app.report.availability import availability_rows, month_of
+from app.report.build import build_report
 from app.settings import Settings
 from app.transport.log import LogUnavailable, Readable
 from models.errors import TocsinError
@@ -76,9 +76,9 @@ class Board:
         self,
         view: View,
         config: Settings,
-        policy: Callable[[], Rulebook],
+        policy: Callable[[], CompiledPolicy],
         outages: OutageView,
-        index: Index | None = None,
+        index: SnapshotIndex | None = None,
         explain_seconds: float | None = EXPLAIN_SECONDS,
     ) -> None:
         """`index` keeps states that explanations passed by, if there is one."""
@@ -105,7 +105,7 @@ class Board:
 
     async def incident(self, _: Values, incident: str) -> Answer:
         """An incident's newest snapshot with its timeline."""
-        document, partition = await self._snapshot(incident)
+        document, partition = await self._take_snapshot(incident)
         entries = await self.view.timeline.of(incident, partition)
         document["timeline"] = list(map(orjson.Fragment, entries.values))
         if entries.dropped:
@@ -114,7 +114,7 @@ class Board:
 
     async def timeline(self, _: Values, incident: str) -> Answer:
         """An incident's newest snapshot, its timeline, and the messages that it sent."""
-        document, partition = await self._snapshot(incident)
+        document, partition = await self._take_snapshot(incident)
         entries = await self.view.timeline.of(incident, partition)
         sent = await self._notifications(incident)
         body = {
@@ -129,11 +129,11 @@ class Board:
         """The report of an incident, as a document or in Markdown."""
         check_names(query, ("format",))
         chosen = choices_of(query, "format", ("json", "markdown"))
-        document, partition = await self._snapshot(incident)
+        document, partition = await self._take_snapshot(incident)
         timeline = (await self.view.timeline.of(incident, partition)).values
         escalations = (await self.view.escalations.of(incident, partition)).values
         tasks = [task for task in await self.view.tasks.tasks() if task["incident"] == incident]
-        report = build(
+        report = build_report(
             document,
             map(orjson.loads, timeline),
             await self._notifications(incident),
@@ -141,7 +141,7 @@ class Board:
             tasks,
         )
         if "markdown" in chosen:
-            return Answer(markdown(report), "text/markdown")
+            return Answer(report_markdown(report), "text/markdown")
         return await self._answer(report)
 
     async def followups(self, query: Values) -> Answer:
@@ -178,7 +178,7 @@ class Board:
         targets = self._policy().policy.targets.availability
         kept_ms = await self._outages.kept_from_ms()
         body = {
-            "services": availability(targets, ledger, month, now_ms),
+            "services": availability_rows(targets, ledger, month, now_ms),
             "kept_from": format_instant(kept_ms) if kept_ms > month[0] else None,
         }
         return await self._answer(body)
@@ -246,7 +246,7 @@ class Board:
                 archive = Archive(Source(self._log, self._config, "the journal"))
                 tracer = Tracer(archive, self._policy, self._index)
                 node = await answer(archive, tracer, self._config.policy_file, name, record)
-        except NotKept as error:
+        except NotRetained as error:
             raise Absent("not_kept", str(error)) from None
         except TimeoutError:
             text = f"the explanation took more than {EXPLAIN_SECONDS:g} s; tocsin explain --journal has no limit"
@@ -257,7 +257,7 @@ class Board:
             return Answer("\n".join(lines(node)) + "\n", "text/plain")
         return await self._answer({"explanation": node.document()})
 
-    async def _snapshot(self, incident: str) -> tuple[Document, int]:
+    async def _take_snapshot(self, incident: str) -> tuple[Document, int]:
         partition = partition_of_incident(incident, self._config.partitions)
         value = await self.view.incidents.snapshot(incident, partition)
         if value is None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from app.bridge.board import RESOURCES, Absent, Answer, Ask, Board
-from app.bridge.responses import Declined, as_json
+from app.bridge.responses import RequestDeclined, json_response
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -21,14 +21,14 @@ def _handler(board: Board, ask: Ask) -> Handler:
         try:
             return _response(await ask(board, query, **request.match_info))
         except Absent as error:
-            raise Declined(404, error.reason, str(error)) from None
+            raise RequestDeclined(404, error.reason, str(error)) from None
 
     return answer
 
 
 def _response(answer: Answer) -> web.Response:
     if isinstance(answer.body, dict):
-        return as_json(answer.body)
+        return json_response(answer.body)
     body = answer.body.encode() if isinstance(answer.body, str) else answer.body
     charset = "utf-8" if isinstance(answer.body, str) else None
     headers = dict(answer.headers)

@@ -3,12 +3,12 @@
 import ssl
 from typing import Any
 
-from app.files.file_watcher import Reread, warn_of_readers
-from app.files.pem import no_password, reading, reading_pair
+from app.files.file_watcher import WatchedFiles, warn_of_readers
+from app.files.pem import no_password, reading_file, reading_pair
 from app.settings import HttpSecurity
 
 
-def certificate_of(security: HttpSecurity) -> Reread[ssl.SSLContext] | None:
+def certificate_of(security: HttpSecurity) -> WatchedFiles[ssl.SSLContext] | None:
     """What to speak TLS with, renewed when its files are; None for who speaks none. Raises BadSettings.
 
     Each renewal is a context of its own, so that who was trusted before is not any more.
@@ -16,10 +16,10 @@ def certificate_of(security: HttpSecurity) -> Reread[ssl.SSLContext] | None:
     if not security.cert_file:
         return None
     files = [security.cert_file, security.key_file, security.client_ca_file]
-    return Reread("certificates", files, lambda: _context(security))
+    return WatchedFiles("certificates", files, lambda: _server_context(security))
 
 
-def name_in(certificate: Any) -> str:
+def client_name(certificate: Any) -> str:
     """Whom a client's certificate, as `ssl` has it, is for: its first name, else its subject's."""
     names = [name for _, name in certificate.get("subjectAltName", ())]
     subject = [
@@ -31,7 +31,7 @@ def name_in(certificate: Any) -> str:
     return str([*names, *subject, "somebody"][0])
 
 
-def _context(security: HttpSecurity) -> ssl.SSLContext:
+def _server_context(security: HttpSecurity) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # a client could keep us at it
@@ -40,7 +40,7 @@ def _context(security: HttpSecurity) -> ssl.SSLContext:
     ):
         context.load_cert_chain(security.cert_file, security.key_file, password=no_password)
     if security.client_ca_file:
-        with reading("TOCSIN_TLS_CLIENT_CA", security.client_ca_file):
+        with reading_file("TOCSIN_TLS_CLIENT_CA", security.client_ca_file):
             context.load_verify_locations(security.client_ca_file)
         context.verify_mode = ssl.CERT_REQUIRED
     warn_of_readers("TOCSIN_TLS_KEY", security.key_file)

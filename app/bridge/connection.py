@@ -52,27 +52,27 @@ class Connection(web.RequestHandler):
         assert isinstance(transport, asyncio.Transport)
         self._wire = transport
         super().connection_made(transport)
-        self._enter(Phase.HEAD)
+        self._enter_phase(Phase.HEAD)
 
     def data_received(self, data: bytes) -> None:
         """The next request begins with its first byte."""
         if data and self._phase is Phase.IDLE:
-            self._enter(Phase.HEAD)
+            self._enter_phase(Phase.HEAD)
         super().data_received(data)
 
     def begin_request(self) -> None:
         """The headers are here."""
-        self._enter(None)
+        self._enter_phase(None)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer."""
-        self._enter(Phase.ANSWER)
+        self._enter_phase(Phase.ANSWER)
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
-            self._enter(Phase.IDLE)
+            self._enter_phase(Phase.IDLE)
 
     def handle_error(
         self,
@@ -110,7 +110,7 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
         self._on_lost()
 
-    def _enter(self, phase: Phase | None) -> None:
+    def _enter_phase(self, phase: Phase | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._phase, self._timer = phase, None

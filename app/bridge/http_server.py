@@ -14,9 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from app.bridge.authorization import Access
 from app.bridge.certificates import certificate_of
 from app.bridge.limits import Limits, limits_of
-from app.bridge.listener import Door, check_address
+from app.bridge.listener import Listener, check_address
 from app.bridge.rate_limits import Senders
-from app.bridge.responses import answer_errors, as_json, logger, refuse_expectations
+from app.bridge.responses import answer_errors, json_response, logger, refuse_expectations
 from app.bridge.tokens import tokens_in
 from app.files.file_watcher import SECONDS
 from app.settings import BadSettings, Settings, is_loopback
@@ -42,7 +42,7 @@ class HttpServer:
             self._tokens, Senders(limits), certificates=bool(security.client_ca_file)
         )
         self._runner: web.AppRunner | None = None
-        self._door: Door | None = None
+        self._door: Listener | None = None
         self._rereading: asyncio.Task[None] | None = None
         self.url = ""
 
@@ -65,7 +65,7 @@ class HttpServer:
             self._runner.server.request_handler
         )
         certificate = self._certificate
-        self._door = Door(
+        self._door = Listener(
             self._runner.server, self._limits, lambda: certificate.value if certificate else None
         )
         try:
@@ -163,7 +163,7 @@ def answer_metrics() -> web.Response:
 
 async def get_health(_: web.Request) -> web.Response:
     """The process is alive, whatever the journal does."""
-    return as_json({"status": "alive"})
+    return json_response({"status": "alive"})
 
 
 async def _get_metrics(_: web.Request) -> web.Response:

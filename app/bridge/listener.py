@@ -16,14 +16,14 @@ from aiohttp import web
 from app import metrics
 from app.bridge.connection import Connection
 from app.bridge.limits import Limits
-from app.bridge.rate_limits import address_of
+from app.bridge.rate_limits import address_key
 from app.bridge.responses import logger
 
 BACKLOG = 128
 PAUSE_SECONDS = 1.0  # when the process may open no more files, as asyncio does
 
 
-class Door:
+class Listener:
     """Listens for a server.
 
     `context` is asked for each connection, so that certificates can change.
@@ -45,11 +45,13 @@ class Door:
         """Listen; the first address. Raises OSError when it is taken."""
         try:
             for family, address in await _addresses(host, port):
-                self._listening.append(_listen(family, address))
+                self._listening.append(_open_socket(family, address))
         except OSError:
             await self.close()
             raise
-        self._accepting = [asyncio.create_task(self._accept(one)) for one in self._listening]
+        self._accepting = [
+            asyncio.create_task(self._accept_connections(one)) for one in self._listening
+        ]
         first: tuple[str, int] = self._listening[0].getsockname()[:2]
         return first
 
@@ -67,7 +69,7 @@ class Door:
             one.close()
         self._listening.clear()
 
-    async def _accept(self, listening: socket.socket) -> None:
+    async def _accept_connections(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -78,11 +80,11 @@ class Door:
                 logger.error("no connection can be accepted: %s", error.strerror)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            address = address_of(peer[0])
+            address = address_key(peer[0])
             if self._is_full(address):
                 connected.close()
             else:
-                task = asyncio.create_task(self._let_in(connected, self._place(address)))
+                task = asyncio.create_task(self._let_in(connected, self._reserve_place(address)))
                 self._coming.add(task)
                 task.add_done_callback(self._coming.discard)
 
@@ -96,11 +98,11 @@ class Door:
             return True
         return False
 
-    def _place(self, address: str) -> Callable[[], None]:
+    def _reserve_place(self, address: str) -> Callable[[], None]:
         """Count a connection in. What is returned counts it out, however often it is called."""
-        self._count(address, 1)
+        self._count_connection(address, 1)
         taken = [address]
-        return lambda: self._count(taken.pop(), -1) if taken else None
+        return lambda: self._count_connection(taken.pop(), -1) if taken else None
 
     async def _let_in(self, connected: socket.socket, leave: Callable[[], None]) -> None:
         try:
@@ -122,7 +124,7 @@ class Door:
             else {}
         )
 
-    def _count(self, address: str, number: int) -> None:
+    def _count_connection(self, address: str, number: int) -> None:
         self._number += number
         self._inside[address] += number
         if not self._inside[address]:
@@ -133,7 +135,7 @@ class Door:
 async def check_address(host: str, port: int) -> None:
     """Raise OSError when nobody can listen there now."""
     for family, address in await _addresses(host, port):
-        _listen(family, address).close()
+        _open_socket(family, address).close()
 
 
 async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
@@ -142,7 +144,7 @@ async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, A
     return list(dict.fromkeys((family, address) for family, _, _, _, address in known))
 
 
-def _listen(family: socket.AddressFamily, address: Any) -> socket.socket:
+def _open_socket(family: socket.AddressFamily, address: Any) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

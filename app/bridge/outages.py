@@ -3,7 +3,7 @@
 import orjson
 
 from app.history.topic_reader import TopicReader, Turnstile
-from app.report.availability import Ledger
+from app.report.availability import OutageLedger
 from app.transport.log import Readable
 from models.topics import DAY_MS
 
@@ -22,13 +22,13 @@ class OutageView:
         self._log, self._topic, self._partitions = log, topic, partitions
         self._kept_ms = kept_ms
         self._reader, self._turnstile = TopicReader(log, topic, partitions), Turnstile()
-        self._ledger = Ledger()
+        self._ledger = OutageLedger()
 
-    async def ledger(self) -> Ledger:
+    async def ledger(self) -> OutageLedger:
         """The outages, up to now."""
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
-                while (news := await self._reader.chunk(partition)) is not None:
+                while (news := await self._reader.next_chunk(partition)) is not None:
                     for one in news:
                         if any(about in one.value for about in _ABOUT):
                             self._ledger.feed(orjson.loads(one.value))

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 from app.bridge.limits import Limits
 
-TELL_SECONDS = 60.0  # a sender is not logged more often
+WARN_SECONDS = 60.0  # a sender is not logged more often
 OTHERS = "all others"  # who is not known, because so many are
 
 
-_ROUNDING = 1e-6  # sums of seconds are not exact
+_ROUNDING_ERROR = 1e-6  # sums of seconds are not exact
 
 
 class _Bucket:
@@ -32,20 +32,22 @@ class _Bucket:
         self._level = self._most
 
     def wait_seconds(self, now: float) -> float:
-        self._fill(now)
+        self._refill(now)
         return (
-            0.0 if not self._rate or self._level > 1 - _ROUNDING else (1 - self._level) / self._rate
+            0.0
+            if not self._rate or self._level > 1 - _ROUNDING_ERROR
+            else (1 - self._level) / self._rate
         )
 
     def take(self, amount: float, now: float) -> None:
-        self._fill(now)
+        self._refill(now)
         self._level -= amount if self._rate else 0
 
     def is_full(self, now: float) -> bool:
-        self._fill(now)
+        self._refill(now)
         return self._level >= self._most
 
-    def _fill(self, now: float) -> None:
+    def _refill(self, now: float) -> None:
         self._level = min(self._level + (now - self._at) * self._rate, self._most)
         self._at = now
 
@@ -86,13 +88,13 @@ class Sender:
         return (
             self._requests.is_full(now)
             and self._alerts.is_full(now)
-            and now - self._told >= TELL_SECONDS
+            and now - self._told >= WARN_SECONDS
         )
 
     def is_to_be_told(self) -> bool:
         """Whether to log what is refused to it; true once a minute."""
         now = self._now()
-        due = now - self._told >= TELL_SECONDS
+        due = now - self._told >= WARN_SECONDS
         if due:
             self._told = now
         return due
@@ -122,7 +124,7 @@ class Senders:
         return sender
 
 
-def address_of(peer: str | None) -> str:
+def address_key(peer: str | None) -> str:
     """What an address is told apart by.
 
     Of IPv6 the first 64 bits, for who has one such network has all addresses in it.

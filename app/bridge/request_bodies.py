@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.authorization import sender_of
+from app.bridge.authorization import asker_of
 from app.bridge.limits import BODY_BYTES_MAX, RETRY_SECONDS, Limits
-from app.bridge.responses import Declined
-from app.intake.normalise import parse
+from app.bridge.responses import RequestDeclined
+from app.intake.normalise import parse_json
 from models.reason import BadInput, Reason
 
 # A web page can send a form, plain text, or nothing named, to a bridge on the loopback without
@@ -37,65 +37,65 @@ class Bodies:
         self,
         request: web.Request,
         types: tuple[str, ...] = CONTENT_TYPES,
-        parsed_by: Callable[[bytes], Any] = parse,
+        parsed_by: Callable[[bytes], Any] = parse_json,
     ) -> Any:
         """The JSON of a request's body.
 
-        Raises BadInput, or Declined when there is no body that could be parsed.
+        Raises BadInput, or RequestDeclined when there is no body that could be parsed.
         """
-        encoding = _encoding(request, types)
-        sender = sender_of(request)
+        encoding = _content_encoding(request, types)
+        sender = asker_of(request)
         try:
-            body = await self._read(request)
+            body = await self._read_body(request)
             sender.check_alerts()
-            body = _unfold(body) if encoding == "gzip" else body
+            body = _decompress(body) if encoding == "gzip" else body
             sender.count_alerts(len(body) / KIB)
             return parsed_by(body)
         finally:
-            self._release(request)
+            self._release_bytes(request)
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read_body(self, request: web.Request) -> bytes:
         chunks: list[bytes] = []
         seconds_max = self._limits.body_seconds
         try:
             async with asyncio.timeout(seconds_max):
                 while chunk := await request.content.readany():
                     chunks.append(chunk)
-                    self._reserve(request, len(chunk))
+                    self._reserve_bytes(request, len(chunk))
         except TimeoutError:
             text = f"the body did not arrive within {seconds_max:g} s; nothing of it was kept"
-            raise Declined(408, "too_slow", text) from None
+            raise RequestDeclined(408, "too_slow", text) from None
         except ConnectionError:
-            raise Declined(
+            raise RequestDeclined(
                 400, "disconnected", "the sender went away before the end of the body"
             ) from None
         except web.RequestPayloadError as error:
             raise BadInput(Reason.MALFORMED, f"the body cannot be read: {error}") from None
         return b"".join(chunks)
 
-    def _reserve(self, request: web.Request, size: int) -> None:
+    def _reserve_bytes(self, request: web.Request, size: int) -> None:
         """Count bytes that have arrived.
 
-        Raises Declined when they are too many, of this body or of all.
+        Raises RequestDeclined when they are too many, of this body or of all.
         """
         read = request.get(_READ, 0) + size
         if read > BODY_BYTES_MAX:
             raise _too_large()
         if self._bytes + size > self._limits.bodies_bytes:
             text = f"bodies of {self._bytes} bytes are being read, must be at most {self._limits.bodies_bytes}"
-            raise Declined(
+            raise RequestDeclined(
                 503,
                 "bodies_wait",
                 f"{text}; nothing of this one was kept, send it again",
                 RETRY_SECONDS,
             )
         request[_READ] = read
-        self._count(size)
+        self._count_bytes(size)
 
-    def _release(self, request: web.Request) -> None:
-        self._count(-request.get(_READ, 0))
+    def _release_bytes(self, request: web.Request) -> None:
+        self._count_bytes(-request.get(_READ, 0))
 
-    def _count(self, size: int) -> None:
+    def _count_bytes(self, size: int) -> None:
         self._bytes += size
         metrics.BODY_BYTES.set(self._bytes)
 
@@ -103,19 +103,19 @@ class Bodies:
 _READ = web.RequestKey("read", int)  # bytes of a request's body that were counted
 
 
-def _encoding(request: web.Request, types: tuple[str, ...]) -> str:
+def _content_encoding(request: web.Request, types: tuple[str, ...]) -> str:
     found = request.headers.get("Content-Type")
     if found is None or request.content_type not in types:
         text = f"the Content-Type is {found!r:.80}, must be application/json"
-        raise Declined(415, "unsupported_media_type", text)
+        raise RequestDeclined(415, "unsupported_media_type", text)
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding not in ENCODINGS:
         text = f"the Content-Encoding is {encoding!r:.80}, must be {' or '.join(ENCODINGS)}"
-        raise Declined(415, "unsupported_encoding", text)
+        raise RequestDeclined(415, "unsupported_encoding", text)
     return encoding
 
 
-def _unfold(body: bytes) -> bytes:
+def _decompress(body: bytes) -> bytes:
     """The body without its compression.
 
     Aiohttp could do it, but logs a sender's fault as an error of its own.
@@ -136,8 +136,8 @@ def _unfold(body: bytes) -> bytes:
     return unfolded
 
 
-def _too_large() -> Declined:
-    return Declined(
+def _too_large() -> RequestDeclined:
+    return RequestDeclined(
         413,
         Reason.TOO_LARGE,
         f"the body is larger than {BODY_BYTES_MAX} bytes: send fewer alerts at once",

@@ -9,18 +9,18 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.authorization import sender_of
+from app.bridge.authorization import asker_of
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.board import Board
 from app.bridge.board_routes import board_routes
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.limits import Limits, limits_of
 from app.bridge.request_bodies import Bodies
-from app.bridge.responses import Declined, as_json, error_json, logger
+from app.bridge.responses import RequestDeclined, error_json, json_response, logger
 from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import BadPolicy
 from app.history.view import View
 from app.intake.commands import (
@@ -34,9 +34,9 @@ from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord
-from app.worker.policy_reload import Reloader
+from app.worker.policy_reload import PolicyReloader
 from app.worker.worker import Worker
-from models.plural import counted
+from models.plural import plural
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
@@ -55,13 +55,13 @@ class Bridge:
     def __init__(
         self,
         settings: Settings,
-        policy: Rulebook,
+        policy: CompiledPolicy,
         log: Log,
         *,
         worker: Worker | None = None,
         clock: Clock | None = None,
         limits: Limits | None = None,
-        reloader: Reloader | None = None,
+        reloader: PolicyReloader | None = None,
     ) -> None:
         """Make it; `limits` are those of the settings, `reloader` reads the policy again when somebody asks for it.
 
@@ -128,33 +128,33 @@ class Bridge:
         await self._server.stop()
         await self._writer.stop()
 
-    async def use(self, policy: Rulebook) -> None:
+    async def use(self, policy: CompiledPolicy) -> None:
         """Find components and teams by another policy from now on."""
         self._policy = policy
         self._silences.use(policy)
         self._availability.use(policy)
 
     async def _post_alerts(self, request: web.Request) -> web.Response:
-        return await self._take(request, in_list)
+        return await self._accept_alerts(request, in_list)
 
     async def _post_webhook(self, request: web.Request) -> web.Response:
-        return await self._take(request, in_webhook)
+        return await self._accept_alerts(request, in_webhook)
 
-    async def _take(self, request: web.Request, shape: Shape) -> web.Response:
-        records, refused = self._records(
+    async def _accept_alerts(self, request: web.Request, shape: Shape) -> web.Response:
+        records, refused = self._journal_records(
             shape(await self._bodies.read_json(request, parsed_by=parse_alerts))
         )
-        sender_of(request).count_alerts(len(records) + len(refused))
+        asker_of(request).count_alerts(len(records) + len(refused))
         await self._writer.append(records)
         metrics.RECEIVED.labels("accepted").inc(len(records))
         if not refused:
-            return as_json({"status": "success", "accepted": len(records)})
+            return json_response({"status": "success", "accepted": len(records)})
         metrics.RECEIVED.labels("refused").inc(len(refused))
         for refusal in refused:
             metrics.REFUSED.labels(refusal.reason).inc()
-        return _partly(len(records), refused)
+        return _partial_refusal(len(records), refused)
 
-    def _records(self, entries: Entries) -> tuple[list[NewRecord], list[BadInput]]:
+    def _journal_records(self, entries: Entries) -> tuple[list[NewRecord], list[BadInput]]:
         """What goes to the journal, and what is refused.
 
         The entries are forgotten while the journal works.
@@ -167,12 +167,17 @@ class Bridge:
             command_of(request.match_info["command"]),
         )
         partition = partition_of_incident(incident, self._settings.partitions)
-        document, asker = await self._bodies.read_json(request), sender_of(request)
+        document, asker = await self._bodies.read_json(request), asker_of(request)
         value = command_value(
-            incident, command, document, self._log.now_ms(), self._policy.policy.teams, asker.signed
+            incident,
+            command,
+            document,
+            self._log.now_ms(),
+            self._policy.policy.teams,
+            asker.signature_of,
         )
         await self._writer.append_to({partition: [NewRecord(incident.encode(), value)]})
-        return as_json({"status": "success", "incident": incident, "command": command}, 202)
+        return json_response({"status": "success", "incident": incident, "command": command}, 202)
 
     async def _post_receipts(self, request: web.Request) -> web.Response:
         receipts = receipts_of(await self._bodies.read_json(request), self._settings.partitions)
@@ -180,16 +185,16 @@ class Bridge:
         for partition, incident, value in receipts:
             by_partition.setdefault(partition, []).append(NewRecord(incident.encode(), value))
         await self._writer.append_to(by_partition)
-        return as_json({"status": "success", "accepted": len(receipts)}, 202)
+        return json_response({"status": "success", "accepted": len(receipts)}, 202)
 
     async def _post_resubmitted(self, request: web.Request) -> web.Response:
         letter = request.match_info["letter"]
-        document, asker = await self._bodies.read_json(request), sender_of(request)
+        document, asker = await self._bodies.read_json(request), asker_of(request)
         partition, record = resubmitted_record(
-            letter, document, self._settings.partitions, asker.signed
+            letter, document, self._settings.partitions, asker.signature_of
         )
         await self._writer.append_to({partition: [record]})
-        return as_json({"status": "success", "letter": letter}, 202)
+        return json_response({"status": "success", "letter": letter}, 202)
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
         try:
@@ -202,7 +207,7 @@ class Bridge:
         await self._writer.probe()
         if self._worker is not None and not self._worker.ready.is_set():
             return error_json(503, "no_partitions", "the worker has no partitions yet")
-        return as_json({"status": "ready"})
+        return json_response({"status": "ready"})
 
     async def _get_progress(self, _: web.Request) -> web.Response:
         assert self._worker is not None
@@ -212,7 +217,7 @@ class Bridge:
         ]
         applied = {pipe.partition: pipe.settled_offset + 1 for pipe in self._worker.pipes.values()}
         done = [applied.get(partition, 0) for partition in range(self._settings.partitions)]
-        return as_json(
+        return json_response(
             {
                 "journal_end": ends,
                 "applied": done,
@@ -224,13 +229,13 @@ class Bridge:
     async def _post_reload(self, request: web.Request) -> web.Response:
         assert self._reloader is not None
         if "Origin" in request.headers:  # there is no body whose type would keep web pages out
-            raise Declined(
+            raise RequestDeclined(
                 403, "foreign_origin", "a web page asks for this, must be asked by a program"
             )
         try:
             changed = await self._reloader.reload()
         except BadPolicy as error:
-            number = counted(len(error.problems), "mistake")
+            number = plural(len(error.problems), "mistake")
             said = f"{number}; the policy of before stays in force: {error}"
             body = {
                 "status": "error",
@@ -238,8 +243,8 @@ class Bridge:
                 "error": said,
                 "problems": error.problems,
             }
-            return as_json(body, 400)
-        return as_json(
+            return json_response(body, 400)
+        return json_response(
             {"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint}
         )
 
@@ -251,10 +256,10 @@ class Bridge:
         except ValueError as error:
             raise BadInput(Reason.BAD_TIME, str(error)) from None
         await self._writer.tick()
-        return as_json({"status": "success", "now_ms": self._clock.now_ms()})
+        return json_response({"status": "success", "now_ms": self._clock.now_ms()})
 
 
-def _partly(accepted: int, refused: list[BadInput]) -> web.Response:
+def _partial_refusal(accepted: int, refused: list[BadInput]) -> web.Response:
     """400 that names what was refused.
 
     The rest stands in the journal: nobody need send it again.
@@ -270,4 +275,4 @@ def _partly(accepted: int, refused: list[BadInput]) -> web.Response:
     }
     if number > SHOWN_MAX:
         body["refused_more"] = number - SHOWN_MAX
-    return as_json(body, 400)
+    return json_response(body, 400)

@@ -18,7 +18,7 @@ Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 logger = logging.getLogger("tocsin.bridge")
 
 
-class Declined(Exception):
+class RequestDeclined(Exception):
     """A request that is answered with a status of its own rather than 400, and perhaps with when to come again."""
 
     def __init__(self, status: int, reason: str, message: str, retry_seconds: int = 0) -> None:
@@ -39,8 +39,8 @@ def answer_errors(ways: str) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             response = await handler(request)
-        except (BadInput, Declined, LogUnavailable) as refusal:
-            response = _refusal(refusal)
+        except (BadInput, RequestDeclined, LogUnavailable) as refusal:
+            response = _refusal_response(refusal)
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             text = f"{request.path}: is asked with {request.method}, must be asked with {allowed}"
@@ -78,8 +78,8 @@ def refuse_expectations(handler: Answering) -> Answering:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         found = request.headers.get("Expect", "")
         if found and found.lower() != "100-continue":
-            return _refusal(
-                Declined(
+            return _refusal_response(
+                RequestDeclined(
                     417, "unknown_expectation", f"the Expect is {found!r:.80}, must be 100-continue"
                 )
             )
@@ -88,7 +88,7 @@ def refuse_expectations(handler: Answering) -> Answering:
     return answer
 
 
-def _refusal(refusal: BadInput | Declined | LogUnavailable) -> web.Response:
+def _refusal_response(refusal: BadInput | RequestDeclined | LogUnavailable) -> web.Response:
     if isinstance(refusal, LogUnavailable):
         text = f"{refusal}; assume that nothing of the request was kept, and send all of it again"
         response = error_json(503, "journal_unavailable", text)
@@ -113,9 +113,9 @@ def _refusal(refusal: BadInput | Declined | LogUnavailable) -> web.Response:
 
 def error_json(status: int, reason: str, text: str) -> web.Response:
     """An error as the bridge tells it."""
-    return as_json({"status": "error", "reason": reason, "error": text}, status)
+    return json_response({"status": "error", "reason": reason, "error": text}, status)
 
 
-def as_json(document: Any, status: int = 200) -> web.Response:
+def json_response(document: Any, status: int = 200) -> web.Response:
     """A document as an answer."""
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")

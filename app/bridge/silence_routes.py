@@ -8,23 +8,23 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.authorization import sender_of
+from app.bridge.authorization import asker_of
 from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
-from app.bridge.responses import Declined, as_json
+from app.bridge.responses import RequestDeclined, json_response
 from app.bridge.silences import (
     LIVE_MAX,
     Silences,
     as_v2,
+    can_update_in_place,
     check_sender,
-    ended,
+    end_silence,
     filters_of,
-    fits,
-    in_order,
-    may_become,
+    in_listing_order,
+    matches_filters,
     silence_of,
 )
 from app.bridge.writer import JournalWriter, answered_in_time
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import Log, NewRecord
 from models.duration import format_ms
 from models.journal import encode_silence
@@ -32,8 +32,8 @@ from models.reason import BadInput, Reason
 from models.silence import Silence
 from models.wire import SilenceRequest
 
-UNKNOWN = "unknown_silence"
-OVER = "endsAt is past: what the silence matches is acknowledged, and nothing is muted"
+UNKNOWN_SILENCE = "unknown_silence"
+SILENCE_IS_OVER = "endsAt is past: what the silence matches is acknowledged, and nothing is muted"
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -42,60 +42,60 @@ class SilenceRoutes:
     """Versions 1 and 2 of Alertmanager's API."""
 
     def __init__(
-        self, log: Log, topic: str, writer: JournalWriter, policy: Rulebook, bodies: Bodies
+        self, log: Log, topic: str, writer: JournalWriter, policy: CompiledPolicy, bodies: Bodies
     ) -> None:
         self._log, self._writer, self._policy = log, writer, policy.policy
         self._bodies = bodies
         self._silences = Silences(log, topic)
         self._under_way = 0  # silences that the journal has not yet acknowledged
 
-    def use(self, policy: Rulebook) -> None:
+    def use(self, policy: CompiledPolicy) -> None:
         """Take another policy's bounds from now on."""
         self._policy = policy.policy
 
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
         return [
-            web.get("/api/v2/silences", _in_v2(self._get_v2)),
-            web.post("/api/v2/silences", _in_v2(self._post_v2)),
-            web.get("/api/v2/silence/{id}", _in_v2(self._get_one)),
-            web.delete("/api/v2/silence/{id}", _in_v2(self._delete)),
+            web.get("/api/v2/silences", _with_text_errors(self._get_v2)),
+            web.post("/api/v2/silences", _with_text_errors(self._post_v2)),
+            web.get("/api/v2/silence/{id}", _with_text_errors(self._get_one)),
+            web.delete("/api/v2/silence/{id}", _with_text_errors(self._delete_silence)),
             web.get("/api/v1/silences", self._get_v1),
             web.post("/api/v1/silences", self._post_v1),
-            web.delete("/api/v1/silence/{id}", self._delete),
+            web.delete("/api/v1/silence/{id}", self._delete_silence),
         ]
 
     async def _get_v2(self, request: web.Request) -> web.Response:
-        return as_json(await self._listed(request))
+        return json_response(await self._listed(request))
 
     async def _get_v1(self, request: web.Request) -> web.Response:
-        return as_json({"status": "success", "data": await self._listed(request)})
+        return json_response({"status": "success", "data": await self._listed(request)})
 
     async def _listed(self, request: web.Request) -> list[dict[str, Any]]:
         filters, now_ms = filters_of(request.query.getall("filter", [])), self._log.now_ms()
-        known = in_order(await self._silences.all(), now_ms)
-        return [as_v2(kept, now_ms) for kept in known if fits(kept.silence, filters)]
+        known = in_listing_order(await self._silences.all(), now_ms)
+        return [as_v2(kept, now_ms) for kept in known if matches_filters(kept.silence, filters)]
 
     async def _get_one(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
         kept = (await self._silences.all()).get(name)
         if kept is None:
-            raise _unknown(name)
-        return as_json(as_v2(kept, self._log.now_ms()))
+            raise _unknown_silence(name)
+        return json_response(as_v2(kept, self._log.now_ms()))
 
     async def _post_v2(self, request: web.Request) -> web.Response:
-        silence = await self._post(request, past=False)
-        return as_json({"silenceID": silence.id})
+        silence = await self._post_silence(request, past=False)
+        return json_response({"silenceID": silence.id})
 
     async def _post_v1(self, request: web.Request) -> web.Response:
-        silence = await self._post(request, past=True)
+        silence = await self._post_silence(request, past=True)
         answer: dict[str, Any] = {"status": "success", "data": {"silenceId": silence.id}}
         if silence.ends_ms <= self._log.now_ms():
-            answer["warnings"] = [OVER]
-        return as_json(answer)
+            answer["warnings"] = [SILENCE_IS_OVER]
+        return json_response(answer)
 
-    async def _post(self, request: web.Request, *, past: bool) -> Silence:
-        """The silence that was made or changed. Raises BadInput, Declined and LogUnavailable."""
+    async def _post_silence(self, request: web.Request, *, past: bool) -> Silence:
+        """The silence that was made or changed. Raises BadInput, RequestDeclined and LogUnavailable."""
         if request.content_type == FORM:
             check_sender(request)
         document = await self._bodies.read_json(request, (*CONTENT_TYPES, FORM))
@@ -105,12 +105,12 @@ class SilenceRoutes:
     async def _keep(self, request: web.Request, body: SilenceRequest, *, past: bool) -> Silence:
         kept = (await self._silences.all()).get(body.id) if body.id else None
         if body.id and kept is None:
-            raise _unknown(body.id)
+            raise _unknown_silence(body.id)
         known, now_ms = kept.silence if kept else None, self._log.now_ms()
         silence = silence_of(body, known, now_ms, past=past)
-        silence = replace(silence, by=sender_of(request).signed(silence.by))
-        if known is not None and may_become(known, silence, now_ms):
-            await self._append([silence])
+        silence = replace(silence, by=asker_of(request).signature_of(silence.by))
+        if known is not None and can_update_in_place(known, silence, now_ms):
+            await self._append_silences([silence])
             return silence
         # As in Alertmanager: another silence, which begins now at the earliest, in the place of the
         # old one.
@@ -118,27 +118,32 @@ class SilenceRoutes:
             silence.starts_ms if silence.ends_ms <= now_ms else max(silence.starts_ms, now_ms)
         )
         silence = replace(silence, id=str(uuid.uuid4()), starts_ms=starts_ms)
-        replaced = [ended(known, now_ms)] if known is not None and known.ends_ms > now_ms else []
+        replaced = (
+            [end_silence(known, now_ms)] if known is not None and known.ends_ms > now_ms else []
+        )
         await self._check_room(len(replaced), now_ms)
         # The new one first: what both match is quiet all the time, and nobody is told that it is
         # quiet no more, and again.
-        await self._append([silence, *replaced])
+        await self._append_silences([silence, *replaced])
         return silence
 
-    async def _delete(self, request: web.Request) -> web.Response:
+    async def _delete_silence(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
         async with answered_in_time():
             kept = (await self._silences.all()).get(name)
             if kept is None:
-                raise _unknown(name)
+                raise _unknown_silence(name)
             now_ms = self._log.now_ms()
             if kept.silence.ends_ms > now_ms:
-                await self._append([ended(kept.silence, now_ms)])
-        return as_json({"status": "success"})
+                await self._append_silences([end_silence(kept.silence, now_ms)])
+        return json_response({"status": "success"})
 
     async def _check_room(self, replaced: int, now_ms: int) -> None:
         """Raise BadInput when there are as many as there may be, of those that have not ended or of all that engines know."""
-        known, forget_ms = (await self._silences.all()).values(), self._policy.incidents.forget
+        known, forget_ms = (
+            (await self._silences.all()).values(),
+            self._policy.incidents.retain_resolved,
+        )
         live = sum(kept.silence.ends_ms > now_ms for kept in known)
         remembered = sum(
             max(kept.silence.ends_ms, kept.updated_ms) + forget_ms > now_ms for kept in known
@@ -153,7 +158,7 @@ class SilenceRoutes:
                 Reason.BOUND_REACHED, f"{found}, must be at most {limit} (bounds.silences): wait"
             )
 
-    async def _append(self, silences: list[Silence]) -> None:
+    async def _append_silences(self, silences: list[Silence]) -> None:
         """Tell every partition.
 
         Raises LogUnavailable; some may have heard of it then, so what is sent again is another.
@@ -169,7 +174,7 @@ class SilenceRoutes:
             self._silences.note(silence, offset + number)
 
 
-def _in_v2(handler: Handler) -> Handler:
+def _with_text_errors(handler: Handler) -> Handler:
     """The handler with its refusals as amtool reads them: a text, not an object."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -177,15 +182,15 @@ def _in_v2(handler: Handler) -> Handler:
             return await handler(request)
         except BadInput as refusal:
             metrics.REFUSED.labels(refusal.reason).inc()
-            return as_json(refusal.message, 400)
-        except Declined as refusal:
-            if refusal.reason != UNKNOWN:
+            return json_response(refusal.message, 400)
+        except RequestDeclined as refusal:
+            if refusal.reason != UNKNOWN_SILENCE:
                 raise
-            metrics.REFUSED.labels(UNKNOWN).inc()
-            return as_json(refusal.message, refusal.status)
+            metrics.REFUSED.labels(UNKNOWN_SILENCE).inc()
+            return json_response(refusal.message, refusal.status)
 
     return answer
 
 
-def _unknown(name: str) -> Declined:
-    return Declined(404, UNKNOWN, f"there is no silence {name!r:.80}")
+def _unknown_silence(name: str) -> RequestDeclined:
+    return RequestDeclined(404, UNKNOWN_SILENCE, f"there is no silence {name!r:.80}")

@@ -26,7 +26,7 @@ ENDED_MAX = 10_000  # of those, the ones that changed last
 _STATES = ("active", "pending", "expired")
 
 
-class Kept(NamedTuple):
+class StoredSilence(NamedTuple):
     """A silence, when it was last changed, and for what we wrote its offset in the journal's partition 0."""
 
     silence: Silence
@@ -39,18 +39,20 @@ class Silences:
 
     def __init__(self, log: Log, topic: str) -> None:
         self._log, self._reader, self._turnstile = log, TopicReader(log, topic, 1), Turnstile()
-        self._told: dict[str, Kept] = {}  # as the engine tells them, in the order of their changes
-        self._own: dict[str, Kept] = {}  # as we wrote them, until the engine tells of them
+        self._told: dict[
+            str, StoredSilence
+        ] = {}  # as the engine tells them, in the order of their changes
+        self._own: dict[str, StoredSilence] = {}  # as we wrote them, until the engine tells of them
 
-    async def all(self) -> dict[str, Kept]:
+    async def all(self) -> dict[str, StoredSilence]:
         """Those that have not ended long ago, by id."""
         async with self._turnstile as needed:
-            while needed and (news := await self._reader.chunk(0)) is not None:
+            while needed and (news := await self._reader.next_chunk(0)) is not None:
                 for one in news:
                     document = orjson.loads(one.value)
                     self._told.pop(document["silence"], None)
                     self._told[document["silence"]] = _from_snapshot(document)
-            self._forget()
+            self._forget_ended()
             return self._told | self._own
 
     def note(self, silence: Silence, offset: int) -> None:
@@ -60,9 +62,9 @@ class Silences:
         newer one.
         """
         if offset > self._reader.seen[0].offset:
-            self._own[silence.id] = Kept(silence, self._log.now_ms(), offset)
+            self._own[silence.id] = StoredSilence(silence, self._log.now_ms(), offset)
 
-    def _forget(self) -> None:
+    def _forget_ended(self) -> None:
         now_ms, applied = self._log.now_ms(), self._reader.seen[0].offset
         self._told = _without_old(self._told, now_ms)
         self._own = _without_old(
@@ -70,7 +72,7 @@ class Silences:
         )
 
 
-def _without_old(known: dict[str, Kept], now_ms: int) -> dict[str, Kept]:
+def _without_old(known: dict[str, StoredSilence], now_ms: int) -> dict[str, StoredSilence]:
     # What was over when it was made, as the procedures' curl makes it, is listed for as long as
     # others.
     known = {
@@ -109,14 +111,14 @@ def silence_of(body: SilenceRequest, known: Silence | None, now_ms: int, *, past
     return Silence(body.id or "", matchers, starts_ms, ends_ms, body.by, body.comment or "")
 
 
-def ended(silence: Silence, now_ms: int) -> Silence:
+def end_silence(silence: Silence, now_ms: int) -> Silence:
     """The silence, ended now; one that had not begun never begins."""
     return replace(
         silence, starts_ms=min(silence.starts_ms, now_ms), ends_ms=min(silence.ends_ms, now_ms)
     )
 
 
-def may_become(old: Silence, new: Silence, now_ms: int) -> bool:
+def can_update_in_place(old: Silence, new: Silence, now_ms: int) -> bool:
     """Whether a silence can be changed in its place. If not, it ends and another begins.
 
     Source: Alertmanager's `canUpdate`. What an active one has silenced so far is not to be denied,
@@ -124,7 +126,7 @@ def may_become(old: Silence, new: Silence, now_ms: int) -> bool:
     """
     if set(old.matchers) != set(new.matchers) or new.ends_ms < now_ms:
         return False
-    match _state(old, now_ms):
+    match _silence_state(old, now_ms):
         case "active":
             return old.starts_ms // 1000 == new.starts_ms // 1000
         case "pending":
@@ -133,12 +135,12 @@ def may_become(old: Silence, new: Silence, now_ms: int) -> bool:
             return False
 
 
-def as_v2(kept: Kept, now_ms: int) -> dict[str, Any]:
+def as_v2(kept: StoredSilence, now_ms: int) -> dict[str, Any]:
     """A silence as Alertmanager's API gives it, in both versions."""
     silence = kept.silence
     return {
         "id": silence.id,
-        "status": {"state": _state(silence, now_ms)},
+        "status": {"state": _silence_state(silence, now_ms)},
         "matchers": [matcher_document(one) for one in silence.matchers],
         "startsAt": format_instant(silence.starts_ms),
         "endsAt": format_instant(silence.ends_ms),
@@ -148,14 +150,14 @@ def as_v2(kept: Kept, now_ms: int) -> dict[str, Any]:
     }
 
 
-def in_order(known: dict[str, Kept], now_ms: int) -> list[Kept]:
+def in_listing_order(known: dict[str, StoredSilence], now_ms: int) -> list[StoredSilence]:
     """As Alertmanager lists them.
 
     The active that end first, the pending that begin first, the expired that ended last.
     """
 
-    def place(kept: Kept) -> tuple[int, int, str]:
-        silence, state = kept.silence, _state(kept.silence, now_ms)
+    def place(kept: StoredSilence) -> tuple[int, int, str]:
+        silence, state = kept.silence, _silence_state(kept.silence, now_ms)
         when_ms = {"active": silence.ends_ms, "pending": silence.starts_ms}.get(
             state, -silence.ends_ms
         )
@@ -172,7 +174,7 @@ def filters_of(texts: list[str]) -> frozenset[Matcher]:
         raise BadInput(Reason.MALFORMED, f"filter: {error}") from None
 
 
-def fits(silence: Silence, filters: frozenset[Matcher]) -> bool:
+def matches_filters(silence: Silence, filters: frozenset[Matcher]) -> bool:
     """Whether a silence has all of these matchers.
 
     Label, operator and value, as Alertmanager compares them.
@@ -194,13 +196,13 @@ def check_sender(request: web.Request) -> None:
         )
 
 
-def _state(silence: Silence, now_ms: int) -> str:
+def _silence_state(silence: Silence, now_ms: int) -> str:
     if silence.ends_ms <= now_ms:
         return "expired"
     return "pending" if silence.starts_ms > now_ms else "active"
 
 
-def _from_snapshot(document: dict[str, Any]) -> Kept:
+def _from_snapshot(document: dict[str, Any]) -> StoredSilence:
     matchers = tuple(
         Matcher(label, Operator(how), value) for label, how, value in document["matchers"]
     )
@@ -209,4 +211,4 @@ def _from_snapshot(document: dict[str, Any]) -> Kept:
     silence = Silence(
         document["silence"], matchers, starts_ms, ends_ms, document["by"], document["comment"]
     )
-    return Kept(silence, updated_ms)
+    return StoredSilence(silence, updated_ms)

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.files.file_watcher import Reread, read_text, warn_of_readers
+from app.files.file_watcher import WatchedFiles, read_text, warn_of_readers
 from app.settings import BadSettings
 
 TOKENS_MAX = 200  # each request is compared with all of them, in some 0.2 us each
@@ -26,7 +26,7 @@ _TOKEN = re.compile(
 )  # RFC 6750's alphabet; 20 of them are 120 bits, if they are random
 
 
-class May(StrEnum):
+class Permission(StrEnum):
     """What a token may be used for."""
 
     SEND = "send"  # alerts: what Prometheus and Alertmanager need
@@ -36,38 +36,38 @@ class May(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class TokenHolder:
     """Whom a token was given to. The token itself is forgotten."""
 
     name: str
-    may: frozenset[May]
+    may: frozenset[Permission]
     digest: bytes
 
 
 class Tokens:
     """The tokens of one reading of the file."""
 
-    def __init__(self, holders: tuple[Holder, ...]) -> None:
+    def __init__(self, holders: tuple[TokenHolder, ...]) -> None:
         self._holders = holders
 
-    def holder(self, token: str) -> Holder | None:
+    def find_holder(self, token: str) -> TokenHolder | None:
         """Whose token it is.
 
         It takes as long for a wrong one as for a right one, however much of it is right.
         """
-        digest, found = _digest(token), None
+        digest, found = _token_digest(token), None
         for one in self._holders:
             if hmac.compare_digest(one.digest, digest):
                 found = one
         return found
 
 
-def tokens_in(file: str) -> Reread[Tokens]:
+def tokens_in(file: str) -> WatchedFiles[Tokens]:
     """The tokens of a file. Raises BadSettings."""
-    return Reread("tokens", [file], lambda: _read(file))
+    return WatchedFiles("tokens", [file], lambda: _read_tokens(file))
 
 
-def _read(file: str) -> Tokens:
+def _read_tokens(file: str) -> Tokens:
     tokens = parse_tokens(file, read_text(SETTING, file))
     warn_of_readers(SETTING, file)
     return tokens
@@ -75,12 +75,12 @@ def _read(file: str) -> Tokens:
 
 def parse_tokens(file: str, text: str) -> Tokens:
     """The tokens in a file's text. Raises BadSettings."""
-    holders: list[Holder] = []
+    holders: list[TokenHolder] = []
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split()
         if fields and not fields[0].startswith("#"):
             try:
-                holders.append(_holder(fields))
+                holders.append(_parse_holder(fields))
             except ValueError as error:
                 raise BadSettings(f"{SETTING} is {file!r}: line {number}: {error}") from None
     if len({one.digest for one in holders}) != len(holders):
@@ -92,7 +92,7 @@ def parse_tokens(file: str, text: str) -> Tokens:
     return Tokens(tuple(holders))
 
 
-def _holder(fields: list[str]) -> Holder:
+def _parse_holder(fields: list[str]) -> TokenHolder:
     """The holder that a line names. Raises ValueError."""
     if len(fields) != 3:
         raise ValueError(f"has {len(fields)} words, must have 3: a name, what it may, its token")
@@ -100,20 +100,22 @@ def _holder(fields: list[str]) -> Holder:
     if not _NAME.fullmatch(name):
         raise ValueError("the name must be 1 to 64 letters, digits, dots, dashes and underscores")
     allowed = may.split(",")
-    if not set(allowed) <= set(May):
+    if not set(allowed) <= set(Permission):
         raise ValueError(
-            f"what it may must be of {', '.join(May)}, with commas between and no spaces"
+            f"what it may must be of {', '.join(Permission)}, with commas between and no spaces"
         )
     if not _TOKEN.fullmatch(token):
         raise ValueError(
             "the token must be 20 to 512 letters, digits and signs of ._~+/-, such as openssl rand -hex 32 gives"
         )
-    return Holder(
+    return TokenHolder(
         name,
-        frozenset(May) if May.OPERATE in allowed else frozenset(map(May, allowed)),
-        _digest(token),
+        frozenset(Permission)
+        if Permission.OPERATE in allowed
+        else frozenset(map(Permission, allowed)),
+        _token_digest(token),
     )
 
 
-def _digest(token: str) -> bytes:
+def _token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

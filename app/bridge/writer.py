@@ -38,7 +38,7 @@ async def answered_in_time(seconds_max: float = SECONDS_MAX) -> AsyncIterator[No
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _PendingAppend:
     """One append that waits."""
 
     records: Sequence[NewRecord]
@@ -64,7 +64,7 @@ class JournalWriter:
         self._waiting_bytes_max = waiting_bytes_max
         self._seconds_max = seconds_max
         self._waiting_bytes = 0  # of everything that is not yet acknowledged
-        self._waiting: dict[int, list[_Waiting]] = {}
+        self._waiting: dict[int, list[_PendingAppend]] = {}
         self._writing: dict[int, asyncio.Task[None]] = {}
         self._acknowledged: dict[int, float] = {}  # partition -> when, by the monotonic clock
         self._probing: asyncio.Task[None] | None = None
@@ -79,21 +79,21 @@ class JournalWriter:
             by_partition.setdefault(partition_of(record.key or b"", self._partitions), []).append(
                 record
             )
-        await self._append(by_partition)
+        await self._append_pieces(by_partition)
 
     async def append_to(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> None:
         """Append to partitions that are known, such as incidents'.
 
         Raises LogUnavailable, as `append`.
         """
-        await self._append(by_partition)
+        await self._append_pieces(by_partition)
 
     async def broadcast(self, records: Sequence[NewRecord]) -> int:
         """Append to every partition, all or nothing in each; the first one's offset in partition 0.
 
         Raises LogUnavailable; then any partition may lack them.
         """
-        return (await self._append(dict.fromkeys(range(self._partitions), records)))[0]
+        return (await self._append_pieces(dict.fromkeys(range(self._partitions), records)))[0]
 
     async def tick(self) -> None:
         """Append a tick to every partition. Raises LogUnavailable."""
@@ -107,7 +107,7 @@ class JournalWriter:
         """
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probe())
-            self._probing.add_done_callback(_look_at)
+            self._probing.add_done_callback(_retrieve_error)
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await asyncio.shield(self._probing)
@@ -125,14 +125,14 @@ class JournalWriter:
         silent = [
             one for one in range(self._partitions) if self._acknowledged.get(one, since) <= since
         ]
-        await self._append({partition: [NewRecord(None, TICK)] for partition in silent})
+        await self._append_pieces({partition: [NewRecord(None, TICK)] for partition in silent})
 
-    async def _append(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> list[int]:
+    async def _append_pieces(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> list[int]:
         """Append; the offset of each piece's first record."""
         pieces = [
             (partition, *piece)
             for partition, records in by_partition.items()
-            for piece in _pieces(records)
+            for piece in _split_batches(records)
         ]
         size = sum(size for _, _, size in pieces)
         if self._waiting_bytes + size > self._waiting_bytes_max and self._waiting_bytes:
@@ -140,7 +140,7 @@ class JournalWriter:
                 f"{self._waiting_bytes} bytes wait for the journal, must be at most {self._waiting_bytes_max}"
             )
         self._waiting_bytes += size
-        futures = [self._put(*piece) for piece in pieces]
+        futures = [self._queue_append(*piece) for piece in pieces]
         try:
             async with asyncio.timeout(self._seconds_max):
                 results = await asyncio.gather(*futures, return_exceptions=True)
@@ -155,17 +155,17 @@ class JournalWriter:
             offsets.append(result)
         return offsets
 
-    def _put(
+    def _queue_append(
         self, partition: int, records: Sequence[NewRecord], size: int
     ) -> "asyncio.Future[int]":
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(partition, []).append(_Waiting(records, size, done))
+        self._waiting.setdefault(partition, []).append(_PendingAppend(records, size, done))
         if partition not in self._writing:
-            self._writing[partition] = asyncio.create_task(self._write(partition))
+            self._writing[partition] = asyncio.create_task(self._write_batches(partition))
         return done
 
-    async def _write(self, partition: int) -> None:
-        while batch := self._take(partition):
+    async def _write_batches(self, partition: int) -> None:
+        while batch := self._next_batch(partition):
             problem: Exception | None = None
             offset = 0
             try:
@@ -185,7 +185,7 @@ class JournalWriter:
                 offset += len(one.records)
         del self._writing[partition]
 
-    def _take(self, partition: int) -> list[_Waiting]:
+    def _next_batch(self, partition: int) -> list[_PendingAppend]:
         """The appends that make the next batch: no more than its size, but at least one of those that wait.
 
         Requests that were given up are dropped: who sent them was told that nothing was kept.
@@ -207,13 +207,13 @@ class JournalWriter:
         return waiting[:number]
 
 
-def _look_at(task: "asyncio.Task[None]") -> None:
+def _retrieve_error(task: "asyncio.Task[None]") -> None:
     """Take note of a task's error, which nobody may be waiting for any more."""
     if not task.cancelled():
         task.exception()
 
 
-def _pieces(records: Sequence[NewRecord]) -> list[tuple[Sequence[NewRecord], int]]:
+def _split_batches(records: Sequence[NewRecord]) -> list[tuple[Sequence[NewRecord], int]]:
     """The records in as few pieces as batches allow, in order, each with the bytes of its values."""
     pieces: list[tuple[Sequence[NewRecord], int]] = []
     start = size = 0

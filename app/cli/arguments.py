@@ -19,7 +19,9 @@ def add_json(parser: argparse.ArgumentParser, text: str = "print JSON, for progr
     parser.add_argument("--json", action="store_true", help=text)
 
 
-def add_journal(parser: argparse.ArgumentParser, otherwise: str = "the bridge is asked") -> None:
+def add_journal_option(
+    parser: argparse.ArgumentParser, otherwise: str = "the bridge is asked"
+) -> None:
     """Add the option that names a journal to be read; `otherwise` says what is done without it."""
     parser.add_argument(
         "--journal",

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from app.cli.bridge_client import NoAnswer, Refusal, Reply, send
+from app.cli.bridge_client import BridgeRefusal, NoAnswer, Reply, send
 
 Document = dict[str, Any]
 Parameters = Mapping[str, str]
@@ -29,8 +29,8 @@ class BridgeBoard:
     def get(self, path: str, parameters: Parameters) -> tuple[bytes, Mapping[str, str]]:
         """The body and the headers of an answer. Raises NoAnswer and BadSettings."""
         query = f"?{urlencode(parameters)}" if parameters else ""
-        answer: Reply | Refusal = send("GET", f"{path}{query}", None, SECONDS_MAX)
-        if isinstance(answer, Refusal):
+        answer: Reply | BridgeRefusal = send("GET", f"{path}{query}", None, SECONDS_MAX)
+        if isinstance(answer, BridgeRefusal):
             raise NoAnswer(answer.text)
         return answer.body, answer.headers
 

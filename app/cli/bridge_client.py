@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from app import settings
-from app.files.pem import reading, reading_pair
-from app.settings import BadSettings, Reach
+from app.files.pem import reading_file, reading_pair
+from app.settings import BadSettings, BridgeReach
 from models.errors import TocsinError
 from models.sanitize import inert
 
@@ -37,7 +37,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class BridgeRefusal:
     """What the bridge answered instead.
 
     The status, what it says, and what of its body could be read.
@@ -48,26 +48,26 @@ class Refusal:
     document: Any
 
 
-def ask(method: str, path: str, body: Any) -> Any:
+def ask_bridge(method: str, path: str, body: Any) -> Any:
     """The bridge's answer, or None when there is none or it refused.
 
     That has been told then. Raises BadSettings.
     """
     try:
-        answer = exchange(method, path, None if body is None else json.dumps(body).encode())
+        answer = exchange_json(method, path, None if body is None else json.dumps(body).encode())
     except NoAnswer as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return None
-    if isinstance(answer, Refusal):
+    if isinstance(answer, BridgeRefusal):
         print(f"tocsin: {inert(answer.text)}", file=sys.stderr)
         return None
     return answer
 
 
-def exchange(method: str, path: str, data: bytes | None) -> Any:
+def exchange_json(method: str, path: str, data: bytes | None) -> Any:
     """The bridge's answer, or a Refusal. Raises NoAnswer and BadSettings."""
     answer = send(method, path, data)
-    if isinstance(answer, Refusal):
+    if isinstance(answer, BridgeRefusal):
         return answer
     try:
         return json.loads(answer.body)
@@ -77,24 +77,24 @@ def exchange(method: str, path: str, data: bytes | None) -> Any:
 
 def send(
     method: str, path: str, data: bytes | None, seconds_max: float = SECONDS_MAX
-) -> Reply | Refusal:
+) -> Reply | BridgeRefusal:
     """The bridge's answer as it came, or a Refusal. Raises NoAnswer and BadSettings."""
     reach = settings.reach_from_environment()
     url = f"{reach.url}{path}"
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310  checked
-    token = _token(reach)
+    token = _read_token(reach)
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     opener = urllib.request.build_opener(
-        _NoRedirect(), urllib.request.HTTPSHandler(context=_context(reach))
+        _RefuseRedirects(), urllib.request.HTTPSHandler(context=_client_context(reach))
     )
     try:
         with opener.open(request, timeout=seconds_max) as response:
             return Reply(url, response.read(), dict(response.headers))
     except urllib.error.HTTPError as error:
-        return _refusal(error)
+        return _refusal_of(error)
     except OSError as error:
-        raise NoAnswer(f"no bridge at {url}: {_why(error)}") from None
+        raise NoAnswer(f"no bridge at {url}: {_connection_problem(error)}") from None
     except (ValueError, http.client.HTTPException):
         raise _stranger(url) from None
 
@@ -103,7 +103,7 @@ def _stranger(url: str) -> NoAnswer:
     return NoAnswer(f"{url} answered, and not as a bridge does: is TOCSIN_PORT its port?")
 
 
-def _why(error: OSError) -> str:
+def _connection_problem(error: OSError) -> str:
     """Why there is no answer, and what to look at."""
     reason = getattr(error, "reason", error)
     match reason:
@@ -117,14 +117,14 @@ def _why(error: OSError) -> str:
             return f"{reason}; is `tocsin up` running, is TOCSIN_PORT its port?"
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class _RefuseRedirects(urllib.request.HTTPRedirectHandler):
     """A bridge sends nobody elsewhere; whoever does is none."""
 
     def redirect_request(self, *_: Any) -> None:
         """Nothing."""
 
 
-def _token(reach: Reach) -> str:
+def _read_token(reach: BridgeReach) -> str:
     """The token, or an empty text for none."""
     if not reach.token_file and not reach.token:
         return ""
@@ -147,12 +147,12 @@ def _token(reach: Reach) -> str:
     return token
 
 
-def _context(reach: Reach) -> ssl.SSLContext:
+def _client_context(reach: BridgeReach) -> ssl.SSLContext:
     """Whom to trust, and who we are.
 
     Whoever types a command can type the password of a key, too.
     """
-    with reading("TOCSIN_CA_FILE", reach.ca_file):
+    with reading_file("TOCSIN_CA_FILE", reach.ca_file):
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=reach.ca_file or None)
     if reach.cert_file:
         with reading_pair(
@@ -162,7 +162,7 @@ def _context(reach: Reach) -> ssl.SSLContext:
     return context
 
 
-def _refusal(error: urllib.error.HTTPError) -> Refusal:
+def _refusal_of(error: urllib.error.HTTPError) -> BridgeRefusal:
     """What an answer says of an error.
 
     Tocsin's own API as an object, what it has of Alertmanager's as a text.
@@ -175,7 +175,7 @@ def _refusal(error: urllib.error.HTTPError) -> Refusal:
         text = (
             f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"
         )
-        return Refusal(error.code, text, said)
-    return Refusal(
+        return BridgeRefusal(error.code, text, said)
+    return BridgeRefusal(
         error.code, f"{text} (set TOCSIN_TOKEN_FILE)" if error.code == 401 else text, said
     )

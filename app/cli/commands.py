@@ -101,7 +101,7 @@ _ACT = Section(
             f'note {INCIDENT} "replica 2 is back"',
         ),
         CommandEntry(
-            "cause",
+            "root_cause",
             "record the root cause, also after the incident is closed",
             _OPERATE,
             f'cause {INCIDENT} "a migration held a lock"',

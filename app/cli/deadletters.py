@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.arguments import add_journal, add_json
+from app.cli.arguments import add_journal_option, add_json
 from app.cli.board_client import (
     Asked,
     Document,
@@ -33,7 +33,7 @@ VALUE_HEADER = "Tocsin-Value"
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     """Add the command's arguments."""
-    add_journal(parser)
+    add_journal_option(parser)
     if name == "deadletters show":
         parser.set_defaults(run=_show)
         parser.add_argument("letter", help="its id, as tocsin deadletters list shows it")
@@ -90,7 +90,7 @@ def show_letters(board: Asked, arguments: argparse.Namespace) -> None:
     shown = [letter for letter in letters if arguments.all or not letter["resubmitted"]]
     console = Console()
     if shown:
-        console.print(_table(shown, console.width))
+        console.print(_letters_table(shown, console.width))
         reasons = sorted(Counter(letter["reason"] for letter in shown).items())
         counts = ", ".join(f"{number} {reason}" for reason, number in reasons)
         more = "all of one: tocsin deadletters show ID; after a fix: tocsin deadletters resubmit ID"
@@ -101,7 +101,7 @@ def show_letters(board: Asked, arguments: argparse.Namespace) -> None:
         print(f"and {len(letters) - len(shown)} that were resubmitted: --all")
 
 
-def _table(letters: list[Document], width: int) -> Table:
+def _letters_table(letters: list[Document], width: int) -> Table:
     table = plain_table()
     for name in ("letter", "when", "reason", *(("from",) if width >= WIDE else ())):
         table.add_column(name, no_wrap=True)
@@ -136,14 +136,14 @@ def show_letter(board: Asked, arguments: argparse.Namespace) -> bool:
         print(json.dumps(letter))
         return True
     console = Console()
-    for name, text in _facts(letter):
+    for name, text in _letter_facts(letter):
         console.print(Text(f"{name}: ", style="bold") + as_text(text), soft_wrap=True)
-    value = value_in(letter).decode(errors="backslashreplace")
+    value = kept_value(letter).decode(errors="backslashreplace")
     console.print(Text(inert_lines(value)), soft_wrap=True)
     return True
 
 
-def _facts(letter: Document) -> Iterator[tuple[str, str]]:
+def _letter_facts(letter: Document) -> Iterator[tuple[str, str]]:
     name, role = letter["id"], letter["topic"]
     yield "letter", f"{name}, of {letter['at']}"
     yield "refused", f"{letter['reason']}: {letter['message']}"
@@ -156,7 +156,7 @@ def _facts(letter: Document) -> Iterator[tuple[str, str]]:
         yield "then", f"after a fix: tocsin deadletters resubmit {name} --dry-run"
     size = letter.get("bytes")
     cut = f" of {size}; all of them, while they are kept: --raw" if size else ""
-    yield "value", f"{len(value_in(letter))} bytes{cut}"
+    yield "value", f"{len(kept_value(letter))} bytes{cut}"
 
 
 def _write_out(board: Asked, letter: str) -> bool:
@@ -176,7 +176,7 @@ def _write_out(board: Asked, letter: str) -> bool:
     return whole
 
 
-def value_in(letter: Document) -> bytes:
+def kept_value(letter: Document) -> bytes:
     """The bytes that were refused, or as many as the letter has."""
     text = str(letter.get("value") or "")
     try:
@@ -185,6 +185,6 @@ def value_in(letter: Document) -> bytes:
         return b""
 
 
-def word(text: object) -> str:
+def shell_word(text: object) -> str:
     """Somebody's text as a word of a command to be pasted."""
     return shlex.quote(inert_word(str(text)))

@@ -18,22 +18,22 @@ import orjson
 
 from app.cli.arguments import add_json, add_person
 from app.cli.board_client import Asked, BridgeBoard, Document, document_at, pages_at
-from app.cli.bridge_client import NoAnswer, Refusal, exchange
+from app.cli.bridge_client import BridgeRefusal, NoAnswer, exchange_json
 from app.cli.deadletters import (
     PATH,
     VALUE_HEADER,
     add_reason,
+    kept_value,
     letter_path,
     letters_at,
-    value_in,
-    word,
+    shell_word,
 )
-from app.intake.normalise import fingerprint_of, from_list, from_webhook, parse
+from app.intake.normalise import fingerprint_of, from_list, from_webhook, parse_json
 from models.document import document_in
 from models.duration import format_ms
 from models.errors import TocsinError
 from models.instant import NEWEST_MS, format_instant, milliseconds
-from models.plural import counted
+from models.plural import plural
 from models.reason import BadInput
 from models.sanitize import inert
 
@@ -60,7 +60,7 @@ class UnknownLetter(TocsinError):
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Resubmission:
     """What is to be sent to the bridge, and the fingerprints of the alerts in it."""
 
     path: str
@@ -84,10 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
 
 
 def _resubmit(arguments: argparse.Namespace) -> int:
-    return int(not resubmit(BridgeBoard(), arguments))
+    return int(not resubmit_letters(BridgeBoard(), arguments))
 
 
-def resubmit(board: Asked, arguments: argparse.Namespace) -> bool:
+def resubmit_letters(board: Asked, arguments: argparse.Namespace) -> bool:
     """Send letters again and tell what came of each; whether all of them were taken."""
     if bool(arguments.letters) == bool(arguments.reason):
         arguments.wrong("say which: either IDs, or --reason")
@@ -95,7 +95,7 @@ def resubmit(board: Asked, arguments: argparse.Namespace) -> bool:
     letters = [letter for page in pages for letter in page["items"]]
     now_ms = milliseconds(pages[-1]["now"])
     chosen = _chosen(letters, arguments)
-    told = _Told(as_json=arguments.json)
+    told = _OutcomePrinter(as_json=arguments.json)
     try:
         for letter in chosen:
             _send_again(board, arguments, letter, now_ms, told)
@@ -127,7 +127,7 @@ def _chosen(letters: list[Document], arguments: argparse.Namespace) -> list[Docu
     return [by_id[name] for name in dict.fromkeys(arguments.letters)]
 
 
-class _Told:
+class _OutcomePrinter:
     """What came of each letter, told as it is known."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -161,7 +161,11 @@ class _Told:
 
 
 def _send_again(
-    board: Asked, arguments: argparse.Namespace, letter: Document, now_ms: int, told: _Told
+    board: Asked,
+    arguments: argparse.Namespace,
+    letter: Document,
+    now_ms: int,
+    told: _OutcomePrinter,
 ) -> None:
     """Send a letter again. Raises NoAnswer when no other need be tried now."""
     name, resubmitted = letter["id"], letter["resubmitted"]
@@ -169,20 +173,20 @@ def _send_again(
         text = f"was resubmitted {resubmitted}; --again sends it once more"
         told.tell(name, "known", text)
         return
-    plan = plan_of(letter["topic"], _whole_value(board, name), now_ms)
+    plan = plan_resubmission(letter["topic"], _whole_value(board, name), now_ms)
     if isinstance(plan, str):
         told.tell(name, "left", f"not sent: {plan}")
     elif arguments.dry_run:
-        ago = _ago(letter["at"], now_ms)
+        ago = _age_text(letter["at"], now_ms)
         told.tell(name, "sends", f"{len(plan.data)} bytes to POST {plan.path}, refused {ago}")
     else:
-        answer = exchange("POST", plan.path, plan.data)
-        if isinstance(answer, Refusal):
-            _tell_refusal(name, answer, told)
+        answer = exchange_json("POST", plan.path, plan.data)
+        if isinstance(answer, BridgeRefusal):
+            _print_refusal(name, answer, told)
             return
-        _note(name, arguments.by or getpass.getuser())
+        _note_resubmitted(name, arguments.by or getpass.getuser())
         told.taken[name] = plan.fingerprints
-        told.tell(name, "taken", f"{counted(answer.get('accepted'), 'alert')} in the journal")
+        told.tell(name, "taken", f"{plural(answer.get('accepted'), 'alert')} in the journal")
 
 
 def _whole_value(board: Asked, letter: str) -> bytes | None:
@@ -192,7 +196,7 @@ def _whole_value(board: Asked, letter: str) -> bytes | None:
     return {"beginning": None, "record": b""}.get(str(kind), value)
 
 
-def _tell_refusal(letter: str, answer: Refusal, told: _Told) -> None:
+def _print_refusal(letter: str, answer: BridgeRefusal, told: _OutcomePrinter) -> None:
     """Tell why the bridge refused.
 
     Raises NoAnswer when it would refuse others too, whatever stands in them.
@@ -211,15 +215,15 @@ def _tell_refusal(letter: str, answer: Refusal, told: _Told) -> None:
     told.tell(letter, "refused", f"refused again: {answer.text}{': ' if why else ''}{why}{partly}")
 
 
-def _note(letter: str, by: str) -> None:
+def _note_resubmitted(letter: str, by: str) -> None:
     """Note that a letter's alerts were taken. Raises NoAnswer."""
     path, data = letter_path(letter, "/resubmitted"), orjson.dumps({"by": by})
-    answer = exchange("POST", path, data)
-    if isinstance(answer, Refusal):
+    answer = exchange_json("POST", path, data)
+    if isinstance(answer, BridgeRefusal):
         raise NoAnswer(f"{letter} was taken, but that is not noted: {answer.text}")
 
 
-def _look_for_refusals(board: Asked, told: _Told, letters_before: list[Document]) -> None:
+def _look_for_refusals(board: Asked, told: _OutcomePrinter, letters_before: list[Document]) -> None:
     """Wait until the workers have come to the notes, and tell what their engines refused again."""
     until = time.monotonic() + WAIT_SECONDS
     letters: list[Document] = []
@@ -241,40 +245,40 @@ def _look_for_refusals(board: Asked, told: _Told, letters_before: list[Document]
         if letter["id"] in before or letter["topic"] != "journal":
             continue
         body = document_at(board, letter_path(letter["id"]))
-        name = sent.get(str(document_in(value_in(body)).get("alert")))
+        name = sent.get(str(document_in(kept_value(body)).get("alert")))
         if name is not None:
             told.counts["taken"] -= 1
             why = f"{letter['reason']}: {letter['message']} (now letter {letter['id']})"
             told.tell(name, "refused", f"refused again, {why}")
 
 
-def plan_of(role: str, value: bytes | None, now_ms: int) -> Again | str:
+def plan_resubmission(role: str, value: bytes | None, now_ms: int) -> Resubmission | str:
     """What is to be sent of a letter that came from a `role`, or why nothing is, and what to do."""
     if role == "deadline":
         return "a deadline that made Tocsin fail is tried again by itself within the hour; report it, and update Tocsin"
     if value is None:
         return "only its beginning is left: the record that it came from is not kept any more"
-    return _of_raw(value) if role == "raw" else _of_journal(value, now_ms)
+    return _plan_raw(value) if role == "raw" else _plan_journal(value, now_ms)
 
 
-def _of_raw(value: bytes) -> Again | str:
+def _plan_raw(value: bytes) -> Resubmission | str:
     """A record of the raw topic, or one alert of it, in the shape that it has."""
     if not value:
         return (
             "what was refused is no JSON; write its record out (show --raw), mend it, and send it"
         )
     try:
-        document = parse(value)
+        document = parse_json(value)
     except BadInput:
-        return Again(ALERTS, value, frozenset())
+        return Resubmission(ALERTS, value, frozenset())
     if isinstance(document, dict) and "alerts" in document:
-        return Again(WEBHOOK, value, _fingerprints(document))
+        return Resubmission(WEBHOOK, value, _alert_fingerprints(document))
     if isinstance(document, dict):
-        return Again(ALERTS, b"[%s]" % value, _fingerprints([document]))
-    return Again(ALERTS, value, _fingerprints(document))
+        return Resubmission(ALERTS, b"[%s]" % value, _alert_fingerprints([document]))
+    return Resubmission(ALERTS, value, _alert_fingerprints(document))
 
 
-def _fingerprints(document: Any) -> frozenset[str]:
+def _alert_fingerprints(document: Any) -> frozenset[str]:
     """Of the alerts that can be read now."""
     try:
         alerts, _ = (
@@ -285,20 +289,20 @@ def _fingerprints(document: Any) -> frozenset[str]:
     return frozenset(one.fingerprint for one in alerts)
 
 
-def _of_journal(value: bytes, now_ms: int) -> Again | str:
+def _plan_journal(value: bytes, now_ms: int) -> Resubmission | str:
     """A record of the journal: an alert as API v2 has it, or what it was."""
     try:
-        document = parse(value)
+        document = parse_json(value)
     except BadInput:
         document = None
     if not isinstance(document, dict):
         return "no record of Tocsin's: somebody else writes to the journal (SECURITY.md has the rights that are needed)"
     kind = next(iter(document), "")
     if kind == "alert":
-        return _of_alert(document, now_ms)
+        return _plan_alert(document, now_ms)
     if kind == "command":
         command, incident, by, text = (
-            word(document.get(name)) for name in ("command", "incident", "by", "text")
+            shell_word(document.get(name)) for name in ("command", "incident", "by", "text")
         )
         return f"it was said by {by}; if it still holds, say it again: tocsin {command} {incident} {text}"
     return _NOT_SENT.get(
@@ -306,12 +310,10 @@ def _of_journal(value: bytes, now_ms: int) -> Again | str:
     )
 
 
-def _of_alert(document: dict[str, Any], now_ms: int) -> Again | str:
+def _plan_alert(document: dict[str, Any], now_ms: int) -> Resubmission | str:
     labels, firing = document.get("labels"), document.get("status") == "firing"
-    starts_ms, hold_ms, ends_ms = (
-        document.get(name) for name in ("starts_ms", "hold_ms", "ends_ms")
-    )
-    times = (starts_ms, hold_ms, ends_ms)
+    starts_ms, ttl_ms, ends_ms = (document.get(name) for name in ("starts_ms", "ttl_ms", "ends_ms"))
+    times = (starts_ms, ttl_ms, ends_ms)
     if not isinstance(labels, dict) or not all(
         type(one) is int and 0 <= one <= NEWEST_MS for one in times
     ):
@@ -322,15 +324,15 @@ def _of_alert(document: dict[str, Any], now_ms: int) -> Again | str:
         "status": "firing" if firing else "resolved",
         "startsAt": format_instant(starts_ms or 0),
         "endsAt": format_instant(
-            min(now_ms + (hold_ms or 0), NEWEST_MS) if firing else ends_ms or 0
+            min(now_ms + (ttl_ms or 0), NEWEST_MS) if firing else ends_ms or 0
         ),
         "generatorURL": document.get("url"),
     }
     found = fingerprint_of(labels) if all(isinstance(one, str) for one in labels.values()) else ""
-    return Again(ALERTS, orjson.dumps([entry]), frozenset([found]))
+    return Resubmission(ALERTS, orjson.dumps([entry]), frozenset([found]))
 
 
-def _ago(instant: str, now_ms: int) -> str:
+def _age_text(instant: str, now_ms: int) -> str:
     try:
         then_ms = milliseconds(instant)
     except ValueError:

@@ -20,14 +20,14 @@ from rich.console import Console
 
 from app.demo import recorded, scenario
 from app.demo.feed import Feeder
-from app.demo.scenario import Step, bad_day, words
-from app.demo.storm import storm
+from app.demo.scenario import Step, bad_day, operator_words
+from app.demo.storm import storm_steps
 from app.history.effects import effects_of, incidents_of
 from app.history.source import open_source
-from app.render.demo_text import Outcome, show
+from app.render.demo_text import Outcome, show_outcome
 from app.settings import Settings
 from app.terminal.incidents_table import is_folded
-from app.terminal.progress import progress
+from app.terminal.progress import progress_bar
 from app.terminal.style import as_text
 from models.sanitize import inert_lines
 
@@ -40,7 +40,7 @@ class DemoFailed(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_demo)
+    parser.set_defaults(run=_run_demo)
     parser.add_argument(
         "--input",
         metavar="FILE",
@@ -59,67 +59,67 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument("--seed", type=int, default=7, help="of the storm (7)")
 
 
-def _demo(arguments: argparse.Namespace) -> int:
+def _run_demo(arguments: argparse.Namespace) -> int:
     """Run the demo; the exit status is 1 when it failed."""
     try:
-        asyncio.run(_run(arguments))
+        asyncio.run(_play_demo(arguments))
     except (DemoFailed, recorded.BadRecording, aiohttp.ClientError) as error:
         print(f"tocsin demo: {inert_lines(str(error))}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _run(arguments: argparse.Namespace) -> None:
+async def _play_demo(arguments: argparse.Namespace) -> None:
     console = Console(stderr=arguments.json)
     keep_folder = bool(arguments.journal) or arguments.keep
     folder = Path(arguments.journal or tempfile.mkdtemp(prefix="tocsin-demo-"))
     problems: list[str] = []
-    steps = list(_steps(arguments, problems))
+    steps = list(_demo_steps(arguments, problems))
     if (folder / "journal.db").exists():
         raise DemoFailed(f"{folder} has a journal already, must be a new folder")
     began = time.monotonic()
     begins_ms = steps[0][0] - 1 if steps else scenario.START_MS
-    service = await asyncio.to_thread(_start, folder, begins_ms)
+    service = await asyncio.to_thread(_start_service, folder, begins_ms)
     try:
-        feeder, counts = await _feed(
+        feeder, counts = await _feed_steps(
             service.url, steps, begins_ms, is_day=not arguments.input, keep=arguments.keep
         )
         seconds = time.monotonic() - began
-        outcome = await _outcome(folder, feeder, counts, seconds)
+        outcome = await _read_outcome(folder, feeder, counts, seconds)
     finally:
         if not arguments.keep or sys.exc_info()[0] is not None:
             await asyncio.to_thread(service.stop)
         if not keep_folder:
-            _remove(folder)
+            _remove_folder(folder)
     if arguments.input:
         outcome.played = f"The alerts of {inert_lines(arguments.input)}"
     outcome.journal = str(folder) if keep_folder else ""
-    show(outcome, console)
+    show_outcome(outcome, console)
     for problem in problems[:10]:
         console.print(as_text(f"left out: {problem}"))
     if arguments.keep:
-        _tell_kept(service, folder, console)
+        _print_kept_folder(service, folder, console)
     if arguments.json:
         print(json.dumps(outcome.summary))
 
 
-def _steps(arguments: argparse.Namespace, problems: list[str]) -> Iterator[Step]:
+def _demo_steps(arguments: argparse.Namespace, problems: list[str]) -> Iterator[Step]:
     if arguments.input:
-        yield from recorded.steps(Path(arguments.input), problems)
+        yield from recorded.read_steps(Path(arguments.input), problems)
         return
     yield from heapq.merge(
-        bad_day(), storm(arguments.storm, arguments.seed), key=lambda step: step[0]
+        bad_day(), storm_steps(arguments.storm, arguments.seed), key=lambda step: step[0]
     )
 
 
-async def _feed(
+async def _feed_steps(
     url: str, steps: list[Step], begins_ms: int, *, is_day: bool, keep: bool
 ) -> tuple[Feeder, dict[str, Any]]:
     total = sum(len(alerts) for _, alerts in steps)
-    async with aiohttp.ClientSession(json_serialize=_dumps) as session:
+    async with aiohttp.ClientSession(json_serialize=_dump_json) as session:
         feeder = Feeder(url, session, begins_ms)
-        with progress("feeding", total) as advance:
-            await feeder.feed(steps, words() if is_day else (), advance)
+        with progress_bar("feeding", total) as advance:
+            await feeder.feed(steps, operator_words() if is_day else (), advance)
         for body in scenario.BROKEN_BODIES if is_day else ():
             await feeder.send_broken(body)
         counts = (await feeder.settled())["counts"]
@@ -128,11 +128,13 @@ async def _feed(
     return feeder, counts
 
 
-def _dumps(document: Any) -> str:
+def _dump_json(document: Any) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-async def _outcome(folder: Path, feeder: Feeder, counts: dict[str, Any], seconds: float) -> Outcome:
+async def _read_outcome(
+    folder: Path, feeder: Feeder, counts: dict[str, Any], seconds: float
+) -> Outcome:
     async with open_source(str(folder), Settings()) as source:
         log, config, topics = source.log, source.config, source.topics
         incidents = await incidents_of(log, config)
@@ -187,7 +189,7 @@ class _Service:
             )
 
 
-def _start(folder: Path, begins_ms: int) -> _Service:
+def _start_service(folder: Path, begins_ms: int) -> _Service:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     policy = os.environ.get(
         "TOCSIN_POLICY", ""
@@ -220,13 +222,13 @@ def _start(folder: Path, begins_ms: int) -> _Service:
     return _Service(process, json.loads(line)["url"])
 
 
-def _remove(folder: Path) -> None:
+def _remove_folder(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
 
 
-def _tell_kept(service: _Service, folder: Path, console: Console) -> None:
+def _print_kept_folder(service: _Service, folder: Path, console: Console) -> None:
     lines = (
         f"\nTocsin is still running at {service.url} (process {service.process.pid}), its journal in {folder}.",
         f"  look:  TOCSIN_URL={service.url} tocsin incidents list --all",

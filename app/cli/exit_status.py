@@ -8,7 +8,7 @@ from models.errors import TocsinError
 from models.sanitize import inert_lines
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run_command(arguments: argparse.Namespace) -> int:
     """Run a command.
 
     The exit status is 0, 1 for an error that has been told, 2 for wrong arguments.

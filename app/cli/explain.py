@@ -3,15 +3,15 @@
 import argparse
 import sys
 
-from app.cli.arguments import add_journal, add_json
+from app.cli.arguments import add_journal_option, add_json
 from app.cli.board_client import Asked, board_of, document_at
-from models.json_bytes import packed
+from models.json_bytes import json_bytes
 from models.sanitize import inert_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_explain)
+    parser.set_defaults(run=_run_explain)
     parser.add_argument(
         "id",
         nargs="?",
@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument(
         "--record", metavar="P:OFFSET", help="what this journal record did, or why it did nothing"
     )
-    add_journal(parser)
+    add_journal_option(parser)
     add_json(parser)
 
 
-def _explain(arguments: argparse.Namespace) -> int:
+def _run_explain(arguments: argparse.Namespace) -> int:
     if (arguments.id is None) == (arguments.record is None):
         print(
             "tocsin: explain: say an id, or --record P:OFFSET; see tocsin explain --help",
@@ -41,7 +41,7 @@ def show_explanation(board: Asked, arguments: argparse.Namespace) -> None:
     asked = {"record": arguments.record} if arguments.record else {"id": arguments.id}
     if arguments.json:
         answer = document_at(board, "/api/v1/explain", asked)
-        print(packed(answer["explanation"]).decode())
+        print(json_bytes(answer["explanation"]).decode())
         return
     body, _ = board.get("/api/v1/explain", {**asked, "format": "text"})
     print(inert_lines(body.decode(errors="replace")), end="")

@@ -6,7 +6,7 @@ import urllib.parse
 from typing import Any
 
 from app.cli.arguments import add_text
-from app.cli.bridge_client import ask
+from app.cli.bridge_client import ask_bridge
 from models.command import Command, Verdict
 
 DETAILS = ("to", "team", "verdict", "scope", "eta", "number", "step")
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         case Command.ASSIGN:
             parser.add_argument("to", nargs="?", help="a person")
             parser.add_argument("--team", help="a team of the policy")
-        case Command.ASSESSED:
+        case Command.ASSESS:
             parser.add_argument("verdict", choices=[str(verdict) for verdict in Verdict])
             parser.add_argument("--scope", help="what is affected")
         case Command.UPDATE:
@@ -54,7 +54,7 @@ def _post(arguments: argparse.Namespace, incident: str, details: dict[str, Any])
     given = {name: value for name, value in details.items() if value is not None}
     body = {"by": arguments.by or getpass.getuser(), "text": " ".join(arguments.text), **given}
     path = f"/api/v1/incidents/{urllib.parse.quote(incident, safe='')}/{arguments.command}"
-    if ask("POST", path, body) is None:
+    if ask_bridge("POST", path, body) is None:
         return 1
     print(
         f"{incident}: {arguments.command} is in the journal;"

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from app.cli.arguments import add_journal
+from app.cli.arguments import add_journal_option
 from app.cli.board_client import (
     Asked,
     board_of,
@@ -29,7 +29,7 @@ from models.instant import milliseconds
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     """Add the command's arguments."""
-    add_journal(parser)
+    add_journal_option(parser)
     if name == "incidents show":
         parser.set_defaults(run=_show)
         parser.add_argument("incident")
@@ -76,8 +76,8 @@ def show_incident(board: Asked, arguments: argparse.Namespace) -> None:
     console.print(incidents_table([incident], console.width))
     if incident["state"] not in ("closed", "resolved") and incident["next"]:
         console.print(Text("next: ", style="bold") + as_text(incident["next"]), soft_wrap=True)
-    console.print(Text("then: ", style="bold") + as_text(_then(incident)), soft_wrap=True)
-    for line in _facts(incident, milliseconds(answer["now"])):
+    console.print(Text("then: ", style="bold") + as_text(_next_command(incident)), soft_wrap=True)
+    for line in _incident_facts(incident, milliseconds(answer["now"])):
         console.print(as_text(line), soft_wrap=True)
     if incident.get("timeline_dropped"):
         console.print(f"  {incident['timeline_dropped']} older entries are left out")
@@ -87,7 +87,7 @@ def show_incident(board: Asked, arguments: argparse.Namespace) -> None:
         console.print(as_text(f"  {entry['at']}  {entry['kind']:<15}{said}"), soft_wrap=True)
 
 
-def _then(incident: dict[str, Any]) -> str:
+def _next_command(incident: dict[str, Any]) -> str:
     """The command that the procedure wants next of whoever has the incident."""
     name = incident["incident"]
     if incident["state"] == "closed":
@@ -96,18 +96,18 @@ def _then(incident: dict[str, Any]) -> str:
         return f"tocsin ack {name}"
     if incident["state"] == "acknowledged" and not incident["mitigated_at"]:
         return f'tocsin update {name} "how it goes" --eta 30m; once it is: tocsin mitigated {name}'
-    if not incident["cause"]:
+    if not incident["root_cause"]:
         return f'tocsin cause {name} "what it was"'
     return (
         f"tocsin resolve {name}" if incident["state"] == "acknowledged" else f"tocsin close {name}"
     )
 
 
-def _facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
+def _incident_facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
     """What somebody who has just been woken wants to know besides, a line each."""
     over = incident["state"] in ("resolved", "closed")
-    if incident["held_by"]:
-        yield f"quiet: {'; '.join(incident['held_by'])}"
+    if incident["suppressed_by"]:
+        yield f"quiet: {'; '.join(incident['suppressed_by'])}"
     if incident["parents"]:
         yield f"part of: {', '.join(incident['parents'])}"
     if incident["members"]:
@@ -117,7 +117,7 @@ def _facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
         yield f"with: {incident['assignee'] or incident['acknowledged_by']}"
     if incident["eta_at"] and not over:
         yield f"expected to be over: {incident['eta_at'][:19]}Z, {_from_now(incident['eta_at'], now_ms)}"
-    if incident["cause"]:
+    if incident["root_cause"]:
         yield f"cause: {incident['cause']}"
     for name, clock in incident["clocks"].items():
         if clock["state"] in ("running", "warned"):

@@ -14,8 +14,8 @@ from app.bridge.board import RESOURCES, Ask, Board
 from app.bridge.outages import OutageView
 from app.cli.board_client import Parameters
 from app.files import policy_file
-from app.history.not_kept import NotKept
-from app.history.snapshots import Index
+from app.history.not_kept import NotRetained
+from app.history.snapshots import SnapshotIndex
 from app.history.source import open_source
 from app.history.view import View
 from app.settings import EMBEDDED, KAFKA, Settings
@@ -35,14 +35,18 @@ class JournalBoard:
     """Answers from a log. `run` is an event loop on which the log lives."""
 
     def __init__(
-        self, log: Readable, config: Settings, run: asyncio.Runner, index: Index | None = None
+        self,
+        log: Readable,
+        config: Settings,
+        run: asyncio.Runner,
+        index: SnapshotIndex | None = None,
     ) -> None:
         topics = Topics(config.prefix)
         self._run = run
         self._board = Board(
             View(log, topics, config.partitions, CLOSED_MAX),
             config,
-            lambda: policy_file.load(config.policy_file),
+            lambda: policy_file.load_policy(config.policy_file),
             OutageView(log, topics.timeline, config.partitions, kept_ms=None),
             index,
             explain_seconds=None,
@@ -58,7 +62,7 @@ class JournalBoard:
                 try:
                     answer = self._run.run(ask(self._board, query, **parts))
                 except BadInput as error:
-                    raise NotKept(error.message) from None
+                    raise NotRetained(error.message) from None
                 body = answer.body
                 if isinstance(body, dict):
                     return orjson.dumps(body), {}
@@ -81,7 +85,7 @@ def opened(journal: str) -> Iterator[JournalBoard]:
         stack = AsyncExitStack()
         source = run.run(stack.enter_async_context(open_source(path, config)))
         try:
-            index = Index(f"{source.where} {source.config.prefix}")
+            index = SnapshotIndex(f"{source.where} {source.config.prefix}")
             yield JournalBoard(source.log, source.config, run, index)
         finally:
             run.run(stack.aclose())

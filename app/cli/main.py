@@ -35,7 +35,7 @@ def _run(words: Sequence[str]) -> int:
     arguments = parse(words)
     # Its parts take a while to import, and help needs none of them.
     import_module("app.logs").to_stderr()
-    return exit_status.run(arguments)
+    return exit_status.run_command(arguments)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -6,10 +6,10 @@ import json
 import sys
 
 from app import settings
-from app.cli.arguments import add_journal, add_json
+from app.cli.arguments import add_journal_option, add_json
 from app.clock import system_ms
 from app.files.yaml_file import BadFile
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.source import open_source
 from app.notifier import trial
 from app.notifier.assembly import assemble
@@ -20,7 +20,7 @@ from app.notifier.contacts import ContactRoute
 from app.notifier.receivers_file import Receivers, missing_secrets, model_of, read
 from app.policy.schema import schema_text
 from app.settings import BadSettings
-from models.plural import counted
+from models.plural import plural
 from models.sanitize import inert, inert_lines
 from models.suggest import did_you_mean
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         kinds = [str(kind) for kind in REGISTRY]
         parser.add_argument("--channel", choices=kinds, default="", help="the kind of receiver")
         _add_file(parser)
-        add_journal(parser, "the journal of the settings is read")
+        add_journal_option(parser, "the journal of the settings is read")
 
 
 def _add_file(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +78,8 @@ def _check(arguments: argparse.Namespace) -> int:
         return 0
     for warning in warnings:
         print(inert_lines(str(warning)))
-    numbers = f"{counted(len(receivers.receivers), 'receiver')}, {counted(len(receivers.part.contacts), 'contact')}"
-    print(inert(f"{receivers.path}: good: {numbers}, {counted(len(warnings), 'warning')}"))
+    numbers = f"{plural(len(receivers.receivers), 'receiver')}, {plural(len(receivers.part.contacts), 'contact')}"
+    print(inert(f"{receivers.path}: good: {numbers}, {plural(len(warnings), 'warning')}"))
     return 0
 
 
@@ -100,7 +100,7 @@ def _routes(receivers: Receivers, contact: str, channel: str) -> list[ContactRou
         parts = receivers.part.contacts
         known = [name for part in parts if (name := part.address or part.name)]
         hint = did_you_mean(contact, known) or f", must be one of {', '.join(known)}"
-        raise NotKept(f"{receivers.path} has no contact {contact!r}{hint}")
+        raise NotRetained(f"{receivers.path} has no contact {contact!r}{hint}")
     return routes
 
 
@@ -143,7 +143,7 @@ async def _show(arguments: argparse.Namespace) -> int:
     if arguments.channel:
         through = tuple(name for name, kind in kinds.items() if kind == arguments.channel)
     if not through:
-        raise NotKept(f"{receivers.path} has no receiver for it")
+        raise NotRetained(f"{receivers.path} has no receiver for it")
     assembly = assemble(receivers, REGISTRY)
     try:
         address = receivers.contacts.address_at(through[0], notification)

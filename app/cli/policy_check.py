@@ -11,14 +11,14 @@ from typing import Any
 from app.files import policy_file, yaml_file
 from app.files.policy_file import BadPolicy, PolicyFile
 from app.files.yaml_file import Mistake
-from app.policy.lint import doubts
-from models.plural import counted
+from app.policy.lint import lint_policy
+from models.plural import plural
 from models.sanitize import inert, inert_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_check)
+    parser.set_defaults(run=_run_check)
     parser.add_argument(
         "file", nargs="?", default="", help="the policy that ships with Tocsin, if none is given"
     )
@@ -28,15 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def _run_check(arguments: argparse.Namespace) -> int:
     try:
-        found = policy_file.read(arguments.file)
+        found = policy_file.read_policy_file(arguments.file)
     except BadPolicy as error:
         if not arguments.json:
             raise
         _print_json(arguments.file, "", [one.as_json() for one in error.mistakes], [])
         return 1
-    doubtful = doubts_in(found)
+    doubtful = lint_warnings(found)
     bad = bool(doubtful) and arguments.strict
     if arguments.json:
         _print_json(
@@ -46,24 +46,24 @@ def _check(arguments: argparse.Namespace) -> int:
     for one in doubtful:
         print(inert_lines(str(one)), file=sys.stderr if bad else sys.stdout)
     if not bad:
-        print(inert(_summary(found, len(doubtful))))
+        print(inert(_summary_line(found, len(doubtful))))
     return int(bad)
 
 
-def doubts_in(found: PolicyFile) -> list[Mistake]:
+def lint_warnings(found: PolicyFile) -> list[Mistake]:
     """What is doubtful in a policy, in the order of the file."""
     said = [
-        yaml_file.mistake(found.path, found.document, where, f"warning: {text}")
-        for where, text in doubts(found.rules.policy)
+        yaml_file.mistake_at(found.path, found.document, where, f"warning: {text}")
+        for where, text in lint_policy(found.rules.policy)
     ]
     return sorted(said, key=lambda one: (one.line, one.column))
 
 
-def _summary(found: PolicyFile, doubtful: int) -> str:
+def _summary_line(found: PolicyFile, doubtful: int) -> str:
     parts = found.rules.policy
     rules = f"{len(parts.teams)} teams, {len(parts.escalations)} escalations, {len(parts.correlations)} correlations"
-    warned = f", {counted(doubtful, 'warning')}" if doubtful else ""
-    return f"{found.path}: good (fingerprint {found.rules.fingerprint}): {rules}, {len(parts.guides)} guides{warned}"
+    warned = f", {plural(doubtful, 'warning')}" if doubtful else ""
+    return f"{found.path}: good (fingerprint {found.rules.fingerprint}): {rules}, {len(parts.runbooks)} guides{warned}"
 
 
 def _print_json(

@@ -14,17 +14,17 @@ from app.cli.policy_test import SUFFIXES, read_scenarios
 from app.files import policy_file
 from app.files.yaml_file import BadFile
 from app.policy.labels import read_lines
-from app.policy.semantic_diff import changes, judged
+from app.policy.semantic_diff import changed_decisions, policy_changes
 from models.alert import Labels
 from models.sanitize import inert, inert_lines
 
 SHOWN_MAX = 100  # alerts that are named
-TROUBLE = 2
+EXIT_TROUBLE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_diff)
+    parser.set_defaults(run=_run_diff)
     parser.add_argument("old", metavar="OLD")
     parser.add_argument("new", metavar="NEW")
     parser.add_argument(
@@ -35,15 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _diff(arguments: argparse.Namespace) -> int:
+def _run_diff(arguments: argparse.Namespace) -> int:
     try:
-        old, new = policy_file.load(arguments.old), policy_file.load(arguments.new)
-        alerts = _alerts(arguments.alerts) if arguments.alerts else None
+        old, new = policy_file.load_policy(arguments.old), policy_file.load_policy(arguments.new)
+        alerts = _read_alerts(arguments.alerts) if arguments.alerts else None
     except BadFile as error:
         print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
-        return TROUBLE
-    found = changes(old, new)
-    number, others = judged(old, new, alerts or [])
+        return EXIT_TROUBLE
+    found = policy_changes(old, new)
+    number, others = changed_decisions(old, new, alerts or [])
     if arguments.json:
         said: dict[str, Any] = {
             "old": old.fingerprint,
@@ -71,7 +71,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     return int(bool(found))
 
 
-def _alerts(file: str) -> Sequence[Labels]:
+def _read_alerts(file: str) -> Sequence[Labels]:
     if not file.endswith(SUFFIXES):
         return read_lines(file)
     tests = read_scenarios(Path(file))[1].tests

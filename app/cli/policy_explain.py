@@ -8,7 +8,7 @@ from itertools import groupby
 from app.clock import system_ms
 from app.core.response.escalation import UNACKNOWLEDGED
 from app.files import policy_file
-from app.policy.evaluation import Explained, explain
+from app.policy.evaluation import Explained, explain_alert
 from app.policy.labels import parse_labels, read_alert
 from models.alert import Labels
 from models.reason import BadInput
@@ -21,9 +21,11 @@ AT_MS_END = 221_845_392_000_000  # the year 9000: what falls due after an alert,
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_explain)
+    parser.set_defaults(run=_run_explain)
     asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--labels", type=_labels, metavar="NAME=VALUE,...", help="of the alert")
+    asked.add_argument(
+        "--labels", type=_parse_labels, metavar="NAME=VALUE,...", help="of the alert"
+    )
     asked.add_argument(
         "--alert", metavar="FILE", help="JSON: an alert, its labels, or what a webhook sent"
     )
@@ -35,21 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     )
     parser.add_argument(
         "--at",
-        type=_instant,
+        type=_parse_instant,
         metavar="TIME",
         help="when it fires, since hours matter (now): RFC 3339",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _labels(text: str) -> Labels:
+def _parse_labels(text: str) -> Labels:
     try:
         return parse_labels(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _instant(text: str) -> int:
+def _parse_instant(text: str) -> int:
     try:
         found = instant_ms(text, "--at")
     except BadInput as error:
@@ -63,15 +65,15 @@ def _instant(text: str) -> int:
     return found
 
 
-def _explain(arguments: argparse.Namespace) -> int:
-    found = policy_file.read(arguments.policy)
+def _run_explain(arguments: argparse.Namespace) -> int:
+    found = policy_file.read_policy_file(arguments.policy)
     labels = arguments.labels if arguments.labels is not None else read_alert(arguments.alert)
     at_ms = arguments.at if arguments.at is not None else system_ms()
-    explained = explain(found, labels, at_ms)
+    explained = explain_alert(found, labels, at_ms)
     if arguments.json:
         print(json.dumps(explained))
         return 0
-    for name, lines in groupby(_lines(explained), key=lambda line: line[0]):
+    for name, lines in groupby(_explanation_lines(explained), key=lambda line: line[0]):
         for number, (_, text) in enumerate(lines):
             print(inert(f"{'' if number else name:<{WIDTH}}{text}"))
     print(
@@ -82,16 +84,16 @@ def _explain(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(said: Explained) -> Iterator[tuple[str, str]]:
+def _explanation_lines(said: Explained) -> Iterator[tuple[str, str]]:
     for name in ("severity", "component", "owner"):
         one = said[name]
         called = f" ({one['name']})" if name == "owner" else ""
-        yield name, f"{one['is']}{called}: {one['because']}  {_at(one)}"
+        yield name, f"{one['is']}{called}: {one['because']}  {_location_text(one)}"
     yield "class", f"{said['class']['is']}, {said['class']['prefix']}-..."
-    yield from _told(said)
-    yield from _climbs(said)
+    yield from _notification_lines(said)
+    yield from _escalation_lines(said)
     for one in said["escalations"]:
-        yield "escalates", f"{one['name']}: {one['when']}  {_at(one)}"
+        yield "escalates", f"{one['name']}: {one['when']}  {_location_text(one)}"
     if said["clocks"]:
         yield (
             "clocks",
@@ -100,27 +102,30 @@ def _lines(said: Explained) -> Iterator[tuple[str, str]]:
     if said["updates"]["every"]:
         reminders = said["updates"]["reminders"]
         yield "updates", f"every {said['updates']['every']}; forgotten after {reminders} reminders"
-    if said["guide"]:
-        guide = said["guide"]
+    if said["runbook"]:
+        guide = said["runbook"]
         more = f", and {guide['steps'] - 1} more" if guide["steps"] > 1 else ""
-        yield "guide", f"{guide['name']}: {guide['first']}{more}  {_at(guide)}"
+        yield "runbook", f"{guide['name']}: {guide['first']}{more}  {_location_text(guide)}"
     for one in said["followups"]:
-        yield "follow-ups", f"{one['name']}, due {one['due']} after it is resolved  {_at(one)}"
+        yield (
+            "follow-ups",
+            f"{one['name']}, due {one['due']} after it is resolved  {_location_text(one)}",
+        )
     if said["services"]:
         yield "services", f"{', '.join(said['services'])}: down while it fires"
     for one in said["rules"]:
-        yield "rules", f"{one['kind']} {one['name']}: {one['role']}  {_at(one)}"
+        yield "rules", f"{one['kind']} {one['name']}: {one['role']}  {_location_text(one)}"
 
 
-def _told(said: Explained) -> Iterator[tuple[str, str]]:
+def _notification_lines(said: Explained) -> Iterator[tuple[str, str]]:
     if not said["told"]:
-        heartbeat = any(one["kind"] == "absence" for one in said["rules"])
+        heartbeat = any(one["kind"] == "heartbeat" for one in said["rules"])
         yield "told", "nobody: it is a heartbeat" if heartbeat else "nobody, within ten days"
         return
     for one in said["told"]:
         yield (
             "told",
-            f"{_after(one['after']):<10} {one['channel']:<6} {one['to']} ({one['address']})",
+            f"{_delay_text(one['after']):<10} {one['channel']:<6} {one['to']} ({one['address']})",
         )
     repeated = said["again"]["repeated"]
     often = (
@@ -131,7 +136,7 @@ def _told(said: Explained) -> Iterator[tuple[str, str]]:
     yield "told", f"{often}; of more alerts after {said['again']['more']}"
 
 
-def _climbs(said: Explained) -> Iterator[tuple[str, str]]:
+def _escalation_lines(said: Explained) -> Iterator[tuple[str, str]]:
     yield "chain", " > ".join(said["chain"])
     for one in said["climbs"]:
         rule = (
@@ -141,13 +146,13 @@ def _climbs(said: Explained) -> Iterator[tuple[str, str]]:
         )
         yield (
             "chain",
-            f"{_after(one['after']):<10} step {one['step']}, {one['to']}: {one['because']}{rule}",
+            f"{_delay_text(one['after']):<10} step {one['step']}, {one['to']}: {one['because']}{rule}",
         )
 
 
-def _after(text: str) -> str:
+def _delay_text(text: str) -> str:
     return "at once" if text == "0s" else f"after {text}"
 
 
-def _at(one: Explained) -> str:
+def _location_text(one: Explained) -> str:
     return f"[{one['key']}, line {one['line']}]"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import bounded_yaml
 from app.files.yaml_file import MAX_BYTES, BadFile, Mistake
 from app.policy.importer import notices, reader, translation, writer
@@ -19,7 +19,7 @@ from app.policy.importer.notices import Finding, Findings
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_import)
+    parser.set_defaults(run=_run_import)
     parser.add_argument("file", help="alertmanager.yml")
     parser.add_argument(
         "--output", metavar="FILE", help="write the policy there; it is printed otherwise"
@@ -32,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     )
 
 
-def _import(arguments: argparse.Namespace) -> int:
+def _run_import(arguments: argparse.Namespace) -> int:
     source, output = Path(arguments.file), Path(arguments.output) if arguments.output else None
     if output is not None and not arguments.force and output.exists():
-        raise _refusal(output, "is there already; --force writes over it")
-    text, findings, fingerprint = imported(source)
+        raise _unwritable(output, "is there already; --force writes over it")
+    text, findings, fingerprint = import_policy(source)
     if output is not None:
-        _write(output, text, force=arguments.force)
+        _write_policy(output, text, force=arguments.force)
     if arguments.json:
         document = {
             "policy": None if output else text,
@@ -50,7 +50,7 @@ def _import(arguments: argparse.Namespace) -> int:
         return 0
     if output is None:
         print(text, end="")
-    for line in notices.told(findings):
+    for line in notices.finding_lines(findings):
         print(line, file=sys.stderr)
     then = f"tocsin policy check {output}" if output else "keep it with --output FILE"
     print(
@@ -59,45 +59,47 @@ def _import(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def imported(source: Path) -> tuple[str, list[Finding], str]:
+def import_policy(source: Path) -> tuple[str, list[Finding], str]:
     """The policy file's text, what is not as it was, and the policy's fingerprint.
 
     Raises BadFile.
     """
-    configuration = reader.read(source)
+    configuration = reader.read_configuration(source)
     findings = Findings()
     policy = translation.policy_of(configuration, findings)
     text = writer.text_of(policy, findings.all(), source.name)
-    return text, findings.all(), _checked(source, text).fingerprint
+    return text, findings.all(), _compile_imported(source, text).fingerprint
 
 
-def _checked(source: Path, text: str) -> Rulebook:
+def _compile_imported(source: Path, text: str) -> CompiledPolicy:
     """The policy that the text is.
 
     Raises BadFile, where its parts are more than a policy may have.
     """
     size = len(text.encode())
     if size > MAX_BYTES:
-        raise _refusal(source, f"makes a policy of {size} bytes, and one has at most {MAX_BYTES}")
+        raise _unwritable(
+            source, f"makes a policy of {size} bytes, and one has at most {MAX_BYTES}"
+        )
     try:
-        return Rulebook(bounded_yaml.read(text).data)
-    except bounded_yaml.Refused as refusal:
-        raise _refusal(source, f"makes a policy that {refusal.problem}") from None
+        return CompiledPolicy(bounded_yaml.read_document(text).data)
+    except bounded_yaml.YamlRefused as refusal:
+        raise _unwritable(source, f"makes a policy that {refusal.problem}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise _refusal(
+        raise _unwritable(
             source, f"makes a policy that is not good: {where}: {first['msg']}"
         ) from None
 
 
-def _refusal(path: Path, problem: str) -> BadFile:
+def _unwritable(path: Path, problem: str) -> BadFile:
     return BadFile([Mistake(str(path), 0, 0, "", problem)])
 
 
-def _write(output: Path, text: str, *, force: bool) -> None:
+def _write_policy(output: Path, text: str, *, force: bool) -> None:
     try:
         with output.open("w" if force else "x") as file:
             file.write(text)
     except FileExistsError:
-        raise _refusal(output, "is there already; --force writes over it") from None
+        raise _unwritable(output, "is there already; --force writes over it") from None

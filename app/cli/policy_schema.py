@@ -9,12 +9,12 @@ from models.scenario import Scenarios
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_schema)
+    parser.set_defaults(run=_run_schema)
     parser.add_argument(
         "--tests", action="store_true", help="of the files of policy tests, instead"
     )
 
 
-def _schema(arguments: argparse.Namespace) -> int:
+def _run_schema(arguments: argparse.Namespace) -> int:
     print(schema_text(Scenarios if arguments.tests else Policy), end="")
     return 0

@@ -15,9 +15,9 @@ from app.files.bounded_yaml import Document
 from app.files.policy_file import PolicyFile
 from app.files.yaml_file import BadFile, Mistake
 from app.policy import junit
-from app.policy.coverage import entries, reached
-from app.policy.junit import Result
-from app.policy.scenario_runner import play
+from app.policy.coverage import policy_entries, reached_entries
+from app.policy.junit import TestResult
+from app.policy.scenario_runner import play_scenario
 from models.policy_types import Where
 from models.sanitize import inert, inert_lines
 from models.scenario import Scenarios
@@ -36,7 +36,7 @@ class ScenarioFile(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
-    parser.set_defaults(run=_test)
+    parser.set_defaults(run=_run_tests)
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="files of tests, or folders of them"
     )
@@ -53,20 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _test(arguments: argparse.Namespace) -> int:
+def _run_tests(arguments: argparse.Namespace) -> int:
     files = read_tests([Path(path) for path in arguments.paths], arguments.policy)
     results = []
     seen: dict[Path, set[Where]] = {}
-    for one in run(files, seen):
+    for one in play_scenarios(files, seen):
         results.append(one)
         if not arguments.json:
-            _print(one)
+            _print_result(one)
     failed = sum(not one.passed for one in results)
     if arguments.junit:
-        junit.write(Path(arguments.junit), results)
-    missing = _not_reached(files, seen) if arguments.coverage else []
+        junit.write_junit(Path(arguments.junit), results)
+    missing = _unreached_entries(files, seen) if arguments.coverage else []
     if arguments.json:
-        tests = [_as_json(one) for one in results]
+        tests = [_result_json(one) for one in results]
         said: dict[str, Any] = {"passed": len(results) - failed, "failed": failed, "tests": tests}
         print(
             json.dumps(
@@ -85,36 +85,40 @@ def _test(arguments: argparse.Namespace) -> int:
     return int(failed > 0)
 
 
-def _not_reached(files: Sequence[ScenarioFile], seen: Mapping[Path, set[Where]]) -> list[Mistake]:
+def _unreached_entries(
+    files: Sequence[ScenarioFile], seen: Mapping[Path, set[Where]]
+) -> list[Mistake]:
     """The entries of each policy that no test has reached."""
     policies = {file.policy.path: file.policy for file in files}
     return [
-        yaml_file.mistake(path, policy.document, where, "no test reaches it")
+        yaml_file.mistake_at(path, policy.document, where, "no test reaches it")
         for path, policy in policies.items()
-        for where in entries(policy.rules)
+        for where in policy_entries(policy.rules)
         if where not in seen[path]
     ]
 
 
-def run(files: Sequence[ScenarioFile], seen: dict[Path, set[Where]]) -> Iterator[Result]:
+def play_scenarios(
+    files: Sequence[ScenarioFile], seen: dict[Path, set[Where]]
+) -> Iterator[TestResult]:
     """Play every scenario of the files, and note in `seen` what of each policy they reach."""
     for file in files:
         for number, scenario in enumerate(file.scenarios.tests):
             started = time.perf_counter()
-            problems, found = play(file.policy.rules, scenario)
+            problems, found = play_scenario(file.policy.rules, scenario)
             seconds = time.perf_counter() - started
             seen.setdefault(file.policy.path, set()).update(
-                reached(file.policy.rules, scenario, found)
+                reached_entries(file.policy.rules, scenario, found)
             )
             where = ("tests", number)
             told = []
             for one in problems:
-                said = yaml_file.mistake(
+                said = yaml_file.mistake_at(
                     file.path, file.document, (*where, *one.where), one.lines[0]
                 )
                 told.append("\n".join([str(said), *one.lines[1:]]))
             line = file.document.place(where).line
-            yield Result(str(file.path), line, scenario.name, seconds, told)
+            yield TestResult(str(file.path), line, scenario.name, seconds, told)
 
 
 def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
@@ -125,14 +129,14 @@ def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
     mistakes: list[Mistake] = []
     files: list[ScenarioFile] = []
     policies: dict[str, PolicyFile] = {}
-    for path in _files(paths):
+    for path in _scenario_paths(paths):
         try:
             document, scenarios = read_scenarios(path)
             tested = policy or (
                 normpath(path.parent / scenarios.policy) if scenarios.policy else ""
             )
             if tested not in policies:
-                policies[tested] = policy_file.read(tested)
+                policies[tested] = policy_file.read_policy_file(tested)
             files.append(ScenarioFile(path, document, scenarios, policies[tested]))
         except BadFile as error:
             mistakes += [one for one in error.mistakes if one not in mistakes]
@@ -143,14 +147,14 @@ def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
 
 def read_scenarios(path: Path) -> tuple[Document, Scenarios]:
     """A file of tests. Raises BadFile."""
-    document = yaml_file.read(path, "policy and tests (docs/POLICY_TESTS.md)")
+    document = yaml_file.read_mapping(path, "policy and tests (docs/POLICY_TESTS.md)")
     try:
         return document, Scenarios.model_validate(document.data)
     except ValidationError as error:
-        raise yaml_file.refusal(path, document, error, Scenarios) from None
+        raise yaml_file.validation_refusal(path, document, error, Scenarios) from None
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
+def _scenario_paths(paths: Sequence[Path]) -> list[Path]:
     """The paths' files, in order, each once. Raises BadFile when a folder has none."""
     found: dict[Path, None] = {}
     for path in paths:
@@ -167,7 +171,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def _print(result: Result) -> None:
+def _print_result(result: TestResult) -> None:
     if result.passed:
         print(inert(f"ok    {result.file}: {result.name}"))
         return
@@ -177,7 +181,7 @@ def _print(result: Result) -> None:
             print(f"      {line}")
 
 
-def _as_json(result: Result) -> dict[str, Any]:
+def _result_json(result: TestResult) -> dict[str, Any]:
     return {
         "file": result.file,
         "line": result.line,

@@ -10,17 +10,17 @@ from pathlib import Path
 from rich.console import Console
 
 from app import settings
-from app.cli.arguments import add_journal
+from app.cli.arguments import add_journal_option
 from app.cli.span_options import add_spans
 from app.cli.whatif import add_whatif, show_whatif
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.source import open_source
-from app.render.replay_text import show, summary
-from app.replay.recorder import record
-from app.replay.replay import Choice, Options, Show, chosen, replay
+from app.render.replay_text import outcome_json, show_outcome
+from app.replay.recorder import write_recording
+from app.replay.replay import Choice, Options, Show, choose_replay, run_replay
 from app.terminal.effect_line import effect_line
-from app.terminal.progress import progress
-from app.transport.recording_format import Header
+from app.terminal.progress import progress_bar
+from app.transport.recording_format import RecordingHeader
 from models.instant import format_instant
 from models.sanitize import inert
 
@@ -29,36 +29,40 @@ BATCH = 5000  # records that the engine is given at once, if nothing else is sai
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     """Add the command's arguments."""
-    add_journal(parser, "what TOCSIN_BROKER names is read")
+    add_journal_option(parser, "what TOCSIN_BROKER names is read")
     add_spans(parser)
     if name == "record":
-        parser.set_defaults(run=_record)
+        parser.set_defaults(run=_run_record)
         parser.add_argument("file", metavar="FILE", help="to be written; must not be there yet")
     else:
-        parser.set_defaults(run=_replay)
+        parser.set_defaults(run=_run_replay)
         _add_replay(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
 
 
-def _record(arguments: argparse.Namespace) -> int:
+def _run_record(arguments: argparse.Namespace) -> int:
     path = Path(arguments.file)
     if path.exists():
-        raise NotKept(f"{path} is there already: name another file, or remove it")
+        raise NotRetained(f"{path} is there already: name another file, or remove it")
     if not path.parent.is_dir():
-        raise NotKept(f"{path.parent} is not a folder: make it, or name another file")
-    return asyncio.run(_recorded(arguments, path))
+        raise NotRetained(f"{path.parent} is not a folder: make it, or name another file")
+    return asyncio.run(_write_recording(arguments, path))
 
 
-async def _recorded(arguments: argparse.Namespace, path: Path) -> int:
+async def _write_recording(arguments: argparse.Namespace, path: Path) -> int:
     async with open_source(arguments.journal, settings.from_environment()) as source:
-        applied, spans = await chosen(source, _choice(arguments))
-        with progress("recording", sum(span.end - (span.first or 0) for span in spans)) as advance:
-            header = await record(source, spans, applied, path, arguments.incident or "", advance)
+        applied, spans = await choose_replay(source, _choice(arguments))
+        with progress_bar(
+            "recording", sum(span.end - (span.first or 0) for span in spans)
+        ) as advance:
+            header = await write_recording(
+                source, spans, applied, path, arguments.incident or "", advance
+            )
     _print_recorded(header, path, as_json=arguments.json)
     return 0
 
 
-def _print_recorded(header: Header, path: Path, *, as_json: bool) -> None:
+def _print_recorded(header: RecordingHeader, path: Path, *, as_json: bool) -> None:
     records, size = sum(part.end - part.first for part in header.parts), path.stat().st_size
     told = ", ".join(f"{part.partition} ({part.first} to {part.end - 1})" for part in header.parts)
     out = sys.stderr if as_json else sys.stdout
@@ -94,22 +98,27 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--to-journal", metavar="FOLDER", help="write them to topics of a new embedded journal"
     )
     parser.add_argument(
-        "--speed", type=_speed, metavar="10x", help="keep the records' pace, so many times as fast"
+        "--speed",
+        type=_parse_speed,
+        metavar="10x",
+        help="keep the records' pace, so many times as fast",
     )
     parser.add_argument(
-        "--batch", type=_count, default=BATCH, metavar="N", help=f"records at once ({BATCH})"
+        "--batch", type=_parse_count, default=BATCH, metavar="N", help=f"records at once ({BATCH})"
     )
-    parser.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (1)")
+    parser.add_argument(
+        "--workers", type=_parse_count, default=1, metavar="N", help="processes (1)"
+    )
     add_whatif(parser)
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of 1 or more")
     return int(text)
 
 
-def _speed(text: str) -> float:
+def _parse_speed(text: str) -> float:
     try:
         speed = float(text.removesuffix("x"))
     except ValueError:
@@ -119,25 +128,25 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _replay(arguments: argparse.Namespace) -> int:
+def _run_replay(arguments: argparse.Namespace) -> int:
     _check_whatif(arguments)
     if arguments.speed and arguments.workers > 1:
-        raise NotKept(
+        raise NotRetained(
             "--speed keeps all partitions at one pace, in one process: leave out --workers"
         )
     if arguments.output and not Path(arguments.output).parent.is_dir():
-        raise NotKept(
+        raise NotRetained(
             f"{Path(arguments.output).parent} is not a folder: make it, or name another file"
         )
-    return asyncio.run(_replayed(arguments))
+    return asyncio.run(_replay_log(arguments))
 
 
 def _check_whatif(arguments: argparse.Namespace) -> None:
-    """Refuse what a what-if run does not take, and what only it takes. Raises NotKept."""
+    """Refuse what a what-if run does not take, and what only it takes. Raises NotRetained."""
     if not arguments.policy:
         alone = [name for name in ("against", "html", "verbose") if getattr(arguments, name)]
         if alone:
-            raise NotKept(f"--{alone[0]} is for a what-if run: say which policy, --policy FILE")
+            raise NotRetained(f"--{alone[0]} is for a what-if run: say which policy, --policy FILE")
         return
     flags = {"first": "from", "end": "to"}
     names = (
@@ -158,7 +167,7 @@ def _check_whatif(arguments: argparse.Namespace) -> None:
     ]
     if given:
         text = "tocsin record makes a recording of a part"
-        raise NotKept(f"--policy takes all that is recorded, without --{given[0]}: {text}")
+        raise NotRetained(f"--policy takes all that is recorded, without --{given[0]}: {text}")
 
 
 def _choice(arguments: argparse.Namespace) -> Choice:
@@ -187,13 +196,15 @@ def _show(arguments: argparse.Namespace) -> Show | None:
     return lambda partition, effect: console.print(effect_line(partition, effect), soft_wrap=True)
 
 
-async def _replayed(arguments: argparse.Namespace) -> int:
+async def _replay_log(arguments: argparse.Namespace) -> int:
     config = settings.from_environment()
     async with open_source(arguments.journal, config) as source:
         if arguments.policy:
             return int(not await show_whatif(source.log, source.config, arguments))
-        outcome = await replay(source, config, _options(arguments), progress, _show(arguments))
-    show(source, outcome, Console(stderr=arguments.json))
+        outcome = await run_replay(
+            source, config, _options(arguments), progress_bar, _show(arguments)
+        )
+    show_outcome(source, outcome, Console(stderr=arguments.json))
     if arguments.json:
-        print(json.dumps(summary(outcome)))
+        print(json.dumps(outcome_json(outcome)))
     return 1 if outcome.checked is not None and outcome.checked.differences else 0

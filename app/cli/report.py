@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.arguments import add_journal, add_json
+from app.cli.arguments import add_journal_option, add_json
 from app.cli.board_client import (
     Asked,
     board_of,
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         "availability": show_availability,
     }
     parser.set_defaults(run=_show, show=shows[name])
-    add_journal(parser)
+    add_journal_option(parser)
     add_json(parser)
     if name == "report":
         parser.add_argument("incident")
@@ -85,14 +85,14 @@ def _tasks_table(tasks: list[dict[str, Any]], now_ms: int, width: int) -> Table:
         table.add_column("owner", no_wrap=True)
     table.add_column("what", overflow="fold")
     for one in tasks:
-        cells = [as_text(one["task"]), _due(one, now_ms)]
+        cells = [as_text(one["task"]), _due_text(one, now_ms)]
         if width >= WIDE:
             cells.append(as_text(one["owner"]))
         table.add_row(*cells, as_text(one["title"]))
     return table
 
 
-def _due(task: dict[str, Any], now_ms: int) -> Text:
+def _due_text(task: dict[str, Any], now_ms: int) -> Text:
     if task["state"] != "open":
         return as_text(
             f"{task['state']} by {task['done_by']}" if task["done_by"] else task["state"]

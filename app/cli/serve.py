@@ -14,7 +14,7 @@ from app.notifier.dry_run import print_plan
 from app.notifier.service import Notifier, receivers_of
 from app.settings import BadSettings, Settings
 from app.transport.log import Log, LogUnavailable
-from app.worker.policy_reload import Reloader
+from app.worker.policy_reload import PolicyReloader
 from models.topics import Topics
 
 Server = Bridge | MetricsServer | Notifier  # what is started, and stopped in reverse
@@ -67,7 +67,7 @@ async def serve(config: Settings, *, worker: bool, bridge: bool, notifier: bool 
     """Run a worker, a bridge, a notifier, until told to stop. Prints one line of JSON when ready."""
     settings.check_reach(config)
     receivers = receivers_of(config) if notifier else None
-    reloader = Reloader(config.policy_file)
+    reloader = PolicyReloader(config.policy_file)
     clock = Clock(driven=config.clock == "driven", begins_ms=config.clock_begins_ms)
     log = make_log(config, clock)
     app = build(config, reloader.policy, log, clock) if worker else None
@@ -113,7 +113,7 @@ async def _end(servers: list[Server], app: TocsinApp | None, log: Log) -> None:
 
 def _servers(
     config: Settings,
-    reloader: Reloader,
+    reloader: PolicyReloader,
     log: Log,
     app: TocsinApp | None,
     clock: Clock,

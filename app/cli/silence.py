@@ -7,7 +7,7 @@ import sys
 import urllib.parse
 
 from app.cli.arguments import add_json, add_person
-from app.cli.bridge_client import ask
+from app.cli.bridge_client import ask_bridge
 from models.matcher import matcher_document, parse_matcher
 from models.sanitize import inert
 
@@ -45,7 +45,7 @@ def _add(arguments: argparse.Namespace) -> int:
         "createdBy": arguments.by or getpass.getuser(),
         "comment": arguments.comment,
     }
-    answer = ask("POST", "/api/v2/silences", body)
+    answer = ask_bridge("POST", "/api/v2/silences", body)
     if answer is None:
         return 1
     name = inert(str(answer["silenceID"]))
@@ -54,7 +54,7 @@ def _add(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    answer = ask("GET", "/api/v2/silences", None)
+    answer = ask_bridge("GET", "/api/v2/silences", None)
     if answer is None:
         return 1
     known = [one for one in answer if one["status"]["state"] != "expired"]
@@ -76,7 +76,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _expire(arguments: argparse.Namespace) -> int:
     if (
-        ask("DELETE", f"/api/v2/silence/{urllib.parse.quote(arguments.silence, safe='')}", None)
+        ask_bridge(
+            "DELETE", f"/api/v2/silence/{urllib.parse.quote(arguments.silence, safe='')}", None
+        )
         is None
     ):
         return 1

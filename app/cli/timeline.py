@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from app.cli.arguments import add_journal, add_json
+from app.cli.arguments import add_journal_option, add_json
 from app.cli.board_client import Asked, board_of, document_at, incident_path
-from app.render.timeline_svg import page, svg
-from app.render.timeline_text import COLUMNS, draw
-from app.report.timeline import Picture, picture
+from app.render.timeline_svg import timeline_page, timeline_svg
+from app.render.timeline_text import COLUMNS, draw_timeline
+from app.report.timeline import TimelinePicture, draw_picture
 from app.terminal.style import SEVERITY_STYLE
 from models.instant import format_instant, milliseconds
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument(
         "--html", metavar="FILE", help="write a page instead, with the picture and a table"
     )
-    add_journal(parser)
+    add_journal_option(parser)
     add_json(parser)
 
 
@@ -54,23 +54,23 @@ def show_timeline(board: Asked, arguments: argparse.Namespace) -> None:
     """Print an incident's picture, or write it to files. Raises TocsinError for an unknown id."""
     answer = document_at(board, incident_path(arguments.incident, "/timeline"))
     parts = (answer["incident"], answer["timeline"], answer["notifications"])
-    drawn = picture(*parts, milliseconds(answer["now"]))
-    for file, made in ((arguments.svg, svg), (arguments.html, page)):
+    drawn = draw_picture(*parts, milliseconds(answer["now"]))
+    for file, made in ((arguments.svg, timeline_svg), (arguments.html, timeline_page)):
         if file:
-            _write(file, made(drawn))
+            _write_file(file, made(drawn))
     if arguments.json:
-        print(json.dumps(document(drawn)))
+        print(json.dumps(picture_json(drawn)))
     elif not (arguments.svg or arguments.html):
-        _print(drawn)
+        _print_lines(drawn)
 
 
-def _write(file: str, text: str) -> None:
+def _write_file(file: str, text: str) -> None:
     """Write a file, and say so. Raises OSError."""
     Path(file).write_text(text, encoding="utf-8")
     print(f"{file}: written")
 
 
-def document(drawn: Picture) -> Any:
+def picture_json(drawn: TimelinePicture) -> Any:
     """The picture for programs: its times are RFC 3339, and named `begin`, `end` and `at`."""
 
     def told(value: Any) -> Any:
@@ -84,10 +84,10 @@ def document(drawn: Picture) -> Any:
     return told(asdict(drawn))
 
 
-def _print(drawn: Picture) -> None:
+def _print_lines(drawn: TimelinePicture) -> None:
     console = Console()
     width = min(max(console.width, COLUMNS), COLUMNS_MAX)
-    for number, line in enumerate(draw(drawn, width)):
+    for number, line in enumerate(draw_timeline(drawn, width)):
         shown = Text(line)
         if number == 0:
             shown.stylize(SEVERITY_STYLE.get(drawn.severity, ""))

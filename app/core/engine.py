@@ -21,24 +21,31 @@ from app.core.alerts import dedup, heartbeats
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution
 from app.core.notification import digests
-from app.core.policy_change import adopt
+from app.core.policy_change import adopt_policy
 from app.core.response import escalation, followups
-from app.core.rules.compiled_policy import Rulebook, compiled
+from app.core.rules.compiled_policy import CompiledPolicy, compile_policy
 from app.core.state.changelog import (
     COUNT_MAX,
     DAMAGE,
     META,
     POLICY,
     DamagedState,
-    changes,
-    forget_strangers,
+    changed_records,
+    drop_unknown_keys,
     is_whole,
-    load,
+    load_state,
     number_of_keys,
     parts_dirty,
 )
 from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
-from app.core.state.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
+from app.core.state.poison import (
+    QUARANTINED,
+    QUARANTINED_MAX,
+    DueTimer,
+    Poison,
+    quarantine,
+    refusal_of,
+)
 from app.core.state.state import PartitionState
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
@@ -57,16 +64,16 @@ SPARE_TIMERS = (
 
 _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     dedup.EXPIRE: dedup.on_expire,
-    heartbeats.ABSENCE: heartbeats.on_timer,
+    heartbeats.HEARTBEAT: heartbeats.on_timer,
     escalation.LASTING: escalation.on_lasting,
     incident_timers.INCIDENT: incident_timers.on_timer,
-    resolution.FORGET: resolution.on_forget,
+    resolution.RETAIN: resolution.on_retained,
     windows.WINDOW: windows.on_window,
-    deferred_signals.EARLY: deferred_signals.on_kept,
-    inhibition.LINK: inhibition.on_grace,
-    suppression.WAITING: suppression.on_waited,
+    deferred_signals.DEFERRED: deferred_signals.on_deferred_timer,
+    inhibition.GRACE: inhibition.on_grace,
+    suppression.CORRELATION_TIMER: suppression.on_wait_ended,
     silences.SILENCE: silences.on_timer,
-    silences.FORGET: silences.on_forget,
+    silences.RETAIN_SILENCE: silences.on_retained,
     digests.DIGEST: digests.on_timer,
     followups.TASK: followups.on_reminder,
 }
@@ -113,7 +120,7 @@ class Engine:
     """One journal partition's state, and the only code that changes it."""
 
     def __init__(
-        self, partition: int, policy: Rulebook, state: PartitionState | None = None
+        self, partition: int, policy: CompiledPolicy, state: PartitionState | None = None
     ) -> None:
         self.partition = partition
         self.policy = policy
@@ -124,7 +131,7 @@ class Engine:
         self._timers_max = SPARE_TIMERS
         self._poisons: dict[int, Poison] = {}  # records to be passed over, by offset
         self._poisonous: dict[
-            tuple[int, int, Deadline | None], Poison
+            tuple[int, int, DueTimer | None], Poison
         ] = {}  # and deadlines, by place
         self._raised = False
 
@@ -134,7 +141,9 @@ class Engine:
         return self._turn.counts
 
     @classmethod
-    def restore(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
+    def restore(
+        cls, partition: int, policy: CompiledPolicy, items: Mapping[bytes, bytes]
+    ) -> "Engine":
         """An engine with the state of the changelog's items (key -> newest value), under the policy kept there.
 
         `policy` is used when the changelog has none yet. Raises NewerFormat and DamagedState.
@@ -150,7 +159,9 @@ class Engine:
             raise DamagedState(f"{where}: {error!r}; {_REMEDY}") from error
 
     @classmethod
-    def _restored(cls, partition: int, policy: Rulebook, items: Mapping[bytes, bytes]) -> "Engine":
+    def _restored(
+        cls, partition: int, policy: CompiledPolicy, items: Mapping[bytes, bytes]
+    ) -> "Engine":
         meta = orjson.loads(items[META])
         if meta["format"] > FORMAT:
             raise NewerFormat(
@@ -167,18 +178,18 @@ class Engine:
                 f"it has {len(items):,} keys, and had {meta['keys']:,} as of its last checkpoint"
             )
         kept = orjson.loads(items[POLICY])
-        state = load(items)
+        state = load_state(items)
         strange = len(items) - number_of_keys(state)
         if strange and whole:
             raise DamagedState(
                 f"{strange:,} of its {len(items):,} keys are none that any version wrote"
             )
         if strange:
-            forget_strangers(state, items)
+            drop_unknown_keys(state, items)
         state.now_ms = meta["time_ms"]
         engine = cls(
             partition,
-            policy if policy.document == kept else compiled(items[POLICY], kept=True),
+            policy if policy.document == kept else compile_policy(items[POLICY], kept=True),
             state,
         )
         engine.applied_offset = meta["offset"]
@@ -236,7 +247,7 @@ class Engine:
             turn.counts["alerts"] = turn.counts.get("alerts", 0) + repeats
         return effects
 
-    def pass_deadline(self, record: JournalRecord) -> tuple[Deadline, list[Effect]] | None:
+    def apply_deadline(self, record: JournalRecord) -> tuple[DueTimer, list[Effect]] | None:
         """Handle the next deadline that a record moves the time past, and return it with its effects; None after the last.
 
         For who wants to know what came of which. `apply` of the record does all that were not
@@ -249,7 +260,7 @@ class Engine:
         )  # the time; or it has done so
         if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
-        deadline = Deadline(*state.timers[0])
+        deadline = DueTimer(*state.timers[0])
         turn.effects = []
         turn.begin(record.offset)
         self._pass_one(record.offset, record.timestamp)
@@ -269,7 +280,7 @@ class Engine:
             + 500 * parts_dirty(self.state)
         )
 
-    def pass_over(self, poisons: Iterable[Poison]) -> None:
+    def skip(self, poisons: Iterable[Poison]) -> None:
         """Leave a dead letter instead of what raised, where it comes up.
 
         Raises the first Poison if they are too many.
@@ -281,7 +292,7 @@ class Engine:
                 self._poisons[poison.offset] = poison
             else:
                 self._poisonous[poison.place] = poison
-            if len(self.state.spoiled) + len(self._poisonous) > SPOILED_MAX:
+            if len(self.state.quarantined) + len(self._poisonous) > QUARANTINED_MAX:
                 raise poison
 
     def checkpoint(self) -> list[tuple[bytes, bytes | None]]:
@@ -290,7 +301,7 @@ class Engine:
         None is a tombstone.
         """
         assert not self._raised
-        records = changes(self.state)
+        records = changed_records(self.state)
         if self._policy_dirty:
             records.append((POLICY, orjson.dumps(self.policy.document)))
             self._policy_dirty = False
@@ -317,8 +328,8 @@ class Engine:
                 turn.count("duplicates")
                 return
             if poison is not None:
-                raise refusal(poison)
-            document = _parse(value)
+                raise refusal_of(poison)
+            document = _parse_record(value)
             self._dispatch(document, record.key)
         except BadInput as why:
             dead_letter(turn, why, value)
@@ -335,7 +346,7 @@ class Engine:
         return source_from(record.headers)
 
     def _finish(self) -> None:
-        incident_timers.settle(self._turn)
+        incident_timers.run_due(self._turn)
         self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:
@@ -349,7 +360,7 @@ class Engine:
                 turn.count("signals")
                 signal_router.on_signal(turn, document)
             case "hold":
-                suppression.on_message(turn, document)
+                suppression.on_suppression_message(turn, document)
             case "member":
                 inhibition.on_member(turn, document)
             case "page":
@@ -381,12 +392,12 @@ class Engine:
         if text_of(document, "policy") == self.policy.fingerprint:
             return
         try:
-            policy = compiled(orjson.dumps(document.get("document") or {}), kept=False)
+            policy = compile_policy(orjson.dumps(document.get("document") or {}), kept=False)
         except (ValueError, orjson.JSONEncodeError) as error:  # the latter: too deep
             raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error!s:.4000}") from None
         before, self.policy, self._turn.rules = self.policy, policy, policy
         self._policy_dirty = True
-        adopt(self._turn, before)
+        adopt_policy(self._turn, before)
         self._set_timers()
 
     def _pass_deadlines(self, offset: int, now_ms: int) -> None:
@@ -399,7 +410,7 @@ class Engine:
 
     def _pass_one(self, offset: int, now_ms: int) -> None:
         state, turn = self.state, self._turn
-        deadline = Deadline(*heappop(state.timers))
+        deadline = DueTimer(*heappop(state.timers))
         state.now_ms = max(state.now_ms, deadline.at_ms)
         turn.late_ms = now_ms - deadline.at_ms
         try:
@@ -410,18 +421,18 @@ class Engine:
             self._raised = True
             raise Poison(offset, state.now_ms, deadline, error) from error
 
-    def _on_deadline(self, offset: int, deadline: Deadline) -> None:
+    def _on_deadline(self, offset: int, deadline: DueTimer) -> None:
         state = self.state
         poison = self._poisonous.get((offset, state.now_ms, deadline))
         if poison is not None:
-            spoil(self._turn, poison)
-            state.schedule(*_again(state, deadline.what, deadline.whose))
-        elif deadline.what == SPOILED:
-            what, whose = orjson.loads(deadline.whose)
-            state.spoil(what, whose, 0)
+            quarantine(self._turn, poison)
+            state.schedule(*_restored_timers(state, deadline.kind, deadline.subject))
+        elif deadline.kind == QUARANTINED:
+            what, subject = orjson.loads(deadline.subject)
+            state.quarantine(what, subject, 0)
             self._rebuild_timers()  # those that were passed over are set again, as after a restart
-        elif (deadline.what, deadline.whose) not in state.spoiled:
-            _ON_TIMER[deadline.what](self._turn, deadline.at_ms, deadline.whose)
+        elif (deadline.kind, deadline.subject) not in state.quarantined:
+            _ON_TIMER[deadline.kind](self._turn, deadline.at_ms, deadline.subject)
         self._finish()
 
     def _rebuild_timers(self) -> None:
@@ -441,38 +452,40 @@ class Engine:
         """
         turn, state = self._turn, self.state
         for alert in state.alerts.values():
-            if alert.firing and alert.beat:
-                heartbeats.watch(turn, alert)
+            if alert.firing and alert.heartbeat:
+                heartbeats.watch_heartbeat(turn, alert)
             elif alert.firing:
                 dedup.watch_expiry(turn, alert)
                 escalation.watch_lasting(turn, alert)
-                suppression.watch(turn, alert)
-            elif alert.forget_ms:
-                state.schedule(alert.forget_ms, resolution.FORGET, alert.fingerprint)
+                suppression.watch_alert_wait(turn, alert)
+            elif alert.retain_until_ms:
+                state.schedule(alert.retain_until_ms, resolution.RETAIN, alert.fingerprint)
         for incident in state.incidents.values():
-            incident_timers.watch(turn, incident)
+            incident_timers.watch_incident(turn, incident)
         for (rule, group), window in state.windows.items():
             windows.watch_window(turn, rule, group, window)
-        for (shape, group), fired in state.early.items():
-            deferred_signals.watch(turn, shape, group, fired)
-        for (rule, group), link in state.links.items():
-            inhibition.watch(turn, rule, group, link)
+        for (rule_id, group), fired in state.deferred_signals.items():
+            deferred_signals.watch_deferred(turn, rule_id, group, fired)
+        for (rule, group), link in state.inhibition_groups.items():
+            inhibition.watch_grace(turn, rule, group, link)
         for silence in state.silences.values():
-            silences.watch(turn, silence)
+            silences.watch_silence(turn, silence)
         for (receiver, channel), known in state.receivers.items():
-            digests.watch(turn, receiver, channel, known)
+            digests.watch_receiver(turn, receiver, channel, known)
         for task in state.tasks.values():
-            followups.watch(turn, task)
-        for what, whose in state.spoiled:
-            state.schedule(*_again(state, what, whose))
+            followups.watch_task(turn, task)
+        for what, subject in state.quarantined:
+            state.schedule(*_restored_timers(state, what, subject))
 
 
-def _again(state: PartitionState, what: str, whose: str) -> Deadline:
+def _restored_timers(state: PartitionState, what: str, subject: str) -> DueTimer:
     """When deadlines that are passed over are tried again."""
-    return Deadline(state.spoiled[what, whose], SPOILED, orjson.dumps([what, whose]).decode())
+    return DueTimer(
+        state.quarantined[what, subject], QUARANTINED, orjson.dumps([what, subject]).decode()
+    )
 
 
-def _parse(value: bytes) -> dict[str, Any]:
+def _parse_record(value: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as error:

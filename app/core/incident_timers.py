@@ -25,37 +25,37 @@ _SOURCES = (
 )
 
 
-def settle(turn: Turn) -> None:
+def run_due(turn: Turn) -> None:
     """Do what is due for the incidents that changed in this turn, and set their timers."""
     settled = 0
     while changed := turn.changed_incidents(settled):  # doing one thing may change another incident
         settled += len(changed)
         for incident in changed:
             if incident.id in turn.state.incidents:
-                _settle(turn, incident)
+                _run_due_of(turn, incident)
 
 
-def _settle(turn: Turn, incident: Incident) -> None:
-    due, done = next_of(turn, incident), set[tuple[object, int, str]]()
+def _run_due_of(turn: Turn, incident: Incident) -> None:
+    due, done = next_deadline(turn, incident), set[tuple[object, int, str]]()
     while due is not None and due.at_ms <= turn.now_ms:
         once = (due.handle, due.at_ms, due.detail)
         assert once not in done, f"{incident.id}: {due} was handled, and is due again"
         done.add(once)
         due.handle(turn, incident, due.detail)
-        due = next_of(turn, incident) if incident.id in turn.state.incidents else None
+        due = next_deadline(turn, incident) if incident.id in turn.state.incidents else None
     _set_timer(turn, incident, due)
 
 
-def settle_all(turn: Turn) -> None:
+def run_due_of_all(turn: Turn) -> None:
     """The same for every incident, when the policy has changed."""
     for _, incident in sorted(turn.state.incidents.items()):
-        _settle(turn, incident)
+        _run_due_of(turn, incident)
 
 
-def watch(turn: Turn, incident: Incident) -> None:
+def watch_incident(turn: Turn, incident: Incident) -> None:
     """Set the timer of an incident's next deadline, and of the end of its wait for a rule."""
-    suppression.watch_incident(turn, incident)
-    _set_timer(turn, incident, next_of(turn, incident))
+    suppression.watch_incident_wait(turn, incident)
+    _set_timer(turn, incident, next_deadline(turn, incident))
 
 
 def _set_timer(turn: Turn, incident: Incident, due: Deadline | None) -> None:
@@ -65,15 +65,15 @@ def _set_timer(turn: Turn, incident: Incident, due: Deadline | None) -> None:
     incident.timer_ms = at_ms
 
 
-def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
+def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     """A deadline has come. What is due is done at the end of the turn."""
-    incident = turn.state.incidents.get(whose)
+    incident = turn.state.incidents.get(subject)
     if incident is not None and incident.timer_ms == at_ms:
         incident.timer_ms = 0
         turn.changed(incident)
 
 
-def next_of(turn: Turn, incident: Incident) -> Deadline | None:
+def next_deadline(turn: Turn, incident: Incident) -> Deadline | None:
     """What the incident waits for next, if for anything."""
     found: Deadline | None = None
     for source in _SOURCES:
@@ -83,7 +83,7 @@ def next_of(turn: Turn, incident: Incident) -> Deadline | None:
     return found
 
 
-def all_of(turn: Turn, incident: Incident) -> list[Deadline]:
+def all_deadlines(turn: Turn, incident: Incident) -> list[Deadline]:
     """Everything that the incident waits for, the next first, in the order in which what is due at one time is done."""
     found = [
         deadline

@@ -12,39 +12,41 @@ from app.core import incident_timers
 from app.core.alerts import grouping, heartbeats
 from app.core.correlation import deferred_signals, windows
 from app.core.incidents import availability
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, suppression
 
 
-def adopt(turn: Turn, before: Rulebook) -> None:
+def adopt_policy(turn: Turn, before: CompiledPolicy) -> None:
     """Bring the state into line with the turn's rules, which follow those of before."""
     now = turn.rules
-    left, come = _without(before, now), _without(now, before)
-    links = left | come
-    gone = frozenset(links | {name for name in before.correlations if name not in now.correlations})
+    left, come = _rules_missing_in(before, now), _rules_missing_in(now, before)
+    inhibition_groups = left | come
+    gone = frozenset(
+        inhibition_groups | {name for name in before.correlations if name not in now.correlations}
+    )
     suppression.drop_rules(turn, gone)
     for name in sorted(left):
-        inhibition.rest(turn, before.links[name])
+        inhibition.park_rule(turn, before.inhibitions[name])
     for name in sorted(come):
-        inhibition.wake(turn, now.links[name])
-    inhibition.show(turn, come)
-    inhibition.take_back(
+        inhibition.unpark_rule(turn, now.inhibitions[name])
+    inhibition.signal_new_rules(turn, come)
+    inhibition.retract_signals(
         turn, before, left
     )  # after that: who belongs to an incident by both does not leave it between
-    windows.take_back(turn, before)
+    windows.retract_signals(turn, before)
     deferred_signals.on_policy(turn, before)
     for _, alert in sorted(turn.state.alerts.items()):
-        if alert.beat and now.absence(alert.beat) is None:
-            heartbeats.drop(turn, alert)
+        if alert.heartbeat and now.heartbeat(alert.heartbeat) is None:
+            heartbeats.drop_heartbeat(turn, alert)
     for _, incident in sorted(turn.state.incidents.items()):
         availability.on_policy(turn, incident)
         grouping.on_policy(turn, incident)
     suppression.on_policy(turn)
-    incident_timers.settle_all(turn)
+    incident_timers.run_due_of_all(turn)
 
 
-def _without(one: Rulebook, other: Rulebook) -> frozenset[str]:
+def _rules_missing_in(one: CompiledPolicy, other: CompiledPolicy) -> frozenset[str]:
     """The names of the dependencies and inhibitions of a policy that the other has not, or not so."""
-    shapes = {rule.shape for rule in other.links.values()}
-    return frozenset(name for name, rule in one.links.items() if rule.shape not in shapes)
+    shapes = {rule.rule_id for rule in other.inhibitions.values()}
+    return frozenset(name for name, rule in one.inhibitions.items() if rule.rule_id not in shapes)

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from app.demo.scenario import MINUTE_MS, START_MS, Step, Word
+from app.demo.scenario import MINUTE_MS, START_MS, OperatorWord, Step
 
 AT_ONCE = 500  # alerts in a request
 STRIDE_MS = 1000  # the least that the clock is moved where nothing is sent
@@ -34,7 +34,10 @@ class Feeder:
         self.per_minute: dict[int, int] = {}  # virtual minute -> alerts
 
     async def feed(
-        self, steps: Iterable[Step], words: Sequence[Word], on_progress: Callable[[int], None]
+        self,
+        steps: Iterable[Step],
+        words: Sequence[OperatorWord],
+        on_progress: Callable[[int], None],
     ) -> None:
         """Send all steps with all operators' commands in between, then let the time pass in which everything settles."""
         waiting = list(words)
@@ -79,7 +82,7 @@ class Feeder:
         self.accepted += answer.get("accepted", 0)
         self.refused += len(answer.get("refused", []))
 
-    async def send_command(self, word: Word) -> None:
+    async def send_command(self, word: OperatorWord) -> None:
         """Send an operator's command to the incident that is open under that title."""
         await self.move_to(START_MS + int(word.minute * MINUTE_MS))
         await self.settled()

@@ -29,7 +29,7 @@ class BadRecording(Exception):
     """A file that cannot be fed; the message says what was found and what is expected."""
 
 
-def steps(path: Path, problems: list[str]) -> Iterator[Step]:
+def read_steps(path: Path, problems: list[str]) -> Iterator[Step]:
     """(time in ms, alerts) in the order of time.
 
     Lines that cannot be read are told in `problems`.
@@ -38,12 +38,12 @@ def steps(path: Path, problems: list[str]) -> Iterator[Step]:
         data = path.read_bytes()
     except OSError as error:
         raise BadRecording(f"{path}: cannot be read: {error.strerror}") from None
-    yield from steps_in(path, data, problems)
+    yield from parse_steps(path, data, problems)
 
 
-def steps_in(path: Path, data: bytes, problems: list[str]) -> Iterator[Step]:
+def parse_steps(path: Path, data: bytes, problems: list[str]) -> Iterator[Step]:
     """The same of a file's bytes. Raises BadRecording."""
-    timed = sorted(_read(path, data, problems), key=lambda one: one[0])
+    timed = sorted(_parse_alerts(path, data, problems), key=lambda one: one[0])
     if not timed:
         raise BadRecording(
             f"{path}: has no alert; expected JSON lines, a JSON list of alerts, or the CSV of AIT-ADS"
@@ -52,19 +52,19 @@ def steps_in(path: Path, data: bytes, problems: list[str]) -> Iterator[Step]:
         yield at_ms, [alert for _, alert in group]
 
 
-def _read(path: Path, data: bytes, problems: list[str]) -> Iterable[Timed]:
+def _parse_alerts(path: Path, data: bytes, problems: list[str]) -> Iterable[Timed]:
     if data.startswith(b"time,name,"):
-        return _csv(path, data, problems)
+        return _parse_csv(path, data, problems)
     if data.lstrip().startswith(b"["):
         try:
             entries = list(enumerate(orjson.loads(data), start=1))
         except orjson.JSONDecodeError as error:
             raise BadRecording(f"{path}: is not JSON: {error}") from None
-        return _json(path, entries, problems)
-    return _json(path, _lines(path, data, problems), problems)
+        return _parse_json_alerts(path, entries, problems)
+    return _parse_json_alerts(path, _parse_json_lines(path, data, problems), problems)
 
 
-def _lines(path: Path, data: bytes, problems: list[str]) -> Iterator[tuple[int, Any]]:
+def _parse_json_lines(path: Path, data: bytes, problems: list[str]) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(data.splitlines(), start=1):
         if line.strip():
             try:
@@ -73,15 +73,17 @@ def _lines(path: Path, data: bytes, problems: list[str]) -> Iterator[tuple[int, 
                 problems.append(f"{path}:{number}: is not JSON: {error}")
 
 
-def _json(path: Path, entries: Iterable[tuple[int, Any]], problems: list[str]) -> Iterator[Timed]:
+def _parse_json_alerts(
+    path: Path, entries: Iterable[tuple[int, Any]], problems: list[str]
+) -> Iterator[Timed]:
     for number, entry in entries:
         try:
-            yield _time(entry, f"{path}:{number}"), entry
+            yield _alert_time(entry, f"{path}:{number}"), entry
         except BadInput as refusal:
             problems.append(refusal.message)
 
 
-def _time(entry: Any, where: str) -> int:
+def _alert_time(entry: Any, where: str) -> int:
     if not isinstance(entry, dict):
         raise BadRecording(f"{where}: is {type(entry).__name__}, must be an alert")
     ended = entry.get("status") == "resolved"
@@ -92,19 +94,19 @@ def _time(entry: Any, where: str) -> int:
     raise BadRecording(f"{where}: has no updatedAt, startsAt or endsAt, must have one")
 
 
-def _csv(path: Path, data: bytes, problems: list[str]) -> Iterator[Timed]:
+def _parse_csv(path: Path, data: bytes, problems: list[str]) -> Iterator[Timed]:
     rows = csv.DictReader(data.decode(errors="replace").splitlines())
     try:
         for number, row in enumerate(rows, start=2):
             try:
-                yield _of_row(row)
+                yield _parse_row(row)
             except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
                 problems.append(f"{path}:{number}: is not a row of AIT-ADS ({error!r})")
     except csv.Error as error:
         raise BadRecording(f"{path}:{rows.line_num}: is not CSV: {error}") from None
 
 
-def _of_row(row: dict[str, str]) -> Timed:
+def _parse_row(row: dict[str, str]) -> Timed:
     """When, and the alert. Raises KeyError, TypeError, ValueError, OverflowError, OSError."""
     at_ms = int(float(row["time"]) * 1000)
     name = row["short"]

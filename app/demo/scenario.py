@@ -79,7 +79,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class OperatorWord:
     """What somebody says about an incident, which is named by how its title begins, at a minute of the day."""
 
     minute: float
@@ -93,38 +93,40 @@ Step = tuple[int, list[dict[str, Any]]]
 
 def bad_day() -> Iterator[Step]:
     """(time in ms, API v2 alerts) in the order of time."""
-    episodes = list(_episodes())
+    episodes = list(_all_episodes())
     for minute in range(MINUTES + 1):
         at_ms = START_MS + minute * MINUTE_MS
-        alerts = [alert for episode in episodes if (alert := _sent(episode, minute)) is not None]
+        alerts = [
+            alert for episode in episodes if (alert := _alert_at(episode, minute)) is not None
+        ]
         if alerts:
             yield at_ms, alerts
 
 
-def words() -> list[Word]:
+def operator_words() -> list[OperatorWord]:
     """What people say, in the order of time.
 
     Nobody says anything about the intrusion: it climbs to the CTO.
     """
     ann, bob = {"by": "ann"}, {"by": "bob"}
     return [
-        Word(21, "OllamaServiceDown", "acknowledge", ann | {"text": "on it"}),
-        Word(
+        OperatorWord(21, "OllamaServiceDown", "acknowledge", ann | {"text": "on it"}),
+        OperatorWord(
             26, "OllamaServiceDown", "update", ann | {"text": "the GPU driver hangs", "eta": "20m"}
         ),
-        Word(30, "OllamaServiceDown", "cause", ann | {"text": "a driver update"}),
-        Word(40, "OllamaServiceDown", "mitigated", ann | {"text": "rolled back"}),
-        Word(67, "HighErrorRate", "acknowledge", bob),  # and never speaks of it again
-        Word(76, "PostgreSQLDown", "acknowledge", bob),
-        Word(
+        OperatorWord(30, "OllamaServiceDown", "root-cause", ann | {"text": "a driver update"}),
+        OperatorWord(40, "OllamaServiceDown", "mitigate", ann | {"text": "rolled back"}),
+        OperatorWord(67, "HighErrorRate", "acknowledge", bob),  # and never speaks of it again
+        OperatorWord(76, "PostgreSQLDown", "acknowledge", bob),
+        OperatorWord(
             78,
             "PostgreSQLDown",
-            "assessed",
+            "assess",
             bob | {"verdict": "genuine", "scope": "everything that writes"},
         ),
-        Word(80, "PostgreSQLDown", "complaint", bob | {"number": 3}),
-        Word(97, "BackupDataLoss", "acknowledge", {"by": "dora"}),
-        Word(
+        OperatorWord(80, "PostgreSQLDown", "complaint", bob | {"number": 3}),
+        OperatorWord(97, "BackupDataLoss", "acknowledge", {"by": "dora"}),
+        OperatorWord(
             98,
             "BackupDataLoss",
             "escalate",
@@ -133,7 +135,7 @@ def words() -> list[Word]:
     ]
 
 
-def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
+def _alert_at(episode: Episode, minute: int) -> dict[str, Any] | None:
     """What Prometheus sends of an episode in a minute.
 
     It fires, or it ended within the last two minutes.
@@ -152,7 +154,7 @@ def _sent(episode: Episode, minute: int) -> dict[str, Any] | None:
     return None
 
 
-def _episodes() -> Iterator[Episode]:
+def _all_episodes() -> Iterator[Episode]:
     yield from _before_the_outage()
     yield from _ollama_and_its_agents()
     yield from _postgres()
@@ -162,16 +164,16 @@ def _episodes() -> Iterator[Episode]:
 
 def _before_the_outage() -> Iterator[Episode]:
     yield Episode(
-        _labels("HighCPUUsage", "warning", service="system", instance="node-3:9100"),
+        _alert_labels("HighCPUUsage", "warning", service="system", instance="node-3:9100"),
         "CPU above 80 %",
         2,
         30,
     )
     yield Episode(
-        _labels("LowOllamaRequestRate", "info", component="ollama"), "Few requests", 5, 15
+        _alert_labels("LowOllamaRequestRate", "info", component="ollama"), "Few requests", 5, 15
     )
     yield Episode(
-        _labels("FewSignUps", "info", component="shop"),
+        _alert_labels("FewSignUps", "info", component="shop"),
         "Fewer sign-ups than on other Sundays",
         9,
         999,
@@ -182,55 +184,61 @@ def _before_the_outage() -> Iterator[Episode]:
 def _ollama_and_its_agents() -> Iterator[Episode]:
     """Ollama goes down; its agents follow within minutes."""
     yield Episode(
-        _labels("OllamaServiceDown", "critical", component="ollama"),
+        _alert_labels("OllamaServiceDown", "critical", component="ollama"),
         "Ollama does not answer",
         20,
         48,
     )
     for number, agent in enumerate(AGENTS):
-        labels = _labels("AgentDown", "warning", agent_name=agent, job=f"{agent}-agent")
+        labels = _alert_labels("AgentDown", "warning", agent_name=agent, job=f"{agent}-agent")
         yield Episode(labels, f"Agent {agent} is down", 21 + number % 4, 52 + number % 3)
 
 
 def _postgres() -> Iterator[Episode]:
     """Postgres suffers, several ways at once, and then fails."""
     yield Episode(
-        _labels("HighPostgreSQLConnections", "warning", component="postgres"),
+        _alert_labels("HighPostgreSQLConnections", "warning", component="postgres"),
         "93 % of connections in use",
         60,
         110,
     )
     yield Episode(
-        _labels("PostgreSQLSlowQueries", "high", component="postgres"), "P95 above 500 ms", 64, 112
+        _alert_labels("PostgreSQLSlowQueries", "high", component="postgres"),
+        "P95 above 500 ms",
+        64,
+        112,
     )
     yield Episode(
-        _labels("PostgreSQLDown", "critical", component="postgres"),
+        _alert_labels("PostgreSQLDown", "critical", component="postgres"),
         "Postgres does not accept connections",
         75,
         105,
     )
     yield Episode(
-        _labels("HighErrorRate", "high", component="backend"), "12 % of requests fail", 66, 108
+        _alert_labels("HighErrorRate", "high", component="backend"),
+        "12 % of requests fail",
+        66,
+        108,
     )
 
 
 def _security_and_data() -> Iterator[Episode]:
     """An intrusion and lost data, and a service that flaps."""
     yield Episode(
-        _labels("UnauthorizedAccess", "critical", category="intrusion", host="vpn-gw"),
+        _alert_labels("UnauthorizedAccess", "critical", category="intrusion", host="vpn-gw"),
         "Login from a stolen key",
         90,
         130,
     )
     yield Episode(
-        _labels("BackupDataLoss", "critical", component="backup"),
+        _alert_labels("BackupDataLoss", "critical", component="backup"),
         "Last night's backup is empty",
         95,
         125,
     )
     for begin in range(120, 150, 6):
         yield Episode(
-            _labels("ServiceDown", "critical", service="qdrant", job="qdrant"),
+            _alert_labels("ServiceDown", "critical", service="qdrant", job="qdrant"),
             "qdrant does not answer",
             begin,
             begin + 2,
@@ -253,12 +261,12 @@ def _what_every_feed_has() -> Iterator[Episode]:
     )
     yield Episode({"alertname": "NodeClockSkew", "instance": "NULL"}, "Clock is 3 s off", 12, 25)
     yield Episode(
-        _labels("RedisDown", "critical", component="redis"),
+        _alert_labels("RedisDown", "critical", component="redis"),
         "Over before it was heard of",
         138.2,
         138.6,
     )
 
 
-def _labels(name: str, severity: str, **more: str) -> dict[str, str]:
+def _alert_labels(name: str, severity: str, **more: str) -> dict[str, str]:
     return {"alertname": name, "severity": severity, **more}

@@ -56,7 +56,7 @@ _TYPES = (
 )
 
 
-def storm(alerts: int, seed: int) -> Iterator[Step]:
+def storm_steps(alerts: int, seed: int) -> Iterator[Step]:
     """(time in ms, API v2 alerts) second by second; `alerts` in all."""
     dice = random.Random(seed)
     left = alerts
@@ -71,10 +71,10 @@ def storm(alerts: int, seed: int) -> Iterator[Step]:
         left -= number
         at_ms = BEGINS_MS + second * 1000
         if number:
-            yield at_ms, [_alert(dice, at_ms) for _ in range(number)]
+            yield at_ms, [_random_alert(dice, at_ms) for _ in range(number)]
 
 
-def _alert(dice: random.Random, at_ms: int) -> dict[str, Any]:
+def _random_alert(dice: random.Random, at_ms: int) -> dict[str, Any]:
     ((name, detector, severity, _),) = dice.choices(_TYPES, [weight for *_, weight in _TYPES])
     ((host, _),) = dice.choices(_HOSTS, [weight for _, weight in _HOSTS])
     return {

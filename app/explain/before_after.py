@@ -8,43 +8,43 @@ from dataclasses import dataclass, field
 from app.core.correlation import windows
 from app.core.engine import Engine
 from app.core.notification import mute_times
-from app.core.state.state import Hold, Incident, LiveAlert
-from app.explain.descriptions import kind_of, parsed, source_of
+from app.core.state.state import Incident, LiveAlert, Suppression
+from app.explain.descriptions import kind_of, parse_document, source_of
 from app.history.effects import Document
 from app.history.timers import Timer, waits
 from app.transport.log import StoredRecord
 from models.duration import format_ms
 from models.incident import State
 from models.instant import format_instant
-from models.plural import counted
+from models.plural import plural
 from models.time_interval import NEVER_MS
 
 
 @dataclass(slots=True)
-class Known:
+class KnownAlert:
     """An alert as it was known."""
 
     firing: bool
     fired_ms: int
-    fired_by: str
+    fired_offset: str
     ended_ms: int
     count: int
     incident: str
-    beat: str
+    heartbeat: str
     expires_ms: int
-    holds: dict[str, Hold] = field(default_factory=dict)
+    holds: dict[str, Suppression] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Noticed:
+class BeforeAfter:
     """Taken by `before` and `after` of one record."""
 
     partition: int
     document: Document = field(default_factory=dict)
-    was: Known | None = None  # the alert before
-    now: Known | None = None  # and after
+    was: KnownAlert | None = None  # the alert before
+    now: KnownAlert | None = None  # and after
     incident_id: str = ""  # of the alert, or the one that the record is about
-    told_at: str = ""  # when the incident was last told; empty is never
+    notified_at: str = ""  # when the incident was last told; empty is never
     quiet: list[str] = field(default_factory=list)  # why nobody may be told of it now
     held: list[str] = field(default_factory=list)  # why the whole of it is quiet
     taken_by: str = ""  # who is at work on it
@@ -56,8 +56,8 @@ class Noticed:
 
     def before(self, engine: Engine, record: StoredRecord) -> None:
         """Look before the record is applied."""
-        self.document = parsed(record)
-        self.was = _known(engine, _identity(self.document))
+        self.document = parse_document(record)
+        self.was = _known_alert(engine, _alert_identity(self.document))
         self.policies = (engine.policy.fingerprint, "")
         source = source_of(record)
         if source is not None:
@@ -66,18 +66,18 @@ class Noticed:
     def after(self, engine: Engine, _: StoredRecord) -> None:
         """Look when it has been applied."""
         self.policies = (self.policies[0], engine.policy.fingerprint)
-        identity = _identity(self.document)
-        self.now = _known(engine, identity)
+        identity = _alert_identity(self.document)
+        self.now = _known_alert(engine, identity)
         alert = engine.state.alerts.get(identity.encode())
-        about = (self.now or self.was).incident if self.now or self.was else self._about()  # type: ignore[union-attr]
+        about = (self.now or self.was).incident if self.now or self.was else self._named_incident()  # type: ignore[union-attr]
         incident = engine.state.incidents.get(about)
         if incident is not None:
             self._look_at(engine, incident)
         if alert is not None and alert.firing and alert.incident:
-            self.words += list(_local(engine, alert))
-        self.words += _actor(engine, self.document)
+            self.words += list(_local_progress(engine, alert))
+        self.words += _receiver_knowledge(engine, self.document)
 
-    def _about(self) -> str:
+    def _named_incident(self) -> str:
         """The incident that a record that is no alert's is about."""
         name = self.document.get(
             {"command": "incident", "member": "member"}.get(kind_of(self.document), "hold")
@@ -86,9 +86,9 @@ class Noticed:
 
     def _look_at(self, engine: Engine, incident: Incident) -> None:
         self.incident_id = incident.id
-        self.told_at = format_instant(incident.told_ms) if incident.told_ms else ""
+        self.notified_at = format_instant(incident.notified_ms) if incident.notified_ms else ""
         self.flapping = incident.flapping_ms > 0
-        reasons = mute_times.reasons(engine.turn, incident, engine.state.now_ms)
+        reasons = mute_times.reasons_to_wait(engine.turn, incident, engine.state.now_ms)
         self.quiet = [
             f"outside of the hours of {incident.owner}"
             if one == mute_times.HOURS
@@ -105,70 +105,76 @@ class Noticed:
             self.held = [hold.because for hold in incident.holds.values()]
 
 
-def _identity(document: Document) -> str:
+def _alert_identity(document: Document) -> str:
     """The fingerprint of the alert that a record is about."""
     name = document.get("alert") if kind_of(document) in ("alert", "hold") else ""
     return name if isinstance(name, str) else ""
 
 
-def _known(engine: Engine, identity: str) -> Known | None:
+def _known_alert(engine: Engine, identity: str) -> KnownAlert | None:
     alert = engine.state.alerts.get(identity.encode())
     if alert is None:
         return None
-    fired_by = f"{engine.partition}:{alert.fired_by}"
-    return Known(
+    fired_by = f"{engine.partition}:{alert.fired_offset}"
+    return KnownAlert(
         alert.firing,
         alert.fired_ms,
         fired_by,
         alert.ended_ms,
         alert.count,
         alert.incident,
-        alert.beat,
+        alert.heartbeat,
         alert.expires_ms,
         dict(alert.holds or {}),
     )
 
 
-def _local(engine: Engine, alert: LiveAlert) -> list[str]:
+def _local_progress(engine: Engine, alert: LiveAlert) -> list[str]:
     """How near the rules about one component are to being true."""
     found = []
-    for rule, _, group in windows.rules_for(engine.turn, alert, engine.policy.judge(alert.labels)):
+    for rule, _, group in windows.rules_for(
+        engine.turn, alert, engine.policy.evaluate(alert.labels)
+    ):
         if rule.local:
-            found.append(_count(engine, rule.policy.name, group))
+            found.append(_distinct_count(engine, rule.policy.name, group))
     return found
 
 
-def _count(engine: Engine, name: str, group: str) -> str:
+def _distinct_count(engine: Engine, name: str, group: str) -> str:
     """How many alerts of how many a rule has."""
     rule = engine.policy.correlation(name)
     if rule is None:
         return f"the rule {name} is in the policy no more"
-    have = len(windows.counting(rule, engine.state.windows.get((name, group), [])))
+    have = len(windows.alerts_counted(rule, engine.state.windows.get((name, group), [])))
     return f"{name}/{group}: {have} of {rule.count} within {format_ms(rule.policy.within)}"
 
 
-def _named(name: str, group: str) -> str:
+def _rule_and_group(name: str, group: str) -> str:
     """A rule and its group; one that groups by nothing is one group."""
     return name if group == "[]" else f"{name} {group}"
 
 
-def _actor(engine: Engine, document: Document) -> list[str]:
+def _receiver_knowledge(engine: Engine, document: Document) -> list[str]:
     """What the actor that a message went to knows now."""
     match kind_of(document):
         case "signal":
             name, group = str(document["signal"]), str(document.get("group"))
-            kept = (str(document.get("shape")), group)
-            if kept in engine.state.resting or kept in engine.state.early:
+            kept = (str(document.get("rule_id")), group)
+            if kept in engine.state.parked or kept in engine.state.deferred_signals:
                 return [
-                    f"{_named(name, group)}: it waits for a policy with the rule that it is meant for"
+                    f"{_rule_and_group(name, group)}: it waits for a policy with the rule that it is meant for"
                 ]
-            link = engine.state.links.get((name, group))
-            if engine.policy.link(name) is None:
-                return [_count(engine, name, group)]
+            link = engine.state.inhibition_groups.get((name, group))
+            if engine.policy.inhibition(name) is None:
+                return [_distinct_count(engine, name, group)]
             if link is None or not (link.sources or link.last):
-                return [f"{_named(name, group)}: no source of it fires, so nothing is kept quiet"]
+                return [
+                    f"{_rule_and_group(name, group)}: no source of it fires, so nothing is kept quiet"
+                ]
             names = [f"{one.name} on {one.component}" for one in link.sources.values()]
-            return [f"{_named(name, group)}: its source {', '.join(names[:3]) or 'has just ended'}"]
+            return [
+                f"{_rule_and_group(name, group)}: its source {', '.join(names[:3]) or 'has just ended'}"
+            ]
         case "page":
             body = document.get("body") or {}
             known = engine.state.receivers.get(
@@ -177,6 +183,6 @@ def _actor(engine: Engine, document: Document) -> list[str]:
             if known is not None and known.digest_ms:
                 waiting = sum(known.counts.values())
                 return [
-                    f"waits for the digest at {format_instant(known.digest_ms)}, with {counted(waiting, 'message')} so far"
+                    f"waits for the digest at {format_instant(known.digest_ms)}, with {plural(waiting, 'message')} so far"
                 ]
     return []

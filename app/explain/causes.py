@@ -8,13 +8,13 @@ import orjson
 
 from app.core.notification import digests
 from app.core.response.service_levels import NEAR
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.explain import policy_locations
 from app.explain.descriptions import (
     OF_KIND,
     OF_RULE,
     kind_of,
-    parsed,
+    parse_document,
     record_node,
     source_of,
     timer_places,
@@ -24,10 +24,10 @@ from app.explain.policy_locations import PolicyText
 from app.explain.tree import Node
 from app.history.archive import Archive
 from app.history.effects import Document
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.policies import first_policy
 from app.history.timers import Timer
-from app.history.tracer import Step, Trace, Tracer
+from app.history.tracer import Trace, Tracer, TraceStep
 from app.terminal.effect_text import effect_text
 from app.transport.log import StoredRecord
 from models.effect import Position, Stream
@@ -77,7 +77,7 @@ class Causes:
         """What the effect, or the message, at a position came of."""
         try:
             trace = await self.tracer.trace(partition, position.offset)
-        except NotKept as why:
+        except NotRetained as why:
             return [Node("unknown", f"what it came of is not known: {why}")]
         step = trace.step_of(position.number)
         if step is None or not step.timers:
@@ -86,22 +86,24 @@ class Causes:
                 opening = await self.opening(incident, self.opened_by(incident), depth)
                 return [opening] if opening is not None else []
             return [await self.record(partition, trace.record, depth)]
-        timers = _which(self.text_of(trace).rules, step, position.number, effect)
-        return [await self._timer(partition, trace, step, timer, depth) for timer in timers]
+        timers = _matching_timers(self.text_of(trace).rules, step, position.number, effect)
+        return [await self._timer_node(partition, trace, step, timer, depth) for timer in timers]
 
-    async def _timer(
-        self, partition: int, trace: Trace, step: Step, timer: Timer, depth: int
+    async def _timer_node(
+        self, partition: int, trace: Trace, step: TraceStep, timer: Timer, depth: int
     ) -> Node:
         """A timer that fired, and what set it."""
         text = self.text_of(trace)
         node = Node("timer", timer_text(timer), timer.at_ms)
-        node.rules = text.places(timer_places(timer, text.rules, _snapshot(step, timer.whose)))
+        node.rules = text.places(
+            timer_places(timer, text.rules, _incident_snapshot(step, timer.whose))
+        )
         moved = record_node(partition, trace.record)
         if moved.at_ms != timer.at_ms or moved.kind != "tick":
             node.facts["seen by"] = f"{moved.text} ({moved.position}), which moved the time on"
         else:
             node.facts["seen by"] = f"{moved.text} ({moved.position})"
-        node.because = await self._started(partition, timer, trace.record, depth)
+        node.because = await self._timer_cause(partition, timer, trace.record, depth)
         return node
 
     async def record(self, partition: int, record: StoredRecord, depth: int = 0) -> Node:
@@ -116,7 +118,7 @@ class Causes:
             return node
         node.facts.clear()  # its words are in the line
         if depth < DEPTH_MAX and not seen:
-            document = parsed(record)
+            document = parse_document(record)
             effect = document.get("body") if kind_of(document) == "page" else {}
             effect = (
                 {**effect, "kind": document.get("page", "")} if isinstance(effect, dict) else {}
@@ -136,7 +138,7 @@ class Causes:
             return None
         try:
             return await self.record(partition, await self.archive.record(partition, offset), depth)
-        except NotKept as why:
+        except NotRetained as why:
             return Node("unknown", str(why))
 
     def opened_by(self, incident: str) -> str:
@@ -167,30 +169,30 @@ class Causes:
             "incident", f"incident {incident}: {said}", position=str(opened.get("id", opened_by))
         )
         try:
-            await self._opened(node, partition, offset, opened, depth)
-        except NotKept as why:
+            await self._add_opening(node, partition, offset, opened, depth)
+        except NotRetained as why:
             node.because = [Node("unknown", str(why))]
         return node
 
-    async def _opened(
+    async def _add_opening(
         self, node: Node, partition: int, offset: int, opened: Document, depth: int
     ) -> None:
-        """What an incident's opening came of, and its grounds. Raises NotKept."""
+        """What an incident's opening came of, and its grounds. Raises NotRetained."""
         record = await self.archive.record(partition, offset)
         node.at_ms = record.timestamp
-        document = parsed(record)
+        document = parse_document(record)
         if kind_of(document) == "alert" and document["alert"] == opened.get("alert"):
             text = await self.text_for(opened, partition, offset)
-            grounds = text.rules.grounds(document["labels"])
+            grounds = text.rules.decision_places(document["labels"])
             node.rules = text.places([grounds.severity, grounds.owner])
             node.because = [await self.record(partition, record, depth)]
         elif opened and depth < DEPTH_MAX:
             number = int(str(opened["id"]).split("-")[2])
-            node.because = await self._correlated(
+            node.because = await self._correlation_causes(
                 partition, Position(offset, number), opened, depth + 1
             )
 
-    async def _correlated(
+    async def _correlation_causes(
         self, partition: int, position: Position, opened: Document, depth: int
     ) -> list[Node]:
         """What a rule's incident, or one of a missing heartbeat, came of.
@@ -207,7 +209,9 @@ class Causes:
         if not members:
             return await self.of(partition, position, opened, depth)
         text = self.text_of(trace)
-        rule = policy_locations.rule(text.rules, str(parsed(trace.record).get("signal", "")))
+        rule = policy_locations.locate_rule(
+            text.rules, str(parse_document(trace.record).get("signal", ""))
+        )
         record = await self.record(partition, trace.record, depth)
         record.rules = text.places([rule] if rule else [])
         found = [await self.at(one, depth) for one in members[:RECORDS_SHOWN]]
@@ -216,12 +220,12 @@ class Causes:
             record.because.append(Node("more", f"and {len(members) - RECORDS_SHOWN} more alerts"))
         return [record]
 
-    async def _started(
+    async def _timer_cause(
         self, partition: int, timer: Timer, record: StoredRecord, depth: int
     ) -> list[Node]:
         """What set a timer."""
         if timer.what == digests.DIGEST:
-            return await self._waited(partition, timer, record, depth)
+            return await self._digest_messages(partition, timer, record, depth)
         if not timer.cause:
             return []
         if timer.of_incident:
@@ -230,7 +234,7 @@ class Causes:
             node = await self.at(timer.cause, depth)
         return [node] if node is not None else []
 
-    async def _waited(
+    async def _digest_messages(
         self, partition: int, timer: Timer, record: StoredRecord, depth: int
     ) -> list[Node]:
         """The messages that waited for a digest: to the same receiver, since it began to wait."""
@@ -255,12 +259,14 @@ class Causes:
         return [*found, Node("more", f"and {more} more messages")] if more else found
 
 
-def _which(rules: Rulebook, step: Step, number: int, effect: Document) -> list[Timer]:
+def _matching_timers(
+    rules: CompiledPolicy, step: TraceStep, number: int, effect: Document
+) -> list[Timer]:
     """Of the timers that were due at one time, the one that an effect is of.
 
     All of them if it may be any's.
     """
-    rule, clock = _rule(step, number, effect), effect.get("clock")
+    rule, clock = _escalation_rule(step, number, effect), effect.get("clock")
     escalation = rules.escalation(rule)
     wanted: tuple[str, ...]
     if rule:
@@ -277,7 +283,7 @@ def _which(rules: Rulebook, step: Step, number: int, effect: Document) -> list[T
     return step.timers[:RECORDS_SHOWN]
 
 
-def _rule(step: Step, number: int, effect: Document) -> str:
+def _escalation_rule(step: TraceStep, number: int, effect: Document) -> str:
     """The rule by which an incident climbed, of an effect that tells of it.
 
     The message follows the escalation.
@@ -292,7 +298,7 @@ def _rule(step: Step, number: int, effect: Document) -> str:
     return str(orjson.loads(before[-1].value)["rule"]) if before else ""
 
 
-def _snapshot(step: Step, incident: str) -> Document | None:
+def _incident_snapshot(step: TraceStep, incident: str) -> Document | None:
     """The incident's snapshot at the end of a step."""
     for effect in step.effects:
         if effect.stream is Stream.INCIDENTS and effect.key == incident.encode():

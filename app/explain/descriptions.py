@@ -8,7 +8,7 @@ from app.core.alerts import dedup, heartbeats
 from app.core.incidents import resolution
 from app.core.notification import digests, flapping, mute_times, schedule
 from app.core.response import escalation, followups, reminders, service_levels
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.state import Incident
 from app.core.suppression import inhibition, silences, suppression
 from app.explain import policy_locations
@@ -21,14 +21,14 @@ from models.duration import format_ms
 from models.instant import NEWEST_MS, format_instant
 from models.journal import Source, source_or_none
 from models.policy_types import Where
-from models.truncate import cut, cut_all
+from models.truncate import truncate, truncate_all
 
 LABELS_CHARACTERS_MAX = 600
 VALUE_CHARACTERS_MAX = 200
 RECORD_CHARACTERS_MAX = 2000  # of each text of a raw alert, for programs
 
 
-def parsed(record: StoredRecord) -> Document:
+def parse_document(record: StoredRecord) -> Document:
     """The record's document; empty where it is none."""
     return document_in(record.value)
 
@@ -45,7 +45,7 @@ def source_of(record: StoredRecord) -> Source | None:
 
 def record_node(partition: int, record: StoredRecord) -> Node:
     """A journal record by itself, without what it came of."""
-    document = parsed(record)
+    document = parse_document(record)
     kind = kind_of(document)
     node = Node(
         kind or "unreadable",
@@ -55,10 +55,12 @@ def record_node(partition: int, record: StoredRecord) -> Node:
     )
     if kind == "alert":
         node.facts = _alert_facts(document)
-        node.record = cut_all(document, RECORD_CHARACTERS_MAX)
+        node.record = truncate_all(document, RECORD_CHARACTERS_MAX)
     elif kind not in ("tick", "policy"):
         node.facts = {
-            "record": cut((record.value or b"").decode(errors="replace"), LABELS_CHARACTERS_MAX)
+            "record": truncate(
+                (record.value or b"").decode(errors="replace"), LABELS_CHARACTERS_MAX
+            )
         }
     source = source_of(record)
     if source is not None and source.topic == "raw":
@@ -91,9 +93,7 @@ def _record_text(kind: str, document: Document) -> str:
             member = document.get("member") or {}
             ended = "takes no part any more" if document.get("left") else "ended"
             how = "fires" if member.get("firing") else ended
-            return (
-                f"signal to {document['signal']}/{document.get('group')}: {_member(member)} {how}"
-            )
+            return f"signal to {document['signal']}/{document.get('group')}: {_describe_member(member)} {how}"
         case "hold":
             because = document.get("because")
             what = (
@@ -105,9 +105,7 @@ def _record_text(kind: str, document: Document) -> str:
         case "member":
             member = document.get("alert") or {}
             how = "belongs to it" if member.get("firing") else "ended, or is on its own"
-            return (
-                f"word from {document.get('rule')} to {document['member']}: {_member(member)} {how}"
-            )
+            return f"word from {document.get('rule')} to {document['member']}: {_describe_member(member)} {how}"
         case "page":
             body = document.get("body") or {}
             return f"message {document['page']} on its way to {body.get('receiver')} by {body.get('channel')}"
@@ -119,7 +117,7 @@ def _record_text(kind: str, document: Document) -> str:
             )
 
 
-def _member(member: Any) -> str:
+def _describe_member(member: Any) -> str:
     return (
         f"{member.get('name')} on {member.get('component')}"
         if isinstance(member, dict)
@@ -137,51 +135,51 @@ def name_of(document: Document) -> str:
 
 def _alert_facts(document: Document) -> dict[str, Any]:
     facts = {
-        "labels": labelled(document.get("labels")),
-        "annotations": labelled(document.get("annotations")),
+        "labels": describe_labels(document.get("labels")),
+        "annotations": describe_labels(document.get("annotations")),
     }
-    hold_ms, starts_ms = document.get("hold_ms"), document.get("starts_ms")
+    ttl_ms, starts_ms = document.get("ttl_ms"), document.get("starts_ms")
     if type(starts_ms) is int and 0 < starts_ms < NEWEST_MS:
         facts["started"] = f"{format_instant(starts_ms)} by its sender's clock"
-    if type(hold_ms) is int and hold_ms:
-        facts["expires"] = f"{format_ms(hold_ms)} after its last record"
+    if type(ttl_ms) is int and ttl_ms:
+        facts["expires"] = f"{format_ms(ttl_ms)} after its last record"
     if document.get("url"):
-        facts["url"] = cut(str(document["url"]), VALUE_CHARACTERS_MAX)
+        facts["url"] = truncate(str(document["url"]), VALUE_CHARACTERS_MAX)
     return {name: value for name, value in facts.items() if value}
 
 
-def labelled(labels: Any) -> str:
+def describe_labels(labels: Any) -> str:
     """Labels as Prometheus writes them, cut."""
     if not isinstance(labels, dict) or not labels:
         return ""
     pairs = (
-        f"{name}={orjson.dumps(cut(str(value), VALUE_CHARACTERS_MAX)).decode()}"
+        f"{name}={orjson.dumps(truncate(str(value), VALUE_CHARACTERS_MAX)).decode()}"
         for name, value in labels.items()
     )
-    return cut("{" + ", ".join(pairs) + "}", LABELS_CHARACTERS_MAX)
+    return truncate("{" + ", ".join(pairs) + "}", LABELS_CHARACTERS_MAX)
 
 
 # Timers: what each is called, and the place of the policy that says how long it runs.
 
 _CALLED = {
     schedule.GROUP_WAIT: "an incident is first told after its group_wait",
-    schedule.HOLD: "an incident is first told when no rule has explained it for the hold time",
+    schedule.CORRELATION_WAIT: "an incident is first told when no rule has explained it for the hold time",
     schedule.RAISED: "a severity that was raised is told when that is possible",
     schedule.GROUP_INTERVAL: "what is new is told at most once in a group_interval",
     schedule.REPEAT_INTERVAL: "what nobody has taken is told again after the repeat_interval",
     service_levels.NEAR: "most of the time to {detail} it is gone",
     service_levels.OVER: "the time to {detail} it is over",
     escalation.UNACKNOWLEDGED: "nobody has acknowledged it for so long, so it climbs",
-    escalation.UNDONE: "the rule {detail}: it was not done in time",
+    escalation.NOT_DONE: "the rule {detail}: it was not done in time",
     reminders.REMINDER: "nobody has said how it goes for so long",
-    reminders.FORGOTTEN: "the acknowledgement counts as forgotten",
-    flapping.CALM: "what flapped has kept still",
-    resolution.SETTLE: "what was resolved has stayed quiet, so it closes",
+    reminders.LAPSED: "the acknowledgement counts as forgotten",
+    flapping.STABLE: "what flapped has kept still",
+    resolution.CLOSE: "what was resolved has stayed quiet, so it closes",
     escalation.LASTING: "the rule {detail}: {whose} has been firing for so long",
     dedup.EXPIRE: "{whose} was not heard of for as long as its sender said",
-    heartbeats.ABSENCE: "the heartbeat {whose} was not heard of ({detail})",
-    suppression.WAITING: "{whose} waited for a rule to explain it, and none has",
-    inhibition.LINK: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
+    heartbeats.HEARTBEAT: "the heartbeat {whose} was not heard of ({detail})",
+    suppression.CORRELATION_TIMER: "{whose} waited for a rule to explain it, and none has",
+    inhibition.GRACE: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
     silences.SILENCE: "the silence {whose} of {detail} begins or ends",
     digests.DIGEST: "the digest for {whose} by {detail} goes out",
     followups.TASK: "the task {whose} is due a reminder",
@@ -204,35 +202,41 @@ def timer_text(timer: Timer, *, pending: bool = False) -> str:
 
 
 def timer_places(
-    timer: Timer, rules: Rulebook, incident: Incident | Document | None
+    timer: Timer, rules: CompiledPolicy, incident: Incident | Document | None
 ) -> list[Where]:
     """The places of the policy that say how long it runs."""
-    severity, owner, guide, step = _of(incident)
-    named = policy_locations.rule(rules, timer.detail)
+    severity, owner, guide, step = _incident_standing(incident)
+    named = policy_locations.locate_rule(rules, timer.detail)
     found: dict[str, list[Where]] = {
         schedule.GROUP_WAIT: [("notify", "group_wait", severity)],
         schedule.GROUP_INTERVAL: [("notify", "group_interval")],
         schedule.REPEAT_INTERVAL: [("notify", "repeat_interval", severity)],
         service_levels.NEAR: [("targets", timer.detail, severity), ("targets", "warn_at")],
         service_levels.OVER: [("targets", timer.detail, severity)],
-        escalation.UNACKNOWLEDGED: [policy_locations.climb(rules, owner, severity, step)]
+        escalation.UNACKNOWLEDGED: [
+            policy_locations.locate_escalation_delay(rules, owner, severity, step)
+        ]
         if owner
         else [],
-        reminders.REMINDER: policy_locations.reminded(rules, guide, severity),
-        reminders.FORGOTTEN: [("updates", "reminders")],
-        flapping.CALM: [("flapping",)],
-        resolution.SETTLE: [("incidents", "settle")],
+        reminders.REMINDER: policy_locations.locate_reminder(rules, guide, severity),
+        reminders.LAPSED: [("updates", "reminders")],
+        flapping.STABLE: [("flapping",)],
+        resolution.CLOSE: [("incidents", "close_after")],
         digests.DIGEST: [("notify", "digest")],
-        followups.TASK: policy_locations.named(rules, "followups", timer.detail),
+        followups.TASK: policy_locations.locate_entry(rules, "followups", timer.detail),
     }
-    kept = [where for name in timer.quiet for where in policy_locations.keeping(rules, owner, name)]
+    kept = [
+        where
+        for name in timer.quiet
+        for where in policy_locations.locate_suppression(rules, owner, name)
+    ]
     return found.get(timer.what, [named] if named else []) + kept
 
 
-def _of(incident: Incident | Document | None) -> tuple[str, str, str, int]:
+def _incident_standing(incident: Incident | Document | None) -> tuple[str, str, str, int]:
     """Severity, owner, guide and step of an incident, or of its snapshot."""
     if isinstance(incident, Incident):
-        return incident.severity, incident.owner, incident.guide, incident.step
+        return incident.severity, incident.owner, incident.runbook, incident.step
     if incident is None:
         return "", "", "", 1
     before = max(
@@ -241,14 +245,14 @@ def _of(incident: Incident | Document | None) -> tuple[str, str, str, int]:
     return (
         incident.get("severity", ""),
         incident.get("owner", ""),
-        incident.get("guide", ""),
+        incident.get("runbook", ""),
         before,
     )
 
 
 # Which of the timers that are due at one time an effect is of, by its kind.
 OF_KIND = {
-    "opened": (schedule.GROUP_WAIT, schedule.HOLD),
+    "opened": (schedule.GROUP_WAIT, schedule.CORRELATION_WAIT),
     "severity_raised": (schedule.RAISED,),
     "updated": (schedule.GROUP_INTERVAL,),
     "repeated": (schedule.REPEAT_INTERVAL,),
@@ -258,13 +262,13 @@ OF_KIND = {
     "clock_breached": (service_levels.OVER,),
     "Reminded": (reminders.REMINDER,),
     "reminder": (reminders.REMINDER,),
-    "Forgotten": (reminders.FORGOTTEN,),
-    "Calm": (flapping.CALM,),
-    "Closed": (resolution.SETTLE,),
-    "Reopened": (resolution.SETTLE,),
-    "resolved": (resolution.SETTLE,),
+    "Forgotten": (reminders.LAPSED,),
+    "Calm": (flapping.STABLE,),
+    "Closed": (resolution.CLOSE,),
+    "Reopened": (resolution.CLOSE,),
+    "resolved": (resolution.CLOSE,),
 }
 OF_RULE = {
     escalation.UNACKNOWLEDGED: (escalation.UNACKNOWLEDGED,),
-    reminders.FORGOTTEN: (reminders.FORGOTTEN,),
+    reminders.LAPSED: (reminders.LAPSED,),
 }

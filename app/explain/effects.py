@@ -2,14 +2,14 @@
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.explain import policy_locations
 from app.explain.causes import Causes
-from app.explain.descriptions import kind_of, parsed, record_node
+from app.explain.descriptions import kind_of, parse_document, record_node
 from app.explain.tree import Node
-from app.history.archive import Archive, Emitted
+from app.history.archive import Archive, StoredEffect
 from app.history.effects import Document
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.tracer import Trace, Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import EFFECTS, Effect, Position, Stream
@@ -23,19 +23,19 @@ SAME = "the engine says the same again, byte for byte"
 
 
 async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
-    """The chain of an effect by its id. Raises NotKept."""
+    """The chain of an effect by its id. Raises NotRetained."""
     partition, *place = (int(part) for part in name.split("-"))
     position = Position(*place)
-    trace, why = await _traced(tracer, partition, position.offset)
+    trace, why = await _trace_record(tracer, partition, position.offset)
     again = trace.effect(position.number) if trace else None
     if again is not None and again.stream is Stream.JOURNAL:
         assert trace is not None
-        return await _message(archive, causes, partition, again, trace)
+        return await _message_node(archive, causes, partition, again, trace)
     streams = EFFECTS if again is None else (again.stream,)
     emitted = await archive.effect(partition, position, streams)
     if emitted is None and again is None:
-        raise NotKept(await _instead(archive, name, partition, position, trace, why))
-    stream, effect = (emitted.stream, emitted.document) if emitted else _again(again)
+        raise NotRetained(await _substitute_text(archive, name, partition, position, trace, why))
+    stream, effect = (emitted.stream, emitted.document) if emitted else _message_key(again)
     node = Node(str(stream), effect_text(stream, effect), milliseconds(effect["at"]), name)
     if effect.get("incident"):
         node.facts["incident"] = effect["incident"]
@@ -45,21 +45,23 @@ async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name:
         node.facts["policy"] = text.about()
         node.rules = text.places(
             [
-                *_climbed(text.rules, trace, effect),
+                *_escalation_locations(text.rules, trace, effect),
                 *policy_locations.of_effect(text.rules, stream, effect),
             ]
         )
-        node.facts["checked"] = _checked(emitted, again) + (f"; {trace.note}" if trace.note else "")
+        node.facts["checked"] = _comparison_text(emitted, again) + (
+            f"; {trace.note}" if trace.note else ""
+        )
     elif why:
         node.facts["not known"] = why
     if stream is Stream.NOTIFICATIONS and effect.get("incident"):
-        node.facts["delivery"] = await _delivery(archive, effect)
+        node.facts["delivery"] = await _delivery_text(archive, effect)
     node.because = await causes.of(partition, position, effect)
-    await _beneath(node, causes, effect)
+    await _add_beneath(node, causes, effect)
     return node
 
 
-def _climbed(rules: Rulebook, trace: Trace, effect: Document) -> list[Where]:
+def _escalation_locations(rules: CompiledPolicy, trace: Trace, effect: Document) -> list[Where]:
     """Of the message of an escalation: the rule by which the incident climbed."""
     if effect["kind"] != "escalated":
         return []
@@ -69,19 +71,19 @@ def _climbed(rules: Rulebook, trace: Trace, effect: Document) -> list[Where]:
                 climbed = orjson.loads(one.value)
                 if climbed["because"] == effect["text"]:
                     owner, severity = climbed["owner"], climbed["severity"]
-                    return policy_locations.escalated(
+                    return policy_locations.locate_escalation(
                         rules, climbed["rule"], owner, severity, climbed["step"]
                     )
     return []
 
 
-def _again(effect: Effect | None) -> tuple[Stream, Document]:
+def _message_key(effect: Effect | None) -> tuple[Stream, Document]:
     assert effect is not None
     document: Document = orjson.loads(effect.value)
     return effect.stream, document
 
 
-async def _beneath(node: Node, causes: Causes, effect: Document) -> None:
+async def _add_beneath(node: Node, causes: Causes, effect: Document) -> None:
     """The records that an escalation names, and the incident's opening, where the chain has not led there already."""
     for one in effect.get("records", ())[:5]:
         found = await causes.at(one)
@@ -96,7 +98,7 @@ async def _beneath(node: Node, causes: Causes, effect: Document) -> None:
             node.because.append(opening)
 
 
-async def _delivery(archive: Archive, effect: Document) -> str:
+async def _delivery_text(archive: Archive, effect: Document) -> str:
     """What a notifier said of a message last. Receipts stand in the timeline of its incident."""
     said = "its notifier has said nothing about it"
     partition = partition_from_id(effect["incident"])
@@ -107,14 +109,14 @@ async def _delivery(archive: Archive, effect: Document) -> str:
     return said
 
 
-async def _traced(tracer: Tracer, partition: int, offset: int) -> tuple[Trace | None, str]:
+async def _trace_record(tracer: Tracer, partition: int, offset: int) -> tuple[Trace | None, str]:
     try:
         return await tracer.trace(partition, offset), ""
-    except NotKept as why:
+    except NotRetained as why:
         return None, str(why)
 
 
-def _checked(emitted: Emitted | None, again: Effect | None) -> str:
+def _comparison_text(emitted: StoredEffect | None, again: Effect | None) -> str:
     if again is None:
         return "the engine does not say this again: another version of Tocsin said it"
     if emitted is None:
@@ -124,7 +126,7 @@ def _checked(emitted: Emitted | None, again: Effect | None) -> str:
     return "the engine of now says it differently: another version of Tocsin said it"
 
 
-async def _message(
+async def _message_node(
     archive: Archive, causes: Causes, partition: int, effect: Effect, trace: Trace
 ) -> Node:
     """A message from one actor to another, and what it did there."""
@@ -143,7 +145,7 @@ async def _message(
     node.facts["arrived as"] = (
         f"{target}:{record.offset}; what it did: tocsin explain --record {target}:{record.offset}"
     )
-    document = parsed(record)
+    document = parse_document(record)
     about = document.get("body") if kind_of(document) == "page" else {}
     node.because = await causes.of(
         partition, effect.position, about if isinstance(about, dict) else {}
@@ -151,7 +153,7 @@ async def _message(
     return node
 
 
-async def _instead(
+async def _substitute_text(
     archive: Archive, name: str, partition: int, position: Position, trace: Trace | None, why: str
 ) -> str:
     """What there is instead of an effect that is not there."""

@@ -8,66 +8,70 @@ from itertools import groupby
 from app.core.notification import mute_times
 from app.explain import policy_locations
 from app.explain.causes import Causes
-from app.explain.descriptions import kind_of, parsed, timer_places, timer_text
+from app.explain.descriptions import kind_of, parse_document, timer_places, timer_text
 from app.explain.policy_locations import PolicyText
 from app.explain.tree import Node
 from app.history.archive import Archive
 from app.history.effects import Document
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.timers import waits
 from app.history.tracer import Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
 from models.instant import format_instant, milliseconds
-from models.plural import counted
+from models.plural import plural
 from models.policy_types import Where
 from models.time_interval import NEVER_MS
 
 SHOWN = 8  # of messages, of alerts that joined
 _JOINED = ("AlertFired", "MemberFired")
-_QUIET = ("Held", "Released", "NotHeld", "Flapping", "Calm")
+_QUIET = ("Suppressed", "Released", "NotSuppressed", "Flapping", "Calm")
 
 
 async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
-    """Everything about an incident. Raises NotKept."""
+    """Everything about an incident. Raises NotRetained."""
     partition, offset = position_from_id(name)
-    told = await read(archive, name, partition, offset)
+    told = await read_incident_topics(archive, name, partition, offset)
     if not told[Stream.INCIDENTS]:
         newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
         known = (
             ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
             or "none yet"
         )
-        raise NotKept(f"there is no incident {name!r}; the newest are: {known}")
+        raise NotRetained(f"there is no incident {name!r}; the newest are: {known}")
     snapshot, timeline = told[Stream.INCIDENTS][-1], told[Stream.TIMELINE]
     node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]))
     node.position = snapshot["opened_by"].replace("-", ":")
     node.facts = {"is": f"{snapshot['severity']} {snapshot['state']}, owner {snapshot['owner']}"}
-    if snapshot["held_by"]:
-        node.facts["quiet"] = [f"now: {one}" for one in snapshot["held_by"]]
+    if snapshot["suppressed_by"]:
+        node.facts["quiet"] = [f"now: {one}" for one in snapshot["suppressed_by"]]
     opening = await causes.opening(name, snapshot["opened_by"])
-    text = await _policy(causes, timeline[0] if timeline else snapshot, partition, offset)
+    text = await _policy_at_opening(
+        causes, timeline[0] if timeline else snapshot, partition, offset
+    )
     if text is not None:
         node.facts["policy"] = text.about()
     node.because = [
-        one for one in (opening, *await _raised(causes, partition, timeline)) if one is not None
+        one
+        for one in (opening, *await _severity_nodes(causes, partition, timeline))
+        if one is not None
     ]
     node.then = [
         *_of_kinds(timeline, _JOINED, "joined", text),
-        *_messages(told[Stream.NOTIFICATIONS], text),
-        *_entries(told[Stream.ESCALATIONS], Stream.ESCALATIONS, text),
+        *_notification_nodes(told[Stream.NOTIFICATIONS], text),
+        *_effect_nodes(told[Stream.ESCALATIONS], Stream.ESCALATIONS, text),
         *_of_kinds(timeline, _QUIET, "quiet", text),
         *_of_kinds(timeline, ("Assigned",), "owner", text),
     ]
     node.then.sort(
         key=lambda one: (one.at_ms, [int(part) for part in one.position.split("-") if part])
     )
-    node.then.append(await _next(tracer, causes, partition, snapshot))
+    node.then.append(await _next_node(tracer, causes, partition, snapshot))
     return node
 
 
-async def read(
+async def read_incident_topics(
     archive: Archive, name: str, partition: int, offset: int
 ) -> dict[Stream, list[Document]]:
     """What the topics say of an incident, oldest first.
@@ -92,17 +96,19 @@ async def read(
     return found
 
 
-async def _policy(
+async def _policy_at_opening(
     causes: Causes, effect: Document, partition: int, offset: int
 ) -> PolicyText | None:
     """The policy by which the incident was opened."""
     try:
         return await causes.text_for(effect, partition, offset)
-    except NotKept:
+    except NotRetained:
         return None
 
 
-def _rules(text: PolicyText | None, effect: Document, wheres: list[Where]) -> list[Document]:
+def _policy_documents(
+    text: PolicyText | None, effect: Document, wheres: list[Where]
+) -> list[Document]:
     """The places of the policy, if the effect was decided by that one."""
     return (
         text.places(wheres)
@@ -111,7 +117,7 @@ def _rules(text: PolicyText | None, effect: Document, wheres: list[Where]) -> li
     )
 
 
-async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> list[Node]:
+async def _severity_nodes(causes: Causes, partition: int, timeline: list[Document]) -> list[Node]:
     """The alerts that made it more severe, each with the rule that says so."""
     found = []
     for entry in timeline:
@@ -123,13 +129,13 @@ async def _raised(causes: Causes, partition: int, timeline: list[Document]) -> l
         )
         found.append(node)
         try:
-            alert = parsed(await causes.archive.record(partition, offset))
+            alert = parse_document(await causes.archive.record(partition, offset))
             text = await causes.text_for(entry, partition, offset)
-        except NotKept as why:
+        except NotRetained as why:
             node.because = [Node("unknown", str(why))]
             continue
         if kind_of(alert) == "alert":
-            node.rules = text.places([text.rules.grounds(alert["labels"]).severity])
+            node.rules = text.places([text.rules.decision_places(alert["labels"]).severity])
             record = await causes.at(f"{partition}-{offset}")
             node.because = [record] if record else []
     return found
@@ -139,27 +145,29 @@ def _of_kinds(
     timeline: list[Document], kinds: tuple[str, ...], name: str, text: PolicyText | None
 ) -> list[Node]:
     entries = [one for one in timeline if one["kind"] in kinds]
-    found = _entries(entries[:SHOWN], Stream.TIMELINE, text)
+    found = _effect_nodes(entries[:SHOWN], Stream.TIMELINE, text)
     for node in found:
         node.kind = name
     if len(entries) > SHOWN:
         hidden = entries[SHOWN]
-        more = f"and {counted(len(entries) - SHOWN, 'word')} like these in its timeline, the first"
+        more = f"and {plural(len(entries) - SHOWN, 'word')} like these in its timeline, the first"
         found.append(Node("more", more, milliseconds(hidden["at"]), hidden["id"]))
     return found
 
 
-def _entries(effects: list[Document], stream: Stream, text: PolicyText | None) -> list[Node]:
+def _effect_nodes(effects: list[Document], stream: Stream, text: PolicyText | None) -> list[Node]:
     found = []
     for one in effects:
         node = Node(str(stream), effect_text(stream, one), milliseconds(one["at"]), one["id"])
         if text is not None:
-            node.rules = _rules(text, one, policy_locations.of_effect(text.rules, stream, one))
+            node.rules = _policy_documents(
+                text, one, policy_locations.of_effect(text.rules, stream, one)
+            )
         found.append(node)
     return found
 
 
-def _messages(notifications: list[Document], text: PolicyText | None) -> list[Node]:
+def _notification_nodes(notifications: list[Document], text: PolicyText | None) -> list[Node]:
     """The messages, those of one occasion together.
 
     Whom, through what, and by which words of the policy.
@@ -173,13 +181,17 @@ def _messages(notifications: list[Document], text: PolicyText | None) -> list[No
         )
         node.facts["to"] = whom
         if text is not None:
-            wheres = [where for one in messages for where in policy_locations.told(text.rules, one)]
-            node.rules = _rules(text, messages[0], wheres)
+            wheres = [
+                where
+                for one in messages
+                for where in policy_locations.locate_notification(text.rules, one)
+            ]
+            node.rules = _policy_documents(text, messages[0], wheres)
         found.append(node)
     return found
 
 
-async def _next(tracer: Tracer, causes: Causes, partition: int, snapshot: Document) -> Node:
+async def _next_node(tracer: Tracer, causes: Causes, partition: int, snapshot: Document) -> Node:
     """What it waits for, and what will happen then."""
     if snapshot["state"] == "closed":
         return Node(
@@ -200,7 +212,7 @@ async def _next(tracer: Tracer, causes: Causes, partition: int, snapshot: Docume
     later = [f"{format_instant(one.at_ms)} {timer_text(one, pending=True)}" for one in due[1:4]]
     if later:
         node.facts["then"] = later
-    kept = mute_times.reasons(engine.turn, incident, engine.state.now_ms)
+    kept = mute_times.reasons_to_wait(engine.turn, incident, engine.state.now_ms)
     if kept:
         node.facts["waits"] = f"nobody may be told now: {', '.join(kept)}"
     return node

@@ -11,21 +11,21 @@ from typing import Any
 import orjson
 
 from app.core.notification import mute_times
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import policy_file, yaml_file
 from app.history.effects import Document
 from models.effect import Stream
 from models.policy_types import Where
-from models.truncate import cut
+from models.truncate import truncate
 
 TEXT_CHARACTERS_MAX = 160
-_NAMED = ("escalations", "correlations", "dependencies", "inhibit_rules", "absences")
+_NAMED = ("escalations", "correlations", "dependencies", "inhibit_rules", "heartbeats")
 _CHANNELS = (
     "acknowledged",
     "updates",
     "reminders",
     "clocks",
-    "held",
+    "suppressed",
     "flapping",
     "reopened",
     "tasks",
@@ -35,7 +35,7 @@ _CHANNELS = (
 class PolicyText:
     """The text of a policy, and its lines where the file is at hand."""
 
-    def __init__(self, rules: Rulebook, file: str = "") -> None:
+    def __init__(self, rules: CompiledPolicy, file: str = "") -> None:
         """`file` is the policy file that may be the same.
 
         Empty is the one that ships with Tocsin.
@@ -45,11 +45,11 @@ class PolicyText:
         path = Path(file) if file else policy_file.default_path()
         self.file, self._lines = "", None
         try:
-            found = policy_file.read(path)
+            found = policy_file.read_policy_file(path)
         except policy_file.BadPolicy:
             return
         if found.rules.fingerprint == rules.fingerprint:
-            self.file, self._lines = _shown(path), found.document
+            self.file, self._lines = _relative_path(path), found.document
 
     def about(self) -> str:
         """Which policy it is, in words."""
@@ -67,15 +67,15 @@ class PolicyText:
         """
         found = []
         for where in dict.fromkeys(wheres):
-            there, value = self._at(where)
+            there, value = self._location_of(where)
             if there:
-                text = value if isinstance(value, str) else _written(value)
-                key = yaml_file.key(where)
-                place = {"key": key, "file": self.file, "line": self._line(where)}
-                found.append(place | {"text": cut(text, TEXT_CHARACTERS_MAX)})
+                text = value if isinstance(value, str) else _yaml_value(value)
+                key = yaml_file.key_path(where)
+                place = {"key": key, "file": self.file, "line": self._line_number(where)}
+                found.append(place | {"text": truncate(text, TEXT_CHARACTERS_MAX)})
         return found
 
-    def _at(self, where: Where) -> tuple[bool, Any]:
+    def _location_of(self, where: Where) -> tuple[bool, Any]:
         found: Any = self.document
         for key in where:
             try:
@@ -84,28 +84,28 @@ class PolicyText:
                 return False, None
         return True, found
 
-    def _line(self, where: Where) -> int:
+    def _line_number(self, where: Where) -> int:
         return self._lines.place(where).line if self._lines else 0
 
 
-def _shown(path: Path) -> str:
+def _relative_path(path: Path) -> str:
     """The path as short as the folder of now allows."""
     inside = path.absolute().is_relative_to(Path.cwd())
     return str(path.absolute().relative_to(Path.cwd()) if inside else path)
 
 
-def _written(value: Any) -> str:
+def _yaml_value(value: Any) -> str:
     """A value as it may be written in YAML on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {_written(one)}" for name, one in value.items()) + "}"
+        return "{" + ", ".join(f"{name}: {_yaml_value(one)}" for name, one in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_written(one) for one in value) + "]"
+        return "[" + ", ".join(_yaml_value(one) for one in value) + "]"
     if isinstance(value, str):
         return f"'{value}'" if any(sign in value for sign in '"{}[],:#&*!|>%@`') else value
     return orjson.dumps(value).decode()
 
 
-def rule(rules: Rulebook, name: str) -> Where | None:
+def locate_rule(rules: CompiledPolicy, name: str) -> Where | None:
     """Where the rule of that name stands, whatever its kind."""
     for section in _NAMED:
         for number, one in enumerate(getattr(rules.policy, section)):
@@ -117,20 +117,20 @@ def rule(rules: Rulebook, name: str) -> Where | None:
     return None
 
 
-def keeping(rules: Rulebook, owner: str, name: str) -> list[Where]:
+def locate_suppression(rules: CompiledPolicy, owner: str, name: str) -> list[Where]:
     """Where it stands that nobody is told at some times.
 
     A mute rule, or (`quiet.HOURS`) the hours of a team.
     """
     if name != mute_times.HOURS:
-        found = rule(rules, name)
+        found = locate_rule(rules, name)
         return [found] if found else []
     team = rules.owner_known(owner)
     hours = rules.policy.teams[team].hours or ""
     return [("notify", "hours"), ("teams", team, "hours"), ("time_intervals", hours)]
 
 
-def named(rules: Rulebook, section: str, name: str) -> list[Where]:
+def locate_entry(rules: CompiledPolicy, section: str, name: str) -> list[Where]:
     """Where the entry of that name stands in a section, if it does."""
     return [
         (section, number)
@@ -139,24 +139,26 @@ def named(rules: Rulebook, section: str, name: str) -> list[Where]:
     ]
 
 
-def climb(rules: Rulebook, owner: str, severity: str, step: int) -> Where:
+def locate_escalation_delay(rules: CompiledPolicy, owner: str, severity: str, step: int) -> Where:
     """Where it stands for how long an incident stays at a step."""
     team = rules.owner_known(owner)
     start: Where = (
-        ("climb",) if rules.policy.teams[team].climb is None else ("teams", team, "climb")
+        ("escalate_after",)
+        if rules.policy.teams[team].escalate_after is None
+        else ("teams", team, "escalate_after")
     )
     return (*start, severity, step - 1)
 
 
-def reminded(rules: Rulebook, guide: str, severity: str) -> list[Where]:
+def locate_reminder(rules: CompiledPolicy, guide: str, severity: str) -> list[Where]:
     """Where it stands how often something has to be said."""
-    found = rules.guide(guide)
+    found = rules.runbook(guide)
     if found is not None and found.update_every:
-        return [(*where, "update_every") for where in named(rules, "guides", guide)]
+        return [(*where, "update_every") for where in locate_entry(rules, "runbooks", guide)]
     return [("updates", "every", severity)]
 
 
-def told(rules: Rulebook, effect: Document) -> list[Where]:
+def locate_notification(rules: CompiledPolicy, effect: Document) -> list[Where]:
     """Why a notification goes through its channel, and to its receiver."""
     severity, kind = effect["severity"], effect["kind"]
     channel = {
@@ -166,10 +168,10 @@ def told(rules: Rulebook, effect: Document) -> list[Where]:
         "clock_breached": "clocks",
     }
     channel |= {
-        "held": "held",
-        "released": "held",
+        "suppressed": "suppressed",
+        "released": "suppressed",
         "task_reminder": "tasks",
-        "cause_wanted": "tasks",
+        "root_cause_wanted": "tasks",
     }
     name = channel.get(kind, kind)
     if kind == "digest":
@@ -177,10 +179,10 @@ def told(rules: Rulebook, effect: Document) -> list[Where]:
     found: list[Where] = (
         [("notify", name)] if name in _CHANNELS else [("notify", "channels", severity)]
     )
-    return [*found, *_receiver(rules, effect)]
+    return [*found, *_locate_receiver(rules, effect)]
 
 
-def _receiver(rules: Rulebook, effect: Document) -> list[Where]:
+def _locate_receiver(rules: CompiledPolicy, effect: Document) -> list[Where]:
     owner, severity, name = (
         rules.owner_known(effect["owner"]),
         effect["severity"],
@@ -195,57 +197,59 @@ def _receiver(rules: Rulebook, effect: Document) -> list[Where]:
                 ("teams", owner, "chain", 0),
                 *([] if effect["channel"] == "pager" else [("notify", "on_call")]),
             ]
-        for number, role in enumerate(rules.policy.notify.also_tell.get(severity, ())):
+        for number, role in enumerate(rules.policy.notify.also_notify.get(severity, ())):
             if contacts[role].name == name:
-                return [("notify", "also_tell", severity, number)]
+                return [("notify", "also_notify", severity, number)]
         for index, one in enumerate(rules.policy.classes):
-            for number, role in enumerate(one.also_tell):
+            for number, role in enumerate(one.also_notify):
                 if contacts[role].name == name:
-                    return [("classes", index, "also_tell", number)]
+                    return [("classes", index, "also_notify", number)]
     step = next(
         (number for number, role in enumerate(team.chain) if contacts[role].name == name), None
     )
     return [] if step is None else [("teams", owner, "chain", step)]
 
 
-def of_effect(rules: Rulebook, stream: Stream, effect: Document) -> list[Where]:
+def of_effect(rules: CompiledPolicy, stream: Stream, effect: Document) -> list[Where]:
     """The places of the policy that an effect's own words rest on."""
     kind, severity = effect["kind"], effect.get("severity", "")
     if stream is Stream.NOTIFICATIONS:
-        return told(rules, effect)
+        return locate_notification(rules, effect)
     if stream is Stream.ESCALATIONS:
-        return escalated(rules, effect["rule"], effect["owner"], severity, effect["step"])
+        return locate_escalation(rules, effect["rule"], effect["owner"], severity, effect["step"])
     if stream is Stream.FOLLOWUPS:
-        return named(rules, "followups", effect["name"])
+        return locate_entry(rules, "followups", effect["name"])
     if kind in ("ClockWarned", "ClockBreached", "ClockMet"):
         clock: list[Where] = [("targets", effect["clock"])]
         return [*clock, ("targets", "warn_at")] if kind == "ClockWarned" else clock
     if kind in ("TaskMade", "TaskReminded", "TaskLapsed"):
-        return named(rules, "followups", effect["task"])
-    if kind in ("Escalated", "Held", "Released", "NotHeld", "MemberFired"):
-        found = rule(rules, str(effect.get("rule", "")).split("/")[0])
+        return locate_entry(rules, "followups", effect["task"])
+    if kind in ("Escalated", "Suppressed", "Released", "NotSuppressed", "MemberFired"):
+        found = locate_rule(rules, str(effect.get("rule", "")).split("/")[0])
         return [found] if found else []
     if kind == "ServiceDown":
         services = [one.name for one in rules.policy.targets.availability]
         name = effect["service"]
         return [("targets", "availability", services.index(name))] if name in services else []
     places: dict[str, list[Where]] = {
-        "Guide": named(rules, "guides", str(effect.get("guide", ""))),
+        "Guide": locate_entry(rules, "runbooks", str(effect.get("runbook", ""))),
         "Flapping": [("flapping",)],
         "Calm": [("flapping",)],
-        "Closed": [("incidents", "settle")],
+        "Closed": [("incidents", "close_after")],
         "Forgotten": [("updates", "reminders")],
     }
     return places.get(kind, [])
 
 
-def escalated(rules: Rulebook, name: str, owner: str, severity: str, step: int) -> list[Where]:
+def locate_escalation(
+    rules: CompiledPolicy, name: str, owner: str, severity: str, step: int
+) -> list[Where]:
     """Why an incident climbed to a step."""
     team = rules.owner_known(owner)
-    found = rule(rules, name)
+    found = locate_rule(rules, name)
     whom: Where = ("teams", team, "chain", step - 1)
     if name == "unacknowledged":
-        return [climb(rules, owner, severity, step - 1), whom]
+        return [locate_escalation_delay(rules, owner, severity, step - 1), whom]
     if name == "forgotten":
         return [("updates", "reminders"), whom]
     return [found, whom] if found else [whom]

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import orjson
 
 from app.explain import policy_locations
-from app.explain.before_after import Noticed
+from app.explain.before_after import BeforeAfter
 from app.explain.causes import Causes
-from app.explain.descriptions import parsed, record_node, timer_text
+from app.explain.descriptions import parse_document, record_node, timer_text
 from app.explain.tree import Node
-from app.explain.verdicts import verdict
+from app.explain.verdicts import verdict_lines
 from app.history.archive import Archive
 from app.history.effects import Document
 from app.history.tracer import Trace, Tracer
@@ -21,7 +21,7 @@ from app.terminal.effect_text import effect_text
 from models.effect import Effect, Position, Stream
 from models.instant import milliseconds
 from models.journal import Source
-from models.plural import counted
+from models.plural import plural
 from models.topics import partition_of
 
 SHOWN = 20  # effects of one record
@@ -32,47 +32,49 @@ TIMERS_SHOWN = 5
 async def explain_record(
     archive: Archive, tracer: Tracer, causes: Causes, partition: int, offset: int
 ) -> Node:
-    """What a record did, or why nothing. Raises NotKept."""
-    noticed = Noticed(partition)
+    """What a record did, or why nothing. Raises NotRetained."""
+    noticed = BeforeAfter(partition)
     trace = await tracer.trace(partition, offset, noticed.before, noticed.after)
     node = await causes.record(partition, trace.record)
     node.facts["policy"] = causes.text_of(trace).about()
     if trace.note:
         node.facts["not known"] = trace.note
-    followed = _Followed(archive, tracer, causes)
+    followed = _EffectTree(archive, tracer, causes)
     node.then = [one async for one in followed.effects(partition, trace)]
     heard = followed.heard
-    node.facts["did"] = verdict(trace, noticed, heard)
-    node.facts["checked"] = await _checked(archive, partition, trace)
+    node.facts["did"] = verdict_lines(trace, noticed, heard)
+    node.facts["checked"] = await _verification_text(archive, partition, trace)
     passed = [step for step in trace.steps if step.timers]
     if passed:
-        shown = [_passed(partition, timer_text(step.timers[0]), step.effects) for step in passed]
+        shown = [
+            _skipped_text(partition, timer_text(step.timers[0]), step.effects) for step in passed
+        ]
         more = [f"and {len(passed) - TIMERS_SHOWN} more"] if len(passed) > TIMERS_SHOWN else []
         node.facts["timers"] = [
             "it moved the time past these, and is not their reason",
             *shown[:TIMERS_SHOWN],
             *more,
         ]
-    if parsed(trace.record).get("page"):
-        node.then += await _digest(archive, partition, trace)
-    elif noticed.incident_id and not _told(trace) and not heard.told:
-        node.then += await _later(
+    if parse_document(trace.record).get("page"):
+        node.then += await _digest_nodes(archive, partition, trace)
+    elif noticed.incident_id and not _is_notified(trace) and not heard.told:
+        node.then += await _later_messages(
             archive, partition, offset, noticed.incident_id, trace.record.timestamp
         )
     return node
 
 
-def _passed(partition: int, text: str, effects: list[Effect]) -> str:
+def _skipped_text(partition: int, text: str, effects: list[Effect]) -> str:
     first, last = effects[0].position, effects[-1].position
     ids = f"{partition}-{first.offset}-{first.number}"
     return f"{text}: {ids}" if first == last else f"{text}: {ids} to {last.number}"
 
 
-def _told(trace: Trace) -> bool:
+def _is_notified(trace: Trace) -> bool:
     return any(one.stream is Stream.NOTIFICATIONS for one in trace.own)
 
 
-async def _checked(archive: Archive, partition: int, trace: Trace) -> str:
+async def _verification_text(archive: Archive, partition: int, trace: Trace) -> str:
     """Whether the topics have what the engine says again."""
     kept = {
         one.position: one.value for one in await archive.effects_of(partition, trace.record.offset)
@@ -87,13 +89,13 @@ async def _checked(archive: Archive, partition: int, trace: Trace) -> str:
         return "no effect in the topics, nor does the engine say one again"
     differ = [position for position, value in kept.items() if again.get(position) != value]
     if differ:
-        return f"{counted(len(differ), 'effect')} in the topics not as the engine of now says: another version said so"
+        return f"{plural(len(differ), 'effect')} in the topics not as the engine of now says: another version said so"
     gone = len(again) - len(kept)
     compacted = f"; {gone} are not kept any more (newer ones took their place)" if gone else ""
-    return f"{counted(len(kept), 'effect')} in the topics, byte for byte what the engine says again{compacted}"
+    return f"{plural(len(kept), 'effect')} in the topics, byte for byte what the engine says again{compacted}"
 
 
-class Heard:
+class ActorOutcomes:
     """What was learned from the actors that heard of a record."""
 
     def __init__(self) -> None:
@@ -104,13 +106,13 @@ class Heard:
         self.told = False  # a message went out
 
 
-class _Followed:
+class _EffectTree:
     """What a record left, and what that did with other actors."""
 
     def __init__(self, archive: Archive, tracer: Tracer, causes: Causes) -> None:
         self._archive, self._tracer, self._causes = archive, tracer, causes
         self._left = FOLLOWED_MAX
-        self.heard = Heard()
+        self.heard = ActorOutcomes()
 
     async def effects(self, partition: int, trace: Trace) -> AsyncIterator[Node]:
         """A node for each effect of the record itself."""
@@ -120,7 +122,7 @@ class _Followed:
             name = f"{partition}-{effect.position.offset}-{effect.position.number}"
             document: Document = orjson.loads(effect.value)
             if effect.stream is Stream.JOURNAL:
-                yield await self._message(partition, effect, name, trace)
+                yield await self._message_node(partition, effect, name, trace)
                 continue
             self.heard.told = self.heard.told or effect.stream is Stream.NOTIFICATIONS
             at_ms = milliseconds(document["at"])
@@ -132,7 +134,7 @@ class _Followed:
         if len(own) > SHOWN:
             yield Node("more", f"and {len(own) - SHOWN} more effects")
 
-    async def _message(self, partition: int, effect: Effect, name: str, trace: Trace) -> Node:
+    async def _message_node(self, partition: int, effect: Effect, name: str, trace: Trace) -> Node:
         target = partition_of(effect.key or b"", self._archive.partitions)
         source = Source("journal", partition, effect.position.offset, effect.position.number)
         record = await self._archive.message(source, target, trace.record.timestamp)
@@ -148,7 +150,7 @@ class _Followed:
         if self._left <= 0:
             return node
         self._left -= 1
-        noticed = Noticed(target)
+        noticed = BeforeAfter(target)
         found = await self._tracer.trace(target, record.offset, noticed.before, noticed.after)
         self.heard.words += noticed.words
         hold = (noticed.now.holds if noticed.now else {}).get(str(noticed.document.get("hold")))
@@ -161,9 +163,9 @@ class _Followed:
         return node
 
 
-async def _digest(archive: Archive, partition: int, trace: Trace) -> list[Node]:
+async def _digest_nodes(archive: Archive, partition: int, trace: Trace) -> list[Node]:
     """The digest in which a message went out that had to wait."""
-    body = parsed(trace.record).get("body")
+    body = parse_document(trace.record).get("body")
     if trace.own or not isinstance(body, dict):
         return []
     start = Position(trace.record.offset + 1, 0)
@@ -176,7 +178,7 @@ async def _digest(archive: Archive, partition: int, trace: Trace) -> list[Node]:
     return []
 
 
-async def _later(
+async def _later_messages(
     archive: Archive, partition: int, offset: int, incident: str, at_ms: int
 ) -> list[Node]:
     """The first message about the incident after the record, wherever it came from."""

@@ -5,7 +5,7 @@ from app.explain.effects import explain_effect
 from app.explain.tree import Node
 from app.history.archive import Archive
 from app.history.effects import Document
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.tracer import Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
@@ -17,7 +17,7 @@ _KINDS = "an effect such as 3-1207-4, an incident such as INC-20260412T031502Z-0
 
 
 async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
-    """What left a task, and what became of it. Raises NotKept."""
+    """What left a task, and what became of it. Raises NotRetained."""
     partition, offset = position_from_id(name.partition(".")[0])
     effects = archive.effects(Stream.FOLLOWUPS, partition, Position(offset, 0), name.encode())
     found = [one.document async for one in effects if one.document["task"] == name]
@@ -26,7 +26,7 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
         known = (
             ", ".join(list(dict.fromkeys(str(one["task"]) for one in newest))[-3:]) or "none yet"
         )
-        raise NotKept(f"there is no task {name!r}; the newest are: {known}")
+        raise NotRetained(f"there is no task {name!r}; the newest are: {known}")
     node = await explain_effect(archive, tracer, causes, found[0]["id"])
     node.then = [
         Node("task", effect_text(Stream.FOLLOWUPS, one), milliseconds(one["at"]), one["id"])
@@ -36,7 +36,7 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
 
 
 async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
-    """Who made a silence, and what it kept quiet. Raises NotKept."""
+    """Who made a silence, and what it kept quiet. Raises NotRetained."""
     effects = archive.effects(Stream.SILENCES, 0, Position(0, 0), name.encode())
     found = [one.document async for one in effects if one.document["silence"] == name]
     if not found:
@@ -45,11 +45,11 @@ async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name
             ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
             or "none yet"
         )
-        raise NotKept(
+        raise NotRetained(
             f"{name!r:.200} is no id that is known, must be {_KINDS}; the newest incidents are: {known}"
         )
     node = await explain_effect(archive, tracer, causes, found[0]["id"])
-    held = await _held(archive, name, milliseconds(found[0]["at"]))
+    held = await _suppressed_by_silence(archive, name, milliseconds(found[0]["at"]))
     node.then = [
         Node(
             "quiet",
@@ -66,7 +66,7 @@ async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name
     return node
 
 
-async def _held(archive: Archive, name: str, since_ms: int) -> list[Document]:
+async def _suppressed_by_silence(archive: Archive, name: str, since_ms: int) -> list[Document]:
     key = f"silence/{name}"
     found = []
     for partition in range(archive.partitions):

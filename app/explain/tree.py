@@ -13,7 +13,7 @@ from models.instant import format_instant
 class Node:
     """One thing of an explanation.
 
-    Texts may be anybody's: `lines` makes them inert, JSON has them as they are.
+    Texts may be anybody's: `tree_lines` makes them inert, JSON has them as they are.
     """
 
     kind: str  # effect, timer, alert, command, message, incident, ...

@@ -34,7 +34,7 @@ _QUICK: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGERS = range(-(2**63), 2**63)
 
 
-class Refused(Exception):
+class YamlRefused(Exception):
     """What is wrong with the text.
 
     `line` and `column` count from 1, and are 0 where the whole of it is meant.
@@ -47,7 +47,7 @@ class Refused(Exception):
         self.column: int = mark.column + 1 if mark else 0
 
 
-class Place(NamedTuple):
+class FilePlace(NamedTuple):
     """Where something stands in the file; both count from 1."""
 
     line: int
@@ -63,18 +63,18 @@ class Document:
     """
 
     data: Any = None
-    places: dict[Where, Place] = field(default_factory=dict)
-    repeated: list[tuple[Where, Place]] = field(default_factory=list)
+    places: dict[Where, FilePlace] = field(default_factory=dict)
+    repeated: list[tuple[Where, FilePlace]] = field(default_factory=list)
 
-    def place(self, where: Where) -> Place:
+    def place(self, where: Where) -> FilePlace:
         """The place of a key, or of the nearest one above it that the file has."""
         while where not in self.places and where:
             where = where[:-1]
-        return self.places.get(where, Place(1, 1))
+        return self.places.get(where, FilePlace(1, 1))
 
 
-def read(text: str, *, as_written: bool = False) -> Document:
-    """The document in a text. Raises Refused.
+def read_document(text: str, *, as_written: bool = False) -> Document:
+    """The document in a text. Raises YamlRefused.
 
     `as_written` leaves numbers, dates and truth values the texts that they are in the file (`1:5`
     is 65 in YAML), as programs in Go take them where they want a text.
@@ -84,11 +84,11 @@ def read(text: str, *, as_written: bool = False) -> Document:
     try:
         return _read(yaml.SafeLoader(text), as_written=as_written)
     except yaml.reader.ReaderError as error:
-        raise Refused(
+        raise YamlRefused(
             f"is not YAML: {error.reason} ({error.character!r:.20}) at character {error.position}"
         ) from None
     except yaml.MarkedYAMLError as error:
-        raise Refused(f"is not YAML: {error.problem}", error.problem_mark) from None
+        raise YamlRefused(f"is not YAML: {error.problem}", error.problem_mark) from None
 
 
 def _read(parser: Any, *, as_written: bool) -> Document:
@@ -96,30 +96,32 @@ def _read(parser: Any, *, as_written: bool) -> Document:
     node = loader.get_single_node()
     if node is not None:
         # Before merged mappings are put into one.
-        document.repeated = list(_index(node, (), document.places))
+        document.repeated = list(_index_places(node, (), document.places))
         document.data = loader.construct_document(node)
     return document
 
 
-def _index(node: Any, where: Where, places: dict[Where, Place]) -> Iterator[tuple[Where, Place]]:
+def _index_places(
+    node: Any, where: Where, places: dict[Where, FilePlace]
+) -> Iterator[tuple[Where, FilePlace]]:
     """Fill `places` with the place of each key, and yield the keys that a mapping has again."""
-    places.setdefault(where, _place(node))
+    places.setdefault(where, _place_of(node))
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise Refused("has a list or a map for a key, must be a text", key.start_mark)
+                raise YamlRefused("has a list or a map for a key, must be a text", key.start_mark)
             inner = (*where, key.value)
             if inner in places:
-                yield inner, _place(key)
-            places[inner] = _place(key)
-            yield from _index(value, inner, places)
+                yield inner, _place_of(key)
+            places[inner] = _place_of(key)
+            yield from _index_places(value, inner, places)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            yield from _index(value, (*where, number), places)
+            yield from _index_places(value, (*where, number), places)
 
 
-def _place(node: Any) -> Place:
-    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+def _place_of(node: Any) -> FilePlace:
+    return FilePlace(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 class _Loader(Composer, SafeConstructor, Resolver):
@@ -139,16 +141,16 @@ class _Loader(Composer, SafeConstructor, Resolver):
         self._sizes: dict[Any, tuple[int, int]] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """The next node. Raises Refused."""
+        """The next node. Raises YamlRefused."""
         mark = self.peek_event().start_mark
         if self.check_event(yaml.AliasEvent):
             return self._alias(super().compose_node(parent, index), mark)
         self._depth += 1
         self._nodes += 1
         if self._depth > DEPTH_MAX:
-            raise Refused(f"is nested more than {DEPTH_MAX} deep", mark)
+            raise YamlRefused(f"is nested more than {DEPTH_MAX} deep", mark)
         if self._nodes > NODES_MAX:
-            raise Refused(f"has more than {NODES_MAX} keys and values", mark)
+            raise YamlRefused(f"has more than {NODES_MAX} keys and values", mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
         self._sizes[node] = self._size(node)
@@ -157,9 +159,9 @@ class _Loader(Composer, SafeConstructor, Resolver):
     def _alias(self, node: Any, mark: Any) -> Any:
         self._aliases += 1
         if self._aliases > ALIASES_MAX:
-            raise Refused(f"has more than {ALIASES_MAX} aliases", mark)
+            raise YamlRefused(f"has more than {ALIASES_MAX} aliases", mark)
         if node not in self._sizes:
-            raise Refused("has an alias of what the alias is part of", mark)
+            raise YamlRefused("has an alias of what the alias is part of", mark)
         return node
 
     def _size(self, node: Any) -> tuple[int, int]:
@@ -168,7 +170,9 @@ class _Loader(Composer, SafeConstructor, Resolver):
                 node.tag.replace("tag:yaml.org,2002:", "!!"),
                 "text, number, true, false, null, date, list or map",
             )
-            raise Refused(f"has a value of the type {found:.60}, must be {known}", node.start_mark)
+            raise YamlRefused(
+                f"has a value of the type {found:.60}, must be {known}", node.start_mark
+            )
         if isinstance(node, yaml.ScalarNode):
             self._check_plain(node)
             return 1, len(node.value)
@@ -180,7 +184,7 @@ class _Loader(Composer, SafeConstructor, Resolver):
         sizes = [self._sizes[part] for part in parts]
         nodes, characters = 1 + sum(size[0] for size in sizes), sum(size[1] for size in sizes)
         if nodes > NODES_MAX or characters > CHARACTERS_MAX:
-            raise Refused(
+            raise YamlRefused(
                 f"has {nodes} keys and values of {characters} characters here when its aliases are written out, must have at "
                 f"most {NODES_MAX} of {CHARACTERS_MAX}",
                 node.start_mark,
@@ -191,30 +195,32 @@ class _Loader(Composer, SafeConstructor, Resolver):
         """Refuse numbers and dates that are none, or so long that reading them takes long."""
         if node.tag in _PLAIN and len(node.value) > NUMBER_CHARACTERS_MAX:
             long = f"has a number or date of {len(node.value)} characters"
-            raise Refused(f"{long}, must have at most {NUMBER_CHARACTERS_MAX}", node.start_mark)
+            raise YamlRefused(f"{long}, must have at most {NUMBER_CHARACTERS_MAX}", node.start_mark)
         found = self.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]  # as above
         if node.tag in _PLAIN and found != node.tag:
-            raise Refused(
+            raise YamlRefused(
                 f"is {node.value!r:.60}, which is not what it says it is", node.start_mark
             )
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT002  PyYAML's signature
-        """The plain data of a node. Raises Refused."""
+        """The plain data of a node. Raises YamlRefused."""
         try:
             if self._as_written and isinstance(node, yaml.ScalarNode):
                 value = None if node.tag == NULL else node.value
             else:
                 value = super().construct_object(node, deep=deep)
         except ValueError as error:  # of a number or a date that is none
-            raise Refused(
+            raise YamlRefused(
                 f"is {node.value!r:.60}, which is not what it looks like: {error}", node.start_mark
             ) from None
         if isinstance(value, str) and not _is_unicode(value):
-            raise Refused("has half of a surrogate pair, must be Unicode text", node.start_mark)
+            raise YamlRefused("has half of a surrogate pair, must be Unicode text", node.start_mark)
         if (isinstance(value, int) and value not in _INTEGERS) or (
             isinstance(value, float) and not math.isfinite(value)
         ):
-            raise Refused(f"is {node.value!r:.60}, must be a number of 64 bits", node.start_mark)
+            raise YamlRefused(
+                f"is {node.value!r:.60}, must be a number of 64 bits", node.start_mark
+            )
         return value
 
 

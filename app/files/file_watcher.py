@@ -19,7 +19,7 @@ logger = logging.getLogger("tocsin.bridge")
 Made = TypeVar("Made")
 
 
-class Reread(Generic[Made]):
+class WatchedFiles(Generic[Made]):
     """Keeps `value` as the files say.
 
     What they contain is compared, since times and sizes of files can stay as they were.
@@ -28,14 +28,14 @@ class Reread(Generic[Made]):
     def __init__(self, what: str, files: Sequence[str], make: Callable[[], Made]) -> None:
         """Read the files. Raises BadSettings, as `make` does."""
         self._what, self._files, self._make = what, [file for file in files if file], make
-        self._seen = self._contents()
+        self._seen = self._read_contents()
         self.value = make()
         self._good = metrics.FILES_GOOD.labels(what)
         self._good.set(1)
 
     def refresh(self) -> None:
         """Read the files again if they have changed. One caller at a time."""
-        contents = self._contents()
+        contents = self._read_contents()
         if contents == self._seen:
             return
         self._seen = contents
@@ -50,7 +50,7 @@ class Reread(Generic[Made]):
         self._good.set(1)
         logger.info("the %s are renewed", self._what)
 
-    def _contents(self) -> list[bytes | str]:
+    def _read_contents(self) -> list[bytes | str]:
         return [content_of(file) for file in self._files]
 
 

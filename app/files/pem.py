@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from app.settings import BadSettings
 
 
-class Encrypted(Exception):
+class EncryptedKey(Exception):
     """A key cannot be read without a password.
 
     OpenSSL would ask for it on the terminal, and wait.
@@ -19,11 +19,11 @@ class Encrypted(Exception):
 
 def no_password() -> str:
     """What OpenSSL is given to ask for a password with, where nobody is there to type one."""
-    raise Encrypted
+    raise EncryptedKey
 
 
 @contextmanager
-def reading(setting: str, file: str) -> Iterator[None]:
+def reading_file(setting: str, file: str) -> Iterator[None]:
     """Read a file that a setting names within this. Raises BadSettings."""
     try:
         yield
@@ -42,7 +42,7 @@ def reading(setting: str, file: str) -> Iterator[None]:
 def reading_pair(certificate: tuple[str, str], key: tuple[str, str]) -> Iterator[None]:
     """The same of a certificate and its key, each a setting and the file that it names."""
     try:
-        with reading(f"{certificate[0]} and {key[0]}", f"{certificate[1]} and {key[1]}"):
+        with reading_file(f"{certificate[0]} and {key[0]}", f"{certificate[1]} and {key[1]}"):
             yield
-    except Encrypted:
+    except EncryptedKey:
         raise BadSettings(f"{key[0]} is {key[1]!r}, must not be encrypted") from None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import yaml_file
 from app.files.bounded_yaml import Document
 from app.files.yaml_file import BadFile
@@ -21,7 +21,7 @@ class PolicyFile(NamedTuple):
     """A policy and the file that it stands in, which knows the line of each key."""
 
     path: Path
-    rules: Rulebook
+    rules: CompiledPolicy
     document: Document
 
 
@@ -30,24 +30,24 @@ def default_path() -> Path:
     return next((path for path in _SHIPPED if path.exists()), _SHIPPED[-1])
 
 
-def load(path: str | Path = "") -> Rulebook:
+def load_policy(path: str | Path = "") -> CompiledPolicy:
     """The compiled policy of a file.
 
     Of the one that ships with Tocsin when no path is given. Raises BadPolicy.
     """
-    return read(path).rules
+    return read_policy_file(path).rules
 
 
-def read(path: str | Path = "") -> PolicyFile:
+def read_policy_file(path: str | Path = "") -> PolicyFile:
     """The same with the file's lines."""
     file = Path(path) if path else default_path()
-    return compiled(file, yaml_file.bytes_of(file))
+    return compile_policy_file(file, yaml_file.bytes_of(file))
 
 
-def compiled(file: Path, data: bytes) -> PolicyFile:
+def compile_policy_file(file: Path, data: bytes) -> PolicyFile:
     """The same of a file's bytes. Raises BadPolicy."""
-    document = yaml_file.parse(file, data, "policy keys (docs/POLICY.md)")
+    document = yaml_file.parse_mapping(file, data, "policy keys (docs/POLICY.md)")
     try:
-        return PolicyFile(file, Rulebook(document.data), document)
+        return PolicyFile(file, CompiledPolicy(document.data), document)
     except ValidationError as error:
-        raise yaml_file.refusal(file, document, error, Policy) from None
+        raise yaml_file.validation_refusal(file, document, error, Policy) from None

@@ -58,9 +58,9 @@ class BadFile(TocsinError):
         super().__init__("\n".join(self.problems))
 
 
-def read(path: Path, what: str) -> Document:
+def read_mapping(path: Path, what: str) -> Document:
     """The mapping in a file; `what` says what its keys are. Raises BadFile."""
-    return parse(path, bytes_of(path), what)
+    return parse_mapping(path, bytes_of(path), what)
 
 
 def bytes_of(path: Path) -> bytes:
@@ -69,51 +69,51 @@ def bytes_of(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _whole(path, f"cannot be read: {error.strerror}") from None
+        raise _file_problem(path, f"cannot be read: {error.strerror}") from None
 
 
-def parse(path: Path, data: bytes, what: str, *, as_written: bool = False) -> Document:
+def parse_mapping(path: Path, data: bytes, what: str, *, as_written: bool = False) -> Document:
     """The same of its bytes; `as_written` as in `app.files.bounded_yaml`."""
     if len(data) > MAX_BYTES:
-        raise _whole(path, f"has more than {MAX_BYTES} bytes, must have at most so many")
+        raise _file_problem(path, f"has more than {MAX_BYTES} bytes, must have at most so many")
     try:
-        document = bounded_yaml.read(data.decode(), as_written=as_written)
+        document = bounded_yaml.read_document(data.decode(), as_written=as_written)
     except UnicodeDecodeError as error:
-        raise _whole(path, f"is not UTF-8 at byte {error.start}") from None
-    except bounded_yaml.Refused as refusal:
+        raise _file_problem(path, f"is not UTF-8 at byte {error.start}") from None
+    except bounded_yaml.YamlRefused as refusal:
         raise BadFile(
             [Mistake(str(path), refusal.line, refusal.column, "", refusal.problem)]
         ) from None
     if not isinstance(document.data, dict):
-        raise _whole(path, f"is {type(document.data).__name__}, must be a mapping of {what}")
+        raise _file_problem(path, f"is {type(document.data).__name__}, must be a mapping of {what}")
     if document.repeated:
         raise BadFile(
             [
-                Mistake(str(path), *place, key(where), "stands twice, must stand once")
+                Mistake(str(path), *place, key_path(where), "stands twice, must stand once")
                 for where, place in document.repeated
             ]
         )
     return document
 
 
-def _whole(path: Path, problem: str) -> BadFile:
+def _file_problem(path: Path, problem: str) -> BadFile:
     return BadFile([Mistake(str(path), 0, 0, "", problem)])
 
 
-def refusal(
+def validation_refusal(
     path: Path, document: Document, error: ValidationError, model: type[BaseModel]
 ) -> BadFile:
     """The mistakes that a model found in a file, from its beginning to its end."""
-    mistakes = [_mistake(path, document, one, model) for one in error.errors()]
+    mistakes = [_validation_mistake(path, document, one, model) for one in error.errors()]
     return BadFile(sorted(mistakes, key=lambda one: (one.line, one.column)))
 
 
-def mistake(path: Path, document: Document, where: Where, problem: str) -> Mistake:
+def mistake_at(path: Path, document: Document, where: Where, problem: str) -> Mistake:
     """One that was found by other means."""
-    return Mistake(str(path), *document.place(where), key(where), problem)
+    return Mistake(str(path), *document.place(where), key_path(where), problem)
 
 
-def key(where: Where) -> str:
+def key_path(where: Where) -> str:
     """A place as people write it: `teams.data.chain[2]`."""
     text = ""
     for part in where:
@@ -121,7 +121,7 @@ def key(where: Where) -> str:
     return text
 
 
-def _mistake(
+def _validation_mistake(
     path: Path, document: Document, error: ErrorDetails, model: type[BaseModel]
 ) -> Mistake:
     where = tuple(error["loc"])
@@ -133,11 +133,14 @@ def _mistake(
             known = (*known, part)
     shown = (*known, where[-1]) if error["type"] == "missing" else known
     return Mistake(
-        str(path), *document.place(known), key(shown) or "the file", _problem(error, model)
+        str(path),
+        *document.place(known),
+        key_path(shown) or "the file",
+        _problem_text(error, model),
     )
 
 
-def _problem(error: ErrorDetails, model: type[BaseModel]) -> str:
+def _problem_text(error: ErrorDetails, model: type[BaseModel]) -> str:
     found = error["input"]
     match error["type"]:
         case "missing":
@@ -153,17 +156,17 @@ def _problem(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return str(error["ctx"]["error"])
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"is {_short(found)}, must be a mapping"
+            return f"is {_short_value(found)}, must be a mapping"
         case _:
             message = re.sub(r"^[A-Z][a-z]+ should ", "must ", error["msg"])
-            return f"is {_short(found)}, {re.sub(r' after validation, not [0-9]+$', '', message)}"
+            return f"is {_short_value(found)}, {re.sub(r' after validation, not [0-9]+$', '', message)}"
 
 
 def _one_of(keys: Sequence[str]) -> str:
     return f", must be one of {', '.join(keys)}" if keys else ""
 
 
-def _short(found: Any) -> str:
+def _short_value(found: Any) -> str:
     text = repr(found)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -175,7 +178,7 @@ def _keys_at(model: type[BaseModel], where: Iterable[str | int]) -> list[str]:
         # A number in pydantic's path is a place in a list, whose model the annotation of the list
         # has named already.
         models = (
-            [found for one in models for found in _inner(one, part)]
+            [found for one in models for found in _inner_models(one, part)]
             if isinstance(part, str)
             else models
         )
@@ -187,7 +190,7 @@ def _keys_at(model: type[BaseModel], where: Iterable[str | int]) -> list[str]:
     ]
 
 
-def _inner(model: Any, part: str) -> list[Any]:
+def _inner_models(model: Any, part: str) -> list[Any]:
     if not _is_model(model):
         return [model] if isinstance(model, type) else []
     for name, field in model.model_fields.items():

@@ -65,7 +65,7 @@ class Applier:
         """
         self.engine = await self._restore()
         self._poisons = [one for one in self._poisons if one.offset > self.engine.applied_offset]
-        self.engine.pass_over(self._poisons)
+        self.engine.skip(self._poisons)
         while self.engine.applied_offset < offset:
             records = await self._read(self.engine.applied_offset + 1)
             assert records, f"the journal ends before offset {offset}, which was applied"

@@ -13,7 +13,7 @@ from typing import TypeVar
 import orjson
 
 from app.history.effects import Document, effects_from
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.records import records_from
 from app.history.source import Source
 from app.transport.log import StoredRecord
@@ -27,7 +27,7 @@ LATE_MS = 600_000  # a message is in the journal so long after its cause at the 
 
 
 @dataclass(slots=True)
-class Emitted:
+class StoredEffect:
     """An effect as it stands in its topic."""
 
     stream: Stream
@@ -46,10 +46,10 @@ class Archive:
         self.partitions = source.config.partitions
 
     async def record(self, partition: int, offset: int) -> StoredRecord:
-        """A journal record. Raises NotKept."""
+        """A journal record. Raises NotRetained."""
         journal = self.topics.journal
         if not 0 <= partition < self.partitions:
-            raise NotKept(
+            raise NotRetained(
                 f"there is no partition {partition}: the journal has 0 to {self.partitions - 1}"
             )
         start = await self.log.start_offset(journal, partition)
@@ -63,11 +63,11 @@ class Archive:
             if end > start
             else f"has nothing in {partition}"
         )
-        raise NotKept(f"there is no record {partition}:{offset}: the journal {kept}")
+        raise NotRetained(f"there is no record {partition}:{offset}: the journal {kept}")
 
     async def effect(
         self, partition: int, position: Position, streams: tuple[Stream, ...] = EFFECTS
-    ) -> Emitted | None:
+    ) -> StoredEffect | None:
         """The effect at a position, if one of the topics has it."""
         for stream in streams:
             async for one in self.effects(stream, partition, position):
@@ -76,7 +76,7 @@ class Archive:
                 break
         return None
 
-    async def effects_of(self, partition: int, offset: int) -> list[Emitted]:
+    async def effects_of(self, partition: int, offset: int) -> list[StoredEffect]:
         """Every effect of a journal record that the topics have, in order."""
         found = []
         for stream in EFFECTS:
@@ -88,16 +88,16 @@ class Archive:
 
     async def effects(
         self, stream: Stream, partition: int, after: Position, about: bytes = b""
-    ) -> AsyncIterator[Emitted]:
+    ) -> AsyncIterator[StoredEffect]:
         """The effects of a partition from a position on, each once.
 
         Those with `about` in them only, if it is given.
         """
         topic = self.source.topic(stream)
-        place = await self._place(topic, partition, after)
+        place = await self._effect_offset(topic, partition, after)
         async for position, value, _ in effects_from(self.log, topic, partition, place, CHUNK):
             if position >= after and about in value:
-                yield Emitted(stream, position, value, orjson.loads(value))
+                yield StoredEffect(stream, position, value, orjson.loads(value))
 
     async def message(self, source: Cause, target: int, at_ms: int) -> StoredRecord | None:
         """The journal record of a message, which stands in the target partition from the time of its cause on."""
@@ -122,7 +122,7 @@ class Archive:
         if not oldest or not newest:
             return high
         span = (oldest[0].timestamp, newest[-1].timestamp)
-        return await self._first(journal, partition, _time, at_ms, float, span)
+        return await self._first(journal, partition, _record_time, at_ms, float, span)
 
     async def newest(
         self, stream: Stream, wanted: Callable[[Document], bool], number: int = 3
@@ -138,10 +138,12 @@ class Archive:
             found += [document for document in documents if wanted(document)]
         return sorted(found, key=lambda one: str(one["at"]))[-number:]
 
-    async def _place(self, topic: str, partition: int, wanted: Position) -> int:
+    async def _effect_offset(self, topic: str, partition: int, wanted: Position) -> int:
         """The offset of the first effect at the position or after it."""
         span = (0, await self.log.end_offset(self.topics.journal, partition))
-        return await self._first(topic, partition, _position, wanted, lambda one: one.offset, span)
+        return await self._first(
+            topic, partition, _record_position, wanted, lambda one: one.offset, span
+        )
 
     async def _ends(self, topic: str, partition: int) -> tuple[int, int]:
         return await self.log.start_offset(topic, partition), await self.log.end_offset(
@@ -182,9 +184,9 @@ class Archive:
         return low
 
 
-def _time(record: StoredRecord) -> int:
+def _record_time(record: StoredRecord) -> int:
     return record.timestamp
 
 
-def _position(record: StoredRecord) -> Position | None:
+def _record_position(record: StoredRecord) -> Position | None:
     return position_from(tuple(record.headers))

@@ -20,12 +20,12 @@ T = TypeVar("T")
 async def load_state(log: Readable, topic: str, partition: int) -> dict[bytes, bytes]:
     """The newest value of each key in the changelog, as of its last whole checkpoint."""
     items: dict[bytes, bytes] = {}
-    async for checkpoint in checkpoints(log, topic, partition):
+    async for checkpoint in read_checkpoints(log, topic, partition):
         apply_changes(items, [(record.key or b"", record.value) for record in checkpoint])
     return items
 
 
-async def checkpoints(
+async def read_checkpoints(
     log: Readable, topic: str, partition: int
 ) -> AsyncGenerator[list[StoredRecord], None]:
     """The changelog's records, oldest first, a whole checkpoint at a time.
@@ -83,7 +83,7 @@ async def _whole_checkpoint(
     undo: dict[bytes, bytes | None] = {}  # what changed since the one that was found
     found, number, offset, read = (-1, 0), 0, -1, 0
     begin = await log.start_offset(topic, partition)
-    async with aclosing(checkpoints(log, topic, partition)) as kept:
+    async with aclosing(read_checkpoints(log, topic, partition)) as kept:
         async for records in kept:
             number += 1
             applied = int(orjson.loads(records[-1].value or b"{}")["offset"])
@@ -117,18 +117,20 @@ def _is_whole(
 
 async def last_position(log: Readable, topic: str, partition: int) -> Position | None:
     """The position of the newest effect in a partition of an effects topic, or None when it has none."""
-    return await _newest(log, topic, partition, lambda record: position_from(tuple(record.headers)))
+    return await _newest_match(
+        log, topic, partition, lambda record: position_from(tuple(record.headers))
+    )
 
 
 async def last_offset(log: Readable, topic: str, partition: int) -> int:
     """The journal offset that the changelog's last whole checkpoint has applied, or -1 when there is none."""
-    meta = await _newest(
+    meta = await _newest_match(
         log, topic, partition, lambda record: record.value if record.key == META else None
     )
     return int(orjson.loads(meta)["offset"]) if meta else -1
 
 
-async def _newest(
+async def _newest_match(
     log: Readable, topic: str, partition: int, find: Callable[[StoredRecord], T | None]
 ) -> T | None:
     """What is found in the newest record of a partition in which it is found."""

@@ -54,7 +54,7 @@ class LettersView:
         """The letters, oldest first."""
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
-                while (news := await self._reader.chunk(partition)) is not None:
+                while (news := await self._reader.next_chunk(partition)) is not None:
                     for one in news:
                         self._keep(partition, one.position, one.offset, document_in(one.value))
         known = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.records import READ_RECORDS, batches_from
 from app.settings import Settings
 from app.transport.log import Readable, StoredRecord
@@ -22,12 +22,14 @@ Document = dict[str, Any]
 # What a snapshot had not in 0.1.0: the topic is compacted, so an incident that was closed then has
 # the shape of then.
 _LATER: Document = {
-    **dict.fromkeys(("status", "guide", "assignee", "mitigated_by", "cause", "cause_by"), ""),
-    **dict.fromkeys(("told_at", "mitigated_at", "assessment", "eta_at")),
+    **dict.fromkeys(
+        ("status", "runbook", "assignee", "mitigated_by", "root_cause", "root_cause_by"), ""
+    ),
+    **dict.fromkeys(("notified_at", "mitigated_at", "assessment", "eta_at")),
     "complaints": 0,
     "flapping": False,
     "clocks": {},
-    **dict.fromkeys(("held_by", "parents", "services"), ()),
+    **dict.fromkeys(("suppressed_by", "parents", "services"), ()),
 }
 
 
@@ -84,9 +86,9 @@ async def incidents_of(log: Readable, config: Settings) -> list[Document]:
 
 
 async def incident_of(log: Readable, config: Settings, name: str) -> Document:
-    """The newest snapshot of an incident. Raises NotKept when there is none of that id."""
+    """The newest snapshot of an incident. Raises NotRetained when there is none of that id."""
     incidents = {snapshot["incident"]: snapshot for snapshot in await incidents_of(log, config)}
     if name not in incidents:
         known = ", ".join(list(incidents)[-3:]) or "none yet"
-        raise NotKept(f"no incident {name!r}; the newest are: {known}")
+        raise NotRetained(f"no incident {name!r}; the newest are: {known}")
     return incidents[name]

@@ -54,9 +54,9 @@ class EntriesView:
         chosen = range(self._partitions) if partition is None else (partition,)
         for number in chosen:
             async with self._turnstiles[number] as needed:
-                while needed and (news := await self._reader.chunk(number)) is not None:
+                while needed and (news := await self._reader.next_chunk(number)) is not None:
                     for one in news:
-                        self._extend((one.key or b"").decode(), one.value)
+                        self._extend_timeline((one.key or b"").decode(), one.value)
         known = self._known.get(incident)
         if known is not None and known.whole:
             return known
@@ -65,13 +65,13 @@ class EntriesView:
             return entries
         reader = TopicReader(self._log, self._topic, self._partitions)
         for number in chosen:
-            while (news := await reader.chunk(number)) is not None:
+            while (news := await reader.next_chunk(number)) is not None:
                 for one in news:
                     if one.key == incident.encode():
                         entries.add(one.value)
         return entries
 
-    def _extend(self, incident: str, value: bytes) -> None:
+    def _extend_timeline(self, incident: str, value: bytes) -> None:
         entries = self._known.pop(incident, None)
         if entries is None:
             entries = Entries(whole=self._all_known)

@@ -59,7 +59,7 @@ class Feeding:
         self._source = source
         self._items = dict(start.items)
         self._applier = Applier(
-            start.engine(partition), self._restored, self._read, self._on_poison
+            start.engine(partition), self._restore_engine, self._read_journal, self._on_poison
         )
 
     async def use(self, act: Callable[[Engine], T]) -> T:
@@ -100,12 +100,12 @@ class Feeding:
             if self.poisons:  # so that the next one costs no second replay from the start
                 self.items()
 
-    async def _read(self, offset: int) -> list[StoredRecord]:
+    async def _read_journal(self, offset: int) -> list[StoredRecord]:
         return await self._source.log.read(
             self._source.topics.journal, self.partition, offset, READ_RECORDS
         )
 
-    async def _restored(self) -> Engine:
+    async def _restore_engine(self) -> Engine:
         return Start(self._items, -1).engine(self.partition)
 
     def _on_poison(self, _: Poison) -> None:

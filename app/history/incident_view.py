@@ -59,7 +59,7 @@ class IncidentView:
             return None  # none was dropped, so there is none
         newest = None
         reader = TopicReader(self._log, self._topic, self._partitions)
-        while (news := await reader.chunk(partition)) is not None:
+        while (news := await reader.next_chunk(partition)) is not None:
             newest = next(
                 (one.value for one in reversed(news) if one.key == incident.encode()), newest
             )
@@ -72,7 +72,7 @@ class IncidentView:
     async def _read(self) -> None:
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
-                while (news := await self._reader.chunk(partition)) is not None:
+                while (news := await self._reader.next_chunk(partition)) is not None:
                     for one in news:
                         self._keep(one.value)
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.poison import Poison
 from app.history.feeder import Feeding
-from app.history.not_kept import NotKept
-from app.history.snapshots import Index
+from app.history.not_kept import NotRetained
+from app.history.snapshots import SnapshotIndex
 from app.history.source import Source
 from app.history.state_at import Start, beginning, checkpoint_before, unknown_before
 from app.transport.log import StoredRecord
@@ -44,7 +44,10 @@ class NearestState:
     """Brings a partition's engine to any offset. Engines are kept: a later offset goes on there."""
 
     def __init__(
-        self, source: Source, policy: Callable[[], Rulebook], index: Index | None = None
+        self,
+        source: Source,
+        policy: Callable[[], CompiledPolicy],
+        index: SnapshotIndex | None = None,
     ) -> None:
         """`policy` is asked for where the log says none; `index` has the snapshots."""
         self._source = source
@@ -55,14 +58,14 @@ class NearestState:
     async def use(self, partition: int, offset: int, act: Callable[[Engine], T]) -> tuple[T, str]:
         """Use the engine that has applied all before an offset; and what is not known about it.
 
-        A record that makes it raise is skipped, as the worker does. Raises NotKept.
+        A record that makes it raise is skipped, as the worker does. Raises NotRetained.
         """
-        reached = await self._start(partition, offset)
+        reached = await self._nearest_engine(partition, offset)
         try:
             await self._work_up_to(reached, partition, offset)
             result = await reached.feeding.use(act)
         except Poison as poison:
-            raise NotKept(
+            raise NotRetained(
                 f"the state at {partition}:{offset} cannot be worked out: {poison}"
             ) from poison
         self._reached[partition] = reached
@@ -80,7 +83,7 @@ class NearestState:
                 self._index.save(partition, records[-1], reached.feeding.items())
                 reached.snapshot_offset = records[-1].offset
 
-    async def _start(self, partition: int, offset: int) -> Reached:
+    async def _nearest_engine(self, partition: int, offset: int) -> Reached:
         """The nearest engine at or before the one that is wanted."""
         reached = self._reached.pop(partition, None)
         if reached is not None and reached.applied_offset >= offset:
@@ -92,7 +95,7 @@ class NearestState:
         if await self._is_changelog_worth_reading(partition, oldest, offset, start):
             checkpoint = await checkpoint_before(self._source, partition, oldest, offset)
             start = _later(start, checkpoint)
-            await self._save(partition, start)
+            await self._save_snapshot(partition, start)
         if reached is not None and (start is None or reached.applied_offset > start.offset):
             return reached
         note = ""
@@ -118,7 +121,7 @@ class NearestState:
         written = await log.end_offset(changelog, partition)
         return written - await log.start_offset(changelog, partition) < records
 
-    async def _save(self, partition: int, start: Start | None) -> None:
+    async def _save_snapshot(self, partition: int, start: Start | None) -> None:
         """Keep what was read from the changelog.
 
         It took long, and the next question may be about the same time.

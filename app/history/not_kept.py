@@ -3,5 +3,5 @@
 from models.errors import TocsinError
 
 
-class NotKept(TocsinError):
+class NotRetained(TocsinError):
     """What is asked for is not there, or not any more; the message says what there is instead."""

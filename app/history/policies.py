@@ -7,16 +7,16 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from app.core.rules.compiled_policy import Rulebook, compiled
+from app.core.rules.compiled_policy import CompiledPolicy, compile_policy
 from app.core.state.changelog import POLICY
 from app.history.checkpoints import load_state
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.records import batches_from
 from app.transport.log import Readable, StoredRecord
 from models.journal import POLICY_START
 
 
-class UnreadablePolicy(NotKept):
+class UnreadablePolicy(NotRetained):
     """A recorded policy that this Tocsin does not read: its key, and what is wrong with it."""
 
     def __init__(self, where: str, key: str, problem: str) -> None:
@@ -28,20 +28,20 @@ class UnreadablePolicy(NotKept):
         self.problem = problem
 
 
-def compile_recorded(document: Any, where: str) -> Rulebook:
+def compile_recorded(document: Any, where: str) -> CompiledPolicy:
     """The policy of a recorded document, to go on with. `where` names its place in messages.
 
     Raises UnreadablePolicy.
     """
     try:
-        return compiled(orjson.dumps(document), kept=True)
+        return compile_policy(orjson.dumps(document), kept=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise UnreadablePolicy(where, key or "it", first["msg"]) from None
 
 
-async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook | None:
+async def first_policy(log: Readable, journal: str, partition: int) -> CompiledPolicy | None:
     """The first policy of a journal partition, in force from its beginning; None if it has none.
 
     It is the first record, unless the bridge was faster than the first worker.
@@ -54,18 +54,18 @@ async def first_policy(log: Readable, journal: str, partition: int) -> Rulebook 
     return None
 
 
-def policy_in(records: Iterable[StoredRecord]) -> Rulebook | None:
+def policy_in(records: Iterable[StoredRecord]) -> CompiledPolicy | None:
     """The first policy among journal records that can be used, if there is one."""
     for record in records:
         if record.value is not None and record.value.startswith(POLICY_START):
             try:
                 return compile_recorded(orjson.loads(record.value)["document"], "the journal")
-            except (NotKept, ValueError, KeyError, TypeError):
+            except (NotRetained, ValueError, KeyError, TypeError):
                 continue  # it is a dead letter
     return None
 
 
-async def policy_in_state(log: Readable, changelog: str, partition: int) -> Rulebook | None:
+async def policy_in_state(log: Readable, changelog: str, partition: int) -> CompiledPolicy | None:
     """The policy of a partition's last checkpoint, if it has one. Raises UnreadablePolicy."""
     items = await load_state(log, changelog, partition)
     if POLICY not in items:

@@ -21,15 +21,17 @@ _ROOT = Path(__file__).parents[2]
 _DECIDING = ("app/core", "models")
 
 
-class Index:
+class SnapshotIndex:
     """The snapshots of one journal.
 
     `whose` tells one journal from another: the place where it lives.
     """
 
     def __init__(self, whose: str, folder: Path | None = None) -> None:
-        self._all = folder or _cache()
-        self._folder = self._all / hashlib.sha256(f"{whose} {_code()}".encode()).hexdigest()[:24]
+        self._all = folder or _cache_folder()
+        self._folder = (
+            self._all / hashlib.sha256(f"{whose} {_code_fingerprint()}".encode()).hexdigest()[:24]
+        )
 
     def offsets(self, partition: int, before: int) -> list[int]:
         """At which offsets below one there are snapshots, the nearest first."""
@@ -44,7 +46,7 @@ class Index:
         """The changelog's items after this record, if the snapshot was made of this very journal."""
         try:
             kept = orjson.loads(zlib.decompress(self._file(partition, record.offset).read_bytes()))
-            if kept["record"] == _identity(record):
+            if kept["record"] == _record_identity(record):
                 return {key.encode(): value.encode() for key, value in kept["items"]}
         except (OSError, ValueError, KeyError, zlib.error):
             pass  # as if there were none: it is replayed
@@ -53,7 +55,7 @@ class Index:
     def save(self, partition: int, record: StoredRecord, items: Items) -> None:
         """Keep a snapshot, if the disk lets us."""
         kept = {
-            "record": _identity(record),
+            "record": _record_identity(record),
             "items": [(key.decode(), value.decode()) for key, value in items.items()],
         }
         file = self._file(partition, record.offset)
@@ -62,14 +64,14 @@ class Index:
             self._folder.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(zlib.compress(orjson.dumps(kept), 1))
             unfinished.replace(file)
-            self._prune()
+            self._prune_oldest()
         except OSError:
             unfinished.unlink(missing_ok=True)
 
     def _file(self, partition: int, offset: int) -> Path:
         return self._folder / f"{partition}-{offset}.snapshot"
 
-    def _prune(self) -> None:
+    def _prune_oldest(self) -> None:
         """Forget the oldest where there are too many."""
         files = sorted(
             self._all.glob("*/*.snapshot"), key=lambda path: path.stat().st_mtime, reverse=True
@@ -81,11 +83,11 @@ class Index:
                 path.unlink(missing_ok=True)
 
 
-def _identity(record: StoredRecord) -> list[object]:
+def _record_identity(record: StoredRecord) -> list[object]:
     return [record.timestamp, hashlib.sha256(record.value or b"").hexdigest()]
 
 
-def _cache() -> Path:
+def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tocsin" / "explain"
 
 
@@ -94,7 +96,7 @@ def code_files() -> list[Path]:
     return sorted(path for folder in _DECIDING for path in (_ROOT / folder).rglob("*.py"))
 
 
-def _code() -> str:
+def _code_fingerprint() -> str:
     """Tells one version of the modules that decide from another."""
     digest = hashlib.sha256()
     for path in code_files():

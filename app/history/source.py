@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.history.checkpoints import last_offset
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.records import records_from
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import LogUnavailable, Readable, StoredRecord
 from app.transport.recording import Recording
-from app.transport.recording_format import Part
+from app.transport.recording_format import RecordedPart
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
 from models.effect import Position, Stream, position_from
@@ -55,7 +55,7 @@ class Source:
 
         The last checkpoint's. -1 before the first.
         """
-        part = self._part(partition)
+        part = self._recorded_part(partition)
         return part.applied if part else await last_offset(self.log, self.topics.state, partition)
 
     async def kept_from(self, stream: Stream, partition: int) -> Position | None:
@@ -63,9 +63,9 @@ class Source:
 
         None when nothing is gone.
         """
-        part = self._part(partition)
+        part = self._recorded_part(partition)
         if part:
-            return _position(part.kept_from[stream]) if stream in part.kept_from else None
+            return _header_position(part.kept_from[stream]) if stream in part.kept_from else None
         topic = self.topic(stream)
         offset = await self.log.start_offset(topic, partition)
         if offset == 0:
@@ -79,7 +79,7 @@ class Source:
 
     async def is_whole(self, partition: int) -> bool:
         """Whether its journal has everything that was ever sent to the partition, up to now or when it was recorded."""
-        part = self._part(partition)
+        part = self._recorded_part(partition)
         return (
             part.whole if part else await self.log.start_offset(self.topics.journal, partition) == 0
         )
@@ -89,23 +89,23 @@ class Source:
     ) -> list[StoredRecord]:
         """The journal's records from an offset on, up to `end`, which is left out.
 
-        Raises NotKept where the first of them is gone.
+        Raises NotRetained where the first of them is gone.
         """
         size = min(records_max, end - offset)
         records = await self.log.read(self.topics.journal, partition, offset, size)
         if not records or records[0].offset > offset:
-            raise NotKept(
+            raise NotRetained(
                 f"{self.what} lacks the record {offset} of partition {partition}, "
                 "which was there before"
             )
         return [record for record in records if record.offset < end]
 
-    def _part(self, partition: int) -> Part | None:
+    def _recorded_part(self, partition: int) -> RecordedPart | None:
         parts = self.log.header.parts if isinstance(self.log, Recording) else ()
         return next((part for part in parts if part.partition == partition), None)
 
 
-def _position(text: str) -> Position:
+def _header_position(text: str) -> Position:
     offset, number = text.split("-")
     return Position(int(offset), int(number))
 
@@ -113,19 +113,19 @@ def _position(text: str) -> Position:
 @asynccontextmanager
 async def open_source(journal: str, config: Settings) -> AsyncIterator[Source]:
     """What is named, or else what TOCSIN_BROKER names, open to be read. Raises LogUnavailable."""
-    log, what, where = _log(journal, config)
+    log, what, where = _open_log(journal, config)
     await log.start()
     try:
         if isinstance(log, Recording):
             found = replace(config, prefix=log.header.prefix, partitions=log.header.partitions)
         else:
-            found = await _described(log, config, what, named=bool(journal))
+            found = await _settings_of_log(log, config, what, named=bool(journal))
         yield Source(log, found, what, where)
     finally:
         await log.stop()
 
 
-def _log(journal: str, config: Settings) -> tuple[Readable, str, str]:
+def _open_log(journal: str, config: Settings) -> tuple[Readable, str, str]:
     if not journal and not config.embedded:
         kafka = KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))
         return kafka, f"Kafka at {', '.join(config.bootstrap)}", config.broker
@@ -142,7 +142,7 @@ def _log(journal: str, config: Settings) -> tuple[Readable, str, str]:
     return SqliteLog(path, read_only=True), f"the journal in {path}", str(path.resolve())
 
 
-async def _described(log: Readable, config: Settings, what: str, *, named: bool) -> Settings:
+async def _settings_of_log(log: Readable, config: Settings, what: str, *, named: bool) -> Settings:
     """The settings with the prefix and the number of partitions that the log has."""
     topics = await log.list_topics()
     prefixes = sorted(

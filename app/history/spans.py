@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.source import Source
 from models.instant import format_instant
 
@@ -29,7 +29,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class OffsetSpan:
     """Of one partition's journal the records from `first` up to `end`, which is left out.
 
     `first` is None for as early as possible; `to_end` says that the journal ends there.
@@ -41,32 +41,32 @@ class Span:
     to_end: bool
 
 
-async def choose(
+async def choose_spans(
     source: Source, partitions: Sequence[int] | None, first: Bound | None, end: Bound | None
-) -> list[Span]:
-    """The spans, by partition; those in which there is nothing are left out. Raises NotKept."""
+) -> list[OffsetSpan]:
+    """The spans, by partition; those in which there is nothing are left out. Raises NotRetained."""
     chosen = sorted(set(partitions or source.partitions))
     unknown = [one for one in chosen if one not in source.partitions]
     if unknown:
         known = ", ".join(map(str, source.partitions))
-        raise NotKept(f"{source.what} has no partition {unknown[0]}; it has {known}")
+        raise NotRetained(f"{source.what} has no partition {unknown[0]}; it has {known}")
     by_offset = next((one for one in (first, end) if one is not None and one.at_ms < 0), None)
     if by_offset is not None and len(chosen) != 1:
-        raise NotKept(
+        raise NotRetained(
             f"{by_offset} is an offset, which is of one partition: name it with --partition, or give a time instead"
         )
-    spans = [await _span(source, partition, first, end) for partition in chosen]
+    spans = [await _partition_span(source, partition, first, end) for partition in chosen]
     found = [span for span in spans if span is not None]
     if not found:
-        raise NotKept(
-            f"there is no record in that range; {source.what} has {await _kept(source, chosen)}"
+        raise NotRetained(
+            f"there is no record in that range; {source.what} has {await _retained_text(source, chosen)}"
         )
     return found
 
 
-async def _span(
+async def _partition_span(
     source: Source, partition: int, first: Bound | None, end: Bound | None
-) -> Span | None:
+) -> OffsetSpan | None:
     journal = source.topics.journal
     start, stop = (
         await source.log.start_offset(journal, partition),
@@ -74,21 +74,21 @@ async def _span(
     )
     for one in (first, end):
         if one is not None and one.at_ms < 0 and not start <= one.offset <= stop:
-            raise NotKept(
-                f"offset {one} is not there; {source.what} has {await _kept(source, [partition])}"
+            raise NotRetained(
+                f"offset {one} is not there; {source.what} has {await _retained_text(source, [partition])}"
             )
     if start == stop:
         return None
-    from_offset = await _offset(source, partition, first, start, stop) if first else None
-    to_offset = await _offset(source, partition, end, start, stop) if end else stop
+    from_offset = await _bound_offset(source, partition, first, start, stop) if first else None
+    to_offset = await _bound_offset(source, partition, end, start, stop) if end else stop
     return (
         None
         if (start if from_offset is None else from_offset) >= to_offset
-        else Span(partition, from_offset, to_offset, end is None)
+        else OffsetSpan(partition, from_offset, to_offset, end is None)
     )
 
 
-async def _offset(source: Source, partition: int, one: Bound, start: int, stop: int) -> int:
+async def _bound_offset(source: Source, partition: int, one: Bound, start: int, stop: int) -> int:
     return (
         one.offset if one.at_ms < 0 else await offset_at(source, partition, one.at_ms, start, stop)
     )
@@ -110,7 +110,7 @@ async def offset_at(source: Source, partition: int, at_ms: int, start: int, stop
     return start
 
 
-async def _kept(source: Source, partitions: Sequence[int]) -> str:
+async def _retained_text(source: Source, partitions: Sequence[int]) -> str:
     """What there is of partitions, in words: of a few each, of more the times of all."""
     journal = source.topics.journal
     told, times = [], list[int]()
@@ -128,12 +128,12 @@ async def _kept(source: Source, partitions: Sequence[int]) -> str:
             for record in await source.log.read(journal, partition, one, 1)
         ]
         times += [record.timestamp for record in ends]
-        between = _between(ends[0].timestamp, ends[-1].timestamp)
+        between = _time_range_text(ends[0].timestamp, ends[-1].timestamp)
         told.append(f"partition {partition}: offsets {start} to {stop - 1}, {between}")
     if len(told) <= PARTITIONS_SHOWN or not times:
         return "; ".join(told)
-    return f"{len(told)} partitions, {_between(min(times), max(times))}"
+    return f"{len(told)} partitions, {_time_range_text(min(times), max(times))}"
 
 
-def _between(oldest_ms: int, newest_ms: int) -> str:
+def _time_range_text(oldest_ms: int, newest_ms: int) -> str:
     return f"{format_instant(oldest_ms)} to {format_instant(newest_ms)}"

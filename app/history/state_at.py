@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import orjson
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.changelog import META, POLICY
 from app.files import policy_file
 from app.history.checkpoints import whole_checkpoint
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.policies import compile_recorded, first_policy, policy_in_state
 from app.history.source import Source
-from app.history.spans import Span
+from app.history.spans import OffsetSpan
 from models.document import document_in
 from models.journal import POLICY_START
 
@@ -48,10 +48,10 @@ class Start:
         )
 
 
-async def start_of(source: Source, span: Span) -> Start:
+async def start_of(source: Source, span: OffsetSpan) -> Start:
     """From where a span can be replayed.
 
-    Raises NotKept when what came before it is not known any more.
+    Raises NotRetained when what came before it is not known any more.
     """
     kept = await source.log.start_offset(source.topics.journal, span.partition)
     if kept > 0 or span.first is not None:
@@ -60,9 +60,9 @@ async def start_of(source: Source, span: Span) -> Start:
             return found
     if kept > 0:
         wanted = "" if span.first is None else f" before offset {span.first}"
-        raise NotKept(
+        raise NotRetained(
             f"partition {span.partition}: what was known{wanted} is not kept: {source.what} has the journal from offset "
-            f"{kept} on, and {await _known(source, span.partition, kept)}"
+            f"{kept} on, and {await _retained_text(source, span.partition, kept)}"
         )
     return await beginning(source, span.partition)
 
@@ -78,7 +78,7 @@ async def checkpoint_before(
     return None if items is None else Start(items, int(orjson.loads(items[META])["offset"]))
 
 
-async def _known(source: Source, partition: int, kept: int) -> str:
+async def _retained_text(source: Source, partition: int, kept: int) -> str:
     oldest = await checkpoint_before(source, partition, kept, None)
     if oldest is None:
         return "no checkpoint fits it"
@@ -86,7 +86,7 @@ async def _known(source: Source, partition: int, kept: int) -> str:
 
 
 async def beginning(
-    source: Source, partition: int, otherwise: Callable[[], Rulebook] | None = None
+    source: Source, partition: int, otherwise: Callable[[], CompiledPolicy] | None = None
 ) -> Start:
     """The state of an engine that has seen nothing, under the policy that was there first.
 
@@ -94,11 +94,11 @@ async def beginning(
     """
     policy = await _first_policy(source, partition)
     if policy is None:
-        policy = otherwise() if otherwise else policy_file.load(source.config.policy_file)
+        policy = otherwise() if otherwise else policy_file.load_policy(source.config.policy_file)
     return unknown_before(partition, 0, policy)
 
 
-def unknown_before(partition: int, offset: int, policy: Rulebook) -> Start:
+def unknown_before(partition: int, offset: int, policy: CompiledPolicy) -> Start:
     """The state of an engine that knows nothing of what was before an offset."""
     engine = Engine(partition, policy)
     engine.applied_offset = offset - 1
@@ -106,8 +106,8 @@ def unknown_before(partition: int, offset: int, policy: Rulebook) -> Start:
     return Start(items, offset - 1)
 
 
-async def _first_policy(source: Source, partition: int) -> Rulebook | None:
-    """The policy that was in force from the journal's beginning, if known. Raises NotKept."""
+async def _first_policy(source: Source, partition: int) -> CompiledPolicy | None:
+    """The policy that was in force from the journal's beginning, if known. Raises NotRetained."""
     policy = await first_policy(source.log, source.topics.journal, partition)
     if policy is not None:
         return policy

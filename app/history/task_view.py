@@ -25,7 +25,7 @@ class TaskView:
         """The tasks, the next due first."""
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
-                while (news := await self._reader.chunk(partition)) is not None:
+                while (news := await self._reader.next_chunk(partition)) is not None:
                     for one in news:
                         self._keep(orjson.loads(one.value))
         known = [*self._open.values(), *self._done.values()]

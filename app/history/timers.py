@@ -8,7 +8,7 @@ from app.core.incidents import resolution
 from app.core.notification import digests, flapping, mute_times
 from app.core.response import escalation, followups, service_levels
 from app.core.state import deadline
-from app.core.state.poison import Deadline
+from app.core.state.poison import DueTimer
 from app.core.state.state import Incident
 from app.core.suppression import inhibition, silences, suppression
 
@@ -26,7 +26,7 @@ class Timer(NamedTuple):
     quiet: tuple[str, ...] = ()  # what let nobody be told until then: mute rules, the owner's hours
 
 
-def timers_at(engine: Engine, timer: Deadline) -> list[Timer]:
+def timers_at(engine: Engine, timer: DueTimer) -> list[Timer]:
     """What a timer stands for.
 
     Of an incident's: everything that is due at that time, the first first; so of a silence's.
@@ -39,27 +39,31 @@ def timers_at(engine: Engine, timer: Deadline) -> list[Timer]:
     rule, _, name = whose.partition(" ") if what == escalation.LASTING else ("", "", whose)
     alert = state.alerts.get(name.encode())
     if alert is not None:
-        since_ms = alert.loud_ms if rule or what == suppression.WAITING else alert.last_ms
+        since_ms = (
+            alert.notifiable_since_ms
+            if rule or what == suppression.CORRELATION_TIMER
+            else alert.last_ms
+        )
         return [
             Timer(
                 at_ms,
                 what,
                 alert.name,
-                rule or alert.beat,
+                rule or alert.heartbeat,
                 since_ms,
-                f"{engine.partition}-{alert.fired_by}",
+                f"{engine.partition}-{alert.fired_offset}",
             )
         ]
     pair = tuple(whose.split("\n", 1))
-    if what == inhibition.LINK and pair in state.links:
-        return [Timer(at_ms, what, pair[1], pair[0], state.links[pair].ended_ms)]
+    if what == inhibition.GRACE and pair in state.inhibition_groups:
+        return [Timer(at_ms, what, pair[1], pair[0], state.inhibition_groups[pair].ended_ms)]
     if what == digests.DIGEST and pair in state.receivers:
         digest = engine.policy.policy.notify.digest
         return [Timer(at_ms, what, pair[0], pair[1], at_ms - (digest.within if digest else 0))]
     if what == followups.TASK and whose in state.tasks:
         return [Timer(at_ms, what, whose, state.tasks[whose].name, state.tasks[whose].made_ms)]
     if what == silences.SILENCE:
-        over, begun = silences.changing(state, at_ms)  # all at once
+        over, begun = silences.silences_changing(state, at_ms)  # all at once
         return [Timer(at_ms, what, one.id, one.by, one.starts_ms) for one in (*over, *begun)] or [
             Timer(*timer)
         ]
@@ -69,16 +73,18 @@ def timers_at(engine: Engine, timer: Deadline) -> list[Timer]:
 def _kept(engine: Engine, incident: Incident, due: deadline.Deadline) -> tuple[str, ...]:
     """What let nobody be told of an incident just before something was due that waits for such times to end."""
     if (
-        due.what in (service_levels.NEAR, service_levels.OVER, flapping.CALM, resolution.SETTLE)
+        due.kind in (service_levels.NEAR, service_levels.OVER, flapping.STABLE, resolution.CLOSE)
         or due.at_ms <= due.since_ms
     ):
         return ()
-    return tuple(mute_times.reasons(engine.turn, incident, due.at_ms - 1))
+    return tuple(mute_times.reasons_to_wait(engine.turn, incident, due.at_ms - 1))
 
 
 def waits(engine: Engine, incident: Incident, until_ms: int) -> list[Timer]:
     """What an incident waits for, as far as it is due by then, the next first."""
-    due = [one for one in incident_timers.all_of(engine.turn, incident) if one.at_ms <= until_ms]
+    due = [
+        one for one in incident_timers.all_deadlines(engine.turn, incident) if one.at_ms <= until_ms
+    ]
     return [
         Timer(
             one.at_ms,

@@ -30,7 +30,7 @@ class TopicReader:
         self._offsets: dict[int, int] = {}
         self.seen = dict.fromkeys(range(partitions), Position(-1, -1))
 
-    async def chunk(self, partition: int) -> list[News] | None:
+    async def next_chunk(self, partition: int) -> list[News] | None:
         """The next of a partition's news, oldest first; None at its end. One caller at a time."""
         offset = self._offsets.get(partition)
         if offset is None:

@@ -10,24 +10,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
-from app.core.state.poison import Deadline
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.core.state.poison import DueTimer
 from app.history.archive import Archive
 from app.history.nearest_state import NearestState
-from app.history.snapshots import Index
-from app.history.timers import Timer, timers_at
+from app.history.snapshots import SnapshotIndex
+from app.history.timers import timers_at
 from app.transport.log import StoredRecord
 from models.effect import Effect
 
 
 @dataclass(slots=True)
-class Step:
+class TraceStep:
     """A part of what happened when a record was applied.
 
     A timer that it moved the time past, or the record itself.
     """
 
-    timers: list[Timer]  # empty for the record itself; several of one incident may be due at once
+    timers: list[
+        FiredTimer
+    ]  # empty for the record itself; several of one incident may be due at once
     effects: list[Effect]
 
 
@@ -39,14 +41,14 @@ class Trace:
     """
 
     record: StoredRecord
-    steps: list[Step] = field(default_factory=list)
+    steps: list[TraceStep] = field(default_factory=list)
     counted: dict[str, int] = field(
         default_factory=dict
     )  # by how much the engine's counts grew by the record itself
-    policy: Rulebook | None = None
+    policy: CompiledPolicy | None = None
     note: str = ""
 
-    def step_of(self, number: int) -> Step | None:
+    def step_of(self, number: int) -> TraceStep | None:
         """The step that left the effect of this number."""
         return next(
             (
@@ -75,7 +77,10 @@ class Tracer:
     """Traces records of a log."""
 
     def __init__(
-        self, archive: Archive, policy: Callable[[], Rulebook], index: Index | None = None
+        self,
+        archive: Archive,
+        policy: Callable[[], CompiledPolicy],
+        index: SnapshotIndex | None = None,
     ) -> None:
         """`policy` is asked for where the journal says none."""
         self.archive = archive
@@ -88,7 +93,7 @@ class Tracer:
         """What happened at a record; `before` and `after` may look at the engine then.
 
         `before` looks when the timers that the record moved the time past have fired, and it has
-        not been applied itself. Raises NotKept.
+        not been applied itself. Raises NotRetained.
         """
         known = self._traces.get((partition, offset))
         if known is not None and before is None and after is None:
@@ -96,7 +101,7 @@ class Tracer:
         record = await self.archive.record(partition, offset)
 
         def apply(engine: Engine) -> Trace:
-            trace = _apply(engine, record, before)
+            trace = _trace_apply(engine, record, before)
             if after is not None:
                 after(engine, record)
             return trace
@@ -107,27 +112,27 @@ class Tracer:
         return trace
 
     async def newest(self, partition: int) -> Engine:
-        """The engine after everything that the journal has. Raises NotKept."""
+        """The engine after everything that the journal has. Raises NotRetained."""
         source = self.archive.source
         end = await source.log.end_offset(source.topics.journal, partition)
         engine, _ = await self._state.use(partition, end, lambda engine: engine)
         return engine
 
 
-def _apply(engine: Engine, record: StoredRecord, before: Look | None) -> Trace:
+def _trace_apply(engine: Engine, record: StoredRecord, before: Look | None) -> Trace:
     """Apply a record, and tell what was due before it from what it did itself."""
     trace = Trace(record)
     while engine.state.timers and engine.state.timers[0][0] <= record.timestamp:
-        timers = timers_at(engine, Deadline(*engine.state.timers[0]))
-        passed = engine.pass_deadline(record)
+        timers = timers_at(engine, DueTimer(*engine.state.timers[0]))
+        passed = engine.apply_deadline(record)
         if passed is None:
             break
         if passed[1]:
-            trace.steps.append(Step(timers, passed[1]))
+            trace.steps.append(TraceStep(timers, passed[1]))
     if before is not None:
         before(engine, record)
     counts = dict(engine.counts)
     trace.policy = engine.policy
-    trace.steps.append(Step([], engine.apply([record])))
+    trace.steps.append(TraceStep([], engine.apply([record])))
     trace.counted = {name: number - counts.get(name, 0) for name, number in engine.counts.items()}
     return trace

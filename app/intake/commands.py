@@ -74,7 +74,7 @@ def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:
     found = []
     for number, one in enumerate(document):
         try:
-            found.append(_receipt(one, partitions))
+            found.append(_receipt_record(one, partitions))
         except BadInput as refusal:
             raise BadInput(
                 refusal.reason, f"[{number}]: {refusal.message}; no receipt was kept"
@@ -97,7 +97,7 @@ def resubmitted_record(
     return partition, NewRecord(letter.encode(), value, ((FORMAT_HEADER, b"2"),))
 
 
-def _receipt(document: Any, partitions: int) -> tuple[int, str, bytes]:
+def _receipt_record(document: Any, partitions: int) -> tuple[int, str, bytes]:
     receipt = ReceiptRequest.of(document)
     incident = (
         receipt.incident or ""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 
 from app.intake.cache import Generations
-from app.intake.salvage import salvage
+from app.intake.salvage import salvage_document
 from models.alert import Alert, Labels, fingerprint
 from models.reason import BadInput, Reason
 from models.wire import (
@@ -57,20 +57,20 @@ def alerts_from(body: bytes, now_ms: int) -> Result:
 
     Raises BadInput when nothing can be read.
     """
-    return _alerts(entries_from(body), now_ms)
+    return _read_alerts(entries_from(body), now_ms)
 
 
 def from_list(document: Any, now_ms: int) -> Result:
     """The same of a list of alerts (`in_list`)."""
-    return _alerts(in_list(document), now_ms)
+    return _read_alerts(in_list(document), now_ms)
 
 
 def from_webhook(document: Any, now_ms: int) -> Result:
     """The same of a webhook message (`in_webhook`)."""
-    return _alerts(in_webhook(document), now_ms)
+    return _read_alerts(in_webhook(document), now_ms)
 
 
-def parse(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """The JSON of a body.
 
     NaN, lone surrogates, bytes that are not UTF-8 and deep nesting are not JSON. Raises BadInput.
@@ -89,7 +89,7 @@ def parse_alerts(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return salvage(body, error)
+        return salvage_document(body, error)
 
 
 def entries_from(body: bytes) -> Entries:
@@ -133,7 +133,7 @@ def in_webhook(document: Any) -> Entries:
     return Entries(entries, "alerts")
 
 
-def each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[BadInput]]:
+def read_each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[BadInput]]:
     """What each entry is read as, and what was refused, by its place and with what it was.
 
     Raises BadInput for too many.
@@ -150,16 +150,16 @@ def each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[BadInp
             taken.append(read(entry))
         except BadInput as refusal:
             refused.append(
-                BadInput(refusal.reason, f"{where}[{number}]{refusal.message}", _part(entry))
+                BadInput(refusal.reason, f"{where}[{number}]{refusal.message}", _entry_bytes(entry))
             )
     return taken, refused
 
 
-def _alerts(entries: Entries, now_ms: int) -> Result:
-    return each(entries, lambda entry: alert_of(entry, now_ms))
+def _read_alerts(entries: Entries, now_ms: int) -> Result:
+    return read_each(entries, lambda entry: alert_of(entry, now_ms))
 
 
-def _part(entry: Any) -> bytes:
+def _entry_bytes(entry: Any) -> bytes:
     """What was refused, so that a dead letter need not hold its neighbours.
 
     Nothing of what is nested too deep.
@@ -184,10 +184,10 @@ def alert_of(entry: Any, now_ms: int) -> Alert:
         found = f"is {entry['endsAt']!r}, must not be before startsAt, {entry['startsAt']!r}"
         raise BadInput(Reason.BAD_TIME, f".endsAt: {found}")
     url = url_of(entry.get("generatorURL"), ".generatorURL")
-    hold_ms = hold_of(entry.get("status"), ends_ms, now_ms)
-    if hold_ms:
+    ttl_ms = hold_of(entry.get("status"), ends_ms, now_ms)
+    if ttl_ms:
         starts_ms = now_ms if starts_ms is None else starts_ms
-        return Alert(fingerprint_of(labels), labels, annotations, True, starts_ms, 0, hold_ms, url)  # noqa: FBT003
+        return Alert(fingerprint_of(labels), labels, annotations, True, starts_ms, 0, ttl_ms, url)  # noqa: FBT003
     ended_ms = now_ms if ends_ms is None else min(ends_ms, now_ms)
     starts_ms = ended_ms if starts_ms is None else starts_ms
     return Alert(fingerprint_of(labels), labels, annotations, False, starts_ms, ended_ms, 0, url)  # noqa: FBT003
@@ -196,14 +196,14 @@ def alert_of(entry: Any, now_ms: int) -> Alert:
 def hold_of(status: Any, ends_ms: int | None, now_ms: int) -> int:
     """For how long an alert counts as firing, in ms; 0 when it has ended. Raises BadInput."""
     past = ends_ms is not None and ends_ms <= now_ms
-    if _ended(status, past=past):
+    if _has_ended(status, past=past):
         return 0
     if past or ends_ms is None:
         return RESOLVE_TIMEOUT_MS
     return min(-((now_ms - ends_ms) // HOLD_STEP_MS) * HOLD_STEP_MS, HOLD_MAX_MS)
 
 
-def _ended(status: Any, *, past: bool) -> bool:
+def _has_ended(status: Any, *, past: bool) -> bool:
     """Whether an alert has ended.
 
     A webhook's status is a text; what the API gives has an object, which says nothing of it.

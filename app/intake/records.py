@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.cache import Generations
-from app.intake.normalise import Entries, alert_of, each, hold_of
+from app.intake.normalise import Entries, alert_of, hold_of, read_each
 from app.transport.log import NewRecord
 from models.alert import Alert
 from models.journal import encode_alert
@@ -26,11 +26,11 @@ Key = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownAlert:
     """A firing alert that was read before."""
 
     starts_ms: int
-    hold_ms: int
+    ttl_ms: int
     record: NewRecord
 
 
@@ -39,11 +39,11 @@ class Intake:
 
     def __init__(self, known_bytes_max: int = KNOWN_BYTES_MAX) -> None:
         self._known_bytes_max = known_bytes_max
-        self._policy: Rulebook | None = None
-        self._known: Generations[Key, _Known] = Generations(known_bytes_max)
+        self._policy: CompiledPolicy | None = None
+        self._known: Generations[Key, _KnownAlert] = Generations(known_bytes_max)
 
     def records(
-        self, entries: Entries, now_ms: int, policy: Rulebook
+        self, entries: Entries, now_ms: int, policy: CompiledPolicy
     ) -> tuple[list[NewRecord], list[BadInput]]:
         """A record of each alert, its key the component that the policy finds.
 
@@ -53,24 +53,26 @@ class Intake:
             self._policy, self._known = policy, Generations(self._known_bytes_max)
 
         def read(entry: Any) -> NewRecord:
-            return self._record(entry, now_ms, policy)
+            return self._make_record(entry, now_ms, policy)
 
-        return each(entries, read)
+        return read_each(entries, read)
 
-    def _record(self, entry: Any, now_ms: int, policy: Rulebook) -> NewRecord:
-        key = _key(entry)
+    def _make_record(self, entry: Any, now_ms: int, policy: CompiledPolicy) -> NewRecord:
+        key = _alert_key(entry)
         known = None if key is None else self._known.get(key)
-        if known is not None and _lasts(known, entry, now_ms):
+        if known is not None and _outlasts(known, entry, now_ms):
             return known.record
         alert = alert_of(entry, now_ms)
         record = NewRecord(
             policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)
         )
         if key is not None:
-            self._remember(key, entry, alert, record)
+            self._remember_alert(key, entry, alert, record)
         return record
 
-    def _remember(self, key: Key, entry: dict[str, Any], alert: Alert, record: NewRecord) -> None:
+    def _remember_alert(
+        self, key: Key, entry: dict[str, Any], alert: Alert, record: NewRecord
+    ) -> None:
         labels, annotations, text = key
         apart = (
             text.count("\0") == 2 * (labels + annotations) + 1
@@ -78,10 +80,10 @@ class Intake:
         since = instant_ms(entry["startsAt"], ".startsAt") is not None  # else it began now
         size = len(record.value or b"")
         if alert.firing and apart and since and size <= ALERT_BYTES_MAX:
-            self._known.put(key, _Known(alert.starts_ms, alert.hold_ms, record), 3 * size)
+            self._known.put(key, _KnownAlert(alert.starts_ms, alert.ttl_ms, record), 3 * size)
 
 
-def _key(entry: Any) -> Key | None:
+def _alert_key(entry: Any) -> Key | None:
     """All that an alert says but its status and its end.
 
     None when it says something that no alert can, or too little.
@@ -102,9 +104,9 @@ def _key(entry: Any) -> Key | None:
         return None
 
 
-def _lasts(known: _Known, entry: dict[str, Any], now_ms: int) -> bool:
+def _outlasts(known: _KnownAlert, entry: dict[str, Any], now_ms: int) -> bool:
     """Whether the alert goes on to fire for as long as it was said before. Raises BadInput."""
     ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
     if ends_ms is not None and ends_ms < known.starts_ms:
         return False
-    return hold_of(entry.get("status"), ends_ms, now_ms) == known.hold_ms
+    return hold_of(entry.get("status"), ends_ms, now_ms) == known.ttl_ms

@@ -25,7 +25,7 @@ class _NoNumber:
         """Whatever it was."""
 
 
-def salvage(body: bytes, why: orjson.JSONDecodeError) -> Any:
+def salvage_document(body: bytes, why: orjson.JSONDecodeError) -> Any:
     """The document of a body that orjson refused; each alert in it that is not JSON is a BadInput in its place.
 
     Raises BadInput when there is no list of alerts that could be read.
@@ -34,7 +34,7 @@ def salvage(body: bytes, why: orjson.JSONDecodeError) -> Any:
     try:
         if len(body) <= BYTES_MAX:
             text = body.decode("utf-8", "surrogateescape")
-            document = json.loads(text, parse_constant=_NoNumber, parse_int=_number)
+            document = json.loads(text, parse_constant=_NoNumber, parse_int=_parse_number)
     except (ValueError, RecursionError):
         pass  # it is told what orjson found
     entries = document.get("alerts") if isinstance(document, dict) else document
@@ -46,7 +46,7 @@ def salvage(body: bytes, why: orjson.JSONDecodeError) -> Any:
     return document
 
 
-def _number(digits: str) -> Any:
+def _parse_number(digits: str) -> Any:
     """What orjson makes of it, which knows no whole numbers of more than 64 bits, and refuses what is beyond any float."""
     try:
         return orjson.loads(digits)

@@ -28,7 +28,7 @@ _ACTIONS = {
     NotificationKind.ACKNOWLEDGED: Action.ACKNOWLEDGE,
     NotificationKind.RESOLVED: Action.RESOLVE,
 }
-_KINDS = {"held": NotificationKind.SUPPRESSED}
+_KINDS = {"suppressed": NotificationKind.SUPPRESSED}
 
 
 def decode(value: bytes) -> Notification:
@@ -86,7 +86,7 @@ def _notification(document: Mapping[str, Any]) -> Notification:
         alerts_firing=int(document.get("alerts_firing") or 0),
         alerts_total=int(document.get("alerts_total") or 0),
         common_labels=_texts(document.get("common_labels")),
-        links=_texts(document.get("links")),
+        links=_texts(document.get("inhibition_groups")),
     )
 
 

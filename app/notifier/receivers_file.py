@@ -30,7 +30,7 @@ from app.notifier.delivery import Rules
 from app.notifier.limits import Limit
 from app.notifier.outcome import TryAgain
 from app.notifier.registry_types import Registry
-from models.policy_types import DurationMs, Part, Problem, refuse
+from models.policy_types import DurationMs, Part, Problem, refuse_problems
 from models.suggest import did_you_mean
 
 RECEIVERS_MAX = 500
@@ -119,7 +119,7 @@ class ReceiversPart(Part):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        refuse(
+        refuse_problems(
             "receivers", [*self._unknown_receivers(), *self._repeated_contacts(), *self._bad_url()]
         )
         return self
@@ -212,12 +212,14 @@ class Receivers(NamedTuple):
 def read(path: str | Path, registry: Registry) -> Receivers:
     """The file. Raises BadFile with every mistake in it."""
     file = Path(path)
-    document = yaml_file.parse(file, yaml_file.bytes_of(file), "receivers (docs/NOTIFIER.md)")
+    document = yaml_file.parse_mapping(
+        file, yaml_file.bytes_of(file), "receivers (docs/NOTIFIER.md)"
+    )
     model = model_of(frozenset(registry.items()))
     try:
         part = model.model_validate(document.data)
     except ValidationError as error:
-        raise yaml_file.refusal(file, document, error, model) from None
+        raise yaml_file.validation_refusal(file, document, error, model) from None
     return Receivers(
         file, document, part, {name: _receiver(one) for name, one in part.receivers.items()}
     )
@@ -265,7 +267,7 @@ def missing_secrets(receivers: Receivers) -> list[Mistake]:
             except TryAgain as error:
                 where = ("receivers", name, str(kind))
                 mistakes.append(
-                    yaml_file.mistake(
+                    yaml_file.mistake_at(
                         receivers.path, receivers.document, where, f"warning: {error}"
                     )
                 )

@@ -24,10 +24,10 @@ from app.notifier.delivery import Delivery, Progress, Request, Story, Thread
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import POSITION_HEADER, Position, position_from
 from models.events import DeliveryState, Receipt
-from models.json_bytes import packed
+from models.json_bytes import json_bytes
 from models.reason import BadInput
 
-META = packed(["meta"])
+META = json_bytes(["meta"])
 REQUEST_START = b'["request"'
 
 
@@ -67,7 +67,7 @@ def request_record(contact: str, source: int, position: Position, value: bytes) 
         "position": _text(position),
         "notification": notification,
     }
-    return NewRecord(packed(["request", notification["id"]]), packed(document))
+    return NewRecord(json_bytes(["request", notification["id"]]), json_bytes(document))
 
 
 def request_from(value: bytes) -> Request:
@@ -81,14 +81,14 @@ def request_from(value: bytes) -> Request:
 
 def request_key(request: str) -> bytes:
     """The key of a request."""
-    return packed(["request", request])
+    return json_bytes(["request", request])
 
 
 def story_record(
     key: tuple[str, str], story: Story | None, partition_pending: Iterable[Delivery]
 ) -> NewRecord:
     """The record of a story; a tombstone when there is nothing to remember."""
-    encoded = packed(["story", *key])
+    encoded = json_bytes(["story", *key])
     pending = {delivery.request.id: _progress(delivery) for delivery in partition_pending}
     if story is None or not (story.threads or pending):
         return NewRecord(encoded, None)
@@ -97,20 +97,21 @@ def story_record(
         for name, thread in story.threads.items()
     }
     return NewRecord(
-        encoded, packed({"threads": threads, "pending": pending, "updated_ms": story.updated_ms})
+        encoded,
+        json_bytes({"threads": threads, "pending": pending, "updated_ms": story.updated_ms}),
     )
 
 
 def sends_record(contact: str, sends: Mapping[str, list[int]]) -> NewRecord:
     """The record of what a contact was sent."""
-    return NewRecord(packed(["sends", contact]), packed(sends) if sends else None)
+    return NewRecord(json_bytes(["sends", contact]), json_bytes(sends) if sends else None)
 
 
 def receipt_record(receipt: Receipt) -> NewRecord:
     """The record of a receipt on its way to the journal."""
     number = zlib.crc32(f"{receipt.state} {receipt.detail}".encode())
     document = {"incident": receipt.incident, "state": receipt.state, "detail": receipt.detail}
-    return NewRecord(packed(["receipt", receipt.notification, number]), packed(document))
+    return NewRecord(json_bytes(["receipt", receipt.notification, number]), json_bytes(document))
 
 
 def meta_record(meta: Meta) -> NewRecord:
@@ -119,7 +120,7 @@ def meta_record(meta: Meta) -> NewRecord:
     newest = _text(meta.notifications_seen) if meta.notifications_seen is not None else None
     notifications = {"offset": meta.notifications_offset, "seen": newest}
     return NewRecord(
-        META, packed({"read_to": meta.read_to, "seen": seen, "notifications": notifications})
+        META, json_bytes({"read_to": meta.read_to, "seen": seen, "notifications": notifications})
     )
 
 

@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.transport.log import Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
-from app.worker.worker import crash
+from app.worker.worker import crash_process
 from models.topics import Topics
 
 logger = logging.getLogger("tocsin.notifier")
@@ -85,7 +85,9 @@ def receivers_of(config: Settings) -> Receivers | None:
 def _ended(task: "asyncio.Task[None]") -> None:
     """A fault ends the process: a notifier that delivers nothing must not look alive."""
     if not task.cancelled():
-        crash("the notifier has ended", task.exception() or RuntimeError("it does not say why"))
+        crash_process(
+            "the notifier has ended", task.exception() or RuntimeError("it does not say why")
+        )
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.source import Source
 from app.notifier.assembly import Assembly
 from app.notifier.contacts import ContactRoute
@@ -68,13 +68,13 @@ async def try_routes(
 
 
 async def newest_of(source: Source, incident: str, channel: str = "") -> Notification:
-    """The newest message of an incident, of one channel of the policy if it is named. Raises NotKept."""
+    """The newest message of an incident, of one channel of the policy if it is named. Raises NotRetained."""
     try:
         partition = partition_from_id(incident)
     except ValueError as error:
-        raise NotKept(str(error)) from None
+        raise NotRetained(str(error)) from None
     if partition >= source.config.partitions:
-        raise NotKept(
+        raise NotRetained(
             f"{incident} is of partition {partition}, there are {source.config.partitions}"
         )
     newest: Notification | None = None
@@ -92,5 +92,5 @@ async def newest_of(source: Source, incident: str, channel: str = "") -> Notific
             if channel in ("", notification.channel):
                 newest = notification
     if newest is None:
-        raise NotKept(f"no message about {incident} is kept")
+        raise NotRetained(f"no message about {incident} is kept")
     return newest

@@ -12,7 +12,7 @@ from app.notifier.incident_links import IncidentLinks
 from app.notifier.shorten import shorten
 from models.duration import format_ms
 from models.events import Action, Notification, NotifiedAlert
-from models.plural import counted
+from models.plural import plural
 from models.sanitize import inert
 
 SEVERITY_WORDS = {"P0": "critical", "P1": "high", "P2": "medium", "P3": "low"}
@@ -158,7 +158,9 @@ def _how_bad(notification: Notification, severity: str) -> str:
     if notification.action is Action.RESOLVE:
         return f"{text}, now resolved"
     if notification.alerts_total:
-        text += f", {notification.alerts_firing} of {counted(notification.alerts_total, 'alert')} firing"
+        text += (
+            f", {notification.alerts_firing} of {plural(notification.alerts_total, 'alert')} firing"
+        )
     return text
 
 

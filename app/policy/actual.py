@@ -45,7 +45,7 @@ class Incident:
         return f"{self.number} ({self.title})"
 
 
-class Found:
+class ScenarioOutcome:
     """Everything that came of a scenario until now, by stream."""
 
     def __init__(self, bodies: Sequence[Body], start_ms: int) -> None:
@@ -65,22 +65,22 @@ class Found:
         """The items that a key of `expect` is about, in order."""
         stream = _KINDS[kind]
         if stream is Stream.INCIDENTS:
-            return [self._incident(one) for one in self._snapshots]
+            return [self._incident_item(one) for one in self._snapshots]
         bodies = [body for found, body in self._bodies if found is stream]
         if stream is Stream.FOLLOWUPS:
             bodies = list({body["task"]: body for body in bodies}.values())
         return [_ITEMS[stream](self, body) for body in bodies]
 
-    def _when(self, instant: str | None) -> int | None:
+    def _virtual_time(self, instant: str | None) -> int | None:
         return None if instant is None else milliseconds(instant) - self._start_ms
 
-    def _of(self, body: Item) -> Item:
+    def _time_and_incident(self, body: Item) -> Item:
         return {
-            "at": self._when(body["at"]),
+            "at": self._virtual_time(body["at"]),
             "incident": self._by_id.get(body.get("incident") or ""),
         }
 
-    def _incident(self, body: Item) -> Item:
+    def _incident_item(self, body: Item) -> Item:
         said = {
             name: body[name]
             for name in ("component", "title", "severity", "owner", "class", "state")
@@ -90,39 +90,39 @@ class Found:
             "number": self._by_id[body["incident"]].number,
             **said,
             "prefix": body["incident"].partition("-")[0],
-            **{name: self._when(body[f"{name}_at"]) for name in times},
+            **{name: self._virtual_time(body[f"{name}_at"]) for name in times},
             "by": body["acknowledged_by"],
             "assignee": body["assignee"],
             "step": body["escalation_step"],
             "escalated_by": body["escalated_by"],
-            "guide": body["guide"],
+            "runbook": body["runbook"],
             "next": body["next"],
             "rule": body["rule"],
             "alerts": body["alerts_total"],
             "firing": body["alerts_firing"],
             "members": [member["component"] for member in body["members"]],
-            "quiet": bool(body["held_by"]),
-            "because": "; ".join(body["held_by"]),
+            "quiet": bool(body["suppressed_by"]),
+            "because": "; ".join(body["suppressed_by"]),
             "services": body["services"],
             "reopened": body["reopened"],
             "flapping": body["flapping"],
-            "cause": body["cause"],
+            "root_cause": body["root_cause"],
         }
 
-    def _escalation(self, body: Item) -> Item:
+    def _escalation_item(self, body: Item) -> Item:
         said = {name: body[name] for name in ("rule", "step", "severity", "owner", "because")}
-        return {**self._of(body), "to": body["to"]["name"], **said}
+        return {**self._time_and_incident(body), "to": body["to"]["name"], **said}
 
-    def _notification(self, body: Item) -> Item:
+    def _notification_item(self, body: Item) -> Item:
         said = {
             name: body[name]
             for name in ("kind", "channel", "address", "severity", "owner", "title", "text", "next")
         }
-        return {**self._of(body), "to": body["receiver"], **said}
+        return {**self._time_and_incident(body), "to": body["receiver"], **said}
 
-    def _entry(self, body: Item) -> Item:
+    def _timeline_item(self, body: Item) -> Item:
         return {
-            **self._of(body),
+            **self._time_and_incident(body),
             "kind": body["kind"],
             "text": body["text"],
             "by": body.get("by", ""),
@@ -130,7 +130,7 @@ class Found:
 
     def _task(self, body: Item) -> Item:
         said = {name: body[name] for name in ("title", "state", "owner")}
-        due = self._when(body["due_at"])
+        due = self._virtual_time(body["due_at"])
         return {
             "incident": self._by_id.get(body["incident"]),
             "task": body["name"],
@@ -138,8 +138,12 @@ class Found:
             "due": due,
         }
 
-    def _refusal(self, body: Item) -> Item:
-        return {"at": self._when(body["at"]), "reason": body["reason"], "message": body["message"]}
+    def _deadletter_item(self, body: Item) -> Item:
+        return {
+            "at": self._virtual_time(body["at"]),
+            "reason": body["reason"],
+            "message": body["message"],
+        }
 
 
 _KINDS = {
@@ -150,11 +154,11 @@ _KINDS = {
     "tasks": Stream.FOLLOWUPS,
     "refused": Stream.DEADLETTER,
 }
-_ITEMS: dict[Stream, Callable[[Found, Item], Item]] = {
-    Stream.INCIDENTS: Found._incident,  # noqa: SLF001  its own
-    Stream.ESCALATIONS: Found._escalation,  # noqa: SLF001
-    Stream.NOTIFICATIONS: Found._notification,  # noqa: SLF001
-    Stream.TIMELINE: Found._entry,  # noqa: SLF001
-    Stream.FOLLOWUPS: Found._task,  # noqa: SLF001
-    Stream.DEADLETTER: Found._refusal,  # noqa: SLF001
+_ITEMS: dict[Stream, Callable[[ScenarioOutcome, Item], Item]] = {
+    Stream.INCIDENTS: ScenarioOutcome._incident_item,  # noqa: SLF001  its own
+    Stream.ESCALATIONS: ScenarioOutcome._escalation_item,  # noqa: SLF001
+    Stream.NOTIFICATIONS: ScenarioOutcome._notification_item,  # noqa: SLF001
+    Stream.TIMELINE: ScenarioOutcome._timeline_item,  # noqa: SLF001
+    Stream.FOLLOWUPS: ScenarioOutcome._task,  # noqa: SLF001
+    Stream.DEADLETTER: ScenarioOutcome._deadletter_item,  # noqa: SLF001
 }

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.policy.actual import Found, Incident, Item
+from app.policy.actual import Incident, Item, ScenarioOutcome
 from models.duration import write_ms
 from models.policy_types import Where
-from models.scenario import Expect, Expected, Group, Said, When
+from models.scenario import Expect, Expected, Group, TextExpectation, TimeExpectation
 
 SHOWN_MAX = 40  # lines of a difference
 TIMES = ("at", "opened", "told", "acknowledged", "mitigated", "resolved", "closed", "due")
@@ -33,12 +33,12 @@ class Difference:
     lines: list[str]
 
 
-def compare(expect: Expect, found: Found) -> list[Difference]:
+def compare_outcome(expect: Expect, found: ScenarioOutcome) -> list[Difference]:
     """The differences, in the order of the keys."""
     differences = []
     for kind in _NAMED:
         group = getattr(expect, kind)
-        lines = list(_group(group, kind, found.items(kind))) if group is not None else []
+        lines = list(_compare_group(group, kind, found.items(kind))) if group is not None else []
         if lines:
             more = len(lines) - SHOWN_MAX
             differences.append(
@@ -50,67 +50,70 @@ def compare(expect: Expect, found: Found) -> list[Difference]:
     if expect.pages is not None:
         pages = [item for item in found.items("notifications") if item["channel"] == "pager"]
         if len(pages) != expect.pages:
-            lines = [f"  + {_shown('notifications', page)}" for page in pages]
+            lines = [f"  + {_item_text('notifications', page)}" for page in pages]
             differences.append(
                 Difference(("pages",), [f"expected {expect.pages}, found {len(pages)}", *lines])
             )
     return differences
 
 
-def _group(group: Group[Any], kind: str, items: Sequence[Item]) -> Iterator[str]:
+def _compare_group(group: Group[Any], kind: str, items: Sequence[Item]) -> Iterator[str]:
     if group.exactly is not None:
-        yield from _whole(group.exactly, kind, items)
-    yield from _among(group.contains, kind, items)
+        yield from _compare_lists(group.exactly, kind, items)
+    yield from _compare_any(group.contains, kind, items)
     for one in group.lacks:
-        there = [item for item in items if _fits(one, item)]
+        there = [item for item in items if _meets_expectation(one, item)]
         if there:
-            yield f"must not be there: {_wanted(one)}"
-            yield from (f"  + {_shown(kind, item, one)}" for item in there)
+            yield f"must not be there: {_expected_text(one)}"
+            yield from (f"  + {_item_text(kind, item, one)}" for item in there)
     if group.count is not None and len(items) != group.count:
         yield f"expected {group.count}, found {len(items)}"
-        yield from (f"  + {_shown(kind, item)}" for item in items)
+        yield from (f"  + {_item_text(kind, item)}" for item in items)
     if group.none and items:
         yield f"expected none, found {len(items)}"
-        yield from (f"  + {_shown(kind, item)}" for item in items)
+        yield from (f"  + {_item_text(kind, item)}" for item in items)
 
 
-def _whole(expected: Sequence[Expected], kind: str, items: Sequence[Item]) -> list[str]:
+def _compare_lists(expected: Sequence[Expected], kind: str, items: Sequence[Item]) -> list[str]:
     """The lines of two lists side by side, empty when they agree.
 
     What agrees stands there too, for orientation.
     """
-    pairs = _aligned(expected, items)
-    if all(one is not None and item is not None and _fits(one, item) for one, item in pairs):
+    pairs = _align_lists(expected, items)
+    if all(
+        one is not None and item is not None and _meets_expectation(one, item)
+        for one, item in pairs
+    ):
         return []
     number = f"expected {len(expected)}, found {len(items)}"
     return [
         number if len(expected) != len(items) else "is not as expected",
-        *(line for one, item in pairs for line in _pair(kind, one, item)),
+        *(line for one, item in pairs for line in _compare_pair(kind, one, item)),
     ]
 
 
-def _pair(kind: str, one: Expected | None, item: Item | None) -> Iterator[str]:
-    if one is not None and item is not None and _fits(one, item):
-        yield f"    {_shown(kind, item, one)}"
+def _compare_pair(kind: str, one: Expected | None, item: Item | None) -> Iterator[str]:
+    if one is not None and item is not None and _meets_expectation(one, item):
+        yield f"    {_item_text(kind, item, one)}"
         return
     if one is not None:
-        yield f"  - {_wanted(one)}"
+        yield f"  - {_expected_text(one)}"
     if item is not None:
-        yield f"  + {_shown(kind, item, one)}"
+        yield f"  + {_item_text(kind, item, one)}"
     if one is not None and item is not None:
         for name, value in one.given().items():
-            if not _equal(name, value, item):
-                yield f"      {name}: expected {_text(value, name)}, found {_text(item[name], name)}"
+            if not _equal_values(name, value, item):
+                yield f"      {name}: expected {_value_text(value, name)}, found {_value_text(item[name], name)}"
 
 
-def _aligned(
+def _align_lists(
     expected: Sequence[Expected], items: Sequence[Item]
 ) -> list[tuple[Expected | None, Item | None]]:
     """Both lists in order, with as many pairs that fit as there can be.
 
     Between them what does not, side by side.
     """
-    best = _longest(expected, items)
+    best = _match_lengths(expected, items)
     pairs: list[tuple[Expected | None, Item | None]] = []
     ones: list[Expected] = []
     others: list[Item] = []
@@ -119,10 +122,10 @@ def _aligned(
         both = left < len(expected) and right < len(items)
         if (
             both
-            and _fits(expected[left], items[right])
+            and _meets_expectation(expected[left], items[right])
             and best[left][right] == 1 + best[left + 1][right + 1]
         ):
-            pairs += [*_beside(ones, others), (expected[left], items[right])]
+            pairs += [*_align_gap(ones, others), (expected[left], items[right])]
             ones, others = [], []
             left, right = left + 1, right + 1
         elif right == len(items) or (
@@ -133,40 +136,44 @@ def _aligned(
         else:
             others.append(items[right])
             right += 1
-    return [*pairs, *_beside(ones, others)]
+    return [*pairs, *_align_gap(ones, others)]
 
 
-def _beside(
+def _align_gap(
     ones: Sequence[Expected], others: Sequence[Item]
 ) -> Iterator[tuple[Expected | None, Item | None]]:
     for number in range(max(len(ones), len(others))):
         one = ones[number] if number < len(ones) else None
         other = others[number] if number < len(others) else None
-        if one is not None and other is not None and _agreeing(one, other) == 0:
+        if one is not None and other is not None and _agreement(one, other) == 0:
             yield one, None
             yield None, other
         else:
             yield one, other
 
 
-def _longest(expected: Sequence[Expected], items: Sequence[Item]) -> list[list[int]]:
+def _match_lengths(expected: Sequence[Expected], items: Sequence[Item]) -> list[list[int]]:
     """For each place in both lists, how many pairs that fit can follow in order."""
     best = [[0] * (len(items) + 1) for _ in range(len(expected) + 1)]
     for left in reversed(range(len(expected))):
         for right in reversed(range(len(items))):
             skipped = max(best[left + 1][right], best[left][right + 1])
-            both = 1 + best[left + 1][right + 1] if _fits(expected[left], items[right]) else 0
+            both = (
+                1 + best[left + 1][right + 1]
+                if _meets_expectation(expected[left], items[right])
+                else 0
+            )
             best[left][right] = max(skipped, both)
     return best
 
 
-def _among(expected: Sequence[Expected], kind: str, items: Sequence[Item]) -> Iterator[str]:
+def _compare_any(expected: Sequence[Expected], kind: str, items: Sequence[Item]) -> Iterator[str]:
     """A line for each that is not found among the items; each item counts for one."""
     taken: dict[int, int] = {}  # item -> expected
 
     def take(one: int, tried: set[int]) -> bool:
         for number, item in enumerate(items):
-            if number not in tried and _fits(expected[one], item):
+            if number not in tried and _meets_expectation(expected[one], item):
                 tried.add(number)
                 if number not in taken or take(taken[number], tried):
                     taken[number] = one
@@ -176,45 +183,45 @@ def _among(expected: Sequence[Expected], kind: str, items: Sequence[Item]) -> It
     for number, one in enumerate(expected):
         if not take(number, set()):
             free = [item for place, item in enumerate(items) if place not in taken]
-            nearest = max(free, key=lambda item: _agreeing(one, item), default=None)
+            nearest = max(free, key=lambda item: _agreement(one, item), default=None)
             yield f"not found among {len(items)}:"
-            yield from _pair(
-                kind, one, nearest if nearest is not None and _agreeing(one, nearest) else None
+            yield from _compare_pair(
+                kind, one, nearest if nearest is not None and _agreement(one, nearest) else None
             )
 
 
-def _agreeing(one: Expected, item: Item) -> int:
-    return sum(_equal(name, value, item) for name, value in one.given().items())
+def _agreement(one: Expected, item: Item) -> int:
+    return sum(_equal_values(name, value, item) for name, value in one.given().items())
 
 
-def _fits(one: Expected, item: Item) -> bool:
-    return all(_equal(name, value, item) for name, value in one.given().items())
+def _meets_expectation(one: Expected, item: Item) -> bool:
+    return all(_equal_values(name, value, item) for name, value in one.given().items())
 
 
-def _equal(name: str, expected: Any, item: Item) -> bool:
+def _equal_values(name: str, expected: Any, item: Item) -> bool:
     found = item[name]
-    if isinstance(expected, Said):
+    if isinstance(expected, TextExpectation):
         return expected.fits(found or "")
-    if isinstance(expected, When):
+    if isinstance(expected, TimeExpectation):
         return found is not None and expected.fits(found)
     if isinstance(found, Incident):
         return found.fits(expected)
     return bool(found == expected)
 
 
-def _wanted(one: Expected) -> str:
+def _expected_text(one: Expected) -> str:
     return (
-        ", ".join(f"{name} {_text(value, name)}" for name, value in one.given().items())
+        ", ".join(f"{name} {_value_text(value, name)}" for name, value in one.given().items())
         or "anything"
     )
 
 
-def _shown(kind: str, item: Item, one: Expected | None = None) -> str:
+def _item_text(kind: str, item: Item, one: Expected | None = None) -> str:
     names = list(dict.fromkeys([*_NAMED[kind], *(one.given() if one is not None else ())]))
-    return ", ".join(f"{name} {_text(item[name], name)}" for name in names)
+    return ", ".join(f"{name} {_value_text(item[name], name)}" for name in names)
 
 
-def _text(value: Any, name: str = "") -> str:
+def _value_text(value: Any, name: str = "") -> str:
     if value is None:
         return "never" if name in TIMES else "null"
     if isinstance(value, bool):

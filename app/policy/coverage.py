@@ -6,8 +6,8 @@ What no test reaches, nobody would notice to be wrong.
 from collections.abc import Iterator
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
-from app.policy.actual import Found
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.policy.actual import ScenarioOutcome
 from models.alert import Labels
 from models.matcher import test_of
 from models.policy_types import Where
@@ -19,8 +19,8 @@ _FIRST: tuple[Where, ...] = (
     ("severities", "rules"),
     ("ownership",),
     ("classes",),
-    ("guides",),
-    ("absences",),
+    ("runbooks",),
+    ("heartbeats",),
 )
 _BY_NAME: tuple[Where, ...] = (
     ("escalations",),
@@ -31,33 +31,37 @@ _BY_NAME: tuple[Where, ...] = (
 )
 
 
-def entries(rules: Rulebook) -> list[Where]:
+def policy_entries(rules: CompiledPolicy) -> list[Where]:
     """Everything that can be reached, list by list."""
     return [
         (*where, number)
         for where in (*_FIRST, *_BY_NAME)
-        for number in range(len(_list(rules, where)))
+        for number in range(len(_entry_list(rules, where)))
     ]
 
 
-def reached(rules: Rulebook, scenario: Scenario, found: Found) -> set[Where]:
+def reached_entries(
+    rules: CompiledPolicy, scenario: Scenario, found: ScenarioOutcome
+) -> set[Where]:
     """What one scenario has reached."""
     alerts = [labels for step in scenario.do for labels in step.fire or ()]
-    places = {where for labels in alerts for where in _matched(rules, labels)}
-    names = set(_names(found))
-    for where in (*_BY_NAME, ("guides",)):
+    places = {where for labels in alerts for where in _matched_entries(rules, labels)}
+    names = set(_effect_names(found))
+    for where in (*_BY_NAME, ("runbooks",)):
         places |= {
-            (*where, number) for number, one in enumerate(_list(rules, where)) if one.name in names
+            (*where, number)
+            for number, one in enumerate(_entry_list(rules, where))
+            if one.name in names
         }
     return places
 
 
-def _matched(rules: Rulebook, labels: Labels) -> Iterator[Where]:
+def _matched_entries(rules: CompiledPolicy, labels: Labels) -> Iterator[Where]:
     for where in _FIRST:
         first = next(
             (
                 number
-                for number, one in enumerate(_list(rules, where))
+                for number, one in enumerate(_entry_list(rules, where))
                 if test_of(one.match)(labels)
             ),
             None,
@@ -66,19 +70,19 @@ def _matched(rules: Rulebook, labels: Labels) -> Iterator[Where]:
             yield (*where, first)
 
 
-def _names(found: Found) -> Iterator[str]:
+def _effect_names(found: ScenarioOutcome) -> Iterator[str]:
     """The names of what did something."""
     yield from (one["rule"] for one in found.items("escalations"))
     yield from (one["task"] for one in found.items("tasks"))
     for one in found.items("incidents"):
         yield one["rule"]
-        yield one["guide"]
+        yield one["runbook"]
     for one in found.items("timeline"):
-        if one["kind"] == "Held":  # what keeps quiet names its rule last, in brackets
+        if one["kind"] == "Suppressed":  # what keeps quiet names its rule last, in brackets
             yield one["text"].rpartition("(")[2].removesuffix(")")
 
 
-def _list(rules: Rulebook, where: Where) -> list[Any]:
+def _entry_list(rules: CompiledPolicy, where: Where) -> list[Any]:
     part: Any = rules.policy
     for name in where:
         part = getattr(part, str(name))

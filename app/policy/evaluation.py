@@ -7,10 +7,10 @@ playing the alert alone.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook, Verdict
+from app.core.rules.compiled_policy import CompiledPolicy, PolicyDecision
 from app.files.policy_file import PolicyFile
-from app.files.yaml_file import key
-from app.policy.actual import Found, bodies_of
+from app.files.yaml_file import key_path
+from app.policy.actual import ScenarioOutcome, bodies_of
 from app.policy.simulator import Stage
 from app.transport.log import StoredRecord
 from models.alert import Alert, Labels, fingerprint
@@ -29,14 +29,14 @@ HOLD_MS = 2 * HORIZON_MS
 Explained = dict[str, Any]
 
 
-def explain(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
+def explain_alert(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
     """Everything, as it is printed and as JSON has it.
 
     Times are durations since the alert fired at `at_ms`.
     """
-    why = _Why(found)
-    rules, verdict = found.rules, found.rules.judge(labels)
-    played = _play(rules, labels, at_ms, verdict)
+    why = _Reasons(found)
+    rules, verdict = found.rules, found.rules.evaluate(labels)
+    played = _simulate_alert(rules, labels, at_ms, verdict)
     severity, owner = verdict.severity, verdict.owner
     return {
         "labels": dict(labels),
@@ -52,13 +52,13 @@ def explain(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
         },
         "class": {"is": verdict.incident_class, "prefix": rules.prefix(verdict.incident_class)},
         "told": played["told"],
-        "again": _again(rules, severity),
+        "again": _explain_reminders(rules, severity),
         "chain": [one.name for one in rules.chain(owner)],
         "climbs": played["climbs"],
         "escalations": list(why.escalations(labels, verdict)),
-        "clocks": _clocks(rules, severity),
-        "updates": _updates(rules, verdict),
-        "guide": why.guide(labels),
+        "clocks": _explain_service_levels(rules, severity),
+        "updates": _explain_updates(rules, verdict),
+        "runbook": why.runbook(labels),
         "followups": [
             {"name": one.name, "due": write_ms(one.due), **why.at(("followups", number))}
             for number, one in enumerate(rules.policy.followups)
@@ -69,16 +69,18 @@ def explain(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
     }
 
 
-def _play(rules: Rulebook, labels: Labels, at_ms: int, verdict: Verdict) -> Explained:
+def _simulate_alert(
+    rules: CompiledPolicy, labels: Labels, at_ms: int, verdict: PolicyDecision
+) -> Explained:
     """What is told and how it climbs when the alert fires alone and nobody does anything."""
-    if verdict.absence:
+    if verdict.heartbeat:
         return {"told": [], "climbs": []}  # a heartbeat: nothing comes of it while it is heard of
     stage, identity = Stage(rules), fingerprint(labels)
     alert = Alert(identity, labels, {}, True, at_ms, 0, HOLD_MS)  # noqa: FBT003
     key_of = rules.component(labels, identity).encode()
     stage.append(StoredRecord(-1, at_ms, key_of, encode_alert(alert)))
     stage.wait_until(at_ms + HORIZON_MS)
-    found = Found(list(bodies_of(stage.effects)), at_ms)
+    found = ScenarioOutcome(list(bodies_of(stage.effects)), at_ms)
     first = [one for one in found.items("notifications") if one["kind"] == "opened"]
     told = [
         {"after": write_ms(one["at"]), **{name: one[name] for name in ("channel", "to", "address")}}
@@ -97,7 +99,7 @@ def _play(rules: Rulebook, labels: Labels, at_ms: int, verdict: Verdict) -> Expl
     return {"told": told, "climbs": climbs}
 
 
-def _again(rules: Rulebook, severity: Severity) -> Explained:
+def _explain_reminders(rules: CompiledPolicy, severity: Severity) -> Explained:
     notify = rules.policy.notify
     repeat_ms = notify.repeat_interval.get(severity, 0)
     return {
@@ -106,14 +108,14 @@ def _again(rules: Rulebook, severity: Severity) -> Explained:
     }
 
 
-def _clocks(rules: Rulebook, severity: Severity) -> Explained:
+def _explain_service_levels(rules: CompiledPolicy, severity: Severity) -> Explained:
     targets = rules.policy.targets
     clocks = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
     return {name: write_ms(times[severity]) for name, times in clocks.items() if severity in times}
 
 
-def _updates(rules: Rulebook, verdict: Verdict) -> Explained:
-    every_ms = rules.update_every_ms(verdict.guide, verdict.severity)
+def _explain_updates(rules: CompiledPolicy, verdict: PolicyDecision) -> Explained:
+    every_ms = rules.update_every_ms(verdict.runbook, verdict.severity)
     return {
         "every": write_ms(every_ms) if every_ms else None,
         "reminders": rules.policy.updates.reminders,
@@ -125,7 +127,7 @@ def text_of(selector: Sequence[Sequence[Matcher]]) -> str:
     return " or ".join(", ".join(str(one) for one in matchers) for matchers in selector)
 
 
-class _Why:
+class _Reasons:
     """By which lines of the file."""
 
     def __init__(self, found: PolicyFile) -> None:
@@ -133,14 +135,14 @@ class _Why:
 
     def at(self, where: Where) -> Explained:
         """A place in the policy."""
-        return {"key": key(where), "line": self._found.document.place(where).line}
+        return {"key": key_path(where), "line": self._found.document.place(where).line}
 
-    def severity(self, labels: Labels, verdict: Verdict) -> Explained:
+    def severity(self, labels: Labels, verdict: PolicyDecision) -> Explained:
         """What made it so severe."""
-        where = self._found.rules.grounds(labels).severity
-        return {"because": self._because(where, labels, verdict), **self.at(where)}
+        where = self._found.rules.decision_places(labels).severity
+        return {"because": self._reason_text(where, labels, verdict), **self.at(where)}
 
-    def _because(self, where: Where, labels: Labels, verdict: Verdict) -> str:
+    def _reason_text(self, where: Where, labels: Labels, verdict: PolicyDecision) -> str:
         severities = self._policy.severities
         match where:
             case ("classes", *_):
@@ -165,9 +167,9 @@ class _Why:
             **self.at(("components", "labels")),
         }
 
-    def owner(self, labels: Labels, verdict: Verdict) -> Explained:
+    def owner(self, labels: Labels, verdict: PolicyDecision) -> Explained:
         """Why it is theirs."""
-        where = self._found.rules.grounds(labels).owner
+        where = self._found.rules.decision_places(labels).owner
         match where:
             case ("classes", *_):
                 because = f"every incident of class {verdict.incident_class} is theirs"
@@ -177,11 +179,11 @@ class _Why:
                 because = "no entry of ownership matches"
         return {"because": because, **self.at(where)}
 
-    def guide(self, labels: Labels) -> Explained | None:
+    def runbook(self, labels: Labels) -> Explained | None:
         """What is to be done next."""
-        match where := self._found.rules.grounds(labels).guide:
-            case ("guides", int(number)):
-                guide = self._policy.guides[number]
+        match where := self._found.rules.decision_places(labels).runbook:
+            case ("runbooks", int(number)):
+                guide = self._policy.runbooks[number]
                 return {
                     "name": guide.name,
                     "first": guide.steps[0].say,
@@ -190,13 +192,17 @@ class _Why:
                 }
         return None
 
-    def escalations(self, labels: Labels, verdict: Verdict) -> Iterator[Explained]:
+    def escalations(self, labels: Labels, verdict: PolicyDecision) -> Iterator[Explained]:
         """What else climbs a step."""
         for number, one in enumerate(self._policy.escalations):
             if one.covers(verdict.severity, verdict.incident_class) and test_of(one.match)(labels):
-                yield {"name": one.name, "when": _when(one), **self.at(("escalations", number))}
+                yield {
+                    "name": one.name,
+                    "when": _interval_text(one),
+                    **self.at(("escalations", number)),
+                }
 
-    def rules(self, labels: Labels, verdict: Verdict) -> Iterator[Explained]:
+    def rules(self, labels: Labels, verdict: PolicyDecision) -> Iterator[Explained]:
         """What relates it to other alerts, and as what it takes part."""
         policy = self._policy
         identity = fingerprint(labels)
@@ -226,7 +232,7 @@ class _Why:
         sections = {"dependencies": ("root", "dependant"), "inhibit_rules": ("source", "target")}
         for section, (source, target) in sections.items():
             for number, link in enumerate(getattr(policy, section)):
-                side = dict(verdict.links).get(link.name)
+                side = dict(verdict.inhibitions).get(link.name)
                 roles = {"source": source, "target": target, "both": f"{source} and {target}"}
                 if side:
                     kind = "dependency" if section == "dependencies" else "inhibition"
@@ -236,14 +242,14 @@ class _Why:
                         "role": roles[side],
                         **self.at((section, number)),
                     }
-        for number, absence in enumerate(policy.absences):
-            if absence.name == verdict.absence:
+        for number, absence in enumerate(policy.heartbeats):
+            if absence.name == verdict.heartbeat:
                 text = f"heartbeat: {absence.severity} when it is not heard of for {write_ms(absence.missing)}"
                 yield {
-                    "kind": "absence",
+                    "kind": "heartbeat",
                     "name": absence.name,
                     "role": text,
-                    **self.at(("absences", number)),
+                    **self.at(("heartbeats", number)),
                 }
         for number, mute in enumerate(policy.notify.mute):
             if mute.name in verdict.mutes and (
@@ -258,13 +264,15 @@ class _Why:
                 }
 
 
-def _when(one: Any) -> str:
+def _interval_text(one: Any) -> str:
     if one.lasting is not None:
         return f"fires for {write_ms(one.lasting)}"
     if one.always:
         return "as soon as it fires"
     if one.without is not None:
-        what = "nobody has named the cause" if one.without == "cause" else "it is not mitigated"
+        what = (
+            "nobody has named the cause" if one.without == "root_cause" else "it is not mitigated"
+        )
         return f"{what} after {write_ms(one.after)}"
     if one.grew:
         return "becomes worse, or larger, after somebody took it"

@@ -9,7 +9,7 @@ from models.sanitize import inert, inert_lines
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TestResult:
     """One test that was run."""
 
     file: str
@@ -24,17 +24,17 @@ class Result:
         return not self.problems
 
 
-def write(path: Path, results: Sequence[Result]) -> None:
+def write_junit(path: Path, results: Sequence[TestResult]) -> None:
     """Write the file. Raises OSError."""
-    by_file: dict[str, list[Result]] = {}
+    by_file: dict[str, list[TestResult]] = {}
     for one in results:
         by_file.setdefault(one.file, []).append(one)
-    suites = Element("testsuites", _totals(results))
+    suites = Element("testsuites", _total_attributes(results))
     for file, found in by_file.items():
         suite = SubElement(
             suites,
             "testsuite",
-            {"name": inert(file), "errors": "0", "skipped": "0", **_totals(found)},
+            {"name": inert(file), "errors": "0", "skipped": "0", **_total_attributes(found)},
         )
         for one in found:
             where = {"file": inert(file), "line": str(one.line), "time": f"{one.seconds:.3f}"}
@@ -50,7 +50,7 @@ def write(path: Path, results: Sequence[Result]) -> None:
     path.write_bytes(tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n")
 
 
-def _totals(results: Sequence[Result]) -> dict[str, str]:
+def _total_attributes(results: Sequence[TestResult]) -> dict[str, str]:
     failed = sum(not one.passed for one in results)
     seconds = sum(one.seconds for one in results)
     return {"tests": str(len(results)), "failures": str(failed), "time": f"{seconds:.3f}"}

@@ -33,7 +33,7 @@ def parse_labels(text: str) -> Labels:
             raise ValueError(f"is {text!r:.200}, which has {name!r} twice")
         labels[name] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
         place = found.end()
-    return _checked(labels)
+    return _check_labels(labels)
 
 
 def read_alert(file: str) -> Labels:
@@ -41,7 +41,7 @@ def read_alert(file: str) -> Labels:
 
     Raises BadFile.
     """
-    document = _json(file, _bytes(file))
+    document = _parse_json(file, _read_bytes(file))
     if isinstance(document, dict) and isinstance(document.get("alerts"), list):
         document = document["alerts"]
     if isinstance(document, list):
@@ -51,9 +51,9 @@ def read_alert(file: str) -> Labels:
 
 def read_lines(file: str) -> list[Labels]:
     """The label sets in JSON lines, each an alert or its labels. Raises BadFile."""
-    lines = _bytes(file).splitlines()
+    lines = _read_bytes(file).splitlines()
     return [
-        _labels_in(_json(file, line, one), file, one)
+        _labels_in(_parse_json(file, line, one), file, one)
         for one, line in enumerate(lines, start=1)
         if line.strip()
     ]
@@ -62,35 +62,37 @@ def read_lines(file: str) -> list[Labels]:
 def _labels_in(document: Any, file: str, line: int) -> Labels:
     found = document.get("labels", document) if isinstance(document, dict) else document
     try:
-        return _checked(found)
+        return _check_labels(found)
     except ValueError as error:
-        raise _bad(file, line, str(error)) from None
+        raise _bad_file(file, line, str(error)) from None
 
 
-def _checked(labels: Any) -> Labels:
+def _check_labels(labels: Any) -> Labels:
     try:
         return labels_of(labels, "labels")
     except BadInput as refusal:
         raise ValueError(refusal.message.partition(": ")[2]) from None
 
 
-def _json(file: str, data: bytes, line: int = 0) -> Any:
+def _parse_json(file: str, data: bytes, line: int = 0) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise _bad(file, line, f"is not JSON: {error}") from None
+        raise _bad_file(file, line, f"is not JSON: {error}") from None
 
 
-def _bytes(file: str) -> bytes:
+def _read_bytes(file: str) -> bytes:
     try:
         with Path(file).open("rb") as opened:
             data = opened.read(ALERTS_BYTES_MAX + 1)
     except OSError as error:
-        raise _bad(file, 0, f"cannot be read: {error.strerror}") from None
+        raise _bad_file(file, 0, f"cannot be read: {error.strerror}") from None
     if len(data) > ALERTS_BYTES_MAX:
-        raise _bad(file, 0, f"has more than {ALERTS_BYTES_MAX} bytes, must have at most so many")
+        raise _bad_file(
+            file, 0, f"has more than {ALERTS_BYTES_MAX} bytes, must have at most so many"
+        )
     return data
 
 
-def _bad(file: str, line: int, problem: str) -> BadFile:
+def _bad_file(file: str, line: int, problem: str) -> BadFile:
     return BadFile([Mistake(file, line, 1 if line else 0, "", problem)])

@@ -11,26 +11,26 @@ from models.policy_types import Problem, Where
 from models.severity import Severity
 
 
-def doubts(policy: Policy) -> list[Problem]:
+def lint_policy(policy: Policy) -> list[Problem]:
     """Where, and what is doubtful."""
     return [
-        *_never(policy),
+        *_unreachable_entries(policy),
         *_unused_contacts(policy),
-        *_unheard(policy),
-        *_unpaged(policy),
+        *_unheard_notifications(policy),
+        *_unpaged_severities(policy),
         *_unused_intervals(policy),
-        *_climbs(policy),
+        *_doubtful_escalations(policy),
     ]
 
 
-def _never(policy: Policy) -> Iterator[Problem]:
+def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
     """Entries of lists whose first match decides, where another one takes all that they match."""
     lists: list[tuple[Where, Sequence[Alternatives]]] = [
         (("severities", "rules"), [one.match for one in policy.severities.rules]),
         (("ownership",), [one.match for one in policy.ownership]),
         (("classes",), [one.match for one in policy.classes]),
-        (("guides",), [one.match for one in policy.guides]),
-        (("absences",), [one.match for one in policy.absences]),
+        (("runbooks",), [one.match for one in policy.runbooks]),
+        (("heartbeats",), [one.match for one in policy.heartbeats]),
     ]
     for where, selectors in lists:
         name = ".".join(map(str, where))
@@ -43,37 +43,37 @@ def _never(policy: Policy) -> Iterator[Problem]:
 
 def _unused_contacts(policy: Policy) -> Iterator[Problem]:
     used = {name for team in policy.teams.values() for name in team.chain}
-    used |= {name for names in policy.notify.also_tell.values() for name in names}
-    used |= {name for one in policy.classes for name in one.also_tell}
+    used |= {name for names in policy.notify.also_notify.values() for name in names}
+    used |= {name for one in policy.classes for name in one.also_notify}
     for name, contact in policy.contacts.items():
         # What has an e-mail address or a URL only is for people to look up.
         if name not in used and (contact.pager or contact.chat):
-            yield ("contacts", name), "is told of nothing: no chain and no also_tell names it"
+            yield ("contacts", name), "is told of nothing: no chain and no also_notify names it"
 
 
-def _unheard(policy: Policy) -> Iterator[Problem]:
+def _unheard_notifications(policy: Policy) -> Iterator[Problem]:
     for name, team in policy.teams.items():
         for severity, channels in policy.notify.channels.items():
-            if channels and not any(_reached(policy, team, severity, one) for one in channels):
+            if channels and not any(_reaches_team(policy, team, severity, one) for one in channels):
                 said = f"is told of no {severity}: it has no address for {', '.join(channels)}"
                 yield ("teams", name, "contact"), said
 
 
-def _reached(policy: Policy, team: Team, severity: Severity, channel: Channel) -> bool:
+def _reaches_team(policy: Policy, team: Team, severity: Severity, channel: Channel) -> bool:
     """Whether a message of a severity through a channel reaches anybody of a team (`app.core.notification.recipients`)."""
     first = policy.contacts[team.chain[0]]
     if channel == "pager":
         return bool(first.pager)
-    return bool(_address(team.contact, channel)) or (
-        severity in policy.notify.on_call and bool(_address(first, channel))
+    return bool(_contact_address(team.contact, channel)) or (
+        severity in policy.notify.on_call and bool(_contact_address(first, channel))
     )
 
 
-def _address(contact: Contact, channel: Channel) -> str:
+def _contact_address(contact: Contact, channel: Channel) -> str:
     return contact.email if channel == "email" else contact.chat
 
 
-def _unpaged(policy: Policy) -> Iterator[Problem]:
+def _unpaged_severities(policy: Policy) -> Iterator[Problem]:
     paged = [severity for severity in Severity if "pager" in policy.notify.channels[severity]]
     if not paged:
         return
@@ -98,19 +98,20 @@ def _unused_intervals(policy: Policy) -> Iterator[Problem]:
                 yield ("teams", name, "hours"), "counts for nothing: notify.hours names no severity"
 
 
-def _climbs(policy: Policy) -> Iterator[Problem]:
+def _doubtful_escalations(policy: Policy) -> Iterator[Problem]:
     steps = max(
-        (len(team.chain) for team in policy.teams.values() if team.climb is None), default=None
+        (len(team.chain) for team in policy.teams.values() if team.escalate_after is None),
+        default=None,
     )
     if steps is not None:
-        for severity, waits in policy.climb.items():
+        for severity, waits in policy.escalate_after.items():
             if len(waits) >= steps:
                 yield (
-                    ("climb", severity, steps - 1),
+                    ("escalate_after", severity, steps - 1),
                     f"is never waited for: the longest chain has {steps} steps",
                 )
     for name, team in policy.teams.items():
-        for severity, waits in (team.climb or {}).items():
+        for severity, waits in (team.escalate_after or {}).items():
             if len(waits) >= len(team.chain):
-                where = ("teams", name, "climb", severity, len(team.chain) - 1)
+                where = ("teams", name, "escalate_after", severity, len(team.chain) - 1)
                 yield where, f"is never waited for: the chain has {len(team.chain)} steps"

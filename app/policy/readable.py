@@ -19,36 +19,38 @@ from models.time_interval import TimeSpan, written
 _DURATION = get_args(DurationMs)[1:]  # what marks an annotation as a duration
 
 
-def readable(policy: Policy) -> dict[str, Any]:
+def readable_policy(policy: Policy) -> dict[str, Any]:
     """The policy's keys; names of rules and teams are as in the file."""
-    found: dict[str, Any] = _model(policy)
+    found: dict[str, Any] = _readable_model(policy)
     return found
 
 
-def _model(model: BaseModel) -> dict[str, Any]:
+def _readable_model(model: BaseModel) -> dict[str, Any]:
     hints = get_type_hints(type(model), include_extras=True)
     return {
-        field.alias or name: _plain(getattr(model, name), hints[name])
+        field.alias or name: _plain_value(getattr(model, name), hints[name])
         for name, field in type(model).model_fields.items()
     }
 
 
-def _plain(value: Any, hint: Any) -> Any:
+def _plain_value(value: Any, hint: Any) -> Any:
     if isinstance(value, TimeSpan):
         return written(value)
     if isinstance(value, BaseModel):
-        return _model(value)
+        return _readable_model(value)
     if isinstance(value, Matcher):
         return str(value)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int) and _is_duration(hint):
         return write_ms(value)
-    inner = _inner(hint)
+    inner = _inner_types(hint)
     if isinstance(value, Mapping):
-        return {str(name): _plain(one, inner[-1] if inner else Any) for name, one in value.items()}
+        return {
+            str(name): _plain_value(one, inner[-1] if inner else Any) for name, one in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_plain(one, inner[0] if inner else Any) for one in value]
+        return [_plain_value(one, inner[0] if inner else Any) for one in value]
     return str(value) if isinstance(value, Enum) else value
 
 
@@ -64,10 +66,10 @@ def _is_duration(hint: Any) -> bool:
     )
 
 
-def _inner(hint: Any) -> tuple[Any, ...]:
+def _inner_types(hint: Any) -> tuple[Any, ...]:
     """What a list or a mapping holds."""
     if get_origin(hint) is Annotated:
-        return _inner(get_args(hint)[0])
+        return _inner_types(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
-        return next((_inner(one) for one in get_args(hint) if one is not type(None)), ())
+        return next((_inner_types(one) for one in get_args(hint) if one is not type(None)), ())
     return get_args(hint)

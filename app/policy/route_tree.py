@@ -6,7 +6,7 @@ From a severity to channels, from an alert to a team, and up its chain.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.policy.evaluation import text_of
 from models.duration import write_ms
 from models.policy import Contact
@@ -49,18 +49,20 @@ class TeamRoute:
     steps: list[StepRoute]
 
 
-def severities(rules: Rulebook) -> list[SeverityRoute]:
+def severity_routes(rules: CompiledPolicy) -> list[SeverityRoute]:
     """From worst to mildest."""
     notify = rules.policy.notify
     found = []
     for severity in Severity:
-        besides = [rules.policy.contacts[name].name for name in notify.also_tell.get(severity, ())]
-        lines = list(_times(rules, severity))
+        besides = [
+            rules.policy.contacts[name].name for name in notify.also_notify.get(severity, ())
+        ]
+        lines = list(_time_texts(rules, severity))
         found.append(SeverityRoute(severity, list(notify.channels[severity]), besides, lines))
     return found
 
 
-def _times(rules: Rulebook, severity: Severity) -> Iterator[str]:
+def _time_texts(rules: CompiledPolicy, severity: Severity) -> Iterator[str]:
     notify, targets = rules.policy.notify, rules.policy.targets
     wait_ms = notify.group_wait.get(severity, 0)
     told = f"after {write_ms(wait_ms)}" if wait_ms else "at once"
@@ -74,7 +76,7 @@ def _times(rules: Rulebook, severity: Severity) -> Iterator[str]:
         yield f"resolve within {write_ms(targets.resolve[severity])}"
 
 
-def teams(rules: Rulebook) -> list[TeamRoute]:
+def team_routes(rules: CompiledPolicy) -> list[TeamRoute]:
     """In the order of the policy."""
     policy = rules.policy
     found = []
@@ -90,28 +92,34 @@ def teams(rules: Rulebook) -> list[TeamRoute]:
         leads += [
             f"rule {one.name}" for one in policy.correlations if one.open and one.open.owner == name
         ]
-        leads += [f"rule {one.name}" for one in policy.absences if one.owner == name]
+        leads += [f"rule {one.name}" for one in policy.heartbeats if one.owner == name]
         leads += ["whatever else there is"] if name == policy.default_owner else []
         steps = [
-            _step(rules, name, number, contact) for number, contact in enumerate(rules.chain(name))
+            _step_route(rules, name, number, contact)
+            for number, contact in enumerate(rules.chain(name))
         ]
         found.append(
             TeamRoute(
-                name, team.contact.name, _address(team.contact), team.hours or "", leads, steps
+                name,
+                team.contact.name,
+                _contact_address(team.contact),
+                team.hours or "",
+                leads,
+                steps,
             )
         )
     return found
 
 
-def _step(rules: Rulebook, team: str, number: int, contact: Contact) -> StepRoute:
+def _step_route(rules: CompiledPolicy, team: str, number: int, contact: Contact) -> StepRoute:
     waits = {
         str(severity): write_ms(wait_ms)
         for severity in Severity
-        if number and (wait_ms := rules.climb_ms(team, severity, number)) is not None
+        if number and (wait_ms := rules.escalate_after_ms(team, severity, number)) is not None
     }
-    return StepRoute(contact.name, _address(contact), waits)
+    return StepRoute(contact.name, _contact_address(contact), waits)
 
 
-def _address(contact: Contact) -> str:
+def _contact_address(contact: Contact) -> str:
     pager = f"pager {contact.pager}" if contact.pager else ""
     return ", ".join(one for one in (pager, contact.email, contact.chat) if one)

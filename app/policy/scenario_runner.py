@@ -6,10 +6,10 @@ Its steps become journal records on virtual time, and what came of them is compa
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.commands import command_value
-from app.policy.actual import Body, Found, Incident, bodies_of
-from app.policy.comparison import Difference, compare
+from app.policy.actual import Body, Incident, ScenarioOutcome, bodies_of
+from app.policy.comparison import Difference, compare_outcome
 from app.policy.simulator import Stage
 from app.transport.log import StoredRecord
 from models.alert import Alert, Labels, fingerprint
@@ -35,9 +35,11 @@ class _Unplayable(Exception):
     """A step that cannot be done."""
 
 
-def play(policy: Rulebook, scenario: Scenario) -> tuple[list[Problem], Found]:
+def play_scenario(
+    policy: CompiledPolicy, scenario: Scenario
+) -> tuple[list[Problem], ScenarioOutcome]:
     """What is not as the scenario expects, and all that came of it."""
-    cast = _Cast(policy, scenario)
+    cast = _ScenarioStage(policy, scenario)
     problems: list[Problem] = []
     for number, step in enumerate(scenario.do):
         where: Where = ("do", number)
@@ -47,21 +49,23 @@ def play(policy: Rulebook, scenario: Scenario) -> tuple[list[Problem], Found]:
             text = error.message if isinstance(error, BadInput) else str(error)
             return [*problems, Problem(where, [text, "what follows was not played"])], cast.found()
         if step.expect is not None:
-            problems += _problems((*where, "expect"), compare(step.expect, cast.found()))
+            problems += _describe_problems(
+                (*where, "expect"), compare_outcome(step.expect, cast.found())
+            )
     if scenario.expect is not None:
-        problems += _problems(("expect",), compare(scenario.expect, cast.found()))
+        problems += _describe_problems(("expect",), compare_outcome(scenario.expect, cast.found()))
     return problems, cast.found()
 
 
-def _problems(where: Where, differences: list[Difference]) -> Iterator[Problem]:
+def _describe_problems(where: Where, differences: list[Difference]) -> Iterator[Problem]:
     for one in differences:
         yield Problem((*where, *one.where), one.lines)
 
 
-class _Cast:
+class _ScenarioStage:
     """A stage, and who was on it so far."""
 
-    def __init__(self, policy: Rulebook, scenario: Scenario) -> None:
+    def __init__(self, policy: CompiledPolicy, scenario: Scenario) -> None:
         self._policy = policy
         self._stage = Stage(policy)
         self._start_ms = round(scenario.start.timestamp() * 1000)
@@ -72,34 +76,34 @@ class _Cast:
         self._bodies: list[Body] = []
         self._read = 0  # effects whose bodies are known
 
-    def found(self) -> Found:
+    def found(self) -> ScenarioOutcome:
         """What came of it until now."""
         self._bodies += bodies_of(self._stage.effects[self._read :])
         self._read = len(self._stage.effects)
-        return Found(self._bodies, self._start_ms)
+        return ScenarioOutcome(self._bodies, self._start_ms)
 
     def do(self, step: Step) -> None:
         """Let time pass until the step, and do it. Raises BadInput and _Unplayable."""
         at_ms = self._start_ms + step.at
         self._stage.wait_until(at_ms)
         for labels in step.fire or ():
-            self._append(at_ms, *self._alert(step, at_ms, labels, firing=True))
+            self._append_record(at_ms, *self._alert_record(step, at_ms, labels, firing=True))
         for labels in step.end or ():
-            self._append(at_ms, *self._alert(step, at_ms, labels, firing=False))
+            self._append_record(at_ms, *self._alert_record(step, at_ms, labels, firing=False))
         if step.silence is not None:
             self._silences += 1
             name = f"silence-{self._silences}"
             one = Silence(
                 name, tuple(step.silence), at_ms, at_ms + step.lasts, step.by, step.text or ""
             )
-            self._append(at_ms, None, encode_silence(one))
+            self._append_record(at_ms, None, encode_silence(one))
         if step.command is not None:
-            self._append(at_ms, *self._said(step, at_ms))
+            self._append_record(at_ms, *self._command_record(step, at_ms))
 
-    def _append(self, at_ms: int, key: bytes | None, value: bytes) -> None:
+    def _append_record(self, at_ms: int, key: bytes | None, value: bytes) -> None:
         self._stage.append(StoredRecord(-1, at_ms, key, value))
 
-    def _alert(
+    def _alert_record(
         self, step: Step, at_ms: int, labels: Labels, *, firing: bool
     ) -> tuple[bytes, bytes]:
         known = labels_of(dict(labels), "fire" if firing else "end")
@@ -107,16 +111,16 @@ class _Cast:
         since_ms = self._since_ms.setdefault(identity, at_ms)
         if not firing:
             del self._since_ms[identity]
-        hold_ms = HOLD_MS if step.hold is None else step.hold
+        ttl_ms = HOLD_MS if step.ttl is None else step.ttl
         annotations = {"summary": step.summary} if step.summary else {}
-        ends_ms, hold_ms = (0, hold_ms) if firing else (at_ms, 0)
-        alert = Alert(identity, known, annotations, firing, since_ms, ends_ms, hold_ms)
+        ends_ms, ttl_ms = (0, ttl_ms) if firing else (at_ms, 0)
+        alert = Alert(identity, known, annotations, firing, since_ms, ends_ms, ttl_ms)
         return self._policy.component(known, identity).encode(), encode_alert(alert)
 
-    def _said(self, step: Step, at_ms: int) -> tuple[bytes, bytes]:
+    def _command_record(self, step: Step, at_ms: int) -> tuple[bytes, bytes]:
         name = step.command
         assert name is not None
-        incident = self._meant(name, getattr(step, name))
+        incident = self._resolve_reference(name, getattr(step, name))
         details = {
             one: getattr(step, one)
             for one in ("text", "to", "team", "scope", "eta", "number", "step", "task")
@@ -128,7 +132,7 @@ class _Cast:
             incident.id, name, given, at_ms, teams, lambda by: by
         )
 
-    def _meant(self, name: str, reference: int | str) -> Incident:
+    def _resolve_reference(self, name: str, reference: int | str) -> Incident:
         known = self.found().incidents
         for one in reversed(known):
             if one.fits(reference):

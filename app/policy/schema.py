@@ -30,53 +30,55 @@ _FIELD = re.compile(r"^(?:    # (.+)\n)?    (\w+): [^#\n]*?(?:  # (.+))?$", re.M
 
 def schema_text(model: type[BaseModel]) -> str:
     """The schema as a file has it."""
-    return json.dumps(schema(model), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(model_schema(model), indent=2, ensure_ascii=False) + "\n"
 
 
-def schema(model: type[BaseModel]) -> dict[str, Any]:
+def model_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a model."""
-    found = model.model_json_schema(schema_generator=_Generator)
+    found = model.model_json_schema(schema_generator=_TitlelessGenerator)
     definitions = found.setdefault("$defs", {})
     named = {name: json.loads(json.dumps(one)) for name, one in NAMED.items()}
     for name, one in named.items():
-        _refer(found, name, one)
+        _insert_reference(found, name, one)
         for other in named.values():
             if other is not one:
-                _refer(other, name, one)
+                _insert_reference(other, name, one)
         if f'#/$defs/{name}"' in json.dumps([found, *named.values()]):
             definitions[name] = one
     for part, where in [
         (model, found),
-        *((one, definitions.get(one.__name__)) for one in _parts(model)),
+        *((one, definitions.get(one.__name__)) for one in _component_models(model)),
     ]:
         if where is not None:
-            _describe(part, where)
-    _close(found)
+            _describe_fields(part, where)
+    _close_mapping(found)
     return {"$schema": DIALECT, "title": f"Tocsin: {model.__name__}", **found}
 
 
-def _refer(part: Any, name: str, definition: dict[str, Any]) -> None:
+def _insert_reference(part: Any, name: str, definition: dict[str, Any]) -> None:
     """Put a reference wherever the definition stands written out, so that the schema can be read."""
     if isinstance(part, list):
         for one in part:
-            _refer(one, name, definition)
+            _insert_reference(one, name, definition)
     elif isinstance(part, dict):
         for one in part.values():
-            _refer(one, name, definition)
+            _insert_reference(one, name, definition)
         if all(part.get(key) == value for key, value in definition.items()):
             for key in definition:
                 del part[key]
             part["$ref"] = f"#/$defs/{name}"
 
 
-class _Generator(GenerateJsonSchema):
+class _TitlelessGenerator(GenerateJsonSchema):
     """Pydantic's, without the titles that only repeat names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic's signature
         return False
 
 
-def _parts(model: type[BaseModel], known: set[type] | None = None) -> Iterator[type[BaseModel]]:
+def _component_models(
+    model: type[BaseModel], known: set[type] | None = None
+) -> Iterator[type[BaseModel]]:
     """The models that a model is made of, each once."""
     known = {model} if known is None else known
     for field in model.model_fields.values():
@@ -84,7 +86,7 @@ def _parts(model: type[BaseModel], known: set[type] | None = None) -> Iterator[t
             if one not in known:
                 known.add(one)
                 yield one
-                yield from _parts(one, known)
+                yield from _component_models(one, known)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -94,29 +96,33 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(one)
 
 
-def _describe(model: type[BaseModel], where: dict[str, Any]) -> None:
+def _describe_fields(model: type[BaseModel], where: dict[str, Any]) -> None:
     """What stands beside a field in the code is what an editor shows of it."""
     alternatives = [where, *where.get("anyOf", ())]
     properties: dict[str, Any] = next(
         (one["properties"] for one in alternatives if "properties" in one), {}
     )
     for name, field in model.model_fields.items():
-        said = _comment(model, name)
+        said = _field_comment(model, name)
         one = properties.get(field.alias or name)
         if said and one is not None:
             one["description"] = said
 
 
-def _comment(model: type[BaseModel], name: str) -> str:
+def _field_comment(model: type[BaseModel], name: str) -> str:
     for one in model.__mro__:
-        said = _comments(one).get(name, "") if name in vars(one).get("__annotations__", {}) else ""
+        said = (
+            _class_comments(one).get(name, "")
+            if name in vars(one).get("__annotations__", {})
+            else ""
+        )
         if said:
             return said[0].upper() + said[1:]
     return ""
 
 
 @cache
-def _comments(one: type) -> dict[str, str]:
+def _class_comments(one: type) -> dict[str, str]:
     """What stands beside the fields that a class declares.
 
     Of a name that stands there twice, the first.
@@ -129,11 +135,11 @@ def _comments(one: type) -> dict[str, str]:
     return {name: text for name, text in reversed(found) if text}
 
 
-def _close(part: Any) -> None:
+def _close_mapping(part: Any) -> None:
     """Say names of severities as properties, which editors complete, and that other names than those said are mistakes."""
     if isinstance(part, list):
         for one in part:
-            _close(one)
+            _close_mapping(one)
     elif isinstance(part, dict):
         if part.get("propertyNames") == {"$ref": "#/$defs/Severity"}:
             value = part.pop("additionalProperties")
@@ -147,4 +153,4 @@ def _close(part: Any) -> None:
         if isinstance(part.get("title"), str):
             del part["title"]  # it only repeats a name
         for one in part.values():
-            _close(one)
+            _close_mapping(one)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from app.core.rules.compiled_policy import Rulebook
-from app.policy.readable import readable
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.policy.readable import readable_policy
 from models.alert import Labels, fingerprint
 
 # Lists whose first entry that matches decides, so that their order is part of what they mean.
-FIRST_DECIDES = ("severities.rules", "ownership", "classes", "guides", "absences")
+FIRST_DECIDES = ("severities.rules", "ownership", "classes", "runbooks", "heartbeats")
 # Lists that are sets.
 UNORDERED = ("severity", "on_call", "hours", "absent", "during", "except_dates")
 SELECTORS = ("match", "root", "dependants", "source_matchers", "target_matchers")
@@ -51,32 +51,32 @@ class Change:
                 return f"> {self.key}: {self.old} -> {self.new}"
 
 
-def changes(old: Rulebook, new: Rulebook) -> list[Change]:
+def policy_changes(old: CompiledPolicy, new: CompiledPolicy) -> list[Change]:
     """What differs, in the order of the policy's keys."""
-    return list(_compare("", readable(old.policy), readable(new.policy)))
+    return list(_compare_values("", readable_policy(old.policy), readable_policy(new.policy)))
 
 
-def _compare(key: str, old: Any, new: Any) -> Iterator[Change]:
+def _compare_values(key: str, old: Any, new: Any) -> Iterator[Change]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        yield from _mappings(key, old, new)
+        yield from _compare_mappings(key, old, new)
     elif _is_entries(old) or _is_entries(new):
-        yield from _entries(key, old, new)
+        yield from _compare_entries(key, old, new)
     elif _is_like(old, new):
         for number, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _compare(f"{key}[{number}]", one, other)
-    elif _meaning(key, old) != _meaning(key, new):
-        yield _change(key, old, new)
+            yield from _compare_values(f"{key}[{number}]", one, other)
+    elif _normalized_value(key, old) != _normalized_value(key, new):
+        yield _make_change(key, old, new)
 
 
-def _mappings(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _compare_mappings(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     for name in dict.fromkeys([*old, *new]):
         inner = f"{key}.{name}" if key else name
         if name not in old:
-            yield Change("added", inner, "", _text(new[name]))
+            yield Change("added", inner, "", _value_text(new[name]))
         elif name not in new:
-            yield Change("removed", inner, _text(old[name]), "")
+            yield Change("removed", inner, _value_text(old[name]), "")
         else:
-            yield from _compare(inner, old[name], new[name])
+            yield from _compare_values(inner, old[name], new[name])
 
 
 def _is_entries(value: Any) -> bool:
@@ -94,12 +94,12 @@ def _is_like(old: Any, new: Any) -> bool:
     return lists and all(isinstance(one, dict) for one in [*old, *new])
 
 
-def _entries(key: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[Change]:
+def _compare_entries(key: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[Change]:
     olds, news = _by_name(old), _by_name(new)
-    yield from _mappings(key, olds, news)
+    yield from _compare_mappings(key, olds, news)
     if key in FIRST_DECIDES:
         before, after = [one for one in olds if one in news], [one for one in news if one in olds]
-        stay = _longest(before, after)
+        stay = _longest_common_order(before, after)
         for name in after:
             if name not in stay:
                 old_place, new_place = (list(one).index(name) + 1 for one in (olds, news))
@@ -109,7 +109,9 @@ def _entries(key: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[Chang
 def _by_name(entries: Sequence[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in entries:
-        name = base = one.get("name") or f"[{_text(_meaning('match', one['match']))}]"
+        name = base = (
+            one.get("name") or f"[{_value_text(_normalized_value('match', one['match']))}]"
+        )
         number = 1
         while name in found:
             number += 1
@@ -118,7 +120,7 @@ def _by_name(entries: Sequence[Any]) -> dict[str, Any]:
     return found
 
 
-def _longest(before: Sequence[str], after: Sequence[str]) -> set[str]:
+def _longest_common_order(before: Sequence[str], after: Sequence[str]) -> set[str]:
     """The names of a longest common order.
 
     The others were moved. Both have the same names, each once.
@@ -144,57 +146,61 @@ def _longest(before: Sequence[str], after: Sequence[str]) -> set[str]:
     return stay
 
 
-def _change(key: str, old: Any, new: Any) -> Change:
+def _make_change(key: str, old: Any, new: Any) -> Change:
     if old in (None, "", []) and new not in (None, "", []):
-        return Change("added", key, "", _text(new))
+        return Change("added", key, "", _value_text(new))
     if new in (None, "", []) and old not in (None, "", []):
-        return Change("removed", key, _text(old), "")
-    return Change("changed", key, _text(old), _text(new))
+        return Change("removed", key, _value_text(old), "")
+    return Change("changed", key, _value_text(old), _value_text(new))
 
 
-def _meaning(key: str, value: Any) -> Any:
+def _normalized_value(key: str, value: Any) -> Any:
     """The value without the order that means nothing."""
     name = key.rpartition(".")[2]
     if not isinstance(value, list):
         return value
     if name in SELECTORS:
-        return _selector(value)
+        return _normalized_selector(value)
     if name == "sequence":
-        return [_selector(one) for one in value]
+        return [_normalized_selector(one) for one in value]
     return sorted(value) if name in UNORDERED else value
 
 
-def _selector(value: list[list[str]]) -> list[list[str]]:
+def _normalized_selector(value: list[list[str]]) -> list[list[str]]:
     return sorted(sorted(matchers) for matchers in value)
 
 
-def _text(value: Any) -> str:
-    text = _whole(value)
+def _value_text(value: Any) -> str:
+    text = _full_text(value)
     return text if len(text) <= TEXT_CHARACTERS else f"{text[: TEXT_CHARACTERS - 3]}..."
 
 
-def _whole(value: Any) -> str:
+def _full_text(value: Any) -> str:
     if isinstance(value, Mapping):
         return (
-            ", ".join(f"{name} {_whole(one)}" for name, one in value.items() if _says(name, one))
+            ", ".join(
+                f"{name} {_full_text(one)}"
+                for name, one in value.items()
+                if _is_significant(name, one)
+            )
             or "nothing more"
         )
     if isinstance(value, list):
         if value and all(isinstance(one, list) for one in value):
-            return " or ".join(_whole(one) for one in value)
-        return ", ".join(_whole(one) for one in value) or "nothing"
+            return " or ".join(_full_text(one) for one in value)
+        return ", ".join(_full_text(one) for one in value) or "nothing"
     if value is None or value == "":
         return "nothing"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _says(name: str, value: Any) -> bool:
+def _is_significant(name: str, value: Any) -> bool:
     """Whether a key of an entry says something that its name does not, and that is not so anyway."""
     return name != "name" and value not in (None, "", [], {}, False) and (name, value) not in QUIET
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ChangedDecision:
     """An alert that the two judge otherwise.
 
     For each thing that differs, what it was and what it is.
@@ -217,27 +223,29 @@ class Judged:
         )
 
 
-def judged(old: Rulebook, new: Rulebook, alerts: Iterable[Labels]) -> tuple[int, list[Judged]]:
+def changed_decisions(
+    old: CompiledPolicy, new: CompiledPolicy, alerts: Iterable[Labels]
+) -> tuple[int, list[ChangedDecision]]:
     """How many different alerts there are, and those that the policies judge otherwise."""
     different = {fingerprint(labels): labels for labels in alerts}
     found = []
     for labels in different.values():
-        before, after = _judge(old, labels), _judge(new, labels)
+        before, after = _decide_alert(old, labels), _decide_alert(new, labels)
         differs = {
             name: (before[name], after[name]) for name in before if before[name] != after[name]
         }
         if differs:
-            found.append(Judged(labels, differs))
+            found.append(ChangedDecision(labels, differs))
     return len(different), found
 
 
-def _judge(rules: Rulebook, labels: Labels) -> dict[str, str]:
-    verdict = rules.judge(labels)
+def _decide_alert(rules: CompiledPolicy, labels: Labels) -> dict[str, str]:
+    verdict = rules.evaluate(labels)
     return {
         "severity": str(verdict.severity),
         "owner": verdict.owner,
         "component": rules.component(labels, fingerprint(labels)),
         "class": verdict.incident_class,
-        "guide": verdict.guide or "none",
-        "heartbeat of": verdict.absence or "none",
+        "runbook": verdict.runbook or "none",
+        "heartbeat of": verdict.heartbeat or "none",
     }

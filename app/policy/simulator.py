@@ -4,7 +4,7 @@ Records go in, and what actors tell each other comes back in, as the real one br
 """
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK, Source
@@ -16,7 +16,7 @@ class Stage:
     Each record's messages to actors follow it, oldest first, at the same time.
     """
 
-    def __init__(self, policy: Rulebook) -> None:
+    def __init__(self, policy: CompiledPolicy) -> None:
         self.engine = Engine(0, policy)
         self.journal: list[StoredRecord] = []
         self.effects: list[Effect] = []

@@ -9,13 +9,14 @@ from models.pattern import names_in
 Alternatives = Sequence[Sequence[Matcher]]
 
 
-def covers(wide: Alternatives, narrow: Alternatives) -> bool:
+def selector_covers(wide: Alternatives, narrow: Alternatives) -> bool:
     """Whether every alert that `narrow` matches is one that `wide` matches.
 
     An empty selector matches all.
     """
     return not wide or (
-        bool(narrow) and all(any(_all(one, other) for one in wide) for other in narrow)
+        bool(narrow)
+        and all(any(_covers_alternative(one, other) for one in wide) for other in narrow)
     )
 
 
@@ -29,48 +30,51 @@ def never_first(selectors: Sequence[Alternatives]) -> Iterator[tuple[int, int]]:
         near = sorted(
             one for asked, places in by_labels.items() if asked <= labels for one in places
         )
-        first = next((one for one in near if covers(selectors[one], selector)), None)
+        first = next((one for one in near if selector_covers(selectors[one], selector)), None)
         if first is not None:
             yield number, first
-        for asked in _asked(selector):
+        for asked in _required_labels(selector):
             by_labels.setdefault(asked, []).append(number)
 
 
-def _asked(selector: Alternatives) -> set[frozenset[str]]:
+def _required_labels(selector: Alternatives) -> set[frozenset[str]]:
     """The labels that each alternative of a selector asks for."""
     return {
-        frozenset(one.label for one in matchers if not _everything(one))
+        frozenset(one.label for one in matchers if not _matches_everything(one))
         for matchers in selector or [()]
     }
 
 
-def _all(wide: Sequence[Matcher], narrow: Sequence[Matcher]) -> bool:
-    return all(_everything(one) or any(_implies(other, one) for other in narrow) for one in wide)
+def _covers_alternative(wide: Sequence[Matcher], narrow: Sequence[Matcher]) -> bool:
+    return all(
+        _matches_everything(one) or any(_matcher_implies(other, one) for other in narrow)
+        for one in wide
+    )
 
 
-def _everything(matcher: Matcher) -> bool:
+def _matches_everything(matcher: Matcher) -> bool:
     return matcher.operator is Operator.REGEX and matcher.value == ".*"
 
 
-def _implies(narrow: Matcher, wide: Matcher) -> bool:
+def _matcher_implies(narrow: Matcher, wide: Matcher) -> bool:
     if narrow.label != wide.label:
         return False
     if narrow == wide:
         return True
-    values = _values(narrow)
+    values = _enumerated_values(narrow)
     if values is None:
         return False
-    test = _test(wide)
+    test = _matcher_test(wide)
     return all(test({wide.label: value}) for value in values)
 
 
 @lru_cache(maxsize=10_000)
-def _test(matcher: Matcher) -> Test:
+def _matcher_test(matcher: Matcher) -> Test:
     return test_of([[matcher]])
 
 
 @lru_cache(maxsize=10_000)
-def _values(matcher: Matcher) -> list[str] | None:
+def _enumerated_values(matcher: Matcher) -> list[str] | None:
     """All the values that a matcher takes, if they can be counted."""
     match matcher.operator:
         case Operator.EQUAL:

@@ -20,7 +20,7 @@ _STEPS_MS = [
 ]
 
 
-class Stretch(NamedTuple):
+class AxisStretch(NamedTuple):
     """A piece of the axis: from when to when, and where. One that is cut is quiet."""
 
     from_ms: int
@@ -30,7 +30,7 @@ class Stretch(NamedTuple):
     cut: bool
 
 
-class Tick(NamedTuple):
+class AxisTick(NamedTuple):
     """A place on the axis with its text; `day` is the date where it changes."""
 
     x: float
@@ -43,16 +43,16 @@ class Axis:
 
     def __init__(self, moments_ms: Sequence[int], left: float, width: float) -> None:
         moments = sorted(set(moments_ms)) or [0]
-        quiet = _quiet(moments)
+        quiet = _long_gaps(moments)
         shown_ms = max(moments[-1] - moments[0] - sum(end - begin for begin, end in quiet), 1)
         scale = (width - CUT_WIDTH * len(quiet)) / shown_ms
-        self.stretches: list[Stretch] = []
+        self.stretches: list[AxisStretch] = []
         x, at_ms = left, moments[0]
         for begin, end in [*quiet, (moments[-1], moments[-1])]:
-            self.stretches.append(Stretch(at_ms, begin, x, (begin - at_ms) * scale, cut=False))
+            self.stretches.append(AxisStretch(at_ms, begin, x, (begin - at_ms) * scale, cut=False))
             x += (begin - at_ms) * scale
             if end > begin:
-                self.stretches.append(Stretch(begin, end, x, CUT_WIDTH, cut=True))
+                self.stretches.append(AxisStretch(begin, end, x, CUT_WIDTH, cut=True))
                 x += CUT_WIDTH
             at_ms = end
 
@@ -68,7 +68,7 @@ class Axis:
                 return round(one.x + max(share, 0) * one.width, 1)
         return round(self.stretches[-1].x + self.stretches[-1].width, 1)
 
-    def ticks(self) -> Iterator[Tick]:
+    def ticks(self) -> Iterator[AxisTick]:
         """Ticks at round times, far enough from each other to be read."""
         day, last = "", float("-inf")
         for one in self.stretches:
@@ -88,7 +88,7 @@ class Axis:
                     continue
                 last = x
                 date, clock = format_instant(at_ms)[:10], format_instant(at_ms)[11:16]
-                yield Tick(x, clock, date if date != day else "")
+                yield AxisTick(x, clock, date if date != day else "")
                 day = date
 
     def cuts(self) -> Iterator[tuple[float, str]]:
@@ -98,7 +98,7 @@ class Axis:
                 yield one.x + one.width / 2, format_ms(one.to_ms - one.from_ms)
 
 
-def _quiet(moments: Sequence[int]) -> list[tuple[int, int]]:
+def _long_gaps(moments: Sequence[int]) -> list[tuple[int, int]]:
     """The stretches between moments that are long beside what is left when they are cut."""
     gaps = list(pairwise(moments))
     cut: set[tuple[int, int]] = set()
@@ -108,11 +108,11 @@ def _quiet(moments: Sequence[int]) -> list[tuple[int, int]]:
             gap for gap in gaps if gap[1] - gap[0] > max(QUIET_SHARE * left_ms, QUIET_MS_MIN)
         } - cut
         if not more or len(cut) + len(more) > CUTS_MAX:
-            return _joined(sorted(cut), left_ms)
+            return _merge_cuts(sorted(cut), left_ms)
         cut |= more
 
 
-def _joined(cuts: Sequence[tuple[int, int]], left_ms: int) -> list[tuple[int, int]]:
+def _merge_cuts(cuts: Sequence[tuple[int, int]], left_ms: int) -> list[tuple[int, int]]:
     """Stretches with next to nothing between them are one."""
     joined: list[tuple[int, int]] = []
     for begin, end in cuts:

@@ -38,7 +38,7 @@ class Outcome:
     journal: str = ""
 
 
-def show(outcome: Outcome, console: Console) -> None:
+def show_outcome(outcome: Outcome, console: Console) -> None:
     """Print it."""
     _explain(console, f"\n{outcome.played} went through a Tocsin of its own, on virtual time.")
     console.print(Text("\nIncidents", style="bold underline"))
@@ -46,10 +46,10 @@ def show(outcome: Outcome, console: Console) -> None:
     print_incidents(outcome.incidents, console)
     console.print(Text("\nEscalations", style="bold underline"))
     _explain(console, ESCALATIONS)
-    console.print(_escalations(outcome.escalations))
+    console.print(_escalations_table(outcome.escalations))
     console.print(Text("\nNotifications", style="bold underline"))
     _explain(console, NOTIFICATIONS)
-    console.print(_notifications(outcome.notifications))
+    console.print(_notifications_table(outcome.notifications))
     console.print(
         Text(
             "\nOver time: alerts a minute, and the incidents that came of them",
@@ -57,7 +57,9 @@ def show(outcome: Outcome, console: Console) -> None:
         )
     )
     _explain(console, PICTURE)
-    for line in picture(outcome, console.width, unicode=console.encoding.lower().startswith("utf")):
+    for line in draw_picture(
+        outcome, console.width, unicode=console.encoding.lower().startswith("utf")
+    ):
         console.print(line, no_wrap=True, overflow="crop")
     console.print(Text(f"\n{summary_line(outcome.summary)}", style="bold"), soft_wrap=True)
     _explain(console, rate_line(outcome.summary))
@@ -114,7 +116,7 @@ def _next_steps(outcome: Outcome) -> list[str]:
     ]
 
 
-def _escalations(escalations: list[dict[str, Any]]) -> Table:
+def _escalations_table(escalations: list[dict[str, Any]]) -> Table:
     dates = {one["at"][:10] for one in escalations}
     begin = 11 if len(dates) <= 1 else 0  # the hour, or the date before it
     table = plain_table()
@@ -129,7 +131,7 @@ def _escalations(escalations: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _notifications(notifications: list[dict[str, Any]]) -> Table:
+def _notifications_table(notifications: list[dict[str, Any]]) -> Table:
     table = plain_table()
     for name in ("kind", "pager", "email", "chat"):
         table.add_column(name, justify="left" if name == "kind" else "right")
@@ -142,14 +144,14 @@ def _notifications(notifications: list[dict[str, Any]]) -> Table:
     return table
 
 
-def picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
+def draw_picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
     """Alerts a minute as bars, and below them each incident from its opening to its end, `!` where it escalated."""
     if not outcome.per_minute:
         return []
     label = min(max((len(one["title"]) for one in outcome.incidents), default=0), 34)
     columns = max(width - label - 6, 20)
     first = min(outcome.per_minute)
-    ends = [_minute(one.get("resolved_at")) or first for one in outcome.incidents]
+    ends = [_minute_of(one.get("resolved_at")) or first for one in outcome.incidents]
     last = max([*outcome.per_minute, *ends]) + 1
     bars = BARS if unicode else PLAIN_BARS
 
@@ -167,13 +169,13 @@ def picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
     lines = [Text(f"{'alerts':<{label + 4}} ") + Text(line, style="green")]
     marks: dict[str, list[int]] = {}
     for one in outcome.escalations:
-        marks.setdefault(one["incident"], []).append(column(_minute(one["at"]) or first))
+        marks.setdefault(one["incident"], []).append(column(_minute_of(one["at"]) or first))
     worth = [one for one in outcome.incidents if not is_folded(one)]
     shown = sorted(worth, key=lambda one: (one["severity"], one["opened_at"]))[:BAR_ROWS_MAX]
     for one in sorted(shown, key=lambda one: one["opened_at"]):
         begin, end = (
-            column(_minute(one["opened_at"]) or first),
-            column(_minute(one.get("resolved_at")) or last),
+            column(_minute_of(one["opened_at"]) or first),
+            column(_minute_of(one.get("resolved_at")) or last),
         )
         signs = [" "] * begin + ["━" if unicode else "="] * (end - begin + 1)
         for mark in marks.get(one["incident"], []):
@@ -186,15 +188,15 @@ def picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
     if len(worth) > len(shown):
         lines.append(Text(f"   and {len(worth) - len(shown)} milder ones"))
     style = CLOCK if last - first <= DAY_MINUTES else DATE
-    left, right = (_clock(minute, style) for minute in (first, last))
+    left, right = (_clock_text(minute, style) for minute in (first, last))
     axis = f"{left}{' ' * max(columns - len(left) - len(right), 1)}{right}"
     lines.append(Text(f"{'':<{label + 4}} {axis}", style="dim"))
     return lines
 
 
-def _minute(instant: str | None) -> float | None:
+def _minute_of(instant: str | None) -> float | None:
     return datetime.fromisoformat(instant).timestamp() / 60 if instant else None
 
 
-def _clock(minute: float, style: str) -> str:
+def _clock_text(minute: float, style: str) -> str:
     return datetime.fromtimestamp(minute * 60, UTC).strftime(style)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from app.history.source import Source
-from app.replay.replay import Outcome
+from app.replay.replay import ReplayOutcome
 from app.replay.verification import COUNTS
 from app.terminal.style import as_text, plain_table
 from models.effect import Stream
@@ -22,7 +22,7 @@ _NOTES = {
 }
 
 
-def summary(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: ReplayOutcome) -> dict[str, Any]:
     """The outcome as an object; `identical` and what belongs to it only when it was verified.
 
     `effects` counts without messages. `records_per_second` counts also the records that only led to
@@ -56,7 +56,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     return found
 
 
-def show(source: Source, outcome: Outcome, console: Console) -> None:
+def show_outcome(source: Source, outcome: ReplayOutcome, console: Console) -> None:
     """Print the outcome."""
     table = plain_table()
     table.add_column("partition", justify="right")
@@ -71,7 +71,7 @@ def show(source: Source, outcome: Outcome, console: Console) -> None:
             str(job.partition), offsets, f"{done.records:,}", f"{effects:,}", job.start.how
         )
     console.print(table)
-    found = summary(outcome)
+    found = outcome_json(outcome)
     streams = (
         ", ".join(f"{number:,} {stream}" for stream, number in found["by_stream"].items()) or "none"
     )
@@ -91,7 +91,7 @@ def show(source: Source, outcome: Outcome, console: Console) -> None:
         _show_checked(outcome, console)
 
 
-def _show_checked(outcome: Outcome, console: Console) -> None:
+def _show_checked(outcome: ReplayOutcome, console: Console) -> None:
     checked = outcome.checked
     assert checked is not None
     for name, text in _NOTES.items():

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.render.timeline_text import draw
-from app.report.build import Document, ended
-from app.report.timeline import picture
+from app.render.timeline_text import draw_timeline
+from app.report.build import Document, is_over
+from app.report.timeline import draw_picture
 from models.duration import format_ms
-from models.plural import counted
+from models.plural import plural
 from models.sanitize import inert
 
 # What means something within a line, and what viewers make links of by themselves.
@@ -29,7 +29,7 @@ _ENTITIES = {
 }
 
 
-def text(value: Any) -> str:
+def inline_text(value: Any) -> str:
     """A value as plain text in Markdown, on one line."""
     escaped = _SPECIAL.sub(
         lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), inert(str(value)).strip()
@@ -37,49 +37,53 @@ def text(value: Any) -> str:
     return _BEGINNING.sub(lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", escaped)
 
 
-def code(command: str, indent: int = 3) -> list[str]:
+def command_block(command: str, indent: int = 3) -> list[str]:
     """A command in a block of its own, whose fence is longer than any in it.
 
     What is no sign within it is shown as one that no shell takes for anything: leaving it out would
     make another command.
     """
-    return [f"{' ' * indent}{line}" for line in block([inert(command.strip())], "sh")]
+    return [f"{' ' * indent}{line}" for line in code_block([inert(command.strip())], "sh")]
 
 
-def block(lines: Sequence[str], language: str = "text") -> list[str]:
+def code_block(lines: Sequence[str], language: str = "text") -> list[str]:
     """Lines that are inert already as a block of code, whose fence is longer than any in it."""
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, 1 + longest)
     return [f"{fence}{language}", *lines, fence]
 
 
-def markdown(report: Document) -> str:
+def report_markdown(report: Document) -> str:
     """The whole report."""
-    return "\n".join(_lines(report)) + "\n"
+    return "\n".join(_report_lines(report)) + "\n"
 
 
-def _lines(report: Document) -> Iterator[str]:
+def _report_lines(report: Document) -> Iterator[str]:
     one = report["incident"]
-    yield f"# Incident report {text(one['incident'])}"
+    yield f"# Incident report {inline_text(one['incident'])}"
     yield ""
     if report["security"]:
         yield from ("**Document everything. Do not modify logs.**", "")
-    yield from _list(
+    yield from _bullet_list(
         {"Incident ID": one["incident"], "Severity": one["severity"], "Status": report["status"]}
     )
-    if report["steps"] and not ended(one):
-        yield from ("", "## Immediate actions", "", *_steps(report["steps"]))
-    yield from ("", "## What", "", *_list(_facts(one)))
+    if report["steps"] and not is_over(one):
+        yield from ("", "## Immediate actions", "", *_step_lines(report["steps"]))
+    yield from ("", "## What", "", *_bullet_list(_alert_facts(one)))
     yield from (
         "",
         "## Picture",
         "",
-        *block(draw(picture(one, report["timeline"], report["notifications"]), listed=False)),
+        *code_block(
+            draw_timeline(
+                draw_picture(one, report["timeline"], report["notifications"]), listed=False
+            )
+        ),
     )
     timeline = [(e["at"], e["kind"], e.get("by", ""), e["text"]) for e in report["timeline"]]
-    yield from _table("Timeline", ("at", "what", "by", "text"), timeline)
+    yield from _table_lines("Timeline", ("at", "what", "by", "text"), timeline)
     actions = [(e["at"], e["by"], e["kind"], e["text"]) for e in report["actions"]]
-    yield from _table("Actions", ("at", "who", "what", "text"), actions)
+    yield from _table_lines("Actions", ("at", "who", "what", "text"), actions)
     escalations = [
         (
             e["at"],
@@ -91,7 +95,7 @@ def _lines(report: Document) -> Iterator[str]:
         )
         for e in report["escalations"]
     ]
-    yield from _table(
+    yield from _table_lines(
         "Escalations", ("at", "rule", "step", "to", "because", "records"), escalations
     )
     told = [
@@ -104,23 +108,25 @@ def _lines(report: Document) -> Iterator[str]:
         )
         for e in report["notifications"]
     ]
-    yield from _table("Notifications", ("at", "what", "channel", "receiver", "delivery"), told)
+    yield from _table_lines(
+        "Notifications", ("at", "what", "channel", "receiver", "delivery"), told
+    )
     tasks = [
-        (task["task"], task["due_at"], _state(task), task["title"]) for task in report["tasks"]
+        (task["task"], task["due_at"], _task_state(task), task["title"]) for task in report["tasks"]
     ]
-    yield from _table("Follow-up", ("task", "due", "state", "what"), tasks)
+    yield from _table_lines("Follow-up", ("task", "due", "state", "what"), tasks)
     if report["review"]:
-        yield from ("", "## Review", "", *_review(report["review"]))
+        yield from ("", "## Review", "", *_review_lines(report["review"]))
 
 
-def _steps(steps: list[Document]) -> Iterator[str]:
+def _step_lines(steps: list[Document]) -> Iterator[str]:
     for number, step in enumerate(steps, start=1):
-        yield f"{number}. {text(step['say']) or 'Do this'}"  # an item without words would not hold its command
+        yield f"{number}. {inline_text(step['say']) or 'Do this'}"  # an item without words would not hold its command
         if step["run"].strip():
-            yield from ("", *code(step["run"], len(f"{number}. ")), "")
+            yield from ("", *command_block(step["run"], len(f"{number}. ")), "")
 
 
-def _facts(one: Document) -> dict[str, Any]:
+def _alert_facts(one: Document) -> dict[str, Any]:
     facts = {
         "What": one["title"],
         "Component": one["component"],
@@ -128,15 +134,17 @@ def _facts(one: Document) -> dict[str, Any]:
         "Owner": one["owner"],
         "Given to": one["assignee"],
         "Opened": one["opened_at"],
-        "Acknowledged": _done(one, "acknowledged"),
-        "Mitigated": _done(one, "mitigated"),
-        "Resolved": _done(one, "resolved"),
+        "Acknowledged": _completion_text(one, "acknowledged"),
+        "Mitigated": _completion_text(one, "mitigated"),
+        "Resolved": _completion_text(one, "resolved"),
         "Closed": one["closed_at"],
-        "Expected to be over by": "" if ended(one) else one["eta_at"],
-        "Root cause": f"{one['cause']} ({one['cause_by']})" if one["cause"] else "not named yet",
+        "Expected to be over by": "" if is_over(one) else one["eta_at"],
+        "Root cause": f"{one['cause']} ({one['root_cause_by']})"
+        if one["root_cause"]
+        else "not named yet",
         "Services down": ", ".join(one["services"]),
         "Complaints": one["complaints"],
-        "Quiet because": "; ".join(one["held_by"]),
+        "Quiet because": "; ".join(one["suppressed_by"]),
         "Part of": ", ".join(one["parents"]),
         "Members": ", ".join(
             f"{member['name']} on {member['component']}" for member in one["members"]
@@ -150,50 +158,50 @@ def _facts(one: Document) -> dict[str, Any]:
     return facts
 
 
-def _done(one: Document, what: str) -> str:
+def _completion_text(one: Document, what: str) -> str:
     by = f" by {one[f'{what}_by']}" if one[f"{what}_by"] else ""
     return f"{one[f'{what}_at']}{by}" if one[f"{what}_at"] else ""
 
 
-def _list(facts: dict[str, Any]) -> Iterator[str]:
+def _bullet_list(facts: dict[str, Any]) -> Iterator[str]:
     for name, value in facts.items():
         if value:
-            yield f"- **{name}**: {text(value)}"
+            yield f"- **{name}**: {inline_text(value)}"
 
 
-def _state(task: Document) -> str:
+def _task_state(task: Document) -> str:
     return f"{task['state']} by {task['done_by']}" if task["done_by"] else str(task["state"])
 
 
-def _review(review: Document) -> Iterator[str]:
+def _review_lines(review: Document) -> Iterator[str]:
     clocks = {"acknowledged": "acknowledge", "resolved": "resolve"}
     for name, took in review["times"].items():
         target = review["targets"].get(clocks.get(name, ""))
-        yield f"- {name}: {f'after {took}' if took != 'never' else 'never'}{_against(target)}"
+        yield f"- {name}: {f'after {took}' if took != 'never' else 'never'}{_target_text(target)}"
     if review["alert_records"]:
         own = review["alerts"] - review["members"]
-        yield f"- {counted(review['alert_records'], 'alert record')} became {counted(own, 'alert')} and one incident"
-        yield f"- {counted(review['repeats_dropped'], 'record')} told nobody anything new (repeats and ends)"
+        yield f"- {plural(review['alert_records'], 'alert record')} became {plural(own, 'alert')} and one incident"
+        yield f"- {plural(review['repeats_dropped'], 'record')} told nobody anything new (repeats and ends)"
     if review["members"]:
-        yield f"- {counted(review['members'], 'alert')} of other components belonged to it"
+        yield f"- {plural(review['members'], 'alert')} of other components belonged to it"
     messages = review["messages"]
     counts = ", ".join(f"{number} {delivery}" for delivery, number in messages.items() if number)
-    yield f"- {counted(sum(messages.values()), 'message')}{f' ({counts})' if counts else ''}"
-    yield f"- {counted(review['escalations'], 'escalation')}"
-    yield f"- kept quiet {counted(review['held'], 'time')}, reopened {counted(review['reopened'], 'time')}"
+    yield f"- {plural(sum(messages.values()), 'message')}{f' ({counts})' if counts else ''}"
+    yield f"- {plural(review['escalations'], 'escalation')}"
+    yield f"- kept quiet {plural(review['held'], 'time')}, reopened {plural(review['reopened'], 'time')}"
     if review["flapping"]:
         yield "- it came and went (flapping)"
 
 
-def _against(target: Document | None) -> str:
+def _target_text(target: Document | None) -> str:
     if target is None:
         return ""
     how = {True: "kept", False: "missed", None: "it ended before"}[target["kept"]]
     return f"; the target was {format_ms(target['allowed_ms'])}: {how}"
 
 
-def _table(title: str, head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterator[str]:
+def _table_lines(title: str, head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterator[str]:
     if rows:
         yield from ("", f"## {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
         for row in rows:
-            yield f"| {' | '.join(text(cell) for cell in row)} |"
+            yield f"| {' | '.join(inline_text(cell) for cell in row)} |"

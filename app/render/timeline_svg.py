@@ -9,8 +9,8 @@ from html import escape
 from itertools import pairwise
 
 from app.render.page import SECURITY_POLICY, escaped, shortened
-from app.render.timeline_text import label, ticks
-from app.report.timeline import ROWS, Mark, Picture, Span
+from app.render.timeline_text import round_instants, tick_label
+from app.report.timeline import ROWS, TimelineMark, TimelinePicture, TimeSpan
 from models.duration import format_ms
 from models.instant import format_instant
 from models.sanitize import inert
@@ -59,7 +59,7 @@ tr { break-inside: avoid; }
 """
 
 
-def svg(picture: Picture, *, alone: bool = True) -> str:
+def timeline_svg(picture: TimelinePicture, *, alone: bool = True) -> str:
     """The picture.
 
     `alone` is a file of its own, which lists what happened below it, as a page does in a table.
@@ -67,11 +67,11 @@ def svg(picture: Picture, *, alone: bool = True) -> str:
     return "\n".join(_Drawing(picture, alone=alone).lines()) + "\n"
 
 
-def page(picture: Picture) -> str:
+def timeline_page(picture: TimelinePicture) -> str:
     """An HTML page with the picture and a table of what happened."""
     title = f"{picture.incident}: {picture.title}"
     rows = [
-        f"<tr><td>{escaped(_time(mark.at_ms))}</td><td>+{format_ms(mark.at_ms - picture.begin_ms)}</td>"
+        f"<tr><td>{escaped(_time_text(mark.at_ms))}</td><td>+{format_ms(mark.at_ms - picture.begin_ms)}</td>"
         f"<td>{escaped(mark.words)}</td><td>{escaped(mark.text)}</td></tr>"
         for mark in picture.marks
     ]
@@ -88,7 +88,7 @@ def page(picture: Picture) -> str:
             f"<style>{_PAGE_STYLE}</style>",
             "</head>",
             "<body>",
-            svg(picture, alone=False).rstrip(),
+            timeline_svg(picture, alone=False).rstrip(),
             "<table>",
             "<thead><tr><th>time (UTC)</th><th>after</th><th>what</th><th></th></tr></thead>",
             "<tbody>",
@@ -102,30 +102,30 @@ def page(picture: Picture) -> str:
     )
 
 
-def _short(value: str, characters: int) -> str:
+def _shorten_text(value: str, characters: int) -> str:
     return escape(shortened(inert(value), characters))
 
 
-def _time(at_ms: int) -> str:
+def _time_text(at_ms: int) -> str:
     return format_instant(at_ms)[:19].replace("T", " ")
 
 
 class _Drawing:
-    def __init__(self, picture: Picture, *, alone: bool) -> None:
+    def __init__(self, picture: TimelinePicture, *, alone: bool) -> None:
         self._picture = picture
         self._listed = picture.marks if alone else []
         self._y = TOP
 
-    def _x(self, at_ms: int) -> float:
+    def _x_of(self, at_ms: int) -> float:
         lasts_ms = max(self._picture.end_ms - self._picture.begin_ms, 1)
         share = min(max((at_ms - self._picture.begin_ms) / lasts_ms, 0), 1)
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     def lines(self) -> Iterator[str]:
         """The document, its height known once everything is placed."""
-        body = [*self._lanes(), *self._states(), *self._marks()]
+        body = [*self._lane_elements(), *self._state_elements(), *self._marks()]
         bottom = self._y
-        body = [*self._axis(bottom), *body, *self._legend(), *self._list()]
+        body = [*self._axis_elements(bottom), *body, *self._legend_elements(), *self._event_list()]
         height = self._y + 10
         name = escaped(f"Timeline of {self._picture.incident}: {self._picture.title}")
         yield (
@@ -141,47 +141,47 @@ class _Drawing:
 
     def _head(self) -> Iterator[str]:
         one = self._picture
-        yield f'<text class="title" x="10" y="22">{_short(f"{one.incident}  {one.title}", 100)}</text>'
+        yield f'<text class="title" x="10" y="22">{_shorten_text(f"{one.incident}  {one.title}", 100)}</text>'
         lasted = format_ms(one.end_ms - one.begin_ms)
-        when = f"{one.severity}, {one.state}; {_time(one.begin_ms)} to {_time(one.end_ms)} UTC, {lasted}"
+        when = f"{one.severity}, {one.state}; {_time_text(one.begin_ms)} to {_time_text(one.end_ms)} UTC, {lasted}"
         yield f'<text class="faint" x="10" y="40">{escaped(when)}</text>'
 
-    def _axis(self, bottom: int) -> Iterator[str]:
+    def _axis_elements(self, bottom: int) -> Iterator[str]:
         one = self._picture
-        for at_ms in ticks(one.begin_ms, one.end_ms, 9):
-            x = self._x(at_ms)
+        for at_ms in round_instants(one.begin_ms, one.end_ms, 9):
+            x = self._x_of(at_ms)
             yield f'<line class="line" x1="{x}" y1="{TOP - 6}" x2="{x}" y2="{bottom}"/>'
             anchor = "end" if x > WIDTH - 40 else "middle" if x > LEFT + 20 else "start"
-            text = label(at_ms, one.begin_ms, one.end_ms)
+            text = tick_label(at_ms, one.begin_ms, one.end_ms)
             yield f'<text class="faint" x="{x}" y="{TOP - 10}" text-anchor="{anchor}">{text}</text>'
 
-    def _lanes(self) -> Iterator[str]:
+    def _lane_elements(self) -> Iterator[str]:
         for lane in self._picture.lanes:
             alone = lane.component.startswith(f"{lane.name}/")
             name = lane.name if alone else f"{lane.name} on {lane.component}"
-            yield self._label(name)
+            yield self._lane_label(name)
             for span in lane.spans:
-                yield self._span(span, "bar", f"{name}: {_words(span)}")
+                yield self._span_element(span, "bar", f"{name}: {_span_title(span)}")
             self._y += ROW
         if self._picture.more:
-            yield self._label(f"and {self._picture.more} more")
+            yield self._lane_label(f"and {self._picture.more} more")
             self._y += ROW
 
-    def _states(self) -> Iterator[str]:
-        yield self._label("state of the incident")
+    def _state_elements(self) -> Iterator[str]:
+        yield self._lane_label("state of the incident")
         for span in self._picture.states:
-            yield self._span(span, span.state, f"{span.state}: {_words(span)}")
+            yield self._span_element(span, span.state, f"{span.state}: {_span_title(span)}")
         self._y += ROW
 
-    def _label(self, name: str) -> str:
+    def _lane_label(self, name: str) -> str:
         # In a box of its own, which cuts what is too wide: how wide a text is depends on the
         # reader's fonts.
         box = f'<svg x="10" y="{self._y}" width="{LEFT - 16}" height="{ROW}">'
-        return f'{box}<text y="{BAR}">{_short(name, 60)}<title>{escaped(name)}</title></text></svg>'
+        return f'{box}<text y="{BAR}">{_shorten_text(name, 60)}<title>{escaped(name)}</title></text></svg>'
 
-    def _span(self, span: Span, css: str, words: str) -> str:
-        first = self._x(span.begin_ms)
-        width = max(round(self._x(span.end_ms) - first, 1), 2)
+    def _span_element(self, span: TimeSpan, css: str, words: str) -> str:
+        first = self._x_of(span.begin_ms)
+        width = max(round(self._x_of(span.end_ms) - first, 1), 2)
         begun = (
             f'<path class="{css}" d="M{first} {self._y + 2} l-6 6 l6 6 z"/>' if span.before else ""
         )
@@ -197,11 +197,11 @@ class _Drawing:
             marks = [mark for mark in self._picture.marks if mark.row == row]
             if not marks:
                 continue
-            yield self._label({"course": "course of it"}.get(row, row))
+            yield self._lane_label({"course": "course of it"}.get(row, row))
             ends = [-100.0] * ROWS_OF_MARKS_MAX
             lowest = 0
             for mark in marks:
-                x = self._x(mark.at_ms)
+                x = self._x_of(mark.at_ms)
                 free = [number for number, end in enumerate(ends) if end + 2 * MARK + 2 <= x]
                 level = (
                     free[0]
@@ -210,11 +210,11 @@ class _Drawing:
                 )
                 ends[level] = x
                 lowest = max(lowest, level)
-                yield self._mark(mark, x, self._y + 8 + level * (2 * MARK + 3))
+                yield self._mark_element(mark, x, self._y + 8 + level * (2 * MARK + 3))
             self._y += ROW + lowest * (2 * MARK + 3)
 
-    def _mark(self, mark: Mark, x: float, y: int) -> str:
-        words = escaped(f"{_time(mark.at_ms)} {mark.words}: {mark.text}")
+    def _mark_element(self, mark: TimelineMark, x: float, y: int) -> str:
+        words = escaped(f"{_time_text(mark.at_ms)} {mark.words}: {mark.text}")
         shapes = {
             "told": f'<path class="told" d="M{x} {y - MARK} l{MARK} {MARK} l-{MARK} {MARK} l-{MARK} -{MARK} z"/>',
             "escalated": f'<path class="escalated" d="M{x} {y - MARK} l{MARK} {2 * MARK} h-{2 * MARK} z"/>',
@@ -223,7 +223,7 @@ class _Drawing:
         }
         return f"<g>{shapes[mark.row]}<title>{words}</title></g>"
 
-    def _legend(self) -> Iterator[str]:
+    def _legend_elements(self) -> Iterator[str]:
         self._y += 8
         entries = (
             ("bar", "fires"),
@@ -237,7 +237,7 @@ class _Drawing:
             yield f'<text class="faint" x="{x + 18}" y="{self._y + 10}">{word}</text>'
         self._y += ROW
 
-    def _list(self) -> Iterator[str]:
+    def _event_list(self) -> Iterator[str]:
         if not self._listed:
             return
         self._y += 14
@@ -247,14 +247,14 @@ class _Drawing:
             when = (
                 ""
                 if same
-                else f"{_time(mark.at_ms)}  +{format_ms(mark.at_ms - self._picture.begin_ms)}"
+                else f"{_time_text(mark.at_ms)}  +{format_ms(mark.at_ms - self._picture.begin_ms)}"
             )
             yield f'<text class="faint" x="10" y="{self._y}">{when}</text>'
             yield f'<text class="{mark.row}" x="{LEFT - 46}" y="{self._y}">{escaped(mark.words)}</text>'
-            yield f'<text x="{LEFT + 80}" y="{self._y}">{_short(mark.text, 98)}</text>'
+            yield f'<text x="{LEFT + 80}" y="{self._y}">{_shorten_text(mark.text, 98)}</text>'
             self._y += 16
 
 
-def _words(span: Span) -> str:
-    begin = f"before {_time(span.begin_ms)}" if span.before else _time(span.begin_ms)
-    return f"{begin}, not over" if span.open_end else f"{begin} to {_time(span.end_ms)}"
+def _span_title(span: TimeSpan) -> str:
+    begin = f"before {_time_text(span.begin_ms)}" if span.before else _time_text(span.begin_ms)
+    return f"{begin}, not over" if span.open_end else f"{begin} to {_time_text(span.end_ms)}"

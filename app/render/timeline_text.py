@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len, set_cell_size
 
-from app.report.timeline import ROWS, Lane, Picture, Span
+from app.report.timeline import ROWS, Lane, TimelinePicture, TimeSpan
 from models.duration import format_ms
 from models.instant import format_instant
 from models.sanitize import inert
@@ -41,32 +41,39 @@ _STEPS_S = (
 EVENTS_MAX = 200  # that are listed below the picture
 
 
-def draw(picture: Picture, columns: int = COLUMNS, *, listed: bool = True) -> list[str]:
+def draw_timeline(
+    picture: TimelinePicture, columns: int = COLUMNS, *, listed: bool = True
+) -> list[str]:
     """The lines, each of so many columns at the most.
 
     Inert. Below the picture what happened is listed, if wanted.
     """
-    lines = [*_drawn(picture, columns), *(("", *_events(picture, columns)) if listed else ())]
+    lines = [
+        *_timeline_lines(picture, columns),
+        *(("", *_event_lines(picture, columns)) if listed else ()),
+    ]
     return [line.rstrip() for line in lines]
 
 
-def _drawn(picture: Picture, columns: int) -> Iterator[str]:
-    axis = Axis(picture.begin_ms, picture.end_ms, columns - LABEL - 1)
-    yield _cut(f"{picture.incident}  {picture.severity}  {picture.state}  {picture.title}", columns)
+def _timeline_lines(picture: TimelinePicture, columns: int) -> Iterator[str]:
+    axis = ColumnAxis(picture.begin_ms, picture.end_ms, columns - LABEL - 1)
+    yield _cut_text(
+        f"{picture.incident}  {picture.severity}  {picture.state}  {picture.title}", columns
+    )
     lasted = format_ms(picture.end_ms - picture.begin_ms)
     first, last = format_instant(picture.begin_ms), format_instant(picture.end_ms)
-    yield _cut(
+    yield _cut_text(
         f"{first[:10]} {first[11:19]} to {last[11:19] if first[:10] == last[:10] else last[:19]} UTC, {lasted}",
         columns,
     )
     yield ""
     yield " " * (LABEL + 1) + axis.labels()
-    yield " " * (LABEL + 1) + axis.ruler()
+    yield " " * (LABEL + 1) + axis.axis_line()
     for lane in picture.lanes:
-        yield f"{_label(lane)} {axis.bars(lane.spans)}"
+        yield f"{_lane_label(lane)} {axis.span_bars(lane.spans)}"
     if picture.more:
         yield f"and {picture.more} more"
-    yield f"{set_cell_size('state', LABEL)} {axis.bars(picture.states)}"
+    yield f"{set_cell_size('state', LABEL)} {axis.span_bars(picture.states)}"
     for row in ROWS:
         if row != "course" and any(mark.row == row for mark in picture.marks):
             places = [mark.at_ms for mark in picture.marks if mark.row == row]
@@ -75,25 +82,25 @@ def _drawn(picture: Picture, columns: int) -> Iterator[str]:
     yield "█ fires  ◂ fired before  ▸ goes on   ▓ open  ▒ acknowledged  ░ resolved"
 
 
-def _events(picture: Picture, columns: int) -> Iterator[str]:
+def _event_lines(picture: TimelinePicture, columns: int) -> Iterator[str]:
     for mark in picture.marks[:EVENTS_MAX]:
         after = f"+{format_ms(mark.at_ms - picture.begin_ms)}"
-        yield _cut(
-            f"{_time(mark.at_ms, picture)} {after:>7}  {_SIGNS[mark.row]} {mark.what:<16} {mark.text}",
+        yield _cut_text(
+            f"{_time_text(mark.at_ms, picture)} {after:>7}  {_SIGNS[mark.row]} {mark.what:<16} {mark.text}",
             columns,
         )
     if len(picture.marks) > EVENTS_MAX:
         yield f"and {len(picture.marks) - EVENTS_MAX} more"
 
 
-def _time(at_ms: int, picture: Picture) -> str:
+def _time_text(at_ms: int, picture: TimelinePicture) -> str:
     """The time of the day; with the day where the incident is not of one day."""
     at = format_instant(at_ms)
     same = format_instant(picture.begin_ms)[:10] == format_instant(picture.end_ms)[:10]
     return at[11:19] if same else f"{at[5:10]} {at[11:19]}"
 
 
-def _label(lane: Lane) -> str:
+def _lane_label(lane: Lane) -> str:
     """The alert's name and component; the end of a component tells more than the end of a name."""
     name, component = inert(lane.name), inert(lane.component)
     if component.startswith(f"{name}/"):
@@ -104,17 +111,17 @@ def _label(lane: Lane) -> str:
     return set_cell_size(f"{name} {component}", LABEL)
 
 
-def _cut(text: str, columns: int) -> str:
+def _cut_text(text: str, columns: int) -> str:
     shown = inert(text)
     return shown if cell_len(shown) <= columns else f"{set_cell_size(shown, columns - 1).rstrip()}…"
 
 
-class Axis:
+class ColumnAxis:
     """A time axis of so many columns."""
 
     def __init__(self, begin_ms: int, end_ms: int, columns: int) -> None:
         self._begin_ms, self._end_ms, self._columns = begin_ms, end_ms, columns
-        self._ticks = list(ticks(begin_ms, end_ms, max(columns // 10, 1)))
+        self._ticks = list(round_instants(begin_ms, end_ms, max(columns // 10, 1)))
 
     def column(self, at_ms: int) -> int:
         """Where an instant is."""
@@ -125,19 +132,19 @@ class Axis:
         """The times of the ticks."""
         line = ""
         for at_ms in self._ticks:
-            text, column = label(at_ms, self._begin_ms, self._end_ms), self.column(at_ms)
+            text, column = tick_label(at_ms, self._begin_ms, self._end_ms), self.column(at_ms)
             if column >= len(line) + bool(line) and column + len(text) <= self._columns:
                 line = line.ljust(column) + text
         return line
 
-    def ruler(self) -> str:
+    def axis_line(self) -> str:
         """The axis itself."""
         line = ["─"] * self._columns
         for at_ms in self._ticks:
             line[self.column(at_ms)] = "┼"
         return "".join(line)
 
-    def bars(self, spans: list[Span]) -> str:
+    def span_bars(self, spans: list[TimeSpan]) -> str:
         """Spans, each one column at the least."""
         line = [" "] * self._columns
         for span in spans:
@@ -160,7 +167,7 @@ class Axis:
         )
 
 
-def ticks(begin_ms: int, end_ms: int, number_max: int) -> Iterator[int]:
+def round_instants(begin_ms: int, end_ms: int, number_max: int) -> Iterator[int]:
     """Round instants within a time, not more than so many of them."""
     wanted_s = (end_ms - begin_ms) / 1000 / max(number_max, 1)
     step_ms = (
@@ -173,7 +180,7 @@ def ticks(begin_ms: int, end_ms: int, number_max: int) -> Iterator[int]:
         at_ms += step_ms
 
 
-def label(at_ms: int, begin_ms: int, end_ms: int) -> str:
+def tick_label(at_ms: int, begin_ms: int, end_ms: int) -> str:
     """A tick's label: the day where days matter, seconds where they do."""
     at, lasts_ms = format_instant(at_ms), end_ms - begin_ms
     if lasts_ms > 3 * 86_400_000:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from app.render.page import SECURITY_POLICY, escaped
 from app.render.style import STYLE
-from app.render.whatif_svg import timeline
-from app.render.whatif_text import differences
+from app.render.whatif_svg import comparison_timeline
+from app.render.whatif_text import difference_lists
 from app.whatif.compare import (
     ADDED,
     AFTER,
@@ -16,7 +16,7 @@ from app.whatif.compare import (
     Comparison,
     Fact,
     severity_of,
-    tally,
+    tally_pairs,
     team_of,
 )
 from models.duration import format_ms
@@ -38,7 +38,7 @@ _LEGEND = (
 )
 
 
-def page(comparison: Comparison, heading: Sequence[str], notes: Sequence[str]) -> str:
+def comparison_page(comparison: Comparison, heading: Sequence[str], notes: Sequence[str]) -> str:
     """The page. `heading` is what is compared; `notes` are what else a reader has to know."""
     question, *facts = heading
     parts = [
@@ -48,29 +48,29 @@ def page(comparison: Comparison, heading: Sequence[str], notes: Sequence[str]) -
         f"<title>{escaped(question)}</title><style>{STYLE}</style></head><body>",
         f"<h1>{escaped(question)}</h1>",
         *(f'<p class="dim">{escaped(one)}</p>' for one in facts),
-        f'<p class="answer">{_answer(comparison)}</p>',
-        f'<p class="legend">{"".join(_legend(*one) for one in _LEGEND)}</p>',
-        f'<div class="scroll">{timeline(comparison)}</div>',
-        _table("In all", "", comparison, lambda _: "all"),
-        _table("By team", "team", comparison, team_of),
-        _table("By severity", "severity", comparison, severity_of),
-        _times(comparison),
-        *(_list(title, lines) for title, lines in differences(comparison)),
-        _list("What was left out", [("", note) for note in notes]),
+        f'<p class="answer">{_summary_sentence(comparison)}</p>',
+        f'<p class="legend">{"".join(_legend_item(*one) for one in _LEGEND)}</p>',
+        f'<div class="scroll">{comparison_timeline(comparison)}</div>',
+        _counts_table("In all", "", comparison, lambda _: "all"),
+        _counts_table("By team", "team", comparison, team_of),
+        _counts_table("By severity", "severity", comparison, severity_of),
+        _times_table(comparison),
+        *(_difference_list(title, lines) for title, lines in difference_lists(comparison)),
+        _difference_list("What was left out", [("", note) for note in notes]),
         "</body></html>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
 
 
-def _legend(shape: str, text: str) -> str:
+def _legend_item(shape: str, text: str) -> str:
     return f'<span><svg viewBox="0 0 18 16" aria-hidden="true">{shape}</svg> {text}</span>'
 
 
-def _answer(comparison: Comparison) -> str:
+def _summary_sentence(comparison: Comparison) -> str:
     """The whole comparison in one sentence."""
     if comparison.same:
         return "Nothing would have been different."
-    counts = {kind: tally(comparison.pairs(kind), lambda _: "").get("", {}) for kind in KINDS}
+    counts = {kind: tally_pairs(comparison.pairs(kind), lambda _: "").get("", {}) for kind in KINDS}
     pages, messages = counts["pages"], counts["messages"]
 
     def numbers(one: dict[str, int], name: str) -> str:
@@ -87,17 +87,17 @@ def _answer(comparison: Comparison) -> str:
     return f"{numbers(pages, 'pages')}, {numbers(messages, 'messages')}{rest}."
 
 
-def _table(title: str, name: str, comparison: Comparison, by: Callable[[Fact], str]) -> str:
-    tallies = {kind: tally(comparison.pairs(kind), by) for kind in KINDS}
+def _counts_table(title: str, name: str, comparison: Comparison, by: Callable[[Fact], str]) -> str:
+    tallies = {kind: tally_pairs(comparison.pairs(kind), by) for kind in KINDS}
     head = "".join(f"<th>{kind}</th>" for kind in KINDS)
     rows = []
     for one in sorted({one for counts in tallies.values() for one in counts}):
-        cells = "".join(f"<td>{_cell(tallies[kind].get(one, {}))}</td>" for kind in KINDS)
+        cells = "".join(f"<td>{_counts_cell(tallies[kind].get(one, {}))}</td>" for kind in KINDS)
         rows.append(f"<tr><td>{escaped(one)}</td>{cells}</tr>")
     return f"<h2>{title}</h2><table><tr><th>{name}</th>{head}</tr>{''.join(rows)}</table>"
 
 
-def _cell(counts: dict[str, int]) -> str:
+def _counts_cell(counts: dict[str, int]) -> str:
     signs = {ADDED: "+", GONE: "-", CHANGED: "~"}
     more = "".join(
         f' <span class="{verdict}">{sign}{counts[verdict]}</span>'
@@ -107,10 +107,10 @@ def _cell(counts: dict[str, int]) -> str:
     return f"{counts.get(BEFORE, 0)} → {counts.get(AFTER, 0)}{more}"
 
 
-def _times(comparison: Comparison) -> str:
+def _times_table(comparison: Comparison) -> str:
     rows = [
         f"<tr><td>to the {what}</td>"
-        f"<td>{_time(before.median_ms)} → {_time(after.median_ms)}</td><td>{_time(before.max_ms)} → {_time(after.max_ms)}</td>"
+        f"<td>{_duration_text(before.median_ms)} → {_duration_text(after.median_ms)}</td><td>{_duration_text(before.max_ms)} → {_duration_text(after.max_ms)}</td>"
         f"<td>{before.number} → {after.number}</td></tr>"
         for what, (before, after) in comparison.times.items()
     ]
@@ -118,11 +118,11 @@ def _times(comparison: Comparison) -> str:
     return f"<h2>How soon</h2><table>{head}{''.join(rows)}</table>"
 
 
-def _time(time_ms: int | None) -> str:
+def _duration_text(time_ms: int | None) -> str:
     return "-" if time_ms is None else format_ms(time_ms)
 
 
-def _list(title: str, lines: Sequence[tuple[str, str]]) -> str:
+def _difference_list(title: str, lines: Sequence[tuple[str, str]]) -> str:
     if not lines:
         return ""
     shown = [f'<li class="{verdict}">{escaped(text)}</li>' for verdict, text in lines[:LINES_MAX]]

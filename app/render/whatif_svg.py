@@ -11,9 +11,9 @@ from typing import NamedTuple
 from app.render.axis import Axis
 from app.render.page import escaped_lines, shortened
 from app.whatif.compare import AFTER, BEFORE, CHANGED, SAME, AnyPair, Comparison, Pair, team_of
-from app.whatif.outcomes import Escalated, Incident, Message
+from app.whatif.outcomes import Escalation, Incident, Message
 from models.instant import format_instant
-from models.truncate import cut
+from models.truncate import truncate
 
 WIDTH, LEFT, RIGHT, TOP = 1240, 330, 36, 54
 ROW, BAR, TEAM = 40, 9, 30  # heights: of a row, of a bar in it, of a team's name
@@ -49,10 +49,10 @@ class Row(NamedTuple):
         )
 
 
-def timeline(comparison: Comparison) -> str:
+def comparison_timeline(comparison: Comparison) -> str:
     """The SVG, and a line that says what it leaves out."""
-    rows = _rows(comparison)
-    quiet = sum(_unheard(pair) for pair in comparison.incidents)
+    rows = _incident_rows(comparison)
+    quiet = sum(_is_never_notified(pair) for pair in comparison.incidents)
     shown = rows
     if len(rows) > ROWS_MAX:
         kept = {id(row) for row in sorted(rows, key=lambda row: not row.differs)[:ROWS_MAX]}
@@ -64,16 +64,16 @@ def timeline(comparison: Comparison) -> str:
     said = f"<p>Not in the picture: {escape('; '.join(left_out))}.</p>" if left_out else ""
     if not shown:
         return f"<p>Nobody was told anything, and nobody would be.</p>{said}"
-    return _svg(shown) + said
+    return _svg_document(shown) + said
 
 
-def _unheard(pair: Pair[Incident]) -> bool:
+def _is_never_notified(pair: Pair[Incident]) -> bool:
     return all(one is None or not one.heard for one in (pair.before, pair.after))
 
 
-def _rows(comparison: Comparison) -> list[Row]:
+def _incident_rows(comparison: Comparison) -> list[Row]:
     """A row for each incident that somebody was told of, by team and time; digests last."""
-    marks: dict[str, list[tuple[str, Message | Escalated, str]]] = {}
+    marks: dict[str, list[tuple[str, Message | Escalation, str]]] = {}
     names = {
         pair.after.id: pair.before.id for pair in comparison.incidents if pair.after and pair.before
     }
@@ -86,10 +86,12 @@ def _rows(comparison: Comparison) -> list[Row]:
     rows = []
     for incident in comparison.incidents:
         name = (incident.before or incident.one).id
-        if not _unheard(incident) or name in marks:
-            rows.append(Row(team_of(incident.one), incident, list(_marks(marks.get(name, [])))))
+        if not _is_never_notified(incident) or name in marks:
+            rows.append(
+                Row(team_of(incident.one), incident, list(_message_marks(marks.get(name, []))))
+            )
     if "" in marks:
-        rows.append(Row(team_of(marks[""][0][1]), None, list(_marks(marks[""]))))
+        rows.append(Row(team_of(marks[""][0][1]), None, list(_message_marks(marks[""]))))
     return sorted(
         rows,
         key=lambda row: (
@@ -100,10 +102,10 @@ def _rows(comparison: Comparison) -> list[Row]:
     )
 
 
-def _marks(said: Sequence[tuple[str, Message | Escalated, str]]) -> Iterator[Mark]:
+def _message_marks(said: Sequence[tuple[str, Message | Escalation, str]]) -> Iterator[Mark]:
     found: dict[tuple[str, int, str, str], list[str]] = {}
     for side, one, verdict in said:
-        if isinstance(one, Escalated):
+        if isinstance(one, Escalation):
             what, line = _ESCALATION, f"escalated to {one.to} (step {one.step}): {one.because}"
         else:
             what = _PAGE if one.page else _MESSAGE
@@ -115,8 +117,8 @@ def _marks(said: Sequence[tuple[str, Message | Escalated, str]]) -> Iterator[Mar
         yield Mark(side, at_ms, what, verdict, lines)
 
 
-def _svg(rows: Sequence[Row]) -> str:
-    axis = Axis(list(_moments(rows)), LEFT, WIDTH - LEFT - RIGHT)
+def _svg_document(rows: Sequence[Row]) -> str:
+    axis = Axis(list(_distinct_moments(rows)), LEFT, WIDTH - LEFT - RIGHT)
     parts: list[str] = []
     y, team = TOP, ""
     for row in rows:
@@ -124,16 +126,16 @@ def _svg(rows: Sequence[Row]) -> str:
             team = row.team
             parts.append(f'<text class="team" x="8" y="{y + 21}">{escaped_lines(team)}</text>')
             y += TEAM
-        parts.append(_row(row, axis, y))
+        parts.append(_row_elements(row, axis, y))
         y += ROW
     title = "Incidents by team, above as they were and below as they would be, with what people were told"
     return (
         f'<svg viewBox="0 0 {WIDTH} {y + 8}" role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg">'
-        f"{_grid(axis, y)}{''.join(parts)}</svg>"
+        f"{_grid_lines(axis, y)}{''.join(parts)}</svg>"
     )
 
 
-def _moments(rows: Sequence[Row]) -> Iterator[int]:
+def _distinct_moments(rows: Sequence[Row]) -> Iterator[int]:
     """The moments that have to be told from each other.
 
     Reminders by mail, hours after it was over, need no room.
@@ -148,7 +150,7 @@ def _moments(rows: Sequence[Row]) -> Iterator[int]:
                     yield from (one.opened_ms, one.ends_ms)
 
 
-def _grid(axis: Axis, height: int) -> str:
+def _grid_lines(axis: Axis, height: int) -> str:
     parts = []
     for tick in axis.ticks():
         parts.append(
@@ -166,12 +168,15 @@ def _grid(axis: Axis, height: int) -> str:
     return "".join(parts)
 
 
-def _row(row: Row, axis: Axis, y: int) -> str:
-    parts = [f'<line class="rule" x1="8" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>', _label(row, y)]
+def _row_elements(row: Row, axis: Axis, y: int) -> str:
+    parts = [
+        f'<line class="rule" x1="8" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>',
+        _row_label(row, y),
+    ]
     for side, top in ((BEFORE, y + 6), (AFTER, y + 6 + BAR + 6)):
         incident: Incident | None = getattr(row.incident, side, None)
         if incident is not None and row.incident is not None:
-            parts.append(_bar(incident, side, row.incident.verdict, axis, top))
+            parts.append(_incident_bar(incident, side, row.incident.verdict, axis, top))
         elif incident is None and row.incident is None:
             parts.append(
                 f'<line class="thread" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{top + 4.5}" y2="{top + 4.5}"/>'
@@ -179,29 +184,28 @@ def _row(row: Row, axis: Axis, y: int) -> str:
         order = {_MESSAGE: 0, _ESCALATION: 1, _PAGE: 2}
         marks = [mark for mark in row.marks if mark.side == side]
         parts += [
-            _mark(mark, axis, top) for mark in sorted(marks, key=lambda mark: order[mark.what])
+            _mark_element(mark, axis, top)
+            for mark in sorted(marks, key=lambda mark: order[mark.what])
         ]
     return "".join(parts)
 
 
-def _label(row: Row, y: int) -> str:
+def _row_label(row: Row, y: int) -> str:
     if row.incident is None:
         return f'<text class="label" x="8" y="{y + 24}">messages about many incidents</text>'
     one, name = row.incident.one, (row.incident.before or row.incident.one).id
     word = "" if row.incident.verdict in (SAME, CHANGED) else f" ({row.incident.verdict})"
     tooltip = f"<title>{escaped_lines(f'{name} {one.title}')}</title>"
-    severity = (
-        f'<text class="{_severity(one)}" x="8" y="{y + 18}">{escaped_lines(one.severity)}</text>'
-    )
+    severity = f'<text class="{_severity_class(one)}" x="8" y="{y + 18}">{escaped_lines(one.severity)}</text>'
     label = f'<text class="label" x="36" y="{y + 18}">{escaped_lines(shortened(one.title, LABEL_CHARACTERS_MAX))}{word}</text>'
     return f'<g>{tooltip}{severity}{label}<text class="id" x="36" y="{y + 32}">{escaped_lines(name)}</text></g>'
 
 
-def _severity(one: Incident) -> str:
+def _severity_class(one: Incident) -> str:
     return f"sev {one.severity.lower()}" if one.severity in ("P0", "P1", "P2", "P3") else "sev"
 
 
-def _bar(one: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
+def _incident_bar(one: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
     begins, ends = axis.x(one.opened_ms), axis.x(one.ends_ms)
     until = (
         format_instant(one.closed_ms)[:19] if one.closed_ms is not None else "the end of the record"
@@ -214,14 +218,14 @@ def _bar(one: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
     )
 
 
-def _mark(mark: Mark, axis: Axis, top: int) -> str:
+def _mark_element(mark: Mark, axis: Axis, top: int) -> str:
     x, middle = axis.x(mark.at_ms), top + BAR / 2
     shown = mark.lines[:TOLD_MAX] + (
         [f"and {len(mark.lines) - TOLD_MAX} more"] if len(mark.lines) > TOLD_MAX else []
     )
     word = "" if mark.verdict == SAME else f" ({mark.verdict})"
     text = f"{mark.side}, {format_instant(mark.at_ms)[:19]}{word}\n" + "\n".join(
-        cut(line, 200) for line in shown
+        truncate(line, 200) for line in shown
     )
     tooltip = f"<title>{escaped_lines(text)}</title>"
     css = f"mark {mark.what} {mark.verdict}"

@@ -18,18 +18,18 @@ from app.whatif.compare import (
     GONE,
     KINDS,
     SAME,
-    Changed,
     Comparison,
     Fact,
+    FieldChange,
     Pair,
     severity_of,
-    tally,
+    tally_pairs,
     team_of,
 )
-from app.whatif.outcomes import Escalated, Incident, Message
+from app.whatif.outcomes import Escalation, Incident, Message
 from models.duration import format_ms
 from models.instant import format_instant
-from models.truncate import cut
+from models.truncate import truncate
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SHOWN_MAX = 10  # lines of each list, unless all are asked for
@@ -52,7 +52,7 @@ class Occasion(NamedTuple):
         return any(pair.one.page for pair in self.pairs)
 
     @property
-    def whom(self) -> str:
+    def recipients_text(self) -> str:
         """Who was told, by channel."""
         channels: dict[str, list[str]] = {}
         for pair in self.pairs:
@@ -61,47 +61,47 @@ class Occasion(NamedTuple):
         return "; ".join(f"{channel} to {', '.join(receivers)}" for channel, receivers in told)
 
 
-def show(comparison: Comparison, console: Console, *, verbose: bool) -> None:
+def show_comparison(comparison: Comparison, console: Console, *, verbose: bool) -> None:
     """Print it."""
     if comparison.same:
         console.print(Text("\nNothing would have been different.", style="bold"))
-        console.print(_totals(comparison))
+        console.print(_totals_table(comparison))
         return
     console.print()
-    console.print(_totals(comparison))
+    console.print(_totals_table(comparison))
     for name, by in (("team", team_of), ("severity", severity_of)):
         console.print()
-        console.print(_by(comparison, name, by))
+        console.print(_group_table(comparison, name, by))
     console.print()
-    console.print(_times(comparison))
+    console.print(_times_table(comparison))
     before, after = comparison.refused
     if before != after:
         console.print()
         console.print(
-            as_text(f"dead letters: {_counts(before)} -> {_counts(after)}"), soft_wrap=True
+            as_text(f"dead letters: {_count_list(before)} -> {_count_list(after)}"), soft_wrap=True
         )
-    for title, lines in _lists(comparison, verbose=verbose):
-        _list(console, title, [line for _, line in lines], verbose=verbose)
+    for title, lines in _styled_lists(comparison, verbose=verbose):
+        _print_list(console, title, [line for _, line in lines], verbose=verbose)
 
 
-def _counts(refused: dict[str, int]) -> str:
+def _count_list(refused: dict[str, int]) -> str:
     return ", ".join(f"{number} {reason}" for reason, number in refused.items()) or "none"
 
 
-def differences(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
+def difference_lists(comparison: Comparison) -> list[tuple[str, list[tuple[str, str]]]]:
     """Each list of differences: its title, and the verdict and the text of each line."""
     return [
         (title, [(verdict, line.plain.strip()) for verdict, line in lines])
-        for title, lines in _lists(comparison, verbose=True)
+        for title, lines in _styled_lists(comparison, verbose=True)
     ]
 
 
-def _lists(
+def _styled_lists(
     comparison: Comparison, *, verbose: bool
 ) -> Iterator[tuple[str, list[tuple[str, Text]]]]:
     yield (
         "You would have been spared",
-        [(GONE, line) for line in _occasions(comparison, GONE, verbose=verbose)],
+        [(GONE, line) for line in _occasion_lines(comparison, GONE, verbose=verbose)],
     )
     yield (
         "You would have missed: nobody would have been told of",
@@ -113,27 +113,31 @@ def _lists(
     )
     yield (
         "You would have been told besides",
-        [(ADDED, line) for line in _occasions(comparison, ADDED, verbose=verbose)],
+        [(ADDED, line) for line in _occasion_lines(comparison, ADDED, verbose=verbose)],
     )
     yield (
         "You would have been told otherwise",
-        [(CHANGED, line) for line in _occasions(comparison, CHANGED, verbose=verbose)],
+        [(CHANGED, line) for line in _occasion_lines(comparison, CHANGED, verbose=verbose)],
     )
     yield (
         "Escalations",
         [
-            (pair.verdict, _escalation(pair))
+            (pair.verdict, _escalation_line(pair))
             for pair in comparison.escalations
             if pair.verdict != SAME
         ],
     )
     yield (
         "Incidents",
-        [(pair.verdict, _incident(pair)) for pair in comparison.incidents if pair.verdict != SAME],
+        [
+            (pair.verdict, _incident_summary(pair))
+            for pair in comparison.incidents
+            if pair.verdict != SAME
+        ],
     )
 
 
-def _list(console: Console, title: str, lines: Sequence[Text], *, verbose: bool) -> None:
+def _print_list(console: Console, title: str, lines: Sequence[Text], *, verbose: bool) -> None:
     if not lines:
         return
     console.print(Text(f"\n{title}", style="bold underline"))
@@ -146,31 +150,31 @@ def _list(console: Console, title: str, lines: Sequence[Text], *, verbose: bool)
         )
 
 
-def _totals(comparison: Comparison) -> Table:
+def _totals_table(comparison: Comparison) -> Table:
     table = plain_table()
     table.add_column("")
     for name in (BEFORE, AFTER, ADDED, GONE, CHANGED):
         table.add_column(name, justify="right")
     names = {"pages": "pages (by pager)", "messages": "messages (by email, chat)"}
     for kind in KINDS:
-        counts = tally(comparison.pairs(kind), lambda _: "").get("", {})
+        counts = tally_pairs(comparison.pairs(kind), lambda _: "").get("", {})
         cells = [str(counts.get(name, 0)) for name in (BEFORE, AFTER, ADDED, GONE, CHANGED)]
         table.add_row(names.get(kind, kind), *cells)
     return table
 
 
-def _by(comparison: Comparison, name: str, by: Callable[[Fact], str]) -> Table:
+def _group_table(comparison: Comparison, name: str, by: Callable[[Fact], str]) -> Table:
     table = plain_table()
     table.add_column(f"by {name}")
-    tallies = {kind: tally(comparison.pairs(kind), by) for kind in KINDS}
+    tallies = {kind: tally_pairs(comparison.pairs(kind), by) for kind in KINDS}
     for kind in KINDS:
         table.add_column(kind)
     for one in sorted({one for counts in tallies.values() for one in counts}):
-        table.add_row(as_text(one), *(_cell(tallies[kind].get(one, {})) for kind in KINDS))
+        table.add_row(as_text(one), *(_counts_cell(tallies[kind].get(one, {})) for kind in KINDS))
     return table
 
 
-def _cell(counts: dict[str, int]) -> Text:
+def _counts_cell(counts: dict[str, int]) -> Text:
     """`12 -> 9  +1 -4 ~2`."""
     cell = Text(f"{counts.get(BEFORE, 0)} -> {counts.get(AFTER, 0)}")
     for verdict, (sign, style) in _SIGNS.items():
@@ -179,31 +183,31 @@ def _cell(counts: dict[str, int]) -> Text:
     return cell
 
 
-def _times(comparison: Comparison) -> Table:
+def _times_table(comparison: Comparison) -> Table:
     table = plain_table()
     for name in ("from the opening", "median", "longest", "incidents"):
         table.add_column(name)
     for what, (before, after) in comparison.times.items():
         median, longest = (
-            (_time(before.median_ms), _time(after.median_ms)),
-            (_time(before.max_ms), _time(after.max_ms)),
+            (_duration_text(before.median_ms), _duration_text(after.median_ms)),
+            (_duration_text(before.max_ms), _duration_text(after.max_ms)),
         )
         numbers = (str(before.number), str(after.number))
         table.add_row(f"to the {what}", *(" -> ".join(both) for both in (median, longest, numbers)))
     return table
 
 
-def _time(time_ms: int | None) -> str:
+def _duration_text(time_ms: int | None) -> str:
     return "-" if time_ms is None else format_ms(time_ms)
 
 
-def _occasions(comparison: Comparison, verdict: str, *, verbose: bool) -> list[Text]:
+def _occasion_lines(comparison: Comparison, verdict: str, *, verbose: bool) -> list[Text]:
     """A line for each occasion, in the order of time; those on which somebody is called first.
 
     Where much is the same but for what it is about, as in a storm, it is one line, unless all is
     asked for.
     """
-    found: dict[tuple[int, str, str, tuple[Changed, ...]], Occasion] = {}
+    found: dict[tuple[int, str, str, tuple[FieldChange, ...]], Occasion] = {}
     for pair in comparison.notifications:
         if pair.verdict == verdict:
             said = pair.one
@@ -218,27 +222,29 @@ def _occasions(comparison: Comparison, verdict: str, *, verbose: bool) -> list[T
             one.at_ms,
             one.kind,
             one.pairs[0].one.severity,
-            one.whom,
-            _said(one.pairs[0].changes),
+            one.recipients_text,
+            _changes_sentence(one.pairs[0].changes),
         )
         alike.setdefault(number if verbose else same, []).append(one)
-    return [_occasion(ones, verdict) for ones in alike.values()]
+    return [_occasion_line(ones, verdict) for ones in alike.values()]
 
 
-def _occasion(occasions: Sequence[Occasion], verdict: str) -> Text:
+def _occasion_line(occasions: Sequence[Occasion], verdict: str) -> Text:
     """One occasion, or several that differ in what they are about."""
     first = occasions[0]
     one = first.pairs[0].one
-    line = _start(verdict, first.at_ms, one.severity)
+    line = _line_start(verdict, first.at_ms, one.severity)
     if first.page:
         line.append("PAGE ", "bold")
     titles = [occasion.title.removeprefix(f"[{one.severity}] ") for occasion in occasions]
     more = f" and {len(titles) - TITLES_MAX} more" if len(titles) > TITLES_MAX else ""
-    line += as_text(f"{first.kind}: {', '.join(titles[:TITLES_MAX])}{more} | {first.whom}")
-    return line + _changes(first.pairs[0].changes)
+    line += as_text(
+        f"{first.kind}: {', '.join(titles[:TITLES_MAX])}{more} | {first.recipients_text}"
+    )
+    return line + _changes_text(first.pairs[0].changes)
 
 
-def _start(verdict: str, at_ms: int, severity: str) -> Text:
+def _line_start(verdict: str, at_ms: int, severity: str) -> Text:
     sign, style = _SIGNS[verdict]
     line = Text(f"  {sign} ", style=style)
     line.append(f"{format_instant(at_ms)[:16].replace('T', ' ')} ", "dim")
@@ -246,24 +252,26 @@ def _start(verdict: str, at_ms: int, severity: str) -> Text:
     return line
 
 
-def _changes(changes: Sequence[Changed]) -> Text:
+def _changes_text(changes: Sequence[FieldChange]) -> Text:
     """What has changed.
 
     Of what is said otherwise because it is said at another time, only the time.
     """
-    said = _said(changes)
+    said = _changes_sentence(changes)
     return as_text(f" | {said}" if said else "")
 
 
-def _said(changes: Sequence[Changed]) -> str:
+def _changes_sentence(changes: Sequence[FieldChange]) -> str:
     return ", ".join(
-        _change(one) for one in [one for one in changes if one.what != "text"] or changes
+        _change_sentence(one) for one in [one for one in changes if one.what != "text"] or changes
     )
 
 
-def _change(one: Changed) -> str:
-    before, after = (_moment(text) or cut(text, TEXT_MAX) for text in (one.before, one.after))
-    if not (_moment(one.before) and _moment(one.after)):
+def _change_sentence(one: FieldChange) -> str:
+    before, after = (
+        _moment_text(text) or truncate(text, TEXT_MAX) for text in (one.before, one.after)
+    )
+    if not (_moment_text(one.before) and _moment_text(one.after)):
         return f"{one.what} {before} -> {after}"
     moved_ms = round(
         (datetime.fromisoformat(one.after) - datetime.fromisoformat(one.before)).total_seconds()
@@ -276,34 +284,34 @@ def _change(one: Changed) -> str:
     )
 
 
-def _moment(text: str) -> str:
+def _moment_text(text: str) -> str:
     """A moment as people read it; empty when the text is none."""
     return text[:19].replace("T", " ") if _INSTANT.fullmatch(text) else ""
 
 
-def _escalation(pair: Pair[Escalated]) -> Text:
+def _escalation_line(pair: Pair[Escalation]) -> Text:
     one = pair.one
-    line = _start(pair.verdict, one.at_ms, one.severity)
+    line = _line_start(pair.verdict, one.at_ms, one.severity)
     return (
         line
         + as_text(f"{one.rule} to {one.to}, step {one.step}: {one.because}")
-        + _changes(pair.changes)
+        + _changes_text(pair.changes)
     )
 
 
-def _incident(pair: Pair[Incident]) -> Text:
+def _incident_summary(pair: Pair[Incident]) -> Text:
     one = pair.before or pair.one  # the id is the one that people know, if there is one
     return (
-        _start(pair.verdict, one.opened_ms, pair.one.severity)
-        + _named(one)
-        + _changes(pair.changes)
+        _line_start(pair.verdict, one.opened_ms, pair.one.severity)
+        + _incident_name(one)
+        + _changes_text(pair.changes)
     )
 
 
 def _incident_line(one: Incident) -> Text:
-    line = _start(GONE, one.opened_ms, one.severity) + _named(one)
+    line = _line_start(GONE, one.opened_ms, one.severity) + _incident_name(one)
     return line + as_text(f" | {one.acknowledged_by} took it" if one.acknowledged_by else "")
 
 
-def _named(one: Incident) -> Text:
+def _incident_name(one: Incident) -> Text:
     return as_text(f"{one.id} {one.title} ({one.owner})")

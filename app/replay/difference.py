@@ -42,14 +42,14 @@ class Difference:
         return (self.partition, self.position.offset, self.position.number)
 
 
-def changed(partition: int, effect: Effect, offset: int) -> Difference:
+def changed_effect(partition: int, effect: Effect, offset: int) -> Difference:
     """It stands in the topic with other bytes."""
     return Difference(
         "changed", partition, effect.stream, effect.position, offset, effect.value, effect.key
     )
 
 
-def missing(partition: int, effect: Effect, applied: int) -> Difference:
+def missing_effect(partition: int, effect: Effect, applied: int) -> Difference:
     """It was computed, and is not in the topic."""
     hint = f"the worker had worked up everything up to offset {applied}"
     return Difference(
@@ -57,12 +57,12 @@ def missing(partition: int, effect: Effect, applied: int) -> Difference:
     )
 
 
-def extra(partition: int, stream: Stream, position: Position, offset: int) -> Difference:
+def extra_effect(partition: int, stream: Stream, position: Position, offset: int) -> Difference:
     """It stands in the topic, and was not computed."""
     return Difference("extra", partition, stream, position, offset)
 
 
-def twice(
+def repeated_position(
     partition: int, stream: Stream, position: Position, before: int, record: StoredRecord
 ) -> Difference:
     """Two records of one position have different bytes."""
@@ -76,7 +76,7 @@ def twice(
     )
 
 
-def unordered(
+def unordered_effect(
     partition: int, stream: Stream, position: Position, last: Position, record: StoredRecord
 ) -> Difference:
     """It stands behind a later one, so that consumers drop it."""
@@ -84,7 +84,7 @@ def unordered(
     return Difference("unordered", partition, stream, position, record.offset, hint=hint)
 
 
-async def describe(source: Source, one: Difference, more: int, policy: str) -> str:
+async def describe_difference(source: Source, one: Difference, more: int, policy: str) -> str:
     """The difference in words, and its cause as far as it can be told.
 
     `more` is how many others there are, `policy` the fingerprint under which the partition's replay
@@ -95,28 +95,28 @@ async def describe(source: Source, one: Difference, more: int, policy: str) -> s
     what = f"message to partition {one.target}" if one.stream is Stream.JOURNAL else one.stream
     where = f"partition {one.partition}, {what}, position {position}"
     at = f" (offset {one.offset} of {topic})" if one.offset >= 0 else ""
-    stored = await _stored(source, one, topic)
-    said = f"there stands {_short(stored)}, computed was {_short(one.computed)}"
+    stored = await _stored_value(source, one, topic)
+    said = f"there stands {_short_text(stored)}, computed was {_short_text(one.computed)}"
     match one.kind:
         case "changed":
-            return f"{where}{at}: other bytes: {_fields(stored, one) or said}: {_cause(stored, one, more, policy)}"
+            return f"{where}{at}: other bytes: {_differing_fields(stored, one) or said}: {_probable_cause(stored, one, more, policy)}"
         case "missing":
             alone = "it was taken out of the topic, or never sent" if not more else SEVERAL
-            return f"{where}: is missing; {one.hint}, computed was {_short(one.computed)}: {alone}"
+            return f"{where}: is missing; {one.hint}, computed was {_short_text(one.computed)}: {alone}"
         case "extra":
             alone = (
                 "somebody else has put it there, or the journal lacks its cause"
                 if not more
                 else SEVERAL
             )
-            return f"{where}{at}: is too many: there stands {_short(stored)}, and nothing was computed: {alone}"
+            return f"{where}{at}: is too many: there stands {_short_text(stored)}, and nothing was computed: {alone}"
         case "twice":
-            return f"{where}{at}: stands twice, with different bytes: {one.hint}, here stands {_short(stored)}"
+            return f"{where}{at}: stands twice, with different bytes: {one.hint}, here stands {_short_text(stored)}"
         case _:
             return f"{where}{at}: is out of order: {one.hint}"
 
 
-async def _stored(source: Source, one: Difference, topic: str) -> bytes | None:
+async def _stored_value(source: Source, one: Difference, topic: str) -> bytes | None:
     if one.offset < 0:
         return None
     partition = one.target if one.stream is Stream.JOURNAL else one.partition
@@ -124,7 +124,7 @@ async def _stored(source: Source, one: Difference, topic: str) -> bytes | None:
     return records[0].value if records and records[0].offset == one.offset else None
 
 
-def _cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str:
+def _probable_cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str:
     there, here = document_in(stored), document_in(one.computed)
     if there.get("policy") != here.get("policy"):
         return (
@@ -140,7 +140,7 @@ def _cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str
     )
 
 
-def _fields(stored: bytes | None, one: Difference) -> str:
+def _differing_fields(stored: bytes | None, one: Difference) -> str:
     """The fields that differ, where both are JSON objects."""
     there, here = document_in(stored), document_in(one.computed)
     names = [name for name in [*there, *here] if there.get(name) != here.get(name)]
@@ -148,16 +148,17 @@ def _fields(stored: bytes | None, one: Difference) -> str:
     if not (there and here):
         return ""
     told = "; ".join(
-        f"{name}: {_part(there, name)} there, {_part(here, name)} computed" for name in names
+        f"{name}: {_field_value(there, name)} there, {_field_value(here, name)} computed"
+        for name in names
     )
     return inert(told)
 
 
-def _part(document: Mapping[str, Any], name: str) -> str:
+def _field_value(document: Mapping[str, Any], name: str) -> str:
     return f"{orjson.dumps(document[name]).decode():.{SHOWN}}" if name in document else "nothing"
 
 
-def _short(value: bytes | None) -> str:
+def _short_text(value: bytes | None) -> str:
     if value is None:
         return "nothing"
     text = value.decode(errors="replace")

@@ -7,41 +7,44 @@ from typing import Any
 
 import orjson
 
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.source import Source
-from app.history.spans import Span, offset_at
+from app.history.spans import OffsetSpan, offset_at
 from models.effect import EFFECTS, Stream, position_from
 from models.incident import partition_from_id
 
 KNOWN_SHOWN = 3  # incidents that are named when there is none of an id
 
 
-async def spans_of(source: Source, incident: str) -> list[Span]:
+async def spans_of(source: Source, incident: str) -> list[OffsetSpan]:
     """The journal from as early as possible up to the last word on an incident; to the end while it is not closed.
 
-    Raises NotKept when there is no incident of that id, or no journal of it any more.
+    Raises NotRetained when there is no incident of that id, or no journal of it any more.
     """
-    snapshot = await _newest(source, incident)
-    ends = await _mentions(source, incident)
+    snapshot = await _newest_snapshot(source, incident)
+    ends = await _mentioning_partitions(source, incident)
     for other in [*snapshot["parents"], *(member["incident"] for member in snapshot["members"])]:
-        ends.setdefault(_partition(other), 0)
-    own = _partition(incident)
+        ends.setdefault(_home_partition(other), 0)
+    own = _home_partition(incident)
     until_ms = None
     if snapshot["state"] == "closed":
         records = await source.log.read(source.topics.journal, own, ends[own] - 1, 1)
         until_ms = records[0].timestamp if records else None
     spans = [
-        await _span(source, partition, end, until_ms) for partition, end in sorted(ends.items())
+        await _partition_span(source, partition, end, until_ms)
+        for partition, end in sorted(ends.items())
     ]
     found = [span for span in spans if span is not None]
     if not found:
-        raise NotKept(
+        raise NotRetained(
             f"{source.what} has effects that name {incident}, and no record of the journal that led to them"
         )
     return found
 
 
-async def _span(source: Source, partition: int, end: int, until_ms: int | None) -> Span | None:
+async def _partition_span(
+    source: Source, partition: int, end: int, until_ms: int | None
+) -> OffsetSpan | None:
     """The journal of a partition up to a time, and at least up to an offset."""
     if partition not in source.partitions:
         return None  # a recording of other partitions: what it has can be replayed
@@ -52,11 +55,11 @@ async def _span(source: Source, partition: int, end: int, until_ms: int | None) 
     )
     if until_ms is not None:
         stop = min(max(end, await offset_at(source, partition, until_ms + 1, start, stop)), stop)
-    return Span(partition, None, stop, until_ms is None) if start < stop else None
+    return OffsetSpan(partition, None, stop, until_ms is None) if start < stop else None
 
 
-async def _newest(source: Source, incident: str) -> dict[str, Any]:
-    """The newest snapshot of an incident. Raises NotKept."""
+async def _newest_snapshot(source: Source, incident: str) -> dict[str, Any]:
+    """The newest snapshot of an incident. Raises NotRetained."""
     found, known = None, dict[str, int]()
     for partition in source.partitions:
         topic = source.topics.incidents
@@ -72,12 +75,12 @@ async def _newest(source: Source, incident: str) -> dict[str, Any]:
             ", ".join(sorted(known, key=lambda name: (known[name], name))[-KNOWN_SHOWN:])
             or "none yet"
         )
-        raise NotKept(f"no incident {incident!r} in {source.what}; the newest are: {newest}")
+        raise NotRetained(f"no incident {incident!r} in {source.what}; the newest are: {newest}")
     document: dict[str, Any] = {"parents": [], "members": [], **orjson.loads(found)}
     return document
 
 
-async def _mentions(source: Source, incident: str) -> dict[int, int]:
+async def _mentioning_partitions(source: Source, incident: str) -> dict[int, int]:
     """The partitions in which effects name the incident, and of each the offset behind the last one's cause."""
     ends: dict[int, int] = {}
     for partition in source.partitions:
@@ -94,8 +97,8 @@ async def _mentions(source: Source, incident: str) -> dict[int, int]:
     return ends
 
 
-def _partition(incident: str) -> int:
+def _home_partition(incident: str) -> int:
     try:
         return partition_from_id(incident)
     except ValueError as error:
-        raise NotKept(str(error)) from None
+        raise NotRetained(str(error)) from None

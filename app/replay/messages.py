@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from app.history.source import Source
 from app.replay.difference import Difference
-from app.replay.verification import Checked, digest
+from app.replay.verification import VerificationResult, record_digest
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
 from models.journal import source_or_none
@@ -27,7 +27,7 @@ HEAD = 200  # bytes of a message that are kept, to be shown
 
 
 @dataclass(slots=True)
-class Messages:
+class ReceivedMessages:
     """The messages of one partition.
 
     Those that its records caused, and those that its journal has.
@@ -46,7 +46,7 @@ class Messages:
                 target = partition_of(effect.key, self.partitions)
                 self.sent[effect.position] = (
                     target,
-                    digest(effect.key, effect.value),
+                    record_digest(effect.key, effect.value),
                     effect.value[:HEAD],
                 )
 
@@ -54,22 +54,24 @@ class Messages:
         """Note what was received."""
         for record in records:
             if record.headers:
-                self._note(record)
+                self._note_record(record)
 
-    def _note(self, record: StoredRecord) -> None:
+    def _note_record(self, record: StoredRecord) -> None:
         source = source_or_none(tuple(record.headers))
         if source is None or source.topic != "journal":
             return
         cause = (source.partition, Position(source.offset, source.number))
-        mark = digest(record.key, record.value)
+        mark = record_digest(record.key, record.value)
         known = self.received.setdefault(cause, (mark, record.offset))
         if known[0] != mark:
             hint = f"the first one has offset {known[1]}"
-            self.twice.append(_of("twice", cause, self.partition, record.offset, hint=hint))
+            self.twice.append(
+                _message_difference("twice", cause, self.partition, record.offset, hint=hint)
+            )
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayedPartition:
     """What was replayed of a partition.
 
     The range of its causes, where its replay began, and how far its worker was.
@@ -81,11 +83,11 @@ class Replayed:
     applied: int
 
 
-async def compare(
-    source: Source, found: Sequence[Messages], replayed: Mapping[int, Replayed]
-) -> Checked:
+async def compare_messages(
+    source: Source, found: Sequence[ReceivedMessages], replayed: Mapping[int, ReplayedPartition]
+) -> VerificationResult:
     """Compare what was sent with what was received."""
-    checked, received = Checked(), {one.partition: one.received for one in found}
+    checked, received = VerificationResult(), {one.partition: one.received for one in found}
     others: dict[int, Received] = {}
     for one in found:
         for difference in one.twice:
@@ -95,12 +97,12 @@ async def compare(
             known = received.get(target, {}).get(cause)
             if known is None:
                 if target not in others:
-                    others[target] = await _elsewhere(source, target, replayed.get(target))
+                    others[target] = await _received_elsewhere(source, target, replayed.get(target))
                 known = others[target].get(cause)
             if known is None:
-                await _miss(source, checked, cause, target, head, replayed[one.partition])
+                await _note_missing(source, checked, cause, target, head, replayed[one.partition])
             elif known[0] != mark:
-                checked.differs(_of("changed", cause, target, known[1], head))
+                checked.differs(_message_difference("changed", cause, target, known[1], head))
             else:
                 checked.identical += 1
     for one in found:
@@ -108,9 +110,11 @@ async def compare(
     return checked
 
 
-async def _elsewhere(source: Source, target: int, replayed: Replayed | None) -> Received:
+async def _received_elsewhere(
+    source: Source, target: int, replayed: ReplayedPartition | None
+) -> Received:
     """What a partition's journal has received outside of what was replayed of it."""
-    messages = Messages(target, source.config.partitions)
+    messages = ReceivedMessages(target, source.config.partitions)
     if target not in source.partitions:
         return {}
     journal = source.topics.journal
@@ -130,13 +134,13 @@ async def _elsewhere(source: Source, target: int, replayed: Replayed | None) -> 
     return messages.received
 
 
-async def _miss(
+async def _note_missing(
     source: Source,
-    checked: Checked,
+    checked: VerificationResult,
     cause: tuple[int, Position],
     target: int,
     head: bytes,
-    replayed: Replayed,
+    replayed: ReplayedPartition,
 ) -> None:
     if target not in source.partitions:
         checked.elsewhere += 1
@@ -146,11 +150,14 @@ async def _miss(
         checked.elsewhere += 1
     else:
         hint = f"the worker had worked up everything up to offset {replayed.applied}"
-        checked.differs(_of("missing", cause, target, -1, head, hint))
+        checked.differs(_message_difference("missing", cause, target, -1, head, hint))
 
 
 def _find_extra(
-    checked: Checked, one: Messages, sent: Mapping[int, Sent], replayed: Mapping[int, Replayed]
+    checked: VerificationResult,
+    one: ReceivedMessages,
+    sent: Mapping[int, Sent],
+    replayed: Mapping[int, ReplayedPartition],
 ) -> None:
     for (partition, position), (_, offset) in one.received.items():
         known = replayed.get(partition)
@@ -159,10 +166,12 @@ def _find_extra(
             and known.first <= position.offset < known.end
             and position not in sent[partition]
         ):
-            checked.differs(_of("extra", (partition, position), one.partition, offset))
+            checked.differs(
+                _message_difference("extra", (partition, position), one.partition, offset)
+            )
 
 
-def _of(
+def _message_difference(
     kind: str,
     cause: tuple[int, Position],
     target: int,

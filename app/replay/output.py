@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.transport.log import Log, NewRecord, append_all
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.topics import Topics
@@ -66,12 +66,12 @@ def by_time(parts: Sequence[Path]) -> Iterator[tuple[int, Effect]]:
     Messages between actors are left out: they have no time, and tell nobody anything.
     """
     for _, partition, effect in heapq.merge(
-        *(_timed(part) for part in parts), key=lambda one: one[0]
+        *(_in_time_order(part) for part in parts), key=lambda one: one[0]
     ):
         yield partition, effect
 
 
-def _timed(part: Path) -> Iterator[tuple[tuple[str, int, Position], int, Effect]]:
+def _in_time_order(part: Path) -> Iterator[tuple[tuple[str, int, Position], int, Effect]]:
     with part.open("rb") as lines:
         for line in lines:
             partition, effect = decode_line(line)
@@ -83,7 +83,7 @@ def _timed(part: Path) -> Iterator[tuple[tuple[str, int, Position], int, Effect]
                 )
 
 
-class Scratch:
+class ScratchTopics:
     """Topics of another prefix, with the effects of a replay; messages between actors are left out.
 
     They begin empty: consumers of the live topics never see them, and nothing that is there is
@@ -96,14 +96,14 @@ class Scratch:
         self._partitions = partitions
 
     async def start(self) -> None:
-        """Make the topics. Raises NotKept when one has records."""
+        """Make the topics. Raises NotRetained when one has records."""
         names = {getattr(self._topics, stream) for stream in EFFECTS}
         existing = names & set(await self._log.list_topics())
         for name in sorted(existing):
             for partition in range(self._partitions):
                 end = await self._log.end_offset(name, partition)
                 if end > 0:
-                    raise NotKept(
+                    raise NotRetained(
                         f"the topic {name} has {end} records in partition {partition}: a replay writes to empty topics only; "
                         "name another prefix"
                     )

@@ -1,6 +1,6 @@
 """Replaying several partitions, one after the other, or in several processes.
 
-Each is the work of one `Job`.
+Each is the work of one `ReplayJob`.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from app.history.feeder import Feeding, Pace
 from app.history.source import Source, open_source
 from app.history.state_at import Start
 from app.memory import spare_the_collector
-from app.replay.messages import Messages
+from app.replay.messages import ReceivedMessages
 from app.replay.output import encode_line
-from app.replay.verification import Checked, Verifier
+from app.replay.verification import VerificationResult, Verifier
 from app.settings import Settings
 from models.effect import Effect
 
@@ -30,7 +30,7 @@ Live = Callable[
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ReplayJob:
     """What to replay of a partition, and how; it can be handed to another process.
 
     `part` is the file into which the effects are written, those that name `about` if it is an
@@ -51,7 +51,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Done:
+class JobResult:
     """What came of a job.
 
     `records` counts those of the range, `applied` also those before it that led to its state.
@@ -63,37 +63,37 @@ class Done:
     poisons: int = 0
     policy: str = ""
     effects: dict[str, int] = field(default_factory=dict)  # by stream
-    checked: Checked | None = None
-    messages: Messages | None = None
+    checked: VerificationResult | None = None
+    messages: ReceivedMessages | None = None
 
 
-async def work(
+async def replay_job(
     source: Source,
-    job: Job,
+    job: ReplayJob,
     advance: Callable[[int], None],
     pace: Pace | None = None,
     live: Live | None = None,
-) -> Done:
+) -> JobResult:
     """Do a job: read, apply, write, compare."""
-    done = Done(job.partition)
+    done = JobResult(job.partition)
     feeding = Feeding(source, job.partition, job.start)
     verifier = (
         Verifier(source, job.partition, job.first, job.end, job.applied) if job.verify else None
     )
-    messages = Messages(job.partition, source.config.partitions)
+    messages = ReceivedMessages(job.partition, source.config.partitions)
     if verifier is not None:
         await verifier.start()
     file = job.part.open("wb") if job.part is not None else None
     try:
         async for records, effects in feeding.run(job.end, job.batch, pace):
             done.applied += len(records)
-            found = effects if records[0].offset >= job.first else _from(effects, job.first)
+            found = effects if records[0].offset >= job.first else _effects_from(effects, job.first)
             if verifier is not None:
                 verifier.take(found)
                 messages.take(found)
                 messages.note(records)
             if found:
-                await _give(job, done, found, file, live)
+                await _hand_out(job, done, found, file, live)
             advance(len(records))
     finally:
         if file is not None:
@@ -105,13 +105,17 @@ async def work(
     return done
 
 
-def _from(effects: Sequence[Effect], first: int) -> Sequence[Effect]:
+def _effects_from(effects: Sequence[Effect], first: int) -> Sequence[Effect]:
     """The effects of the range, without those of what only led to its state."""
     return [effect for effect in effects if effect.position.offset >= first]
 
 
-async def _give(
-    job: Job, done: Done, effects: Sequence[Effect], file: IO[bytes] | None, live: Live | None
+async def _hand_out(
+    job: ReplayJob,
+    done: JobResult,
+    effects: Sequence[Effect],
+    file: IO[bytes] | None,
+    live: Live | None,
 ) -> None:
     for effect in effects:
         done.effects[effect.stream] = done.effects.get(effect.stream, 0) + 1
@@ -125,33 +129,39 @@ async def _give(
 
 async def work_alone(
     source: Source,
-    jobs: Sequence[Job],
+    jobs: Sequence[ReplayJob],
     advance: Callable[[int], None],
     pace: Pace | None,
     live: Live | None,
-) -> list[Done]:
+) -> list[JobResult]:
     """Do all jobs in this process: one after the other, or side by side where they keep a pace."""
     spare_the_collector()
     if pace is not None:
-        return list(await asyncio.gather(*(work(source, job, advance, pace, live) for job in jobs)))
-    return [await work(source, job, advance, None, live) for job in jobs]
+        return list(
+            await asyncio.gather(*(replay_job(source, job, advance, pace, live) for job in jobs))
+        )
+    return [await replay_job(source, job, advance, None, live) for job in jobs]
 
 
-def work_together(jobs: Sequence[Job], workers: int, advance: Callable[[int], None]) -> list[Done]:
+def work_together(
+    jobs: Sequence[ReplayJob], workers: int, advance: Callable[[int], None]
+) -> list[JobResult]:
     """Do the jobs in so many processes; what came of them, in the jobs' order."""
     context = multiprocessing.get_context("spawn")
     progress = context.Queue()
     # The longest first, so that no process has a long one left at the end.
     order = sorted(jobs, key=lambda job: job.start.offset - job.end)
-    with ProcessPoolExecutor(workers, context, _begin, (progress,)) as pool:
-        waiting: dict[Future[Done], int] = {pool.submit(_work, job): job.partition for job in order}
+    with ProcessPoolExecutor(workers, context, _begin_worker, (progress,)) as pool:
+        waiting: dict[Future[JobResult], int] = {
+            pool.submit(_run_job, job): job.partition for job in order
+        }
         left = set(waiting)
         try:
             while left:
                 finished, left = wait(left, POLL_SECONDS, FIRST_COMPLETED)
                 for one in finished:
                     one.result()
-                _drain(progress, advance)
+                _drain_progress(progress, advance)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -159,7 +169,7 @@ def work_together(jobs: Sequence[Job], workers: int, advance: Callable[[int], No
     return [found[job.partition] for job in jobs]
 
 
-def _drain(progress: Any, advance: Callable[[int], None]) -> None:
+def _drain_progress(progress: Any, advance: Callable[[int], None]) -> None:
     while True:
         try:
             advance(progress.get_nowait())
@@ -170,15 +180,15 @@ def _drain(progress: Any, advance: Callable[[int], None]) -> None:
 _progress: Any = None  # of a process of the pool: the queue on which it says how far it is
 
 
-def _begin(progress: Any) -> None:
+def _begin_worker(progress: Any) -> None:
     global _progress  # noqa: PLW0603  a pool's process has no other place
     _progress = progress
     spare_the_collector()
 
 
-def _work(job: Job) -> Done:
-    async def run() -> Done:
+def _run_job(job: ReplayJob) -> JobResult:
+    async def run() -> JobResult:
         async with open_source(job.journal, job.config) as source:
-            return await work(source, job, _progress.put)
+            return await replay_job(source, job, _progress.put)
 
     return asyncio.run(run())

@@ -6,37 +6,37 @@ from pathlib import Path
 
 from app.core.state.changelog import META
 from app.history.feeder import READ_RECORDS, Feeding
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.source import Source
-from app.history.spans import Span
+from app.history.spans import OffsetSpan
 from app.history.state_at import Start, start_of
-from app.replay.writer import Writer
+from app.replay.writer import RecordingWriter
 from app.transport.log import StoredRecord
-from app.transport.recording_format import Header, Part
+from app.transport.recording_format import RecordedPart, RecordingHeader
 from models.effect import EFFECTS, position_from
 
 Progress = Callable[[int], None]  # how many more records are done
 
 
-async def record(
+async def write_recording(
     source: Source,
-    spans: Sequence[Span],
+    spans: Sequence[OffsetSpan],
     applied: Mapping[int, int],
     path: Path,
     incident: str,
     advance: Progress,
-) -> Header:
-    """Write a recording of the spans; its header. Raises NotKept and LogUnavailable, and leaves no file then.
+) -> RecordingHeader:
+    """Write a recording of the spans; its header. Raises NotRetained and LogUnavailable, and leaves no file then.
 
     `applied` is by partition how far the workers had come, asked before the spans were chosen.
     """
     parts, states = [], []
     for span in spans:
-        part, items = await _part(source, span, applied[span.partition])
+        part, items = await _recorded_part(source, span, applied[span.partition])
         parts.append(part)
         states.append(items)
-    header = Header(
-        _version(),
+    header = RecordingHeader(
+        _tocsin_version(),
         source.log.now_ms(),
         source.what,
         source.config.prefix,
@@ -44,13 +44,13 @@ async def record(
         parts,
         incident,
     )
-    writer = Writer(path, header)
+    writer = RecordingWriter(path, header)
     try:
         for part, items in zip(parts, states, strict=True):
             writer.write(
-                source.topics.state, part.partition, _checkpoint(items, header.recorded_ms)
+                source.topics.state, part.partition, _checkpoint_records(items, header.recorded_ms)
             )
-            async for records in _range(source, source.topics.journal, part):
+            async for records in _read_range(source, source.topics.journal, part):
                 writer.write(source.topics.journal, part.partition, records)
                 advance(len(records))
         for part in parts:
@@ -66,7 +66,9 @@ async def record(
     return header
 
 
-async def _part(source: Source, span: Span, applied: int) -> tuple[Part, dict[bytes, bytes]]:
+async def _recorded_part(
+    source: Source, span: OffsetSpan, applied: int
+) -> tuple[RecordedPart, dict[bytes, bytes]]:
     """What the header says of a span, and the state before it."""
     start: Start = await start_of(source, span)
     first = start.offset + 1 if span.first is None else span.first
@@ -74,7 +76,7 @@ async def _part(source: Source, span: Span, applied: int) -> tuple[Part, dict[by
     async for _ in feeding.run(first, READ_RECORDS):
         pass
     kept = {stream: await source.kept_from(stream, span.partition) for stream in EFFECTS}
-    part = Part(
+    part = RecordedPart(
         span.partition,
         first,
         span.end,
@@ -90,18 +92,20 @@ async def _part(source: Source, span: Span, applied: int) -> tuple[Part, dict[by
     return part, feeding.items()
 
 
-def _checkpoint(items: dict[bytes, bytes], at_ms: int) -> list[StoredRecord]:
+def _checkpoint_records(items: dict[bytes, bytes], at_ms: int) -> list[StoredRecord]:
     """The state as one checkpoint, its meta record last."""
     keys = [*(key for key in items if key != META), META]
     return [StoredRecord(number, at_ms, key, items[key]) for number, key in enumerate(keys)]
 
 
-async def _range(source: Source, topic: str, part: Part) -> AsyncIterator[list[StoredRecord]]:
+async def _read_range(
+    source: Source, topic: str, part: RecordedPart
+) -> AsyncIterator[list[StoredRecord]]:
     offset = part.first
     while offset < part.end:
         records = await source.log.read(topic, part.partition, offset, READ_RECORDS)
         if not records or records[0].offset > offset:
-            raise NotKept(
+            raise NotRetained(
                 f"{source.what} lacks the record {offset} of partition {part.partition}, which was there before"
             )
         offset = records[-1].offset + 1
@@ -123,7 +127,7 @@ def _is_in(record: StoredRecord, first: int, end: int) -> bool:
     return position is not None and first <= position.offset < end
 
 
-def _version() -> str:
+def _tocsin_version() -> str:
     try:
         return version("tocsin")
     except PackageNotFoundError:  # run from a checkout that is not installed

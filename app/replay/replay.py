@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.history.feeder import Pace
-from app.history.not_kept import NotKept
+from app.history.not_kept import NotRetained
 from app.history.source import Source
-from app.history.spans import Bound, Span, choose
+from app.history.spans import Bound, OffsetSpan, choose_spans
 from app.history.state_at import start_of
-from app.replay.difference import describe
+from app.replay.difference import describe_difference
 from app.replay.incidents import spans_of
-from app.replay.messages import Replayed, compare
-from app.replay.output import Scratch, by_time, write_file
-from app.replay.pool import Done, Job, Live, work_alone, work_together
-from app.replay.verification import Checked
+from app.replay.messages import ReplayedPartition, compare_messages
+from app.replay.output import ScratchTopics, by_time, write_file
+from app.replay.pool import JobResult, Live, ReplayJob, work_alone, work_together
+from app.replay.verification import VerificationResult
 from app.settings import Settings
 from app.transport.kafka import KafkaLog
 from app.transport.log import Log
@@ -58,30 +58,30 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReplayOutcome:
     """What a replay came to.
 
     `difference` is the first one in words, "" when all is identical or nothing was compared.
     """
 
-    jobs: list[Job]
-    done: list[Done]
+    jobs: list[ReplayJob]
+    done: list[JobResult]
     seconds: float
-    checked: Checked | None
+    checked: VerificationResult | None
     difference: str
 
 
-async def replay(
+async def run_replay(
     source: Source, config: Settings, options: Options, progress: Progress, show: Show | None
-) -> Outcome:
+) -> ReplayOutcome:
     """Replay what the options choose; `show` is handed the effects, if it is given.
 
-    Raises NotKept and LogUnavailable; nothing was written then.
+    Raises NotRetained and LogUnavailable; nothing was written then.
     """
-    applied, spans = await chosen(source, options.choice)
+    applied, spans = await choose_replay(source, options.choice)
     with tempfile.TemporaryDirectory(prefix="tocsin-replay-") as folder:
         jobs = [
-            await _job(
+            await _make_job(
                 source,
                 config,
                 options,
@@ -92,56 +92,56 @@ async def replay(
             )
             for span in spans
         ]
-        async with _scratch(source, config, options) as scratch:
+        async with _scratch_topics(source, config, options) as scratch:
             began = time.monotonic()
-            done = await _run(source, jobs, options, scratch, progress, show)
-            checked = await _compared(source, jobs, done) if options.verify else None
+            done = await _run_jobs(source, jobs, options, scratch, progress, show)
+            checked = await _compare_partitions(source, jobs, done) if options.verify else None
             seconds = time.monotonic() - began
-            await _write(jobs, options, scratch, show)
+            await _write_effects(jobs, options, scratch, show)
     first = checked.first if checked is not None else None
     difference = ""
     if first is not None and checked is not None:
         policies = {one.partition: one.policy for one in done}
-        difference = await describe(
+        difference = await describe_difference(
             source, first, checked.differences - 1, policies.get(first.partition, "")
         )
-    return Outcome(jobs, done, seconds, checked, difference)
+    return ReplayOutcome(jobs, done, seconds, checked, difference)
 
 
-async def chosen(source: Source, choice: Choice) -> tuple[dict[int, int], list[Span]]:
+async def choose_replay(source: Source, choice: Choice) -> tuple[dict[int, int], list[OffsetSpan]]:
     """How far each partition's worker has come, and the spans that the options choose.
 
-    Raises NotKept.
+    Raises NotRetained.
     """
     if source.topics.journal not in await source.log.list_topics():
-        raise NotKept(
+        raise NotRetained(
             f"{source.what} has no topic {source.topics.journal}: a replay writes effects only"
         )
     # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the
     # journals.
     applied = {partition: await source.applied(partition) for partition in source.partitions}
     if choice.incident is None:
-        return applied, await choose(source, choice.partition, choice.first, choice.end)
+        return applied, await choose_spans(source, choice.partition, choice.first, choice.end)
     if choice.partition or choice.first or choice.end:
-        raise NotKept(
+        raise NotRetained(
             "--incident says itself which partitions and offsets: leave out --partition, --from and --to"
         )
     return applied, await spans_of(source, choice.incident)
 
 
-async def _job(
+async def _make_job(
     source: Source,
     config: Settings,
     options: Options,
-    span: Span,
+    span: OffsetSpan,
     applied: int,
     folder: Path,
     *,
     shown: bool,
-) -> Job:
+) -> ReplayJob:
     start = await start_of(source, span)
-    later = (_sends(options) or shown) and not options.speed
-    return Job(
+    later = (_sends_effects(options) or shown) and not options.speed
+    return ReplayJob(
         options.journal,
         config,
         span.partition,
@@ -156,14 +156,14 @@ async def _job(
     )
 
 
-async def _run(
+async def _run_jobs(
     source: Source,
-    jobs: Sequence[Job],
+    jobs: Sequence[ReplayJob],
     options: Options,
-    scratch: Scratch | None,
+    scratch: ScratchTopics | None,
     progress: Progress,
     show: Show | None,
-) -> list[Done]:
+) -> list[JobResult]:
     with progress("replaying", sum(job.end - job.start.offset - 1 for job in jobs)) as advance:
         if options.workers > 1 and len(jobs) > 1:
             return work_together(jobs, min(options.workers, len(jobs)), advance)
@@ -173,11 +173,11 @@ async def _run(
             (await source.log.read(source.topics.journal, job.partition, job.first, 1))[0].timestamp
             for job in jobs
         ]
-        pace, live = Pace(options.speed, min(first_ms)), _live(scratch, show)
+        pace, live = Pace(options.speed, min(first_ms)), _live_output(scratch, show)
         return await work_alone(source, jobs, advance, pace, live)
 
 
-def _live(scratch: Scratch | None, show: Show | None) -> Live:
+def _live_output(scratch: ScratchTopics | None, show: Show | None) -> Live:
     async def take(partition: int, effects: Sequence[Effect]) -> None:
         if show is not None:
             for effect in effects:
@@ -189,24 +189,28 @@ def _live(scratch: Scratch | None, show: Show | None) -> Live:
     return take
 
 
-async def _compared(source: Source, jobs: Sequence[Job], done: Sequence[Done]) -> Checked:
+async def _compare_partitions(
+    source: Source, jobs: Sequence[ReplayJob], done: Sequence[JobResult]
+) -> VerificationResult:
     """What came of comparing all partitions' effects, and the messages between them."""
-    total = Checked()
+    total = VerificationResult()
     for one in done:
         if one.checked is not None:
             total.add(one.checked)
     replayed = {
-        job.partition: Replayed(job.first, job.end, job.start.offset + 1, job.applied)
+        job.partition: ReplayedPartition(job.first, job.end, job.start.offset + 1, job.applied)
         for job in jobs
     }
     total.add(
-        await compare(source, [one.messages for one in done if one.messages is not None], replayed)
+        await compare_messages(
+            source, [one.messages for one in done if one.messages is not None], replayed
+        )
     )
     return total
 
 
-async def _write(
-    jobs: Sequence[Job], options: Options, scratch: Scratch | None, show: Show | None
+async def _write_effects(
+    jobs: Sequence[ReplayJob], options: Options, scratch: ScratchTopics | None, show: Show | None
 ) -> None:
     parts = [job.part for job in jobs if job.part is not None]
     if options.output:
@@ -221,45 +225,47 @@ async def _write(
             show(partition, effect)
 
 
-def _sends(options: Options) -> bool:
+def _sends_effects(options: Options) -> bool:
     return bool(options.to_prefix or options.to_journal)
 
 
 @asynccontextmanager
-async def _scratch(
+async def _scratch_topics(
     source: Source, config: Settings, options: Options
-) -> AsyncIterator[Scratch | None]:
+) -> AsyncIterator[ScratchTopics | None]:
     """The topics that the effects are written to, made and found empty.
 
-    Raises NotKept when they are not.
+    Raises NotRetained when they are not.
     """
-    if not _sends(options):
+    if not _sends_effects(options):
         yield None
         return
     prefix = options.to_prefix or source.config.prefix
-    log = _target(config, options, prefix)
+    log = _target_log(config, options, prefix)
     await log.start()
     try:
-        scratch = Scratch(log, prefix, source.config.partitions)
+        scratch = ScratchTopics(log, prefix, source.config.partitions)
         await scratch.start()
         yield scratch
     finally:
         await log.stop()
 
 
-def _target(config: Settings, options: Options, prefix: str) -> Log:
+def _target_log(config: Settings, options: Options, prefix: str) -> Log:
     if options.to_journal:
         folder = Path(options.to_journal)
         if folder.exists() and any(folder.iterdir()):
-            raise NotKept(
+            raise NotRetained(
                 f"{folder} is not empty: a replay writes to a journal of its own; name a new folder"
             )
         return SqliteLog(folder)
     if config.embedded:
-        raise NotKept(
+        raise NotRetained(
             f"--to-prefix needs a broker, and TOCSIN_BROKER is {config.broker!r}: add --to-journal FOLDER, or set "
             "TOCSIN_BROKER to kafka://..."
         )
     if prefix == config.prefix:
-        raise NotKept(f"--to-prefix is {prefix!r}, the prefix of the live topics: name another one")
+        raise NotRetained(
+            f"--to-prefix is {prefix!r}, the prefix of the live topics: name another one"
+        )
     return KafkaLog(config.bootstrap, config.replication, client_settings(config.kafka))

@@ -11,7 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.history.source import Source
-from app.replay.difference import Difference, changed, extra, missing, twice, unordered
+from app.replay.difference import (
+    Difference,
+    changed_effect,
+    extra_effect,
+    missing_effect,
+    repeated_position,
+    unordered_effect,
+)
 from app.transport.log import StoredRecord
 from models.effect import EFFECTS, Effect, Position, Stream, position_from
 
@@ -19,7 +26,7 @@ COMPACTED = frozenset({Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES})
 
 
 @dataclass(slots=True)
-class Checked:
+class VerificationResult:
     """What came of comparing a partition; counts are of effects.
 
     `compacted` and `expired` are gone from their topics by compaction and by age; `pending` are of
@@ -44,7 +51,7 @@ class Checked:
         if self.first is None or difference.place < self.first.place:
             self.first = difference
 
-    def add(self, other: "Checked") -> None:
+    def add(self, other: "VerificationResult") -> None:
         """Add what came of another partition, which stands behind this one in order."""
         for name in (*COUNTS, "differences"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -59,7 +66,7 @@ _NONE = Position(-1, -1)
 
 
 @dataclass(slots=True)
-class _Topic:
+class _EffectsTopic:
     """What stands in one partition of an effects topic.
 
     By position its digest and its offset, until it was computed.
@@ -80,16 +87,16 @@ class Verifier:
     """
 
     def __init__(self, source: Source, partition: int, first: int, end: int, applied: int) -> None:
-        self.checked = Checked()
+        self.checked = VerificationResult()
         self._source = source
         self._partition = partition
         self._first, self._end, self._applied = first, end, applied
-        self._topics: dict[Stream, _Topic] = {}
+        self._topics: dict[Stream, _EffectsTopic] = {}
 
     async def start(self) -> None:
         """Read what stands in the topics."""
         for stream in EFFECTS:
-            topic = self._topics[stream] = _Topic()
+            topic = self._topics[stream] = _EffectsTopic()
             if stream not in COMPACTED:  # there the newest of each key stays, however old
                 topic.kept_from = await self._source.kept_from(stream, self._partition)
             name = self._source.topic(stream)
@@ -97,9 +104,9 @@ class Verifier:
             while records := await self._source.log.read(name, self._partition, offset):
                 offset = records[-1].offset + 1
                 for record in records:
-                    self._note(stream, topic, record)
+                    self._note_record(stream, topic, record)
 
-    def _note(self, stream: Stream, topic: _Topic, record: StoredRecord) -> None:
+    def _note_record(self, stream: Stream, topic: _EffectsTopic, record: StoredRecord) -> None:
         position = position_from(tuple(record.headers))
         if position is None:
             self.checked.foreign += 1
@@ -107,17 +114,19 @@ class Verifier:
         if stream in COMPACTED:
             topic.newest[record.key] = max(position, topic.newest.get(record.key, position))
         if self._first <= position.offset < self._end:
-            mark = digest(record.key, record.value)
+            mark = record_digest(record.key, record.value)
             known = topic.stored.get(position)
             if known is not None and known[0] != mark:
-                self.checked.differs(twice(self._partition, stream, position, known[1], record))
+                self.checked.differs(
+                    repeated_position(self._partition, stream, position, known[1], record)
+                )
             elif known is not None:
                 self.checked.duplicates += 1
             else:
                 topic.stored[position] = (mark, record.offset)
                 if position < topic.last and stream not in COMPACTED:
                     self.checked.differs(
-                        unordered(self._partition, stream, position, topic.last, record)
+                        unordered_effect(self._partition, stream, position, topic.last, record)
                     )
         topic.last = max(topic.last, position)
 
@@ -130,13 +139,13 @@ class Verifier:
             topic = self._topics[effect.stream]
             stored = topic.stored.pop(effect.position, None)
             if stored is None:
-                self._miss(effect, topic)
-            elif stored[0] != digest(effect.key, effect.value):
-                checked.differs(changed(self._partition, effect, stored[1]))
+                self._note_missing(effect, topic)
+            elif stored[0] != record_digest(effect.key, effect.value):
+                checked.differs(changed_effect(self._partition, effect, stored[1]))
             else:
                 checked.identical += 1
 
-    def _miss(self, effect: Effect, topic: _Topic) -> None:
+    def _note_missing(self, effect: Effect, topic: _EffectsTopic) -> None:
         checked, position = self.checked, effect.position
         if topic.newest.get(effect.key, position) > position:
             checked.compacted += 1
@@ -147,17 +156,17 @@ class Verifier:
         elif topic.kept_from is not None and position < topic.kept_from:
             checked.expired += 1
         else:
-            checked.differs(missing(self._partition, effect, self._applied))
+            checked.differs(missing_effect(self._partition, effect, self._applied))
 
-    def finish(self) -> Checked:
+    def finish(self) -> VerificationResult:
         """What came of it, once all effects of the range were taken."""
         for stream, topic in self._topics.items():
             for position, (_, offset) in topic.stored.items():
-                self.checked.differs(extra(self._partition, stream, position, offset))
+                self.checked.differs(extra_effect(self._partition, stream, position, offset))
         return self.checked
 
 
-def digest(key: bytes | None, value: bytes | None) -> bytes:
+def record_digest(key: bytes | None, value: bytes | None) -> bytes:
     """Sixteen bytes that tell whether key and value are the same."""
     lengths = b"%d %d " % (-1 if key is None else len(key), -1 if value is None else len(value))
     return hashlib.blake2b(lengths + (key or b"") + (value or b""), digest_size=16).digest()

@@ -9,26 +9,33 @@ from typing import IO
 import orjson
 
 from app.transport.log import StoredRecord
-from app.transport.recording_format import END, LAST_WORD, RECORD, Block, Header, pack
+from app.transport.recording_format import (
+    END,
+    LAST_WORD,
+    RECORD,
+    BlockIndex,
+    RecordingHeader,
+    pack_block,
+)
 
 BLOCK_RECORDS = 10_000
 BLOCK_BYTES = 8 * 1024 * 1024  # before compression; a record that is larger has a block of its own
 LEVEL = 6  # zlib's
 
 
-class Writer:
+class RecordingWriter:
     """Writes a recording under another name, which `finish` makes the right one.
 
     Without that nothing is left.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: RecordingHeader) -> None:
         self._path = path
         self._temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
         self._file: IO[bytes] = self._temporary.open("xb")
         self._line = header.line()
         self._file.write(self._line)
-        self._blocks: list[Block] = []
+        self._blocks: list[BlockIndex] = []
 
     def write(self, topic: str, partition: int, records: Sequence[StoredRecord]) -> None:
         """Add records of a partition, which have to follow those that were added before."""
@@ -36,17 +43,17 @@ class Writer:
         for number, record in enumerate(records):
             more = RECORD.size + len(record.key or b"") + len(record.value or b"")
             if number > start and (size + more > BLOCK_BYTES or number - start == BLOCK_RECORDS):
-                self._write(topic, partition, records[start:number])
+                self._write_records(topic, partition, records[start:number])
                 start, size = number, 0
             size += more
         if records:
-            self._write(topic, partition, records[start:])
+            self._write_records(topic, partition, records[start:])
 
-    def _write(self, topic: str, partition: int, records: Sequence[StoredRecord]) -> None:
-        packed = zlib.compress(pack(records), LEVEL)
+    def _write_records(self, topic: str, partition: int, records: Sequence[StoredRecord]) -> None:
+        packed = zlib.compress(pack_block(records), LEVEL)
         first, last, place = records[0].offset, records[-1].offset, self._file.tell()
         self._blocks.append(
-            Block(
+            BlockIndex(
                 topic, partition, first, last, len(records), place, len(packed), zlib.crc32(packed)
             )
         )

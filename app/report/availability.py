@@ -18,7 +18,7 @@ Span = tuple[int, int]  # begin and end, in ms since 1970
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 
 
-class Ledger:
+class OutageLedger:
     """When services were down, from timeline entries: each once, and those of an incident in their order.
 
     It holds what is down now, and outages since `since_ms`, joined where they overlap or touch;
@@ -42,12 +42,14 @@ class Ledger:
         elif kind == "ServiceUp":
             begun = self._down.get(incident, {})
             if entry["service"] in begun:
-                self._keep(entry["service"], begun.pop(entry["service"]), milliseconds(entry["at"]))
+                self._keep_span(
+                    entry["service"], begun.pop(entry["service"]), milliseconds(entry["at"])
+                )
             if not begun:
                 self._down.pop(incident, None)
         elif kind == "Closed":
             for service, begin in self._down.pop(incident, {}).items():
-                self._keep(service, begin, milliseconds(entry["at"]))
+                self._keep_span(service, begin, milliseconds(entry["at"]))
 
     def spans(self, service: str, now_ms: int) -> list[Span]:
         """When the service was down.
@@ -57,7 +59,7 @@ class Ledger:
         found = list(self._spans.get(service, ()))
         for begun in self._down.values():
             if service in begun:
-                _join(found, max(begun[service], self._since_ms), now_ms)
+                _merge_span(found, max(begun[service], self._since_ms), now_ms)
         return found
 
     def forget(self, before_ms: int) -> None:
@@ -70,12 +72,12 @@ class Ledger:
             else:
                 del self._spans[service]
 
-    def _keep(self, service: str, begin: int, end: int) -> None:
+    def _keep_span(self, service: str, begin: int, end: int) -> None:
         if end > max(begin, self._since_ms):
-            _join(self._spans.setdefault(service, []), max(begin, self._since_ms), end)
+            _merge_span(self._spans.setdefault(service, []), max(begin, self._since_ms), end)
 
 
-def _join(spans: list[Span], begin: int, end: int) -> None:
+def _merge_span(spans: list[Span], begin: int, end: int) -> None:
     """Put a span among others, as one with those that it overlaps or touches."""
     if begin >= end:
         return
@@ -107,7 +109,7 @@ def month_before(month: Span) -> Span:
     return month_of(f"{datetime.fromtimestamp((month[0] - 1) / 1000, UTC):%Y-%m}", month[0])
 
 
-def share(spans: list[Span], month: Span, now_ms: int) -> dict[str, Any]:
+def month_availability(spans: list[Span], month: Span, now_ms: int) -> dict[str, Any]:
     """`down_ms`, `up` (per cent of the month so far) and `outages` (their number) of a service in a month."""
     begin, end = month[0], max(min(month[1], now_ms), month[0])
     inside = [
@@ -118,8 +120,8 @@ def share(spans: list[Span], month: Span, now_ms: int) -> dict[str, Any]:
     return {"down_ms": down_ms, "up": up, "outages": len(inside)}
 
 
-def availability(
-    targets: Iterable[Availability], ledger: Ledger, month: Span, now_ms: int
+def availability_rows(
+    targets: Iterable[Availability], ledger: OutageLedger, month: Span, now_ms: int
 ) -> list[dict[str, Any]]:
     """A row for each service that the policy has a target for.
 
@@ -131,7 +133,7 @@ def availability(
     rows = []
     for target in targets:
         spans = ledger.spans(target.name, now_ms)
-        found = share(spans, month, now_ms)
+        found = month_availability(spans, month, now_ms)
         budget_ms = round((month[1] - month[0]) * (100 - target.target) / 100)
         end = max(min(month[1], now_ms), month[0])
         rows.append(

@@ -18,7 +18,7 @@ _DONE = {"acknowledge": "acknowledged", "resolve": "resolved"}  # what a clock w
 _DELIVERY = {"Delivered": "delivered", "DeliveryFailed": "failed"}
 
 
-def build(
+def build_report(
     incident: Document,
     timeline: Iterable[Document],
     notifications: Iterable[Document],
@@ -38,14 +38,14 @@ def build(
     - `notifications`: as in `tocsin.notifications`, each with `delivery` (pending, delivered, failed) and
       `delivery_detail`.
     - `tasks`: as in `tocsin.followups`, by due time.
-    - `review`: null until it is resolved (`_review` has its keys).
+    - `review`: null until it is resolved (`_review_response` has its keys).
     """
     told = list(timeline)
     guides = [one for one in told if one["kind"] == "Guide"]
-    sent, climbed = _delivered(notifications, told), list(escalations)
+    sent, climbed = _with_delivery(notifications, told), list(escalations)
     return {
         "incident": incident,
-        "status": _status(incident),
+        "status": _status_text(incident),
         "security": incident["class"] == "security",
         "steps": guides[-1]["steps"] if guides else [],
         "timeline": [one for one in told if one["kind"] != "Guide"],
@@ -53,24 +53,26 @@ def build(
         "escalations": climbed,
         "notifications": sent,
         "tasks": sorted(tasks, key=lambda task: (task["due_at"], task["task"])),
-        "review": _review(incident, told, sent, len(climbed)) if incident["resolved_at"] else None,
+        "review": _review_response(incident, told, sent, len(climbed))
+        if incident["resolved_at"]
+        else None,
     }
 
 
-def ended(incident: Document) -> bool:
+def is_over(incident: Document) -> bool:
     """Whether it is resolved or closed."""
     return incident["state"] in ("resolved", "closed")
 
 
-def _status(incident: Document) -> str:
-    if incident["status"] and not ended(incident):
+def _status_text(incident: Document) -> str:
+    if incident["status"] and not is_over(incident):
         return str(incident["status"])
-    if incident["mitigated_at"] and not ended(incident):
+    if incident["mitigated_at"] and not is_over(incident):
         return "Mitigated"
     return _STATUS[incident["state"]]
 
 
-def _delivered(notifications: Iterable[Document], timeline: list[Document]) -> list[Document]:
+def _with_delivery(notifications: Iterable[Document], timeline: list[Document]) -> list[Document]:
     """Each with what its notifier said last; a notifier that failed may have tried again."""
     receipts = {one["notification"]: one for one in timeline if one["kind"] in _DELIVERY}
     found = []
@@ -83,7 +85,7 @@ def _delivered(notifications: Iterable[Document], timeline: list[Document]) -> l
     return found
 
 
-def _review(
+def _review_response(
     incident: Document, timeline: list[Document], sent: list[Document], escalations: int
 ) -> Document:
     """How the response went, and what the correlation did.
@@ -97,7 +99,7 @@ def _review(
     """
     opened = milliseconds(incident["opened_at"])
     times_ms = {
-        name: _since(opened, incident[f"{name}_at"])
+        name: _elapsed_ms(opened, incident[f"{name}_at"])
         for name in ("acknowledged", "mitigated", "resolved")
     }
     fired = {(one["member"], one["text"]) for one in timeline if one["kind"] == "MemberFired"}
@@ -109,20 +111,20 @@ def _review(
         },
         "targets": {
             name: {
-                "allowed_ms": _since(opened, clock["due_at"]),
-                "kept": _kept(clock, times_ms[_DONE[name]]),
+                "allowed_ms": _elapsed_ms(opened, clock["due_at"]),
+                "kept": _met_target(clock, times_ms[_DONE[name]]),
             }
             for name, clock in incident["clocks"].items()
         },
         "clocks": incident["clocks"],
-        "cause": incident["cause"],
+        "root_cause": incident["root_cause"],
         "alert_records": records,
         "alerts": incident["alerts_total"],
         "repeats_dropped": max(records - (incident["alerts_total"] - members), 0),
         "members": members,
         "reopened": incident["reopened"],
         "flapping": incident["flapping"] or any(one["kind"] == "Flapping" for one in timeline),
-        "held": sum(one["kind"] == "Held" for one in timeline),
+        "suppressed": sum(one["kind"] == "Suppressed" for one in timeline),
         "escalations": escalations,
         "messages": {
             delivery: sum(one["delivery"] == delivery for one in sent)
@@ -131,11 +133,11 @@ def _review(
     }
 
 
-def _kept(clock: Document, took_ms: int | None) -> bool | None:
+def _met_target(clock: Document, took_ms: int | None) -> bool | None:
     if clock["state"] == "breached":
         return False
     return None if took_ms is None else True
 
 
-def _since(opened_ms: int, instant: str | None) -> int | None:
+def _elapsed_ms(opened_ms: int, instant: str | None) -> int | None:
     return milliseconds(instant) - opened_ms if instant else None

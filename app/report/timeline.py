@@ -25,7 +25,7 @@ ROWS: dict[str, dict[str, str]] = {
         "Assessed": "assessed",
         "Updated": "update",
         "Noted": "note",
-        "CauseNamed": "cause",
+        "CauseNamed": "root_cause",
         "Mitigated": "mitigated",
         "Complained": "complaint",
     },
@@ -34,11 +34,11 @@ ROWS: dict[str, dict[str, str]] = {
         "Reopened": "reopened",
         "Resolved": "resolved",
         "Closed": "closed",
-        "Held": "kept quiet",
+        "Suppressed": "kept quiet",
         "Released": "loud again",
-        "NotHeld": "not kept quiet",
+        "NotSuppressed": "not kept quiet",
         "Flapping": "flapping",
-        "Calm": "calm",
+        "Calm": "stable_after",
         "ClockWarned": "target near",
         "ClockBreached": "target missed",
         "Reminded": "reminded",
@@ -55,7 +55,7 @@ _FIRED, _ENDED = (
 
 
 @dataclass(slots=True)
-class Span:
+class TimeSpan:
     """From when until when.
 
     `open_end` if it has not ended, `before` if it began earlier, nobody here knows when.
@@ -74,11 +74,11 @@ class Lane:
 
     name: str
     component: str
-    spans: list[Span] = field(default_factory=list)
+    spans: list[TimeSpan] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Mark:
+class TimelineMark:
     """Something that happened at one time."""
 
     at_ms: int
@@ -93,7 +93,7 @@ class Mark:
 
 
 @dataclass(slots=True)
-class Picture:
+class TimelinePicture:
     """All of it. Texts may be anybody's; whoever draws makes them inert."""
 
     incident: str
@@ -104,31 +104,35 @@ class Picture:
     end_ms: int
     lanes: list[Lane] = field(default_factory=list)  # by when they began
     more: int = 0  # lanes that there is no room for
-    marks: list[Mark] = field(default_factory=list)  # in the order of time
-    states: list[Span] = field(default_factory=list)
+    marks: list[TimelineMark] = field(default_factory=list)  # in the order of time
+    states: list[TimeSpan] = field(default_factory=list)
 
 
-def picture(
+def draw_picture(
     incident: Document,
     timeline: Iterable[Document],
     notifications: Iterable[Document],
     now_ms: int = 0,
-) -> Picture:
+) -> TimelinePicture:
     """The picture of an incident: its newest snapshot, and what the topics say of it, oldest first.
 
     What has not ended lasts until `now_ms`, or until the last that is known of it. What it left to
     do is not in it.
     """
     entries = [one for one in timeline if not one["kind"].startswith("Task")]
-    told = [one for one in notifications if one["kind"] not in ("task_reminder", "cause_wanted")]
-    marks = sorted([*_said(entries), *_told(told)], key=lambda mark: mark.at_ms)
+    told = [
+        one for one in notifications if one["kind"] not in ("task_reminder", "root_cause_wanted")
+    ]
+    marks = sorted(
+        [*_operator_marks(entries), *_notification_marks(told)], key=lambda mark: mark.at_ms
+    )
     begin_ms = milliseconds(incident["opened_at"])
     last_ms = max(
         [begin_ms, *(mark.at_ms for mark in marks), *(milliseconds(one["at"]) for one in entries)]
     )
     end_ms = last_ms if incident["state"] == "closed" else max(now_ms, last_ms)
-    lanes = _lanes(incident, entries, begin_ms, end_ms)
-    return Picture(
+    lanes = _alert_lanes(incident, entries, begin_ms, end_ms)
+    return TimelinePicture(
         incident["incident"],
         incident["severity"],
         incident["state"],
@@ -138,20 +142,20 @@ def picture(
         lanes[:LANES_MAX],
         max(len(lanes) - LANES_MAX, 0),
         marks,
-        _states(entries, end_ms),
+        _state_spans(entries, end_ms),
     )
 
 
-def _said(entries: Iterable[Document]) -> list[Mark]:
+def _operator_marks(entries: Iterable[Document]) -> list[TimelineMark]:
     kinds = {kind: (row, what) for row, known in ROWS.items() for kind, what in known.items()}
     return [
-        Mark(milliseconds(one["at"]), *kinds[one["kind"]], str(one["text"]))
+        TimelineMark(milliseconds(one["at"]), *kinds[one["kind"]], str(one["text"]))
         for one in entries
         if one["kind"] in kinds
     ]
 
 
-def _told(notifications: Iterable[Document]) -> list[Mark]:
+def _notification_marks(notifications: Iterable[Document]) -> list[TimelineMark]:
     """The messages, those of one occasion in one mark: whom, through what."""
     found = []
     for (at, kind), group in groupby(notifications, key=lambda one: (one["at"], one["kind"])):
@@ -159,21 +163,23 @@ def _told(notifications: Iterable[Document]) -> list[Mark]:
         for one in group:
             channels.setdefault(str(one["receiver"]), []).append(str(one["channel"]))
         whom = ", ".join(f"{receiver} ({', '.join(by)})" for receiver, by in channels.items())
-        found.append(Mark(milliseconds(at), "told", str(kind).replace("_", " "), whom))
+        found.append(TimelineMark(milliseconds(at), "told", str(kind).replace("_", " "), whom))
     return found
 
 
-def _lanes(incident: Document, entries: list[Document], begin_ms: int, end_ms: int) -> list[Lane]:
+def _alert_lanes(
+    incident: Document, entries: list[Document], begin_ms: int, end_ms: int
+) -> list[Lane]:
     """The lanes in the order in which they began.
 
     What ends and was never heard to begin fired when the incident opened.
     """
     lanes: dict[tuple[str, str], Lane] = {}
-    firing: dict[object, tuple[Lane, Span]] = {}
+    firing: dict[object, tuple[Lane, TimeSpan]] = {}
 
     def begin(identity: object, name: str, component: str, at_ms: int, *, before: bool) -> None:
         lane = lanes.setdefault((name, component), Lane(name, component))
-        span = Span(at_ms, end_ms, open_end=True, before=before)
+        span = TimeSpan(at_ms, end_ms, open_end=True, before=before)
         lane.spans.append(span)
         firing[identity] = (lane, span)
 
@@ -190,7 +196,7 @@ def _lanes(incident: Document, entries: list[Document], begin_ms: int, end_ms: i
             entry["kind"] == "Opened" and not entry.get("alert")
         ):
             continue
-        name, component = _named(entry)
+        name, component = _alert_name(entry)
         identity = entry.get("alert") or (name, component)
         at_ms = milliseconds(entry["at"])
         if entry["kind"] in _FIRED:
@@ -207,7 +213,7 @@ def _lanes(incident: Document, entries: list[Document], begin_ms: int, end_ms: i
     return sorted(lanes.values(), key=lambda lane: lane.spans[0].begin_ms)
 
 
-def _named(entry: Document) -> tuple[str, str]:
+def _alert_name(entry: Document) -> tuple[str, str]:
     """The alert's name and component, as the entry's words begin with them."""
     text, component = str(entry["text"]), str(entry.get("component", ""))
     if entry["kind"] in ("MemberFired", "MemberEnded"):
@@ -220,9 +226,9 @@ def _named(entry: Document) -> tuple[str, str]:
     return (name if on else text.partition(": ")[0]), component
 
 
-def _states(entries: Iterable[Document], end_ms: int) -> list[Span]:
+def _state_spans(entries: Iterable[Document], end_ms: int) -> list[TimeSpan]:
     """The incident's own states, one after the other."""
-    spans: list[Span] = []
+    spans: list[TimeSpan] = []
     for entry in entries:
         state = _STATES.get(entry["kind"])
         if state is None:
@@ -231,7 +237,7 @@ def _states(entries: Iterable[Document], end_ms: int) -> list[Span]:
         if spans:
             spans[-1].end_ms, spans[-1].open_end = at_ms, False
         if state != "closed" and (not spans or spans[-1].state != state):
-            spans.append(Span(at_ms, end_ms, open_end=True, state=state))
+            spans.append(TimeSpan(at_ms, end_ms, open_end=True, state=state))
         elif state != "closed":
             spans[-1].end_ms, spans[-1].open_end = end_ms, True
     return spans

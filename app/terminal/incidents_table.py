@@ -8,7 +8,7 @@ from rich.text import Text
 
 from app.terminal.style import SEVERITY_STYLE, WIDE, as_text, plain_table
 from models.sanitize import inert
-from models.truncate import cut
+from models.truncate import truncate
 
 TITLE_CHARACTERS_MAX = 200  # in a list; `tocsin incidents show` has all of it
 
@@ -18,8 +18,8 @@ def is_folded(incident: dict[str, Any]) -> bool:
 
     A list need not show it.
     """
-    quiet = incident["held_by"] or incident["state"] in ("resolved", "closed")
-    return bool(incident["parents"] and quiet and not incident["told_at"])
+    quiet = incident["suppressed_by"] or incident["state"] in ("resolved", "closed")
+    return bool(incident["parents"] and quiet and not incident["notified_at"])
 
 
 def print_incidents(incidents: list[dict[str, Any]], console: Console) -> None:
@@ -52,5 +52,5 @@ def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
         cells = [as_text(one["incident"]), severity, as_text(one["state"])]
         if wide:
             cells += [as_text(one["owner"]), Text(alerts), Text(str(one["escalation_step"]))]
-        table.add_row(*cells, as_text(cut(one["title"], TITLE_CHARACTERS_MAX)))
+        table.add_row(*cells, as_text(truncate(one["title"], TITLE_CHARACTERS_MAX)))
     return table

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.sqlite_batches import INSERT, Damaged, Row, covering
+from app.transport.sqlite_batches import INSERT, BatchRow, Damaged, covering_rows
 
 LEAST_BYTES = 1024 * 1024  # appended before a pass is worth it
 STEP_BYTES = 64 * 1024  # of the rows that are looked at together, or one row: less than 1 ms
@@ -64,12 +64,12 @@ class Compaction:
         """
         return self._behind > 0
 
-    def appended(self, rows: Iterable[Row]) -> None:
+    def appended(self, rows: Iterable[BatchRow]) -> None:
         """Rows were appended to compacted partitions. Raises sqlite3.Error."""
         for row in rows:
-            self._grown((row.topic, row.partition), _size([row]))
+            self._note_growth((row.topic, row.partition), _rows_size([row]))
 
-    def _grown(self, place: Place, size: int) -> None:
+    def _note_growth(self, place: Place, size: int) -> None:
         one = self._partitions.get(place)
         if one is None:
             one = self._partitions[place] = _Partition(self._size(place))
@@ -93,7 +93,7 @@ class Compaction:
         while share > 0 and (self._pass is not None or self._waiting):
             if self._pass is None:
                 self._place = self._waiting.pop(0)
-                self._pass = self._over(self._place)
+                self._pass = self._compact_partition(self._place)
             looked = 0
             try:
                 looked = next(self._pass, 0)
@@ -105,7 +105,7 @@ class Compaction:
         if self._pass is None and not self._waiting:
             self._behind = 0
 
-    def _over(self, place: Place) -> Iterator[int]:
+    def _compact_partition(self, place: Place) -> Iterator[int]:
         """A pass over a partition, step by step; how many bytes each has looked at."""
         one = self._partitions[place]
         one.appended, kept = 0, 0
@@ -114,20 +114,20 @@ class Compaction:
             "SELECT max(last) FROM batches WHERE topic = ? AND partition = ?", place
         )
         (end,) = found.fetchone()
-        for rows in self._groups(place, one.seen, end):
-            newest.update((record.key, record.offset) for record in _records(rows))
-            yield _size(rows)
-        for rows in self._groups(place, -1, end):
-            kept += self._thin(rows, newest, one.seen)
-            yield _size(rows)
+        for rows in self._row_groups(place, one.seen, end):
+            newest.update((record.key, record.offset) for record in _compacted_records(rows))
+            yield _rows_size(rows)
+        for rows in self._row_groups(place, -1, end):
+            kept += self._drop_superseded(rows, newest, one.seen)
+            yield _rows_size(rows)
         one.kept, one.seen = kept, end
 
-    def _groups(self, place: Place, after: int, end: int) -> Iterator[list[Row]]:
+    def _row_groups(self, place: Place, after: int, end: int) -> Iterator[list[BatchRow]]:
         """The rows of a step each."""
         while after < end:
-            group, size = list[Row](), 0
+            group, size = list[BatchRow](), 0
             found = self._connection.execute(_SELECT, (*place, after, end))
-            for row in map(Row._make, found):
+            for row in map(BatchRow._make, found):
                 size += row.size
                 if group and size > STEP_BYTES:
                     break
@@ -138,23 +138,23 @@ class Compaction:
             after = group[-1].last
             yield group
 
-    def _thin(self, rows: list[Row], newest: Newest, seen: int) -> int:
+    def _drop_superseded(self, rows: list[BatchRow], newest: Newest, seen: int) -> int:
         """Leave out what has newer values; the bytes that are left."""
-        records = _records(rows)
+        records = _compacted_records(rows)
         kept = [
             NewRecord(one.key, one.value, one.headers)
             for one in records
             if _is_kept(one, newest, seen)
         ]
         if len(kept) == len(records) and len(rows) == 1:
-            return _size(rows)
+            return _rows_size(rows)
         first, last = rows[0], rows[-1]
         span = (first.begins, last.last)
-        written = covering(last.topic, last.partition, span, last.at_ms, kept, STEP_BYTES)
+        written = covering_rows(last.topic, last.partition, span, last.at_ms, kept, STEP_BYTES)
         with self._connection:
             self._connection.execute(_DELETE, (last.topic, last.partition, first.last, last.last))
             self._connection.executemany(INSERT, written)
-        return _size(written)
+        return _rows_size(written)
 
     def _size(self, place: Place) -> int:
         found = self._connection.execute(
@@ -164,12 +164,12 @@ class Compaction:
         return int(found.fetchone()[0] or 0)
 
 
-def _size(rows: list[Row]) -> int:
+def _rows_size(rows: list[BatchRow]) -> int:
     """Bytes, and some for each row, so that empty ones count."""
     return sum(ROW_BYTES + row.size for row in rows)
 
 
-def _records(rows: list[Row]) -> list[StoredRecord]:
+def _compacted_records(rows: list[BatchRow]) -> list[StoredRecord]:
     try:
         return [record for row in rows for record in row.unpack()]
     except Damaged as error:

@@ -57,7 +57,7 @@ FORBIDDEN = (
 )
 
 
-class Forbidden(LogUnavailable):
+class AccessForbidden(LogUnavailable):
     """The brokers know us, and do not let us do this."""
 
 
@@ -88,7 +88,7 @@ class KafkaLog:
         """Connect the producer; the reader connects when it is first needed."""
         try:
             self._producer = await self._start_producer()
-        except Forbidden:
+        except AccessForbidden:
             raise
         except LogUnavailable:
             reason = await why_not(self._servers, self._security)
@@ -120,10 +120,12 @@ class KafkaLog:
             existing = set(await admin.list_topics())
             missing = [spec for spec in specs if spec.name not in existing]
             if missing:
-                await _create(admin, missing, self._replication)
-            problems = await _differences(admin, [spec for spec in specs if spec.name in existing])
+                await _create_topics(admin, missing, self._replication)
+            problems = await _topic_mismatches(
+                admin, [spec for spec in specs if spec.name in existing]
+            )
         except KafkaError as error:
-            raise self._unavailable(error) from None
+            raise self._unavailable_error(error) from None
         finally:
             await admin.close()
         if problems:
@@ -139,13 +141,13 @@ class KafkaLog:
             await admin.start()
             described = await admin.describe_topics()
         except KafkaError as error:
-            raise self._unavailable(error) from None
+            raise self._unavailable_error(error) from None
         finally:
             await admin.close()
         return {topic["topic"]: len(topic["partitions"]) for topic in described}
 
     async def check_group(self, group: str) -> None:
-        """Raise Forbidden when we may not be of a consumer group.
+        """Raise AccessForbidden when we may not be of a consumer group.
 
         Faust would wait for its partitions, and say nothing.
         """
@@ -156,7 +158,7 @@ class KafkaLog:
             await admin.start()
             await admin.find_coordinator(group)
         except FORBIDDEN as error:
-            raise self._unavailable(error) from None
+            raise self._unavailable_error(error) from None
         except KafkaError:
             pass  # a group that is new may have no coordinator yet
         finally:
@@ -166,24 +168,24 @@ class KafkaLog:
         """Append; the first record's offset once all replicas have them."""
         owner = self._claimed.get((topic, partition))
         if (topic, partition) in self._lost:
-            raise _fenced(topic, partition)
+            raise _fenced_error(topic, partition)
         producer = owner or self._producer
         if producer is None:
             raise LogUnavailable("the connection to Kafka is closed")
         try:
             if owner is None:
-                return await _send(producer, records, topic, partition)
+                return await _send_batch(producer, records, topic, partition)
             async with asyncio.timeout(CLAIMED_SECONDS), owner.transaction():
                 first, *rest = in_batches(records, CLAIMED_BATCH_BYTES)
-                offset = await _send(owner, first, topic, partition)
+                offset = await _send_batch(owner, first, topic, partition)
                 for batch in rest:
-                    await _send(owner, batch, topic, partition)
+                    await _send_batch(owner, batch, topic, partition)
                 return offset
         except (ProducerFenced, InvalidProducerEpoch):
             self._lost.add((topic, partition))
-            raise _fenced(topic, partition) from None
+            raise _fenced_error(topic, partition) from None
         except (KafkaError, TimeoutError) as error:
-            raise self._unavailable(error) from None
+            raise self._unavailable_error(error) from None
 
     async def claim(self, topic: str, partition: int) -> None:
         """Start a producer that fences the one of whoever claimed the partition before."""
@@ -199,7 +201,7 @@ class KafkaLog:
         self, topic: str, partition: int, offset: int, max_records: int = 5000
     ) -> list[StoredRecord]:
         """Records at `offset` and after; past records that compaction removed."""
-        async with self._asking(topic, partition) as (consumer, place):
+        async with self._exclusive_reader(topic, partition) as (consumer, place):
             end = (await consumer.end_offsets([place]))[place]
             if offset >= end:
                 return []
@@ -223,16 +225,16 @@ class KafkaLog:
 
     async def start_offset(self, topic: str, partition: int) -> int:
         """The oldest offset that is kept."""
-        async with self._asking(topic, partition) as (consumer, place):
+        async with self._exclusive_reader(topic, partition) as (consumer, place):
             return int((await consumer.beginning_offsets([place]))[place])
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get."""
-        async with self._asking(topic, partition) as (consumer, place):
+        async with self._exclusive_reader(topic, partition) as (consumer, place):
             return int((await consumer.end_offsets([place]))[place])
 
     @asynccontextmanager
-    async def _asking(
+    async def _exclusive_reader(
         self, topic: str, partition: int
     ) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
         """The reader and a partition, for one at a time.
@@ -244,7 +246,7 @@ class KafkaLog:
                 async with asyncio.timeout(READ_SECONDS):
                     yield await self._reader(), TopicPartition(topic, partition)
             except (KafkaError, TimeoutError) as error:
-                raise self._unavailable(error) from None
+                raise self._unavailable_error(error) from None
 
     async def _start_producer(self, **more: str) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -264,7 +266,7 @@ class KafkaLog:
             ValueError,
         ) as error:  # aiokafka's ValueError: a broker that does not know the password either
             await producer.stop()
-            raise self._unavailable(error) from None
+            raise self._unavailable_error(error) from None
         return producer
 
     async def _reader(self) -> AIOKafkaConsumer:
@@ -282,14 +284,14 @@ class KafkaLog:
                 await consumer.start()
             except KafkaError as error:
                 await consumer.stop()
-                raise self._unavailable(error) from None
+                raise self._unavailable_error(error) from None
             self._consumer = consumer
         return self._consumer
 
-    def _unavailable(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
+    def _unavailable_error(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
         servers = ", ".join(self._servers)
         if isinstance(error, FORBIDDEN):
-            return Forbidden(
+            return AccessForbidden(
                 f"Kafka at {servers} does not let us ({error!r}): SECURITY.md lists the rights that it takes"
             )
         return LogUnavailable(
@@ -297,13 +299,15 @@ class KafkaLog:
         )
 
 
-def _fenced(topic: str, partition: int) -> Fenced:
+def _fenced_error(topic: str, partition: int) -> Fenced:
     return Fenced(
         f"another worker has taken over partition {partition} of {topic} while this one was paused"
     )
 
 
-async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int) -> None:
+async def _create_topics(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication: int
+) -> None:
     """Create topics.
 
     Raises KafkaError or LogUnavailable; aiokafka leaves what the broker says to its caller.
@@ -326,7 +330,7 @@ async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replic
             )
 
 
-async def _send(
+async def _send_batch(
     producer: AIOKafkaProducer, records: Sequence[NewRecord], topic: str, partition: int
 ) -> int:
     """Send one record batch; its first offset."""
@@ -347,7 +351,7 @@ async def _send(
     return int((await sent).offset)
 
 
-async def _differences(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:
+async def _topic_mismatches(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:
     """A line for each setting of an existing topic on which a promise would break."""
     if not specs:
         return []

@@ -17,10 +17,10 @@ from app.transport.recording_format import (
     KIND,
     LAST_WORD,
     BadRecording,
-    Block,
-    Header,
-    Part,
-    unpack,
+    BlockIndex,
+    RecordedPart,
+    RecordingHeader,
+    unpack_block,
 )
 
 HEADER_BYTES_MAX = 1024 * 1024
@@ -33,12 +33,12 @@ _NOT_WRITTEN = "its first line or its index is not what was written: copy it aga
 class Recording:
     """`app.transport.log.Readable` over a file that `tocsin record` has written."""
 
-    header: Header
+    header: RecordingHeader
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
-        self._blocks: dict[tuple[str, int], list[Block]] = {}
+        self._blocks: dict[tuple[str, int], list[BlockIndex]] = {}
         self._newest: dict[
             tuple[str, int], tuple[int, list[StoredRecord]]
         ] = {}  # the block that was read last, unpacked
@@ -48,11 +48,11 @@ class Recording:
         try:
             self._file = self._path.open("rb")
             line = self._file.readline(HEADER_BYTES_MAX)
-            document = _document(self._path, line)
-            for block in self._index(self._file, line):
+            document = _parse_header(self._path, line)
+            for block in self._read_index(self._file, line):
                 self._blocks.setdefault((block.topic, block.partition), []).append(block)
-            parts = [Part(**part) for part in document.pop("parts")]
-            self.header = Header(parts=parts, **document)
+            parts = [RecordedPart(**part) for part in document.pop("parts")]
+            self.header = RecordingHeader(parts=parts, **document)
         except OSError as error:
             await self.stop()
             raise BadRecording(f"{self._path} cannot be read: {error.strerror}") from None
@@ -88,7 +88,7 @@ class Recording:
             number += 1
         if number >= len(blocks):
             return []
-        records = self._unpacked(blocks[number])
+        records = self._unpack_block(blocks[number])
         start = bisect_right(records, offset - 1, key=lambda record: record.offset)
         return records[start : start + max_records]
 
@@ -98,18 +98,18 @@ class Recording:
         Where it has none, what the next one would get.
         """
         blocks = self._blocks.get((topic, partition))
-        return blocks[0].first if blocks else self._empty(topic, partition)
+        return blocks[0].first if blocks else self._first_offset(topic, partition)
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset behind the last record that it has."""
         blocks = self._blocks.get((topic, partition))
-        return blocks[-1].last + 1 if blocks else self._empty(topic, partition)
+        return blocks[-1].last + 1 if blocks else self._first_offset(topic, partition)
 
-    def _empty(self, topic: str, partition: int) -> int:
+    def _first_offset(self, topic: str, partition: int) -> int:
         parts = [part.first for part in self.header.parts if part.partition == partition]
         return parts[0] if parts and topic == f"{self.header.prefix}.journal" else 0
 
-    def _unpacked(self, block: Block) -> list[StoredRecord]:
+    def _unpack_block(self, block: BlockIndex) -> list[StoredRecord]:
         place, records = self._newest.get(block[:2], (-1, []))
         if place == block.place:
             return records
@@ -118,7 +118,7 @@ class Recording:
         self._file.seek(block.place)
         packed = self._file.read(block.size)
         data = (
-            _decompressed(packed)
+            _decompress(packed)
             if len(packed) == block.size and zlib.crc32(packed) == block.crc
             else None
         )
@@ -127,11 +127,11 @@ class Recording:
                 f"{self._path} is damaged: the records {block.first} to {block.last} of {block.topic} {block.partition} are "
                 "not what was written: copy it again, or record again"
             )
-        records = unpack(data)
+        records = unpack_block(data)
         self._newest[block[:2]] = (block.place, records)
         return records
 
-    def _index(self, file: IO[bytes], line: bytes) -> list[Block]:
+    def _read_index(self, file: IO[bytes], line: bytes) -> list[BlockIndex]:
         size = file.seek(0, os.SEEK_END)
         cut = BadRecording(
             f"{self._path} ends in the middle: it has {size} bytes, and a whole recording says at its end that it is one: "
@@ -145,13 +145,13 @@ class Recording:
             raise cut
         file.seek(place)
         index = file.read(length)
-        data = _decompressed(index) if zlib.crc32(index, zlib.crc32(line)) == crc else None
+        data = _decompress(index) if zlib.crc32(index, zlib.crc32(line)) == crc else None
         if data is None:
             raise BadRecording(f"{self._path} is damaged: {_NOT_WRITTEN}")
-        return [Block(*block) for block in orjson.loads(data)]
+        return [BlockIndex(*block) for block in orjson.loads(data)]
 
 
-def _decompressed(packed: bytes) -> bytes | None:
+def _decompress(packed: bytes) -> bytes | None:
     """What was compressed; None when it is more than it may be, or was not compressed."""
     stream = zlib.decompressobj()
     try:
@@ -161,7 +161,7 @@ def _decompressed(packed: bytes) -> bytes | None:
     return data if stream.eof else None
 
 
-def _document(path: Path, line: bytes) -> dict[str, Any]:
+def _parse_header(path: Path, line: bytes) -> dict[str, Any]:
     """What the first line says, without its kind and its format. Raises BadRecording."""
     if line.startswith(b"SQLite format 3"):
         raise BadRecording(f"{path} is an embedded journal's file: name its folder, {path.parent}")

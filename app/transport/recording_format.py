@@ -1,6 +1,6 @@
 """A recording: Tocsin's topics, or a range of them, in one file that is read as a log is.
 
-The first line is JSON and says what the file is (`Header`). Blocks follow, compressed, each with
+The first line is JSON and says what the file is (`RecordingHeader`). Blocks follow, compressed, each with
 the records of one partition of a topic, one after the other. Then comes the index (JSON,
 compressed), which has for each block its place, its size, its checksum and its offsets, so that a
 read at an offset unpacks one block. The file's last bytes say where the index is, and have the
@@ -35,7 +35,7 @@ class BadRecording(LogUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RecordedPart:
     """What a recording has of one partition: the journal from the offset `first` up to `end`, which is not in it.
 
     `applied` is the last offset that the partition's worker had certainly worked up when it was
@@ -55,7 +55,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class RecordingHeader:
     """A recording's first line.
 
     `source` says in words what was recorded, `incident` because of which; "" for none.
@@ -66,7 +66,7 @@ class Header:
     source: str
     prefix: str
     partitions: int
-    parts: list[Part]
+    parts: list[RecordedPart]
     incident: str = ""
 
     def line(self) -> bytes:
@@ -74,7 +74,7 @@ class Header:
         return orjson.dumps({"kind": KIND, "format": FORMAT, **asdict(self)}) + b"\n"
 
 
-class Block(NamedTuple):
+class BlockIndex(NamedTuple):
     """The index's line for a block.
 
     Whose it is, the offsets of its first and its last record, and where it is.
@@ -90,7 +90,7 @@ class Block(NamedTuple):
     crc: int
 
 
-def pack(records: Sequence[StoredRecord]) -> bytes:
+def pack_block(records: Sequence[StoredRecord]) -> bytes:
     """A block's content, before it is compressed."""
     parts: list[bytes] = []
     for record in records:
@@ -114,7 +114,7 @@ def pack(records: Sequence[StoredRecord]) -> bytes:
     return b"".join(parts)
 
 
-def unpack(data: bytes) -> list[StoredRecord]:
+def unpack_block(data: bytes) -> list[StoredRecord]:
     """The records of a block's content."""
     records: list[StoredRecord] = []
     place, end = 0, len(data)

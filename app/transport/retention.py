@@ -54,10 +54,10 @@ class Expiry:
         topics = self._connection.execute("SELECT name, partitions FROM topics").fetchall()
         for topic, partitions in topics:
             for partition in range(partitions) if topic in self._kept_ms else ():
-                while self._drop(topic, partition, self._now_ms() - self._kept_ms[topic]):
+                while self._drop_rows(topic, partition, self._now_ms() - self._kept_ms[topic]):
                     yield True
 
-    def _drop(self, topic: str, partition: int, before_ms: int) -> bool:
+    def _drop_rows(self, topic: str, partition: int, before_ms: int) -> bool:
         """Drop some rows; whether there may be more."""
         values = {"topic": topic, "partition": partition, "before": before_ms, "rows": STEP_ROWS}
         with self._connection:

@@ -17,7 +17,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from app.files.pem import no_password, reading, reading_pair
+from app.files.pem import no_password, reading_file, reading_pair
 from app.settings import BadSettings, KafkaSecurity
 
 SECRET_BYTES_MAX = 4096
@@ -28,16 +28,16 @@ def client_settings(security: KafkaSecurity) -> dict[str, Any]:
     """The keywords for aiokafka's clients. Reads the files that are named. Raises BadSettings."""
     settings: dict[str, Any] = {"security_protocol": security.protocol}
     if security.tls:
-        settings["ssl_context"] = _context(security)
+        settings["ssl_context"] = _tls_context(security)
     if security.sasl:
         settings["sasl_mechanism"] = security.mechanism
         settings["sasl_plain_username"] = security.user
-        settings["sasl_plain_password"] = _password(security)
+        settings["sasl_plain_password"] = _read_password(security)
     return settings
 
 
-def _context(security: KafkaSecurity) -> ssl.SSLContext:
-    with reading("TOCSIN_KAFKA_CA_FILE", security.ca_file):
+def _tls_context(security: KafkaSecurity) -> ssl.SSLContext:
+    with reading_file("TOCSIN_KAFKA_CA_FILE", security.ca_file):
         context = ssl.create_default_context(
             ssl.Purpose.SERVER_AUTH, cafile=security.ca_file or None
         )
@@ -51,7 +51,7 @@ def _context(security: KafkaSecurity) -> ssl.SSLContext:
     return context
 
 
-def _password(security: KafkaSecurity) -> str:
+def _read_password(security: KafkaSecurity) -> str:
     if security.password:
         return security.password
     where = f"TOCSIN_KAFKA_PASSWORD_FILE is {security.password_file!r}, "
@@ -81,7 +81,7 @@ async def why_not(servers: Sequence[str], settings: Mapping[str, Any]) -> str:
             host, port, _ = get_ip_port_afi(server)
             connection = await create_conn(host, port, request_timeout_ms=PROBE_MS, **settings)
         except Exception as error:  # noqa: BLE001  it is told to somebody, whatever it is
-            reasons.append(_reason(error))
+            reasons.append(_reason_text(error))
         else:
             connection.close()
             reasons.append(
@@ -90,7 +90,7 @@ async def why_not(servers: Sequence[str], settings: Mapping[str, Any]) -> str:
     return "; ".join(dict.fromkeys(reasons))
 
 
-def _reason(error: Exception) -> str:
+def _reason_text(error: Exception) -> str:
     match error:
         case ssl.SSLCertVerificationError():
             return (
@@ -107,7 +107,7 @@ def _reason(error: Exception) -> str:
         case TimeoutError():
             return f"it does not answer within {PROBE_MS} ms; is it running, is TOCSIN_KAFKA_SECURITY right for this port?"
         case KafkaConnectionError(__cause__=ssl.SSLError() as cause):
-            return _reason(cause)
+            return _reason_text(cause)
         case KafkaConnectionError() | EOFError() | ConnectionError():
             return "it closes the connection; does it want TLS, a certificate or a password (TOCSIN_KAFKA_SECURITY)?"
         case ValueError():

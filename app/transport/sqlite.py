@@ -30,7 +30,7 @@ from app.clock import Clock
 from app.transport.compaction import Compaction
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
 from app.transport.retention import Expiry
-from app.transport.sqlite_batches import INSERT, SCHEMA, Damaged, Row, rows
+from app.transport.sqlite_batches import INSERT, SCHEMA, BatchRow, Damaged, batch_rows
 from models.topics import TopicSpec
 
 FORMAT = 3  # 1 had no checksums; in 2, a compacted partition was numbered anew, and large rows were slow to find
@@ -106,7 +106,7 @@ class SqliteLog:
             self._reader = self._connect(f"file:{self._file}?mode=rwc")
             self._prepare(self._reader)
         except (OSError, sqlite3.Error) as error:
-            raise self._unavailable("opened", error) from None
+            raise self._unavailable_error("opened", error) from None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
@@ -133,7 +133,7 @@ class SqliteLog:
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> set[str]:
         """Note the topics that are new, and return their names."""
-        connection = self._open()
+        connection = self._open_database()
         kept = {
             name: (partitions, config)
             for name, partitions, config in connection.execute("SELECT * FROM topics")
@@ -166,12 +166,12 @@ class SqliteLog:
 
     async def list_topics(self) -> dict[str, int]:
         """The topics that were ever ensured."""
-        return dict(self._open().execute("SELECT name, partitions FROM topics").fetchall())
+        return dict(self._open_database().execute("SELECT name, partitions FROM topics").fetchall())
 
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append as one batch; the first record's offset once it is on the disk."""
         if self._failed is not None or self._thread is None:
-            raise self._unavailable("written", self._failed or "it is closed")
+            raise self._unavailable_error("written", self._failed or "it is closed")
         done: asyncio.Future[int] = self._loop.create_future()
         self._queue.put(_Append(topic, partition, records, done))
         return await done
@@ -184,36 +184,36 @@ class SqliteLog:
     ) -> list[StoredRecord]:
         """Records at `offset` and after. Raises LogUnavailable when they are damaged."""
         try:
-            return self._read(topic, partition, offset, max_records)
+            return self._read_rows(topic, partition, offset, max_records)
         except sqlite3.Error as error:
-            raise self._unavailable("read", error) from None
+            raise self._unavailable_error("read", error) from None
         except Damaged as error:
-            raise self._damaged(f"{topic} {partition}: {error}") from None
+            raise self._damaged_error(f"{topic} {partition}: {error}") from None
 
-    def _read(
+    def _read_rows(
         self, topic: str, partition: int, offset: int, max_records: int
     ) -> list[StoredRecord]:
         found: list[StoredRecord] = []
         expected, size = offset, 0
-        for row in self._rows(topic, partition, offset):
+        for row in self._select_rows(topic, partition, offset):
             size += row.size
             if found and size > READ_BYTES:
                 break
             records = row.unpack()
             if row.begins > expected and (found or self._has_before(topic, partition, offset)):
-                raise self._damaged(
+                raise self._damaged_error(
                     f"{topic} {partition} lacks the records from {expected} to {row.begins - 1}"
                 )
-            found += records[max(offset - row.numbered, 0) :]
+            found += records[max(offset - row.first_record_offset, 0) :]
             expected = row.last + 1
             if len(found) >= max_records:
                 break
         return found[:max_records]
 
-    def _rows(self, topic: str, partition: int, offset: int) -> Iterator[Row]:
+    def _select_rows(self, topic: str, partition: int, offset: int) -> Iterator[BatchRow]:
         return map(
-            Row._make,
-            self._open().execute(
+            BatchRow._make,
+            self._open_database().execute(
                 f"SELECT {self._columns} FROM batches WHERE topic = ? AND partition = ? AND last >= ? ORDER BY last",  # noqa: S608
                 (topic, partition, offset),
             ),
@@ -221,7 +221,7 @@ class SqliteLog:
 
     def _has_before(self, topic: str, partition: int, offset: int) -> bool:
         """Whether older batches are kept, so that what is missing at the offset is no matter of age."""
-        row = self._open().execute(
+        row = self._open_database().execute(
             "SELECT 1 FROM batches WHERE topic = ? AND partition = ? AND last < ? LIMIT 1",
             (topic, partition, offset),
         )
@@ -229,7 +229,7 @@ class SqliteLog:
 
     async def start_offset(self, topic: str, partition: int) -> int:
         """The oldest offset that is kept."""
-        row = self._open().execute(
+        row = self._open_database().execute(
             "SELECT last - count + 1 FROM batches WHERE topic = ? AND partition = ? ORDER BY last LIMIT 1",
             (topic, partition),
         )
@@ -237,7 +237,7 @@ class SqliteLog:
 
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get."""
-        row = self._open().execute(
+        row = self._open_database().execute(
             "SELECT last + 1 FROM batches WHERE topic = ? AND partition = ? ORDER BY last DESC LIMIT 1",
             (topic, partition),
         )
@@ -255,7 +255,7 @@ class SqliteLog:
 
     def committed(self, topic: str, partition: int) -> int | None:
         """The offset that the consumer group goes on from."""
-        row = self._open().execute(
+        row = self._open_database().execute(
             "SELECT offset FROM commits WHERE topic = ? AND partition = ?", (topic, partition)
         )
         found = row.fetchone()
@@ -267,18 +267,18 @@ class SqliteLog:
         What is read again is dropped.
         """
         try:
-            with self._open() as connection:
+            with self._open_database() as connection:
                 connection.execute(
                     "INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", (topic, partition, offset)
                 )
         except sqlite3.OperationalError as error:
-            logger.warning("%s", self._unavailable("written", error))
+            logger.warning("%s", self._unavailable_error("written", error))
 
     @property
     def _file(self) -> Path:
         return self.directory / "journal.db"
 
-    def _unavailable(self, what: str, error: object) -> LogUnavailable:
+    def _unavailable_error(self, what: str, error: object) -> LogUnavailable:
         """What cannot be done, why, and what to do."""
         remedy = ""
         if _is_full(error):
@@ -291,7 +291,7 @@ class SqliteLog:
             remedy = f": {DAMAGED}"
         return LogUnavailable(f"the journal in {self.directory} cannot be {what}: {error}{remedy}")
 
-    def _damaged(self, what: str) -> LogUnavailable:
+    def _damaged_error(self, what: str) -> LogUnavailable:
         return LogUnavailable(f"the journal in {self.directory} is damaged: {what}: {DAMAGED}")
 
     def _version(self, connection: sqlite3.Connection) -> int:
@@ -302,7 +302,7 @@ class SqliteLog:
             )
         return int(version)
 
-    def _open(self) -> sqlite3.Connection:
+    def _open_database(self) -> sqlite3.Connection:
         if self._reader is None:
             raise LogUnavailable(f"the journal in {self.directory} is closed")
         return self._reader
@@ -346,7 +346,7 @@ class SqliteLog:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_TABLES)
         if 0 < version < FORMAT:
-            self._migrate(connection, version)
+            self._migrate_rows(connection, version)
         connection.execute(SCHEMA)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         for topic, partition, last, at_ms in connection.execute(
@@ -355,7 +355,7 @@ class SqliteLog:
             self._ends[topic, partition] = (last + 1, at_ms)
         self._check_end()
 
-    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
+    def _migrate_rows(self, connection: sqlite3.Connection, version: int) -> None:
         """Copy the rows of an older format.
 
         All of it or nothing; it takes as much space again as the file has.
@@ -423,9 +423,9 @@ class SqliteLog:
             appends = [one for one in waiting if one is not None]
             if appends:
                 rested = time.monotonic() + CROWD_SECONDS if len(appends) > 1 else 0.0
-                self._write(connection, appends)
+                self._write_appends(connection, appends)
             for chore in busy if running else ():
-                self._do(chore.step)
+                self._run_chore(chore.step)
         connection.close()
         other.close()
 
@@ -438,7 +438,7 @@ class SqliteLog:
                 waiting.append(self._queue.get_nowait())
         return waiting
 
-    def _do(self, chore: Callable[[], None]) -> None:
+    def _run_chore(self, chore: Callable[[], None]) -> None:
         """Something that nobody waits for.
 
         Damage ends all writing, so that it is given no good checksum.
@@ -446,31 +446,33 @@ class SqliteLog:
         try:
             chore()
         except Damaged as error:
-            self._failed = self._damaged(str(error))
+            self._failed = self._damaged_error(str(error))
         except sqlite3.OperationalError as error:
             if _is_full(error) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 logger.warning(
                     "%s; what is not needed any more is dropped later",
-                    self._unavailable("written", error),
+                    self._unavailable_error("written", error),
                 )
             else:
                 self._failed = error
         except Exception as error:  # noqa: BLE001  whatever it is, nobody else hears of it
             self._failed = error
 
-    def _write(self, connection: sqlite3.Connection, appends: list[_Append]) -> None:
+    def _write_appends(self, connection: sqlite3.Connection, appends: list[_Append]) -> None:
         if self._failed is not None:
-            self._tell(appends, [self._unavailable("written", self._failed) for _ in appends])
+            self._answer_all(
+                appends, [self._unavailable_error("written", self._failed) for _ in appends]
+            )
             return
-        ends, written, first_offsets = dict(self._ends), list[Row](), []
+        ends, written, first_offsets = dict(self._ends), list[BatchRow](), []
         for one in appends:
             end, newest_ms = ends.get((one.topic, one.partition), (0, 0))
             at_ms = max(self.clock.now_ms(), newest_ms)
-            written += rows(one.topic, one.partition, end, at_ms, one.records, ROW_BYTES)
+            written += batch_rows(one.topic, one.partition, end, at_ms, one.records, ROW_BYTES)
             ends[one.topic, one.partition] = (end + len(one.records), at_ms)
             first_offsets.append(end)
         try:
-            self._insert(connection, written)
+            self._insert_rows(connection, written)
             self._ends = ends
             if appends:
                 self._note_end(appends)
@@ -478,13 +480,15 @@ class SqliteLog:
             self._failed = (
                 error  # the disk is gone: whether it was written is not known, so no more is
             )
-            self._tell(appends, [self._unavailable("written", error) for _ in appends])
+            self._answer_all(appends, [self._unavailable_error("written", error) for _ in appends])
             return
-        self._tell(appends, first_offsets)
+        self._answer_all(appends, first_offsets)
         compacted = [row for row in written if row.topic in self._compacted]
-        self._do(lambda: self._compaction.appended(compacted))
+        self._run_chore(lambda: self._compaction.appended(compacted))
 
-    def _tell(self, appends: Sequence[_Append], found: Sequence[int | LogUnavailable]) -> None:
+    def _answer_all(
+        self, appends: Sequence[_Append], found: Sequence[int | LogUnavailable]
+    ) -> None:
         """Answer all of them in one step of the event loop: it takes a system call to wake it."""
         self._loop.call_soon_threadsafe(self._answer, appends, found)
 
@@ -500,7 +504,7 @@ class SqliteLog:
         for event in self._followers:
             event.set()
 
-    def _insert(self, connection: sqlite3.Connection, written: list[Row]) -> None:
+    def _insert_rows(self, connection: sqlite3.Connection, written: list[BatchRow]) -> None:
         """Write the rows, all or none.
 
         While the disk is full, wait for space: nothing is written then, for certain.
@@ -516,7 +520,7 @@ class SqliteLog:
                 if not told:
                     logger.error(  # noqa: TRY400  its text says it all
                         "%s; nothing is acknowledged until then",
-                        self._unavailable("written", error),
+                        self._unavailable_error("written", error),
                     )
                     told = True
                 time.sleep(FULL_SECONDS)

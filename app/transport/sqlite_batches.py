@@ -29,7 +29,7 @@ class Damaged(ValueError):
     """Bytes that are no batch, or not the one that was written."""
 
 
-class Row(NamedTuple):
+class BatchRow(NamedTuple):
     """A row. `crc` is None in what format 1 wrote."""
 
     topic: str
@@ -47,19 +47,19 @@ class Row(NamedTuple):
         return self.last - self.held + 1 if self.first is None else self.first
 
     @property
-    def numbered(self) -> int:
+    def first_record_offset(self) -> int:
         """The offset of its first record, or behind it where it has none."""
         return self.last - self.held + 1
 
     def unpack(self) -> list[StoredRecord]:
         """Its records. Raises Damaged; what else a row says is to be trusted only after that."""
         try:
-            begins, numbered = self.begins, self.numbered
+            begins, numbered = self.begins, self.first_record_offset
         except TypeError:  # a damaged row may have anything anywhere
             raise Damaged(f"the records up to {self.last!r:.40} are not what was written") from None
-        if self.crc is not None and self.crc != _checksum(self):
+        if self.crc is not None and self.crc != _row_checksum(self):
             raise Damaged(f"the records from {begins} on are not what was written")
-        return unpack(self.records, numbered, self.at_ms, self.held)
+        return unpack_records(self.records, numbered, self.at_ms, self.held)
 
     @property
     def size(self) -> int:
@@ -67,57 +67,57 @@ class Row(NamedTuple):
         return len(self.records) if isinstance(self.records, bytes) else 0
 
 
-def rows(
+def batch_rows(
     topic: str, partition: int, first: int, at_ms: int, records: Sequence[NewRecord], bytes_max: int
-) -> list[Row]:
+) -> list[BatchRow]:
     """Records that get the offsets from `first` on, in rows of so many bytes at the most, or one record."""
     found = []
     for batch in in_batches(records, bytes_max):
-        found.append(_row(topic, partition, first + len(batch) - 1, at_ms, batch, None))
+        found.append(_make_row(topic, partition, first + len(batch) - 1, at_ms, batch, None))
         first += len(batch)
     return found
 
 
-def covering(
+def covering_rows(
     topic: str,
     partition: int,
     span: tuple[int, int],
     at_ms: int,
     records: Sequence[NewRecord],
     bytes_max: int,
-) -> list[Row]:
+) -> list[BatchRow]:
     """What is left of the offsets from the first to the last of a span, in rows that cover all of it; there is one at least."""
-    (begins, last), found = span, list[Row]()
+    (begins, last), found = span, list[BatchRow]()
     left = len(records)
     for batch in in_batches(records, bytes_max) or [()]:
         left -= len(batch)
-        found.append(_row(topic, partition, last - left, at_ms, batch, begins))
+        found.append(_make_row(topic, partition, last - left, at_ms, batch, begins))
         begins = last - left + 1
     return found
 
 
-def _row(
+def _make_row(
     topic: str,
     partition: int,
     last: int,
     at_ms: int,
     records: Sequence[NewRecord],
     first: int | None,
-) -> Row:
+) -> BatchRow:
     if first == last - len(records) + 1:
         first = None
-    row = Row(topic, partition, last, len(records), at_ms, pack(records), None, first)
-    return row._replace(crc=_checksum(row))
+    row = BatchRow(topic, partition, last, len(records), at_ms, pack_records(records), None, first)
+    return row._replace(crc=_row_checksum(row))
 
 
-def _checksum(row: Row) -> int:
+def _row_checksum(row: BatchRow) -> int:
     """Of everything in a row; what stands in a damaged one may be of any kind."""
     last = row.last if row.first is None else f"{row.first}-{row.last}"
     place = zlib.crc32(f"{row.topic} {row.partition} {last} {row.held} {row.at_ms}".encode())
     return zlib.crc32(row.records if isinstance(row.records, bytes) else b"", place)
 
 
-def pack(records: Sequence[NewRecord]) -> bytes:
+def pack_records(records: Sequence[NewRecord]) -> bytes:
     """The records as one blob: of each the lengths, the key, the value, and the headers as JSON."""
     parts: list[bytes] = []
     for key, value, headers in records:
@@ -133,7 +133,7 @@ def pack(records: Sequence[NewRecord]) -> bytes:
     return b"".join(parts)
 
 
-def unpack(blob: bytes, first: int, at_ms: int, count: int) -> list[StoredRecord]:
+def unpack_records(blob: bytes, first: int, at_ms: int, count: int) -> list[StoredRecord]:
     """The records in a batch.
 
     Raises Damaged; a checksum has mostly said so before, but format 1 had none.

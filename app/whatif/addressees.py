@@ -16,14 +16,14 @@ import orjson
 from app.core.correlation.windows import CORRELATED
 from app.core.state.state import Incident
 from app.whatif.ids import to_run
-from app.whatif.inputs import Step
+from app.whatif.inputs import InputStep
 from app.whatif.run import Run
 
 FINGERPRINTS_MAX = 100  # of the alerts by which an incident is looked for
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class UnaddressedCommand:
     """A command that had no incident to go to."""
 
     at_ms: int
@@ -34,7 +34,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class CommandMeaning:
     """What a command says, and the incident of the recorded run that it is about.
 
     None if it is about none.
@@ -50,7 +50,7 @@ class Meaning:
     ]  # of its alerts, or of its members if a rule opened it; empty once it is closed
 
 
-def meaning_of(recorded: Run, step: Step) -> Meaning | None:
+def meaning_of(recorded: Run, step: InputStep) -> CommandMeaning | None:
     """What a command meant when it was given, of which the recorded run has not heard yet.
 
     None if it is unreadable.
@@ -65,36 +65,36 @@ def meaning_of(recorded: Run, step: Step) -> Meaning | None:
     incident = recorded.engines[step.partition].state.incidents.get(to_run(name))
     snapshot = recorded.snapshots.get(to_run(name).encode())
     known = None if snapshot is None else orjson.loads(snapshot)
-    return Meaning(
+    return CommandMeaning(
         document,
         step.record.timestamp,
         step.partition,
         known,
         incident is None,
-        _fingerprints(incident),
+        _incident_fingerprints(incident),
     )
 
 
-def _fingerprints(incident: Incident | None) -> tuple[str, ...]:
+def _incident_fingerprints(incident: Incident | None) -> tuple[str, ...]:
     if incident is None:
         return ()
     return tuple(list(incident.members if incident.rule else incident.alerts)[:FINGERPRINTS_MAX])
 
 
-def address(meaning: Meaning, run: Run) -> tuple[int, bytes] | None:
+def address_command(meaning: CommandMeaning, run: Run) -> tuple[int, bytes] | None:
     """The partition and the value of the command in a run; None if it has no such incident."""
     if meaning.snapshot is None:
         return meaning.partition, orjson.dumps(meaning.document)  # it was nobody's, and still is
-    found = _found(meaning, meaning.snapshot, run)
+    found = _find_incident(meaning, meaning.snapshot, run)
     if found is None:
         return None
     return found[0], orjson.dumps(meaning.document | {"incident": found[1]})
 
 
-def left_out(meaning: Meaning) -> LeftOut:
+def left_out(meaning: CommandMeaning) -> UnaddressedCommand:
     """The command as it is told."""
     document, title = meaning.document, (meaning.snapshot or {}).get("title", "")
-    return LeftOut(
+    return UnaddressedCommand(
         meaning.at_ms,
         str(document.get("command")),
         str(document.get("by")),
@@ -103,21 +103,27 @@ def left_out(meaning: Meaning) -> LeftOut:
     )
 
 
-def _found(meaning: Meaning, meant: dict[str, Any], run: Run) -> tuple[int, str] | None:
+def _find_incident(
+    meaning: CommandMeaning, meant: dict[str, Any], run: Run
+) -> tuple[int, str] | None:
     """The partition and the id of the incident that is meant."""
     name, component, incident_class = meant["incident"], meant["component"], meant["class"]
     same = run.engines[meaning.partition].state.incidents.get(name)
     if same is not None and (same.component, same.incident_class) == (component, incident_class):
         return meaning.partition, name
     if meaning.closed:
-        return _closed(meaning.partition, meant, run)
+        return _closed_incident(meaning.partition, meant, run)
     return next(
-        ((where, one.id) for where, one in _open(meaning, component, incident_class, run)), None
+        (
+            (where, one.id)
+            for where, one in _open_incidents(meaning, component, incident_class, run)
+        ),
+        None,
     )
 
 
-def _open(
-    meaning: Meaning, component: str, incident_class: str, run: Run
+def _open_incidents(
+    meaning: CommandMeaning, component: str, incident_class: str, run: Run
 ) -> Iterator[tuple[int, Incident]]:
     for partition, engine in enumerate(run.engines):
         incident = engine.state.current.get((component, incident_class))
@@ -139,7 +145,7 @@ def _open(
                 yield partition, engine.state.incidents[alert.incident]
 
 
-def _closed(partition: int, meant: dict[str, Any], run: Run) -> tuple[int, str] | None:
+def _closed_incident(partition: int, meant: dict[str, Any], run: Run) -> tuple[int, str] | None:
     """The incident of a run that is closed, and may have left tasks.
 
     The same, else the last one that is like it.

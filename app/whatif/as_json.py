@@ -12,10 +12,10 @@ from app.whatif.compare import (
     Comparison,
     Fact,
     severity_of,
-    tally,
+    tally_pairs,
     team_of,
 )
-from app.whatif.consequences import Times
+from app.whatif.consequences import ResponseTimes
 from models.instant import format_instant
 
 _LISTS = ("incidents", "notifications", "escalations")
@@ -27,7 +27,7 @@ _COUNTED = (
 )  # pages are notifications, too: those by pager
 
 
-def document(comparison: Comparison) -> dict[str, Any]:
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
     """The document.
 
     Counts and lists of what is added, gone and changed; counts by team and severity; times; what is
@@ -35,20 +35,21 @@ def document(comparison: Comparison) -> dict[str, Any]:
     """
     return {
         "same": comparison.same,
-        **{verdict: _of(comparison, verdict) for verdict in (ADDED, GONE, CHANGED)},
-        "totals": _tallies(comparison, lambda _: "all").get("all", {}),
-        "by_team": _tallies(comparison, team_of),
-        "by_severity": _tallies(comparison, severity_of),
+        **{verdict: _pairs_json(comparison, verdict) for verdict in (ADDED, GONE, CHANGED)},
+        "totals": _tallies_json(comparison, lambda _: "all").get("all", {}),
+        "by_team": _tallies_json(comparison, team_of),
+        "by_severity": _tallies_json(comparison, severity_of),
         "times": {
-            what.replace(" ", "_"): _both(*times) for what, times in comparison.times.items()
+            what.replace(" ", "_"): _before_after_json(*times)
+            for what, times in comparison.times.items()
         },
-        "missed": [described(one) for one in comparison.missed],
-        "unpaged": [described(one) for one in comparison.unpaged],
+        "missed": [describe_object(one) for one in comparison.missed],
+        "unpaged": [describe_object(one) for one in comparison.unpaged],
         "dead_letters": {"before": comparison.refused[0], "after": comparison.refused[1]},
     }
 
 
-def _of(comparison: Comparison, verdict: str) -> dict[str, Any]:
+def _pairs_json(comparison: Comparison, verdict: str) -> dict[str, Any]:
     lists: dict[str, Sequence[AnyPair]] = {name: getattr(comparison, name) for name in _LISTS}
     found = {
         name: [pair for pair in pairs if pair.verdict == verdict] for name, pairs in lists.items()
@@ -58,18 +59,22 @@ def _of(comparison: Comparison, verdict: str) -> dict[str, Any]:
     return {
         **counts,
         "pages": pages,
-        "details": {name: [_detail(one) for one in pairs] for name, pairs in found.items()},
+        "details": {name: [_pair_json(one) for one in pairs] for name, pairs in found.items()},
     }
 
 
-def _detail(pair: AnyPair) -> dict[str, Any]:
+def _pair_json(pair: AnyPair) -> dict[str, Any]:
     if pair.before is None or pair.after is None:
-        return described(pair.one)
+        return describe_object(pair.one)
     changes = [change._asdict() for change in pair.changes]
-    return {"before": described(pair.before), "after": described(pair.after), "changes": changes}
+    return {
+        "before": describe_object(pair.before),
+        "after": describe_object(pair.after),
+        "changes": changes,
+    }
 
 
-def described(one: Fact) -> dict[str, Any]:
+def describe_object(one: Fact) -> dict[str, Any]:
     """One incident, notification or escalation, with its times as people read them."""
     return {
         name.removesuffix("_ms") + "_at"
@@ -82,13 +87,13 @@ def described(one: Fact) -> dict[str, Any]:
     }
 
 
-def _tallies(comparison: Comparison, by: Any) -> dict[str, dict[str, dict[str, int]]]:
+def _tallies_json(comparison: Comparison, by: Any) -> dict[str, dict[str, dict[str, int]]]:
     found: dict[str, dict[str, dict[str, int]]] = {}
     for kind in _COUNTED:
-        for name, counts in tally(comparison.pairs(kind), by).items():
+        for name, counts in tally_pairs(comparison.pairs(kind), by).items():
             found.setdefault(name, {})[kind] = counts
     return dict(sorted(found.items()))
 
 
-def _both(before: Times, after: Times) -> dict[str, Any]:
+def _before_after_json(before: ResponseTimes, after: ResponseTimes) -> dict[str, Any]:
     return {"before": before._asdict(), "after": after._asdict()}

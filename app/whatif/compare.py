@@ -8,15 +8,20 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from app.whatif.consequences import Times, missed, times, unpaged
+from app.whatif.consequences import (
+    ResponseTimes,
+    missed_incidents,
+    response_times,
+    unpaged_incidents,
+)
 from app.whatif.ids import without_ids
-from app.whatif.incident_pairs import match
-from app.whatif.outcomes import Escalated, Facts, Incident, Message
+from app.whatif.incident_pairs import pair_incidents
+from app.whatif.outcomes import Escalation, Incident, Message, RunOutcomes
 from models.instant import format_instant
 
-Fact = Incident | Message | Escalated
+Fact = Incident | Message | Escalation
 One = TypeVar("One", bound=Fact)
-Said = TypeVar("Said", bound=Message | Escalated)
+Said = TypeVar("Said", bound=Message | Escalation)
 
 BEFORE, AFTER = "before", "after"
 ADDED, GONE, CHANGED, SAME = "added", "gone", "changed", "same"
@@ -29,7 +34,7 @@ KINDS = (
 DIGESTS = "(digests)"  # stands for the team of messages that are about many incidents
 
 
-class Changed(NamedTuple):
+class FieldChange(NamedTuple):
     """What is different about two that are the same otherwise."""
 
     what: str
@@ -43,7 +48,7 @@ class Pair(Generic[One]):
 
     before: One | None
     after: One | None
-    changes: tuple[Changed, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
 
     @property
     def one(self) -> One:
@@ -62,7 +67,7 @@ class Pair(Generic[One]):
         return CHANGED if self.changes else SAME
 
 
-AnyPair = Pair[Incident] | Pair[Message] | Pair[Escalated]
+AnyPair = Pair[Incident] | Pair[Message] | Pair[Escalation]
 
 
 @dataclass(slots=True)
@@ -71,14 +76,14 @@ class Comparison:
 
     incidents: list[Pair[Incident]]
     notifications: list[Pair[Message]]
-    escalations: list[Pair[Escalated]]
+    escalations: list[Pair[Escalation]]
     missed: list[Incident] = field(
         default_factory=list
     )  # of before: somebody was told of them, and nobody would be
     unpaged: list[Incident] = field(
         default_factory=list
     )  # somebody was called for them, and nobody would be
-    times: dict[str, tuple[Times, Times]] = field(
+    times: dict[str, tuple[ResponseTimes, ResponseTimes]] = field(
         default_factory=dict
     )  # what it is until -> before and after
     refused: tuple[dict[str, int], dict[str, int]] = field(
@@ -106,9 +111,9 @@ class Comparison:
         return said and self.refused[0] == self.refused[1]
 
 
-def compare(before: Facts, after: Facts) -> Comparison:
+def compare_runs(before: RunOutcomes, after: RunOutcomes) -> Comparison:
     """Compare two courses of the same events."""
-    pairs = match(before.incidents, after.incidents)
+    pairs = pair_incidents(before.incidents, after.incidents)
     names = {new.id: old.id if old else f"new {new.id}" for old, new in pairs if new is not None}
 
     def same_incident(new: str) -> str:
@@ -117,10 +122,12 @@ def compare(before: Facts, after: Facts) -> Comparison:
     return Comparison(
         [Pair(old, new, _incident_changes(old, new)) for old, new in pairs],
         list(
-            _paired(before.messages, after.messages, same_incident, _message_key, _message_changes)
+            _pair_objects(
+                before.messages, after.messages, same_incident, _message_key, _message_changes
+            )
         ),
         list(
-            _paired(
+            _pair_objects(
                 before.escalations,
                 after.escalations,
                 same_incident,
@@ -128,14 +135,14 @@ def compare(before: Facts, after: Facts) -> Comparison:
                 _escalation_changes,
             )
         ),
-        missed(pairs),
-        unpaged(pairs),
-        times(before, after),
+        missed_incidents(pairs),
+        unpaged_incidents(pairs),
+        response_times(before, after),
         (before.refused, after.refused),
     )
 
 
-def tally(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str, dict[str, int]]:
+def tally_pairs(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str, dict[str, int]]:
     """How many there are before and after, and of each verdict but SAME.
 
     By what `by` says of each, sorted.
@@ -167,12 +174,12 @@ def severity_of(one: Fact) -> str:
     return one.severity
 
 
-def _paired(
+def _pair_objects(
     before: Sequence[Said],
     after: Sequence[Said],
     same_incident: Callable[[str], str],
     key: Callable[[Said, str], Hashable],
-    changes: Callable[[Said, Said], Iterator[Changed]],
+    changes: Callable[[Said, Said], Iterator[FieldChange]],
 ) -> Iterator[Pair[Said]]:
     groups: dict[Hashable, tuple[list[Said], list[Said]]] = {}
     for one in before:
@@ -181,17 +188,19 @@ def _paired(
         groups.setdefault(key(one, same_incident(one.incident)), ([], []))[1].append(one)
     found: list[Pair[Said]] = []
     for left, right in groups.values():
-        for old, new in _aligned(left, right):
+        for old, new in _align_by_time(left, right):
             different = tuple(changes(old, new)) if old is not None and new is not None else ()
-            found.append(_pair(old, new, different))
+            found.append(_make_pair(old, new, different))
     yield from sorted(found, key=lambda pair: pair.one.at_ms)
 
 
-def _pair(old: Said | None, new: Said | None, changes: tuple[Changed, ...]) -> Pair[Said]:
+def _make_pair(old: Said | None, new: Said | None, changes: tuple[FieldChange, ...]) -> Pair[Said]:
     return Pair(old, new, changes)
 
 
-def _aligned(left: list[Said], right: list[Said]) -> Iterator[tuple[Said | None, Said | None]]:
+def _align_by_time(
+    left: list[Said], right: list[Said]
+) -> Iterator[tuple[Said | None, Said | None]]:
     """Those of the same time, then the others in the order of time.
 
     What is too many stands alone.
@@ -218,51 +227,51 @@ def _message_key(one: Message, incident: str) -> Hashable:
     return incident, one.kind, one.receiver, one.channel
 
 
-def _escalation_key(one: Escalated, incident: str) -> Hashable:
+def _escalation_key(one: Escalation, incident: str) -> Hashable:
     return incident, one.rule, one.step
 
 
-def _incident_changes(old: Incident | None, new: Incident | None) -> tuple[Changed, ...]:
+def _incident_changes(old: Incident | None, new: Incident | None) -> tuple[FieldChange, ...]:
     if old is None or new is None:
         return ()
     return (
-        *_moments("opened", old.opened_ms, new.opened_ms),
-        *_moments("first told", old.told_ms, new.told_ms),
-        *_moments("acknowledged", old.acknowledged_ms, new.acknowledged_ms),
-        *_moments("closed", old.closed_ms, new.closed_ms, "not in the record"),
-        *_texts("severity", old.severity, new.severity),
-        *_texts("owner", old.owner, new.owner),
-        *_texts("class", old.incident_class, new.incident_class),
-        *_texts("component", old.component, new.component),
-        *_texts("title", old.title, new.title),
+        *_changed_moments("opened", old.opened_ms, new.opened_ms),
+        *_changed_moments("first told", old.notified_ms, new.notified_ms),
+        *_changed_moments("acknowledged", old.acknowledged_ms, new.acknowledged_ms),
+        *_changed_moments("closed", old.closed_ms, new.closed_ms, "not in the record"),
+        *_changed_texts("severity", old.severity, new.severity),
+        *_changed_texts("owner", old.owner, new.owner),
+        *_changed_texts("class", old.incident_class, new.incident_class),
+        *_changed_texts("component", old.component, new.component),
+        *_changed_texts("title", old.title, new.title),
     )
 
 
-def _message_changes(old: Message, new: Message) -> Iterator[Changed]:
-    yield from _moments("time", old.at_ms, new.at_ms)
-    yield from _texts("severity", old.severity, new.severity)
-    yield from _texts("owner", old.owner, new.owner)
-    yield from _texts("title", old.title, new.title)
-    yield from _texts("text", old.text, new.text)
+def _message_changes(old: Message, new: Message) -> Iterator[FieldChange]:
+    yield from _changed_moments("time", old.at_ms, new.at_ms)
+    yield from _changed_texts("severity", old.severity, new.severity)
+    yield from _changed_texts("owner", old.owner, new.owner)
+    yield from _changed_texts("title", old.title, new.title)
+    yield from _changed_texts("text", old.text, new.text)
 
 
-def _escalation_changes(old: Escalated, new: Escalated) -> Iterator[Changed]:
-    yield from _moments("time", old.at_ms, new.at_ms)
-    yield from _texts("to", old.to, new.to)
-    yield from _texts("severity", old.severity, new.severity)
-    yield from _texts("owner", old.owner, new.owner)
-    yield from _texts("because", old.because, new.because)
+def _escalation_changes(old: Escalation, new: Escalation) -> Iterator[FieldChange]:
+    yield from _changed_moments("time", old.at_ms, new.at_ms)
+    yield from _changed_texts("to", old.to, new.to)
+    yield from _changed_texts("severity", old.severity, new.severity)
+    yield from _changed_texts("owner", old.owner, new.owner)
+    yield from _changed_texts("because", old.because, new.because)
 
 
-def _moments(
+def _changed_moments(
     what: str, old_ms: int | None, new_ms: int | None, never: str = "never"
-) -> Iterator[Changed]:
+) -> Iterator[FieldChange]:
     if old_ms != new_ms:
-        yield Changed(
+        yield FieldChange(
             what, *(never if one is None else format_instant(one) for one in (old_ms, new_ms))
         )
 
 
-def _texts(what: str, old: str, new: str) -> Iterator[Changed]:
+def _changed_texts(what: str, old: str, new: str) -> Iterator[FieldChange]:
     if old != new and without_ids(old) != without_ids(new):
-        yield Changed(what, old, new)
+        yield FieldChange(what, old, new)

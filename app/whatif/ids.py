@@ -56,7 +56,7 @@ def _to_run(found: Any, name: str) -> Any:
             return found
 
 
-def shown(text: str) -> str:
+def recorded_ids_in(text: str) -> str:
     """A text of a run, with the ids in it as the record has them."""
     return _ID.sub(_shown_id, text) if "-" in text else text
 

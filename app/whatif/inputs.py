@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from app.transport.log import Headers, Readable, StoredRecord
 from app.whatif.ids import ROOM, message_to_run
-from app.whatif.journal_scan import MESSAGES, Place, Survey, kind_of
+from app.whatif.journal_scan import MESSAGES, JournalScan, Place, kind_of
 from models.journal import ALERT_START, TICK, source_or_none
 
 AT_ONCE = 5000  # steps of the merged journal that are handed out together
 
 
-class Kind(IntEnum):
+class InputKind(IntEnum):
     """What a run does with a record of the journal."""
 
     PLAIN = 0  # apply it
@@ -28,21 +28,21 @@ class Kind(IntEnum):
     PASSED = 5  # only the time passes: a second copy, or a receipt, which changes nothing that is compared
 
 
-class Step(NamedTuple):
+class InputStep(NamedTuple):
     """A record of the journal, at its place in the order in which a run takes them.
 
     `record.offset` is a run's.
     """
 
     partition: int
-    kind: Kind
+    kind: InputKind
     record: StoredRecord
 
 
-class Merged:
+class MergedJournal:
     """The journal's partitions as one sequence of steps."""
 
-    def __init__(self, log: Readable, topic: str, found: Survey) -> None:
+    def __init__(self, log: Readable, topic: str, found: JournalScan) -> None:
         self._log, self._topic, self._survey = log, topic, found
         self._buffers: list[list[StoredRecord]] = [
             [] for _ in found.spans
@@ -62,7 +62,7 @@ class Merged:
     async def start(self) -> None:
         """Read the beginning of each partition."""
         for partition in range(self._survey.partitions):
-            await self._refill(partition)
+            await self._read_next_batch(partition)
             if self._buffers[partition]:
                 if kind_of(self._buffers[partition][-1].value or b"") == "policy":
                     self._next_ms[
@@ -70,9 +70,9 @@ class Merged:
                     ] = -1  # what each begins with, before anything happens in another
                 heappush(self._heap, (self._next_ms[partition], partition))
 
-    async def steps(self) -> list[Step]:
+    async def steps(self) -> list[InputStep]:
         """The next steps; an empty list at the end."""
-        steps: list[Step] = []
+        steps: list[InputStep] = []
         while self._heap and len(steps) < AT_ONCE:
             at_ms, partition = self._heap[0]
             if not self._buffers[partition]:
@@ -81,11 +81,11 @@ class Merged:
                 heapreplace(self._heap, (self._next_ms[partition], partition))
             else:
                 first = self._first(partition)
-                steps.append(self._take(first))
+                steps.append(self._take_record(first))
                 if self._buffers[first]:
-                    self._look(first)
+                    self._look_ahead(first)
                 else:
-                    await self._refill(first)
+                    await self._read_next_batch(first)
         return steps
 
     def _first(self, partition: int) -> int:
@@ -103,18 +103,18 @@ class Merged:
             asked.add(partition)
         return partition
 
-    def _take(self, partition: int) -> Step:
+    def _take_record(self, partition: int) -> InputStep:
         record = self._buffers[partition].pop()
-        kind, headers = self._kind(partition, record)
+        kind, headers = self._classify_record(partition, record)
         # A record of its own: the log may keep those that it hands out.
         offset, value = record.offset * ROOM, record.value
         if (partition, record.offset) in self._survey.kept:
             value = message_to_run(value or b"")
-        return Step(
+        return InputStep(
             partition, kind, StoredRecord(offset, record.timestamp, record.key, value, headers)
         )
 
-    async def _refill(self, partition: int) -> None:
+    async def _read_next_batch(self, partition: int) -> None:
         """Read on in a partition of which everything that was read has been handed out."""
         buffer, end = self._buffers[partition], self._survey.spans[partition].end
         if self._read[partition] < end:
@@ -122,17 +122,17 @@ class Merged:
             self._read[partition] = found[-1].offset + 1 if found else end
             buffer += [record for record in reversed(found) if record.offset < end]
         if buffer:
-            self._look(partition)
+            self._look_ahead(partition)
         else:
             self._next[partition] = end
 
-    def _look(self, partition: int) -> None:
+    def _look_ahead(self, partition: int) -> None:
         """Note what comes next of a partition."""
         record = self._buffers[partition][-1]
         self._next[partition] = record.offset
         self._next_ms[partition] = max(self._next_ms[partition], record.timestamp)
 
-    def _kind(self, partition: int, record: StoredRecord) -> tuple[Kind, Headers]:
+    def _classify_record(self, partition: int, record: StoredRecord) -> tuple[InputKind, Headers]:
         """What is to be done with a record, and the headers that it has in a run.
 
         None that tells of a source.
@@ -140,30 +140,30 @@ class Merged:
         value = record.value or b""
         if not record.headers:
             if value.startswith(ALERT_START):
-                return Kind.ALERT, ()
+                return InputKind.ALERT, ()
             if value == TICK:
-                return Kind.PLAIN, ()
+                return InputKind.PLAIN, ()
         headers = tuple(record.headers)
         source = source_or_none(headers)
         if source is not None and source.topic == "raw":
             whence, position = (partition, source.partition), (source.offset, source.number)
             if position <= self._raw.get(whence, (-1, -1)):
-                return Kind.PASSED, ()
+                return InputKind.PASSED, ()
             self._raw[whence], headers = position, ()
         if source is not None and source.topic == "journal":
             place = (partition, record.offset)
             if place in self._survey.causes:
-                return Kind.SLOT, ()
-            return Kind.PLAIN if place in self._survey.kept else Kind.PASSED, ()
-        return _KINDS.get(kind_of(value), Kind.PLAIN), headers
+                return InputKind.SLOT, ()
+            return InputKind.PLAIN if place in self._survey.kept else InputKind.PASSED, ()
+        return _KINDS.get(kind_of(value), InputKind.PLAIN), headers
 
 
 _KINDS = {
-    "alert": Kind.ALERT,
-    "command": Kind.COMMAND,
-    "policy": Kind.POLICY,
-    "receipt": Kind.PASSED,
+    "alert": InputKind.ALERT,
+    "command": InputKind.COMMAND,
+    "policy": InputKind.POLICY,
+    "receipt": InputKind.PASSED,
 } | dict.fromkeys(
     MESSAGES,
-    Kind.PASSED,  # one that does not say what it follows from: somebody else's
+    InputKind.PASSED,  # one that does not say what it follows from: somebody else's
 )

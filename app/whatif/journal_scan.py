@@ -31,7 +31,7 @@ class NotReplayable(Exception):
     """
 
 
-class Slot(NamedTuple):
+class MessageSlot(NamedTuple):
     """A place at which an actor's message stood."""
 
     partition: int
@@ -43,7 +43,7 @@ Place = tuple[int, int]  # partition and recorded offset
 
 
 @dataclass(slots=True)
-class Span:
+class KeptSpan:
     """What is kept of a partition."""
 
     start: int
@@ -53,11 +53,11 @@ class Span:
 
 
 @dataclass(slots=True)
-class Survey:
+class JournalScan:
     """What a first look at the journal tells."""
 
-    spans: list[Span] = field(default_factory=list)
-    slots: dict[Place, list[Slot]] = field(
+    spans: list[KeptSpan] = field(default_factory=list)
+    slots: dict[Place, list[MessageSlot]] = field(
         default_factory=dict
     )  # by cause, in the order in which they were sent
     causes: dict[Place, Place] = field(default_factory=dict)  # by the slot's place
@@ -103,12 +103,14 @@ def kind_of(value: bytes) -> str:
     return found[1].decode(errors="replace") if found else ""
 
 
-async def survey(log: Readable, topic: str, partitions: int) -> Survey:
+async def scan_journal(log: Readable, topic: str, partitions: int) -> JournalScan:
     """Look through the whole journal once, up to where it ends now. Raises NotReplayable."""
-    found = Survey()
+    found = JournalScan()
     for partition in range(partitions):
         found.spans.append(
-            Span(await log.start_offset(topic, partition), await log.end_offset(topic, partition))
+            KeptSpan(
+                await log.start_offset(topic, partition), await log.end_offset(topic, partition)
+            )
         )
     for partition, span in enumerate(found.spans):
         offset, seen = span.start, dict[int, Place]()
@@ -119,14 +121,14 @@ async def survey(log: Readable, topic: str, partitions: int) -> Survey:
                     (record.timestamp for record in records if record.timestamp), 0
                 )
             span.last_ms = max(span.last_ms, records[-1].timestamp)
-            _look(
+            _note_records(
                 found, partition, (record for record in records if record.offset < span.end), seen
             )
     return found
 
 
-def _look(
-    found: Survey, partition: int, records: Iterable[StoredRecord], seen: dict[int, Place]
+def _note_records(
+    found: JournalScan, partition: int, records: Iterable[StoredRecord], seen: dict[int, Place]
 ) -> None:
     """Note what is in some records; `seen` has the last position of each source partition."""
     for record in records:
@@ -150,7 +152,9 @@ def _look(
             _note_slot(found, place, record, value, seen)
 
 
-def _check_partition(found: Survey, partition: int, record: StoredRecord, source: int = 0) -> None:
+def _check_partition(
+    found: JournalScan, partition: int, record: StoredRecord, source: int = 0
+) -> None:
     """Raise NotReplayable when a record is not where its key puts it, or is from a partition that is not there."""
     expected = partition_of(record.key or b"", found.partitions)
     if expected != partition or source >= found.partitions:
@@ -160,7 +164,7 @@ def _check_partition(found: Survey, partition: int, record: StoredRecord, source
         )
 
 
-def _note_policy(found: Survey, at_ms: int, place: Place, value: bytes) -> None:
+def _note_policy(found: JournalScan, at_ms: int, place: Place, value: bytes) -> None:
     try:
         document = orjson.loads(value).get("document")
     except orjson.JSONDecodeError:
@@ -170,7 +174,7 @@ def _note_policy(found: Survey, at_ms: int, place: Place, value: bytes) -> None:
 
 
 def _note_slot(
-    found: Survey, place: Place, record: StoredRecord, value: bytes, seen: dict[int, Place]
+    found: JournalScan, place: Place, record: StoredRecord, value: bytes, seen: dict[int, Place]
 ) -> None:
     source = source_or_none(tuple(record.headers))
     if source is None or source.topic != "journal":
@@ -186,5 +190,5 @@ def _note_slot(
         return
     found.causes[place] = cause
     found.slots.setdefault(cause, []).append(
-        Slot(partition, offset, signature_of(record.key, value))
+        MessageSlot(partition, offset, signature_of(record.key, value))
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.whatif.ids import shown, shown_position
+from app.whatif.ids import recorded_ids_in, shown_position
 from app.whatif.run import Run
 from models.instant import milliseconds
 
@@ -31,7 +31,7 @@ class Incident:
     opened_ms: int
     closed_ms: int | None
     ends_ms: int  # when it was closed, or when the run ended
-    told_ms: int | None  # its first message, as the policy's times have it
+    notified_ms: int | None  # its first message, as the policy's times have it
     heard: bool  # whether anybody was told anything of it, if only that it flaps
     paged: bool  # whether anybody was called
     acknowledged_ms: int | None
@@ -61,7 +61,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Escalated:
+class Escalation:
     """One escalation."""
 
     id: str
@@ -76,44 +76,47 @@ class Escalated:
 
 
 @dataclass(slots=True)
-class Facts:
+class RunOutcomes:
     """All that a run said, each list in the order of time."""
 
     incidents: list[Incident] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
-    escalations: list[Escalated] = field(default_factory=list)
+    escalations: list[Escalation] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)  # dead letters by reason
 
 
-def facts_of(run: Run, ends_ms: int) -> Facts:
+def facts_of(run: Run, ends_ms: int) -> RunOutcomes:
     """What a run said that ended at `ends_ms`."""
-    messages = [_message(one) for one in _documents(run.notifications)]
+    messages = [_read_message(one) for one in _parse_documents(run.notifications)]
     heard = {one.incident for one in messages}
     paged = {one.incident for one in messages if one.page}
     incidents = [
-        _incident(one, ends_ms, run.origins, heard, paged)
-        for one in _documents(run.snapshots.values())
+        _read_incident(one, ends_ms, run.origins, heard, paged)
+        for one in _parse_documents(run.snapshots.values())
     ]
-    return Facts(
+    return RunOutcomes(
         sorted(incidents, key=lambda one: (one.opened_ms, one.id)),
         sorted(messages, key=lambda one: one.at_ms),
-        sorted((_escalated(one) for one in _documents(run.escalations)), key=lambda one: one.at_ms),
+        sorted(
+            (_read_escalation(one) for one in _parse_documents(run.escalations)),
+            key=lambda one: one.at_ms,
+        ),
         dict(sorted(run.refused.items())),
     )
 
 
-def _documents(values: Iterable[bytes]) -> Iterable[dict[str, Any]]:
+def _parse_documents(values: Iterable[bytes]) -> Iterable[dict[str, Any]]:
     return (orjson.loads(value) for value in values)
 
 
-def _incident(
+def _read_incident(
     body: dict[str, Any],
     ends_ms: int,
     origins: Mapping[str, str],
     heard: Container[str],
     paged: Container[str],
 ) -> Incident:
-    closed_ms, name = _ms(body["closed_at"]), shown(body["incident"])
+    closed_ms, name = _instant_ms(body["closed_at"]), recorded_ids_in(body["incident"])
     return Incident(
         id=name,
         component=body["component"],
@@ -121,48 +124,48 @@ def _incident(
         rule=body["rule"],
         severity=body["severity"],
         owner=body["owner"],
-        title=shown(body["title"]),
+        title=recorded_ids_in(body["title"]),
         opened_by=shown_position(origins.get(body["opened_by"], body["opened_by"])),
-        opened_ms=_ms(body["opened_at"]) or 0,
+        opened_ms=_instant_ms(body["opened_at"]) or 0,
         closed_ms=closed_ms,
         ends_ms=ends_ms if closed_ms is None else closed_ms,
-        told_ms=_ms(body["told_at"]),
-        heard=body["told_at"] is not None or name in heard,
+        notified_ms=_instant_ms(body["notified_at"]),
+        heard=body["notified_at"] is not None or name in heard,
         paged=name in paged,
-        acknowledged_ms=_ms(body["acknowledged_at"]),
+        acknowledged_ms=_instant_ms(body["acknowledged_at"]),
         acknowledged_by=body["acknowledged_by"],
-        parents=tuple(shown(one) for one in body["parents"]),
+        parents=tuple(recorded_ids_in(one) for one in body["parents"]),
     )
 
 
-def _message(body: dict[str, Any]) -> Message:
+def _read_message(body: dict[str, Any]) -> Message:
     return Message(
         id=shown_position(body["id"]),
-        at_ms=_ms(body["at"]) or 0,
-        incident=shown(body["incident"] or ""),
+        at_ms=_instant_ms(body["at"]) or 0,
+        incident=recorded_ids_in(body["incident"] or ""),
         kind=body["kind"],
         channel=body["channel"],
         receiver=body["receiver"],
         severity=body["severity"],
         owner=body["owner"],
-        title=shown(body["title"]),
-        text=shown(body["text"]),
+        title=recorded_ids_in(body["title"]),
+        text=recorded_ids_in(body["text"]),
     )
 
 
-def _escalated(body: dict[str, Any]) -> Escalated:
-    return Escalated(
+def _read_escalation(body: dict[str, Any]) -> Escalation:
+    return Escalation(
         id=shown_position(body["id"]),
-        at_ms=_ms(body["at"]) or 0,
-        incident=shown(body["incident"]),
+        at_ms=_instant_ms(body["at"]) or 0,
+        incident=recorded_ids_in(body["incident"]),
         rule=body["rule"],
         step=body["step"],
         to=body["to"]["name"],
         severity=body["severity"],
         owner=body["owner"],
-        because=shown(body["because"]),
+        because=recorded_ids_in(body["because"]),
     )
 
 
-def _ms(instant: str | None) -> int | None:
+def _instant_ms(instant: str | None) -> int | None:
     return None if instant is None else milliseconds(instant)

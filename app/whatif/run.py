@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.poison import Poison
 from app.transport.log import StoredRecord
 from app.whatif.ids import ROOM
-from app.whatif.inputs import Kind, Step
-from app.whatif.journal_scan import Slot, Survey, signature_of
+from app.whatif.inputs import InputKind, InputStep
+from app.whatif.journal_scan import JournalScan, MessageSlot, signature_of
 from models.effect import Effect, Stream
 from models.journal import FINGERPRINT, TICK
 from models.topics import partition_of
@@ -28,7 +28,7 @@ from models.topics import partition_of
 _Sent = tuple[StoredRecord, int | None]
 
 
-class Poisoned(Exception):
+class RunPoisoned(Exception):
     """An engine of a run raised: the run has to begin anew, and pass over what made it raise."""
 
     def __init__(self, partition: int, poison: Poison) -> None:
@@ -45,9 +45,9 @@ class Run:
 
     def __init__(
         self,
-        policy: Rulebook | None,
-        first: Rulebook,
-        found: Survey,
+        policy: CompiledPolicy | None,
+        first: CompiledPolicy,
+        found: JournalScan,
         *,
         rekeyed: bool = False,
         poisons: Iterable[tuple[int, Poison]] = (),
@@ -79,39 +79,41 @@ class Run:
         ] = {}  # by partition and offset of a slot: where its message is
         self._ready: deque[tuple[int, StoredRecord]] = deque()
         for partition, poison in poisons:
-            self.engines[partition].pass_over([poison])
+            self.engines[partition].skip([poison])
 
-    def take(self, step: Step, command: tuple[int, bytes] | None = None) -> None:
+    def take(self, step: InputStep, command: tuple[int, bytes] | None = None) -> None:
         """Apply what a record of the journal is in this run, and the messages that follow from it at once.
 
         `command` has the partition and the value of a command in this run; None leaves it out.
         """
         partition, kind, record = step
         if (
-            kind is Kind.PLAIN
-            or (kind is Kind.ALERT and not self._rekeyed)
-            or (kind is Kind.POLICY and self.recorded)
+            kind is InputKind.PLAIN
+            or (kind is InputKind.ALERT and not self._rekeyed)
+            or (kind is InputKind.POLICY and self.recorded)
         ):
             self._apply(partition, record)
-        elif kind is Kind.ALERT:
-            key = self._key(record)
-            self._put(partition, record, partition_of(key, len(self.engines)), key, record.value)
-        elif kind is Kind.COMMAND and command is not None:
-            self._put(partition, record, command[0], record.key, command[1])
-        elif kind is Kind.SLOT:
-            self._fill(partition, record)
+        elif kind is InputKind.ALERT:
+            key = self._component_key(record)
+            self._place_record(
+                partition, record, partition_of(key, len(self.engines)), key, record.value
+            )
+        elif kind is InputKind.COMMAND and command is not None:
+            self._place_record(partition, record, command[0], record.key, command[1])
+        elif kind is InputKind.SLOT:
+            self._fill_slot(partition, record)
         else:
-            self._pass(partition, record)
+            self._pass_time(partition, record)
         if partition in self._early:
             self._catch_up(partition)
-        self._settle()
+        self._apply_pending()
 
     def _catch_up(self, partition: int) -> None:
         """Apply what came for a partition before its first record."""
         for record, origin in self._early.pop(partition):
             self._apply_next(partition, record, origin)
 
-    def _settle(self) -> None:
+    def _apply_pending(self) -> None:
         """Apply what is to be applied at once, and what follows from that.
 
         Breadth first, as the journal would bring it.
@@ -119,7 +121,7 @@ class Run:
         while self._ready:
             self._apply_next(*self._ready.popleft())
 
-    def _put(
+    def _place_record(
         self,
         partition: int,
         record: StoredRecord,
@@ -133,11 +135,11 @@ class Run:
                 partition, StoredRecord(record.offset, record.timestamp, key, value, record.headers)
             )
         else:
-            self._pass(partition, record)
+            self._pass_time(partition, record)
             moved = StoredRecord(-1, record.timestamp, key, value, record.headers)
             self._apply_next(target, moved, f"{partition}-{record.offset}")
 
-    def _pass(self, partition: int, record: StoredRecord) -> None:
+    def _pass_time(self, partition: int, record: StoredRecord) -> None:
         """Let the time pass that the record stood for."""
         self._apply(partition, StoredRecord(record.offset, record.timestamp, None, TICK))
 
@@ -161,12 +163,14 @@ class Run:
         try:
             effects = self.engines[partition].apply((record,))
         except Poison as poison:
-            raise Poisoned(partition, poison) from poison
+            raise RunPoisoned(partition, poison) from poison
         if effects:
-            self._keep(partition, record, effects)
+            self._keep_effects(partition, record, effects)
         return bool(effects)
 
-    def _keep(self, partition: int, record: StoredRecord, effects: Iterable[Effect]) -> None:
+    def _keep_effects(
+        self, partition: int, record: StoredRecord, effects: Iterable[Effect]
+    ) -> None:
         """Keep what people see, and send what actors say."""
         place, between = divmod(record.offset, ROOM)
         free = [] if between else list(self._slots.get((partition, place), ()))
@@ -189,7 +193,7 @@ class Run:
                 case _:
                     pass
 
-    def _send(self, source: int, message: StoredRecord, free: list[Slot]) -> None:
+    def _send(self, source: int, message: StoredRecord, free: list[MessageSlot]) -> None:
         """Send a message to its slot, or at once if there is none and none before it is under way."""
         signature, target = (
             signature_of(message.key, message.value or b""),
@@ -208,12 +212,12 @@ class Run:
         else:
             self._ready.append((target, message))
 
-    def _fill(self, partition: int, record: StoredRecord) -> None:
+    def _fill_slot(self, partition: int, record: StoredRecord) -> None:
         """Apply the message that has its slot here, after those before it and before those behind it that have none."""
         channel = self._awaited.pop((partition, record.offset), None)
         if channel is None:
             self.empty_slots += 1
-            self._pass(partition, record)
+            self._pass_time(partition, record)
             return
         while channel[0][1] != record.offset:
             message, slot = channel.popleft()
@@ -226,15 +230,15 @@ class Run:
         while channel and channel[0][1] is None:
             self._ready.append((partition, channel.popleft()[0]))
 
-    def _key(self, record: StoredRecord) -> bytes:
+    def _component_key(self, record: StoredRecord) -> bytes:
         """The component that this run's policy finds for an alert."""
         identity = (record.value or b"")[FINGERPRINT]
         known = self._moved.get(identity)
         if known is None:
-            known = self._moved[identity] = self._component(record) or record.key or b""
+            known = self._moved[identity] = self._policy_component(record) or record.key or b""
         return known
 
-    def _component(self, record: StoredRecord) -> bytes | None:
+    def _policy_component(self, record: StoredRecord) -> bytes | None:
         try:
             document: Any = orjson.loads(record.value or b"")
             return self.policy.component(document["labels"], document["alert"]).encode()

@@ -8,48 +8,48 @@ policy. The journal is only read.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.history.policies import UnreadablePolicy, compile_recorded, policy_in_state
 from app.transport.log import Readable
-from app.whatif.addressees import LeftOut, address, left_out, meaning_of
-from app.whatif.inputs import Kind, Merged, Step
-from app.whatif.journal_scan import NotReplayable, Survey, survey
-from app.whatif.run import Poisoned, Run
+from app.whatif.addressees import UnaddressedCommand, address_command, left_out, meaning_of
+from app.whatif.inputs import InputKind, InputStep, MergedJournal
+from app.whatif.journal_scan import JournalScan, NotReplayable, scan_journal
+from app.whatif.run import Run, RunPoisoned
 from models.topics import Topics
 
 FAULTS_MAX = 20  # of ours, each of which makes all runs begin anew
 
 
 @dataclass(slots=True)
-class Played:
+class PlayedRuns:
     """What came of it.
 
     `before` and `after` have ended; `left_out` are the commands that `after` had no incident for.
     """
 
-    survey: Survey
+    survey: JournalScan
     before: Run
     after: Run
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[UnaddressedCommand] = field(default_factory=list)
     unknown: int = 0  # commands about incidents that the record does not know
     notes: list[str] = field(
         default_factory=list
     )  # what somebody who reads the comparison has to know
 
 
-async def play(
+async def play_policies(
     log: Readable,
     topics: Topics,
     partitions: int,
-    policy: Rulebook,
-    against: Rulebook | None,
+    policy: CompiledPolicy,
+    against: CompiledPolicy | None,
     told: Callable[[int, int], None],
-) -> Played:
+) -> PlayedRuns:
     """Run the journal under both policies; `against` None is the recorded ones. Raises NotReplayable and LogUnavailable.
 
     `told` hears how many records are done, of how many.
     """
-    found = await survey(log, topics.journal, partitions)
+    found = await scan_journal(log, topics.journal, partitions)
     if not found.records:
         raise NotReplayable(f"{topics.journal} has no records: nothing can be replayed")
     notes: list[str] = []
@@ -58,27 +58,27 @@ async def play(
     runs = _Runs(found, first, policy, against)
     while True:
         try:
-            played = await _play(Merged(log, topics.journal, found), found, runs, told)
-        except Poisoned as fault:
-            runs.pass_over(fault)
+            played = await _play_runs(MergedJournal(log, topics.journal, found), found, runs, told)
+        except RunPoisoned as fault:
+            runs.skip(fault)
         else:
             played.notes += notes + runs.notes()
             return played
 
 
-async def _play(
-    merged: Merged, found: Survey, runs: "_Runs", told: Callable[[int, int], None]
-) -> Played:
+async def _play_runs(
+    merged: MergedJournal, found: JournalScan, runs: "_Runs", told: Callable[[int, int], None]
+) -> PlayedRuns:
     recorded, compared = runs.begin()
-    played = Played(found, compared[0], compared[-1])
+    played = PlayedRuns(found, compared[0], compared[-1])
     others = [run for run in compared if run is not recorded]
     done = 0
     await merged.start()
     while steps := await merged.steps():
         for step in steps:
             runs.at = None
-            if step.kind is Kind.COMMAND and recorded is not None:
-                _command(step, recorded, others, played, runs)
+            if step.kind is InputKind.COMMAND and recorded is not None:
+                _play_command(step, recorded, others, played, runs)
                 continue
             for run in runs.all:
                 runs.at = run
@@ -88,8 +88,8 @@ async def _play(
     return played
 
 
-def _command(
-    step: Step, recorded: Run, others: Sequence[Run], played: Played, runs: "_Runs"
+def _play_command(
+    step: InputStep, recorded: Run, others: Sequence[Run], played: PlayedRuns, runs: "_Runs"
 ) -> None:
     meaning = meaning_of(recorded, step)
     if meaning is None:
@@ -99,38 +99,44 @@ def _command(
         return
     played.unknown += meaning.snapshot is None
     for run in others:
-        command = address(meaning, run)
+        command = address_command(meaning, run)
         if command is None and run is played.after:
             played.left_out.append(left_out(meaning))
         runs.at = run
         run.take(step, command)
     runs.at = recorded
-    recorded.take(step, address(meaning, recorded))
+    recorded.take(step, address_command(meaning, recorded))
 
 
 class _Runs:
     """How the runs are made, and made again where one of them met a fault of ours."""
 
     def __init__(
-        self, found: Survey, first: Rulebook, policy: Rulebook, against: Rulebook | None
+        self,
+        found: JournalScan,
+        first: CompiledPolicy,
+        policy: CompiledPolicy,
+        against: CompiledPolicy | None,
     ) -> None:
         self._found, self._first = found, first
         # The recorded policies first, if anybody needs them: to compare with, or to know what
         # commands meant.
-        self._policies: list[Rulebook | None] = [None] if against is None or found.commands else []
+        self._policies: list[CompiledPolicy | None] = (
+            [None] if against is None or found.commands else []
+        )
         self._policies += [policy] if against is None else [against, policy]
         self._compared = 2
-        self._faults: list[tuple[int, Poisoned]] = []  # the number of the run, and what happened
+        self._faults: list[tuple[int, RunPoisoned]] = []  # the number of the run, and what happened
         self.all: list[Run] = []
         self.at: Run | None = None  # the one that is at work
 
     def begin(self) -> tuple[Run | None, list[Run]]:
         """New runs: that of the recorded policies, and the two that are compared."""
-        self.all = [self._run(number, policy) for number, policy in enumerate(self._policies)]
+        self.all = [self._make_run(number, policy) for number, policy in enumerate(self._policies)]
         recorded = self.all[0] if self._policies[0] is None else None
         return recorded, self.all[-self._compared :]
 
-    def _run(self, number: int, policy: Rulebook | None) -> Run:
+    def _make_run(self, number: int, policy: CompiledPolicy | None) -> Run:
         recorded = [document.get("components") for _, _, document in self._found.policies]
         recorded.append(self._first.document["components"])
         rekeyed = policy is not None and any(
@@ -141,7 +147,7 @@ class _Runs:
         ]
         return Run(policy, self._first, self._found, rekeyed=rekeyed, poisons=poisons)
 
-    def pass_over(self, fault: Poisoned) -> None:
+    def skip(self, fault: RunPoisoned) -> None:
         """Have the run that failed pass over what made it, the next time. Raises NotReplayable."""
         if self.at is None or len(self._faults) >= FAULTS_MAX:
             raise NotReplayable(f"a fault of Tocsin, report it: {fault}") from fault
@@ -163,8 +169,8 @@ class _Runs:
 
 
 async def _first_policy(
-    log: Readable, topics: Topics, found: Survey, policy: Rulebook, notes: list[str]
-) -> Rulebook:
+    log: Readable, topics: Topics, found: JournalScan, policy: CompiledPolicy, notes: list[str]
+) -> CompiledPolicy:
     """The policy that the recorded journal began under.
 
     It is the first record of each partition, unless that is gone.
@@ -199,7 +205,7 @@ def _not_replayable(where: str, error: UnreadablePolicy) -> NotReplayable:
     )
 
 
-def _note_beginning(found: Survey, notes: list[str]) -> None:
+def _note_beginning(found: JournalScan, notes: list[str]) -> None:
     """Say so when the journal's beginning is gone.
 
     Both runs begin with nothing known, where what is kept begins.

@@ -12,25 +12,25 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app import metrics
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import policy_file
 from app.files.file_watcher import SECONDS, content_of
 from app.files.policy_file import BadPolicy
 from app.transport.log import LogUnavailable
 
-Use = Callable[[Rulebook], Awaitable[None]]
+Use = Callable[[CompiledPolicy], Awaitable[None]]
 
 logger = logging.getLogger("tocsin.policy")
 
 
-class Reloader:
+class PolicyReloader:
     """Keeps `policy` as the file says."""
 
     def __init__(self, file: str) -> None:
         """Read the file; an empty name is the policy that ships with Tocsin. Raises BadPolicy."""
         self._path = Path(file) if file else policy_file.default_path()
         self._seen = self._last = content_of(str(self._path))
-        self.policy = policy_file.load(self._path)
+        self.policy = policy_file.load_policy(self._path)
         self._users: list[Use] = []
         self._reading = asyncio.Lock()
         metrics.POLICY_INFO.labels(self.policy.fingerprint).set(1)
@@ -48,7 +48,7 @@ class Reloader:
             self._seen = await asyncio.to_thread(content_of, str(self._path))
             before = self.policy
             try:
-                policy = await asyncio.to_thread(policy_file.load, self._path)
+                policy = await asyncio.to_thread(policy_file.load_policy, self._path)
             except BadPolicy as error:
                 metrics.POLICY_RELOADS.labels("refused").inc()
                 problems = "; ".join(error.problems)
@@ -60,10 +60,10 @@ class Reloader:
                 metrics.POLICY_RELOADS.labels("same").inc()
                 logger.info("the policy is the same, %s", before.fingerprint)
                 return False
-            await self._renew(before, policy)
+            await self._replace_policy(before, policy)
             return True
 
-    async def _renew(self, before: Rulebook, policy: Rulebook) -> None:
+    async def _replace_policy(self, before: CompiledPolicy, policy: CompiledPolicy) -> None:
         self.policy = policy
         unavailable: LogUnavailable | None = None
         for use in self._users:
@@ -116,9 +116,9 @@ class Reloader:
         """Reload whenever the file has changed, until cancelled."""
         while True:
             await asyncio.sleep(SECONDS)
-            await self.look()
+            await self.reload_if_changed()
 
-    async def look(self) -> None:
+    async def reload_if_changed(self) -> None:
         """Reload if the file has changed, and not since the last look.
 
         One that is being written may look whole.

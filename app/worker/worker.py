@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from app import metrics
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.changelog import META
 from app.core.state.poison import Poison
 from app.history.applier import Applier
@@ -28,7 +28,7 @@ from app.history.checkpoints import last_position, load_state
 from app.history.policies import first_policy
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
-from app.worker.policy_announcement import Announcer
+from app.worker.policy_announcement import PolicyAnnouncer
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.journal import TICK, Source
 from models.topics import Topics, partition_of
@@ -55,7 +55,7 @@ class _Work:
     done: asyncio.Event | None = None
 
 
-def crash(what: str, error: BaseException) -> NoReturn:
+def crash_process(what: str, error: BaseException) -> NoReturn:
     """Stop at once, without acknowledging anything.
 
     The next start goes on from the last checkpoint.
@@ -75,10 +75,10 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        policy: Rulebook,
+        policy: CompiledPolicy,
         log: Log,
         topics: Topics,
-        on_fault: Callable[[str, BaseException], NoReturn] = crash,
+        on_fault: Callable[[str, BaseException], NoReturn] = crash_process,
     ) -> None:
         self.settings = settings
         self.policy = policy
@@ -86,7 +86,7 @@ class Worker:
         self.topics = topics
         self.on_fault = on_fault
         self.consumer: Any = None  # Faust's, set by the transport when it has partitions
-        self.pipes: dict[int, Pipe] = {}
+        self.pipes: dict[int, PartitionPipe] = {}
         self.ready = asyncio.Event()
 
     async def take_over(self, partition: int, generation: int) -> int:
@@ -95,7 +95,7 @@ class Worker:
         if known is not None:
             known.stop()
         try:
-            pipe = Pipe(self, partition, generation)
+            pipe = PartitionPipe(self, partition, generation)
             offset = await pipe.start()
         except asyncio.CancelledError:
             raise  # partitions move again, before this one was taken over: whoever has it then begins anew
@@ -125,7 +125,7 @@ class Worker:
             )
         )
 
-    async def use(self, policy: Rulebook) -> None:
+    async def use(self, policy: CompiledPolicy) -> None:
         """Decide by another policy from now on: it goes into the journals of the partitions owned, and is in force from there.
 
         Raises LogUnavailable; what a journal does not take is appended when it takes something
@@ -167,7 +167,7 @@ class Worker:
         return total
 
 
-class Pipe:
+class PartitionPipe:
     """One partition: its engine, and the queue of what the engine left to do."""
 
     def __init__(self, worker: Worker, partition: int, generation: int) -> None:
@@ -186,10 +186,10 @@ class Pipe:
         self._applying = (
             asyncio.Lock()
         )  # what the engine leaves to do has to be queued in the order of its records
-        self._announcer = Announcer(worker.log, worker.topics.journal, partition)
+        self._announcer = PolicyAnnouncer(worker.log, worker.topics.journal, partition)
         self._applier = Applier(
             Engine(partition, worker.policy),
-            self._restored,
+            self._restored_engine,
             lambda offset: self._log.read(self._topics.journal, self.partition, offset),
             self._on_poison,
         )
@@ -207,28 +207,28 @@ class Pipe:
         Return the journal offset to read from.
         """
         await self._log.claim(self._topics.state, self.partition)
-        self._applier.engine, is_told = await self._found()
+        self._applier.engine, is_told = await self._initial_engine()
         if not is_told:
             await self._announcer.begin(self._worker.policy)
-            self._applier.engine, _ = await self._found()
+            self._applier.engine, _ = await self._initial_engine()
         self.settled_offset = self.engine.applied_offset
         self._metrics.restored(self.engine)
         for stream in EFFECTS:
-            mark = await last_position(self._log, self._topic(stream), self.partition)
+            mark = await last_position(self._log, self._topic_name(stream), self.partition)
             if mark is not None:
                 self._marks[stream] = mark
         await self._announcer.start(self.engine, self._worker.policy)
-        self._task = asyncio.create_task(self._run(), name=f"partition-{self.partition}")
+        self._task = asyncio.create_task(self._run_queue(), name=f"partition-{self.partition}")
         logger.info(
             "partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1
         )
         return self.engine.applied_offset + 1
 
-    async def _restored(self) -> Engine:
+    async def _restored_engine(self) -> Engine:
         """The engine of the last checkpoint."""
-        return (await self._found())[0]
+        return (await self._initial_engine())[0]
 
-    async def _found(self) -> tuple[Engine, bool]:
+    async def _initial_engine(self) -> tuple[Engine, bool]:
         """The same, before the first checkpoint as the journal began.
 
         And whether the journal says how.
@@ -262,7 +262,7 @@ class Pipe:
 
     async def accept(self, message: Any) -> None:
         """Apply a batch and queue what it left to do."""
-        records = await self._whole(message.value)
+        records = await self._fill_gap(message.value)
         message.value = None  # the records need not live until the checkpoint
         for start in range(0, len(records), CHUNK):
             chunk = records[start : start + CHUNK]
@@ -271,14 +271,14 @@ class Pipe:
                 if self._stopped:
                     return
                 effects = await self._applier.apply(chunk)
-                checkpoint = self.engine.checkpoint() if self._due() else None
+                checkpoint = self.engine.checkpoint() if self._is_checkpoint_due() else None
                 await self._queue.put(
                     _Work(effects, chunk[-1].offset, checkpoint, [message] if last else [])
                 )
         self._metrics.applied(self.engine, len(records))
         await self.renew_policy()
 
-    async def _whole(self, records: Sequence[Any]) -> Sequence[Any]:
+    async def _fill_gap(self, records: Sequence[Any]) -> Sequence[Any]:
         """The records, and before them what is between them and the last one applied, should it not have been handed over."""
         expected = self.engine.applied_offset + 1
         if records[0].offset <= expected:
@@ -306,7 +306,7 @@ class Pipe:
         what = "partition %d: a dead letter instead of what made the engine raise"
         logger.error(what, self.partition, exc_info=poison)
 
-    def _due(self) -> bool:
+    def _is_checkpoint_due(self) -> bool:
         """Whether it is time for a checkpoint.
 
         Its pace is a setting, since a restart only works up what came after.
@@ -350,16 +350,16 @@ class Pipe:
             self._queue.get_nowait()
         self._metrics.released()
 
-    async def _run(self) -> None:
+    async def _run_queue(self) -> None:
         try:
             while True:
                 work = await self._queue.get()
-                await self._send(work.effects)
+                await self._send_effects(work.effects)
                 self.settled_offset = work.offset
                 self._unacknowledged += work.messages
                 if work.checkpoint is not None:
-                    await self._write(work.checkpoint)
-                    self._acknowledge()
+                    await self._write_checkpoint(work.checkpoint)
+                    self._acknowledge_offsets()
                 if work.done is not None:
                     work.done.set()
         except asyncio.CancelledError:
@@ -367,7 +367,7 @@ class Pipe:
         except BaseException as error:  # noqa: BLE001  the outermost loop: nothing may be acknowledged after this
             self._worker.on_fault(f"partition {self.partition}", error)
 
-    async def _send(self, effects: Sequence[Effect]) -> None:
+    async def _send_effects(self, effects: Sequence[Effect]) -> None:
         """Send what the topics have not yet, each topic's in order, and wait until all are acknowledged."""
         batches: dict[tuple[str, int], list[NewRecord]] = {}
         for effect in effects:
@@ -384,22 +384,22 @@ class Pipe:
             else:
                 target = self.partition
                 record = NewRecord(effect.key, effect.value, (effect.position.header(),))
-            batches.setdefault((self._topic(stream), target), []).append(record)
+            batches.setdefault((self._topic_name(stream), target), []).append(record)
         await asyncio.gather(
             *(append_all(self._log, topic, to, records) for (topic, to), records in batches.items())
         )
         self._metrics.sent(len(effects))
 
-    async def _write(self, checkpoint: Sequence[tuple[bytes, bytes | None]]) -> None:
+    async def _write_checkpoint(self, checkpoint: Sequence[tuple[bytes, bytes | None]]) -> None:
         records = [NewRecord(key, value) for key, value in checkpoint]
         await self._log.append(self._topics.state, self.partition, records)
         self._metrics.checkpointed(len(records))
 
-    def _acknowledge(self) -> None:
+    def _acknowledge_offsets(self) -> None:
         for message in self._unacknowledged:
             message.ack(self._worker.consumer)
         self._unacknowledged.clear()
 
-    def _topic(self, stream: Stream) -> str:
+    def _topic_name(self, stream: Stream) -> str:
         topic: str = getattr(self._topics, stream)
         return topic

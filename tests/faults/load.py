@@ -44,7 +44,16 @@ COMPONENTS = (
     "gateway",
     *(f"svc-{number}" for number in range(150)),
 )
-COMMANDS = ("acknowledge", "note", "note", "cause", "mitigated", "resolve", "complaint", "update")
+COMMANDS = (
+    "acknowledge",
+    "note",
+    "note",
+    "root-cause",
+    "mitigate",
+    "resolve",
+    "complaint",
+    "update",
+)
 TIMEOUT_SECONDS = 90
 PAUSE_SECONDS = 0.2  # before something that was not acknowledged is sent again
 LIST_SECONDS = 3.0  # between two looks at which incidents there are

@@ -16,7 +16,7 @@ import orjson
 
 from app.core.engine import Engine
 from app.core.state.changelog import META
-from app.files.policy_file import default_path, load
+from app.files.policy_file import default_path, load_policy
 from app.history.checkpoints import load_state
 from app.history.policies import policy_in
 from app.settings import Settings
@@ -70,7 +70,7 @@ def quick_policy(folder: Path) -> Path:
 
 async def prove(log: Log, config: Settings, load_: Load | None) -> Proof:
     """Assert all of the above."""
-    policy, proof = load(config.policy_file), Proof()
+    policy, proof = load_policy(config.policy_file), Proof()
     topics = Topics(config.prefix)
     journals = [
         await read_all(log, topics.journal, partition) for partition in range(config.partitions)

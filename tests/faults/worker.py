@@ -20,7 +20,7 @@ from agents import ingest
 from app.cli.main import main as run_tocsin
 from app.transport.batches import BatchMixin
 from app.transport.kafka import KafkaLog
-from app.worker.worker import Pipe, Worker
+from app.worker.worker import PartitionPipe, Worker
 
 
 def die() -> NoReturn:
@@ -104,10 +104,10 @@ def _some(_: Any, things: Any, *__: Any) -> bool:
 
 
 POINTS: dict[str, Callable[[Point], None]] = {
-    "effects-half-sent": lambda point: point.half_of(Pipe, "_send"),
-    "effects-sent": lambda point: point.before(Pipe, "_write"),
+    "effects-half-sent": lambda point: point.half_of(PartitionPipe, "_send"),
+    "effects-sent": lambda point: point.before(PartitionPipe, "_write"),
     "checkpoint-uncommitted": lambda point: point.after(app.transport.kafka, "_send", _of_state),
-    "checkpoint-written": lambda point: point.after(Pipe, "_write"),
+    "checkpoint-written": lambda point: point.after(PartitionPipe, "_write"),
     "committing": lambda point: point.before(driver.AIOKafkaConsumerThread, "commit", _some),
     "committed": lambda point: point.after(driver.AIOKafkaConsumerThread, "commit", _some),
     "raw-half-copied": lambda point: point.after(KafkaLog, "append", _copying),
@@ -116,7 +116,7 @@ POINTS: dict[str, Callable[[Point], None]] = {
     "loaded": lambda point: point.after(app.worker.worker, "load_state"),
     "half-taken-over": lambda point: point.after(Worker, "take_over"),
     "revoking": lambda point: point.before(BatchMixin, "on_partitions_revoked", _some),
-    "settled": lambda point: point.after(Worker, "settle"),
+    "settled": lambda point: point.after(Worker, "close_after"),
 }
 COUNTS = {  # where the passes are numbered: a start takes four partitions over, and settles none
     "claimed": (1, 2, 4),

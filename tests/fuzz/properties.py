@@ -13,18 +13,18 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from agents.ingest import journal_records
-from app.bridge.request_bodies import _unfold
-from app.bridge.responses import Declined
+from app.bridge.request_bodies import _decompress
+from app.bridge.responses import RequestDeclined
 from app.bridge.silences import filters_of, silence_of
 from app.bridge.tokens import parse_tokens
-from app.cli.deadletters_resubmit import plan_of
+from app.cli.deadletters_resubmit import plan_resubmission
 from app.core.engine import Engine, NewerFormat
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.changelog import META, DamagedState
-from app.core.state.deadletter import letter
+from app.core.state.deadletter import letter_of
 from app.core.state.poison import Poison
-from app.demo.recorded import BadRecording, steps_in
-from app.files.policy_file import BadPolicy, compiled
+from app.demo.recorded import BadRecording, parse_steps
+from app.files.policy_file import BadPolicy, compile_policy_file
 from app.intake.commands import command_of, command_value, receipts_of, resubmitted_record
 from app.intake.normalise import (
     Entries,
@@ -32,13 +32,13 @@ from app.intake.normalise import (
     from_list,
     in_list,
     in_webhook,
-    parse,
     parse_alerts,
+    parse_json,
 )
 from app.intake.records import Intake
 from app.settings import BadSettings
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.sqlite_batches import Damaged, records_in, unpack
+from app.transport.sqlite_batches import Damaged, records_in, unpack_records
 from models.command import Command
 from models.duration import format_ms, parse_ms
 from models.effect import Effect, Stream, position_from
@@ -66,7 +66,7 @@ def alerts(data: bytes) -> None:
     for shape in (entries_from, _api, _webhook):
         with contextlib.suppress(BadInput):
             found, refused = Intake().records(shape(data), NOW_MS, POLICY)
-            assert all(one.message and len(letter(one, "raw", 0, 0, data)) for one in refused)
+            assert all(one.message and len(letter_of(one, "raw", 0, 0, data)) for one in refused)
             _, effects = apply([StoredRecord(-1, NOW_MS, *one) for one in found])
             assert not [one for one in effects if one.stream is Stream.DEADLETTER]
 
@@ -123,7 +123,7 @@ def commands(data: bytes) -> None:
     The bridge takes none that the engine cannot apply or refuse with a reason.
     """
     with contextlib.suppress(BadInput):
-        document = parse(data)
+        document = parse_json(data)
         name = _text_in(document, "command") or Command.ACKNOWLEDGE
         for incident in (INCIDENT, _text_in(document, "incident")):
             with contextlib.suppress(BadInput):
@@ -144,7 +144,7 @@ def silences(data: bytes) -> None:
     with contextlib.suppress(BadInput):
         filters_of([data.decode(errors="surrogateescape")])
     with contextlib.suppress(BadInput):
-        body = SilenceRequest.of(parse(data))
+        body = SilenceRequest.of(parse_json(data))
         for past in (False, True):
             with contextlib.suppress(BadInput):
                 value = encode_silence(silence_of(body, None, NOW_MS, past=past))
@@ -156,7 +156,7 @@ def silences(data: bytes) -> None:
 def receipts(data: bytes) -> None:
     """Notifiers' receipts."""
     with contextlib.suppress(BadInput):
-        found = receipts_of(parse(data), PARTITIONS)
+        found = receipts_of(parse_json(data), PARTITIONS)
         engine, _ = apply(
             [StoredRecord(-1, NOW_MS, incident.encode(), value) for _, incident, value in found]
         )
@@ -166,13 +166,13 @@ def receipts(data: bytes) -> None:
 def clock(data: bytes) -> None:
     """What sets a driven clock."""
     with contextlib.suppress(BadInput):
-        ClockRequest.of(parse(data))
+        ClockRequest.of(parse_json(data))
 
 
 def compressed(data: bytes) -> None:
     """A body that says it is gzip."""
-    with contextlib.suppress(BadInput, Declined):
-        _unfold(data)
+    with contextlib.suppress(BadInput, RequestDeclined):
+        _decompress(data)
 
 
 def policy(data: bytes) -> None:
@@ -181,7 +181,7 @@ def policy(data: bytes) -> None:
     Good, or every mistake; what is good an engine goes on under, through restarts too.
     """
     try:
-        rules = compiled(FILE, data).rules
+        rules = compile_policy_file(FILE, data).rules
     except BadPolicy:
         return
     value = encode_policy(rules.fingerprint, rules.document)
@@ -189,7 +189,7 @@ def policy(data: bytes) -> None:
     engine, effects = apply(records)
     assert not [one for one in effects if one.stream is Stream.DEADLETTER]
     assert engine.policy.fingerprint == rules.fingerprint
-    assert Rulebook(rules.document).fingerprint == rules.fingerprint
+    assert CompiledPolicy(rules.document).fingerprint == rules.fingerprint
 
 
 def tokens(data: bytes) -> None:
@@ -216,7 +216,7 @@ def duration(data: bytes) -> None:
 def interval(data: bytes) -> None:
     """A time interval: its next beginning and end are instants at which it begins and ends."""
     with contextlib.suppress(BadInput, ValidationError):
-        spans = INTERVAL.validate_python(parse(data))
+        spans = INTERVAL.validate_python(parse_json(data))
         for at_ms in (0, NOW_MS, NOW_MS + 200 * DAY_MS + 7):
             for to in (True, False):
                 then_ms = next_ms(spans, at_ms, to=to)
@@ -229,7 +229,7 @@ def recording(data: bytes) -> None:
     for body in (data, b"time,name," + data, b"[" + data):
         problems: list[str] = []
         with contextlib.suppress(BadRecording):
-            for at_ms, found in steps_in(FILE, body, problems):
+            for at_ms, found in parse_steps(FILE, body, problems):
                 from_list(found, at_ms)
         assert all(problem.startswith(f"{FILE}:") for problem in problems)
 
@@ -317,7 +317,7 @@ def blob(data: bytes) -> None:
     """A batch of the embedded journal, as an older one without checksums may have kept it."""
     for count in range(4):
         with contextlib.suppress(Damaged):
-            assert len(unpack(data, 0, 0, count)) == count
+            assert len(unpack_records(data, 0, 0, count)) == count
     with contextlib.suppress(struct.error, TypeError, ValueError, AttributeError):
         records = records_in(data, 0, 0)
         sizes = [len(one.key or b"") + len(one.value or b"") for one in records]
@@ -328,7 +328,7 @@ def headers(data: bytes) -> None:
     """Headers of effects, and bodies of dead letters, that strangers wrote."""
     position_from((("position", data),))
     for role in ("raw", "journal", "deadline", ""):
-        plan_of(
+        plan_resubmission(
             role,
             data,
             NOW_MS,

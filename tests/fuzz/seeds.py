@@ -10,7 +10,7 @@ import orjson
 from app.core.engine import Engine
 from app.files.policy_file import default_path
 from app.transport.log import NewRecord, StoredRecord
-from app.transport.sqlite_batches import pack
+from app.transport.sqlite_batches import pack_records
 from models.alert import Alert, fingerprint
 from models.command import Command
 from models.effect import Stream
@@ -156,7 +156,15 @@ def _header(record: StoredRecord) -> bytes:
 def states() -> tuple[bytes, ...]:
     """The changelog after some scenarios, and of an older format, as JSON objects of key and value."""
     found = [(ROOT / "tests/data/state_format_1.json").read_bytes()]
-    for name in ("bad_day", "silence", "dependency", "digest", "followups", "sequence", "absence"):
+    for name in (
+        "bad_day",
+        "silence",
+        "dependency",
+        "digest",
+        "followups",
+        "sequence",
+        "heartbeat",
+    ):
         engine, items = Engine(0, POLICY), dict[bytes, bytes]()
         journal, _ = play(POLICY, read(ROOT / f"tests/scenarios/{name}.txt", POLICY)[0], one_by_one)
         engine.apply(journal)
@@ -168,7 +176,7 @@ def states() -> tuple[bytes, ...]:
 
 
 def _records() -> bytes:
-    return pack(
+    return pack_records(
         [
             NewRecord(None, None),
             NewRecord(b"k", b"v", (("source", b"raw:0:1:2"),)),
@@ -179,7 +187,7 @@ def _records() -> bytes:
 
 def _journal_alert() -> bytes:
     alert = Alert(
-        fingerprint(LABELS), LABELS, {}, firing=True, starts_ms=NOW_MS, ends_ms=0, hold_ms=300_000
+        fingerprint(LABELS), LABELS, {}, firing=True, starts_ms=NOW_MS, ends_ms=0, ttl_ms=300_000
     )
     return encode_alert(alert)
 

@@ -122,5 +122,5 @@ def test_as_many_messages_as_a_real_one(tmp_path: Path) -> None:
     firings = [
         Firing(labels, int(starts * 1000), int(ends * 1000)) for labels, starts, ends in FIRINGS
     ]
-    model = messages(reader.read(path), firings)
+    model = messages(reader.read_configuration(path), firings)
     assert Counter((one.receiver, one.firing > 0) for one in model) == found

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.policy_import import imported
+from app.cli.policy_import import import_policy
 from app.policy.importer import reader
-from app.policy.importer.label_matchers import named
+from app.policy.importer.label_matchers import named_values
 from tests.support.alertmanager_routes import configuration, label_sets, policy_of, told
 
 EVERYTHING = Path(__file__).parent.parent / "data" / "alertmanager" / "everything.yml"
@@ -39,10 +39,10 @@ def accepts(path: Path) -> bool:
 def combinations(path: Path) -> Iterator[dict[str, str]]:
     """All combinations of the values that the routes name, something else, and nothing, for each label that they ask for."""
     values: dict[str, dict[str, None]] = {}
-    for route in reader.read(path).route.all():
+    for route in reader.read_configuration(path).route.all():
         for matcher in route.matchers:
             values.setdefault(matcher.label, {"": None, "other-x": None}).update(
-                dict.fromkeys(named(matcher))
+                dict.fromkeys(named_values(matcher))
             )
     for chosen in itertools.product(*values.values()):
         yield {label: value for label, value in zip(values, chosen, strict=True) if value}
@@ -108,7 +108,7 @@ def test_what_is_announced_is_what_differs(tmp_path: Path, monkeypatch: pytest.M
     for seed in range(10):
         path = tmp_path / f"{seed}.yml"
         path.write_text(configuration(seed))
-        policy, findings = policy_of(path), imported(path)[1]
+        policy, findings = policy_of(path), import_policy(path)[1]
         announced = any(finding.key == "continue" for finding in findings)
 
         differing = [

@@ -26,7 +26,9 @@ def test_a_killed_worker_loses_no_alert_and_repeats_no_effect(broker: str, share
     All is as if nothing had happened.
     """
     problems: list[str] = []
-    steps = list(recorded.steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", problems))
+    steps = list(
+        recorded.read_steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", problems)
+    )
     settings = settings_on(broker, "storm")
     bridge = Tocsin("bridge", **settings)
     worker = Tocsin("worker", **settings)
@@ -53,7 +55,9 @@ def test_raw_alerts_become_journal_records_once(broker: str, shared: Path) -> No
     """What a producer writes to the raw topic arrives, malformed records as dead letters, across a kill -9."""
     settings = settings_on(broker, "raw")
     problems: list[str] = []
-    steps = recorded.steps(shared / "ait-ads" / "sample_russellmitchell_first2000.csv", problems)
+    steps = recorded.read_steps(
+        shared / "ait-ads" / "sample_russellmitchell_first2000.csv", problems
+    )
     values = [orjson.dumps(alert) for _, alerts in steps for alert in alerts]
     values[700:700] = [b"\xff\xfe", b"[]", b'{"labels": {}}', b"null"]
     worker = Tocsin("worker", **settings)

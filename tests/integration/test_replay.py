@@ -25,7 +25,7 @@ def live(broker: str, shared: Path) -> dict[str, str]:
         "TOCSIN_PREFIX": "night",
         "TOCSIN_PARTITIONS": str(PARTITIONS),
     }
-    steps = list(recorded.steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", []))
+    steps = list(recorded.read_steps(shared / "ait-ads" / "sample_russellmitchell_storm.csv", []))
     bridge, worker = Tocsin("bridge", **settings), Tocsin("worker", **settings)
     for number, (_, alerts) in enumerate(steps):
         if number in (len(steps) // 3, len(steps) * 2 // 3):

@@ -21,13 +21,13 @@ from typing import Any
 
 import pytest
 
-from app.bridge.tokens import May
+from app.bridge.tokens import Permission
 from deploy.kafka.secured import HOST, PASSWORD, authority, certificate, free_ports
 from tests.integration.conftest import Kafka
 from tests.integration.servers import server
 from tests.support.engines import ROOT, Tocsin, wait_until
 
-TOKENS = {may: f"{may}.correct-horse-battery-staple" for may in May}
+TOKENS = {may: f"{may}.correct-horse-battery-staple" for may in Permission}
 WRONG = "wrong.correct-horse-battery-staple"
 SECONDS = 30
 
@@ -169,7 +169,7 @@ def test_prometheus(guarded: Guarded, tmp_path: Path, way: str, kind: str) -> No
 
 def incidents(guarded: Guarded) -> list[Any]:
     """The incidents, as a board reads them."""
-    status, answer = guarded.ask("GET", "/api/v1/incidents", TOKENS[May.READ])
+    status, answer = guarded.ask("GET", "/api/v1/incidents", TOKENS[Permission.READ])
     assert status == 200
     found: list[Any] = json.loads(answer)["items"]
     return found
@@ -196,30 +196,32 @@ def test_commands(guarded: Guarded) -> None:
     The timeline has both names. If not, it says why.
     """
     alert = {"labels": {"alertname": "A", "component": "c", "severity": "critical"}}
-    assert guarded.ask("POST", "/api/v2/alerts", TOKENS[May.SEND], [alert])[0] == 200
+    assert guarded.ask("POST", "/api/v2/alerts", TOKENS[Permission.SEND], [alert])[0] == 200
     wait_until(lambda: bool(incidents(guarded)), "an incident")
     name = incidents(guarded)[0]["incident"]
     where = {"TOCSIN_URL": guarded.service.url, "TOCSIN_CA_FILE": f"{guarded.folder}/ca.crt"}
-    tokens = {may: {"TOCSIN_TOKEN_FILE": str(guarded.folder / may)} for may in May}
+    tokens = {may: {"TOCSIN_TOKEN_FILE": str(guarded.folder / may)} for may in Permission}
     note = ("note", name, "looking", "--by", "bob")
 
-    done = tocsin(*note, **where, **tokens[May.OPERATE])
+    done = tocsin(*note, **where, **tokens[Permission.OPERATE])
     refused = [
         tocsin(*note, **where),
         tocsin(*note, **where, TOCSIN_TOKEN=WRONG),
-        tocsin(*note, **where, **tokens[May.READ]),
-        tocsin(*note, **where, **tokens[May.READ], TOCSIN_TOKEN=WRONG),
+        tocsin(*note, **where, **tokens[Permission.READ]),
+        tocsin(*note, **where, **tokens[Permission.READ], TOCSIN_TOKEN=WRONG),
         tocsin(*note, **where, TOCSIN_TOKEN=f"{WRONG}\r\nX: y"),
-        tocsin(*note, **tokens[May.OPERATE], TOCSIN_URL=guarded.service.url),
+        tocsin(*note, **tokens[Permission.OPERATE], TOCSIN_URL=guarded.service.url),
         tocsin(
-            *note, **tokens[May.OPERATE], TOCSIN_URL=guarded.service.url.replace("https", "http")
+            *note,
+            **tokens[Permission.OPERATE],
+            TOCSIN_URL=guarded.service.url.replace("https", "http"),
         ),
     ]
 
     def said() -> list[Any]:
-        timeline = json.loads(guarded.ask("GET", f"/api/v1/incidents/{name}", TOKENS[May.READ])[1])[
-            "timeline"
-        ]
+        timeline = json.loads(
+            guarded.ask("GET", f"/api/v1/incidents/{name}", TOKENS[Permission.READ])[1]
+        )["timeline"]
         return [one["by"] for one in timeline if one["kind"] == "Noted"]
 
     wait_until(lambda: bool(said()), "a note")
@@ -342,7 +344,7 @@ def _good_is(asked: Guarded, expected: str) -> bool:
 
 
 def _good(asked: Guarded) -> str:
-    text = asked.ask("GET", "/metrics", TOKENS[May.READ])[1].decode()
+    text = asked.ask("GET", "/metrics", TOKENS[Permission.READ])[1].decode()
     found = re.search(r'tocsin_bridge_files_good\{what="tokens"\} (\d)', text)
     return found[1] if found else ""
 

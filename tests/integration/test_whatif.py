@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from app.history.effects import effects_of
-from app.whatif.runner import Played, play
+from app.whatif.runner import PlayedRuns, play_policies
 from models.topics import Topics
 from tests.integration.servers import with_log
 from tests.support.engines import Tocsin, wait_until
@@ -54,10 +54,12 @@ def _snapshots(broker: str) -> dict[str, dict[str, Any]]:
     return {one["incident"]: one for one in found}
 
 
-def _played(broker: str, **changes: Any) -> Played:
+def _played(broker: str, **changes: Any) -> PlayedRuns:
     return with_log(
         broker,
-        lambda log: play(log, TOPICS, PARTITIONS, changed_policy(**changes), None, lambda *_: None),
+        lambda log: play_policies(
+            log, TOPICS, PARTITIONS, changed_policy(**changes), None, lambda *_: None
+        ),
     )
 
 

@@ -3,40 +3,44 @@
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import followups, notification
-from tests.oracle.facts import Happened, besides, fires, refused, rules_about
+from tests.oracle.facts import Happened, also_notified, command_refusal, is_firing, rules_about
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
 
 TOLD = {
     "note": "Noted",
-    "cause": "CauseNamed",
-    "mitigated": "Mitigated",
+    "root-cause": "CauseNamed",
+    "mitigate": "Mitigated",
     "update": "Updated",
     "complaint": "Complained",
 }
 
 
-def apply(naive: "Naive", document: dict[str, Any]) -> str:
+def apply_command(naive: "Naive", document: dict[str, Any]) -> str:
     """Apply a command; the reason when it is refused, else nothing."""
     name, who = document["command"], document["by"]
     incident = next((one for one in naive.incidents if one.id == document["incident"]), None)
     if name == "done":
         return (
-            "" if followups.done(naive, document["incident"], document["task"]) else "unknown_task"
+            ""
+            if followups.is_done(naive, document["incident"], document["task"])
+            else "unknown_task"
         )
-    if name == "cause" and (incident is None or incident.state == "closed"):
-        return "" if followups.cause(naive, document["incident"]) else "unknown_incident"
+    if name == "root-cause" and (incident is None or incident.state == "closed"):
+        return (
+            "" if followups.is_root_cause_open(naive, document["incident"]) else "unknown_incident"
+        )
     if incident is None or incident.state == "closed":
         return "unknown_incident"
-    if refusal := refused(incident, name, fires=fires(naive.alerts, incident)):
+    if refusal := command_refusal(incident, name, fires=is_firing(naive.alerts, incident)):
         return refusal
     match name:
         case "acknowledge":
             naive.acknowledged(incident, who)
         case "assign":
             incident.tell("Assigned", naive.now_ms)
-        case "assessed":
+        case "assess":
             if incident.state == "open":
                 naive.acknowledged(incident, who)
             incident.tell("Assessed", naive.now_ms)
@@ -50,15 +54,15 @@ def apply(naive: "Naive", document: dict[str, Any]) -> str:
         case "escalate":
             naive.climb(incident, "manual", [naive.number])
         case _:
-            _said(naive, incident, name)
+            _note_update(naive, incident, name)
     naive.look_at(incident)
     notification.word(incident, naive.now_ms)
     return ""
 
 
-def _said(naive: "Naive", incident: Happened, name: str) -> None:
+def _note_update(naive: "Naive", incident: Happened, name: str) -> None:
     incident.tell(TOLD[name], naive.now_ms)
-    incident.done.add({"mitigated": "mitigation"}.get(name, name))
+    incident.done.add({"mitigate": "mitigation"}.get(name, name))
     if name == "complaint":
         incident.complaints += 1
         for rule in rules_about(naive.policy, incident, "complaints"):
@@ -66,5 +70,5 @@ def _said(naive: "Naive", incident: Happened, name: str) -> None:
                 naive.escalate(incident, rule["name"], [naive.number])
     if name == "update":
         naive.tell_owner(incident, "update")
-        for contact in besides(naive.policy, incident):
+        for contact in also_notified(naive.policy, incident):
             notification.contact(naive, incident, "update", contact)

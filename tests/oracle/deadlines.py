@@ -24,63 +24,69 @@ def own_deadlines(
     """
     if incident.state == "resolved":
         settled_ms = max(
-            incident.resolved[0] + parse_ms(policy["incidents"]["settle"]),
+            incident.resolved[0] + parse_ms(policy["incidents"]["close_after"]),
             _calm_ms(policy, incident),
         )
-        told_ms = may_tell(settled_ms) if incident.told[0] else settled_ms
-        yield told_ms if told_ms < NEVER_MS else settled_ms, "settle", ""
+        notified_ms = may_tell(settled_ms) if incident.told[0] else settled_ms
+        yield notified_ms if notified_ms < NEVER_MS else settled_ms, "close_after", ""
     if incident.state not in ("open", "acknowledged"):
         return
-    if incident.unsaid:
-        yield may_tell(incident.unsaid[1]), "say", ""
+    if incident.deferred_notification:
+        yield may_tell(incident.deferred_notification[1]), "say", ""
     if not held:
-        yield from _later(_tell(policy, incident), may_tell)
-    if not (held and incident.parents) or incident.unexplained:
-        yield from _clocks(policy, incident)
+        yield from _deferred_notification_due(_notification_due(policy, incident), may_tell)
+    if not (held and incident.parents) or incident.reopened_unexplained:
+        yield from _service_level_due(policy, incident)
     if not held:
-        if incident.postponed:
-            yield may_tell(incident.postponed[-1][2]), "escalate", ""
+        if incident.deferred_escalations:
+            yield may_tell(incident.deferred_escalations[-1][2]), "escalate", ""
         if incident.told[0]:
-            several = (_climb(policy, incident), _undone(policy, incident), _word(policy, incident))
-            yield from _later(chain(*several), may_tell)
+            several = (
+                _escalation_due(policy, incident),
+                _followup_due(policy, incident),
+                _reminder_due(policy, incident),
+            )
+            yield from _deferred_notification_due(chain(*several), may_tell)
     if incident.flapping_ms:
-        yield _calm_ms(policy, incident), "calm", ""
+        yield _calm_ms(policy, incident), "stable_after", ""
 
 
 def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
     return (
-        incident.flapping_ms + parse_ms(policy["flapping"]["calm"]) if incident.flapping_ms else 0
+        incident.flapping_ms + parse_ms(policy["flapping"]["stable_after"])
+        if incident.flapping_ms
+        else 0
     )
 
 
-def _later(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
+def _deferred_notification_due(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
     for at_ms, what, which in due:
         yield may_tell(at_ms), what, which
 
 
-def _tell(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+def _notification_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     since, severity = incident.since, incident.severity
-    told_ms, told_alerts, told_severity = incident.told
-    if not told_ms:
+    notified_ms, notified_alerts, notified_severity = incident.told
+    if not notified_ms:
         yield (
             since["open"] + max(by(policy["notify"], "group_wait", severity, 0), incident.wait_ms),
             "tell",
             "",
         )
-    elif severity < told_severity:
+    elif severity < notified_severity:
         yield max(since["severity"], since["open"]), "tell", ""
     elif incident.flapping_ms:
         return
-    elif incident.size > told_alerts:
+    elif incident.size > notified_alerts:
         interval = parse_ms(policy["notify"].get("group_interval", "5m"))
-        yield max(told_ms + interval, since["open"]), "tell", ""
+        yield max(notified_ms + interval, since["open"]), "tell", ""
     elif incident.state == "open" and (
         repeat := by(policy["notify"], "repeat_interval", severity, 0)
     ):
-        yield max(told_ms, since["open"]) + repeat, "tell", ""
+        yield max(notified_ms, since["open"]) + repeat, "tell", ""
 
 
-def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+def _service_level_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     for clock in ("acknowledge", "resolve"):
         target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
         if target is not None and state is None:
@@ -89,22 +95,22 @@ def _clocks(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
             yield incident.since["severity"] + target, "missed", clock
 
 
-def _climb(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
-    waits = policy["climb"].get(incident.severity, [])
+def _escalation_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+    waits = policy["escalate_after"].get(incident.severity, [])
     last = len(policy["teams"][incident.owner]["chain"])
     if incident.state == "open" and incident.step <= len(waits) and incident.step < last:
         begun = max(incident.since["step"], incident.since["severity"])
-        yield begun + parse_ms(waits[incident.step - 1]), "climb", ""
+        yield begun + parse_ms(waits[incident.step - 1]), "escalate_after", ""
 
 
-def _undone(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+def _followup_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     since_ms = max(incident.since["open"], incident.since["severity"], incident.first_told)
     for rule in rules_about(policy, incident, "without"):
         if rule["without"] not in incident.done and rule["name"] not in incident.rules:
             yield since_ms + parse_ms(rule["after"]), "undone", rule["name"]
 
 
-def _word(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+def _reminder_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     every = by(policy["updates"], "every", incident.severity)
     if every is not None:
         due = incident.since["word"] + every  # the last word, or reminder
@@ -114,7 +120,7 @@ def _word(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
             yield due, "forgotten", ""
 
 
-def lasting(naive: "Naive", alert: Known) -> Iterator[tuple[int, str, str, Any]]:
+def duration_due(naive: "Naive", alert: Known) -> Iterator[tuple[int, str, str, Any]]:
     """When an alert that fires and is loud has lasted for too long.
 
     Nobody minds while its incident is resolved.
@@ -123,8 +129,8 @@ def lasting(naive: "Naive", alert: Known) -> Iterator[tuple[int, str, str, Any]]
     assert incident is not None
     if incident.ended or naive.is_held(alert):
         return
-    escalated = [*incident.rules, *(name for name, _, _ in incident.postponed)]
+    escalated = [*incident.rules, *(name for name, _, _ in incident.deferred_escalations)]
     for rule in naive.policy["escalations"]:
         if "lasting" in rule and rule["name"] not in escalated and is_about(rule, alert):
-            when = alert.loud_ms + parse_ms(rule["lasting"])
+            when = alert.notifiable_since_ms + parse_ms(rule["lasting"])
             yield when, "lasting", f"{rule['name']} {alert.fingerprint}", (rule["name"], alert)

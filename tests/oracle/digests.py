@@ -22,7 +22,7 @@ class Page:
     at_ms: int = 0
 
 
-def page(naive: "Naive", one: Page) -> None:
+def note_page(naive: "Naive", one: Page) -> None:
     """A message reaches its receiver's actor.
 
     It goes out, or one digest says later how many there were.
@@ -42,7 +42,7 @@ def page(naive: "Naive", one: Page) -> None:
     one.incident.notifications.append((one.kind, one.channel, one.receiver, naive.now_ms))
 
 
-def over(naive: "Naive", where: tuple[str, str]) -> None:
+def send_digest(naive: "Naive", where: tuple[str, str]) -> None:
     """A digest goes out: so many messages of each severity and kind. It is a message too."""
     naive.reached.add("digest")
     _, pages = naive.waiting.pop(where)

@@ -23,16 +23,16 @@ class Known:
     kind: str
     firing: bool = False
     fired_ms: int = 0
-    fired_by: int = 0
-    loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    fired_offset: int = 0
+    notifiable_since_ms: int = 0  # since when it fires and nothing keeps it quiet
     quiet: bool = False  # when last looked at
     last_ms: int = 0
-    hold_ms: int = 0
+    ttl_ms: int = 0
     count: int = 0
-    held_by: set[str] = field(default_factory=set)  # rules that said so
+    suppressed_by: set[str] = field(default_factory=set)  # rules that said so
     waits: bool = False  # it is quiet to see whether a rule explains it
     incident: "Happened | None" = None
-    forget_ms: int = 0
+    retain_until_ms: int = 0
     changes: list[int] = field(default_factory=list)  # when it began and ended to fire
 
 
@@ -69,15 +69,17 @@ class Happened:
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
-    unsaid: tuple[str, int] | None = (
+    deferred_notification: tuple[str, int] | None = (
         None  # the newest message that waits for its hours, and since when
     )
-    postponed: list[tuple[str, list[int], int]] = field(
+    deferred_escalations: list[tuple[str, list[int], int]] = field(
         default_factory=list
     )  # rules that will escalate it in its hours
     waits: bool = False  # one that a rule opened is quiet to see whether another rule explains it
-    unexplained: bool = False  # what waits for a rule reopened it, and nobody has been told so
-    withheld: list[tuple[str, list[int]]] = field(
+    reopened_unexplained: bool = (
+        False  # what waits for a rule reopened it, and nobody has been told so
+    )
+    undecided_escalations: list[tuple[str, list[int]]] = field(
         default_factory=list
     )  # rules that escalate it if no rule explains it
     done: set[str] = field(default_factory=set)  # cause, mitigation
@@ -86,7 +88,9 @@ class Happened:
     reminded: int = 0
     touched: int = 0  # so many had been touched before and with it; 0 is not touched
     quiet: bool = False  # when last looked at
-    held_by: set[str] = field(default_factory=set)  # rules that said so, of one that a rule opened
+    suppressed_by: set[str] = field(
+        default_factory=set
+    )  # rules that said so, of one that a rule opened
     silenced_by: set[tuple[str, str]] = field(
         default_factory=set
     )  # alerts and silences; of one that a rule opened, "" and
@@ -134,7 +138,7 @@ class Firing:
     labels: Mapping[str, str]
 
 
-def judged(policy: Mapping[str, Any], document: dict[str, Any], component: str) -> Known:
+def evaluated_alert(policy: Mapping[str, Any], document: dict[str, Any], component: str) -> Known:
     """The alert of a record, as the policy judges it."""
     labels = document["labels"]
     severity = severity_of(policy, labels)
@@ -147,7 +151,7 @@ def judged(policy: Mapping[str, Any], document: dict[str, Any], component: str) 
     return Known(document["alert"], component, labels, severity, owner, kind)
 
 
-def always(policy: Mapping[str, Any], alert: Known) -> bool:
+def always_escalates(policy: Mapping[str, Any], alert: Known) -> bool:
     """Whether an alert always escalates: no rule keeps it quiet, and it waits for nothing."""
     return any(one.get("always") and is_about(one, alert) for one in policy["escalations"])
 
@@ -165,9 +169,11 @@ def correlations_of(
             yield rule, ", ".join(values) or "all"
 
 
-def besides(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, str]]:
+def also_notified(policy: Mapping[str, Any], incident: Happened) -> list[Mapping[str, str]]:
     """Who is told of an incident besides its owner."""
-    named = [one.get("also_tell", []) for one in policy["classes"] if one["name"] == incident.kind]
+    named = [
+        one.get("also_notify", []) for one in policy["classes"] if one["name"] == incident.kind
+    ]
     return [policy["contacts"][role] for roles in named for role in roles]
 
 
@@ -184,10 +190,10 @@ def window_of(
         for one in firings
         if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms
     ]
-    return _sequence(rule, seen) if "sequence" in rule else _several(rule, seen)
+    return _completed_sequence(rule, seen) if "sequence" in rule else _newest_distinct(rule, seen)
 
 
-def _several(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
+def _newest_distinct(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
     """The newest `count` different alerts."""
     newest: dict[str, Firing] = {}
     for one in seen:
@@ -196,7 +202,7 @@ def _several(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
     return list(newest.values())[-rule["count"] :] if len(newest) >= rule["count"] else []
 
 
-def _sequence(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
+def _completed_sequence(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
     """The last one completes it.
 
     Before it, each step is taken by the first other alert after the step before it.
@@ -241,7 +247,7 @@ def no_room(
     bounds = {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | policy.get(
         "bounds", {}
     )
-    incident = current(incidents, alert.component, alert.kind)
+    incident = current_incident(incidents, alert.component, alert.kind)
     full = known is None and len(alerts) >= bounds["alerts"]
     if incident is None:
         full = full or sum(one.state != "closed" for one in incidents) >= bounds["incidents"]
@@ -250,13 +256,13 @@ def no_room(
     return "bound_reached" if full else ""
 
 
-def current(incidents: list[Happened], component: str, kind: str) -> Happened | None:
+def current_incident(incidents: list[Happened], component: str, kind: str) -> Happened | None:
     """The incident of a component and class that is not closed."""
     found = [one for one in incidents if (one.component, one.kind) == (component, kind)]
     return next((one for one in found if one.state != "closed"), None)
 
 
-def refused(incident: Happened, name: str, *, fires: bool) -> str:
+def command_refusal(incident: Happened, name: str, *, fires: bool) -> str:
     """The reason for which a command is refused, or nothing."""
     resolved = incident.state == "resolved"
     if (name in ("acknowledge", "resolve") and resolved) or (
@@ -268,19 +274,19 @@ def refused(incident: Happened, name: str, *, fires: bool) -> str:
     return ""
 
 
-def struck(incident: Happened) -> set[str]:
+def struck_components(incident: Happened) -> set[str]:
     """The components that an incident strikes."""
     own = set() if incident.rule else {incident.component}
     return own | {member.component for member in incident.members.values()}
 
 
-def mine(alerts: Iterable[Known], incident: Happened) -> list[Known]:
+def firing_alerts(alerts: Iterable[Known], incident: Happened) -> list[Known]:
     """The alerts of an incident that fire."""
     return [alert for alert in alerts if alert.incident is incident and alert.firing]
 
 
-def fires(alerts: Iterable[Known], incident: Happened) -> bool:
+def is_firing(alerts: Iterable[Known], incident: Happened) -> bool:
     """Whether anything of an incident fires: what depends on it does not count."""
-    return bool(mine(alerts, incident)) or any(
+    return bool(firing_alerts(alerts, incident)) or any(
         one.firing and one.own for one in incident.members.values()
     )

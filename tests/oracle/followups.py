@@ -31,7 +31,7 @@ def reminder_ms(task: Task) -> int:
     return task.due_ms + (task.reminded - 1) * task.remind_ms
 
 
-def left(naive: "Naive", incident: Happened) -> None:
+def create_followups(naive: "Naive", incident: Happened) -> None:
     """Tasks of an incident that somebody was told of, and that was no part of another.
 
     What was asked for may be known.
@@ -41,7 +41,7 @@ def left(naive: "Naive", incident: Happened) -> None:
     for rule in naive.policy["followups"]:
         about = incident.severity in rule.get("severity", [incident.severity])
         about = about and rule.get("class", incident.kind) == incident.kind
-        if not about or (rule.get("until") == "cause" and "cause" in incident.done):
+        if not about or (rule.get("until") == "root_cause" and "root_cause" in incident.done):
             continue
         due_ms, until = incident.resolved[0] + parse_ms(rule["due"]), rule.get("until", "")
         parts = (due_ms, parse_ms(rule["remind"]), incident.owner, until)
@@ -49,49 +49,51 @@ def left(naive: "Naive", incident: Happened) -> None:
         while task.reminded < 5 and reminder_ms(task) <= naive.now_ms:
             task.reminded += 1
         naive.tasks.append(task)
-        _tell(naive, task, "open", "TaskMade")
-        if until == "cause":
-            _notify(naive, task, "cause_wanted")
+        _timeline_task(naive, task, "open", "TaskMade")
+        if until == "root_cause":
+            _notify_task(naive, task, "root_cause_wanted")
 
 
-def remind(naive: "Naive", task: Task) -> None:
+def remind_or_lapse(naive: "Naive", task: Task) -> None:
     """It is reminded of, or lapses."""
     if task.reminded >= 5:
-        _end(naive, task, "lapsed", "TaskLapsed")
+        _end_task(naive, task, "lapsed", "TaskLapsed")
         return
     task.reminded += 1
-    _tell(naive, task, "open", "TaskReminded")
-    _notify(naive, task, "task_reminder")
+    _timeline_task(naive, task, "open", "TaskReminded")
+    _notify_task(naive, task, "task_reminder")
 
 
-def done(naive: "Naive", incident: str, name: str) -> bool:
+def is_done(naive: "Naive", incident: str, name: str) -> bool:
     """Whether somebody did a task of that name."""
     for task in naive.tasks:
         if task.state == "open" and task.incident.id == incident and task.name == name:
-            _end(naive, task, "done", "TaskDone")
+            _end_task(naive, task, "done", "TaskDone")
             return True
     return False
 
 
-def cause(naive: "Naive", incident: str) -> bool:
+def is_root_cause_open(naive: "Naive", incident: str) -> bool:
     """Whether the cause of a closed incident was still asked for."""
     names = [
-        task.name for task in naive.tasks if task.incident.id == incident and task.until == "cause"
+        task.name
+        for task in naive.tasks
+        if task.incident.id == incident and task.until == "root_cause"
     ]
-    return sum(done(naive, incident, name) for name in names) > 0
+    return sum(is_done(naive, incident, name) for name in names) > 0
 
 
-def _end(naive: "Naive", task: Task, state: str, kind: str) -> None:
+def _end_task(naive: "Naive", task: Task, state: str, kind: str) -> None:
     task.state = state
-    _tell(naive, task, state, kind)
+    _timeline_task(naive, task, state, kind)
 
 
-def _tell(naive: "Naive", task: Task, state: str, kind: str) -> None:
+def _timeline_task(naive: "Naive", task: Task, state: str, kind: str) -> None:
     naive.reached.add(kind)
     task.incident.tasks.append((task.name, state, task.reminded, naive.now_ms))
     task.incident.timeline.append((kind, naive.now_ms))
 
 
-def _notify(naive: "Naive", task: Task, kind: str) -> None:
+def _notify_task(naive: "Naive", task: Task, kind: str) -> None:
     team = naive.policy["teams"][task.owner]["contact"]
     notification.send(naive, task.incident, kind, team, ["email"])

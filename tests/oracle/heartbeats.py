@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.alert import fingerprint
 from models.duration import parse_ms
-from tests.oracle.facts import Known, judged
+from tests.oracle.facts import Known, evaluated_alert
 from tests.oracle.policy import matches
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ class Beat:
 def missing_ms(policy: Mapping[str, Any], beat: Beat) -> int | None:
     """How long it may not be heard of."""
     return next(
-        (parse_ms(rule["missing"]) for rule in policy["absences"] if rule["name"] == beat.rule),
+        (parse_ms(rule["missing"]) for rule in policy["heartbeats"] if rule["name"] == beat.rule),
         None,
     )
 
 
-def heard(naive: "Naive", document: Mapping[str, Any], component: str) -> bool:
+def note_heartbeat(naive: "Naive", document: Mapping[str, Any], component: str) -> bool:
     """Whether a record is a heartbeat's.
 
     One that ends is not heard of, and will be missing in time.
@@ -48,7 +48,7 @@ def heard(naive: "Naive", document: Mapping[str, Any], component: str) -> bool:
     known, firing = naive.beats.get(document["alert"]), document["status"] == "firing"
     rules = [
         rule["name"]
-        for rule in naive.policy["absences"]
+        for rule in naive.policy["heartbeats"]
         if matches(rule["match"], document["labels"])
     ]
     if known is None and (not rules or not firing):
@@ -56,7 +56,7 @@ def heard(naive: "Naive", document: Mapping[str, Any], component: str) -> bool:
     if known is None or (firing and not known.heard):
         beat = Beat(document["alert"], rules[0], document["labels"], component, naive.now_ms)
         naive.beats[document["alert"]] = beat
-        alert = _alert(naive, beat)
+        alert = _heartbeat_alert(naive, beat)
         if alert is not None and alert.firing:
             naive.reached.add("heard of again")
             alert.firing = False
@@ -66,17 +66,17 @@ def heard(naive: "Naive", document: Mapping[str, Any], component: str) -> bool:
     return True
 
 
-def missed(naive: "Naive", beat: Beat) -> None:
+def miss_heartbeat(naive: "Naive", beat: Beat) -> None:
     """It was not heard of for too long."""
     naive.reached.add("missing")
     beat.heard = False
-    rule = next(one for one in naive.policy["absences"] if one["name"] == beat.rule)
-    known = _alert(naive, beat)
+    rule = next(one for one in naive.policy["heartbeats"] if one["name"] == beat.rule)
+    known = _heartbeat_alert(naive, beat)
     if known is not None and known.firing:
         return
     if known is None or known.incident is None:
         labels = {**beat.labels, "alertname": beat.rule}
-        judge = judged(
+        judge = evaluated_alert(
             naive.policy, {"alert": beat.fingerprint, "labels": beat.labels}, beat.component
         )
         owner = rule.get("owner", judge.owner)
@@ -86,10 +86,10 @@ def missed(naive: "Naive", beat: Beat) -> None:
         naive.alerts = [alert for alert in naive.alerts if alert is not known] + [fresh]
         fresh.changes = known.changes if known else []
         known = fresh
-    known.firing, known.last_ms, known.hold_ms = True, naive.now_ms, NEVER_MS
+    known.firing, known.last_ms, known.ttl_ms = True, naive.now_ms, NEVER_MS
     naive.fired(known)
 
 
-def _alert(naive: "Naive", beat: Beat) -> Known | None:
+def _heartbeat_alert(naive: "Naive", beat: Beat) -> Known | None:
     identity = fingerprint({**beat.labels, "alertname": beat.rule})
     return next((alert for alert in naive.alerts if alert.fingerprint == identity), None)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.oracle.facts import Happened, Known, always
+from tests.oracle.facts import Happened, Known, always_escalates
 from tests.oracle.policy import matches
 
 MINUTE_MS = 60_000
@@ -19,7 +19,7 @@ def next_told(
     policy: Mapping[str, Any], incident: Happened, alerts: Sequence[Known], at_ms: int, now_ms: int
 ) -> int:
     """The first time from then on, but not before now, at which an incident with these alerts may be told."""
-    allowed, forbidden = _intervals(policy, incident, alerts)
+    allowed, forbidden = _time_conditions(policy, incident, alerts)
     if not allowed and not forbidden:
         return at_ms
     at_ms = max(at_ms, now_ms)
@@ -30,11 +30,11 @@ def next_told(
     return NEVER_MS
 
 
-def _intervals(
+def _time_conditions(
     policy: Mapping[str, Any], incident: Happened, alerts: Sequence[Known]
 ) -> tuple[list[str], list[str]]:
     """Those in which it has to be, and those in which it must not."""
-    if any(always(policy, alert) for alert in alerts):
+    if any(always_escalates(policy, alert) for alert in alerts):
         return [], []
     notify, named = policy["notify"], policy.get("time_intervals", {})
     hours = policy["teams"][incident.owner].get("hours")
@@ -58,11 +58,12 @@ def _labels_of(incident: Happened) -> dict[str, str]:
 @lru_cache(maxsize=100_000)
 def _is_in(interval: str, minute: int) -> bool:
     return any(
-        _fits(span, datetime.fromtimestamp(minute * 60, UTC)) for span in json.loads(interval)
+        _contains_moment(span, datetime.fromtimestamp(minute * 60, UTC))
+        for span in json.loads(interval)
     )
 
 
-def _fits(span: Mapping[str, Any], at: datetime) -> bool:
+def _contains_moment(span: Mapping[str, Any], at: datetime) -> bool:
     local = at.astimezone(ZoneInfo(span.get("location", "UTC")))
     clock = local.strftime("%H:%M")
     times = span.get("times", [{"start_time": "00:00", "end_time": "24:00"}])

@@ -34,7 +34,7 @@ class Shown:
     record: tuple[int, int]  # which time it is that it fires
 
 
-def rules(policy: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def rules_by_name(policy: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The rules by name."""
     return {rule["name"]: rule for rule in [*policy["dependencies"], *policy["inhibit_rules"]]}
 
@@ -44,15 +44,15 @@ def is_dependency(rule: Mapping[str, Any]) -> bool:
     return "root" in rule
 
 
-def sides(
+def sides_of(
     policy: Mapping[str, Any], labels: Mapping[str, str]
 ) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """The rules that something with these labels takes part in, with its group and side.
 
     A root depends on nothing.
     """
-    for name, rule in rules(policy).items():
-        source, target = (matches(rule[key], labels) for key in _keys(rule))
+    for name, rule in rules_by_name(policy).items():
+        source, target = (matches(rule[key], labels) for key in _group_keys(rule))
         group = tuple(
             labels.get(label, "")
             for label in rule.get("by" if is_dependency(rule) else "equal", [])
@@ -63,28 +63,30 @@ def sides(
             yield name, group, "source" if source else "target"
 
 
-def _keys(rule: Mapping[str, Any]) -> tuple[str, str]:
+def _group_keys(rule: Mapping[str, Any]) -> tuple[str, str]:
     return ("root", "dependants") if is_dependency(rule) else ("source_matchers", "target_matchers")
 
 
-def held(rule: Mapping[str, Any], shown: list[Shown], now_ms: int) -> dict[str, Shown]:
+def inhibited_targets(rule: Mapping[str, Any], shown: list[Shown], now_ms: int) -> dict[str, Shown]:
     """What keeps quiet at this time in one group of a rule, and because of which source."""
     bound: dict[str, Shown] = {}
-    for at_ms, number in _moments(rule, shown, now_ms):
+    for at_ms, number in _change_moments(rule, shown, now_ms):
         so_far = shown[:number]
-        bound = _at(rule, so_far, at_ms, bound)
+        bound = _inhibited_at(rule, so_far, at_ms, bound)
     return bound
 
 
-def _moments(rule: Mapping[str, Any], shown: list[Shown], now_ms: int) -> list[tuple[int, int]]:
+def _change_moments(
+    rule: Mapping[str, Any], shown: list[Shown], now_ms: int
+) -> list[tuple[int, int]]:
     """When something changed, and how much was shown by then.
 
     With each record, and when a grace ended.
     """
     moments = [(one.at_ms, number + 1) for number, one in enumerate(shown)]
     for number, one in enumerate(shown):
-        over_ms = one.at_ms + _grace(rule)
-        if not one.firing and one.side != "target" and _grace(rule) and over_ms <= now_ms:
+        over_ms = one.at_ms + _grace_ms(rule)
+        if not one.firing and one.side != "target" and _grace_ms(rule) and over_ms <= now_ms:
             # Time comes before what is heard at that time.
             moments.append(
                 (over_ms, max(number + 1, sum(other.at_ms < over_ms for other in shown)))
@@ -92,24 +94,24 @@ def _moments(rule: Mapping[str, Any], shown: list[Shown], now_ms: int) -> list[t
     return sorted(moments)
 
 
-def _grace(rule: Mapping[str, Any]) -> int:
+def _grace_ms(rule: Mapping[str, Any]) -> int:
     return parse_ms(rule.get("grace", "0s"))
 
 
-def _at(
+def _inhibited_at(
     rule: Mapping[str, Any], shown: list[Shown], at_ms: int, before: Mapping[str, Shown]
 ) -> dict[str, Shown]:
     bound = {}
-    for target in _firing(shown, "source"):
+    for target in _firing_side(shown, "source"):
         known = before.get(target.identity)
-        cause = _cause(rule, shown, at_ms, target)
+        cause = _source_of(rule, shown, at_ms, target)
         fresh = not is_dependency(rule) or at_ms - target.at_ms <= parse_ms(rule["within"])
         if cause is not None and (known or fresh):
             bound[target.identity] = cause
     return bound
 
 
-def _firing(shown: list[Shown], other: str) -> list[Shown]:
+def _firing_side(shown: list[Shown], other: str) -> list[Shown]:
     """What fires on the side that is not the other, in the order in which it began to."""
     last: dict[str, Shown] = {}
     for one in shown:
@@ -118,20 +120,24 @@ def _firing(shown: list[Shown], other: str) -> list[Shown]:
     return [one for one in last.values() if one.firing and one.side != other]
 
 
-def _cause(rule: Mapping[str, Any], shown: list[Shown], at_ms: int, target: Shown) -> Shown | None:
+def _source_of(
+    rule: Mapping[str, Any], shown: list[Shown], at_ms: int, target: Shown
+) -> Shown | None:
     """The source that has fired longest, else the one that ended last while its grace lasts.
 
     Alike do not inhibit alike.
     """
-    for source in _firing(shown, "target"):
+    for source in _firing_side(shown, "target"):
         if source.identity != target.identity and not (target.side == source.side == "both"):
             return source
-    if _firing(shown, "target") or not is_dependency(rule):
+    if _firing_side(shown, "target") or not is_dependency(rule):
         return None
-    return next((one for one in reversed(_ends(shown)) if at_ms < one.at_ms + _grace(rule)), None)
+    return next(
+        (one for one in reversed(_source_ends(shown)) if at_ms < one.at_ms + _grace_ms(rule)), None
+    )
 
 
-def _ends(shown: list[Shown]) -> list[Shown]:
+def _source_ends(shown: list[Shown]) -> list[Shown]:
     """When sources that fired ended. One that ended is sometimes said to have ended again."""
     fired: dict[str, bool] = {}
     ends = []
@@ -145,9 +151,9 @@ def _ends(shown: list[Shown]) -> list[Shown]:
 
 def wait_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> int:
     """How long the first message about something with these labels waits to see what it depends on."""
-    names = [name for name, _, side in sides(policy, labels) if side != "source"]
-    return max((_hold(rules(policy)[name]) for name in names), default=0)
+    names = [name for name, _, side in sides_of(policy, labels) if side != "source"]
+    return max((_wait_ms(rules_by_name(policy)[name]) for name in names), default=0)
 
 
-def _hold(rule: Mapping[str, Any]) -> int:
+def _wait_ms(rule: Mapping[str, Any]) -> int:
     return parse_ms(rule.get("hold", "0s") if is_dependency(rule) else "1s")

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.policy.simulator import signal_record
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
@@ -105,7 +105,7 @@ class Kinds:
             case "beat":
                 return of.choice("ad"), of.random() < 0.75
             case "done":
-                return of.randrange(6), of.choice(["cause", "review"])
+                return of.randrange(6), of.choice(["root-cause", "review"])
             case "silence":
                 begins, ends = of.choice(self.begins), of.choice(self.ends)
                 return of.randrange(self.silences), of.choice(self.matchers), begins, ends
@@ -136,7 +136,7 @@ class Told:
     What the engine made of it, one record after the other, and the oracle.
     """
 
-    policy: Rulebook
+    policy: CompiledPolicy
     naive: Naive
     engine: Engine
     records: list[StoredRecord] = field(default_factory=list)  # with what actors said to each other
@@ -180,7 +180,7 @@ class Told:
                     self.names[body["incident"]] = f"{about}|{alike}"
 
 
-def told(policy: Rulebook, rulebooks: dict[str, Rulebook], steps: list[Step]) -> Told:
+def told(policy: CompiledPolicy, rulebooks: dict[str, CompiledPolicy], steps: list[Step]) -> Told:
     """What the steps mean. A command is about an incident that the oracle knows by then."""
     one = Told(policy, Naive(policy.document), Engine(0, policy))
     at_ms = START_MS
@@ -191,19 +191,19 @@ def told(policy: Rulebook, rulebooks: dict[str, Rulebook], steps: list[Step]) ->
 
 
 def _tell(
-    one: Told, rulebooks: dict[str, Rulebook], kind: str, at_ms: int, rest: list[Any]
+    one: Told, rulebooks: dict[str, CompiledPolicy], kind: str, at_ms: int, rest: list[Any]
 ) -> None:
     match kind:
         case "fire":
-            (name, component, severity), hold_ms = rest
+            (name, component, severity), ttl_ms = rest
             labels = {"alertname": name, "component": component, "severity": severity}
             labels = {label: value for label, value in labels.items() if value}
             one.heard.append(labels)
-            _alert(one, at_ms, labels, firing=True, hold_ms=hold_ms)
+            _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
         case "again":
-            number, firing, hold_ms = rest
+            number, firing, ttl_ms = rest
             labels = one.heard[-1 - number % len(one.heard)] if one.heard else {"alertname": "Slow"}
-            _alert(one, at_ms, labels, firing=firing, hold_ms=hold_ms)
+            _alert(one, at_ms, labels, firing=firing, ttl_ms=ttl_ms)
         case "flap":
             labels = (
                 one.heard[-1 - rest[0] % len(one.heard)] if one.heard else {"alertname": "Slow"}
@@ -213,12 +213,12 @@ def _tell(
                 for alert in one.naive.alerts
                 if alert.fingerprint == fingerprint(labels)
             )
-            _alert(one, at_ms, labels, firing=not firing, hold_ms=7_200_000)
+            _alert(one, at_ms, labels, firing=not firing, ttl_ms=7_200_000)
         case "end":
             fires = [alert for alert in one.naive.alerts if alert.firing]
             if fires:
                 labels = dict(fires[-1 - rest[0] % len(fires)].labels)
-                _alert(one, at_ms, labels, firing=False, hold_ms=0)
+                _alert(one, at_ms, labels, firing=False, ttl_ms=0)
         case "command":
             number, command = rest
             known = one.naive.incidents
@@ -237,7 +237,7 @@ def _tell(
                 at_ms,
                 {"alertname": "Watchdog", "component": component},
                 firing=firing,
-                hold_ms=600_000,
+                ttl_ms=600_000,
             )
         case "done":
             number, task = rest
@@ -263,7 +263,7 @@ def _tell(
             one.feed(lambda _: rest[0] if rest else TICK, None, at_ms)
 
 
-def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, hold_ms: int) -> None:
+def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, ttl_ms: int) -> None:
     component = one.policy.component(labels, fingerprint(labels))
-    record = alert_record(at_ms, labels, component, firing=firing, hold_ms=hold_ms)
+    record = alert_record(at_ms, labels, component, firing=firing, ttl_ms=ttl_ms)
     one.feed(lambda _: record.value or b"", record.key, at_ms)

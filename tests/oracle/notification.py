@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import digests
-from tests.oracle.facts import Happened, besides
+from tests.oracle.facts import Happened, also_notified
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
@@ -41,21 +41,21 @@ def news(naive: "Naive", incident: Happened) -> None:
     That it is there, became worse, or larger, or still waits for somebody.
     """
     channels = channels_of(naive.policy, incident)
-    told_ms, told_alerts, told_severity = incident.told
-    if not told_ms:
+    notified_ms, notified_alerts, notified_severity = incident.told
+    if not notified_ms:
         incident.since["step"] = naive.now_ms
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
         kind = "opened"
-    elif incident.severity < told_severity:
+    elif incident.severity < notified_severity:
         kind = "severity_raised"
     else:
-        kind = "updated" if incident.size > told_alerts else "repeated"
+        kind = "updated" if incident.size > notified_alerts else "repeated"
     if incident.state == "acknowledged" and kind in ("updated", "repeated"):
         channels = ["chat"]
     owner(naive, incident, kind, channels)
     if kind in ("opened", "severity_raised"):
-        for one in besides(naive.policy, incident):
+        for one in also_notified(naive.policy, incident):
             contact(naive, incident, kind, one)
     incident.told = (naive.now_ms, incident.size, incident.severity)
 
@@ -65,7 +65,10 @@ def over(naive: "Naive", incident: Happened) -> None:
     owner(naive, incident, "resolved", channels_of(naive.policy, incident))
     chain = naive.policy["teams"][incident.owner]["chain"][1 : incident.step]
     called = [naive.policy["contacts"][role] for role in chain]
-    for one in [*called, *(one for one in besides(naive.policy, incident) if one not in called)]:
+    for one in [
+        *called,
+        *(one for one in also_notified(naive.policy, incident) if one not in called),
+    ]:
         contact(naive, incident, "resolved", one)
 
 
@@ -100,6 +103,6 @@ def send(
         if not whom.get(channel):
             continue
         if digest and incident.severity in digest["severity"]:
-            naive.messages.append((digests.page, naive, page))  # through the receiver's actor
+            naive.messages.append((digests.note_page, naive, page))  # through the receiver's actor
         else:
             incident.notifications.append((kind, channel, whom["name"], naive.now_ms))

@@ -25,16 +25,16 @@ from tests.oracle import (
     silences,
     suppression,
 )
-from tests.oracle.deadlines import lasting, own_deadlines
+from tests.oracle.deadlines import duration_due, own_deadlines
 from tests.oracle.facts import (
     Firing,
     Happened,
     Known,
     correlations_of,
-    current,
-    fires,
-    judged,
-    mine,
+    current_incident,
+    evaluated_alert,
+    firing_alerts,
+    is_firing,
     no_room,
     rules_about,
 )
@@ -102,7 +102,7 @@ class Naive:
             self._pass(what, whose if what != "0 silence" else together)
             self.do_what_is_due()
         self.now_ms = at_ms
-        forget_ms = by(self.policy["incidents"], "forget", "")
+        forget_ms = by(self.policy["incidents"], "retain_resolved", "")
         self.silences = [
             one for one in self.silences if max(one.ends_ms, one.at_ms) + forget_ms > at_ms
         ]
@@ -113,7 +113,7 @@ class Naive:
         """Every deadline that there is: when, what, the name that orders equal times, and whose."""
         for alert in self.alerts:
             if alert.firing:
-                yield alert.last_ms + alert.hold_ms, "expire", alert.fingerprint, alert
+                yield alert.last_ms + alert.ttl_ms, "expire", alert.fingerprint, alert
                 if alert.waits:
                     yield (
                         alert.fired_ms + rules.wait_of(self.policy, alert),
@@ -121,9 +121,9 @@ class Naive:
                         alert.fingerprint,
                         alert,
                     )
-                yield from lasting(self, alert)
+                yield from duration_due(self, alert)
             elif alert.incident is None:
-                yield alert.forget_ms, "forget", alert.fingerprint, alert
+                yield alert.retain_until_ms, "retain_resolved", alert.fingerprint, alert
         for incident in self.incidents:
             if incident.waits:
                 yield (
@@ -157,7 +157,7 @@ class Naive:
             )
         for beat in self.beats.values():
             if beat.heard and (missing := heartbeats.missing_ms(self.policy, beat)) is not None:
-                yield beat.last_ms + missing, "absence", beat.fingerprint, beat
+                yield beat.last_ms + missing, "heartbeat", beat.fingerprint, beat
         for task in self.tasks:
             if task.state == "open":
                 yield (
@@ -167,7 +167,7 @@ class Naive:
                     task,
                 )
         for one in self.shown:
-            grace = parse_ms(inhibition.rules(self.policy)[one.rule].get("grace", "0s"))
+            grace = parse_ms(inhibition.rules_by_name(self.policy)[one.rule].get("grace", "0s"))
             if grace and (one, one.at_ms + grace) not in self.done:
                 yield one.at_ms + grace, "link", one.rule, (one, one.at_ms + grace)
 
@@ -205,15 +205,15 @@ class Naive:
     def say(self, incident: Happened, kind: str) -> None:
         """Tell the owner, or wait for the hours: what waited before is no news any more."""
         if self._may_tell(incident, self.now_ms) == self.now_ms:
-            incident.unsaid = None
+            incident.deferred_notification = None
             self.tell_owner(incident, kind)
         else:
-            incident.unsaid = (kind, self.now_ms)
+            incident.deferred_notification = (kind, self.now_ms)
             incident.touch()
 
     def _own(self, incident: Happened, what: str, which: str) -> None:
         match what:
-            case "settle":
+            case "close_after":
                 self.settled(incident)
             case "tell":
                 notification.news(self, incident)
@@ -224,19 +224,22 @@ class Naive:
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
-            case "calm":
-                self.reached.add("calm")
+            case "stable_after":
+                self.reached.add("stable_after")
                 incident.flapping_ms = 0
                 incident.tell("Calm", self.now_ms)
             case "say":
                 self.reached.add("said in its hours")
-                assert incident.unsaid is not None
-                self.tell_owner(incident, incident.unsaid[0])
-                incident.unsaid = None
+                assert incident.deferred_notification is not None
+                self.tell_owner(incident, incident.deferred_notification[0])
+                incident.deferred_notification = None
             case "escalate":
                 self.reached.add("escalated in its hours")
-                postponed, incident.postponed = incident.postponed, []
-                for name, records, _ in postponed:
+                deferred_escalations, incident.deferred_escalations = (
+                    incident.deferred_escalations,
+                    [],
+                )
+                for name, records, _ in deferred_escalations:
                     self.escalate(incident, name, records)
             case "undone":
                 self.escalate(incident, which, [incident.opened_by])
@@ -244,7 +247,7 @@ class Naive:
                 incident.clocks[which] = "breached"
                 incident.tell("ClockBreached", self.now_ms)
                 self._clock_told(incident, "clock_breached")
-            case "climb":
+            case "escalate_after":
                 self.climb(incident, "unacknowledged", [incident.opened_by])
             case "remind":
                 incident.reminded += 1
@@ -268,24 +271,24 @@ class Naive:
             case "expire":
                 whose.firing = False
                 self.alert_ended(whose, "AlertExpired")
-            case "forget":
+            case "retain_resolved":
                 self.alerts.remove(whose)
             case "wait":
                 suppression.waited(self, whose)
             case "lasting":
                 rule, alert = whose
-                self.escalate(alert.incident, rule, [alert.fired_by])
+                self.escalate(alert.incident, rule, [alert.fired_offset])
             case "0 silence":  # all of one time at once
                 self.done += whose
                 begun = [one for one, when in whose if when == one.starts_ms < one.ends_ms]
                 lifts = any(one.starts_ms < one.ends_ms == when for one, when in whose)
                 silences.begin_or_end(self, begun, lifts=lifts)
             case "digest":
-                digests.over(self, whose)
-            case "absence":
-                heartbeats.missed(self, whose)
+                digests.send_digest(self, whose)
+            case "heartbeat":
+                heartbeats.miss_heartbeat(self, whose)
             case "task":
-                followups.remind(self, whose)
+                followups.remind_or_lapse(self, whose)
             case "link":
                 self.done.append(whose)
                 rules.speak(self, whose[0].rule, whose[0].group)
@@ -311,7 +314,7 @@ class Naive:
                 )
             case "command":
                 return (
-                    commands.apply(self, document)
+                    commands.apply_command(self, document)
                     if isinstance(document["command"], str)
                     else "malformed"
                 )
@@ -329,16 +332,16 @@ class Naive:
             (alert for alert in self.alerts if alert.fingerprint == document["alert"]), None
         )
         firing = document["status"] == "firing"
-        if (known is None or known.incident is None) and heartbeats.heard(
+        if (known is None or known.incident is None) and heartbeats.note_heartbeat(
             self, document, component
         ):
             self.alerts = [alert for alert in self.alerts if alert is not known]
             return ""
         if known is not None and known.firing == firing:
             known.count, known.last_ms = known.count + 1, self.now_ms
-            known.hold_ms = document["hold_ms"] if firing else known.hold_ms
+            known.ttl_ms = document["ttl_ms"] if firing else known.ttl_ms
             return ""
-        fresh = judged(self.policy, document, component)
+        fresh = evaluated_alert(self.policy, document, component)
         if known is None or (firing and known.incident is None):
             if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
                 return refusal
@@ -348,23 +351,25 @@ class Naive:
             known = fresh
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
-            known.hold_ms = document["hold_ms"]
+            known.ttl_ms = document["ttl_ms"]
             self.fired(known)
         elif known.incident is not None:
             self.alert_ended(known, "AlertEnded")
         else:
-            known.forget_ms = self.now_ms + by(self.policy["incidents"], "forget", "")
+            known.retain_until_ms = self.now_ms + by(
+                self.policy["incidents"], "retain_resolved", ""
+            )
         return ""
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
-        alert.fired_by, alert.fired_ms, alert.loud_ms, alert.quiet = (
+        alert.fired_offset, alert.fired_ms, alert.notifiable_since_ms, alert.quiet = (
             self.number,
             self.now_ms,
             self.now_ms,
             False,
         )
-        incident = current(self.incidents, alert.component, alert.kind)
+        incident = current_incident(self.incidents, alert.component, alert.kind)
         if incident is None:
             prefix = prefix_of(self.policy, alert.kind)
             incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
@@ -378,7 +383,7 @@ class Naive:
         self._changed(incident, alert)
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
-                self.escalate(incident, rule["name"], [alert.fired_by])
+                self.escalate(incident, rule["name"], [alert.fired_offset])
         rules.correlate(self, alert, incident)
         rules.show_alert(self, alert)
 
@@ -405,7 +410,7 @@ class Naive:
         incident = alert.incident
         assert incident is not None
         incident.tell(how, self.now_ms)
-        alert.held_by.clear()
+        alert.suppressed_by.clear()
         alert.waits = False
         self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
@@ -415,12 +420,12 @@ class Naive:
                     group,
                     self.now_ms,
                     alert.fingerprint,
-                    alert.fired_by,
+                    alert.fired_offset,
                     alert.labels,
                 )
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
         rules.show_alert(self, alert)
-        if not fires(self.alerts, incident):
+        if not is_firing(self.alerts, incident):
             self.resolved(incident, incident.resolved[1])
         self.look_at(incident)
 
@@ -440,7 +445,7 @@ class Naive:
         was, incident.flapping_ms = incident.flapping_ms, self.now_ms
         if not was:
             incident.tell("Flapping", self.now_ms)
-            if incident.unexplained or not self.is_quiet(incident):
+            if incident.reopened_unexplained or not self.is_quiet(incident):
                 self.say(incident, "flapping")
 
     # What keeps quiet.
@@ -465,12 +470,12 @@ class Naive:
 
     def is_explained(self, alert: Known) -> bool:
         """Whether a rule or a silence keeps a firing alert quiet."""
-        return bool(alert.held_by) or self.is_silenced([alert.labels])
+        return bool(alert.suppressed_by) or self.is_silenced([alert.labels])
 
     def firing_labels(self, incident: Happened) -> list[Mapping[str, str]]:
         """The labels of all that fires in an incident, of members those by which the policy knows them."""
         if not incident.rule:
-            return [alert.labels for alert in mine(self.alerts, incident)]
+            return [alert.labels for alert in firing_alerts(self.alerts, incident)]
         asked = named(self.policy)
         members = [one for one in incident.members.values() if one.firing]
         return [{name: one.labels[name] for name in one.labels if name in asked} for one in members]
@@ -479,8 +484,10 @@ class Naive:
         """Whether all that fires in an incident is kept quiet."""
         if incident.rule:
             silenced = self.is_silenced(self.firing_labels(incident))
-            return not incident.ended and (bool(incident.held_by) or silenced or incident.waits)
-        firing = mine(self.alerts, incident)
+            return not incident.ended and (
+                bool(incident.suppressed_by) or silenced or incident.waits
+            )
+        firing = firing_alerts(self.alerts, incident)
         return bool(firing) and all(map(self.is_held, firing))
 
     def look_at(self, incident: Happened, since_ms: int | None = None) -> None:
@@ -525,10 +532,10 @@ class Naive:
         incident.state, incident.resolved = "resolved", (self.now_ms, who)
         incident.tell("Resolved", self.now_ms)
         self._done(incident, "resolve")
-        incident.unsaid, incident.postponed = None, []
-        incident.waits = incident.unexplained = False
-        incident.withheld = []
-        incident.held_by.clear()
+        incident.deferred_notification, incident.deferred_escalations = None, []
+        incident.waits = incident.reopened_unexplained = False
+        incident.undecided_escalations = []
+        incident.suppressed_by.clear()
         self.look_at(incident)
         rules.show_incident(self, incident, firing=False)
 
@@ -546,18 +553,18 @@ class Naive:
         if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
             self.say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
-        for alert in mine(self.alerts, incident):
-            for when, _, _, (rule, _) in lasting(self, alert):
+        for alert in firing_alerts(self.alerts, incident):
+            for when, _, _, (rule, _) in duration_due(self, alert):
                 if when <= self.now_ms:  # it lasted on while the incident was thought to be over
                     self.reached.add("lasted")
-                    self.escalate(incident, rule, [alert.fired_by])
+                    self.escalate(incident, rule, [alert.fired_offset])
 
     def settled(self, incident: Happened) -> None:
         """Nothing fired for the settle time, or somebody will not wait.
 
         It is closed, unless something fires still.
         """
-        if fires(self.alerts, incident):
+        if is_firing(self.alerts, incident):
             incident.state = "open"
             self.reopened(incident)
             return
@@ -565,12 +572,12 @@ class Naive:
         incident.tell("Closed", self.now_ms)
         if incident.told[0]:
             notification.over(self, incident)
-            followups.left(self, incident)
+            followups.create_followups(self, incident)
         for alert in self.alerts:
             if alert.incident is incident:
-                alert.incident, alert.forget_ms = (
+                alert.incident, alert.retain_until_ms = (
                     None,
-                    self.now_ms + by(self.policy["incidents"], "forget", ""),
+                    self.now_ms + by(self.policy["incidents"], "retain_resolved", ""),
                 )
 
     def opened_by_rule(self, rule: Mapping[str, Any], group: str) -> Happened:
@@ -591,9 +598,13 @@ class Naive:
         if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.rules.append(rule)
             self.climb(incident, rule, records)
-        elif not incident.ended and rule not in [one for one, _, _ in incident.postponed]:
-            incident.postponed = [(one, about, self.now_ms) for one, about, _ in incident.postponed]
-            incident.postponed.append((rule, records, self.now_ms))
+        elif not incident.ended and rule not in [
+            one for one, _, _ in incident.deferred_escalations
+        ]:
+            incident.deferred_escalations = [
+                (one, about, self.now_ms) for one, about, _ in incident.deferred_escalations
+            ]
+            incident.deferred_escalations.append((rule, records, self.now_ms))
             incident.touch()
 
     def climb(self, incident: Happened, rule: str, records: list[int]) -> None:

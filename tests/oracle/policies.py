@@ -6,7 +6,7 @@ Each switches on what a family of journals is about.
 import copy
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from tests.support.shipped_policy import shipped
 
 # What a policy is asked about besides incidents, clocks, correlations, climbing and silences is
@@ -16,12 +16,12 @@ PLAIN: dict[str, Any] = {
     "followups": [],
     "dependencies": [],
     "inhibit_rules": [],
-    "absences": [],
-    "guides": [],
+    "heartbeats": [],
+    "runbooks": [],
 }
 
 
-def _plain(*, holds: bool = False, **parts: Any) -> Rulebook:
+def _plain(*, holds: bool = False, **parts: Any) -> CompiledPolicy:
     document = copy.deepcopy(shipped().document)
     times = ("group_wait", "group_interval", "repeat_interval")
     document["notify"] = {
@@ -33,7 +33,7 @@ def _plain(*, holds: bool = False, **parts: Any) -> Rulebook:
     for rule in correlations if not holds else []:
         rule.pop("hold", None)
     del document["targets"]["availability"]
-    return Rulebook(document | PLAIN | {"correlations": correlations} | parts)
+    return CompiledPolicy(document | PLAIN | {"correlations": correlations} | parts)
 
 
 LINKS: dict[str, Any] = {
@@ -110,21 +110,21 @@ MUTES = [
 ]
 
 
-def _storms(**parts: Any) -> Rulebook:
+def _storms(**parts: Any) -> CompiledPolicy:
     """Flapping, digests, heartbeats, sequences and what is left to do."""
     document = copy.deepcopy(shipped().document)
     parts |= {
-        "flapping": {"changes": 4, "within": "20m", "calm": "7m"},
-        "absences": [
+        "flapping": {"changes": 4, "within": "20m", "stable_after": "7m"},
+        "heartbeats": [
             {"name": "silent", "match": ['alertname="Watchdog"'], "missing": "4m", "severity": "P1"}
         ],
         "followups": [
             {
-                "name": "cause",
+                "name": "root_cause",
                 "severity": ["P0", "P1"],
                 "due": "10m",
                 "remind": "3m",
-                "until": "cause",
+                "until": "root_cause",
                 "title": "Cause",
             },
             {"name": "review", "due": "20m", "remind": "30m", "title": "Review"},
@@ -133,7 +133,7 @@ def _storms(**parts: Any) -> Rulebook:
     }
     document = copy.deepcopy(_plain(**parts).document)
     document["notify"]["digest"] = {"messages": 3, "within": "4m", "severity": ["P1", "P2", "P3"]}
-    return Rulebook(document)
+    return CompiledPolicy(document)
 
 
 SEQUENCE: dict[str, Any] = {
@@ -150,19 +150,19 @@ SEQUENCE: dict[str, Any] = {
 }
 
 
-def _in_hours(**parts: Any) -> Rulebook:
+def _in_hours(**parts: Any) -> CompiledPolicy:
     document = copy.deepcopy(_plain(**parts).document)
     document["time_intervals"] = INTERVALS
     document["notify"] |= {"hours": ["P2", "P3"], "mute": MUTES}
     for team in document["teams"].values():
         team["hours"] = "shift"
-    return Rulebook(document)
+    return CompiledPolicy(document)
 
 
 POLICIES = {
     "default": _plain(),
     "hurried": _plain(
-        incidents={"settle": "2m", "forget": "3m"},
+        incidents={"close_after": "2m", "retain_resolved": "3m"},
         escalations=[
             {"name": "p0-lasting", "severity": ["P0", "P1"], "lasting": "6m"},
             {"name": "long", "lasting": "1h"},
@@ -172,15 +172,15 @@ POLICIES = {
     "tight": _plain(bounds={"alerts": 5, "alerts_in_incident": 2, "incidents": 3}),
     "hours": _in_hours(),
     "other hours": _in_hours(
-        incidents={"settle": "2m", "forget": "3m"},
+        incidents={"close_after": "2m", "retain_resolved": "3m"},
         notify=_plain().document["notify"] | {"group_wait": "1m"},
     ),
     "storms": _storms(),
-    "other storms": _storms(incidents={"settle": "2m", "forget": "30m"}),
+    "other storms": _storms(incidents={"close_after": "2m", "retain_resolved": "30m"}),
     "linked": _plain(holds=True, **LINKS),
     "relinked": _plain(
         holds=True,
-        incidents={"settle": "2m", "forget": "10m"},
+        incidents={"close_after": "2m", "retain_resolved": "10m"},
         dependencies=[LINKS["dependencies"][0] | {"grace": "0s"}, LINKS["dependencies"][2]],
         inhibit_rules=[],
     ),

@@ -14,11 +14,11 @@ from tests.oracle.facts import (
     Happened,
     Known,
     Member,
-    always,
+    always_escalates,
     correlations_of,
-    current,
-    fires,
-    struck,
+    current_incident,
+    is_firing,
+    struck_components,
     window_of,
 )
 
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 def wait_of(policy: Mapping[str, Any], alert: Known) -> int:
     """How long the first message about an alert waits to see whether it becomes a member of something."""
     waits = [parse_ms(rule.get("hold", "0s")) for rule, _ in correlations_of(policy, alert)]
-    return 0 if always(policy, alert) else max(*waits, 0, inhibition.wait_of(policy, alert.labels))
+    return (
+        0
+        if always_escalates(policy, alert)
+        else max(*waits, 0, inhibition.wait_of(policy, alert.labels))
+    )
 
 
 # Correlations.
@@ -42,7 +46,7 @@ def correlate(naive: "Naive", alert: Known, incident: Happened) -> None:
     """
     for rule, group in correlations_of(naive.policy, alert):
         seen = Firing(
-            rule["name"], group, naive.now_ms, alert.fingerprint, alert.fired_by, alert.labels
+            rule["name"], group, naive.now_ms, alert.fingerprint, alert.fired_offset, alert.labels
         )
         if rule["by"] != ["component"]:
             naive.messages.append((signal, naive, rule["name"], group, True, seen))
@@ -56,7 +60,7 @@ def correlate(naive: "Naive", alert: Known, incident: Happened) -> None:
 
 def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) -> None:
     """An alert began or ended to fire, says a component to a correlation."""
-    incident = current(naive.incidents, f"{name}/{group}", "correlated")
+    incident = current_incident(naive.incidents, f"{name}/{group}", "correlated")
     rule = next((one for one in naive.policy["correlations"] if one["name"] == name), None)
     mark = (name, group, seen.fingerprint)
     if not firing:
@@ -64,7 +68,7 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
         if (
             incident is not None
             and _member_ended(naive, incident, seen.fingerprint)
-            and not fires([], incident)
+            and not is_firing([], incident)
         ):
             naive.resolved(incident, incident.resolved[1])
     elif rule is not None:
@@ -114,14 +118,14 @@ def _joins(naive: "Naive", incident: Happened, fingerprint: str) -> None:
         incident.state = "open"
         if incident.wait_ms:
             naive.reached.add("a rule's incident reopened quietly")
-            incident.waits = incident.unexplained = True
+            incident.waits = incident.reopened_unexplained = True
         naive.reopened(incident)
 
 
 def _hold_later(naive: "Naive", incident: Happened, fingerprint: str) -> None:
     alert = _alert(naive, fingerprint)
     rule = incident.component
-    naive.messages.append((hold, naive, fingerprint, (alert.fired_by, 0), rule, incident))
+    naive.messages.append((hold, naive, fingerprint, (alert.fired_offset, 0), rule, incident))
 
 
 def _alert(naive: "Naive", fingerprint: str) -> Known:
@@ -136,11 +140,11 @@ def _member(alert: Known) -> Member:
 
 
 def _member_fired(naive: "Naive", incident: Happened, identity: str, member: Member) -> None:
-    before = struck(incident)
+    before = struck_components(incident)
     incident.members[identity] = member
     incident.tell("MemberFired", naive.now_ms)
     naive.look_at(incident)
-    if struck(incident) > before:
+    if struck_components(incident) > before:
         naive.grew(incident)
 
 
@@ -182,17 +186,22 @@ def hold(
     incident = next((one for one in naive.incidents if one.id == identity), None)
     if incident is not None:
         if not incident.ended and _time_of(incident) == record:
-            incident.held_by.add(rule)
+            incident.suppressed_by.add(rule)
             _is_part(incident, parent)
             naive.look_at(incident)
         return
     alert = next((one for one in naive.alerts if one.fingerprint == identity), None)
-    if alert is None or not alert.firing or alert.incident is None or (alert.fired_by, 0) != record:
+    if (
+        alert is None
+        or not alert.firing
+        or alert.incident is None
+        or (alert.fired_offset, 0) != record
+    ):
         return
-    if always(naive.policy, alert):
-        alert.incident.tell("NotHeld", naive.now_ms)
+    if always_escalates(naive.policy, alert):
+        alert.incident.tell("NotSuppressed", naive.now_ms)
         return
-    alert.held_by.add(rule)
+    alert.suppressed_by.add(rule)
     _is_part(alert.incident, parent)
     naive.look_at(alert.incident)
 
@@ -208,7 +217,7 @@ def let_go(naive: "Naive", identity: str, record: tuple[int, int], rule: str) ->
     incident = next((one for one in naive.incidents if one.id == identity), None)
     if incident is not None:
         if not incident.ended and _time_of(incident) == record:
-            incident.held_by.discard(rule)
+            incident.suppressed_by.discard(rule)
             naive.look_at(incident)
         return
     alert = next((one for one in naive.alerts if one.fingerprint == identity), None)
@@ -216,9 +225,9 @@ def let_go(naive: "Naive", identity: str, record: tuple[int, int], rule: str) ->
         alert is not None
         and alert.firing
         and alert.incident is not None
-        and (alert.fired_by, 0) == record
+        and (alert.fired_offset, 0) == record
     ):
-        alert.held_by.discard(rule)
+        alert.suppressed_by.discard(rule)
         naive.look_at(alert.incident)
 
 
@@ -241,9 +250,9 @@ def show_alert(naive: "Naive", alert: Known) -> None:
         alert.component,
         labels,
         alert.incident,
-        (alert.fired_by, 0),
+        (alert.fired_offset, 0),
     )
-    for rule, group, side in inhibition.sides(naive.policy, alert.labels):
+    for rule, group, side in inhibition.sides_of(naive.policy, alert.labels):
         naive.messages.append((_shown, naive, rule, group, side, parts))
 
 
@@ -260,7 +269,7 @@ def show_incident(naive: "Naive", incident: Happened, *, firing: bool) -> None:
             incident,
             _time_of(incident),
         )
-        for rule, group, side in inhibition.sides(naive.policy, labels):
+        for rule, group, side in inhibition.sides_of(naive.policy, labels):
             naive.messages.append((_shown, naive, rule, group, side, parts))
 
 
@@ -273,16 +282,19 @@ def labels_of(incident: Happened) -> dict[str, str]:
 def _shown(
     naive: "Naive", rule: str, group: tuple[str, ...], side: str, parts: tuple[Any, ...]
 ) -> None:
-    if rule in inhibition.rules(naive.policy):
+    if rule in inhibition.rules_by_name(naive.policy):
         naive.shown.append(inhibition.Shown(rule, group, side, naive.now_ms, *parts))
         speak(naive, rule, group)
 
 
 def speak(naive: "Naive", name: str, group: tuple[str, ...]) -> None:
     """A rule says what keeps quiet now and did not, or the other way round, or because of something else."""
-    rule = inhibition.rules(naive.policy)[name]
+    rule = inhibition.rules_by_name(naive.policy)[name]
     shown = [one for one in naive.shown if (one.rule, one.group) == (name, group)]
-    before, now = naive.spoken.get((name, group), {}), inhibition.held(rule, shown, naive.now_ms)
+    before, now = (
+        naive.spoken.get((name, group), {}),
+        inhibition.inhibited_targets(rule, shown, naive.now_ms),
+    )
     naive.spoken[name, group] = now
     for target in {one.identity: one for one in shown if one.side != "source"}.values():
         was, is_ = before.get(target.identity), now.get(target.identity)
@@ -339,8 +351,8 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
 
     Dependencies and inhibitions that changed begin anew with what fires.
     """
-    before, naive.policy = inhibition.rules(naive.policy), policy
-    now = inhibition.rules(policy)
+    before, naive.policy = inhibition.rules_by_name(naive.policy), policy
+    now = inhibition.rules_by_name(policy)
     changed = {name for name in [*before, *now] if before.get(name) != now.get(name)}
     parting = list(
         _depending(naive, {name: rule for name, rule in before.items() if name in changed})
@@ -348,9 +360,13 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
     naive.shown = [one for one in naive.shown if one.rule not in changed]
     naive.spoken = {key: said for key, said in naive.spoken.items() if key[0] not in changed}
     for alert in naive.alerts:
-        alert.held_by = {key for key in alert.held_by if key.split("/")[0] not in changed}
+        alert.suppressed_by = {
+            key for key in alert.suppressed_by if key.split("/")[0] not in changed
+        }
     for incident in naive.incidents:
-        incident.held_by = {key for key in incident.held_by if key.split("/")[0] not in changed}
+        incident.suppressed_by = {
+            key for key in incident.suppressed_by if key.split("/")[0] not in changed
+        }
         incident.touch()
         incident.wait_ms = _wait_of(naive, incident)
         naive.look_at(incident)
@@ -389,7 +405,7 @@ def _leaves_rule(naive: "Naive", root: Happened, identity: str) -> None:
     by_others = any(
         identity in said
         and said[identity].incident is root
-        and inhibition.is_dependency(inhibition.rules(naive.policy)[name])
+        and inhibition.is_dependency(inhibition.rules_by_name(naive.policy)[name])
         for (name, _), said in naive.spoken.items()
     )
     if not by_others:
@@ -406,7 +422,7 @@ def _wait_of(naive: "Naive", incident: Happened) -> int:
 def _show_again(naive: "Naive", names: set[str]) -> None:
     before, naive.messages = naive.messages, []
     for alert in sorted(
-        naive.alerts, key=lambda one: (one.fired_ms, one.fired_by, one.fingerprint)
+        naive.alerts, key=lambda one: (one.fired_ms, one.fired_offset, one.fingerprint)
     ):
         if alert.firing and alert.incident is not None:
             show_alert(naive, alert)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.oracle.facts import Happened, mine
+from tests.oracle.facts import Happened, firing_alerts
 from tests.oracle.policy import holds
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ def _by_alert(naive: "Naive", incident: Happened) -> str:
 
     One that was reopened quietly is said to be quiet with the first that is explained.
     """
-    alerts = mine(naive.alerts, incident)
-    if incident.unexplained:
+    alerts = firing_alerts(naive.alerts, incident)
+    if incident.reopened_unexplained:
         telling = [alert for alert in alerts if naive.is_explained(alert)]
     else:
         telling = [alert for alert in alerts if alert.quiet != naive.is_held(alert)]
     names = sorted(alert.fingerprint for alert in telling or alerts)
-    last = naive.is_quiet(incident) and not incident.unexplained
+    last = naive.is_quiet(incident) and not incident.reopened_unexplained
     return (names[-1] if last else names[0]) if names else "~" + incident.id

@@ -7,7 +7,7 @@ alert that a rule may keep quiet is quiet too until the rule has had its time.
 from typing import TYPE_CHECKING
 
 from tests.oracle import notification, rules
-from tests.oracle.facts import Happened, Known, mine
+from tests.oracle.facts import Happened, Known, firing_alerts
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 def let_wait(naive: "Naive", incident: Happened, alert: Known) -> None:
     """Let an alert wait that fires where nothing is loud, if a rule may keep it quiet and nothing does yet."""
-    others = [one for one in mine(naive.alerts, incident) if one is not alert]
+    others = [one for one in firing_alerts(naive.alerts, incident) if one is not alert]
     loud = [one for one in others if not naive.is_held(one)]
     if rules.wait_of(naive.policy, alert) and not loud and not naive.is_held(alert):
         naive.reached.add("waits" if others else "reopened quietly")
-        alert.waits, incident.unexplained = True, incident.unexplained or not others
+        alert.waits, incident.reopened_unexplained = (
+            True,
+            incident.reopened_unexplained or not others,
+        )
 
 
 def waited(naive: "Naive", whose: Known | Happened) -> None:
@@ -39,9 +42,9 @@ def waited(naive: "Naive", whose: Known | Happened) -> None:
 
 def withhold(naive: "Naive", incident: Happened, rule: str, records: list[int]) -> None:
     """Put an escalation off while it is not known whether a rule explains what it is about."""
-    if _waits(naive, incident) and rule not in [one for one, _ in incident.withheld]:
+    if _waits(naive, incident) and rule not in [one for one, _ in incident.undecided_escalations]:
         naive.reached.add("escalation withheld")
-        incident.withheld.append((rule, records))
+        incident.undecided_escalations.append((rule, records))
         incident.touch()
 
 
@@ -54,18 +57,18 @@ def look_at(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
     if why != incident.silenced_by:
         incident.silenced_by = why
         incident.touch()
-    for alert in mine(naive.alerts, incident):
+    for alert in firing_alerts(naive.alerts, incident):
         alert.waits = alert.waits and not naive.is_explained(alert)
         was, alert.quiet = alert.quiet, naive.is_held(alert)
         if was and not alert.quiet:
-            alert.loud_ms = naive.now_ms
+            alert.notifiable_since_ms = naive.now_ms
     incident.waits = incident.waits and not _is_explained(naive, incident)
     was, incident.quiet = incident.quiet, naive.is_quiet(incident)
     if incident.ended:
         return
     if incident.quiet and not _waits(naive, incident):
-        incident.withheld = []
-    if incident.quiet and incident.unexplained:
+        incident.undecided_escalations = []
+    if incident.quiet and incident.reopened_unexplained:
         if _is_explained(naive, incident):
             _became_quiet(naive, incident)
     elif was != incident.quiet:
@@ -77,7 +80,7 @@ def look_at(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
 def _silences(naive: "Naive", incident: Happened) -> set[tuple[str, str]]:
     if incident.rule and incident.ended:
         return incident.silenced_by
-    alerts = [] if incident.rule else mine(naive.alerts, incident)
+    alerts = [] if incident.rule else firing_alerts(naive.alerts, incident)
     about = [(alert.fingerprint, [alert.labels]) for alert in alerts] or [
         ("", naive.firing_labels(incident))
     ]
@@ -86,27 +89,27 @@ def _silences(naive: "Naive", incident: Happened) -> set[tuple[str, str]]:
 
 
 def _waits(naive: "Naive", incident: Happened) -> bool:
-    return incident.waits or any(alert.waits for alert in mine(naive.alerts, incident))
+    return incident.waits or any(alert.waits for alert in firing_alerts(naive.alerts, incident))
 
 
 def _is_explained(naive: "Naive", incident: Happened) -> bool:
     if incident.rule:
-        return bool(incident.held_by) or naive.is_silenced(naive.firing_labels(incident))
-    return any(map(naive.is_explained, mine(naive.alerts, incident)))
+        return bool(incident.suppressed_by) or naive.is_silenced(naive.firing_labels(incident))
+    return any(map(naive.is_explained, firing_alerts(naive.alerts, incident)))
 
 
 def _became_quiet(naive: "Naive", incident: Happened) -> None:
-    naive.reached.add("a rule's incident is held" if incident.rule else "held")
-    incident.unexplained = False
-    incident.tell("Held", naive.now_ms)
+    naive.reached.add("a rule's incident is held" if incident.rule else "suppressed")
+    incident.reopened_unexplained = False
+    incident.tell("Suppressed", naive.now_ms)
     if incident.told[0]:
-        naive.say(incident, "held")
+        naive.say(incident, "suppressed")
 
 
 def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> None:
-    kind = "reopened" if incident.unexplained else "released"
+    kind = "reopened" if incident.reopened_unexplained else "released"
     naive.reached.add(kind)
-    incident.unexplained = False
+    incident.reopened_unexplained = False
     incident.since["open"] = naive.now_ms if since_ms is None else since_ms
     incident.since["step"] = naive.now_ms
     notification.word(incident, naive.now_ms)
@@ -114,6 +117,6 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
         incident.tell("Released", naive.now_ms)
     if incident.told[0] and not (kind == "reopened" and incident.flapping_ms):
         naive.say(incident, kind)
-    withheld, incident.withheld = incident.withheld, []
-    for name, records in withheld:
+    undecided_escalations, incident.undecided_escalations = incident.undecided_escalations, []
+    for name, records in undecided_escalations:
         naive.escalate(incident, name, records)

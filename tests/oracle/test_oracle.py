@@ -87,7 +87,7 @@ FAMILIES = {
         ),
         "digest|flapping|flapping in another incident|calm|missing|heard of again|sequence|TaskMade|TaskReminded|TaskLapsed",
     ),
-    "links": (
+    "inhibition_groups": (
         ["linked", "relinked"],
         j.Kinds(
             "fire fire fire fire fire again flap end end tick command silence",
@@ -167,7 +167,7 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
             fact["acknowledged"] = (_ms(body["acknowledged_at"]), body["acknowledged_by"])
             fact["resolved"] = (_ms(body["resolved_at"]), body["resolved_by"])
             fact["step"], fact["rules"] = body["escalation_step"], body["escalated_by"]
-            fact["total"], fact["quiet"] = body["alerts_total"], bool(body["held_by"])
+            fact["total"], fact["quiet"] = body["alerts_total"], bool(body["suppressed_by"])
             fact["flapping"] = body["flapping"]
             fact["parents"] = [told.names[name] for name in body["parents"]]
             fact["members"] = {

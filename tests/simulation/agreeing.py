@@ -6,7 +6,7 @@ Whatever policies each had, one after the other.
 from collections.abc import Iterator, Sequence
 
 from app.core.engine import Engine
-from app.core.rules.inhibition_rule import LinkRule
+from app.core.rules.inhibition_rule import InhibitionRule
 from app.core.state.state import LiveAlert
 from app.core.suppression.inhibition import labels_of
 from models.alert import Labels
@@ -44,10 +44,10 @@ def _known(engines: Sequence[Engine]) -> set[Taking]:
     """What the actors of dependencies and inhibitions know."""
     found: set[Taking] = set()
     for engine in engines:
-        for (name, group), link in engine.state.links.items():
+        for (name, group), link in engine.state.inhibition_groups.items():
             found |= {("source", f"{name}/{group}", one) for one in link.sources}
             found |= {("target", f"{name}/{group}", one) for one in link.targets}
-        found |= {("rests", shape, group) for shape, group in engine.state.resting}
+        found |= {("rests", shape, group) for shape, group in engine.state.parked}
     return found
 
 
@@ -65,8 +65,8 @@ def _firing(engines: Sequence[Engine]) -> set[Taking]:
 
 def _sides(engine: Engine, labels: Labels, identity: str) -> set[Taking]:
     found: set[Taking] = set()
-    for name, side in engine.policy.judge(labels).links:
-        rule: LinkRule = engine.policy.links[name]
+    for name, side in engine.policy.evaluate(labels).inhibitions:
+        rule: InhibitionRule = engine.policy.inhibitions[name]
         sides = ("source", "target") if side == "both" else (side,)
         found |= {(one, f"{name}/{rule.group(labels)}", identity) for one in sides}
     return found
@@ -80,12 +80,12 @@ def _explained(engines: Sequence[Engine]) -> set[Taking]:
     always = {
         alert.fingerprint
         for engine, alert in _alerts(engines)
-        if engine.policy.judge(alert.labels).always
+        if engine.policy.evaluate(alert.labels).always
     }
     return {
         ("quiet", f"{name}/{group}", identity)
         for engine in engines
-        for (name, group), link in engine.state.links.items()
+        for (name, group), link in engine.state.inhibition_groups.items()
         for identity, target in link.targets.items()
         if target.root is not None and not identity.startswith("INC-") and identity not in always
     }
@@ -96,8 +96,8 @@ def _quiet(engines: Sequence[Engine]) -> set[Taking]:
     return {
         ("quiet", key, alert.fingerprint)
         for engine, alert in _alerts(engines)
-        for key in alert.holds or ()
-        if key.partition("/")[0] in engine.policy.links
+        for key in alert.suppressions or ()
+        if key.partition("/")[0] in engine.policy.inhibitions
     }
 
 
@@ -115,6 +115,6 @@ def _members(engines: Sequence[Engine]) -> set[Taking]:
 def _alive(engines: Sequence[Engine]) -> set[Taking]:
     """The alerts that fire."""
     return {
-        ("member", f"{engine.partition}-{one.fired_by}", one.fingerprint)
+        ("member", f"{engine.partition}-{one.fired_offset}", one.fingerprint)
         for engine, one in _alerts(engines)
     }

@@ -90,7 +90,7 @@ def undisturbed(
     policy, records = policy_in(journal) or POLICY, journal[:end]
     while True:
         engine = Engine(partition, policy)
-        engine.pass_over(poisons)
+        engine.skip(poisons)
         try:
             return engine, engine.apply(records)
         except Poison as poison:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from agents import correlate, ingest
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import Settings
 from app.worker.worker import Worker
 from models.topics import Topics
@@ -117,7 +117,7 @@ class Member:
             self.group.settings, self.group.policy, log, self.group.topics, self.process.fault
         )
         app = App()
-        correlate.attach(app, self.worker)
+        correlate.attach_correlate(app, self.worker)
         ingest.attach(app, self.worker)
         for topic, agent in app.agents.items():
             self.queues[topic] = asyncio.Queue(maxsize=4)
@@ -190,7 +190,7 @@ class Group:
     """The group's coordinator, and a supervisor for its workers."""
 
     def __init__(
-        self, cluster: Cluster, settings: Settings, policy: Rulebook, topics: Topics
+        self, cluster: Cluster, settings: Settings, policy: CompiledPolicy, topics: Topics
     ) -> None:
         self.cluster, self.settings, self.policy, self.topics = cluster, settings, policy, topics
         self.generation = 0

@@ -17,11 +17,11 @@ import orjson
 
 from app.bridge.writer import JournalWriter
 from app.core.alerts import dedup
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.turn import Turn
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
-from app.worker.worker import Pipe
+from app.worker.worker import PartitionPipe
 from models.alert import fingerprint
 from models.journal import encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
@@ -56,10 +56,10 @@ _ADDED = {
 }
 
 
-def _other() -> Rulebook:
+def _other() -> CompiledPolicy:
     """The shipped policy with another time to settle, and with rules that are added, changed and gone."""
     document = POLICY.document | {
-        "incidents": POLICY.document["incidents"] | {"settle": "2m"},
+        "incidents": POLICY.document["incidents"] | {"close_after": "2m"},
         "inhibit_rules": [],
     }
     for section, added in _ADDED.items():
@@ -69,7 +69,7 @@ def _other() -> Rulebook:
             if one["name"] != "needs-postgres"
         ]
         document[section] = [*kept, added]
-    return Rulebook(document)
+    return CompiledPolicy(document)
 
 
 OTHER = _other()
@@ -94,7 +94,7 @@ class Outcome:
     raw: list[
         int
     ]  # journal records that each record of the raw topic becomes, which are all in partition 0
-    policy: Rulebook  # that the workers had at the end
+    policy: CompiledPolicy  # that the workers had at the end
 
 
 class Run:
@@ -154,7 +154,7 @@ class Run:
             case _:
                 self.bridge.spawn(self._send(step))
 
-    def _reload(self, policy: Rulebook) -> None:
+    def _reload(self, policy: CompiledPolicy) -> None:
         """The policy file changed: whoever runs is told, and whoever starts reads it."""
         self.group.policy = policy
         for member in self.group.started:
@@ -230,15 +230,15 @@ class Run:
         match step.kind:
             case "alert" | "again":
                 if step.kind == "alert":
-                    labels, hold_ms, over = step.detail
+                    labels, ttl_ms, over = step.detail
                     self.heard.append(labels)
                 elif self.heard:
-                    over, hold_ms = step.detail
+                    over, ttl_ms = step.detail
                     labels = self.random.choice(self.heard)
                 else:
                     return False, None, None
                 component = POLICY.component(labels, fingerprint(labels))
-                record = alert_record(now_ms, labels, component, firing=not over, hold_ms=hold_ms)
+                record = alert_record(now_ms, labels, component, firing=not over, ttl_ms=ttl_ms)
                 return False, record.key, record.value
             case "command":
                 command, number = step.detail
@@ -307,7 +307,7 @@ class Run:
             )
         )
 
-    def _is_up_to_date(self, partition: int, pipe: Pipe) -> bool:
+    def _is_up_to_date(self, partition: int, pipe: PartitionPipe) -> bool:
         """Whether everything is sent, under the policy that the workers have.
 
         Others' policies are answered with it.
@@ -327,7 +327,7 @@ async def _tick(member: Member) -> None:
         member.process.fault("tick", error)
 
 
-async def _use(member: Member, policy: Rulebook) -> None:
+async def _use(member: Member, policy: CompiledPolicy) -> None:
     with suppress(LogUnavailable):  # it is in the journal with a batch that comes later
         await member.worker.use(policy)
 

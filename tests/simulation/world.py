@@ -95,7 +95,7 @@ class Process:
                 self._on_death(self)
 
     def fault(self, what: str, error: BaseException) -> NoReturn:
-        """What `app.worker.worker.crash` is to a real process."""
+        """What `app.worker.worker.crash_process` is to a real process."""
         if not isinstance(error, LogUnavailable | asyncio.CancelledError):
             self.error = error  # no weather is a reason for it
             error.add_note(f"{self.name}: {what}")

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from app.cli.policy_import import imported
-from app.core.rules.compiled_policy import Rulebook
+from app.cli.policy_import import import_policy
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import bounded_yaml
 from app.policy.importer.reader import Route
 from models.matcher import test_of
@@ -112,17 +112,17 @@ def routes_of(route: Route, labels: Mapping[str, str]) -> list[Route]:
     return found or [route]
 
 
-def policy_of(path: Path) -> Rulebook:
+def policy_of(path: Path) -> CompiledPolicy:
     """The policy that an import makes."""
-    return Rulebook(bounded_yaml.read(imported(path)[0]).data)
+    return CompiledPolicy(bounded_yaml.read_document(import_policy(path)[0]).data)
 
 
-def told(policy: Rulebook, labels: Mapping[str, str]) -> set[str]:
+def told(policy: CompiledPolicy, labels: Mapping[str, str]) -> set[str]:
     """The receivers that the policy's engine would tell of an alert."""
-    verdict = policy.judge(dict(labels))
+    verdict = policy.evaluate(dict(labels))
     contacts = [
         policy.team_contact(verdict.owner),
-        *policy.also_tell(verdict.severity, verdict.incident_class),
+        *policy.also_notify(verdict.severity, verdict.incident_class),
     ]
     assert policy.chain(verdict.owner)[0].name == contacts[0].name
     return {contact.name.partition(" (")[0] for contact in contacts}

@@ -8,7 +8,7 @@ from functools import cache
 
 from app.core.state.state import Incident
 from app.demo.feed import AFTERWARDS_MS
-from app.demo.scenario import MINUTE_MS, MINUTES, START_MS, Word, bad_day, words
+from app.demo.scenario import MINUTE_MS, MINUTES, START_MS, OperatorWord, bad_day, operator_words
 from app.intake.commands import command_of, command_value
 from app.intake.normalise import from_list
 from models.incident import State, partition_from_id
@@ -22,16 +22,16 @@ from tests.support.shipped_policy import shipped
 def bad_day_log(partitions: int = 8) -> FakeLog:
     """The journal of the day. It is shared: nobody may append to it."""
     policy = shipped()
-    recorder, unsaid, alerts = (
+    recorder, deferred_notification, alerts = (
         Recorder(policy, partitions, now_ms=START_MS),
-        words(),
+        operator_words(),
         dict(bad_day()),
     )
     for minute in range(MINUTES + AFTERWARDS_MS // MINUTE_MS):
         now_ms = recorder.log.at_ms = START_MS + minute * MINUTE_MS
         recorder.broadcast(TICK)
-        while unsaid and unsaid[0].minute <= minute:
-            _say(recorder, unsaid.pop(0), now_ms)
+        while deferred_notification and deferred_notification[0].minute <= minute:
+            _say(recorder, deferred_notification.pop(0), now_ms)
         for alert in from_list(alerts.get(now_ms, []), now_ms)[0]:
             recorder.append(
                 policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)
@@ -39,7 +39,7 @@ def bad_day_log(partitions: int = 8) -> FakeLog:
     return recorder.log
 
 
-def _say(recorder: Recorder, word: Word, now_ms: int) -> None:
+def _say(recorder: Recorder, word: OperatorWord, now_ms: int) -> None:
     for incident in list(_open(recorder)):
         if incident.title.startswith(word.title) and incident.state is not State.RESOLVED:
             teams = recorder.engines[0].policy.policy.teams

@@ -22,4 +22,4 @@ def command_succeeds(
     with asyncio.Runner() as run:
         board = JournalBoard(log, config, run)
         asked = argparse.Namespace(run=lambda _: show(board, arguments) is False)
-        return exit_status.run(asked) == 0
+        return exit_status.run_command(asked) == 0

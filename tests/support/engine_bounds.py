@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.members import PARTS_BYTES_MAX, Member
 from app.core.state.signals import MEMBER_BYTES_MAX
 from app.core.state.state import PartitionState
@@ -15,7 +15,7 @@ from app.core.suppression import suppression
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.effect import Stream
-from models.journal import TICK, encode_hold, encode_page, encode_signal, encode_silence
+from models.journal import TICK, encode_page, encode_signal, encode_silence, encode_suppression
 from models.matcher import parse_matcher
 from models.severity import Severity
 from models.silence import Silence
@@ -31,7 +31,7 @@ class Partition:
     """An engine that is fed record by record, and restored from its changelog at the end."""
 
     def __init__(self, **policy: Any) -> None:
-        self.engine = Engine(0, Rulebook(shipped().document | policy))
+        self.engine = Engine(0, CompiledPolicy(shipped().document | policy))
         self.letters: list[str] = []
         self.told: list[str] = []
         self._offset = 0
@@ -215,7 +215,9 @@ def parents(number: int) -> Partition:
     for one in range(number):
         because = {"text": "depends on it", "parent": f"INC-{one}"}
         partition.feed(
-            StoredRecord(-1, 0, None, encode_hold("needs-ollama/[]", identity, "0-0", because))
+            StoredRecord(
+                -1, 0, None, encode_suppression("needs-ollama/[]", identity, "0-0", because)
+            )
         )
     return partition
 
@@ -260,11 +262,11 @@ def _incident_members(state: PartitionState) -> int:
 
 
 def _link_parts(state: PartitionState) -> int:
-    return sum(len(link.targets) + len(link.sources) for link in state.links.values())
+    return sum(len(link.targets) + len(link.sources) for link in state.inhibition_groups.values())
 
 
 def _holds(state: PartitionState) -> int:
-    return sum(len(one.holds or ()) for one in state.alerts.values())
+    return sum(len(one.suppressions or ()) for one in state.alerts.values())
 
 
 @dataclass
@@ -290,14 +292,18 @@ ENGINE_LIMITS = {
     "bounds.alerts_in_incident, links": Limit(BOUND, targets, _link_parts),
     "PARTS_BYTES_MAX, members": Limit(PARTS_BYTES_MAX // LARGE, large_members, _incident_members),
     "PARTS_BYTES_MAX, links": Limit(PARTS_BYTES_MAX // LARGE - 1, large_targets, _link_parts),
-    "bounds.groups": Limit(BOUND, groups, lambda state: len(state.windows) + len(state.links)),
+    "bounds.groups": Limit(
+        BOUND, groups, lambda state: len(state.windows) + len(state.inhibition_groups)
+    ),
     "bounds.groups, local": Limit(
         BOUND, local_groups, lambda state: len(state.windows), "refused.windows"
     ),
     "bounds.silences": Limit(BOUND, silences, lambda state: len(state.silences)),
     "bounds.tasks": Limit(BOUND, tasks, lambda state: len(state.tasks), "refused.tasks"),
-    "HOLDS_MAX": Limit(suppression.HOLDS_MAX, holds, _holds, "refused.holds"),
-    "HOLDS_MAX, new": Limit(suppression.HOLDS_MAX, holds_of_a_new_alert, _holds, "refused.holds"),
+    "HOLDS_MAX": Limit(suppression.SUPPRESSIONS_MAX, holds, _holds, "refused.holds"),
+    "HOLDS_MAX, new": Limit(
+        suppression.SUPPRESSIONS_MAX, holds_of_a_new_alert, _holds, "refused.holds"
+    ),
     "PARENTS_MAX": Limit(
         suppression.PARENTS_MAX,
         parents,
@@ -307,9 +313,9 @@ ENGINE_LIMITS = {
     "EARLY_MAX": Limit(
         BOUND,
         early,
-        lambda state: sum(len(window) for window in state.early.values()),
+        lambda state: sum(len(window) for window in state.deferred_signals.values()),
         "refused.early",
-        patch="app.core.correlation.deferred_signals.EARLY_MAX",
+        patch="app.core.correlation.deferred_signals.DEFERRED_MAX",
     ),
     "RECEIVERS_MAX": Limit(
         BOUND,

@@ -12,7 +12,7 @@ from pathlib import Path
 from app.explain.answer import answer
 from app.explain.tree import Node
 from app.history.archive import Archive
-from app.history.snapshots import Index
+from app.history.snapshots import SnapshotIndex
 from app.history.source import Source
 from app.history.tracer import Tracer
 from app.render.explanation_text import lines
@@ -71,7 +71,7 @@ def played(name: str) -> FakeLog:
     return log
 
 
-def explained(log: FakeLog, words: str, index: Index | None = None) -> Node:
+def explained(log: FakeLog, words: str, index: SnapshotIndex | None = None) -> Node:
     """The explanation that a command gives."""
     parser = argparse.ArgumentParser()
     parser.add_argument("id", nargs="?")

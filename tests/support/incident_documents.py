@@ -27,7 +27,15 @@ def snapshot(**changes: Any) -> Document:
         "resolve": {"due_at": "2026-04-12T14:10:00.000Z", "state": "running"},
     }
     empty = dict.fromkeys(
-        ("acknowledged_by", "assignee", "mitigated_by", "cause", "cause_by", "resolved_by", "rule"),
+        (
+            "acknowledged_by",
+            "assignee",
+            "mitigated_by",
+            "root_cause",
+            "root_cause_by",
+            "resolved_by",
+            "rule",
+        ),
         "",
     )
     never = dict.fromkeys(
@@ -47,9 +55,9 @@ def snapshot(**changes: Any) -> Document:
         "owner": "ai",
         "title": "OllamaServiceDown on ollama",
         "next": "Check its log: docker logs ollama",
-        "guide": "service-down",
+        "runbook": "service-down",
         "opened_at": "2026-04-12T13:10:00.000Z",
-        "told_at": "2026-04-12T13:10:00.000Z",
+        "notified_at": "2026-04-12T13:10:00.000Z",
         **empty,
         **never,
         "complaints": 0,
@@ -58,7 +66,7 @@ def snapshot(**changes: Any) -> Document:
         "escalation_step": 2,
         "escalated_by": ["unacknowledged"],
         "clocks": clocks,
-        "held_by": [],
+        "suppressed_by": [],
         "parents": [],
         "services": ["ai-agents"],
         "alerts_firing": 1,
@@ -124,8 +132,8 @@ def documents(outside: str) -> dict[Stream, list[Document]]:
                 "component",
                 "owner",
                 "class",
-                "cause",
-                "cause_by",
+                "root_cause",
+                "root_cause_by",
                 "acknowledged_by",
                 "assignee",
             ),
@@ -136,7 +144,7 @@ def documents(outside: str) -> dict[Stream, list[Document]]:
         resolved_at="2026-04-12T13:19:00.000Z",
         eta_at="2026-04-12T14:00:00.000Z",
         assessment={"verdict": "genuine", "scope": outside, "by": outside},
-        held_by=[outside],
+        suppressed_by=[outside],
         members=[member],
         services=[outside],
         alerts_total=3,
@@ -151,7 +159,7 @@ def documents(outside: str) -> dict[Stream, list[Document]]:
         entry("Guide", "13:10:00", outside, guide="new", steps=steps),
         entry("Noted", "13:14:00", outside, by=outside),
         entry("DeliveryFailed", "13:15:00", outside, notification="0-7-1", detail=outside),
-        entry("Held", "13:16:00", outside),
+        entry("Suppressed", "13:16:00", outside),
         entry("MemberFired", "13:16:00", outside, member="INC-2"),
     ]
     sent = {

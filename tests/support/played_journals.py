@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import Settings
 from app.transport.log import Log, NewRecord, StoredRecord
-from app.worker.worker import Pipe, Worker
+from app.worker.worker import PartitionPipe, Worker
 from models.journal import TICK
 from models.topics import Topics, partition_of
 
@@ -26,7 +26,7 @@ class Player:
     """A worker that owns every partition of a log. `set_ms` moves the log's clock."""
 
     def __init__(
-        self, log: Log, config: Settings, policy: Rulebook, set_ms: Callable[[int], None]
+        self, log: Log, config: Settings, policy: CompiledPolicy, set_ms: Callable[[int], None]
     ) -> None:
         self.log, self.config, self.topics = log, config, Topics(config.prefix)
         self._set_ms = set_ms
@@ -41,7 +41,7 @@ class Player:
         await self.settled()
 
     @property
-    def pipes(self) -> Iterable[Pipe]:
+    def pipes(self) -> Iterable[PartitionPipe]:
         """The partitions."""
         return self._worker.pipes.values()
 
@@ -51,7 +51,7 @@ class Player:
             await self.walk_to(record.timestamp)
             value = self._named(record.value or b"")
             if value.startswith(b'{"policy"'):
-                await self._worker.use(Rulebook(orjson.loads(value)["document"]))
+                await self._worker.use(CompiledPolicy(orjson.loads(value)["document"]))
             else:
                 for partition in self._targets(record):
                     await self.append(partition, [NewRecord(record.key, value, record.headers)])

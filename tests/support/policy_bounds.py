@@ -2,22 +2,22 @@
 
 from collections.abc import Callable
 
-from models.policy import LINE_CHARACTERS_MAX, RULES_MAX, STEPS_MAX, Guide, Policy
+from models.policy import LINE_CHARACTERS_MAX, RULES_MAX, STEPS_MAX, Policy, Runbook
 from models.policy_types import NAME_CHARACTERS_MAX
 from tests.support.shipped_policy import shipped
 
 POLICY_LIMITS: dict[str, tuple[int, Callable[[int], object]]] = {
     "STEPS_MAX": (
         STEPS_MAX,
-        lambda number: Guide.model_validate({"name": "g", "steps": ["x"] * number}),
+        lambda number: Runbook.model_validate({"name": "g", "steps": ["x"] * number}),
     ),
     "LINE_CHARACTERS_MAX": (
         LINE_CHARACTERS_MAX,
-        lambda number: Guide.model_validate({"name": "g", "steps": ["x" * number]}),
+        lambda number: Runbook.model_validate({"name": "g", "steps": ["x" * number]}),
     ),
     "NAME_CHARACTERS_MAX": (
         NAME_CHARACTERS_MAX,
-        lambda number: Guide.model_validate({"name": "g" * number, "steps": ["x"]}),
+        lambda number: Runbook.model_validate({"name": "g" * number, "steps": ["x"]}),
     ),
     "RULES_MAX": (
         RULES_MAX,

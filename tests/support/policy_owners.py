@@ -1,6 +1,6 @@
 """The shipped policy with another default owner, by which one sees which policy decided."""
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import default_path
 from tests.support.shipped_policy import shipped
 
@@ -15,4 +15,4 @@ def text_of(owner: str) -> str:
 def fingerprint_of(owner: str) -> str:
     """Its fingerprint."""
     document = shipped().document | {"default_owner": owner}
-    return Rulebook(document).fingerprint
+    return CompiledPolicy(document).fingerprint

@@ -6,7 +6,7 @@ Messages between actors come late, after whatever was appended in the meantime.
 import random
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import NewRecord
 from models.effect import Effect, Stream
 from models.journal import Source, encode_policy
@@ -24,7 +24,7 @@ class Recorder:
     """
 
     def __init__(
-        self, policy: Rulebook, partitions: int, seed: int | None = None, now_ms: int = 0
+        self, policy: CompiledPolicy, partitions: int, seed: int | None = None, now_ms: int = 0
     ) -> None:
         self.log = FakeLog(now_ms)
         self.partitions = partitions

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.history.checkpoints import apply_changes
 from app.policy.simulator import Stage
 from app.transport.log import StoredRecord
@@ -45,21 +45,21 @@ _DETAIL = re.compile("(to|team|verdict|scope|eta|step|number|task)=")
 
 START_MS = 1_750_000_000_000  # 2025-06-15T15:06:40Z, a Sunday afternoon
 
-Feeding = Callable[[Rulebook, Sequence[StoredRecord]], list[Effect]]
+Feeding = Callable[[CompiledPolicy, Sequence[StoredRecord]], list[Effect]]
 
 
-def one_by_one(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+def one_by_one(policy: CompiledPolicy, records: Sequence[StoredRecord]) -> list[Effect]:
     """Each record in a batch of its own."""
     engine = Engine(0, policy)
     return [effect for record in records for effect in engine.apply([record])]
 
 
-def in_one_batch(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+def in_one_batch(policy: CompiledPolicy, records: Sequence[StoredRecord]) -> list[Effect]:
     """All records at once."""
     return list(Engine(0, policy).apply(records))
 
 
-def across_restarts(policy: Rulebook, records: Sequence[StoredRecord]) -> list[Effect]:
+def across_restarts(policy: CompiledPolicy, records: Sequence[StoredRecord]) -> list[Effect]:
     """The engine is thrown away after each record, and restored from its changelog."""
     items: dict[bytes, bytes] = {}
     effects: list[Effect] = []
@@ -79,7 +79,7 @@ def keep(items: dict[bytes, bytes], engine: Engine) -> None:
 
 
 def assert_cuts_change_nothing(
-    policy: Rulebook, journal: Sequence[StoredRecord], cuts: Sequence[int]
+    policy: CompiledPolicy, journal: Sequence[StoredRecord], cuts: Sequence[int]
 ) -> None:
     """Wherever the journal is cut and the engine restored, effects and state are the same bytes."""
     items: dict[bytes, bytes] = {}
@@ -100,7 +100,7 @@ def assert_cuts_change_nothing(
 
 
 def play(
-    policy: Rulebook, records: Sequence[StoredRecord], feeding: Feeding
+    policy: CompiledPolicy, records: Sequence[StoredRecord], feeding: Feeding
 ) -> tuple[list[StoredRecord], list[Effect]]:
     """Feed the records, and after them the signals that they caused, as the journal would bring them back."""
     stage = Stage(policy)
@@ -113,7 +113,7 @@ def alert_record(
     at_ms: int, labels: dict[str, str], component: str, *, firing: bool = True, **more: object
 ) -> StoredRecord:
     """The journal record of an alert."""
-    summary, hold_ms = str(more.get("summary", "")), int(str(more.get("hold_ms", parse_ms("24h"))))
+    summary, ttl_ms = str(more.get("summary", "")), int(str(more.get("ttl_ms", parse_ms("24h"))))
     annotations = {"summary": summary} if summary else {}
     ends_ms = 0 if firing else at_ms
     alert = Alert(
@@ -123,19 +123,19 @@ def alert_record(
         firing,
         START_MS,
         ends_ms,
-        hold_ms if firing else 0,
+        ttl_ms if firing else 0,
     )
     return StoredRecord(-1, at_ms, component.encode(), encode_alert(alert))
 
 
-def read(path: Path, policy: Rulebook) -> tuple[list[StoredRecord], str]:
+def read(path: Path, policy: CompiledPolicy) -> tuple[list[StoredRecord], str]:
     """The records and the expected text of a scenario file."""
     above, expected = path.read_text().split("\n---\n")
     lines = [line for line in above.splitlines() if line and not line.startswith("#")]
     return [_record(line, policy) for line in lines], expected
 
 
-def _record(line: str, policy: Rulebook) -> StoredRecord:
+def _record(line: str, policy: CompiledPolicy) -> StoredRecord:
     time, verb, *words = shlex.split(line)
     at_ms = START_MS + parse_ms(time)
     if verb == "tick":
@@ -144,10 +144,10 @@ def _record(line: str, policy: Rulebook) -> StoredRecord:
         labels = dict(word.split("=", 1) for word in words)
         summary, hold = labels.pop("summary", ""), labels.pop("hold", "24h")
         component = policy.component(labels, fingerprint(labels))
-        more = {"summary": summary, "hold_ms": parse_ms(hold)}
+        more = {"summary": summary, "ttl_ms": parse_ms(hold)}
         return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
     if verb == "policy":
-        changed = Rulebook(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))
+        changed = CompiledPolicy(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))
         return StoredRecord(-1, at_ms, None, encode_policy(changed.fingerprint, changed.document))
     if verb == "silence":
         name, lasts, who, *matchers = words

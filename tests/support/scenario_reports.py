@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.report.build import build
+from app.report.build import build_report
 from models.effect import Effect, Stream
 from tests.support.scenario import one_by_one, play, read
 from tests.support.shipped_policy import shipped
@@ -39,7 +39,7 @@ def report_from(effects: list[Effect], incident: str) -> dict[str, Any]:
                 found[effect.stream].append(body)
     tasks = {task["task"]: task for task in found[Stream.FOLLOWUPS]}
     timeline, notifications = found[Stream.TIMELINE], found[Stream.NOTIFICATIONS]
-    return build(
+    return build_report(
         found[Stream.INCIDENTS][-1],
         timeline,
         notifications,

@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 from app.bridge.limits import Limits
 from app.bridge.resources import Bridge
 from app.clock import Clock
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import HttpSecurity, Settings
 from tests.support.fake_log import FakeLog
 from tests.support.shipped_policy import shipped
@@ -55,7 +55,7 @@ async def serving(
     limits: Limits | None = None,
     http: HttpSecurity | None = None,
     worker: Any = None,
-    policy: Rulebook | None = None,
+    policy: CompiledPolicy | None = None,
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given."""
     driven = "driven" if clock else "system"
@@ -73,7 +73,7 @@ def with_bridge(
     log: FakeLog,
     talk: Callable[[Client], Awaitable[Any]],
     clock: Clock | None = None,
-    policy: Rulebook | None = None,
+    policy: CompiledPolicy | None = None,
 ) -> Any:
     """What `talk` returns of a conversation with a bridge."""
 

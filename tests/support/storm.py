@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.demo import recorded
-from app.demo.storm import storm
+from app.demo.storm import storm_steps
 from app.transport.log import NewRecord, StoredRecord
 from app.transport.sqlite import SqliteLog
-from app.transport.sqlite_batches import INSERT, rows, unpack
+from app.transport.sqlite_batches import INSERT, batch_rows, unpack_records
 from tests.support.engines import Tocsin
 from tests.support.settings_of import using
 
@@ -28,7 +28,9 @@ def leave_journal(folder: Path) -> None:
     """
     problems: list[str] = []
     steps = (
-        list(recorded.steps(AIT_ADS, problems)) if AIT_ADS.exists() else list(storm(6000, seed=3))
+        list(recorded.read_steps(AIT_ADS, problems))
+        if AIT_ADS.exists()
+        else list(storm_steps(6000, seed=3))
     )
     steps = steps[: len(steps) // 2]
     broker = f"embedded:{folder}"
@@ -58,12 +60,14 @@ def change(folder: Path, topic: str, partition: int, alter: Change) -> None:
         place,
     ).fetchall()
     for last, count, at_ms, blob in found:
-        records += unpack(blob, last - count + 1, at_ms, count)
+        records += unpack_records(blob, last - count + 1, at_ms, count)
     with connection:
         connection.execute("DELETE FROM batches WHERE topic = ? AND partition = ?", place)
         for number, record in enumerate(alter(records)):
             new = [NewRecord(record.key, record.value, record.headers)]
-            connection.executemany(INSERT, rows(topic, partition, number, record.timestamp, new, 1))
+            connection.executemany(
+                INSERT, batch_rows(topic, partition, number, record.timestamp, new, 1)
+            )
     connection.close()
 
 

@@ -5,19 +5,19 @@ from typing import Any
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook
-from app.whatif.compare import Comparison, compare
-from app.whatif.ids import shown, shown_position
-from app.whatif.outcomes import Facts, facts_of
-from app.whatif.runner import Played, play
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.whatif.compare import Comparison, compare_runs
+from app.whatif.ids import recorded_ids_in, shown_position
+from app.whatif.outcomes import RunOutcomes, facts_of
+from app.whatif.runner import PlayedRuns, play_policies
 from tests.support.fake_log import FakeLog
 from tests.support.recorder import TOPICS
 from tests.support.whole_policy import POLICY
 
 
-def changed_policy(**changes: Any) -> Rulebook:
+def changed_policy(**changes: Any) -> CompiledPolicy:
     """The shipped policy with other sections."""
-    return Rulebook(POLICY.document | changes)
+    return CompiledPolicy(POLICY.document | changes)
 
 
 def correlations(**counts: int) -> list[dict[str, Any]]:
@@ -32,18 +32,18 @@ def correlations(**counts: int) -> list[dict[str, Any]]:
 
 
 def played(
-    log: FakeLog, partitions: int, policy: Rulebook, against: Rulebook | None = None
-) -> Played:
+    log: FakeLog, partitions: int, policy: CompiledPolicy, against: CompiledPolicy | None = None
+) -> PlayedRuns:
     """The journal of a log under both policies."""
-    return asyncio.run(play(log, TOPICS, partitions, policy, against, lambda *_: None))
+    return asyncio.run(play_policies(log, TOPICS, partitions, policy, against, lambda *_: None))
 
 
-def compared(found: Played) -> Comparison:
+def compared(found: PlayedRuns) -> Comparison:
     """Both of it, compared."""
-    return compare(*both(found))
+    return compare_runs(*both(found))
 
 
-def both(found: Played) -> tuple[Facts, Facts]:
+def both(found: PlayedRuns) -> tuple[RunOutcomes, RunOutcomes]:
     """What both runs said."""
     ends_ms = max(span.last_ms for span in found.survey.spans)
     return facts_of(found.before, ends_ms), facts_of(found.after, ends_ms)
@@ -57,7 +57,9 @@ def as_recorded(values: Any) -> list[str]:
             one[name] = shown_position(one[name])
         if isinstance(one.get("records"), list):
             one["records"] = [shown_position(position) for position in one["records"]]
-    return sorted_documents(shown(orjson.dumps(one).decode()).encode() for one in documents)
+    return sorted_documents(
+        recorded_ids_in(orjson.dumps(one).decode()).encode() for one in documents
+    )
 
 
 def sorted_documents(values: Any) -> list[str]:

@@ -2,19 +2,19 @@
 
 import shlex
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from tests.support.shipped_policy import shipped
 
 POLICY = shipped()
-OTHER = Rulebook(
+OTHER = CompiledPolicy(
     POLICY.document
     | {
         "dependencies": [],
-        "absences": [],
+        "heartbeats": [],
         "flapping": None,
-        "incidents": {"settle": "2m", "forget": "1h"},
+        "incidents": {"close_after": "2m", "retain_resolved": "1h"},
     }
-    | {"climb": {"P0": ["1m"], "P1": ["1m"]}}
+    | {"escalate_after": {"P0": ["1m"], "P1": ["1m"]}}
 )
 ALERTS = """
 alertname=OllamaDown component=ollama severity=critical

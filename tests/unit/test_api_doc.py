@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from app.bridge.authorization import NEEDS
+from app.bridge.authorization import PERMISSIONS
 from app.bridge.board import RESOURCES
-from app.bridge.tokens import May
+from app.bridge.tokens import Permission
 
 TEXT = (Path(__file__).parents[2] / "docs" / "API.md").read_text()
 _HEADING = re.compile(r"^(#{2,3}) (.+)$", re.MULTILINE)
@@ -30,7 +30,7 @@ def _documented() -> dict[tuple[str, str], str]:
 
 def test_every_path_is_documented_with_its_role() -> None:
     """And the document has no other."""
-    roles = {resource: str(may or "") for resource, may in NEEDS.items()}
+    roles = {resource: str(may or "") for resource, may in PERMISSIONS.items()}
 
     assert _documented() == roles
 
@@ -41,4 +41,4 @@ def test_every_question_of_a_board_has_an_example() -> None:
     without = {path for path in RESOURCES if "$ curl" not in sections[path]}
 
     assert without == {"/api/v1/incidents/{incident}/explain"}  # it says what it is the same as
-    assert {NEEDS["GET", path] for path in RESOURCES} == {May.READ}
+    assert {PERMISSIONS["GET", path] for path in RESOURCES} == {Permission.READ}

@@ -34,7 +34,7 @@ def test_alerts_are_the_right_teams() -> None:
     """High latency is P2, of the team whose service is slow, and has a guide."""
     policy = shipped()
     verdicts = {
-        rule["alert"]: policy.judge({"alertname": rule["alert"], **rule["labels"]})
+        rule["alert"]: policy.evaluate({"alertname": rule["alert"], **rule["labels"]})
         for rule in RULES
     }
 
@@ -46,5 +46,5 @@ def test_alerts_are_the_right_teams() -> None:
         "SlowDatabaseQueries": ("P2", "data", "operations"),
         "SlowPageLoad": ("P2", "platform", "operations"),
     }
-    assert [one.severity_found for one in verdicts.values()] == ["", "", "", ""]
-    assert verdicts["SlowDatabaseQueries"].guide == "database"
+    assert [one.severity_label for one in verdicts.values()] == ["", "", "", ""]
+    assert verdicts["SlowDatabaseQueries"].runbook == "database"

@@ -110,7 +110,7 @@ def test_examples_have_their_severity(example: tuple[str, str], severity: str) -
     """Each example of the procedure is as severe as it says, whatever the alert's own label thinks."""
     name, label = example
 
-    assert shipped().judge({"alertname": name, "severity": label}).severity == severity
+    assert shipped().evaluate({"alertname": name, "severity": label}).severity == severity
 
 
 @pytest.mark.parametrize("team", RESPONSIBLE)
@@ -118,7 +118,7 @@ def test_teams_are_responsible(team: str) -> None:
     """Each team has the alerts that the procedure gives it, and is called in the procedure's order."""
     policy = shipped()
     owners = {
-        name: policy.judge({"alertname": name, "severity": "warning"}).owner
+        name: policy.evaluate({"alertname": name, "severity": "warning"}).owner
         for name in RESPONSIBLE[team]
     }
 

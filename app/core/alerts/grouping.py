@@ -8,7 +8,7 @@ from app.core.correlation import windows
 from app.core.incidents import availability, resolution, runbooks
 from app.core.notification import flapping
 from app.core.response import escalation, service_levels
-from app.core.rules.compiled_policy import Verdict
+from app.core.rules.compiled_policy import PolicyDecision
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
@@ -54,24 +54,26 @@ def check_room(
 
 def on_fired(turn: Turn, alert: LiveAlert) -> None:
     """An alert began to fire: it opens, joins, raises or reopens its component's incident."""
-    alert.loud_ms = turn.now_ms
-    alert.holds = silences.holds_on(turn, alert) if turn.state.silences else None
-    verdict = turn.rules.judge(alert.labels)
+    alert.notifiable_since_ms = turn.now_ms
+    alert.suppressions = silences.suppressions_on(turn, alert) if turn.state.silences else None
+    decision = turn.rules.evaluate(alert.labels)
     incident = turn.state.current.get((alert.component, alert.incident_class))
     if incident is None:
-        incident, was_held = _open(turn, alert, verdict), False
+        incident, was_held = _open_incident(turn, alert, decision), False
     else:
-        was_held = incident.held
-        suppression.wait(turn, incident, alert, verdict.hold_ms)
-        _join(turn, incident, alert, verdict)
-    hold = None if alert.waits else next(iter((alert.holds or {}).values()), None)
-    suppression.observe(turn, incident, was_held=was_held, hold=hold)
-    incident.always = incident.always or verdict.always
+        was_held = incident.suppressed
+        suppression.begin_correlation_wait(turn, incident, alert, decision.correlation_wait_ms)
+        _join_incident(turn, incident, alert, decision)
+    hold = (
+        None if alert.awaits_correlation else next(iter((alert.suppressions or {}).values()), None)
+    )
+    suppression.observe_suppression(turn, incident, was_held=was_held, hold=hold)
+    incident.always = incident.always or decision.always
     flapping.on_change(turn, incident, alert)
-    availability.on_fired(turn, incident, verdict)
+    availability.on_fired(turn, incident, decision)
     escalation.on_fired(turn, incident, alert)
-    windows.on_fired(turn, alert, verdict)
-    inhibition.on_changed(turn, alert, verdict)
+    windows.on_fired(turn, alert, decision)
+    inhibition.on_changed(turn, alert, decision)
     turn.changed(incident)
 
 
@@ -83,23 +85,23 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     incident = turn.state.incidents.get(alert.incident)
     if incident is None:
         return
-    verdict, was_held = turn.rules.judge(alert.labels), incident.held
+    decision, was_held = turn.rules.evaluate(alert.labels), incident.suppressed
     turn.state.leave(incident, alert)
-    turn.tell(incident, kind, f"{alert.name}: {text}", alert=alert.fingerprint)
+    turn.timeline(incident, kind, f"{alert.name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
-    availability.on_ended(turn, incident, verdict)
-    windows.on_ended(turn, alert, verdict)
-    inhibition.on_changed(turn, alert, verdict)
+    availability.on_ended(turn, incident, decision)
+    windows.on_ended(turn, alert, decision)
+    inhibition.on_changed(turn, alert, decision)
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
-        resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
-    suppression.observe(turn, incident, was_held=was_held)
+        resolution.note_resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+    suppression.observe_suppression(turn, incident, was_held=was_held)
     turn.changed(incident)
 
 
-def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
+def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> Incident:
     prefix = turn.rules.prefix(alert.incident_class)
-    text = _describe(alert)
+    text = _describe_alert(alert)
     incident = Incident(
         id=incident_id(prefix, turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=alert.component,
@@ -107,20 +109,20 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         state=State.OPEN,
         severity=alert.severity,
         owner=alert.owner,
-        title=_title(alert),
+        title=_title_of(alert),
         summary=text,
         next_step="",
         opened_ms=turn.now_ms,
-        opened_by=turn.record,
+        opened_by=turn.position,
         severity_ms=turn.now_ms,
-        loud_ms=turn.now_ms,
-        hold_ms=verdict.hold_ms,
-        mutes=list(verdict.mutes),
+        notifiable_since_ms=turn.now_ms,
+        correlation_wait_ms=decision.correlation_wait_ms,
+        mutes=list(decision.mutes),
     )
     turn.state.put_incident(incident)
     turn.state.join(incident, alert, turn.offset)
     turn.count("incidents")
-    turn.tell(
+    turn.timeline(
         incident,
         "Opened",
         text,
@@ -128,29 +130,31 @@ def _open(turn: Turn, alert: LiveAlert, verdict: Verdict) -> Incident:
         alert=alert.fingerprint,
         owner=alert.owner,
     )
-    runbooks.choose(turn, incident, verdict.guide, alert.labels)
+    runbooks.choose_runbook(turn, incident, decision.runbook, alert.labels)
     return incident
 
 
-def _join(turn: Turn, incident: Incident, alert: LiveAlert, verdict: Verdict) -> None:
+def _join_incident(
+    turn: Turn, incident: Incident, alert: LiveAlert, decision: PolicyDecision
+) -> None:
     was = incident.state
     incident.state = advance(was, Cause.FIRED)
     turn.state.join(incident, alert, turn.offset)
     # What somebody has to be told of at once does not wait because of its neighbours.
-    incident.hold_ms = min(incident.hold_ms, verdict.hold_ms)
-    incident.mutes = [name for name in incident.mutes if name in verdict.mutes]
-    text = _describe(alert)
-    turn.tell(incident, "AlertFired", text, severity=alert.severity, alert=alert.fingerprint)
+    incident.correlation_wait_ms = min(incident.correlation_wait_ms, decision.correlation_wait_ms)
+    incident.mutes = [name for name in incident.mutes if name in decision.mutes]
+    text = _describe_alert(alert)
+    turn.timeline(incident, "AlertFired", text, severity=alert.severity, alert=alert.fingerprint)
     if was is State.RESOLVED:
-        resolution.reopened(turn, incident, f"{alert.name} fires again")
+        resolution.note_reopened(turn, incident, f"{alert.name} fires again")
     if alert.severity < incident.severity:  # P0 sorts before P1
         before, incident.severity = incident.severity, alert.severity
         incident.severity_ms = turn.now_ms
-        incident.title, incident.summary = _title(alert), text
+        incident.title, incident.summary = _title_of(alert), text
         service_levels.on_severity(incident)
         raised = f"from {before} to {alert.severity} by {text}"
-        turn.tell(incident, "SeverityRaised", raised, severity=alert.severity)
-        runbooks.choose(turn, incident, verdict.guide, alert.labels)
+        turn.timeline(incident, "SeverityRaised", raised, severity=alert.severity)
+        runbooks.choose_runbook(turn, incident, decision.runbook, alert.labels)
         escalation.on_grown(turn, incident, raised)
 
 
@@ -161,17 +165,17 @@ def on_policy(turn: Turn, incident: Incident) -> None:
         if incident.rule
         else [alert.labels for alert in incident.alerts.values()]
     )
-    verdicts = [turn.rules.judge(labels) for labels in known]
-    before = (incident.hold_ms, incident.mutes)
-    incident.hold_ms = min(verdict.hold_ms for verdict in verdicts)
+    decisions = [turn.rules.evaluate(labels) for labels in known]
+    before = (incident.correlation_wait_ms, incident.mutes)
+    incident.correlation_wait_ms = min(decision.correlation_wait_ms for decision in decisions)
     incident.mutes = [
-        name for name in verdicts[0].mutes if all(name in verdict.mutes for verdict in verdicts)
+        name for name in decisions[0].mutes if all(name in decision.mutes for decision in decisions)
     ]
-    if (incident.hold_ms, incident.mutes) != before:
+    if (incident.correlation_wait_ms, incident.mutes) != before:
         turn.changed(incident)
 
 
-def _title(alert: LiveAlert) -> str:
+def _title_of(alert: LiveAlert) -> str:
     return (
         alert.name
         if alert.component.startswith(f"{alert.name}/")
@@ -179,9 +183,9 @@ def _title(alert: LiveAlert) -> str:
     )
 
 
-def _describe(alert: LiveAlert) -> str:
+def _describe_alert(alert: LiveAlert) -> str:
     summary = alert.annotations.get("summary") or alert.annotations.get("description") or ""
     unknown = (
-        f" (severity {alert.severity_found!r} is not in the policy)" if alert.severity_found else ""
+        f" (severity {alert.severity_label!r} is not in the policy)" if alert.severity_label else ""
     )
-    return f"{_title(alert)}{': ' if summary else ''}{summary}{unknown}"
+    return f"{_title_of(alert)}{': ' if summary else ''}{summary}{unknown}"

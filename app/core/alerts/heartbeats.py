@@ -9,90 +9,97 @@ from app.core.state.state import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.duration import format_ms
-from models.policy_rules import Absence
+from models.policy_rules import Heartbeat
 
-ABSENCE = "absence"
+HEARTBEAT = "heartbeat"
 _NEVER_MS = 10 * 365 * 86_400_000  # its end comes from its heartbeat, not from not being sent
 
 
-def on_beat(turn: Turn, beat: LiveAlert) -> None:
+def on_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
     """A heartbeat is heard of for the first time, or again."""
-    watch(turn, beat)
-    _end(turn, beat, f"{beat.name} is heard of again")
+    watch_heartbeat(turn, heartbeat)
+    _end_missing(turn, heartbeat, f"{heartbeat.name} is heard of again")
 
 
-def drop(turn: Turn, beat: LiveAlert) -> None:
+def drop_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
     """The policy has no such heartbeat any more.
 
     The next record of it is an alert like any other.
     """
-    _end(turn, beat, "it is a heartbeat no more")
-    turn.state.drop_alert(beat)
+    _end_missing(turn, heartbeat, "it is a heartbeat no more")
+    turn.state.drop_alert(heartbeat)
 
 
-def _end(turn: Turn, beat: LiveAlert, text: str) -> None:
-    missing = turn.state.alerts.get(_identity(beat).encode())
+def _end_missing(turn: Turn, heartbeat: LiveAlert, text: str) -> None:
+    missing = turn.state.alerts.get(_identity_of_missing(heartbeat).encode())
     if missing is not None and missing.firing:
         missing.firing, missing.ended_ms = False, turn.now_ms
         turn.state.put_alert(missing)
         grouping.on_ended(turn, missing, "AlertEnded", text)
 
 
-def watch(turn: Turn, beat: LiveAlert) -> None:
+def watch_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
     """Set the timer at which the heartbeat is missing, unless one is set.
 
     That one will look again.
     """
-    rule = turn.rules.absence(beat.beat)
-    if rule is not None and not beat.timer_ms:
-        beat.timer_ms = beat.last_ms + rule.missing
-        turn.state.schedule(beat.timer_ms, ABSENCE, beat.fingerprint)
+    rule = turn.rules.heartbeat(heartbeat.heartbeat)
+    if rule is not None and not heartbeat.timer_ms:
+        heartbeat.timer_ms = heartbeat.last_ms + rule.missing
+        turn.state.schedule(heartbeat.timer_ms, HEARTBEAT, heartbeat.fingerprint)
 
 
-def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
+def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     """Look whether the heartbeat was heard of in the meantime."""
-    beat = turn.state.alerts.get(whose.encode())
-    if beat is None or beat.timer_ms != at_ms:
+    heartbeat = turn.state.alerts.get(subject.encode())
+    if heartbeat is None or heartbeat.timer_ms != at_ms:
         return
-    beat.timer_ms = 0
-    rule = turn.rules.absence(beat.beat)
+    heartbeat.timer_ms = 0
+    rule = turn.rules.heartbeat(heartbeat.heartbeat)
     if rule is None:
         return
-    if beat.last_ms + rule.missing > at_ms:
-        watch(turn, beat)
+    if heartbeat.last_ms + rule.missing > at_ms:
+        watch_heartbeat(turn, heartbeat)
         return
-    beat.firing = False  # so that the next one is news
-    turn.state.put_alert(beat)
-    _missing(turn, rule, beat)
+    heartbeat.firing = False  # so that the next one is news
+    turn.state.put_alert(heartbeat)
+    _raise_missing(turn, rule, heartbeat)
 
 
-def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:
-    identity = _identity(beat)
+def _raise_missing(turn: Turn, rule: Heartbeat, heartbeat: LiveAlert) -> None:
+    identity = _identity_of_missing(heartbeat)
     alert = turn.state.alerts.get(identity.encode())
     if alert is not None and alert.firing:
         return
     if alert is None or not alert.incident:
         alert = LiveAlert(
             fingerprint=identity,
-            component=beat.component,
-            labels=_labels(beat),
-            annotations={"summary": f"{beat.name} was not heard of for {format_ms(rule.missing)}"},
+            component=heartbeat.component,
+            labels=_labels_of_missing(heartbeat),
+            annotations={
+                "summary": f"{heartbeat.name} was not heard of for {format_ms(rule.missing)}"
+            },
             severity=rule.severity,
-            severity_found="",
-            owner=rule.owner or beat.owner,
-            incident_class=beat.incident_class,
+            severity_label="",
+            owner=rule.owner or heartbeat.owner,
+            incident_class=heartbeat.incident_class,
             changes=alert.changes if alert else None,
         )
-    alert.firing, alert.fired_ms, alert.fired_by, alert.ended_ms = True, turn.now_ms, turn.offset, 0
-    alert.forget_ms, alert.last_ms = 0, turn.now_ms
+    alert.firing, alert.fired_ms, alert.fired_offset, alert.ended_ms = (
+        True,
+        turn.now_ms,
+        turn.offset,
+        0,
+    )
+    alert.retain_until_ms, alert.last_ms = 0, turn.now_ms
     alert.renew(_NEVER_MS, turn.now_ms)
     turn.state.put_alert(alert)
     grouping.on_fired(turn, alert)
 
 
-def _labels(beat: LiveAlert) -> dict[str, str]:
-    return {**beat.labels, "alertname": beat.beat}
+def _labels_of_missing(heartbeat: LiveAlert) -> dict[str, str]:
+    return {**heartbeat.labels, "alertname": heartbeat.heartbeat}
 
 
-def _identity(beat: LiveAlert) -> str:
-    return fingerprint(_labels(beat))
+def _identity_of_missing(heartbeat: LiveAlert) -> str:
+    return fingerprint(_labels_of_missing(heartbeat))

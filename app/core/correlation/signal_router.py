@@ -8,7 +8,7 @@ decides when it has the rule (decision 0009).
 from typing import Any
 
 from app.core.correlation import deferred_signals, windows
-from app.core.rules.rule_id import alike, shape_from
+from app.core.rules.rule_id import have_same_form, rule_id_from
 from app.core.state.signals import change_from
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition
@@ -19,38 +19,40 @@ from models.reason import BadInput, Reason
 def on_signal(turn: Turn, document: dict[str, Any]) -> None:
     """Take a signal. Raises BadInput when it is none, or when there is no room for what it says."""
     name, group, role = (text_of(document, key) for key in ("signal", "group", "role"))
-    shape, link = shape_from(document), turn.rules.link(name)
+    rule_id, link = rule_id_from(document), turn.rules.inhibition(name)
     if role in inhibition.SIDES:
-        if link is not None and shape in ("", link.shape):
+        if link is not None and rule_id in ("", link.rule_id):
             inhibition.on_signal(turn, link, group, role, change_from(document))
-        elif shape:  # a Tocsin that sends none does not say it again: the rule is gone
-            inhibition.note(turn, name, shape, group, role, change_from(document))
-    elif link is not None and not shape:
+        elif rule_id:  # a Tocsin that sends none does not say it again: the rule is gone
+            inhibition.note_parked(turn, name, rule_id, group, role, change_from(document))
+    elif link is not None and not rule_id:
         raise BadInput(
             Reason.MALFORMED, f"the role is {role!r:.40}, must be source, target or both"
         )
     else:
-        _for_correlation(turn, name, shape, group, role, document)
+        _route_to_correlation(turn, name, rule_id, group, role, document)
 
 
-def _for_correlation(
-    turn: Turn, name: str, shape: str, group: str, role: str, document: dict[str, Any]
+def _route_to_correlation(
+    turn: Turn, name: str, rule_id: str, group: str, role: str, document: dict[str, Any]
 ) -> None:
     change, steps = change_from(document), windows.steps_from(role)
     if not change.member.firing:
-        deferred_signals.on_ended(turn, shape, group, change)
-    if not change.member.firing or _counts(turn, name, shape):
+        deferred_signals.on_ended(turn, rule_id, group, change)
+    if not change.member.firing or _is_in_force(turn, name, rule_id):
         windows.on_signal(turn, name, group, steps, change)
     else:
-        deferred_signals.keep(turn, shape, group, change, steps)
+        deferred_signals.defer_signal(turn, rule_id, group, change, steps)
 
 
-def _counts(turn: Turn, name: str, shape: str) -> bool:
+def _is_in_force(turn: Turn, name: str, rule_id: str) -> bool:
     """Whether the rule that is meant is in force here, or is one that it follows.
 
     What is older names none, and counts.
     """
     rule = turn.rules.correlation(name)
-    if not shape or rule is None:
-        return not shape
-    return shape == rule.shape or (shape in turn.state.former and alike(shape, rule.shape))
+    if not rule_id or rule is None:
+        return not rule_id
+    return rule_id == rule.rule_id or (
+        rule_id in turn.state.former_rule_ids and have_same_form(rule_id, rule.rule_id)
+    )

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from app.core.incidents import resolution, runbooks
 from app.core.response import escalation
-from app.core.rules.compiled_policy import CorrelationRule, Rulebook, Verdict
+from app.core.rules.compiled_policy import CompiledPolicy, CorrelationRule, PolicyDecision
 from app.core.state import signals
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.members import Fired, Member
@@ -22,7 +22,7 @@ from app.core.state.turn import Turn
 from app.core.suppression import inhibition, members, silences, suppression
 from models.duration import format_ms
 from models.incident import State, incident_id
-from models.journal import encode_hold
+from models.journal import encode_suppression
 from models.reason import BadInput, Reason
 
 WINDOW = "window"
@@ -30,30 +30,34 @@ CORRELATED = "correlated"  # the class of incidents that a rule opened
 SEQUENCE_WINDOW = 100  # firings that a sequence looks back on; older ones are forgotten first
 
 
-def on_fired(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
+def on_fired(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> None:
     """Show an alert that began to fire to every rule that it is for."""
-    for rule, steps, group in rules_for(turn, alert, verdict):
+    for rule, steps, group in rules_for(turn, alert, decision):
         if not rule.local:
-            _signal(turn, rule, group, steps, alert)
+            _signal_actor(turn, rule, group, steps, alert)
             continue
         member = signals.member_of(turn, alert)
-        if not _takes(turn, rule, group, member):
+        if not _has_room(turn, rule, group, member):
             continue
         fired = _add_to_window(
             turn, rule, group, Fired(turn.now_ms, alert.fingerprint, member, list(steps))
         )
-        found = _found(rule, fired)
+        found = _find_correlated(rule, fired)
         if found:
             incident = turn.state.incidents[alert.incident]
             escalation.escalate(
-                turn, incident, rule.policy.name, _because(rule, found), _records(found)
+                turn,
+                incident,
+                rule.policy.name,
+                _describe_window(rule, found),
+                _positions_of(found),
             )
 
 
-def _takes(turn: Turn, rule: CorrelationRule, group: str, member: Member) -> bool:
+def _has_room(turn: Turn, rule: CorrelationRule, group: str, member: Member) -> bool:
     """Whether a rule about one component has room for one more alert."""
-    if not signals.fits(group, member):
-        signals.refuse(turn, rule.policy.name, member)
+    if not signals.fits_signal(group, member):
+        signals.refuse_signal(turn, rule.policy.name, member)
         return False
     try:
         _check_window(turn, rule, group)
@@ -69,48 +73,54 @@ def _check_window(turn: Turn, rule: CorrelationRule, group: str) -> None:
         inhibition.check_groups(turn)
 
 
-def on_ended(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
+def on_ended(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> None:
     """Tell the actors that an alert ended."""
-    for rule, steps, group in rules_for(turn, alert, verdict):
+    for rule, steps, group in rules_for(turn, alert, decision):
         if not rule.local:
-            _signal(turn, rule, group, steps, alert)
+            _signal_actor(turn, rule, group, steps, alert)
 
 
 def rules_for(
-    turn: Turn, alert: LiveAlert, verdict: Verdict, rules: Rulebook | None = None
+    turn: Turn, alert: LiveAlert, decision: PolicyDecision, rules: CompiledPolicy | None = None
 ) -> Iterator[tuple[CorrelationRule, tuple[int, ...], str]]:
     """The rules that the alert takes part in, each with the steps that it can be and its group."""
-    for name, steps in verdict.correlations:
+    for name, steps in decision.correlations:
         rule = (rules or turn.rules).correlations[name]
         group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
         if group is not None:
             yield rule, steps, group
 
 
-def _signal(
+def _signal_actor(
     turn: Turn, rule: CorrelationRule, group: str, steps: tuple[int, ...], alert: LiveAlert
 ) -> None:
-    signals.send(turn, _to(rule, group, steps), alert.fingerprint, signals.member_of(turn, alert))
+    signals.send_signal(
+        turn, _address_of(rule, group, steps), alert.fingerprint, signals.member_of(turn, alert)
+    )
 
 
-def _to(rule: CorrelationRule, group: str, steps: tuple[int, ...]) -> signals.To:
-    return signals.To(rule.policy.name, rule.shape, group, ",".join(str(step) for step in steps))
+def _address_of(rule: CorrelationRule, group: str, steps: tuple[int, ...]) -> signals.ActorAddress:
+    return signals.ActorAddress(
+        rule.policy.name, rule.rule_id, group, ",".join(str(step) for step in steps)
+    )
 
 
-def take_back(turn: Turn, before: Rulebook) -> None:
+def retract_signals(turn: Turn, before: CompiledPolicy) -> None:
     """Tell the groups of rules in which an alert that fires has no part any more, since the policy has changed."""
     for _, alert in sorted(turn.state.alerts.items()):
         if not alert.firing or not alert.incident:
             continue
         now = {
             (rule.policy.name, group)
-            for rule, _, group in rules_for(turn, alert, turn.rules.judge(alert.labels))
+            for rule, _, group in rules_for(turn, alert, turn.rules.evaluate(alert.labels))
         }
-        for rule, steps, group in rules_for(turn, alert, before.judge(alert.labels), before):
+        for rule, steps, group in rules_for(turn, alert, before.evaluate(alert.labels), before):
             if not rule.local and (rule.policy.name, group) not in now:
-                suppression.hold_alert(turn, alert, f"{rule.policy.name}/{group}", None)
+                suppression.suppress_alert(turn, alert, f"{rule.policy.name}/{group}", None)
                 member = signals.member_of(turn, alert, before)
-                signals.send(turn, _to(rule, group, steps), alert.fingerprint, member, left=True)
+                signals.send_signal(
+                    turn, _address_of(rule, group, steps), alert.fingerprint, member, left=True
+                )
 
 
 def steps_from(role: str) -> list[int]:
@@ -131,12 +141,12 @@ def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Chang
     rule = turn.rules.correlation(name)
     incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
     if not member.firing:
-        _ended_in_window(turn, name, group, fingerprint)
-        text = signals.LEFT if left else "ended"
-        ended = incident is not None and members.ended(turn, incident, fingerprint, text)
+        _mark_ended(turn, name, group, fingerprint)
+        text = signals.LEFT_TEXT if left else "ended"
+        ended = incident is not None and members.on_member_ended(turn, incident, fingerprint, text)
         if incident is not None and ended and not incident.still_firing:
             incident.state = advance(incident.state, Cause.ENDED)
-            resolution.resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+            resolution.note_resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     elif (
         rule is not None and rule.policy.open is not None
     ):  # else the policy changed while the signal was under way
@@ -148,11 +158,11 @@ def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Chang
         )
         if incident is not None:
             _member_fired(turn, rule, group, incident, fingerprint, member)
-        elif found := _found(rule, window):
-            _open(turn, rule, group, found, window)
+        elif found := _find_correlated(rule, window):
+            _open_incident(turn, rule, group, found, window)
 
 
-def _ended_in_window(turn: Turn, name: str, group: str, fingerprint: str) -> None:
+def _mark_ended(turn: Turn, name: str, group: str, fingerprint: str) -> None:
     """An alert counts in the window although it ended, but an incident that opens later must not wait for its end."""
     window = turn.state.windows.get((name, group), [])
     for fired in window:
@@ -161,9 +171,9 @@ def _ended_in_window(turn: Turn, name: str, group: str, fingerprint: str) -> Non
             turn.state.put_window(name, group, window)
 
 
-def on_window(turn: Turn, at_ms: int, whose: str) -> None:
+def on_window(turn: Turn, at_ms: int, subject: str) -> None:
     """Forget what has left a window."""
-    name, group = whose.split("\n", 1)
+    name, group = subject.split("\n", 1)
     rule, window = turn.rules.correlation(name), turn.state.windows.get((name, group))
     if window is None:
         return
@@ -186,13 +196,13 @@ def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) 
     A sequence looks at all.
     """
     name = rule.policy.name
-    window = _with(rule, turn.state.windows.get((name, group), []), fired)
+    window = _window_with(rule, turn.state.windows.get((name, group), []), fired)
     turn.state.put_window(name, group, window)
     watch_window(turn, name, group, window)
     return window
 
 
-def _with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> list[Fired]:
+def _window_with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> list[Fired]:
     counts = rule.policy.sequence is None
     window = [
         one
@@ -204,7 +214,7 @@ def _with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> list[Fire
     return [*window[-kept:], fired]
 
 
-def catch_up(turn: Turn, rule: CorrelationRule, group: str, early: list[Fired]) -> None:
+def replay_deferred(turn: Turn, rule: CorrelationRule, group: str, early: list[Fired]) -> None:
     """Let what fired for the rule, or the one that it follows, before it was in force here count.
 
     Each at its own time.
@@ -215,20 +225,20 @@ def catch_up(turn: Turn, rule: CorrelationRule, group: str, early: list[Fired]) 
     for fired in sorted(
         [*turn.state.windows.get((name, group), []), *early], key=lambda one: one.at_ms
     ):
-        window = _with(rule, window, fired)
+        window = _window_with(rule, window, fired)
         if incident is not None:
-            _join_late(turn, rule, group, incident, fired)
+            _join_deferred(turn, rule, group, incident, fired)
             continue
-        found = _found(rule, window)
+        found = _find_correlated(rule, window)
         if any(one.member.firing for one in found):  # else it is over already, and would never end
-            incident = _open(turn, rule, group, found, window)
+            incident = _open_incident(turn, rule, group, found, window)
     over = turn.now_ms - window[-1].at_ms >= rule.policy.within
     turn.state.put_window(name, group, [] if over else window)
     if not over:
         watch_window(turn, name, group, window)
 
 
-def _join_late(
+def _join_deferred(
     turn: Turn, rule: CorrelationRule, group: str, incident: Incident, fired: Fired
 ) -> None:
     known = incident.members.get(fired.fingerprint)
@@ -242,7 +252,7 @@ def _join_late(
         _member_fired(turn, rule, group, incident, fired.fingerprint, replace(fired.member))
 
 
-def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
+def _find_correlated(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     """The firings that make the rule true now that the window's last has fired, oldest first; empty when it is not.
 
     A sequence is completed by its last step. Each step before is taken by the first other alert
@@ -253,11 +263,11 @@ def _found(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     *before, newest = window
     if rule.count - 1 not in newest.steps:
         return []
-    found = _taken(rule, before, newest.fingerprint)
+    found = _alerts_taken(rule, before, newest.fingerprint)
     return [*found, newest] if len(found) == rule.count - 1 else []
 
 
-def _taken(rule: CorrelationRule, window: list[Fired], without: str = "") -> list[Fired]:
+def _alerts_taken(rule: CorrelationRule, window: list[Fired], without: str = "") -> list[Fired]:
     """The firings that take the steps of a sequence but its last, as far as they go.
 
     Not by the alert `without`.
@@ -275,14 +285,14 @@ def _taken(rule: CorrelationRule, window: list[Fired], without: str = "") -> lis
     return found
 
 
-def counting(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
+def alerts_counted(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     """The firings of a window that count towards the rule, oldest first, whether or not they are enough."""
     if rule.policy.sequence is None or not window:
         return window
-    return _found(rule, window) or _taken(rule, window)
+    return _find_correlated(rule, window) or _alerts_taken(rule, window)
 
 
-def _open(
+def _open_incident(
     turn: Turn, rule: CorrelationRule, group: str, fired: list[Fired], window: list[Fired]
 ) -> Incident:
     opening = rule.policy.open
@@ -291,7 +301,7 @@ def _open(
         one.fingerprint: one for one in window
     }  # an alert that took its step may have ended, and fire again
     firing = [newest[one.fingerprint] for one in fired if newest[one.fingerprint].member.firing]
-    text = _because(rule, fired)
+    text = _describe_window(rule, fired)
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=f"{rule.policy.name}/{group}",
@@ -299,14 +309,14 @@ def _open(
         state=State.OPEN,
         severity=opening.severity,
         owner=opening.owner,
-        title=_title(rule, group, len(firing)),
+        title=_fill_title(rule, group, len(firing)),
         summary=text,
         next_step="Look for what they have in common: "
         + ", ".join(one.member.component for one in firing[:5]),
         opened_ms=turn.now_ms,
-        opened_by=turn.record,
+        opened_by=turn.position,
         severity_ms=turn.now_ms,
-        loud_ms=turn.now_ms,
+        notifiable_since_ms=turn.now_ms,
         rule=rule.policy.name,
         members={
             one.fingerprint: replace(one.member) for one in firing
@@ -314,23 +324,26 @@ def _open(
         bytes=sum(one.member.size for one in firing),
     )
     labels = inhibition.labels_of(incident)
-    verdict = turn.rules.judge(labels)
-    incident.hold_ms, incident.mutes = verdict.hold_ms, list(verdict.mutes)
+    decision = turn.rules.evaluate(labels)
+    incident.correlation_wait_ms, incident.mutes = (
+        decision.correlation_wait_ms,
+        list(decision.mutes),
+    )
     turn.state.put_incident(incident)
     turn.count("incidents")
-    turn.tell(incident, "Opened", text, severity=incident.severity, owner=incident.owner)
-    silences.review(turn, incident)
-    runbooks.choose(turn, incident, verdict.guide, labels)
+    turn.timeline(incident, "Opened", text, severity=incident.severity, owner=incident.owner)
+    silences.review_incident(turn, incident)
+    runbooks.choose_runbook(turn, incident, decision.runbook, labels)
     for one in firing:
-        _hold(turn, rule, group, incident, one.fingerprint, one.member)
+        _suppress_member(turn, rule, group, incident, one.fingerprint, one.member)
     inhibition.on_incident(turn, incident, firing=True)
     if rule.policy.escalate:
-        escalation.escalate(turn, incident, rule.policy.name, text, _records(fired))
+        escalation.escalate(turn, incident, rule.policy.name, text, _positions_of(fired))
     turn.changed(incident)
     return incident
 
 
-def _hold(
+def _suppress_member(
     turn: Turn,
     rule: CorrelationRule,
     group: str,
@@ -341,7 +354,9 @@ def _hold(
     """The alert pages nobody by itself any more."""
     because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
     key = f"{rule.policy.name}/{group}"
-    turn.send(member.component, encode_hold(key, fingerprint, member.record, because, rule.shape))
+    turn.send(
+        member.component, encode_suppression(key, fingerprint, member.record, because, rule.rule_id)
+    )
 
 
 def _member_fired(
@@ -353,22 +368,22 @@ def _member_fired(
     member: Member,
 ) -> None:
     was = incident.state
-    members.fired(turn, incident, fingerprint, member)
+    members.on_member_fired(turn, incident, fingerprint, member)
     incident.state = advance(was, Cause.FIRED)
-    incident.title = _title(rule, group, len(incident.members))
-    _hold(turn, rule, group, incident, fingerprint, member)
+    incident.title = _fill_title(rule, group, len(incident.members))
+    _suppress_member(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
-        suppression.wait_incident(turn, incident)
-        resolution.reopened(turn, incident, f"{member.name} on {member.component} fires again")
+        suppression.begin_incident_wait(turn, incident)
+        resolution.note_reopened(turn, incident, f"{member.name} on {member.component} fires again")
 
 
-def _title(rule: CorrelationRule, group: str, count: int) -> str:
+def _fill_title(rule: CorrelationRule, group: str, count: int) -> str:
     assert rule.policy.open is not None
     title = rule.policy.open.title.replace("{count}", str(count)).replace("{group}", group)
     return title.replace("{within}", format_ms(rule.policy.within))
 
 
-def _because(rule: CorrelationRule, fired: list[Fired]) -> str:
+def _describe_window(rule: CorrelationRule, fired: list[Fired]) -> str:
     names = [f"{one.member.name} on {one.member.component}" for one in fired]
     within, name = format_ms(rule.policy.within), rule.policy.name
     if rule.policy.sequence is not None:
@@ -377,5 +392,5 @@ def _because(rule: CorrelationRule, fired: list[Fired]) -> str:
     return f"{len(fired)} alerts within {within} ({name}): {', '.join(names[:5])}{more}"
 
 
-def _records(fired: list[Fired]) -> list[str]:
+def _positions_of(fired: list[Fired]) -> list[str]:
     return [one.member.record for one in fired]

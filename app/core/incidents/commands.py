@@ -39,7 +39,11 @@ def on_command(turn: Turn, document: Details) -> None:
     if name == Command.DONE:
         followups.on_done(turn, whose, text_of(document, "task"), by, text)
         return
-    if incident is None and name == Command.CAUSE and followups.on_cause(turn, whose, by, text):
+    if (
+        incident is None
+        and name == Command.ROOT_CAUSE
+        and followups.on_cause(turn, whose, by, text)
+    ):
         return
     if incident is None:
         raise BadInput(
@@ -47,7 +51,7 @@ def on_command(turn: Turn, document: Details) -> None:
             f"{whose!r} is closed, or was never an incident of this partition",
         )
     _HANDLERS[Command(name)](turn, incident, by, text, document)
-    reminders.on_word(turn, incident)
+    reminders.on_activity(turn, incident)
     turn.changed(incident)
 
 
@@ -87,13 +91,15 @@ def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details
         )
     incident.assignee = to or incident.assignee
     whom = " of ".join(part for part in (to, team) if part)
-    turn.tell(incident, "Assigned", f"{by} gave it to {whom}{_said(text)}", by=by, to=to, team=team)
+    turn.timeline(
+        incident, "Assigned", f"{by} gave it to {whom}{_with_text(text)}", by=by, to=to, team=team
+    )
     if team and team != incident.owner:
-        incident.owner, incident.step, incident.climb_ms = team, 1, turn.now_ms
-        recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_said(text)}")
+        incident.owner, incident.step, incident.step_since_ms = team, 1, turn.now_ms
+        recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_with_text(text)}")
 
 
-def _assessed(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+def _assess(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     verdict, scope = details.get("verdict"), str(details.get("scope") or "")
     if verdict not in list(Verdict):
         raise BadInput(
@@ -103,33 +109,33 @@ def _assessed(turn: Turn, incident: Incident, by: str, text: str, details: Detai
         acknowledgement.acknowledge(turn, incident, by, "")  # who has assessed it is looking at it
     incident.assessment = {"verdict": str(verdict), "scope": scope, "by": by}
     struck = f", strikes {scope}" if scope else ""
-    turn.tell(
+    turn.timeline(
         incident,
         "Assessed",
-        f"{by}: {verdict}{struck}{_said(text)}",
+        f"{by}: {verdict}{struck}{_with_text(text)}",
         by=by,
         verdict=verdict,
         scope=scope,
     )
 
 
-def _note(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
-    turn.tell(incident, "Noted", f"{by}: {text}", by=by)
+def _add_note(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+    turn.timeline(incident, "Noted", f"{by}: {text}", by=by)
 
 
-def _cause(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+def _set_root_cause(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     if not text:
         raise BadInput(Reason.MALFORMED, "cause: has no text, must say what the root cause is")
-    incident.cause, incident.cause_by = text, by
-    turn.tell(incident, "CauseNamed", f"{by}: {text}", by=by)
+    incident.root_cause, incident.root_cause_by = text, by
+    turn.timeline(incident, "CauseNamed", f"{by}: {text}", by=by)
 
 
-def _mitigated(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
+def _mitigate(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     incident.mitigated_ms, incident.mitigated_by = turn.now_ms, by
-    turn.tell(incident, "Mitigated", f"{by} mitigated it{_said(text)}", by=by)
+    turn.timeline(incident, "Mitigated", f"{by} mitigated it{_with_text(text)}", by=by)
 
 
-def _update(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+def _post_update(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     eta_ms = details.get("eta_ms") or 0
     if type(eta_ms) is not int or not 0 <= eta_ms <= NEWEST_MS:
         raise BadInput(
@@ -138,20 +144,20 @@ def _update(turn: Turn, incident: Incident, by: str, text: str, details: Details
     incident.eta_ms = eta_ms or incident.eta_ms
     until = f"; expected to be over by {format_instant(eta_ms)}" if eta_ms else ""
     eta_at = format_instant(eta_ms) if eta_ms else None
-    turn.tell(incident, "Updated", f"{by}: {text}{until}", by=by, eta_at=eta_at)
+    turn.timeline(incident, "Updated", f"{by}: {text}{until}", by=by, eta_at=eta_at)
     recipients.on_update(turn, incident, f"{text}{until}")
 
 
-def _complaint(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
+def _count_complaint(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     number = details.get("number", 1)
     if type(number) is not int or not 1 <= number <= 1_000_000:
         raise BadInput(Reason.MALFORMED, f"number is {number!r:.40}, must be 1 or more")
     incident.complaints += number
     so_far = f"{number} more, {incident.complaints} so far"
-    turn.tell(
+    turn.timeline(
         incident,
         "Complained",
-        f"{by} counted complaints: {so_far}{_said(text)}",
+        f"{by} counted complaints: {so_far}{_with_text(text)}",
         by=by,
         number=number,
     )
@@ -164,12 +170,12 @@ def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Detai
         raise BadInput(
             Reason.MALFORMED, f"step is {step!r:.40}, must be a step of the chain, from 1 on"
         )
-    escalation.climb(
+    escalation.escalate_step(
         turn,
         incident,
         escalation.MANUAL,
-        f"{by} escalated it{_said(text)}",
-        [turn.record],
+        f"{by} escalated it{_with_text(text)}",
+        [turn.position],
         step,
         by,
     )
@@ -177,27 +183,27 @@ def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Detai
 
 def _resolve(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     incident.state = advance(incident.state, Cause.RESOLVE)
-    resolution.resolved(turn, incident, by, f"{by} resolved it{_said(text)}")
+    resolution.note_resolved(turn, incident, by, f"{by} resolved it{_with_text(text)}")
 
 
 def _reopen(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     incident.state = advance(incident.state, Cause.REOPEN)
-    resolution.reopened(turn, incident, f"{by} reopened it{_said(text)}", by)
+    resolution.note_reopened(turn, incident, f"{by} reopened it{_with_text(text)}", by)
 
 
 def _close(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
-    resolution.close(turn, incident, f"{by} closed it{_said(text)}", by)
+    resolution.close_incident(turn, incident, f"{by} closed it{_with_text(text)}", by)
 
 
 _HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = {
     Command.ACKNOWLEDGE: _acknowledge,
     Command.ASSIGN: _assign,
-    Command.ASSESSED: _assessed,
-    Command.NOTE: _note,
-    Command.CAUSE: _cause,
-    Command.MITIGATED: _mitigated,
-    Command.UPDATE: _update,
-    Command.COMPLAINT: _complaint,
+    Command.ASSESS: _assess,
+    Command.NOTE: _add_note,
+    Command.ROOT_CAUSE: _set_root_cause,
+    Command.MITIGATE: _mitigate,
+    Command.UPDATE: _post_update,
+    Command.COMPLAINT: _count_complaint,
     Command.ESCALATE: _escalate,
     Command.RESOLVE: _resolve,
     Command.REOPEN: _reopen,
@@ -205,5 +211,5 @@ _HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = 
 }
 
 
-def _said(text: str) -> str:
+def _with_text(text: str) -> str:
     return f": {text}" if text else ""

@@ -19,33 +19,38 @@ from models.incident import State
 from models.reason import BadInput, Reason
 from models.time_interval import NEVER_MS
 
-FORGET = "forget"
-SETTLE = "settle"  # what the deadline of a resolved incident is called
+RETAIN = "retain_resolved"
+CLOSE = "close_after"  # what the deadline of a resolved incident is called
 
 
-def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
+def note_resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     """Note that it is over, or seems so. The state has changed already."""
     incident.resolved_ms, incident.resolved_by = turn.now_ms, by
-    turn.tell(incident, "Resolved", text, by=by)
+    turn.timeline(incident, "Resolved", text, by=by)
     service_levels.on_done(turn, incident, service_levels.RESOLVE)
-    incident.unsaid, incident.postponed, incident.withheld, incident.unexplained = {}, {}, {}, False
-    incident.holds.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
+    (
+        incident.deferred_notification,
+        incident.deferred_escalations,
+        incident.undecided_escalations,
+        incident.reopened_unexplained,
+    ) = {}, {}, {}, False
+    incident.suppressions.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     inhibition.on_incident(turn, incident, firing=False)
     turn.changed(incident)
 
 
-def reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
+def note_reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     """Note that it is not over.
 
     What counts from its opening counts from now. The state has changed already.
     """
     incident.reopened += 1
     incident.resolved_ms, incident.resolved_by = 0, ""
-    incident.loud_ms = incident.climb_ms = turn.now_ms
-    reminders.on_word(turn, incident)
+    incident.notifiable_since_ms = incident.step_since_ms = turn.now_ms
+    reminders.on_activity(turn, incident)
     service_levels.on_undone(incident, service_levels.RESOLVE)
-    turn.tell(incident, "Reopened", text, by=by)
-    silences.review(turn, incident)
+    turn.timeline(incident, "Reopened", text, by=by)
+    silences.review_incident(turn, incident)
     recipients.on_reopened(turn, incident, text)
     inhibition.on_incident(turn, incident, firing=True)
     escalation.on_reopened(turn, incident)
@@ -58,15 +63,21 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     What fires before is no second incident.
     """
     if incident.state is State.RESOLVED:
-        settled_ms = incident.resolved_ms + turn.rules.policy.incidents.settle
-        at_ms = max(settled_ms, flapping.calm_ms(turn, incident))
-        told_ms = mute_times.next_told_ms(turn, incident, at_ms) if incident.told_ms else at_ms
+        settled_ms = incident.resolved_ms + turn.rules.policy.incidents.close_after
+        at_ms = max(settled_ms, flapping.stable_until_ms(turn, incident))
+        notified_ms = (
+            mute_times.next_notifiable_ms(turn, incident, at_ms) if incident.notified_ms else at_ms
+        )
         yield Deadline(
-            told_ms if told_ms < NEVER_MS else at_ms, _on_settled, "", SETTLE, incident.resolved_ms
+            notified_ms if notified_ms < NEVER_MS else at_ms,
+            _on_close_after,
+            "",
+            CLOSE,
+            incident.resolved_ms,
         )
 
 
-def _on_settled(turn: Turn, incident: Incident, _: str) -> None:
+def _on_close_after(turn: Turn, incident: Incident, _: str) -> None:
     """Close an incident that stayed quiet.
 
     Reopen one that an operator resolved while alerts fire on.
@@ -74,14 +85,14 @@ def _on_settled(turn: Turn, incident: Incident, _: str) -> None:
     quiet = format_ms(turn.now_ms - incident.resolved_ms)
     if incident.still_firing:
         incident.state = advance(incident.state, Cause.STILL_FIRING)
-        reopened(turn, incident, f"{quiet} after it was resolved its alerts still fire")
+        note_reopened(turn, incident, f"{quiet} after it was resolved its alerts still fire")
         return
     incident.state = advance(incident.state, Cause.QUIET)
     lasted = format_ms(incident.resolved_ms - incident.opened_ms)
-    _close(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
+    _close_incident(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
 
 
-def close(turn: Turn, incident: Incident, text: str, by: str) -> None:
+def close_incident(turn: Turn, incident: Incident, text: str, by: str) -> None:
     """Close a resolved incident before it has settled. Raises BadInput."""
     if incident.still_firing:
         raise BadInput(
@@ -89,30 +100,30 @@ def close(turn: Turn, incident: Incident, text: str, by: str) -> None:
             f"{incident.alerts_firing} of its alerts fire still: silence them first",
         )
     incident.state = advance(incident.state, Cause.CLOSE)
-    _close(turn, incident, text, by)
+    _close_incident(turn, incident, text, by)
 
 
-def _close(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
+def _close_incident(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     incident.closed_ms = turn.now_ms
-    turn.tell(incident, "Closed", text, by=by)
+    turn.timeline(incident, "Closed", text, by=by)
     turn.changed(incident)
     recipients.on_closed(turn, incident, text)
     followups.on_closed(turn, incident)
     turn.state.drop_incident(incident)
     for alert in incident.alerts.values():
         alert.incident = ""
-        remember(turn, alert)
+        retain_ended(turn, alert)
 
 
-def remember(turn: Turn, alert: LiveAlert) -> None:
+def retain_ended(turn: Turn, alert: LiveAlert) -> None:
     """Keep an ended alert for a while, so that its repeated resolves stay repeats."""
-    alert.forget_ms = turn.now_ms + turn.rules.policy.incidents.forget
-    turn.state.schedule(alert.forget_ms, FORGET, alert.fingerprint)
+    alert.retain_until_ms = turn.now_ms + turn.rules.policy.incidents.retain_resolved
+    turn.state.schedule(alert.retain_until_ms, RETAIN, alert.fingerprint)
     turn.state.put_alert(alert)
 
 
-def on_forget(turn: Turn, at_ms: int, whose: str) -> None:
+def on_retained(turn: Turn, at_ms: int, subject: str) -> None:
     """Forget an alert that ended long ago."""
-    alert = turn.state.alerts.get(whose.encode())
-    if alert is not None and alert.forget_ms == at_ms and not alert.firing:
+    alert = turn.state.alerts.get(subject.encode())
+    if alert is not None and alert.retain_until_ms == at_ms and not alert.firing:
         turn.state.drop_alert(alert)

@@ -8,28 +8,30 @@ neither a command nor an option to one.
 import re
 import shlex
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.alert import Labels
 from models.policy import PLACEHOLDER
 from models.sanitize import inert, inert_word
-from models.truncate import cut
+from models.truncate import truncate
 
 FILLED_CHARACTERS_MAX = 8000  # of what a step says, and of its command, with the labels filled in
 
 
-def choose(turn: Turn, incident: Incident, guide: str, labels: Labels) -> None:
+def choose_runbook(turn: Turn, incident: Incident, guide: str, labels: Labels) -> None:
     """Give the incident a guide, filled in for an alert with these labels."""
-    steps = _filled(turn.rules, guide, incident, labels)
+    steps = _fill_steps(turn.rules, guide, incident, labels)
     if steps:
-        incident.guide = guide
+        incident.runbook = guide
         incident.next_step = ": ".join(part for part in (steps[0]["say"], steps[0]["run"]) if part)
-        turn.tell(incident, "Guide", incident.next_step, guide=guide, steps=steps)
+        turn.timeline(incident, "Guide", incident.next_step, guide=guide, steps=steps)
 
 
-def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> list[dict[str, str]]:
-    guide = rules.guide(name)
+def _fill_steps(
+    rules: CompiledPolicy, name: str, incident: Incident, labels: Labels
+) -> list[dict[str, str]]:
+    guide = rules.runbook(name)
     values = {
         "alertname": labels.get("alertname", ""),
         "component": incident.component,
@@ -49,13 +51,13 @@ def _filled(rules: Rulebook, name: str, incident: Incident, labels: Labels) -> l
         return PLACEHOLDER.sub(value, text)
 
     return [
-        _bounded(fill(step.say, quoted=False), fill(step.run, quoted=True))
+        _bound_step(fill(step.say, quoted=False), fill(step.run, quoted=True))
         for step in (guide.steps if guide else ())
     ]
 
 
-def _bounded(say: str, run: str) -> dict[str, str]:
+def _bound_step(say: str, run: str) -> dict[str, str]:
     """A step. A command is left out rather than cut: half of one may do something else."""
     if len(run) > FILLED_CHARACTERS_MAX:
         say, run = f"{say} (its command is left out: filled in, it has {len(run)} characters)", ""
-    return {"say": cut(say, FILLED_CHARACTERS_MAX), "run": run}
+    return {"say": truncate(say, FILLED_CHARACTERS_MAX), "run": run}

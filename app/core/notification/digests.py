@@ -37,17 +37,17 @@ def on_page(turn: Turn, kind: str, document: dict[str, Any]) -> None:
     if digest is not None:
         known.sent_ms = [at_ms for at_ms in known.sent_ms if turn.now_ms - at_ms < digest.within]
         if known.digest_ms or len(known.sent_ms) >= digest.messages:
-            _wait(turn, known, f"{severity} {kind}", body)
+            _add_to_digest(turn, known, f"{severity} {kind}", body)
             turn.state.put_receiver(*key, known)
             return
         known.sent_ms.append(turn.now_ms)
         turn.state.put_receiver(*key, known)
-        watch(turn, *key, known)
+        watch_receiver(turn, *key, known)
     turn.count("notifications")
     turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
 
 
-def _wait(turn: Turn, known: Receiver, what: str, body: dict[str, Any]) -> None:
+def _add_to_digest(turn: Turn, known: Receiver, what: str, body: dict[str, Any]) -> None:
     digest = turn.rules.policy.notify.digest
     assert digest is not None
     turn.count("digested")
@@ -57,19 +57,19 @@ def _wait(turn: Turn, known: Receiver, what: str, body: dict[str, Any]) -> None:
     if not known.digest_ms:
         known.digest_ms = turn.now_ms + digest.within
         known.body = {name: body[name] for name in _WHERE}
-        watch(turn, body["receiver"], body["channel"], known)
+        watch_receiver(turn, body["receiver"], body["channel"], known)
 
 
-def watch(turn: Turn, receiver: str, channel: str, known: Receiver) -> None:
+def watch_receiver(turn: Turn, receiver: str, channel: str, known: Receiver) -> None:
     """Set the timer at which the digest goes out, or the receiver is forgotten."""
     digest = turn.rules.policy.notify.digest
     at_ms = known.digest_ms or (known.sent_ms[-1] + (digest.within if digest else 0))
     turn.state.schedule(at_ms, DIGEST, f"{receiver}\n{channel}")
 
 
-def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
+def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     """Send the digest, or forget a receiver that was sent nothing for a while."""
-    receiver, channel = whose.split("\n", 1)
+    receiver, channel = subject.split("\n", 1)
     known, digest = turn.state.receivers.get((receiver, channel)), turn.rules.policy.notify.digest
     if known is None:
         return
@@ -90,6 +90,6 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
         turn.emit(Stream.NOTIFICATIONS, receiver, DIGEST, body)
         known = Receiver([turn.now_ms])
         turn.state.put_receiver(receiver, channel, known)
-        watch(turn, receiver, channel, known)
+        watch_receiver(turn, receiver, channel, known)
     elif not known.digest_ms and known.sent_ms[-1] + (digest.within if digest else 0) <= at_ms:
         turn.state.put_receiver(receiver, channel, Receiver())

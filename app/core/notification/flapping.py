@@ -11,7 +11,7 @@ from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from models.duration import format_ms
 
-CALM = "calm"  # what its deadline is called
+STABLE = "stable_after"  # what its deadline is called
 
 
 def on_change(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
@@ -27,7 +27,7 @@ def on_change(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     was, incident.flapping_ms = incident.flapping_ms, turn.now_ms
     if not was:
         text = f"{alert.name} changed {rule.changes} times within {format_ms(rule.within)}; quiet until it keeps still"
-        turn.tell(incident, "Flapping", text, alert=alert.fingerprint)
+        turn.timeline(incident, "Flapping", text, alert=alert.fingerprint)
         recipients.on_flapping(turn, incident, text)
 
 
@@ -36,21 +36,21 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     rule = turn.rules.policy.flapping
     if incident.flapping_ms and not incident.ended:
         yield Deadline(
-            incident.flapping_ms + (rule.calm if rule else 0),
-            _on_calm,
+            incident.flapping_ms + (rule.stable_after if rule else 0),
+            _on_stable,
             "",
-            CALM,
+            STABLE,
             incident.flapping_ms,
         )
 
 
-def calm_ms(turn: Turn, incident: Incident) -> int:
+def stable_until_ms(turn: Turn, incident: Incident) -> int:
     """Until when a resolved incident that flaps is watched before it closes; 0 for others."""
     rule = turn.rules.policy.flapping
-    return incident.flapping_ms + rule.calm if rule and incident.flapping_ms else 0
+    return incident.flapping_ms + rule.stable_after if rule and incident.flapping_ms else 0
 
 
-def _on_calm(turn: Turn, incident: Incident, _: str) -> None:
+def _on_stable(turn: Turn, incident: Incident, _: str) -> None:
     since_ms, incident.flapping_ms = incident.flapping_ms, 0
-    turn.tell(incident, "Calm", f"no change for {format_ms(turn.now_ms - since_ms)}")
+    turn.timeline(incident, "Calm", f"no change for {format_ms(turn.now_ms - since_ms)}")
     turn.changed(incident)

@@ -12,7 +12,7 @@ HOURS = "hours"
 ROUNDS_MAX = 10  # a few intervals are settled after as many; if not, they leave no time together
 
 
-def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
+def next_notifiable_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
     """The first instant from `at_ms` on at which the incident may be told.
 
     NEVER_MS when there is none.
@@ -34,7 +34,7 @@ def next_told_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
     return NEVER_MS
 
 
-def reasons(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
+def reasons_to_wait(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
     """What of the policy lets nobody be told of the incident at that instant.
 
     `hours` and the names of mute rules.
@@ -47,6 +47,6 @@ def reasons(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
     return found + [name for name, spans in mutes if next_ms(spans, at_ms, to=False) != at_ms]
 
 
-def is_time(turn: Turn, incident: Incident) -> bool:
+def may_notify(turn: Turn, incident: Incident) -> bool:
     """Whether now is a time at which the incident may be told."""
-    return next_told_ms(turn, incident, turn.now_ms) == turn.now_ms
+    return next_notifiable_ms(turn, incident, turn.now_ms) == turn.now_ms

@@ -14,7 +14,7 @@ from models.incident import State
 
 # What a message waits for.
 GROUP_WAIT = "group_wait"
-HOLD = "hold"  # of a rule that may explain it
+CORRELATION_WAIT = "hold"  # of a rule that may explain it
 RAISED = "severity_raised"
 GROUP_INTERVAL = "group_interval"
 REPEAT_INTERVAL = "repeat_interval"
@@ -24,34 +24,38 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When the next message about the incident is due, and when one that waits for its hours is."""
     if incident.ended:
         return
-    if incident.unsaid:
-        yield Deadline(mute_times.next_told_ms(turn, incident, incident.waits_ms), _on_time)
-    if incident.held:
+    if incident.deferred_notification:
+        yield Deadline(
+            mute_times.next_notifiable_ms(turn, incident, incident.deferred_since_ms), _on_time
+        )
+    if incident.suppressed:
         return
-    due = _due(turn, incident)
+    due = _next_message(turn, incident)
     if due is not None:
         since_ms, wait_ms, what = due
-        at_ms = mute_times.next_told_ms(turn, incident, max(since_ms + wait_ms, incident.loud_ms))
+        at_ms = mute_times.next_notifiable_ms(
+            turn, incident, max(since_ms + wait_ms, incident.notifiable_since_ms)
+        )
         yield Deadline(at_ms, _on_due, "", what, since_ms)
 
 
-def _due(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
+def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
     """Since when the next message waits, for how long, and what it waits for."""
     notify = turn.rules.policy.notify
-    if not incident.told_ms:
+    if not incident.notified_ms:
         wait_ms = notify.group_wait.get(incident.severity, 0)
-        if incident.hold_ms > wait_ms:
-            return incident.loud_ms, incident.hold_ms, HOLD
-        return incident.loud_ms, wait_ms, GROUP_WAIT
-    if incident.severity < incident.told_severity:
+        if incident.correlation_wait_ms > wait_ms:
+            return incident.notifiable_since_ms, incident.correlation_wait_ms, CORRELATION_WAIT
+        return incident.notifiable_since_ms, wait_ms, GROUP_WAIT
+    if incident.severity < incident.notified_severity:
         return incident.severity_ms, 0, RAISED
     if incident.flapping_ms:
         return None
-    if incident.size > incident.told_alerts:
-        return incident.told_ms, notify.group_interval, GROUP_INTERVAL
+    if incident.size > incident.notified_alerts:
+        return incident.notified_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:
-        return max(incident.told_ms, incident.loud_ms), repeat_ms, REPEAT_INTERVAL
+        return max(incident.notified_ms, incident.notifiable_since_ms), repeat_ms, REPEAT_INTERVAL
     return None
 
 
@@ -60,25 +64,25 @@ def _on_time(turn: Turn, incident: Incident, _: str) -> None:
 
 
 def _on_due(turn: Turn, incident: Incident, _: str) -> None:
-    tell(turn, incident)
+    notify_recipients(turn, incident)
 
 
-def tell(turn: Turn, incident: Incident) -> None:
+def notify_recipients(turn: Turn, incident: Incident) -> None:
     """Tell what is new."""
-    more = incident.size - incident.told_alerts
-    if not incident.told_ms:
-        incident.first_told_ms = incident.climb_ms = turn.now_ms
-        incident.word_ms = incident.reminded_ms = turn.now_ms
-        recipients.on_opened(turn, incident, _summary(turn, incident))
-    elif incident.severity < incident.told_severity:
-        text = f"from {incident.told_severity} to {incident.severity}: {incident.title}"
+    more = incident.size - incident.notified_alerts
+    if not incident.notified_ms:
+        incident.first_notified_ms = incident.step_since_ms = turn.now_ms
+        incident.last_update_ms = incident.reminded_ms = turn.now_ms
+        recipients.on_opened(turn, incident, _describe_opening(turn, incident))
+    elif incident.severity < incident.notified_severity:
+        text = f"from {incident.notified_severity} to {incident.severity}: {incident.title}"
         recipients.on_severity_raised(turn, incident, text)
     elif more > 0:
-        recipients.on_more(turn, incident, "updated", f"{more} more; {_firing(incident)}")
+        recipients.on_more(turn, incident, "updated", f"{more} more; {_count_firing(incident)}")
     else:
-        text = f"nobody has taken it for {format_ms(turn.now_ms - incident.loud_ms)}; {_firing(incident)}"
+        text = f"nobody has taken it for {format_ms(turn.now_ms - incident.notifiable_since_ms)}; {_count_firing(incident)}"
         recipients.on_more(turn, incident, "repeated", text)
-    incident.told_ms, incident.told_severity, incident.told_alerts = (
+    incident.notified_ms, incident.notified_severity, incident.notified_alerts = (
         turn.now_ms,
         incident.severity,
         incident.size,
@@ -86,15 +90,15 @@ def tell(turn: Turn, incident: Incident) -> None:
     turn.changed(incident)
 
 
-def _summary(turn: Turn, incident: Incident) -> str:
+def _describe_opening(turn: Turn, incident: Incident) -> str:
     waited_ms = turn.now_ms - incident.opened_ms
     since = f", for {format_ms(waited_ms)} now" if waited_ms >= 60_000 else ""
     return (
-        f"{incident.summary}{since}; {_firing(incident)}"
+        f"{incident.summary}{since}; {_count_firing(incident)}"
         if incident.size > 1 or since
         else incident.summary
     )
 
 
-def _firing(incident: Incident) -> str:
+def _count_firing(incident: Incident) -> str:
     return f"{incident.alerts_firing} of {incident.size} alerts firing"

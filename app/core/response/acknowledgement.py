@@ -14,11 +14,13 @@ def acknowledge(turn: Turn, incident: Incident, by: str, text: str) -> None:
     """Somebody takes the incident: it stops climbing."""
     incident.state = advance(incident.state, Cause.ACKNOWLEDGE)
     incident.acknowledged_ms, incident.acknowledged_by = turn.now_ms, by
-    turn.tell(incident, "Acknowledged", f"{by} is investigating{': ' if text else ''}{text}", by=by)
+    turn.timeline(
+        incident, "Acknowledged", f"{by} is investigating{': ' if text else ''}{text}", by=by
+    )
     service_levels.on_done(turn, incident, service_levels.ACKNOWLEDGE)
     what = next(iter(incident.names), incident.title)
     recipients.on_acknowledged(
         turn, incident, f"\N{LEFT-POINTING MAGNIFYING GLASS} Investigating {what} - {by} responding"
     )
-    reminders.on_word(turn, incident)
+    reminders.on_activity(turn, incident)
     turn.changed(incident)

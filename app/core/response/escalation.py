@@ -18,7 +18,7 @@ from models.instant import format_instant
 LASTING = "lasting"
 UNACKNOWLEDGED = "unacknowledged"
 MANUAL = "manual"
-UNDONE = "undone"  # what a deadline of a rule `without` is called
+NOT_DONE = "undone"  # what a deadline of a rule `without` is called
 
 
 def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
@@ -26,7 +26,7 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     for rule in turn.rules.always:
         if rule.applies(alert.severity, alert.incident_class, alert.labels):
             because = f"{alert.name} on {alert.component} always escalates ({rule.policy.name})"
-            escalate(turn, incident, rule.policy.name, because, [_fired_by(turn, alert)])
+            escalate(turn, incident, rule.policy.name, because, [_position_of(turn, alert)])
     watch_lasting(turn, alert)
 
 
@@ -41,22 +41,22 @@ def watch_lasting(turn: Turn, alert: LiveAlert) -> None:
 
 def _lasting_ms(rule: EscalationRule, alert: LiveAlert) -> int:
     # What was kept quiet counts from when it was not any more: nothing old pages out of the blue.
-    return alert.loud_ms + (rule.policy.lasting or 0)
+    return alert.notifiable_since_ms + (rule.policy.lasting or 0)
 
 
-def on_lasting(turn: Turn, at_ms: int, whose: str) -> None:
+def on_lasting(turn: Turn, at_ms: int, subject: str) -> None:
     """Escalate if the alert fires still, since the time for which the timer was set."""
-    name, fingerprint = whose.split(" ")
+    name, fingerprint = subject.split(" ")
     rule, alert = turn.rules.escalation(name), turn.state.alerts.get(fingerprint.encode())
     if rule is None or rule.policy.lasting is None or alert is None or not alert.firing:
         return
     incident = turn.state.incidents.get(alert.incident)
-    if incident is None or _lasting_ms(rule, alert) != at_ms or alert.holds:
+    if incident is None or _lasting_ms(rule, alert) != at_ms or alert.suppressions:
         return
     # Who has resolved it need not be told that an alert has not noticed yet. If it is not over,
     # `on_reopened` escalates.
     if not incident.ended and rule.applies(alert.severity, alert.incident_class, alert.labels):
-        _lasted(turn, incident, rule, alert)
+        _escalate_lasting(turn, incident, rule, alert)
 
 
 def on_reopened(turn: Turn, incident: Incident) -> None:
@@ -66,41 +66,45 @@ def on_reopened(turn: Turn, incident: Incident) -> None:
         for alert in incident.alerts.values()
         for rule in turn.rules.lasting
         if alert.firing
-        and not alert.holds
+        and not alert.suppressions
         and rule.applies(alert.severity, alert.incident_class, alert.labels)
     ]
     for at_ms, _, _, rule, alert in sorted(lasted, key=lambda one: one[:3]):
         if at_ms <= turn.now_ms:
-            _lasted(turn, incident, rule, alert)
+            _escalate_lasting(turn, incident, rule, alert)
 
 
-def _lasted(turn: Turn, incident: Incident, rule: EscalationRule, alert: LiveAlert) -> None:
+def _escalate_lasting(
+    turn: Turn, incident: Incident, rule: EscalationRule, alert: LiveAlert
+) -> None:
     since, lasting = format_instant(alert.fired_ms), format_ms(turn.now_ms - alert.fired_ms)
     because = f"{alert.name} on {alert.component} has been firing for {lasting}, since {since}"
-    escalate(turn, incident, rule.policy.name, because, [_fired_by(turn, alert)])
+    escalate(turn, incident, rule.policy.name, because, [_position_of(turn, alert)])
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When it climbs because nobody took it, because something was not done about it, or because of what had to wait."""
-    if incident.ended or incident.held:
+    if incident.ended or incident.suppressed:
         return
-    if incident.postponed:
-        yield Deadline(mute_times.next_told_ms(turn, incident, incident.waits_ms), _on_time)
+    if incident.deferred_escalations:
+        yield Deadline(
+            mute_times.next_notifiable_ms(turn, incident, incident.deferred_since_ms), _on_time
+        )
     owner = turn.rules.owner_known(incident.owner)
-    wait_ms = turn.rules.climb_ms(owner, incident.severity, incident.step)
-    if wait_ms is not None and incident.told_ms and incident.state is State.OPEN:
-        climb_ms = max(incident.climb_ms, incident.severity_ms)
-        at_ms = mute_times.next_told_ms(turn, incident, climb_ms + wait_ms)
+    wait_ms = turn.rules.escalate_after_ms(owner, incident.severity, incident.step)
+    if wait_ms is not None and incident.notified_ms and incident.state is State.OPEN:
+        climb_ms = max(incident.step_since_ms, incident.severity_ms)
+        at_ms = mute_times.next_notifiable_ms(turn, incident, climb_ms + wait_ms)
         yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, climb_ms)
-    since_ms = max(incident.loud_ms, incident.severity_ms, incident.first_told_ms)
-    for rule, after_ms in _undone(turn, incident) if incident.told_ms else ():
-        at_ms = mute_times.next_told_ms(turn, incident, since_ms + after_ms)
-        yield Deadline(at_ms, _on_undone, rule, UNDONE, since_ms)
+    since_ms = max(incident.notifiable_since_ms, incident.severity_ms, incident.first_notified_ms)
+    for rule, after_ms in _rules_not_done(turn, incident) if incident.notified_ms else ():
+        at_ms = mute_times.next_notifiable_ms(turn, incident, since_ms + after_ms)
+        yield Deadline(at_ms, _on_not_done, rule, NOT_DONE, since_ms)
 
 
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
-    waited = format_ms(turn.now_ms - incident.climb_ms)
-    climb(
+    waited = format_ms(turn.now_ms - incident.step_since_ms)
+    escalate_step(
         turn,
         incident,
         UNACKNOWLEDGED,
@@ -110,27 +114,29 @@ def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
 
 
 def _on_time(turn: Turn, incident: Incident, _: str) -> None:
-    postponed, incident.postponed = incident.postponed, {}
+    deferred_escalations, incident.deferred_escalations = incident.deferred_escalations, {}
     turn.changed(incident)
-    for rule, (because, *records) in postponed.items():
+    for rule, (because, *records) in deferred_escalations.items():
         escalate(turn, incident, rule, because, records)
 
 
-def _undone(turn: Turn, incident: Incident) -> Iterator[tuple[str, int]]:
+def _rules_not_done(turn: Turn, incident: Incident) -> Iterator[tuple[str, int]]:
     for rule in turn.rules.escalations:
         one = rule.policy
         if one.without is None or one.after is None or one.name in incident.escalated:
             continue
-        done = incident.cause if one.without == "cause" else incident.mitigated_ms
+        done = incident.root_cause if one.without == "root_cause" else incident.mitigated_ms
         if not done and rule.policy.covers(incident.severity, incident.incident_class):
             yield one.name, one.after
 
 
-def _on_undone(turn: Turn, incident: Incident, name: str) -> None:
+def _on_not_done(turn: Turn, incident: Incident, name: str) -> None:
     rule = turn.rules.escalation(name)
     assert rule is not None, name  # the deadline was found in this policy
     assert rule.policy.after is not None, name
-    what = "no root cause is named" if rule.policy.without == "cause" else "it is not mitigated"
+    what = (
+        "no root cause is named" if rule.policy.without == "root_cause" else "it is not mitigated"
+    )
     because = f"{what} after {format_ms(rule.policy.after)}"
     escalate(turn, incident, name, because, [incident.opened_by])
 
@@ -141,7 +147,7 @@ def on_grown(turn: Turn, incident: Incident, what: str) -> None:
         for rule in turn.rules.escalations:
             if rule.policy.grew and rule.policy.covers(incident.severity, incident.incident_class):
                 because = f"it grew since {incident.acknowledged_by} took it: {what}"
-                escalate(turn, incident, rule.policy.name, because, [turn.record])
+                escalate(turn, incident, rule.policy.name, because, [turn.position])
 
 
 def on_complaints(turn: Turn, incident: Incident) -> None:
@@ -154,7 +160,7 @@ def on_complaints(turn: Turn, incident: Incident) -> None:
             and rule.policy.covers(incident.severity, incident.incident_class)
         ):
             because = f"{incident.complaints} complaints were counted"
-            escalate(turn, incident, rule.policy.name, because, [turn.record])
+            escalate(turn, incident, rule.policy.name, because, [turn.position])
 
 
 def on_clock_warned(turn: Turn, incident: Incident, clock: str, because: str) -> None:
@@ -175,28 +181,31 @@ def escalate(
     """
     if rule in incident.escalated:
         return
-    if incident.held:
-        if incident.waits and rule not in incident.withheld:
-            incident.withheld[rule] = [because, *records]
+    if incident.suppressed:
+        if incident.awaits_correlation and rule not in incident.undecided_escalations:
+            incident.undecided_escalations[rule] = [because, *records]
             turn.changed(incident)
         return
-    if not mute_times.is_time(turn, incident):
-        if not incident.ended and rule not in incident.postponed:
-            incident.postponed[rule], incident.waits_ms = [because, *records], turn.now_ms
+    if not mute_times.may_notify(turn, incident):
+        if not incident.ended and rule not in incident.deferred_escalations:
+            incident.deferred_escalations[rule], incident.deferred_since_ms = (
+                [because, *records],
+                turn.now_ms,
+            )
             turn.changed(incident)
         return
     incident.escalated.append(rule)
-    climb(turn, incident, rule, because, records)
+    escalate_step(turn, incident, rule, because, records)
 
 
-def on_waited(turn: Turn, incident: Incident) -> None:
+def on_correlation_decided(turn: Turn, incident: Incident) -> None:
     """Nothing that waited for a rule keeps it quiet any more: do what was put off because of it."""
-    withheld, incident.withheld = incident.withheld, {}
-    for rule, (because, *records) in withheld.items():
+    undecided_escalations, incident.undecided_escalations = incident.undecided_escalations, {}
+    for rule, (because, *records) in undecided_escalations.items():
         escalate(turn, incident, rule, because, records)
 
 
-def climb(
+def escalate_step(
     turn: Turn,
     incident: Incident,
     rule: str,
@@ -209,13 +218,13 @@ def climb(
 
     That contact of the owner's chain is told, or the last one again.
     """
-    if not incident.told_ms:
-        schedule.tell(
+    if not incident.notified_ms:
+        schedule.notify_recipients(
             turn, incident
         )  # whoever is called second should not be the first to hear of it
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
     incident.step = min(step or incident.step + 1, len(chain))
-    incident.climb_ms = turn.now_ms
+    incident.step_since_ms = turn.now_ms
     contact = chain[incident.step - 1]
     turn.count("escalations")
     turn.count(f"escalations.{rule}")
@@ -241,10 +250,12 @@ def climb(
     }
     turn.emit(Stream.ESCALATIONS, incident.id, "Escalated", body)
     text = f"{because}: step {incident.step}, {contact.name}"
-    turn.tell(incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name, by=by)
+    turn.timeline(
+        incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name, by=by
+    )
     recipients.on_escalated(turn, incident, contact, because)
     turn.changed(incident)
 
 
-def _fired_by(turn: Turn, alert: LiveAlert) -> str:
-    return f"{turn.partition}-{alert.fired_by}"
+def _position_of(turn: Turn, alert: LiveAlert) -> str:
+    return f"{turn.partition}-{alert.fired_offset}"

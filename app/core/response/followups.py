@@ -18,10 +18,10 @@ REMINDERS_MAX = 5  # before it is due, when it is due, and three times more
 
 def on_closed(turn: Turn, incident: Incident) -> None:
     """Leave the tasks that the policy names for incidents like this one."""
-    if not incident.told_ms or incident.parents:
+    if not incident.notified_ms or incident.parents:
         return
     for rule in turn.rules.policy.followups:
-        answered = rule.until == "cause" and incident.cause
+        answered = rule.until == "root_cause" and incident.root_cause
         if answered or not rule.covers(incident.severity, incident.incident_class):
             continue
         if len(turn.state.tasks) >= turn.rules.policy.bounds.tasks:
@@ -42,37 +42,43 @@ def on_closed(turn: Turn, incident: Incident) -> None:
         )
         while task.reminded < REMINDERS_MAX and _reminder_ms(task) <= turn.now_ms:
             task.reminded += 1
-        _keep(turn, task)
-        _tell(turn, task, "TaskMade", f"{task.title}; due {format_instant(task.due_ms)}")
-        if rule.until == "cause":
+        _keep_task(turn, task)
+        _notify_task_owner(
+            turn, task, "TaskMade", f"{task.title}; due {format_instant(task.due_ms)}"
+        )
+        if rule.until == "root_cause":
             recipients.on_task(
-                turn, task, "cause_wanted", "It is over. What was the root cause?", _how(task)
+                turn,
+                task,
+                "root_cause_wanted",
+                "It is over. What was the root cause?",
+                _describe_task_command(task),
             )
 
 
-def watch(turn: Turn, task: Task) -> None:
+def watch_task(turn: Turn, task: Task) -> None:
     """Set the timer of the next reminder, or of when the task lapses."""
     turn.state.schedule(_reminder_ms(task), TASK, task.id)
 
 
-def on_reminder(turn: Turn, at_ms: int, whose: str) -> None:
+def on_reminder(turn: Turn, at_ms: int, subject: str) -> None:
     """Remind the owner, or give the task up.
 
     What nobody does in spite of all reminders is not remembered for ever.
     """
-    task = turn.state.tasks.get(whose)
+    task = turn.state.tasks.get(subject)
     if task is None or _reminder_ms(task) != at_ms:
         return
     if task.reminded >= REMINDERS_MAX:
         turn.state.drop_task(task)
-        turn.emit(Stream.FOLLOWUPS, task.id, "Task", _snapshot(task, "lapsed"))
-        _tell(turn, task, "TaskLapsed", f"nobody did it: {task.title}")
+        turn.emit(Stream.FOLLOWUPS, task.id, "Task", _task_snapshot(task, "lapsed"))
+        _notify_task_owner(turn, task, "TaskLapsed", f"nobody did it: {task.title}")
         return
     task.reminded += 1
-    text = _due(task.due_ms - turn.now_ms)
-    _keep(turn, task)
-    _tell(turn, task, "TaskReminded", f"{task.title}: {text}")
-    recipients.on_task(turn, task, "task_reminder", text, _how(task))
+    text = _describe_due(task.due_ms - turn.now_ms)
+    _keep_task(turn, task)
+    _notify_task_owner(turn, task, "TaskReminded", f"{task.title}: {text}")
+    recipients.on_task(turn, task, "task_reminder", text, _describe_task_command(task))
 
 
 def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
@@ -86,14 +92,19 @@ def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
         raise BadInput(Reason.UNKNOWN_TASK, found)
     turn.state.drop_task(task)
     turn.emit(
-        Stream.FOLLOWUPS, task.id, "Task", _snapshot(task, "done", by, format_instant(turn.now_ms))
+        Stream.FOLLOWUPS,
+        task.id,
+        "Task",
+        _task_snapshot(task, "done", by, format_instant(turn.now_ms)),
     )
-    _tell(turn, task, "TaskDone", f"{by} did {name}{': ' if text else ''}{text}", by=by)
+    _notify_task_owner(
+        turn, task, "TaskDone", f"{by} did {name}{': ' if text else ''}{text}", by=by
+    )
 
 
 def on_cause(turn: Turn, incident: str, by: str, text: str) -> bool:
     """The root cause of a closed incident was found: whether that did a task."""
-    names = [rule.name for rule in turn.rules.policy.followups if rule.until == "cause"]
+    names = [rule.name for rule in turn.rules.policy.followups if rule.until == "root_cause"]
     done = [name for name in names if f"{incident}.{name}" in turn.state.tasks]
     for name in done:
         on_done(turn, incident, name, by, text)
@@ -104,29 +115,29 @@ def _reminder_ms(task: Task) -> int:
     return task.due_ms + (task.reminded - 1) * task.remind_ms
 
 
-def _keep(turn: Turn, task: Task) -> None:
+def _keep_task(turn: Turn, task: Task) -> None:
     turn.state.put_task(task)
-    turn.emit(Stream.FOLLOWUPS, task.id, "Task", _snapshot(task, "open"))
-    watch(turn, task)
+    turn.emit(Stream.FOLLOWUPS, task.id, "Task", _task_snapshot(task, "open"))
+    watch_task(turn, task)
 
 
-def _tell(turn: Turn, task: Task, kind: str, text: str, **details: str) -> None:
+def _notify_task_owner(turn: Turn, task: Task, kind: str, text: str, **details: str) -> None:
     body = {"incident": task.incident, "component": "", "text": text, "task": task.name, **details}
     turn.emit(Stream.TIMELINE, task.incident, kind, body)
 
 
-def _due(left_ms: int) -> str:
+def _describe_due(left_ms: int) -> str:
     if left_ms > 0:
         return f"due in {format_ms(left_ms)}"
     return f"{format_ms(-left_ms)} overdue" if left_ms else "due now"
 
 
-def _how(task: Task) -> str:
+def _describe_task_command(task: Task) -> str:
     first = f"{task.steps[0]}; then: " if task.steps else ""
     return f"{first}tocsin done {task.id} TEXT"
 
 
-def _snapshot(
+def _task_snapshot(
     task: Task, state: str, done_by: str = "", done_at: str | None = None
 ) -> dict[str, object]:
     return {

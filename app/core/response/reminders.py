@@ -16,48 +16,48 @@ from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.incident import State
 
-FORGOTTEN = "forgotten"
+LAPSED = "forgotten"
 REMINDER = "reminder"
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When the owner is reminded, or the acknowledgement counts as forgotten."""
-    every_ms = turn.rules.update_every_ms(incident.guide, incident.severity)
-    if incident.ended or incident.held or not incident.told_ms or every_ms is None:
+    every_ms = turn.rules.update_every_ms(incident.runbook, incident.severity)
+    if incident.ended or incident.suppressed or not incident.notified_ms or every_ms is None:
         return
     at_ms = incident.reminded_ms + every_ms
     if incident.reminded < turn.rules.policy.updates.reminders:
-        at_ms = mute_times.next_told_ms(turn, incident, at_ms)
-        yield Deadline(at_ms, _on_silent, "", REMINDER, incident.reminded_ms)
+        at_ms = mute_times.next_notifiable_ms(turn, incident, at_ms)
+        yield Deadline(at_ms, _on_no_update, "", REMINDER, incident.reminded_ms)
     elif incident.state is State.ACKNOWLEDGED:
-        at_ms = mute_times.next_told_ms(turn, incident, at_ms)
-        yield Deadline(at_ms, _on_forgotten, "", FORGOTTEN, incident.reminded_ms)
+        at_ms = mute_times.next_notifiable_ms(turn, incident, at_ms)
+        yield Deadline(at_ms, _on_lapsed, "", LAPSED, incident.reminded_ms)
 
 
-def on_word(turn: Turn, incident: Incident) -> None:
+def on_activity(turn: Turn, incident: Incident) -> None:
     """Somebody said something."""
-    incident.word_ms = incident.reminded_ms = turn.now_ms
+    incident.last_update_ms = incident.reminded_ms = turn.now_ms
     incident.reminded = 0
 
 
-def _on_silent(turn: Turn, incident: Incident, _: str) -> None:
+def _on_no_update(turn: Turn, incident: Incident, _: str) -> None:
     incident.reminded += 1
     incident.reminded_ms = turn.now_ms
-    silent = format_ms(turn.now_ms - incident.word_ms)
+    silent = format_ms(turn.now_ms - incident.last_update_ms)
     if incident.state is State.ACKNOWLEDGED:
         who = incident.assignee or incident.acknowledged_by
         text = f"{who}: no update for {silent}; say how it goes: tocsin update {incident.id} TEXT --eta 30m"
     else:
         text = f"nobody has said anything for {silent}; take it: tocsin ack {incident.id}"
-    turn.tell(incident, "Reminded", text)
+    turn.timeline(incident, "Reminded", text)
     recipients.on_reminder(turn, incident, text)
     turn.changed(incident)
 
 
-def _on_forgotten(turn: Turn, incident: Incident, _: str) -> None:
+def _on_lapsed(turn: Turn, incident: Incident, _: str) -> None:
     incident.state = advance(incident.state, Cause.FORGOTTEN)
-    silent = format_ms(turn.now_ms - incident.word_ms)
+    silent = format_ms(turn.now_ms - incident.last_update_ms)
     because = f"{incident.assignee or incident.acknowledged_by} took it, and has said nothing for {silent}"
-    on_word(turn, incident)
-    turn.tell(incident, "Forgotten", because)
-    escalation.climb(turn, incident, FORGOTTEN, because, [incident.opened_by])
+    on_activity(turn, incident)
+    turn.timeline(incident, "Forgotten", because)
+    escalation.escalate_step(turn, incident, LAPSED, because, [incident.opened_by])

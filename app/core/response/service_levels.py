@@ -21,10 +21,12 @@ ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When a clock that runs is warned of, or breached."""
-    if incident.ended or (incident.held and incident.parents and not incident.unexplained):
+    if incident.ended or (
+        incident.suppressed and incident.parents and not incident.reopened_unexplained
+    ):
         return  # what is a member of another incident is that one's to respond to
     for clock in (ACKNOWLEDGE, RESOLVE):
-        time_ms = _target(turn, clock).get(incident.severity)
+        time_ms = _target_times(turn, clock).get(incident.severity)
         state = incident.clocks.get(clock, "")
         if time_ms is None or state in (BREACHED, MET):
             continue
@@ -39,9 +41,9 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 
 def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = WARNED
-    left_ms = incident.severity_ms + _target(turn, clock)[incident.severity] - turn.now_ms
+    left_ms = incident.severity_ms + _target_times(turn, clock)[incident.severity] - turn.now_ms
     text = f"{format_ms(left_ms)} left to {clock} it, by {incident.severity}'s target"
-    turn.tell(incident, "ClockWarned", text, clock=clock)
+    turn.timeline(incident, "ClockWarned", text, clock=clock)
     recipients.on_clock(turn, incident, "clock_warned", text)
     escalation.on_clock_warned(turn, incident, clock, text)
     turn.changed(incident)
@@ -49,8 +51,8 @@ def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
 
 def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = BREACHED
-    text = f"not {clock}d within {format_ms(_target(turn, clock)[incident.severity])}, {incident.severity}'s target"
-    turn.tell(incident, "ClockBreached", text, clock=clock)
+    text = f"not {clock}d within {format_ms(_target_times(turn, clock)[incident.severity])}, {incident.severity}'s target"
+    turn.timeline(incident, "ClockBreached", text, clock=clock)
     turn.count(f"breached.{clock}")
     recipients.on_clock(turn, incident, "clock_breached", text)
     turn.changed(incident)
@@ -58,11 +60,11 @@ def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
 
 def on_done(turn: Turn, incident: Incident, clock: str) -> None:
     """It was acknowledged, or resolved: a clock that is not breached is met."""
-    time_ms = _target(turn, clock).get(incident.severity)
+    time_ms = _target_times(turn, clock).get(incident.severity)
     if time_ms is not None and incident.clocks.get(clock) not in (BREACHED, MET):
         incident.clocks[clock] = MET
         took, target = format_ms(turn.now_ms - incident.severity_ms), format_ms(time_ms)
-        turn.tell(
+        turn.timeline(
             incident, "ClockMet", f"{clock}d within {took}, the target is {target}", clock=clock
         )
 
@@ -80,6 +82,6 @@ def on_severity(incident: Incident) -> None:
             del incident.clocks[clock]
 
 
-def _target(turn: Turn, clock: str) -> DurationBySeverity:
+def _target_times(turn: Turn, clock: str) -> DurationBySeverity:
     targets = turn.rules.policy.targets
     return targets.acknowledge if clock == ACKNOWLEDGE else targets.resolve

@@ -12,45 +12,45 @@ from typing import Any
 
 import orjson
 
-from app.core.rules.inhibition_rule import LinkRule, link_rules
-from app.core.rules.rule_id import shape_of
+from app.core.rules.inhibition_rule import InhibitionRule, compile_inhibitions
+from app.core.rules.rule_id import rule_id_of
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
-from models.policy import Contact, Guide, Policy
-from models.policy_rules import Absence, Correlation, Escalation
+from models.policy import Contact, Policy, Runbook
+from models.policy_rules import Correlation, Escalation, Heartbeat
 from models.policy_types import KEPT, Where
 from models.severity import Severity
 from models.time_interval import TimeSpan
 
 COMPILED_MAX = 8  # policies that are remembered: as many as are in force at once, a few
-VERDICTS_MAX = 10_000  # that are remembered
+DECISIONS_MAX = 10_000  # that are remembered
 SEEN_CHARACTERS_MAX = 1000  # of the labels of one that is remembered
 OPERATIONS = "operations"  # the class of every incident that no class of the policy claims
 EVERYTHING = "all"  # the group of a rule that groups by nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PolicyDecision:
     """What the policy says about an alert's labels."""
 
     severity: Severity
-    severity_found: str  # the label's value when the policy does not know it, else empty
+    severity_label: str  # the label's value when the policy does not know it, else empty
     owner: str
     incident_class: str
-    guide: str
+    runbook: str
     mutes: tuple[str, ...]
     services: tuple[str, ...]  # of availability targets, which are down while the alert fires
-    absence: str  # the rule that the alert is a heartbeat of
+    heartbeat: str  # the rule that the alert is a heartbeat of
     always: bool  # it escalates always
-    hold_ms: int  # how long the first message waits for a rule to explain it
+    correlation_wait_ms: int  # how long the first message waits for a rule to explain it
     correlations: tuple[
         tuple[str, tuple[int, ...]], ...
     ]  # rule, and the steps of its sequence that it can be
-    links: tuple[tuple[str, str], ...]  # rule, and the side of it: source, target or both
+    inhibitions: tuple[tuple[str, str], ...]  # rule, and the side of it: source, target or both
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class DecisionPlaces:
     """The places of a policy document that a verdict comes from.
 
     The keys and numbers that lead there.
@@ -59,7 +59,7 @@ class Grounds:
     severity: Where
     owner: Where
     incident_class: Where | None  # None where no class claims it
-    guide: Where | None
+    runbook: Where | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class CorrelationRule:
     tests: tuple[Test, ...]
     # Which rule of this name it is (`app.core.rules.rule_id`). Its form is its sequence, and
     # whether it looks across.
-    shape: str
+    rule_id: str
 
     @property
     def local(self) -> bool:
@@ -108,7 +108,7 @@ class CorrelationRule:
         return (", ".join(values) or EVERYTHING) if all(values) else None
 
 
-class Rulebook:
+class CompiledPolicy:
     """A compiled policy.
 
     `document` is the policy as it was written, `fingerprint` its identity: 12 hex digits.
@@ -127,53 +127,53 @@ class Rulebook:
         self.document: dict[str, Any] = orjson.loads(orjson.dumps(document))
         canonical = orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)
         self.fingerprint = hashlib.sha256(canonical).hexdigest()[:12]
-        self.component = _component_of(policy)
+        self.component = _compile_components(policy)
         self.escalations = [
             EscalationRule(rule, test_of(rule.match)) for rule in policy.escalations
         ]
         self.lasting = [rule for rule in self.escalations if rule.policy.lasting is not None]
         self.always = [rule for rule in self.escalations if rule.policy.always]
-        self.correlations = {rule.name: _correlation(rule) for rule in policy.correlations}
-        self.links = link_rules(policy)
+        self.correlations = {rule.name: _compile_correlation(rule) for rule in policy.correlations}
+        self.inhibitions = compile_inhibitions(policy)
         self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
         self._severity_rules = [
             (test_of(rule.match), rule.severity) for rule in policy.severities.rules
         ]
         self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
         self._classes = [(test_of(one.match), one) for one in policy.classes]
-        self._guides = [(test_of(guide.match), guide) for guide in policy.guides]
+        self._runbooks = [(test_of(guide.match), guide) for guide in policy.runbooks]
         self._mutes = [(test_of(mute.match), mute) for mute in policy.notify.mute]
         self._services = [(test_of(one.match), one.name) for one in policy.targets.availability]
-        self._absences = [(test_of(rule.match), rule) for rule in policy.absences]
+        self._heartbeats = [(test_of(rule.match), rule) for rule in policy.heartbeats]
         self._class_by_name = {one.name: one for one in policy.classes}
-        self._guide_by_name = {guide.name: guide for guide in policy.guides}
-        self._absence_by_name = {rule.name: rule for rule in policy.absences}
-        self._judged_by = _judged_by(policy)
+        self._runbook_by_name = {guide.name: guide for guide in policy.runbooks}
+        self._heartbeat_by_name = {rule.name: rule for rule in policy.heartbeats}
+        self._labels_that_decide = _labels_that_decide(policy)
         # What a silence may ask of an incident that a rule opened: its members are known by no
         # more.
-        self.asked_for = sorted({*self._judged_by, *policy.components.labels})
-        self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
+        self.labels_asked_for = sorted({*self._labels_that_decide, *policy.components.labels})
+        self._decisions: dict[tuple[str | None, ...], PolicyDecision] = {}
 
-    def judge(self, labels: Labels) -> Verdict:
+    def evaluate(self, labels: Labels) -> PolicyDecision:
         """What the policy says about an alert with these labels."""
-        seen = tuple([labels.get(name) for name in self._judged_by])
-        verdict = self._verdicts.get(seen)
-        if verdict is None:
-            if len(self._verdicts) >= VERDICTS_MAX:
-                self._verdicts.clear()
-            verdict = self._judge(labels)
+        seen = tuple([labels.get(name) for name in self._labels_that_decide])
+        decision = self._decisions.get(seen)
+        if decision is None:
+            if len(self._decisions) >= DECISIONS_MAX:
+                self._decisions.clear()
+            decision = self._evaluate(labels)
             if sum(len(value) for value in seen if value) <= SEEN_CHARACTERS_MAX:
-                self._verdicts[seen] = verdict
-        return verdict
+                self._decisions[seen] = decision
+        return decision
 
-    def _judge(self, labels: Labels) -> Verdict:
+    def _evaluate(self, labels: Labels) -> PolicyDecision:
         severity, found, _ = self._severity(labels)
-        number = _first(self._owners, labels)
+        number = _first_match(self._owners, labels)
         owner, incident_class = (
             self.policy.default_owner if number is None else self._owners[number][1],
             OPERATIONS,
         )
-        number = _first(self._classes, labels)
+        number = _first_match(self._classes, labels)
         if number is not None:
             one = self._classes[number][1]
             severity, owner, incident_class = (
@@ -183,33 +183,35 @@ class Rulebook:
             )
         always = any(rule.applies(severity, incident_class, labels) for rule in self.always)
         links = tuple(
-            (name, side) for name, rule in self.links.items() if (side := rule.side(labels))
+            (name, side) for name, rule in self.inhibitions.items() if (side := rule.side(labels))
         )
         correlations = tuple(
             (name, steps)
             for name, rule in self.correlations.items()
             if (steps := rule.steps(labels))
         )
-        holds = [self.correlations[name].policy.hold for name, _ in correlations]
-        holds += [self.links[name].hold_ms for name, side in links if side != "source"]
-        return Verdict(
+        holds = [self.correlations[name].policy.correlation_wait for name, _ in correlations]
+        holds += [
+            self.inhibitions[name].correlation_wait_ms for name, side in links if side != "source"
+        ]
+        return PolicyDecision(
             severity=severity,
-            severity_found=found,
+            severity_label=found,
             owner=owner,
             incident_class=incident_class,
-            guide=next((guide.name for test, guide in self._guides if test(labels)), ""),
+            runbook=next((guide.name for test, guide in self._runbooks if test(labels)), ""),
             mutes=tuple(mute.name for test, mute in self._mutes if test(labels)),
             services=tuple(name for test, name in self._services if test(labels)),
-            absence=next((rule.name for test, rule in self._absences if test(labels)), ""),
+            heartbeat=next((rule.name for test, rule in self._heartbeats if test(labels)), ""),
             always=always,
-            hold_ms=0 if always else max(holds, default=0),
+            correlation_wait_ms=0 if always else max(holds, default=0),
             correlations=correlations,
-            links=links,
+            inhibitions=links,
         )
 
     def _severity(self, labels: Labels) -> tuple[Severity, str, Where]:
         """The severity, the label's value if the policy does not know it, and the place of the policy that says so."""
-        number = _first(self._severity_rules, labels)
+        number = _first_match(self._severity_rules, labels)
         if number is not None:
             return self._severity_rules[number][1], "", ("severities", "rules", number)
         severities = self.policy.severities
@@ -224,22 +226,22 @@ class Rulebook:
                 return severities.names[known], "", ("severities", "names", known)
         return severities.missing, "", ("severities", "missing")
 
-    def grounds(self, labels: Labels) -> Grounds:
+    def decision_places(self, labels: Labels) -> DecisionPlaces:
         """The places of the policy that decide about an alert with these labels, as `judge` does."""
         severity, _, severity_where = self._severity(labels)
-        owner, one = _first(self._owners, labels), _first(self._classes, labels)
+        owner, one = _first_match(self._owners, labels), _first_match(self._classes, labels)
         owner_where: Where = ("default_owner",) if owner is None else ("ownership", owner)
         if one is not None:
             claimed = self._classes[one][1]
             if claimed.severity is not None and claimed.severity < severity:
                 severity_where = ("classes", one, "severity")
             owner_where = ("classes", one, "owner") if claimed.owner else owner_where
-        guide = _first(self._guides, labels)
-        return Grounds(
+        guide = _first_match(self._runbooks, labels)
+        return DecisionPlaces(
             severity=severity_where,
             owner=owner_where,
             incident_class=None if one is None else ("classes", one),
-            guide=None if guide is None else ("guides", guide),
+            runbook=None if guide is None else ("runbooks", guide),
         )
 
     # What a policy says about an incident.
@@ -254,20 +256,25 @@ class Rulebook:
         one = self._class_by_name.get(incident_class)
         return one.status if one else ""
 
-    def also_tell(self, severity: Severity, incident_class: str) -> list[Contact]:
+    def also_notify(self, severity: Severity, incident_class: str) -> list[Contact]:
         """Who is told of every new incident like this besides its owner."""
         one = self._class_by_name.get(incident_class)
-        names = [*self.policy.notify.also_tell.get(severity, ()), *(one.also_tell if one else ())]
+        names = [
+            *self.policy.notify.also_notify.get(severity, ()),
+            *(one.also_notify if one else ()),
+        ]
         return [self.policy.contacts[name] for name in dict.fromkeys(names)]
 
     def chain(self, owner: str) -> list[Contact]:
         """The contacts that are called for a team, first on call first."""
         return [self.policy.contacts[role] for role in self.policy.teams[owner].chain]
 
-    def climb_ms(self, owner: str, severity: Severity, step: int) -> int | None:
+    def escalate_after_ms(self, owner: str, severity: Severity, step: int) -> int | None:
         """How long an incident stays unacknowledged at this step of the chain before it climbs, or None."""
         team = self.policy.teams[owner]
-        waits = (self.policy.climb if team.climb is None else team.climb).get(severity, [])
+        waits = (
+            self.policy.escalate_after if team.escalate_after is None else team.escalate_after
+        ).get(severity, [])
         return waits[step - 1] if step <= len(waits) and step < len(team.chain) else None
 
     def team_contact(self, owner: str) -> Contact:
@@ -281,13 +288,13 @@ class Rulebook:
         """
         return owner if owner in self.policy.teams else self.policy.default_owner
 
-    def guide(self, name: str) -> Guide | None:
+    def runbook(self, name: str) -> Runbook | None:
         """The response guide of that name, if this policy has it."""
-        return self._guide_by_name.get(name)
+        return self._runbook_by_name.get(name)
 
     def update_every_ms(self, guide: str, severity: Severity) -> int | None:
         """How often something has to be said about an incident, or None."""
-        found = self.guide(guide)
+        found = self.runbook(guide)
         return (
             found.update_every
             if found and found.update_every
@@ -324,38 +331,38 @@ class Rulebook:
         """The correlation of that name, if this policy has it."""
         return self.correlations.get(name)
 
-    def link(self, name: str) -> LinkRule | None:
+    def inhibition(self, name: str) -> InhibitionRule | None:
         """The dependency or inhibition of that name, if this policy has it."""
-        return self.links.get(name)
+        return self.inhibitions.get(name)
 
-    def absence(self, name: str) -> Absence | None:
+    def heartbeat(self, name: str) -> Heartbeat | None:
         """The absence rule of that name, if this policy has it."""
-        return self._absence_by_name.get(name)
+        return self._heartbeat_by_name.get(name)
 
 
 @lru_cache(COMPILED_MAX)
-def compiled(document: bytes, *, kept: bool) -> Rulebook:
+def compile_policy(document: bytes, *, kept: bool) -> CompiledPolicy:
     """The rulebook of a policy document as JSON: one for all partitions of a process, which so share its verdicts.
 
     Raises pydantic's ValidationError, and JSONDecodeError.
     """
-    return Rulebook(orjson.loads(document), kept=kept)
+    return CompiledPolicy(orjson.loads(document), kept=kept)
 
 
-def _first(entries: Sequence[tuple[Test, Any]], labels: Labels) -> int | None:
+def _first_match(entries: Sequence[tuple[Test, Any]], labels: Labels) -> int | None:
     """The number of the first entry whose test the labels pass."""
     return next((number for number, (test, _) in enumerate(entries) if test(labels)), None)
 
 
-def _correlation(rule: Correlation) -> CorrelationRule:
+def _compile_correlation(rule: Correlation) -> CorrelationRule:
     return CorrelationRule(
         rule,
-        _tests(rule),
-        shape_of("correlation", rule, [rule.name, rule.sequence, bool(rule.open)]),
+        _compile_tests(rule),
+        rule_id_of("correlation", rule, [rule.name, rule.sequence, bool(rule.open)]),
     )
 
 
-def _tests(rule: Correlation) -> tuple[Test, ...]:
+def _compile_tests(rule: Correlation) -> tuple[Test, ...]:
     return (
         tuple(test_of(selector) for selector in rule.sequence)
         if rule.sequence
@@ -363,7 +370,7 @@ def _tests(rule: Correlation) -> tuple[Test, ...]:
     )
 
 
-def _judged_by(policy: Policy) -> list[str]:
+def _labels_that_decide(policy: Policy) -> list[str]:
     """The labels that a verdict depends on.
 
     Alerts that agree in these have one verdict, which need be found once.
@@ -376,7 +383,7 @@ def _judged_by(policy: Policy) -> list[str]:
         policy.escalations,
         policy.correlations,
     )
-    matched += (policy.guides, policy.notify.mute, policy.targets.availability, policy.absences)  # type: ignore[assignment]
+    matched += (policy.runbooks, policy.notify.mute, policy.targets.availability, policy.heartbeats)  # type: ignore[assignment]
     for section in matched:
         selectors += [one.match for one in section]
     for rule in policy.correlations:
@@ -391,7 +398,7 @@ def _judged_by(policy: Policy) -> list[str]:
     return sorted(names | set(policy.severities.labels))
 
 
-def _component_of(policy: Policy) -> Callable[[Labels, str], str]:
+def _compile_components(policy: Policy) -> Callable[[Labels, str], str]:
     """A function from labels and their fingerprint to a component.
 
     When no label says anything, the alert is a component of its own: strangers are never lumped

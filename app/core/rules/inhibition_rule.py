@@ -5,7 +5,7 @@ from typing import Literal
 
 import orjson
 
-from app.core.rules.rule_id import shape_of
+from app.core.rules.rule_id import rule_id_of
 from models.alert import Labels
 from models.matcher import Test, test_of
 from models.policy import Policy
@@ -16,11 +16,11 @@ Side = Literal["source", "target", "both"]
 # How long the target of an inhibition waits for its source: it fires already, so all that is waited
 # for is two hops through the journal. They take tens of milliseconds; a second is some room, and
 # costs nobody his sleep or his service.
-HOP_MS = 1000
+SIGNAL_WAIT_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class LinkRule:
+class InhibitionRule:
     """One of them."""
 
     policy: Dependency | InhibitRule
@@ -30,8 +30,8 @@ class LinkRule:
     membership: bool  # targets become members of the source's incident: a dependency
     within_ms: int | None  # how long before its source a target may have fired; None is any time
     grace_ms: int  # how long a target may outlive its source before somebody is told of it
-    hold_ms: int  # how long a target waits for its source before somebody is told of it
-    shape: str  # which rule of this name it is (`app.core.rules.rule_id`)
+    correlation_wait_ms: int  # how long a target waits for its source before somebody is told of it
+    rule_id: str  # which rule of this name it is (`app.core.rules.rule_id`)
 
     def side(self, labels: Labels) -> Side | None:
         """What an alert with these labels is in this rule.
@@ -48,18 +48,18 @@ class LinkRule:
         return orjson.dumps([labels.get(name, "") for name in self.equal]).decode()
 
 
-def link_rules(policy: Policy) -> dict[str, LinkRule]:
+def compile_inhibitions(policy: Policy) -> dict[str, InhibitionRule]:
     """The rules of a policy by name."""
-    rules = [_dependency(rule) for rule in policy.dependencies] + [
-        _inhibition(rule) for rule in policy.inhibit_rules
+    rules = [_compile_dependency(rule) for rule in policy.dependencies] + [
+        _compile_inhibit_rule(rule) for rule in policy.inhibit_rules
     ]
     return {rule.policy.name: rule for rule in rules}
 
 
-def _dependency(rule: Dependency) -> LinkRule:
+def _compile_dependency(rule: Dependency) -> InhibitionRule:
     source, target = test_of(rule.root), test_of(rule.dependants)
-    shape = shape_of("dependency", rule, rule.name)
-    return LinkRule(
+    rule_id = rule_id_of("dependency", rule, rule.name)
+    return InhibitionRule(
         rule,
         source,
         target,
@@ -67,12 +67,14 @@ def _dependency(rule: Dependency) -> LinkRule:
         True,  # noqa: FBT003
         rule.within,
         rule.grace,
-        rule.hold,
-        shape,
+        rule.correlation_wait,
+        rule_id,
     )
 
 
-def _inhibition(rule: InhibitRule) -> LinkRule:
+def _compile_inhibit_rule(rule: InhibitRule) -> InhibitionRule:
     source, target = test_of(rule.source_matchers), test_of(rule.target_matchers)
-    shape = shape_of("inhibition", rule, rule.name)
-    return LinkRule(rule, source, target, tuple(rule.equal), False, None, 0, HOP_MS, shape)  # noqa: FBT003
+    rule_id = rule_id_of("inhibition", rule, rule.name)
+    return InhibitionRule(
+        rule, source, target, tuple(rule.equal), False, None, 0, SIGNAL_WAIT_MS, rule_id
+    )  # noqa: FBT003

@@ -17,28 +17,28 @@ from models.reason import BadInput, Reason
 FORM = slice(
     6
 )  # of a shape: rules whose shapes agree in it go on with what the other of them had counted
-_SHAPE = re.compile("[0-9a-f]{12}")
+_RULE_ID = re.compile("[0-9a-f]{12}")
 
 
-def shape_of(
+def rule_id_of(
     kind: Literal["correlation", "dependency", "inhibition"], rule: BaseModel, form: Any
 ) -> str:
     """12 hex digits: half of them say the rule's kind and `form`, the others all of it."""
-    return _digits([kind, form]) + _digits([kind, rule.model_dump(exclude_defaults=True)])
+    return _hex_digits([kind, form]) + _hex_digits([kind, rule.model_dump(exclude_defaults=True)])
 
 
-def _digits(document: Any) -> str:
+def _hex_digits(document: Any) -> str:
     return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[FORM]
 
 
-def alike(one: str, other: str) -> bool:
+def have_same_form(one: str, other: str) -> bool:
     """Whether two shapes are of rules of which one can go on with what the other had counted."""
     return one[FORM] == other[FORM]
 
 
-def shape_from(document: dict[str, Any]) -> str:
+def rule_id_from(document: dict[str, Any]) -> str:
     """The shape that a message names; empty in one of an older Tocsin. Raises BadInput."""
-    found = document.get("shape", "")
-    if found and not (isinstance(found, str) and _SHAPE.fullmatch(found)):
+    found = document.get("rule_id", "")
+    if found and not (isinstance(found, str) and _RULE_ID.fullmatch(found)):
         raise BadInput(Reason.MALFORMED, f"the shape is {found!r:.40}, must be 12 hex digits")
     return found or ""

@@ -19,20 +19,20 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_types import check_types
-from app.core.state.members import Fired, Link, Member, Target
+from app.core.state.members import Fired, InhibitionGroup, Member, Target
 from app.core.state.state import (
     FORMER,
-    Hold,
     Incident,
     LiveAlert,
     PartitionState,
     Receiver,
+    Suppression,
     Task,
     in_order,
 )
 from models.errors import TocsinError
 from models.incident import State
-from models.json_bytes import packed
+from models.json_bytes import json_bytes
 from models.matcher import Matcher, Operator
 from models.severity import Severity
 from models.silence import Silence
@@ -44,13 +44,13 @@ KINDS = {  # of keys -> where the state has what they stand for; one more is a n
     b"c/": "alerts",
     b"i/": "incidents",
     b"w/": "windows",
-    b"l/": "links",
+    b"l/": "inhibition_groups",
     b"r/": "receivers",
     b"z/": "silences",
     b"t/": "tasks",
     b"s/": "sources",
-    b"x/": "spoiled",
-    b"d/": "resting",
+    b"x/": "quarantined",
+    b"d/": "parked",
     b"e/": "early",
 }
 
@@ -66,10 +66,10 @@ DAMAGE = (
     OSError,
 )
 
-_ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
+_ALERT_COUNTERS = ("count", "last_ms", "ttl_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "timer_ms", "touched")
 _INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "names", "bytes", "timer_ms")
-_LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
+_GROUP_SLOTS = [one.name for one in fields(InhibitionGroup) if one.name != "bytes"]
 _ALERT_SLOTS = [
     one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)
 ]
@@ -86,15 +86,17 @@ class DamagedState(TocsinError):
     """
 
 
-def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
+def changed_records(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
     """What changed since the last call, as changelog records; None means forgotten."""
-    records: list[tuple[bytes, bytes | None]] = [(key, _dump(state, key)) for key in state.dirty]
+    records: list[tuple[bytes, bytes | None]] = [
+        (key, _encode_key(state, key)) for key in state.dirty
+    ]
     for alert in state.touched:
         alert.touched = False
         key = alert.fingerprint.encode()
         if key in state.alerts:
-            counters = [alert.count, alert.last_ms, alert.hold_ms, alert.starts_ms]
-            records.append((b"c/" + key, packed(counters)))
+            counters = [alert.count, alert.last_ms, alert.ttl_ms, alert.starts_ms]
+            records.append((b"c/" + key, json_bytes(counters)))
     state.dirty.clear()
     state.touched.clear()
     return records
@@ -102,7 +104,11 @@ def changes(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
 
 def number_of_keys(state: PartitionState) -> int:
     """How many keys the changelog has when all changes are written, the policy and the meta record among them."""
-    return 2 + bool(state.former) + sum(len(getattr(state, things)) for things in KINDS.values())
+    return (
+        2
+        + bool(state.former_rule_ids)
+        + sum(len(getattr(state, things)) for things in KINDS.values())
+    )
 
 
 def is_whole(items: Mapping[bytes, bytes]) -> bool | None:
@@ -126,36 +132,46 @@ def parts_dirty(state: PartitionState) -> int:
             incident = state.incidents.get(key[2:].decode())
             parts += len(incident.members) if incident else 0
         elif key[:1] in (b"l", b"d"):
-            link = (state.links if key[:1] == b"l" else state.resting).get(_pair(key[2:]))
-            parts += len(link.sources) + len(link.targets) if link else 0
+            inhibition_group = (state.inhibition_groups if key[:1] == b"l" else state.parked).get(
+                _decode_pair(key[2:])
+            )
+            parts += (
+                len(inhibition_group.sources) + len(inhibition_group.targets)
+                if inhibition_group
+                else 0
+            )
     return parts
 
 
-def _dump(state: PartitionState, key: bytes) -> bytes | None:
+def _encode_key(state: PartitionState, key: bytes) -> bytes | None:
     kind, name = key[:1], key[2:]
     if kind == b"a":
         alert = state.alerts.get(name)
-        return packed({slot: getattr(alert, slot) for slot in _ALERT_SLOTS}) if alert else None
+        return json_bytes({slot: getattr(alert, slot) for slot in _ALERT_SLOTS}) if alert else None
     if kind == b"i":
         incident = state.incidents.get(name.decode())
         return (
-            packed({slot: getattr(incident, slot) for slot in _INCIDENT_SLOTS})
+            json_bytes({slot: getattr(incident, slot) for slot in _INCIDENT_SLOTS})
             if incident
             else None
         )
     thing: Any
     match kind:
         case b"w":
-            thing = state.windows.get(_pair(name))
+            thing = state.windows.get(_decode_pair(name))
         case b"e":
-            thing = state.early.get(_pair(name))
+            thing = state.deferred_signals.get(_decode_pair(name))
         case b"f":
-            thing = list(state.former)
+            thing = list(state.former_rule_ids)
         case b"l" | b"d":
-            link = (state.links if kind == b"l" else state.resting).get(_pair(name))
-            thing = link and {slot: getattr(link, slot) for slot in _LINK_SLOTS}
+            inhibition_group = (state.inhibition_groups if kind == b"l" else state.parked).get(
+                _decode_pair(name)
+            )
+            thing = inhibition_group and {
+                slot: getattr(inhibition_group, slot) for slot in _GROUP_SLOTS
+            }
         case b"r":
-            thing = state.receivers.get(_pair(name))
+            thing = state.receivers.get(_decode_pair(name))
         case b"z":
             thing = state.silences.get(name.decode())
         case b"t":
@@ -164,18 +180,18 @@ def _dump(state: PartitionState, key: bytes) -> bytes | None:
             topic, partition = name.decode().rsplit("/", 1)
             thing = state.sources[topic, int(partition)]
         case b"x":
-            thing = state.spoiled.get(_pair(name))
+            thing = state.quarantined.get(_decode_pair(name))
         case _:
             thing = None  # the counters of a forgotten alert
-    return packed(thing) if thing else None
+    return json_bytes(thing) if thing else None
 
 
-def _pair(name: bytes) -> tuple[str, str]:
+def _decode_pair(name: bytes) -> tuple[str, str]:
     one, other = orjson.loads(name)
     return one, other
 
 
-def load(items: Mapping[bytes, bytes]) -> PartitionState:
+def load_state(items: Mapping[bytes, bytes]) -> PartitionState:
     """The state that the changelog's items (key -> newest value) describe, indexes rebuilt. Timers are the engine's.
 
     Raises DamagedState.
@@ -183,30 +199,32 @@ def load(items: Mapping[bytes, bytes]) -> PartitionState:
     state = PartitionState()
     for key, value in items.items():
         try:
-            _load(state, items, key, value)
+            _load_key(state, items, key, value)
         except DAMAGE as error:
             raise DamagedState(f"the record of {key!r:.80} is {value!r:.80}: {error!r}") from error
     _index_alerts(state, state.alerts.values())
     return state
 
 
-def forget_strangers(state: PartitionState, items: Mapping[bytes, bytes]) -> None:
+def drop_unknown_keys(state: PartitionState, items: Mapping[bytes, bytes]) -> None:
     """Let the next checkpoint take away the items that the state does not have.
 
     Older versions passed them over.
     """
     for key in items:
         known = key in (META, POLICY) or (
-            key[2:] in state.alerts if key[:2] == b"c/" else _dump(state, key)
+            key[2:] in state.alerts if key[:2] == b"c/" else _encode_key(state, key)
         )
         if not known:
             state.dirty[key] = None
 
 
-def _load(state: PartitionState, items: Mapping[bytes, bytes], key: bytes, value: bytes) -> None:
+def _load_key(
+    state: PartitionState, items: Mapping[bytes, bytes], key: bytes, value: bytes
+) -> None:
     kind, name = key[:2], key[2:]
     if kind == b"a/":
-        alert = state.alerts[name] = _alert(orjson.loads(value), items[b"c/" + name])
+        alert = state.alerts[name] = _load_alert(orjson.loads(value), items[b"c/" + name])
         assert alert.fingerprint.encode() == name
         state.measure(alert)
     elif (
@@ -221,40 +239,42 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
         incident.alerts[alert.fingerprint] = alert
         incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
         incident.firing += alert.firing
-        incident.loud += alert.firing and not alert.holds
-        incident.waiting += alert.firing and alert.waits
+        incident.notifiable += alert.firing and not alert.suppressions
+        incident.awaiting_correlation += alert.firing and alert.awaits_correlation
 
 
-def _alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
+def _load_alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
     check_types(LiveAlert, document)
     document["severity"] = Severity(document["severity"])
-    document.setdefault("loud_ms", document["fired_ms"])
+    document.setdefault("notifiable_since_ms", document["fired_ms"])
     if document.get("holds"):
-        document["holds"] = _holds(document["holds"])
+        document["holds"] = _load_suppressions(document["holds"])
     alert = LiveAlert(**document)
-    numbers = alert.count, alert.last_ms, hold_ms, starts_ms = orjson.loads(counters)
+    numbers = alert.count, alert.last_ms, ttl_ms, starts_ms = orjson.loads(counters)
     assert all(type(one) is int and abs(one) < COUNT_MAX for one in numbers), (
         f"its counters are {counters!r:.80}"
     )
-    alert.renew(hold_ms, starts_ms)
+    alert.renew(ttl_ms, starts_ms)
     return alert
 
 
-def _holds(document: dict[str, Any]) -> dict[str, Hold]:
+def _load_suppressions(document: dict[str, Any]) -> dict[str, Suppression]:
     for hold in document.values():
-        check_types(Hold, hold)
-    return {key: Hold(**hold) for key, hold in document.items()}
+        check_types(Suppression, hold)
+    return {key: Suppression(**hold) for key, hold in document.items()}
 
 
-def _incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None:
+def _load_incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None:
     if "summary" not in document:
         document = _of_format_1(document)
     check_types(Incident, document)
     document["state"] = State(document["state"])
     document["severity"] = Severity(document["severity"])
-    document["told_severity"] = Severity(document.get("told_severity", document["severity"]))
-    document["members"] = {key: _member(member) for key, member in document["members"].items()}
-    document["holds"] = _holds(document.get("holds", {}))
+    document["notified_severity"] = Severity(
+        document.get("notified_severity", document["severity"])
+    )
+    document["members"] = {key: _load_member(member) for key, member in document["members"].items()}
+    document["holds"] = _load_suppressions(document.get("holds", {}))
     incident = Incident(
         **document, bytes=sum(member.size for member in document["members"].values())
     )
@@ -269,77 +289,79 @@ def _of_format_1(document: dict[str, Any]) -> dict[str, Any]:
     """
     since = (
         "severity_ms",
-        "loud_ms",
-        "told_ms",
-        "first_told_ms",
+        "notifiable_since_ms",
+        "notified_ms",
+        "first_notified_ms",
         "climb_ms",
-        "word_ms",
+        "last_update_ms",
         "reminded_ms",
     )
     told = {
         "summary": document["title"],
-        "told_alerts": 10_000,
-        "told_severity": document["severity"],
+        "notified_alerts": 10_000,
+        "notified_severity": document["severity"],
     }
     return dict.fromkeys(since, document["opened_ms"]) | told | document
 
 
-def _member(document: dict[str, Any]) -> Member:
+def _load_member(document: dict[str, Any]) -> Member:
     check_types(Member, document)
     document["severity"] = Severity(document["severity"])
     return Member(**document)
 
 
-def _window(state: PartitionState, name: bytes, document: Any) -> None:
-    state.windows[_pair(name)] = _all_fired(document)
+def _load_window(state: PartitionState, name: bytes, document: Any) -> None:
+    state.windows[_decode_pair(name)] = _load_firings(document)
 
 
-def _early(state: PartitionState, name: bytes, document: Any) -> None:
-    state.early[_pair(name)] = _all_fired(document)
+def _load_deferred(state: PartitionState, name: bytes, document: Any) -> None:
+    state.deferred_signals[_decode_pair(name)] = _load_firings(document)
 
 
-def _all_fired(document: Any) -> list[Fired]:
+def _load_firings(document: Any) -> list[Fired]:
     for one in document:
         check_types(Fired, one)
-    return [Fired(**one | {"member": _member(one["member"])}) for one in document]
+    return [Fired(**one | {"member": _load_member(one["member"])}) for one in document]
 
 
-def _former(state: PartitionState, _: bytes, document: Any) -> None:
+def _load_former(state: PartitionState, _: bytes, document: Any) -> None:
     assert type(document) is list
-    assert all(type(shape) is str for shape in document)
-    state.former = dict.fromkeys(document)
+    assert all(type(rule_id) is str for rule_id in document)
+    state.former_rule_ids = dict.fromkeys(document)
 
 
-def _link(state: PartitionState, name: bytes, document: Any) -> None:
-    state.links[_pair(name)] = _link_of(document)
+def _load_group(state: PartitionState, name: bytes, document: Any) -> None:
+    state.inhibition_groups[_decode_pair(name)] = _group_of(document)
 
 
-def _resting(state: PartitionState, name: bytes, document: Any) -> None:
-    state.resting[_pair(name)] = _link_of(document)
+def _load_parked(state: PartitionState, name: bytes, document: Any) -> None:
+    state.parked[_decode_pair(name)] = _group_of(document)
 
 
-def _link_of(document: Any) -> Link:
-    check_types(Link, document)
-    sources = {key: _member(one) for key, one in document["sources"].items()}
-    targets = {key: _target(one) for key, one in document["targets"].items()}
-    last = _member(document["last"]) if document["last"] else None
+def _group_of(document: Any) -> InhibitionGroup:
+    check_types(InhibitionGroup, document)
+    sources = {key: _load_member(one) for key, one in document["sources"].items()}
+    targets = {key: _load_target(one) for key, one in document["targets"].items()}
+    last = _load_member(document["last"]) if document["last"] else None
     size = sum(one.size for one in sources.values()) + sum(one.size for one in targets.values())
-    return Link(sources, targets, last, document["ended_ms"], size)
+    return InhibitionGroup(sources, targets, last, document["ended_ms"], size)
 
 
-def _target(document: dict[str, Any]) -> Target:
+def _load_target(document: dict[str, Any]) -> Target:
     check_types(Target, document)
     root = document["root"]
-    return Target(document["at_ms"], _member(document["member"]), _member(root) if root else None)
+    return Target(
+        document["at_ms"], _load_member(document["member"]), _load_member(root) if root else None
+    )
 
 
-def _receiver(state: PartitionState, name: bytes, document: Any) -> None:
-    receiver, channel = _pair(name)
+def _load_receiver(state: PartitionState, name: bytes, document: Any) -> None:
+    receiver, channel = _decode_pair(name)
     check_types(Receiver, document)
     state.receivers[receiver, channel] = Receiver(**document)
 
 
-def _silence(state: PartitionState, name: bytes, document: Any) -> None:
+def _load_silence(state: PartitionState, name: bytes, document: Any) -> None:
     check_types(Silence, document)
     matchers = (
         Matcher(one["label"], Operator(one["operator"]), one["value"])
@@ -348,14 +370,14 @@ def _silence(state: PartitionState, name: bytes, document: Any) -> None:
     state.silences[name.decode()] = Silence(**document | {"matchers": tuple(matchers)})
 
 
-def _task(state: PartitionState, name: bytes, document: Any) -> None:
+def _load_task(state: PartitionState, name: bytes, document: Any) -> None:
     check_types(Task, document)
     # Each reminder is a deadline: below zero there would be more of them than anybody can wait for.
     assert document["reminded"] >= 0, f"reminded is {document['reminded']}, must be 0 or more"
     state.tasks[name.decode()] = Task(**document | {"severity": Severity(document["severity"])})
 
 
-def _source(state: PartitionState, name: bytes, document: Any) -> None:
+def _load_source(state: PartitionState, name: bytes, document: Any) -> None:
     topic, partition = name.decode().rsplit("/", 1)
     offset, number = document
     assert type(offset) is int
@@ -363,21 +385,21 @@ def _source(state: PartitionState, name: bytes, document: Any) -> None:
     state.sources[topic, int(partition)] = (offset, number)
 
 
-def _spoiled(state: PartitionState, name: bytes, document: Any) -> None:
+def _load_quarantined(state: PartitionState, name: bytes, document: Any) -> None:
     assert type(document) is int
-    state.spoiled[_pair(name)] = document
+    state.quarantined[_decode_pair(name)] = document
 
 
 _LOADERS = {
-    b"i/": _incident,
-    b"w/": _window,
-    b"l/": _link,
-    b"r/": _receiver,
-    b"z/": _silence,
-    b"t/": _task,
-    b"s/": _source,
-    b"x/": _spoiled,
-    b"d/": _resting,
-    b"e/": _early,
-    FORMER: _former,
+    b"i/": _load_incident,
+    b"w/": _load_window,
+    b"l/": _load_group,
+    b"r/": _load_receiver,
+    b"z/": _load_silence,
+    b"t/": _load_task,
+    b"s/": _load_source,
+    b"x/": _load_quarantined,
+    b"d/": _load_parked,
+    b"e/": _load_deferred,
+    FORMER: _load_former,
 }

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 _GOOD_MAX = 1000
-_good: dict[tuple[object, ...], bool] = {}
+_is_checked: dict[tuple[object, ...], bool] = {}
 
 
 def check_types(kind: type, document: Mapping[str, Any]) -> None:
@@ -20,13 +20,13 @@ def check_types(kind: type, document: Mapping[str, Any]) -> None:
 
     Names that are no field are the constructor's matter.
     """
-    shape = (kind, *document, *map(type, document.values()))
-    if shape not in _good:
+    rule_id = (kind, *document, *map(type, document.values()))
+    if rule_id not in _is_checked:
         for name, value in document.items():
-            _check(kind, name, value)
-        if len(_good) < _GOOD_MAX:
-            _good[shape] = True
-    for name, allowed in _elements(kind).items():
+            _check_value(kind, name, value)
+        if len(_is_checked) < _GOOD_MAX:
+            _is_checked[rule_id] = True
+    for name, allowed in _element_types(kind).items():
         found = document.get(name)
         if found and not all(
             type(one) in allowed for one in (found.values() if type(found) is dict else found)
@@ -34,8 +34,8 @@ def check_types(kind: type, document: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} is {found!r:.80}")
 
 
-def _check(kind: type, name: str, value: Any) -> None:
-    allowed = _fields(kind).get(name)
+def _check_value(kind: type, name: str, value: Any) -> None:
+    allowed = _field_types(kind).get(name)
     if allowed is not None and type(value) not in allowed:
         raise TypeError(
             f"{name} is {value!r:.80}, must be {' or '.join(sorted(one.__name__ for one in allowed))}"
@@ -43,12 +43,12 @@ def _check(kind: type, name: str, value: Any) -> None:
 
 
 @cache
-def _fields(kind: type) -> dict[str, frozenset[type]]:
+def _field_types(kind: type) -> dict[str, frozenset[type]]:
     return {name: _json_types(hint) for name, hint in get_type_hints(kind).items()}
 
 
 @cache
-def _elements(kind: type) -> dict[str, frozenset[type]]:
+def _element_types(kind: type) -> dict[str, frozenset[type]]:
     """Of the fields that are lists or objects, the types of what is in them."""
     found = {}
     for name, hint in get_type_hints(kind).items():

@@ -7,7 +7,7 @@ from app.core.state.turn import Turn
 from models.effect import EFFECT_ID, Stream
 from models.journal import text_of
 from models.reason import BadInput, Reason
-from models.truncate import cut
+from models.truncate import truncate
 
 VALUE_BYTES_MAX = (
     1024 * 1024
@@ -20,7 +20,7 @@ def dead_letter(turn: Turn, refusal: BadInput, value: bytes, topic: str = "journ
     """Leave a dead letter for the journal record of this turn."""
     turn.count("deadletters")
     turn.count(f"deadletters.{refusal.reason}")
-    body = letter(refusal, topic, turn.partition, turn.offset, value)
+    body = letter_of(refusal, topic, turn.partition, turn.offset, value)
     turn.emit(Stream.DEADLETTER, None, "DeadLettered", body)
 
 
@@ -53,11 +53,14 @@ def on_resubmitted(turn: Turn, document: dict[str, Any]) -> None:
             f"resubmitted is {name!r:.60}, must be a dead letter's id, such as 0-15-0",
         )
     turn.emit(
-        Stream.DEADLETTER, None, "Resubmitted", {"letter": name, "by": cut(by, BY_CHARACTERS_MAX)}
+        Stream.DEADLETTER,
+        None,
+        "Resubmitted",
+        {"letter": name, "by": truncate(by, BY_CHARACTERS_MAX)},
     )
 
 
-def letter(
+def letter_of(
     refusal: BadInput, topic: str, partition: int, offset: int, value: bytes
 ) -> dict[str, Any]:
     """A dead letter's body: why, from where, and the bytes (as text where they are UTF-8, else in base64).
@@ -75,7 +78,7 @@ def letter(
         text, encoding = base64.b64encode(value[:VALUE_BYTES_MAX]).decode(), "base64"
     body = {
         "reason": refusal.reason,
-        "message": cut(refusal.message, MESSAGE_CHARACTERS_MAX),
+        "message": truncate(refusal.message, MESSAGE_CHARACTERS_MAX),
         "topic": topic,
         "partition": partition,
         "offset": offset,

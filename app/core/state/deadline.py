@@ -18,5 +18,5 @@ class Deadline(NamedTuple):
     at_ms: int
     handle: Callable[[Turn, Incident, str], None]
     detail: str = ""  # which clock, which rule
-    what: str = ""  # what it is, for people
+    kind: str = ""  # what it is, for people
     since_ms: int = 0  # since when it runs

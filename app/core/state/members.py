@@ -69,7 +69,7 @@ class Target:
 
 
 @dataclass(slots=True)
-class Link:
+class InhibitionGroup:
     """What an actor knows of the sources and targets of an inhibition or a dependency, by fingerprint."""
 
     sources: dict[str, Member] = field(default_factory=dict)

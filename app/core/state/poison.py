@@ -19,17 +19,17 @@ from app.core.state.turn import Turn
 from models.instant import format_instant
 from models.reason import BadInput, Reason
 
-AGAIN_MS = 3_600_000  # until a deadline that raised is tried again
-SPOILED_MAX = 1000  # deadlines passed over at a time; more than so many are no isolated fault, and the worker stops
-SPOILED = "spoiled"  # the timer of when one is tried again
+RETRY_MS = 3_600_000  # until a deadline that raised is tried again
+QUARANTINED_MAX = 1000  # deadlines passed over at a time; more than so many are no isolated fault, and the worker stops
+QUARANTINED = "quarantined"  # the timer of when one is tried again
 
 
-class Deadline(NamedTuple):
+class DueTimer(NamedTuple):
     """A timer: when, of what kind, whose. It orders as timers do."""
 
     at_ms: int
-    what: str
-    whose: str
+    kind: str
+    subject: str
 
 
 class Poison(Exception):
@@ -39,26 +39,26 @@ class Poison(Exception):
     """
 
     def __init__(
-        self, offset: int, now_ms: int, deadline: Deadline | None, error: Exception
+        self, offset: int, now_ms: int, deadline: DueTimer | None, error: Exception
     ) -> None:
         what = (
             f"the record at offset {offset}"
             if deadline is None
             else f"a deadline before offset {offset}, {deadline}"
         )
-        super().__init__(f"{what} made the engine raise {where(error)}")
+        super().__init__(f"{what} made the engine raise {describe_place(error)}")
         self.offset = offset
         self.place = (offset, now_ms, deadline)
         self.deadline = deadline
-        self.message = fault(error)
+        self.message = describe_fault(error)
 
 
-def fault(error: Exception) -> str:
+def describe_fault(error: Exception) -> str:
     """What a dead letter says of an error that is ours."""
-    return f"it made Tocsin fail with {where(error)}: a fault of Tocsin; report it"
+    return f"it made Tocsin fail with {describe_place(error)}: a fault of Tocsin; report it"
 
 
-def where(error: Exception) -> str:
+def describe_place(error: Exception) -> str:
     """The error's type and the place where it was raised.
 
     Its text may tell addresses, which differ from run to run.
@@ -74,20 +74,22 @@ def where(error: Exception) -> str:
     return f"{type(error).__name__}{place}"
 
 
-def refusal(poison: Poison) -> BadInput:
+def refusal_of(poison: Poison) -> BadInput:
     """Why the record is refused."""
     return BadInput(Reason.POISON, poison.message)
 
 
-def spoil(turn: Turn, poison: Poison) -> None:
+def quarantine(turn: Turn, poison: Poison) -> None:
     """Pass over a deadline, and over all of its kind and name for a while.
 
     Leave a dead letter for it.
     """
     deadline = poison.deadline
     assert deadline is not None
-    until_ms = turn.now_ms + AGAIN_MS
-    turn.state.spoil(deadline.what, deadline.whose, until_ms)
-    value = orjson.dumps({"deadline": deadline.what, "of": deadline.whose, "at_ms": deadline.at_ms})
+    until_ms = turn.now_ms + RETRY_MS
+    turn.state.quarantine(deadline.kind, deadline.subject, until_ms)
+    value = orjson.dumps(
+        {"deadline": deadline.kind, "of": deadline.subject, "at_ms": deadline.at_ms}
+    )
     message = f"{poison.message}; it is tried again at {format_instant(until_ms)}"
     dead_letter(turn, BadInput(Reason.POISON, message), value, topic="deadline")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.members import Member
 from app.core.state.state import LiveAlert
 from app.core.state.turn import Turn
@@ -20,7 +20,7 @@ RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
-LEFT = "belongs to it no more: the policy has changed"  # what is said of a member that left
+LEFT_TEXT = "belongs to it no more: the policy has changed"  # what is said of a member that left
 _TEXTS = ("name", "component", "incident", "record")
 
 
@@ -32,24 +32,24 @@ class Change(NamedTuple):
     left: bool  # it fires on, and takes no part in the rule any more
 
 
-class To(NamedTuple):
+class ActorAddress(NamedTuple):
     """An actor, and as what an alert takes part in its rule."""
 
     rule: str
-    shape: str
+    rule_id: str
     group: str
     role: str
 
 
-def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Member:
+def member_of(turn: Turn, alert: LiveAlert, rules: CompiledPolicy | None = None) -> Member:
     """The alert as the actor needs to know it, under the turn's rules or those of before."""
-    asked_for = (rules or turn.rules).asked_for
+    asked_for = (rules or turn.rules).labels_asked_for
     labels = {
         name: alert.labels[name]
         for name in asked_for
         if name in alert.labels and name != RULE_LABEL
     }
-    record = f"{turn.partition}-{alert.fired_by}"
+    record = f"{turn.partition}-{alert.fired_offset}"
     return Member(
         alert.name,
         alert.component,
@@ -61,7 +61,7 @@ def member_of(turn: Turn, alert: LiveAlert, rules: Rulebook | None = None) -> Me
     )
 
 
-def fits(group: str, member: Member) -> bool:
+def fits_signal(group: str, member: Member) -> bool:
     """Whether a rule takes an alert.
 
     Only what stays the same for as long as it is the same alert decides.
@@ -71,24 +71,26 @@ def fits(group: str, member: Member) -> bool:
     )
 
 
-def refuse(turn: Turn, rule: str, member: Member) -> None:
+def refuse_signal(turn: Turn, rule: str, member: Member) -> None:
     """Note that an alert is too large for a rule: it takes no part, and is told on its own."""
     if member.firing:
         text = f"{member.name[:100]}: takes no part in {rule}, its labels that the rules ask for are too long"
         turn.refuse("signals", text, turn.state.incidents.get(member.incident))
 
 
-def send(turn: Turn, to: To, identity: str, member: Member, *, left: bool = False) -> None:
+def send_signal(
+    turn: Turn, to: ActorAddress, identity: str, member: Member, *, left: bool = False
+) -> None:
     """Tell the actor of a rule and group, through the journal. `identity` is a fingerprint, or an incident's id.
 
     With `left` it fires on, and takes no part in that rule any more: the policy has changed.
     """
-    if not fits(to.group, member):
-        refuse(turn, to.rule, member)
+    if not fits_signal(to.group, member):
+        refuse_signal(turn, to.rule, member)
         return
     member = replace(member, firing=False) if left else member
     value = encode_signal(
-        to.rule, to.group, to.role, document_of(identity, member), to.shape, left=left
+        to.rule, to.group, to.role, document_of(identity, member), to.rule_id, left=left
     )
     turn.send(f"rule/{to.rule}/{to.group}", value)
 

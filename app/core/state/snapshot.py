@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.state import Incident
 from models.instant import format_instant
 
 NAMES_SHOWN = 20  # alert names and members in a snapshot; the counts cover all
 
 
-def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
+def incident_snapshot(rules: CompiledPolicy, incident: Incident) -> dict[str, Any]:
     """The snapshot's body. Times are RFC 3339 or null."""
     return {
         "incident": incident.id,
@@ -21,31 +21,31 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
         "owner": incident.owner,
         "title": incident.title,
         "next": incident.next_step,
-        "guide": incident.guide,
+        "runbook": incident.runbook,
         "opened_at": format_instant(incident.opened_ms),
-        "told_at": instant(incident.first_told_ms),
-        "acknowledged_at": instant(incident.acknowledged_ms),
+        "notified_at": instant_or_none(incident.first_notified_ms),
+        "acknowledged_at": instant_or_none(incident.acknowledged_ms),
         "acknowledged_by": incident.acknowledged_by,
         "assignee": incident.assignee,
-        "mitigated_at": instant(incident.mitigated_ms),
+        "mitigated_at": instant_or_none(incident.mitigated_ms),
         "mitigated_by": incident.mitigated_by,
-        "cause": incident.cause,
-        "cause_by": incident.cause_by,
+        "root_cause": incident.root_cause,
+        "root_cause_by": incident.root_cause_by,
         "assessment": incident.assessment,
-        "eta_at": instant(incident.eta_ms),
+        "eta_at": instant_or_none(incident.eta_ms),
         "complaints": incident.complaints,
-        "resolved_at": instant(incident.resolved_ms),
+        "resolved_at": instant_or_none(incident.resolved_ms),
         "resolved_by": incident.resolved_by,
-        "closed_at": instant(incident.closed_ms),
+        "closed_at": instant_or_none(incident.closed_ms),
         "reopened": incident.reopened,
         "flapping": incident.flapping_ms > 0,
         "escalation_step": incident.step,
         "escalated_by": incident.escalated,
-        "clocks": _clocks(rules, incident),
-        "held_by": _held_by(incident),
+        "clocks": _clocks_of(rules, incident),
+        "suppressed_by": _suppressed_by(incident),
         "parents": incident.parents,
         "services": list(incident.down),
-        **_alerts(incident),
+        **_alerts_in(incident),
         "opened_by": incident.opened_by,
         # Repeats change no snapshot, so how many records there were is told when it is over.
         "records": sum(alert.count for alert in incident.alerts.values())
@@ -54,7 +54,7 @@ def snapshot(rules: Rulebook, incident: Incident) -> dict[str, Any]:
     }
 
 
-def _alerts(incident: Incident) -> dict[str, Any]:
+def _alerts_in(incident: Incident) -> dict[str, Any]:
     members = incident.members
     return {
         "alerts_firing": incident.alerts_firing,
@@ -74,7 +74,7 @@ def _alerts(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _clocks(rules: Rulebook, incident: Incident) -> dict[str, dict[str, str]]:
+def _clocks_of(rules: CompiledPolicy, incident: Incident) -> dict[str, dict[str, str]]:
     targets = rules.policy.targets
     times = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
     return {
@@ -87,16 +87,16 @@ def _clocks(rules: Rulebook, incident: Incident) -> dict[str, dict[str, str]]:
     }
 
 
-def _held_by(incident: Incident) -> list[str]:
+def _suppressed_by(incident: Incident) -> list[str]:
     """Why nobody is told, of the first alert that fires; empty when somebody is."""
-    if not incident.held:
+    if not incident.suppressed:
         return []
-    holds = incident.holds or next(
-        one.holds for one in incident.alerts.values() if one.firing and one.holds
+    holds = incident.suppressions or next(
+        one.suppressions for one in incident.alerts.values() if one.firing and one.suppressions
     )
     return [hold.because for hold in holds.values()]
 
 
-def instant(at_ms: int) -> str | None:
+def instant_or_none(at_ms: int) -> str | None:
     """The instant, or None for never."""
     return format_instant(at_ms) if at_ms else None

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import orjson
 
-from app.core.state.members import Fired, Link, Member
+from app.core.state.members import Fired, InhibitionGroup, Member
 from models.alert import Labels
 from models.incident import State
 from models.instant import NEWEST_MS
@@ -20,7 +20,7 @@ from models.silence import Silence
 
 T = TypeVar("T")
 
-WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
+CORRELATION_WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
 
 FORMER = b"f/"  # the changelog's key of the shapes that rules had
 
@@ -30,7 +30,7 @@ Timer = tuple[
 
 
 @dataclass(slots=True)
-class Hold:
+class Suppression:
     """Why nobody is told of an alert: another one explains it, or an operator silenced it."""
 
     because: str
@@ -49,19 +49,19 @@ class LiveAlert:
     labels: Labels
     annotations: Labels
     severity: Severity
-    severity_found: str  # the severity label when the policy does not know it
+    severity_label: str  # the severity label when the policy does not know it
     owner: str
     incident_class: str
     firing: bool = False
     fired_ms: int = 0
-    fired_by: int = 0  # the offset of the record that made it fire
+    fired_offset: int = 0  # the offset of the record that made it fire
     ended_ms: int = 0
-    loud_ms: int = 0  # since when it fires and nothing keeps it quiet
+    notifiable_since_ms: int = 0  # since when it fires and nothing keeps it quiet
     incident: str = ""  # the id of the incident that it belongs to
     joined: int = 0  # the offset of the record by which it joined that incident
-    forget_ms: int = 0  # when to forget it; 0 while it belongs to an incident
-    beat: str = ""  # the name of the absence rule that it is the heartbeat of
-    holds: dict[str, Hold] | None = (
+    retain_until_ms: int = 0  # when to forget it; 0 while it belongs to an incident
+    heartbeat: str = ""  # the name of the absence rule that it is the heartbeat of
+    suppressions: dict[str, Suppression] | None = (
         None  # why nobody is told of it, by rule and group or silence; None is an empty one
     )
     changes: list[int] | None = (
@@ -70,7 +70,7 @@ class LiveAlert:
     # The counters. A repeat changes these and nothing else.
     count: int = 0
     last_ms: int = 0
-    hold_ms: int = 0
+    ttl_ms: int = 0
     starts_ms: int = 0
     # Derived.
     repeat: bytes = b""  # how the value of a plain repeat begins
@@ -84,19 +84,19 @@ class LiveAlert:
         return self.labels.get("alertname") or self.fingerprint
 
     @property
-    def waits(self) -> bool:
+    def awaits_correlation(self) -> bool:
         """Whether it is quiet only until a rule has had the time to hold it."""
-        return bool(self.holds and WAIT in self.holds)
+        return bool(self.suppressions and CORRELATION_WAIT in self.suppressions)
 
     @property
     def expires_ms(self) -> int:
         """When it counts as ended if it is not heard of again."""
-        return self.last_ms + self.hold_ms
+        return self.last_ms + self.ttl_ms
 
-    def renew(self, hold_ms: int, starts_ms: int) -> None:
+    def renew(self, ttl_ms: int, starts_ms: int) -> None:
         """Take over what a sender said, and from now on recognise its repeats."""
-        self.hold_ms, self.starts_ms = hold_ms, starts_ms
-        self.repeat = f'{{"alert":"{self.fingerprint}","status":"firing","hold_ms":{hold_ms},"starts_ms":{starts_ms},'.encode()
+        self.ttl_ms, self.starts_ms = ttl_ms, starts_ms
+        self.repeat = f'{{"alert":"{self.fingerprint}","status":"firing","ttl_ms":{ttl_ms},"starts_ms":{starts_ms},'.encode()
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class Incident:
     members: dict[str, Member] = field(
         default_factory=dict
     )  # alerts of other components that belong to it
-    guide: str = ""  # the name of the response guide
+    runbook: str = ""  # the name of the response guide
     always: bool = (
         False  # an alert of it always escalates, so nothing but an operator keeps it quiet
     )
@@ -134,36 +134,36 @@ class Incident:
     assignee: str = ""
     mitigated_ms: int = 0
     mitigated_by: str = ""
-    cause: str = ""
-    cause_by: str = ""
+    root_cause: str = ""
+    root_cause_by: str = ""
     assessment: dict[str, str] | None = None  # verdict, scope, by
     eta_ms: int = 0
     complaints: int = 0
     # Since when, and how often.
     severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
-    loud_ms: int = 0  # it is open and nothing keeps it quiet
-    told_ms: int = 0  # the last message about what belongs to it
-    first_told_ms: int = 0
-    told_alerts: int = 0  # how many belonged to it then
-    told_severity: Severity = Severity.P3
-    climb_ms: int = 0  # it is at this step
-    word_ms: int = 0  # somebody said something, or was told of it for the first time
+    notifiable_since_ms: int = 0  # it is open and nothing keeps it quiet
+    notified_ms: int = 0  # the last message about what belongs to it
+    first_notified_ms: int = 0
+    notified_alerts: int = 0  # how many belonged to it then
+    notified_severity: Severity = Severity.P3
+    step_since_ms: int = 0  # it is at this step
+    last_update_ms: int = 0  # somebody said something, or was told of it for the first time
     reminded_ms: int = 0  # the last reminder, or word
     reminded: int = 0  # times since the last word
     flapping_ms: int = 0  # the last change of a flapping alert; 0 is not flapping
-    hold_ms: int = 0  # how long its first message waits for a rule to explain it
+    correlation_wait_ms: int = 0  # how long its first message waits for a rule to explain it
     mutes: list[str] = field(default_factory=list)  # the mute rules that match all its alerts
-    unsaid: dict[str, str] = field(
+    deferred_notification: dict[str, str] = field(
         default_factory=dict
     )  # kind and text of the newest message that waits for its hours
-    postponed: dict[str, list[str]] = field(
+    deferred_escalations: dict[str, list[str]] = field(
         default_factory=dict
     )  # rule -> why and by which records it will escalate
-    waits_ms: int = 0  # since when either waits
-    unexplained: bool = (
+    deferred_since_ms: int = 0  # since when either waits
+    reopened_unexplained: bool = (
         False  # it was reopened quietly, by what waits for a rule, and no rule has explained it yet
     )
-    withheld: dict[str, list[str]] = field(
+    undecided_escalations: dict[str, list[str]] = field(
         default_factory=dict
     )  # the same, while something of it waits for a rule
     clocks: dict[str, str] = field(
@@ -172,7 +172,7 @@ class Incident:
     down: dict[str, int] = field(
         default_factory=dict
     )  # service of an availability target -> alerts that have it down
-    holds: dict[str, Hold] = field(
+    suppressions: dict[str, Suppression] = field(
         default_factory=dict
     )  # of a correlated incident; others are held by their alerts
     parents: list[str] = field(default_factory=list)  # incidents that it was a member of
@@ -181,8 +181,8 @@ class Incident:
         default_factory=dict
     )  # by fingerprint, in the order of joining
     firing: int = 0
-    loud: int = 0  # alerts that fire and that nothing keeps quiet
-    waiting: int = (
+    notifiable: int = 0  # alerts that fire and that nothing keeps quiet
+    awaiting_correlation: int = (
         0  # alerts that fire and are quiet only until a rule has had the time to hold them
     )
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
@@ -210,14 +210,14 @@ class Incident:
         return self.state in (State.RESOLVED, State.CLOSED)
 
     @property
-    def held(self) -> bool:
+    def suppressed(self) -> bool:
         """Whether everything that fires in it is kept quiet."""
-        return bool(self.holds) or (self.firing > 0 and self.loud == 0)
+        return bool(self.suppressions) or (self.firing > 0 and self.notifiable == 0)
 
     @property
-    def waits(self) -> bool:
+    def awaits_correlation(self) -> bool:
         """Whether it, or an alert of it, is quiet only until a rule has had the time to hold it."""
-        return self.waiting > 0 or WAIT in self.holds
+        return self.awaiting_correlation > 0 or CORRELATION_WAIT in self.suppressions
 
     @property
     def firing_since(self) -> str:
@@ -284,7 +284,9 @@ class PartitionState:
         self.windows: dict[
             tuple[str, str], list[Fired]
         ] = {}  # rule and group -> what fired, oldest first
-        self.links: dict[tuple[str, str], Link] = {}  # rule and group -> sources and targets
+        self.inhibition_groups: dict[
+            tuple[str, str], InhibitionGroup
+        ] = {}  # rule and group -> sources and targets
         self.receivers: dict[
             tuple[str, str], Receiver
         ] = {}  # receiver and channel -> messages of late
@@ -301,12 +303,12 @@ class PartitionState:
             tuple[str, int], tuple[int, int]
         ] = {}  # topic and partition -> last offset and number
         # Shape and group -> what rules know that are not in force here, and what fired for such.
-        self.resting: dict[tuple[str, str], Link] = {}
-        self.early: dict[tuple[str, str], list[Fired]] = {}
-        self.former: dict[
+        self.parked: dict[tuple[str, str], InhibitionGroup] = {}
+        self.deferred_signals: dict[tuple[str, str], list[Fired]] = {}
+        self.former_rule_ids: dict[
             str, None
         ] = {}  # shapes of rules that go on here in another shape, the oldest first
-        self.spoiled: dict[
+        self.quarantined: dict[
             tuple[str, str], int
         ] = {}  # kind and name of deadlines that are passed over -> until when
         self.timers: list[Timer] = []
@@ -363,10 +365,10 @@ class PartitionState:
         """Keep a window; an empty one is forgotten."""
         self._put(self.windows, b"w/", rule, group, window, keep=bool(window))
 
-    def put_link(self, rule: str, group: str, link: Link) -> None:
+    def put_inhibition_group(self, rule: str, group: str, link: InhibitionGroup) -> None:
         """Keep a link; one without sources and targets is forgotten."""
         self._put(
-            self.links,
+            self.inhibition_groups,
             b"l/",
             rule,
             group,
@@ -374,20 +376,20 @@ class PartitionState:
             keep=bool(link.sources or link.targets or link.last),
         )
 
-    def put_resting(self, shape: str, group: str, link: Link) -> None:
+    def put_parked(self, rule_id: str, group: str, link: InhibitionGroup) -> None:
         """Keep what a rule that is not in force here has to know.
 
         One without sources and targets is forgotten.
         """
-        self._put(self.resting, b"d/", shape, group, link, keep=bool(link.sources or link.targets))
+        self._put(self.parked, b"d/", rule_id, group, link, keep=bool(link.sources or link.targets))
 
-    def put_early(self, shape: str, group: str, window: list[Fired]) -> None:
+    def put_deferred_signals(self, rule_id: str, group: str, window: list[Fired]) -> None:
         """Keep what fired for a rule that is not in force here."""
-        self._put(self.early, b"e/", shape, group, window, keep=bool(window))
+        self._put(self.deferred_signals, b"e/", rule_id, group, window, keep=bool(window))
 
-    def put_former(self, shapes: Iterable[str]) -> None:
+    def put_former_rule_ids(self, shapes: Iterable[str]) -> None:
         """Keep the shapes of rules that go on here in another shape."""
-        self.former = dict.fromkeys(shapes)
+        self.former_rule_ids = dict.fromkeys(shapes)
         self.dirty[FORMER] = None
 
     def put_receiver(self, receiver: str, channel: str, known: Receiver) -> None:
@@ -463,9 +465,9 @@ class PartitionState:
         self.dirty[f"s/{topic}/{partition}".encode()] = None
         return True
 
-    def spoil(self, what: str, whose: str, until_ms: int) -> None:
+    def quarantine(self, what: str, subject: str, until_ms: int) -> None:
         """Pass over the deadlines of this kind and name; 0 for no more."""
-        self._put(self.spoiled, b"x/", what, whose, until_ms, keep=bool(until_ms))
+        self._put(self.quarantined, b"x/", what, subject, until_ms, keep=bool(until_ms))
 
     # The indexes of an incident's alerts: what belongs to it, what of it fires, what of that is
     # loud.
@@ -473,46 +475,50 @@ class PartitionState:
     def join(self, incident: Incident, alert: LiveAlert, offset: int) -> None:
         """Make a firing alert part of an incident."""
         if alert.incident != incident.id:
-            alert.incident, alert.joined, alert.forget_ms = incident.id, offset, 0
+            alert.incident, alert.joined, alert.retain_until_ms = incident.id, offset, 0
             last = next(reversed(incident.alerts.values()), None)
             incident.alerts[alert.fingerprint] = alert
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
             if last is not None and last.joined == offset:
                 _put_in_order(incident)
         incident.firing += 1
-        incident.loud += not alert.holds
-        incident.waiting += alert.waits
+        incident.notifiable += not alert.suppressions
+        incident.awaiting_correlation += alert.awaits_correlation
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
         incident.firing -= 1
-        incident.loud -= not alert.holds
-        incident.waiting -= alert.waits
-        alert.holds = None
+        incident.notifiable -= not alert.suppressions
+        incident.awaiting_correlation -= alert.awaits_correlation
+        alert.suppressions = None
 
-    def hold(self, alert: LiveAlert, key: str, hold: Hold | None) -> None:
+    def set_suppression(self, alert: LiveAlert, key: str, hold: Suppression | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.
 
         With a reason it waits no more.
         """
         incident = self.incidents[alert.incident]
-        was_loud, waited, holds = not alert.holds, alert.waits, alert.holds or {}
+        was_loud, waited, holds = (
+            not alert.suppressions,
+            alert.awaits_correlation,
+            alert.suppressions or {},
+        )
         if hold is None:
             holds.pop(key, None)
         else:
-            holds.pop(WAIT, None)
+            holds.pop(CORRELATION_WAIT, None)
             holds[key] = hold
-        alert.holds = holds or None
-        incident.loud += (not holds) - was_loud
-        incident.waiting += alert.waits - waited
+        alert.suppressions = holds or None
+        incident.notifiable += (not holds) - was_loud
+        incident.awaiting_correlation += alert.awaits_correlation - waited
         self.put_alert(alert)
 
-    def schedule(self, at_ms: int, what: str, whose: str) -> None:
+    def schedule(self, at_ms: int, what: str, subject: str) -> None:
         """Set a timer.
 
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
-        heapq.heappush(self.timers, (at_ms, what, whose))
+        heapq.heappush(self.timers, (at_ms, what, subject))
 
 
 def in_order(alerts: Iterable[LiveAlert]) -> list[LiveAlert]:

@@ -8,10 +8,10 @@ snapshots, follow at the end of the turn.
 from itertools import islice
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook
-from app.core.state.snapshot import snapshot
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.core.state.snapshot import incident_snapshot
 from app.core.state.state import Incident, PartitionState
-from models.effect import Effect, Position, Stream, encode
+from models.effect import Effect, Position, Stream, encode_effect
 from models.instant import format_instant
 from models.reason import Reason
 
@@ -22,7 +22,7 @@ LATE_MS = 10_000  # a deadline that is told later than this was missed by a work
 class Turn:
     """The context of one record, reused for the next."""
 
-    def __init__(self, partition: int, state: PartitionState, rules: Rulebook) -> None:
+    def __init__(self, partition: int, state: PartitionState, rules: CompiledPolicy) -> None:
         self.partition = partition
         self.state = state
         self.rules = rules
@@ -40,7 +40,7 @@ class Turn:
         return self.state.now_ms
 
     @property
-    def record(self) -> str:
+    def position(self) -> str:
         """The position of the record, as it stands in effects."""
         return f"{self.partition}-{self.offset}"
 
@@ -66,7 +66,7 @@ class Turn:
         """
         self.count(f"refused.{what}")
         if incident is not None:
-            self.tell(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=what)
+            self.timeline(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=what)
 
     def opened(self) -> int:
         """How many incidents this record has opened before."""
@@ -84,7 +84,7 @@ class Turn:
         number = self._number
         self._number += 1
         document = {
-            "id": f"{self.record}-{number}",
+            "id": f"{self.position}-{number}",
             "kind": kind,
             "at": format_instant(self.now_ms),
             **body,
@@ -92,7 +92,7 @@ class Turn:
         }
         encoded = None if key is None else key.encode()
         self.effects.append(
-            Effect(stream, encoded, encode(stream, document), Position(self.offset, number))
+            Effect(stream, encoded, encode_effect(stream, document), Position(self.offset, number))
         )
 
     def send(self, key: str, value: bytes) -> None:
@@ -102,7 +102,7 @@ class Turn:
         )
         self._number += 1
 
-    def tell(self, incident: Incident, kind: str, text: str, **details: Any) -> None:
+    def timeline(self, incident: Incident, kind: str, text: str, **details: Any) -> None:
         """Leave an entry in the incident's timeline."""
         late = {"late_ms": self.late_ms} if self.late_ms > LATE_MS else {}
         body = {
@@ -122,5 +122,10 @@ class Turn:
         """Leave the snapshots."""
         if self._changed:
             for incident in self._changed.values():
-                self.emit(Stream.INCIDENTS, incident.id, "Incident", snapshot(self.rules, incident))
+                self.emit(
+                    Stream.INCIDENTS,
+                    incident.id,
+                    "Incident",
+                    incident_snapshot(self.rules, incident),
+                )
             self._changed.clear()

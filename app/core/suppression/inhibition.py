@@ -9,28 +9,30 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
-from app.core.rules.compiled_policy import Rulebook, Verdict
-from app.core.rules.inhibition_rule import LinkRule
-from app.core.rules.rule_id import shape_from
+from app.core.rules.compiled_policy import CompiledPolicy, PolicyDecision
+from app.core.rules.inhibition_rule import InhibitionRule
+from app.core.rules.rule_id import rule_id_from
 from app.core.state import signals
-from app.core.state.members import PARTS_BYTES_MAX, VIA_MAX, Link, Member, Target
+from app.core.state.members import PARTS_BYTES_MAX, VIA_MAX, InhibitionGroup, Member, Target
 from app.core.state.signals import Change
 from app.core.state.state import Incident, LiveAlert
 from app.core.state.turn import Turn
 from app.core.suppression import members, suppression
 from models.alert import Labels
-from models.journal import encode_hold, encode_member, text_of
+from models.journal import encode_member, encode_suppression, text_of
 from models.reason import BadInput, Reason
-from models.truncate import cut
+from models.truncate import truncate
 
-LINK = "link"
+GRACE = "link"
 SIDES = ("source", "target", "both")
 
 
-def on_changed(turn: Turn, alert: LiveAlert, verdict: Verdict) -> None:
+def on_changed(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> None:
     """An alert began or ended to fire: tell the rules that it is a source or a target of."""
-    if verdict.links:
-        _show(turn, verdict, alert.labels, alert.fingerprint, signals.member_of(turn, alert))
+    if decision.inhibitions:
+        _signal_rules(
+            turn, decision, alert.labels, alert.fingerprint, signals.member_of(turn, alert)
+        )
 
 
 def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
@@ -39,16 +41,16 @@ def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
     It takes part as an alert that is named like the rule.
     """
     if incident.rule:
-        _show_incident(turn, incident, firing=firing)
+        _signal_rules_of_incident(turn, incident, firing=firing)
 
 
-def _show_incident(
+def _signal_rules_of_incident(
     turn: Turn, incident: Incident, *, firing: bool, only: Container[str] | None = None
 ) -> None:
     labels = labels_of(incident)
-    _show(
+    _signal_rules(
         turn,
-        turn.rules.judge(labels),
+        turn.rules.evaluate(labels),
         labels,
         incident.id,
         _member_of(incident, firing=firing),
@@ -69,21 +71,23 @@ def _member_of(incident: Incident, *, firing: bool) -> Member:
     )
 
 
-def _show(
+def _signal_rules(
     turn: Turn,
-    verdict: Verdict,
+    decision: PolicyDecision,
     labels: Labels,
     identity: str,
     member: Member,
     only: Container[str] | None = None,
 ) -> None:
-    for name, side in verdict.links:
+    for name, side in decision.inhibitions:
         if only is None or name in only:
-            signals.send(turn, _to(turn.rules.links[name], labels, side), identity, member)
+            signals.send_signal(
+                turn, _address_of(turn.rules.inhibitions[name], labels, side), identity, member
+            )
 
 
-def _to(rule: LinkRule, labels: Labels, side: str) -> signals.To:
-    return signals.To(rule.policy.name, rule.shape, rule.group(labels), side)
+def _address_of(rule: InhibitionRule, labels: Labels, side: str) -> signals.ActorAddress:
+    return signals.ActorAddress(rule.policy.name, rule.rule_id, rule.group(labels), side)
 
 
 def labels_of(incident: Incident) -> dict[str, str]:
@@ -96,39 +100,44 @@ def labels_of(incident: Incident) -> dict[str, str]:
     }
 
 
-def on_signal(turn: Turn, rule: LinkRule, group: str, side: str, change: Change) -> None:
+def on_signal(turn: Turn, rule: InhibitionRule, group: str, side: str, change: Change) -> None:
     """A source or a target changed. Raises BadInput when there is no room for it."""
     identity, member, _ = change
-    link = turn.state.links.get((rule.policy.name, group)) or Link()
+    inhibition_group = (
+        turn.state.inhibition_groups.get((rule.policy.name, group)) or InhibitionGroup()
+    )
     if member.firing:
-        check_room(turn, rule.policy.name, group, link, identity, member)
+        check_room(turn, rule.policy.name, group, inhibition_group, identity, member)
     if side != "source":
-        _target_changed(turn, rule, group, link, change)
+        _target_changed(turn, rule, group, inhibition_group, change)
     if side != "target":
-        _source_changed(turn, rule, group, link, identity, member)
-    for one in list(link.targets) if side != "target" else [identity]:
-        if one in link.targets:
-            _review(turn, rule, group, link, one)
-    turn.state.put_link(rule.policy.name, group, link)
+        _source_changed(turn, rule, group, inhibition_group, identity, member)
+    for one in list(inhibition_group.targets) if side != "target" else [identity]:
+        if one in inhibition_group.targets:
+            _review_target(turn, rule, group, inhibition_group, one)
+    turn.state.put_inhibition_group(rule.policy.name, group, inhibition_group)
 
 
 def check_room(
-    turn: Turn, name: str, group: str, link: Link, identity: str, member: Member
+    turn: Turn,
+    name: str,
+    group: str,
+    inhibition_group: InhibitionGroup,
+    identity: str,
+    member: Member,
 ) -> None:
     """Raise BadInput when one more source or target would pass a bound.
 
     Nothing has changed by then.
     """
     bounds = turn.rules.policy.bounds
-    if not (link.sources or link.targets or link.last):
+    if not (inhibition_group.sources or inhibition_group.targets or inhibition_group.last):
         check_groups(turn)
-    if identity in link.sources or identity in link.targets:
+    if identity in inhibition_group.sources or identity in inhibition_group.targets:
         return
-    if not link.has_room(member, bounds.alerts_in_incident):
-        number = len(link.sources) + len(link.targets)
-        found = (
-            f"rule {name} has {number} sources and targets in {group:.200}, with {link.bytes} bytes"
-        )
+    if not inhibition_group.has_room(member, bounds.alerts_in_incident):
+        number = len(inhibition_group.sources) + len(inhibition_group.targets)
+        found = f"rule {name} has {number} sources and targets in {group:.200}, with {inhibition_group.bytes} bytes"
         limits = (
             f"{bounds.alerts_in_incident} (bounds.alerts_in_incident) with {PARTS_BYTES_MAX} bytes"
         )
@@ -138,7 +147,12 @@ def check_room(
 def check_groups(turn: Turn) -> None:
     """Raise BadInput when one more group of a rule would pass the bound."""
     state, limit = turn.state, turn.rules.policy.bounds.groups
-    number = len(state.links) + len(state.windows) + len(state.resting) + len(state.early)
+    number = (
+        len(state.inhibition_groups)
+        + len(state.windows)
+        + len(state.parked)
+        + len(state.deferred_signals)
+    )
     if number >= limit:
         raise BadInput(
             Reason.BOUND_REACHED,
@@ -146,54 +160,73 @@ def check_groups(turn: Turn) -> None:
         )
 
 
-def _target_changed(turn: Turn, rule: LinkRule, group: str, link: Link, change: Change) -> None:
+def _target_changed(
+    turn: Turn, rule: InhibitionRule, group: str, inhibition_group: InhibitionGroup, change: Change
+) -> None:
     identity, member, left = change
-    known = link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
+    known = inhibition_group.put_target(
+        identity, Target(turn.now_ms, member) if member.firing else None
+    )
     if not member.firing and known is not None and known.root is not None:
         if not left:
-            _tell_root(turn, rule, known.root, identity, member)
+            _signal_root(turn, rule, known.root, identity, member)
             return
         if rule.membership:
             _leave_root(
-                turn, rule.policy.name, rule.shape, known.root, identity, member, ended=False
+                turn, rule.policy.name, rule.rule_id, known.root, identity, member, ended=False
             )
         # It fires on, and may come back to this rule before what kept it quiet arrives.
-        _hold(turn, rule, group, identity, known.member, None)
+        _answer_target(turn, rule, group, identity, known.member, None)
 
 
 def _source_changed(
-    turn: Turn, rule: LinkRule, group: str, link: Link, identity: str, member: Member
+    turn: Turn,
+    rule: InhibitionRule,
+    group: str,
+    inhibition_group: InhibitionGroup,
+    identity: str,
+    member: Member,
 ) -> None:
-    known = link.put_source(identity, member if member.firing else None)
+    known = inhibition_group.put_source(identity, member if member.firing else None)
     if member.firing:
-        link.last = None
-    elif known is not None and not link.sources and rule.grace_ms:
-        link.last, link.ended_ms = known, turn.now_ms
-        watch(turn, rule.policy.name, group, link)
+        inhibition_group.last = None
+    elif known is not None and not inhibition_group.sources and rule.grace_ms:
+        inhibition_group.last, inhibition_group.ended_ms = known, turn.now_ms
+        watch_grace(turn, rule.policy.name, group, inhibition_group)
 
 
-def watch(turn: Turn, name: str, group: str, link: Link) -> None:
+def watch_grace(turn: Turn, name: str, group: str, inhibition_group: InhibitionGroup) -> None:
     """Set the timer at which the targets of a source that ended have outlived their grace."""
-    rule = turn.rules.link(name)
-    if rule is not None and link.last is not None:
-        turn.state.schedule(link.ended_ms + rule.grace_ms, LINK, f"{name}\n{group}")
+    rule = turn.rules.inhibition(name)
+    if rule is not None and inhibition_group.last is not None:
+        turn.state.schedule(inhibition_group.ended_ms + rule.grace_ms, GRACE, f"{name}\n{group}")
 
 
-def on_grace(turn: Turn, at_ms: int, whose: str) -> None:
+def on_grace(turn: Turn, at_ms: int, subject: str) -> None:
     """What still fires after its source ended is on its own again."""
-    name, group = whose.split("\n", 1)
-    rule, link = turn.rules.link(name), turn.state.links.get((name, group))
-    if rule is None or link is None or link.last is None or link.ended_ms + rule.grace_ms != at_ms:
+    name, group = subject.split("\n", 1)
+    rule, inhibition_group = (
+        turn.rules.inhibition(name),
+        turn.state.inhibition_groups.get((name, group)),
+    )
+    if (
+        rule is None
+        or inhibition_group is None
+        or inhibition_group.last is None
+        or inhibition_group.ended_ms + rule.grace_ms != at_ms
+    ):
         return
-    link.last = None
-    for identity in link.targets:
-        _review(turn, rule, group, link, identity)
-    turn.state.put_link(name, group, link)
+    inhibition_group.last = None
+    for identity in inhibition_group.targets:
+        _review_target(turn, rule, group, inhibition_group, identity)
+    turn.state.put_inhibition_group(name, group, inhibition_group)
 
 
-def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -> None:
+def _review_target(
+    turn: Turn, rule: InhibitionRule, group: str, inhibition_group: InhibitionGroup, identity: str
+) -> None:
     """Hold a target that has a cause, let go one that has none, and hand over one whose cause is another now."""
-    target, cause = link.targets[identity], _cause(link, identity)
+    target, cause = inhibition_group.targets[identity], _source_of(inhibition_group, identity)
     before, fresh = (
         target.root,
         rule.within_ms is None or turn.now_ms - target.at_ms <= rule.within_ms,
@@ -202,18 +235,18 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
         return
     if (before and (before.name, before.incident)) == (cause and (cause.name, cause.incident)):
         return
-    if cause is not None and link.bytes + cause.size > PARTS_BYTES_MAX:
+    if cause is not None and inhibition_group.bytes + cause.size > PARTS_BYTES_MAX:
         turn.refuse("members", "")
         cause = None
         if before is None:
             return
-    link.give_root(target, cause)
+    inhibition_group.give_root(target, cause)
     because = None
     if before is not None:
         why = (
             f"belongs to {cause.name} on {cause.component} now" if cause else "is on its own again"
         )
-        _tell_root(turn, rule, before, identity, replace(target.member, firing=False), why)
+        _signal_root(turn, rule, before, identity, replace(target.member, firing=False), why)
     if cause is not None:
         what = "depends on" if rule.membership else "inhibited by"
         text = f"{what} {cause.name} on {cause.component} ({rule.policy.name})"
@@ -222,44 +255,44 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
             cause.incident if rule.membership and cause.incident != target.member.incident else ""
         )
         because = {"text": text, "parent": parent}
-        _tell_root(turn, rule, cause, identity, target.member)
-    _hold(turn, rule, group, identity, target.member, because)
+        _signal_root(turn, rule, cause, identity, target.member)
+    _answer_target(turn, rule, group, identity, target.member, because)
 
 
-def _hold(
+def _answer_target(
     turn: Turn,
-    rule: LinkRule,
+    rule: InhibitionRule,
     group: str,
     identity: str,
     member: Member,
     because: dict[str, str] | None,
 ) -> None:
     """Say that a target keeps quiet, or (None) need not any more."""
-    message = encode_hold(
-        f"{rule.policy.name}/{group}", identity, member.record, because, rule.shape
+    message = encode_suppression(
+        f"{rule.policy.name}/{group}", identity, member.record, because, rule.rule_id
     )
     turn.send(signals.key_of(member), message)
 
 
-def _cause(link: Link, identity: str) -> Member | None:
+def _source_of(inhibition_group: InhibitionGroup, identity: str) -> Member | None:
     """The source that explains a target.
 
     Not itself, nor, where both are source and target, one of its like.
     """
-    both = identity in link.sources
-    for name, source in link.sources.items():
-        if name != identity and not (both and name in link.targets):
+    both = identity in inhibition_group.sources
+    for name, source in inhibition_group.sources.items():
+        if name != identity and not (both and name in inhibition_group.targets):
             return source
-    return link.last
+    return inhibition_group.last
 
 
-def _tell_root(
-    turn: Turn, rule: LinkRule, root: Member, identity: str, member: Member, why: str = ""
+def _signal_root(
+    turn: Turn, rule: InhibitionRule, root: Member, identity: str, member: Member, why: str = ""
 ) -> None:
     """Tell a root's incident whether a dependant of it fires, or (not firing) ended, or is its dependant no more."""
     if rule.membership and root.incident != member.incident:
         document = signals.document_of(identity, member)
-        message = encode_member(root.incident, rule.policy.name, document, why, rule.shape)
+        message = encode_member(root.incident, rule.policy.name, document, why, rule.rule_id)
         turn.send(signals.key_of(root), message)
 
 
@@ -268,7 +301,7 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
 
     Raises BadInput.
     """
-    root, why, shape = text_of(document, "member"), document.get("why"), shape_from(document)
+    root, why, rule_id = text_of(document, "member"), document.get("why"), rule_id_from(document)
     identity, member = signals.member_from(document.get("alert"))
     left = document.get("left") is True and not member.firing
     incident = turn.state.incidents.get(root)
@@ -277,31 +310,31 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     known = incident.members.get(identity)
     if member.firing and (known is None or not known.firing):
         members.check_room(turn, incident, identity, member)
-        members.fired(turn, incident, identity, replace(member, own=False, via=[shape]))
-    elif member.firing and known is not None and shape not in known.via:
-        known.via = [*known.via, shape][-VIA_MAX:]
+        members.on_member_fired(turn, incident, identity, replace(member, own=False, via=[rule_id]))
+    elif member.firing and known is not None and rule_id not in known.via:
+        known.via = [*known.via, rule_id][-VIA_MAX:]
         turn.state.put_incident(incident)
-    elif left and known is not None and (known.own or any(one != shape for one in known.via)):
+    elif left and known is not None and (known.own or any(one != rule_id for one in known.via)):
         # By another rule it belongs to it still, perhaps by this one as it is now: its actor was
         # told of the change before.
-        known.via = [one for one in known.via if one != shape]
+        known.via = [one for one in known.via if one != rule_id]
         turn.state.put_incident(incident)
     elif not member.firing:
         text = (
-            cut(why, suppression.BECAUSE_CHARACTERS_MAX)
+            truncate(why, suppression.BECAUSE_CHARACTERS_MAX)
             if isinstance(why, str) and why
             else "ended"
         )
-        members.ended(turn, incident, identity, text)
+        members.on_member_ended(turn, incident, identity, text)
 
 
-def show(turn: Turn, names: Container[str]) -> None:
+def signal_new_rules(turn: Turn, names: Container[str]) -> None:
     """Show what fires to rules that a policy change has brought or changed."""
     for alert in _all_firing(turn):
         member = signals.member_of(turn, alert)
-        _show(
+        _signal_rules(
             turn,
-            turn.rules.judge(alert.labels),
+            turn.rules.evaluate(alert.labels),
             alert.labels,
             alert.fingerprint,
             member,
@@ -309,13 +342,13 @@ def show(turn: Turn, names: Container[str]) -> None:
         )
     for _, incident in sorted(turn.state.incidents.items()):
         if incident.rule and not incident.ended:
-            _show_incident(turn, incident, firing=True, only=names)
+            _signal_rules_of_incident(turn, incident, firing=True, only=names)
 
 
-def take_back(turn: Turn, before: Rulebook, names: Container[str]) -> None:
+def retract_signals(turn: Turn, before: CompiledPolicy, names: Container[str]) -> None:
     """Tell the rules of before that are gone, or mean something else now, that what fires takes no part in them any more."""
     for alert in _all_firing(turn):
-        _take_back(
+        _retract_signal(
             turn,
             before,
             names,
@@ -325,7 +358,7 @@ def take_back(turn: Turn, before: Rulebook, names: Container[str]) -> None:
         )
     for _, incident in sorted(turn.state.incidents.items()):
         if incident.rule and not incident.ended:
-            _take_back(
+            _retract_signal(
                 turn,
                 before,
                 names,
@@ -335,110 +368,118 @@ def take_back(turn: Turn, before: Rulebook, names: Container[str]) -> None:
             )
 
 
-def _take_back(
+def _retract_signal(
     turn: Turn,
-    before: Rulebook,
+    before: CompiledPolicy,
     names: Container[str],
     labels: Labels,
     identity: str,
     member: Member,
 ) -> None:
-    for name, side in before.judge(labels).links:
+    for name, side in before.evaluate(labels).inhibitions:
         if name in names:
-            signals.send(turn, _to(before.links[name], labels, side), identity, member, left=True)
+            signals.send_signal(
+                turn,
+                _address_of(before.inhibitions[name], labels, side),
+                identity,
+                member,
+                left=True,
+            )
 
 
 def _all_firing(turn: Turn) -> list[LiveAlert]:
     """What fires and belongs to an incident, what has fired longest first."""
     found = [alert for alert in turn.state.alerts.values() if alert.firing and alert.incident]
-    return sorted(found, key=lambda one: (one.fired_ms, one.fired_by, one.fingerprint))
+    return sorted(found, key=lambda one: (one.fired_ms, one.fired_offset, one.fingerprint))
 
 
-def rest(turn: Turn, rule: LinkRule) -> None:
+def park_rule(turn: Turn, rule: InhibitionRule) -> None:
     """The rule is not in force here any more: nothing is quiet because of it. What takes part in it is known still.
 
     Its owner may come back to it, and those who told of it may never have had another: they take
     back what they said.
     """
     state = turn.state
-    for name, group in sorted(state.links):
+    for name, group in sorted(state.inhibition_groups):
         if name != rule.policy.name:
             continue
-        link = state.links[name, group]
-        for identity, target in link.targets.items():
+        inhibition_group = state.inhibition_groups[name, group]
+        for identity, target in inhibition_group.targets.items():
             if target.root is not None:
-                _hold(turn, rule, group, identity, target.member, None)
+                _answer_target(turn, rule, group, identity, target.member, None)
             if not rule.membership:
-                link.give_root(
+                inhibition_group.give_root(
                     target, None
                 )  # else the root's incident is told when the target leaves
-        link.last, link.ended_ms = None, 0
-        state.put_link(name, group, Link())
-        state.put_resting(rule.shape, group, link)
+        inhibition_group.last, inhibition_group.ended_ms = None, 0
+        state.put_inhibition_group(name, group, InhibitionGroup())
+        state.put_parked(rule.rule_id, group, inhibition_group)
 
 
-def note(turn: Turn, name: str, shape: str, group: str, side: str, change: Change) -> None:
+def note_parked(turn: Turn, name: str, rule_id: str, group: str, side: str, change: Change) -> None:
     """A source or a target of a rule that is not in force here changed.
 
     Raises BadInput when there is no room for it.
     """
     identity, member, left = change
-    link = turn.state.resting.get((shape, group)) or Link()
+    inhibition_group = turn.state.parked.get((rule_id, group)) or InhibitionGroup()
     if member.firing:
-        check_room(turn, name, group, link, identity, member)
+        check_room(turn, name, group, inhibition_group, identity, member)
     if side != "source":
-        known = link.put_target(identity, Target(turn.now_ms, member) if member.firing else None)
+        known = inhibition_group.put_target(
+            identity, Target(turn.now_ms, member) if member.firing else None
+        )
         if known is not None and known.root is not None:
             _leave_root(
                 turn,
                 name,
-                shape,
+                rule_id,
                 known.root,
                 identity,
                 replace(member, firing=False),
                 ended=not (member.firing or left),
             )
     if side != "target":
-        link.put_source(identity, member if member.firing else None)
-    turn.state.put_resting(shape, group, link)
+        inhibition_group.put_source(identity, member if member.firing else None)
+    turn.state.put_parked(rule_id, group, inhibition_group)
 
 
 def _leave_root(
-    turn: Turn, name: str, shape: str, root: Member, identity: str, member: Member, *, ended: bool
+    turn: Turn, name: str, rule_id: str, root: Member, identity: str, member: Member, *, ended: bool
 ) -> None:
     """Tell a root's incident that a dependant ended, or is none any more by this rule."""
     if root.incident != member.incident:
-        why = "" if ended else signals.LEFT
+        why = "" if ended else signals.LEFT_TEXT
         document = signals.document_of(identity, member)
-        message = encode_member(root.incident, name, document, why, shape, left=not ended)
+        message = encode_member(root.incident, name, document, why, rule_id, left=not ended)
         turn.send(signals.key_of(root), message)
 
 
-def wake(turn: Turn, rule: LinkRule) -> None:
+def unpark_rule(turn: Turn, rule: InhibitionRule) -> None:
     """The rule is in force here from now on.
 
     What was told of it before counts, as if it were told now.
     """
     state, name = turn.state, rule.policy.name
-    for shape, group in sorted(state.resting):
-        if shape != rule.shape:
+    for rule_id, group in sorted(state.parked):
+        if rule_id != rule.rule_id:
             continue
-        link = state.resting[shape, group]
-        state.put_resting(shape, group, Link())
-        for identity, target in link.targets.items():
+        inhibition_group = state.parked[rule_id, group]
+        state.put_parked(rule_id, group, InhibitionGroup())
+        for identity, target in inhibition_group.targets.items():
             before, target.at_ms = target.root, turn.now_ms
-            link.give_root(target, None)
-            _review(turn, rule, group, link, identity)
+            inhibition_group.give_root(target, None)
+            _review_target(turn, rule, group, inhibition_group, identity)
             if before is not None and (
                 target.root is None or target.root.incident != before.incident
             ):
                 _leave_root(
                     turn,
                     name,
-                    shape,
+                    rule_id,
                     before,
                     identity,
                     replace(target.member, firing=False),
                     ended=False,
                 )
-        state.put_link(name, group, link)
+        state.put_inhibition_group(name, group, inhibition_group)

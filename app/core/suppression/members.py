@@ -23,42 +23,44 @@ def check_room(turn: Turn, incident: Incident, fingerprint: str, member: Member)
         raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
 
 
-def fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
+def on_member_fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
     """A member began to fire, or is new; `check_room` has said that there is room for it."""
-    grown = incident.state is State.ACKNOWLEDGED and member.component not in _components(incident)
+    grown = incident.state is State.ACKNOWLEDGED and member.component not in _components_of(
+        incident
+    )
     known = incident.members.get(fingerprint)
     incident.members[fingerprint] = member
     incident.bytes += member.size - (known.size if known else 0)
-    turn.tell(
+    turn.timeline(
         incident,
         "MemberFired",
         f"{member.name} on {member.component} belongs to it",
         member=member.incident,
     )
-    silences.review(turn, incident)
+    silences.review_incident(turn, incident)
     if grown:
         escalation.on_grown(turn, incident, f"{member.component} too")
     turn.changed(incident)
 
 
-def ended(turn: Turn, incident: Incident, fingerprint: str, text: str = "ended") -> bool:
+def on_member_ended(turn: Turn, incident: Incident, fingerprint: str, text: str = "ended") -> bool:
     """A member ended, or belongs to it no more: whether it was one that fired."""
     member = incident.members.get(fingerprint)
     if member is None or not member.firing:
         return False
     member.firing = False
-    turn.tell(
+    turn.timeline(
         incident,
         "MemberEnded",
         f"{member.name} on {member.component} {text}",
         member=member.incident,
     )
-    silences.review(turn, incident)
+    silences.review_incident(turn, incident)
     turn.changed(incident)
     return True
 
 
-def _components(incident: Incident) -> set[str]:
+def _components_of(incident: Incident) -> set[str]:
     """The components that the incident strikes. Only for asking: a set has no order."""
     own = set() if incident.rule else {incident.component}
     return own | {member.component for member in incident.members.values()}

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from app.core.response import acknowledgement
-from app.core.state.state import Hold, Incident, LiveAlert, PartitionState
+from app.core.state.state import Incident, LiveAlert, PartitionState, Suppression
 from app.core.state.turn import Turn
 from app.core.suppression import suppression
 from models.alert import Labels
@@ -20,10 +20,10 @@ from models.instant import format_instant
 from models.matcher import Matcher, Operator, Test, test_of
 from models.reason import BadInput, Reason
 from models.silence import Silence
-from models.truncate import cut
+from models.truncate import truncate
 
 SILENCE = "0 silence"  # so that it comes before all else at its time: what is silenced from then on is not told then
-FORGET = "silence over"
+RETAIN_SILENCE = "silence over"
 
 
 def on_silence(turn: Turn, document: dict[str, Any]) -> None:
@@ -31,38 +31,40 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
 
     Raises BadInput. A second copy changes nothing.
     """
-    silence = _checked(document, turn.now_ms)
+    silence = _check_record(document, turn.now_ms)
     known = turn.state.silences.get(silence.id)
     if known == silence:
         turn.count("duplicates")
         return
     number, limit = len(turn.state.silences), turn.rules.policy.bounds.silences
     if known is None and number >= limit:
-        found = f"there are {number} silences, with those that ended less than {_kept(turn)} ago; bounds.silences is {limit}"
+        found = f"there are {number} silences, with those that ended less than {_retention_text(turn)} ago; bounds.silences is {limit}"
         raise BadInput(Reason.BOUND_REACHED, found)
     turn.state.put_silence(silence)
     if turn.partition == 0:
-        turn.emit(Stream.SILENCES, silence.id, "Silence", _snapshot(silence, turn.now_ms))
+        turn.emit(Stream.SILENCES, silence.id, "Silence", _silence_snapshot(silence, turn.now_ms))
     # First what it need not keep quiet any more: else an incident of both would be quiet for a
     # moment.
     if known is not None:
-        _lift(
-            turn, [known], unless=_test(silence.matchers) if _active(silence, turn.now_ms) else None
+        _end_silences(
+            turn,
+            [known],
+            unless=_compiled_test(silence.matchers) if _is_active(silence, turn.now_ms) else None,
         )
     if silence.starts_ms <= turn.now_ms:
         brought_forward = (
-            known is not None and known.starts_ms > turn.now_ms and _active(silence, turn.now_ms)
+            known is not None and known.starts_ms > turn.now_ms and _is_active(silence, turn.now_ms)
         )
-        _begin(turn, [silence], acknowledge=known is None or brought_forward)
-    watch(turn, silence)
+        _begin_silences(turn, [silence], acknowledge=known is None or brought_forward)
+    watch_silence(turn, silence)
 
 
-def watch(turn: Turn, silence: Silence) -> None:
+def watch_silence(turn: Turn, silence: Silence) -> None:
     """Set the timers of its beginning, its end, and of when it is forgotten."""
     for at_ms in (silence.starts_ms, silence.ends_ms):
         if at_ms > turn.now_ms:
             turn.state.schedule(at_ms, SILENCE, silence.id)
-    turn.state.schedule(_forget_ms(turn, silence), FORGET, silence.id)
+    turn.state.schedule(_retain_until_ms(turn, silence), RETAIN_SILENCE, silence.id)
 
 
 def on_timer(turn: Turn, at_ms: int, _: str) -> None:
@@ -73,73 +75,81 @@ def on_timer(turn: Turn, at_ms: int, _: str) -> None:
     if at_ms == turn.state.silences_ms:
         return
     turn.state.silences_ms = at_ms
-    over, begun = changing(turn.state, at_ms)
-    tests = [_test(one.matchers) for one in begun]
+    over, begun = silences_changing(turn.state, at_ms)
+    tests = [_compiled_test(one.matchers) for one in begun]
     # First what nothing need keep quiet any more: else an incident of both would be quiet for a
     # moment. But what begins takes over from what ends: else what both match would be loud for one.
     if over:
-        _lift(
+        _end_silences(
             turn,
             over,
             unless=(lambda labels: any(test(labels) for test in tests)) if begun else None,
         )
     if begun:
-        _begin(turn, begun, acknowledge=True)
+        _begin_silences(turn, begun, acknowledge=True)
     if over and begun:
-        _lift(turn, over)
+        _end_silences(turn, over)
 
 
-def changing(state: PartitionState, at_ms: int) -> tuple[list[Silence], list[Silence]]:
+def silences_changing(state: PartitionState, at_ms: int) -> tuple[list[Silence], list[Silence]]:
     """The silences that end at a time, and those that begin, by id.
 
     Without those whose timers are passed over.
     """
     known = [
-        one for name, one in sorted(state.silences.items()) if (SILENCE, name) not in state.spoiled
+        one
+        for name, one in sorted(state.silences.items())
+        if (SILENCE, name) not in state.quarantined
     ]
     over = [one for one in known if one.starts_ms < one.ends_ms == at_ms]
     return over, [one for one in known if one.starts_ms == at_ms < one.ends_ms]
 
 
-def on_forget(turn: Turn, at_ms: int, whose: str) -> None:
+def on_retained(turn: Turn, at_ms: int, subject: str) -> None:
     """Forget a silence that ended long ago."""
-    silence = turn.state.silences.get(whose)
-    if silence is not None and at_ms == _forget_ms(turn, silence):
+    silence = turn.state.silences.get(subject)
+    if silence is not None and at_ms == _retain_until_ms(turn, silence):
         turn.state.drop_silence(silence)
 
 
-def holds_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
+def suppressions_on(turn: Turn, alert: LiveAlert) -> dict[str, Suppression] | None:
     """The silences that a new alert is under."""
     found = sorted(
         name
         for name, silence in turn.state.silences_ahead(turn.now_ms).items()
-        if _active(silence, turn.now_ms) and _test(silence.matchers)(alert.labels)
+        if _is_active(silence, turn.now_ms) and _compiled_test(silence.matchers)(alert.labels)
     )
-    for name in found[suppression.HOLDS_MAX :]:
+    for name in found[suppression.SUPPRESSIONS_MAX :]:
         turn.refuse("holds", f"silence {name}")
     return {
-        _key(name): _hold(turn.state.silences[name]) for name in found[: suppression.HOLDS_MAX]
+        _key_of(name): _suppression_by(turn.state.silences[name])
+        for name in found[: suppression.SUPPRESSIONS_MAX]
     } or None
 
 
-def review(turn: Turn, incident: Incident) -> None:
+def review_incident(turn: Turn, incident: Incident) -> None:
     """Keep an incident quiet that a rule opened while a silence matches all its members, and no longer."""
     if not incident.rule or incident.ended:
         return
     covering = {
-        _key(name): _hold(silence)
+        _key_of(name): _suppression_by(silence)
         for name, silence in sorted(turn.state.silences.items())
-        if _active(silence, turn.now_ms) and _covers(_test(silence.matchers), incident)
+        if _is_active(silence, turn.now_ms)
+        and _matches_all_firing(_compiled_test(silence.matchers), incident)
     }
-    over = [_key(name) for name in sorted(turn.state.silences) if _key(name) in incident.holds]
+    over = [
+        _key_of(name)
+        for name in sorted(turn.state.silences)
+        if _key_of(name) in incident.suppressions
+    ]
     for key, hold in covering.items():
-        suppression.hold_incident(turn, incident, key, hold)
+        suppression.suppress_incident(turn, incident, key, hold)
     for key in over:
         if key not in covering:
-            suppression.hold_incident(turn, incident, key, None)
+            suppression.suppress_incident(turn, incident, key, None)
 
 
-def _begin(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) -> None:
+def _begin_silences(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) -> None:
     """Keep quiet what they match, and acknowledge the open incidents of which one matches everything."""
     incidents = [incident for _, incident in sorted(turn.state.incidents.items())]
     opened = (
@@ -149,34 +159,36 @@ def _begin(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) -> None:
         (one, incident)
         for one in begun
         for incident in opened
-        if _covers(_test(one.matchers), incident)
+        if _matches_all_firing(_compiled_test(one.matchers), incident)
     ]
-    active = [one for one in begun if _active(one, turn.now_ms)]
+    active = [one for one in begun if _is_active(one, turn.now_ms)]
     for silence in active:
-        test = _test(silence.matchers)
+        test = _compiled_test(silence.matchers)
         for _, alert in sorted(turn.state.alerts.items()):
             if alert.firing and alert.incident and test(alert.labels):
-                suppression.hold_alert(turn, alert, _key(silence.id), _hold(silence))
+                suppression.suppress_alert(
+                    turn, alert, _key_of(silence.id), _suppression_by(silence)
+                )
     for incident in incidents if active else ():
-        review(turn, incident)
+        review_incident(turn, incident)
     for silence, incident in covered:
         if incident.state is State.OPEN:  # else another of them was first
             acknowledgement.acknowledge(turn, incident, silence.by, silence.comment)
 
 
-def _lift(turn: Turn, over: Sequence[Silence], *, unless: Test | None = None) -> None:
+def _end_silences(turn: Turn, over: Sequence[Silence], *, unless: Test | None = None) -> None:
     """Take silences away, but not from what `unless` matches."""
-    keys = [_key(one.id) for one in over]
+    keys = [_key_of(one.id) for one in over]
     for _, alert in sorted(turn.state.alerts.items()):
-        lifted = [key for key in keys if key in alert.holds] if alert.holds else []
+        lifted = [key for key in keys if key in alert.suppressions] if alert.suppressions else []
         if lifted and not (unless and unless(alert.labels)):
             for key in lifted:
-                suppression.hold_alert(turn, alert, key, None)
+                suppression.suppress_alert(turn, alert, key, None)
     for _, incident in sorted(turn.state.incidents.items()):
-        review(turn, incident)
+        review_incident(turn, incident)
 
 
-def _covers(test: Test, incident: Incident) -> bool:
+def _matches_all_firing(test: Test, incident: Incident) -> bool:
     """Whether a silence matches everything that fires in the incident, and anything at all."""
     labels = [alert.labels for alert in incident.alerts.values() if alert.firing]
     if incident.rule:
@@ -184,42 +196,42 @@ def _covers(test: Test, incident: Incident) -> bool:
     return bool(labels) and all(test(one) for one in labels)
 
 
-def _active(silence: Silence, now_ms: int) -> bool:
+def _is_active(silence: Silence, now_ms: int) -> bool:
     return silence.starts_ms <= now_ms < silence.ends_ms
 
 
-def _forget_ms(turn: Turn, silence: Silence) -> int:
+def _retain_until_ms(turn: Turn, silence: Silence) -> int:
     # One that has ended is kept for a while, so that a late second copy of its record is known.
-    return max(silence.ends_ms, silence.at_ms) + turn.rules.policy.incidents.forget
+    return max(silence.ends_ms, silence.at_ms) + turn.rules.policy.incidents.retain_resolved
 
 
-def _kept(turn: Turn) -> str:
-    return format_ms(turn.rules.policy.incidents.forget)
+def _retention_text(turn: Turn) -> str:
+    return format_ms(turn.rules.policy.incidents.retain_resolved)
 
 
-def _hold(silence: Silence) -> Hold:
+def _suppression_by(silence: Silence) -> Suppression:
     said = f": {silence.comment}" if silence.comment else ""
     text = f"silenced by {silence.by} until {format_instant(silence.ends_ms)}{said}"
-    return Hold(cut(text, suppression.BECAUSE_CHARACTERS_MAX))
+    return Suppression(truncate(text, suppression.BECAUSE_CHARACTERS_MAX))
 
 
-def _key(name: str) -> str:
+def _key_of(name: str) -> str:
     return f"silence/{name}"
 
 
 @lru_cache(maxsize=1024)
-def _test(matchers: tuple[Matcher, ...]) -> Test:
+def _compiled_test(matchers: tuple[Matcher, ...]) -> Test:
     try:
         return test_of([matchers])
     except ValueError:
-        return _nothing  # kept since Python's regular expressions were taken: it silences nothing, and ends in its time
+        return _match_nothing  # kept since Python's regular expressions were taken: it silences nothing, and ends in its time
 
 
-def _nothing(_: Labels) -> bool:
+def _match_nothing(_: Labels) -> bool:
     return False
 
 
-def _checked(document: dict[str, Any], now_ms: int) -> Silence:
+def _check_record(document: dict[str, Any], now_ms: int) -> Silence:
     try:
         matchers = tuple(
             Matcher(label, Operator(how), value) for label, how, value in document["matchers"]
@@ -254,7 +266,7 @@ def _check_patterns(silence: Silence, now_ms: int) -> None:
             raise BadInput(Reason.MALFORMED, found) from None
 
 
-def _snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:
+def _silence_snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:
     return {
         "silence": silence.id,
         "matchers": [[one.label, one.operator, one.value] for one in silence.matchers],

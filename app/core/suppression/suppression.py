@@ -15,35 +15,35 @@ from typing import Any
 
 from app.core.notification import recipients
 from app.core.response import escalation, reminders
-from app.core.rules.rule_id import shape_from
-from app.core.state.state import WAIT, Hold, Incident, LiveAlert
+from app.core.rules.rule_id import rule_id_from
+from app.core.state.state import CORRELATION_WAIT, Incident, LiveAlert, Suppression
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.reason import BadInput, Reason
-from models.truncate import cut
+from models.truncate import truncate
 
-WAITING = "wait"
-HOLDS_MAX = 100  # of an alert, or of an incident that a rule opened
+CORRELATION_TIMER = "wait"
+SUPPRESSIONS_MAX = 100  # of an alert, or of an incident that a rule opened
 PARENTS_MAX = 100  # incidents that one was a member of
 BECAUSE_CHARACTERS_MAX = 500
 
 
-def on_message(turn: Turn, document: dict[str, Any]) -> None:
+def on_suppression_message(turn: Turn, document: dict[str, Any]) -> None:
     """A rule says that an alert, or an incident that a rule opened, keeps quiet, or need not any more. Raises BadInput."""
     key, identity, record, because = (
         document.get(name) for name in ("hold", "alert", "record", "because")
     )
-    hold, shape = _hold(because), shape_from(document)
+    suppression_of, rule_id = _suppression_from(because), rule_id_from(document)
     if not (isinstance(key, str) and isinstance(identity, str) and isinstance(record, str)):
         raise BadInput(
             Reason.MALFORMED, f"a hold is {document!r:.200}: hold, alert and record must be texts"
         )
-    if shape and not _meant(turn, key, shape, turn.state.alerts.get(identity.encode())):
+    if rule_id and not _is_meant(turn, key, rule_id, turn.state.alerts.get(identity.encode())):
         return  # the policy changed while it was under way: nobody would ever say that it is over
     incident = turn.state.incidents.get(identity)
     if incident is not None:
         if incident.firing_since == record and not incident.ended:
-            hold_incident(turn, incident, key, hold)
+            suppress_incident(turn, incident, key, suppression_of)
         return
     alert = turn.state.alerts.get(identity.encode())
     # What has ended, or has fired again since, is another matter: its signal is under way.
@@ -51,94 +51,105 @@ def on_message(turn: Turn, document: dict[str, Any]) -> None:
         alert is not None
         and alert.firing
         and alert.incident
-        and record == f"{turn.partition}-{alert.fired_by}"
+        and record == f"{turn.partition}-{alert.fired_offset}"
     ):
-        if hold is not None and turn.rules.judge(alert.labels).always:
+        if suppression_of is not None and turn.rules.evaluate(alert.labels).always:
             text = f"{alert.name} always escalates, so {key} does not keep it quiet"
-            turn.tell(turn.state.incidents[alert.incident], "NotHeld", text, rule=key)
+            turn.timeline(turn.state.incidents[alert.incident], "NotSuppressed", text, rule=key)
             return
-        hold_alert(turn, alert, key, hold)
+        suppress_alert(turn, alert, key, suppression_of)
 
 
-def _meant(turn: Turn, key: str, shape: str, alert: LiveAlert | None) -> bool:
+def _is_meant(turn: Turn, key: str, rule_id: str, alert: LiveAlert | None) -> bool:
     """Whether what a rule says is meant still.
 
     The alert takes part in it. A correlation that changed goes on.
     """
     name, _, group = key.partition("/")
-    link, rule = turn.rules.link(name), turn.rules.correlation(name)
+    link, rule = turn.rules.inhibition(name), turn.rules.correlation(name)
     if link is not None or rule is None:
-        return link is not None and link.shape == shape
+        return link is not None and link.rule_id == rule_id
     return alert is None or (
         bool(rule.steps(alert.labels))
         and rule.group(alert.severity, alert.component, alert.owner, alert.labels) == group
     )
 
 
-def wait(turn: Turn, incident: Incident, alert: LiveAlert, hold_ms: int) -> None:
+def begin_correlation_wait(turn: Turn, incident: Incident, alert: LiveAlert, wait_ms: int) -> None:
     """Let an alert that is about to join an incident of which nothing is loud wait for the rules that may hold it."""
-    if hold_ms and not incident.loud and not alert.holds:
-        alert.holds = {WAIT: _waiting(hold_ms)}
-        incident.unexplained = incident.unexplained or not incident.held
-        watch(turn, alert)
+    if wait_ms and not incident.notifiable and not alert.suppressions:
+        alert.suppressions = {CORRELATION_WAIT: _waiting_suppression(wait_ms)}
+        incident.reopened_unexplained = incident.reopened_unexplained or not incident.suppressed
+        watch_alert_wait(turn, alert)
 
 
-def wait_incident(turn: Turn, incident: Incident) -> None:
+def begin_incident_wait(turn: Turn, incident: Incident) -> None:
     """The same for an incident that a rule opened, and that is about to be reopened."""
-    if incident.hold_ms and not incident.holds:
-        incident.holds[WAIT], incident.unexplained, incident.loud_ms = (
-            _waiting(incident.hold_ms),
+    if incident.correlation_wait_ms and not incident.suppressions:
+        (
+            incident.suppressions[CORRELATION_WAIT],
+            incident.reopened_unexplained,
+            incident.notifiable_since_ms,
+        ) = (
+            _waiting_suppression(incident.correlation_wait_ms),
             True,
             turn.now_ms,
         )
-        watch_incident(turn, incident)
+        watch_incident_wait(turn, incident)
 
 
-def _waiting(hold_ms: int) -> Hold:
-    return Hold(f"waits for {format_ms(hold_ms)} to see whether a rule explains it")
+def _waiting_suppression(wait_ms: int) -> Suppression:
+    return Suppression(f"waits for {format_ms(wait_ms)} to see whether a rule explains it")
 
 
-def watch(turn: Turn, alert: LiveAlert) -> None:
+def watch_alert_wait(turn: Turn, alert: LiveAlert) -> None:
     """Set the timer at which an alert has waited for long enough."""
-    if alert.waits:
-        turn.state.schedule(_waited_ms(turn, alert), WAITING, alert.fingerprint)
+    if alert.awaits_correlation:
+        turn.state.schedule(_wait_ends_ms(turn, alert), CORRELATION_TIMER, alert.fingerprint)
 
 
-def watch_incident(turn: Turn, incident: Incident) -> None:
+def watch_incident_wait(turn: Turn, incident: Incident) -> None:
     """The same for an incident that a rule opened."""
-    if WAIT in incident.holds:
-        turn.state.schedule(incident.loud_ms + incident.hold_ms, WAITING, incident.id)
+    if CORRELATION_WAIT in incident.suppressions:
+        turn.state.schedule(
+            incident.notifiable_since_ms + incident.correlation_wait_ms,
+            CORRELATION_TIMER,
+            incident.id,
+        )
 
 
-def _waited_ms(turn: Turn, alert: LiveAlert) -> int:
-    return alert.fired_ms + turn.rules.judge(alert.labels).hold_ms
+def _wait_ends_ms(turn: Turn, alert: LiveAlert) -> int:
+    return alert.fired_ms + turn.rules.evaluate(alert.labels).correlation_wait_ms
 
 
-def on_waited(turn: Turn, at_ms: int, whose: str) -> None:
+def on_wait_ended(turn: Turn, at_ms: int, subject: str) -> None:
     """No rule has explained an alert, or an incident, in time."""
-    incident = turn.state.incidents.get(whose)
+    incident = turn.state.incidents.get(subject)
     if (
         incident is not None
-        and WAIT in incident.holds
-        and incident.loud_ms + incident.hold_ms == at_ms
+        and CORRELATION_WAIT in incident.suppressions
+        and incident.notifiable_since_ms + incident.correlation_wait_ms == at_ms
     ):
-        hold_incident(turn, incident, WAIT, None)
-    alert = turn.state.alerts.get(whose.encode())
-    if alert is not None and alert.waits and _waited_ms(turn, alert) == at_ms:
-        hold_alert(turn, alert, WAIT, None)
+        suppress_incident(turn, incident, CORRELATION_WAIT, None)
+    alert = turn.state.alerts.get(subject.encode())
+    if alert is not None and alert.awaits_correlation and _wait_ends_ms(turn, alert) == at_ms:
+        suppress_alert(turn, alert, CORRELATION_WAIT, None)
 
 
 def on_policy(turn: Turn) -> None:
     """Under another policy an alert may have waited for long enough."""
     for _, alert in sorted(turn.state.alerts.items()):
-        if alert.waits and _waited_ms(turn, alert) <= turn.now_ms:
-            hold_alert(turn, alert, WAIT, None)
+        if alert.awaits_correlation and _wait_ends_ms(turn, alert) <= turn.now_ms:
+            suppress_alert(turn, alert, CORRELATION_WAIT, None)
     for _, incident in sorted(turn.state.incidents.items()):
-        if WAIT in incident.holds and incident.loud_ms + incident.hold_ms <= turn.now_ms:
-            hold_incident(turn, incident, WAIT, None)
+        if (
+            CORRELATION_WAIT in incident.suppressions
+            and incident.notifiable_since_ms + incident.correlation_wait_ms <= turn.now_ms
+        ):
+            suppress_incident(turn, incident, CORRELATION_WAIT, None)
 
 
-def _hold(because: Any) -> Hold | None:
+def _suppression_from(because: Any) -> Suppression | None:
     if because is None:
         return None
     text, parent = (
@@ -151,65 +162,84 @@ def _hold(because: Any) -> Hold | None:
             Reason.MALFORMED,
             f"a hold's because is {because!r:.200}, must have the texts text and parent",
         )
-    return Hold(cut(text, BECAUSE_CHARACTERS_MAX), parent[:BECAUSE_CHARACTERS_MAX])
+    return Suppression(truncate(text, BECAUSE_CHARACTERS_MAX), parent[:BECAUSE_CHARACTERS_MAX])
 
 
-def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> None:
+def suppress_alert(
+    turn: Turn, alert: LiveAlert, key: str, suppression_of: Suppression | None
+) -> None:
     """Keep a firing alert quiet for one more reason, or (None) for one reason less."""
-    if (alert.holds or {}).get(key) == hold:
+    if (alert.suppressions or {}).get(key) == suppression_of:
         return
     incident = turn.state.incidents[alert.incident]
-    if not _has_room(turn, incident, alert.holds or {}, key, hold):
+    if not _has_room(turn, incident, alert.suppressions or {}, key, suppression_of):
         return
-    was_held, was_loud = incident.held, not alert.holds
-    turn.state.hold(alert, key, hold)
-    if not alert.holds and not was_loud:
-        alert.loud_ms = alert.fired_ms if key == WAIT else turn.now_ms
+    was_held, was_loud = incident.suppressed, not alert.suppressions
+    turn.state.set_suppression(alert, key, suppression_of)
+    if not alert.suppressions and not was_loud:
+        alert.notifiable_since_ms = alert.fired_ms if key == CORRELATION_WAIT else turn.now_ms
         escalation.watch_lasting(turn, alert)
-    _note_parent(turn, incident, hold)
-    observe(turn, incident, was_held=was_held, hold=hold, key=key, since_ms=alert.loud_ms)
+    _note_parent(turn, incident, suppression_of)
+    observe_suppression(
+        turn,
+        incident,
+        was_held=was_held,
+        suppression_of=suppression_of,
+        key=key,
+        since_ms=alert.notifiable_since_ms,
+    )
     turn.changed(incident)
 
 
 def _has_room(
-    turn: Turn, incident: Incident, holds: Mapping[str, Hold], key: str, hold: Hold | None
+    turn: Turn,
+    incident: Incident,
+    suppressions: Mapping[str, Suppression],
+    key: str,
+    suppression_of: Suppression | None,
 ) -> bool:
     """Whether there is room for one more reason to keep quiet.
 
     If not, it is rather told than forgotten.
     """
-    if hold is None or key in holds or len(holds) < HOLDS_MAX:
+    if suppression_of is None or key in suppressions or len(suppressions) < SUPPRESSIONS_MAX:
         return True
     turn.refuse(
         "holds",
-        f"there are {HOLDS_MAX} reasons to keep an alert of it quiet; not noted: {key}",
+        f"there are {SUPPRESSIONS_MAX} reasons to keep an alert of it quiet; not noted: {key}",
         incident,
     )
     return False
 
 
-def hold_incident(turn: Turn, incident: Incident, key: str, hold: Hold | None) -> None:
+def suppress_incident(
+    turn: Turn, incident: Incident, key: str, suppression_of: Suppression | None
+) -> None:
     """The same for an incident that a rule opened, which has no alerts of its own."""
-    if incident.holds.get(key) == hold or not _has_room(turn, incident, incident.holds, key, hold):
+    if incident.suppressions.get(key) == suppression_of or not _has_room(
+        turn, incident, incident.suppressions, key, suppression_of
+    ):
         return
-    was_held = incident.held
-    if hold is None:
-        del incident.holds[key]
+    was_held = incident.suppressed
+    if suppression_of is None:
+        del incident.suppressions[key]
     else:
-        incident.holds.pop(WAIT, None)
-        incident.holds[key] = hold
-    _note_parent(turn, incident, hold)
-    since_ms = incident.loud_ms if key == WAIT else None
-    observe(turn, incident, was_held=was_held, hold=hold, key=key, since_ms=since_ms)
+        incident.suppressions.pop(CORRELATION_WAIT, None)
+        incident.suppressions[key] = suppression_of
+    _note_parent(turn, incident, suppression_of)
+    since_ms = incident.notifiable_since_ms if key == CORRELATION_WAIT else None
+    observe_suppression(
+        turn, incident, was_held=was_held, suppression_of=suppression_of, key=key, since_ms=since_ms
+    )
     turn.changed(incident)
 
 
-def observe(
+def observe_suppression(
     turn: Turn,
     incident: Incident,
     *,
     was_held: bool,
-    hold: Hold | None = None,
+    suppression_of: Suppression | None = None,
     key: str = "",
     since_ms: int | None = None,
 ) -> None:
@@ -219,34 +249,42 @@ def observe(
     """
     if incident.ended:
         return
-    if incident.held and not incident.waits:
-        incident.withheld = {}  # a rule has explained what it was about
-    if incident.held:
-        if hold is not None if incident.unexplained else not was_held:
-            _became_quiet(turn, incident, hold, key)
+    if incident.suppressed and not incident.awaits_correlation:
+        incident.undecided_escalations = {}  # a rule has explained what it was about
+    if incident.suppressed:
+        if suppression_of is not None if incident.reopened_unexplained else not was_held:
+            _on_suppressed(turn, incident, suppression_of, key)
     elif was_held:
-        _became_loud(turn, incident, key, turn.now_ms if since_ms is None else since_ms)
+        _on_released(turn, incident, key, turn.now_ms if since_ms is None else since_ms)
 
 
-def _became_quiet(turn: Turn, incident: Incident, hold: Hold | None, key: str) -> None:
-    incident.unexplained = False
-    text = hold.because if hold else "what fires still is kept quiet"
-    turn.tell(incident, "Held", text, rule=key, parent=hold.parent if hold else "")
-    recipients.on_held(turn, incident, "held", text)
+def _on_suppressed(
+    turn: Turn, incident: Incident, suppression_of: Suppression | None, key: str
+) -> None:
+    incident.reopened_unexplained = False
+    text = suppression_of.because if suppression_of else "what fires still is kept quiet"
+    turn.timeline(
+        incident,
+        "Suppressed",
+        text,
+        rule=key,
+        parent=suppression_of.parent if suppression_of else "",
+    )
+    recipients.on_suppression(turn, incident, "suppressed", text)
 
 
-def _became_loud(turn: Turn, incident: Incident, key: str, since_ms: int) -> None:
-    unexplained, incident.unexplained = incident.unexplained, False
-    incident.loud_ms, incident.climb_ms = since_ms, turn.now_ms
-    reminders.on_word(turn, incident)
-    if unexplained:
-        why = ", and no rule explains it" if key == WAIT else ""
+def _on_released(turn: Turn, incident: Incident, key: str, since_ms: int) -> None:
+    reopened_unexplained, incident.reopened_unexplained = incident.reopened_unexplained, False
+    incident.notifiable_since_ms, incident.step_since_ms = since_ms, turn.now_ms
+    reminders.on_activity(turn, incident)
+    if reopened_unexplained:
+        why = ", and no rule explains it" if key == CORRELATION_WAIT else ""
         recipients.on_reopened(turn, incident, f"it fires again{why}")
     else:
         text = "nothing keeps it quiet any more, and it fires"
-        turn.tell(incident, "Released", text, rule="" if key == WAIT else key)
-        recipients.on_held(turn, incident, "released", text)
-    escalation.on_waited(turn, incident)
+        turn.timeline(incident, "Released", text, rule="" if key == CORRELATION_WAIT else key)
+        recipients.on_suppression(turn, incident, "released", text)
+    escalation.on_correlation_decided(turn, incident)
 
 
 def drop_rules(turn: Turn, names: frozenset[str]) -> None:
@@ -256,19 +294,25 @@ def drop_rules(turn: Turn, names: frozenset[str]) -> None:
     """
     state = turn.state
     for _, alert in sorted(state.alerts.items()):
-        for key in [key for key in alert.holds or () if key.split("/")[0] in names]:
-            hold_alert(turn, alert, key, None)
+        for key in [key for key in alert.suppressions or () if key.split("/")[0] in names]:
+            suppress_alert(turn, alert, key, None)
     for _, incident in sorted(state.incidents.items()):
-        for key in [key for key in incident.holds if key.split("/")[0] in names]:
-            hold_incident(turn, incident, key, None)
+        for key in [key for key in incident.suppressions if key.split("/")[0] in names]:
+            suppress_incident(turn, incident, key, None)
 
 
-def _note_parent(turn: Turn, incident: Incident, hold: Hold | None) -> None:
-    if hold is None or not hold.parent or hold.parent in incident.parents:
+def _note_parent(turn: Turn, incident: Incident, suppression_of: Suppression | None) -> None:
+    if (
+        suppression_of is None
+        or not suppression_of.parent
+        or suppression_of.parent in incident.parents
+    ):
         return
     if len(incident.parents) < PARENTS_MAX:
-        incident.parents.append(hold.parent)
+        incident.parents.append(suppression_of.parent)
     else:
         turn.refuse(
-            "parents", f"it was part of {PARENTS_MAX} incidents; not noted: {hold.parent}", incident
+            "parents",
+            f"it was part of {PARENTS_MAX} incidents; not noted: {suppression_of.parent}",
+            incident,
         )

@@ -48,7 +48,7 @@ class Ntfy:
         """Publish one message."""
         topic, token = self.config.secret("topic"), self.config.secret("token")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        document = {"topic": topic, **self._message(notification)}
+        document = {"topic": topic, **self._message_node(notification)}
         request = json_request(
             "ntfy", self.config.url, document, headers=headers, secrets=(topic, token)
         )
@@ -58,12 +58,12 @@ class Ntfy:
 
     def preview(self, notification: Notification, address: str) -> str:  # noqa: ARG002
         """The message without its topic."""
-        return preview_json(self._message(notification))
+        return preview_json(self._message_node(notification))
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message(self, notification: Notification) -> dict[str, Any]:
+    def _message_node(self, notification: Notification) -> dict[str, Any]:
         templates, links = self.context.templates, self.context.links
         incident = links.incident(notification)
         document = {

@@ -103,7 +103,9 @@ class PagerDuty:
             "event_action": "trigger",
             "dedup_key": episode_key(notification),
             "payload": {name: text for name, text in payload.items() if text},
-            "links": [{"href": link.url, "text": link.title} for link in words.links[:LINKS_MAX]],
+            "inhibition_groups": [
+                {"href": link.url, "text": link.title} for link in words.links[:LINKS_MAX]
+            ],
             "client": "Tocsin",
         }
         if incident_url := self.context.links.incident(notification):

@@ -59,7 +59,7 @@ class Telegram:
                 changed = {
                     "chat_id": target["chat_id"],
                     "message_id": message_id,
-                    **self._message(notification),
+                    **self._message_node(notification),
                 }
                 await self._call("editMessageText", changed)
             except _Gone:
@@ -70,18 +70,20 @@ class Telegram:
                 )
                 return Sent(str(replied.get("message_id", "")), memory)
         sound = {"disable_notification": not notification.wakes}
-        posted = await self._call("sendMessage", {**target, **self._message(notification), **sound})
+        posted = await self._call(
+            "sendMessage", {**target, **self._message_node(notification), **sound}
+        )
         posted_id = posted.get("message_id")
         return Sent(str(posted_id), remember(message=posted_id))
 
     def preview(self, notification: Notification, address: str) -> str:
         """The message."""
-        return preview_json({**_target(address), **self._message(notification)})
+        return preview_json({**_target(address), **self._message_node(notification)})
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message(self, notification: Notification) -> dict[str, Any]:
+    def _message_node(self, notification: Notification) -> dict[str, Any]:
         templates = self.context.templates
         title = f"<b>{escape_telegram(templates.render('title.txt', notification))}</b>"
         text = f"{title}\n{templates.render('body.telegram', notification)}"

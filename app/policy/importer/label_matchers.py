@@ -25,24 +25,24 @@ class NotExpressible(Exception):
     """A matcher that Alertmanager takes and a policy does not have. The message says why."""
 
 
-def read(text: str) -> list[Matcher]:
+def read_matchers(text: str) -> list[Matcher]:
     """The matchers of one line of `matchers`. Raises ValueError."""
     inner = text.strip().removeprefix("{").removesuffix("}")
     parts = [part for part in _PARTS.findall(inner) if part.strip()]
     if not parts and inner.strip(", \t\n"):
         raise ValueError(f"is {text!r:.100}, must be a matcher such as {_EXAMPLE}")
-    return [_one(part) for part in parts]
+    return [_read_matcher(part) for part in parts]
 
 
-def _one(text: str) -> Matcher:
+def _read_matcher(text: str) -> Matcher:
     found = _CLASSIC.fullmatch(text)
     value = _classic_value(found[3]) if found else None
     if found and value is not None:
-        return made(found[1], Operator(found[2]), value)
+        return make_matcher(found[1], Operator(found[2]), value)
     found = _UTF8.fullmatch(text)
     if not found:
         raise ValueError(f"is {text.strip()!r:.100}, must be a matcher such as {_EXAMPLE}")
-    return made(_unquoted(found[1]), Operator(found[2]), _unquoted(found[3]))
+    return make_matcher(_unquote(found[1]), Operator(found[2]), _unquote(found[3]))
 
 
 def _classic_value(said: str) -> str | None:
@@ -59,7 +59,7 @@ def _classic_value(said: str) -> str | None:
     return _ESCAPE.sub(lambda found: "\n" if found[1] == "n" else found[1], inner)
 
 
-def _unquoted(word: str) -> str:
+def _unquote(word: str) -> str:
     if not word.startswith('"'):
         return word
     try:
@@ -68,7 +68,7 @@ def _unquoted(word: str) -> str:
         raise ValueError(f"is {word!r:.100}, which has an escape that is not read") from None
 
 
-def made(label: str, operator: Operator, value: str) -> Matcher:
+def make_matcher(label: str, operator: Operator, value: str) -> Matcher:
     """A matcher.
 
     Raises ValueError where Alertmanager would refuse its regular expression as well.
@@ -84,7 +84,7 @@ def made(label: str, operator: Operator, value: str) -> Matcher:
     return Matcher(label, operator, value)
 
 
-def written(matcher: Matcher) -> str:
+def format_matcher(matcher: Matcher) -> str:
     """The matcher in a policy's notation. Raises NotExpressible."""
     if not _LABEL.fullmatch(matcher.label):
         raise NotExpressible(
@@ -110,7 +110,7 @@ def written(matcher: Matcher) -> str:
     return text
 
 
-def values(matcher: Matcher) -> list[str] | None:
+def listed_values(matcher: Matcher) -> list[str] | None:
     """The values that a matcher lets through, where they are few; else None."""
     if matcher.operator is Operator.EQUAL:
         return [matcher.value]
@@ -122,7 +122,7 @@ def values(matcher: Matcher) -> list[str] | None:
     return None
 
 
-def opposite(matcher: Matcher) -> Matcher:
+def negate_matcher(matcher: Matcher) -> Matcher:
     """The matcher that fits exactly where this one does not."""
     return Matcher(matcher.label, _OPPOSITE[matcher.operator], matcher.value)
 
@@ -135,9 +135,11 @@ _OPPOSITE = {
 }
 
 
-def named(matcher: Matcher) -> list[str]:
+def named_values(matcher: Matcher) -> list[str]:
     """The values that a matcher names, whether it wants them or not."""
-    return values(opposite(matcher) if matcher.operator in _NEGATIVE else matcher) or []
+    return (
+        listed_values(negate_matcher(matcher) if matcher.operator in _NEGATIVE else matcher) or []
+    )
 
 
 _NEGATIVE = (Operator.NOT_EQUAL, Operator.NOT_REGEX)

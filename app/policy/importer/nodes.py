@@ -52,7 +52,7 @@ class Node:
 
     def say(self, problem: str) -> None:
         """Keep a mistake."""
-        self.mistakes.append(yaml_file.mistake(self.path, self.document, self.where, problem))
+        self.mistakes.append(yaml_file.mistake_at(self.path, self.document, self.where, problem))
 
     def parts(self, known: Collection[str] = (), what: str = "") -> dict[str, "Node"]:
         """The values of a mapping by key, without those that are empty.
@@ -70,27 +70,27 @@ class Node:
         if self.value is None:
             return []
         if not isinstance(self.value, dict):
-            self.say(f"is {_kind(self.value)}, must be a mapping")
+            self.say(f"is {_kind_text(self.value)}, must be a mapping")
             return []
-        return [(str(key), self._at(str(key), value)) for key, value in self.value.items()]
+        return [(str(key), self._child(str(key), value)) for key, value in self.value.items()]
 
     def items(self) -> list["Node"]:
         """The values of a list."""
         if self.value is None:
             return []
         if not isinstance(self.value, list):
-            self.say(f"is {_kind(self.value)}, must be a list")
+            self.say(f"is {_kind_text(self.value)}, must be a list")
             return []
-        return [self._at(number, value) for number, value in enumerate(self.value)]
+        return [self._child(number, value) for number, value in enumerate(self.value)]
 
     def text(self) -> str:
         """A text."""
         if isinstance(self.value, str):
             return self.value
-        self.say(f"is {_kind(self.value)}, must be a text")
+        self.say(f"is {_kind_text(self.value)}, must be a text")
         return ""
 
-    def truth(self) -> bool:
+    def is_true(self) -> bool:
         """Whether it says true."""
         said = self.text().lower()
         if said not in ("true", "false", "yes", "no", "on", "off", ""):
@@ -109,11 +109,11 @@ class Node:
         pairs = zip(found.groups(), _UNITS_MS.values(), strict=True)
         return sum(int(number) * unit_ms for number, unit_ms in pairs if number)
 
-    def _at(self, part: str | int, value: Any) -> "Node":
+    def _child(self, part: str | int, value: Any) -> "Node":
         return Node(value, (*self.where, part), self.path, self.document, self.mistakes)
 
 
-def _kind(value: Any) -> str:
+def _kind_text(value: Any) -> str:
     if value is None:
         return "empty"
     return (
@@ -125,22 +125,22 @@ def _kind(value: Any) -> str:
     )
 
 
-def read(path: Path, what: str) -> Node:
+def read_top_node(path: Path, what: str) -> Node:
     """The mapping in a file, every scalar as it is written.
 
     `what` says what its keys are. Raises BadFile.
     """
-    document = yaml_file.parse(path, yaml_file.bytes_of(path), what, as_written=True)
+    document = yaml_file.parse_mapping(path, yaml_file.bytes_of(path), what, as_written=True)
     return Node(document.data, (), path, document, [])
 
 
-def refuse(top: Node) -> None:
+def raise_problems(top: Node) -> None:
     """Raise BadFile when there are mistakes."""
     if top.mistakes:
         raise BadFile(sorted(dict.fromkeys(top.mistakes), key=lambda one: (one.line, one.column)))
 
 
-def each(parts: Mapping[str, Node], key: str) -> Iterator[Node]:
+def list_items(parts: Mapping[str, Node], key: str) -> Iterator[Node]:
     """The items of a list under a key, if it is there."""
     if key in parts:
         yield from parts[key].items()

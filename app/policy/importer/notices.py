@@ -15,7 +15,7 @@ LINES_SHOWN_MAX = 12
 WIDTH = 110
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """How much of it is lost; the worst first."""
 
     LEFT_OUT = "left out"  # the policy has nothing of it
@@ -31,7 +31,7 @@ class Finding:
     `lines` are of the Alertmanager file, in order; none is the file as a whole.
     """
 
-    kind: Kind
+    kind: FindingKind
     key: str
     why: str
     instead: str
@@ -52,9 +52,9 @@ class Finding:
 class Findings:
     """All findings of an import. What is said again of another line is said once, of both."""
 
-    _lines: dict[tuple[Kind, str, str, str], list[int]] = field(default_factory=dict)
+    _lines: dict[tuple[FindingKind, str, str, str], list[int]] = field(default_factory=dict)
 
-    def add(self, kind: Kind, key: str, line: int, why: str, instead: str) -> None:
+    def add(self, kind: FindingKind, key: str, line: int, why: str, instead: str) -> None:
         """Say something about a line.
 
         0 is the file as a whole. `key` and what else is quoted from the file is made inert.
@@ -65,47 +65,49 @@ class Findings:
 
     def all(self) -> list[Finding]:
         """The findings, the worst first, then by line."""
-        order = list(Kind)
+        order = list(FindingKind)
         found = [
             Finding(kind, key, why, instead, tuple(sorted(lines)))
             for (kind, key, why, instead), lines in self
         ]
         return sorted(found, key=lambda one: (order.index(one.kind), one.lines[:1]))
 
-    def __iter__(self) -> Iterator[tuple[tuple[Kind, str, str, str], list[int]]]:
+    def __iter__(self) -> Iterator[tuple[tuple[FindingKind, str, str, str], list[int]]]:
         return iter(self._lines.items())
 
 
-def told(findings: Sequence[Finding]) -> list[str]:
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
     """The findings for people, in lines."""
     said: list[str] = []
-    for kind in Kind:
+    for kind in FindingKind:
         of_kind = [one for one in findings if one.kind is kind]
         if of_kind:
             said.append(f"{_TITLES[kind]}:")
         for why, instead in dict.fromkeys((one.why, one.instead) for one in of_kind):
-            said += _tell([one for one in of_kind if (one.why, one.instead) == (why, instead)])
+            said += _merged_lines(
+                [one for one in of_kind if (one.why, one.instead) == (why, instead)]
+            )
     return said
 
 
 _TITLES = {
-    Kind.LEFT_OUT: "Left out",
-    Kind.DIFFERS: "Carried over, with another meaning",
-    Kind.FILL_IN: "To be filled in",
-    Kind.NOTIFIER: "Left to whoever sends the messages (a notifier, which reads tocsin.notifications)",
+    FindingKind.LEFT_OUT: "Left out",
+    FindingKind.DIFFERS: "Carried over, with another meaning",
+    FindingKind.FILL_IN: "To be filled in",
+    FindingKind.NOTIFIER: "Left to whoever sends the messages (a notifier, which reads tocsin.notifications)",
 }
 
 
-def _tell(alike: Sequence[Finding]) -> list[str]:
+def _merged_lines(alike: Sequence[Finding]) -> list[str]:
     """Findings that differ in key and lines only."""
-    where = ", ".join(f"{one.key}{_place(one.lines)}" for one in alike)
+    where = ", ".join(f"{one.key}{_line_numbers(one.lines)}" for one in alike)
     text = f"{where}: {alike[0].why}. Instead: {alike[0].instead}."
     return textwrap.wrap(
         text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
     )
 
 
-def _place(lines: Sequence[int]) -> str:
+def _line_numbers(lines: Sequence[int]) -> str:
     if not lines:
         return ""
     shown = ", ".join(str(line) for line in lines[:LINES_SHOWN_MAX])

@@ -12,25 +12,29 @@ from app.policy.importer import label_matchers
 from app.policy.importer.contacts import People
 from app.policy.importer.parts import Names, Owner
 from app.policy.importer.reader import Route
-from app.policy.importer.routes import Case, joined
+from app.policy.importer.routes import RouteCase, join_matchers
 
 EVERYTHING = 'alertname=~".*"'  # a label that is absent matches as the empty text
 _PLACES = "job"  # of the components' labels, this one and those behind it say where something runs, not what it is
 
 
-def owners_of(cases: Sequence[Case], people: People, component: str) -> tuple[list[Owner], str]:
+def owners_of(
+    cases: Sequence[RouteCase], people: People, component: str
+) -> tuple[list[Owner], str]:
     """The entries, in their order, and the default owner.
 
     `component` is the first of the components' labels.
     """
-    apart = _apart(cases, people, component)
+    apart = _need_classes(cases, people, component)
     names = Names()
     found: list[Owner] = []
     for case, is_class in zip(cases, apart, strict=True):
         team, also = people.owner(case), people.besides(case)
         if not case.matchers and not is_class:
             continue
-        matchers = [label_matchers.written(matcher) for matcher in case.matchers] or [EVERYTHING]
+        matchers = [label_matchers.format_matcher(matcher) for matcher in case.matchers] or [
+            EVERYTHING
+        ]
         name = names.make(" and ".join((team, *also))) if is_class else ""
         found.append(
             Owner(name, [matchers], team, also, tuple(route.line for route in case.routes))
@@ -38,28 +42,29 @@ def owners_of(cases: Sequence[Case], people: People, component: str) -> tuple[li
     return found, people.owner(cases[-1])
 
 
-def _apart(cases: Sequence[Case], people: People, component: str) -> list[bool]:
+def _need_classes(cases: Sequence[RouteCase], people: People, component: str) -> list[bool]:
     """Of each case whether it has to be a class.
 
     One that comes before a class that might take its alerts is one, too.
     """
     apart = [
-        bool(people.besides(case)) or (bool(case.matchers) and not _whole(case, component))
+        bool(people.besides(case))
+        or (bool(case.matchers) and not _is_component_only(case, component))
         for case in cases
     ]
-    classes: list[Case] = []
+    classes: list[RouteCase] = []
     for number in range(len(cases) - 1, -1, -1):
         case = cases[number]
         if not apart[number] and case.matchers:
             apart[number] = any(
-                joined(case.matchers, later.matchers) is not None for later in classes
+                join_matchers(case.matchers, later.matchers) is not None for later in classes
             )
         if apart[number]:
             classes.append(case)
     return apart
 
 
-def _whole(case: Case, component: str) -> bool:
+def _is_component_only(case: RouteCase, component: str) -> bool:
     return all(matcher.label == component for matcher in case.matchers)
 
 

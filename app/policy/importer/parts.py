@@ -56,7 +56,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Mute:
+class MuteRule:
     """A mute rule."""
 
     name: str
@@ -66,7 +66,7 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True)
-class Inhibition:
+class ImportedInhibition:
     """An inhibition."""
 
     name: str
@@ -100,6 +100,6 @@ class Imported:
     group_wait: dict[Severity, Timing]
     group_interval: Timing
     repeat_interval: dict[Severity, Timing]
-    mutes: list[Mute]
-    inhibitions: list[Inhibition]
+    mutes: list[MuteRule]
+    inhibitions: list[ImportedInhibition]
     intervals: dict[str, tuple[int, list[tuple[int, dict[str, Any]]]]]

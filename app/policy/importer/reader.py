@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.policy.importer import label_matchers, nodes
-from app.policy.importer.nodes import Node, each
+from app.policy.importer.nodes import Node, list_items
 from models.matcher import Matcher, Operator
 from models.time_interval import TimeSpan
 
@@ -118,21 +118,21 @@ class Configuration:
     others: list[Node] = field(default_factory=list)  # templates, tracing
 
 
-def read(path: Path) -> Configuration:
+def read_configuration(path: Path) -> Configuration:
     """The configuration in a file. Raises BadFile, with all problems and their lines."""
-    top = nodes.read(path, "an Alertmanager configuration: route, receivers")
+    top = nodes.read_top_node(path, "an Alertmanager configuration: route, receivers")
     if "route" not in top.value:
         looks = next(
             (f"; it looks like {what}" for key, what in _OTHERS.items() if key in top.value), ""
         )
         top.say(f"is no Alertmanager configuration, which has a route and receivers{looks}")
-        nodes.refuse(top)
+        nodes.raise_problems(top)
     parts = top.parts(_TOP, "a configuration of Alertmanager 0.28")
     configuration = Configuration(
-        route=_route(parts["route"], None) if "route" in parts else _NO_ROUTE,
-        receivers=_named(parts, "receivers"),
-        inhibitions=[_inhibition(node) for node in each(parts, "inhibit_rules")],
-        intervals=_intervals(parts),
+        route=_read_route(parts["route"], None) if "route" in parts else _NO_ROUTE,
+        receivers=_named_items(parts, "receivers"),
+        inhibitions=[_read_inhibition(node) for node in list_items(parts, "inhibit_rules")],
+        intervals=_read_intervals(parts),
         settings=parts["global"].parts() if "global" in parts else {},
         others=[parts[key] for key in ("templates", "tracing") if key in parts],
     )
@@ -141,13 +141,13 @@ def read(path: Path) -> Configuration:
         _check_names(parts["route"], configuration)
     else:
         top.say("has an empty route, must have one with a receiver")
-    nodes.refuse(top)
+    nodes.raise_problems(top)
     return configuration
 
 
-def _named(parts: dict[str, Node], key: str) -> dict[str, Node]:
+def _named_items(parts: dict[str, Node], key: str) -> dict[str, Node]:
     found: dict[str, Node] = {}
-    for node in each(parts, key):
+    for node in list_items(parts, key):
         named = node.parts().get("name")
         name = named.text() if named else ""
         if not name:
@@ -159,34 +159,34 @@ def _named(parts: dict[str, Node], key: str) -> dict[str, Node]:
     return found
 
 
-def _route(node: Node, parent: Route | None) -> Route:
+def _read_route(node: Node, parent: Route | None) -> Route:
     parts = node.parts(_ROUTE, "a route of Alertmanager 0.28")
     receiver = parts["receiver"].text() if "receiver" in parts else ""
     by = parts.get("group_by")
     itself = Route(
         line=node.line,
         receiver=receiver or (parent.receiver if parent else ""),
-        matchers=_matchers(parts, ""),
-        goes_on="continue" in parts and parts["continue"].truth(),
+        matchers=_read_matchers(parts, ""),
+        goes_on="continue" in parts and parts["continue"].is_true(),
         group_by=tuple(one.text() for one in by.items())
         if by
         else parent.group_by
         if parent
         else (),
         group_by_line=by.line if by else parent.group_by_line if parent else 0,
-        times=_times(parts, parent.times if parent else None),
-        mute=tuple(one.text() for one in each(parts, "mute_time_intervals")),
-        active=tuple(one.text() for one in each(parts, "active_time_intervals")),
+        times=_read_times(parts, parent.times if parent else None),
+        mute=tuple(one.text() for one in list_items(parts, "mute_time_intervals")),
+        active=tuple(one.text() for one in list_items(parts, "active_time_intervals")),
         routes=(),
     )
-    below = tuple(_route(one, itself) for one in each(parts, "routes"))
+    below = tuple(_read_route(one, itself) for one in list_items(parts, "routes"))
     return Route(
         **{name: getattr(itself, name) for name in Route.__dataclass_fields__ if name != "routes"},
         routes=below,
     )
 
 
-def _times(parts: dict[str, Node], parent: Times | None) -> Times:
+def _read_times(parts: dict[str, Node], parent: Times | None) -> Times:
     found = {
         name: getattr(parent, name) if parent else default for name, default in _DEFAULTS_MS.items()
     }
@@ -199,7 +199,7 @@ def _times(parts: dict[str, Node], parent: Times | None) -> Times:
     return Times(**found, lines=lines)
 
 
-def _matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
+def _read_matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
     found: list[Matcher] = []
     for key, operator in ((f"{side}match", Operator.EQUAL), (f"{side}match_re", Operator.REGEX)):
         for label, value in parts[key].pairs() if key in parts else ():
@@ -207,43 +207,47 @@ def _matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
             # `match_re`.
             text = "" if value.value is None and operator is Operator.EQUAL else value.text()
             try:
-                found.append(label_matchers.made(label, operator, text))
+                found.append(label_matchers.make_matcher(label, operator, text))
             except ValueError as error:
                 value.say(str(error))
-    for line in each(parts, f"{side}matchers"):
+    for line in list_items(parts, f"{side}matchers"):
         try:
-            found += label_matchers.read(line.text())
+            found += label_matchers.read_matchers(line.text())
         except ValueError as error:
             line.say(str(error))
     return tuple(dict.fromkeys(found))
 
 
-def _inhibition(node: Node) -> InhibitRule:
+def _read_inhibition(node: Node) -> InhibitRule:
     parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition of Alertmanager 0.28")
-    equal = tuple(one.text() for one in each(parts, "equal"))
-    return InhibitRule(node.line, _matchers(parts, "source_"), _matchers(parts, "target_"), equal)
+    equal = tuple(one.text() for one in list_items(parts, "equal"))
+    return InhibitRule(
+        node.line, _read_matchers(parts, "source_"), _read_matchers(parts, "target_"), equal
+    )
 
 
-def _intervals(parts: dict[str, Node]) -> dict[str, Interval]:
+def _read_intervals(parts: dict[str, Node]) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
     for key in ("mute_time_intervals", "time_intervals"):
-        for name, node in _named(parts, key).items():
+        for name, node in _named_items(parts, key).items():
             if name in found:
                 node.say(f"is called {name!r:.100}, as another time interval is")
-            spans = each(
+            spans = list_items(
                 node.parts(("name", "time_intervals"), "a time interval"), "time_intervals"
             )
-            found[name] = Interval(node.line, tuple((one.line, _span(one)) for one in spans))
+            found[name] = Interval(node.line, tuple((one.line, _read_span(one)) for one in spans))
     return found
 
 
-def _span(node: Node) -> dict[str, Any]:
+def _read_span(node: Node) -> dict[str, Any]:
     parts = node.parts(_SPAN, "a time interval")
     document: dict[str, Any] = {
-        key: [one.text() for one in each(parts, key)] for key in _SPAN[1:-1] if key in parts
+        key: [one.text() for one in list_items(parts, key)] for key in _SPAN[1:-1] if key in parts
     }
     if "weekdays" in document:
-        document["weekdays"] = [part for days in document["weekdays"] for part in _weekdays(days)]
+        document["weekdays"] = [
+            part for days in document["weekdays"] for part in _split_weekdays(days)
+        ]
     if "times" in parts:
         times = [
             one.parts(("start_time", "end_time"), "a range of times")
@@ -268,7 +272,7 @@ def _span(node: Node) -> dict[str, Any]:
     return document
 
 
-def _weekdays(days: str) -> list[str]:
+def _split_weekdays(days: str) -> list[str]:
     """A range of days whose week begins on Monday; Alertmanager's begins on Sunday."""
     first, _, last = days.lower().partition(":")
     if first.strip() == "sunday" and last.strip() not in ("", "sunday"):
@@ -297,9 +301,9 @@ def _check_names(node: Node, configuration: Configuration) -> None:
     if "receiver" in parts:
         _check_name(parts["receiver"], configuration.receivers, "receivers")
     for key in ("mute_time_intervals", "active_time_intervals"):
-        for one in each(parts, key):
+        for one in list_items(parts, key):
             _check_name(one, configuration.intervals, "time intervals")
-    for one in each(parts, "routes"):
+    for one in list_items(parts, "routes"):
         _check_names(one, configuration)
 
 

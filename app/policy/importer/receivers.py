@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.policy.importer.nodes import Node
-from app.policy.importer.notices import Findings, Kind
+from app.policy.importer.notices import FindingKind, Findings
 
 Way = Literal["email", "chat", "pager"]
 WORDING = "what a message says is the notifier's; Tocsin gives it title, text, the next step and the incident"
@@ -142,7 +142,7 @@ class Contact:
     lines: dict[Way, tuple[int, ...]] = field(default_factory=dict)
 
 
-def contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
+def receiver_contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
     """The contacts of a receiver, the first of which has its name. Says what is left out."""
     found: dict[Way, list[tuple[str, int]]] = {"email": [], "chat": [], "pager": []}
     machines: list[tuple[str, int]] = []
@@ -154,10 +154,10 @@ def contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
                     "it is no integration of Alertmanager 0.25 to 0.28",
                     "give its contact an address by hand",
                 )
-                findings.add(Kind.LEFT_OUT, key, node.line, why, instead)
+                findings.add(FindingKind.LEFT_OUT, key, node.line, why, instead)
             continue
         for one in node.items():
-            address = _address(key.removesuffix("_configs"), name, service, one, findings)
+            address = _channel_address(key.removesuffix("_configs"), name, service, one, findings)
             if address:
                 (
                     machines if service.machine and service.way == "chat" else found[service.way]
@@ -166,7 +166,7 @@ def contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
     found["chat"] += machines
     made = [
         Contact(name if number == 0 else f"{name} ({number + 1})", receiver.line)
-        for number in range(_most(found))
+        for number in range(_largest_repeat(found))
     ]
     for way, of_way in found.items():
         addresses: dict[str, list[int]] = {}
@@ -179,9 +179,9 @@ def contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
         for contact, (address, lines) in zip(made, addresses.items(), strict=False):
             contact.addresses[way], contact.lines[way] = address, tuple(lines)
     if not any(contact.addresses for contact in made):
-        instead = "nothing, if that is meant; a heartbeat that always fires, such as Watchdog, is a rule under `absences`"
+        instead = "nothing, if that is meant; a heartbeat that always fires, such as Watchdog, is a rule under `heartbeats`"
         findings.add(
-            Kind.FILL_IN,
+            FindingKind.FILL_IN,
             f"receiver {name}",
             receiver.line,
             "nobody is told through it, here as there",
@@ -190,11 +190,11 @@ def contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
     return [contact for contact in made if contact.addresses] or made[:1]
 
 
-def _most(found: dict[Way, list[tuple[str, int]]]) -> int:
+def _largest_repeat(found: dict[Way, list[tuple[str, int]]]) -> int:
     return max(1, *(len(of_way) for of_way in found.values()))
 
 
-def _address(kind: str, name: str, service: Service, node: Node, findings: Findings) -> str:
+def _channel_address(kind: str, name: str, service: Service, node: Node, findings: Findings) -> str:
     parts = node.parts()
     said = parts[service.address].text().strip() if service.address in parts else ""
     line = parts[service.address].line if service.address in parts else node.line
@@ -203,17 +203,21 @@ def _address(kind: str, name: str, service: Service, node: Node, findings: Findi
         why = "a template decides it when a message is sent, and an address of Tocsin's is the same for all messages"
         instead = "a contact for each value, and teams for them"
         findings.add(
-            Kind.FILL_IN, key, line, why, f"{instead}; until then the address is {kind}/{name}"
+            FindingKind.FILL_IN,
+            key,
+            line,
+            why,
+            f"{instead}; until then the address is {kind}/{name}",
         )
         said = ""
     if "$" in said:
         findings.add(
-            Kind.FILL_IN, key, line, "it has a placeholder", "put the address in the contact"
+            FindingKind.FILL_IN, key, line, "it has a placeholder", "put the address in the contact"
         )
     if service.machine:
         why = f"Tocsin calls no {kind} by itself"
         instead = f"a notifier that takes the address {kind}/{name} there, or any program that reads tocsin.notifications"
-        findings.add(Kind.FILL_IN, f"{kind}_configs", node.line, why, instead)
+        findings.add(FindingKind.FILL_IN, f"{kind}_configs", node.line, why, instead)
     if not said:
         return f"{kind}/{name}" if kind != "email" or "to" in parts else ""
     if kind == "email":
@@ -229,11 +233,11 @@ def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> No
         if key == service.address:
             continue
         if key == "send_resolved":
-            if not part.truth():
+            if not part.is_true():
                 _say_end(kind, part.line, findings)
         elif key in transport:
             findings.add(
-                Kind.NOTIFIER,
+                FindingKind.NOTIFIER,
                 f"{kind}_configs.{key}",
                 part.line,
                 TRANSPORT,
@@ -242,7 +246,7 @@ def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> No
             if isinstance(part.value, str) and part.value.strip().startswith("$"):
                 why = "it is a placeholder, which Alertmanager does not fill in either"
                 findings.add(
-                    Kind.FILL_IN,
+                    FindingKind.FILL_IN,
                     f"{kind}_configs.{key}",
                     part.line,
                     why,
@@ -250,7 +254,7 @@ def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> No
                 )
         elif key in wording:
             findings.add(
-                Kind.NOTIFIER,
+                FindingKind.NOTIFIER,
                 f"{kind}_configs.{key}",
                 part.line,
                 WORDING,
@@ -259,7 +263,7 @@ def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> No
         else:
             why = f"Alertmanager has no such key in {kind}_configs and refuses the file"
             findings.add(
-                Kind.LEFT_OUT,
+                FindingKind.LEFT_OUT,
                 f"{kind}_configs.{key}",
                 part.line,
                 why,
@@ -272,7 +276,7 @@ def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> No
 def _say_end(kind: str, line: int, findings: Findings) -> None:
     why = f"by {kind} Alertmanager does not say here that it is over; Tocsin tells the end to whom it told the beginning"
     findings.add(
-        Kind.DIFFERS,
+        FindingKind.DIFFERS,
         f"{kind}_configs.send_resolved",
         line,
         why,

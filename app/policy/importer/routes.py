@@ -21,7 +21,7 @@ Matchers = tuple[Matcher, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class RouteCase:
     """Alerts that satisfy all matchers, and no case before, are notified by these routes, in their order."""
 
     matchers: Matchers
@@ -32,18 +32,18 @@ class TooManyCases(Exception):
     """Routes with `continue` make more cases than a policy should have."""
 
 
-def cases(root: Route, *, go_on: bool = True) -> list[Case]:
+def route_cases(root: Route, *, go_on: bool = True) -> list[RouteCase]:
     """The cases of a tree.
 
     The last one has no matchers. Without `go_on` as if no route had `continue`. Raises
     TooManyCases.
     """
-    return _reached(_Tree(go_on).of(root, ()))
+    return _reachable_cases(_RouteTree(go_on).of(root, ()))
 
 
-def _reached(found: Sequence[Case]) -> list[Case]:
+def _reachable_cases(found: Sequence[RouteCase]) -> list[RouteCase]:
     """The cases without those of which an earlier one takes everything."""
-    kept: list[Case] = []
+    kept: list[RouteCase] = []
     taken: dict[
         Matcher, list[Matchers]
     ] = {}  # the matchers of those that are kept, by their first one
@@ -59,41 +59,43 @@ def _reached(found: Sequence[Case]) -> list[Case]:
 
 
 @dataclass(slots=True)
-class _Tree:
+class _RouteTree:
     go_on: bool
     number: int = 0
 
-    def of(self, route: Route, given: Matchers) -> list[Case]:
-        matchers = joined(given, route.matchers)
+    def of(self, route: Route, given: Matchers) -> list[RouteCase]:
+        matchers = join_matchers(given, route.matchers)
         if matchers is None:
             return []
         return [
-            case if case.routes else Case(case.matchers, (route,))
-            for case in self.below(route.routes, matchers)
+            case if case.routes else RouteCase(case.matchers, (route,))
+            for case in self.child_cases(route.routes, matchers)
         ]
 
-    def below(self, routes: Sequence[Route], given: Matchers) -> list[Case]:
+    def child_cases(self, routes: Sequence[Route], given: Matchers) -> list[RouteCase]:
         """The cases of routes side by side.
 
         The last one, of what none of them takes, has no routes.
         """
-        found: list[Case] = []
+        found: list[RouteCase] = []
         for number, route in enumerate(routes):
             taken = self.of(route, given)
             if route.goes_on and self.go_on:
                 taken = [
-                    more for case in taken for more in self.combined(case, routes[number + 1 :])
+                    more
+                    for case in taken
+                    for more in self.combine_cases(case, routes[number + 1 :])
                 ]
             found += taken
-            if all(implied(matcher, given) for matcher in route.matchers):
+            if all(is_implied(matcher, given) for matcher in route.matchers):
                 return found
-        return [*found, Case(given, ())]
+        return [*found, RouteCase(given, ())]
 
-    def combined(self, case: Case, rest: Sequence[Route]) -> list[Case]:
+    def combine_cases(self, case: RouteCase, rest: Sequence[Route]) -> list[RouteCase]:
         """A case together with those of the routes that come after it."""
         found = [
-            Case(more.matchers, (*case.routes, *more.routes))
-            for more in self.below(rest, case.matchers)
+            RouteCase(more.matchers, (*case.routes, *more.routes))
+            for more in self.child_cases(rest, case.matchers)
         ]
         self.number += len(found)
         if self.number > CASES_MAX:
@@ -101,7 +103,7 @@ class _Tree:
         return found
 
 
-def joined(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
+def join_matchers(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
     """All matchers together, without those that others imply.
 
     None when no alert can satisfy them.
@@ -109,22 +111,22 @@ def joined(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
     together = tuple(dict.fromkeys((*given, *more)))
     for label in dict.fromkeys(matcher.label for matcher in together):
         of_label = [matcher for matcher in together if matcher.label == label]
-        if any(label_matchers.opposite(matcher) in of_label for matcher in of_label):
+        if any(label_matchers.negate_matcher(matcher) in of_label for matcher in of_label):
             return None
         few = next(
             (
                 found
                 for matcher in of_label
-                if (found := label_matchers.values(matcher)) is not None
+                if (found := label_matchers.listed_values(matcher)) is not None
             ),
             None,
         )
-        if few is not None and not any(_fits(of_label, label, value) for value in few):
+        if few is not None and not any(_allow_value(of_label, label, value) for value in few):
             return None
     return tuple(
         matcher
         for matcher in together
-        if not implied(
+        if not is_implied(
             matcher,
             [
                 other
@@ -135,41 +137,43 @@ def joined(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
     )
 
 
-def implied(matcher: Matcher, given: Sequence[Matcher]) -> bool:
+def is_implied(matcher: Matcher, given: Sequence[Matcher]) -> bool:
     """Whether what satisfies the given matchers satisfies this one, as far as that is plain."""
     if matcher in given:
         return True
     known = {other.label: other.value for other in given if other.operator is Operator.EQUAL}
-    return matcher.label in known and _fits([matcher], matcher.label, known[matcher.label])
+    return matcher.label in known and _allow_value([matcher], matcher.label, known[matcher.label])
 
 
-def _fits(matchers: Sequence[Matcher], label: str, value: str) -> bool:
+def _allow_value(matchers: Sequence[Matcher], label: str, value: str) -> bool:
     try:
         return test_of([matchers])({label: value})
     except ValueError:  # a regular expression that is too large for a policy: it may fit
         return True
 
 
-def without(case: Case, before: Sequence[Case]) -> list[Matchers] | None:
+def exclude_cases(case: RouteCase, before: Sequence[RouteCase]) -> list[Matchers] | None:
     """What satisfies a case and none before it, as alternatives.
 
     None when there are too many of them to write down.
     """
-    taken = [one.matchers for one in before if joined(case.matchers, one.matchers) is not None]
-    left = _smallest(
-        tuple(matcher for matcher in one if not implied(matcher, case.matchers)) for one in taken
+    taken = [
+        one.matchers for one in before if join_matchers(case.matchers, one.matchers) is not None
+    ]
+    left = _minimal_alternatives(
+        tuple(matcher for matcher in one if not is_implied(matcher, case.matchers)) for one in taken
     )
     found = [case.matchers]
     for matchers in left:
-        opposites = [label_matchers.opposite(matcher) for matcher in matchers]
-        narrower = (joined(one, [opposite]) for one in found for opposite in opposites)
-        found = _smallest(one for one in narrower if one is not None)
+        opposites = [label_matchers.negate_matcher(matcher) for matcher in matchers]
+        narrower = (join_matchers(one, [opposite]) for one in found for opposite in opposites)
+        found = _minimal_alternatives(one for one in narrower if one is not None)
         if len(found) > ALTERNATIVES_MAX:
             return None
     return found
 
 
-def _smallest(alternatives: Iterable[Matchers]) -> list[Matchers]:
+def _minimal_alternatives(alternatives: Iterable[Matchers]) -> list[Matchers]:
     """The alternatives without those that ask for all that another asks for, and more."""
     found = list(dict.fromkeys(alternatives))
     return [one for one in found if not any(set(other) < set(one) for other in found)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.policy.importer import label_matchers
-from app.policy.importer.notices import Findings, Kind
+from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.parts import Lines
 from app.policy.importer.reader import Configuration
 from models.matcher import Matcher
@@ -26,7 +26,7 @@ class Severities:
         """The values of this severity that the file has."""
         return [name for name, (one, lines) in self.names.items() if one is severity and lines]
 
-    def possible(self, severity: Severity) -> list[str]:
+    def possible_values(self, severity: Severity) -> list[str]:
         """The values of the first label that an alert of this severity can have."""
         values = [name for name, (one, _) in self.names.items() if one is severity]
         # A severity may come from another label; one that has no name here, and no severity at all,
@@ -51,7 +51,7 @@ def severities_of(
     ]
     found: dict[str, list[int]] = {}
     for line, matchers in used:
-        for value in _values(matchers, labels):
+        for value in _severity_values(matchers, labels):
             found.setdefault(value, []).append(line)
     names: dict[str, tuple[Severity, Lines]] = {}
     for value, lines in found.items():
@@ -59,11 +59,15 @@ def severities_of(
         names[value] = (severity or _UNKNOWN, tuple(lines))
         if severity is None:
             why = f"nobody says how bad `{value}` is; P2 is a guess"
-            findings.add(Kind.FILL_IN, "severity", lines[0], why, "P0 to P3 under severities.names")
+            findings.add(
+                FindingKind.FILL_IN, "severity", lines[0], why, "P0 to P3 under severities.names"
+            )
     names |= {name: (severity, ()) for name, severity in usual.items() if name not in names}
     return Severities(labels or [_LABELS[0]], names)
 
 
-def _values(matchers: Sequence[Matcher], labels: Sequence[str]) -> list[str]:
+def _severity_values(matchers: Sequence[Matcher], labels: Sequence[str]) -> list[str]:
     of_label = [matcher for matcher in matchers if matcher.label in labels]
-    return [value for matcher in of_label for value in label_matchers.named(matcher) if value]
+    return [
+        value for matcher in of_label for value in label_matchers.named_values(matcher) if value
+    ]

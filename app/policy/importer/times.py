@@ -6,35 +6,37 @@ want other times, that is said.
 
 from collections.abc import Mapping, Sequence
 
-from app.policy.importer.notices import Findings, Kind
+from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.parts import Timing
 from app.policy.importer.reader import Route, Times
-from app.policy.importer.routes import Case
-from app.policy.importer.writer import duration
+from app.policy.importer.routes import RouteCase
+from app.policy.importer.writer import format_duration
 from models.matcher import test_of
 from models.severity import Severity
 
 _USUAL = {Severity.P0: "critical", Severity.P1: "high", Severity.P2: "warning", Severity.P3: "info"}
 
 
-def chosen(
-    cases: Sequence[Case], label: str, names: Mapping[Severity, Sequence[str]]
+def routes_by_severity(
+    cases: Sequence[RouteCase], label: str, names: Mapping[Severity, Sequence[str]]
 ) -> dict[Severity, Route]:
     """The route whose times a severity gets.
 
     `names` are the label's values that the file has, by severity.
     """
     return {
-        severity: _taken(cases, {label: next(iter(names[severity]), _USUAL[severity])}).routes[-1]
+        severity: _case_taken(cases, {label: next(iter(names[severity]), _USUAL[severity])}).routes[
+            -1
+        ]
         for severity in Severity
     }
 
 
-def _taken(cases: Sequence[Case], labels: dict[str, str]) -> Case:
+def _case_taken(cases: Sequence[RouteCase], labels: dict[str, str]) -> RouteCase:
     return next(case for case in cases if test_of([case.matchers] if case.matchers else [])(labels))
 
 
-def timing(route: Route, key: str) -> Timing:
+def effective_timing(route: Route, key: str) -> Timing:
     """A time of a route, as Alertmanager carries it out.
 
     It looks whether to repeat at each group_interval only.
@@ -52,8 +54,8 @@ def _repeat_ms(times: Times) -> int:
     return -(-times.repeat_interval // times.group_interval) * times.group_interval
 
 
-def say(
-    reached: Mapping[Severity, Sequence[Case]],
+def report_differing_times(
+    reached: Mapping[Severity, Sequence[RouteCase]],
     by_severity: Mapping[Severity, Route],
     root: Route,
     findings: Findings,
@@ -66,30 +68,32 @@ def say(
         route for cases in reached.values() for case in cases for route in case.routes
     )
     for key in ("group_wait", "repeat_interval"):
-        got = {severity: timing(route, key).ms for severity, route in by_severity.items()}
-        table = ", ".join(f"{severity} {duration(ms)}" for severity, ms in got.items())
+        got = {severity: effective_timing(route, key).ms for severity, route in by_severity.items()}
+        table = ", ".join(f"{severity} {format_duration(ms)}" for severity, ms in got.items())
         why = f"Tocsin has it by severity and not by route, and this route wants another than: {table}"
         for route in routes:
             severities = [
                 one for one, cases in reached.items() if any(route in case.routes for case in cases)
             ]
-            if any(timing(route, key).ms != got[severity] for severity in severities):
+            if any(effective_timing(route, key).ms != got[severity] for severity in severities):
                 line = route.times.lines.get(key, route.line)
-                findings.add(Kind.DIFFERS, key, line, why, f"change notify.{key}")
+                findings.add(FindingKind.DIFFERS, key, line, why, f"change notify.{key}")
     _say_intervals(list(routes), root, findings)
 
 
 def _say_intervals(routes: Sequence[Route], root: Route, findings: Findings) -> None:
     for route in routes:
         if route.times.group_interval != root.times.group_interval:
-            why = f"Tocsin has one for all, {duration(root.times.group_interval)}, and this route wants another"
+            why = f"Tocsin has one for all, {format_duration(root.times.group_interval)}, and this route wants another"
             line = route.times.lines.get("group_interval", route.line)
-            findings.add(Kind.DIFFERS, "group_interval", line, why, "change notify.group_interval")
+            findings.add(
+                FindingKind.DIFFERS, "group_interval", line, why, "change notify.group_interval"
+            )
         if _repeat_ms(route.times) != route.times.repeat_interval:
             why = "Alertmanager repeats at multiples of group_interval only, so it is rounded up here, as it is there"
             line = route.times.lines.get("repeat_interval", route.line)
             findings.add(
-                Kind.DIFFERS,
+                FindingKind.DIFFERS,
                 "repeat_interval",
                 line,
                 why,
@@ -97,4 +101,6 @@ def _say_intervals(routes: Sequence[Route], root: Route, findings: Findings) -> 
             )
     why = "Tocsin repeats only while nobody has taken the incident"
     line = root.times.lines.get("repeat_interval", 0)
-    findings.add(Kind.DIFFERS, "repeat_interval", line, why, "`updates.every` reminds after that")
+    findings.add(
+        FindingKind.DIFFERS, "repeat_interval", line, why, "`updates.every` reminds after that"
+    )

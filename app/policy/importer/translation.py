@@ -12,10 +12,10 @@ from app.files import policy_file
 from app.policy.importer import contacts, label_matchers, ownership, routes, severity, times
 from app.policy.importer.contacts import People
 from app.policy.importer.label_matchers import NotExpressible
-from app.policy.importer.notices import Findings, Kind
-from app.policy.importer.parts import Imported, Inhibition, Mute, Names
+from app.policy.importer.notices import FindingKind, Findings
+from app.policy.importer.parts import Imported, ImportedInhibition, MuteRule, Names
 from app.policy.importer.reader import Configuration, Route
-from app.policy.importer.routes import Case, TooManyCases
+from app.policy.importer.routes import RouteCase, TooManyCases
 from app.policy.importer.unsupported import say_settings, say_times_apart
 from models.matcher import Matcher, Operator
 from models.policy import Channel
@@ -23,13 +23,13 @@ from models.severity import Severity
 
 _CHANNELS: tuple[Channel, ...] = ("pager", "email", "chat")
 
-_shipped = cache(policy_file.load)  # it takes as long as all the rest of an import
+_shipped = cache(policy_file.load_policy)  # it takes as long as all the rest of an import
 
 
 def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     """The policy. What is not carried over as it is becomes a finding."""
-    root = _expressible(configuration.route, findings)
-    cases = _cases(root, findings)
+    root = _expressible_route(configuration.route, findings)
+    cases = _cases_of(root, findings)
     shipped = _shipped().policy
     severities = severity.severities_of(configuration, shipped.severities.names, findings)
     people = contacts.people_of(configuration, cases, findings)
@@ -37,16 +37,20 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     owners, default_owner = ownership.owners_of(cases, people, components[0])
     label = severities.labels[0]
     reached = {
-        severity: _reached(cases, label, severities.possible(severity)) for severity in Severity
+        severity: _reachable_cases(cases, label, severities.possible_values(severity))
+        for severity in Severity
     }
-    by_severity = times.chosen(
+    by_severity = times.routes_by_severity(
         cases, label, {severity: severities.found(severity) for severity in Severity}
     )
-    times.say(reached, by_severity, root, findings)
+    times.report_differing_times(reached, by_severity, root, findings)
     say_settings(configuration, root, cases, findings)
     say_times_apart(cases, findings)
     _say_pagers(
-        _reached(cases, label, severities.found(Severity.P0)), configuration, people, findings
+        _reachable_cases(cases, label, severities.found(Severity.P0)),
+        configuration,
+        people,
+        findings,
     )
     channels = {
         one: contacts.channels_of(people, of_severity) for one, of_severity in reached.items()
@@ -64,65 +68,70 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
             severity: [way for way in _CHANNELS if way in channels[severity]]
             for severity in Severity
         },
-        group_wait={one: times.timing(route, "group_wait") for one, route in by_severity.items()},
-        group_interval=times.timing(root, "group_interval"),
-        repeat_interval={
-            one: times.timing(route, "repeat_interval") for one, route in by_severity.items()
+        group_wait={
+            one: times.effective_timing(route, "group_wait") for one, route in by_severity.items()
         },
-        mutes=list(_mutes(cases, people, findings)),
-        inhibitions=list(_inhibitions(configuration, findings)),
+        group_interval=times.effective_timing(root, "group_interval"),
+        repeat_interval={
+            one: times.effective_timing(route, "repeat_interval")
+            for one, route in by_severity.items()
+        },
+        mutes=list(_mute_rules(cases, people, findings)),
+        inhibitions=list(_translate_inhibitions(configuration, findings)),
         intervals=people.intervals,
     )
 
 
-def _expressible(route: Route, findings: Findings) -> Route:
+def _expressible_route(route: Route, findings: Findings) -> Route:
     """The tree without the routes whose matchers a policy cannot have."""
     below = []
     for one in route.routes:
         try:
             for matcher in one.matchers:
-                label_matchers.written(matcher)
+                label_matchers.format_matcher(matcher)
         except NotExpressible as error:
             instead = "other matchers; until then its alerts are taken by the routes behind it"
             findings.add(
-                Kind.LEFT_OUT,
+                FindingKind.LEFT_OUT,
                 f"route to {one.receiver}, and all below it",
                 one.line,
                 str(error),
                 instead,
             )
         else:
-            below.append(_expressible(one, findings))
+            below.append(_expressible_route(one, findings))
     return replace(route, routes=tuple(below))
 
 
-def _cases(root: Route, findings: Findings) -> list[Case]:
+def _cases_of(root: Route, findings: Findings) -> list[RouteCase]:
     try:
-        return routes.cases(root)
+        return routes.route_cases(root)
     except TooManyCases:
         for route in root.all():
             if route.goes_on:
                 why = f"routes with it make more than {routes.CASES_MAX} combinations"
-                instead = f"its alerts go to {route.receiver} only; tell others by `also_tell`"
-                findings.add(Kind.LEFT_OUT, "continue", route.line, why, instead)
-        return routes.cases(root, go_on=False)
+                instead = f"its alerts go to {route.receiver} only; tell others by `also_notify`"
+                findings.add(FindingKind.LEFT_OUT, "continue", route.line, why, instead)
+        return routes.route_cases(root, go_on=False)
 
 
-def _reached(cases: Sequence[Case], label: str, values: Sequence[str]) -> list[Case]:
+def _reachable_cases(
+    cases: Sequence[RouteCase], label: str, values: Sequence[str]
+) -> list[RouteCase]:
     """The cases that an alert can be of whose label has one of these values."""
-    reached: dict[Case, None] = {}
+    reached: dict[RouteCase, None] = {}
     for value in values:
         given = (Matcher(label, Operator.EQUAL, value),)
         for case in cases:
-            if routes.joined(case.matchers, given) is not None:
+            if routes.join_matchers(case.matchers, given) is not None:
                 reached[case] = None
-            if all(routes.implied(matcher, given) for matcher in case.matchers):
+            if all(routes.is_implied(matcher, given) for matcher in case.matchers):
                 break  # it takes all alerts with this value
     return [case for case in cases if case in reached]
 
 
 def _say_pagers(
-    cases: Sequence[Case], configuration: Configuration, people: People, findings: Findings
+    cases: Sequence[RouteCase], configuration: Configuration, people: People, findings: Findings
 ) -> None:
     """Say whose worst alerts wake nobody. `cases` are those that they can be of."""
     for case in cases:
@@ -131,7 +140,7 @@ def _say_pagers(
             why = "its P0 incidents wake nobody, here as there: nobody who is told of them has a pager"
             line = configuration.receivers[receiver].line
             findings.add(
-                Kind.FILL_IN,
+                FindingKind.FILL_IN,
                 f"receiver {receiver}",
                 line,
                 why,
@@ -139,17 +148,19 @@ def _say_pagers(
             )
 
 
-def _mutes(cases: Sequence[Case], people: People, findings: Findings) -> Iterator[Mute]:
+def _mute_rules(
+    cases: Sequence[RouteCase], people: People, findings: Findings
+) -> Iterator[MuteRule]:
     names = Names()
     for number, case in enumerate(cases):
         during = tuple(dict.fromkeys(case.routes[0].mute))
         if not during or any(set(route.mute) != set(during) for route in case.routes):
             continue
-        alternatives = routes.without(case, cases[:number])
+        alternatives = routes.exclude_cases(case, cases[:number])
         if alternatives is None:
             why = f"what it takes and no route before it does is more than {routes.ALTERNATIVES_MAX} alternatives"
             findings.add(
-                Kind.LEFT_OUT,
+                FindingKind.LEFT_OUT,
                 "mute_time_intervals",
                 case.routes[0].line,
                 why,
@@ -157,11 +168,12 @@ def _mutes(cases: Sequence[Case], people: People, findings: Findings) -> Iterato
             )
         elif alternatives:
             selector = [
-                [label_matchers.written(one) for one in matchers] for matchers in alternatives
+                [label_matchers.format_matcher(one) for one in matchers]
+                for matchers in alternatives
             ]
             name = names.make(f"{people.owner(case)} {' '.join(during)}")
             intervals = tuple(people.interval_of[(one,)] for one in during)
-            yield Mute(
+            yield MuteRule(
                 name,
                 [] if [] in selector else selector,
                 intervals,
@@ -169,19 +181,25 @@ def _mutes(cases: Sequence[Case], people: People, findings: Findings) -> Iterato
             )
 
 
-def _inhibitions(configuration: Configuration, findings: Findings) -> Iterator[Inhibition]:
+def _translate_inhibitions(
+    configuration: Configuration, findings: Findings
+) -> Iterator[ImportedInhibition]:
     for number, rule in enumerate(configuration.inhibitions, 1):
         try:
-            source, target = _written(rule.source), _written(rule.target)
+            source, target = _format_matchers(rule.source), _format_matchers(rule.target)
         except NotExpressible as error:
             findings.add(
-                Kind.LEFT_OUT, "inhibit_rules", rule.line, str(error), "a rule with other matchers"
+                FindingKind.LEFT_OUT,
+                "inhibit_rules",
+                rule.line,
+                str(error),
+                "a rule with other matchers",
             )
             continue
-        yield Inhibition(f"inhibit-{number}", source, target, rule.equal, rule.line)
+        yield ImportedInhibition(f"inhibit-{number}", source, target, rule.equal, rule.line)
         why = "an incident keeps quiet only while all that fires in it is inhibited"
         findings.add(
-            Kind.DIFFERS,
+            FindingKind.DIFFERS,
             "inhibit_rules",
             rule.line,
             why,
@@ -189,5 +207,7 @@ def _inhibitions(configuration: Configuration, findings: Findings) -> Iterator[I
         )
 
 
-def _written(matchers: Sequence[Matcher]) -> list[str]:
-    return [label_matchers.written(matcher) for matcher in matchers] or [ownership.EVERYTHING]
+def _format_matchers(matchers: Sequence[Matcher]) -> list[str]:
+    return [label_matchers.format_matcher(matcher) for matcher in matchers] or [
+        ownership.EVERYTHING
+    ]

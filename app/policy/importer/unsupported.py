@@ -2,25 +2,25 @@
 
 from collections.abc import Sequence
 
-from app.policy.importer.notices import Findings, Kind
+from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.reader import Configuration, Route
 from app.policy.importer.receivers import TRANSPORT, WORDING
-from app.policy.importer.routes import Case
-from app.policy.importer.writer import duration
+from app.policy.importer.routes import RouteCase
+from app.policy.importer.writer import format_duration
 
 _RESOLVE_TIMEOUT_MS = 300_000
 
 
 def say_settings(
-    configuration: Configuration, root: Route, cases: Sequence[Case], findings: Findings
+    configuration: Configuration, root: Route, cases: Sequence[RouteCase], findings: Findings
 ) -> None:
     """Say what becomes of `global`, templates and grouping, and which routes take nothing."""
     for key, node in configuration.settings.items():
         if key == "resolve_timeout":
             if (found_ms := node.duration_ms()) != _RESOLVE_TIMEOUT_MS:
-                why = f"an alert without an end counts as over after {duration(found_ms)} there, and after 5m here"
+                why = f"an alert without an end counts as over after {format_duration(found_ms)} there, and after 5m here"
                 findings.add(
-                    Kind.DIFFERS,
+                    FindingKind.DIFFERS,
                     f"global.{key}",
                     node.line,
                     why,
@@ -28,16 +28,20 @@ def say_settings(
                 )
         else:
             findings.add(
-                Kind.NOTIFIER, f"global.{key}", node.line, TRANSPORT, "configure the notifier"
+                FindingKind.NOTIFIER,
+                f"global.{key}",
+                node.line,
+                TRANSPORT,
+                "configure the notifier",
             )
     for node in configuration.others:
         if node.key == "templates":
             findings.add(
-                Kind.NOTIFIER, node.key, node.line, WORDING, "word messages in the notifier"
+                FindingKind.NOTIFIER, node.key, node.line, WORDING, "word messages in the notifier"
             )
         else:
             findings.add(
-                Kind.LEFT_OUT,
+                FindingKind.LEFT_OUT,
                 node.key,
                 node.line,
                 "it is about Alertmanager's own running",
@@ -49,7 +53,7 @@ def say_settings(
         if not route.routes and route not in taking:
             why = "no alert gets there: the routes before it, or above it, take or exclude all that it asks for"
             findings.add(
-                Kind.LEFT_OUT,
+                FindingKind.LEFT_OUT,
                 f"route to {route.receiver}",
                 route.line,
                 why,
@@ -66,10 +70,12 @@ def _say_grouping(root: Route, findings: Findings) -> None:
         else:
             why = "without it all alerts of a route are one group there; Tocsin has an incident for each component"
         line = route.group_by_line or root.line
-        findings.add(Kind.DIFFERS, "group_by", line, why, "change the order of components.labels")
+        findings.add(
+            FindingKind.DIFFERS, "group_by", line, why, "change the order of components.labels"
+        )
 
 
-def say_times_apart(cases: Sequence[Case], findings: Findings) -> None:
+def say_times_apart(cases: Sequence[RouteCase], findings: Findings) -> None:
     """Say where several routes notify of the same alerts at different times.
 
     An incident is told to all or to nobody.
@@ -84,4 +90,4 @@ def say_times_apart(cases: Sequence[Case], findings: Findings) -> None:
                 instead = "they are told at all times here; an on-call plan in the notifier chooses by time"
                 for route in case.routes:
                     if getattr(route, of_route):
-                        findings.add(Kind.LEFT_OUT, key, route.line, why, instead)
+                        findings.add(FindingKind.LEFT_OUT, key, route.line, why, instead)

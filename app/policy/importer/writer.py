@@ -26,17 +26,17 @@ _SHORT = {"\n": r"\n", "\t": r"\t", '"': r"\"", "\\": r"\\"}
 
 def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
     """The policy file. `name` is the Alertmanager file's."""
-    lines = [*_head(findings, name), "version: 1", "", *_severities(policy), ""]
+    lines = [*_head_lines(findings, name), "version: 1", "", *_severity_lines(policy), ""]
     lines += [
         "# What is broken? Incidents are grouped by the first of these labels that an alert has.",
         "components:",
     ]
     lines += [
-        f"  labels: {_flow(policy.component_labels)}",
-        f"  absent: {_flow(policy.component_absent)}",
+        f"  labels: {_flow_style(policy.component_labels)}",
+        f"  absent: {_flow_style(policy.component_absent)}",
         "",
     ]
-    lines += [*_people(policy), "", *_ownership(policy), ""]
+    lines += [*_contact_lines(policy), "", *_ownership_lines(policy), ""]
     lines += [
         "# Not from Alertmanager: quiet for so long, an incident is closed and its end told.",
         "incidents:",
@@ -45,68 +45,70 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
         "",
     ]
     if policy.inhibitions:
-        lines += ["inhibit_rules:", *_inhibitions(policy), ""]
-    lines += list(_notify(policy))
+        lines += ["inhibit_rules:", *_inhibition_lines(policy), ""]
+    lines += list(_notify_lines(policy))
     if policy.intervals:
-        lines += ["", "time_intervals:", *_intervals(policy)]
+        lines += ["", "time_intervals:", *_interval_lines(policy)]
     return "\n".join(lines) + "\n"
 
 
-def _head(findings: Sequence[Finding], name: str) -> list[str]:
+def _head_lines(findings: Sequence[Finding], name: str) -> list[str]:
     said = [
         f"Made from {inert(name)} by `tocsin policy import`: `# 17` is line 17 of that file.",
         "What becomes of what, and why: docs/IMPORT.md. Chains of escalation, targets, reminders, follow-ups, dependencies:",
         "Alertmanager has none of these; docs/POLICY.md explains them, and policies/default.yaml shows them.",
     ]
-    said += ["", *notices.told(findings)] if findings else ["", "Everything is carried over."]
+    said += (
+        ["", *notices.finding_lines(findings)] if findings else ["", "Everything is carried over."]
+    )
     return [f"# {line}".rstrip() for line in said]
 
 
-def _severities(policy: Imported) -> Iterator[str]:
+def _severity_lines(policy: Imported) -> Iterator[str]:
     yield "# How bad is it? P0 is the worst. Names without a line are usual ones that the file does not have."
     yield "severities:"
-    yield f"  labels: {_flow(policy.severity_labels)}"
+    yield f"  labels: {_flow_style(policy.severity_labels)}"
     yield "  names:"
     for name, (severity, lines) in policy.severities.items():
-        yield f"    {_key(name)}: {severity}{_from(lines)}"
+        yield f"    {_yaml_key(name)}: {severity}{_origin_comment(lines)}"
     yield "  unknown: P2"
     yield "  missing: P2"
 
 
-def _people(policy: Imported) -> Iterator[str]:
+def _contact_lines(policy: Imported) -> Iterator[str]:
     yield "contacts:"
     for key, contact in policy.contacts.items():
-        yield f"  {key}:{_from((contact.line,))}"
-        yield f"    name: {quoted(contact.name)}"
+        yield f"  {key}:{_origin_comment((contact.line,))}"
+        yield f"    name: {quote_yaml(contact.name)}"
         for way in ("email", "chat", "pager"):
             if way in contact.addresses:
-                yield f"    {way}: {quoted(contact.addresses[way])}{_from(contact.lines[way])}"
+                yield f"    {way}: {quote_yaml(contact.addresses[way])}{_origin_comment(contact.lines[way])}"
     yield ""
     yield "# Each has a chain of one: when nobody answers, Alertmanager calls nobody else. `climb` calls others."
     yield "teams:"
     for key, team in policy.teams.items():
         contact = policy.contacts[team.contact]
-        parts = [f"name: {quoted(contact.name)}"]
+        parts = [f"name: {quote_yaml(contact.name)}"]
         parts += [
-            f"{way}: {quoted(contact.addresses[way])}"
+            f"{way}: {quote_yaml(contact.addresses[way])}"
             for way in ("email", "chat", "pager")
             if way in contact.addresses
         ]
-        yield f"  {key}:{_from(team.lines)}"
+        yield f"  {key}:{_origin_comment(team.lines)}"
         yield f"    contact: {{{', '.join(parts)}}}"
         yield f"    chain: [{team.contact}]"
         if team.hours:
             yield f"    hours: {team.hours}"
 
 
-def _ownership(policy: Imported) -> Iterator[str]:
+def _ownership_lines(policy: Imported) -> Iterator[str]:
     plain = [owner for owner in policy.owners if not owner.name]
     named = [owner for owner in policy.owners if owner.name]
     yield "# Whose is it? The first that fits decides, as the first route does."
     if plain:
         yield "ownership:"
         for owner in plain:
-            yield f"  - {{match: {_selector(owner.selector)}, team: {owner.team}}}{_from(owner.lines)}"
+            yield f"  - {{match: {_selector_text(owner.selector)}, team: {owner.team}}}{_origin_comment(owner.lines)}"
     yield f"default_owner: {policy.default_owner}"
     if named:
         yield ""
@@ -114,28 +116,28 @@ def _ownership(policy: Imported) -> Iterator[str]:
         yield "# Of these, too, the first that fits decides, and before `ownership`."
         yield "classes:"
         for owner in named:
-            yield from _class(owner)
+            yield from _class_lines(owner)
 
 
-def _class(owner: Owner) -> Iterator[str]:
-    yield f"  - name: {owner.name}{_from(owner.lines)}"
+def _class_lines(owner: Owner) -> Iterator[str]:
+    yield f"  - name: {owner.name}{_origin_comment(owner.lines)}"
     yield "    prefix: INC"
-    yield f"    match: {_selector(owner.selector)}"
+    yield f"    match: {_selector_text(owner.selector)}"
     yield f"    owner: {owner.team}"
     if owner.also:
-        yield f"    also_tell: [{', '.join(owner.also)}]"
+        yield f"    also_notify: [{', '.join(owner.also)}]"
 
 
-def _inhibitions(policy: Imported) -> Iterator[str]:
+def _inhibition_lines(policy: Imported) -> Iterator[str]:
     for rule in policy.inhibitions:
-        yield f"  - name: {rule.name}{_from((rule.line,))}"
-        yield f"    source_matchers: {_flow(rule.source)}"
-        yield f"    target_matchers: {_flow(rule.target)}"
+        yield f"  - name: {rule.name}{_origin_comment((rule.line,))}"
+        yield f"    source_matchers: {_flow_style(rule.source)}"
+        yield f"    target_matchers: {_flow_style(rule.target)}"
         if rule.equal:
-            yield f"    equal: {_flow(rule.equal)}"
+            yield f"    equal: {_flow_style(rule.equal)}"
 
 
-def _notify(policy: Imported) -> Iterator[str]:
+def _notify_lines(policy: Imported) -> Iterator[str]:
     yield "notify:"
     yield "  # Everybody is told through what he has: a severity has the channels of those whom its alerts can reach."
     yield "  channels:"
@@ -143,33 +145,33 @@ def _notify(policy: Imported) -> Iterator[str]:
         yield f"    {severity}: [{', '.join(channels)}]"
     yield from _by_severity("group_wait", policy.group_wait)
     interval = policy.group_interval
-    yield f"  group_interval: {duration(interval.ms)}{_from((interval.line,)) or '  # the default'}"
+    yield f"  group_interval: {format_duration(interval.ms)}{_origin_comment((interval.line,)) or '  # the default'}"
     yield from _by_severity("repeat_interval", policy.repeat_interval)
     if any(team.hours for team in policy.teams.values()):
         yield "  hours: [P0, P1, P2, P3]"
     if policy.mutes:
         yield "  mute:"
         for mute in policy.mutes:
-            yield f"    - name: {mute.name}{_from(mute.lines)}"
+            yield f"    - name: {mute.name}{_origin_comment(mute.lines)}"
             if mute.selector:
-                yield f"      match: {_selector(mute.selector)}"
+                yield f"      match: {_selector_text(mute.selector)}"
             yield f"      during: [{', '.join(mute.during)}]"
 
 
 def _by_severity(key: str, times: dict[Severity, Timing]) -> Iterator[str]:
     yield f"  {key}:"
     for severity, timing in times.items():
-        yield f"    {severity}: {duration(timing.ms)}{_from((timing.line,)) or '  # the default'}"
+        yield f"    {severity}: {format_duration(timing.ms)}{_origin_comment((timing.line,)) or '  # the default'}"
 
 
-def _intervals(policy: Imported) -> Iterator[str]:
+def _interval_lines(policy: Imported) -> Iterator[str]:
     for name, (line, spans) in policy.intervals.items():
-        yield f"  {name}:{_from((line,))}"
+        yield f"  {name}:{_origin_comment((line,))}"
         for span_line, span in spans:
-            yield f"    - {_flow(span)}{_from((span_line,))}"
+            yield f"    - {_flow_style(span)}{_origin_comment((span_line,))}"
 
 
-def duration(duration_ms: int) -> str:
+def format_duration(duration_ms: int) -> str:
     """A duration, exactly."""
     said, rest = "", duration_ms
     for unit, unit_ms in _UNITS_MS:
@@ -178,38 +180,38 @@ def duration(duration_ms: int) -> str:
     return said or "0"
 
 
-def quoted(text: str) -> str:
+def quote_yaml(text: str) -> str:
     """A YAML text in quotes that are read back as just this text."""
     if text.isprintable() and "'" not in text and ('"' in text or "\\" in text):
         return f"'{text}'"
-    return f'"{"".join(_escaped(sign) for sign in text)}"'
+    return f'"{"".join(_escape_character(sign) for sign in text)}"'
 
 
-def _escaped(sign: str) -> str:
+def _escape_character(sign: str) -> str:
     if sign in _SHORT:
         return _SHORT[sign]
     return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
 
 
-def _key(name: str) -> str:
+def _yaml_key(name: str) -> str:
     plain = (
         name.isascii() and name.isalnum() and name[:1].isalpha() and name.lower() not in NO_TEXTS
     )
-    return name if plain else quoted(name)
+    return name if plain else quote_yaml(name)
 
 
-def _flow(value: Any) -> str:
+def _flow_style(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {_flow_style(one)}' for key, one in value.items())}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_flow(one) for one in value)}]"
-    return quoted(value) if isinstance(value, str) else json.dumps(value)
+        return f"[{', '.join(_flow_style(one) for one in value)}]"
+    return quote_yaml(value) if isinstance(value, str) else json.dumps(value)
 
 
-def _selector(selector: Selector) -> str:
-    return _flow(selector[0] if len(selector) == 1 else selector)
+def _selector_text(selector: Selector) -> str:
+    return _flow_style(selector[0] if len(selector) == 1 else selector)
 
 
-def _from(lines: Lines) -> str:
+def _origin_comment(lines: Lines) -> str:
     shown = [str(line) for line in dict.fromkeys(lines) if line]
     return f"  # {', '.join(shown[:8])}{' ...' if len(shown) > 8 else ''}" if shown else ""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.core.rules.compiled_policy import Rulebook
-from app.files.policy_file import BadPolicy, default_path, load
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.files.policy_file import BadPolicy, default_path, load_policy
 from app.files.yaml_file import MAX_BYTES
 from app.history.entries_view import ENTRIES_BYTES_MAX, ENTRIES_MAX, Entries, EntriesView
 from app.transport.log import NewRecord
@@ -50,7 +50,7 @@ def test_what_is_taken_has_a_bound(name: str, more: int) -> None:
 def test_silences_have_bounds(over: bool, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many may not have ended, and so many more that were over when they were made, as the procedure's curl makes them."""
     monkeypatch.setattr("app.bridge.silence_routes.LIVE_MAX", 1000 if over else 5)
-    policy = Rulebook(shipped().document | ({"bounds": {"silences": 5}} if over else {}))
+    policy = CompiledPolicy(shipped().document | ({"bounds": {"silences": 5}} if over else {}))
     log, before = FakeLog(), refused_count("bound_reached")
     times = {"startsAt": "2026-04-12T10:00:00Z", "endsAt": "2026-04-12T11:00:00Z"} if over else {}
 
@@ -116,7 +116,7 @@ def test_a_policy_file_has_a_bound(more: int, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_bytes(text + b"x" * (MAX_BYTES + more - len(text)))
     if more <= 0:
-        assert load(file).fingerprint == shipped().fingerprint
+        assert load_policy(file).fingerprint == shipped().fingerprint
         return
     with pytest.raises(BadPolicy, match=f"has more than {MAX_BYTES} bytes"):
-        load(file)
+        load_policy(file)

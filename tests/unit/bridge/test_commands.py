@@ -24,15 +24,15 @@ OTHER = "SEC-20260412T031502Z-00K3F"  # of partition 0
         ("acknowledge", {}, {"text": ""}),
         ("assign", {"to": "bob"}, {"text": "", "to": "bob", "team": ""}),
         ("assign", {"team": "data", "text": "yours"}, {"text": "yours", "to": "", "team": "data"}),
-        ("assessed", {"verdict": "genuine"}, {"text": "", "verdict": "genuine", "scope": ""}),
+        ("assess", {"verdict": "genuine"}, {"text": "", "verdict": "genuine", "scope": ""}),
         (
-            "assessed",
+            "assess",
             {"verdict": "false-positive", "scope": "none", "text": "a test"},
             {"text": "a test", "verdict": "false-positive", "scope": "none"},
         ),
         ("note", {"text": "hm"}, {"text": "hm"}),
-        ("cause", {"text": "a lock"}, {"text": "a lock"}),
-        ("mitigated", {}, {"text": ""}),
+        ("root-cause", {"text": "a lock"}, {"text": "a lock"}),
+        ("mitigate", {}, {"text": ""}),
         ("update", {"text": "soon"}, {"text": "soon"}),
         ("update", {"text": "soon", "eta": ""}, {"text": "soon"}),
         (
@@ -86,7 +86,7 @@ def test_every_command_is_taken() -> None:
     [
         ("note", {}, "malformed", "text: is missing; Field required"),
         (
-            "cause",
+            "root-cause",
             {"text": ""},
             "malformed",
             "text: is ''; String should have at least 1 character",
@@ -116,15 +116,15 @@ def test_every_command_is_taken() -> None:
             "malformed",
             f"team: is '{'x' * 59}...'; String should have at most 256 characters",
         ),
-        ("assessed", {}, "malformed", "verdict: is missing; Field required"),
+        ("assess", {}, "malformed", "verdict: is missing; Field required"),
         (
-            "assessed",
+            "assess",
             {"verdict": "true"},
             "malformed",
             "verdict: is 'true'; Input should be 'genuine' or 'false-positive'",
         ),
         (
-            "assessed",
+            "assess",
             {"verdict": 1},
             "malformed",
             "verdict: is 1; Input should be 'genuine' or 'false-positive'",

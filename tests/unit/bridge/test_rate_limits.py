@@ -3,7 +3,7 @@
 import pytest
 
 from app.bridge.limits import Limits
-from app.bridge.rate_limits import OTHERS, TELL_SECONDS, Senders, address_of
+from app.bridge.rate_limits import OTHERS, WARN_SECONDS, Senders, address_key
 
 
 class Watch:
@@ -103,7 +103,7 @@ def test_a_sender_is_told_once_a_minute() -> None:
     watch = Watch()
     senders = Senders(Limits(requests_per_second=0, alerts_per_second=0, senders=1), watch)
     told = []
-    for seconds in (0, TELL_SECONDS - 1, 1, 0):
+    for seconds in (0, WARN_SECONDS - 1, 1, 0):
         watch.at += seconds
         told.append(senders.of("a").is_to_be_told())
 
@@ -125,4 +125,4 @@ def test_a_sender_is_told_once_a_minute() -> None:
 )
 def test_what_an_address_is_told_apart_by(peer: str | None, expected: str) -> None:
     """Who has an IPv6 network has all addresses of it."""
-    assert address_of(peer) == expected
+    assert address_key(peer) == expected

@@ -18,7 +18,7 @@ import orjson
 import pytest
 from aiohttp import ClientConnectorError, ClientError, ClientSession, TCPConnector
 
-from app.bridge.certificates import certificate_of, name_in
+from app.bridge.certificates import certificate_of, client_name
 from app.bridge.limits import Limits
 from app.bridge.resources import Bridge
 from app.settings import BadSettings, HttpSecurity, Settings
@@ -325,4 +325,4 @@ def test_a_handshake_that_dribbles(folder: Path) -> None:
 )
 def test_whom_a_certificate_is_for(found: dict[str, Any], expected: str) -> None:
     """Its first name, else its subject's."""
-    assert name_in(found) == expected
+    assert client_name(found) == expected

@@ -15,9 +15,9 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from app.bridge.authorization import NEEDS
+from app.bridge.authorization import PERMISSIONS
 from app.bridge.resources import Bridge
-from app.bridge.tokens import TOKENS_MAX, May, tokens_in
+from app.bridge.tokens import TOKENS_MAX, Permission, tokens_in
 from app.clock import Clock
 from app.settings import (
     BadSettings,
@@ -33,7 +33,7 @@ from tests.support.served_bridge import INCIDENT, JSON, Client, alert, error, se
 from tests.support.shipped_policy import shipped
 from tests.support.token_files import bearer, write
 
-TOKENS = {may: f"{may}-{'x' * 30}" for may in May}
+TOKENS = {may: f"{may}-{'x' * 30}" for may in Permission}
 SILENCE = {"matchers": [{"name": "a", "value": "b"}], "endsAt": "1h", "createdBy": "bob"}
 
 # The least that a request has to have, by its resource in NEEDS.
@@ -99,7 +99,7 @@ async def _answer(
         ) if response.content_type == "application/json" else answer
 
 
-@pytest.mark.parametrize("resource", NEEDS, ids=" ".join)
+@pytest.mark.parametrize("resource", PERMISSIONS, ids=" ".join)
 def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> None:
     """Each resource is asked without a token, with a wrong one, and with each that there is."""
     method, path = resource
@@ -110,14 +110,17 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
         .replace("{letter}", "0-1-0")
         .replace("/api/v1/explain", "/api/v1/explain?id=x")
     )
-    given = [JSON, bearer("wrong" * 8), *(bearer(TOKENS[may]) for may in May)]
+    given = [JSON, bearer("wrong" * 8), *(bearer(TOKENS[may]) for may in Permission)]
     answers = ask(file, *((method, path, REQUESTS.get(resource), headers) for headers in given))
 
-    need = NEEDS[resource]
+    need = PERMISSIONS[resource]
     refused = [
         401,
         401,
-        *(403 if need not in (None, may) and may is not May.OPERATE else 0 for may in May),
+        *(
+            403 if need not in (None, may) and may is not Permission.OPERATE else 0
+            for may in Permission
+        ),
     ]
     refused = [0] * len(given) if need is None else refused
     assert [status if status in (401, 403) else 0 for status, _ in answers] == refused
@@ -132,7 +135,7 @@ def test_every_resource_says_what_it_takes() -> None:
     settings, clock = Settings(clock="driven"), Clock(driven=True)
     bridge = Bridge(settings, shipped(), FakeLog(), worker=some, clock=clock, reloader=some)
 
-    assert {(route.method, route.path) for route in bridge.routes()} == set(NEEDS)
+    assert {(route.method, route.path) for route in bridge.routes()} == set(PERMISSIONS)
 
 
 def test_refusals_say_why(file: Path) -> None:
@@ -144,8 +147,8 @@ def test_refusals_say_why(file: Path) -> None:
         ("GET", "/api/v1/incidents", None, {}),
         ("GET", "/nothing", None, {}),
         ("GET", "/nothing", None, bearer(wrong)),
-        ("GET", "/nothing", None, bearer(TOKENS[May.SEND])),
-        ("POST", "/api/v2/alerts", [], bearer(TOKENS[May.READ])),
+        ("GET", "/nothing", None, bearer(TOKENS[Permission.SEND])),
+        ("POST", "/api/v2/alerts", [], bearer(TOKENS[Permission.READ])),
     )
 
     none = (
@@ -183,7 +186,7 @@ def test_who_is_refused_is_told_how(file: Path) -> None:
     assert asyncio.run(scenario()) == 'Bearer realm="tocsin"'
 
 
-READ = TOKENS[May.READ]
+READ = TOKENS[Permission.READ]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ def test_two_tokens_are_none(file: Path) -> None:
 def test_what_is_refused_is_not_read(file: Path) -> None:
     """Nothing of it comes into the journal."""
     log = FakeLog()
-    ask(file, ("POST", "/api/v2/alerts", [alert("c")], bearer(TOKENS[May.NOTIFY])), log=log)
+    ask(file, ("POST", "/api/v2/alerts", [alert("c")], bearer(TOKENS[Permission.NOTIFY])), log=log)
 
     assert log.batches == []
 
@@ -249,9 +252,9 @@ def test_every_token_is_compared(file: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
     known = tokens_in(str(file)).value
-    found = [known.holder(token) for token in (*TOKENS.values(), "wrong", "")]
+    found = [known.find_holder(token) for token in (*TOKENS.values(), "wrong", "")]
 
-    assert [holder and holder.name for holder in found] == [f"{may}er" for may in May] + [
+    assert [holder and holder.name for holder in found] == [f"{may}er" for may in Permission] + [
         None,
         None,
     ]
@@ -264,7 +267,7 @@ def test_who_says_something_is_signed(file: Path) -> None:
 
     Once, and only where they differ.
     """
-    log, headers = FakeLog(), bearer(TOKENS[May.OPERATE])
+    log, headers = FakeLog(), bearer(TOKENS[Permission.OPERATE])
     path = f"/api/v1/incidents/{INCIDENT}/acknowledge"
     names = ("bob", "operateer", "bob (via operateer)")
     ask(file, *(("POST", path, {"by": name}, headers) for name in names), log=log)
@@ -289,7 +292,7 @@ def test_tokens_are_read_again(file: Path, caplog: pytest.LogCaptureFixture) -> 
         names = [
             holder.name
             for token in ("old" * 8, "new" * 8, READ)
-            if (holder := known.value.holder(token))
+            if (holder := known.value.find_holder(token))
         ]
         good = REGISTRY.get_sample_value("tocsin_bridge_files_good", {"what": "tokens"})
         return f"{' '.join(names)} {good:.0f}"
@@ -402,12 +405,12 @@ def test_bounds_of_tokens(tmp_path: Path) -> None:
     lines += [f"n{number} operate {GOOD}{number}" for number in range(TOKENS_MAX - 2)]
     write(tmp_path / "tokens", "\n".join(lines))
     known = tokens_in(str(tmp_path / "tokens")).value
-    found = [known.holder(token) for token in ("s" * 20, "l" * 512, f"{GOOD}{TOKENS_MAX - 3}")]
+    found = [known.find_holder(token) for token in ("s" * 20, "l" * 512, f"{GOOD}{TOKENS_MAX - 3}")]
 
     assert [(one.name, one.may) for one in found if one] == [
-        ("a", frozenset({May.READ})),
-        ("b", frozenset({May.SEND, May.NOTIFY})),
-        (f"n{TOKENS_MAX - 3}", frozenset(May)),
+        ("a", frozenset({Permission.READ})),
+        ("b", frozenset({Permission.SEND, Permission.NOTIFY})),
+        (f"n{TOKENS_MAX - 3}", frozenset(Permission)),
     ]
 
 

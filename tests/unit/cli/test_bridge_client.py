@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.bridge_client import ask
-from app.settings import BadSettings, Reach, reach_from_environment
+from app.cli.bridge_client import ask_bridge
+from app.settings import BadSettings, BridgeReach, reach_from_environment
 
 TOKEN = "correct-horse-battery-staple"
 SECONDS = 10
@@ -84,7 +84,7 @@ def test_strangers(
     """Whatever they answer, it is told in one line."""
     strangers.append(Stranger(answer))
     monkeypatch.setenv("TOCSIN_URL", strangers[0].url)
-    found = ask("GET", "/x", None)
+    found = ask_bridge("GET", "/x", None)
 
     url = f"{strangers[0].url}/x"
     told = f"tocsin: {said.replace('{url}', url)}"
@@ -103,7 +103,7 @@ def test_a_token_goes_to_one_place(
     strangers += [elsewhere, first]
     monkeypatch.setenv("TOCSIN_URL", first.url)
     monkeypatch.setenv("TOCSIN_TOKEN", TOKEN)
-    found = ask("GET", "/x", None)
+    found = ask_bridge("GET", "/x", None)
 
     assert (found, elsewhere.heard) == (None, [])
     assert [f"Authorization: Bearer {TOKEN}\r\n".encode() in one for one in first.heard] == [True]
@@ -117,7 +117,7 @@ def test_bad_token_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: 
     file.write_text(text)
     monkeypatch.setenv("TOCSIN_TOKEN_FILE", str(file))
     with pytest.raises(BadSettings) as caught:
-        ask("GET", "/x", None)
+        ask_bridge("GET", "/x", None)
 
     assert str(caught.value) == f"TOCSIN_TOKEN_FILE is '{file}', must be one token, without spaces"
 
@@ -125,12 +125,12 @@ def test_bad_token_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: 
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, Reach("http://127.0.0.1:9099")),
-        ({"HOST": "::1", "PORT": "1"}, Reach("http://[::1]:1")),
-        ({"TLS_CERT": "c", "TLS_KEY": "k"}, Reach("https://127.0.0.1:9099")),
+        ({}, BridgeReach("http://127.0.0.1:9099")),
+        ({"HOST": "::1", "PORT": "1"}, BridgeReach("http://[::1]:1")),
+        ({"TLS_CERT": "c", "TLS_KEY": "k"}, BridgeReach("https://127.0.0.1:9099")),
         (
             {"URL": "https://tocsin.example/", "TOKEN": "t"},
-            Reach("https://tocsin.example", token="t"),
+            BridgeReach("https://tocsin.example", token="t"),
         ),
         (
             {
@@ -140,16 +140,16 @@ def test_bad_token_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: 
                 "CERT_FILE": "c",
                 "KEY_FILE": "k",
             },
-            Reach("https://a", token_file="t", ca_file="a", cert_file="c", key_file="k"),
+            BridgeReach("https://a", token_file="t", ca_file="a", cert_file="c", key_file="k"),
         ),
     ],
 )
-def test_how_to_reach_a_bridge(variables: dict[str, str], expected: Reach) -> None:
+def test_how_to_reach_a_bridge(variables: dict[str, str], expected: BridgeReach) -> None:
     """By default the one that this environment would start."""
     found = reach_from_environment({f"TOCSIN_{name}": value for name, value in variables.items()})
 
     assert found == expected
-    assert TOKEN not in repr(Reach("http://a", token=TOKEN))
+    assert TOKEN not in repr(BridgeReach("http://a", token=TOKEN))
 
 
 @pytest.mark.parametrize(

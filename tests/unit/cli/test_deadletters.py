@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.deadletters_resubmit import Again, plan_of
+from app.cli.deadletters_resubmit import Resubmission, plan_resubmission
 from app.cli.main import main
 from app.core.state.deadletter import VALUE_BYTES_MAX
 from app.settings import Settings
@@ -248,7 +248,7 @@ json_values = st.recursive(
 journal_alerts = st.fixed_dictionaries(
     {"alert": json_values},
     optional=dict.fromkeys(
-        ("status", "hold_ms", "starts_ms", "ends_ms", "labels", "annotations", "url"), json_values
+        ("status", "ttl_ms", "starts_ms", "ends_ms", "labels", "annotations", "url"), json_values
     ),
 )
 
@@ -259,6 +259,10 @@ journal_alerts = st.fixed_dictionaries(
 )
 def test_any_letter_has_a_plan(role: str, value: bytes) -> None:
     """Whatever was refused, it is sent as JSON to a resource that takes alerts, or it says why not."""
-    plan = plan_of(role, value, 1_776_000_000_000)
+    plan = plan_resubmission(role, value, 1_776_000_000_000)
 
-    assert plan if isinstance(plan, str) else isinstance(plan, Again) and plan.path.startswith("/")
+    assert (
+        plan
+        if isinstance(plan, str)
+        else isinstance(plan, Resubmission) and plan.path.startswith("/")
+    )

@@ -45,15 +45,15 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLog]:
         (["assign", "bob"], "assign", {"text": "", "to": "bob", "team": ""}),
         (["assign", "bob", "--team", "data"], "assign", {"text": "", "to": "bob", "team": "data"}),
         (["assign", "--team", "data"], "assign", {"text": "", "to": "", "team": "data"}),
-        (["assessed", "genuine"], "assessed", {"text": "", "verdict": "genuine", "scope": ""}),
+        (["assess", "genuine"], "assess", {"text": "", "verdict": "genuine", "scope": ""}),
         (
-            ["assessed", "false-positive", "--scope", "none", "a", "test"],
-            "assessed",
+            ["assess", "false-positive", "--scope", "none", "a", "test"],
+            "assess",
             {"text": "a test", "verdict": "false-positive", "scope": "none"},
         ),
         (["note", "hm"], "note", {"text": "hm"}),
-        (["cause", "a", "lock"], "cause", {"text": "a lock"}),
-        (["mitigated"], "mitigated", {"text": ""}),
+        (["root-cause", "a", "lock"], "root-cause", {"text": "a lock"}),
+        (["mitigate"], "mitigate", {"text": ""}),
         (["update", "soon"], "update", {"text": "soon"}),
         (
             ["update", "--eta", "30m", "soon"],
@@ -149,7 +149,7 @@ def test_says_why_not(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["assessed", INCIDENT, "maybe"],
+        ["assess", INCIDENT, "maybe"],
         ["escalate", INCIDENT, "--step", "two"],
         ["ack", INCIDENT, "--team", "data"],
         ["silence", "list", "everything"],
@@ -256,7 +256,7 @@ def test_every_command_has_an_example(capsys: pytest.CaptureFixture[str], comman
     assert "example: tocsin " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["acknowlege"], ["assessed", "INC-1", "perhaps"]])
+@pytest.mark.parametrize("words", [["acknowlege"], ["assess", "INC-1", "perhaps"]])
 def test_what_may_be_said_is_told_as_it_is_typed(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.bridge.tokens import May
-from app.cli.bridge_client import ask
+from app.bridge.tokens import Permission
+from app.cli.bridge_client import ask_bridge
 from app.cli.main import main
 from tests.support.engines import Tocsin, wait_until
 
@@ -34,7 +34,9 @@ class Served:
 
     def __init__(self, folder: Path) -> None:
         tokens, self.journal = folder / "tokens", folder / "journal"
-        tokens.write_text(f"board {May.READ} {READER}\nann {May.OPERATE} {OPERATOR}\n")
+        tokens.write_text(
+            f"board {Permission.READ} {READER}\nann {Permission.OPERATE} {OPERATOR}\n"
+        )
         tokens.chmod(0o600)
         self.service = Tocsin(
             "up",
@@ -49,9 +51,9 @@ class Served:
 
     def _fill(self) -> tuple[str, str]:
         """Send an alert, and a command that the engine refuses."""
-        ask("POST", "/api/v2/alerts", [{"labels": ALERT}])
+        ask_bridge("POST", "/api/v2/alerts", [{"labels": ALERT}])
         incident = _first("/api/v1/incidents")["incident"]
-        ask("POST", f"/api/v1/incidents/{incident}0/note", {"by": "ann", "text": "hm"})
+        ask_bridge("POST", f"/api/v1/incidents/{incident}0/note", {"by": "ann", "text": "hm"})
         return str(incident), str(_first("/api/v1/deadletters")["id"])
 
     def words(self, command: str) -> list[str]:
@@ -62,8 +64,8 @@ class Served:
 
 def _first(path: str) -> Any:
     """The first item of a list, as soon as there is one."""
-    wait_until(lambda: bool(ask("GET", path, None)["items"]), f"an item of {path}")
-    return ask("GET", path, None)["items"][0]
+    wait_until(lambda: bool(ask_bridge("GET", path, None)["items"]), f"an item of {path}")
+    return ask_bridge("GET", path, None)["items"][0]
 
 
 @pytest.fixture(scope="module")

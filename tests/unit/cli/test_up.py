@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.demo.storm import storm
+from app.demo.storm import storm_steps
 from app.settings import Settings
 from app.transport.sqlite import SqliteLog
 from tests.support.engines import ROOT, Tocsin, assert_exactly_once
@@ -42,7 +42,7 @@ def test_a_killed_service_loses_no_alert_and_repeats_no_effect(tmp_path: Path) -
     Afterwards everything is as if nothing had happened.
     """
     broker = f"embedded:{tmp_path}"
-    steps = [alerts for _, alerts in storm(6000, seed=3)]
+    steps = [alerts for _, alerts in storm_steps(6000, seed=3)]
     sent = 0
     service = Tocsin("up", TOCSIN_BROKER=broker)
     for number, alerts in enumerate(steps):
@@ -74,7 +74,7 @@ def test_a_state_that_is_gone_is_made_anew(tmp_path: Path) -> None:
     """Without any checkpoint the journal is applied from its beginning, and what was sent before is not sent again."""
     broker = f"embedded:{tmp_path}"
     service = Tocsin("up", TOCSIN_BROKER=broker)
-    for _, alerts in storm(1500, seed=5):
+    for _, alerts in storm_steps(1500, seed=5):
         service.post("/api/v2/alerts", alerts)
     service.stop()
     connection = sqlite3.connect(tmp_path / "journal.db")

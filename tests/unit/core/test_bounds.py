@@ -107,11 +107,11 @@ def test_targets_for_whose_root_there_is_no_room_are_told_on_their_own() -> None
     partition = large_targets(PARTS_BYTES_MAX // LARGE - 1)
     partition.feed(signal("needs-ollama", "[]", "source", 1))
 
-    (link,) = partition.engine.state.links.values()
+    (link,) = partition.engine.state.inhibition_groups.values()
     with_root = sum(target.root is not None for target in link.targets.values())
     assert link.bytes <= PARTS_BYTES_MAX
     assert partition.engine.counts["refused.members"] == len(link.targets) - with_root > 0
-    assert link.bytes == partition.restored().links["needs-ollama", "[]"].bytes
+    assert link.bytes == partition.restored().inhibition_groups["needs-ollama", "[]"].bytes
 
 
 def test_the_bytes_of_a_link_follow_what_comes_and_goes() -> None:
@@ -125,12 +125,12 @@ def test_the_bytes_of_a_link_follow_what_comes_and_goes() -> None:
     ended.value = (ended.value or b"").replace(b'"firing":true', b'"firing":false')
     partition.feed(ended)
 
-    (link,) = partition.engine.state.links.values()
+    (link,) = partition.engine.state.inhibition_groups.values()
     assert len(link.targets) == 4
     assert link.bytes == sum(one.size for one in link.sources.values()) + sum(
         one.size for one in link.targets.values()
     )
-    assert link.bytes == partition.restored().links["needs-ollama", "[]"].bytes
+    assert link.bytes == partition.restored().inhibition_groups["needs-ollama", "[]"].bytes
 
 
 def test_an_alert_s_bytes_follow_its_annotations() -> None:
@@ -214,7 +214,7 @@ def test_timers_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         labels = {"alertname": "A", "component": "c"}
         partition.feed(
             alert_record(
-                0, labels, "c", firing=number % 2 == 0, hold_ms=MINUTE_MS * (1 + number % 7)
+                0, labels, "c", firing=number % 2 == 0, ttl_ms=MINUTE_MS * (1 + number % 7)
             )
         )
         sizes.append(len(partition.engine.state.timers))
@@ -225,14 +225,14 @@ def test_timers_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_verdicts_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of label values is bounded in number and in length, and changes no verdict."""
-    monkeypatch.setattr("app.core.rules.compiled_policy.VERDICTS_MAX", 10)
+    monkeypatch.setattr("app.core.rules.compiled_policy.DECISIONS_MAX", 10)
     monkeypatch.setattr("app.core.rules.compiled_policy.SEEN_CHARACTERS_MAX", 100)
     book = shipped()
     for one in range(35):
         labels = {"alertname": f"AgentDown{one}" * (1 + one % 2 * 10), "severity": "critical"}
-        assert book.judge(labels) == book._judge(labels)
-        assert len(book._verdicts) <= 10
-        assert all(sum(len(text or "") for text in seen) <= 100 for seen in book._verdicts)
+        assert book.evaluate(labels) == book._evaluate(labels)
+        assert len(book._decisions) <= 10
+        assert all(sum(len(text or "") for text in seen) <= 100 for seen in book._decisions)
 
 
 def test_silences_that_have_ended_cost_new_alerts_nothing() -> None:

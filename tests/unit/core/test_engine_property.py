@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.engine import Engine
-from app.core.state.changelog import META, load
+from app.core.state.changelog import META, load_state
 from app.policy.simulator import signal_record
 from app.transport.log import StoredRecord
 from models.alert import fingerprint
@@ -79,14 +79,14 @@ def _journal(steps: list[tuple[object, ...]]) -> list[StoredRecord]:
 
 def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
     if kind == "alert":
-        labels, firing, hold_ms = rest
+        labels, firing, ttl_ms = rest
         assert isinstance(labels, dict)
         return alert_record(
             now_ms,
             labels,
             POLICY.component(labels, fingerprint(labels)),
             firing=bool(firing),
-            hold_ms=hold_ms,
+            ttl_ms=ttl_ms,
         )
     if kind == "command":
         incident, command = rest
@@ -137,7 +137,7 @@ def test_indexes_say_what_the_state_says(steps: list[tuple[object, ...]]) -> Non
     items: dict[bytes, bytes] = {}
     keep(items, engine)
 
-    slow = load({key: value for key, value in items.items() if key != META})
+    slow = load_state({key: value for key, value in items.items() if key != META})
     quick = engine.state
 
     assert slow.alerts.keys() == quick.alerts.keys()
@@ -146,9 +146,9 @@ def test_indexes_say_what_the_state_says(steps: list[tuple[object, ...]]) -> Non
     for name, incident in quick.incidents.items():
         other = slow.incidents[name]
         assert list(other.alerts) == list(incident.alerts)
-        assert (other.firing, other.loud, other.names) == (
+        assert (other.firing, other.notifiable, other.names) == (
             incident.firing,
-            incident.loud,
+            incident.notifiable,
             incident.names,
         )
 
@@ -164,7 +164,13 @@ def test_everything_is_forgotten_in_the_end(steps: list[tuple[object, ...]]) -> 
     engine.apply([StoredRecord(len(records), end_ms, None, TICK)])
 
     state = engine.state
-    assert (state.alerts, state.incidents, state.current, state.windows, state.links) == (
+    assert (
+        state.alerts,
+        state.incidents,
+        state.current,
+        state.windows,
+        state.inhibition_groups,
+    ) == (
         {},
         {},
         {},

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
-from app.files.policy_file import load
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.files.policy_file import load_policy
 from app.transport.log import StoredRecord
 from models.effect import Stream
 from models.journal import TICK, Source, encode_policy
@@ -66,14 +66,14 @@ def inhibition(name: str, **rule: Any) -> dict[str, Any]:
 
 def policy(
     correlations: Sequence[Any], dependencies: Sequence[Any], inhibit_rules: Sequence[Any]
-) -> Rulebook:
+) -> CompiledPolicy:
     """The shipped policy with these rules and no others that look across components."""
     rules = {
         "correlations": correlations,
         "dependencies": dependencies,
         "inhibit_rules": inhibit_rules,
     }
-    return Rulebook(load().document | rules)
+    return CompiledPolicy(load_policy().document | rules)
 
 
 # What a policy change can do to a rule. The rules of the new policy come in with the names that say
@@ -234,10 +234,10 @@ class Partitions:
     def fire(self, labels: Labels, *, firing: bool = True) -> None:
         """An alert begins or ends to fire."""
         component = labels["component"]
-        record = alert_record(self.now_ms, labels, component, firing=firing, hold_ms=7 * DAY_MS)
+        record = alert_record(self.now_ms, labels, component, firing=firing, ttl_ms=7 * DAY_MS)
         self.apply(partition_of(component.encode(), self.count), record)
 
-    def adopt(self, partition: int, rules: Rulebook) -> None:
+    def adopt(self, partition: int, rules: CompiledPolicy) -> None:
         """A partition takes up a policy."""
         self.apply(
             partition, StoredRecord(-1, 0, None, encode_policy(rules.fingerprint, rules.document))
@@ -266,7 +266,7 @@ class Partitions:
                 for one in incidents
                 if one.rule
             },
-            "incidents": sorted((one.component, one.held) for one in incidents),
+            "incidents": sorted((one.component, one.suppressed) for one in incidents),
             "dependants": sorted(
                 member.name
                 for one in incidents
@@ -274,13 +274,15 @@ class Partitions:
                 for member in one.members.values()
                 if member.firing
             ),
-            "quiet": {f"{one.name} {one.component}": sorted(one.holds or ()) for one in alerts},
-            "links": {
+            "quiet": {
+                f"{one.name} {one.component}": sorted(one.suppressions or ()) for one in alerts
+            },
+            "inhibition_groups": {
                 key: (sorted(link.sources), sorted(link.targets))
                 for state in states
-                for key, link in state.links.items()
+                for key, link in state.inhibition_groups.items()
             },
-            "left": [(len(state.resting), len(state.early)) for state in states],
+            "left": [(len(state.parked), len(state.deferred_signals)) for state in states],
         }
 
 
@@ -332,7 +334,7 @@ def _steps(
     def firing(labels: Labels, *, on: bool) -> Doing:
         return lambda all_of_them: all_of_them.fire(labels, firing=on)
 
-    def adopting(rules: Rulebook) -> Doing:
+    def adopting(rules: CompiledPolicy) -> Doing:
         return lambda all_of_them: all_of_them.adopt(partition, rules)
 
     yield from (firing(one, on=True) for one in earlier if _home(one) == partition)

@@ -61,9 +61,9 @@ every_journal = settings(max_examples=examples(24))
 def _value(engine: Engine, kind: str, now_ms: int, rest: list[Any]) -> StoredRecord:
     match kind:
         case "alert":
-            labels, firing, hold_ms = rest
+            labels, firing, ttl_ms = rest
             component = engine.policy.component(labels, fingerprint(labels))
-            return alert_record(now_ms, labels, component, firing=firing, hold_ms=hold_ms)
+            return alert_record(now_ms, labels, component, firing=firing, ttl_ms=ttl_ms)
         case "command":
             number, command = rest
             known = [
@@ -137,12 +137,14 @@ def test_what_is_loud_is_what_nothing_keeps_quiet(steps: list[tuple[Any, ...]]) 
     def look(engine: Engine) -> None:
         for incident in engine.state.incidents.values():
             firing = [alert for alert in incident.alerts.values() if alert.firing]
-            assert (incident.firing, incident.loud) == (
+            assert (incident.firing, incident.notifiable) == (
                 len(firing),
-                sum(not alert.holds for alert in firing),
+                sum(not alert.suppressions for alert in firing),
             )
         assert not [
-            alert for alert in engine.state.alerts.values() if alert.holds and not alert.firing
+            alert
+            for alert in engine.state.alerts.values()
+            if alert.suppressions and not alert.firing
         ]
 
     _journal(steps, look)
@@ -188,4 +190,6 @@ def test_everything_is_forgotten_in_the_end(steps: list[tuple[Any, ...]]) -> Non
     )
     assert len(state.incidents) == len(state.alerts) // 2
     assert (state.windows, state.silences) == ({}, {})
-    assert len(state.links) + len(state.receivers) + len(state.tasks) <= len(state.alerts)
+    assert len(state.inhibition_groups) + len(state.receivers) + len(state.tasks) <= len(
+        state.alerts
+    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.demo.recorded import BadRecording, steps_in
+from app.demo.recorded import BadRecording, parse_steps
 
 FILE = Path("alerts.csv")
 HEAD = b"time,name,ip,host,short,time_label,event_label\n"
@@ -14,7 +14,7 @@ GOOD = b"1642204861,Web 400,10.0.0.1,intranet,W-Acc-400,-,-\n"
 def told(data: bytes) -> tuple[int, list[str]]:
     """How many alerts are fed, and what is told of the rest, up to what Python says of it."""
     problems: list[str] = []
-    fed = sum(len(alerts) for _, alerts in steps_in(FILE, data, problems))
+    fed = sum(len(alerts) for _, alerts in parse_steps(FILE, data, problems))
     return fed, [problem.partition(" (")[0] for problem in problems]
 
 

@@ -14,8 +14,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.files.bounded_yaml import ALIASES_MAX, CHARACTERS_MAX, DEPTH_MAX, NODES_MAX, Refused, read
-from app.files.policy_file import BadPolicy, default_path, load
+from app.files.bounded_yaml import (
+    ALIASES_MAX,
+    CHARACTERS_MAX,
+    DEPTH_MAX,
+    NODES_MAX,
+    YamlRefused,
+    read_document,
+)
+from app.files.policy_file import BadPolicy, default_path, load_policy
 from app.files.yaml_file import MAX_BYTES, PROBLEMS_MAX
 from tests.support.bounded_time import in_time
 
@@ -24,8 +31,8 @@ MILLION = 1024 * 1024
 
 def refusal(text: str) -> tuple[int, int, str]:
     """Line, column and problem."""
-    with in_time(), pytest.raises(Refused) as refused:
-        read(text)
+    with in_time(), pytest.raises(YamlRefused) as refused:
+        read_document(text)
     return refused.value.line, refused.value.column, refused.value.problem
 
 
@@ -132,7 +139,7 @@ def test_what_is_refused(text: str, expected: tuple[int, int, str]) -> None:
 )
 def test_the_bounds(at: str, above: str, problem: str) -> None:
     """At a bound it is read, above it refused."""
-    assert read(at).data is not None
+    assert read_document(at).data is not None
     assert problem in refusal(above)[2]
 
 
@@ -141,7 +148,7 @@ def test_merged_mappings() -> None:
 
     The places are those of the file.
     """
-    document = read("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  x: 3\n  z: *a\n  z: 4")
+    document = read_document("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  x: 3\n  z: *a\n  z: 4")
 
     assert document.data == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2, "z": 4}}
     assert document.repeated == [(("b", "z"), (6, 3))]
@@ -172,7 +179,7 @@ def test_plain_data_is_read_as_it_was_written(data: Any) -> None:
     """What PyYAML writes of plain data is read back, by us as by PyYAML itself."""
     text = yaml.safe_dump(data, allow_unicode=True)
 
-    assert read(text).data == yaml.safe_load(text) == data
+    assert read_document(text).data == yaml.safe_load(text) == data
 
 
 @given(
@@ -181,8 +188,8 @@ def test_plain_data_is_read_as_it_was_written(data: Any) -> None:
 def test_any_text_is_plain_data_or_refused(text: str) -> None:
     """Nothing else is ever raised, and what comes out can be kept as JSON."""
     try:
-        document = read(text)
-    except Refused:
+        document = read_document(text)
+    except YamlRefused:
         return
 
     assert isinstance(document.data, dict | list | str | int | float | date | datetime | None)
@@ -204,10 +211,10 @@ def test_a_policy_file_of_strangers(tmp_path: Path) -> None:
     for content in contents:
         file.write_bytes(content)
         with in_time(), pytest.raises(BadPolicy) as refused:
-            load(file)
+            load_policy(file)
         told += refused.value.problems
     with in_time(), pytest.raises(BadPolicy) as refused:
-        load("/dev/zero")
+        load_policy("/dev/zero")
     told += refused.value.problems
 
     assert told[0].startswith(
@@ -226,7 +233,7 @@ def test_so_many_mistakes_are_told(tmp_path: Path) -> None:
     file.write_text("".join(f"k{number}: x\n" for number in range(20_000)))
 
     with in_time(), pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     assert len(refused.value.problems) == PROBLEMS_MAX + 1
     assert refused.value.problems[-1].startswith("and 199")
@@ -251,6 +258,6 @@ def test_values_that_would_stop_something(
     file.write_text(default_path().read_text().replace(of, instead, 1))
 
     with pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     assert [problem.partition(": ")[2] for problem in refused.value.problems] == [expected]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.files.policy_file import BadPolicy, default_path, load
+from app.files.policy_file import BadPolicy, default_path, load_policy
 from tests.support.shipped_policy import shipped
 
 
@@ -111,7 +111,7 @@ def test_mistakes(tmp_path: Path, instead: str, of: str, expected: str) -> None:
     line = text[: text.index(instead)].count("\n") + 1
 
     with pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     told = re.compile(rf"{re.escape(str(file))}:{line}:\d+: {re.escape(expected)}")
     assert [problem for problem in refused.value.problems if told.match(problem)], (
@@ -133,7 +133,7 @@ def test_places(tmp_path: Path) -> None:
     file.write_text(text)
 
     with pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     lines = text.splitlines()
     for mistake in refused.value.mistakes:
@@ -152,7 +152,7 @@ def test_a_name_that_is_near(tmp_path: Path) -> None:
     file.write_text(default_path().read_text().replace("team: security}", "team: secruity}", 1))
 
     with pytest.raises(BadPolicy, match=r"did you mean 'security'\?"):
-        load(file)
+        load_policy(file)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_files_that_are_no_policy(tmp_path: Path, text: str, expected: str) -> N
     file.write_text(text)
 
     with pytest.raises(BadPolicy) as refused:
-        load(file)
+        load_policy(file)
 
     assert refused.value.problems == [f"{file}{expected}"]
 
@@ -181,4 +181,4 @@ def test_the_fingerprint_is_the_policys(tmp_path: Path) -> None:
     same.write_text(f"# a comment\n{text}")
     other.write_text(text.replace("lasting: 15m", "lasting: 14m"))
 
-    assert load(same).fingerprint == shipped().fingerprint != load(other).fingerprint
+    assert load_policy(same).fingerprint == shipped().fingerprint != load_policy(other).fingerprint

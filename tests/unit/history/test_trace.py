@@ -14,7 +14,7 @@ import pytest
 from app.cli.main import main
 from app.clock import Clock
 from app.core.alerts import dedup
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.changelog import META
 from app.core.state.turn import Turn
 from app.explain.causes import Causes
@@ -22,7 +22,7 @@ from app.explain.effects import explain_effect
 from app.history import nearest_state
 from app.history.archive import Archive
 from app.history.not_kept import NotKept
-from app.history.snapshots import Index, code_files
+from app.history.snapshots import SnapshotIndex, code_files
 from app.history.source import Source
 from app.history.tracer import Trace, Tracer
 from app.render.explanation_text import lines
@@ -43,7 +43,7 @@ LATE = "4:217"  # of the bad day: the tick that moved the time past the intrusio
 CLIMB = "4-217-2"
 
 
-def traces(log: FakeLog, index: Index | None = None) -> list[tuple[int, Trace]]:
+def traces(log: FakeLog, index: SnapshotIndex | None = None) -> list[tuple[int, Trace]]:
     """A trace of every record, in the order of each partition."""
     archive = Archive(Source(log, CONFIG, "the log"))
     tracer = Tracer(archive, shipped, index)
@@ -139,15 +139,15 @@ def test_each_of_several_timers_has_its_own_effects() -> None:
     assert seen == set(SAID)
 
 
-def snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+def snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SnapshotIndex:
     """An index that is made often."""
     monkeypatch.setattr(nearest_state, "SNAPSHOT_RECORDS", 20)
     monkeypatch.setattr(nearest_state, "SNAPSHOT_SHARE", 0)
     monkeypatch.setattr(nearest_state, "NEAR_RECORDS", 5)
-    return Index("bad day", tmp_path)
+    return SnapshotIndex("bad day", tmp_path)
 
 
-def text(log: FakeLog, words: str, index: Index | None = None) -> list[str]:
+def text(log: FakeLog, words: str, index: SnapshotIndex | None = None) -> list[str]:
     """An explanation's lines."""
     return list(lines(explained(log, words, index)))
 
@@ -414,8 +414,8 @@ def test_grounds_are_those_of_the_verdict() -> None:
             if "alert" in document:
                 judged += 1
                 verdict, grounds = (
-                    rules.judge(document["labels"]),
-                    rules.grounds(document["labels"]),
+                    rules.evaluate(document["labels"]),
+                    rules.decision_places(document["labels"]),
                 )
                 assert _said(rules, grounds.severity, "severity") == verdict.severity
                 assert _said(rules, grounds.owner, "team") == verdict.owner
@@ -423,7 +423,7 @@ def test_grounds_are_those_of_the_verdict() -> None:
     assert judged > 200
 
 
-def _said(rules: Rulebook, where: tuple[str | int, ...], name: str) -> object:
+def _said(rules: CompiledPolicy, where: tuple[str | int, ...], name: str) -> object:
     found: object = rules.document
     for key in where:
         found = found[key]  # type: ignore[index]

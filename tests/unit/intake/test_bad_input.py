@@ -13,7 +13,7 @@ from app.intake.normalise import (
     alerts_from,
     from_list,
     from_webhook,
-    parse,
+    parse_json,
 )
 from app.intake.salvage import BYTES_MAX
 from models.alert import Alert
@@ -25,17 +25,17 @@ FINGERPRINT = "d2c6efc389df0927"
 YEAR_1 = "0001-01-01T00:00:00Z"
 
 
-def firing(starts_ms: int = NOW_MS, hold_ms: int = 300_000) -> Alert:
+def firing(starts_ms: int = NOW_MS, ttl_ms: int = 300_000) -> Alert:
     """The alert of LABELS, firing."""
     return Alert(
-        FINGERPRINT, LABELS, {}, firing=True, starts_ms=starts_ms, ends_ms=0, hold_ms=hold_ms
+        FINGERPRINT, LABELS, {}, firing=True, starts_ms=starts_ms, ends_ms=0, ttl_ms=ttl_ms
     )
 
 
 def resolved(starts_ms: int, ends_ms: int) -> Alert:
     """The alert of LABELS, ended."""
     return Alert(
-        FINGERPRINT, LABELS, {}, firing=False, starts_ms=starts_ms, ends_ms=ends_ms, hold_ms=0
+        FINGERPRINT, LABELS, {}, firing=False, starts_ms=starts_ms, ends_ms=ends_ms, ttl_ms=0
     )
 
 
@@ -46,11 +46,11 @@ def resolved(starts_ms: int, ends_ms: int) -> Alert:
         ({"startsAt": YEAR_1, "endsAt": YEAR_1}, firing()),
         ({"startsAt": "2026-04-12T13:00:00Z"}, firing(starts_ms=NOW_MS - 1_200_000)),
         ({"startsAt": "2026-04-12T14:00:00Z"}, firing(starts_ms=NOW_MS + 2_400_000)),
-        ({"endsAt": "2026-04-12T13:20:00.001Z"}, firing(hold_ms=10_000)),
-        ({"endsAt": "2026-04-12T13:24:00Z"}, firing(hold_ms=240_000)),
-        ({"endsAt": "2026-04-12T13:24:00.001Z"}, firing(hold_ms=250_000)),
-        ({"endsAt": "2026-04-12T15:24:00+02:00"}, firing(hold_ms=240_000)),
-        ({"endsAt": "9999-12-31T23:59:59Z"}, firing(hold_ms=HOLD_MAX_MS)),
+        ({"endsAt": "2026-04-12T13:20:00.001Z"}, firing(ttl_ms=10_000)),
+        ({"endsAt": "2026-04-12T13:24:00Z"}, firing(ttl_ms=240_000)),
+        ({"endsAt": "2026-04-12T13:24:00.001Z"}, firing(ttl_ms=250_000)),
+        ({"endsAt": "2026-04-12T15:24:00+02:00"}, firing(ttl_ms=240_000)),
+        ({"endsAt": "9999-12-31T23:59:59Z"}, firing(ttl_ms=HOLD_MAX_MS)),
         ({"endsAt": "2026-04-12T13:20:00Z"}, resolved(NOW_MS, NOW_MS)),
         ({"endsAt": "2026-04-12T13:10:00Z"}, resolved(NOW_MS - 600_000, NOW_MS - 600_000)),
         ({"endsAt": "1970-01-01T00:00:00Z"}, resolved(0, 0)),
@@ -71,7 +71,7 @@ def resolved(starts_ms: int, ends_ms: int) -> Alert:
         ({"status": "firing", "endsAt": "2026-04-12T13:10:00Z"}, firing()),
         (
             {"status": {"state": "suppressed"}, "endsAt": "2026-04-12T13:24:00Z"},
-            firing(hold_ms=240_000),
+            firing(ttl_ms=240_000),
         ),
     ],
 )
@@ -121,7 +121,7 @@ def test_reads_what_alertmanager_gives() -> None:
         firing=True,
         starts_ms=NOW_MS - 1_200_000,
         ends_ms=0,
-        hold_ms=240_000,
+        ttl_ms=240_000,
         url="http://prometheus/graph",
     )
 
@@ -317,7 +317,7 @@ def test_refuses_a_body(body: bytes, reason: Reason, message: str) -> None:
 def test_refuses_what_is_not_json(body: bytes) -> None:
     """NaN, lone surrogates, bytes that are not UTF-8 and endless nesting are no JSON that Tocsin reads."""
     with pytest.raises(BadInput) as refusal:
-        parse(body)
+        parse_json(body)
 
     assert (refusal.value.reason, refusal.value.message[:22]) == (
         Reason.MALFORMED,
@@ -350,7 +350,7 @@ NOT_JSON = (
     ],
 )
 @pytest.mark.parametrize(
-    "shape", [b"%s", b'{"version": "4", "alerts": %s}'], ids=["list", "webhook"]
+    "rule_id", [b"%s", b'{"version": "4", "alerts": %s}'], ids=["list", "webhook"]
 )
 def test_what_is_not_json_spoils_nothing_else(shape: bytes, bad: bytes) -> None:
     """One alert that no JSON parser may read is refused in its place, and its neighbours are taken."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.normalise import Entries
 from app.intake.records import ALERT_BYTES_MAX, Intake
 from app.transport.log import NewRecord
@@ -154,10 +154,10 @@ def test_another_policy_finds_other_components() -> None:
     assert names == [b"db", b"A", b"db"]
 
 
-def _by(label: str) -> Rulebook:
+def _by(label: str) -> CompiledPolicy:
     """The shipped policy, but a component is found by one label."""
     document = shipped().document
-    return Rulebook(document | {"components": document["components"] | {"labels": [label]}})
+    return CompiledPolicy(document | {"components": document["components"] | {"labels": [label]}})
 
 
 def test_memory_is_bounded() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.changelog import POLICY
 from app.transport.log import StoredRecord
 from models.journal import TICK, encode_policy
@@ -294,14 +294,14 @@ def test_state_with_a_refused_pattern_is_taken_over() -> None:
 
     engine = Engine.restore(0, shipped(), items)
 
-    held = next(iter(engine.state.alerts.values())).holds
+    held = next(iter(engine.state.alerts.values())).suppressions
     assert held is not None
     assert list(held) == ["silence/s1"]
     records = [alert(at_ms + 1, "SlowNet"), StoredRecord(0, at_ms + 3_600_000, None, TICK)]
     for offset, record in enumerate(records, start=2):
         record.offset = offset
     engine.apply(records)
-    assert [one.holds for one in engine.state.alerts.values()] == [None, None]
+    assert [one.suppressions for one in engine.state.alerts.values()] == [None, None]
     assert engine.policy.fingerprint != shipped().fingerprint  # so the worker announces its own
 
 
@@ -312,10 +312,10 @@ def test_what_was_kept_is_read_leniently_only_there() -> None:
     with pytest.raises(
         ValueError, match="whose regular expression is not valid: invalid perl operator"
     ):
-        Rulebook(document)
+        CompiledPolicy(document)
     assert (
-        Rulebook(document, kept=True).judge({"team": "x"}).owner
-        == shipped().judge({"team": "x"}).owner
+        CompiledPolicy(document, kept=True).evaluate({"team": "x"}).owner
+        == shipped().evaluate({"team": "x"}).owner
     )
     never = parse_matcher(f'team!~"{LOOKAHEAD}"', kept=True)
     assert [matches([[never]])(labels) for labels in ({}, {"team": "x"})] == [False, False]
@@ -327,4 +327,4 @@ def test_a_matcher_in_a_policy_is_a_text() -> None:
     matcher = {"label": "team", "operator": "=~", "value": "("}
 
     with pytest.raises(ValueError, match="must be a matcher such as"):
-        Rulebook(shipped().document | {"ownership": [first | {"match": [matcher]}, *rest]})
+        CompiledPolicy(shipped().document | {"ownership": [first | {"match": [matcher]}, *rest]})

@@ -25,9 +25,9 @@ from rich.console import Console
 from app.cli.incidents import show_incident, show_incidents
 from app.cli.report import show_followups, show_report
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.logs import InertFormatter
-from app.render.demo_text import Outcome, show
+from app.render.demo_text import Outcome, show_outcome
 from models.effect import Stream
 from models.sanitize import REPLACEMENT, inert, inert_lines, inert_word
 from tests.support.boards import command_succeeds
@@ -121,13 +121,13 @@ RUN = "printf '<%s>' {labels.pod} -- {labels.a}{labels.b} --name={labels.c} x{la
 WORDS = ("pod", "a", "b", "c", "d")
 
 
-def _policy() -> Rulebook:
+def _policy() -> CompiledPolicy:
     guide = {
         "name": "look",
         "match": [],
         "steps": [{"say": "{labels.pod} of {component}", "run": RUN}],
     }
-    return Rulebook(shipped().document | {"guides": [guide]})
+    return CompiledPolicy(shipped().document | {"runbooks": [guide]})
 
 
 POLICY = _policy()
@@ -202,7 +202,7 @@ def _printed(said: str) -> list[str]:
         lambda: command_succeeds(effects, CONFIG, show_incident, this),
         lambda: command_succeeds(effects, CONFIG, show_followups, every),
         lambda: command_succeeds(effects, CONFIG, show_report, this),
-        lambda: show(outcome, Console(width=120)),
+        lambda: show_outcome(outcome, Console(width=120)),
     ]
     printed = []
     for way in ways:

@@ -124,7 +124,7 @@ async def test_an_event_has_what_the_responder_needs() -> None:
             "class": "KubePodCrashLooping",
             "custom_details": details,
         },
-        "links": [
+        "inhibition_groups": [
             {"href": "https://runbooks.example/crashloop", "text": "Runbook"},
             {"href": "https://prometheus.example/graph?g0.expr=x&g0.tab=1", "text": "Graph"},
             {"href": incident, "text": "Incident"},
@@ -172,7 +172,7 @@ async def test_the_official_client_sends_the_same() -> None:
 def _send_officially(url: str, ours: dict[str, object]) -> None:
     payload = ours["payload"]
     assert isinstance(payload, dict)
-    links = ours["links"]
+    links = ours["inhibition_groups"]
     assert isinstance(links, list)
     with pagerduty.EventsApiV2Client(ROUTING_KEY) as client:
         client._url = url  # it takes https only

@@ -101,7 +101,9 @@ def _read(tmp_path: Path, text: str = GOOD) -> Receivers:
 
 
 @pytest.mark.parametrize(
-    ("text", "mistakes"), [(BAD, MISTAKES), (CONTRADICTING, CONTRADICTIONS)], ids=["shape", "sense"]
+    ("text", "mistakes"),
+    [(BAD, MISTAKES), (CONTRADICTING, CONTRADICTIONS)],
+    ids=["rule_id", "sense"],
 )
 def test_every_mistake_is_said_at_once(tmp_path: Path, text: str, mistakes: list[str]) -> None:
     """File, line, column, key, what was found and what is expected."""

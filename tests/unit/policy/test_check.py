@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli.main import main
-from app.files.policy_file import default_path, load
-from app.policy.subsumption import covers, never_first
+from app.files.policy_file import default_path, load_policy
+from app.policy.subsumption import never_first, selector_covers
 from models.matcher import Matcher, parse_matcher
 from models.matcher import test_of as selecting
 from tests.support.changed_policy import changed, line_of, place
@@ -47,7 +47,7 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
             [
                 (
                     "cfo:",
-                    "contacts.cfo: warning: is told of nothing: no chain and no also_tell names it",
+                    "contacts.cfo: warning: is told of nothing: no chain and no also_notify names it",
                 )
             ],
         ),
@@ -122,7 +122,7 @@ def test_doubts(
     warned = f"{len(told)} warning{'s' if len(told) > 1 else ''}"
     assert (statuses, out.splitlines()[:-1], err.splitlines()) == ([0, 1], told, told)
     assert out.splitlines()[-1].startswith(
-        f"{file}: good (fingerprint {load(file).fingerprint}): 5 teams, "
+        f"{file}: good (fingerprint {load_policy(file).fingerprint}): 5 teams, "
     )
     assert out.splitlines()[-1].endswith(warned)
 
@@ -171,7 +171,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     problem = "is '5 m', must be a duration such as 90s, 15m, 1h30m or 2d"
     error = {
         "file": str(first),
-        "line": line_of(first, "settle"),
+        "line": line_of(first, "close_after"),
         "column": 3,
         "key": "incidents.settle",
         "problem": problem,
@@ -191,7 +191,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         {
             "file": str(second),
             "good": True,
-            "fingerprint": load(second).fingerprint,
+            "fingerprint": load_policy(second).fingerprint,
             "errors": [],
             "warnings": [where],
         },
@@ -219,9 +219,9 @@ def test_covers(wide: list[str], narrow: list[str], expected: bool) -> None:
     """One selector takes all of another only where that is certain."""
     one, other = ([parse_matcher(text) for text in texts] for texts in (wide, narrow))
 
-    assert covers([one], [other]) is expected
-    assert covers([], [other])
-    assert not covers([one], [])
+    assert selector_covers([one], [other]) is expected
+    assert selector_covers([], [other])
+    assert not selector_covers([one], [])
 
 
 @given(st.lists(st.lists(st.lists(MATCHERS, min_size=1, max_size=2), max_size=2), max_size=8))
@@ -229,7 +229,9 @@ def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
     """It finds what comparing each with each finds, and what it finds is so for every alert."""
     slow = []
     for number, selector in enumerate(selectors):
-        first = next((one for one in range(number) if covers(selectors[one], selector)), None)
+        first = next(
+            (one for one in range(number) if selector_covers(selectors[one], selector)), None
+        )
         slow += [(number, first)] if first is not None else []
 
     assert list(never_first(selectors)) == slow

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli.main import main
-from app.cli.policy_import import imported
-from app.core.rules.compiled_policy import Rulebook
+from app.cli.policy_import import import_policy
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import bounded_yaml, policy_file
 from app.files.yaml_file import MAX_BYTES, BadFile
 from app.policy.importer import label_matchers, nodes, notices, reader
 from app.policy.importer.nodes import Node
-from app.policy.importer.reader import _weekdays
-from app.policy.importer.writer import duration, quoted
+from app.policy.importer.reader import _split_weekdays
+from app.policy.importer.writer import format_duration, quote_yaml
 from app.transport.log import StoredRecord
 from models.duration import parse_ms
 from models.effect import Stream
@@ -40,7 +40,7 @@ FILES = ("everything", "newer")
 @pytest.mark.parametrize("name", FILES)
 def test_golden(name: str) -> None:
     """The whole policy, with its comments and what could not be carried over."""
-    text, _, _ = imported(DATA / f"{name}.yml")
+    text, _, _ = import_policy(DATA / f"{name}.yml")
 
     assert (DATA / f"{name}.yaml").read_text() == text
 
@@ -48,7 +48,10 @@ def test_golden(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_the_policy_is_good(name: str) -> None:
     """`tocsin policy check` takes it, and it is the policy that was said to be made."""
-    assert policy_file.load(DATA / f"{name}.yaml").fingerprint == imported(DATA / f"{name}.yml")[2]
+    assert (
+        policy_file.load_policy(DATA / f"{name}.yaml").fingerprint
+        == import_policy(DATA / f"{name}.yml")[2]
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -67,12 +70,12 @@ def test_no_secret_is_told(name: str, capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_is_dropped_silently(name: str) -> None:
     """Each key of `global` and of a receiver is carried over with its line, or a finding says what becomes of it."""
-    text, findings, _ = imported(DATA / f"{name}.yml")
+    text, findings, _ = import_policy(DATA / f"{name}.yml")
     said = {line for finding in findings for line in finding.lines}
     said |= {int(line) for lines in re.findall(r"  # ([\d, ]+)", text) for line in lines.split(",")}
-    top = nodes.read(DATA / f"{name}.yml", "").parts()
+    top = nodes.read_top_node(DATA / f"{name}.yml", "").parts()
 
-    unsaid = [
+    deferred_notification = [
         node
         for key in ("global", "receivers")
         for node in _settings(top[key])
@@ -85,7 +88,7 @@ def test_nothing_is_dropped_silently(name: str) -> None:
     names = [f"receiver {node.parts()['name'].text()}" for node in top["receivers"].items()]
     kept = [
         node.where
-        for node in unsaid
+        for node in deferred_notification
         if node.where[0] != "receivers" or names[int(node.where[1])] not in left_out
     ]
     assert [where for where in kept if where[-1] != "send_resolved"] == []
@@ -115,13 +118,16 @@ def test_routes(tmp_path: Path, seed: int) -> None:
     for one in range(seed * FACTOR, seed * FACTOR + examples(2)):
         path = tmp_path / "alertmanager.yml"
         path.write_text(configuration(one))
-        text, findings, _ = imported(path)
-        policy, root = Rulebook(bounded_yaml.read(text).data), reader.read(path).route
+        text, findings, _ = import_policy(path)
+        policy, root = (
+            CompiledPolicy(bounded_yaml.read_document(text).data),
+            reader.read_configuration(path).route,
+        )
         too_many = any("alternatives" in finding.why for finding in findings)
 
         for labels in label_sets(one, 20):
             routes = routes_of(root, labels)
-            verdict = policy.judge(labels)
+            verdict = policy.evaluate(labels)
 
             assert told(policy, labels) == {route.receiver for route in routes}, labels
             assert bool(verdict.mutes) == all(route.mute for route in routes) or too_many, labels
@@ -141,7 +147,7 @@ def test_a_component_does_not_hide_an_alert_of_others() -> None:
         for severity in ("info", "page", "critical")
     ]
 
-    classes = [policy.judge(labels).incident_class for labels in alerts]
+    classes = [policy.evaluate(labels).incident_class for labels in alerts]
 
     assert len(set(classes)) == 3
 
@@ -188,7 +194,7 @@ def test_many_routes_with_continue(tmp_path: Path) -> None:
         )
     )
 
-    _, findings, _ = imported(path)
+    _, findings, _ = import_policy(path)
 
     assert [len(finding.lines) for finding in findings if finding.key == "continue"] == [
         1
@@ -303,18 +309,18 @@ def test_too_large(tmp_path: Path) -> None:
     path = tmp_path / "alertmanager.yml"
     path.write_text("#" * (MAX_BYTES + 1))
     with pytest.raises(BadFile, match="has more than 1048576 bytes"):
-        imported(path)
+        import_policy(path)
 
     path.write_text(f"a: {'[' * 1000}")
     with pytest.raises(BadFile, match="is nested more than 32 deep"):
-        imported(path)
+        import_policy(path)
 
     routes = [{"receiver": "r", "matchers": [f'a="{number}{"x" * 3000}"']} for number in range(300)]
     path.write_text(
         json.dumps({"route": {"receiver": "r", "routes": routes}, "receivers": [{"name": "r"}]})
     )
     assert path.stat().st_size < MAX_BYTES
-    imported(path)  # it fits
+    import_policy(path)  # it fits
 
     twice = {"receiver": "r", "matchers": ["severity=critical"], "continue": True}
     path.write_text(
@@ -325,7 +331,7 @@ def test_too_large(tmp_path: Path) -> None:
     with pytest.raises(
         BadFile, match=r"makes a policy of 1[0-9]{6} bytes, and one has at most 1048576"
     ):
-        imported(path)
+        import_policy(path)
 
 
 def test_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -347,13 +353,13 @@ def test_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     document = json.loads(capsys.readouterr().out)
     assert (document["policy"], document["output"]) == (None, str(output))
-    assert document["findings"] == [finding.document() for finding in imported(source)[1]]
+    assert document["findings"] == [finding.document() for finding in import_policy(source)[1]]
     assert output.read_text() == (DATA / "everything.yaml").read_text()
 
     assert main(["policy", "import", str(source)]) == 0
     out, err = capsys.readouterr()
     assert out == output.read_text()
-    assert err.splitlines()[:-1] == notices.told(imported(source)[1])
+    assert err.splitlines()[:-1] == notices.finding_lines(import_policy(source)[1])
 
 
 def test_what_others_wrote_drives_nothing(
@@ -370,7 +376,7 @@ def test_what_others_wrote_drives_nothing(
 
     assert main(["policy", "import", str(path), "--output", str(tmp_path / "p.yaml")]) == 0
 
-    policy = policy_file.load(tmp_path / "p.yaml")
+    policy = policy_file.load_policy(tmp_path / "p.yaml")
     assert {team.contact.name for team in policy.policy.teams.values()} == {evil}
     assert policy.policy.classes[0].match == [[Matcher("a", Operator.EQUAL, evil)]]
     said = capsys.readouterr().err + (tmp_path / "p.yaml").read_text()
@@ -398,7 +404,7 @@ def test_what_others_wrote_drives_nothing(
 def test_matchers(text: str, expected: list[tuple[str, str, str]]) -> None:
     """Alertmanager's notations, the classic one and the one of 0.27."""
     assert [
-        (one.label, str(one.operator), one.value) for one in label_matchers.read(text)
+        (one.label, str(one.operator), one.value) for one in label_matchers.read_matchers(text)
     ] == expected
 
 
@@ -406,7 +412,7 @@ def test_matchers(text: str, expected: list[tuple[str, str, str]]) -> None:
 def test_no_matchers(text: str) -> None:
     """What is no matcher is refused."""
     with pytest.raises(ValueError, match=r"^is "):
-        label_matchers.read(text)
+        label_matchers.read_matchers(text)
 
 
 _SIGNS = st.text(alphabet='ab"\\n \n.+d|()[]?', max_size=8)
@@ -416,8 +422,8 @@ _SIGNS = st.text(alphabet='ab"\\n \n.+d|()[]?', max_size=8)
 def test_written_matchers(value: str, operator: Operator, values: list[str]) -> None:
     """In a policy's notation a matcher fits the same values."""
     try:
-        matcher = label_matchers.made("a", operator, value)
-        text = label_matchers.written(matcher)
+        matcher = label_matchers.make_matcher("a", operator, value)
+        text = label_matchers.format_matcher(matcher)
     except (ValueError, label_matchers.NotExpressible):
         return
 
@@ -430,13 +436,13 @@ def test_written_matchers(value: str, operator: Operator, values: list[str]) -> 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_quoted_texts(text: str) -> None:
     """A text is read back from YAML as it was."""
-    assert bounded_yaml.read(f"a: {quoted(text)}  # 1").data == {"a": text}
+    assert bounded_yaml.read_document(f"a: {quote_yaml(text)}  # 1").data == {"a": text}
 
 
 @given(st.integers(min_value=0, max_value=10**12))
 def test_durations(duration_ms: int) -> None:
     """A duration is written exactly."""
-    assert parse_ms(duration(duration_ms)) == duration_ms
+    assert parse_ms(format_duration(duration_ms)) == duration_ms
 
 
 def test_weekdays() -> None:
@@ -445,7 +451,7 @@ def test_weekdays() -> None:
     for first in range(7):
         for last in range(first, 7):
             span = TimeSpan.model_validate(
-                {"weekdays": _weekdays(f"{days[first].title()}:{days[last]}")}
+                {"weekdays": _split_weekdays(f"{days[first].title()}:{days[last]}")}
             )
             fitting = {number for begin, end in span.weekdays for number in range(begin, end + 1)}
             assert fitting == {day or 7 for day in range(first, last + 1)}

@@ -12,11 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from app.cli.main import main
-from app.core.rules.compiled_policy import Rulebook
-from app.files.policy_file import default_path, load
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.files.policy_file import default_path, load_policy
 from app.policy.labels import parse_labels
-from app.policy.readable import readable
-from app.policy.semantic_diff import changes
+from app.policy.readable import readable_policy
+from app.policy.semantic_diff import policy_changes
 from models.policy import Policy
 from tests.support.changed_policy import CHANGES, changed, line_of
 from tests.support.shipped_policy import shipped
@@ -80,7 +80,7 @@ def test_explain_names_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "severity": "- {match: ['alertname=~\".*AgentDown\"'], severity: P2}",
         "component": "labels: [component, service, agent_name, ",
         "owner": f"- {{match: ['{OWNER}'], team: ai}}",
-        "guide": "- name: agent",
+        "runbook": "- name: agent",
     }
     for name, start in starts.items():
         assert lines[said[name]["line"] - 1].strip().startswith(start)
@@ -265,7 +265,7 @@ def test_diff(
         ), out
         assert len(out.splitlines()) == (2 if expected.startswith("+") else 1)
     else:
-        said = f"the same, though the files differ (fingerprints {shipped().fingerprint}, {load(file).fingerprint})\n"
+        said = f"the same, though the files differ (fingerprints {shipped().fingerprint}, {load_policy(file).fingerprint})\n"
         assert (status, out) == (0, said)
 
 
@@ -371,9 +371,9 @@ def test_diff_in_trouble(
 def test_everything_readable_is_a_policy() -> None:
     """What `diff` compares is the policy as it is: read again, it is the same one."""
     policy = shipped().policy
-    document = readable(policy)
+    document = readable_policy(policy)
     assert Policy.model_validate(_without_nothing(document)) == policy
-    assert changes(shipped(), Rulebook(_without_nothing(document))) == []
+    assert policy_changes(shipped(), CompiledPolicy(_without_nothing(document))) == []
 
 
 def _without_nothing(value: Any) -> Any:

@@ -112,7 +112,7 @@ def test_they_reach_every_entry(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("class: security, always", "class: security, severity: [P3], always", "Trigger 3, security incidents escalate at onc"),
         ("  hours: [P3]\n", "  hours: []\n", "A P3 on a Saturday is told on Monday at nine in Berlin"),
         ("P1: [email, chat]", "P1: [chat]", "A P1 goes out at once by e-mail and chat, to the team and the critical channel;"),
-        ("    also_tell: [ciso, legal]", "    also_tell: [ciso]", "A security incident has an id and a life of its own"),
+        ("    also_notify: [ciso, legal]", "    also_notify: [ciso]", "A security incident has an id and a life of its own"),
         ("count: 3\n", "count: 4\n", "Three agents that are down within five minutes are one P1; the agents page nobody"),
         ("grace: 10m", "grace: 1h", "While Ollama is down its agents page nobody; one that outlives it does"),
         ("due: 48h", "due: 72h", "A P1 leaves three tasks; a P2 leaves none"),

@@ -11,20 +11,20 @@ from jsonschema import Draft202012Validator
 
 from app.cli.main import main
 from app.files import yaml_file
-from app.files.policy_file import BadPolicy, default_path, load
-from app.policy.schema import schema
+from app.files.policy_file import BadPolicy, default_path, load_policy
+from app.policy.schema import model_schema
 from models.policy import Policy
 from models.scenario import Scenarios
 from tests.support.changed_policy import CHANGES, changed
 from tests.support.policy_test_files import FAILING
 
 ROOT = Path(__file__).parents[3]
-POLICY, TESTS = schema(Policy), schema(Scenarios)
+POLICY, TESTS = model_schema(Policy), model_schema(Scenarios)
 
 
 def mistakes(document: dict[str, Any], path: Path) -> list[str]:
     """Where a file is not as its schema says."""
-    data = orjson.loads(orjson.dumps(yaml_file.read(path, "keys").data))
+    data = orjson.loads(orjson.dumps(yaml_file.read_mapping(path, "keys").data))
     return [error.json_path for error in Draft202012Validator(document).iter_errors(data)]
 
 
@@ -67,7 +67,7 @@ def test_files_name_their_schema(path: Path) -> None:
 def test_good_policies_are_good(tmp_path: Path, before: str, after: str) -> None:
     """What the loader takes, the schema takes."""
     file = changed(tmp_path, (before, after))
-    load(file)
+    load_policy(file)
 
     assert mistakes(POLICY, file) == []
 
@@ -92,7 +92,7 @@ def test_good_policies_are_good(tmp_path: Path, before: str, after: str) -> None
 def test_ways_to_write(tmp_path: Path, before: str, after: str) -> None:
     """Everything that may be written in several ways may be written so in an editor too."""
     file = changed(tmp_path, (before, after))
-    load(file)
+    load_policy(file)
 
     assert mistakes(POLICY, file) == []
 
@@ -135,7 +135,7 @@ def test_mistakes_are_seen_in_an_editor(
     """What is wrong by itself, and not because of something else in the file."""
     file = changed(tmp_path, (before, after))
     with pytest.raises(BadPolicy):
-        load(file)
+        load_policy(file)
 
     assert where in mistakes(POLICY, file)
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from rich.cells import cell_len
 
-from app.cli.timeline import document, show_timeline
-from app.render.timeline_svg import page, svg
-from app.render.timeline_text import COLUMNS, draw, ticks
-from app.report.timeline import LANES_MAX, Picture, Span, picture
+from app.cli.timeline import picture_json, show_timeline
+from app.render.timeline_svg import timeline_page, timeline_svg
+from app.render.timeline_text import COLUMNS, draw_timeline, round_instants
+from app.report.timeline import LANES_MAX, TimelinePicture, TimeSpan, draw_picture
 from models.effect import Stream
 from models.instant import format_instant
 from tests.support.boards import command_succeeds
@@ -31,10 +31,10 @@ HERE = Path(__file__).parents[2]
 POSTGRES = "INC-20250615T153640Z-00DR"
 
 
-def of_scenario(name: str, incident: str) -> Picture:
+def of_scenario(name: str, incident: str) -> TimelinePicture:
     """The picture of an incident of a scenario."""
     report = report_of(name, incident)
-    return picture(report["incident"], report["timeline"], report["notifications"])
+    return draw_picture(report["incident"], report["timeline"], report["notifications"])
 
 
 def at(minutes: float) -> int:
@@ -44,7 +44,7 @@ def at(minutes: float) -> int:
 
 def test_the_bad_day() -> None:
     """The incident of postgres, as a terminal of 80 columns shows it."""
-    drawn = "".join(f"{line}\n" for line in draw(of_scenario("bad_day", POSTGRES)))
+    drawn = "".join(f"{line}\n" for line in draw_timeline(of_scenario("bad_day", POSTGRES)))
 
     assert drawn == (HERE / "explanations" / "postgres.picture").read_text()
 
@@ -81,10 +81,14 @@ def test_alerts_begin_and_end() -> None:
         ("13:16:00", "AlertFired", "OllamaServiceDown on ollama: down", {"alert": "a"}),
     )
     begin = 1_775_999_400_000
-    found = picture(snapshot(), timeline, [], begin + 20 * MINUTE_MS)
+    found = draw_picture(snapshot(), timeline, [], begin + 20 * MINUTE_MS)
 
-    def span(first: float, last: float, *, open_end: bool = False, before: bool = False) -> Span:
-        return Span(begin + int(first * MINUTE_MS), begin + int(last * MINUTE_MS), open_end, before)
+    def span(
+        first: float, last: float, *, open_end: bool = False, before: bool = False
+    ) -> TimeSpan:
+        return TimeSpan(
+            begin + int(first * MINUTE_MS), begin + int(last * MINUTE_MS), open_end, before
+        )
 
     assert {(lane.name, lane.component): lane.spans for lane in found.lanes} == {
         ("OllamaServiceDown", "ollama"): [span(0, 4), span(6, 20, open_end=True)],
@@ -103,11 +107,11 @@ def test_many_alerts_are_folded() -> None:
             for one in range(1, 31)
         ]
     )
-    found = picture(snapshot(), timeline, [])
+    found = draw_picture(snapshot(), timeline, [])
 
     assert (len(found.lanes), found.more) == (LANES_MAX, 31 - LANES_MAX)
-    assert f"and {31 - LANES_MAX} more" in draw(found)
-    assert f"and {31 - LANES_MAX} more" in svg(found)
+    assert f"and {31 - LANES_MAX} more" in draw_timeline(found)
+    assert f"and {31 - LANES_MAX} more" in timeline_svg(found)
 
 
 def test_messages_of_one_occasion_are_one_mark() -> None:
@@ -135,13 +139,13 @@ def test_messages_of_one_occasion_are_one_mark() -> None:
 )
 def test_ticks_are_round_and_few(lasts_ms: int) -> None:
     """However long it lasts."""
-    found = list(ticks(START_MS, START_MS + lasts_ms, 5))
+    found = list(round_instants(START_MS, START_MS + lasts_ms, 5))
 
     assert len(found) <= 6
     assert len({second - first for first, second in pairwise(found)}) <= 1
 
 
-def hostile_picture(hostile: str) -> Picture:
+def hostile_picture(hostile: str) -> TimelinePicture:
     """A picture in which somebody else's words stand wherever they can."""
     found = documents(hostile)
     timeline = [
@@ -159,7 +163,7 @@ def hostile_picture(hostile: str) -> Picture:
     ]
     timeline += [entry("AlertEnded", "13:12:00", f"{hostile}: ended", alert="c", component=hostile)]
     sent = [one | {"channel": hostile} for one in found[Stream.NOTIFICATIONS]]
-    return picture(found[Stream.INCIDENTS][-1] | {"rule": "r"}, timeline, sent)
+    return draw_picture(found[Stream.INCIDENTS][-1] | {"rule": "r"}, timeline, sent)
 
 
 class _Tags(HTMLParser):
@@ -191,13 +195,13 @@ def test_other_peoples_texts_are_only_texts(hostile: str) -> None:
     """
     drawn, harmless = hostile_picture(hostile), hostile_picture("x")
 
-    assert all(line.isprintable() and cell_len(line) <= COLUMNS for line in draw(drawn))
-    assert {one.tag for one in ET.fromstring(svg(drawn)).iter()} == {
-        one.tag for one in ET.fromstring(svg(harmless)).iter()
+    assert all(line.isprintable() and cell_len(line) <= COLUMNS for line in draw_timeline(drawn))
+    assert {one.tag for one in ET.fromstring(timeline_svg(drawn)).iter()} == {
+        one.tag for one in ET.fromstring(timeline_svg(harmless)).iter()
     }
-    assert _tags(page(drawn)) <= _tags(page(harmless))
-    assert _tags(svg(drawn)) <= _tags(svg(harmless))
-    assert "script" not in {tag.split()[0] for tag in _tags(page(drawn))}
+    assert _tags(timeline_page(drawn)) <= _tags(timeline_page(harmless))
+    assert _tags(timeline_svg(drawn)) <= _tags(timeline_svg(harmless))
+    assert "script" not in {tag.split()[0] for tag in _tags(timeline_page(drawn))}
 
 
 def _run(**arguments: Any) -> bool:
@@ -228,7 +232,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_times_for_programs() -> None:
     """Every time has a name without its unit, and is an instant."""
-    told = document(hostile_picture("x"))
+    told = picture_json(hostile_picture("x"))
 
     assert told["incident"] == INCIDENT
     assert set(told["states"][0]) == {"begin", "end", "open_end", "before", "state"}

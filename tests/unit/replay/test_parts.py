@@ -18,11 +18,11 @@ from app.history import feeder
 from app.history.feeder import Feeding, Pace
 from app.history.not_kept import NotKept
 from app.history.source import Source
-from app.history.spans import Span, choose
+from app.history.spans import OffsetSpan, choose_spans
 from app.history.state_at import start_of
-from app.replay.messages import Replayed, compare
-from app.replay.pool import Done, Job, work
-from app.replay.verification import Checked
+from app.replay.messages import ReplayedPartition, compare_messages
+from app.replay.pool import JobResult, ReplayJob, replay_job
+from app.replay.verification import VerificationResult
 from app.settings import Settings
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
@@ -86,19 +86,19 @@ class World:
 
     def replay(
         self, first: int | None = None, *, verify: bool = True, part: Path | None = None
-    ) -> tuple[Done, str, Checked]:
+    ) -> tuple[JobResult, str, VerificationResult]:
         """What comes of replaying it, from where it began, and what came of comparing messages too."""
 
-        async def run() -> tuple[Done, str, Checked]:
-            span = Span(0, first, self.journal[-1].offset + 1, to_end=True)
+        async def run() -> tuple[JobResult, str, VerificationResult]:
+            span = OffsetSpan(0, first, self.journal[-1].offset + 1, to_end=True)
             start, applied = await start_of(self.source, span), await self.source.applied(0)
             begin = start.offset + 1 if first is None else first
-            job = Job("", CONFIG, 0, begin, span.end, start, 3, verify, applied, part, "")
-            done = await work(self.source, job, lambda _: None)
+            job = ReplayJob("", CONFIG, 0, begin, span.end, start, 3, verify, applied, part, "")
+            done = await replay_job(self.source, job, lambda _: None)
             assert done.checked is not None
             assert done.messages is not None
-            replayed = Replayed(begin, span.end, start.offset + 1, applied)
-            done.checked.add(await compare(self.source, [done.messages], {0: replayed}))
+            replayed = ReplayedPartition(begin, span.end, start.offset + 1, applied)
+            done.checked.add(await compare_messages(self.source, [done.messages], {0: replayed}))
             return done, start.how, done.checked
 
         return asyncio.run(run())
@@ -110,7 +110,7 @@ def test_an_undisturbed_log_is_identical() -> None:
     done, how, checked = world.replay()
 
     assert any(effect.stream is Stream.JOURNAL for effect in world.effects)
-    assert checked == Checked(identical=len(world.effects))
+    assert checked == VerificationResult(identical=len(world.effects))
     assert (sum(done.effects.values()), how) == (len(world.effects), "start of the journal")
 
 
@@ -121,7 +121,7 @@ def test_the_newest_checkpoint_before_it_is_taken(first: int, expected: int) -> 
     _, how, checked = world.replay(first)
 
     assert how == ("start of the journal" if expected < 0 else f"checkpoint at offset {expected}")
-    assert checked == Checked(
+    assert checked == VerificationResult(
         identical=sum(effect.position.offset >= first for effect in world.effects)
     )
 
@@ -260,7 +260,7 @@ def test_what_is_no_difference_is_counted() -> None:
     world.log.topics["tocsin.incidents", 0] = [*left, StoredRecord(999, 0, b"x", b"y")]
     _, _, checked = world.replay()
 
-    assert checked == Checked(
+    assert checked == VerificationResult(
         identical=len(world.effects) - len(compacted) - 2,
         compacted=len(compacted),
         expired=2,
@@ -287,7 +287,9 @@ def test_what_the_worker_has_not_come_to_is_pending() -> None:
     world.log.topics["tocsin.timeline", 0].pop(1)
     _, _, worse = world.replay()
 
-    assert checked == Checked(identical=len(world.effects) - len(gone), pending=len(gone))
+    assert checked == VerificationResult(
+        identical=len(world.effects) - len(gone), pending=len(gone)
+    )
     assert (worse.differences, worse.pending) == (1, len(gone))
 
 
@@ -323,14 +325,14 @@ def test_messages_are_compared_with_the_journal(kind: str) -> None:
 def _differences(world: World) -> list[tuple[str, Stream, Any]]:
     """All differences, by their kinds."""
     found: list[tuple[str, Stream, Any]] = []
-    differs = Checked.differs
+    differs = VerificationResult.differs
 
-    def note(checked: Checked, one: Any) -> None:
+    def note(checked: VerificationResult, one: Any) -> None:
         found.append((one.kind, one.stream, one.position))
         differs(checked, one)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checked, "differs", note)
+        patch.setattr(VerificationResult, "differs", note)
         world.replay()
     return found
 
@@ -362,7 +364,7 @@ def test_what_makes_the_engine_raise_is_passed_over_as_a_worker_does(
 
     async def run(batch: int) -> tuple[list[Effect], int, dict[bytes, bytes]]:
         source = Source(log, CONFIG, "the log")
-        start = await start_of(source, Span(0, None, len(records), to_end=True))
+        start = await start_of(source, OffsetSpan(0, None, len(records), to_end=True))
         feed, effects = Feeding(source, 0, start), list[Effect]()
         async for _, found in feed.run(len(records), batch):
             effects += found
@@ -413,8 +415,8 @@ def test_times_find_offsets() -> None:
     world = World()
     times = [record.timestamp for record in world.journal]
 
-    async def spans(first: str, end: str) -> list[Span]:
-        return await choose(world.source, None, bound(first), bound(end))
+    async def spans(first: str, end: str) -> list[OffsetSpan]:
+        return await choose_spans(world.source, None, bound(first), bound(end))
 
     found = asyncio.run(spans("2025-06-15T15:06:40Z", "2025-06-15T15:11:40.001Z"))
     with pytest.raises(
@@ -422,4 +424,6 @@ def test_times_find_offsets() -> None:
     ):
         asyncio.run(spans("2025-06-15T14:06:40Z", "2025-06-15T14:11:40Z"))
 
-    assert found == [Span(0, 0, sum(one <= START_MS + 5 * MINUTE for one in times), to_end=False)]
+    assert found == [
+        OffsetSpan(0, 0, sum(one <= START_MS + 5 * MINUTE for one in times), to_end=False)
+    ]

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.cli.report import show_availability
-from app.report.availability import Ledger, Span, availability, month_before, month_of
+from app.report.availability import OutageLedger, Span, availability_rows, month_before, month_of
 from app.settings import Settings
 from models.effect import Stream
 from models.instant import format_instant
@@ -44,9 +44,9 @@ def said(kind: str, at_ms: int, incident: str = "INC-1", service: str = "web") -
     return entry(kind, format_instant(at_ms), incident=incident, **more)
 
 
-def ledger_of(*entries: Document, since_ms: int = 0) -> Ledger:
+def ledger_of(*entries: Document, since_ms: int = 0) -> OutageLedger:
     """A ledger that was fed."""
-    ledger = Ledger(since_ms)
+    ledger = OutageLedger(since_ms)
     for one in entries:
         ledger.feed(one)
     return ledger
@@ -113,7 +113,7 @@ def test_outages(entries: list[tuple[str, int, str]], spans: list[Span]) -> None
     ledger = ledger_of(*(said(kind, at_ms, incident) for kind, at_ms, incident in entries))
 
     assert ledger.spans("web", 50) == spans
-    ledger = Ledger()
+    ledger = OutageLedger()
     for kind, at_ms, incident in entries:
         ledger.feed(said(kind, at_ms, incident))
 
@@ -173,7 +173,7 @@ def _is_down(entries: list[Document], service: str, at_ms: int) -> bool:
 
 def test_nothing_is_kept_of_what_is_over() -> None:
     """Closed incidents and forgotten months leave nothing behind, and outages that touch are one."""
-    ledger = Ledger()
+    ledger = OutageLedger()
     for number in range(1000):
         ledger.feed(said("ServiceDown", number, f"INC-{number}"))
         ledger.feed(said("Closed", number + 1, f"INC-{number}"))
@@ -270,7 +270,7 @@ def test_rows(entries: list[Document], now_ms: int, row: dict[str, Any]) -> None
 
     What is outside of the month does not count.
     """
-    (found,) = availability([TARGET], ledger_of(*entries), APRIL, now_ms)
+    (found,) = availability_rows([TARGET], ledger_of(*entries), APRIL, now_ms)
 
     assert found == {
         "service": "web",

@@ -71,7 +71,7 @@ def test_a_taken_incident(capsys: pytest.CaptureFixture[str]) -> None:
         assignee="bob",
         eta_at="2026-04-12T13:10:00.000Z",
         cause="no memory",
-        held_by=["silenced until noon"],
+        suppressed_by=["silenced until noon"],
         parents=["INC-1"],
         members=[member],
         clocks={"acknowledge": {"due_at": "2026-04-12T13:12:00.000Z", "state": "met"}},
@@ -106,9 +106,9 @@ MITIGATED = {"state": "acknowledged", "mitigated_at": "2026-04-12T13:15:00.000Z"
     ("changes", "then"),
     [
         (MITIGATED, f'then: tocsin cause {INCIDENT} "what it was"'),
-        (MITIGATED | {"cause": "x"}, f"then: tocsin resolve {INCIDENT}"),
+        (MITIGATED | {"root_cause": "x"}, f"then: tocsin resolve {INCIDENT}"),
         ({"state": "resolved"}, f'then: tocsin cause {INCIDENT} "what it was"'),
-        ({"state": "resolved", "cause": "x"}, f"then: tocsin close {INCIDENT}"),
+        ({"state": "resolved", "root_cause": "x"}, f"then: tocsin close {INCIDENT}"),
         (
             {"state": "closed"},
             f"then: tocsin report {INCIDENT}; what it left to do: tocsin followups",
@@ -141,7 +141,7 @@ def test_only_what_is_about_the_incident() -> None:
     """Effects of one incident are those that are its own, not those that only name it."""
     mine, other = (
         entry("Opened", "13:10:00"),
-        entry("Held", "13:11:00", f"a member of {INCIDENT}", incident="INC-2"),
+        entry("Suppressed", "13:11:00", f"a member of {INCIDENT}", incident="INC-2"),
     )
     log = log_of({Stream.TIMELINE: [mine, other]})
 
@@ -166,14 +166,14 @@ def test_inert(text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "folded"),
     [
-        ({"parents": ["INC-1"], "held_by": ["depends on Ollama"], "told_at": None}, True),
-        ({"parents": ["INC-1"], "state": "closed", "told_at": None}, True),
+        ({"parents": ["INC-1"], "suppressed_by": ["depends on Ollama"], "notified_at": None}, True),
+        ({"parents": ["INC-1"], "state": "closed", "notified_at": None}, True),
         (
-            {"parents": ["INC-1"], "held_by": ["depends on Ollama"]},
+            {"parents": ["INC-1"], "suppressed_by": ["depends on Ollama"]},
             False,
         ),  # somebody was told of it before
-        ({"parents": ["INC-1"], "told_at": None}, False),  # it is loud, and will be told
-        ({"held_by": ["silenced by ann"], "told_at": None}, False),
+        ({"parents": ["INC-1"], "notified_at": None}, False),  # it is loud, and will be told
+        ({"suppressed_by": ["silenced by ann"], "notified_at": None}, False),
     ],
 )
 def test_what_a_list_need_not_show(changes: Document, folded: bool) -> None:

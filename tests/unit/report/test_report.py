@@ -17,9 +17,9 @@ from app.bridge.availability import AvailabilityMetrics
 from app.cli.board_client import Asked
 from app.cli.main import parse
 from app.cli.report import show_followups, show_report
-from app.render.report_markdown import code, markdown, text
-from app.report.availability import Ledger, month_of, share
-from app.report.build import build
+from app.render.report_markdown import command_block, inline_text, report_markdown
+from app.report.availability import OutageLedger, month_availability, month_of
+from app.report.build import build_report
 from app.transport.log import NewRecord
 from models.effect import Position, Stream
 from tests.support.boards import command_succeeds
@@ -91,7 +91,7 @@ def test_a_security_incident() -> None:
         True,
         "Document everything; do not modify logs",
     )
-    assert "Do not modify logs" in markdown(report)
+    assert "Do not modify logs" in report_markdown(report)
 
 
 @settings(max_examples=examples(40))
@@ -105,9 +105,9 @@ def test_what_came_from_outside_is_inert(hostile: str) -> None:
     No link, heading, item or HTML more.
     """
     kinds = _structure(
-        f"# {text('x')}\n\n- **a**: {text('x')}\n\n1. {text('x')}\n\n| a |\n|---|\n| {text('x')} |\n"
+        f"# {inline_text('x')}\n\n- **a**: {inline_text('x')}\n\n1. {inline_text('x')}\n\n| a |\n|---|\n| {inline_text('x')} |\n"
     )
-    document = f"# {text(hostile)}\n\n- **a**: {text(hostile)}\n\n1. {text(hostile)}\n\n| a |\n|---|\n| {text(hostile)} |\n"
+    document = f"# {inline_text(hostile)}\n\n- **a**: {inline_text(hostile)}\n\n1. {inline_text(hostile)}\n\n| a |\n|---|\n| {inline_text(hostile)} |\n"
 
     assert [kind for kind in _structure(document) if kind != "text"] == [
         kind for kind in kinds if kind != "text"
@@ -119,7 +119,7 @@ def test_what_came_from_outside_is_inert(hostile: str) -> None:
 def test_a_command_stays_one_command(hostile: str) -> None:
     """A command is one line of one block, whatever stands in it."""
     tokens = MarkdownIt().parse(
-        "1. a\n\n" + "\n".join(code(f"docker logs {hostile}x")) + "\n\n2. b\n"
+        "1. a\n\n" + "\n".join(command_block(f"docker logs {hostile}x")) + "\n\n2. b\n"
     )
     blocks = [token.content for token in tokens if token.type == "fence"]
 
@@ -149,11 +149,13 @@ def test_availability() -> None:
         entry("ServiceUp", "b", 20),
         entry("ServiceDown", "c", 50),
     ]
-    ledger = Ledger()
+    ledger = OutageLedger()
     for one in timeline:
         ledger.feed(one)
 
-    assert share(ledger.spans("web", begin + 60 * minute), (begin, end), begin + 60 * minute) == {
+    assert month_availability(
+        ledger.spans("web", begin + 60 * minute), (begin, end), begin + 60 * minute
+    ) == {
         "down_ms": 20 * minute,
         "up": pytest.approx(100 * 40 / 60),
         "outages": 2,
@@ -164,7 +166,7 @@ def test_availability() -> None:
 
 def of(found: dict[Stream, list[Document]], **changes: Any) -> Document:
     """The report of documents, with changes to the incident."""
-    return build(
+    return build_report(
         found[Stream.INCIDENTS][-1] | changes,
         found[Stream.TIMELINE],
         found[Stream.NOTIFICATIONS],
@@ -183,18 +185,18 @@ def test_the_review() -> None:
             "resolve": {"allowed_ms": 3_600_000, "kept": True},
         },
         "clocks": snapshot()["clocks"],
-        "cause": "x",
+        "root_cause": "x",
         "alert_records": 12,
         "alerts": 3,
         "repeats_dropped": 10,
         "members": 1,
         "reopened": 0,
         "flapping": False,
-        "held": 1,
+        "suppressed": 1,
         "escalations": 1,
         "messages": {"delivered": 0, "failed": 1, "pending": 1},
     }
-    assert markdown(of(documents("x"))).split("## Review\n\n")[1] == (
+    assert report_markdown(of(documents("x"))).split("## Review\n\n")[1] == (
         "- acknowledged: after 3m; the target was 2m: missed\n"
         "- mitigated: never\n"
         "- resolved: after 9m; the target was 1h: kept\n"
@@ -232,13 +234,13 @@ def test_it_begins_as_the_procedure_has_it() -> None:
 
     No actions once it is over.
     """
-    head = markdown(of(documents("look"), state="open")).split("2. look")[0]
+    head = report_markdown(of(documents("look"), state="open")).split("2. look")[0]
 
     assert head == (
         f"# Incident report {INCIDENT}\n\n- **Incident ID**: {INCIDENT}\n- **Severity**: P0\n- **Status**: Open\n\n"
         "## Immediate actions\n\n1. look\n\n   ```sh\n   docker logs 0\n   ```\n\n"
     )
-    assert "Immediate actions" not in markdown(of(documents("look")))
+    assert "Immediate actions" not in report_markdown(of(documents("look")))
 
 
 @settings(max_examples=examples(40))
@@ -250,7 +252,7 @@ def test_what_is_read_is_what_was_said(said: str) -> None:
 
     Only what is no sign is replaced.
     """
-    document = f"# {text(said)}\n\n1. {text(said)}\n\n| a | b |\n|---|---|\n| {text(said)} | x |\n"
+    document = f"# {inline_text(said)}\n\n1. {inline_text(said)}\n\n| a | b |\n|---|---|\n| {inline_text(said)} | x |\n"
     expected = "".join(
         sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in said
     ).strip()
@@ -267,7 +269,8 @@ def test_what_is_read_is_what_was_said(said: str) -> None:
 def test_whatever_is_said_the_report_keeps_its_structure(hostile: str) -> None:
     """No link, HTML, heading, item, block or line more than with harmless words, and the commands as they are."""
     after, alone, harmless = (
-        markdown(of(documents(words), state="open")) for words in (f"x{hostile}", hostile, "x")
+        report_markdown(of(documents(words), state="open"))
+        for words in (f"x{hostile}", hostile, "x")
     )
 
     assert _shape(after) == _shape(harmless)
@@ -301,7 +304,7 @@ def test_a_command_is_byte_for_byte_the_command(command: str, number: int, say: 
         {"say": say, "run": command},
         {"say": "look", "run": ""},
     ]
-    shown = markdown(of(documents("x"), state="open") | {"steps": steps})
+    shown = report_markdown(of(documents("x"), state="open") | {"steps": steps})
     expected = "".join(
         sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in command.strip()
     )
@@ -353,7 +356,7 @@ def test_the_report_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = printed(capsys, show_report, crowded, incident=INCIDENT, json=True)
     assert json.loads(out) == of(found)
     _, out, _ = printed(capsys, show_report, crowded, incident=INCIDENT, json=False)
-    assert out == "\n".join(line.rstrip() for line in markdown(of(found)).splitlines())
+    assert out == "\n".join(line.rstrip() for line in report_markdown(of(found)).splitlines())
 
 
 def test_a_report_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from app.transport import compaction
 from app.transport.compaction import Compaction
 from app.transport.log import NewRecord, StoredRecord
 from app.transport.sqlite import SqliteLog
-from app.transport.sqlite_batches import INSERT, SCHEMA, Row, rows
+from app.transport.sqlite_batches import INSERT, SCHEMA, BatchRow, batch_rows
 from models.topics import TopicSpec
 
 TOPIC = "t.state"
@@ -43,7 +43,7 @@ class Partition:
 
     def append(self, batch: list[tuple[bytes | None, bytes | None]]) -> None:
         """Append records."""
-        written = rows(
+        written = batch_rows(
             TOPIC, 0, self.end, 1, [NewRecord(key, value) for key, value in batch], 10_000
         )
         self.connection.executemany(INSERT, written)
@@ -57,10 +57,10 @@ class Partition:
         for _ in range(times):
             self.compaction.step()
 
-    def rows(self, offset: int) -> list[Row]:
+    def rows(self, offset: int) -> list[BatchRow]:
         """The rows that have the offset and what comes after it."""
         query = "SELECT topic, partition, last, count, at_ms, records, crc, first FROM batches WHERE last >= ? ORDER BY last"
-        return [Row(*row) for row in self.connection.execute(query, (offset,))]
+        return [BatchRow(*row) for row in self.connection.execute(query, (offset,))]
 
     def read_on(self) -> None:
         """Each reader reads a row more."""

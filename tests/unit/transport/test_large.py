@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.ingest import copy
+from agents.ingest import copy_records
 from app.core.engine import Engine
-from app.core.state.deadletter import VALUE_BYTES_MAX, letter
+from app.core.state.deadletter import VALUE_BYTES_MAX, letter_of
 from app.history.checkpoints import load_state
 from app.intake.normalise import from_list
 from app.intake.records import Intake
 from app.settings import Settings
 from app.transport.log import NewRecord, StoredRecord, in_batches, size_of
 from app.worker.worker import Worker
-from models.effect import EFFECT_BYTES_MAX, LETTER_BYTES_MAX, Stream, encode
+from models.effect import EFFECT_BYTES_MAX, LETTER_BYTES_MAX, Stream, encode_effect
 from models.journal import TICK, encode_alert
 from models.reason import BadInput, Reason
 from models.topics import Topics
-from models.truncate import cut
+from models.truncate import truncate
 from models.wire import ANNOTATIONS_BYTES_MAX
 from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog
@@ -60,7 +60,7 @@ def records_of(alerts: Sequence[dict[str, Any]]) -> list[StoredRecord]:
     """The journal records of alerts, as the bridge writes them, but that they fire for HOLD_MS."""
     taken, refused = from_list(list(alerts), START_MS)
     assert refused == []
-    lasting = [replace(one, hold_ms=HOLD_MS) for one in taken]
+    lasting = [replace(one, ttl_ms=HOLD_MS) for one in taken]
     return [
         StoredRecord(-1, START_MS, one.labels["component"].encode(), encode_alert(one))
         for one in lasting
@@ -124,7 +124,7 @@ def test_an_effect_that_would_be_too_large_says_what_is_missing() -> None:
     opened = next(orjson.loads(one.value) for one in effects if one.stream is Stream.TIMELINE)
 
     assert max(len(effect.value) for effect in effects) <= EFFECT_BYTES_MAX
-    assert opened["text"] == cut("Large on c0: " + WORST * (ANNOTATIONS_BYTES_MAX - 7), 16_384)
+    assert opened["text"] == truncate("Large on c0: " + WORST * (ANNOTATIONS_BYTES_MAX - 7), 16_384)
     assert (opened["kind"], opened["component"], opened["severity"]) == ("Opened", "c0", "P0")
 
 
@@ -136,7 +136,7 @@ def test_effects_are_cut_above_their_bound_only(more: int) -> None:
         "text": "x" * (EFFECT_BYTES_MAX - len(orjson.dumps({"id": "0-0-0", "text": ""})) + more),
     }
 
-    encoded = encode(Stream.TIMELINE, document)
+    encoded = encode_effect(Stream.TIMELINE, document)
 
     assert (orjson.loads(encoded) == document) is (more <= 0)
 
@@ -146,7 +146,7 @@ def test_effects_are_cut_above_their_bound_only(more: int) -> None:
 def test_dead_letters_have_a_bound(more: int, sign: bytes) -> None:
     """Of what is refused a dead letter has as much as fits a record, and says how much there was."""
     value = (sign * (VALUE_BYTES_MAX + 1))[: VALUE_BYTES_MAX + more]
-    body = letter(BadInput(Reason.MALFORMED, "no"), "raw", 0, 7, value)
+    body = letter_of(BadInput(Reason.MALFORMED, "no"), "raw", 0, 7, value)
 
     assert len(orjson.dumps(body)) <= LETTER_BYTES_MAX
     assert body.get("bytes", len(value)) == len(value)
@@ -161,7 +161,7 @@ def test_a_raw_record_full_of_refusals_is_not_written_once_for_each() -> None:
 
     async def ingest() -> None:
         worker = Worker(worker_settings, shipped(), log, TOPICS)
-        await copy(0, [StoredRecord(0, START_MS, None, value)], worker, Intake())
+        await copy_records(0, [StoredRecord(0, START_MS, None, value)], worker, Intake())
 
     asyncio.run(ingest())
 

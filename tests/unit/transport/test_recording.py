@@ -7,18 +7,20 @@ from typing import TypeVar
 import pytest
 
 from app.cli.main import main
-from app.replay.writer import BLOCK_RECORDS, Writer
+from app.replay.writer import BLOCK_RECORDS, RecordingWriter
 from app.transport.log import StoredRecord
 from app.transport.recording import Recording
-from app.transport.recording_format import BadRecording, Header, Part, pack
+from app.transport.recording_format import BadRecording, RecordedPart, RecordingHeader, pack_block
 from tests.support.settings_of import using
 
 T = TypeVar("T")
 AT_MS = 1_776_000_000_000
 PARTS = [
-    Part(1, 10, 10 + 2 * BLOCK_RECORDS, 99, "abc", whole=False, kept_from={"timeline": "12-0"})
+    RecordedPart(
+        1, 10, 10 + 2 * BLOCK_RECORDS, 99, "abc", whole=False, kept_from={"timeline": "12-0"}
+    )
 ]
-HEADER = Header("0.2.0", AT_MS, "the journal in /x", "t", 4, PARTS)
+HEADER = RecordingHeader("0.2.0", AT_MS, "the journal in /x", "t", 4, PARTS)
 
 
 def _record(offset: int) -> StoredRecord:
@@ -36,7 +38,7 @@ INCIDENTS = [_record(offset) for offset in (3, 4, 9, 20, 21)]  # as compaction l
 def path(tmp_path: Path) -> Path:
     """A recording with two blocks of a journal, and an effects topic."""
     found = tmp_path / "one.tocsin"
-    writer = Writer(found, HEADER)
+    writer = RecordingWriter(found, HEADER)
     writer.write("t.journal", 1, JOURNAL)
     writer.write("t.incidents", 1, INCIDENTS[:2])
     writer.write("t.incidents", 1, INCIDENTS[2:])
@@ -63,7 +65,7 @@ def test_gives_back_what_was_recorded(path: Path) -> None:
     assert _with(path, lambda one: _all(one, "t.journal", 0)) == JOURNAL
     assert _with(path, lambda one: _all(one, "t.incidents", 0, 1)) == INCIDENTS
 
-    async def header(one: Recording) -> tuple[Header, dict[str, int], int]:
+    async def header(one: Recording) -> tuple[RecordingHeader, dict[str, int], int]:
         return one.header, await one.list_topics(), one.now_ms()
 
     assert _with(path, header) == (HEADER, {"t.journal": 4, "t.incidents": 4}, AT_MS)
@@ -99,7 +101,7 @@ def test_tells_where_partitions_begin_and_end(path: Path) -> None:
 
 def test_leaves_nothing_when_it_was_not_finished(tmp_path: Path) -> None:
     """A recording that fails half way is no file."""
-    writer = Writer(tmp_path / "half.tocsin", HEADER)
+    writer = RecordingWriter(tmp_path / "half.tocsin", HEADER)
     writer.write("t.journal", 1, JOURNAL)
     writer.abandon()
 
@@ -168,7 +170,7 @@ def test_a_block_that_would_fill_the_memory_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Above the bound nothing is unpacked, at it all."""
-    size = len(pack(JOURNAL[:BLOCK_RECORDS]))
+    size = len(pack_block(JOURNAL[:BLOCK_RECORDS]))
     monkeypatch.setattr("app.transport.recording.UNPACKED_BYTES_MAX", size + 1)
     assert len(_with(path, lambda one: one.read("t.journal", 1, 0, BLOCK_RECORDS))) == BLOCK_RECORDS
 

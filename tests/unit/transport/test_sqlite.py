@@ -12,7 +12,7 @@ from app.factory import make_log
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
 from app.transport.sqlite import FORMAT, SqliteLog
-from app.transport.sqlite_batches import pack, unpack
+from app.transport.sqlite_batches import pack_records, unpack_records
 from models.topics import Topics, TopicSpec
 from tests.support.settings_of import using
 
@@ -72,7 +72,7 @@ def test_a_record_that_changed_is_not_read(tmp_path: Path) -> None:
     _change(
         tmp_path,
         "UPDATE batches SET records = ? WHERE last = 5",
-        pack([NewRecord(b"k", b"another")] * 3),
+        pack_records([NewRecord(b"k", b"another")] * 3),
     )
     before = _with_log(tmp_path, lambda log: log.read(TOPIC, 0, 6))
     with pytest.raises(LogUnavailable) as refused:
@@ -174,7 +174,7 @@ def test_damage_is_not_compacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _change(
         tmp_path,
         "UPDATE batches SET records = ? WHERE last = 5",
-        pack([NewRecord(b"k", b"another")] * 3),
+        pack_records([NewRecord(b"k", b"another")] * 3),
     )
 
     with pytest.raises(
@@ -235,7 +235,7 @@ def test_a_journal_of_an_older_format_is_read_and_written(tmp_path: Path, versio
 def test_the_checksums_of_format_2_still_count(tmp_path: Path) -> None:
     """What was damaged before is told after."""
     _older(tmp_path, 2)
-    _change(tmp_path, "UPDATE batches SET records = ?", pack([NewRecord(b"k", b"odd")]))
+    _change(tmp_path, "UPDATE batches SET records = ?", pack_records([NewRecord(b"k", b"odd")]))
     _fill(tmp_path, 1)
 
     with pytest.raises(LogUnavailable, match="the records from 0 on are not what was written"):
@@ -253,8 +253,8 @@ def test_records_are_packed_as_they_were() -> None:
     """The very bytes that a batch had in all formats so far."""
     records = [NewRecord(b"k", b"old", (("a", b"b"),)), NewRecord(None, None)]
 
-    assert pack(records) == PACKED
-    assert [(one.key, one.value, one.headers) for one in unpack(PACKED, 0, 0, 2)] == [
+    assert pack_records(records) == PACKED
+    assert [(one.key, one.value, one.headers) for one in unpack_records(PACKED, 0, 0, 2)] == [
         tuple(one) for one in records
     ]
 

@@ -55,7 +55,9 @@ def kept(log: FakeLog, folder: Path) -> Path:
 def policy_file(folder: Path, **changes: Any) -> str:
     """A file with the shipped policy and changes."""
     file = folder / f"{'-'.join(changes) or 'same'}.yaml"
-    file.write_text(yaml.safe_dump(bounded_yaml.read(default_path().read_text()).data | changes))
+    file.write_text(
+        yaml.safe_dump(bounded_yaml.read_document(default_path().read_text()).data | changes)
+    )
     return str(file)
 
 
@@ -322,7 +324,9 @@ def test_the_picture_has_a_bound(capsys: pytest.CaptureFixture[str], tmp_path: P
         recorder.log.at_ms = START_MS + minute * 60_000
         recorder.broadcast(TICK)
     teams = POLICY.document["teams"]
-    new = policy_file(tmp_path, teams=teams | {"ai": teams["ai"] | {"climb": {"P1": ["5m"]}}})
+    new = policy_file(
+        tmp_path, teams=teams | {"ai": teams["ai"] | {"escalate_after": {"P1": ["5m"]}}}
+    )
 
     status, _, err = run(
         capsys, recorder.log, "--policy", new, "--html", str(tmp_path / "page.html")

@@ -11,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.render.axis import Axis
-from app.whatif.consequences import Times, missed, times, unpaged
-from app.whatif.ids import ROOM, shown, shown_position, to_run, without_ids
-from app.whatif.incident_pairs import match
-from app.whatif.outcomes import Facts, Incident, Message
+from app.whatif.consequences import (
+    ResponseTimes,
+    missed_incidents,
+    response_times,
+    unpaged_incidents,
+)
+from app.whatif.ids import ROOM, recorded_ids_in, shown_position, to_run, without_ids
+from app.whatif.incident_pairs import pair_incidents
+from app.whatif.outcomes import Incident, Message, RunOutcomes
 from models.incident import incident_id
 
 MINUTE_MS = 60_000
@@ -35,7 +40,7 @@ def test_ids_of_a_run_are_those_of_the_record(one: str, other: str) -> None:
 
     Deadlines of one moment are handled in the order of names.
     """
-    assert shown(to_run(one)) == one
+    assert recorded_ids_in(to_run(one)) == one
     assert (to_run(one) < to_run(other)) == (one < other)
     assert without_ids(f"part of {to_run(one)}") == "part of an incident"
 
@@ -44,7 +49,7 @@ def test_what_the_record_has_not_stands_behind_the_record_before() -> None:
     """As partition, offset, and how many there are in between."""
     behind = incident_id("SEC", 1_750_000_000_000, 3, 1204 * ROOM + 2, 1)
 
-    assert shown(f"see {behind}, or a-b") == "see SEC-20250615T150640Z-03XG~2-1, or a-b"
+    assert recorded_ids_in(f"see {behind}, or a-b") == "see SEC-20250615T150640Z-03XG~2-1, or a-b"
     assert shown_position(f"3-{1204 * ROOM + 2}-7") == "3-1204~2-7"
     assert shown_position("not one") == "not one"
 
@@ -63,7 +68,7 @@ def incident(name: str, opened: int, ends: int, **more: object) -> Incident:
         opened_ms=opened * MINUTE_MS,
         closed_ms=ends * MINUTE_MS,
         ends_ms=ends * MINUTE_MS,
-        told_ms=opened * MINUTE_MS,
+        notified_ms=opened * MINUTE_MS,
         heard=True,
         paged=True,
         acknowledged_ms=None,
@@ -98,7 +103,7 @@ def test_which_is_which(
     before: list[Incident], after: list[Incident], expected: list[tuple[str, str]]
 ) -> None:
     """Each stands in one pair, or alone."""
-    pairs = match(before, after)
+    pairs = pair_incidents(before, after)
 
     assert [(old.id if old else "", new.id if new else "") for old, new in pairs] == expected
 
@@ -127,7 +132,7 @@ MISSED: list[tuple[str, list[Incident], list[Incident], list[str]]] = [
 )
 def test_what_is_missed(before: list[Incident], after: list[Incident], expected: list[str]) -> None:
     """What somebody was told of, and nobody would be, on its own or by what it is part of."""
-    assert sorted(one.id for one in missed(match(before, after))) == expected
+    assert sorted(one.id for one in missed_incidents(pair_incidents(before, after))) == expected
 
 
 def test_what_nobody_is_called_for() -> None:
@@ -142,8 +147,8 @@ def test_what_nobody_is_called_for() -> None:
         incident("c", 20, 30),
     ]
 
-    assert [one.id for one in unpaged(match(before, after))] == ["a"]
-    assert [one.id for one in missed(match(before, after))] == ["root"]
+    assert [one.id for one in unpaged_incidents(pair_incidents(before, after))] == ["a"]
+    assert [one.id for one in missed_incidents(pair_incidents(before, after))] == ["root"]
 
 
 def test_times() -> None:
@@ -162,11 +167,14 @@ def test_times() -> None:
         told("b", 9, "chat"),
     ]
 
-    found = times(Facts(), Facts(incidents, messages))
+    found = response_times(RunOutcomes(), RunOutcomes(incidents, messages))
 
-    assert found["first message"] == (Times(0, None, None), Times(2, 2 * MINUTE_MS, 3 * MINUTE_MS))
-    assert found["first page"][1] == Times(2, 6 * MINUTE_MS, 9 * MINUTE_MS)
-    assert found["escalation"][1] == Times(0, None, None)
+    assert found["first message"] == (
+        ResponseTimes(0, None, None),
+        ResponseTimes(2, 2 * MINUTE_MS, 3 * MINUTE_MS),
+    )
+    assert found["first page"][1] == ResponseTimes(2, 6 * MINUTE_MS, 9 * MINUTE_MS)
+    assert found["escalation"][1] == ResponseTimes(0, None, None)
 
 
 @given(st.lists(st.integers(0, 10**10), min_size=1, max_size=40))

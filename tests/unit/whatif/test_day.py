@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from app.core.rules.compiled_policy import Rulebook
-from app.render.whatif_text import show
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.render.whatif_text import show_comparison
 from tests.support.bad_day import bad_day_log
 from tests.support.whatif_runs import changed_policy, compared, correlations, played
 from tests.support.whole_policy import POLICY
@@ -49,7 +49,7 @@ def test_the_pages_that_it_saves_and_misses(name: str) -> None:
 
 def test_two_policies() -> None:
     """Where agents stand alone, a threshold that the day does not reach has each of them told on its own, or in a digest."""
-    policy = Rulebook(ALONE.document | {"correlations": correlations(agents_down=50)})
+    policy = CompiledPolicy(ALONE.document | {"correlations": correlations(agents_down=50)})
 
     found = told(policy, ALONE)
 
@@ -59,10 +59,10 @@ def test_two_policies() -> None:
     assert found == file.read_text()
 
 
-def told(policy: Rulebook, against: Rulebook | None = None) -> str:
+def told(policy: CompiledPolicy, against: CompiledPolicy | None = None) -> str:
     """The comparison with what happened, or with another policy; all of it, as it is printed."""
     paper = io.StringIO()
-    show(
+    show_comparison(
         compared(played(bad_day_log(), 8, policy, against)),
         Console(file=paper, width=120, color_system=None),
         verbose=True,

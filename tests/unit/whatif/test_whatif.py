@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from app.core.alerts import grouping
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.demo.scenario import START_MS as DAY_MS
 from app.transport.log import NewRecord, StoredRecord
-from app.whatif.compare import Comparison, compare
+from app.whatif.compare import Comparison, compare_runs
 from app.whatif.outcomes import Message
 from app.whatif.run import Run
-from app.whatif.runner import Played
+from app.whatif.runner import PlayedRuns
 from models.alert import fingerprint
 from models.command import Command
 from models.effect import Stream
@@ -108,9 +108,9 @@ def recorded(
 def _append(recorder: Recorder, kind: str, now_ms: int, rest: list[Any]) -> None:
     match kind:
         case "alert":
-            labels, firing, hold_ms = rest
+            labels, firing, ttl_ms = rest
             component = POLICY.component(labels, fingerprint(labels))
-            record = alert_record(now_ms, labels, component, firing=firing, hold_ms=hold_ms)
+            record = alert_record(now_ms, labels, component, firing=firing, ttl_ms=ttl_ms)
             recorder.append(record.key, record.value or b"")
         case "command":
             number, command = rest
@@ -229,9 +229,9 @@ def test_a_run_says_what_an_engine_under_that_policy_says(
     for kind, wait_ms, *rest in steps:
         now_ms += wait_ms
         if kind == "alert":
-            labels, firing, hold_ms = rest
+            labels, firing, ttl_ms = rest
             component = policy.component(labels, fingerprint(labels))
-            outside.append(alert_record(now_ms, labels, component, firing=firing, hold_ms=hold_ms))
+            outside.append(alert_record(now_ms, labels, component, firing=firing, ttl_ms=ttl_ms))
         else:
             outside.append(StoredRecord(-1, now_ms, None, TICK))
     _, effects = play_one(policy, outside, in_one_batch)
@@ -263,14 +263,14 @@ def test_before_without_what_is_gone_and_with_what_is_added_is_after(
     found = played(recorded(steps, partitions, seed).log, partitions, NEW[name])
     before, after = both(found)
 
-    pairs = compare(before, after).notifications
+    pairs = compare_runs(before, after).notifications
 
     old, new = (
         [pair.before for pair in pairs if pair.before],
         [pair.after for pair in pairs if pair.after],
     )
     assert (said(old), said(new)) == (said(before.messages), said(after.messages))
-    incidents = compare(before, after).incidents
+    incidents = compare_runs(before, after).incidents
     assert sorted(pair.before.id for pair in incidents if pair.before) == sorted(
         one.id for one in before.incidents
     )
@@ -311,7 +311,9 @@ def test_partitions_change_nothing(name: str) -> None:
     assert {told[0] for told in one} > {"same"}
 
 
-def _pair(log: FakeLog, policy: Rulebook, partitions: int = 8) -> tuple[Played, Comparison]:
+def _pair(
+    log: FakeLog, policy: CompiledPolicy, partitions: int = 8
+) -> tuple[PlayedRuns, Comparison]:
     found = played(log, partitions, policy)
     return found, compared(found)
 

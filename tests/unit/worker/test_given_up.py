@@ -52,7 +52,7 @@ def test_a_tick_that_the_journal_does_not_take_ends_nothing(
         pipes: Any = dict.fromkeys((0, 1))  # a tick asks for their numbers only
         worker.pipes = pipes
         worker.ready.set()
-        ticks.attach(app, worker, Clock())
+        ticks.attach_ticks(app, worker, Clock())
         log.away = {1}
         await app.tick()
         log.away = set()
@@ -80,7 +80,7 @@ def test_a_clock_that_stands_still_gets_no_tick() -> None:
         pipes: Any = {0: None}
         worker.pipes = pipes
         worker.ready.set()
-        ticks.attach(app, worker, clock)
+        ticks.attach_ticks(app, worker, clock)
         numbers = [clock.now_ms()]
         for speed in (0.0, 1.0):
             clock.set(6, speed)
@@ -109,7 +109,7 @@ def test_a_worker_that_faust_has_given_up_ends(
         await app.crash(RuntimeError("no more"))
         await waiting
 
-    monkeypatch.setattr(factory, "crash", ended)
+    monkeypatch.setattr(factory, "crash_process", ended)
     with pytest.raises(SystemExit):
         asyncio.run(run())
 

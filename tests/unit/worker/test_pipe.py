@@ -3,7 +3,7 @@
 import asyncio
 
 from app.settings import Settings
-from app.worker.worker import Pipe, Worker
+from app.worker.worker import PartitionPipe, Worker
 from models.topics import Topics
 from tests.support.driven_loop import run_driven
 from tests.support.fake_log import FakeLog
@@ -18,7 +18,7 @@ def test_settling_ends_with_the_partition() -> None:
 
     async def scenario() -> None:
         log = FakeLog()
-        pipe = Pipe(Worker(Settings(partitions=1), shipped(), log, Topics()), 0, 1)
+        pipe = PartitionPipe(Worker(Settings(partitions=1), shipped(), log, Topics()), 0, 1)
         await pipe.start()
         log.called.clear()
         log.open.clear()
@@ -35,7 +35,7 @@ def test_what_is_stopped_cannot_be_settled() -> None:
 
     async def scenario() -> int:
         log = FakeLog()
-        pipe = Pipe(Worker(Settings(partitions=1), shipped(), log, Topics()), 0, 1)
+        pipe = PartitionPipe(Worker(Settings(partitions=1), shipped(), log, Topics()), 0, 1)
         await pipe.start()
         number = len(log.batches)
         pipe.stop()

@@ -19,14 +19,14 @@ from prometheus_client import REGISTRY
 
 from app.bridge.resources import Bridge
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import BadPolicy
 from app.history.policies import policy_in
 from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord, StoredRecord
 from app.transport.sqlite import SqliteLog
-from app.worker.policy_announcement import Announcer
-from app.worker.policy_reload import Reloader
+from app.worker.policy_announcement import PolicyAnnouncer
+from app.worker.policy_reload import PolicyReloader
 from app.worker.worker import Worker
 from models.journal import TICK, encode_policy
 from models.topics import Topics
@@ -190,18 +190,18 @@ async def policies_told(folder: Path) -> list[list[str]]:
 
 
 def reloading(
-    tmp_path: Path, run: Callable[[Path, Reloader, list[str]], Awaitable[None]]
+    tmp_path: Path, run: Callable[[Path, PolicyReloader, list[str]], Awaitable[None]]
 ) -> list[str]:
     """The fingerprints that a user of a reloader was told of, short: the owner."""
     file = tmp_path / "policy.yaml"
     put(file, text_of("data"))
     told: list[str] = []
 
-    async def use(policy: Rulebook) -> None:
+    async def use(policy: CompiledPolicy) -> None:
         told.append(policy.policy.default_owner)
 
     async def scenario() -> None:
-        reloader = Reloader(str(file))
+        reloader = PolicyReloader(str(file))
         reloader.hand_to(use)
         await run(file, reloader, told)
 
@@ -213,7 +213,7 @@ def test_what_is_refused_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptu
     """The log has every mistake in one line, the metrics say so, and the policy of before stays."""
     before = {result: counted(result) for result in ("changed", "same", "refused")}
 
-    async def run(file: Path, reloader: Reloader, _: list[str]) -> None:
+    async def run(file: Path, reloader: PolicyReloader, _: list[str]) -> None:
         put(
             file,
             text_of("data")
@@ -261,19 +261,19 @@ def test_what_is_refused_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptu
 def test_a_file_is_read_when_it_keeps_still(tmp_path: Path) -> None:
     """While it is being written, what stands in it may look whole; a broken one is told of once."""
 
-    async def run(file: Path, reloader: Reloader, told: list[str]) -> None:
-        await reloader.look()
+    async def run(file: Path, reloader: PolicyReloader, told: list[str]) -> None:
+        await reloader.reload_if_changed()
         put(file, text_of("ai"))
-        await reloader.look()
+        await reloader.reload_if_changed()
         put(file, text_of("security"))
-        await reloader.look()
+        await reloader.reload_if_changed()
         assert told == []
-        await reloader.look()
+        await reloader.reload_if_changed()
         assert told == ["security"]
         put(file, "nothing")
         before = counted("refused")
         for _ in range(4):
-            await reloader.look()
+            await reloader.reload_if_changed()
         assert counted("refused") == before + 1
 
     assert reloading(tmp_path, run) == ["security"]
@@ -282,8 +282,8 @@ def test_a_file_is_read_when_it_keeps_still(tmp_path: Path) -> None:
 def test_a_fault_of_ours_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The watching goes on, and what comes next is followed."""
 
-    async def run(file: Path, reloader: Reloader, told: list[str]) -> None:
-        async def faulty(policy: Rulebook) -> None:
+    async def run(file: Path, reloader: PolicyReloader, told: list[str]) -> None:
+        async def faulty(policy: CompiledPolicy) -> None:
             assert policy.policy.default_owner != "ai"
 
         reloader.hand_to(faulty)
@@ -305,8 +305,8 @@ def test_a_fault_of_ours_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 def test_a_journal_that_is_away(tmp_path: Path) -> None:
     """The others are told all the same, and whoever asked hears of it."""
 
-    async def run(file: Path, reloader: Reloader, told: list[str]) -> None:
-        async def away(_: Rulebook) -> None:
+    async def run(file: Path, reloader: PolicyReloader, told: list[str]) -> None:
+        async def away(_: CompiledPolicy) -> None:
             raise LogUnavailable("it is away")
 
         reloader.hand_to(away)
@@ -330,7 +330,7 @@ def test_over_http(tmp_path: Path) -> None:
     alert = [{"labels": {"alertname": "A", "site": "x", "job": "y"}}]
 
     async def scenario() -> tuple[list[bytes | None], list[int]]:
-        reloader = Reloader(str(file))
+        reloader = PolicyReloader(str(file))
         bridge = Bridge(Settings(port=0, partitions=1), reloader.policy, log, reloader=reloader)
         reloader.hand_to(bridge.use)
         await bridge.start()
@@ -370,8 +370,8 @@ def announced(
     `journal` is what its partition has by then, of which the engine has applied so many records.
     """
 
-    def policy(owner: str) -> Rulebook:
-        return Rulebook(shipped().document | {"default_owner": owner})
+    def policy(owner: str) -> CompiledPolicy:
+        return CompiledPolicy(shipped().document | {"default_owner": owner})
 
     async def scenario() -> list[str]:
         log = FakeLog()
@@ -387,7 +387,7 @@ def announced(
         records = list(log.topics.get((JOURNAL, 0), []))
         engine = Engine(0, policy(engine_owner))
         engine.apply(records[:applied])
-        announcer = Announcer(log, JOURNAL, 0)
+        announcer = PolicyAnnouncer(log, JOURNAL, 0)
         if policy_in(records) is None:
             await announcer.begin(engine.policy)
         await announcer.start(engine, policy(owners[0]))
@@ -476,9 +476,9 @@ def test_a_policy_that_somebody_else_appends_is_answered() -> None:
         log, mine, other = (
             FakeLog(),
             shipped(),
-            Rulebook(shipped().document | {"default_owner": "ai"}),
+            CompiledPolicy(shipped().document | {"default_owner": "ai"}),
         )
-        engine, announcer = Engine(0, mine), Announcer(log, JOURNAL, 0)
+        engine, announcer = Engine(0, mine), PolicyAnnouncer(log, JOURNAL, 0)
         await announcer.begin(mine)
         await announcer.start(engine, mine)
 
@@ -520,7 +520,7 @@ def test_a_worker_hands_a_policy_to_its_partitions() -> None:
             await worker.take_over(partition, 1)
         log.batches.clear()
         log.away = {2}
-        other = Rulebook(policy.document | {"default_owner": "ai"})
+        other = CompiledPolicy(policy.document | {"default_owner": "ai"})
         with pytest.raises(LogUnavailable):
             await worker.use(other)
         log.away = set()
@@ -541,7 +541,10 @@ def test_a_policy_that_changes_while_a_partition_is_taken_over() -> None:
     async def scenario() -> list[str]:
         log, first, newest = (
             FakeLog(),
-            *(Rulebook(shipped().document | {"default_owner": one}) for one in ("ai", "data")),
+            *(
+                CompiledPolicy(shipped().document | {"default_owner": one})
+                for one in ("ai", "data")
+            ),
         )
         log.put(JOURNAL, 0, [NewRecord(None, encode_policy(first.fingerprint, first.document))])
         log.open.clear()
@@ -565,7 +568,7 @@ def test_two_workers_begin_one_journal() -> None:
     """Who is second goes by what the first has written: a partition has one beginning."""
 
     async def scenario() -> tuple[str, list[str]]:
-        log, first = FakeLog(), Rulebook(shipped().document | {"default_owner": "ai"})
+        log, first = FakeLog(), CompiledPolicy(shipped().document | {"default_owner": "ai"})
         log.put(JOURNAL, 0, [NewRecord(None, TICK)])
         log.open.clear()
         worker = Worker(Settings(partitions=1), shipped(), log, Topics())
@@ -593,7 +596,7 @@ def test_before_the_first_checkpoint_a_partition_begins_as_its_journal() -> None
     async def scenario() -> tuple[str, list[str]]:
         log, first, other = (
             FakeLog(),
-            Rulebook(shipped().document | {"default_owner": "ai"}),
+            CompiledPolicy(shipped().document | {"default_owner": "ai"}),
             shipped(),
         )
         log.put(

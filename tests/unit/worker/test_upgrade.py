@@ -24,7 +24,6 @@ from models.journal import (
     Source,
     encode_alert,
     encode_command,
-    encode_hold,
     encode_member,
     encode_page,
     encode_policy,
@@ -32,6 +31,7 @@ from models.journal import (
     encode_refused,
     encode_signal,
     encode_silence,
+    encode_suppression,
 )
 from models.matcher import parse_matcher
 from models.severity import Severity
@@ -216,11 +216,11 @@ def records_of_today() -> dict[str, tuple[bytes, Headers]]:
         firing=True,
         starts_ms=NOW_MS,
         ends_ms=0,
-        hold_ms=300_000,
+        ttl_ms=300_000,
         url="u",
     )
     ended = Alert(
-        identity, labels, {}, firing=False, starts_ms=NOW_MS, ends_ms=NOW_MS + 1, hold_ms=0
+        identity, labels, {}, firing=False, starts_ms=NOW_MS, ends_ms=NOW_MS + 1, ttl_ms=0
     )
     actor, raw = (Source("journal", 1, 15, 2).header(),), (Source("raw", 0, 7, 0).header(),)
     _, resubmitted = resubmitted_record("0-15-0", {"by": "ann"}, 1, lambda by: by)
@@ -237,7 +237,7 @@ def records_of_today() -> dict[str, tuple[bytes, Headers]]:
             "missing": "P2",
         },
         "components": {"labels": ["component"]},
-        "incidents": {"settle": "5m", "forget": "1h"},
+        "incidents": {"close_after": "5m", "retain_resolved": "1h"},
         "notify": {"channels": {"P0": ["pager"], "P1": ["chat"], "P2": ["chat"], "P3": []}},
     }
     return {
@@ -246,7 +246,10 @@ def records_of_today() -> dict[str, tuple[bytes, Headers]]:
         "command": (encode_command("note", INCIDENT, "ann", text="hm"), ()),
         "receipt": (encode_receipt("0-15-2", INCIDENT, "delivered", "ok"), ()),
         "signal": (encode_signal("node-down", '["n1"]', "target", known), actor),
-        "hold": (encode_hold("r/g", identity, "0-1", {"text": "t", "parent": INCIDENT}), actor),
+        "hold": (
+            encode_suppression("r/g", identity, "0-1", {"text": "t", "parent": INCIDENT}),
+            actor,
+        ),
         "member": (encode_member(INCIDENT, "r", known), actor),
         "page": (encode_page("P2", "opened", body), actor),
         "silence": (encode_silence(silence), ()),

@@ -8,17 +8,17 @@ from typing import Any
 import orjson
 import pytest
 
-from app.core.correlation.deferred_signals import EARLY_MAX_MS, FORMER_MAX
+from app.core.correlation.deferred_signals import DEFERRED_MAX_MS, FORMER_RULES_MAX
 from app.core.engine import Engine
-from app.core.rules.compiled_policy import Rulebook
-from app.files.policy_file import load
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.files.policy_file import load_policy
 from app.transport.log import StoredRecord
 from models.journal import encode_policy, encode_signal
 from tests.support.engine_bounds import MINUTE_MS, Partition, early, signal
 from tests.support.scenario import keep
 
-SHIPPED = load()
-SHAPE = SHIPPED.correlations["agents-down"].shape
+SHIPPED = load_policy()
+SHAPE = SHIPPED.correlations["agents-down"].rule_id
 
 
 def without(rule: str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def without(rule: str) -> dict[str, Any]:
     }
 
 
-def adopt(partition: Partition, policy: Rulebook) -> None:
+def adopt(partition: Partition, policy: CompiledPolicy) -> None:
     """Let a policy take over."""
     partition.feed(StoredRecord(-1, 0, None, encode_policy(policy.fingerprint, policy.document)))
 
@@ -57,11 +57,15 @@ def test_what_is_kept_for_a_rule_is_forgotten_in_time() -> None:
     ended = signal("agents-down", "g0", "0", 0, shape="0123456789ab")
     ended.value = (ended.value or b"").replace(b'"firing":true', b'"firing":false')
     partition.feed(ended)
-    partition.wait(EARLY_MAX_MS - 1)
-    before = sum(len(window) for window in partition.restored().early.values())
+    partition.wait(DEFERRED_MAX_MS - 1)
+    before = sum(len(window) for window in partition.restored().deferred_signals.values())
     partition.wait(1)
 
-    assert (before, partition.engine.state.early, partition.restored().early) == (3, {}, {})
+    assert (
+        before,
+        partition.engine.state.deferred_signals,
+        partition.restored().deferred_signals,
+    ) == (3, {}, {})
     assert partition.engine.counts["refused.early"] == 2
     assert partition.engine.state.timers == []
 
@@ -73,14 +77,16 @@ def test_former_shapes_have_a_bound(more: int) -> None:
     partition = Partition()
     document = SHIPPED.document
     (rule,) = (one for one in document["correlations"] if one["name"] == "agents-down")
-    for within in range(1, FORMER_MAX + more + 1):
-        changed = Rulebook(document | {"correlations": [rule | {"within": f"{within}h"}]})
+    for within in range(1, FORMER_RULES_MAX + more + 1):
+        changed = CompiledPolicy(document | {"correlations": [rule | {"within": f"{within}h"}]})
         partition.feed(
             StoredRecord(-1, 0, None, encode_policy(changed.fingerprint, changed.document))
         )
 
-    assert len(partition.engine.state.former) == FORMER_MAX + min(more, 0)
-    assert list(partition.restored().former) == list(partition.engine.state.former)
+    assert len(partition.engine.state.former_rule_ids) == FORMER_RULES_MAX + min(more, 0)
+    assert list(partition.restored().former_rule_ids) == list(
+        partition.engine.state.former_rule_ids
+    )
 
 
 @pytest.mark.parametrize("restored", [False, True])
@@ -101,7 +107,7 @@ def test_what_fired_before_the_rule_came_counts_at_its_own_time(restored: bool) 
         adopt(partition, SHIPPED)
 
         assert opened(partition) == expected
-        assert partition.engine.state.early == {}
+        assert partition.engine.state.deferred_signals == {}
 
 
 def test_what_ended_before_the_rule_came_counts_and_is_no_member() -> None:
@@ -126,7 +132,7 @@ def test_an_incident_that_is_there_gets_who_fired_meanwhile() -> None:
     """
     partition = Partition()
     partition.feed(*(signal("agents-down", "ai", "0", one, shape=SHAPE) for one in range(3)))
-    adopt(partition, Rulebook(SHIPPED.document | without("agents-down")))
+    adopt(partition, CompiledPolicy(SHIPPED.document | without("agents-down")))
     partition.feed(signal("agents-down", "ai", "0", 3, shape=SHAPE))
     adopt(partition, SHIPPED)
 
@@ -138,11 +144,11 @@ def test_who_is_behind_counts_at_once() -> None:
     """A signal of the rule as it was before, from a partition that has not heard of the change, is not kept for later."""
     partition = Partition()
     rule = next(one for one in SHIPPED.document["correlations"] if one["name"] == "agents-down")
-    adopt(partition, Rulebook(SHIPPED.document | {"correlations": [rule | {"within": "6m"}]}))
+    adopt(partition, CompiledPolicy(SHIPPED.document | {"correlations": [rule | {"within": "6m"}]}))
     partition.feed(*(signal("agents-down", "ai", "0", one, shape=SHAPE) for one in range(3)))
 
     assert opened(partition) == [[0, 1, 2]]
-    assert partition.engine.state.early == {}
+    assert partition.engine.state.deferred_signals == {}
 
 
 def test_a_signal_of_an_older_tocsin_counts_as_it_did() -> None:
@@ -152,19 +158,23 @@ def test_a_signal_of_an_older_tocsin_counts_as_it_did() -> None:
     partition.feed(signal("gone", "ai", "0", 4), signal("gone", "[]", "source", 5))
 
     assert opened(partition) == [[0, 1, 2]]
-    assert (partition.engine.state.early, partition.engine.state.resting, partition.letters) == (
+    assert (
+        partition.engine.state.deferred_signals,
+        partition.engine.state.parked,
+        partition.letters,
+    ) == (
         {},
         {},
         [],
     )
 
 
-@pytest.mark.parametrize("shape", [7, "x", "0123456789AB", ["0123456789ab"]])
+@pytest.mark.parametrize("rule_id", [7, "x", "0123456789AB", ["0123456789ab"]])
 def test_a_shape_that_is_none_is_refused(shape: object) -> None:
     """Nobody but Tocsin writes signals; what it would not write is a dead letter."""
     partition = Partition()
     document = orjson.loads(encode_signal("agents-down", "ai", "0", {"alert": "0"})) | {
-        "shape": shape
+        "rule_id": shape
     }
     partition.feed(StoredRecord(-1, 0, None, orjson.dumps(document)))
 
@@ -178,11 +188,11 @@ def test_a_rule_has_one_shape_however_it_is_written() -> None:
     """
     rule = next(one for one in SHIPPED.document["correlations"] if one["name"] == "agents-down")
 
-    def shape(**more: Any) -> str:
-        (found,) = Rulebook(
+    def rule_id(**more: Any) -> str:
+        (found,) = CompiledPolicy(
             SHIPPED.document | {"correlations": [rule | more]}
         ).correlations.values()
-        return found.shape
+        return found.rule_id
 
     assert {shape(), shape(within="300s"), shape(escalate=False, severity=[])} == {SHAPE}
     others = [

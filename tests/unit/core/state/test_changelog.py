@@ -17,12 +17,12 @@ from app.core.state.changelog import (
     POLICY,
     DamagedState,
     is_whole,
-    load,
+    load_state,
     number_of_keys,
 )
 from app.core.state.state import FORMER
-from app.files.policy_file import load as policy_of
-from app.history.checkpoints import apply_changes, checkpoints, whole_checkpoint
+from app.files.policy_file import load_policy as policy_of
+from app.history.checkpoints import apply_changes, read_checkpoints, whole_checkpoint
 from app.transport.log import StoredRecord
 from tests.support.compaction import cleaned
 from tests.support.fake_log import FakeLog
@@ -51,7 +51,7 @@ def _items(*, keys: bool = True) -> dict[bytes, bytes]:
 def test_every_kind_of_key_is_counted(kind: bytes) -> None:
     """With all of them there are as many as the changelog has; without one kind so many less."""
     items = _items()
-    state = load(items)
+    state = load_state(items)
     all_of_them = number_of_keys(state)
     getattr(state, KINDS[kind]).clear()
     of_alerts = kind in (b"a/", b"c/")
@@ -63,9 +63,9 @@ def test_every_kind_of_key_is_counted(kind: bytes) -> None:
 
 def test_the_shapes_that_rules_had_are_one_key_or_none() -> None:
     """They are not kept one by one."""
-    state = load(_items())
+    state = load_state(_items())
     before = number_of_keys(state)
-    state.former.clear()
+    state.former_rule_ids.clear()
 
     assert number_of_keys(state) == before - 1
 
@@ -157,7 +157,7 @@ class Changelog:
 
         async def read_all() -> None:
             items: dict[bytes, bytes] = {}
-            async for records in checkpoints(_log(kept), TOPIC, 0):
+            async for records in read_checkpoints(_log(kept), TOPIC, 0):
                 apply_changes(items, [(record.key or b"", record.value) for record in records])
                 found.append((orjson.loads(items[META])["offset"], dict(items)))
 

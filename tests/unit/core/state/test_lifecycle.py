@@ -21,7 +21,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("state", "cause", "after"), CASES)
+@pytest.mark.parametrize(("state", "root_cause", "after"), CASES)
 def test_every_pair(state: State, cause: Cause, after: str) -> None:
     """What the table says happens; everything else is refused."""
     try:

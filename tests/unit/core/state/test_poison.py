@@ -11,8 +11,8 @@ import pytest
 
 from app.core.alerts import dedup
 from app.core.engine import _ON_TIMER, Engine
-from app.core.state.poison import SPOILED_MAX, Deadline, Poison
-from app.core.state.state import Hold
+from app.core.state.poison import QUARANTINED_MAX, DueTimer, Poison
+from app.core.state.state import Suppression
 from app.core.state.turn import Turn
 from app.core.suppression import silences
 from app.transport.log import StoredRecord
@@ -54,7 +54,7 @@ def _survive(journal: Sequence[StoredRecord], cut: int) -> tuple[list[Effect], d
         poisons: list[Poison] = []
         while True:
             engine = Engine.restore(0, POLICY, items)
-            engine.pass_over(poisons)
+            engine.skip(poisons)
             try:
                 effects += engine.apply(journal[start : start + cut])
             except Poison as poison:
@@ -129,9 +129,9 @@ def test_a_silence_that_raises_keeps_none_after_it_from_beginning(
 
     When the first of their timers fires that is not passed over.
     """
-    hold = silences._hold
+    hold = silences._suppression_by
 
-    def raising(silence: Silence) -> Hold:
+    def raising(silence: Silence) -> Suppression:
         assert silence.id != "s1"
         return hold(silence)
 
@@ -190,17 +190,17 @@ def test_a_deadline_that_raises_is_passed_over_and_tried_again(
     assert "tried again at 2025-06-16T" in letters[0]["message"]
     assert not [one for one in engine.apply([soon]) if b'"kind":"AlertExpired"' in one.value]
     assert len([one for one in engine.apply([late]) if b'"kind":"AlertExpired"' in one.value]) == 3
-    assert engine.state.spoiled == {}
+    assert engine.state.quarantined == {}
 
 
 def test_too_many_deadlines_that_raise_stop_the_worker() -> None:
     """A thousand are no isolated fault."""
     poisons = [
-        Poison(5, number, Deadline(number, "expire", "x"), KeyError("x"))
-        for number in range(SPOILED_MAX + 1)
+        Poison(5, number, DueTimer(number, "expire", "x"), KeyError("x"))
+        for number in range(QUARANTINED_MAX + 1)
     ]
     engine = Engine(0, POLICY)
-    engine.pass_over(poisons[:-1])
+    engine.skip(poisons[:-1])
 
     with pytest.raises(Poison):
-        engine.pass_over(poisons[-1:])
+        engine.skip(poisons[-1:])

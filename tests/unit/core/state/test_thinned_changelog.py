@@ -10,7 +10,7 @@ from app.cli.main import main
 from app.core.engine import Engine
 from app.core.state.changelog import META
 from app.history import nearest_state
-from app.history.checkpoints import apply_changes, checkpoints
+from app.history.checkpoints import apply_changes, read_checkpoints
 from app.history.policies import policy_in
 from app.transport.log import StoredRecord
 from app.transport.sqlite import SqliteLog
@@ -70,7 +70,7 @@ def _states(journal: Path, partition: int) -> dict[int, dict[bytes, bytes]]:
 
     async def read(log: SqliteLog) -> dict[int, dict[bytes, bytes]]:
         found, items = {}, dict[bytes, bytes]()
-        async for records in checkpoints(log, TOPICS.state, partition):
+        async for records in read_checkpoints(log, TOPICS.state, partition):
             apply_changes(items, [(record.key or b"", record.value) for record in records])
             found[orjson.loads(items[META])["offset"]] = dict(items)
         return found
