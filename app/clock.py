@@ -25,6 +25,11 @@ class Clock:
         self._speed = 0.0
 
     @property
+    def is_driven(self) -> bool:
+        """Whether somebody has set how time passes."""
+        return bool(self._since_ms)
+
+    @property
     def stands_still(self) -> bool:
         """Whether time passes only when it is `set`."""
         return bool(self._since_ms) and not self._speed
@@ -45,3 +50,18 @@ class Clock:
                 f"now_ms is {now_ms}, which is before the journal's time {self.now_ms()}: time never goes back"
             )
         self._base_ms, self._since_ms, self._speed = now_ms, self._system(), speed
+
+
+class Stopwatch:
+    """Milliseconds since it was made, by a clock that nobody sets.
+
+    The time in which the machine slept counts where the system tells it (Linux).
+    """
+
+    def __init__(self) -> None:
+        self._classify_record = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+        self._begun_ns = time.clock_gettime_ns(self._classify_record)
+
+    def elapsed_ms(self) -> int:
+        """For how long it has run."""
+        return (time.clock_gettime_ns(self._classify_record) - self._begun_ns) // 1_000_000

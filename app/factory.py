@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.transport.batches import BatchTransport
 from app.transport.embedded import Transport as EmbeddedTransport
 from app.transport.kafka import KafkaLog
-from app.transport.log import Log
+from app.transport.log import FollowedLog, Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
 from app.worker.worker import Worker, crash_process
@@ -36,7 +36,7 @@ class TocsinApp(faust.App):
     partitions: int
 
 
-def make_log(config: Settings, clock: Clock | None = None) -> Log:
+def make_log(config: Settings, clock: Clock | None = None) -> FollowedLog:
     """The log that the settings name.
 
     On a driven clock nothing expires: months are played in minutes, and are looked at afterwards.

@@ -1,5 +1,7 @@
 """What Tocsin counts, for Prometheus. Counters move once for each batch, never for each record."""
 
+from contextlib import suppress
+
 from prometheus_client import Counter, Gauge
 
 from app.core.engine import Engine
@@ -20,6 +22,16 @@ STATE = Gauge(
     ["kind", "partition"],
 )
 APPLIED = Gauge("tocsin_applied_offset", "The last journal offset applied", ["partition"])
+BACKLOG = Gauge(
+    "tocsin_backlog_seconds",
+    "How long ago the newest tick was appended that is applied; a few seconds are usual",
+    ["partition"],
+)
+CLOCK_WRONG = Gauge(
+    "tocsin_clock_wrong_seconds",
+    "By how much the clock that stamps the journal is ahead, while it is not used; 0 is right",
+    ["partition"],
+)
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
 REFUSED = Counter(
@@ -116,6 +128,9 @@ class Partition:
             gauge.remove(self._name)
         for kind in KINDS:
             STATE.remove(kind, self._name)
+        for gauge in (BACKLOG, CLOCK_WRONG):
+            with suppress(KeyError):  # not looked at yet
+                gauge.remove(self._name)
 
     def _set_gauges(self, engine: Engine) -> None:
         state = engine.state

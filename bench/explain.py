@@ -101,7 +101,7 @@ def _records(
     )
     found = []
     for alert in alerts:
-        component = policy.component(alert.labels, alert.fingerprint)
+        component = policy.place(alert.labels, alert.fingerprint).key
         partition = partition_of(component.encode(), PARTITIONS) if spread else 0
         found.append((partition, NewRecord(component.encode(), encode_alert(alert))))
     return found

@@ -124,7 +124,7 @@ class Day:
 
     def _put_alert(self, firing: Firing) -> None:
         identity = fingerprint(firing.labels)
-        key = self.policy.component(firing.labels, identity).encode()
+        key = self.policy.place(firing.labels, identity).key.encode()
         partition = partition_of(key, PARTITIONS)
         sent = [*range(firing.starts_ms, firing.ends_ms, RESEND_MS)]
         self.outcome.repeats += len(sent) - 1

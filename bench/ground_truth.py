@@ -33,7 +33,7 @@ def main(path: Path) -> None:
     messages = alerts = 0
     for at_ms, batch in recorded.read_steps(path, []):
         for alert in from_list(batch, at_ms)[0]:
-            key = policy.component(alert.labels, alert.fingerprint).encode()
+            key = policy.place(alert.labels, alert.fingerprint).key.encode()
             waiting = [StoredRecord(offset, at_ms, key, encode_alert(alert))]
             while waiting:
                 record = waiting.pop(0)

@@ -117,7 +117,7 @@ async def fill(config: Settings, alerts: int, live: int) -> None:
             found, _ = from_list([one], log.now_ms())
             kinds.append(
                 (
-                    policy.component(found[0].labels, found[0].fingerprint).encode(),
+                    policy.place(found[0].labels, found[0].fingerprint).key.encode(),
                     encode_alert(found[0]),
                 )
             )

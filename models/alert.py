@@ -27,6 +27,7 @@ class Alert:
     starts_ms: int
     ends_ms: int  # 0 while firing
     ttl_ms: int  # 0 once resolved
+    until_resolved: bool = False  # its sender says when it ends; silence is no end
     url: str = ""  # where the alert came from: Prometheus' generatorURL
 
 

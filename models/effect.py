@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from models.json_bytes import json_bytes
 from models.truncate import truncate_all
 
@@ -80,7 +82,7 @@ def encode_effect(stream: Stream, document: dict[str, Any]) -> bytes:
     for characters in _CUTS:
         if len(encoded) <= bytes_max:
             return encoded
-        encoded = json_bytes(truncate_all(document, characters))
+        encoded = json_bytes(truncate_all(orjson.loads(encoded), characters))
     assert len(encoded) <= bytes_max, f"an effect has {len(encoded)} bytes"
     return encoded
 

@@ -23,6 +23,7 @@ from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
 POLICY_START = b'{"policy":'
+COMMAND_START = b'{"command":'
 FINGERPRINT = slice(
     len(ALERT_START), len(ALERT_START) + 16
 )  # where an alert's fingerprint stands in its value
@@ -126,6 +127,7 @@ def encode_alert(alert: Alert) -> bytes:
             "annotations": alert.annotations,
             "url": alert.url,
         }
+        | ({"until_resolved": True} if alert.until_resolved else {})
     )
 
 
@@ -138,10 +140,15 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     return json_bytes({"command": name, "incident": incident, "by": by, **details})
 
 
-def encode_silence(silence: Silence) -> bytes:
+def encode_tick(run: str, elapsed_ms: int) -> bytes:
+    """The journal value of a tick of a worker: which run of it, and for how long it has run."""
+    return json_bytes({"tick": True, "run": run, "elapsed_ms": elapsed_ms})
+
+
+def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
     """The journal value of a silence, for every partition.
 
-    The newest record of an id is the silence.
+    The newest record of an id is the silence. A `preview` only asks what it would do.
     """
     matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
     return json_bytes(
@@ -153,6 +160,7 @@ def encode_silence(silence: Silence) -> bytes:
             "by": silence.by,
             "comment": silence.comment,
         }
+        | ({"preview": True} if preview else {})
     )
 
 

@@ -14,7 +14,11 @@ from models import pattern
 
 # Fitted to text without spaces around it, part by part: two greedy parts that can both take the
 # same spaces take quadratic time to find out that nothing fits.
-_SHAPE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:.-]*)\s*(=~|!~|!=|=)(.*)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:.-]*")
+_SHAPE = re.compile(
+    rf"""({_NAME.pattern}|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)(.*)""",
+    re.DOTALL,
+)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t"}
 
@@ -45,7 +49,7 @@ class Matcher:
 
     def __str__(self) -> str:
         """As people read it: nothing in the value is escaped."""
-        return f'{self.label}{self.operator}"{self.value}"'
+        return f'{label_text(self.label)}{self.operator}"{self.value}"'
 
 
 def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
@@ -62,6 +66,8 @@ def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
         raise ValueError(
             f'is {text!r:.200}, must be a matcher such as alertname=~"Ollama.*" or team="ai"'
         )
+    if label.startswith('"'):
+        label = _unescaped(label[1:-1])
     operator = Operator(sign)
     if operator.has_pattern:
         # In a regular expression a backslash belongs to the expression; only an escaped quote is
@@ -76,12 +82,21 @@ def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
                 f"is {text!r:.200}, whose regular expression is not valid: {error}"
             ) from None
         return Matcher(label, operator, value)
-    value = (
-        re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), quoted[1])
-        if quoted
-        else said
+    return Matcher(label, operator, _unescaped(quoted[1]) if quoted else said)
+
+
+def label_text(label: str) -> str:
+    """A label's name as a matcher has it: in quotes unless it is a plain name, as Alertmanager's."""
+    if _NAME.fullmatch(label):
+        return label
+    escaped = label.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(
+        r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), text, flags=re.DOTALL
     )
-    return Matcher(label, operator, value)
 
 
 def matcher_document(matcher: Matcher) -> dict[str, Any]:

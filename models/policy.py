@@ -22,6 +22,7 @@ from models.policy_rules import (
     InhibitRule,
 )
 from models.policy_types import (
+    Components,
     DurationBySeverity,
     DurationMs,
     ForIncidents,
@@ -34,7 +35,7 @@ from models.policy_types import (
     Where,
     refuse_problems,
 )
-from models.severity import Severity
+from models.severity import Severity, severity_word
 from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
 
@@ -42,6 +43,7 @@ STEPS_MAX = 50  # of a guide or a task: they stand in effects, in full
 RULES_MAX = 1000  # of what an incident names by its rules
 LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
+Comment = Annotated[str, Field(min_length=1, max_length=200)]
 Channel = Literal["pager", "email", "chat"]
 
 # For each severity, how long an incident stays unacknowledged at the first, second, ... step before
@@ -72,19 +74,22 @@ class Severities(Part):
 
     rules: list[SeverityRule] = []
     labels: list[str] = Field(min_length=1)
-    names: dict[str, Severity]
+    names: dict[str, Severity]  # compared without case and punctuation
+    # Names that say that it is over: each ends the alerts with the same labels but for the severity.
+    ended: list[str] = ["ok", "clear", "cleared", "normal"]
     unknown: Severity  # a name that nobody declared; shown in the incident as found, and counted
     missing: Severity  # none of the labels
 
 
-class Components(Part):
-    """How an alert's component is found.
+class Identity(Part):
+    """Which labels do not make an alert another one: they say who sent it.
 
-    The first of `labels` whose value is not one of `absent`.
+    Those of `ignore` never count; those of `ignore_if_alike` do not where a second sender's alert
+    is alike in everything else.
     """
 
-    labels: list[str] = Field(min_length=1)
-    absent: list[str] = []
+    ignore: list[str] = ["prometheus_replica", "__replica__"]
+    ignore_if_alike: list[str] = ["replica"]
 
 
 class Contact(Part):
@@ -142,8 +147,21 @@ class IncidentClass(Part):
 class Incidents(Part):
     """The life of an incident."""
 
+    # An urgent alert that nobody took, and that is not heard of any more, fires on for so long.
+    lost_after: DurationMs = 3_600_000
     close_after: DurationMs  # quiet for so long after the last alert ended, an incident is closed; a new alert reopens it
     retain_resolved: DurationMs  # an ended alert is remembered for so long, so that its repeated resolves stay repeats
+
+
+class ResolveTimeout(Part):
+    """For how long an alert without an end counts as firing when it is not heard of, by its source.
+
+    Through `alerts` (API v2, the raw topic) it expires then, as in Alertmanager. A `webhook` says
+    when an alert ends: one that it does not mention for so long is lost, and not resolved.
+    """
+
+    alerts: DurationMs = Field(default=300_000, gt=0)
+    webhook: DurationMs = Field(default=86_400_000, gt=0)
 
 
 class Targets(Part):
@@ -167,6 +185,16 @@ class Updates(Part):
 
     every: DurationBySeverity = {}
     reminders: int = Field(default=2, ge=1, le=100)
+
+
+class Silencing(Part):
+    """What a silence does besides muting.
+
+    One whose comment begins with one of `acknowledge_comments` acknowledges the open incidents of
+    which it matches one of the worst alerts that fire.
+    """
+
+    acknowledge_comments: list[Comment] = Field(default=["Investigating", "ACK!"], max_length=100)
 
 
 class FollowUp(ForIncidents):
@@ -298,17 +326,20 @@ class Policy(Part):
     version: Literal[1]
     severities: Severities
     components: Components
+    identity: Identity = Identity()
     contacts: dict[Name, Contact]
     teams: dict[Name, Team]
     ownership: list[Ownership] = []
     default_owner: Name
     classes: list[IncidentClass] = []
     incidents: Incidents
+    resolve_timeout: ResolveTimeout = ResolveTimeout()
     flapping: Flapping | None = None
     escalate_after: DurationBySeverityList = {}
     escalations: list[Escalation] = Field(default=[], max_length=RULES_MAX)
     targets: Targets = Targets()
     updates: Updates = Updates()
+    silences: Silencing = Silencing()
     followups: list[FollowUp] = Field(default=[], max_length=RULES_MAX)
     correlations: list[Correlation] = []
     dependencies: list[Dependency] = []
@@ -407,6 +438,14 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
     missing = [severity for severity in Severity if severity not in policy.notify.channels]
     if missing:
         yield ("notify", "channels"), f"says nothing for {', '.join(missing)}"
+    known: dict[str, tuple[str, Severity]] = {}
+    for name, severity in policy.severities.names.items():
+        alike, other = known.setdefault(severity_word(name), (name, severity))
+        if other is not severity:
+            yield (
+                ("severities", "names", name),
+                f"is {severity}, and {alike!r} is {other}: case and punctuation do not count",
+            )
     if policy.flapping and policy.flapping.within > policy.incidents.retain_resolved:
         yield (
             ("flapping", "within"),

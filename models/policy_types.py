@@ -70,7 +70,7 @@ MATCHER_SCHEMA: JsonDict = {
     "description": "A matcher as Alertmanager has it: = is, != is not, =~ matches as a whole (RE2), !~ does not.",
     "examples": ['alertname="ServiceDown"', 'alertname=~"Ollama.*"', 'team!="ai"'],
     "type": "string",
-    "pattern": r"^\s*[A-Za-z_:][A-Za-z0-9_:.-]*\s*(=~|!~|!=|=)",
+    "pattern": r"""^\s*([A-Za-z_:][A-Za-z0-9_:.-]*|"([^"\\]|\\.)+")\s*(=~|!~|!=|=)""",
 }
 _MATCHERS_SCHEMA: JsonDict = {"type": "array", "items": MATCHER_SCHEMA, "minItems": 1}
 SELECTOR_SCHEMA: JsonDict = {
@@ -132,6 +132,20 @@ class Part(BaseModel):
     """A part of a policy. A key that nobody knows is a typing mistake, and an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Components(Part):
+    """How an alert's component and scope are found.
+
+    The component is the first of `labels` whose value is not one of `absent`. Where `job` is named
+    like one of `exporters`, nothing named so is a component. The scope has one label of each group
+    of `scope`: the first whose value is not one of `absent`.
+    """
+
+    labels: list[str] = Field(min_length=1)
+    absent: list[str] = []
+    exporters: list[str] = []
+    scope: list[Annotated[list[str], Field(min_length=1)]] = []
 
 
 class ForIncidents(Part):

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     UNKNOWN_KIND = "unknown_kind"  # a journal record of a kind this version does not know
     UNKNOWN_INCIDENT = "unknown_incident"
     UNKNOWN_TASK = "unknown_task"
+    UNKNOWN_NAME = "unknown_name"  # a contact, team or step that the policy does not have
     ILLEGAL_TRANSITION = "illegal_transition"  # for example: acknowledge a closed incident
     BOUND_REACHED = "bound_reached"  # a limit of the policy's `bounds`
     POISON = "poison"  # a fault of ours: the record, or a deadline, made the engine raise (`app.core.state.poison`)

@@ -257,6 +257,7 @@ class ExpectedIncident(Expected):
 
     prefix: str = ""  # of its id: INC, SEC
     component: TextExpectation | None = None
+    scope: TextExpectation | None = None
     title: TextExpectation | None = None
     severity: Severity | None = None
     owner: str | None = None

@@ -10,3 +10,16 @@ class Severity(StrEnum):
     P1 = "P1"
     P2 = "P2"
     P3 = "P3"
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether each alert of it has to be named to somebody: P0 and P1."""
+        return self in (Severity.P0, Severity.P1)
+
+
+def severity_word(name: str) -> str:
+    """A severity's name as it is compared: without case and punctuation ("Very-High" is "veryhigh").
+
+    A name that has neither letters nor digits is compared as it is.
+    """
+    return "".join(sign for sign in name.casefold() if sign.isalnum()) or name

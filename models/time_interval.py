@@ -261,5 +261,5 @@ def _in(number: int, ranges: tuple[Range, ...]) -> bool:
 
 
 def _of_month(day: int, length: int) -> int:
-    """A day of the month, where -1 is the last; past the month's end it is the end."""
-    return max(length + day + 1, 1) if day < 0 else min(day, length)
+    """A day of the month, where -1 is the last. The 31st is no day of a month of 30 days."""
+    return length + day + 1 if day < 0 else day

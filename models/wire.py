@@ -326,7 +326,10 @@ def _parse_instant(text: str) -> int | None:
 
 
 def labels_of(value: Any, where: str) -> dict[str, str]:
-    """An alert's labels without the empty ones, which count as absent. Raises BadInput."""
+    """An alert's labels without the empty ones and the null ones, which count as absent.
+
+    Raises BadInput.
+    """
     labels = texts_of(value, where, LABELS_BYTES_MAX)
     if "" in labels.values():
         labels = {name: text for name, text in labels.items() if text}
@@ -344,6 +347,8 @@ def labels_of(value: Any, where: str) -> dict[str, str]:
 def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
     """An object of texts, of a bounded size; an empty one for null. Raises BadInput.
 
+    A null in it counts as absent.
+
     The object came out of `orjson.loads` or would go through `orjson.dumps`: names are texts, and
     none has a lone surrogate.
     """
@@ -354,6 +359,9 @@ def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
     try:
         names, texts = "".join(value), "".join(value.values())
     except TypeError:
+        if None in value.values():
+            texts_given = {name: text for name, text in value.items() if text is not None}
+            return texts_of(texts_given, where, bytes_max)
         wrong = next(name for name, text in value.items() if not isinstance(text, str))
         raise BadInput(
             Reason.BAD_LABEL, f"{where}.{wrong:.60}: is {short(value[wrong])}, must be a text"

@@ -43,6 +43,7 @@ PERMISSIONS: Mapping[tuple[str, str], Permission | None] = {
     ("DELETE", "/api/v2/silence/{id}"): Permission.OPERATE,
     ("POST", "/api/v1/silences"): Permission.OPERATE,
     ("DELETE", "/api/v1/silence/{id}"): Permission.OPERATE,
+    ("POST", "/api/v1/silences/preview"): Permission.OPERATE,
     ("PUT", "/clock"): Permission.OPERATE,
     ("POST", "/-/reload"): Permission.OPERATE,
 }

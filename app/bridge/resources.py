@@ -6,9 +6,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from app import metrics
+from app.bridge.answers import ANSWER_SECONDS, CommandAnswers
 from app.bridge.authorization import asker_of
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.board import Board
@@ -17,6 +19,7 @@ from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.limits import Limits, limits_of
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import RequestDeclined, error_json, json_response, logger
+from app.bridge.silence_answers import SilenceAnswers
 from app.bridge.silence_routes import SilenceRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
@@ -33,13 +36,20 @@ from app.intake.commands import (
 from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
 from app.settings import Settings
-from app.transport.log import Log, LogUnavailable, NewRecord
+from app.transport.log import FollowedLog, LogUnavailable, NewRecord
 from app.worker.policy_reload import PolicyReloader
 from app.worker.worker import Worker
 from models.plural import plural
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
+
+NOT_ANSWERED = "no worker has answered yet; the command is in the journal, and will be carried out"
+_STATUS_OF_REFUSAL = {
+    Reason.UNKNOWN_INCIDENT: 404,
+    Reason.UNKNOWN_TASK: 404,
+    Reason.POISON: 500,
+}
 
 SHOWN_MAX = 10  # refused alerts that an answer names
 
@@ -56,14 +66,17 @@ class Bridge:
         self,
         settings: Settings,
         policy: CompiledPolicy,
-        log: Log,
+        log: FollowedLog,
         *,
         worker: Worker | None = None,
         clock: Clock | None = None,
         limits: Limits | None = None,
         reloader: PolicyReloader | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         """Make it; `limits` are those of the settings, `reloader` reads the policy again when somebody asks for it.
+
+        A command is answered after `answer_seconds` at the most, whatever came of it.
 
         Raises BadSettings when tokens or certificates cannot be read.
         """
@@ -75,8 +88,12 @@ class Bridge:
         self._intake = Intake()
         self._topics = Topics(settings.prefix)
         self._writer = JournalWriter(log, self._topics.journal, settings.partitions)
+        self._answers = CommandAnswers(log, self._topics, self._writer, answer_seconds)
+        silence_answers = SilenceAnswers(
+            log, self._topics, settings.partitions, self._writer, answer_seconds
+        )
         self._silences = SilenceRoutes(
-            log, self._topics.silences, self._writer, policy, self._bodies
+            log, self._topics.silences, silence_answers, policy, self._bodies
         )
         self._availability = AvailabilityMetrics(
             log, self._topics.timeline, settings.partitions, policy
@@ -176,8 +193,31 @@ class Bridge:
             self._policy.policy.teams,
             asker.signature_of,
         )
-        await self._writer.append_to({partition: [NewRecord(incident.encode(), value)]})
-        return json_response({"status": "success", "incident": incident, "command": command}, 202)
+        outcome = await self._answers.send(incident, partition, value)
+        if outcome is not None and outcome.refusal is not None:
+            return await self._refused(incident, partition, *outcome.refusal)
+        body: dict[str, Any] = {"status": "success", "incident": incident, "command": command}
+        if outcome is None:
+            return json_response(body | {"status": "accepted", "text": NOT_ANSWERED}, 202)
+        body["texts"] = outcome.texts
+        if outcome.snapshot is not None:
+            body |= {"state": outcome.snapshot["state"], "snapshot": outcome.snapshot}
+        return json_response(body)
+
+    async def _refused(
+        self, incident: str, partition: int, reason: Reason, message: str
+    ) -> web.Response:
+        """What the engine says against a command. It knows no closed incidents; the topic does."""
+        metrics.REFUSED.labels(reason).inc()
+        if reason is Reason.UNKNOWN_INCIDENT:
+            known = await self._board.view.incidents.snapshot(incident, partition)
+            if known is not None:
+                reason = Reason.ILLEGAL_TRANSITION
+                message = f"{incident} was closed at {orjson.loads(known)['closed_at']}"
+            else:
+                newest = ", ".join(await self._board.view.incidents.newest_ids(3)) or "none yet"
+                message = f"no incident {incident!r}; the newest are: {newest}"
+        return error_json(_STATUS_OF_REFUSAL.get(reason, 409), reason, message)
 
     async def _post_receipts(self, request: web.Request) -> web.Response:
         receipts = receipts_of(await self._bodies.read_json(request), self._settings.partitions)
@@ -207,7 +247,8 @@ class Bridge:
         await self._writer.probe()
         if self._worker is not None and not self._worker.ready.is_set():
             return error_json(503, "no_partitions", "the worker has no partitions yet")
-        return json_response({"status": "ready"})
+        warnings = self._worker.health.warnings() if self._worker is not None else []
+        return json_response({"status": "ready"} | ({"warnings": warnings} if warnings else {}))
 
     async def _get_progress(self, _: web.Request) -> web.Response:
         assert self._worker is not None

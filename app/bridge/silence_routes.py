@@ -11,6 +11,7 @@ from app import metrics
 from app.bridge.authorization import asker_of
 from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
 from app.bridge.responses import RequestDeclined, json_response
+from app.bridge.silence_answers import SilenceAnswers, SilenceOutcome
 from app.bridge.silences import (
     LIVE_MAX,
     Silences,
@@ -23,9 +24,9 @@ from app.bridge.silences import (
     matches_filters,
     silence_of,
 )
-from app.bridge.writer import JournalWriter, answered_in_time
+from app.bridge.writer import answered_in_time
 from app.core.rules.compiled_policy import CompiledPolicy
-from app.transport.log import Log, NewRecord
+from app.transport.log import Log
 from models.duration import format_ms
 from models.journal import encode_silence
 from models.reason import BadInput, Reason
@@ -33,7 +34,7 @@ from models.silence import Silence
 from models.wire import SilenceRequest
 
 UNKNOWN_SILENCE = "unknown_silence"
-SILENCE_IS_OVER = "endsAt is past: what the silence matches is acknowledged, and nothing is muted"
+SILENCE_IS_OVER = "endsAt is past: nothing is muted"
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -42,9 +43,9 @@ class SilenceRoutes:
     """Versions 1 and 2 of Alertmanager's API."""
 
     def __init__(
-        self, log: Log, topic: str, writer: JournalWriter, policy: CompiledPolicy, bodies: Bodies
+        self, log: Log, topic: str, answers: SilenceAnswers, policy: CompiledPolicy, bodies: Bodies
     ) -> None:
-        self._log, self._writer, self._policy = log, writer, policy.policy
+        self._log, self._answers, self._policy = log, answers, policy.policy
         self._bodies = bodies
         self._silences = Silences(log, topic)
         self._under_way = 0  # silences that the journal has not yet acknowledged
@@ -58,6 +59,7 @@ class SilenceRoutes:
         return [
             web.get("/api/v2/silences", _with_text_errors(self._get_v2)),
             web.post("/api/v2/silences", _with_text_errors(self._post_v2)),
+            web.post("/api/v1/silences/preview", self._preview),
             web.get("/api/v2/silence/{id}", _with_text_errors(self._get_one)),
             web.delete("/api/v2/silence/{id}", _with_text_errors(self._delete_silence)),
             web.get("/api/v1/silences", self._get_v1),
@@ -84,17 +86,33 @@ class SilenceRoutes:
         return json_response(as_v2(kept, self._log.now_ms()))
 
     async def _post_v2(self, request: web.Request) -> web.Response:
-        silence = await self._post_silence(request, past=False)
-        return json_response({"silenceID": silence.id})
+        silence, outcome = await self._post_silence(request, past=False)
+        return json_response({"silenceID": silence.id, **outcome.document()})
 
     async def _post_v1(self, request: web.Request) -> web.Response:
-        silence = await self._post_silence(request, past=True)
-        answer: dict[str, Any] = {"status": "success", "data": {"silenceId": silence.id}}
+        silence, outcome = await self._post_silence(request, past=True)
+        data = {"silenceId": silence.id, **outcome.document()}
+        answer: dict[str, Any] = {"status": "success", "data": data}
         if silence.ends_ms <= self._log.now_ms():
             answer["warnings"] = [SILENCE_IS_OVER]
         return json_response(answer)
 
-    async def _post_silence(self, request: web.Request, *, past: bool) -> Silence:
+    async def _preview(self, request: web.Request) -> web.Response:
+        """What a silence would acknowledge and mute. Nothing changes."""
+        body = SilenceRequest.of(await self._bodies.read_json(request))
+        silence = silence_of(body, None, self._log.now_ms(), past=True)
+        silence = replace(
+            silence, id=str(uuid.uuid4()), by=asker_of(request).signature_of(silence.by)
+        )
+        async with answered_in_time():
+            _, outcome = await self._answers.send(
+                silence.id, [encode_silence(silence, preview=True)]
+            )
+        return json_response({"status": "success", "data": outcome.document()})
+
+    async def _post_silence(
+        self, request: web.Request, *, past: bool
+    ) -> tuple[Silence, SilenceOutcome]:
         """The silence that was made or changed. Raises BadInput, RequestDeclined and LogUnavailable."""
         if request.content_type == FORM:
             check_sender(request)
@@ -102,7 +120,9 @@ class SilenceRoutes:
         async with answered_in_time():
             return await self._keep(request, SilenceRequest.of(document), past=past)
 
-    async def _keep(self, request: web.Request, body: SilenceRequest, *, past: bool) -> Silence:
+    async def _keep(
+        self, request: web.Request, body: SilenceRequest, *, past: bool
+    ) -> tuple[Silence, SilenceOutcome]:
         kept = (await self._silences.all()).get(body.id) if body.id else None
         if body.id and kept is None:
             raise _unknown_silence(body.id)
@@ -110,8 +130,7 @@ class SilenceRoutes:
         silence = silence_of(body, known, now_ms, past=past)
         silence = replace(silence, by=asker_of(request).signature_of(silence.by))
         if known is not None and can_update_in_place(known, silence, now_ms):
-            await self._append_silences([silence])
-            return silence
+            return silence, await self._append_silences([silence])
         # As in Alertmanager: another silence, which begins now at the earliest, in the place of the
         # old one.
         starts_ms = (
@@ -124,8 +143,7 @@ class SilenceRoutes:
         await self._check_room(len(replaced), now_ms)
         # The new one first: what both match is quiet all the time, and nobody is told that it is
         # quiet no more, and again.
-        await self._append_silences([silence, *replaced])
-        return silence
+        return silence, await self._append_silences([silence, *replaced])
 
     async def _delete_silence(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -158,20 +176,21 @@ class SilenceRoutes:
                 Reason.BOUND_REACHED, f"{found}, must be at most {limit} (bounds.silences): wait"
             )
 
-    async def _append_silences(self, silences: list[Silence]) -> None:
-        """Tell every partition.
+    async def _append_silences(self, silences: list[Silence]) -> SilenceOutcome:
+        """Tell every partition, and return what came of the first.
 
         Raises LogUnavailable; some may have heard of it then, so what is sent again is another.
         """
         self._under_way += len(silences)
         try:
-            offset = await self._writer.broadcast(
-                [NewRecord(None, encode_silence(one)) for one in silences]
+            offset, outcome = await self._answers.send(
+                silences[0].id, [encode_silence(one) for one in silences]
             )
         finally:
             self._under_way -= len(silences)
         for number, silence in enumerate(silences):
             self._silences.note(silence, offset + number)
+        return outcome
 
 
 def _with_text_errors(handler: Handler) -> Handler:

@@ -81,12 +81,12 @@ class JournalWriter:
             )
         await self._append_pieces(by_partition)
 
-    async def append_to(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> None:
-        """Append to partitions that are known, such as incidents'.
+    async def append_to(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> int:
+        """Append to partitions that are known, such as incidents'; the first record's offset.
 
         Raises LogUnavailable, as `append`.
         """
-        await self._append_pieces(by_partition)
+        return (await self._append_pieces(by_partition))[0] if by_partition else -1
 
     async def broadcast(self, records: Sequence[NewRecord]) -> int:
         """Append to every partition, all or nothing in each; the first one's offset in partition 0.

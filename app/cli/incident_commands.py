@@ -2,13 +2,16 @@
 
 import argparse
 import getpass
+import sys
 import urllib.parse
 from typing import Any
 
 from app.cli.arguments import add_text
 from app.cli.bridge_client import ask_bridge
 from models.command import Command, Verdict
+from models.sanitize import inert
 
+NOT_ANSWERED = 3  # exit status: it is in the journal, and no worker has answered yet
 DETAILS = ("to", "team", "verdict", "scope", "eta", "number", "step")
 
 
@@ -54,10 +57,14 @@ def _post(arguments: argparse.Namespace, incident: str, details: dict[str, Any])
     given = {name: value for name, value in details.items() if value is not None}
     body = {"by": arguments.by or getpass.getuser(), "text": " ".join(arguments.text), **given}
     path = f"/api/v1/incidents/{urllib.parse.quote(incident, safe='')}/{arguments.command}"
-    if ask_bridge("POST", path, body) is None:
+    answer = ask_bridge("POST", path, body)
+    if answer is None:
         return 1
-    print(
-        f"{incident}: {arguments.command} is in the journal;"
-        f" see what came of it: tocsin incidents show {incident}"
-    )
+    if answer["status"] == "accepted":
+        text = f"{incident}: {answer['text']}; look later: tocsin incidents show {incident}"
+        print(f"tocsin: {inert(text)}", file=sys.stderr)
+        return NOT_ANSWERED
+    text = answer["texts"][0]
+    state = f" is {answer['state']}" if "state" in answer else ""
+    print(inert(f"{incident}{state}: {text}"))
     return 0

@@ -113,6 +113,7 @@ def _incident_facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
     if incident["members"]:
         names = [f"{one['name']} on {one['component']}" for one in incident["members"]]
         yield f"members: {', '.join(names)}"
+    yield from (f"{name}: {url}" for name, url in incident["inhibition_groups"].items())
     if incident["assignee"] or incident["acknowledged_by"]:
         yield f"with: {incident['assignee'] or incident['acknowledged_by']}"
     if incident["eta_at"] and not over:

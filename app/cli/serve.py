@@ -13,7 +13,7 @@ from app.memory import given_back
 from app.notifier.dry_run import print_plan
 from app.notifier.service import Notifier, receivers_of
 from app.settings import BadSettings, Settings
-from app.transport.log import Log, LogUnavailable
+from app.transport.log import FollowedLog, Log, LogUnavailable
 from app.worker.policy_reload import PolicyReloader
 from models.topics import Topics
 
@@ -97,7 +97,8 @@ async def serve(config: Settings, *, worker: bool, bridge: bool, notifier: bool 
                 servers, app, log
             )  # else what has been started goes on without a bridge, and never ends
             raise
-        url = servers[-1].url if isinstance(servers[-1], Bridge) else None
+        # A worker without a port for metrics serves nothing.
+        url = servers[-1].url if servers and isinstance(servers[-1], Bridge) else None
         print(json.dumps({"ready": True, "url": url}), flush=True)
         await until_told(app)
     await _end(servers, app, log)
@@ -114,7 +115,7 @@ async def _end(servers: list[Server], app: TocsinApp | None, log: Log) -> None:
 def _servers(
     config: Settings,
     reloader: PolicyReloader,
-    log: Log,
+    log: FollowedLog,
     app: TocsinApp | None,
     clock: Clock,
     *,

@@ -5,10 +5,12 @@ import getpass
 import json
 import sys
 import urllib.parse
+from collections.abc import Iterator
+from typing import Any
 
 from app.cli.arguments import add_json, add_person
 from app.cli.bridge_client import ask_bridge
-from models.matcher import matcher_document, parse_matcher
+from models.matcher import label_text, matcher_document, parse_matcher
 from models.sanitize import inert
 
 
@@ -30,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         )
         parser.add_argument("--for", dest="lasts", default="1h", help="for how long (1h)")
         parser.add_argument("--comment", default="", help="why")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="show what it would do, and do nothing"
+        )
         add_person(parser)
 
 
@@ -45,12 +50,38 @@ def _add(arguments: argparse.Namespace) -> int:
         "createdBy": arguments.by or getpass.getuser(),
         "comment": arguments.comment,
     }
+    if arguments.dry_run:
+        preview = ask_bridge("POST", "/api/v1/silences/preview", body)
+        if preview is None:
+            return 1
+        print("".join(f"{line}\n" for line in _outcome(preview["data"])), end="")
+        return 0
     answer = ask_bridge("POST", "/api/v2/silences", body)
     if answer is None:
         return 1
     name = inert(str(answer["silenceID"]))
     print(f"{name}: silenced for {arguments.lasts}; end it: tocsin silence expire {name}")
+    print("".join(f"{line}\n" for line in _outcome(answer)), end="")
     return 0
+
+
+def _outcome(answer: Any) -> Iterator[str]:
+    """What a silence acknowledges and mutes, and why not more; a line each."""
+    for incident in answer.get("acknowledged", ()):
+        yield inert(f"acknowledged: {incident}")
+    for refused in answer.get("not_acknowledged", ()):
+        yield inert(f"not acknowledged: {refused['incident']}: {refused['why']}")
+    for kind, word in (("mutes", "muted"), ("covers", "muted with its root")):
+        shown = answer.get(kind, ())
+        for alert in shown:
+            yield inert(f"{word}: {alert['name']} on {alert['component']} ({alert['incident']})")
+        more = answer.get(f"{kind}_total", 0) - len(shown)
+        if more > 0:
+            yield f"{word}: {more} more"
+    if not answer.get("complete", False):
+        yield "not every worker has answered: the lists may lack something"
+    elif not answer["mutes_total"] and not answer["acknowledged"]:
+        yield "nothing that fires now matches"
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -64,7 +95,7 @@ def _list(arguments: argparse.Namespace) -> int:
     for one in known:
         signs = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
         what = " ".join(
-            f"{m['name']}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}"
+            f"{label_text(m['name'])}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}"
             for m in one["matchers"]
         )
         lasts = f"{one['status']['state']} until {one['endsAt'][:19]}Z"

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.core import incident_timers
-from app.core.alerts import dedup, heartbeats
+from app.core import awareness, gaps, incident_timers
+from app.core.alerts import capacity, dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
-from app.core.incidents import commands, resolution
+from app.core.incidents import commands, resolution, unheard
 from app.core.notification import digests
 from app.core.policy_change import adopt_policy
 from app.core.response import escalation, followups
@@ -38,6 +38,7 @@ from app.core.state.changelog import (
     parts_dirty,
 )
 from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
+from app.core.state.engine_clock import clock_from, tick_from
 from app.core.state.poison import (
     QUARANTINED,
     QUARANTINED_MAX,
@@ -52,7 +53,7 @@ from app.core.suppression import inhibition, silences, suppression
 from models import journal
 from models.effect import Effect
 from models.errors import TocsinError
-from models.journal import FINGERPRINT, Source, format_from, source_from, text_of
+from models.journal import COMMAND_START, FINGERPRINT, Source, format_from, source_from, text_of
 from models.reason import BadInput, Reason
 
 FORMAT = (
@@ -63,7 +64,7 @@ SPARE_TIMERS = (
 )
 
 _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
-    dedup.EXPIRE: dedup.on_expire,
+    unheard.EXPIRE: dedup.on_expire,
     heartbeats.HEARTBEAT: heartbeats.on_timer,
     escalation.LASTING: escalation.on_lasting,
     incident_timers.INCIDENT: incident_timers.on_timer,
@@ -77,6 +78,15 @@ _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     digests.DIGEST: digests.on_timer,
     followups.TASK: followups.on_reminder,
 }
+
+
+# Deadlines at an instant that is not counted from what was heard: a gap does not put them off.
+_OWN_TIMES = frozenset(
+    (
+        *(silences.SILENCE, silences.RETAIN_SILENCE, resolution.RETAIN, QUARANTINED),
+        *(windows.WINDOW, deferred_signals.DEFERRED, digests.DIGEST, followups.TASK),
+    )
+)
 
 
 class JournalRecord(Protocol):
@@ -187,6 +197,8 @@ class Engine:
         if strange:
             drop_unknown_keys(state, items)
         state.now_ms = meta["time_ms"]
+        if "clock" in meta:
+            state.clock = clock_from(meta["clock"])
         engine = cls(
             partition,
             policy if policy.document == kept else compile_policy(items[POLICY], kept=True),
@@ -196,6 +208,7 @@ class Engine:
         engine.counts.update(meta["counts"])
         engine._policy_dirty = False
         engine._set_timers()
+        identity.index_all(engine.turn)
         return engine
 
     def apply(self, records: Iterable[JournalRecord]) -> list[Effect]:
@@ -208,6 +221,7 @@ class Engine:
         state, turn = self.state, self._turn
         alerts, touched = state.alerts, state.touched
         applied = self.applied_offset
+        next_ms = self._next_ms()  # a repeat changes neither the timers nor what the clock believes
         repeats = 0
         effects: list[Effect] = []
         turn.effects = effects
@@ -218,8 +232,12 @@ class Engine:
             applied = offset
             now_ms = record.timestamp
             if now_ms > state.now_ms:
-                if state.timers and state.timers[0][0] <= now_ms:
-                    self._pass_deadlines(offset, now_ms)
+                if now_ms >= next_ms:
+                    if now_ms > state.clock.free_until_ms:
+                        now_ms = state.clock.time_of(state.now_ms, now_ms)
+                    else:
+                        self._pass_deadlines(offset, now_ms)
+                        next_ms = self._next_ms()
                 state.now_ms = now_ms
             value = record.value or b""
             if not record.headers:
@@ -234,11 +252,12 @@ class Engine:
                     continue
             try:
                 self._apply_one(record, value)
-            except (MemoryError, NewerFormat):
-                raise  # not the record's fault: it may be applied elsewhere
+            except (MemoryError, NewerFormat, Poison):
+                raise  # not the record's fault, but the machine's, a newer build's or a deadline's
             except Exception as error:
                 self._raised = True
                 raise Poison(offset, state.now_ms, None, error) from error
+            next_ms = self._next_ms()
         self.applied_offset = applied
         if len(state.timers) > self._timers_max:
             self._rebuild_timers()
@@ -246,6 +265,11 @@ class Engine:
             turn.counts["repeats"] = turn.counts.get("repeats", 0) + repeats
             turn.counts["alerts"] = turn.counts.get("alerts", 0) + repeats
         return effects
+
+    def _next_ms(self) -> int:
+        """Append times before this only move engine time on."""
+        timers, believed_ms = self.state.timers, self.state.clock.free_until_ms + 1
+        return min(timers[0][0], believed_ms) if timers else believed_ms
 
     def apply_deadline(self, record: JournalRecord) -> tuple[DueTimer, list[Effect]] | None:
         """Handle the next deadline that a record moves the time past, and return it with its effects; None after the last.
@@ -260,6 +284,8 @@ class Engine:
         )  # the time; or it has done so
         if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
+        if record.timestamp > state.clock.free_until_ms:
+            return None  # if any deadline passes here, the record itself decides so
         deadline = DueTimer(*state.timers[0])
         turn.effects = []
         turn.begin(record.offset)
@@ -274,11 +300,8 @@ class Engine:
 
     def dirty_bytes(self) -> int:
         """About how many bytes the next checkpoint will have."""
-        return (
-            1500 * len(self.state.dirty)
-            + 60 * len(self.state.touched)
-            + 500 * parts_dirty(self.state)
-        )
+        state = self.state
+        return 1500 * len(state.dirty) + 60 * len(state.touched) + 500 * parts_dirty(state)
 
     def skip(self, poisons: Iterable[Poison]) -> None:
         """Leave a dead letter instead of what raised, where it comes up.
@@ -310,6 +333,7 @@ class Engine:
             "offset": self.applied_offset,
             "time_ms": self.state.now_ms,
             "counts": self.counts,
+            "clock": self.state.clock.kept(),
             "keys": number_of_keys(self.state),
         }
         # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches
@@ -330,9 +354,11 @@ class Engine:
             if poison is not None:
                 raise refusal_of(poison)
             document = _parse_record(value)
-            self._dispatch(document, record.key)
+            self._dispatch(document, record.key, record.timestamp)
         except BadInput as why:
             dead_letter(turn, why, value)
+            if value.startswith(COMMAND_START):
+                commands.on_refused(turn, value, why)
         self._finish()
 
     def _read_headers(self, record: JournalRecord) -> Source | None:
@@ -346,16 +372,19 @@ class Engine:
         return source_from(record.headers)
 
     def _finish(self) -> None:
+        capacity.report(self._turn)
         incident_timers.run_due(self._turn)
+        awareness.review(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
-    def _dispatch(self, document: dict[str, Any], key: bytes | None) -> None:
+    def _dispatch(self, document: dict[str, Any], key: bytes | None, at_ms: int) -> None:
         turn = self._turn
         match next(iter(document), ""):
             case "alert":
                 dedup.on_alert(turn, document, (key or b"").decode(errors="replace"))
             case "tick":
                 turn.count("ticks")
+                self._on_tick(document, at_ms)
             case "signal":
                 turn.count("signals")
                 signal_router.on_signal(turn, document)
@@ -388,6 +417,39 @@ class Engine:
                     Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}"
                 )
 
+    def _on_tick(self, document: dict[str, Any], at_ms: int) -> None:
+        """A tick of a worker tells how much time has passed. Raises BadInput."""
+        told = tick_from(document)
+        if told is None:
+            return
+        state, offset = self.state, self._turn.offset
+        time_ms, start_ms = state.clock.on_tick(*told, state.now_ms, at_ms)
+        if not start_ms and not state.clock.gap_ms:
+            self._pass_deadlines(offset, time_ms)
+            state.now_ms = time_ms
+            return
+        if start_ms:
+            state.clock.gap_ms = start_ms
+            self._pass_own_times(offset, time_ms)
+            gaps.close(self._turn, start_ms, time_ms)
+        state.clock.gap_ms, state.now_ms = 0, time_ms
+        self._rebuild_timers()
+        self._pass_deadlines(offset, time_ms)
+        incident_timers.run_due_of_all(self._turn)
+
+    def _pass_own_times(self, offset: int, now_ms: int) -> None:
+        """At the end of a gap, handle what has a time of its own, such as the end of a silence.
+
+        What counts time counts anew: its timers are set again by whoever ends the gap.
+        """
+        timers = self.state.timers
+        while timers and timers[0][0] <= now_ms:
+            if timers[0][1] in _OWN_TIMES:
+                self._pass_one(offset, now_ms)
+            else:
+                heappop(timers)
+        self._turn.late_ms = 0
+
     def _on_policy(self, document: dict[str, Any]) -> None:
         if text_of(document, "policy") == self.policy.fingerprint:
             return
@@ -397,6 +459,7 @@ class Engine:
             raise BadInput(Reason.MALFORMED, f"the policy is not valid: {error!s:.4000}") from None
         before, self.policy, self._turn.rules = self.policy, policy, policy
         self._policy_dirty = True
+        identity.index_all(self._turn)
         adopt_policy(self._turn, before)
         self._set_timers()
 
@@ -454,8 +517,10 @@ class Engine:
         for alert in state.alerts.values():
             if alert.firing and alert.heartbeat:
                 heartbeats.watch_heartbeat(turn, alert)
+            elif alert.firing and alert.follows:
+                unheard.watch_expiry(turn, alert)
             elif alert.firing:
-                dedup.watch_expiry(turn, alert)
+                unheard.watch_expiry(turn, alert)
                 escalation.watch_lasting(turn, alert)
                 suppression.watch_alert_wait(turn, alert)
             elif alert.retain_until_ms:

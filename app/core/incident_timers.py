@@ -3,7 +3,7 @@
 What is due is done, and one timer stands for the next.
 """
 
-from app.core.incidents import resolution
+from app.core.incidents import ownership, resolution
 from app.core.notification import flapping, schedule
 from app.core.response import escalation, reminders, service_levels
 from app.core.state.deadline import Deadline
@@ -16,6 +16,7 @@ INCIDENT = "incident"
 
 # In this order where several are due at the same time.
 _SOURCES = (
+    ownership.deadlines,  # first: a new owner is notified, and not the one before
     schedule.deadlines,
     service_levels.deadlines,
     escalation.deadlines,
@@ -36,6 +37,8 @@ def run_due(turn: Turn) -> None:
 
 
 def _run_due_of(turn: Turn, incident: Incident) -> None:
+    if turn.state.clock.gap_ms:
+        return  # what is due now is done when the gap ends, if it is still due
     due, done = next_deadline(turn, incident), set[tuple[object, int, str]]()
     while due is not None and due.at_ms <= turn.now_ms:
         once = (due.handle, due.at_ms, due.detail)

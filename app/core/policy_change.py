@@ -37,11 +37,15 @@ def adopt_policy(turn: Turn, before: CompiledPolicy) -> None:
     windows.retract_signals(turn, before)
     deferred_signals.on_policy(turn, before)
     for _, alert in sorted(turn.state.alerts.items()):
-        if alert.heartbeat and now.heartbeat(alert.heartbeat) is None:
+        if (
+            alert.heartbeat
+            and alert.fingerprint.encode() in turn.state.alerts
+            and now.heartbeat(alert.heartbeat) is None
+        ):
             heartbeats.drop_heartbeat(turn, alert)
     for _, incident in sorted(turn.state.incidents.items()):
         availability.on_policy(turn, incident)
-        grouping.on_policy(turn, incident)
+        grouping.on_policy(turn, incident, before)
     suppression.on_policy(turn)
     incident_timers.run_due_of_all(turn)
 

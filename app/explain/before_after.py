@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from app.core.correlation import windows
 from app.core.engine import Engine
 from app.core.notification import mute_times
-from app.core.state.state import Incident, LiveAlert, Suppression
+from app.core.state.live_alert import Hold, LiveAlert
+from app.core.state.state import Incident
 from app.explain.descriptions import kind_of, parse_document, source_of
 from app.history.effects import Document
 from app.history.timers import Timer, waits
@@ -32,7 +33,7 @@ class KnownAlert:
     incident: str
     heartbeat: str
     expires_ms: int
-    holds: dict[str, Suppression] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,7 +125,7 @@ def _known_alert(engine: Engine, identity: str) -> KnownAlert | None:
         alert.count,
         alert.incident,
         alert.heartbeat,
-        alert.expires_ms,
+        engine.state.expires_ms(alert),
         dict(alert.holds or {}),
     )
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from app.core.alerts import dedup, heartbeats
-from app.core.incidents import resolution
+from app.core.alerts import heartbeats
+from app.core.incidents import ownership, resolution, unheard
 from app.core.notification import digests, flapping, mute_times, schedule
 from app.core.response import escalation, followups, reminders, service_levels
 from app.core.rules.compiled_policy import CompiledPolicy
@@ -165,6 +165,8 @@ _CALLED = {
     schedule.GROUP_WAIT: "an incident is first told after its group_wait",
     schedule.CORRELATION_WAIT: "an incident is first told when no rule has explained it for the hold time",
     schedule.RAISED: "a severity that was raised is told when that is possible",
+    schedule.FIRES_ANEW: "a P0 or P1 that fires again begins a new episode",
+    schedule.HANDED_OVER: "a new owner is notified when that is possible",
     schedule.GROUP_INTERVAL: "what is new is told at most once in a group_interval",
     schedule.REPEAT_INTERVAL: "what nobody has taken is told again after the repeat_interval",
     service_levels.NEAR: "most of the time to {detail} it is gone",
@@ -174,9 +176,10 @@ _CALLED = {
     reminders.REMINDER: "nobody has said how it goes for so long",
     reminders.LAPSED: "the acknowledgement counts as forgotten",
     flapping.STABLE: "what flapped has kept still",
+    ownership.STABLE: "the alert that the owner comes from has stayed away for so long",
     resolution.CLOSE: "what was resolved has stayed quiet, so it closes",
     escalation.LASTING: "the rule {detail}: {whose} has been firing for so long",
-    dedup.EXPIRE: "{whose} was not heard of for as long as its sender said",
+    unheard.EXPIRE: "{whose} was not heard of for as long as its sender said",
     heartbeats.HEARTBEAT: "the heartbeat {whose} was not heard of ({detail})",
     suppression.CORRELATION_TIMER: "{whose} waited for a rule to explain it, and none has",
     inhibition.GRACE: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
@@ -209,6 +212,7 @@ def timer_places(
     named = policy_locations.locate_rule(rules, timer.detail)
     found: dict[str, list[Where]] = {
         schedule.GROUP_WAIT: [("notify", "group_wait", severity)],
+        schedule.FIRES_ANEW: [("notify", "group_wait", severity)],
         schedule.GROUP_INTERVAL: [("notify", "group_interval")],
         schedule.REPEAT_INTERVAL: [("notify", "repeat_interval", severity)],
         service_levels.NEAR: [("targets", timer.detail, severity), ("targets", "warn_at")],
@@ -221,6 +225,7 @@ def timer_places(
         reminders.REMINDER: policy_locations.locate_reminder(rules, guide, severity),
         reminders.LAPSED: [("updates", "reminders")],
         flapping.STABLE: [("flapping",)],
+        ownership.STABLE: [("flapping",)],
         resolution.CLOSE: [("incidents", "close_after")],
         digests.DIGEST: [("notify", "digest")],
         followups.TASK: policy_locations.locate_entry(rules, "followups", timer.detail),
@@ -252,7 +257,15 @@ def _incident_standing(incident: Incident | Document | None) -> tuple[str, str, 
 
 # Which of the timers that are due at one time an effect is of, by its kind.
 OF_KIND = {
-    "opened": (schedule.GROUP_WAIT, schedule.CORRELATION_WAIT),
+    "opened": (
+        schedule.GROUP_WAIT,
+        schedule.CORRELATION_WAIT,
+        schedule.HANDED_OVER,
+        schedule.FIRES_ANEW,
+        schedule.GROUP_INTERVAL,
+    ),
+    "handed_over": (schedule.HANDED_OVER,),
+    "OwnerChanged": (ownership.STABLE,),
     "severity_raised": (schedule.RAISED,),
     "updated": (schedule.GROUP_INTERVAL,),
     "repeated": (schedule.REPEAT_INTERVAL,),
@@ -267,6 +280,7 @@ OF_KIND = {
     "Closed": (resolution.CLOSE,),
     "Reopened": (resolution.CLOSE,),
     "resolved": (resolution.CLOSE,),
+    "lost": (resolution.CLOSE,),
 }
 OF_RULE = {
     escalation.UNACKNOWLEDGED: (escalation.UNACKNOWLEDGED,),

@@ -118,14 +118,17 @@ def _policy_documents(
 
 
 async def _severity_nodes(causes: Causes, partition: int, timeline: list[Document]) -> list[Node]:
-    """The alerts that made it more severe, each with the rule that says so."""
+    """The alerts that made it more severe, or another team's, each with the rule that says so."""
     found = []
     for entry in timeline:
-        if entry["kind"] != "SeverityRaised":
+        if entry["kind"] not in ("SeverityRaised", "OwnerChanged"):
             continue
         offset = int(entry["id"].split("-")[1])
         node = Node(
-            "severity", effect_text(Stream.TIMELINE, entry), milliseconds(entry["at"]), entry["id"]
+            "severity" if entry["kind"] == "SeverityRaised" else "owner",
+            effect_text(Stream.TIMELINE, entry),
+            milliseconds(entry["at"]),
+            entry["id"],
         )
         found.append(node)
         try:
@@ -135,7 +138,9 @@ async def _severity_nodes(causes: Causes, partition: int, timeline: list[Documen
             node.because = [Node("unknown", str(why))]
             continue
         if kind_of(alert) == "alert":
-            node.rules = text.places([text.rules.decision_places(alert["labels"]).severity])
+            grounds = text.rules.decision_places(alert["labels"])
+            raised = entry["kind"] == "SeverityRaised"
+            node.rules = text.places([grounds.severity if raised else grounds.owner])
             record = await causes.at(f"{partition}-{offset}")
             node.because = [record] if record else []
     return found

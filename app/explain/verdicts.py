@@ -4,7 +4,7 @@ from typing import Protocol
 
 import orjson
 
-from app.core.state.state import CORRELATION_WAIT
+from app.core.state.live_alert import WAIT
 from app.explain.before_after import BeforeAfter, KnownAlert
 from app.explain.descriptions import kind_of, source_of, timer_text
 from app.history.tracer import Trace
@@ -12,7 +12,15 @@ from app.terminal.effect_text import effect_text
 from models.effect import Stream
 from models.instant import format_instant
 
-_TELLING = ("group_wait", "hold", "severity_raised", "group_interval", "repeat_interval")
+_TELLING = (
+    "group_wait",
+    "hold",
+    "handed_over",
+    "fires_anew",
+    "severity_raised",
+    "group_interval",
+    "repeat_interval",
+)
 
 
 class Heard(Protocol):
@@ -47,7 +55,7 @@ def verdict_lines(trace: Trace, noticed: BeforeAfter, heard: Heard) -> list[str]
             return [
                 f"from here on the policy {noticed.policies[1]} decides; before it was {noticed.policies[0]}"
             ]
-        case "silence" if not trace.own:
+        case "silence" if len(trace.own) <= 1:  # nothing but the answer to whoever made it
             return ["it is noted, and nothing that fires in this partition is under it"]
         case "signal" if not trace.own:
             return ["it left no effect", *_rule_lines(noticed, heard)]
@@ -137,7 +145,7 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, heard: Heard) -> list[s
         return []
     holds = noticed.now.holds.items()
     reasons = [
-        hold.because if key == CORRELATION_WAIT else f"{key}: {hold.because}" for key, hold in holds
+        hold.because if key == WAIT else f"{key}: {hold.because}" for key, hold in holds
     ] + noticed.held
     if reasons:
         return [f"nobody was told: {reason}" for reason in reasons]

@@ -4,13 +4,22 @@ from typing import NamedTuple
 
 from app.core import incident_timers
 from app.core.engine import Engine
-from app.core.incidents import resolution
+from app.core.incidents import ownership, resolution
 from app.core.notification import digests, flapping, mute_times
 from app.core.response import escalation, followups, service_levels
 from app.core.state import deadline
 from app.core.state.poison import DueTimer
 from app.core.state.state import Incident
 from app.core.suppression import inhibition, silences, suppression
+
+# What is due whether or not somebody may be notified then.
+_NEVER_WAITING = (
+    service_levels.NEAR,
+    service_levels.OVER,
+    flapping.STABLE,
+    ownership.STABLE,
+    resolution.CLOSE,
+)
 
 
 class Timer(NamedTuple):
@@ -72,10 +81,7 @@ def timers_at(engine: Engine, timer: DueTimer) -> list[Timer]:
 
 def _kept(engine: Engine, incident: Incident, due: deadline.Deadline) -> tuple[str, ...]:
     """What let nobody be told of an incident just before something was due that waits for such times to end."""
-    if (
-        due.kind in (service_levels.NEAR, service_levels.OVER, flapping.STABLE, resolution.CLOSE)
-        or due.at_ms <= due.since_ms
-    ):
+    if due.kind in _NEVER_WAITING or due.at_ms <= due.since_ms:
         return ()
     return tuple(mute_times.reasons_to_wait(engine.turn, incident, due.at_ms - 1))
 

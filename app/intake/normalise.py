@@ -2,7 +2,7 @@
 
 The meaning is Alertmanager's. An end in the past has ended the alert; an end in the future is how
 long it counts as firing when it is not sent again; without an end that is the resolve timeout. In a
-webhook message `status` decides.
+webhook message `status` decides, and a firing alert fires until its end is said.
 
 An alert that cannot be read does not spoil its neighbours: it is refused by path and reason, the
 others are taken.
@@ -17,6 +17,7 @@ import orjson
 from app.intake.cache import Generations
 from app.intake.salvage import salvage_document
 from models.alert import Alert, Labels, fingerprint
+from models.policy import ResolveTimeout
 from models.reason import BadInput, Reason
 from models.wire import (
     ANNOTATIONS_BYTES_MAX,
@@ -28,13 +29,12 @@ from models.wire import (
     url_of,
 )
 
-RESOLVE_TIMEOUT_MS = 300_000  # Alertmanager's default
 HOLD_STEP_MS = (
     10_000  # ends wander by milliseconds from repeat to repeat; rounded up, repeats are alike
 )
 HOLD_MAX_MS = 7 * 86_400_000  # an end in the year 9999 must not keep an alert for ever
 ALERTS_MAX = 50_000  # in one body
-WEBHOOK_VERSION = "4"
+WEBHOOK_VERSIONS = ("4", "1")  # Alertmanager's; Grafana's, which has more fields
 
 # Of an alert's labels, some 350 characters: each generation has the fingerprints of about 45,000
 # alerts.
@@ -45,11 +45,25 @@ Result = tuple[list[Alert], list[BadInput]]
 T = TypeVar("T")
 
 
+class Lifetime(NamedTuple):
+    """How long an alert without an end lives without news (policy `resolve_timeout`)."""
+
+    timeout_ms: int = 300_000  # Alertmanager's default
+    until_resolved: bool = False  # its sender says when it ends
+
+
 class Entries(NamedTuple):
     """What alerts are to be read from, and where it stands in the body."""
 
     entries: list[Any]
     where: str
+    until_resolved: bool = False  # of a webhook, which says when an alert ends
+
+    def lifetime(self, timeouts: ResolveTimeout) -> Lifetime:
+        """How long its alerts live without news."""
+        if self.until_resolved:
+            return Lifetime(timeouts.webhook, until_resolved=True)
+        return Lifetime(timeouts.alerts)
 
 
 def alerts_from(body: bytes, now_ms: int) -> Result:
@@ -118,19 +132,20 @@ def in_list(document: Any) -> Entries:
 
 
 def in_webhook(document: Any) -> Entries:
-    """Alertmanager's webhook message, version 4. Raises BadInput."""
+    """Alertmanager's webhook message, version 4, or Grafana's, version 1. Raises BadInput."""
     if not isinstance(document, dict):
         raise BadInput(
             Reason.MALFORMED, f"the body is {kind_of(document)}, must be a webhook message"
         )
     version, entries = document.get("version"), document.get("alerts")
-    if version != WEBHOOK_VERSION:
+    if version not in WEBHOOK_VERSIONS:
+        expected = " or ".join(map(repr, WEBHOOK_VERSIONS))
         raise BadInput(
-            Reason.UNSUPPORTED_VERSION, f"version: is {short(version)}, must be {WEBHOOK_VERSION!r}"
+            Reason.UNSUPPORTED_VERSION, f"version: is {short(version)}, must be {expected}"
         )
     if not isinstance(entries, list):
         raise BadInput(Reason.MALFORMED, f"alerts: is {kind_of(entries)}, must be a list of alerts")
-    return Entries(entries, "alerts")
+    return Entries(entries, "alerts", until_resolved=True)
 
 
 def read_each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[BadInput]]:
@@ -138,7 +153,7 @@ def read_each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[B
 
     Raises BadInput for too many.
     """
-    entries, where = given
+    entries, where, _ = given
     if len(entries) > ALERTS_MAX:
         raise BadInput(
             Reason.TOO_LARGE, f"the body has {len(entries)} alerts, must have at most {ALERTS_MAX}"
@@ -156,7 +171,8 @@ def read_each(given: Entries, read: Callable[[Any], T]) -> tuple[list[T], list[B
 
 
 def _read_alerts(entries: Entries, now_ms: int) -> Result:
-    return read_each(entries, lambda entry: alert_of(entry, now_ms))
+    lifetime = entries.lifetime(ResolveTimeout())
+    return read_each(entries, lambda entry: alert_of(entry, now_ms, lifetime))
 
 
 def _entry_bytes(entry: Any) -> bytes:
@@ -170,7 +186,7 @@ def _entry_bytes(entry: Any) -> bytes:
         return b""
 
 
-def alert_of(entry: Any, now_ms: int) -> Alert:
+def alert_of(entry: Any, now_ms: int, lifetime: Lifetime) -> Alert:
     """One alert. Raises BadInput; its message begins with the path within the entry."""
     if not isinstance(entry, dict):
         if isinstance(entry, BadInput):
@@ -184,22 +200,41 @@ def alert_of(entry: Any, now_ms: int) -> Alert:
         found = f"is {entry['endsAt']!r}, must not be before startsAt, {entry['startsAt']!r}"
         raise BadInput(Reason.BAD_TIME, f".endsAt: {found}")
     url = url_of(entry.get("generatorURL"), ".generatorURL")
-    ttl_ms = hold_of(entry.get("status"), ends_ms, now_ms)
+    ttl_ms = hold_of(entry.get("status"), ends_ms, now_ms, lifetime)
     if ttl_ms:
         starts_ms = now_ms if starts_ms is None else starts_ms
-        return Alert(fingerprint_of(labels), labels, annotations, True, starts_ms, 0, ttl_ms, url)  # noqa: FBT003
+        return Alert(
+            fingerprint_of(labels),
+            labels,
+            annotations,
+            firing=True,
+            starts_ms=starts_ms,
+            ends_ms=0,
+            ttl_ms=ttl_ms,
+            until_resolved=lifetime.until_resolved,
+            url=url,
+        )
     ended_ms = now_ms if ends_ms is None else min(ends_ms, now_ms)
     starts_ms = ended_ms if starts_ms is None else starts_ms
-    return Alert(fingerprint_of(labels), labels, annotations, False, starts_ms, ended_ms, 0, url)  # noqa: FBT003
+    return Alert(
+        fingerprint_of(labels),
+        labels,
+        annotations,
+        firing=False,
+        starts_ms=starts_ms,
+        ends_ms=ended_ms,
+        ttl_ms=0,
+        url=url,
+    )
 
 
-def hold_of(status: Any, ends_ms: int | None, now_ms: int) -> int:
+def hold_of(status: Any, ends_ms: int | None, now_ms: int, lifetime: Lifetime) -> int:
     """For how long an alert counts as firing, in ms; 0 when it has ended. Raises BadInput."""
     past = ends_ms is not None and ends_ms <= now_ms
     if _has_ended(status, past=past):
         return 0
-    if past or ends_ms is None:
-        return RESOLVE_TIMEOUT_MS
+    if past or ends_ms is None or lifetime.until_resolved:
+        return lifetime.timeout_ms
     return min(-((now_ms - ends_ms) // HOLD_STEP_MS) * HOLD_STEP_MS, HOLD_MAX_MS)
 
 

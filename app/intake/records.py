@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.cache import Generations
-from app.intake.normalise import Entries, alert_of, hold_of, read_each
+from app.intake.normalise import Entries, Lifetime, alert_of, hold_of, read_each
 from app.transport.log import NewRecord
 from models.alert import Alert
 from models.journal import encode_alert
@@ -31,6 +31,7 @@ class _KnownAlert:
 
     starts_ms: int
     ttl_ms: int
+    lifetime: Lifetime
     record: NewRecord
 
 
@@ -51,27 +52,30 @@ class Intake:
         """
         if policy is not self._policy:
             self._policy, self._known = policy, Generations(self._known_bytes_max)
+        lifetime = entries.lifetime(policy.policy.resolve_timeout)
 
         def read(entry: Any) -> NewRecord:
-            return self._make_record(entry, now_ms, policy)
+            return self._make_record(entry, now_ms, policy, lifetime)
 
         return read_each(entries, read)
 
-    def _make_record(self, entry: Any, now_ms: int, policy: CompiledPolicy) -> NewRecord:
+    def _make_record(
+        self, entry: Any, now_ms: int, policy: CompiledPolicy, lifetime: Lifetime
+    ) -> NewRecord:
         key = _alert_key(entry)
         known = None if key is None else self._known.get(key)
-        if known is not None and _outlasts(known, entry, now_ms):
+        if known is not None and _outlasts(known, entry, now_ms, lifetime):
             return known.record
-        alert = alert_of(entry, now_ms)
+        alert = alert_of(entry, now_ms, lifetime)
         record = NewRecord(
-            policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)
+            policy.place(alert.labels, alert.fingerprint).key.encode(), encode_alert(alert)
         )
         if key is not None:
-            self._remember_alert(key, entry, alert, record)
+            self._remember_alert(key, entry, alert, lifetime, record)
         return record
 
     def _remember_alert(
-        self, key: Key, entry: dict[str, Any], alert: Alert, record: NewRecord
+        self, key: Key, entry: dict[str, Any], alert: Alert, lifetime: Lifetime, record: NewRecord
     ) -> None:
         labels, annotations, text = key
         apart = (
@@ -80,7 +84,9 @@ class Intake:
         since = instant_ms(entry["startsAt"], ".startsAt") is not None  # else it began now
         size = len(record.value or b"")
         if alert.firing and apart and since and size <= ALERT_BYTES_MAX:
-            self._known.put(key, _KnownAlert(alert.starts_ms, alert.ttl_ms, record), 3 * size)
+            self._known.put(
+                key, _KnownAlert(alert.starts_ms, alert.ttl_ms, lifetime, record), 3 * size
+            )
 
 
 def _alert_key(entry: Any) -> Key | None:
@@ -104,9 +110,12 @@ def _alert_key(entry: Any) -> Key | None:
         return None
 
 
-def _outlasts(known: _KnownAlert, entry: dict[str, Any], now_ms: int) -> bool:
+def _outlasts(known: _KnownAlert, entry: dict[str, Any], now_ms: int, lifetime: Lifetime) -> bool:
     """Whether the alert goes on to fire for as long as it was said before. Raises BadInput."""
     ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
     if ends_ms is not None and ends_ms < known.starts_ms:
         return False
-    return hold_of(entry.get("status"), ends_ms, now_ms) == known.ttl_ms
+    return (
+        hold_of(entry.get("status"), ends_ms, now_ms, lifetime) == known.ttl_ms
+        and known.lifetime == lifetime
+    )

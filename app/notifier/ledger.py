@@ -450,10 +450,11 @@ class Ledger:
             for one in self._pending.values()
             if one.request.contact == contact and not one.sending and not one.over
         ]
-        waiting.sort(key=lambda one: (is_page(one.notification), one.order))
-        for delivery in waiting[:1]:
-            text = f"dropped after {(now_ms - delivery.arrived_ms) // 1000} s: more than {PENDING_MAX} messages wait"
-            self._apply_pending(delivery, DeliveryState.FAILED, f"{text} for {contact}")
+        if not waiting:
+            return  # all of them are being sent
+        delivery = min(waiting, key=lambda one: (is_page(one.notification), one.order))
+        text = f"dropped after {(now_ms - delivery.arrived_ms) // 1000} s: more than {PENDING_MAX} messages wait"
+        self._apply_pending(delivery, DeliveryState.FAILED, f"{text} for {contact}")
 
     # How it ends.
 

@@ -11,18 +11,13 @@ from urllib.parse import urlsplit
 from app.notifier.incident_links import IncidentLinks
 from app.notifier.shorten import shorten
 from models.duration import format_ms
-from models.events import Action, Notification, NotifiedAlert
+from models.events import Action, Notification, NotificationKind, NotifiedAlert
+from models.place_labels import CLUSTER_LABELS, NAMESPACE_LABELS, POD_LABELS
 from models.plural import plural
 from models.sanitize import inert
 
 SEVERITY_WORDS = {"P0": "critical", "P1": "high", "P2": "medium", "P3": "low"}
-CLUSTER_LABELS = ("cluster", "cluster_name", "region", "datacenter")
-NAMESPACE_LABELS = ("namespace", "kubernetes_namespace", "exported_namespace")
 HOST_LABELS = ("host", "hostname", "node", "nodename")
-POD_LABELS = (
-    "pod",
-    "pod_name",
-)  # before `instance`: the instance of a pod's alert is often the exporter's
 LINK_TITLES = {"runbook": "Runbook", "graph": "Graph", "dashboard": "Dashboard"}
 ALERTS_MAX = 10
 VALUES_MAX = 3
@@ -145,7 +140,7 @@ def safe_url(url: str) -> str:
 def _label(notification: Notification, severity: str) -> str:
     match notification.action:
         case Action.RESOLVE:
-            return "resolved"
+            return "lost" if notification.kind is NotificationKind.LOST else "resolved"
         case Action.ACKNOWLEDGE:
             return f"{severity}, acknowledged"
         case _:
@@ -156,7 +151,8 @@ def _how_bad(notification: Notification, severity: str) -> str:
     word = SEVERITY_WORDS.get(notification.severity)
     text = f"{severity} ({word})" if word else severity
     if notification.action is Action.RESOLVE:
-        return f"{text}, now resolved"
+        lost = notification.kind is NotificationKind.LOST
+        return f"{text}, lost: nobody said that it is over" if lost else f"{text}, now resolved"
     if notification.alerts_total:
         text += (
             f", {notification.alerts_firing} of {plural(notification.alerts_total, 'alert')} firing"
@@ -207,10 +203,7 @@ def _label_values(notification: Notification, names: tuple[str, ...]) -> str:
 
 def _links(notification: Notification, links: IncidentLinks) -> tuple[Link, ...]:
     """Runbook, graph, dashboard, incident, silence, then what else the alerts link to. Each URL once."""
-    known = {
-        **({"graph": notification.alerts[0].generator_url} if notification.alerts else {}),
-        **notification.links,
-    }
+    known = dict(notification.links)
     first = [(title, known.pop(name)) for name, title in LINK_TITLES.items() if name in known]
     ours = [("Incident", links.incident(notification)), ("Silence", links.silence(notification))]
     others = [(one_line(name, 40), url) for name, url in known.items()]

@@ -83,7 +83,7 @@ class ScenarioOutcome:
     def _incident_item(self, body: Item) -> Item:
         said = {
             name: body[name]
-            for name in ("component", "title", "severity", "owner", "class", "state")
+            for name in ("component", "scope", "title", "severity", "owner", "class", "state")
         }
         times = ("opened", "told", "acknowledged", "mitigated", "resolved", "closed")
         return {
@@ -116,9 +116,14 @@ class ScenarioOutcome:
     def _notification_item(self, body: Item) -> Item:
         said = {
             name: body[name]
-            for name in ("kind", "channel", "address", "severity", "owner", "title", "text", "next")
+            for name in ("kind", "channel", "address", "severity", "owner", "title", "text")
         }
-        return {**self._time_and_incident(body), "to": body["receiver"], **said}
+        return {
+            **self._time_and_incident(body),
+            "to": body["receiver"],
+            **said,
+            "next": _next(body),
+        }
 
     def _timeline_item(self, body: Item) -> Item:
         return {
@@ -144,6 +149,12 @@ class ScenarioOutcome:
             "reason": body["reason"],
             "message": body["message"],
         }
+
+
+def _next(body: Item) -> str:
+    """The next step of a notification, its command at the end."""
+    step = body["next_step"] or {}
+    return ": ".join(step[part] for part in ("say", "run") if step.get(part))
 
 
 _KINDS = {

@@ -38,13 +38,15 @@ def explain_alert(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
     rules, verdict = found.rules, found.rules.evaluate(labels)
     played = _simulate_alert(rules, labels, at_ms, verdict)
     severity, owner = verdict.severity, verdict.owner
+    place = rules.place(labels, fingerprint(labels))
     return {
         "labels": dict(labels),
         "at": format_instant(at_ms),
         "policy": rules.fingerprint,
         "file": str(found.path),
         "severity": {"is": severity, **why.severity(labels, verdict)},
-        "component": {"is": rules.component(labels, fingerprint(labels)), **why.component(labels)},
+        "component": {"is": place.component, **why.component(labels)},
+        "scope": place.scope,
         "owner": {
             "is": owner,
             "name": rules.team_contact(owner).name,
@@ -77,8 +79,8 @@ def _simulate_alert(
         return {"told": [], "climbs": []}  # a heartbeat: nothing comes of it while it is heard of
     stage, identity = Stage(rules), fingerprint(labels)
     alert = Alert(identity, labels, {}, True, at_ms, 0, HOLD_MS)  # noqa: FBT003
-    key_of = rules.component(labels, identity).encode()
-    stage.append(StoredRecord(-1, at_ms, key_of, encode_alert(alert)))
+    key = rules.place(labels, identity).key.encode()
+    stage.append(StoredRecord(-1, at_ms, key, encode_alert(alert)))
     stage.wait_until(at_ms + HORIZON_MS)
     found = ScenarioOutcome(list(bodies_of(stage.effects)), at_ms)
     first = [one for one in found.items("notifications") if one["kind"] == "opened"]
@@ -158,10 +160,10 @@ class _Reasons:
     def component(self, labels: Labels) -> Explained:
         """Which label names it."""
         components = self._policy.components
-        absent = {*components.absent, ""}
-        for number, name in enumerate(components.labels):
-            if labels.get(name, "") not in absent:
-                return {"because": f"the label {name}", **self.at(("components", "labels", number))}
+        name = self._found.rules.places.label(labels)
+        if name is not None:
+            place = ("components", "labels", components.labels.index(name))
+            return {"because": f"the label {name}", **self.at(place)}
         return {
             "because": "no label names one, so it is one of its own",
             **self.at(("components", "labels")),
@@ -206,14 +208,12 @@ class _Reasons:
         """What relates it to other alerts, and as what it takes part."""
         policy = self._policy
         identity = fingerprint(labels)
-        component = self._found.rules.component(labels, identity)
+        place = self._found.rules.place(labels, identity)
         for number, rule in enumerate(policy.correlations):
             steps = dict(verdict.correlations).get(rule.name, ())
             compiled = self._found.rules.correlations[rule.name]
             group = (
-                compiled.group(verdict.severity, component, verdict.owner, labels)
-                if steps
-                else None
+                compiled.group(verdict.severity, place, verdict.owner, labels) if steps else None
             )
             if group is not None:
                 role = (

@@ -5,7 +5,11 @@ Each doubt is certain to be true; whether it matters, its author knows.
 
 from collections.abc import Iterator, Sequence
 
+from app.core.rules.overlap import Alternatives as Selector
+from app.core.rules.overlap import overlaps
+from app.core.rules.suppression_graph import SuppressionGraph
 from app.policy.subsumption import Alternatives, never_first
+from models.matcher import Matcher, Operator, test_of
 from models.policy import Channel, Contact, Policy, Team
 from models.policy_types import Problem, Where
 from models.severity import Severity
@@ -20,6 +24,9 @@ def lint_policy(policy: Policy) -> list[Problem]:
         *_unpaged_severities(policy),
         *_unused_intervals(policy),
         *_doubtful_escalations(policy),
+        *_equal_without_a_value(policy),
+        *_cycles(policy),
+        *_hides_urgent(policy),
     ]
 
 
@@ -115,3 +122,75 @@ def _doubtful_escalations(policy: Policy) -> Iterator[Problem]:
             if len(waits) >= len(team.chain):
                 where = ("teams", name, "escalate_after", severity, len(team.chain) - 1)
                 yield where, f"is never waited for: the chain has {len(team.chain)} steps"
+
+
+def _equal_without_a_value(policy: Policy) -> Iterator[Problem]:
+    """Labels that have to be equal, and that neither side has to have: two absent ones are equal."""
+    sides: list[tuple[Where, Sequence[str], Alternatives, Alternatives]] = [
+        (("inhibit_rules", number, "equal"), rule.equal, rule.source_matchers, rule.target_matchers)
+        for number, rule in enumerate(policy.inhibit_rules)
+    ]
+    sides += [
+        (("dependencies", number, "by"), rule.by, rule.root, rule.dependants)
+        for number, rule in enumerate(policy.dependencies)
+    ]
+    for where, labels, source, target in sides:
+        for number, label in enumerate(labels):
+            if not _requires(source, label) and not _requires(target, label):
+                why = "which neither side requires: what lacks it on both sides is equal"
+                yield (*where, number), f'is {label!r}, {why}. Add {label}=~".+" to one of them'
+
+
+def _requires(selector: Alternatives, label: str) -> bool:
+    """Whether whatever a selector matches has the label."""
+    return all(
+        any(one.label == label and not test_of([[one]])({}) for one in matchers)
+        for matchers in selector
+    )
+
+
+def _cycles(policy: Policy) -> Iterator[Problem]:
+    """Rules by which alerts can keep each other quiet."""
+    places: dict[str, Where] = {}
+    for section in ("dependencies", "inhibit_rules", "correlations"):
+        for number, rule in enumerate(getattr(policy, section)):
+            places[rule.name] = (section, number)
+    for names in SuppressionGraph(policy).cycles():
+        text = f"alerts can keep each other quiet by {', '.join(names)}"
+        yield places[names[0]], f"{text}: then what has fired longest is notified"
+
+
+def _hides_urgent(policy: Policy) -> Iterator[Problem]:
+    """Inhibitions and mute rules that can hide a P0 or P1.
+
+    What always escalates is hidden by neither, so it is left out.
+    """
+    urgent = _urgent(policy)
+    text = "can hide a P0 or P1: nobody is notified of it while the rule applies"
+    for number, rule in enumerate(policy.inhibit_rules):
+        if any(overlaps(rule.target_matchers, selector) for selector in urgent):
+            yield ("inhibit_rules", number), text
+    for number, mute in enumerate(policy.notify.mute):
+        severe = not mute.severity or Severity.P0 in mute.severity or Severity.P1 in mute.severity
+        if severe and any(overlaps(mute.match, selector) for selector in urgent):
+            yield ("notify", "mute", number), text
+
+
+def _urgent(policy: Policy) -> list[Selector]:
+    """Selectors of what may be a P0 or P1 and does not always escalate."""
+    urgent = [severity for severity in Severity if severity.is_urgent]
+    rules = [one.match for one in policy.severities.rules if one.severity in urgent]
+    rules += [one.match for one in policy.classes if one.severity in urgent]
+    names = [name for name, severity in policy.severities.names.items() if severity in urgent]
+    values = sorted({*names, *map(str.upper, names), *map(str.capitalize, names)})
+    absent: list[Matcher] = []  # the first label that is there decides
+    for label in policy.severities.labels:
+        rules += [[[*absent, Matcher(label, Operator.EQUAL, value)]] for value in values]
+        absent.append(Matcher(label, Operator.EQUAL, ""))
+    if policy.severities.missing in urgent:
+        rules.append([absent])
+    always = [one for one in policy.escalations if one.always]
+    classes = {one.incident_class for one in always if one.incident_class}
+    left_out = [one.match for one in always if one.match]
+    left_out += [one.match for one in policy.classes if one.name in classes]
+    return [rule for rule in rules if rule not in left_out]

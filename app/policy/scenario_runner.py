@@ -115,7 +115,7 @@ class _ScenarioStage:
         annotations = {"summary": step.summary} if step.summary else {}
         ends_ms, ttl_ms = (0, ttl_ms) if firing else (at_ms, 0)
         alert = Alert(identity, known, annotations, firing, since_ms, ends_ms, ttl_ms)
-        return self._policy.component(known, identity).encode(), encode_alert(alert)
+        return self._policy.place(known, identity).key.encode(), encode_alert(alert)
 
     def _command_record(self, step: Step, at_ms: int) -> tuple[bytes, bytes]:
         name = step.command

@@ -244,7 +244,7 @@ def _decide_alert(rules: CompiledPolicy, labels: Labels) -> dict[str, str]:
     return {
         "severity": str(verdict.severity),
         "owner": verdict.owner,
-        "component": rules.component(labels, fingerprint(labels)),
+        "component": rules.place(labels, fingerprint(labels)).title,
         "class": verdict.incident_class,
         "runbook": verdict.runbook or "none",
         "heartbeat of": verdict.heartbeat or "none",

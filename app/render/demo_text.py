@@ -94,7 +94,7 @@ def rate_line(summary: dict[str, Any]) -> str:
     """How long it took, and that this is no measure of what Tocsin can take."""
     return (
         f"Played in {summary['seconds']:.1f} s. {summary['alerts_per_second']:,.0f} alerts/s is "
-        "the pace of a day on virtual time, which halts at each deadline. It is not the limit: README, How fast."
+        "the pace of a day on virtual time, which halts at each deadline. It is not the limit: docs/PERFORMANCE.md."
     )
 
 

@@ -80,6 +80,11 @@ def _report_lines(report: Document) -> Iterator[str]:
             )
         ),
     )
+    yield from _table_lines(
+        "Alerts", ("severity", "status", "alert", "labels", "text"), _alerts(one)
+    )
+    if one["alerts_omitted"]:
+        yield from ("", f"and {plural(one['alerts_omitted'], 'alert')} more")
     timeline = [(e["at"], e["kind"], e.get("by", ""), e["text"]) for e in report["timeline"]]
     yield from _table_lines("Timeline", ("at", "what", "by", "text"), timeline)
     actions = [(e["at"], e["by"], e["kind"], e["text"]) for e in report["actions"]]
@@ -150,12 +155,28 @@ def _alert_facts(one: Document) -> dict[str, Any]:
             f"{member['name']} on {member['component']}" for member in one["members"]
         ),
     }
+    for name, url in one["inhibition_groups"].items():
+        facts[f"Link, {name}"] = url
     if one["assessment"]:
         scope = f", strikes {one['assessment']['scope']}" if one["assessment"]["scope"] else ""
         facts["Assessment"] = f"{one['assessment']['verdict']}{scope} ({one['assessment']['by']})"
     for name, clock in one["clocks"].items():
         facts[f"To {name} by"] = f"{clock['due_at']} ({clock['state']})"
     return facts
+
+
+def _alerts(one: Document) -> list[tuple[Any, ...]]:
+    """A row for each alert that the snapshot shows."""
+    return [
+        (
+            alert["severity"],
+            alert["status"],
+            alert["labels"].get("alertname", alert["fingerprint"]),
+            ", ".join(f"{name}={value}" for name, value in alert["labels"].items()),
+            alert["annotations"].get("description") or alert["annotations"].get("summary", ""),
+        )
+        for alert in one["alerts"]
+    ]
 
 
 def _completion_text(one: Document, what: str) -> str:

@@ -236,7 +236,7 @@ def _occasion_line(occasions: Sequence[Occasion], verdict: str) -> Text:
     line = _line_start(verdict, first.at_ms, one.severity)
     if first.page:
         line.append("PAGE ", "bold")
-    titles = [occasion.title.removeprefix(f"[{one.severity}] ") for occasion in occasions]
+    titles = [occasion.title for occasion in occasions]
     more = f" and {len(titles) - TITLES_MAX} more" if len(titles) > TITLES_MAX else ""
     line += as_text(
         f"{first.kind}: {', '.join(titles[:TITLES_MAX])}{more} | {first.recipients_text}"

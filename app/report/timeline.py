@@ -18,6 +18,8 @@ ROWS: dict[str, dict[str, str]] = {
         "Escalated": "escalated",
         "Forgotten": "forgotten",
         "SeverityRaised": "more severe",
+        "SeverityLowered": "less severe",
+        "OwnerChanged": "another team's",
     },
     "people": {
         "Acknowledged": "acknowledged",
@@ -33,6 +35,7 @@ ROWS: dict[str, dict[str, str]] = {
         "Opened": "opened",
         "Reopened": "reopened",
         "Resolved": "resolved",
+        "Lost": "lost",
         "Closed": "closed",
         "Suppressed": "kept quiet",
         "Released": "loud again",
@@ -42,15 +45,18 @@ ROWS: dict[str, dict[str, str]] = {
         "ClockWarned": "target near",
         "ClockBreached": "target missed",
         "Reminded": "reminded",
+        "Unheard": "not heard of",
+        "HeardAgain": "heard of again",
         "DeliveryFailed": "not delivered",
         "Refused": "refused",
     },
 }
 _STATES = {"Opened": "open", "Acknowledged": "acknowledged", "Resolved": "resolved"}
+_STATES |= {"Lost": "resolved", "OwnerChanged": "open"}
 _STATES |= {"Reopened": "open", "Forgotten": "open", "Closed": "closed"}
 _FIRED, _ENDED = (
     ("Opened", "AlertFired", "MemberFired"),
-    ("AlertEnded", "AlertExpired", "MemberEnded"),
+    ("AlertEnded", "AlertExpired", "AlertLost", "MemberEnded"),
 )
 
 
@@ -220,7 +226,7 @@ def _alert_name(entry: Document) -> tuple[str, str]:
         end = " belongs to it" if entry["kind"] == "MemberFired" else " "
         name, _, rest = text.partition(" on ")
         return name, rest.rpartition(end)[0] or rest
-    if entry["kind"] in ("AlertEnded", "AlertExpired"):
+    if entry["kind"] in ("AlertEnded", "AlertExpired", "AlertLost"):
         return text.partition(": ")[0], component
     name, on, _ = text.partition(f" on {component}")
     return (name if on else text.partition(": ")[0]), component

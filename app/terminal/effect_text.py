@@ -10,7 +10,10 @@ def effect_text(stream: Stream, effect: dict[str, Any]) -> str:
     kind = effect["kind"]
     match stream:
         case Stream.NOTIFICATIONS:
-            return f"{kind} by {effect['channel']} to {effect['receiver']}: {effect['title']} | {effect['text']}"
+            title = f"[{effect['severity']}] {effect['title']}"
+            return (
+                f"{kind} by {effect['channel']} to {effect['receiver']}: {title} | {effect['text']}"
+            )
         case Stream.ESCALATIONS:
             return f"escalated to {effect['to']['name']}, step {effect['step']} of {effect['steps']}: {effect['because']}"
         case Stream.INCIDENTS:

@@ -6,7 +6,7 @@ by itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,9 +27,11 @@ from aiokafka.errors import (
 
 from app.clock import system_ms
 from app.transport.log import (
+    Appended,
     Fenced,
     LogUnavailable,
     NewRecord,
+    Place,
     StoredRecord,
     TopicMismatch,
     in_batches,
@@ -48,6 +50,9 @@ CLAIMED_SECONDS = (
     60  # for an append to a claimed partition; its coordinator is asked for ever otherwise
 )
 
+
+FOLLOWERS_MAX = 4  # consumers that wait for news at a time; who comes later waits for one of them
+FOLLOW_WAIT_MS = 100  # for which a broker lets a fetch wait that finds nothing
 
 FORBIDDEN = (
     ClusterAuthorizationFailedError,
@@ -83,6 +88,8 @@ class KafkaLog:
         )  # of the claimed ones, those that somebody else has claimed since
         self._consumer: AIOKafkaConsumer | None = None
         self._reading = asyncio.Lock()
+        self._idle: list[AIOKafkaConsumer] = []  # consumers of those who followed before
+        self._following = asyncio.Semaphore(FOLLOWERS_MAX)
 
     async def start(self) -> None:
         """Connect the producer; the reader connects when it is first needed."""
@@ -102,6 +109,9 @@ class KafkaLog:
             if producer is not None:
                 await producer.stop()
         self._claimed.clear()
+        for consumer in self._idle:
+            await consumer.stop()
+        self._idle.clear()
         if self._consumer is not None:
             await self._consumer.stop()
         self._producer = self._consumer = None
@@ -213,15 +223,35 @@ class KafkaLog:
                         await consumer.getmany(place, timeout_ms=WAIT_MS, max_records=max_records)
                     ).get(place)
                     if fetched:
-                        return [
-                            StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
-                            for one in fetched
-                        ]
+                        return list(map(_stored, fetched))
             finally:
                 # What is assigned is fetched for ever, and the broker answers nothing else on the
                 # connection meanwhile.
                 consumer.unsubscribe()
             return []
+
+    @asynccontextmanager
+    async def following(self, places: Sequence[Place]) -> AsyncIterator["KafkaFollower"]:
+        """Follow some partitions from here on, with a consumer that waits."""
+        assigned = [TopicPartition(*place) for place in places]
+        async with self._following:
+            consumer: AIOKafkaConsumer | None = self._idle.pop() if self._idle else None
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    consumer = consumer or await self._new_reader(FOLLOW_WAIT_MS)
+                    ends = await consumer.end_offsets(assigned)
+            except (KafkaError, TimeoutError) as error:
+                if consumer is not None:
+                    await consumer.stop()
+                raise self._unavailable_error(error) from None
+            consumer.assign(assigned)
+            try:
+                for place in assigned:
+                    consumer.seek(place, ends[place])
+                yield KafkaFollower(consumer, self._unavailable_error)
+            finally:
+                consumer.unsubscribe()
+                self._idle.append(consumer)
 
     async def start_offset(self, topic: str, partition: int) -> int:
         """The oldest offset that is kept."""
@@ -271,22 +301,26 @@ class KafkaLog:
 
     async def _reader(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._servers,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                max_partition_fetch_bytes=8 * 1024 * 1024,
-                fetch_max_wait_ms=20,
-                **self._security,
-            )
-            try:
-                await consumer.start()
-            except KafkaError as error:
-                await consumer.stop()
-                raise self._unavailable_error(error) from None
-            self._consumer = consumer
+            self._consumer = await self._new_reader(20)
         return self._consumer
+
+    async def _new_reader(self, wait_ms: int) -> AIOKafkaConsumer:
+        """A consumer without a group, whose fetches wait for so long at the broker."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+            fetch_max_wait_ms=wait_ms,
+            **self._security,
+        )
+        try:
+            await consumer.start()
+        except KafkaError as error:
+            await consumer.stop()
+            raise self._unavailable_error(error) from None
+        return consumer
 
     def _unavailable_error(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
         servers = ", ".join(self._servers)
@@ -297,6 +331,36 @@ class KafkaLog:
         return LogUnavailable(
             f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?"
         )
+
+
+class KafkaFollower:
+    """`app.transport.log.Follower`: a consumer that has some partitions and no group."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        unavailable: Callable[[KafkaError], LogUnavailable],
+    ) -> None:
+        self._consumer, self._unavailable_error = consumer, unavailable
+
+    async def next(self) -> list[Appended]:
+        """Wait until a broker gives something."""
+        while True:
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=REQUEST_MS)
+            except KafkaError as error:
+                raise self._unavailable_error(error) from None
+            appended = [
+                Appended(place.topic, place.partition, _stored(record))
+                for place, records in fetched.items()
+                for record in records
+            ]
+            if appended:
+                return appended
+
+
+def _stored(record: Any) -> StoredRecord:
+    return StoredRecord(record.offset, record.timestamp, record.key, record.value, record.headers)
 
 
 def _fenced_error(topic: str, partition: int) -> Fenced:

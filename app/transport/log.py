@@ -6,6 +6,7 @@ looks asks for a `Readable`.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -122,6 +123,27 @@ class Readable(Protocol):
         """The offset that the next record will get."""
 
 
+Place = tuple[str, int]  # topic and partition
+
+
+class Appended(NamedTuple):
+    """A record that was appended while somebody followed."""
+
+    topic: str
+    partition: int
+    record: StoredRecord
+
+
+class Follower(Protocol):
+    """Reads what is appended to some partitions from the moment on at which it was made."""
+
+    async def next(self) -> list[Appended]:
+        """Wait until something was appended; oldest first in each partition.
+
+        The caller bounds the wait. Raises LogUnavailable.
+        """
+
+
 class Log(Readable, Protocol):
     """A log that is written to."""
 
@@ -141,6 +163,13 @@ class Log(Readable, Protocol):
 
         Whoever claimed it before gets Fenced. Raises LogUnavailable.
         """
+
+
+class FollowedLog(Log, Protocol):
+    """A log of which somebody waits for news."""
+
+    def following(self, places: Sequence[Place]) -> AbstractAsyncContextManager[Follower]:
+        """Follow some partitions from here on, without looking again and again."""
 
 
 async def append_all(log: Log, topic: str, partition: int, records: Sequence[NewRecord]) -> None:

@@ -18,8 +18,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -28,9 +28,10 @@ import orjson
 
 from app.clock import Clock
 from app.transport.compaction import Compaction
-from app.transport.log import LogUnavailable, NewRecord, StoredRecord, TopicMismatch
+from app.transport.log import LogUnavailable, NewRecord, Place, StoredRecord, TopicMismatch
 from app.transport.retention import Expiry
 from app.transport.sqlite_batches import INSERT, SCHEMA, BatchRow, Damaged, batch_rows
+from app.transport.sqlite_follower import SqliteFollower
 from models.topics import TopicSpec
 
 FORMAT = 3  # 1 had no checksums; in 2, a compacted partition was numbered anew, and large rows were slow to find
@@ -249,6 +250,15 @@ class SqliteLog:
         self._followers.append(event)
         return event
 
+    @asynccontextmanager
+    async def following(self, places: Sequence[Place]) -> AsyncIterator[SqliteFollower]:
+        """Follow some partitions from here on."""
+        woken = self.follow()
+        try:
+            yield SqliteFollower(self, {place: self.written(*place) for place in places}, woken)
+        finally:
+            self._followers.remove(woken)
+
     def written(self, topic: str, partition: int) -> int:
         """The same, as this writer knows it without looking."""
         return self._ends.get((topic, partition), (0, 0))[0]
@@ -466,8 +476,8 @@ class SqliteLog:
             return
         ends, written, first_offsets = dict(self._ends), list[BatchRow](), []
         for one in appends:
-            end, newest_ms = ends.get((one.topic, one.partition), (0, 0))
-            at_ms = max(self.clock.now_ms(), newest_ms)
+            end, _ = ends.get((one.topic, one.partition), (0, 0))
+            at_ms = self.clock.now_ms()  # as it is: the engine knows a clock that is wrong
             written += batch_rows(one.topic, one.partition, end, at_ms, one.records, ROW_BYTES)
             ends[one.topic, one.partition] = (end + len(one.records), at_ms)
             first_offsets.append(end)

@@ -18,6 +18,7 @@ from app.core.state.state import Incident
 from app.whatif.ids import to_run
 from app.whatif.inputs import InputStep
 from app.whatif.run import Run
+from models.place import Place
 
 FINGERPRINTS_MAX = 100  # of the alerts by which an incident is looked for
 
@@ -107,30 +108,28 @@ def _find_incident(
     meaning: CommandMeaning, meant: dict[str, Any], run: Run
 ) -> tuple[int, str] | None:
     """The partition and the id of the incident that is meant."""
-    name, component, incident_class = meant["incident"], meant["component"], meant["class"]
+    name, incident_class = meant["incident"], meant["class"]
+    place = Place(meant["component"], meant["scope"])
     same = run.engines[meaning.partition].state.incidents.get(name)
-    if same is not None and (same.component, same.incident_class) == (component, incident_class):
+    if same is not None and (same.place, same.incident_class) == (place, incident_class):
         return meaning.partition, name
     if meaning.closed:
         return _closed_incident(meaning.partition, meant, run)
     return next(
-        (
-            (where, one.id)
-            for where, one in _open_incidents(meaning, component, incident_class, run)
-        ),
+        ((where, one.id) for where, one in _open_incidents(meaning, place, incident_class, run)),
         None,
     )
 
 
 def _open_incidents(
-    meaning: CommandMeaning, component: str, incident_class: str, run: Run
+    meaning: CommandMeaning, place: Place, incident_class: str, run: Run
 ) -> Iterator[tuple[int, Incident]]:
     for partition, engine in enumerate(run.engines):
-        incident = engine.state.current.get((component, incident_class))
+        incident = engine.state.current.get((place.key, incident_class))
         if incident is not None:
             yield partition, incident
     if incident_class == CORRELATED:
-        rule = component.partition("/")[0]
+        rule = place.component.partition("/")[0]
         for partition, engine in enumerate(run.engines):
             for incident in engine.state.incidents.values():
                 if incident.rule == rule and any(
@@ -157,9 +156,8 @@ def _closed_incident(partition: int, meant: dict[str, Any], run: Run) -> tuple[i
         for task in engine.state.tasks.values():
             one = orjson.loads(run.snapshots[task.incident.encode()])
             same_record = run.origins.get(one["opened_by"], one["opened_by"]) == meant["opened_by"]
-            if same_record or (one["component"], one["class"]) == (
-                meant["component"],
-                meant["class"],
+            if same_record or all(
+                one[name] == meant[name] for name in ("component", "scope", "class")
             ):
                 last = number, task.incident
     return last

@@ -241,6 +241,6 @@ class Run:
     def _policy_component(self, record: StoredRecord) -> bytes | None:
         try:
             document: Any = orjson.loads(record.value or b"")
-            return self.policy.component(document["labels"], document["alert"]).encode()
+            return self.policy.place(document["labels"], document["alert"]).key.encode()
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return None  # it becomes a dead letter where it is

@@ -28,6 +28,7 @@ from app.history.checkpoints import last_position, load_state
 from app.history.policies import first_policy
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
+from app.worker.health import Health
 from app.worker.policy_announcement import PolicyAnnouncer
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.journal import TICK, Source
@@ -88,6 +89,7 @@ class Worker:
         self.consumer: Any = None  # Faust's, set by the transport when it has partitions
         self.pipes: dict[int, PartitionPipe] = {}
         self.ready = asyncio.Event()
+        self.health = Health()
 
     async def take_over(self, partition: int, generation: int) -> int:
         """Load a partition's state and return the journal offset to read from."""
@@ -116,11 +118,11 @@ class Worker:
         except Exception as error:  # noqa: BLE001  Faust would acknowledge the batch and go on
             self.on_fault(f"partition {pipe.partition}", error)
 
-    async def tick(self) -> None:
+    async def tick(self, value: bytes = TICK) -> None:
         """Append a tick to every partition owned: this is how time passes for the engines."""
         await asyncio.gather(
             *(
-                self.log.append(self.topics.journal, partition, [NewRecord(None, TICK)])
+                self.log.append(self.topics.journal, partition, [NewRecord(None, value)])
                 for partition in list(self.pipes)
             )
         )
@@ -149,6 +151,7 @@ class Worker:
             pipe.stop()
         self.pipes.clear()
         self.ready.clear()
+        self.health.forget()
 
     def next_deadline_ms(self) -> int | None:
         """When the next deadline of any partition owned may be; None when there is none.

@@ -145,17 +145,18 @@ class Load:
                 mark = f"mark-{number}"
                 command = dice.choice(COMMANDS)
                 path = f"/api/v1/incidents/{dice.choice(incidents)}/{command}"
-                self._until_acknowledged("POST", path, {"by": "ann", "text": mark}, 202)
+                body = {"by": "ann", "text": mark}
+                self._until_acknowledged("POST", path, body, 200, 202, 404, 409)
                 self.commands.add(mark)
 
-    def _until_acknowledged(self, method: str, path: str, body: Any, status: int) -> None:
+    def _until_acknowledged(self, method: str, path: str, body: Any, *statuses: int) -> None:
         begun = time.monotonic()
-        while self._once(method, path, body, status) is None:
+        while self._once(method, path, body, *statuses) is None:
             time.sleep(PAUSE_SECONDS)
         self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - begun)
 
-    def _once(self, method: str, path: str, body: Any, status: int) -> bytes | None:
-        """The answer's body, or None when it is not the status expected.
+    def _once(self, method: str, path: str, body: Any, *statuses: int) -> bytes | None:
+        """The answer's body, or None when it is none of the statuses expected.
 
         Then it is counted what came instead.
         """
@@ -173,7 +174,7 @@ class Load:
             return None
         finally:
             connection.close()
-        if response.status != status:
+        if response.status not in statuses:
             assert response.status == 503, f"{method} {path}: {response.status} {answer[:500]!r}"
             self.trouble[str(response.status)] += 1
             return None

@@ -274,7 +274,7 @@ def journal_in(data: bytes) -> list[StoredRecord]:
             named, _, line = line[1:].partition(b" ")  # noqa: PLW2901  the rest of it
             name, _, value = named.partition(b"=")
             headers = ((name.decode(errors="replace"), value),)
-        key = POLICY.component(LABELS, "").encode() if number % 2 else None
+        key = POLICY.place(LABELS, "").key.encode() if number % 2 else None
         found.append(StoredRecord(-1, NOW_MS + 30_000 * number, key, line, headers))
     return found
 

@@ -18,9 +18,16 @@ TOLD = {
 
 
 def apply_command(naive: "Naive", document: dict[str, Any]) -> str:
-    """Apply a command; the reason when it is refused, else nothing."""
-    name, who = document["command"], document["by"]
+    """Apply a command; the reason when it is refused, else nothing. A refusal is noted."""
     incident = next((one for one in naive.incidents if one.id == document["incident"]), None)
+    refusal = _apply(naive, document, incident)
+    if refusal and incident is not None:
+        incident.tell("CommandRefused", naive.now_ms)
+    return refusal
+
+
+def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) -> str:
+    name, who = document["command"], document["by"]
     if name == "done":
         return (
             ""
@@ -35,6 +42,8 @@ def apply_command(naive: "Naive", document: dict[str, Any]) -> str:
         return "unknown_incident"
     if refusal := command_refusal(incident, name, fires=is_firing(naive.alerts, incident)):
         return refusal
+    if unknown := _unknown_name(naive, incident, document):
+        return unknown
     match name:
         case "acknowledge":
             naive.acknowledged(incident, who)
@@ -52,11 +61,23 @@ def apply_command(naive: "Naive", document: dict[str, Any]) -> str:
         case "close":
             naive.settled(incident)
         case "escalate":
-            naive.climb(incident, "manual", [naive.number])
+            naive.climb(incident, "manual", [naive.number], document.get("step"))
         case _:
             _note_update(naive, incident, name)
     naive.look_at(incident)
     notification.word(incident, naive.now_ms)
+    return ""
+
+
+def _unknown_name(naive: "Naive", incident: Happened, document: dict[str, Any]) -> str:
+    """The reason for which a person, or a step, that does not exist is refused."""
+    if document["command"] == "assign" and document["to"] not in naive.policy["contacts"]:
+        return "unknown_name"
+    if document["command"] == "escalate" and "step" in document:
+        teams = naive.policy["teams"]
+        owner = incident.owner if incident.owner in teams else naive.policy["default_owner"]
+        if not 1 <= document["step"] <= len(teams[owner]["chain"]):
+            return "unknown_name"
     return ""
 
 

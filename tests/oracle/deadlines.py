@@ -16,7 +16,13 @@ Due = tuple[int, str, str]  # when, what, and of what
 
 
 def own_deadlines(
-    policy: Mapping[str, Any], incident: Happened, may_tell: Callable[[int], int], *, held: bool
+    policy: Mapping[str, Any],
+    incident: Happened,
+    may_tell: Callable[[int], int],
+    *,
+    held: bool,
+    waits_for_somebody: bool,
+    unnamed: bool,
 ) -> Iterator[Due]:
     """In the order in which equal times are done.
 
@@ -31,21 +37,23 @@ def own_deadlines(
         yield notified_ms if notified_ms < NEVER_MS else settled_ms, "close_after", ""
     if incident.state not in ("open", "acknowledged"):
         return
+    alert = incident.decides
+    if alert is not None and not alert.firing and not incident.taken_over:
+        yield alert.ended_ms + stable_after(policy), "stable", ""
     if incident.deferred_notification:
         yield may_tell(incident.deferred_notification[1]), "say", ""
     if not held:
-        yield from _deferred_notification_due(_notification_due(policy, incident), may_tell)
-    if not (held and incident.parents) or incident.reopened_unexplained:
+        yield from _deferred_notification_due(
+            _notification_due(policy, incident, unnamed=unnamed), may_tell
+        )
+    if incident.told[0] and (not (held and incident.parents) or incident.reopened_unexplained):
         yield from _service_level_due(policy, incident)
     if not held:
         if incident.deferred_escalations:
             yield may_tell(incident.deferred_escalations[-1][2]), "escalate", ""
         if incident.told[0]:
-            several = (
-                _escalation_due(policy, incident),
-                _followup_due(policy, incident),
-                _reminder_due(policy, incident),
-            )
+            climb = _escalation_due(policy, incident) if waits_for_somebody else iter(())
+            several = (climb, _followup_due(policy, incident), _reminder_due(policy, incident))
             yield from _deferred_notification_due(chain(*several), may_tell)
     if incident.flapping_ms:
         yield _calm_ms(policy, incident), "stable_after", ""
@@ -59,12 +67,20 @@ def _calm_ms(policy: Mapping[str, Any], incident: Happened) -> int:
     )
 
 
+def stable_after(policy: Mapping[str, Any]) -> int:
+    """For how long the alert that gave an incident its owner has to be over."""
+    flapping = policy["flapping"]
+    return parse_ms(flapping["stable_after"] if flapping else policy["incidents"]["close_after"])
+
+
 def _deferred_notification_due(due: Iterable[Due], may_tell: Callable[[int], int]) -> Iterator[Due]:
     for at_ms, what, which in due:
         yield may_tell(at_ms), what, which
 
 
-def _notification_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
+def _notification_due(
+    policy: Mapping[str, Any], incident: Happened, *, unnamed: bool
+) -> Iterator[Due]:
     since, severity = incident.since, incident.severity
     notified_ms, notified_alerts, notified_severity = incident.told
     if not notified_ms:
@@ -73,8 +89,18 @@ def _notification_due(policy: Mapping[str, Any], incident: Happened) -> Iterator
             "tell",
             "",
         )
+    elif incident.told_owner != incident.owner:
+        yield max(incident.given_ms, since["open"]), "tell", ""
+    elif incident.is_told_anew:
+        yield since["open"], "tell", ""
+    elif unnamed and incident.anew_ms and not incident.flapping_ms:
+        wait_ms = by(policy["notify"], "group_wait", severity, 0)
+        yield max(incident.anew_ms + wait_ms, since["open"]), "tell", ""
     elif severity < notified_severity:
         yield max(since["severity"], since["open"]), "tell", ""
+    elif unnamed:
+        interval = parse_ms(policy["notify"].get("group_interval", "5m"))
+        yield max(notified_ms + interval, since["open"]), "tell", ""
     elif incident.flapping_ms:
         return
     elif incident.size > notified_alerts:
@@ -88,17 +114,18 @@ def _notification_due(policy: Mapping[str, Any], incident: Happened) -> Iterator
 
 def _service_level_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     for clock in ("acknowledge", "resolve"):
-        target, state = by(policy["targets"], clock, incident.severity), incident.clocks.get(clock)
+        since_ms, severity = incident.targets[clock]
+        target, state = by(policy["targets"], clock, severity), incident.clocks.get(clock)
         if target is not None and state is None:
-            yield incident.since["severity"] + target * 8 // 10, "near", clock
+            yield since_ms + target * 8 // 10, "near", clock
         elif target is not None and state == "warned":
-            yield incident.since["severity"] + target, "missed", clock
+            yield since_ms + target, "missed", clock
 
 
 def _escalation_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     waits = policy["escalate_after"].get(incident.severity, [])
     last = len(policy["teams"][incident.owner]["chain"])
-    if incident.state == "open" and incident.step <= len(waits) and incident.step < last:
+    if incident.step <= len(waits) and incident.step < last:
         begun = max(incident.since["step"], incident.since["severity"])
         yield begun + parse_ms(waits[incident.step - 1]), "escalate_after", ""
 

@@ -19,7 +19,7 @@ class Page:
     kind: str
     channel: str
     receiver: str
-    at_ms: int = 0
+    episode: int
 
 
 def note_page(naive: "Naive", one: Page) -> None:
@@ -39,7 +39,9 @@ def note_page(naive: "Naive", one: Page) -> None:
             naive.waiting.setdefault(where, (naive.now_ms, []))[1].append(one)
             return
         naive.sent.setdefault(where, []).append(naive.now_ms)
-    one.incident.notifications.append((one.kind, one.channel, one.receiver, naive.now_ms))
+    one.incident.notifications.append(
+        (one.kind, one.channel, one.receiver, one.episode, naive.now_ms)
+    )
 
 
 def send_digest(naive: "Naive", where: tuple[str, str]) -> None:

@@ -26,8 +26,15 @@ class Known:
     fired_offset: int = 0
     notifiable_since_ms: int = 0  # since when it fires and nothing keeps it quiet
     quiet: bool = False  # when last looked at
+    named: bool = False  # in a message since it fires
+    fresh: bool = False  # it began to fire, and dependencies of which it is a root have not heard
+    known_of: bool = False  # what rules heard last: whether somebody knows of it
     last_ms: int = 0
     ttl_ms: int = 0
+    replaced: bool = False  # another severity of it began to fire
+    says_its_end: bool = False  # so that silence is none
+    unheard_ms: int = 0  # since when it fires on though nobody says so
+    ended_ms: int = 0
     count: int = 0
     suppressed_by: set[str] = field(default_factory=set)  # rules that said so
     waits: bool = False  # it is quiet to see whether a rule explains it
@@ -60,14 +67,31 @@ class Happened:
     opened_by: int = 0
     rule: str = ""  # that opened it
     state: str = "open"
+    peak: str = ""  # the worst severity so far
+    decides: Known | None = None  # the alert whose team has it
+    given_by: str = ""  # with which severity its owner was found
+    given_ms: int = 0
+    told_owner: str = ""
+    taken_over: bool = False  # what always escalates is in it
+    targets: dict[str, tuple[int, str]] = field(
+        default_factory=dict
+    )  # clock -> since when, by which severity
     acknowledged: tuple[int, str] = (0, "")
     resolved: tuple[int, str] = (0, "")
+    lost: bool = False  # nobody said that it is over
     closed_ms: int = 0
     reopened: int = 0
     step: int = 1
+    episode: int = 1  # the part of it that one ring is for
     told: tuple[int, int, str] = (0, 0, "P3")  # when, of how many alerts, with which severity
     since: dict[str, int] = field(default_factory=dict)  # open, severity, step, word: since when
     first_told: int = 0
+    anew_ms: int = 0  # something urgent fires again, and nobody was told that yet
+    places: set[str] = field(default_factory=set)  # of urgent alerts that were named
+    fresh: bool = False
+    known_of: bool = False  # as of an alert, of one that a rule opened
+    joined: bool = False  # an urgent alert was named since it was taken
+    highest: int = 1  # the highest step that was called
     wait_ms: int = 0  # how long the first message waits to see whether a rule explains it
     deferred_notification: tuple[str, int] | None = (
         None  # the newest message that waits for its hours, and since when
@@ -95,13 +119,19 @@ class Happened:
         default_factory=set
     )  # alerts and silences; of one that a rule opened, "" and
     parents: list[str] = field(default_factory=list)  # what it was a member of, now or before
+    not_meant: set[str] = field(default_factory=set)  # urgent alerts that nobody acknowledged
+    told_quiet: bool = False  # somebody was told that all of it is quiet
+    anew: bool = False  # it was quiet since the last message
+    unheard: list[int] = field(default_factory=list)  # since when what is loud fires
     clocks: dict[str, str] = field(default_factory=dict)
     rules: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
     timeline: list[tuple[str, int]] = field(default_factory=list)
     escalations: list[tuple[str, int, str, tuple[int, ...], int]] = field(default_factory=list)
-    notifications: list[tuple[str, str, str, int]] = field(default_factory=list)
+    notifications: list[tuple[str, str, str, int, int]] = field(
+        default_factory=list
+    )  # kind, channel, receiver, episode, when
     tasks: list[tuple[str, str, int, int]] = field(
         default_factory=list
     )  # name, state, reminders, when
@@ -109,6 +139,14 @@ class Happened:
     def touch(self) -> None:
         """Note that something may be due now. What was touched first is done first."""
         self.touched = self.touched or next(_TOUCHES)
+
+    def restart_clocks(self, now_ms: int) -> None:
+        """The clocks of its targets begin, by the targets of its severity."""
+        self.targets = dict.fromkeys(("acknowledge", "resolve"), (now_ms, self.severity))
+
+    def rings_anew(self) -> None:
+        """The next message begins another episode, if somebody has heard of it."""
+        self.episode += bool(self.told[0])
 
     def tell(self, kind: str, at_ms: int) -> None:
         """Write something in the timeline."""
@@ -124,6 +162,11 @@ class Happened:
     def size(self) -> int:
         """How much belongs to it."""
         return len(self.alerts) + len(self.members)
+
+    @property
+    def is_told_anew(self) -> bool:
+        """Whether something fires that began while it was quiet, and of which nobody was told."""
+        return self.anew and any(self.told[0] < one <= self.since["open"] for one in self.unheard)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,11 +221,15 @@ def also_notified(policy: Mapping[str, Any], incident: Happened) -> list[Mapping
 
 
 def window_of(
-    rule: Mapping[str, Any], group: str, firings: list[Firing], now_ms: int
+    rule: Mapping[str, Any],
+    group: str,
+    firings: list[Firing],
+    now_ms: int,
+    ended: set[tuple[str, str, str]],
 ) -> list[Firing]:
     """What makes a rule true now that the last of these has fired, oldest first.
 
-    Nothing when it is not.
+    Nothing when it is not. What ended is a step of a sequence still, but is not counted.
     """
     since_ms = now_ms - parse_ms(rule["within"])
     seen = [
@@ -190,7 +237,11 @@ def window_of(
         for one in firings
         if (one.rule, one.group) == (rule["name"], group) and one.at_ms > since_ms
     ]
-    return _completed_sequence(rule, seen) if "sequence" in rule else _newest_distinct(rule, seen)
+    if "sequence" in rule:
+        return _completed_sequence(rule, seen)
+    return _newest_distinct(
+        rule, [one for one in seen if (one.rule, one.group, one.fingerprint) not in ended]
+    )
 
 
 def _newest_distinct(rule: Mapping[str, Any], seen: list[Firing]) -> list[Firing]:
@@ -236,24 +287,10 @@ def rules_about(
             yield rule
 
 
-def no_room(
-    policy: Mapping[str, Any],
-    alerts: list[Known],
-    incidents: list[Happened],
-    alert: Known,
-    known: Known | None,
-) -> str:
-    """The reason for which one more alert is refused, or nothing."""
-    bounds = {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | policy.get(
-        "bounds", {}
-    )
-    incident = current_incident(incidents, alert.component, alert.kind)
-    full = known is None and len(alerts) >= bounds["alerts"]
-    if incident is None:
-        full = full or sum(one.state != "closed" for one in incidents) >= bounds["incidents"]
-    elif alert.fingerprint not in incident.alerts:
-        full = full or len(incident.alerts) >= bounds["alerts_in_incident"]
-    return "bound_reached" if full else ""
+def bounds_of(policy: Mapping[str, Any]) -> dict[str, int]:
+    """The bounds of a policy."""
+    given: dict[str, int] = policy.get("bounds", {})
+    return {"alerts": 200_000, "alerts_in_incident": 10_000, "incidents": 50_000} | given
 
 
 def current_incident(incidents: list[Happened], component: str, kind: str) -> Happened | None:
@@ -265,7 +302,7 @@ def current_incident(incidents: list[Happened], component: str, kind: str) -> Ha
 def command_refusal(incident: Happened, name: str, *, fires: bool) -> str:
     """The reason for which a command is refused, or nothing."""
     resolved = incident.state == "resolved"
-    if (name in ("acknowledge", "resolve") and resolved) or (
+    if (name in ("acknowledge", "resolve", "escalate") and resolved) or (
         name in ("reopen", "close") and not resolved
     ):
         return "illegal_transition"
@@ -283,6 +320,18 @@ def struck_components(incident: Happened) -> set[str]:
 def firing_alerts(alerts: Iterable[Known], incident: Happened) -> list[Known]:
     """The alerts of an incident that fire."""
     return [alert for alert in alerts if alert.incident is incident and alert.firing]
+
+
+def urgent(severity: str) -> bool:
+    """Whether each alert of this severity has to be named to somebody."""
+    return severity in ("P0", "P1")
+
+
+def place(alert: Known) -> str:
+    """Where an alert is, beside its component."""
+    labels = [alert.labels.get(name, "") for name in ("instance", "host", "node")]
+    there = [value for value in labels if value]
+    return there[0] if there and there[0] != alert.component else ""
 
 
 def is_firing(alerts: Iterable[Known], incident: Happened) -> bool:

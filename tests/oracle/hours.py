@@ -38,11 +38,12 @@ def _time_conditions(
         return [], []
     notify, named = policy["notify"], policy.get("time_intervals", {})
     hours = policy["teams"][incident.owner].get("hours")
-    allowed = [hours] if hours and incident.severity in notify.get("hours", []) else []
+    severity = incident.peak if incident.ended else incident.severity
+    allowed = [hours] if hours and severity in notify.get("hours", []) else []
     labels = [alert.labels for alert in alerts] or [_labels_of(incident)]
     forbidden = []
     for mute in notify.get("mute", []):
-        about = incident.severity in mute.get("severity", [incident.severity])
+        about = severity in mute.get("severity", [severity])
         if about and all(matches(mute.get("match", []), one) for one in labels):
             forbidden += mute["during"]
     return [json.dumps(named[name]) for name in allowed], [

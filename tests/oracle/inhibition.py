@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.duration import parse_ms
-from tests.oracle.facts import Happened
+from tests.oracle.facts import Happened, urgent
 from tests.oracle.policy import matches
 
 
@@ -32,6 +32,10 @@ class Shown:
     labels: Mapping[str, str]
     incident: Happened
     record: tuple[int, int]  # which time it is that it fires
+    severity: str
+    since_ms: int  # it fires
+    in_cycle: bool  # it may be kept quiet by what it keeps quiet, directly or not
+    known_of: bool  # somebody knows of it
 
 
 def rules_by_name(policy: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -67,17 +71,20 @@ def _group_keys(rule: Mapping[str, Any]) -> tuple[str, str]:
     return ("root", "dependants") if is_dependency(rule) else ("source_matchers", "target_matchers")
 
 
-def inhibited_targets(rule: Mapping[str, Any], shown: list[Shown], now_ms: int) -> dict[str, Shown]:
+def inhibited_targets(
+    rule: Mapping[str, Any], shown: list[Shown], now_ms: int, interval_ms: int
+) -> dict[str, Shown]:
     """What keeps quiet at this time in one group of a rule, and because of which source."""
     bound: dict[str, Shown] = {}
-    for at_ms, number in _change_moments(rule, shown, now_ms):
+    short_ms = min(_grace_ms(rule), interval_ms)  # the grace of what is urgent
+    for at_ms, number in _change_moments(rule, shown, now_ms, short_ms):
         so_far = shown[:number]
-        bound = _inhibited_at(rule, so_far, at_ms, bound)
+        bound = _inhibited_at(rule, so_far, at_ms, bound, short_ms)
     return bound
 
 
 def _change_moments(
-    rule: Mapping[str, Any], shown: list[Shown], now_ms: int
+    rule: Mapping[str, Any], shown: list[Shown], now_ms: int, short_ms: int
 ) -> list[tuple[int, int]]:
     """When something changed, and how much was shown by then.
 
@@ -85,12 +92,13 @@ def _change_moments(
     """
     moments = [(one.at_ms, number + 1) for number, one in enumerate(shown)]
     for number, one in enumerate(shown):
-        over_ms = one.at_ms + _grace_ms(rule)
-        if not one.firing and one.side != "target" and _grace_ms(rule) and over_ms <= now_ms:
-            # Time comes before what is heard at that time.
-            moments.append(
-                (over_ms, max(number + 1, sum(other.at_ms < over_ms for other in shown)))
-            )
+        for grace_ms in {short_ms, _grace_ms(rule)}:
+            over_ms = one.at_ms + grace_ms
+            if not one.firing and one.side != "target" and grace_ms and over_ms <= now_ms:
+                # Time comes before what is heard at that time.
+                moments.append(
+                    (over_ms, max(number + 1, sum(other.at_ms < over_ms for other in shown)))
+                )
     return sorted(moments)
 
 
@@ -99,12 +107,16 @@ def _grace_ms(rule: Mapping[str, Any]) -> int:
 
 
 def _inhibited_at(
-    rule: Mapping[str, Any], shown: list[Shown], at_ms: int, before: Mapping[str, Shown]
+    rule: Mapping[str, Any],
+    shown: list[Shown],
+    at_ms: int,
+    before: Mapping[str, Shown],
+    short_ms: int,
 ) -> dict[str, Shown]:
     bound = {}
     for target in _firing_side(shown, "source"):
         known = before.get(target.identity)
-        cause = _source_of(rule, shown, at_ms, target)
+        cause = _source_of(rule, shown, at_ms, target, short_ms)
         fresh = not is_dependency(rule) or at_ms - target.at_ms <= parse_ms(rule["within"])
         if cause is not None and (known or fresh):
             bound[target.identity] = cause
@@ -115,26 +127,50 @@ def _firing_side(shown: list[Shown], other: str) -> list[Shown]:
     """What fires on the side that is not the other, in the order in which it began to."""
     last: dict[str, Shown] = {}
     for one in shown:
-        last.pop(one.identity, None)
+        before = last.get(one.identity)
+        if before is None or before.record != one.record or before.known_of == one.known_of:
+            last.pop(one.identity, None)
         last[one.identity] = one
     return [one for one in last.values() if one.firing and one.side != other]
 
 
 def _source_of(
-    rule: Mapping[str, Any], shown: list[Shown], at_ms: int, target: Shown
+    rule: Mapping[str, Any], shown: list[Shown], at_ms: int, target: Shown, short_ms: int
 ) -> Shown | None:
     """The source that has fired longest, else the one that ended last while its grace lasts.
 
     Alike do not inhibit alike.
     """
     for source in _firing_side(shown, "target"):
-        if source.identity != target.identity and not (target.side == source.side == "both"):
+        alike = target.side == source.side == "both"
+        if (
+            source.identity != target.identity
+            and not alike
+            and _is_urgent_enough(rule, source, target)
+            and not (source.in_cycle and target.in_cycle and is_older(target, source))
+        ):
             return source
     if _firing_side(shown, "target") or not is_dependency(rule):
         return None
-    return next(
-        (one for one in reversed(_source_ends(shown)) if at_ms < one.at_ms + _grace_ms(rule)), None
+    grace_ms = short_ms if urgent(target.severity) else _grace_ms(rule)
+    ended = next(
+        (one for one in reversed(_source_ends(shown)) if at_ms < one.at_ms + grace_ms), None
     )
+    if ended is None or not _is_urgent_enough(rule, ended, target):
+        return None
+    both = ended.in_cycle and target.in_cycle
+    return ended if not both or ended.since_ms < target.since_ms else None
+
+
+def _is_urgent_enough(rule: Mapping[str, Any], source: Shown, target: Shown) -> bool:
+    return not is_dependency(rule) or (
+        source.severity <= target.severity and (source.known_of or not urgent(target.severity))
+    )
+
+
+def is_older(one: Shown, other: Shown) -> bool:
+    """Whether it has fired for longer; of two that began at once, the one whose name comes first."""
+    return (one.since_ms, one.identity) < (other.since_ms, other.identity)
 
 
 def _source_ends(shown: list[Shown]) -> list[Shown]:

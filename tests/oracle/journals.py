@@ -40,8 +40,8 @@ MATCHERS = (
 WAITS = (0, 0, 0, 1, 20_000, 60_000, 119_999, 240_000, 300_000, 900_000, 5_000_000, -60_000)
 SHORT = (0, 0, 1, 7_000, 20_000, 60_000, 119_999, 240_000, 660_000)
 ROUND = (0, 0, 60_000, 60_000, 120_000)  # what is due falls into the same moments
-COMPONENTS = ("a", "b", "c", "")
-SEVERITIES = ("warning", "critical", "high", "info", "task", "")
+COMPONENTS = ("a", "b", "c", "c@here", "")  # the last but one is of a namespace
+SEVERITIES = ("warning", "critical", "high", "info", "bespoke", "OK", "")
 ALL = tuple(product(NAMES, COMPONENTS, SEVERITIES))
 # Those of which rules are about one or the other: each is a root, a dependant, a step or a source
 # of something.
@@ -56,8 +56,12 @@ FEW = (
     ("Odd", "a", "warning"),
     ("Odd", "b", "warning"),
     ("Odd", "", "high"),
+    ("AgentDown", "b@here", "warning"),
+    ("Slow", "b@there", "warning"),
     ("DataLoss", "c", ""),
 )
+AGENTS = FEW[2:5]  # three that are one incident of a rule
+URGENT = tuple((name, "c", "high") for name in NAMES)  # several P1 of one component
 ONE = tuple((name, "b", "warning") for name in ("AgentDown", "Slow"))  # of one incident
 HOLDS = (0, 60_000, 300_000, 7_200_000)
 LONG = (300_000, 7_200_000, 7_200_000, 7_200_000)
@@ -115,6 +119,11 @@ class Kinds:
                 return ()
 
 
+def where(body: dict[str, Any]) -> str:
+    """The component of a snapshot and its scope, as the oracle has them."""
+    return f"{body['component']} ({body['scope']})" if body["scope"] else str(body["component"])
+
+
 def cut_down(steps: list[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
     """As few of the steps as fail still, each at its old time where that matters."""
     place = len(steps) - 1
@@ -152,7 +161,7 @@ class Told:
     ) -> None:
         """Tell both. A record is about an incident that each knows by another name."""
         ids = {name: known for known, name in self.names.items()}
-        self.naive.feed(value(incident), (key or b"").decode(), at_ms)
+        self.naive.feed(value(incident), at_ms)
         number = self.naive.number
         waiting = [StoredRecord(-1, at_ms, key, value(ids.get(incident, incident)))]
         while waiting:
@@ -174,7 +183,7 @@ class Told:
         for effect in effects:
             if effect.stream is Stream.INCIDENTS:
                 body = orjson.loads(effect.value)
-                about = f"{body['component']}|{body['class']}"
+                about = f"{where(body)}|{body['class']}"
                 if body["incident"] not in self.names:
                     alike = sum(name.rpartition("|")[0] == about for name in self.names.values())
                     self.names[body["incident"]] = f"{about}|{alike}"
@@ -196,7 +205,9 @@ def _tell(
     match kind:
         case "fire":
             (name, component, severity), ttl_ms = rest
+            component, _, namespace = component.partition("@")
             labels = {"alertname": name, "component": component, "severity": severity}
+            labels["namespace"] = namespace
             labels = {label: value for label, value in labels.items() if value}
             one.heard.append(labels)
             _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
@@ -223,7 +234,10 @@ def _tell(
             number, command = rest
             known = one.naive.incidents
             whose = known[-1 - number % len(known)].id if known else NOBODYS
-            details = {"to": "bob", "verdict": "genuine", "task": "review"}
+            to, step = ("on-call-sre", "nobody")[number % 2], (1, 2, 9)[number % 3]
+            details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
+            if command is Command.ESCALATE and number > 2:
+                details |= {"step": step}
             one.feed(
                 lambda name: encode_command(command, name, "ann", text="hm", **details),
                 b"",
@@ -252,8 +266,9 @@ def _tell(
             begins_ms, ends_ms = (
                 at_ms // 20_000 * 20_000 + after_ms for after_ms in (starts_ms, lasts_ms)
             )
+            comment = ("Investigating", "ACK! known", "known")[(begins_ms // 20_000 + number) % 3]
             silence = Silence(
-                f"s{number}", matchers, begins_ms, max(begins_ms, ends_ms), "ann", "known"
+                f"s{number}", matchers, begins_ms, max(begins_ms, ends_ms), "ann", comment
             )
             one.feed(lambda _: encode_silence(silence), None, at_ms)
         case "policy":
@@ -264,6 +279,8 @@ def _tell(
 
 
 def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, ttl_ms: int) -> None:
-    component = one.policy.component(labels, fingerprint(labels))
-    record = alert_record(at_ms, labels, component, firing=firing, ttl_ms=ttl_ms)
+    component = one.policy.place(labels, fingerprint(labels)).key
+    until_resolved = ttl_ms % 120_000 == 0
+    more = {"ttl_ms": ttl_ms, "until_resolved": until_resolved}
+    record = alert_record(at_ms, labels, component, firing=firing, **more)
     one.feed(lambda _: record.value or b"", record.key, at_ms)

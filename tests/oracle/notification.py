@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import digests
-from tests.oracle.facts import Happened, also_notified
+from tests.oracle.facts import Happened, Known, also_notified, firing_alerts, place, urgent
 
 if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
+
+# The kinds whose episode is compared: of what comes in the same moment, the order is not told.
+RINGS = ("opened", "escalated", "severity_raised", "repeated", "resolved")
 
 
 def owner(naive: "Naive", incident: Happened, kind: str, channels: Iterable[str]) -> None:
@@ -42,49 +45,113 @@ def news(naive: "Naive", incident: Happened) -> None:
     """
     channels = channels_of(naive.policy, incident)
     notified_ms, notified_alerts, notified_severity = incident.told
+    unnamed, kind = naive.unnamed(incident), ""
     if not notified_ms:
         incident.since["step"] = naive.now_ms
         word(incident, naive.now_ms)
         incident.first_told = naive.now_ms
+        incident.restart_clocks(naive.now_ms)
+        kind = "opened"
+    elif incident.told_owner != incident.owner:
+        naive.reached.add("handed over to another team")
+        incident.since["step"] = naive.now_ms
+        kind = "opened"
+    elif incident.is_told_anew:
+        naive.reached.add("told anew")
+        incident.since["step"] = naive.now_ms
+        kind = "opened"
+    elif unnamed and incident.anew_ms and not incident.flapping_ms:
+        naive.reached.add("fires anew")
+        incident.state, incident.step, incident.since["step"] = "open", 1, naive.now_ms
+        word(incident, naive.now_ms)
         kind = "opened"
     elif incident.severity < notified_severity:
         kind = "severity_raised"
+    elif unnamed:
+        naive.reached.add("named later")
+        waiting = [
+            one for one in firing_alerts(naive.alerts, incident) if one.waits and not one.named
+        ]
+        also = [one for one in waiting if urgent(one.severity)]
+        _name(naive, incident, [*unnamed, *also])
     else:
         kind = "updated" if incident.size > notified_alerts else "repeated"
+    if kind in ("opened", "severity_raised", "repeated"):
+        incident.rings_anew()
     if incident.state == "acknowledged" and kind in ("updated", "repeated"):
         channels = ["chat"]
-    owner(naive, incident, kind, channels)
+    if kind:
+        owner(naive, incident, kind, channels)
     if kind in ("opened", "severity_raised"):
         for one in also_notified(naive.policy, incident):
             contact(naive, incident, kind, one)
+    if notified_ms and incident.told_owner != incident.owner:
+        before = naive.policy["teams"][incident.told_owner]["contact"]
+        send(naive, incident, "handed_over", before, ["chat"])
+    incident.told_owner = incident.owner
+    incident.anew = False
+    waiting = [
+        one
+        for one in firing_alerts(naive.alerts, incident)
+        if one.waits and urgent(one.severity) and not one.named
+    ]
+    for alert in [*unnamed, *waiting]:
+        if not isinstance(alert, Happened):
+            alert.named = True
+            incident.places.add(place(alert))
+    incident.anew_ms = 0
     incident.told = (naive.now_ms, incident.size, incident.severity)
 
 
+def _name(naive: "Naive", incident: Happened, unnamed: list[Known | Happened]) -> None:
+    """Name what is urgent and joined it: it wakes while nobody knows, or the first time that it is elsewhere."""
+    taken, channels = incident.state == "acknowledged", channels_of(naive.policy, incident)
+    there = {"" if isinstance(one, Happened) else place(one) for one in unnamed}
+    wakes = not incident.joined and not there <= incident.places if taken else True
+    if incident.flapping_ms and incident.acknowledged[0]:
+        wakes = False
+    if taken:
+        channels = naive.policy["notify"]["channels"][min(one.severity for one in unnamed)]
+    incident.joined = taken
+    if wakes:
+        incident.rings_anew()
+    owner(naive, incident, "opened" if wakes else "updated", channels)
+
+
 def over(naive: "Naive", incident: Happened) -> None:
-    """Tell everybody who was told of an incident that it is over."""
-    owner(naive, incident, "resolved", channels_of(naive.policy, incident))
-    chain = naive.policy["teams"][incident.owner]["chain"][1 : incident.step]
+    """Tell everybody who was told of an incident that it is over, or lost."""
+    kind = "lost" if incident.lost else "resolved"
+    owner(naive, incident, kind, channels_of(naive.policy, incident))
+    chain = naive.policy["teams"][incident.owner]["chain"][1 : incident.highest]
     called = [naive.policy["contacts"][role] for role in chain]
     for one in [
         *called,
         *(one for one in also_notified(naive.policy, incident) if one not in called),
     ]:
-        contact(naive, incident, "resolved", one)
+        contact(naive, incident, kind, one)
 
 
-def climb(naive: "Naive", incident: Happened, rule: str, records: Iterable[int]) -> None:
-    """Climb to the next step of the chain.
+def climb(
+    naive: "Naive",
+    incident: Happened,
+    rule: str,
+    records: Iterable[int],
+    step: int | None = None,
+) -> None:
+    """Climb to the next step of the chain, or to the one named.
 
     Whoever is called there should not be the first to hear of it.
     """
-    if not incident.told[0]:
+    if not incident.told[0] or incident.told_owner != incident.owner:
         news(naive, incident)
     chain = naive.policy["teams"][incident.owner]["chain"]
-    incident.step = min(incident.step + 1, len(chain))
+    incident.step = min(step or incident.step + 1, len(chain))
+    incident.highest = max(incident.highest, incident.step)
     incident.since["step"] = naive.now_ms
     whom = naive.policy["contacts"][chain[incident.step - 1]]
     incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))
     incident.tell("Escalated", naive.now_ms)
+    incident.rings_anew()
     contact(naive, incident, "escalated", whom)
 
 
@@ -99,10 +166,11 @@ def send(
     """A message to a contact through each of these channels that it has."""
     digest = naive.policy["notify"].get("digest")
     for channel in channels:
-        page = digests.Page(incident, incident.severity, kind, channel, whom["name"])
+        severity, episode = incident.severity, incident.episode if kind in RINGS else 0
+        page = digests.Page(incident, severity, kind, channel, whom["name"], episode)
         if not whom.get(channel):
             continue
         if digest and incident.severity in digest["severity"]:
             naive.messages.append((digests.note_page, naive, page))  # through the receiver's actor
         else:
-            incident.notifications.append((kind, channel, whom["name"], naive.now_ms))
+            incident.notifications.append((kind, channel, whom["name"], episode, naive.now_ms))

@@ -1,10 +1,9 @@
 """The same meaning as the engine's, written in the slowest and plainest way: an oracle to compare it with.
 
 It shares no code with `app.core`. It has no timers, indexes, windows or changelog: it keeps
-everything that ever happened, looks at every deadline again before each record, and finds each
-thing by looking through all of them. It reads the policy as it is written in the file. What it
-tells are facts, not bytes; it knows incidents by what they are about, and records by their number
-among those that came from outside.
+everything, looks at every deadline again before each record, and searches all things. It reads the
+policy as it is written. What it tells are facts, not bytes; it knows incidents by what they are
+about, and records by their number among those that came from outside.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ import orjson
 
 from models.duration import parse_ms
 from tests.oracle import (
+    bounds,
     commands,
     digests,
     followups,
@@ -21,6 +21,8 @@ from tests.oracle import (
     hours,
     inhibition,
     notification,
+    owning,
+    places,
     rules,
     silences,
     suppression,
@@ -30,15 +32,23 @@ from tests.oracle.facts import (
     Firing,
     Happened,
     Known,
+    always_escalates,
     correlations_of,
     current_incident,
     evaluated_alert,
     firing_alerts,
     is_firing,
-    no_room,
     rules_about,
+    urgent,
 )
-from tests.oracle.policy import by, is_about, named, prefix_of
+from tests.oracle.policy import (
+    by,
+    is_about,
+    named,
+    prefix_of,
+    says_over,
+    without_severity,
+)
 
 
 class Naive:
@@ -77,15 +87,17 @@ class Naive:
         ] = {}  # incidents -> what orders them where things happen to several at one time
         self.reached: set[str] = set()  # what of interest happened: journals have to come there
         self.dead: list[tuple[int, str]] = []
+        self.met: dict[str, str] = {}  # bounds that are near or reached
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
 
-    def feed(self, value: bytes, component: str, at_ms: int) -> None:
+    def feed(self, value: bytes, at_ms: int) -> None:
         """Apply a record, and after it what actors say to each other because of it."""
         self.number += 1
         self._pass_time(at_ms)
-        refusal = self._apply(value, component)
+        refusal = self._apply(value)
         if refusal:
             self.dead.append((self.number, refusal))
+        bounds.tell(self)
         self.do_what_is_due()
         while self.messages:
             message, *about = self.messages.pop(0)
@@ -113,7 +125,7 @@ class Naive:
         """Every deadline that there is: when, what, the name that orders equal times, and whose."""
         for alert in self.alerts:
             if alert.firing:
-                yield alert.last_ms + alert.ttl_ms, "expire", alert.fingerprint, alert
+                yield owning.expires_ms(self, alert), "expire", alert.fingerprint, alert
                 if alert.waits:
                     yield (
                         alert.fired_ms + rules.wait_of(self.policy, alert),
@@ -168,8 +180,9 @@ class Naive:
                 )
         for one in self.shown:
             grace = parse_ms(inhibition.rules_by_name(self.policy)[one.rule].get("grace", "0s"))
-            if grace and (one, one.at_ms + grace) not in self.done:
-                yield one.at_ms + grace, "link", one.rule, (one, one.at_ms + grace)
+            for over_ms in {min(grace, rules.interval_of(self.policy)), grace}:
+                if over_ms and (one, one.at_ms + over_ms) not in self.done:
+                    yield one.at_ms + over_ms, "link", one.rule, (one, one.at_ms + over_ms)
 
     def do_what_is_due(self) -> None:
         """Deadlines that came with a change are done with it.
@@ -184,6 +197,7 @@ class Naive:
                 self._do_what_is_due(incident)
         for incident in changed:
             incident.touched = 0
+        rules.look_who_knows(self)
 
     def _do_what_is_due(self, incident: Happened) -> None:
         while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
@@ -191,19 +205,39 @@ class Naive:
             self._own(incident, what, which)
 
     def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
+        loud = [alert for alert in firing_alerts(self.alerts, incident) if not self.is_held(alert)]
+        incident.unheard = [alert.fired_ms for alert in loud]
+        left = [alert for alert in loud if alert.fingerprint in incident.not_meant]
         return own_deadlines(
             self.policy,
             incident,
             lambda at_ms: self._may_tell(incident, at_ms),
             held=incident.quiet,
+            waits_for_somebody=incident.state == "open" or bool(left),
+            unnamed=bool(self.unnamed(incident)),
         )
+
+    def unnamed(self, incident: Happened) -> list[Known | Happened]:
+        """What of it is urgent and fires, and no message has named.
+
+        One that a rule opened is urgent itself.
+        """
+        if incident.rule:
+            return [incident] if incident.anew_ms else []
+        alerts = [one for one in firing_alerts(self.alerts, incident) if urgent(one.severity)]
+        return [one for one in alerts if not one.named and not self.is_held(one)]
 
     def _may_tell(self, incident: Happened, at_ms: int) -> int:
         its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
         return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
 
     def say(self, incident: Happened, kind: str) -> None:
-        """Tell the owner, or wait for the hours: what waited before is no news any more."""
+        """Tell the owner, or wait for the hours: what waited before is no news any more.
+
+        A new owner has heard of nothing yet, and will be told all.
+        """
+        if incident.told[0] and incident.told_owner != incident.owner:
+            return
         if self._may_tell(incident, self.now_ms) == self.now_ms:
             incident.deferred_notification = None
             self.tell_owner(incident, kind)
@@ -259,6 +293,8 @@ class Naive:
                 notification.word(incident, self.now_ms)
                 incident.tell("Forgotten", self.now_ms)
                 self.climb(incident, "forgotten", [incident.opened_by])
+            case "stable":
+                owning.stable(self, incident)
 
     def _clock_told(self, incident: Happened, kind: str) -> None:
         if incident.told[0] and not incident.quiet:
@@ -268,9 +304,10 @@ class Naive:
         match what:
             case "incident":
                 whose.touch()
+            case "expire" if bounds.lasts(self, whose):
+                whose.last_ms = self.now_ms
             case "expire":
-                whose.firing = False
-                self.alert_ended(whose, "AlertExpired")
+                owning.expired(self, whose)
             case "retain_resolved":
                 self.alerts.remove(whose)
             case "wait":
@@ -295,7 +332,7 @@ class Naive:
 
     # Records.
 
-    def _apply(self, value: bytes, component: str) -> str:
+    def _apply(self, value: bytes) -> str:
         """Apply a record from outside; the reason when it is refused, else nothing."""
         try:
             document = orjson.loads(value)
@@ -307,11 +344,7 @@ class Naive:
             case "tick":
                 return ""
             case "alert":
-                return (
-                    self._alert(document, component)
-                    if isinstance(document["alert"], str)
-                    else "malformed"
-                )
+                return self._alert(document) if isinstance(document["alert"], str) else "malformed"
             case "command":
                 return (
                     commands.apply_command(self, document)
@@ -327,23 +360,42 @@ class Naive:
             case _:
                 return "unknown_kind"
 
-    def _alert(self, document: dict[str, Any], component: str) -> str:
+    def _alert(self, document: dict[str, Any]) -> str:
+        component = places.where(self.policy, document["labels"], document["alert"])
         known = next(
             (alert for alert in self.alerts if alert.fingerprint == document["alert"]), None
         )
         firing = document["status"] == "firing"
+        unknown = known is None and document["alert"] not in self.beats
+        if unknown and says_over(self.policy, document["labels"]):
+            for other in self._same_but_severity(document) if firing else ():
+                self.reached.add("over by its severity")
+                other.firing = False
+                self.alert_ended(other, "AlertEnded")
+            return ""
+        others = [] if known is not None and known.replaced else self._same_but_severity(document)
         if (known is None or known.incident is None) and heartbeats.note_heartbeat(
             self, document, component
         ):
             self.alerts = [alert for alert in self.alerts if alert is not known]
             return ""
         if known is not None and known.firing == firing:
-            known.count, known.last_ms = known.count + 1, self.now_ms
-            known.ttl_ms = document["ttl_ms"] if firing else known.ttl_ms
+            known.count += 1
+            if not firing:
+                known.last_ms, known.replaced = self.now_ms, False
+            elif self.now_ms + document["ttl_ms"] > known.last_ms + known.ttl_ms:
+                known.last_ms, known.ttl_ms = self.now_ms, document["ttl_ms"]
+                known.says_its_end = "until_resolved" in document
+            else:
+                self.reached.add("the later of two ends")
+            if firing and known.unheard_ms and known.incident is not None:
+                self.reached.add("heard of again in time")
+                known.unheard_ms = 0
+                known.incident.tell("HeardAgain", self.now_ms)
             return ""
         fresh = evaluated_alert(self.policy, document, component)
         if known is None or (firing and known.incident is None):
-            if refusal := no_room(self.policy, self.alerts, self.incidents, fresh, known):
+            if refusal := bounds.no_room(self, fresh, known):
                 return refusal
             if known is not None:
                 fresh.changes = known.changes  # it is the same alert still
@@ -352,7 +404,12 @@ class Naive:
         known.count, known.last_ms, known.firing = known.count + 1, self.now_ms, firing
         if firing:
             known.ttl_ms = document["ttl_ms"]
+            known.says_its_end, known.replaced = "until_resolved" in document, False
             self.fired(known)
+            for other in others:
+                self.reached.add("replaced")
+                other.firing, other.replaced = False, True
+                self.alert_ended(other, "AlertReplaced")
         elif known.incident is not None:
             self.alert_ended(known, "AlertEnded")
         else:
@@ -361,8 +418,23 @@ class Naive:
             )
         return ""
 
+    def _same_but_severity(self, document: dict[str, Any]) -> list[Known]:
+        """What fires and has the labels of a record, but for the severity."""
+        labels = without_severity(self.policy, document["labels"])
+        return sorted(
+            (
+                alert
+                for alert in self.alerts
+                if alert.firing
+                and alert.fingerprint != document["alert"]
+                and without_severity(self.policy, alert.labels) == labels
+            ),
+            key=lambda alert: alert.fingerprint,
+        )
+
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""
+        alert.named = alert.known_of = False
         alert.fired_offset, alert.fired_ms, alert.notifiable_since_ms, alert.quiet = (
             self.number,
             self.now_ms,
@@ -373,6 +445,7 @@ class Naive:
         if incident is None:
             prefix = prefix_of(self.policy, alert.kind)
             incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
+            incident.decides = alert
             incident.wait_ms = rules.wait_of(self.policy, alert)
             alert.incident = incident
             incident.alerts.append(alert.fingerprint)
@@ -380,14 +453,19 @@ class Naive:
             suppression.let_wait(self, incident, alert)
             self._join(incident, alert)
         self.look_at(incident)
+        incident.taken_over = incident.taken_over or always_escalates(self.policy, alert)
         self._changed(incident, alert)
         for rule in self.policy["escalations"]:
             if rule.get("always") and is_about(rule, alert):
                 self.escalate(incident, rule["name"], [alert.fired_offset])
         rules.correlate(self, alert, incident)
-        rules.show_alert(self, alert)
+        rules.show_alert(self, alert, again=False)
 
     def _join(self, incident: Happened, alert: Known) -> None:
+        if urgent(alert.severity) and (
+            incident.state == "resolved" or alert.fingerprint in incident.alerts
+        ):
+            incident.anew_ms = incident.anew_ms or self.now_ms
         was, alert.incident = incident.state, incident
         if alert.fingerprint not in incident.alerts:
             incident.alerts.append(alert.fingerprint)
@@ -395,15 +473,9 @@ class Naive:
         incident.tell("AlertFired", self.now_ms)
         if was == "resolved":
             incident.state = "open"
+            owning.weaken(self, incident)
             self.reopened(incident)
-        if alert.severity < incident.severity:
-            incident.severity = alert.severity
-            incident.since["severity"] = self.now_ms
-            incident.clocks = {
-                name: state for name, state in incident.clocks.items() if state != "warned"
-            }
-            incident.tell("SeverityRaised", self.now_ms)
-            self.grew(incident)
+        owning.strengthen(self, incident, alert)
 
     def alert_ended(self, alert: Known, how: str) -> None:
         """An alert ended."""
@@ -412,9 +484,12 @@ class Naive:
         incident.tell(how, self.now_ms)
         alert.suppressed_by.clear()
         alert.waits = False
+        alert.unheard_ms, alert.ended_ms = 0, self.now_ms
         self._changed(incident, alert)
         for rule, group in correlations_of(self.policy, alert):
-            if rule["by"] != ["component"]:
+            if rule["by"] == ["component"]:
+                self.ended.add((rule["name"], group, alert.fingerprint))
+            else:
                 seen = Firing(
                     rule["name"],
                     group,
@@ -424,9 +499,10 @@ class Naive:
                     alert.labels,
                 )
                 self.messages.append((rules.signal, self, rule["name"], group, False, seen))
-        rules.show_alert(self, alert)
+        rules.show_alert(self, alert, again=False)
+        owning.weaken(self, incident)
         if not is_firing(self.alerts, incident):
-            self.resolved(incident, incident.resolved[1])
+            self.resolved(incident, incident.resolved[1], lost=how == "AlertLost")
         self.look_at(incident)
 
     def _changed(self, incident: Happened, alert: Known) -> None:
@@ -502,6 +578,8 @@ class Naive:
             f"{component}|{kind}|{alike}", prefix, component, kind, severity, owner, self.now_ms
         )
         incident.opened_by = self.number
+        incident.peak = incident.given_by = severity
+        incident.restart_clocks(self.now_ms)
         incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
         self.incidents.append(incident)
         incident.tell("Opened", self.now_ms)
@@ -516,23 +594,29 @@ class Naive:
     def acknowledged(self, incident: Happened, who: str) -> None:
         """Somebody took it."""
         incident.state, incident.acknowledged = "acknowledged", (self.now_ms, who)
+        incident.not_meant = set()
+        incident.anew_ms, incident.joined = 0, False
         incident.tell("Acknowledged", self.now_ms)
         self._done(incident, "acknowledge")
         self.tell_owner(incident, "acknowledged")
         notification.word(incident, self.now_ms)
 
     def _done(self, incident: Happened, clock: str) -> None:
-        target = by(self.policy["targets"], clock, incident.severity)
+        target = by(self.policy["targets"], clock, incident.targets[clock][1])
         if target is not None and incident.clocks.get(clock) not in ("breached", "met"):
             incident.clocks[clock] = "met"
             incident.tell("ClockMet", self.now_ms)
 
-    def resolved(self, incident: Happened, who: str) -> None:
-        """It is over, or seems so."""
+    def resolved(self, incident: Happened, who: str, *, lost: bool = False) -> None:
+        """It is over, or seems so, or nothing is heard of it any more."""
         incident.state, incident.resolved = "resolved", (self.now_ms, who)
-        incident.tell("Resolved", self.now_ms)
-        self._done(incident, "resolve")
+        incident.lost = lost
+        incident.tell("Lost" if lost else "Resolved", self.now_ms)
+        if not lost:
+            self._done(incident, "resolve")
         incident.deferred_notification, incident.deferred_escalations = None, []
+        incident.not_meant, incident.told_quiet, incident.anew = set(), False, False
+        incident.anew_ms = 0
         incident.waits = incident.reopened_unexplained = False
         incident.undecided_escalations = []
         incident.suppressed_by.clear()
@@ -550,7 +634,13 @@ class Naive:
         incident.tell("Reopened", self.now_ms)
         if incident.rule:
             self.look_at(incident)
-        if incident.told[0] and not self.is_quiet(incident) and not incident.flapping_ms:
+        incident.rings_anew()
+        if (
+            incident.told[0]
+            and not self.is_quiet(incident)
+            and not incident.flapping_ms
+            and not (self.unnamed(incident) and incident.anew_ms)
+        ):
             self.say(incident, "reopened")
         rules.show_incident(self, incident, firing=True)
         for alert in firing_alerts(self.alerts, incident):
@@ -569,6 +659,7 @@ class Naive:
             self.reopened(incident)
             return
         incident.state, incident.closed_ms = "closed", self.now_ms
+        incident.severity = incident.peak
         incident.tell("Closed", self.now_ms)
         if incident.told[0]:
             notification.over(self, incident)
@@ -607,9 +698,11 @@ class Naive:
             incident.deferred_escalations.append((rule, records, self.now_ms))
             incident.touch()
 
-    def climb(self, incident: Happened, rule: str, records: list[int]) -> None:
-        """Climb to the next step."""
-        notification.climb(self, incident, rule, records)
+    def climb(
+        self, incident: Happened, rule: str, records: list[int], step: int | None = None
+    ) -> None:
+        """Climb to the next step, or to the one named."""
+        notification.climb(self, incident, rule, records, step)
 
     def tell_owner(
         self, incident: Happened, kind: str, channels: tuple[str, ...] = ("chat",)

@@ -54,12 +54,32 @@ def severity_of(policy: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     for rule in severities["rules"]:
         if matches(rule["match"], labels):
             return str(rule["severity"])
-    said = [labels[name] for name in severities["labels"] if labels.get(name)]
-    return str(
-        severities["names"].get(said[0].lower(), severities["unknown"])
-        if said
-        else severities["missing"]
-    )
+    for name in severities["labels"]:
+        if labels.get(name):
+            alike = [
+                severity
+                for text, severity in severities["names"].items()
+                if _letters(text) == _letters(labels[name])
+            ]
+            return str(alike[0] if alike else severities["unknown"])
+    return str(severities["missing"])
+
+
+def says_over(policy: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether the severity is one such as ok."""
+    said = [labels[name] for name in policy["severities"]["labels"] if labels.get(name)]
+    over = {_letters(name) for name in policy["severities"]["ended"]}
+    return bool(said) and _letters(said[0]) in over
+
+
+def without_severity(policy: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels but for those that say the severity."""
+    said = policy["severities"]["labels"]
+    return {name: value for name, value in labels.items() if name not in said}
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text.lower()) or text
 
 
 def prefix_of(policy: Mapping[str, Any], kind: str) -> str:

@@ -4,11 +4,11 @@ A rule hears of things, and is heard, a record later than they happen: between c
 goes through the journal.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.oracle import inhibition, suppression
+from tests.oracle import cycles, inhibition, places, suppression
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -19,6 +19,7 @@ from tests.oracle.facts import (
     current_incident,
     is_firing,
     struck_components,
+    urgent,
     window_of,
 )
 
@@ -52,7 +53,8 @@ def correlate(naive: "Naive", alert: Known, incident: Happened) -> None:
             naive.messages.append((signal, naive, rule["name"], group, True, seen))
             continue
         naive.firings.append(seen)
-        window = window_of(rule, group, naive.firings, naive.now_ms)
+        naive.ended.discard((rule["name"], group, alert.fingerprint))
+        window = window_of(rule, group, naive.firings, naive.now_ms, naive.ended)
         if window:
             naive.reached.add("several in one component")
             naive.escalate(incident, rule["name"], [one.record for one in window])
@@ -79,7 +81,7 @@ def signal(naive: "Naive", name: str, group: str, firing: bool, seen: Firing) ->
         naive.firings.append(
             Firing(name, group, naive.now_ms, seen.fingerprint, seen.record, seen.labels)
         )
-        window = window_of(rule, group, naive.firings, naive.now_ms)
+        window = window_of(rule, group, naive.firings, naive.now_ms, naive.ended)
         if incident is not None:
             _joins(naive, incident, seen.fingerprint)
         elif window:
@@ -116,6 +118,7 @@ def _joins(naive: "Naive", incident: Happened, fingerprint: str) -> None:
     naive.look_at(incident)
     if incident.state == "resolved":
         incident.state = "open"
+        incident.anew_ms = naive.now_ms if urgent(incident.severity) else 0
         if incident.wait_ms:
             naive.reached.add("a rule's incident reopened quietly")
             incident.waits = incident.reopened_unexplained = True
@@ -124,8 +127,78 @@ def _joins(naive: "Naive", incident: Happened, fingerprint: str) -> None:
 
 def _hold_later(naive: "Naive", incident: Happened, fingerprint: str) -> None:
     alert = _alert(naive, fingerprint)
+    if not _may_hide(naive, incident, alert):
+        return
     rule = incident.component
     naive.messages.append((hold, naive, fingerprint, (alert.fired_offset, 0), rule, incident))
+
+
+def _may_hide(naive: "Naive", incident: Happened, alert: Known) -> bool:
+    """Whether what a rule opened is urgent enough, and fires for longer where each can hide the other."""
+    both = cycles.in_cycle(naive.policy, labels_of(incident)) and cycles.in_cycle(
+        naive.policy, alert.labels
+    )
+    older = (incident.opened_ms, naive.order.get(incident.id, "~")) < (
+        alert.fired_ms,
+        alert.fingerprint,
+    )
+    known_of = incident.known_of or not urgent(alert.severity)
+    return incident.severity <= alert.severity and known_of and (older or not both)
+
+
+def look_who_knows(naive: "Naive") -> None:
+    """Tell rules of which urgent causes somebody knows now and did not, or the other way round."""
+    for alert in sorted(naive.alerts, key=lambda one: one.fingerprint):
+        if not (urgent(alert.severity) and alert.firing and alert.incident):
+            continue
+        known_of = alert.named or _is_told_why(naive, alert.suppressed_by, [alert.labels])
+        if known_of != alert.known_of or alert.fresh:
+            alert.known_of, alert.fresh = known_of, False
+            _show_root(naive, show_alert, alert)
+    opened = [one for one in naive.incidents if one.rule and urgent(one.severity) and not one.ended]
+    for incident in opened:
+        told = bool(incident.told[0]) and not incident.anew_ms
+        labels = naive.firing_labels(incident)
+        known_of = told or _is_told_why(naive, incident.suppressed_by, labels)
+        changed, fresh = known_of != incident.known_of, incident.fresh
+        incident.known_of, incident.fresh = known_of, False
+        if changed or fresh:
+            _show_root(
+                naive, lambda _, one: show_incident(naive, one, firing=True, again=True), incident
+            )
+        if not changed:
+            continue
+        naive.reached.add("known of" if known_of else "not known of any more")
+        for fingerprint, member in incident.members.items():
+            if not (member.own and member.firing and urgent(_alert(naive, fingerprint).severity)):
+                continue
+            alert = _alert(naive, fingerprint)
+            if known_of:
+                _hold_later(naive, incident, fingerprint)
+            else:
+                about = (fingerprint, (alert.fired_offset, 0), incident.component)
+                naive.messages.append((let_go, naive, *about))
+
+
+def _is_told_why(naive: "Naive", suppressed_by: set[str], labels: list[Mapping[str, str]]) -> bool:
+    """Whether a silence, a dependency or a correlation explains it."""
+    inhibitions = {rule["name"] for rule in naive.policy["inhibit_rules"]}
+    return naive.is_silenced(labels) or any(
+        key.split("/")[0] not in inhibitions for key in suppressed_by
+    )
+
+
+def _show_root(naive: "Naive", show: Callable[["Naive", Any], None], root: Any) -> None:
+    """Show it again, but only to dependencies of which it is a root."""
+    before, naive.messages = naive.messages, []
+    show(naive, root)
+    rules = inhibition.rules_by_name(naive.policy)
+    again = [
+        one
+        for one in naive.messages
+        if one[4] == "source" and inhibition.is_dependency(rules[one[2]])
+    ]
+    naive.messages = [*before, *again]
 
 
 def _alert(naive: "Naive", fingerprint: str) -> Known:
@@ -133,7 +206,7 @@ def _alert(naive: "Naive", fingerprint: str) -> Known:
 
 
 def _member(alert: Known) -> Member:
-    return Member(alert.component, {**alert.labels, "component": alert.component})
+    return Member(alert.component, {**alert.labels, "component": places.thing(alert.component)})
 
 
 # Members.
@@ -144,7 +217,7 @@ def _member_fired(naive: "Naive", incident: Happened, identity: str, member: Mem
     incident.members[identity] = member
     incident.tell("MemberFired", naive.now_ms)
     naive.look_at(incident)
-    if struck_components(incident) > before:
+    if member.own and struck_components(incident) > before:  # what depends on it is no growth
         naive.grew(incident)
 
 
@@ -238,10 +311,14 @@ def _time_of(incident: Happened) -> tuple[int, int]:
 # Dependencies and inhibitions.
 
 
-def show_alert(naive: "Naive", alert: Known) -> None:
-    """Tell the rules that an alert began or ended to fire."""
+def show_alert(naive: "Naive", alert: Known, *, again: bool = True) -> None:
+    """Tell the rules that an alert began or ended to fire.
+
+    Unless it is told again, dependencies hear later that an urgent root fires: when it is clear
+    who knows of it.
+    """
     assert alert.incident is not None
-    labels = {**alert.labels, "component": alert.component}
+    labels = {**alert.labels, "component": places.thing(alert.component)}
     name = alert.labels.get("alertname", alert.fingerprint)
     parts = (
         alert.fingerprint,
@@ -251,12 +328,26 @@ def show_alert(naive: "Naive", alert: Known) -> None:
         labels,
         alert.incident,
         (alert.fired_offset, 0),
+        alert.severity,
+        alert.fired_ms,
+        cycles.in_cycle(naive.policy, alert.labels),
+        alert.known_of,
     )
     for rule, group, side in inhibition.sides_of(naive.policy, alert.labels):
+        if not again and _hears_later(naive, rule, side, alert.severity, firing=alert.firing):
+            alert.fresh = True
+            continue
         naive.messages.append((_shown, naive, rule, group, side, parts))
 
 
-def show_incident(naive: "Naive", incident: Happened, *, firing: bool) -> None:
+def _hears_later(naive: "Naive", rule: str, side: str, severity: str, *, firing: bool) -> bool:
+    is_root = side == "source" and inhibition.is_dependency(
+        inhibition.rules_by_name(naive.policy)[rule]
+    )
+    return is_root and firing and urgent(severity)
+
+
+def show_incident(naive: "Naive", incident: Happened, *, firing: bool, again: bool = False) -> None:
     """The same for an incident that a rule opened, which is known by its own labels."""
     if incident.rule:
         labels = labels_of(incident)
@@ -268,8 +359,15 @@ def show_incident(naive: "Naive", incident: Happened, *, firing: bool) -> None:
             labels,
             incident,
             _time_of(incident),
+            incident.severity,
+            incident.opened_ms,
+            cycles.in_cycle(naive.policy, labels),
+            incident.known_of,
         )
         for rule, group, side in inhibition.sides_of(naive.policy, labels):
+            if not again and _hears_later(naive, rule, side, incident.severity, firing=firing):
+                incident.fresh = True
+                continue
             naive.messages.append((_shown, naive, rule, group, side, parts))
 
 
@@ -287,13 +385,18 @@ def _shown(
         speak(naive, rule, group)
 
 
+def interval_of(policy: Mapping[str, Any]) -> int:
+    """How long an urgent alert may go unnamed."""
+    return parse_ms(policy["notify"].get("group_interval", "5m"))
+
+
 def speak(naive: "Naive", name: str, group: tuple[str, ...]) -> None:
     """A rule says what keeps quiet now and did not, or the other way round, or because of something else."""
     rule = inhibition.rules_by_name(naive.policy)[name]
     shown = [one for one in naive.shown if (one.rule, one.group) == (name, group)]
     before, now = (
         naive.spoken.get((name, group), {}),
-        inhibition.inhibited_targets(rule, shown, naive.now_ms),
+        inhibition.inhibited_targets(rule, shown, naive.now_ms, interval_of(naive.policy)),
     )
     naive.spoken[name, group] = now
     for target in {one.identity: one for one in shown if one.side != "source"}.values():
@@ -428,5 +531,5 @@ def _show_again(naive: "Naive", names: set[str]) -> None:
             show_alert(naive, alert)
     for incident in naive.incidents:
         if not incident.ended:
-            show_incident(naive, incident, firing=True)
+            show_incident(naive, incident, firing=True, again=True)
     naive.messages = [*before, *(one for one in naive.messages if one[2] in names)]

@@ -23,6 +23,7 @@ class Silence:
     starts_ms: int
     ends_ms: int
     by: str
+    comment: str
     at_ms: int
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -41,14 +42,32 @@ class Silence:
 
     def says(self, other: "Silence") -> bool:
         """Whether another record says the same."""
-        mine = (self.id, self.matchers, self.starts_ms, self.ends_ms, self.by)
-        return mine == (other.id, other.matchers, other.starts_ms, other.ends_ms, other.by)
+        mine = (self.id, self.matchers, self.starts_ms, self.ends_ms, self.by, self.comment)
+        return mine == (
+            *(other.id, other.matchers, other.starts_ms, other.ends_ms),
+            *(other.by, other.comment),
+        )
 
 
 def read(document: Mapping[str, Any], now_ms: int) -> Silence:
     """The silence of a journal record."""
-    times = (document["starts_ms"], document["ends_ms"])
-    return Silence(document["silence"], document["matchers"], *times, document["by"], now_ms)
+    times, words = (
+        (document["starts_ms"], document["ends_ms"]),
+        (document["by"], document["comment"]),
+    )
+    return Silence(document["silence"], document["matchers"], *times, *words, now_ms)
+
+
+def acknowledges(naive: "Naive", silence: Silence, incident: Happened) -> bool:
+    """Whether a silence takes an open incident: it says so, and is about the worst that fires."""
+    words = naive.policy.get("silences", {}).get("acknowledge_comments", ["Investigating", "ACK!"])
+    if not any(silence.comment.startswith(word) for word in words):
+        return False
+    if incident.rule:
+        return silence.covers(naive.firing_labels(incident))
+    firing = firing_alerts(naive.alerts, incident)
+    worst = min((alert.severity for alert in firing), default="")
+    return any(silence.matches(alert.labels) for alert in firing if alert.severity == worst)
 
 
 def said(naive: "Naive", silence: Silence) -> None:
@@ -79,10 +98,7 @@ def begin_or_end(naive: "Naive", begun: list[Silence], *, lifts: bool) -> None:
         naive.reached.add("silences overlap")
     opened = [one for one in naive.incidents if one.state == "open"]
     covered = [
-        (silence, one)
-        for silence in begun
-        for one in opened
-        if silence.covers(naive.firing_labels(one))
+        (silence, one) for silence in begun for one in opened if acknowledges(naive, silence, one)
     ]
     for incident in sorted(
         naive.incidents, key=lambda one: (_phase(naive, one, lifts=lifts), _by_alert(naive, one))
@@ -94,6 +110,13 @@ def begin_or_end(naive: "Naive", begun: list[Silence], *, lifts: bool) -> None:
         if incident.state == "open":
             naive.reached.add("acknowledged by a silence")
             naive.acknowledged(incident, silence.by)
+            incident.not_meant = {
+                alert.fingerprint
+                for alert in firing_alerts(naive.alerts, incident)
+                if alert.severity in ("P0", "P1") and not silence.matches(alert.labels)
+            }
+            if incident.not_meant:
+                naive.reached.add("a silence leaves an urgent alert")
 
 
 def _phase(naive: "Naive", incident: Happened, *, lifts: bool) -> int:

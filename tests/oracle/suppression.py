@@ -102,7 +102,8 @@ def _became_quiet(naive: "Naive", incident: Happened) -> None:
     naive.reached.add("a rule's incident is held" if incident.rule else "suppressed")
     incident.reopened_unexplained = False
     incident.tell("Suppressed", naive.now_ms)
-    if incident.told[0]:
+    incident.told_quiet = not _silences(naive, incident)
+    if incident.told[0] and incident.told_quiet:
         naive.say(incident, "suppressed")
 
 
@@ -112,11 +113,19 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
     incident.reopened_unexplained = False
     incident.since["open"] = naive.now_ms if since_ms is None else since_ms
     incident.since["step"] = naive.now_ms
+    if kind == "released" and incident.parents:
+        incident.restart_clocks(naive.now_ms)
     notification.word(incident, naive.now_ms)
     if kind == "released":  # else nobody was told that it was quiet
         incident.tell("Released", naive.now_ms)
-    if incident.told[0] and not (kind == "reopened" and incident.flapping_ms):
-        naive.say(incident, kind)
+        incident.anew = bool(incident.told[0])
+        if incident.told[0] and incident.told_quiet:
+            naive.say(incident, kind)
+    else:
+        louder = bool(incident.anew_ms and naive.unnamed(incident))  # the same will be said louder
+        if incident.told[0] and not (incident.flapping_ms or louder):
+            naive.say(incident, kind)
+    incident.told_quiet = False
     undecided_escalations, incident.undecided_escalations = incident.undecided_escalations, []
     for name, records in undecided_escalations:
         naive.escalate(incident, name, records)

@@ -20,6 +20,7 @@ from models.command import Command
 from models.effect import Stream
 from tests.oracle import journals as j
 from tests.oracle.facts import Happened
+from tests.oracle.notification import RINGS
 from tests.oracle.policies import POLICIES
 from tests.support.example_counts import FACTOR, WHOLE, examples
 from tests.support.scenario import assert_cuts_change_nothing, in_order
@@ -33,8 +34,10 @@ FAMILIES = {
     "plain": (
         ["default", "hurried", "tight"],
         j.Kinds(
-            "fire fire again again tick command policy garbage",
-            (*j.ALL, *j.FEW * 8),
+            "fire fire fire again tick command policy garbage",
+            (*j.ALL, *j.FEW * 16, *j.AGENTS * 20, *j.URGENT * 6),
+            waits=(*j.WAITS, *j.SHORT * 2),
+            holds=(*j.HOLDS, *j.LONG * 2),
             policies=("default", "hurried"),
             commands=(*Command, *[Command.RESOLVE] * 8),
         ),
@@ -44,7 +47,7 @@ FAMILIES = {
         ["default", "hurried"],
         j.Kinds(
             "fire fire fire fire end tick command silence silence policy",
-            alerts=j.FEW,
+            alerts=(*j.FEW, *j.AGENTS * 4),
             waits=j.SHORT,
             holds=j.LONG,
             policies=("default", "hurried"),
@@ -97,7 +100,7 @@ FAMILIES = {
         ),
         (
             "depends|adopted|handed over|depends during the grace|let go|a dependant ended|inhibited|"
-            "a rule's incident is held|waits|reopened quietly|waited in vain"
+            "a rule's incident is held|waits|reopened quietly|waited in vain|fires anew|known of"
         ),
     ),
     "links that change": (
@@ -135,11 +138,15 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
         if effect.stream in (Stream.JOURNAL, Stream.DEADLETTER):
             continue
         body = orjson.loads(effect.value)
-        if body.get("incident") is None or body["kind"] in NOT_YET:
+        if not body.get("incident") or body["kind"] in NOT_YET:
             continue  # for example a digest
+        if body["kind"] == "CommandRefused" and body["incident"] not in told.names:
+            continue  # of an incident that never was
         fact, at_ms = facts[told.names[body["incident"]]], _ms(body["at"])
         if effect.stream is Stream.NOTIFICATIONS:
-            fact["notifications"].append((body["kind"], body["channel"], body["receiver"], at_ms))
+            names = (body["kind"], body["channel"], body["receiver"])
+            episode = body["episode"] if body["kind"] in RINGS else 0
+            fact["notifications"].append((*names, episode, at_ms))
         elif effect.stream is Stream.FOLLOWUPS:
             fact["tasks"].append((body["name"], body["state"], body["reminded"], at_ms))
         elif effect.stream is Stream.ESCALATIONS:
@@ -159,9 +166,9 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
                 fact["alerts"].append(body["alert"])
         else:
             fact |= {
-                name: body[name]
-                for name in ("state", "severity", "class", "component", "owner", "reopened")
+                name: body[name] for name in ("state", "severity", "class", "owner", "reopened")
             }
+            fact["component"] = j.where(body)
             fact["prefix"] = body["incident"].partition("-")[0]
             fact["opened"], fact["closed"] = _ms(body["opened_at"]), _ms(body["closed_at"])
             fact["acknowledged"] = (_ms(body["acknowledged_at"]), body["acknowledged_by"])
@@ -332,8 +339,8 @@ KNOWN: dict[str, tuple[str, list[j.Step]]] = {
         [
             ("fire", 300_000, ("AgentDown", "c", "warning"), 300_000),
             ("fire", 0, ("AgentDown", "b", "warning"), 0),
-            ("fire", 1, ("HighErrorRate", "", "task"), 60_000),
-            ("fire", 119_999, ("AgentDown", "b", "task"), 60_000),
+            ("fire", 1, ("HighErrorRate", "", "bespoke"), 60_000),
+            ("fire", 119_999, ("AgentDown", "b", "bespoke"), 60_000),
             ("fire", 20_000, ("AgentDown", "c", "warning"), 60_000),
             ("again", 900_000, 8, True, 0),
         ],

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from app.core.engine import Engine
 from app.core.rules.inhibition_rule import InhibitionRule
-from app.core.state.state import LiveAlert
+from app.core.state.live_alert import LiveAlert
 from app.core.suppression.inhibition import labels_of
 from models.alert import Labels
 from tests.simulation.broken import Broken

@@ -237,7 +237,7 @@ class Run:
                     labels = self.random.choice(self.heard)
                 else:
                     return False, None, None
-                component = POLICY.component(labels, fingerprint(labels))
+                component = POLICY.place(labels, fingerprint(labels)).key
                 record = alert_record(now_ms, labels, component, firing=not over, ttl_ms=ttl_ms)
                 return False, record.key, record.value
             case "command":
@@ -340,8 +340,8 @@ def faulty(*, poison: bool) -> Iterator[None]:
     """
     on_alert = dedup.on_alert
 
-    def raising(turn: Turn, document: dict[str, Any], component: str) -> None:
-        on_alert(turn, document, component)
+    def raising(turn: Turn, document: dict[str, Any], key: str) -> None:
+        on_alert(turn, document, key)
         assert document["labels"].get("alertname") != "Poison"
 
     if poison:

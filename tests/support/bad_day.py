@@ -34,7 +34,7 @@ def bad_day_log(partitions: int = 8) -> FakeLog:
             _say(recorder, deferred_notification.pop(0), now_ms)
         for alert in from_list(alerts.get(now_ms, []), now_ms)[0]:
             recorder.append(
-                policy.component(alert.labels, alert.fingerprint).encode(), encode_alert(alert)
+                policy.place(alert.labels, alert.fingerprint).key.encode(), encode_alert(alert)
             )
     return recorder.log
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from app.bridge.answers import ANSWER_SECONDS
 from app.bridge.resources import Bridge
 from app.cli.main import main
 from app.settings import Settings
@@ -17,8 +18,13 @@ from tests.support.shipped_policy import shipped
 
 
 @contextmanager
-def commanded_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLog]:
-    """The log of a bridge that the commands find, until the end of the block."""
+def commanded_log(
+    monkeypatch: pytest.MonkeyPatch, make_log: Callable[[], FakeLog] = FakeLog
+) -> Iterator[FakeLog]:
+    """The log of a bridge that the commands find, until the end of the block.
+
+    Without a worker behind the log no command is waited for.
+    """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -27,8 +33,9 @@ def commanded_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLog]:
         return asyncio.run_coroutine_threadsafe(what, loop).result(20)
 
     async def make() -> tuple[FakeLog, Bridge]:
-        log = FakeLog()
-        return log, Bridge(Settings(port=0, partitions=PARTITIONS), shipped(), log)
+        log, settings = make_log(), Settings(port=0, partitions=PARTITIONS)
+        seconds = 0.0 if type(log) is FakeLog else ANSWER_SECONDS
+        return log, Bridge(settings, shipped(), log, answer_seconds=seconds)
 
     log, bridge = wait_for(make())
     wait_for(bridge.start())

@@ -33,9 +33,8 @@ def silenced_at_once() -> list[StoredRecord]:
         for one in SERVICES
     ]
     until_ms = START_MS + 3_600_000
-    silence = Silence(
-        "s", (parse_matcher('alertname="Down"'),), START_MS + 1000, until_ms, "ann", "known"
-    )
+    matchers, begins_ms = (parse_matcher('alertname="Down"'),), START_MS + 1000
+    silence = Silence("s", matchers, begins_ms, until_ms, "ann", "Investigating")
     records.append(StoredRecord(-1, START_MS + 1000, None, encode_silence(silence)))
     for one in SERVICES[::2]:
         labels = {"alertname": "Down", "severity": "critical", "job": one}

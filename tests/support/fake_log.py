@@ -4,9 +4,10 @@ It can be held up, and it can be away.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from app.transport.log import LogUnavailable, NewRecord, StoredRecord, size_of
+from app.transport.log import Appended, LogUnavailable, NewRecord, Place, StoredRecord, size_of
 from models.topics import MAX_BATCH_BYTES, Topics, TopicSpec
 
 STOCK_BYTES_MAX = 1_048_588  # of a batch, as a Kafka broker has it that was told nothing else
@@ -39,6 +40,7 @@ class FakeLog:
         self.open = asyncio.Event()  # appends wait until it is set
         self.open.set()
         self.called = asyncio.Event()  # set by each append
+        self.followers: list[asyncio.Event] = []  # set when there is more to read
 
     async def start(self) -> None:
         """Nothing to connect."""
@@ -83,6 +85,8 @@ class FakeLog:
             StoredRecord(offset + number, self.at_ms, *record)
             for number, record in enumerate(records)
         ]
+        for woken in self.followers:
+            woken.set()
         return offset
 
     async def claim(self, topic: str, partition: int) -> None:
@@ -109,6 +113,36 @@ class FakeLog:
         kept = self.topics.get((topic, partition))
         return kept[-1].offset + 1 if kept else 0
 
+    @asynccontextmanager
+    async def following(self, places: Sequence[Place]) -> AsyncIterator["FakeFollower"]:
+        """Follow some partitions from here on."""
+        offsets, woken = {place: await self.end_offset(*place) for place in places}, asyncio.Event()
+        self.followers.append(woken)
+        try:
+            yield FakeFollower(self, offsets, woken)
+        finally:
+            self.followers.remove(woken)
+
     def values(self) -> list[bytes]:
         """The values of all records, in the order in which they were appended."""
         return [record.value or b"" for _, records in self.batches for record in records]
+
+
+class FakeFollower:
+    """`app.transport.log.Follower` of a log in memory."""
+
+    def __init__(self, log: FakeLog, offsets: dict[Place, int], woken: asyncio.Event) -> None:
+        self._log, self._offsets, self._woken = log, offsets, woken
+
+    async def next(self) -> list[Appended]:
+        """Wait until something was put there."""
+        while True:
+            self._woken.clear()
+            appended: list[Appended] = []
+            for place, offset in self._offsets.items():
+                records = await self._log.read(*place, offset)
+                appended += [Appended(*place, record) for record in records]
+                self._offsets[place] = records[-1].offset + 1 if records else offset
+            if appended:
+                return appended
+            await self._woken.wait()

@@ -17,6 +17,18 @@ INCIDENT = "INC-20260412T131000Z-00K3F"
 CONFIG = Settings(partitions=2)
 
 
+ALERT = {
+    "fingerprint": "4b6e8f0a12c3d4e5",
+    "status": "firing",
+    "severity": "P0",
+    "labels": {"alertname": "OllamaServiceDown", "component": "ollama"},
+    "annotations": {},
+    "generator_url": "",
+    "starts_at": "2026-04-12T13:09:30.000Z",
+    "ends_at": None,
+}
+
+
 def snapshot(**changes: Any) -> Document:
     """An incident's snapshot.
 
@@ -62,6 +74,7 @@ def snapshot(**changes: Any) -> Document:
         **never,
         "complaints": 0,
         "reopened": 0,
+        "episode": 1,
         "flapping": False,
         "escalation_step": 2,
         "escalated_by": ["unacknowledged"],
@@ -69,8 +82,12 @@ def snapshot(**changes: Any) -> Document:
         "suppressed_by": [],
         "parents": [],
         "services": ["ai-agents"],
+        "alerts": [dict(ALERT)],
+        "alerts_omitted": 0,
         "alerts_firing": 1,
         "alerts_total": 1,
+        "common_labels": {},
+        "inhibition_groups": {},
         "alert_names": {"OllamaServiceDown": 1},
         "members": [],
         "opened_by": "0-7",

@@ -17,23 +17,31 @@ INCIDENT = "INC-20260412T031502Z-00K3F"
 
 def document(number: int = 0, **fields: Any) -> dict[str, Any]:
     """A notification as its topic has it; `number` makes its id and its position."""
+    given = {"incident": INCIDENT, "action": "trigger", "episode": 1, "channel": "pager"} | fields
     return {
         "id": f"0-{number}-0",
         "kind": "opened",
         "at": "2026-04-12T03:15:02.000Z",
         "policy": "0123456789abcdef",
-        "incident": INCIDENT,
-        "action": "trigger",
-        "episode": 1,
+        "wakes": given["action"] == "trigger" and given["channel"] == "pager",
+        "dedup_key": f"{given['incident']}/{given['episode']}",
         "severity": "P0",
         "owner": "ai",
         "component": "ollama",
         "title": "OllamaDown: ollama",
         "text": "1 of 1 alerts firing",
-        "channel": "pager",
+        "next_step": None,
         "receiver": "On-call SRE",
         "address": "ops-primary",
-    } | fields
+        "reason": {"rule": "", "step": 1, "steps": 3, "text": "first on call"},
+        "started_at": "2026-04-12T03:15:02.000Z",
+        "alerts": [],
+        "alerts_omitted": 0,
+        "alerts_firing": 1,
+        "alerts_total": 1,
+        "common_labels": {},
+        "inhibition_groups": {},
+    } | given
 
 
 def notification(number: int = 0, **fields: Any) -> Notification:

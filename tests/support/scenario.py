@@ -4,10 +4,12 @@ A scenario file has the records above a line of dashes and the expected effects 
 
     TIME fire LABEL=VALUE ...      an alert fires (or is repeated)      TIME end LABEL=VALUE ...   it ends
     TIME tick                      time passes                         TIME COMMAND INCIDENT WHO [TEXT] [DETAIL=VALUE ...]
-    TIME silence ID [BEGIN+]DURATION WHO MATCHER ...                   TIME receipt NOTIFICATION INCIDENT STATE DETAIL
+    TIME silence ID [BEGIN+]DURATION WHO MATCHER ...                   TIME mute ... as silence; acknowledges nothing
+    TIME receipt NOTIFICATION INCIDENT STATE DETAIL
     TIME policy JSON               the shipped policy with this in it takes over
 
-Values with spaces are quoted as for a shell; `summary=` and `hold=` (default 24h) are not labels.
+Values with spaces are quoted as for a shell; `summary=`, `runbook_url=`, `hold=` (default 24h) and
+`until_resolved=yes` are not labels.
 """
 
 import json
@@ -115,6 +117,8 @@ def alert_record(
     """The journal record of an alert."""
     summary, ttl_ms = str(more.get("summary", "")), int(str(more.get("ttl_ms", parse_ms("24h"))))
     annotations = {"summary": summary} if summary else {}
+    if more.get("runbook_url"):
+        annotations["runbook_url"] = str(more["runbook_url"])
     ends_ms = 0 if firing else at_ms
     alert = Alert(
         fingerprint(labels),
@@ -124,6 +128,7 @@ def alert_record(
         START_MS,
         ends_ms,
         ttl_ms if firing else 0,
+        until_resolved=firing and bool(more.get("until_resolved")),
     )
     return StoredRecord(-1, at_ms, component.encode(), encode_alert(alert))
 
@@ -143,18 +148,22 @@ def _record(line: str, policy: CompiledPolicy) -> StoredRecord:
     if verb in ("fire", "end"):
         labels = dict(word.split("=", 1) for word in words)
         summary, hold = labels.pop("summary", ""), labels.pop("hold", "24h")
-        component = policy.component(labels, fingerprint(labels))
-        more = {"summary": summary, "ttl_ms": parse_ms(hold)}
+        runbook_url = labels.pop("runbook_url", "")
+        until_resolved = labels.pop("until_resolved", "") == "yes"
+        component = policy.place(labels, fingerprint(labels)).key
+        more = {"summary": summary, "ttl_ms": parse_ms(hold), "until_resolved": until_resolved}
+        more["runbook_url"] = runbook_url
         return alert_record(at_ms, labels, component, firing=verb == "fire", **more)
     if verb == "policy":
         changed = CompiledPolicy(_merged(policy.document, json.loads(line.split(maxsplit=2)[2])))
         return StoredRecord(-1, at_ms, None, encode_policy(changed.fingerprint, changed.document))
-    if verb == "silence":
+    if verb in ("silence", "mute"):
         name, lasts, who, *matchers = words
         tests = tuple(parse_matcher(matcher) for matcher in matchers)
         begins, _, lasts = lasts.rpartition("+")
         begins_ms = at_ms + (parse_ms(begins) if begins else 0)
-        silence = Silence(name, tests, begins_ms, begins_ms + parse_ms(lasts), who, "known")
+        comment = "Investigating" if verb == "silence" else "known"
+        silence = Silence(name, tests, begins_ms, begins_ms + parse_ms(lasts), who, comment)
         return StoredRecord(-1, at_ms, None, encode_silence(silence))
     if verb == "receipt":
         return StoredRecord(-1, at_ms, None, encode_receipt(*words))
@@ -193,7 +202,8 @@ def _line(effect: Effect) -> str:
             firing = f"{body['alerts_firing']} of {body['alerts_total']} firing"
             return f"{when} {body['incident']} {body['severity']} {body['state']}, {firing}: {body['title']}"
         case Stream.NOTIFICATIONS:
-            return f"{when} {body['kind']} by {body['channel']} to {body['receiver']}: {body['title']} | {body['text']}"
+            title = f"[{body['severity']}] {body['title']}"
+            return f"{when} {body['kind']} by {body['channel']} to {body['receiver']}: {title} | {body['text']}"
         case Stream.DEADLETTER:
             return f"{when} {body['reason']}: {body['message']}"
         case Stream.ESCALATIONS:

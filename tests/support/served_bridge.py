@@ -56,11 +56,23 @@ async def serving(
     http: HttpSecurity | None = None,
     worker: Any = None,
     policy: CompiledPolicy | None = None,
+    answer_seconds: float = 0.0,
 ) -> AsyncIterator[Client]:
-    """A client of a bridge in front of the log; its policy is the shipped one where none is given."""
+    """A client of a bridge in front of the log; its policy is the shipped one where none is given.
+
+    A command is not waited for unless `answer_seconds` says so.
+    """
     driven = "driven" if clock else "system"
     settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=http or HttpSecurity())
-    bridge = Bridge(settings, policy or shipped(), log, worker=worker, clock=clock, limits=limits)
+    bridge = Bridge(
+        settings,
+        policy or shipped(),
+        log,
+        worker=worker,
+        clock=clock,
+        limits=limits,
+        answer_seconds=answer_seconds,
+    )
     await bridge.start()
     try:
         async with ClientSession(skip_auto_headers=["Content-Type"]) as session:

@@ -5,59 +5,31 @@ Source: PROCEDURES, "Alert Severity Levels". How an incident ends is in
 """
 
 from app.core.correlation import windows
-from app.core.incidents import availability, resolution, runbooks
+from app.core.incidents import availability, ownership, resolution, runbooks
 from app.core.notification import flapping
-from app.core.response import escalation, service_levels
-from app.core.rules.compiled_policy import PolicyDecision
+from app.core.response import escalation
+from app.core.rules.compiled_policy import CompiledPolicy, PolicyDecision
+from app.core.state.annotations import add_links
+from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
+from app.core.state.titles import alert_place, alert_title
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
 from models.incident import State, incident_id
-from models.reason import BadInput, Reason
 
-
-def check_room(
-    turn: Turn, component: str, incident_class: str, known: LiveAlert | None, size: int
-) -> None:
-    """Raise BadInput when one more alert, of so many bytes, would pass a bound.
-
-    Nothing has changed by then.
-    """
-    bounds, state = turn.rules.policy.bounds, turn.state
-    incident = state.current.get((component, incident_class))
-    if known is None and len(state.alerts) >= bounds.alerts:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.alerts)} alerts, bounds.alerts is {bounds.alerts}",
-        )
-    more = size - (known.bytes if known else 0)
-    if more > 0 and state.alert_bytes + more > bounds.alert_bytes:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition's alerts have {state.alert_bytes} bytes, {more} more are more than bounds.alert_bytes, "
-            f"{bounds.alert_bytes}",
-        )
-    if incident is None and len(state.incidents) >= bounds.incidents:
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"the partition has {len(state.incidents)} incidents, which is bounds.incidents",
-        )
-    joins = incident is not None and (known is None or known.incident != incident.id)
-    if incident is not None and joins and len(incident.alerts) >= bounds.alerts_in_incident:
-        limit = bounds.alerts_in_incident
-        raise BadInput(
-            Reason.BOUND_REACHED,
-            f"incident {incident.id} has {limit} alerts, which is bounds.alerts_in_incident",
-        )
+LOST = "AlertLost"
 
 
 def on_fired(turn: Turn, alert: LiveAlert) -> None:
     """An alert began to fire: it opens, joins, raises or reopens its component's incident."""
     alert.notifiable_since_ms = turn.now_ms
     alert.suppressions = silences.suppressions_on(turn, alert) if turn.state.silences else None
+    alert.known_of = False
+    turn.doubt(alert)
     decision = turn.rules.evaluate(alert.labels)
-    incident = turn.state.current.get((alert.component, alert.incident_class))
+    incident = turn.state.current.get((alert.place.key, alert.incident_class))
     if incident is None:
         incident, was_held = _open_incident(turn, alert, decision), False
     else:
@@ -87,29 +59,39 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
         return
     decision, was_held = turn.rules.evaluate(alert.labels), incident.suppressed
     turn.state.leave(incident, alert)
-    turn.timeline(incident, kind, f"{alert.name}: {text}", alert=alert.fingerprint)
+    name = alert_title(alert) if alert_place(alert) else alert.name
+    turn.timeline(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
     availability.on_ended(turn, incident, decision)
     windows.on_ended(turn, alert, decision)
     inhibition.on_changed(turn, alert, decision)
+    ownership.weaken(turn, incident)
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
-        resolution.note_resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+        if kind == LOST:
+            resolution.lost(turn, incident, "nothing is heard of its alerts any more")
+        else:
+            resolution.note_resolved(turn, incident, incident.resolved_by, "all its alerts ended")
     suppression.observe_suppression(turn, incident, was_held=was_held)
     turn.changed(incident)
 
 
 def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> Incident:
     prefix = turn.rules.prefix(alert.incident_class)
-    text = _describe_alert(alert)
+    text = ownership.describe(alert)
     incident = Incident(
         id=incident_id(prefix, turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=alert.component,
+        scope=alert.scope,
         incident_class=alert.incident_class,
         state=State.OPEN,
         severity=alert.severity,
         owner=alert.owner,
-        title=_title_of(alert),
+        title=alert_title(alert),
+        peak_title=alert_title(alert),
+        peak_severity=alert.severity,
+        owner_alert=alert.fingerprint,
+        owner_severity=alert.severity,
         summary=text,
         next_step="",
         opened_ms=turn.now_ms,
@@ -119,6 +101,7 @@ def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> In
         correlation_wait_ms=decision.correlation_wait_ms,
         mutes=list(decision.mutes),
     )
+    begin_clocks(incident, turn.now_ms)
     turn.state.put_incident(incident)
     turn.state.join(incident, alert, turn.offset)
     turn.count("incidents")
@@ -129,8 +112,9 @@ def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> In
         severity=alert.severity,
         alert=alert.fingerprint,
         owner=alert.owner,
+        links=_links(alert),
     )
-    runbooks.choose_runbook(turn, incident, decision.runbook, alert.labels)
+    runbooks.choose_runbook(turn, incident, decision.runbook, alert.labels, alert.annotations)
     return incident
 
 
@@ -139,53 +123,47 @@ def _join_incident(
 ) -> None:
     was = incident.state
     incident.state = advance(was, Cause.FIRED)
+    again = was is State.RESOLVED or alert.incident == incident.id
+    if again and alert.severity.is_urgent:
+        incident.fires_anew_ms = incident.fires_anew_ms or turn.now_ms
     turn.state.join(incident, alert, turn.offset)
     # What somebody has to be told of at once does not wait because of its neighbours.
     incident.correlation_wait_ms = min(incident.correlation_wait_ms, decision.correlation_wait_ms)
     incident.mutes = [name for name in incident.mutes if name in decision.mutes]
-    text = _describe_alert(alert)
-    turn.timeline(incident, "AlertFired", text, severity=alert.severity, alert=alert.fingerprint)
+    text = ownership.describe(alert)
+    details = {
+        "severity": alert.severity,
+        "alert": alert.fingerprint,
+        "inhibition_groups": _links(alert),
+    }
+    turn.timeline(incident, "AlertFired", text, **details)
     if was is State.RESOLVED:
+        ownership.weaken(turn, incident)
         resolution.note_reopened(turn, incident, f"{alert.name} fires again")
-    if alert.severity < incident.severity:  # P0 sorts before P1
-        before, incident.severity = incident.severity, alert.severity
-        incident.severity_ms = turn.now_ms
-        incident.title, incident.summary = _title_of(alert), text
-        service_levels.on_severity(incident)
-        raised = f"from {before} to {alert.severity} by {text}"
-        turn.timeline(incident, "SeverityRaised", raised, severity=alert.severity)
-        runbooks.choose_runbook(turn, incident, decision.runbook, alert.labels)
+    raised = ownership.on_fired(turn, incident, alert)
+    if raised:
         escalation.on_grown(turn, incident, raised)
 
 
-def on_policy(turn: Turn, incident: Incident) -> None:
-    """Another policy may let other incidents wait, and mute others."""
+def on_policy(turn: Turn, incident: Incident, before: CompiledPolicy) -> None:
+    """Another policy may let other incidents wait, mute others, and give them to others."""
+    ownership.on_policy(turn, incident, before)
     known = (
         [inhibition.labels_of(incident)]
         if incident.rule
         else [alert.labels for alert in incident.alerts.values()]
     )
     decisions = [turn.rules.evaluate(labels) for labels in known]
-    before = (incident.correlation_wait_ms, incident.mutes)
+    former = (incident.correlation_wait_ms, incident.mutes)
     incident.correlation_wait_ms = min(decision.correlation_wait_ms for decision in decisions)
     incident.mutes = [
         name for name in decisions[0].mutes if all(name in decision.mutes for decision in decisions)
     ]
-    if (incident.correlation_wait_ms, incident.mutes) != before:
+    if (incident.correlation_wait_ms, incident.mutes) != former:
         turn.changed(incident)
 
 
-def _title_of(alert: LiveAlert) -> str:
-    return (
-        alert.name
-        if alert.component.startswith(f"{alert.name}/")
-        else f"{alert.name} on {alert.component}"
-    )
-
-
-def _describe_alert(alert: LiveAlert) -> str:
-    summary = alert.annotations.get("summary") or alert.annotations.get("description") or ""
-    unknown = (
-        f" (severity {alert.severity_label!r} is not in the policy)" if alert.severity_label else ""
-    )
-    return f"{_title_of(alert)}{': ' if summary else ''}{summary}{unknown}"
+def _links(alert: LiveAlert) -> dict[str, str]:
+    links: dict[str, str] = {}
+    add_links(links, alert.annotations, alert.generator_url)
+    return links

@@ -4,8 +4,8 @@ A heartbeat belongs to no incident itself. That it is missing is an alert of its
 the rule.
 """
 
-from app.core.alerts import grouping
-from app.core.state.state import LiveAlert
+from app.core.alerts import grouping, identity
+from app.core.state.live_alert import LiveAlert
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.duration import format_ms
@@ -45,7 +45,7 @@ def watch_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
     """
     rule = turn.rules.heartbeat(heartbeat.heartbeat)
     if rule is not None and not heartbeat.timer_ms:
-        heartbeat.timer_ms = heartbeat.last_ms + rule.missing
+        heartbeat.timer_ms = _missing_ms(turn, heartbeat, rule)
         turn.state.schedule(heartbeat.timer_ms, HEARTBEAT, heartbeat.fingerprint)
 
 
@@ -55,26 +55,35 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     if heartbeat is None or heartbeat.timer_ms != at_ms:
         return
     heartbeat.timer_ms = 0
+    senders = identity.followers(turn, heartbeat)
+    heartbeat.last_ms = max([heartbeat.last_ms, *(sender.last_ms for sender in senders)])
     rule = turn.rules.heartbeat(heartbeat.heartbeat)
     if rule is None:
         return
-    if heartbeat.last_ms + rule.missing > at_ms:
+    if _missing_ms(turn, heartbeat, rule) > at_ms:
         watch_heartbeat(turn, heartbeat)
         return
-    heartbeat.firing = False  # so that the next one is news
-    turn.state.put_alert(heartbeat)
+    for alert in (heartbeat, *senders):
+        alert.firing = False  # so that the next one is news
+        turn.state.put_alert(alert)
     _raise_missing(turn, rule, heartbeat)
 
 
+def _missing_ms(turn: Turn, heartbeat: LiveAlert, rule: Heartbeat) -> int:
+    """When the heartbeat is missing; while nobody listened it could not be heard."""
+    return max(heartbeat.last_ms, turn.state.clock.listening_ms) + rule.missing
+
+
 def _raise_missing(turn: Turn, rule: Heartbeat, heartbeat: LiveAlert) -> None:
-    identity = _identity_of_missing(heartbeat)
-    alert = turn.state.alerts.get(identity.encode())
+    fingerprint_missing = _identity_of_missing(heartbeat)
+    alert = turn.state.alerts.get(fingerprint_missing.encode())
     if alert is not None and alert.firing:
         return
     if alert is None or not alert.incident:
         alert = LiveAlert(
-            fingerprint=identity,
+            fingerprint=fingerprint_missing,
             component=heartbeat.component,
+            scope=heartbeat.scope,
             labels=_labels_of_missing(heartbeat),
             annotations={
                 "summary": f"{heartbeat.name} was not heard of for {format_ms(rule.missing)}"
@@ -83,6 +92,7 @@ def _raise_missing(turn: Turn, rule: Heartbeat, heartbeat: LiveAlert) -> None:
             severity_label="",
             owner=rule.owner or heartbeat.owner,
             incident_class=heartbeat.incident_class,
+            generator_url=heartbeat.generator_url,
             changes=alert.changes if alert else None,
         )
     alert.firing, alert.fired_ms, alert.fired_offset, alert.ended_ms = (
@@ -91,9 +101,10 @@ def _raise_missing(turn: Turn, rule: Heartbeat, heartbeat: LiveAlert) -> None:
         turn.offset,
         0,
     )
-    alert.retain_until_ms, alert.last_ms = 0, turn.now_ms
+    alert.retain_until_ms, alert.last_ms, alert.named = 0, turn.now_ms, False
     alert.renew(_NEVER_MS, turn.now_ms)
     turn.state.put_alert(alert)
+    identity.index(turn, alert)
     grouping.on_fired(turn, alert)
 
 

@@ -14,10 +14,12 @@ from app.core.incidents import resolution, runbooks
 from app.core.response import escalation
 from app.core.rules.compiled_policy import CompiledPolicy, CorrelationRule, PolicyDecision
 from app.core.state import signals
+from app.core.state.incident_now import begin_clocks
 from app.core.state.lifecycle import Cause, advance
+from app.core.state.live_alert import LiveAlert
 from app.core.state.members import Fired, Member
 from app.core.state.signals import Change
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, members, silences, suppression
 from models.duration import format_ms
@@ -27,7 +29,7 @@ from models.reason import BadInput, Reason
 
 WINDOW = "window"
 CORRELATED = "correlated"  # the class of incidents that a rule opened
-SEQUENCE_WINDOW = 100  # firings that a sequence looks back on; older ones are forgotten first
+WINDOW_MAX = 100  # firings that a rule looks back on; older ones are forgotten first
 
 
 def on_fired(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> None:
@@ -76,7 +78,9 @@ def _check_window(turn: Turn, rule: CorrelationRule, group: str) -> None:
 def on_ended(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> None:
     """Tell the actors that an alert ended."""
     for rule, steps, group in rules_for(turn, alert, decision):
-        if not rule.local:
+        if rule.local:
+            _mark_ended(turn, rule.policy.name, group, alert.fingerprint)
+        else:
             _signal_actor(turn, rule, group, steps, alert)
 
 
@@ -86,7 +90,7 @@ def rules_for(
     """The rules that the alert takes part in, each with the steps that it can be and its group."""
     for name, steps in decision.correlations:
         rule = (rules or turn.rules).correlations[name]
-        group = rule.group(alert.severity, alert.component, alert.owner, alert.labels)
+        group = rule.group(alert.severity, alert.place, alert.owner, alert.labels)
         if group is not None:
             yield rule, steps, group
 
@@ -163,7 +167,10 @@ def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Chang
 
 
 def _mark_ended(turn: Turn, name: str, group: str, fingerprint: str) -> None:
-    """An alert counts in the window although it ended, but an incident that opens later must not wait for its end."""
+    """An alert that ended counts no more, but as a step of a sequence.
+
+    An incident that opens later must not wait for its end.
+    """
     window = turn.state.windows.get((name, group), [])
     for fired in window:
         if fired.fingerprint == fingerprint and fired.member.firing:
@@ -192,8 +199,7 @@ def watch_window(turn: Turn, name: str, group: str, window: list[Fired]) -> None
 def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) -> list[Fired]:
     """Add to the window what fired, and drop what is older than the window.
 
-    To count, only the newest firing of each alert matters, and no more than the threshold of them.
-    A sequence looks at all.
+    To count, only the newest firing of each alert that fires still matters. A sequence looks at all.
     """
     name = rule.policy.name
     window = _window_with(rule, turn.state.windows.get((name, group), []), fired)
@@ -208,9 +214,9 @@ def _window_with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> li
         one
         for one in window
         if fired.at_ms - one.at_ms < rule.policy.within
-        and not (counts and one.fingerprint == fired.fingerprint)
+        and not (counts and (one.fingerprint == fired.fingerprint or not one.member.firing))
     ]
-    kept = (rule.count if counts else SEQUENCE_WINDOW) - 1
+    kept = max(rule.count, WINDOW_MAX) - 1
     return [*window[-kept:], fired]
 
 
@@ -259,7 +265,8 @@ def _find_correlated(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     after the step before it.
     """
     if rule.policy.sequence is None:
-        return window if len(window) >= rule.count else []
+        firing = [one for one in window if one.member.firing]
+        return firing[-rule.count :] if len(firing) >= rule.count else []
     *before, newest = window
     if rule.count - 1 not in newest.steps:
         return []
@@ -288,7 +295,7 @@ def _alerts_taken(rule: CorrelationRule, window: list[Fired], without: str = "")
 def alerts_counted(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     """The firings of a window that count towards the rule, oldest first, whether or not they are enough."""
     if rule.policy.sequence is None or not window:
-        return window
+        return [one for one in window if one.member.firing][-rule.count :]
     return _find_correlated(rule, window) or _alerts_taken(rule, window)
 
 
@@ -305,14 +312,18 @@ def _open_incident(
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=f"{rule.policy.name}/{group}",
+        scope="",
         incident_class=CORRELATED,
         state=State.OPEN,
         severity=opening.severity,
         owner=opening.owner,
         title=_fill_title(rule, group, len(firing)),
+        peak_title=_fill_title(rule, group, len(firing)),
+        peak_severity=opening.severity,
+        owner_severity=opening.severity,
         summary=text,
         next_step="Look for what they have in common: "
-        + ", ".join(one.member.component for one in firing[:5]),
+        + ", ".join(one.member.place.title for one in firing[:5]),
         opened_ms=turn.now_ms,
         opened_by=turn.position,
         severity_ms=turn.now_ms,
@@ -323,6 +334,7 @@ def _open_incident(
         },  # the window keeps its own
         bytes=sum(one.member.size for one in firing),
     )
+    begin_clocks(incident, turn.now_ms)
     labels = inhibition.labels_of(incident)
     decision = turn.rules.evaluate(labels)
     incident.correlation_wait_ms, incident.mutes = (
@@ -351,12 +363,31 @@ def _suppress_member(
     fingerprint: str,
     member: Member,
 ) -> None:
-    """The alert pages nobody by itself any more."""
+    """The alert pages nobody by itself any more, if the incident may explain it."""
+    if not inhibition.incident_may_hide(turn, incident, fingerprint, member):
+        return
     because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
     key = f"{rule.policy.name}/{group}"
     turn.send(
-        member.component, encode_suppression(key, fingerprint, member.record, because, rule.rule_id)
+        member.place.key, encode_suppression(key, fingerprint, member.record, because, rule.rule_id)
     )
+
+
+def on_awareness(turn: Turn, incident: Incident) -> None:
+    """Somebody knows of the incident now, or does not any more: its urgent members are explained, or are not."""
+    rule = turn.rules.correlation(incident.rule)
+    if rule is None:
+        return
+    group = incident.component.removeprefix(f"{incident.rule}/")
+    for fingerprint, member in incident.members.items():
+        if not (member.own and member.firing and member.severity.is_urgent):
+            continue
+        if incident.known_of:
+            _suppress_member(turn, rule, group, incident, fingerprint, member)
+        else:
+            key = f"{incident.rule}/{group}"
+            message = encode_suppression(key, fingerprint, member.record, None, rule.rule_id)
+            turn.send(member.component, message)
 
 
 def _member_fired(
@@ -370,11 +401,16 @@ def _member_fired(
     was = incident.state
     members.on_member_fired(turn, incident, fingerprint, member)
     incident.state = advance(was, Cause.FIRED)
-    incident.title = _fill_title(rule, group, len(incident.members))
+    firing = sum(one.firing and one.own for one in incident.members.values())
+    if firing >= rule.count:  # else the title goes on to say what opened it
+        incident.title = incident.peak_title = _fill_title(rule, group, firing)
     _suppress_member(turn, rule, group, incident, fingerprint, member)
     if was is State.RESOLVED:
+        incident.fires_anew_ms = turn.now_ms if incident.severity.is_urgent else 0
         suppression.begin_incident_wait(turn, incident)
-        resolution.note_reopened(turn, incident, f"{member.name} on {member.component} fires again")
+        resolution.note_reopened(
+            turn, incident, f"{member.name} on {member.place.title} fires again"
+        )
 
 
 def _fill_title(rule: CorrelationRule, group: str, count: int) -> str:
@@ -384,7 +420,7 @@ def _fill_title(rule: CorrelationRule, group: str, count: int) -> str:
 
 
 def _describe_window(rule: CorrelationRule, fired: list[Fired]) -> str:
-    names = [f"{one.member.name} on {one.member.component}" for one in fired]
+    names = [f"{one.member.name} on {one.member.place.title}" for one in fired]
     within, name = format_ms(rule.policy.within), rule.policy.name
     if rule.policy.sequence is not None:
         return f"within {within} ({name}): {', then '.join(names)}"

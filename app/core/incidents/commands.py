@@ -7,18 +7,25 @@ reminder anew.
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from app.core.incidents import resolution
 from app.core.notification import recipients
+from app.core.notification.actions import begin_episode
 from app.core.response import acknowledgement, escalation, followups, reminders
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.command import Command, Verdict
 from models.effect import Stream
-from models.incident import State
+from models.incident import State, partition_from_id
 from models.instant import NEWEST_MS, format_instant
 from models.journal import text_of
 from models.reason import BadInput, Reason
+from models.suggest import did_you_mean
+from models.truncate import truncate
+
+NAME_CHARACTERS = 60  # of a command that is none
 
 Details = dict[str, Any]
 
@@ -35,24 +42,55 @@ def on_command(turn: Turn, document: Details) -> None:
             Reason.UNKNOWN_KIND, f"the command is {name!r}, must be one of {', '.join(Command)}"
         )
     text = text_of(document, "text") if "text" in document else ""
-    incident = turn.state.incidents.get(whose)
-    if name == Command.DONE:
-        followups.on_done(turn, whose, text_of(document, "task"), by, text)
-        return
-    if (
-        incident is None
-        and name == Command.ROOT_CAUSE
-        and followups.on_cause(turn, whose, by, text)
-    ):
+    turn.command = name
+    try:
+        _carry_out(turn, Command(name), whose, by, text, document)
+    finally:
+        turn.command = ""
+
+
+def _carry_out(
+    turn: Turn, command: Command, identity: str, by: str, text: str, document: Details
+) -> None:
+    incident = turn.state.incidents.get(identity)
+    if command is Command.DONE:
+        followups.on_done(turn, identity, text_of(document, "task"), by, text)
         return
     if incident is None:
+        if command is Command.ROOT_CAUSE and followups.on_cause(turn, identity, by, text):
+            return
         raise BadInput(
             Reason.UNKNOWN_INCIDENT,
-            f"{whose!r} is closed, or was never an incident of this partition",
+            f"{identity!r} is closed, or was never an incident of this partition",
         )
-    _HANDLERS[Command(name)](turn, incident, by, text, document)
+    _HANDLERS[command](turn, incident, by, text, document)
     reminders.on_activity(turn, incident)
     turn.changed(incident)
+
+
+def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:
+    """Note in the incident's timeline that a command was refused, and why.
+
+    The incident may be closed. A record that names none leaves a dead letter only.
+    """
+    try:
+        document = orjson.loads(value)
+        identity, name, by = (text_of(document, key) for key in ("incident", "command", "by"))
+        partition_from_id(identity)
+    except (BadInput, AttributeError, ValueError):
+        return
+    incident = turn.state.incidents.get(identity)
+    body = {
+        "incident": identity,
+        "component": incident.component if incident else "",
+        "scope": incident.scope if incident else "",
+        "text": f"{by}: {name} was refused: {refusal.message}",
+        "by": by,
+        "command": truncate(name, NAME_CHARACTERS),
+        "reason": refusal.reason,
+        "message": refusal.message,
+    }
+    turn.emit(Stream.TIMELINE, identity, "CommandRefused", body)
 
 
 def on_receipt(turn: Turn, document: Details) -> None:
@@ -66,6 +104,7 @@ def on_receipt(turn: Turn, document: Details) -> None:
     body = {
         "incident": incident,
         "component": "",
+        "scope": "",
         "text": said,
         "notification": name,
         "detail": detail,
@@ -83,12 +122,13 @@ def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details
     if team and team not in turn.rules.policy.teams:
         known = ", ".join(turn.rules.policy.teams)
         raise BadInput(
-            Reason.MALFORMED, f"team is {team!r:.60}, must be one of the teams ({known})"
+            Reason.UNKNOWN_NAME, f"team is {team!r:.60}, must be one of the teams ({known})"
         )
     if not to and not team:
         raise BadInput(
             Reason.MALFORMED, "assign: names neither a person (to) nor a team, must name one"
         )
+    _check_contact(turn, to)
     incident.assignee = to or incident.assignee
     whom = " of ".join(part for part in (to, team) if part)
     turn.timeline(
@@ -96,6 +136,9 @@ def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details
     )
     if team and team != incident.owner:
         incident.owner, incident.step, incident.step_since_ms = team, 1, turn.now_ms
+        incident.owner_alert, incident.owner_severity = "", incident.severity
+        incident.told_owner = team
+        begin_episode(incident)
         recipients.on_opened(turn, incident, f"{by} handed it over to {team}{_with_text(text)}")
 
 
@@ -115,7 +158,7 @@ def _assess(turn: Turn, incident: Incident, by: str, text: str, details: Details
         f"{by}: {verdict}{struck}{_with_text(text)}",
         by=by,
         verdict=verdict,
-        scope=scope,
+        strikes=scope,
     )
 
 
@@ -166,10 +209,13 @@ def _count_complaint(turn: Turn, incident: Incident, by: str, text: str, details
 
 def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     step = details.get("step")
-    if step is not None and (type(step) is not int or step < 1):
+    if incident.ended:
+        possible = "reopen it first" if incident.state is State.RESOLVED else "nothing is"
         raise BadInput(
-            Reason.MALFORMED, f"step is {step!r:.40}, must be a step of the chain, from 1 on"
+            Reason.ILLEGAL_TRANSITION,
+            f"the incident is {incident.state}; escalate is not possible: {possible}",
         )
+    _check_step(turn, incident, step)
     escalation.escalate_step(
         turn,
         incident,
@@ -179,6 +225,32 @@ def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Detai
         step,
         by,
     )
+
+
+def _check_step(turn: Turn, incident: Incident, step: Any) -> None:
+    """Raise BadInput for a step that the owner's chain does not have."""
+    chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
+    if step is None or (type(step) is int and 1 <= step <= len(chain)):
+        return
+    steps = ", ".join(f"{number} {contact.name}" for number, contact in enumerate(chain, 1))
+    raise BadInput(
+        Reason.UNKNOWN_NAME, f"step is {step!r:.40}, must be one of {incident.owner}: {steps}"
+    )
+
+
+def _check_contact(turn: Turn, name: str) -> None:
+    """Raise BadInput for a person that the policy does not know."""
+    contacts = turn.rules.policy.contacts
+    if (
+        name
+        and name not in contacts
+        and name not in {contact.name for contact in contacts.values()}
+    ):
+        expected = f"must be a contact of the policy ({', '.join(contacts)})"
+        raise BadInput(
+            Reason.UNKNOWN_NAME,
+            f"to is {name!r:.60}, {expected}{did_you_mean(name, contacts)}",
+        )
 
 
 def _resolve(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:

@@ -7,11 +7,14 @@ reopens it.
 
 from collections.abc import Iterator
 
+from app.core.incidents import unheard
 from app.core.notification import flapping, mute_times, recipients
+from app.core.notification.actions import begin_episode
 from app.core.response import escalation, followups, reminders, service_levels
 from app.core.state.deadline import Deadline
 from app.core.state.lifecycle import Cause, advance
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences
 from models.duration import format_ms
@@ -25,17 +28,31 @@ CLOSE = "close_after"  # what the deadline of a resolved incident is called
 
 def note_resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:
     """Note that it is over, or seems so. The state has changed already."""
-    incident.resolved_ms, incident.resolved_by = turn.now_ms, by
+    incident.resolved_ms, incident.resolved_by, incident.lost = turn.now_ms, by, False
     turn.timeline(incident, "Resolved", text, by=by)
     service_levels.on_done(turn, incident, service_levels.RESOLVE)
+    _over(turn, incident)
+
+
+def lost(turn: Turn, incident: Incident, text: str) -> None:
+    """Note that nobody knows whether it is over: no target is met. The state has changed already."""
+    incident.resolved_ms, incident.lost = turn.now_ms, True
+    turn.timeline(incident, "Lost", text)
+    _over(turn, incident)
+
+
+def _over(turn: Turn, incident: Incident) -> None:
     (
         incident.deferred_notification,
         incident.deferred_escalations,
         incident.undecided_escalations,
         incident.reopened_unexplained,
     ) = {}, {}, {}, False
+    incident.unacknowledged, incident.suppression_notified, incident.notify_anew = [], False, False
+    incident.fires_anew_ms = 0
     incident.suppressions.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
     inhibition.on_incident(turn, incident, firing=False)
+    unheard.on_resolved(turn, incident)
     turn.changed(incident)
 
 
@@ -45,12 +62,13 @@ def note_reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> No
     What counts from its opening counts from now. The state has changed already.
     """
     incident.reopened += 1
-    incident.resolved_ms, incident.resolved_by = 0, ""
+    incident.resolved_ms, incident.resolved_by, incident.lost = 0, "", False
     incident.notifiable_since_ms = incident.step_since_ms = turn.now_ms
     reminders.on_activity(turn, incident)
     service_levels.on_undone(incident, service_levels.RESOLVE)
     turn.timeline(incident, "Reopened", text, by=by)
     silences.review_incident(turn, incident)
+    begin_episode(incident)
     recipients.on_reopened(turn, incident, text)
     inhibition.on_incident(turn, incident, firing=True)
     escalation.on_reopened(turn, incident)
@@ -63,7 +81,8 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     What fires before is no second incident.
     """
     if incident.state is State.RESOLVED:
-        settled_ms = incident.resolved_ms + turn.rules.policy.incidents.close_after
+        quiet_ms = max(incident.resolved_ms, turn.state.clock.listening_ms)
+        settled_ms = quiet_ms + turn.rules.policy.incidents.close_after
         at_ms = max(settled_ms, flapping.stable_until_ms(turn, incident))
         notified_ms = (
             mute_times.next_notifiable_ms(turn, incident, at_ms) if incident.notified_ms else at_ms
@@ -89,7 +108,10 @@ def _on_close_after(turn: Turn, incident: Incident, _: str) -> None:
         return
     incident.state = advance(incident.state, Cause.QUIET)
     lasted = format_ms(incident.resolved_ms - incident.opened_ms)
-    _close_incident(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
+    if incident.lost:
+        _close_incident(turn, incident, f"lost after {lasted}: nobody said that it is over")
+    else:
+        _close_incident(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
 
 
 def close_incident(turn: Turn, incident: Incident, text: str, by: str) -> None:
@@ -105,6 +127,7 @@ def close_incident(turn: Turn, incident: Incident, text: str, by: str) -> None:
 
 def _close_incident(turn: Turn, incident: Incident, text: str, by: str = "") -> None:
     incident.closed_ms = turn.now_ms
+    incident.severity, incident.title = incident.peak_severity, incident.peak_title
     turn.timeline(incident, "Closed", text, by=by)
     turn.changed(incident)
     recipients.on_closed(turn, incident, text)
@@ -119,6 +142,7 @@ def retain_ended(turn: Turn, alert: LiveAlert) -> None:
     """Keep an ended alert for a while, so that its repeated resolves stay repeats."""
     alert.retain_until_ms = turn.now_ms + turn.rules.policy.incidents.retain_resolved
     turn.state.schedule(alert.retain_until_ms, RETAIN, alert.fingerprint)
+    turn.state.ended.add(alert, turn.state.alerts)
     turn.state.put_alert(alert)
 
 

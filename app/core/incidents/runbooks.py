@@ -19,13 +19,31 @@ from models.truncate import truncate
 FILLED_CHARACTERS_MAX = 8000  # of what a step says, and of its command, with the labels filled in
 
 
-def choose_runbook(turn: Turn, incident: Incident, guide: str, labels: Labels) -> None:
-    """Give the incident a guide, filled in for an alert with these labels."""
-    steps = _fill_steps(turn.rules, guide, incident, labels)
+def choose_runbook(
+    turn: Turn,
+    incident: Incident,
+    guide: str,
+    labels: Labels,
+    annotations: Labels | None = None,
+) -> None:
+    """Give the incident a guide, filled in for an alert with these labels.
+
+    The alert's own runbook comes first: whoever wrote the alert knows best.
+    """
+    steps = _runbook(annotations or {}) + _fill_steps(turn.rules, guide, incident, labels)
     if steps:
         incident.runbook = guide
+        incident.next_command = steps[0]["run"]
         incident.next_step = ": ".join(part for part in (steps[0]["say"], steps[0]["run"]) if part)
         turn.timeline(incident, "Guide", incident.next_step, guide=guide, steps=steps)
+
+
+def _runbook(annotations: Labels) -> list[dict[str, str]]:
+    url = annotations.get("runbook_url") or annotations.get("runbook") or ""
+    is_link = url.startswith(("http://", "https://")) and " " not in url
+    if not is_link or len(url) > FILLED_CHARACTERS_MAX:
+        return []
+    return [{"say": f"Follow the alert's own runbook: {inert(url)}", "run": ""}]
 
 
 def _fill_steps(

@@ -6,10 +6,13 @@ is policy.
 
 from typing import Any
 
-from app.core.state.state import Receiver
+from app.core.state.alerts_shown import NO_ALERTS
+from app.core.state.receivers import Receiver
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
+from models.events import Action, NextStep, NotificationKind, NotificationReason
+from models.instant import format_instant
 from models.reason import BadInput, Reason
 
 DIGEST = "digest"
@@ -21,6 +24,8 @@ _WHERE = ("channel", "receiver", "address")
 def on_page(turn: Turn, kind: str, document: dict[str, Any]) -> None:
     """A message for a receiver: it goes out, or waits for the digest. Raises BadInput."""
     severity, body = document.get("severity"), document.get("body")
+    if kind not in list(NotificationKind):
+        raise BadInput(Reason.MALFORMED, f"a page is {kind!r:.60}, must be a kind of notification")
     if not isinstance(body, dict) or not all(
         isinstance(body.get(name), str) for name in (*_WHERE, "incident")
     ):
@@ -76,15 +81,24 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     if known.digest_ms == at_ms:
         total = sum(known.counts.values())
         counts = ", ".join(f"{number} {what}" for what, number in known.counts.items())
+        within = format_ms(digest.within if digest else 0)
         more = f"; among them {', '.join(known.incidents)}"
         body = {
-            "incident": None,
+            "incident": "",
+            "action": Action.INFORM,
+            "episode": 1,
+            "wakes": False,
+            "dedup_key": f"digest/{receiver}/{known.digest_ms}",
             "severity": min(what.split(" ")[0] for what in known.counts),
             "owner": "",
-            **known.body,
-            "title": f"{total} more messages within {format_ms(digest.within if digest else 0)}",
+            "component": "",
+            "title": f"{total} more messages within {within}",
             "text": f"{counts}{more}",
-            "next": "See what is open: tocsin incidents list",
+            "next_step": NextStep("See what is open", "tocsin incidents list"),
+            **known.body,
+            "reason": NotificationReason("", 0, 0, f"more messages than go out within {within}"),
+            "started_at": format_instant(turn.now_ms),
+            **NO_ALERTS,
         }
         turn.count("notifications")
         turn.emit(Stream.NOTIFICATIONS, receiver, DIGEST, body)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from app.core.notification import recipients
 from app.core.state.deadline import Deadline
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
 

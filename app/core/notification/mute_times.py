@@ -6,6 +6,7 @@ escalates never waits, nor what people say: somebody is there.
 
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
+from models.severity import Severity
 from models.time_interval import NEVER_MS, next_ms
 
 HOURS = "hours"
@@ -18,11 +19,11 @@ def next_notifiable_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
     NEVER_MS when there is none.
     """
     rules = turn.rules
-    hours = rules.hours(rules.owner_known(incident.owner), incident.severity)
+    hours = rules.hours(rules.owner_known(incident.owner), _severity(incident))
     if incident.always or (hours is None and not incident.mutes):
         return at_ms
     at_ms = max(at_ms, turn.now_ms)
-    mutes = [spans for _, spans in rules.mutes(incident.mutes, incident.severity)]
+    mutes = [spans for _, spans in rules.mutes(incident.mutes, _severity(incident))]
     for _ in range(ROUNDS_MAX):
         before_ms = at_ms
         if hours is not None:
@@ -34,6 +35,11 @@ def next_notifiable_ms(turn: Turn, incident: Incident, at_ms: int) -> int:
     return NEVER_MS
 
 
+def _severity(incident: Incident) -> Severity:
+    """The end of an incident is told as what it was at its worst."""
+    return incident.peak_severity if incident.ended else incident.severity
+
+
 def reasons_to_wait(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
     """What of the policy lets nobody be told of the incident at that instant.
 
@@ -41,12 +47,15 @@ def reasons_to_wait(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
     """
     if incident.always:
         return []
-    hours = turn.rules.hours(turn.rules.owner_known(incident.owner), incident.severity)
+    hours = turn.rules.hours(turn.rules.owner_known(incident.owner), _severity(incident))
     found = [HOURS] if hours is not None and next_ms(hours, at_ms, to=True) != at_ms else []
-    mutes = turn.rules.mutes(incident.mutes, incident.severity)
+    mutes = turn.rules.mutes(incident.mutes, _severity(incident))
     return found + [name for name, spans in mutes if next_ms(spans, at_ms, to=False) != at_ms]
 
 
 def may_notify(turn: Turn, incident: Incident) -> bool:
-    """Whether now is a time at which the incident may be told."""
-    return next_notifiable_ms(turn, incident, turn.now_ms) == turn.now_ms
+    """Whether now is a time at which the incident may be told. In a gap nobody is."""
+    return (
+        not turn.state.clock.gap_ms
+        and next_notifiable_ms(turn, incident, turn.now_ms) == turn.now_ms
+    )

@@ -7,31 +7,59 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.core.notification import mute_times
-from app.core.state.state import Incident, Task
+from app.core.notification.actions import action_of, wakes
+from app.core.state.alerts_shown import NO_ALERTS, alerts_of
+from app.core.state.state import Incident
+from app.core.state.tasks import Task
 from app.core.state.turn import Turn
 from models.effect import Stream
+from models.events import NextStep, NotificationKind, NotificationReason
 from models.incident import State
+from models.instant import format_instant
 from models.journal import encode_page
 from models.policy import Channel, Contact
+from models.severity import Severity
 
 CHANNELS: tuple[Channel, ...] = ("email", "chat", "pager")
+
+Message = dict[str, Any]  # the fields of `models.events.Notification`
 
 
 def on_opened(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner, its first on call, and whom the severity and the class name besides."""
-    _notify_owner(turn, incident, "opened", text, _channels_of_severity(turn, incident))
+    _notify_owner(
+        turn, incident, NotificationKind.OPENED, text, _channels_of_severity(turn, incident)
+    )
     for contact in _contacts_besides(turn, incident):
-        _notify_contact(turn, incident, "opened", text, contact)
+        _notify_contact(turn, incident, NotificationKind.OPENED, text, contact)
+
+
+def on_handed_over(turn: Turn, incident: Incident, text: str) -> None:
+    """Notify a new owner as of an opening, and tell the one before, once, whose it is now."""
+    rules, before = turn.rules, incident.told_owner
+    on_opened(turn, incident, f"{text}; it was {before}'s before")
+    team = rules.team_contact(rules.owner_known(before))
+    now = f"it is {incident.owner}'s now: {text}"
+    message = _message(incident, NotificationKind.HANDED_OVER, now)
+    reason = NotificationReason("", 0, 0, f"the team {before} had it before")
+    for channel in rules.policy.notify.updates:
+        _send_message(turn, message, channel, team, reason)
 
 
 def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner through the channels of the new severity, and whom the new severity names besides."""
-    _notify_owner(turn, incident, "severity_raised", text, _channels_of_severity(turn, incident))
+    _notify_owner(
+        turn,
+        incident,
+        NotificationKind.SEVERITY_RAISED,
+        text,
+        _channels_of_severity(turn, incident),
+    )
     for contact in _contacts_besides(turn, incident):
-        _notify_contact(turn, incident, "severity_raised", text, contact)
+        _notify_contact(turn, incident, NotificationKind.SEVERITY_RAISED, text, contact)
 
 
-def on_more(turn: Turn, incident: Incident, kind: str, text: str) -> None:
+def on_more(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
     """Tell the owner that more belongs to it (`updated`), or that it still waits for somebody (`repeated`).
 
     Whoever has taken it is at work already, and need not be paged again.
@@ -41,36 +69,53 @@ def on_more(turn: Turn, incident: Incident, kind: str, text: str) -> None:
     _notify_owner(turn, incident, kind, text, channels)
 
 
-def on_escalated(turn: Turn, incident: Incident, contact: Contact, text: str) -> None:
+def on_named(
+    turn: Turn, incident: Incident, kind: NotificationKind, severity: Severity, text: str
+) -> None:
+    """Name urgent alerts that joined it, through the channels of their severity."""
+    channels = turn.rules.policy.notify.channels[severity]
+    if incident.state is not State.ACKNOWLEDGED:
+        channels = _channels_of_severity(turn, incident)
+    _notify_owner(turn, incident, kind, text, channels)
+
+
+def on_escalated(turn: Turn, incident: Incident, contact: Contact, rule: str, text: str) -> None:
     """Tell the contact that the incident has climbed to."""
-    _notify_contact(turn, incident, "escalated", text, contact)
+    steps = len(turn.rules.chain(turn.rules.owner_known(incident.owner)))
+    why = f"step {incident.step} of {steps}: {text}"
+    reason = NotificationReason(rule, incident.step, steps, why)
+    _notify_contact(turn, incident, NotificationKind.ESCALATED, text, contact, reason)
 
 
 def on_acknowledged(turn: Turn, incident: Incident, text: str) -> None:
     """Post that somebody responds (PROCEDURES, "Alert Acknowledgment")."""
-    _notify_owner(turn, incident, "acknowledged", text, turn.rules.policy.notify.acknowledged)
+    _notify_owner(
+        turn, incident, NotificationKind.ACKNOWLEDGED, text, turn.rules.policy.notify.acknowledged
+    )
 
 
 def on_update(turn: Turn, incident: Incident, text: str) -> None:
     """Tell those who wait how it goes (PROCEDURES, "Communication")."""
-    _notify_owner(turn, incident, "update", text, turn.rules.policy.notify.updates)
+    _notify_owner(turn, incident, NotificationKind.UPDATE, text, turn.rules.policy.notify.updates)
     for contact in _contacts_besides(turn, incident):
-        _notify_contact(turn, incident, "update", text, contact)
+        _notify_contact(turn, incident, NotificationKind.UPDATE, text, contact)
 
 
 def on_reminder(turn: Turn, incident: Incident, text: str) -> None:
     """Remind the owner that something has to be said."""
-    _notify_owner(turn, incident, "reminder", text, turn.rules.policy.notify.reminders)
+    _notify_owner(
+        turn, incident, NotificationKind.REMINDER, text, turn.rules.policy.notify.reminders
+    )
 
 
-def on_clock(turn: Turn, incident: Incident, kind: str, text: str) -> None:
+def on_clock(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
     """Tell the owner that a target is near (`clock_warned`) or missed (`clock_breached`)."""
     if incident.notified_ms and not incident.suppressed:
         _notify_in_hours(turn, incident, kind, text)
 
 
-def on_suppression(turn: Turn, incident: Incident, kind: str, text: str) -> None:
-    """Tell the owner, who has heard of it, that something explains it (`held`), or does no more (`released`)."""
+def on_suppression(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
+    """Tell the owner, who has heard of it, that something explains it (`suppressed`), or does no more (`released`)."""
     if incident.notified_ms:
         _notify_in_hours(turn, incident, kind, text)
 
@@ -81,20 +126,25 @@ def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
     Also while it waits for a rule, each time for too short to be told else.
     """
     if not incident.suppressed or incident.reopened_unexplained:
-        _notify_in_hours(turn, incident, "flapping", text)
+        _notify_in_hours(turn, incident, NotificationKind.FLAPPING, text)
 
 
 def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
     """Tell the owner that it is not over; quietly, for this must not wake anybody each time."""
+    if incident.has_unnamed and incident.fires_anew_ms and not incident.flapping_ms:
+        return  # a new episode begins, which says the same louder
     if incident.notified_ms and not incident.flapping_ms and not incident.suppressed:
-        _notify_in_hours(turn, incident, "reopened", text)
+        _notify_in_hours(turn, incident, NotificationKind.REOPENED, text)
 
 
-def _notify_in_hours(turn: Turn, incident: Incident, kind: str, text: str) -> None:
+def _notify_in_hours(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
     """Tell the owner now, or when the hours begin.
 
-    Then the newest only, for what was before is no news any more.
+    Then the newest only, for what was before is no news any more. Nothing to a new owner, who is
+    about to be notified as of an opening.
     """
+    if incident.notified_ms and incident.told_owner != incident.owner:
+        return
     if mute_times.may_notify(turn, incident):
         incident.deferred_notification = {}
         _notify_owner(turn, incident, kind, text, _channels_of_kind(turn, kind))
@@ -110,16 +160,17 @@ def on_time(turn: Turn, incident: Incident) -> None:
     """Tell what has waited for its hours."""
     said, incident.deferred_notification = incident.deferred_notification, {}
     turn.changed(incident)
-    _notify_owner(turn, incident, said["kind"], said["text"], _channels_of_kind(turn, said["kind"]))
+    kind = NotificationKind(said["kind"])
+    _notify_owner(turn, incident, kind, said["text"], _channels_of_kind(turn, kind))
 
 
-def _channels_of_kind(turn: Turn, kind: str) -> list[Channel]:
+def _channels_of_kind(turn: Turn, kind: NotificationKind) -> list[Channel]:
     notify = turn.rules.policy.notify
     return {
-        "reopened": notify.reopened,
-        "flapping": notify.flapping,
-        "suppressed": notify.suppressed,
-        "released": notify.suppressed,
+        NotificationKind.REOPENED: notify.reopened,
+        NotificationKind.FLAPPING: notify.flapping,
+        NotificationKind.SUPPRESSED: notify.suppressed,
+        NotificationKind.RELEASED: notify.suppressed,
     }.get(kind, notify.clocks)
 
 
@@ -127,20 +178,35 @@ def on_closed(turn: Turn, incident: Incident, text: str) -> None:
     """Tell everybody who was told that it is over, so that pagers and boards are cleared."""
     if not incident.notified_ms:
         return  # it ended before anybody was told of it
-    _notify_owner(turn, incident, "resolved", text, _channels_of_severity(turn, incident))
+    kind = NotificationKind.LOST if incident.lost else NotificationKind.RESOLVED
+    _notify_owner(turn, incident, kind, text, _channels_of_severity(turn, incident))
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
-    called = chain[1 : incident.step]
+    called = chain[1 : incident.steps_called]
     besides = [contact for contact in _contacts_besides(turn, incident) if contact not in called]
     for contact in [*called, *besides]:
-        _notify_contact(turn, incident, "resolved", text, contact)
+        _notify_contact(turn, incident, kind, text, contact)
 
 
-def on_task(turn: Turn, task: Task, kind: str, text: str, next_step: str) -> None:
+def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step: NextStep) -> None:
     """Tell the owner of a follow-up task that something is to be done."""
     team = turn.rules.team_contact(turn.rules.owner_known(task.owner))
+    message = {
+        "incident": task.incident,
+        "kind": kind,
+        "episode": 1,
+        "dedup_key": task.id,
+        "severity": task.severity,
+        "owner": task.owner,
+        "component": "",
+        "title": task.title,
+        "text": text,
+        "next_step": next_step,
+        "started_at": format_instant(task.made_ms),
+        **NO_ALERTS,
+    }
+    reason = NotificationReason("", 0, 0, f"the follow-up task {task.name} is the team's")
     for channel in turn.rules.policy.notify.tasks:
-        body = _body_of(task.incident, task.severity, task.owner, task.title, text, next_step)
-        _send_message(turn, task.incident, kind, body, channel, team)
+        _send_message(turn, message, channel, team, reason)
 
 
 def _channels_of_severity(turn: Turn, incident: Incident) -> list[Channel]:
@@ -152,72 +218,97 @@ def _contacts_besides(turn: Turn, incident: Incident) -> list[Contact]:
 
 
 def _notify_owner(
-    turn: Turn, incident: Incident, kind: str, text: str, channels: Iterable[Channel]
+    turn: Turn, incident: Incident, kind: NotificationKind, text: str, channels: Iterable[Channel]
 ) -> None:
     """Tell the team.
 
     By pager its first on call, who is also told by the rest where the policy says so.
     """
     owner = turn.rules.owner_known(incident.owner)
-    team, first = turn.rules.team_contact(owner), turn.rules.chain(owner)[0]
+    team, chain = turn.rules.team_contact(owner), turn.rules.chain(owner)
+    first, steps = chain[0], len(chain)
     on_call = incident.severity in turn.rules.policy.notify.on_call
-    body = _body_of(
-        incident.id, incident.severity, incident.owner, incident.title, text, incident.next_step
-    )
+    message = _message(incident, kind, text)
+    is_owner = NotificationReason("", 0, steps, f"the team {owner} owns it")
+    is_first = NotificationReason("", 1, steps, f"first on call of the team {owner}")
     for channel in channels:
         if channel != "pager":
-            _send_message(turn, incident.id, kind, body, channel, team)
+            _send_message(turn, message, channel, team, is_owner)
         if channel == "pager" or (
             on_call and address_of(first, channel) != address_of(team, channel)
         ):
-            _send_message(turn, incident.id, kind, body, channel, first)
+            _send_message(turn, message, channel, first, is_first)
 
 
-def _notify_contact(turn: Turn, incident: Incident, kind: str, text: str, contact: Contact) -> None:
+def _notify_contact(
+    turn: Turn,
+    incident: Incident,
+    kind: NotificationKind,
+    text: str,
+    contact: Contact,
+    reason: NotificationReason | None = None,
+) -> None:
     """Tell one contact through the severity's channels.
 
     One that has none of them by those that it has.
     """
-    body = _body_of(
-        incident.id, incident.severity, incident.owner, incident.title, text, incident.next_step
-    )
+    message = _message(incident, kind, text)
     channels = [
         channel for channel in _channels_of_severity(turn, incident) if address_of(contact, channel)
     ]
+    why = f"is told of each {incident.severity} of the class {incident.incident_class}"
     for channel in channels or CHANNELS:
-        _send_message(turn, incident.id, kind, body, channel, contact)
+        _send_message(turn, message, channel, contact, reason or NotificationReason("", 0, 0, why))
 
 
-def _body_of(
-    incident: str, severity: str, owner: str, title: str, text: str, next_step: str
-) -> dict[str, Any]:
+def _message(incident: Incident, kind: NotificationKind, text: str) -> Message:
+    """What is the same for all receivers of a message."""
     return {
-        "incident": incident,
-        "severity": severity,
-        "owner": owner,
-        "title": f"[{severity}] {title}",
+        "incident": incident.id,
+        "kind": kind,
+        "episode": incident.episode,
+        "dedup_key": f"{incident.id}/{incident.episode}",
+        "severity": incident.severity,
+        "owner": incident.owner,
+        "component": incident.component,
+        "title": incident.title,
         "text": text,
-        "next": next_step,
+        "next_step": first_step(incident),
+        "started_at": format_instant(incident.opened_ms),
+        **alerts_of(incident),
     }
 
 
+def first_step(incident: Incident) -> NextStep | None:
+    """The first step of the incident's runbook: what it says, and its command."""
+    if not incident.next_step:
+        return None
+    say = incident.next_step.removesuffix(incident.next_command).removesuffix(": ")
+    return NextStep(say if incident.next_command else incident.next_step, incident.next_command)
+
+
 def _send_message(
-    turn: Turn, incident: str, kind: str, body: dict[str, Any], channel: Channel, contact: Contact
+    turn: Turn, message: Message, channel: Channel, contact: Contact, reason: NotificationReason
 ) -> None:
     """Emit the message, or send it to the receiver's actor where it may end in a digest."""
     if not address_of(contact, channel):
         return  # a contact without that channel, for example a manager without a chat room
-    body = body | {
+    kind: NotificationKind = message["kind"]
+    body = message | {
+        "action": action_of(kind, channel),
+        "wakes": wakes(kind, channel),
         "channel": channel,
         "receiver": contact.name,
         "address": address_of(contact, channel),
+        "reason": reason,
     }
+    del body["kind"]
     digest = turn.rules.policy.notify.digest
     if digest is not None and body["severity"] in digest.severity:
         turn.send(f"receiver/{channel}/{contact.name}", encode_page(body["severity"], kind, body))
         return
     turn.count("notifications")
-    turn.emit(Stream.NOTIFICATIONS, incident, kind, body)
+    turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
 
 
 def address_of(contact: Contact, channel: Channel) -> str:

@@ -5,17 +5,25 @@ Nobody is told of an incident while something keeps it quiet, nor of one that en
 
 from collections.abc import Iterator
 
-from app.core.notification import mute_times, recipients
+from app.core.notification import mute_times, naming, recipients
+from app.core.notification.actions import begin_episode
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import begin_clocks, unheard_since_ms, untaken_since_ms
+from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.incident import State
+from models.instant import format_instant
 
 # What a message waits for.
 GROUP_WAIT = "group_wait"
 CORRELATION_WAIT = "hold"  # of a rule that may explain it
+HANDED_OVER = "handed_over"
+RELEASED = "released"  # of what began to fire while everything was kept quiet
 RAISED = "severity_raised"
+FIRES_ANEW = "fires_anew"
 GROUP_INTERVAL = "group_interval"
 REPEAT_INTERVAL = "repeat_interval"
 
@@ -47,16 +55,39 @@ def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None
         if incident.correlation_wait_ms > wait_ms:
             return incident.notifiable_since_ms, incident.correlation_wait_ms, CORRELATION_WAIT
         return incident.notifiable_since_ms, wait_ms, GROUP_WAIT
+    if incident.told_owner != incident.owner:
+        return incident.owner_ms, 0, HANDED_OVER
+    if _has_news(incident):
+        return incident.notifiable_since_ms, 0, RELEASED
+    if _fires_anew(incident):
+        return incident.fires_anew_ms, notify.group_wait.get(incident.severity, 0), FIRES_ANEW
     if incident.severity < incident.notified_severity:
         return incident.severity_ms, 0, RAISED
+    if incident.has_unnamed:
+        return incident.notified_ms, notify.group_interval, GROUP_INTERVAL
     if incident.flapping_ms:
         return None
     if incident.size > incident.notified_alerts:
-        return incident.notified_ms, notify.group_interval, GROUP_INTERVAL
+        return incident.message_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:
-        return max(incident.notified_ms, incident.notifiable_since_ms), repeat_ms, REPEAT_INTERVAL
+        return max(incident.message_ms, incident.notifiable_since_ms), repeat_ms, REPEAT_INTERVAL
     return None
+
+
+def _has_news(incident: Incident) -> bool:
+    """Whether an alert fires that began while everything was kept quiet, and that nobody was notified of."""
+    return incident.notify_anew and any(
+        alert.firing
+        and not alert.suppressions
+        and incident.notified_ms < alert.fired_ms <= incident.notifiable_since_ms
+        for alert in incident.alerts.values()
+    )
+
+
+def _fires_anew(incident: Incident) -> bool:
+    """Whether an urgent alert fires again, which begins a new episode."""
+    return incident.has_unnamed and incident.fires_anew_ms > 0 and not incident.flapping_ms
 
 
 def _on_time(turn: Turn, incident: Incident, _: str) -> None:
@@ -71,23 +102,88 @@ def notify_recipients(turn: Turn, incident: Incident) -> None:
     """Tell what is new."""
     more = incident.size - incident.notified_alerts
     if not incident.notified_ms:
-        incident.first_notified_ms = incident.step_since_ms = turn.now_ms
+        incident.first_notified_ms = incident.step_since_ms = incident.clock_ms = turn.now_ms
+        begin_clocks(incident, turn.now_ms)
         incident.last_update_ms = incident.reminded_ms = turn.now_ms
-        recipients.on_opened(turn, incident, _describe_opening(turn, incident))
+        text = naming.with_names(incident, _describe_opening(turn, incident))
+        recipients.on_opened(turn, incident, text)
+    elif incident.told_owner != incident.owner:
+        begin_episode(incident)
+        incident.step_since_ms = turn.now_ms
+        text = naming.with_names(incident, _describe_opening(turn, incident))
+        recipients.on_handed_over(turn, incident, text)
+    elif _has_news(incident):
+        begin_episode(incident)
+        incident.step_since_ms = turn.now_ms
+        text = naming.with_names(incident, _describe_opening(turn, incident))
+        recipients.on_opened(turn, incident, text)
+    elif _fires_anew(incident):
+        _tell_anew(turn, incident)
     elif incident.severity < incident.notified_severity:
+        begin_episode(incident)
         text = f"from {incident.notified_severity} to {incident.severity}: {incident.title}"
-        recipients.on_severity_raised(turn, incident, text)
+        recipients.on_severity_raised(turn, incident, naming.with_names(incident, text))
+    elif incident.has_unnamed:
+        _tell_unnamed(turn, incident, more)
     elif more > 0:
-        recipients.on_more(turn, incident, "updated", f"{more} more; {_count_firing(incident)}")
+        text = f"{more} more; {_count_firing(incident)}"
+        recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
     else:
-        text = f"nobody has taken it for {format_ms(turn.now_ms - incident.notifiable_since_ms)}; {_count_firing(incident)}"
-        recipients.on_more(turn, incident, "repeated", text)
+        begin_episode(incident)
+        waited = format_ms(turn.now_ms - untaken_since_ms(incident))
+        text = f"nobody has taken it for {waited}; {_count_firing(incident)}"
+        recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
+    incident.notify_anew = False
+    naming.on_named(turn, incident)
+    incident.message_ms = turn.now_ms
     incident.notified_ms, incident.notified_severity, incident.notified_alerts = (
         turn.now_ms,
         incident.severity,
         incident.size,
     )
+    incident.told_owner = incident.owner
     turn.changed(incident)
+
+
+def _tell_anew(turn: Turn, incident: Incident) -> None:
+    """Wake whoever is on call now with what fires again."""
+    names = naming.names_of(naming.unnamed_alerts(incident)) or incident.title
+    _begin_episode(turn, incident)
+    recipients.on_opened(turn, incident, f"fires again: {names}; {_count_firing(incident)}")
+
+
+def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
+    """Name the urgent alerts that no message has named yet."""
+    alerts = naming.unnamed_alerts(incident)
+    names = naming.names_of(alerts) or incident.title
+    kind = NotificationKind.OPENED if _wakes(incident) else NotificationKind.UPDATED
+    if kind is NotificationKind.OPENED:
+        begin_episode(incident)
+    incident.joined = incident.state is State.ACKNOWLEDGED
+    severity = alerts[0].severity if alerts else incident.severity
+    text = f"{f'{more} more: ' if more > 0 else ''}{names}; {_count_firing(incident)}"
+    recipients.on_named(turn, incident, kind, severity, text)
+
+
+def _wakes(incident: Incident) -> bool:
+    """Whether urgent alerts that joined an incident wake somebody.
+
+    While nobody has taken it they do. After that, the first that is at another place does.
+    """
+    if incident.flapping_ms and incident.acknowledged_ms:
+        return False  # somebody knows that it comes and goes
+    if incident.state is not State.ACKNOWLEDGED:
+        return True
+    return not incident.joined and naming.is_elsewhere(incident)
+
+
+def _begin_episode(turn: Turn, incident: Incident) -> None:
+    """What fires again is for whoever is on call now: nobody has taken it, and the chain begins anew."""
+    begin_episode(incident)
+    incident.state = advance(incident.state, Cause.FIRED_ANEW)
+    incident.step, incident.step_since_ms, incident.untaken_ms = 1, turn.now_ms, turn.now_ms
+    incident.last_update_ms = incident.reminded_ms = turn.now_ms
+    incident.reminded = 0
 
 
 def _describe_opening(turn: Turn, incident: Incident) -> str:
@@ -101,4 +197,6 @@ def _describe_opening(turn: Turn, incident: Incident) -> str:
 
 
 def _count_firing(incident: Incident) -> str:
-    return f"{incident.alerts_firing} of {incident.size} alerts firing"
+    firing = f"{incident.alerts_firing} of {incident.size} alerts firing"
+    since_ms = unheard_since_ms(incident)
+    return f"{firing}; not heard of since {format_instant(since_ms)}" if since_ms else firing

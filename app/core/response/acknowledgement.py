@@ -3,6 +3,8 @@
 Source: PROCEDURES, "Alert Acknowledgment".
 """
 
+from collections.abc import Sequence
+
 from app.core.notification import recipients
 from app.core.response import reminders, service_levels
 from app.core.state.lifecycle import Cause, advance
@@ -10,10 +12,17 @@ from app.core.state.state import Incident
 from app.core.state.turn import Turn
 
 
-def acknowledge(turn: Turn, incident: Incident, by: str, text: str) -> None:
-    """Somebody takes the incident: it stops climbing."""
+def acknowledge(
+    turn: Turn, incident: Incident, by: str, text: str, unacknowledged: Sequence[str] = ()
+) -> None:
+    """Somebody takes the incident: it stops climbing, unless urgent alerts of it are not meant.
+
+    Those are named by their fingerprints: the climb goes on for as long as one of them fires.
+    """
+    incident.unacknowledged = list(unacknowledged)
     incident.state = advance(incident.state, Cause.ACKNOWLEDGE)
     incident.acknowledged_ms, incident.acknowledged_by = turn.now_ms, by
+    incident.fires_anew_ms, incident.joined = 0, False
     turn.timeline(
         incident, "Acknowledged", f"{by} is investigating{': ' if text else ''}{text}", by=by
     )

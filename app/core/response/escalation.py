@@ -6,9 +6,12 @@ Source: PROCEDURES, "Escalation Triggers" and each team's "Primary Escalation Ch
 from collections.abc import Iterator, Sequence
 
 from app.core.notification import mute_times, recipients, schedule
+from app.core.notification.actions import begin_episode
 from app.core.rules.compiled_policy import EscalationRule
 from app.core.state.deadline import Deadline
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.incident_now import unheard_since_ms, untaken_since_ms
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
@@ -25,7 +28,7 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     """Escalate what escalates always, and set a timer for what escalates when it lasts."""
     for rule in turn.rules.always:
         if rule.applies(alert.severity, alert.incident_class, alert.labels):
-            because = f"{alert.name} on {alert.component} always escalates ({rule.policy.name})"
+            because = f"{alert.name} on {alert.place.title} always escalates ({rule.policy.name})"
             escalate(turn, incident, rule.policy.name, because, [_position_of(turn, alert)])
     watch_lasting(turn, alert)
 
@@ -78,7 +81,7 @@ def _escalate_lasting(
     turn: Turn, incident: Incident, rule: EscalationRule, alert: LiveAlert
 ) -> None:
     since, lasting = format_instant(alert.fired_ms), format_ms(turn.now_ms - alert.fired_ms)
-    because = f"{alert.name} on {alert.component} has been firing for {lasting}, since {since}"
+    because = f"{alert.name} on {alert.place.title} has been firing for {lasting}, since {since}"
     escalate(turn, incident, rule.policy.name, because, [_position_of(turn, alert)])
 
 
@@ -92,25 +95,33 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         )
     owner = turn.rules.owner_known(incident.owner)
     wait_ms = turn.rules.escalate_after_ms(owner, incident.severity, incident.step)
-    if wait_ms is not None and incident.notified_ms and incident.state is State.OPEN:
+    waits_for_somebody = incident.state is State.OPEN or not_acknowledged(incident)
+    if wait_ms is not None and incident.notified_ms and waits_for_somebody:
         climb_ms = max(incident.step_since_ms, incident.severity_ms)
         at_ms = mute_times.next_notifiable_ms(turn, incident, climb_ms + wait_ms)
         yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, climb_ms)
-    since_ms = max(incident.notifiable_since_ms, incident.severity_ms, incident.first_notified_ms)
+    since_ms = max(incident.notifiable_since_ms, incident.severity_ms, incident.clock_ms)
     for rule, after_ms in _rules_not_done(turn, incident) if incident.notified_ms else ():
         at_ms = mute_times.next_notifiable_ms(turn, incident, since_ms + after_ms)
         yield Deadline(at_ms, _on_not_done, rule, NOT_DONE, since_ms)
 
 
+def not_acknowledged(incident: Incident) -> str:
+    """The name of an urgent alert that fires and that an acknowledgement was not about, if any."""
+    if incident.state is not State.ACKNOWLEDGED:
+        return ""
+    alerts = (incident.alerts.get(fingerprint) for fingerprint in incident.unacknowledged)
+    return next((one.name for one in alerts if one and one.firing and not one.suppressions), "")
+
+
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
-    waited = format_ms(turn.now_ms - incident.step_since_ms)
-    escalate_step(
-        turn,
-        incident,
-        UNACKNOWLEDGED,
-        f"nobody has acknowledged it for {waited}",
-        [incident.opened_by],
-    )
+    taken = incident.state is State.ACKNOWLEDGED
+    waited_ms = turn.now_ms - (incident.step_since_ms if taken else untaken_since_ms(incident))
+    since_ms = unheard_since_ms(incident)
+    unheard = f", not heard of since {format_instant(since_ms)}" if since_ms else ""
+    subject = not_acknowledged(incident) or "it"
+    because = f"nobody has acknowledged {subject} for {format_ms(waited_ms)}{unheard}"
+    escalate_step(turn, incident, UNACKNOWLEDGED, because, [incident.opened_by])
 
 
 def _on_time(turn: Turn, incident: Incident, _: str) -> None:
@@ -218,12 +229,13 @@ def escalate_step(
 
     That contact of the owner's chain is told, or the last one again.
     """
-    if not incident.notified_ms:
+    if not incident.notified_ms or incident.told_owner != incident.owner:
         schedule.notify_recipients(
             turn, incident
         )  # whoever is called second should not be the first to hear of it
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
     incident.step = min(step or incident.step + 1, len(chain))
+    incident.steps_called = max(incident.steps_called, incident.step)
     incident.step_since_ms = turn.now_ms
     contact = chain[incident.step - 1]
     turn.count("escalations")
@@ -232,6 +244,7 @@ def escalate_step(
         "incident": incident.id,
         "severity": incident.severity,
         "component": incident.component,
+        "scope": incident.scope,
         "owner": incident.owner,
         "title": incident.title,
         "rule": rule,
@@ -253,7 +266,8 @@ def escalate_step(
     turn.timeline(
         incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name, by=by
     )
-    recipients.on_escalated(turn, incident, contact, because)
+    begin_episode(incident)
+    recipients.on_escalated(turn, incident, contact, rule, because)
     turn.changed(incident)
 
 

@@ -5,10 +5,12 @@ nor one that another explained.
 """
 
 from app.core.notification import recipients
-from app.core.state.state import Incident, Task
+from app.core.state.state import Incident
+from app.core.state.tasks import Task
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
+from models.events import NextStep, NotificationKind
 from models.instant import format_instant
 from models.reason import BadInput, Reason
 
@@ -50,7 +52,7 @@ def on_closed(turn: Turn, incident: Incident) -> None:
             recipients.on_task(
                 turn,
                 task,
-                "root_cause_wanted",
+                NotificationKind.CAUSE_WANTED,
                 "It is over. What was the root cause?",
                 _describe_task_command(task),
             )
@@ -78,7 +80,9 @@ def on_reminder(turn: Turn, at_ms: int, subject: str) -> None:
     text = _describe_due(task.due_ms - turn.now_ms)
     _keep_task(turn, task)
     _notify_task_owner(turn, task, "TaskReminded", f"{task.title}: {text}")
-    recipients.on_task(turn, task, "task_reminder", text, _describe_task_command(task))
+    recipients.on_task(
+        turn, task, NotificationKind.TASK_REMINDER, text, _describe_task_command(task)
+    )
 
 
 def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
@@ -122,7 +126,14 @@ def _keep_task(turn: Turn, task: Task) -> None:
 
 
 def _notify_task_owner(turn: Turn, task: Task, kind: str, text: str, **details: str) -> None:
-    body = {"incident": task.incident, "component": "", "text": text, "task": task.name, **details}
+    body = {
+        "incident": task.incident,
+        "component": "",
+        "scope": "",
+        "text": text,
+        "task": task.name,
+        **details,
+    }
     turn.emit(Stream.TIMELINE, task.incident, kind, body)
 
 
@@ -132,9 +143,8 @@ def _describe_due(left_ms: int) -> str:
     return f"{format_ms(-left_ms)} overdue" if left_ms else "due now"
 
 
-def _describe_task_command(task: Task) -> str:
-    first = f"{task.steps[0]}; then: " if task.steps else ""
-    return f"{first}tocsin done {task.id} TEXT"
+def _describe_task_command(task: Task) -> NextStep:
+    return NextStep(f"{task.steps[0]}; then" if task.steps else "", f"tocsin done {task.id} TEXT")
 
 
 def _task_snapshot(

@@ -59,5 +59,6 @@ def _on_lapsed(turn: Turn, incident: Incident, _: str) -> None:
     silent = format_ms(turn.now_ms - incident.last_update_ms)
     because = f"{incident.assignee or incident.acknowledged_by} took it, and has said nothing for {silent}"
     on_activity(turn, incident)
+    incident.untaken_ms = turn.now_ms
     turn.timeline(incident, "Forgotten", because)
     escalation.escalate_step(turn, incident, LAPSED, because, [incident.opened_by])

@@ -1,4 +1,6 @@
-"""Response time targets: an incident's clocks run from its opening, or from when it became so severe, and never pause.
+"""Response time targets: an incident's clocks run from its first message, or from when it became so severe, and never pause.
+
+A clock moves to an earlier target only.
 
 Source: PROCEDURES, "Response Time Targets". A clock is warned of when most of its time is gone,
 then breached, or met.
@@ -9,9 +11,11 @@ from collections.abc import Iterator
 from app.core.notification import recipients
 from app.core.response import escalation
 from app.core.state.deadline import Deadline
+from app.core.state.incident_now import CLOCKS, begin_clocks, clock_start
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.policy_types import DurationBySeverity
 
 NEAR, OVER = "warn_at", "target"  # what the deadlines of a clock are called
@@ -21,49 +25,52 @@ ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When a clock that runs is warned of, or breached."""
-    if incident.ended or (
-        incident.suppressed and incident.parents and not incident.reopened_unexplained
-    ):
+    if incident.ended or not incident.notified_ms:
+        return  # nobody was notified whom a target could bind
+    if incident.suppressed and incident.parents and not incident.reopened_unexplained:
         return  # what is a member of another incident is that one's to respond to
-    for clock in (ACKNOWLEDGE, RESOLVE):
-        time_ms = _target_times(turn, clock).get(incident.severity)
+    for clock in CLOCKS:
+        since_ms, severity = clock_start(incident, clock)
+        time_ms = _target_times(turn, clock).get(severity)
         state = incident.clocks.get(clock, "")
         if time_ms is None or state in (BREACHED, MET):
             continue
         if not state:
-            near_ms = incident.severity_ms + int(time_ms * turn.rules.policy.targets.warn_at)
-            yield Deadline(near_ms, _on_near, clock, NEAR, incident.severity_ms)
+            near_ms = since_ms + int(time_ms * turn.rules.policy.targets.warn_at)
+            yield Deadline(near_ms, _on_near, clock, NEAR, since_ms)
         else:
-            yield Deadline(
-                incident.severity_ms + time_ms, _on_missed, clock, OVER, incident.severity_ms
-            )
+            yield Deadline(since_ms + time_ms, _on_missed, clock, OVER, since_ms)
 
 
 def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = WARNED
-    left_ms = incident.severity_ms + _target_times(turn, clock)[incident.severity] - turn.now_ms
-    text = f"{format_ms(left_ms)} left to {clock} it, by {incident.severity}'s target"
+    since_ms, severity = clock_start(incident, clock)
+    left_ms = since_ms + _target_times(turn, clock)[severity] - turn.now_ms
+    text = f"{format_ms(left_ms)} left to {clock} it, by {severity}'s target"
     turn.timeline(incident, "ClockWarned", text, clock=clock)
-    recipients.on_clock(turn, incident, "clock_warned", text)
+    recipients.on_clock(turn, incident, NotificationKind.CLOCK_WARNED, text)
     escalation.on_clock_warned(turn, incident, clock, text)
     turn.changed(incident)
 
 
 def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = BREACHED
-    text = f"not {clock}d within {format_ms(_target_times(turn, clock)[incident.severity])}, {incident.severity}'s target"
+    _, severity = clock_start(incident, clock)
+    target = format_ms(_target_times(turn, clock)[severity])
+    text = f"not {clock}d within {target}, {severity}'s target"
     turn.timeline(incident, "ClockBreached", text, clock=clock)
     turn.count(f"breached.{clock}")
-    recipients.on_clock(turn, incident, "clock_breached", text)
+    recipients.on_clock(turn, incident, NotificationKind.CLOCK_BREACHED, text)
     turn.changed(incident)
 
 
 def on_done(turn: Turn, incident: Incident, clock: str) -> None:
     """It was acknowledged, or resolved: a clock that is not breached is met."""
-    time_ms = _target_times(turn, clock).get(incident.severity)
+    since_ms, severity = clock_start(incident, clock)
+    time_ms = _target_times(turn, clock).get(severity)
     if time_ms is not None and incident.clocks.get(clock) not in (BREACHED, MET):
         incident.clocks[clock] = MET
-        took, target = format_ms(turn.now_ms - incident.severity_ms), format_ms(time_ms)
+        took, target = format_ms(turn.now_ms - since_ms), format_ms(time_ms)
         turn.timeline(
             incident, "ClockMet", f"{clock}d within {took}, the target is {target}", clock=clock
         )
@@ -75,9 +82,22 @@ def on_undone(incident: Incident, clock: str) -> None:
         del incident.clocks[clock]
 
 
-def on_severity(incident: Incident) -> None:
-    """It became more severe: clocks that run begin anew, with the new severity's times."""
-    for clock in (ACKNOWLEDGE, RESOLVE):
+def on_severity(turn: Turn, incident: Incident) -> None:
+    """It became more severe: clocks that run begin anew where the new target comes earlier."""
+    if not incident.notified_ms:
+        begin_clocks(incident, turn.now_ms)  # they begin anew with the first message
+        return
+    for clock in CLOCKS:
+        since_ms, severity = clock_start(incident, clock)
+        before_ms, after_ms = (
+            _target_times(turn, clock).get(one) for one in (severity, incident.severity)
+        )
+        if after_ms is None or (
+            before_ms is not None and turn.now_ms + after_ms >= since_ms + before_ms
+        ):
+            continue
+        incident.clock_since_ms[clock] = turn.now_ms
+        incident.clock_severity[clock] = str(incident.severity)
         if incident.clocks.get(clock) == WARNED:
             del incident.clocks[clock]
 

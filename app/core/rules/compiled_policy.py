@@ -5,21 +5,25 @@ that agree in the labels that the policy asks for (`Verdict`).
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from app.core.rules.inhibition_rule import InhibitionRule, compile_inhibitions
+from app.core.rules.places import Places
 from app.core.rules.rule_id import rule_id_of
+from app.core.rules.suppression_graph import RULE_LABEL, SuppressionGraph
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
+from models.place import Place
 from models.policy import Contact, Policy, Runbook
 from models.policy_rules import Correlation, Escalation, Heartbeat
 from models.policy_types import KEPT, Where
-from models.severity import Severity
+from models.severity import Severity, severity_word
 from models.time_interval import TimeSpan
 
 COMPILED_MAX = 8  # policies that are remembered: as many as are in force at once, a few
@@ -47,6 +51,7 @@ class PolicyDecision:
         tuple[str, tuple[int, ...]], ...
     ]  # rule, and the steps of its sequence that it can be
     inhibitions: tuple[tuple[str, str], ...]  # rule, and the side of it: source, target or both
+    in_cycle: bool  # only what has fired longer keeps it quiet (`app.core.rules.suppression_graph`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +103,12 @@ class CorrelationRule:
         """What an alert with these labels can be in it; empty when it takes no part."""
         return tuple(number for number, test in enumerate(self.tests) if test(labels))
 
-    def group(self, severity: Severity, component: str, owner: str, labels: Labels) -> str | None:
+    def group(self, severity: Severity, place: Place, owner: str, labels: Labels) -> str | None:
         """The values of `by` in one string, or None when the alert takes no part."""
         rule = self.policy
         if rule.severity and severity not in rule.severity:
             return None
-        known = {"component": component, "owner": owner, "severity": str(severity)}
+        known = {"component": place.title, "owner": owner, "severity": str(severity)}
         values = [known.get(name) or labels.get(name, "") for name in rule.by]
         return (", ".join(values) or EVERYTHING) if all(values) else None
 
@@ -127,7 +132,9 @@ class CompiledPolicy:
         self.document: dict[str, Any] = orjson.loads(orjson.dumps(document))
         canonical = orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)
         self.fingerprint = hashlib.sha256(canonical).hexdigest()[:12]
-        self.component = _compile_components(policy)
+        uncounted = (*policy.identity.ignore, *policy.identity.ignore_if_alike)
+        self.places = Places(policy.components, (*uncounted, *policy.severities.labels))
+        self.place = self.places.place
         self.escalations = [
             EscalationRule(rule, test_of(rule.match)) for rule in policy.escalations
         ]
@@ -135,10 +142,18 @@ class CompiledPolicy:
         self.always = [rule for rule in self.escalations if rule.policy.always]
         self.correlations = {rule.name: _compile_correlation(rule) for rule in policy.correlations}
         self.inhibitions = compile_inhibitions(policy)
+        self._graph = SuppressionGraph(policy)
         self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
         self._severity_rules = [
             (test_of(rule.match), rule.severity) for rule in policy.severities.rules
         ]
+        self._severity_names = {severity_word(name): name for name in policy.severities.names}
+        self._ended = {severity_word(name) for name in policy.severities.ended}
+        self._ended -= self._severity_names.keys()
+        # Labels by which two records of one alert may differ.
+        self.uncounted = frozenset(
+            [*policy.identity.ignore, *policy.identity.ignore_if_alike, *policy.severities.labels]
+        )
         self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
         self._classes = [(test_of(one.match), one) for one in policy.classes]
         self._runbooks = [(test_of(guide.match), guide) for guide in policy.runbooks]
@@ -148,15 +163,24 @@ class CompiledPolicy:
         self._class_by_name = {one.name: one for one in policy.classes}
         self._runbook_by_name = {guide.name: guide for guide in policy.runbooks}
         self._heartbeat_by_name = {rule.name: rule for rule in policy.heartbeats}
-        self._labels_that_decide = _labels_that_decide(policy)
+        self._labels_that_decide, self._asked_whether_there = _labels_that_decide(policy)
         # What a silence may ask of an incident that a rule opened: its members are known by no
         # more.
-        self.labels_asked_for = sorted({*self._labels_that_decide, *policy.components.labels})
+        places = [policy.components.labels, *policy.components.scope]
+        asked_for = {
+            *self._labels_that_decide,
+            *self._asked_whether_there,
+            *chain.from_iterable(places),
+        }
+        self.labels_asked_for = sorted(asked_for)
         self._decisions: dict[tuple[str | None, ...], PolicyDecision] = {}
 
     def evaluate(self, labels: Labels) -> PolicyDecision:
         """What the policy says about an alert with these labels."""
-        seen = tuple([labels.get(name) for name in self._labels_that_decide])
+        seen = tuple(
+            [labels.get(name) for name in self._labels_that_decide]
+            + [_presence(labels.get(name, "")) for name in self._asked_whether_there]
+        )
         decision = self._decisions.get(seen)
         if decision is None:
             if len(self._decisions) >= DECISIONS_MAX:
@@ -207,7 +231,13 @@ class CompiledPolicy:
             correlation_wait_ms=0 if always else max(holds, default=0),
             correlations=correlations,
             inhibitions=links,
+            in_cycle=self._graph.in_cycle(labels, links, (name for name, _ in correlations)),
         )
+
+    def says_ended(self, labels: Labels) -> bool:
+        """Whether the severity says that an alert is over, such as `ok`."""
+        name = next((labels[one] for one in self.policy.severities.labels if labels.get(one)), "")
+        return bool(name) and severity_word(name) in self._ended
 
     def _severity(self, labels: Labels) -> tuple[Severity, str, Where]:
         """The severity, the label's value if the policy does not know it, and the place of the policy that says so."""
@@ -218,9 +248,7 @@ class CompiledPolicy:
         for name in severities.labels:
             found = labels.get(name, "")
             if found:
-                known = next(
-                    (one for one in (found, found.lower()) if one in severities.names), None
-                )
+                known = self._severity_names.get(severity_word(found))
                 if known is None:
                     return severities.unknown, found, ("severities", "unknown")
                 return severities.names[known], "", ("severities", "names", known)
@@ -370,10 +398,11 @@ def _compile_tests(rule: Correlation) -> tuple[Test, ...]:
     )
 
 
-def _labels_that_decide(policy: Policy) -> list[str]:
-    """The labels that a verdict depends on.
+def _labels_that_decide(policy: Policy) -> tuple[list[str], list[str]]:
+    """The labels that a verdict depends on: by their value, and only by whether they are there.
 
-    Alerts that agree in these have one verdict, which need be found once.
+    Alerts that agree in these have one verdict, which need be found once: also where a rule asks
+    for `instance=~".+"`, and each alert has an instance of its own.
     """
     selectors: list[Sequence[Sequence[Matcher]]] = []
     matched = (
@@ -392,25 +421,18 @@ def _labels_that_decide(policy: Policy) -> list[str]:
         selectors += (dependency.root, dependency.dependants)
     for inhibition in policy.inhibit_rules:
         selectors += (inhibition.source_matchers, inhibition.target_matchers)
-    names = {
-        matcher.label for selector in selectors for matchers in selector for matcher in matchers
-    }
-    return sorted(names | set(policy.severities.labels))
+    asked = [matcher for selector in selectors for matchers in selector for matcher in matchers]
+    by_value = {matcher.label for matcher in asked if not _asks_whether_there(matcher)}
+    by_value |= {*policy.severities.labels, RULE_LABEL}
+    return sorted(by_value), sorted({matcher.label for matcher in asked} - by_value)
 
 
-def _compile_components(policy: Policy) -> Callable[[Labels, str], str]:
-    """A function from labels and their fingerprint to a component.
+def _asks_whether_there(matcher: Matcher) -> bool:
+    return matcher.value == (".+" if matcher.operator.has_pattern else "")
 
-    When no label says anything, the alert is a component of its own: strangers are never lumped
-    into one incident.
-    """
-    names, absent = policy.components.labels, frozenset(policy.components.absent) | {""}
 
-    def component(labels: Labels, identity: str) -> str:
-        for name in names:
-            value = labels.get(name, "")
-            if value not in absent:
-                return value
-        return f"{labels.get('alertname', 'unnamed')}/{identity}"
-
-    return component
+def _presence(value: str) -> str:
+    """What `.+` can tell of a value: whether it is empty; a line break is no sign to it."""
+    if "\n" in value:
+        return value
+    return "there" if value else ""

@@ -19,18 +19,14 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_types import check_types
+from app.core.state.incident_alerts import in_order, note_unnamed
+from app.core.state.live_alert import Hold, LiveAlert
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
-from app.core.state.state import (
-    FORMER,
-    Incident,
-    LiveAlert,
-    PartitionState,
-    Receiver,
-    Suppression,
-    Task,
-    in_order,
-)
+from app.core.state.receivers import Receiver
+from app.core.state.state import FORMER, Incident, PartitionState
+from app.core.state.tasks import Task
 from models.errors import TocsinError
+from models.events import NotificationKind
 from models.incident import State
 from models.json_bytes import json_bytes
 from models.matcher import Matcher, Operator
@@ -67,8 +63,11 @@ DAMAGE = (
 )
 
 _ALERT_COUNTERS = ("count", "last_ms", "ttl_ms", "starts_ms")
-_ALERT_DERIVED = ("repeat", "bytes", "timer_ms", "touched")
-_INCIDENT_DERIVED = ("alerts", "firing", "loud", "waiting", "names", "bytes", "timer_ms")
+_ALERT_DERIVED = ("repeat", "bytes", "kin", "timer_ms", "touched")
+_INCIDENT_DERIVED = (
+    *("alerts", "firing", "firing_by", "unheard", "loud", "waiting", "unnamed", "names"),
+    *("ranking", "bytes", "timer_ms"),
+)
 _GROUP_SLOTS = [one.name for one in fields(InhibitionGroup) if one.name != "bytes"]
 _ALERT_SLOTS = [
     one.name for one in fields(LiveAlert) if one.name not in (*_ALERT_COUNTERS, *_ALERT_DERIVED)
@@ -203,6 +202,9 @@ def load_state(items: Mapping[bytes, bytes]) -> PartitionState:
         except DAMAGE as error:
             raise DamagedState(f"the record of {key!r:.80} is {value!r:.80}: {error!r}") from error
     _index_alerts(state, state.alerts.values())
+    for alert in state.alerts.values():
+        if alert.retain_until_ms and not alert.firing:
+            state.ended.add(alert, state.alerts)
     return state
 
 
@@ -239,8 +241,12 @@ def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
         incident.alerts[alert.fingerprint] = alert
         incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
         incident.firing += alert.firing
+        incident.unheard += alert.unheard_ms > 0
+        if alert.firing:
+            incident.firing_by[alert.severity] = incident.firing_by.get(alert.severity, 0) + 1
         incident.notifiable += alert.firing and not alert.suppressions
         incident.awaiting_correlation += alert.firing and alert.awaits_correlation
+        note_unnamed(incident, alert)
 
 
 def _load_alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
@@ -258,10 +264,10 @@ def _load_alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
     return alert
 
 
-def _load_suppressions(document: dict[str, Any]) -> dict[str, Suppression]:
+def _load_suppressions(document: dict[str, Any]) -> dict[str, Hold]:
     for hold in document.values():
-        check_types(Suppression, hold)
-    return {key: Suppression(**hold) for key, hold in document.items()}
+        check_types(Hold, hold)
+    return {key: Hold(**hold) for key, hold in document.items()}
 
 
 def _load_incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None:
@@ -270,16 +276,21 @@ def _load_incident(state: PartitionState, _: bytes, document: dict[str, Any]) ->
     check_types(Incident, document)
     document["state"] = State(document["state"])
     document["severity"] = Severity(document["severity"])
-    document["notified_severity"] = Severity(
-        document.get("notified_severity", document["severity"])
-    )
+    for name in ("notified_severity", "peak_severity", "owner_severity"):
+        document[name] = Severity(document.get(name, document["severity"]))
+    assert not document.get("deferred_notification") or document["deferred_notification"][
+        "kind"
+    ] in list(NotificationKind)
+    document.setdefault("told_owner", document["owner"] if document["notified_ms"] else "")
+    for severity in document.get("clock_severity", {}).values():
+        Severity(severity)
     document["members"] = {key: _load_member(member) for key, member in document["members"].items()}
     document["holds"] = _load_suppressions(document.get("holds", {}))
     incident = Incident(
         **document, bytes=sum(member.size for member in document["members"].values())
     )
     state.incidents[incident.id] = incident
-    state.current[incident.component, incident.incident_class] = incident
+    state.current[incident.place.key, incident.incident_class] = incident
 
 
 def _of_format_1(document: dict[str, Any]) -> dict[str, Any]:

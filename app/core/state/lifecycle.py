@@ -15,6 +15,8 @@ class Cause(StrEnum):
     RESOLVE = "resolve"  # an operator says that it is over
     REOPEN = "reopen"  # an operator says that it is not
     CLOSE = "close"  # an operator will not wait until it has settled
+    FIRED_ANEW = "fired anew"  # an urgent alert that ended fires again, for whoever is on call now
+    HANDED_OVER = "handed over"  # it is another team's, which has not acknowledged it
     FORGOTTEN = "forgotten"  # nobody followed the acknowledgement up
     QUIET = "quiet"  # nothing fired for the settle time
     STILL_FIRING = (
@@ -40,6 +42,10 @@ TABLE: dict[tuple[State, Cause], State] = {
     (_ACKNOWLEDGED, Cause.ACKNOWLEDGE): _ACKNOWLEDGED,  # somebody else takes over
     (_ACKNOWLEDGED, Cause.RESOLVE): _RESOLVED,
     (_ACKNOWLEDGED, Cause.FORGOTTEN): _OPEN,
+    (_OPEN, Cause.FIRED_ANEW): _OPEN,
+    (_ACKNOWLEDGED, Cause.FIRED_ANEW): _OPEN,
+    (_OPEN, Cause.HANDED_OVER): _OPEN,
+    (_ACKNOWLEDGED, Cause.HANDED_OVER): _OPEN,
     (_RESOLVED, Cause.FIRED): _OPEN,
     (
         _RESOLVED,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from models.place import Place
 from models.severity import Severity
 
 MEMBER_BYTES = (
-    256  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
+    384  # of a member in the changelog beside its texts: the fields' names, and what it is kept by
 )
 VIA_MAX = 4  # rules by which one alert depends on one incident
 PARTS_BYTES_MAX = (
@@ -29,10 +30,26 @@ class Member:
     firing: bool
     record: str  # the position of the record that made it fire
     labels: dict[str, str] = field(default_factory=dict)  # that a silence may ask for
+    scope: str = ""
+    fired_ms: int = 0  # since when it fires
+    in_cycle: bool = False  # only what has fired longer keeps it quiet
+    known_of: bool = False  # somebody knows of it: it was named, silenced, or is explained itself
+    starts_ms: int = 0  # since when it fires, for messages, as what follows
+    place_labels: dict[str, str] = field(default_factory=dict)  # more labels
+    annotations: dict[str, str] = field(default_factory=dict)
     own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
     via: list[str] = field(
         default_factory=list
     )  # the shapes of the rules by which it depends on the incident
+
+    def is_same_time(self, later: "Member") -> bool:
+        """Whether the later word about it only says that somebody knows of it now, or does not."""
+        return self.record == later.record and self.known_of != later.known_of
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.component, self.scope)
 
     @property
     def size(self) -> int:
@@ -40,8 +57,13 @@ class Member:
 
         Never fewer. The same for as long as it is the same alert.
         """
-        texts = [self.name, self.component, self.incident, self.record, self.labels]
-        return MEMBER_BYTES + len(orjson.dumps(texts))
+        texts = [self.name, self.component, self.scope, self.incident, self.record, self.labels]
+        return MEMBER_BYTES + len(orjson.dumps(texts)) + self.shown_size
+
+    @property
+    def shown_size(self) -> int:
+        """How many bytes of those are of what is only shown."""
+        return len(orjson.dumps([self.place_labels, self.annotations]))
 
 
 @dataclass(slots=True)
@@ -89,8 +111,10 @@ class InhibitionGroup:
 
     def put_source(self, identity: str, source: Member | None) -> Member | None:
         """Add, renew or (None) take away a source; the one that was there."""
-        known = self.sources.pop(identity, None)
+        known = self.sources.get(identity)
         self.bytes -= known.size if known else 0
+        if known is not None and not (source and known.is_same_time(source)):
+            del self.sources[identity]  # so that it is the last when it is added
         if source is not None:
             self.sources[identity] = source
             self.bytes += source.size

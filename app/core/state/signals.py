@@ -9,19 +9,24 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.core.rules.compiled_policy import CompiledPolicy
+from app.core.rules.suppression_graph import RULE_LABEL
+from app.core.state.annotations import brief_annotations
+from app.core.state.live_alert import LiveAlert
 from app.core.state.members import Member
-from app.core.state.state import LiveAlert
 from app.core.state.turn import Turn
 from models.journal import encode_signal
+from models.place_labels import place_labels
 from models.reason import BadInput, Reason
 from models.severity import Severity
 
-RULE_LABEL = "rule"  # that only incidents have which a rule opened
 MEMBER_BYTES_MAX = 4096  # of an alert as a rule's actor knows it, with its group: a rule may keep thousands of them
 IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
+SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
+_MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
+_SHOWN = ("scope", "starts_ms", "place_labels", "annotations")
 LEFT_TEXT = "belongs to it no more: the policy has changed"  # what is said of a member that left
-_TEXTS = ("name", "component", "incident", "record")
+_TEXTS = ("name", "component", "scope", "incident", "record")
 
 
 class Change(NamedTuple):
@@ -50,6 +55,9 @@ def member_of(turn: Turn, alert: LiveAlert, rules: CompiledPolicy | None = None)
         if name in alert.labels and name != RULE_LABEL
     }
     record = f"{turn.partition}-{alert.fired_offset}"
+    place = {name: text for name, text in place_labels(alert.labels).items() if name not in labels}
+    annotations = brief_annotations(alert.annotations)
+    shown = len(orjson.dumps([place, annotations])) <= SHOWN_BYTES_MAX
     return Member(
         alert.name,
         alert.component,
@@ -58,6 +66,13 @@ def member_of(turn: Turn, alert: LiveAlert, rules: CompiledPolicy | None = None)
         alert.firing,
         record,
         labels | {"component": alert.component},
+        scope=alert.scope,
+        fired_ms=alert.fired_ms,
+        in_cycle=(rules or turn.rules).evaluate(alert.labels).in_cycle,
+        known_of=alert.known_of,
+        starts_ms=alert.starts_ms,
+        place_labels=place if shown else {},
+        annotations=annotations if shown else {},
     )
 
 
@@ -66,9 +81,7 @@ def fits_signal(group: str, member: Member) -> bool:
 
     Only what stays the same for as long as it is the same alert decides.
     """
-    return (
-        len(orjson.dumps([group, member.name, member.component, member.labels])) <= MEMBER_BYTES_MAX
-    )
+    return len(orjson.dumps([group, member.name, *member.place, member.labels])) <= MEMBER_BYTES_MAX
 
 
 def refuse_signal(turn: Turn, rule: str, member: Member) -> None:
@@ -98,14 +111,16 @@ def send_signal(
 def key_of(member: Member) -> str:
     """The correlation key of what a member belongs to.
 
-    Its component, or the actor that opened it.
+    Its place, or the actor that opened it.
     """
-    return f"rule/{member.component}" if RULE_LABEL in member.labels else member.component
+    return f"rule/{member.component}" if RULE_LABEL in member.labels else member.place.key
 
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:
-    """The member as it stands in the journal."""
-    return {"alert": identity, **{name: getattr(member, name) for name in _FIELDS}}
+    """The member as it stands in the journal; without what it has none of."""
+    shown = {name: value for name in _SHOWN if (value := getattr(member, name))}
+    known = {name: getattr(member, name) for name in (*_FIELDS, *_MORE_FIELDS)}
+    return {"alert": identity, **known, **shown}
 
 
 def change_from(document: dict[str, Any]) -> Change:
@@ -120,6 +135,7 @@ def member_from(document: Any) -> tuple[str, Member]:
         identity = document["alert"]
         member = Member(
             **{name: document[name] for name in _FIELDS}
+            | {name: document[name] for name in (*_MORE_FIELDS, *_SHOWN) if name in document}
             | {"severity": Severity(document["severity"])}
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -127,13 +143,26 @@ def member_from(document: Any) -> tuple[str, Member]:
             Reason.MALFORMED, f"a signal's member is {document!r:.200}: {error!r}"
         ) from None
     texts = [identity, *(getattr(member, name) for name in _TEXTS)]
-    labels = member.labels if isinstance(member.labels, dict) else {"": None}
-    if not all(isinstance(text, str) for text in [*texts, *labels.values()]) or not isinstance(
-        member.firing, bool
+    for labels in (member.labels, member.place_labels, member.annotations):
+        texts += labels.values() if isinstance(labels, dict) else [None]
+    flags = (member.firing, member.in_cycle, member.known_of)
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not all(isinstance(flag, bool) for flag in flags)
+        or type(member.fired_ms) is not int
+        or type(member.starts_ms) is not int
     ):
-        expected = "firing must be true or false, labels texts by name, else texts"
+        expected = (
+            "firing, in_cycle and known_of must be true or false, fired_ms and starts_ms times, "
+            "labels texts by name, else texts"
+        )
         raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {expected}")
-    if member.size > 2 * MEMBER_BYTES_MAX or len(identity) > IDENTITY_CHARACTERS_MAX:
+    shown_bytes = member.shown_size
+    if (
+        member.size - shown_bytes > 2 * MEMBER_BYTES_MAX
+        or shown_bytes > SHOWN_BYTES_MAX
+        or len(identity) > IDENTITY_CHARACTERS_MAX
+    ):
         raise BadInput(
             Reason.TOO_LARGE, f"a signal's member has {member.size} bytes: {document!r:.200}"
         )

@@ -3,6 +3,8 @@
 from typing import Any
 
 from app.core.rules.compiled_policy import CompiledPolicy
+from app.core.state.alerts_shown import SNAPSHOT_ALERTS_MAX, alerts_of
+from app.core.state.incident_now import clock_start
 from app.core.state.state import Incident
 from models.instant import format_instant
 
@@ -15,9 +17,11 @@ def incident_snapshot(rules: CompiledPolicy, incident: Incident) -> dict[str, An
         "incident": incident.id,
         "state": incident.state,
         "severity": incident.severity,
+        "peak_severity": incident.peak_severity,
         "class": incident.incident_class,
         "status": "" if incident.ended else rules.status(incident.incident_class),
         "component": incident.component,
+        "scope": incident.scope,
         "owner": incident.owner,
         "title": incident.title,
         "next": incident.next_step,
@@ -38,6 +42,7 @@ def incident_snapshot(rules: CompiledPolicy, incident: Incident) -> dict[str, An
         "resolved_by": incident.resolved_by,
         "closed_at": instant_or_none(incident.closed_ms),
         "reopened": incident.reopened,
+        "episode": incident.episode,
         "flapping": incident.flapping_ms > 0,
         "escalation_step": incident.step,
         "escalated_by": incident.escalated,
@@ -57,8 +62,7 @@ def incident_snapshot(rules: CompiledPolicy, incident: Incident) -> dict[str, An
 def _alerts_in(incident: Incident) -> dict[str, Any]:
     members = incident.members
     return {
-        "alerts_firing": incident.alerts_firing,
-        "alerts_total": incident.size,
+        **alerts_of(incident, SNAPSHOT_ALERTS_MAX),
         "alert_names": dict(list(incident.names.items())[:NAMES_SHOWN]),
         "rule": incident.rule,
         "members": [
@@ -66,6 +70,7 @@ def _alerts_in(incident: Incident) -> dict[str, Any]:
                 "alert": fingerprint,
                 "name": member.name,
                 "component": member.component,
+                "scope": member.scope,
                 "incident": member.incident,
                 "firing": member.firing,
             }
@@ -77,14 +82,13 @@ def _alerts_in(incident: Incident) -> dict[str, Any]:
 def _clocks_of(rules: CompiledPolicy, incident: Incident) -> dict[str, dict[str, str]]:
     targets = rules.policy.targets
     times = {"acknowledge": targets.acknowledge, "resolve": targets.resolve}
-    return {
-        name: {
-            "due_at": format_instant(incident.severity_ms + time[incident.severity]),
-            "state": incident.clocks.get(name, "running"),
-        }
-        for name, time in times.items()
-        if incident.severity in time
-    }
+    clocks = {}
+    for name, time in times.items():
+        since_ms, severity = clock_start(incident, name)
+        if severity in time:
+            due_at = format_instant(since_ms + time[severity])
+            clocks[name] = {"due_at": due_at, "state": incident.clocks.get(name, "running")}
+    return clocks
 
 
 def _suppressed_by(incident: Incident) -> list[str]:

@@ -11,92 +11,26 @@ from typing import TypeVar
 
 import orjson
 
+from app.core.state.ended_alerts import EndedAlerts
+from app.core.state.engine_clock import EngineClock
+from app.core.state.incident_alerts import note_unnamed, put_in_order
+from app.core.state.live_alert import LiveAlert, bytes_of
 from app.core.state.members import Fired, InhibitionGroup, Member
-from models.alert import Labels
+from app.core.state.ranking import AlertRanking
+from app.core.state.receivers import Receiver
+from app.core.state.tasks import Task
 from models.incident import State
 from models.instant import NEWEST_MS
+from models.place import Place
 from models.severity import Severity
 from models.silence import Silence
 
 T = TypeVar("T")
 
-CORRELATION_WAIT = "/wait"  # the key of the hold of an alert that waits to see whether a rule keeps it quiet; no rule has an empty name
-
 FORMER = b"f/"  # the changelog's key of the shapes that rules had
 
-Timer = tuple[
-    int, str, str
-]  # when in engine time, what, whose. Sorted in this order, so equal times fire in one order
-
-
-@dataclass(slots=True)
-class Suppression:
-    """Why nobody is told of an alert: another one explains it, or an operator silenced it."""
-
-    because: str
-    parent: str = ""  # the id of the incident that it is a member of for so long
-
-
-@dataclass(slots=True)
-class LiveAlert:
-    """An alert that fires, or that ended a while ago.
-
-    Times are engine time in ms, but `starts_ms`, the sender's.
-    """
-
-    fingerprint: str
-    component: str
-    labels: Labels
-    annotations: Labels
-    severity: Severity
-    severity_label: str  # the severity label when the policy does not know it
-    owner: str
-    incident_class: str
-    firing: bool = False
-    fired_ms: int = 0
-    fired_offset: int = 0  # the offset of the record that made it fire
-    ended_ms: int = 0
-    notifiable_since_ms: int = 0  # since when it fires and nothing keeps it quiet
-    incident: str = ""  # the id of the incident that it belongs to
-    joined: int = 0  # the offset of the record by which it joined that incident
-    retain_until_ms: int = 0  # when to forget it; 0 while it belongs to an incident
-    heartbeat: str = ""  # the name of the absence rule that it is the heartbeat of
-    suppressions: dict[str, Suppression] | None = (
-        None  # why nobody is told of it, by rule and group or silence; None is an empty one
-    )
-    changes: list[int] | None = (
-        None  # when it began and ended of late, for flapping; None where that is not watched
-    )
-    # The counters. A repeat changes these and nothing else.
-    count: int = 0
-    last_ms: int = 0
-    ttl_ms: int = 0
-    starts_ms: int = 0
-    # Derived.
-    repeat: bytes = b""  # how the value of a plain repeat begins
-    bytes: int = 0  # of its labels and annotations as JSON; counted in the state's `alert_bytes`
-    timer_ms: int = 0  # when its expiry timer fires; it is set again only then, not at each repeat
-    touched: bool = False  # its counters changed since the last checkpoint
-
-    @property
-    def name(self) -> str:
-        """The alertname, or the fingerprint of an alert that has none."""
-        return self.labels.get("alertname") or self.fingerprint
-
-    @property
-    def awaits_correlation(self) -> bool:
-        """Whether it is quiet only until a rule has had the time to hold it."""
-        return bool(self.suppressions and CORRELATION_WAIT in self.suppressions)
-
-    @property
-    def expires_ms(self) -> int:
-        """When it counts as ended if it is not heard of again."""
-        return self.last_ms + self.ttl_ms
-
-    def renew(self, ttl_ms: int, starts_ms: int) -> None:
-        """Take over what a sender said, and from now on recognise its repeats."""
-        self.ttl_ms, self.starts_ms = ttl_ms, starts_ms
-        self.repeat = f'{{"alert":"{self.fingerprint}","status":"firing","ttl_ms":{ttl_ms},"starts_ms":{starts_ms},'.encode()
+# When in engine time, what, whose. Sorted in this order, so equal times fire in one order.
+Timer = tuple[int, str, str]
 
 
 @dataclass(slots=True)
@@ -107,19 +41,34 @@ class Incident:
     component: str
     incident_class: str
     state: State
-    severity: Severity  # the worst so far
+    severity: Severity  # of the worst alert that fires now; of one that is closed, the worst ever
     owner: str
     title: str
     summary: str  # what the alert that gave it its title says
-    next_step: str  # what to do first
+    next_step: str  # what to do first, with the command that ends it
     opened_ms: int
     opened_by: str  # position of the record
+    scope: str = ""
+    next_command: str = ""  # the command in it
+    episode: int = 1  # the part of it that one ring is for
+    peak_severity: Severity = Severity.P3  # the worst so far
+    peak_title: str = ""  # the title that it had then
+    owner_alert: str = (
+        ""  # the fingerprint of the alert whose team has it; empty where none decides
+    )
+    owner_severity: Severity = (
+        Severity.P3
+    )  # with which that alert, or an operator, gave it the owner
+    owner_ms: int = 0  # since when it has this owner, if it had another before
+    told_owner: str = ""  # the owner that was notified last
+    untaken_ms: int = 0  # since when nobody has it who had it before
     acknowledged_ms: int = 0
     acknowledged_by: str = ""
     resolved_ms: int = 0
     resolved_by: str = ""
     closed_ms: int = 0
     step: int = 1  # of the owner's chain; the first is told when the incident opens
+    steps_called: int = 1  # the last step that was ever called
     escalated: list[str] = field(default_factory=list)  # the rules that have escalated it
     reopened: int = 0
     rule: str = ""  # the correlation that opened it, if one did
@@ -143,9 +92,17 @@ class Incident:
     severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
     notifiable_since_ms: int = 0  # it is open and nothing keeps it quiet
     notified_ms: int = 0  # the last message about what belongs to it
+    message_ms: int = 0  # the same, later by the gaps since: in these nobody listened
     first_notified_ms: int = 0
     notified_alerts: int = 0  # how many belonged to it then
     notified_severity: Severity = Severity.P3
+    fires_anew_ms: int = (
+        0  # an urgent alert fires again, and nobody was notified of that yet; 0 is not
+    )
+    places: list[str] = field(default_factory=list)  # of its urgent alerts that were named
+    known_of: bool = False  # as of an alert, of one that a rule opened
+    joined: bool = False  # an urgent alert was named since somebody took it
+    clock_ms: int = 0  # the clocks of its targets count from here, and from its severity's
     step_since_ms: int = 0  # it is at this step
     last_update_ms: int = 0  # somebody said something, or was told of it for the first time
     reminded_ms: int = 0  # the last reminder, or word
@@ -160,12 +117,15 @@ class Incident:
         default_factory=dict
     )  # rule -> why and by which records it will escalate
     deferred_since_ms: int = 0  # since when either waits
+    lost: bool = False  # it ended because its last alert was lost: nobody said that it is over
     reopened_unexplained: bool = (
         False  # it was reopened quietly, by what waits for a rule, and no rule has explained it yet
     )
     undecided_escalations: dict[str, list[str]] = field(
         default_factory=dict
     )  # the same, while something of it waits for a rule
+    clock_since_ms: dict[str, int] = field(default_factory=dict)  # target -> when it began
+    clock_severity: dict[str, str] = field(default_factory=dict)  # and by which severity
     clocks: dict[str, str] = field(
         default_factory=dict
     )  # target -> warned, breached or met; else it runs
@@ -176,18 +136,33 @@ class Incident:
         default_factory=dict
     )  # of a correlated incident; others are held by their alerts
     parents: list[str] = field(default_factory=list)  # incidents that it was a member of
+    # Urgent alerts that an acknowledgement is not about, by fingerprint.
+    unacknowledged: list[str] = field(default_factory=list)
+    suppression_notified: bool = False  # somebody was notified that everything in it is quiet
+    notify_anew: bool = False  # it was quiet since the last message: what began then is to be told
     # Derived.
     alerts: dict[str, LiveAlert] = field(
         default_factory=dict
     )  # by fingerprint, in the order of joining
     firing: int = 0
+    firing_by: dict[Severity, int] = field(default_factory=dict)  # severity -> alerts that fire
+    unheard: int = 0  # alerts that fire on though nobody says so
     notifiable: int = 0  # alerts that fire and that nothing keeps quiet
     awaiting_correlation: int = (
         0  # alerts that fire and are quiet only until a rule has had the time to hold them
     )
+    unnamed: dict[str, bool] = field(
+        default_factory=dict
+    )  # urgent alerts that fire, that nothing keeps quiet, and that no message has named
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
+    ranking: AlertRanking | None = None  # of its alerts, once they are many
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.component, self.scope)
 
     @property
     def still_firing(self) -> bool:
@@ -198,6 +173,11 @@ class Incident:
         return self.firing > 0 or (
             bool(self.rule) and any(one.firing and one.own for one in self.members.values())
         )
+
+    @property
+    def has_unnamed(self) -> bool:
+        """Whether something urgent of it fires that no message has named."""
+        return bool(self.unnamed) or (bool(self.rule) and self.fires_anew_ms > 0)
 
     @property
     def alerts_firing(self) -> int:
@@ -233,54 +213,23 @@ class Incident:
         return len(self.alerts) + len(self.members)
 
 
-@dataclass(slots=True)
-class Receiver:
-    """What an actor knows of the messages to one receiver through one channel."""
-
-    sent_ms: list[int] = field(
-        default_factory=list
-    )  # the newest, as many as go out before a digest
-    digest_ms: int = 0  # when the digest goes out; 0 when nothing waits
-    counts: dict[str, int] = field(default_factory=dict)  # kind and severity -> messages that wait
-    incidents: list[str] = field(default_factory=list)  # of the first ones
-    body: dict[str, str] = field(default_factory=dict)  # where it goes
-
-
-@dataclass(slots=True)
-class Task:
-    """Something that an incident left to do."""
-
-    id: str
-    incident: str
-    name: str
-    title: str
-    steps: list[str]
-    owner: str
-    severity: Severity
-    made_ms: int
-    due_ms: int
-    remind_ms: int  # the distance of its reminders
-    reminded: int = 0
-
-
-def bytes_of(labels: Labels, annotations: Labels) -> int:
-    """How many bytes an alert's labels and annotations have as JSON."""
-    return len(orjson.dumps(labels)) + len(orjson.dumps(annotations))
-
-
 class PartitionState:
     """All state of one journal partition, and what of it changed since the last checkpoint."""
 
     def __init__(self) -> None:
         self.now_ms = 0
+        self.clock = EngineClock()
         self.alerts: dict[
             bytes, LiveAlert
         ] = {}  # by fingerprint in bytes, as it stands in a journal value
+        self.kin: dict[bytes, tuple[bytes, ...]] = {}  # derived: alerts that lead, by `kin`
+        self.followers: dict[str, dict[str, None]] = {}  # derived: by whom they follow
         self.alert_bytes = 0  # of their labels and annotations
+        self.ended = EndedAlerts()
         self.incidents: dict[str, Incident] = {}
         self.current: dict[
             tuple[str, str], Incident
-        ] = {}  # component and class -> the incident that is not closed
+        ] = {}  # place's key and class -> the incident that is not closed
         self.windows: dict[
             tuple[str, str], list[Fired]
         ] = {}  # rule and group -> what fired, oldest first
@@ -315,6 +264,13 @@ class PartitionState:
         self.dirty: dict[bytes, None] = {}
         self.touched: list[LiveAlert] = []
 
+    def expires_ms(self, alert: LiveAlert) -> int:
+        """When an alert counts as ended if it is not heard of again.
+
+        While nobody listened it could not be heard of.
+        """
+        return max(alert.last_ms, self.clock.listening_ms) + alert.ttl_ms
+
     # Changes. Each marks what it changes for the next checkpoint.
 
     def put_alert(self, alert: LiveAlert) -> None:
@@ -330,9 +286,9 @@ class PartitionState:
             self.measure(alert)
 
     def measure(self, alert: LiveAlert) -> None:
-        """Count an alert's labels and annotations, which are new."""
+        """Count an alert's texts, which are new."""
         self.alert_bytes -= alert.bytes
-        alert.bytes = bytes_of(alert.labels, alert.annotations)
+        alert.bytes = bytes_of(alert.labels, alert.annotations, alert.generator_url)
         self.alert_bytes += alert.bytes
 
     def touch(self, alert: LiveAlert) -> None:
@@ -342,8 +298,14 @@ class PartitionState:
             self.touched.append(alert)
 
     def drop_alert(self, alert: LiveAlert) -> None:
-        """Forget an alert."""
+        """Forget an alert, and those of other senders that follow it."""
         key = alert.fingerprint.encode()
+        for follower in self.followers.pop(alert.fingerprint, {}):
+            self.drop_alert(self.alerts[follower.encode()])
+        if alert.kin:
+            others = tuple(name for name in self.kin.pop(alert.kin) if name != key)
+            if others:
+                self.kin[alert.kin] = others
         del self.alerts[key]
         self.alert_bytes -= alert.bytes
         self.dirty[b"a/" + key] = None
@@ -352,13 +314,13 @@ class PartitionState:
     def put_incident(self, incident: Incident) -> None:
         """Add an incident, or note that it changed."""
         self.incidents[incident.id] = incident
-        self.current[incident.component, incident.incident_class] = incident
+        self.current[incident.place.key, incident.incident_class] = incident
         self.dirty[b"i/" + incident.id.encode()] = None
 
     def drop_incident(self, incident: Incident) -> None:
         """Forget a closed incident."""
         del self.incidents[incident.id]
-        del self.current[incident.component, incident.incident_class]
+        del self.current[incident.place.key, incident.incident_class]
         self.dirty[b"i/" + incident.id.encode()] = None
 
     def put_window(self, rule: str, group: str, window: list[Fired]) -> None:
@@ -480,17 +442,34 @@ class PartitionState:
             incident.alerts[alert.fingerprint] = alert
             incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
             if last is not None and last.joined == offset:
-                _put_in_order(incident)
+                put_in_order(incident)
         incident.firing += 1
+        incident.firing_by[alert.severity] = incident.firing_by.get(alert.severity, 0) + 1
         incident.notifiable += not alert.suppressions
         incident.awaiting_correlation += alert.awaits_correlation
+        note_unnamed(incident, alert)
+        if incident.ranking is not None:
+            incident.ranking.put(alert)
 
     def leave(self, incident: Incident, alert: LiveAlert) -> None:
         """An alert of the incident does not fire any more."""
         incident.firing -= 1
+        incident.firing_by[alert.severity] -= 1
+        incident.unheard -= alert.unheard_ms > 0
         incident.notifiable -= not alert.suppressions
         incident.awaiting_correlation -= alert.awaits_correlation
-        alert.suppressions = None
+        alert.suppressions, alert.unheard_ms = None, 0
+        incident.unnamed.pop(alert.fingerprint, None)
+        if incident.ranking is not None:
+            incident.ranking.put(alert)
+
+    def note_unheard(self, alert: LiveAlert, at_ms: int) -> None:
+        """An alert of an incident fires on though nobody says so, or (0) is heard of again."""
+        incident = self.incidents[alert.incident]
+        incident.unheard += (at_ms > 0) - (alert.unheard_ms > 0)
+        alert.unheard_ms = at_ms
+        alert.renew(alert.ttl_ms, alert.starts_ms)
+        self.put_alert(alert)
 
     def set_suppression(self, alert: LiveAlert, key: str, hold: Suppression | None) -> None:
         """Keep a firing alert quiet for one more reason, or (None) for one reason less.
@@ -511,6 +490,7 @@ class PartitionState:
         alert.suppressions = holds or None
         incident.notifiable += (not holds) - was_loud
         incident.awaiting_correlation += alert.awaits_correlation - waited
+        note_unnamed(incident, alert)
         self.put_alert(alert)
 
     def schedule(self, at_ms: int, what: str, subject: str) -> None:
@@ -519,21 +499,3 @@ class PartitionState:
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
         heapq.heappush(self.timers, (at_ms, what, subject))
-
-
-def in_order(alerts: Iterable[LiveAlert]) -> list[LiveAlert]:
-    """Alerts in the order in which they joined.
-
-    Of those that one record brought, deadlines before it among them, by name.
-    """
-    return sorted(alerts, key=lambda alert: (alert.joined, alert.fingerprint))
-
-
-def _put_in_order(incident: Incident) -> None:
-    """Give an incident's alerts the order that they have after a restart."""
-    alerts = in_order(incident.alerts.values())
-    incident.alerts.clear()
-    incident.names.clear()
-    for alert in alerts:
-        incident.alerts[alert.fingerprint] = alert
-        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1

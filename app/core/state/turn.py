@@ -9,8 +9,10 @@ from itertools import islice
 from typing import Any
 
 from app.core.rules.compiled_policy import CompiledPolicy
+from app.core.state.live_alert import LiveAlert
 from app.core.state.snapshot import incident_snapshot
 from app.core.state.state import Incident, PartitionState
+from models.alert import Labels
 from models.effect import Effect, Position, Stream, encode_effect
 from models.instant import format_instant
 from models.reason import Reason
@@ -30,9 +32,15 @@ class Turn:
         self.counts: dict[str, int] = {}
         self.offset = -1
         self.late_ms = 0  # by how much the deadline that is being handled was missed
+        self.command = ""  # the operator's command that is being carried out
+        # The newest key of `app.core.alerts.identity`, and what it was made of.
+        self.kin: tuple[CompiledPolicy, Labels | None, bytes] = rules, None, b""
         self._number = 0
         self._opened = 0
         self._changed: dict[str, Incident] = {}
+        self.bounds_met: dict[str, str] = {}  # bounds that are near or reached, and which of both
+        self._doubtful: dict[str, LiveAlert] = {}
+        self.unshown: dict[str, bool] = {}  # alerts and incidents that roots' rules have to hear of
 
     @property
     def now_ms(self) -> int:
@@ -83,12 +91,14 @@ class Turn:
         """Leave an effect."""
         number = self._number
         self._number += 1
+        if self.command and stream is Stream.TIMELINE:
+            body = body | {"command": self.command}  # whoever sent it recognises its answer by this
         document = {
             "id": f"{self.position}-{number}",
             "kind": kind,
             "at": format_instant(self.now_ms),
-            **body,
             "policy": self.rules.fingerprint,
+            **body,
         }
         encoded = None if key is None else key.encode()
         self.effects.append(
@@ -108,11 +118,23 @@ class Turn:
         body = {
             "incident": incident.id,
             "component": incident.component,
+            "scope": incident.scope,
             "text": text,
             **details,
             **late,
         }
         self.emit(Stream.TIMELINE, incident.id, kind, body)
+
+    def doubt(self, alert: LiveAlert) -> None:
+        """Note that somebody may know of an urgent alert from now on, or does not any more."""
+        if alert.severity.is_urgent:
+            self._doubtful[alert.fingerprint] = alert
+
+    def doubtful(self) -> list[LiveAlert]:
+        """What `doubt` has noted, by fingerprint, which is forgotten then."""
+        alerts = [alert for _, alert in sorted(self._doubtful.items())]
+        self._doubtful.clear()
+        return alerts
 
     def changed_incidents(self, start: int) -> list[Incident]:
         """What `changed` has noted since the last end, in that order, from the given number on."""

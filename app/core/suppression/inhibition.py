@@ -13,9 +13,10 @@ from app.core.rules.compiled_policy import CompiledPolicy, PolicyDecision
 from app.core.rules.inhibition_rule import InhibitionRule
 from app.core.rules.rule_id import rule_id_from
 from app.core.state import signals
+from app.core.state.live_alert import LiveAlert
 from app.core.state.members import PARTS_BYTES_MAX, VIA_MAX, InhibitionGroup, Member, Target
 from app.core.state.signals import Change
-from app.core.state.state import Incident, LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import members, suppression
 from models.alert import Labels
@@ -29,10 +30,47 @@ SIDES = ("source", "target", "both")
 
 def on_changed(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> None:
     """An alert began or ended to fire: tell the rules that it is a source or a target of."""
-    if decision.inhibitions:
-        _signal_rules(
-            turn, decision, alert.labels, alert.fingerprint, signals.member_of(turn, alert)
-        )
+    if not decision.inhibitions:
+        return
+    member = signals.member_of(turn, alert)
+    others = _others(turn, decision, alert.fingerprint, member)
+    _signal_rules(turn, decision, alert.labels, alert.fingerprint, member, others)
+
+
+def _others(
+    turn: Turn, decision: PolicyDecision, identity: str, member: Member
+) -> list[str] | None:
+    """All rules, or those that hear of it at once: whether somebody knows of an urgent root shows at the turn's end."""
+    if not (member.firing and member.severity.is_urgent):
+        return None
+    roots = _roots(turn.rules, decision)
+    if roots:
+        turn.unshown[identity] = True
+    return [name for name, _ in decision.inhibitions if name not in roots]
+
+
+def on_awareness(turn: Turn, alert: LiveAlert) -> None:
+    """Somebody knows now of an alert that fires, or does not any more: tell the dependencies of which it is a root."""
+    decision = turn.rules.evaluate(alert.labels)
+    roots = _roots(turn.rules, decision)
+    if roots:
+        member = signals.member_of(turn, alert)
+        _signal_rules(turn, decision, alert.labels, alert.fingerprint, member, roots)
+
+
+def on_incident_awareness(turn: Turn, incident: Incident) -> None:
+    """The same of an incident that a rule opened."""
+    roots = _roots(turn.rules, turn.rules.evaluate(labels_of(incident)))
+    if roots:
+        _signal_rules_of_incident(turn, incident, firing=True, only=roots)
+
+
+def _roots(rules: CompiledPolicy, decision: PolicyDecision) -> list[str]:
+    return [
+        name
+        for name, side in decision.inhibitions
+        if side == "source" and rules.inhibitions[name].membership
+    ]
 
 
 def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
@@ -41,7 +79,10 @@ def on_incident(turn: Turn, incident: Incident, *, firing: bool) -> None:
     It takes part as an alert that is named like the rule.
     """
     if incident.rule:
-        _signal_rules_of_incident(turn, incident, firing=firing)
+        decision = turn.rules.evaluate(labels_of(incident))
+        member = _member_of(turn.rules, incident, firing=firing)
+        others = _others(turn, decision, incident.id, member)
+        _signal_rules_of_incident(turn, incident, firing=firing, only=others)
 
 
 def _signal_rules_of_incident(
@@ -53,12 +94,12 @@ def _signal_rules_of_incident(
         turn.rules.evaluate(labels),
         labels,
         incident.id,
-        _member_of(incident, firing=firing),
+        _member_of(turn.rules, incident, firing=firing),
         only,
     )
 
 
-def _member_of(incident: Incident, *, firing: bool) -> Member:
+def _member_of(rules: CompiledPolicy, incident: Incident, *, firing: bool) -> Member:
     known = labels_of(incident)
     return Member(
         incident.rule,
@@ -68,6 +109,10 @@ def _member_of(incident: Incident, *, firing: bool) -> Member:
         firing,
         incident.firing_since,
         known,
+        scope=incident.scope,
+        fired_ms=incident.opened_ms,
+        in_cycle=rules.evaluate(known).in_cycle,
+        known_of=incident.known_of,
     )
 
 
@@ -196,10 +241,16 @@ def _source_changed(
 
 
 def watch_grace(turn: Turn, name: str, group: str, inhibition_group: InhibitionGroup) -> None:
-    """Set the timer at which the targets of a source that ended have outlived their grace."""
+    """Set the timers at which the targets of a source that ended have outlived their grace."""
     rule = turn.rules.inhibition(name)
     if rule is not None and inhibition_group.last is not None:
-        turn.state.schedule(inhibition_group.ended_ms + rule.grace_ms, GRACE, f"{name}\n{group}")
+        for grace_ms in {_urgent_grace_ms(turn, rule): None, rule.grace_ms: None}:
+            turn.state.schedule(inhibition_group.ended_ms + grace_ms, GRACE, f"{name}\n{group}")
+
+
+def _urgent_grace_ms(turn: Turn, rule: InhibitionRule) -> int:
+    """How long an urgent target may outlive its source: what is over explains it only until it has to be named."""
+    return min(rule.grace_ms, turn.rules.policy.notify.group_interval)
 
 
 def on_grace(turn: Turn, at_ms: int, subject: str) -> None:
@@ -209,14 +260,12 @@ def on_grace(turn: Turn, at_ms: int, subject: str) -> None:
         turn.rules.inhibition(name),
         turn.state.inhibition_groups.get((name, group)),
     )
-    if (
-        rule is None
-        or inhibition_group is None
-        or inhibition_group.last is None
-        or inhibition_group.ended_ms + rule.grace_ms != at_ms
-    ):
+    if rule is None or inhibition_group is None or inhibition_group.last is None:
         return
-    inhibition_group.last = None
+    if inhibition_group.ended_ms + rule.grace_ms == at_ms:
+        inhibition_group.last = None
+    elif inhibition_group.ended_ms + _urgent_grace_ms(turn, rule) != at_ms:
+        return
     for identity in inhibition_group.targets:
         _review_target(turn, rule, group, inhibition_group, identity)
     turn.state.put_inhibition_group(name, group, inhibition_group)
@@ -226,7 +275,10 @@ def _review_target(
     turn: Turn, rule: InhibitionRule, group: str, inhibition_group: InhibitionGroup, identity: str
 ) -> None:
     """Hold a target that has a cause, let go one that has none, and hand over one whose cause is another now."""
-    target, cause = inhibition_group.targets[identity], _source_of(inhibition_group, identity)
+    target, cause = (
+        inhibition_group.targets[identity],
+        _source_of(turn, rule, inhibition_group, identity),
+    )
     before, fresh = (
         target.root,
         rule.within_ms is None or turn.now_ms - target.at_ms <= rule.within_ms,
@@ -244,12 +296,14 @@ def _review_target(
     because = None
     if before is not None:
         why = (
-            f"belongs to {cause.name} on {cause.component} now" if cause else "is on its own again"
+            f"belongs to {cause.name} on {cause.place.title} now"
+            if cause
+            else "is on its own again"
         )
         _signal_root(turn, rule, before, identity, replace(target.member, firing=False), why)
     if cause is not None:
         what = "depends on" if rule.membership else "inhibited by"
-        text = f"{what} {cause.name} on {cause.component} ({rule.policy.name})"
+        text = f"{what} {cause.name} on {cause.place.title} ({rule.policy.name})"
         # What shares its root's incident is in it already.
         parent = (
             cause.incident if rule.membership and cause.incident != target.member.incident else ""
@@ -274,16 +328,60 @@ def _answer_target(
     turn.send(signals.key_of(member), message)
 
 
-def _source_of(inhibition_group: InhibitionGroup, identity: str) -> Member | None:
-    """The source that explains a target.
+def _source_of(
+    turn: Turn, rule: InhibitionRule, inhibition_group: InhibitionGroup, identity: str
+) -> Member | None:
+    """The source that explains a target: of those that may, the one that has fired longest.
 
     Not itself, nor, where both are source and target, one of its like.
     """
-    both = identity in inhibition_group.sources
+    both, target = identity in inhibition_group.sources, inhibition_group.targets[identity].member
     for name, source in inhibition_group.sources.items():
-        if name != identity and not (both and name in inhibition_group.targets):
+        alike = both and name in inhibition_group.targets
+        if name != identity and not alike and _may_hide(rule, name, source, identity, target):
             return source
-    return inhibition_group.last
+    last = inhibition_group.last
+    if last is None or not _may_explain(rule, last, target):
+        return None
+    over_ms = inhibition_group.ended_ms + _urgent_grace_ms(turn, rule)
+    if target.severity.is_urgent and turn.now_ms >= over_ms:
+        return None
+    in_cycle = last.in_cycle and target.in_cycle
+    return None if in_cycle and last.fired_ms >= target.fired_ms else last
+
+
+def _may_hide(
+    rule: InhibitionRule, name: str, source: Member, identity: str, target: Member
+) -> bool:
+    """Whether a source may keep a target quiet.
+
+    In a cycle of rules only what has fired longer may: so what has fired longest is notified.
+    """
+    return _in_order(name, source, identity, target) and _may_explain(rule, source, target)
+
+
+def _in_order(name: str, source: Member, identity: str, target: Member) -> bool:
+    in_cycle = source.in_cycle and target.in_cycle
+    return not in_cycle or (source.fired_ms, name) < (target.fired_ms, identity)
+
+
+def _may_explain(rule: InhibitionRule, source: Member, target: Member) -> bool:
+    """Whether a source may explain a target. An inhibition is its author's choice.
+
+    A root has to be as urgent as what it explains; and of the root of a P0 or P1 somebody knows.
+    """
+    return not rule.membership or _explains(source, target)
+
+
+def _explains(source: Member, target: Member) -> bool:
+    known_of = source.known_of or not target.severity.is_urgent
+    return source.severity <= target.severity and known_of
+
+
+def incident_may_hide(turn: Turn, incident: Incident, identity: str, target: Member) -> bool:
+    """Whether an incident that a rule opened may keep a member of it quiet."""
+    source = _member_of(turn.rules, incident, firing=True)
+    return _in_order(incident.id, source, identity, target) and _explains(source, target)
 
 
 def _signal_root(
@@ -364,7 +462,7 @@ def retract_signals(turn: Turn, before: CompiledPolicy, names: Container[str]) -
                 names,
                 labels_of(incident),
                 incident.id,
-                _member_of(incident, firing=True),
+                _member_of(before, incident, firing=True),
             )
 
 

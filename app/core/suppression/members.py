@@ -9,6 +9,7 @@ from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import silences
 from models.incident import State
+from models.place import Place
 from models.reason import BadInput, Reason
 
 
@@ -25,8 +26,11 @@ def check_room(turn: Turn, incident: Incident, fingerprint: str, member: Member)
 
 def on_member_fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
     """A member began to fire, or is new; `check_room` has said that there is room for it."""
-    grown = incident.state is State.ACKNOWLEDGED and member.component not in _components_of(
-        incident
+    # What only depends on it was to be expected by whoever took it.
+    grown = (
+        member.own
+        and incident.state is State.ACKNOWLEDGED
+        and member.place not in _places(incident)
     )
     known = incident.members.get(fingerprint)
     incident.members[fingerprint] = member
@@ -34,12 +38,12 @@ def on_member_fired(turn: Turn, incident: Incident, fingerprint: str, member: Me
     turn.timeline(
         incident,
         "MemberFired",
-        f"{member.name} on {member.component} belongs to it",
+        f"{member.name} on {member.place.title} belongs to it",
         member=member.incident,
     )
     silences.review_incident(turn, incident)
     if grown:
-        escalation.on_grown(turn, incident, f"{member.component} too")
+        escalation.on_grown(turn, incident, f"{member.place.title} too")
     turn.changed(incident)
 
 
@@ -52,7 +56,7 @@ def on_member_ended(turn: Turn, incident: Incident, fingerprint: str, text: str 
     turn.timeline(
         incident,
         "MemberEnded",
-        f"{member.name} on {member.component} {text}",
+        f"{member.name} on {member.place.title} {text}",
         member=member.incident,
     )
     silences.review_incident(turn, incident)
@@ -60,7 +64,7 @@ def on_member_ended(turn: Turn, incident: Incident, fingerprint: str, text: str 
     return True
 
 
-def _components_of(incident: Incident) -> set[str]:
-    """The components that the incident strikes. Only for asking: a set has no order."""
-    own = set() if incident.rule else {incident.component}
-    return own | {member.component for member in incident.members.values()}
+def _places(incident: Incident) -> set[Place]:
+    """The places that the incident strikes. Only for asking: a set has no order."""
+    own = set() if incident.rule else {incident.place}
+    return own | {member.place for member in incident.members.values()}

@@ -1,18 +1,25 @@
-"""Silences: an operator knows about it. What a silence matches is acknowledged, and told to nobody until it ends.
+"""Silences: an operator knows about it. Nobody is notified of what a silence matches until it ends.
 
 Source: PROCEDURES, "Alert Acknowledgment"; Alertmanager's silences. A silence is about alerts; an
 incident is silenced when all that fires in it is, so that silencing one alert never hides another.
+Which incidents it acknowledges is in `app.core.suppression.silence_outcome`.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from app.core.response import acknowledgement
-from app.core.state.state import Incident, LiveAlert, PartitionState, Suppression
+from app.core.state.live_alert import Hold, LiveAlert
+from app.core.state.state import Incident, PartitionState
 from app.core.state.turn import Turn
 from app.core.suppression import suppression
-from models.alert import Labels
+from app.core.suppression.silence_outcome import (
+    covers,
+    emit_outcome,
+    left_out,
+    objection,
+    silence_test,
+)
 from models.duration import format_ms
 from models.effect import Stream
 from models.incident import State
@@ -33,6 +40,9 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
     """
     silence = _check_record(document, turn.now_ms)
     known = turn.state.silences.get(silence.id)
+    if document.get("preview") is True:
+        emit_outcome(turn, silence, preview=True)
+        return
     if known == silence:
         turn.count("duplicates")
         return
@@ -40,6 +50,7 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
     if known is None and number >= limit:
         found = f"there are {number} silences, with those that ended less than {_retention_text(turn)} ago; bounds.silences is {limit}"
         raise BadInput(Reason.BOUND_REACHED, found)
+    emit_outcome(turn, silence, preview=False)
     turn.state.put_silence(silence)
     if turn.partition == 0:
         turn.emit(Stream.SILENCES, silence.id, "Silence", _silence_snapshot(silence, turn.now_ms))
@@ -49,7 +60,7 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
         _end_silences(
             turn,
             [known],
-            unless=_compiled_test(silence.matchers) if _is_active(silence, turn.now_ms) else None,
+            unless=silence_test(silence.matchers) if _is_active(silence, turn.now_ms) else None,
         )
     if silence.starts_ms <= turn.now_ms:
         brought_forward = (
@@ -76,7 +87,7 @@ def on_timer(turn: Turn, at_ms: int, _: str) -> None:
         return
     turn.state.silences_ms = at_ms
     over, begun = silences_changing(turn.state, at_ms)
-    tests = [_compiled_test(one.matchers) for one in begun]
+    tests = [silence_test(one.matchers) for one in begun]
     # First what nothing need keep quiet any more: else an incident of both would be quiet for a
     # moment. But what begins takes over from what ends: else what both match would be loud for one.
     if over:
@@ -112,12 +123,12 @@ def on_retained(turn: Turn, at_ms: int, subject: str) -> None:
         turn.state.drop_silence(silence)
 
 
-def suppressions_on(turn: Turn, alert: LiveAlert) -> dict[str, Suppression] | None:
+def suppressions_on(turn: Turn, alert: LiveAlert) -> dict[str, Hold] | None:
     """The silences that a new alert is under."""
     found = sorted(
         name
         for name, silence in turn.state.silences_ahead(turn.now_ms).items()
-        if _is_active(silence, turn.now_ms) and _compiled_test(silence.matchers)(alert.labels)
+        if _is_active(silence, turn.now_ms) and silence_test(silence.matchers)(alert.labels)
     )
     for name in found[suppression.SUPPRESSIONS_MAX :]:
         turn.refuse("holds", f"silence {name}")
@@ -134,8 +145,7 @@ def review_incident(turn: Turn, incident: Incident) -> None:
     covering = {
         _key_of(name): _suppression_by(silence)
         for name, silence in sorted(turn.state.silences.items())
-        if _is_active(silence, turn.now_ms)
-        and _matches_all_firing(_compiled_test(silence.matchers), incident)
+        if _is_active(silence, turn.now_ms) and covers(silence_test(silence.matchers), incident)
     }
     over = [
         _key_of(name)
@@ -150,20 +160,20 @@ def review_incident(turn: Turn, incident: Incident) -> None:
 
 
 def _begin_silences(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) -> None:
-    """Keep quiet what they match, and acknowledge the open incidents of which one matches everything."""
+    """Keep quiet what they match, and acknowledge the open incidents that they are about."""
     incidents = [incident for _, incident in sorted(turn.state.incidents.items())]
     opened = (
         [incident for incident in incidents if incident.state is State.OPEN] if acknowledge else []
     )
-    covered = [
+    taken = [
         (one, incident)
         for one in begun
         for incident in opened
-        if _matches_all_firing(_compiled_test(one.matchers), incident)
+        if _matches(one, incident) and not objection(turn, one, incident)
     ]
     active = [one for one in begun if _is_active(one, turn.now_ms)]
     for silence in active:
-        test = _compiled_test(silence.matchers)
+        test = silence_test(silence.matchers)
         for _, alert in sorted(turn.state.alerts.items()):
             if alert.firing and alert.incident and test(alert.labels):
                 suppression.suppress_alert(
@@ -171,9 +181,18 @@ def _begin_silences(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) 
                 )
     for incident in incidents if active else ():
         review_incident(turn, incident)
-    for silence, incident in covered:
+    for silence, incident in taken:
         if incident.state is State.OPEN:  # else another of them was first
-            acknowledgement.acknowledge(turn, incident, silence.by, silence.comment)
+            unacknowledged = left_out(silence, incident)
+            acknowledgement.acknowledge(turn, incident, silence.by, silence.comment, unacknowledged)
+
+
+def _matches(silence: Silence, incident: Incident) -> bool:
+    """Whether a silence matches anything that fires in an incident."""
+    test = silence_test(silence.matchers)
+    if incident.rule:
+        return any(member.firing and test(member.labels) for member in incident.members.values())
+    return any(alert.firing and test(alert.labels) for alert in incident.alerts.values())
 
 
 def _end_silences(turn: Turn, over: Sequence[Silence], *, unless: Test | None = None) -> None:
@@ -186,14 +205,6 @@ def _end_silences(turn: Turn, over: Sequence[Silence], *, unless: Test | None = 
                 suppression.suppress_alert(turn, alert, key, None)
     for _, incident in sorted(turn.state.incidents.items()):
         review_incident(turn, incident)
-
-
-def _matches_all_firing(test: Test, incident: Incident) -> bool:
-    """Whether a silence matches everything that fires in the incident, and anything at all."""
-    labels = [alert.labels for alert in incident.alerts.values() if alert.firing]
-    if incident.rule:
-        labels += [member.labels for member in incident.members.values() if member.firing]
-    return bool(labels) and all(test(one) for one in labels)
 
 
 def _is_active(silence: Silence, now_ms: int) -> bool:
@@ -209,26 +220,14 @@ def _retention_text(turn: Turn) -> str:
     return format_ms(turn.rules.policy.incidents.retain_resolved)
 
 
-def _suppression_by(silence: Silence) -> Suppression:
+def _suppression_by(silence: Silence) -> Hold:
     said = f": {silence.comment}" if silence.comment else ""
     text = f"silenced by {silence.by} until {format_instant(silence.ends_ms)}{said}"
-    return Suppression(truncate(text, suppression.BECAUSE_CHARACTERS_MAX))
+    return Hold(truncate(text, suppression.BECAUSE_CHARACTERS_MAX))
 
 
 def _key_of(name: str) -> str:
-    return f"silence/{name}"
-
-
-@lru_cache(maxsize=1024)
-def _compiled_test(matchers: tuple[Matcher, ...]) -> Test:
-    try:
-        return test_of([matchers])
-    except ValueError:
-        return _match_nothing  # kept since Python's regular expressions were taken: it silences nothing, and ends in its time
-
-
-def _match_nothing(_: Labels) -> bool:
-    return False
+    return f"{suppression.SILENCED}{name}"
 
 
 def _check_record(document: dict[str, Any], now_ms: int) -> Silence:

@@ -16,13 +16,17 @@ from typing import Any
 from app.core.notification import recipients
 from app.core.response import escalation, reminders
 from app.core.rules.rule_id import rule_id_from
-from app.core.state.state import CORRELATION_WAIT, Incident, LiveAlert, Suppression
+from app.core.state.incident_now import begin_clocks
+from app.core.state.live_alert import WAIT, Hold, LiveAlert
+from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.duration import format_ms
+from models.events import NotificationKind
 from models.reason import BadInput, Reason
 from models.truncate import truncate
 
 CORRELATION_TIMER = "wait"
+SILENCED = "silence/"  # how the keys of silences begin; no rule's name has a slash
 SUPPRESSIONS_MAX = 100  # of an alert, or of an incident that a rule opened
 PARENTS_MAX = 100  # incidents that one was a member of
 BECAUSE_CHARACTERS_MAX = 500
@@ -71,14 +75,14 @@ def _is_meant(turn: Turn, key: str, rule_id: str, alert: LiveAlert | None) -> bo
         return link is not None and link.rule_id == rule_id
     return alert is None or (
         bool(rule.steps(alert.labels))
-        and rule.group(alert.severity, alert.component, alert.owner, alert.labels) == group
+        and rule.group(alert.severity, alert.place, alert.owner, alert.labels) == group
     )
 
 
 def begin_correlation_wait(turn: Turn, incident: Incident, alert: LiveAlert, wait_ms: int) -> None:
     """Let an alert that is about to join an incident of which nothing is loud wait for the rules that may hold it."""
     if wait_ms and not incident.notifiable and not alert.suppressions:
-        alert.suppressions = {CORRELATION_WAIT: _waiting_suppression(wait_ms)}
+        alert.suppressions = {WAIT: _waiting_suppression(wait_ms)}
         incident.reopened_unexplained = incident.reopened_unexplained or not incident.suppressed
         watch_alert_wait(turn, alert)
 
@@ -86,11 +90,7 @@ def begin_correlation_wait(turn: Turn, incident: Incident, alert: LiveAlert, wai
 def begin_incident_wait(turn: Turn, incident: Incident) -> None:
     """The same for an incident that a rule opened, and that is about to be reopened."""
     if incident.correlation_wait_ms and not incident.suppressions:
-        (
-            incident.suppressions[CORRELATION_WAIT],
-            incident.reopened_unexplained,
-            incident.notifiable_since_ms,
-        ) = (
+        incident.suppressions[WAIT], incident.reopened_unexplained, incident.notifiable_since_ms = (
             _waiting_suppression(incident.correlation_wait_ms),
             True,
             turn.now_ms,
@@ -98,8 +98,8 @@ def begin_incident_wait(turn: Turn, incident: Incident) -> None:
         watch_incident_wait(turn, incident)
 
 
-def _waiting_suppression(wait_ms: int) -> Suppression:
-    return Suppression(f"waits for {format_ms(wait_ms)} to see whether a rule explains it")
+def _waiting_suppression(wait_ms: int) -> Hold:
+    return Hold(f"waits for {format_ms(wait_ms)} to see whether a rule explains it")
 
 
 def watch_alert_wait(turn: Turn, alert: LiveAlert) -> None:
@@ -110,7 +110,7 @@ def watch_alert_wait(turn: Turn, alert: LiveAlert) -> None:
 
 def watch_incident_wait(turn: Turn, incident: Incident) -> None:
     """The same for an incident that a rule opened."""
-    if CORRELATION_WAIT in incident.suppressions:
+    if WAIT in incident.suppressions:
         turn.state.schedule(
             incident.notifiable_since_ms + incident.correlation_wait_ms,
             CORRELATION_TIMER,
@@ -127,29 +127,29 @@ def on_wait_ended(turn: Turn, at_ms: int, subject: str) -> None:
     incident = turn.state.incidents.get(subject)
     if (
         incident is not None
-        and CORRELATION_WAIT in incident.suppressions
+        and WAIT in incident.suppressions
         and incident.notifiable_since_ms + incident.correlation_wait_ms == at_ms
     ):
-        suppress_incident(turn, incident, CORRELATION_WAIT, None)
+        suppress_incident(turn, incident, WAIT, None)
     alert = turn.state.alerts.get(subject.encode())
     if alert is not None and alert.awaits_correlation and _wait_ends_ms(turn, alert) == at_ms:
-        suppress_alert(turn, alert, CORRELATION_WAIT, None)
+        suppress_alert(turn, alert, WAIT, None)
 
 
 def on_policy(turn: Turn) -> None:
     """Under another policy an alert may have waited for long enough."""
     for _, alert in sorted(turn.state.alerts.items()):
         if alert.awaits_correlation and _wait_ends_ms(turn, alert) <= turn.now_ms:
-            suppress_alert(turn, alert, CORRELATION_WAIT, None)
+            suppress_alert(turn, alert, WAIT, None)
     for _, incident in sorted(turn.state.incidents.items()):
         if (
-            CORRELATION_WAIT in incident.suppressions
+            WAIT in incident.suppressions
             and incident.notifiable_since_ms + incident.correlation_wait_ms <= turn.now_ms
         ):
-            suppress_incident(turn, incident, CORRELATION_WAIT, None)
+            suppress_incident(turn, incident, WAIT, None)
 
 
-def _suppression_from(because: Any) -> Suppression | None:
+def _suppression_from(because: Any) -> Hold | None:
     if because is None:
         return None
     text, parent = (
@@ -162,12 +162,10 @@ def _suppression_from(because: Any) -> Suppression | None:
             Reason.MALFORMED,
             f"a hold's because is {because!r:.200}, must have the texts text and parent",
         )
-    return Suppression(truncate(text, BECAUSE_CHARACTERS_MAX), parent[:BECAUSE_CHARACTERS_MAX])
+    return Hold(truncate(text, BECAUSE_CHARACTERS_MAX), parent[:BECAUSE_CHARACTERS_MAX])
 
 
-def suppress_alert(
-    turn: Turn, alert: LiveAlert, key: str, suppression_of: Suppression | None
-) -> None:
+def suppress_alert(turn: Turn, alert: LiveAlert, key: str, suppression_of: Hold | None) -> None:
     """Keep a firing alert quiet for one more reason, or (None) for one reason less."""
     if (alert.suppressions or {}).get(key) == suppression_of:
         return
@@ -176,8 +174,9 @@ def suppress_alert(
         return
     was_held, was_loud = incident.suppressed, not alert.suppressions
     turn.state.set_suppression(alert, key, suppression_of)
+    turn.doubt(alert)
     if not alert.suppressions and not was_loud:
-        alert.notifiable_since_ms = alert.fired_ms if key == CORRELATION_WAIT else turn.now_ms
+        alert.notifiable_since_ms = alert.fired_ms if key == WAIT else turn.now_ms
         escalation.watch_lasting(turn, alert)
     _note_parent(turn, incident, suppression_of)
     observe_suppression(
@@ -194,9 +193,9 @@ def suppress_alert(
 def _has_room(
     turn: Turn,
     incident: Incident,
-    suppressions: Mapping[str, Suppression],
+    suppressions: Mapping[str, Hold],
     key: str,
-    suppression_of: Suppression | None,
+    suppression_of: Hold | None,
 ) -> bool:
     """Whether there is room for one more reason to keep quiet.
 
@@ -213,7 +212,7 @@ def _has_room(
 
 
 def suppress_incident(
-    turn: Turn, incident: Incident, key: str, suppression_of: Suppression | None
+    turn: Turn, incident: Incident, key: str, suppression_of: Hold | None
 ) -> None:
     """The same for an incident that a rule opened, which has no alerts of its own."""
     if incident.suppressions.get(key) == suppression_of or not _has_room(
@@ -224,10 +223,10 @@ def suppress_incident(
     if suppression_of is None:
         del incident.suppressions[key]
     else:
-        incident.suppressions.pop(CORRELATION_WAIT, None)
+        incident.suppressions.pop(WAIT, None)
         incident.suppressions[key] = suppression_of
     _note_parent(turn, incident, suppression_of)
-    since_ms = incident.notifiable_since_ms if key == CORRELATION_WAIT else None
+    since_ms = incident.notifiable_since_ms if key == WAIT else None
     observe_suppression(
         turn, incident, was_held=was_held, suppression_of=suppression_of, key=key, since_ms=since_ms
     )
@@ -239,7 +238,7 @@ def observe_suppression(
     incident: Incident,
     *,
     was_held: bool,
-    suppression_of: Suppression | None = None,
+    suppression_of: Hold | None = None,
     key: str = "",
     since_ms: int | None = None,
 ) -> None:
@@ -258,9 +257,7 @@ def observe_suppression(
         _on_released(turn, incident, key, turn.now_ms if since_ms is None else since_ms)
 
 
-def _on_suppressed(
-    turn: Turn, incident: Incident, suppression_of: Suppression | None, key: str
-) -> None:
+def _on_suppressed(turn: Turn, incident: Incident, suppression_of: Hold | None, key: str) -> None:
     incident.reopened_unexplained = False
     text = suppression_of.because if suppression_of else "what fires still is kept quiet"
     turn.timeline(
@@ -270,20 +267,43 @@ def _on_suppressed(
         rule=key,
         parent=suppression_of.parent if suppression_of else "",
     )
-    recipients.on_suppression(turn, incident, "suppressed", text)
+    # An operator who silences it knows: no message says so, neither now nor at the end.
+    incident.suppression_notified = not is_silenced(incident)
+    if incident.suppression_notified:
+        recipients.on_suppression(turn, incident, NotificationKind.SUPPRESSED, text)
+
+
+def is_silenced(incident: Incident) -> bool:
+    """Whether a silence keeps it, or a firing alert of it, quiet."""
+    alerts = [
+        alert.suppressions
+        for alert in incident.alerts.values()
+        if alert.firing and alert.suppressions
+    ]
+    return any(
+        key.startswith(SILENCED)
+        for suppressions in (incident.suppressions, *alerts)
+        for key in suppressions
+    )
 
 
 def _on_released(turn: Turn, incident: Incident, key: str, since_ms: int) -> None:
     reopened_unexplained, incident.reopened_unexplained = incident.reopened_unexplained, False
     incident.notifiable_since_ms, incident.step_since_ms = since_ms, turn.now_ms
+    if incident.parents and not reopened_unexplained:
+        incident.clock_ms = turn.now_ms  # it was another incident's to respond to
+        begin_clocks(incident, turn.now_ms)
     reminders.on_activity(turn, incident)
     if reopened_unexplained:
-        why = ", and no rule explains it" if key == CORRELATION_WAIT else ""
+        why = ", and no rule explains it" if key == WAIT else ""
         recipients.on_reopened(turn, incident, f"it fires again{why}")
     else:
         text = "nothing keeps it quiet any more, and it fires"
-        turn.timeline(incident, "Released", text, rule="" if key == CORRELATION_WAIT else key)
-        recipients.on_suppression(turn, incident, "released", text)
+        turn.timeline(incident, "Released", text, rule="" if key == WAIT else key)
+        incident.notify_anew = bool(incident.notified_ms)
+        if incident.suppression_notified:
+            recipients.on_suppression(turn, incident, NotificationKind.RELEASED, text)
+    incident.suppression_notified = False
     escalation.on_correlation_decided(turn, incident)
 
 
@@ -301,7 +321,7 @@ def drop_rules(turn: Turn, names: frozenset[str]) -> None:
             suppress_incident(turn, incident, key, None)
 
 
-def _note_parent(turn: Turn, incident: Incident, suppression_of: Suppression | None) -> None:
+def _note_parent(turn: Turn, incident: Incident, suppression_of: Hold | None) -> None:
     if (
         suppression_of is None
         or not suppression_of.parent

@@ -8,7 +8,7 @@ import json
 import re
 
 from models import pattern
-from models.matcher import Matcher, Operator, parse_matcher
+from models.matcher import Matcher, Operator, label_text, parse_matcher
 
 _CLASSIC = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(=~|!=|!~|=)\s*(.*?)\s*", re.DOTALL)
 _WORD = r"""(?:"(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]+)"""
@@ -16,7 +16,6 @@ _UTF8 = re.compile(rf"\s*({_WORD})\s*(=~|!=|!~|=)\s*({_WORD})\s*", re.DOTALL)
 # Commas within quotes belong to the value.
 _PARTS = re.compile(r'(?:[^",\\]|\\.|\\$|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 _ESCAPE = re.compile(r'\\([n"\\])')
-_LABEL = re.compile(r"[A-Za-z_:][A-Za-z0-9_:.-]*")
 _PATTERN_QUOTE = re.compile(r'\\.|"', re.DOTALL)
 _EXAMPLE = 'alertname=~"Ollama.*" or team="ai"'
 
@@ -86,10 +85,6 @@ def make_matcher(label: str, operator: Operator, value: str) -> Matcher:
 
 def format_matcher(matcher: Matcher) -> str:
     """The matcher in a policy's notation. Raises NotExpressible."""
-    if not _LABEL.fullmatch(matcher.label):
-        raise NotExpressible(
-            f"Tocsin has labels of A-Z, a-z, 0-9, _ : . and - only, and here is {matcher.label!r:.60}"
-        )
     if matcher.operator.has_pattern:
         if '"' in matcher.value and r"\Q" in matcher.value:
             raise NotExpressible(
@@ -100,11 +95,13 @@ def format_matcher(matcher: Matcher) -> str:
         )
     else:
         value = matcher.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    text = f'{matcher.label}{matcher.operator}"{value}"'
+    text = f'{label_text(matcher.label)}{matcher.operator}"{value}"'
     try:
         read_back = parse_matcher(text)
     except ValueError as error:
         raise NotExpressible(f"Tocsin does not take one of its matchers, which {error}") from None
+    if read_back.label != matcher.label:
+        raise NotExpressible(f"Tocsin has no notation for the label {matcher.label!r:.60}")
     if not matcher.operator.has_pattern and read_back.value != matcher.value:
         raise NotExpressible(f"Tocsin has no notation for its value, {matcher.value!r:.60}")
     return text

@@ -92,11 +92,14 @@ class Imported:
     severities: dict[str, tuple[Severity, Lines]]
     component_labels: list[str]
     component_absent: list[str]
+    component_exporters: list[str]
+    component_scope: list[list[str]]
     contacts: dict[str, Contact]
     teams: dict[str, Team]
     owners: list[Owner]
     default_owner: str
     channels: dict[Severity, list[Channel]]
+    resolve_timeout: dict[str, Timing]  # by source
     group_wait: dict[Severity, Timing]
     group_interval: Timing
     repeat_interval: dict[Severity, Timing]

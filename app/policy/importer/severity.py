@@ -8,7 +8,7 @@ from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.parts import Lines
 from app.policy.importer.reader import Configuration
 from models.matcher import Matcher
-from models.severity import Severity
+from models.severity import Severity, severity_word
 
 _LABELS = ("severity", "priority", "level")
 _ANOTHER = "\N{REPLACEMENT CHARACTER}"  # a severity that nobody has a name for
@@ -54,8 +54,9 @@ def severities_of(
         for value in _severity_values(matchers, labels):
             found.setdefault(value, []).append(line)
     names: dict[str, tuple[Severity, Lines]] = {}
+    usual_words = {severity_word(name): severity for name, severity in usual.items()}
     for value, lines in found.items():
-        severity = usual.get(value) or usual.get(value.lower())
+        severity = usual_words.get(severity_word(value))
         names[value] = (severity or _UNKNOWN, tuple(lines))
         if severity is None:
             why = f"nobody says how bad `{value}` is; P2 is a guess"

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.parts import Timing
-from app.policy.importer.reader import Route, Times
+from app.policy.importer.reader import Configuration, Route, Times
 from app.policy.importer.routes import RouteCase
 from app.policy.importer.writer import format_duration
 from models.matcher import test_of
 from models.severity import Severity
 
+RESOLVE_TIMEOUT_MS = 300_000  # Alertmanager's default
 _USUAL = {Severity.P0: "critical", Severity.P1: "high", Severity.P2: "warning", Severity.P3: "info"}
 
 
@@ -48,6 +49,22 @@ def effective_timing(route: Route, key: str) -> Timing:
         "repeat_interval": _repeat_ms(times),
     }
     return Timing(found[key], times.lines.get(key, 0))
+
+
+def resolve_timeouts(configuration: Configuration, routes: Sequence[Route]) -> dict[str, Timing]:
+    """For how long an alert lives without news, by source.
+
+    What comes through the webhook is repeated at the repeat_interval, so twice the longest is
+    allowed.
+    """
+    node = configuration.settings.get("resolve_timeout")
+    longest = max(routes, key=lambda route: _repeat_ms(route.times))
+    return {
+        "alerts": Timing(node.duration_ms(), node.line) if node else Timing(RESOLVE_TIMEOUT_MS, 0),
+        "webhook": Timing(
+            2 * _repeat_ms(longest.times), longest.times.lines.get("repeat_interval", 0)
+        ),
+    }
 
 
 def _repeat_ms(times: Times) -> int:

@@ -60,6 +60,8 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
         severities=severities.names,
         component_labels=components,
         component_absent=shipped.components.absent,
+        component_exporters=shipped.components.exporters,
+        component_scope=shipped.components.scope,
         contacts=people.contacts,
         teams=people.teams,
         owners=owners,
@@ -68,6 +70,7 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
             severity: [way for way in _CHANNELS if way in channels[severity]]
             for severity in Severity
         },
+        resolve_timeout=times.resolve_timeouts(configuration, list(root.all())),
         group_wait={
             one: times.effective_timing(route, "group_wait") for one, route in by_severity.items()
         },

@@ -6,9 +6,6 @@ from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.reader import Configuration, Route
 from app.policy.importer.receivers import TRANSPORT, WORDING
 from app.policy.importer.routes import RouteCase
-from app.policy.importer.writer import format_duration
-
-_RESOLVE_TIMEOUT_MS = 300_000
 
 
 def say_settings(
@@ -16,17 +13,7 @@ def say_settings(
 ) -> None:
     """Say what becomes of `global`, templates and grouping, and which routes take nothing."""
     for key, node in configuration.settings.items():
-        if key == "resolve_timeout":
-            if (found_ms := node.duration_ms()) != _RESOLVE_TIMEOUT_MS:
-                why = f"an alert without an end counts as over after {format_duration(found_ms)} there, and after 5m here"
-                findings.add(
-                    FindingKind.DIFFERS,
-                    f"global.{key}",
-                    node.line,
-                    why,
-                    "nothing; Prometheus says the end itself",
-                )
-        else:
+        if key != "resolve_timeout":  # it is carried over
             findings.add(
                 FindingKind.NOTIFIER,
                 f"global.{key}",

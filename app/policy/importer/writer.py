@@ -34,6 +34,8 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
     lines += [
         f"  labels: {_flow_style(policy.component_labels)}",
         f"  absent: {_flow_style(policy.component_absent)}",
+        f"  exporters: {_flow_style(policy.component_exporters)}",
+        f"  scope: {_flow_style(policy.component_scope)}",
         "",
     ]
     lines += [*_contact_lines(policy), "", *_ownership_lines(policy), ""]
@@ -42,6 +44,13 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
         "incidents:",
         "  settle: 5m",
         "  forget: 1h",
+        "",
+    ]
+    lines += [
+        "# Not heard of for so long, an alert without an end has expired, or, from Alertmanager's webhook, is lost:",
+        "# that is twice the longest repeat_interval.",
+        "resolve_timeout:",
+        *_by_key(policy.resolve_timeout),
         "",
     ]
     if policy.inhibitions:
@@ -162,6 +171,11 @@ def _by_severity(key: str, times: dict[Severity, Timing]) -> Iterator[str]:
     yield f"  {key}:"
     for severity, timing in times.items():
         yield f"    {severity}: {format_duration(timing.ms)}{_origin_comment((timing.line,)) or '  # the default'}"
+
+
+def _by_key(times: dict[str, Timing]) -> Iterator[str]:
+    for key, timing in times.items():
+        yield f"  {key}: {format_duration(timing.ms)}{_origin_comment((timing.line,)) or '  # the default'}"
 
 
 def _interval_lines(policy: Imported) -> Iterator[str]:

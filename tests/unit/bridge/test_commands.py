@@ -18,6 +18,12 @@ NOW_MS = FakeLog().at_ms
 OTHER = "SEC-20260412T031502Z-00K3F"  # of partition 0
 
 
+def accepted(command: str) -> dict[str, str]:
+    """The answer while no worker has answered."""
+    text = "no worker has answered yet; the command is in the journal, and will be carried out"
+    return {"status": "accepted", "incident": INCIDENT, "command": command, "text": text}
+
+
 @pytest.mark.parametrize(
     ("command", "document", "details"),
     [
@@ -64,7 +70,7 @@ def test_a_commands_details(
     path = f"/api/v1/incidents/{INCIDENT}/{command}"
     answer = with_bridge(log, lambda client: client.ask("POST", path, {"by": "ada"} | document))
 
-    assert answer == (202, {"status": "success", "incident": INCIDENT, "command": command})
+    assert answer == (202, accepted(command))
     assert [(partition, len(records)) for partition, records in log.batches] == [(1, 1)]
     expected = {"command": command, "incident": INCIDENT, "by": "ada"} | details
     assert orjson.loads(log.values()[0]) == expected

@@ -20,6 +20,7 @@ from app.transport.log import NewRecord, StoredRecord
 from models.alert import Labels
 from models.effect import Position
 from models.instant import format_instant
+from models.place import Place
 from models.reason import BadInput
 from models.wire import ReceiptRequest, instant_ms
 from tests.support.bridge_metrics import refused_count
@@ -126,11 +127,11 @@ def test_a_prefix_that_can(prefix: str) -> None:
 def test_a_raw_record_that_makes_us_fail_is_a_dead_letter() -> None:
     """Whatever it is that we did wrong: those after it are read, and it says where to look."""
 
-    def fails(labels: Labels, _: str) -> str:
-        return labels["component"]
+    def fails(labels: Labels, identity: str) -> Place:  # noqa: ARG001
+        return Place(labels["component"])
 
     policy = copy(shipped())
-    policy.component = fails
+    policy.place = fails
     values = [
         orjson.dumps([{"labels": {"alertname": "A", name: "db"}}])
         for name in ("component", "host", "component")

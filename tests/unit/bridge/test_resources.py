@@ -40,6 +40,7 @@ WAYS = (
     "GET /api/v1/deadletters/{letter}/value, "
     "POST /api/v1/incidents/{incident}/{command}, POST /api/v1/receipts, "
     "POST /api/v1/deadletters/{letter}/resubmitted, GET /api/v2/silences, POST /api/v2/silences, "
+    "POST /api/v1/silences/preview, "
     "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "
     "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /metrics"
 )
@@ -158,7 +159,7 @@ def test_names_at_most_ten() -> None:
             {"version": "5"},
             400,
             "unsupported_version",
-            "version: is '5', must be '4'",
+            "version: is '5', must be '4' or '1'",
         ),
         (
             "/api/v2/alerts",
@@ -419,7 +420,8 @@ def test_a_command_goes_to_its_incidents_partition() -> None:
     value = (
         b'{"command":"acknowledge","incident":"%b","by":"ada","text":"on it"}' % INCIDENT.encode()
     )
-    assert answer == (202, {"status": "success", "incident": INCIDENT, "command": "acknowledge"})
+    status, body = answer
+    assert (status, body["status"], body["incident"]) == (202, "accepted", INCIDENT)
     assert log.batches == [(1, [NewRecord(INCIDENT.encode(), value)])]
 
 

@@ -45,6 +45,7 @@ REQUESTS: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/incidents/{incident}/{command}"): {"by": "bob"},
     ("POST", "/api/v2/silences"): SILENCE,
     ("POST", "/api/v1/silences"): SILENCE,
+    ("POST", "/api/v1/silences/preview"): SILENCE,
     ("PUT", "/clock"): {"now_ms": 2_000_000_000_000},
 }
 

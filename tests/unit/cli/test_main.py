@@ -15,6 +15,7 @@ from models.instant import format_instant
 from tests.support.command_line import commanded_log, run
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import INCIDENT
+from tests.support.worked_log import WorkedLog
 
 NOW_MS = FakeLog().at_ms
 NOBODY = "0b3b4f3c-0000-4000-8000-000000000000"
@@ -84,14 +85,64 @@ def test_a_command_reaches_the_journal(
     command: str,
     details: dict[str, Any],
 ) -> None:
-    """Whatever the order of its words and options; one line says what was asked."""
+    """Whatever the order of its words and options; the status says that no worker has answered."""
     status = run(arguments[0], INCIDENT, *arguments[1:])
 
     expected = {"command": command, "incident": INCIDENT, "by": getpass.getuser()} | details
-    assert (status, [orjson.loads(value) for value in log.values()]) == (0, [expected])
-    assert capsys.readouterr().out == (
-        f"{INCIDENT}: {command} is in the journal; see what came of it: tocsin incidents show {INCIDENT}\n"
+    assert (status, [orjson.loads(value) for value in log.values()]) == (3, [expected])
+    assert capsys.readouterr().err == (
+        f"tocsin: {INCIDENT}: no worker has answered yet; the command is in the journal, and will be"
+        f" carried out; look later: tocsin incidents show {INCIDENT}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["ack", "--by", "ann", "looking"], 0, "{} is acknowledged: ann is investigating: looking"),
+        (["note", "--by", "ann", "hm"], 0, "{} is open: ann: hm"),
+        (
+            ["reopen"],
+            1,
+            "tocsin: the incident is open; reopen is not possible, but acknowledge, resolve is",
+        ),
+        (
+            ["escalate", "--step", "9"],
+            1,
+            (
+                "tocsin: step is 9, must be one of platform: 1 On-call Platform Engineer,"
+                " 2 Platform Team Lead, 3 Engineering Manager, 4 CTO"
+            ),
+        ),
+    ],
+)
+def test_one_sentence_says_what_came_of_a_command(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    text: str,
+) -> None:
+    """The exit status says whether it was carried out."""
+    with commanded_log(monkeypatch, WorkedLog) as log:
+        assert isinstance(log, WorkedLog)
+        log.fire()
+        incident = log.incidents()[0]
+        ended = run(arguments[0], incident, *arguments[1:])
+
+    told = capsys.readouterr()
+    assert (ended, told.out + told.err) == (status, text.format(incident) + "\n")
+
+
+def test_an_incident_that_never_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is told that an acknowledgement of nothing has succeeded."""
+    with commanded_log(monkeypatch, WorkedLog):
+        status = run("ack", INCIDENT, "x")
+
+    expected = f"tocsin: no incident {INCIDENT!r}; the newest are: none yet\n"
+    assert (status, capsys.readouterr().err) == (1, expected)
 
 
 def test_a_task_is_done_by_its_id(log: FakeLog) -> None:
@@ -105,7 +156,7 @@ def test_a_task_is_done_by_its_id(log: FakeLog) -> None:
         "text": "held on Tuesday",
         "task": "review",
     }
-    assert (status, [orjson.loads(value) for value in log.values()]) == (0, [expected])
+    assert (status, [orjson.loads(value) for value in log.values()]) == (3, [expected])
 
 
 @pytest.mark.parametrize(
@@ -186,6 +237,7 @@ def test_silences(log: FakeLog, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "nothing is silenced",
         f"{name}: silenced for 2h; end it: tocsin silence expire {name}",
+        "not every worker has answered: the lists may lack something",
         f'{name}  active until {until}Z  team="ai" alertname=~"Slow.*"  by \'ann\'',
         f"{name}: expired",
         "nothing is silenced",

@@ -90,12 +90,12 @@ def test_a_window_at_its_bounds_fits_a_record() -> None:
 def test_a_sequence_looks_back_on_so_many_firings() -> None:
     """Older ones are forgotten first: a bound of what a rule sees, and no refusal."""
     partition = Partition()
-    for one in range(windows.SEQUENCE_WINDOW + 1):
+    for one in range(windows.WINDOW_MAX + 1):
         partition.feed(signal("intrusion-then-data-loss", "all", "0", one))
 
     (window,) = partition.engine.state.windows.values()
     assert [int(fired.fingerprint, 16) for fired in window] == list(
-        range(1, windows.SEQUENCE_WINDOW + 1)
+        range(1, windows.WINDOW_MAX + 1)
     )
 
 
@@ -164,7 +164,9 @@ def test_what_rules_know_of_an_alert_has_a_bound(name: str, more: int) -> None:
     """
     asked = "severity"  # a label that the rules ask for
     group = {"AgentDown": "ai", "HighErrorRate": "c"}[name]
-    fixed = len(orjson.dumps([group, name, "c", {"alertname": name, asked: "", "component": "c"}]))
+    fixed = len(
+        orjson.dumps([group, name, "c", "", {"alertname": name, asked: "", "component": "c"}])
+    )
     partition = Partition(inhibit_rules=[], dependencies=[])
     partition.feed(alert(name, "c", **{asked: "x" * (MEMBER_BYTES_MAX - fixed + more)}))
 

@@ -34,7 +34,7 @@ _labels = st.fixed_dictionaries(
     {"alertname": _names},
     optional={
         "component": st.sampled_from(["api", "db", "ollama"]),
-        "severity": st.sampled_from(["critical", "high", "warning", "info", "task"]),
+        "severity": st.sampled_from(["critical", "high", "warning", "info", "bespoke"]),
     },
 )
 _waits = st.sampled_from([0, 1, 500, 60_000, 299_999, 300_000, 900_000, 4_000_000])
@@ -84,7 +84,7 @@ def _record(kind: str, now_ms: int, rest: list[object]) -> StoredRecord:
         return alert_record(
             now_ms,
             labels,
-            POLICY.component(labels, fingerprint(labels)),
+            POLICY.place(labels, fingerprint(labels)).key,
             firing=bool(firing),
             ttl_ms=ttl_ms,
         )

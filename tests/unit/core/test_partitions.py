@@ -84,12 +84,12 @@ def test_partitions_change_nothing(partitions: int) -> None:
 
 
 def test_dependants_page_nobody_while_their_root_is_down() -> None:
-    """Of everything that depends on Ollama nobody is told anything until it has been up for the grace time."""
+    """Of what depends on Ollama nobody is told until it has been up for group_interval, the grace of P0 and P1."""
     told = _told(8)
 
     first = min(key[4] for key in told if "AgentDown" in key[3] or "agents down" in key[3])
     assert (
-        first == "2025-06-15T15:37"
+        first == "2025-06-15T15:32"
     )  # Ollama was up again at 15:26:40, and one agent is still down
 
 

@@ -62,7 +62,7 @@ def _value(engine: Engine, kind: str, now_ms: int, rest: list[Any]) -> StoredRec
     match kind:
         case "alert":
             labels, firing, ttl_ms = rest
-            component = engine.policy.component(labels, fingerprint(labels))
+            component = engine.policy.place(labels, fingerprint(labels)).key
             return alert_record(now_ms, labels, component, firing=firing, ttl_ms=ttl_ms)
         case "command":
             number, command = rest

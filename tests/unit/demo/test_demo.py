@@ -32,7 +32,7 @@ def test_the_journal_is_kept_where_it_was_asked_for(
     assert main(["replay", "--journal", "night", "--verify", "--json", "--output", "effects"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
 
-    assert (told["deadletters"], told["escalations"]) == (0, 21)
+    assert (told["deadletters"], told["escalations"]) == (0, 22)
     assert found["identical"] is True
     assert '"receiver":"Everybody"' in (tmp_path / "effects").read_text()
 

@@ -28,7 +28,7 @@ from tests.support.shipped_policy import shipped
         (
             "x: 1h",
             "forget: 1h",
-            "incidents.x: is not a key that there is here, must be one of settle, forget",
+            "incidents.x: is not a key that there is here, must be one of lost_after, settle",
         ),
         (
             "chane: [",
@@ -69,7 +69,7 @@ from tests.support.shipped_policy import shipped
         (
             "run: \"docker logs '{component}'\"",
             'run: "docker logs {component}"',
-            'guides[1].steps[2].run: is "docker logs',
+            'guides[4].steps[2].run: is "docker logs',
         ),
         (
             "without: coffee",

@@ -39,8 +39,8 @@ from tests.support.played_journals import Player
 from tests.support.scenario import START_MS, alert_record, read
 from tests.support.shipped_policy import shipped
 
-LATE = "4:217"  # of the bad day: the tick that moved the time past the intrusion's climb
-CLIMB = "4-217-2"
+LATE = "4:136"  # of the bad day: the tick that moved the time past the intrusion's climb
+CLIMB = "4-136-2"
 
 
 def traces(log: FakeLog, index: SnapshotIndex | None = None) -> list[tuple[int, Trace]]:
@@ -152,7 +152,7 @@ def text(log: FakeLog, words: str, index: SnapshotIndex | None = None) -> list[s
     return list(lines(explained(log, words, index)))
 
 
-@pytest.mark.parametrize("words", [CLIMB, f"--record {LATE}", "--record 4:209", "2-127-8"])
+@pytest.mark.parametrize("words", [CLIMB, f"--record {LATE}", "--record 4:128", "2-127-8"])
 def test_snapshots_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
@@ -211,7 +211,7 @@ def test_the_changelog_where_the_journal_begins_later() -> None:
     The answer is the same, but for what is gone.
     """
     log = played("bad_day")
-    whole, kept = text(log, CLIMB), text(expired(log, 4, 215), CLIMB)
+    whole, kept = text(log, CLIMB), text(expired(log, 4, 134), CLIMB)
 
     assert [line for line in kept if "timer" in line] == [line for line in whole if "timer" in line]
     assert any("checked     the engine says the same again, byte for byte" in line for line in kept)
@@ -234,14 +234,14 @@ def test_a_changelog_that_is_being_compacted(ahead: int, done: float, *, lacks: 
 
     The answer is the same, or it says that what was before is missing.
     """
-    log = expired(played("bad_day"), 4, 215)
+    log = expired(played("bad_day"), 4, 134)
     expected = text(log, CLIMB)
     topic = ("tocsin.state", 4)
     records = log.topics[topic]
     offsets = [
         orjson.loads(one.value or b"")["offset"] if one.key == META else -1 for one in records
     ]
-    known = next((n + 1 for n, one in enumerate(offsets) if one >= 215 + ahead), len(records))
+    known = next((n + 1 for n, one in enumerate(offsets) if one >= 134 + ahead), len(records))
     log.topics[topic] = cleaned(records, known, round(known * done))
     shown = text(log, CLIMB)
 
@@ -251,10 +251,10 @@ def test_a_changelog_that_is_being_compacted(ahead: int, done: float, *, lacks: 
 
 def test_nothing_before_is_known() -> None:
     """Without a checkpoint it begins with what is kept, and says so."""
-    shown = "\n".join(text(expired(played("bad_day"), 4, 215, checkpoints=False), "--record 4:217"))
+    shown = "\n".join(text(expired(played("bad_day"), 4, 134, checkpoints=False), "--record 4:136"))
 
     assert (
-        "the journal keeps 4:215 and after, so what was known before that is missing here" in shown
+        "the journal keeps 4:134 and after, so what was known before that is missing here" in shown
     )
 
 
@@ -349,10 +349,10 @@ def test_what_became_of_a_message() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("4-217-99", "there is no effect 4-217-99: record 4:217 left 4-217-0 to 4-217-4"),
+        ("4-136-99", "there is no effect 4-136-99: record 4:136 left 4-136-0 to 4-136-4"),
         (
-            "4-203-0",
-            "there is no effect 4-203-0: record 4:203 left none (why: tocsin explain --record 4:203); the newest",
+            "4-122-0",
+            "there is no effect 4-122-0: record 4:122 left none (why: tocsin explain --record 4:122); the newest",
         ),
         ("9-1-1", "there is no effect 9-1-1: there is no partition 9: the journal has 0 to 7"),
         (
@@ -440,7 +440,7 @@ def test_other_peoples_texts_drive_no_terminal() -> None:
             assert record.value is not None
             record.value = record.value.replace(b"Login from a stolen key", hostile)
     try:
-        shown = text(log, "--record 4:204")
+        shown = text(log, "--record 4:123")
     finally:
         played.cache_clear()
 

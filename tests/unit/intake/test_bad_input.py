@@ -7,16 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.intake import normalise
 from app.intake.normalise import (
     ALERTS_MAX,
     HOLD_MAX_MS,
+    alert_of,
     alerts_from,
     from_list,
     from_webhook,
+    in_webhook,
     parse_json,
 )
 from app.intake.salvage import BYTES_MAX
 from models.alert import Alert
+from models.policy import ResolveTimeout
 from models.reason import BadInput, Reason
 
 NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
@@ -25,10 +29,17 @@ FINGERPRINT = "d2c6efc389df0927"
 YEAR_1 = "0001-01-01T00:00:00Z"
 
 
-def firing(starts_ms: int = NOW_MS, ttl_ms: int = 300_000) -> Alert:
-    """The alert of LABELS, firing."""
+def firing(starts_ms: int = NOW_MS, ttl_ms: int = 300_000, *, webhook: bool = False) -> Alert:
+    """The alert of LABELS, firing; through a webhook, until its end is said, or for a day."""
     return Alert(
-        FINGERPRINT, LABELS, {}, firing=True, starts_ms=starts_ms, ends_ms=0, ttl_ms=ttl_ms
+        FINGERPRINT,
+        LABELS,
+        {},
+        firing=True,
+        starts_ms=starts_ms,
+        ends_ms=0,
+        ttl_ms=86_400_000 if webhook else ttl_ms,
+        until_resolved=webhook,
     )
 
 
@@ -160,7 +171,7 @@ def test_reads_a_webhook_message() -> None:
     starts_ms = NOW_MS - 1_200_000
 
     assert (
-        [firing(starts_ms=starts_ms), resolved(starts_ms, NOW_MS - 600_000)],
+        [firing(starts_ms, webhook=True), resolved(starts_ms, NOW_MS - 600_000)],
         [],
     ) == alerts_from(body, NOW_MS)
 
@@ -265,13 +276,17 @@ def test_paths_in_a_webhook_begin_with_its_field() -> None:
         (b'"alert"', Reason.MALFORMED, "the body is a text, must be a list of alerts"),
         (b"null", Reason.MALFORMED, "the body is null, must be a list of alerts"),
         (b"true", Reason.MALFORMED, "the body is a boolean, must be a list of alerts"),
-        (b'{"alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is None, must be '4'"),
+        (b'{"alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is None, must be '4' or '1'"),
         (
             b'{"version": "5", "alerts": []}',
             Reason.UNSUPPORTED_VERSION,
-            "version: is '5', must be '4'",
+            "version: is '5', must be '4' or '1'",
         ),
-        (b'{"version": 4, "alerts": []}', Reason.UNSUPPORTED_VERSION, "version: is 4, must be '4'"),
+        (
+            b'{"version": 4, "alerts": []}',
+            Reason.UNSUPPORTED_VERSION,
+            "version: is 4, must be '4' or '1'",
+        ),
         (
             b'{"version": "4", "alerts": {}}',
             Reason.MALFORMED,
@@ -357,7 +372,7 @@ def test_what_is_not_json_spoils_nothing_else(shape: bytes, bad: bytes) -> None:
     found = alerts_from(shape % in_list(ALERT, bad, ALERT), NOW_MS)
 
     where = "[1]" if shape == b"%s" else "alerts[1]"
-    assert found[0] == [firing(), firing()]
+    assert found[0] == [firing(webhook=shape != b"%s")] * 2
     assert [(one.reason, one.message) for one in found[1]] == [
         (Reason.MALFORMED, f"{where}: {NOT_JSON}")
     ]
@@ -369,7 +384,7 @@ def test_what_is_not_json_elsewhere_spoils_nothing() -> None:
         b'{"version": "4", "commonLabels": {"a": "\\ud800"}, "more": NaN, "alerts": [%s]}' % ALERT
     )
 
-    assert alerts_from(body, NOW_MS) == ([firing()], [])
+    assert alerts_from(body, NOW_MS) == ([firing(webhook=True)], [])
 
 
 @pytest.mark.parametrize(
@@ -434,4 +449,45 @@ def test_what_is_nested_as_deep_as_json_may_be_is_refused(depth: int) -> None:
     assert [one.message for one in refused] == [
         "[1].status: is a list, must be 'firing' or 'resolved'"
     ]
-    assert caught.value.message == "version: is a list, must be '4'"
+    assert caught.value.message == "version: is a list, must be '4' or '1'"
+
+
+def test_a_null_label_is_no_label() -> None:
+    """Null labels and annotations count as absent; what is no text is refused as before."""
+    sent = {"labels": {**LABELS, "extra": None}, "annotations": {"summary": None}}
+
+    alerts, refused = from_list([sent, {"labels": {**LABELS, "extra": 1, "other": None}}], NOW_MS)
+
+    assert alerts == [firing()]
+    assert [one.message for one in refused] == ["[1].labels.extra: is 1, must be a text"]
+
+
+def test_grafanas_webhook() -> None:
+    """Grafana's message has version 1 and fields of its own; its alerts are taken."""
+    entry = {
+        "status": "firing",
+        "labels": LABELS,
+        "startsAt": "2026-04-12T13:20:00Z",
+        "endsAt": YEAR_1,
+        "silenceURL": "http://grafana.example/s",
+        "values": {"B": 22.5},
+    }
+    message = {"version": "1", "orgId": 1, "state": "alerting", "title": "t", "alerts": [entry]}
+
+    assert from_webhook(message, NOW_MS) == ([firing(webhook=True)], [])
+
+
+def test_the_policy_says_how_long_an_alert_lives_without_news() -> None:
+    """By its source; one through a webhook fires until its end is said, whatever end is ahead."""
+    timeouts = ResolveTimeout.model_validate({"alerts": "7m", "webhook": "2h"})
+    message = {"version": "4", "alerts": []}
+    entry = {"labels": LABELS, "status": "firing", "endsAt": "2026-04-12T13:24:00Z"}
+
+    lifetimes = [given.lifetime(timeouts) for given in (normalise.in_list([]), in_webhook(message))]
+
+    assert [alert_of({"labels": LABELS}, NOW_MS, one).hold_ms for one in lifetimes] == [
+        420_000,
+        7_200_000,
+    ]
+    assert [alert_of(entry, NOW_MS, one).hold_ms for one in lifetimes] == [240_000, 7_200_000]
+    assert [one.until_resolved for one in lifetimes] == [False, True]

@@ -168,7 +168,8 @@ def test_the_patterns_of_a_silence_are_bounded_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a=" + " " * 200_000 + '"', "a=x" + " " * 200_000 + '"', " " * 200_000]
+    "text",
+    ["a=" + " " * 200_000 + '"', "a=x" + " " * 200_000 + '"', " " * 200_000, '"' + '\\"' * 100_000],
 )
 def test_what_is_no_matcher_is_refused_in_time(text: str) -> None:
     """However many spaces there are to share."""
@@ -186,11 +187,21 @@ def test_what_is_no_matcher_is_refused_in_time(text: str) -> None:
         (r'a="\\\n\"\x"', Matcher("a", Operator.EQUAL, '\\\n"x')),
         (r'a=~"\"\\d"', Matcher("a", Operator.REGEX, r'"\\d')),
         ("a!~x|y", Matcher("a", Operator.NOT_REGEX, "x|y")),
+        ('"größe in m"="x"', Matcher("größe in m", Operator.EQUAL, "x")),
+        (r'"a\"\\b" !~ y', Matcher('a"\\b', Operator.NOT_REGEX, "y")),
     ],
 )
 def test_how_matchers_are_written(text: str, expected: Matcher) -> None:
     """With and without quotes and spaces; in a regular expression a backslash is its own."""
     assert parse_matcher(text) == expected
+
+
+@pytest.mark.parametrize("label", ["a", "größe in m", 'a"\\b\n'])
+def test_a_matcher_as_text_is_the_matcher(label: str) -> None:
+    """A name that is not plain is written in quotes, and read back."""
+    matcher = Matcher(label, Operator.EQUAL, "x")
+
+    assert parse_matcher(str(matcher)) == matcher
 
 
 def test_a_command_full_of_quotes_is_refused_in_time() -> None:

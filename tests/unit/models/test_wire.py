@@ -85,7 +85,11 @@ def test_an_empty_label_counts_as_absent() -> None:
         ("a=1", Reason.MALFORMED, "labels: is 'a=1', must be an object of texts"),
         (["a"], Reason.MALFORMED, "labels: is a list, must be an object of texts"),
         ({"a": "x", "b": 1}, Reason.BAD_LABEL, "labels.b: is 1, must be a text"),
-        ({"a": None}, Reason.BAD_LABEL, "labels.a: is None, must be a text"),
+        (
+            {"a": None},
+            Reason.NO_LABELS,
+            "labels: has no label, must have at least one with a value",
+        ),
         ({"a": {"b": "c"}}, Reason.BAD_LABEL, "labels.a: is an object, must be a text"),
         ({"": "x"}, Reason.BAD_LABEL, "labels: a name has 0 bytes, must have 1 to 1024"),
         ({"é" * 513: "x"}, Reason.BAD_LABEL, "labels: a name has 1026 bytes, must have 1 to 1024"),

@@ -168,6 +168,7 @@ def test_only_a_web_address_is_a_link(url: str) -> None:
 def test_links_are_bounded() -> None:
     """The incident's own links stay; of the others those that fit."""
     links = {f"link{number}": f"https://links.example/{number}/{'x' * 900}" for number in range(20)}
+    links["graph"] = CRASH.generator_url
 
     titles = [link.title for link in page(replace(OPENED, links=links), LINKS).links]
 

@@ -25,6 +25,11 @@ MATCHERS = st.builds(
     st.sampled_from(VALUES),
 )
 NEVER = "warning: never decides: {} comes first, and matches all that it matches"
+NODE_DOWN = "['alertname=~\"NodeDown|HostDown|InstanceDown\"', 'instance=~\".+\"']\n"
+UNREQUIRED = (
+    "inhibit_rules[0].equal[0]: warning: is 'instance', which neither side requires: "
+    'what lacks it on both sides is equal. Add instance=~".+" to one of them'
+)
 CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
 
 
@@ -39,7 +44,7 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
         (
             "  - name: other\n",
             "  - {name: all, steps: [Look]}\n  - name: other\n",
-            [("name: other", f"guides[6]: {NEVER.format('guides[5]')}")],
+            [("name: other", f"guides[10]: {NEVER.format('guides[9]')}")],
         ),
         (
             "  ceo: {",
@@ -127,6 +132,44 @@ def test_doubts(
     assert out.splitlines()[-1].endswith(warned)
 
 
+def test_an_equal_label_that_nobody_requires(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two alerts without it are equal, so the rule would suppress strangers."""
+    file = changed(
+        tmp_path,
+        (NODE_DOWN, NODE_DOWN.replace(", 'instance=~\".+\"'", "")),
+        ("      - 'instance=~\".+\"'\n", ""),
+    )
+
+    assert main(["policy", "check", "--strict", str(file)]) == 1
+
+    assert capsys.readouterr().err.strip().endswith(UNREQUIRED)
+
+
+def test_rules_that_hide_too_much(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cycle of rules, an inhibition and a mute rule that can hide a P0 or P1 are doubtful."""
+    rule = "{name: all, source_matchers: ['a=\"b\"'], target_matchers: ['alertname=\"D\"']}"
+    mute = "{name: nights, match: ['c=\"d\"'], during: [business-hours]}"
+    file = changed(
+        tmp_path,
+        ("root: ['alertname=\"RedisDown\"']", "root: ['alertname=~\"RedisDown|Timeout\"']"),
+        ("root: ['alertname=~\"Postgre(s|SQL)Down\"']", "root: ['alertname=\"Timeout\"']"),
+        ("    equal: [instance]", f"    equal: [instance]\n  - {rule}"),
+        ("  hours: [P3]", f"  hours: [P3]\n  mute: [{mute}]"),
+    )
+
+    status = main(["policy", "check", "--strict", str(file)])
+
+    hides = "can hide a P0 or P1: nobody is notified of it while the rule applies"
+    told = [line.partition("warning: ")[2] for line in capsys.readouterr().err.splitlines()]
+    cycle = "alerts can keep each other quiet by needs-postgres, needs-redis"
+    assert (status, told) == (
+        1,
+        [f"{cycle}: then what has fired longest is notified", hides, hides],
+    )
+
+
 def test_hours_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Hours of teams count for nothing where no severity is told in hours only."""
     assert main(["policy", "check", str(changed(tmp_path, ("  hours: [P3]\n", "")))]) == 0
@@ -138,7 +181,7 @@ def test_hours_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_shipped_policy_has_no_doubts(capsys: pytest.CaptureFixture[str]) -> None:
     """It is good, by the strictest measure."""
     assert main(["policy", "check", "--strict"]) == 0
-    good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): 5 teams, 8 escalations, 3 correlations, 6 guides\n"
+    good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): 5 teams, 8 escalations, 3 correlations, 10 guides\n"
     assert capsys.readouterr() == (good, "")
 
 
@@ -240,3 +283,13 @@ def test_never_first(selectors: list[list[list[Matcher]]]) -> None:
         for one, other in product(VALUES, VALUES):
             labels = {name: value for name, value in (("a", one), ("b", other)) if value}
             assert tests[first](labels) or not tests[number](labels)
+
+
+def test_severity_names_that_are_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two names that differ in case and punctuation only cannot be two severities."""
+    file = changed(tmp_path, ("    warning: P2\n", "    warning: P2\n    Sev-1: P1\n"))
+
+    status = main(["policy", "check", str(file)])
+
+    assert status == 1
+    assert "is P1, and 'sev1' is P0: case and punctuation do not count" in capsys.readouterr().err

@@ -284,7 +284,7 @@ tests:
     do:
       - {at: 0s, fire: {alertname: HighErrorRate, component: shop}}
       - {at: 1m, assessed: shop, verdict: genuine, scope: a tenth}
-      - {at: 2m, assign: HighErrorRate on shop, to: bob}
+      - {at: 2m, assign: HighErrorRate on shop, to: on-call-dba}
       - {at: 3m, note: 1, text: hm}
       - {at: 4m, escalate: 1, step: 3, text: we need a decision}
       - {at: 5m, update: 1, text: soon, eta: 30m}
@@ -294,7 +294,7 @@ tests:
       - {at: 9m, close: 1}
       - {at: 10m, ack: 1}
     expect:
-      incidents: [{state: closed, assignee: bob, acknowledged: 1m, by: ann, step: 3, reopened: 1, closed: 9m}]
+      incidents: [{state: closed, assignee: on-call-dba, acknowledged: 1m, by: ann, step: 3, reopened: 1, closed: 9m}]
       refused: [{at: 10m, reason: unknown_incident}]
       timeline:
         contains:

@@ -55,6 +55,7 @@ def test_who_did_what() -> None:
         ("CauseNamed", "bob"),
         ("Mitigated", "bob"),
         ("Closed", "bob"),
+        ("CommandRefused", "bob"),
     ]
     assert report["review"]["times_ms"] == {
         "acknowledged": 180_000,

@@ -143,14 +143,14 @@ def test_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         "changed": 0,
     }
     assert found["times"]["first_message"]["before"] == {
-        "number": 12,
-        "median_ms": 5500,
+        "number": 13,
+        "median_ms": 10_000,
         "max_ms": 82_260_000,
     }
     assert [one["title"] for one in found["missed"]] == [
-        "HighCPUUsage on system",
+        "HighCPUUsage: system (node-3:9100)",
         "CertificateExpiry",
-        "QuotaReached",
+        "QuotaReached: batch",
         "NodeClockSkew",
     ]
     first = found["gone"]["details"]["notifications"][0]
@@ -169,7 +169,7 @@ def test_against_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
     assert found["same"]
     assert found["against"] == new
-    assert found["totals"]["notifications"]["before"] == 229
+    assert found["totals"]["notifications"]["before"] == 249
 
 
 class _Parser(HTMLParser):
@@ -215,7 +215,7 @@ def test_the_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert (parser.open, parser.foreign) == ([], [])
     assert {"svg", "circle", "polygon", "rect", "table"} <= parser.tags
     assert "script" not in parser.tags
-    assert "HighCPUUsage on system" in text
+    assert "HighCPUUsage: system (node-3:9100)" in text
 
 
 def test_what_others_say_is_only_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

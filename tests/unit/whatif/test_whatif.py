@@ -109,7 +109,7 @@ def _append(recorder: Recorder, kind: str, now_ms: int, rest: list[Any]) -> None
     match kind:
         case "alert":
             labels, firing, ttl_ms = rest
-            component = POLICY.component(labels, fingerprint(labels))
+            component = POLICY.place(labels, fingerprint(labels)).key
             record = alert_record(now_ms, labels, component, firing=firing, ttl_ms=ttl_ms)
             recorder.append(record.key, record.value or b"")
         case "command":
@@ -230,7 +230,7 @@ def test_a_run_says_what_an_engine_under_that_policy_says(
         now_ms += wait_ms
         if kind == "alert":
             labels, firing, ttl_ms = rest
-            component = policy.component(labels, fingerprint(labels))
+            component = policy.place(labels, fingerprint(labels)).key
             outside.append(alert_record(now_ms, labels, component, firing=firing, ttl_ms=ttl_ms))
         else:
             outside.append(StoredRecord(-1, now_ms, None, TICK))

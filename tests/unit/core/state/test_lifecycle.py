@@ -6,13 +6,13 @@ from app.core.state.lifecycle import Cause, advance
 from models.incident import State
 from models.reason import BadInput
 
-# Rows are states, columns causes: fired, ended, acknowledge, resolve, reopen, close, forgotten,
-# quiet, still firing.
+# Rows are states, columns causes: fired, ended, acknowledge, resolve, reopen, close, fired anew,
+# handed over, forgotten, quiet, still firing.
 TABLE = """
-open          open          resolved  acknowledged  resolved  -     -       -     -       -
-acknowledged  acknowledged  resolved  acknowledged  resolved  -     -       open  -       -
-resolved      open          resolved  -             -         open  closed  -     closed  open
-closed        -             -         -             -         -     -       -     -       -
+open          open          resolved  acknowledged  resolved  -     -       open  open  -     -       -
+acknowledged  acknowledged  resolved  acknowledged  resolved  -     -       open  open  open  -       -
+resolved      open          resolved  -             -         open  closed  -     -     -     closed  open
+closed        -             -         -             -         -     -       -     -     -     -       -
 """
 CASES = [
     (State(row.split()[0]), cause, after)

@@ -11,8 +11,9 @@ import pytest
 
 from app.core.alerts import dedup
 from app.core.engine import _ON_TIMER, Engine
+from app.core.incidents import unheard
+from app.core.state.live_alert import Hold
 from app.core.state.poison import QUARANTINED_MAX, DueTimer, Poison
-from app.core.state.state import Suppression
 from app.core.state.turn import Turn
 from app.core.suppression import silences
 from app.transport.log import StoredRecord
@@ -131,7 +132,7 @@ def test_a_silence_that_raises_keeps_none_after_it_from_beginning(
     """
     hold = silences._suppression_by
 
-    def raising(silence: Silence) -> Suppression:
+    def raising(silence: Silence) -> Hold:
         assert silence.id != "s1"
         return hold(silence)
 
@@ -139,7 +140,12 @@ def test_a_silence_that_raises_keeps_none_after_it_from_beginning(
     at_ms = START_MS + 5 * MINUTE
     said = [
         Silence(
-            f"s{number}", (parse_matcher(f"alertname={one}"),), at_ms, at_ms + 5 * MINUTE, "ann", ""
+            f"s{number}",
+            (parse_matcher(f"alertname={one}"),),
+            at_ms,
+            at_ms + 5 * MINUTE,
+            "ann",
+            "Investigating",
         )
         for number, one in ((1, "ServiceDown"), (2, "Poison"), (3, "HighErrorRate"))
     ]
@@ -172,10 +178,10 @@ def test_a_deadline_that_raises_is_passed_over_and_tried_again(
         StoredRecord(len(journal) + hour, START_MS + hour * 60 * MINUTE, None, TICK)
         for hour in range(1, 30)
     ]
-    mended = _ON_TIMER[dedup.EXPIRE]
-    monkeypatch.setitem(_ON_TIMER, dedup.EXPIRE, _raising)
+    mended = _ON_TIMER[unheard.EXPIRE]
+    monkeypatch.setitem(_ON_TIMER, unheard.EXPIRE, _raising)
     effects, items = _survive([*journal, *hours], cut)
-    monkeypatch.setitem(_ON_TIMER, dedup.EXPIRE, mended)
+    monkeypatch.setitem(_ON_TIMER, unheard.EXPIRE, mended)
     engine = Engine.restore(0, POLICY, items)
     soon, late = (
         StoredRecord(100 + hour, START_MS + hour * 60 * MINUTE, None, TICK) for hour in (29, 31)

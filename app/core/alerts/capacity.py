@@ -1,0 +1,185 @@
+"""Room for alerts: what ended makes room first, a reserve is kept for P0 and P1, and a bound that is near is an alert.
+
+The bounds are the policy's: alerts and their bytes of a partition, its incidents, and the alerts of
+one incident. What is no P0 or P1 is refused when only the reserve is left. A bound that is near or
+reached raises an alert of Tocsin's own, which ends by itself.
+"""
+
+from functools import lru_cache
+
+from app.core.alerts import grouping
+from app.core.state.live_alert import LiveAlert
+from app.core.state.turn import Turn
+from models.alert import fingerprint
+from models.place import Place
+from models.reason import BadInput, Reason
+from models.severity import Severity
+
+RESERVE_PART = 10  # of each bound: a tenth is kept for P0 and P1
+NEAR_PERCENT = 80
+OWN_COMPONENT = "tocsin"
+EXPIRE = "expire"  # the timer that ends an alert of which nothing is heard
+BOUNDS = ("alerts", "alert_bytes", "incidents", "alerts_in_incident")
+NEAR, REACHED = "TocsinBoundNear", "TocsinBoundReached"
+OWN_HOLD_MS = 900_000  # for so long an alert of Tocsin's own fires after the last reason for it
+
+
+def check_room(
+    turn: Turn,
+    place: Place,
+    incident_class: str,
+    known: LiveAlert | None,
+    severity: Severity,
+    size: int,
+) -> None:
+    """Raise BadInput when one more alert, of so many bytes, would pass a bound.
+
+    Nothing has changed by then, but that alerts which have ended may be forgotten.
+    """
+    state, own = turn.state, _own(turn)
+    incident = state.current.get((place.key, incident_class))
+    if incident is None:
+        number = len(state.incidents) - len({one.incident for one in own if one.incident})
+        found = f"the partition has {number} incidents"
+        _check(turn, "incidents", number, 1, severity, found)
+    elif known is None or known.incident != incident.id:
+        found = f"incident {incident.id} has {len(incident.alerts)} alerts"
+        _check(turn, "alerts_in_incident", len(incident.alerts), 1, severity, found)
+    check_alerts(turn, known, severity, size)
+
+
+def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: int) -> None:
+    """The same of the bounds of the partition's alerts alone."""
+    bounds, state, own = turn.rules.policy.bounds, turn.state, _own(turn)
+    if known is None:
+        limit = _limit(bounds.alerts, severity) + len(own)
+        while len(state.alerts) >= limit and _forget_ended(turn):
+            pass
+        number = len(state.alerts) - len(_own(turn))
+        found = f"the partition has {number} alerts"
+        _check(turn, "alerts", number, 1, severity, found)
+    more = size - (known.bytes if known else 0)
+    if more > 0:
+        limit = _limit(bounds.alert_bytes, severity)
+        own_bytes = sum(one.bytes for one in own)
+        while state.alert_bytes - own_bytes + more > limit and _forget_ended(turn, known):
+            pass
+        used = state.alert_bytes - own_bytes
+        found = f"the partition's alerts have {used} bytes, and {more} more would come"
+        _check(turn, "alert_bytes", used, more, severity, found)
+
+
+def _own(turn: Turn) -> list[LiveAlert]:
+    """The alerts of Tocsin's own, which need no room."""
+    alerts = turn.state.alerts
+    return [alerts[key] for key in _own_keys(turn.partition) if key in alerts]
+
+
+@lru_cache(maxsize=1024)
+def _own_keys(partition: int) -> list[bytes]:
+    return [
+        fingerprint(_own_labels(name, bound, partition)).encode()
+        for name in (NEAR, REACHED)
+        for bound in BOUNDS
+    ]
+
+
+def _own_labels(name: str, bound: str, partition: int) -> dict[str, str]:
+    labels = {"alertname": name, "component": OWN_COMPONENT, "bound": bound}
+    return labels | {"partition": str(partition)}
+
+
+def _limit(bound: int, severity: Severity) -> int:
+    return bound if severity.is_urgent else bound - bound // RESERVE_PART
+
+
+def _check(turn: Turn, name: str, used: int, more: int, severity: Severity, found: str) -> None:
+    bound: int = getattr(turn.rules.policy.bounds, name)
+    limit = _limit(bound, severity)
+    if used + more > limit:
+        turn.bounds_met[name] = REACHED
+        kept = f", of which {bound - limit} are kept for P0 and P1" if limit < bound else ""
+        raise BadInput(Reason.BOUND_REACHED, f"{found}, bounds.{name} is {bound}{kept}")
+    if (used + more) * 100 >= bound * NEAR_PERCENT:
+        turn.bounds_met.setdefault(name, NEAR)
+
+
+def _forget_ended(turn: Turn, but: LiveAlert | None = None) -> bool:
+    """Forget the alert that ended first of those that belong to no incident; whether there was one."""
+    alert = turn.state.ended.take_first(turn.state.alerts)
+    if alert is None:
+        return False
+    if alert is not but:
+        turn.state.drop_alert(alert)
+        turn.count("forgotten_early")
+    return True
+
+
+def report(turn: Turn) -> None:
+    """Raise an alert of Tocsin's own for each bound that was near or reached in this turn."""
+    if turn.bounds_met:
+        met = sorted(turn.bounds_met.items())
+        turn.bounds_met.clear()
+        for bound, name in met:
+            _raise(turn, name, bound)
+
+
+def is_own(alert: LiveAlert) -> bool:
+    """Whether it is an alert of Tocsin's own, which ends when there is no more reason for it."""
+    return alert.component == OWN_COMPONENT and alert.labels.get("alertname") in (NEAR, REACHED)
+
+
+def lasts(turn: Turn, alert: LiveAlert) -> bool:
+    """Whether a bound is near still, for which an alert of Tocsin's own fires."""
+    if alert.component != OWN_COMPONENT or alert.labels.get("alertname") != NEAR:
+        return False
+    state, bounds, name = turn.state, turn.rules.policy.bounds, alert.labels.get("bound", "")
+    own = _own(turn)
+    used = {
+        "alerts": len(state.alerts) - len(own),
+        "alert_bytes": state.alert_bytes - sum(one.bytes for one in own),
+        "incidents": len(state.incidents) - len({one.incident for one in own if one.incident}),
+    }
+    return name in used and used[name] * 100 >= getattr(bounds, name) * NEAR_PERCENT
+
+
+def _raise(turn: Turn, name: str, bound: str) -> None:
+    labels = _own_labels(name, bound, turn.partition)
+    alert = turn.state.alerts.get(fingerprint(labels).encode())
+    if alert is not None and alert.firing:
+        alert.last_ms = turn.now_ms
+        turn.state.touch(alert)
+        return
+    if alert is None or not alert.incident:
+        alert = _own_alert(turn, labels)
+    alert.firing, alert.fired_ms, alert.fired_offset, alert.ended_ms = (
+        True,
+        turn.now_ms,
+        turn.offset,
+        0,
+    )
+    alert.retain_until_ms, alert.last_ms, alert.named = 0, turn.now_ms, False
+    alert.count += 1
+    alert.renew(OWN_HOLD_MS, turn.now_ms)
+    turn.state.put_alert(alert)
+    alert.timer_ms = turn.state.expires_ms(alert)
+    turn.state.schedule(turn.state.expires_ms(alert), EXPIRE, alert.fingerprint)
+    turn.count("fired")
+    grouping.on_fired(turn, alert)
+
+
+def _own_alert(turn: Turn, labels: dict[str, str]) -> LiveAlert:
+    name, bound = labels["alertname"], labels["bound"]
+    limit = getattr(turn.rules.policy.bounds, bound)
+    what = "is reached: alerts are refused" if name == REACHED else "is near"
+    decision = turn.rules.evaluate(labels)
+    return LiveAlert(
+        fingerprint=fingerprint(labels),
+        component=OWN_COMPONENT,
+        labels=labels,
+        annotations={"summary": f"bounds.{bound} ({limit}) {what}, in partition {turn.partition}"},
+        severity=Severity.P1 if name == REACHED else Severity.P2,
+        severity_label="",
+        owner=decision.owner,
+        incident_class=decision.incident_class,
+    )

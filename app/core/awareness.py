@@ -1,0 +1,48 @@
+"""Whether somebody knows of a cause: only then may it explain a P0 or P1.
+
+Somebody knows of an alert that a message has named since it fires, that an operator has silenced,
+or that is explained itself by a dependency or a correlation. An inhibition does not count: its
+source may be something of which nobody hears. The same holds for an incident that a rule opened.
+
+What becomes known, or is not any more, is told to the rules at the end of the turn in which that
+happened: in between nothing is due.
+"""
+
+from collections.abc import Iterable
+
+from app.core.correlation import windows
+from app.core.state.live_alert import WAIT
+from app.core.state.state import Incident
+from app.core.state.turn import Turn
+from app.core.suppression import inhibition
+
+
+def review(turn: Turn, changed: Iterable[Incident]) -> None:
+    """Tell the rules what somebody knows of now and did not before, or the other way round."""
+    for alert in turn.doubtful():
+        known_of = alert.firing and (alert.named or _explained(turn, alert.suppressions or ()))
+        fresh = turn.unshown.pop(alert.fingerprint, False)
+        if alert.firing and alert.incident and (fresh or alert.known_of != known_of):
+            alert.known_of = known_of
+            turn.state.put_alert(alert)
+            inhibition.on_awareness(turn, alert)
+    opened = [one for one in changed if one.rule and one.severity.is_urgent and not one.ended]
+    for incident in sorted(opened, key=lambda one: one.id):
+        told = bool(incident.notified_ms) and not incident.fires_anew_ms
+        known_of = told or _explained(turn, incident.suppressions)
+        fresh, was = turn.unshown.pop(incident.id, False), incident.known_of
+        incident.known_of = known_of
+        if fresh or was != known_of:
+            turn.state.put_incident(incident)
+            inhibition.on_incident_awareness(turn, incident)
+        if was != known_of:
+            windows.on_awareness(turn, incident)
+    turn.unshown.clear()
+
+
+def _explained(turn: Turn, keys: Iterable[str]) -> bool:
+    for key in keys:
+        rule = turn.rules.inhibition(key.partition("/")[0])
+        if key != WAIT and (rule is None or rule.membership):
+            return True
+    return False

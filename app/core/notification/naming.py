@@ -1,0 +1,91 @@
+"""Naming: each P0 or P1 alert that begins to fire is named in a message, with its place.
+
+An incident keeps which of its urgent alerts fire, are not kept quiet, and were named in no message
+since they fire (`Incident.unnamed`). The next message names them all; past `NAMED_MAX` it names
+components, each with a number.
+"""
+
+from collections import Counter
+
+from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
+from app.core.state.titles import alert_title
+from app.core.state.turn import Turn
+from models.place_labels import mentions
+from models.truncate import truncate
+
+NAMED_MAX = 50  # alerts that a message names one by one
+NAME_CHARACTERS_MAX = 200  # of an alert and its place
+PLACES_MAX = 1000  # that an incident remembers as named
+HOST_LABELS = ("instance", "host", "node")
+
+
+def host_of(alert: LiveAlert) -> str:
+    """The host that an alert is on; empty when no label says so, or the component does."""
+    place = next((alert.labels[name] for name in HOST_LABELS if alert.labels.get(name)), "")
+    return "" if place == alert.component else place
+
+
+def name_of(alert: LiveAlert) -> str:
+    """An alert's name and place."""
+    title, place = alert_title(alert), host_of(alert)
+    is_said = not place or mentions(title, place)
+    return truncate(title if is_said else f"{title} ({place})", NAME_CHARACTERS_MAX)
+
+
+def unnamed_alerts(incident: Incident) -> list[LiveAlert]:
+    """The urgent alerts of an incident that have to be named, the worst and the oldest first.
+
+    Also those that only wait for a rule: the next message may come too late for them.
+    """
+    alerts = [incident.alerts[fingerprint] for fingerprint in incident.unnamed]
+    if incident.awaiting_correlation:
+        alerts += [
+            alert
+            for alert in incident.alerts.values()
+            if alert.awaits_correlation
+            and alert.firing
+            and alert.severity.is_urgent
+            and not alert.named
+        ]
+    return sorted(alerts, key=lambda alert: (alert.severity, alert.fired_ms, alert.fingerprint))
+
+
+def names_of(alerts: list[LiveAlert]) -> str:
+    """The alerts with their places, or past NAMED_MAX their components with numbers."""
+    if len(alerts) <= NAMED_MAX:
+        return ", ".join(name_of(alert) for alert in alerts)
+    counts = Counter(alert.component for alert in alerts)
+    return ", ".join(f"{number} alerts on {component}" for component, number in counts.items())
+
+
+def with_names(incident: Incident, text: str) -> str:
+    """The text of a message, and what it does not name yet of what has to be named."""
+    alerts = unnamed_alerts(incident)
+    if len(alerts) == 1 and incident.summary in text and name_of(alerts[0]) in text:
+        return text
+    if len(alerts) == 1 and incident.summary in text and alert_title(alerts[0]) in text:
+        return f"{text} ({host_of(alerts[0])})"
+    return f"{text}; firing: {names_of(alerts)}" if alerts else text
+
+
+def is_elsewhere(incident: Incident) -> bool:
+    """Whether something that has to be named is at a place that no message of the incident named."""
+    return any(_place_key(alert) not in incident.places for alert in unnamed_alerts(incident))
+
+
+def on_named(turn: Turn, incident: Incident) -> None:
+    """A message has named all that had to be named."""
+    for alert in unnamed_alerts(incident):
+        alert.named = True
+        turn.state.put_alert(alert)
+        turn.doubt(alert)
+        place = _place_key(alert)
+        if place not in incident.places and len(incident.places) < PLACES_MAX:
+            incident.places.append(place)
+    incident.unnamed.clear()
+    incident.fires_anew_ms = 0
+
+
+def _place_key(alert: LiveAlert) -> str:
+    return truncate(host_of(alert), NAME_CHARACTERS_MAX)

@@ -1,0 +1,153 @@
+"""The alerts of an incident as its messages and snapshots show them: bounded, the worst first.
+
+Members are alerts of other components; what is known of them came with their signals.
+"""
+
+from functools import reduce
+from heapq import nsmallest
+from itertools import islice
+from typing import Any
+
+from app.core.state.annotations import add_links
+from app.core.state.live_alert import LiveAlert
+from app.core.state.members import Member
+from app.core.state.ranking import AlertRanking, labels_in_both, worst_first
+from app.core.state.state import Incident
+from models.alert import Labels
+from models.events import AlertStatus
+from models.instant import NEWEST_MS, format_instant
+from models.truncate import truncate
+
+ALERTS_MAX = 10  # in a message
+SNAPSHOT_ALERTS_MAX = 5  # a snapshot follows each change of an incident, and must not be large
+ALERTS_BYTES_MAX = 16 * 1024  # of all that are shown; the first is shown always
+ALERT_BYTES_MAX = 8 * 1024  # of labels and annotations; the texts of a larger alert are cut
+INDEXED_FROM = 16  # alerts of an incident; fewer are sorted faster than an index is kept
+LINKS_MAX = 10
+TEXT_CHARACTERS_MAX = 200  # of each text of an alert that is too large
+
+Document = dict[str, Any]
+Sized = tuple[Document, int]  # an alert as JSON, and about how many bytes it has
+
+NO_ALERTS: Document = {
+    "alerts": [],
+    "alerts_omitted": 0,
+    "alerts_firing": 0,
+    "alerts_total": 0,
+    "common_labels": {},
+    "inhibition_groups": {},
+}
+
+
+def alerts_of(incident: Incident, number: int = ALERTS_MAX) -> Document:
+    """The fields of a notification and of a snapshot that are about the incident's alerts."""
+    sized = [_alert(alert) for alert in _worst_alerts(incident, number)]
+    if incident.members:
+        members = nsmallest(number, incident.members.items(), key=_member_rank)
+        sized += [_member(fingerprint, member) for fingerprint, member in members]
+        sized.sort(key=_rank)
+    alerts = _within_bounds(sized[:number])
+    return {
+        "alerts": alerts,
+        "alerts_omitted": incident.size - len(alerts),
+        "alerts_firing": incident.alerts_firing,
+        "alerts_total": incident.size,
+        "common_labels": _bounded(_common_labels(incident)),
+        "inhibition_groups": _links(alerts),
+    }
+
+
+def _worst_alerts(incident: Incident, number: int) -> list[LiveAlert]:
+    if incident.ranking is None:
+        if len(incident.alerts) < INDEXED_FROM:
+            return worst_first(incident.alerts.values())[:number]
+        incident.ranking = AlertRanking(incident.alerts.values())
+    return incident.ranking.first(number)
+
+
+def _common_labels(incident: Incident) -> Labels:
+    if incident.ranking is not None:
+        labels = [incident.ranking.common_labels or {}]
+    else:
+        labels = [alert.labels for alert in incident.alerts.values()]
+    labels += [_labels(member) for member in incident.members.values()]
+    return reduce(labels_in_both, labels) if labels else {}
+
+
+def _alert(alert: LiveAlert) -> Sized:
+    labels, annotations = alert.labels, alert.annotations
+    if alert.bytes > ALERT_BYTES_MAX:
+        labels, annotations = _cut(labels), _cut(annotations)
+    document = {
+        "fingerprint": alert.fingerprint,
+        "status": AlertStatus.FIRING if alert.firing else AlertStatus.ENDED,
+        "severity": alert.severity,
+        "labels": labels,
+        "annotations": annotations,
+        "generator_url": alert.generator_url,
+        "starts_at": _instant(alert.starts_ms),
+        "ends_at": None if alert.firing else _instant(alert.ended_ms),
+    }
+    return document, alert.bytes
+
+
+def _member(fingerprint: str, member: Member) -> Sized:
+    document = {
+        "fingerprint": fingerprint,
+        "status": AlertStatus.FIRING if member.firing else AlertStatus.ENDED,
+        "severity": member.severity,
+        "labels": _labels(member),
+        "annotations": member.annotations,
+        "generator_url": "",
+        "starts_at": _instant(member.starts_ms),
+        "ends_at": None,
+    }
+    return document, member.size
+
+
+def _labels(member: Member) -> Labels:
+    return {"alertname": member.name} | member.labels | member.place_labels
+
+
+def _rank(alert: Sized) -> tuple[bool, str]:
+    ended = alert[0]["status"] is AlertStatus.ENDED
+    return ended, "" if ended else alert[0]["severity"]
+
+
+def _member_rank(item: tuple[str, Member]) -> tuple[bool, str, int, str]:
+    fingerprint, member = item
+    severity = member.severity if member.firing else ""
+    return not member.firing, severity, -member.starts_ms, fingerprint
+
+
+def _within_bounds(alerts: list[Sized]) -> list[Document]:
+    """As many alerts as the bounds allow, and always the first."""
+    shown, room = list[Document](), ALERTS_BYTES_MAX
+    for document, size in alerts:
+        room -= size
+        if shown and room < 0:
+            break
+        shown.append(document)
+    return shown
+
+
+def _links(alerts: list[Document]) -> dict[str, str]:
+    """The links of the alerts that are shown, the worst alert's first; one for each name."""
+    links: dict[str, str] = {}
+    for alert in alerts:
+        add_links(links, alert["annotations"], alert["generator_url"])
+    return dict(islice(links.items(), LINKS_MAX))
+
+
+def _bounded(labels: Labels) -> Labels:
+    characters = sum(map(len, labels.values()))
+    return labels if characters <= ALERT_BYTES_MAX else _cut(labels)
+
+
+def _cut(texts: Labels) -> Labels:
+    return {name: truncate(text, TEXT_CHARACTERS_MAX) for name, text in texts.items()}
+
+
+def _instant(at_ms: int) -> str:
+    """A sender's clock may say anything."""
+    return format_instant(min(max(at_ms, 0), NEWEST_MS))

@@ -1,0 +1,16 @@
+"""A receiver of messages, as its actor knows it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Receiver:
+    """What an actor knows of the messages to one receiver through one channel."""
+
+    sent_ms: list[int] = field(
+        default_factory=list
+    )  # the newest, as many as go out before a digest
+    digest_ms: int = 0  # when the digest goes out; 0 when nothing waits
+    counts: dict[str, int] = field(default_factory=dict)  # kind and severity -> messages that wait
+    incidents: list[str] = field(default_factory=list)  # of the first ones
+    body: dict[str, str] = field(default_factory=dict)  # where it goes

@@ -1,0 +1,43 @@
+"""Where something is: the component that an alert is about, and its scope. Together they are one key.
+
+The component is for people. The scope (cluster, namespace, environment) tells a component from its
+namesake elsewhere. The key is the journal key of the component's actor, so alerts of one place meet
+in one actor.
+"""
+
+from typing import NamedTuple
+
+import orjson
+
+_LIST = '["'  # how the key of a component with a scope begins
+
+
+class Place(NamedTuple):
+    """A component and its scope, for example `api` and `cluster eu, namespace shop`."""
+
+    component: str
+    scope: str = ""  # empty where no label says one
+
+    @property
+    def key(self) -> str:
+        """The component, or a JSON list of both where there is a scope."""
+        if self.scope or self.component.startswith(_LIST):
+            return orjson.dumps([self.component, self.scope]).decode()
+        return self.component
+
+    @property
+    def title(self) -> str:
+        """Both, for people."""
+        return f"{self.component} ({self.scope})" if self.scope else self.component
+
+
+def place_from(key: str) -> Place:
+    """The place of a key. Any text is one: what is not such a list is a component without a scope."""
+    if key.startswith(_LIST):
+        try:
+            parts = orjson.loads(key)
+        except orjson.JSONDecodeError:
+            return Place(key)
+        if len(parts) == 2 and all(isinstance(part, str) for part in parts):
+            return Place(*parts)
+    return Place(key)

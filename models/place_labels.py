@@ -1,0 +1,49 @@
+"""Where an alert is: the labels that say so, and the place in words."""
+
+import re
+from collections.abc import Mapping
+
+CLUSTER_LABELS = ("cluster", "cluster_name", "region", "datacenter")
+NAMESPACE_LABELS = ("namespace", "kubernetes_namespace", "exported_namespace")
+POD_LABELS = ("pod", "pod_name")
+INSTANCE_LABELS = ("instance",)
+PLACE_LABELS = (*CLUSTER_LABELS[:2], *NAMESPACE_LABELS, *POD_LABELS, *INSTANCE_LABELS)
+TEXT_CHARACTERS_MAX = 200
+_ABSENT = frozenset(("", "NULL", "null", "None", "none", "UNKNOWN", "unknown", "N/A", "n/a", "-"))
+
+
+def place_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels that say where an alert is, in our order."""
+    return {name: labels[name] for name in PLACE_LABELS if labels.get(name)}
+
+
+def place_of(labels: Mapping[str, str], component: str) -> str:
+    """`shop/cart-7d9f-abc (prod)`: namespace, pod or component, and cluster or instance.
+
+    Empty when the labels have no more to say than the component.
+    """
+    namespace, pod = _value(labels, NAMESPACE_LABELS), _value(labels, POD_LABELS)
+    thing = pod or component
+    if namespace and not f"{thing}/".startswith(f"{namespace}/"):
+        thing = "/".join(part for part in (namespace, thing) if part)
+    instance = "" if pod else _value(labels, INSTANCE_LABELS)
+    around = [instance, _value(labels, CLUSTER_LABELS[:2])]
+    inside = ", ".join(text for text in around if text and not mentions(thing, text))
+    if thing == component and not inside:
+        return ""
+    return " ".join(part for part in (thing, f"({inside})" if inside else "") if part)
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether a text has a name as a word of its own: `queue` does not mention the cluster `eu`."""
+    if name not in text:  # nearly always, and cheaper than the expression
+        return False
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) is not None
+
+
+def _value(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
+    for name in names:
+        value = labels.get(name, "")
+        if value not in _ABSENT:
+            return value[:TEXT_CHARACTERS_MAX]
+    return ""
