@@ -67,7 +67,7 @@ class IncidentSnapshot:
     assignee: str = field(metadata=about("whom it was given to; may be empty", ""))
     mitigated_at: str | None = field(metadata=about("when somebody said so", None))
     mitigated_by: str = field(metadata=about("who; may be empty", ""))
-    cause: str = field(metadata=about("the root cause; may be empty", ""))
+    root_cause: str = field(metadata=about("the root cause; may be empty", ""))
     root_cause_by: str = field(metadata=about("who named it; may be empty", ""))
     assessment: Assessment | None = field(metadata=about("its scope, or null", None))
     eta_at: str | None = field(metadata=about("when it is expected to be over", None))

@@ -156,7 +156,7 @@ def test_a_done_task() -> None:
     log.fire(severity="critical", firing=False)
     command(log, incident, "close")
 
-    status, body = command(log, incident, "done", task="review", text="suppressed")
+    status, body = command(log, incident, "done", task="review", text="held")
 
     assert (status, body["texts"]) == (200, ["ann did review: held"])
     assert "state" not in body

@@ -49,7 +49,7 @@ RULES = {
                     "root": ['alertname="Odd"'],
                     "dependants": ['alertname=~"ServiceDown|HighErrorRate"'],
                     "within": "10m",
-                    "hold": "10s",
+                    "correlation_wait": "10s",
                     "grace": "10m",
                 }
             ]
@@ -65,7 +65,7 @@ RULES = {
                     "count": 2,
                     "by": [],
                     "within": "5m",
-                    "hold": "1m",
+                    "correlation_wait": "1m",
                     "open": {"severity": "P1", "owner": "ai", "title": "{count} down"},
                 }
             ]

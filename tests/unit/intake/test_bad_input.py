@@ -365,7 +365,7 @@ NOT_JSON = (
     ],
 )
 @pytest.mark.parametrize(
-    "rule_id", [b"%s", b'{"version": "4", "alerts": %s}'], ids=["list", "webhook"]
+    "shape", [b"%s", b'{"version": "4", "alerts": %s}'], ids=["list", "webhook"]
 )
 def test_what_is_not_json_spoils_nothing_else(shape: bytes, bad: bytes) -> None:
     """One alert that no JSON parser may read is refused in its place, and its neighbours are taken."""
