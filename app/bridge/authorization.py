@@ -44,9 +44,14 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("POST", "/api/v1/silences"): May.OPERATE,
     ("DELETE", "/api/v1/silence/{id}"): May.OPERATE,
     ("POST", "/api/v1/silences/preview"): May.OPERATE,
+    ("GET", "/act/{token}"): None,
+    ("POST", "/act/{token}"): None,
     ("PUT", "/clock"): May.OPERATE,
     ("POST", "/-/reload"): May.OPERATE,
 }
+# What proves by itself who asks: a signed link. Who sends it is counted by address, so that nobody
+# can try for ever.
+SIGNED = frozenset({("GET", "/act/{token}"), ("POST", "/act/{token}")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,12 @@ class Access:
         return let_in
 
     def _asker(self, request: web.Request) -> Asker:
-        need = _need(request)
+        place = _place(request)
+        need = NEEDS.get(place, May.OPERATE)
+        if place in SIGNED:
+            asker = self._address(request)
+            self._begin(asker)
+            return asker
         if (
             need is None
         ):  # it costs less than to refuse it, and probes must not fail because others ask too much
@@ -162,10 +172,11 @@ class Access:
             logger.warning("refused to %s: %s", request.remote, refusal)
 
 
-def _need(request: web.Request) -> May | None:
+def _place(request: web.Request) -> tuple[str, str]:
+    """The method and the path of what is asked, as NEEDS has them."""
     resource = request.match_info.route.resource
     method = "GET" if request.method == "HEAD" else request.method
-    return NEEDS.get((method, resource.canonical if resource else ""), May.OPERATE)
+    return method, resource.canonical if resource else ""
 
 
 def _holder(request: web.Request, tokens: Tokens, need: May) -> Holder:

@@ -7,6 +7,7 @@ from app.notifier.channel import Channel, Context
 from app.notifier.deliverer import Reach
 from app.notifier.http import HttpClient
 from app.notifier.incident_links import IncidentLinks
+from app.notifier.one_tap import OneTap
 from app.notifier.receivers_file import Receivers
 from app.notifier.registry_types import Registry
 from app.notifier.rendering import Templates
@@ -26,12 +27,12 @@ class Assembly:
         await self.http.close()
 
 
-def assemble(receivers: Receivers, registry: Registry) -> Assembly:
-    """Make the channels. It takes a running event loop."""
+def assemble(receivers: Receivers, registry: Registry, one_tap: OneTap | None = None) -> Assembly:
+    """Make the channels. It takes a running event loop. With `one_tap` links in messages act."""
     part = receivers.part
     timeout_s = part.delivery.timeout / 1000
     http = HttpClient(AddressPolicy(part.allow_private_addresses), timeout_s=timeout_s)
-    links = IncidentLinks(part.public_url)
+    links = IncidentLinks(part.public_url, one_tap)
     folder = receivers.path.parent / part.templates if part.templates else None
     context = Context(http, Templates(links, folder), links)
     channels: dict[str, Channel] = {

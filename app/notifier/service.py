@@ -11,6 +11,7 @@ from app.notifier.channels.registry import REGISTRY
 from app.notifier.deliverer import Deliverer
 from app.notifier.embedded_feed import follow_embedded
 from app.notifier.kafka_feed import KafkaFeed
+from app.notifier.link_key import one_tap_of
 from app.notifier.receivers_file import Receivers
 from app.notifier.receivers_file import read as read_receivers
 from app.notifier.terminal_printer import print_messages
@@ -25,12 +26,16 @@ logger = logging.getLogger("tocsin.notifier")
 
 
 class Notifier:
-    """Delivers what the receivers file says; without one it prints each message in the terminal."""
+    """Delivers what the receivers file says; without one it prints each message in the terminal.
+
+    Raises BadSettings when the key of links cannot be read.
+    """
 
     def __init__(self, config: Settings, log: Log, receivers: Receivers | None) -> None:
         self._config = config
         self._log = log
         self._receivers = receivers
+        self._one_tap = one_tap_of(config.link_key_file)
         self._topics = Topics(config.prefix)
         self._assembly: Assembly | None = None
         self._deliverer: Deliverer | None = None
@@ -43,7 +48,7 @@ class Notifier:
                 print_messages(self._log, self._topics.notifications, self._config.partitions)
             )
             return
-        self._assembly = assemble(self._receivers, REGISTRY)
+        self._assembly = assemble(self._receivers, REGISTRY, self._one_tap)
         reach = self._assembly.reach
         # Its randomness spreads tries over time, and decides nothing else.
         self._deliverer = Deliverer(

@@ -2,9 +2,9 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -57,13 +57,16 @@ async def serving(
     worker: Any = None,
     policy: Rulebook | None = None,
     answer_seconds: float = 0.0,
+    files: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given.
 
-    A command is not waited for unless `answer_seconds` says so.
+    A command is not waited for unless `answer_seconds` says so. `files` are settings that name one.
     """
     driven = "driven" if clock else "system"
-    settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=http or HttpSecurity())
+    security = http or HttpSecurity()
+    settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=security)
+    settings = replace(settings, **(files or {}))
     bridge = Bridge(
         settings,
         policy or shipped(),

@@ -13,8 +13,8 @@ from app.notifier.formats import escape_telegram
 from app.notifier.http import RETRY_AFTER_MAX_S, Answer, check, json_request
 from app.notifier.memory import preview_json, recall, remember
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.shorten import shorten_lines, utf16_units
-from app.notifier.words import one_line, safe_url
+from app.notifier.shorten import one_line, shorten_lines, utf16_units
+from app.notifier.words import safe_url
 from models.events import Action, Notification
 
 TEXT_MAX = 4096  # UTF-16 units once the markup is taken away; we count with it
