@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from app import metrics
 from app.bridge.answers import ANSWER_SECONDS, CommandAnswers, Outcome
 from app.bridge.silence_answers import SilenceAnswers
 from app.bridge.silences import LIVE_MAX, Silences
@@ -92,13 +93,20 @@ class ActRunner:
         `contacts` are those of the policy, among which the one of an assignment is looked for.
         """
         try:
-            if act.command is ActCommand.SILENCE_1H:
-                return await self._silence(act)
-            if act.command is ActCommand.ASSIGN:
-                return await self._assign(act, contacts or {})
-            return await self._command(act, Command(act.command), text=act.text)
+            outcome = await self._carry_out(act, contacts or {})
         except BadInput as refusal:
-            return ActOutcome(ActStatus.UNKNOWN, refusal.message)
+            outcome = ActOutcome(ActStatus.UNKNOWN, refusal.message)
+        metrics.ACTS.labels(act.through, outcome.status).inc()
+        return outcome
+
+    async def _carry_out(self, act: Act, contacts: Mapping[str, Contact]) -> ActOutcome:
+        match act.command:
+            case ActCommand.SILENCE_1H:
+                return await self._silence(act)
+            case ActCommand.ASSIGN:
+                return await self._assign(act, contacts)
+            case _:
+                return await self._command(act, Command(act.command), text=act.text)
 
     async def _command(self, act: Act, command: Command, **details: str) -> ActOutcome:
         partition = partition_of_incident(act.incident, self._partitions)

@@ -46,12 +46,15 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
     ("POST", "/api/v1/silences/preview"): May.OPERATE,
     ("GET", "/act/{token}"): None,
     ("POST", "/act/{token}"): None,
+    ("POST", "/api/v1/pagerduty"): None,
     ("PUT", "/clock"): May.OPERATE,
     ("POST", "/-/reload"): May.OPERATE,
 }
-# What proves by itself who asks: a signed link. Who sends it is counted by address, so that nobody
-# can try for ever.
-SIGNED = frozenset({("GET", "/act/{token}"), ("POST", "/act/{token}")})
+# What proves by itself who asks: a signed link, a signed webhook. Who sends it is counted by address,
+# so that nobody can try for ever.
+SIGNED = frozenset(
+    {("GET", "/act/{token}"), ("POST", "/act/{token}"), ("POST", "/api/v1/pagerduty")}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from app.bridge.board_routes import board_routes
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.limits import Limits, limits_of
 from app.bridge.link_routes import LinkRoutes
+from app.bridge.pagerduty_routes import PagerDutyRoutes, secrets_of
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import Declined, as_json, error_json, logger
 from app.bridge.silence_answers import SilenceAnswers
@@ -81,7 +82,7 @@ class Bridge:
 
         A command is answered after `answer_seconds` at the most, whatever came of it.
 
-        Raises BadSettings when tokens, certificates or the key of links cannot be read.
+        Raises BadSettings when tokens, certificates or keys cannot be read.
         """
         self._settings, self._policy, self._log = settings, policy, log
         self._worker, self._clock, self._reloader = worker, clock, reloader
@@ -113,6 +114,10 @@ class Bridge:
         )
         one_tap = one_tap_of(settings.link_key_file)
         self._links = LinkRoutes(one_tap, acts, log) if one_tap is not None else None
+        secrets = secrets_of(settings.pagerduty_key_file)
+        self._pagerduty = (
+            PagerDutyRoutes(secrets, acts, lambda: self._policy, limits) if secrets else None
+        )
 
     async def check(self) -> None:
         """Raise BadSettings when nothing can listen there."""
@@ -138,6 +143,8 @@ class Bridge:
         ]
         if self._links is not None:
             routes += self._links.routes()
+        if self._pagerduty is not None:
+            routes += self._pagerduty.routes()
         if self._reloader is not None:
             routes.append(web.post("/-/reload", self._post_reload))
         if self._worker is not None:

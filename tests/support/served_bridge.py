@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,16 +57,17 @@ async def serving(
     worker: Any = None,
     policy: Rulebook | None = None,
     answer_seconds: float = 0.0,
-    files: Mapping[str, str] | None = None,
+    link_key_file: str = "",
+    pagerduty_key_file: str = "",
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given.
 
-    A command is not waited for unless `answer_seconds` says so. `files` are settings that name one.
+    A command is not waited for unless `answer_seconds` says so. The files are settings.
     """
     driven = "driven" if clock else "system"
     security = http or HttpSecurity()
     settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=security)
-    settings = replace(settings, **(files or {}))
+    settings = replace(settings, link_key_file=link_key_file, pagerduty_key_file=pagerduty_key_file)
     bridge = Bridge(
         settings,
         policy or shipped(),

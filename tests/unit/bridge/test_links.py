@@ -67,7 +67,7 @@ async def _served(log: WorkedLog, folder: Path, **options: Any) -> AsyncIterator
     file = folder / "key"
     write(file, KEY)
     given = {"answer_seconds": 30} | options
-    async with serving(log, files={"link_key_file": str(file)}, **given) as client:
+    async with serving(log, link_key_file=str(file), **given) as client:
         yield client
 
 
