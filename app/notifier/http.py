@@ -8,7 +8,8 @@ import asyncio
 import ipaddress
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -119,6 +120,34 @@ class HttpClient:
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(request, error) from None
 
+    @asynccontextmanager
+    async def websocket(
+        self, service: str, url: str, heartbeat_s: float, message_bytes_max: int
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket to an address that is permitted. Raises Refused and TryAgain.
+
+        The URL may hold a ticket, so it stands in no error.
+        """
+        request = Request(service, url.replace("ws", "http", 1), secrets=(url,), method="GET")
+        self._checked(request)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                socket = await self._open().ws_connect(
+                    url, heartbeat=heartbeat_s, max_msg_size=message_bytes_max
+                )
+        except TimeoutError:
+            raise TryAgain(
+                f"{_name(request)} gave no answer within {self._timeout_s:g} s"
+            ) from None
+        except aiohttp.WSServerHandshakeError as error:
+            raise TryAgain(f"{_name(request)} answered {error.status}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _failure(request, error) from None
+        try:
+            yield socket
+        finally:
+            await socket.close()
+
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
@@ -150,8 +179,11 @@ class HttpClient:
                 ttl_dns_cache=10,
                 ssl=self.tls or True,
             )
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_redirect.append(_refuse_redirect)
             self._session = aiohttp.ClientSession(
                 connector=connector,
+                trace_configs=[tracing],
                 timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "tocsin", "Accept-Encoding": "identity"},
@@ -205,6 +237,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             return None
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S) if seconds == seconds else None  # noqa: PLR0124 - NaN
+
+
+async def _refuse_redirect(*_: object) -> None:
+    """For a WebSocket: aiohttp cannot be told otherwise that it must not follow one."""
+    raise aiohttp.ClientError("a redirect")
 
 
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
