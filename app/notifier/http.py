@@ -86,12 +86,14 @@ class HttpClient:
         timeout_s: float = TIMEOUT_S,
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
         self.policy = policy
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._timeout_s = timeout_s
         self._resolver = resolver
         self.tls = tls
+        self._answer_bytes_max = answer_bytes_max
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, request: Request) -> Answer:
@@ -111,7 +113,7 @@ class HttpClient:
                 headers=dict(request.headers),
                 allow_redirects=False,
             ) as response:
-                body, whole = await _read(response)
+                body, whole = await _read(response, self._answer_bytes_max)
                 return Answer(response.status, response.headers, body, whole)
         except TimeoutError:
             raise TryAgain(
@@ -244,19 +246,19 @@ async def _refuse_redirect(*_: object) -> None:
     raise aiohttp.ClientError("a redirect")
 
 
-async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-    """At most ANSWER_BYTES_MAX of the body, and whether that is all of it."""
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> tuple[bytes, bool]:
+    """At most `bytes_max` of the body, and whether that is all of it."""
     body = bytearray()
     try:
-        while len(body) <= ANSWER_BYTES_MAX:
-            chunk = await response.content.read(ANSWER_BYTES_MAX + 1 - len(body))
+        while len(body) <= bytes_max:
+            chunk = await response.content.read(bytes_max + 1 - len(body))
             if not chunk:
                 return bytes(body), True
             body += chunk
     except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError):
         return bytes(body), False
     response.close()  # the rest is not wanted, so the connection cannot be used again
-    return bytes(body[:ANSWER_BYTES_MAX]), False
+    return bytes(body[:bytes_max]), False
 
 
 def _failure(request: Request, error: Exception) -> Refused | TryAgain:

@@ -82,7 +82,9 @@ class Notifier:
         partitions = self._config.partitions
         runner = act_runner(self._log, self._topics, partitions)
         messages = SentMessages(self._log, self._topics.deliveries, partitions, deliverer)
-        for listener in listeners_of(receivers.receivers, assembly.http, runner, messages):
+        for listener in listeners_of(
+            receivers.receivers, assembly.http, assembly.polling, runner, messages
+        ):
             task = asyncio.create_task(keep_listening(listener, random.random))
             self._listening.append(task)
 

@@ -71,8 +71,9 @@ class Telegram:
                 return Sent(str(replied.get("message_id", "")), memory)
         sound = {"disable_notification": not notification.wakes}
         posted = await self._call("sendMessage", {**target, **self._message(notification), **sound})
-        posted_id = posted.get("message_id")
-        return Sent(str(posted_id), remember(message=posted_id))
+        posted_id, chat = posted.get("message_id"), posted.get("chat")
+        chat_id = chat.get("id") if isinstance(chat, dict) else None
+        return Sent(str(posted_id), remember(chat=chat_id, message=posted_id))
 
     def preview(self, notification: Notification, address: str) -> str:
         """The message."""

@@ -18,6 +18,10 @@ class SentMessages:
         self._log, self._topic, self._partitions = log, topic, partitions
         self._deliverer = deliverer
 
+    def owns(self, partition: int) -> bool:
+        """Whether this process delivers for a partition."""
+        return self._deliverer.owns(partition)
+
     async def incident_of(self, receivers: Collection[str], mark: str, fits: Fits) -> str | None:
         """The incident whose memory at one of the receivers holds `mark` and fits; None for no message of ours.
 

@@ -33,6 +33,16 @@ def parse_update(
     return None
 
 
+def message_of(update: dict[str, Any]) -> tuple[int, int]:
+    """Chat and id of the message that a button is below, or that is answered; zeros where there is none."""
+    if query := _document(update, "callback_query"):
+        message = _document(query, "message")
+        return _number(_document(message, "chat"), "id"), _number(message, "message_id")
+    message = _document(update, "message")
+    answered = _document(message, "reply_to_message")
+    return _number(_document(message, "chat"), "id"), _number(answered, "message_id")
+
+
 def _parse_button(
     query: dict[str, Any], key: str, incident_of: Callable[[int, int], str | None]
 ) -> TelegramAct | None:
