@@ -30,8 +30,6 @@ MESSAGE_BYTES_MAX = 1024 * 1024  # an envelope holds the message that the button
 HEARTBEAT_S = 20.0
 UNDER_WAY_MAX = 20  # envelopes; the next ones wait in the connection
 NOT_KEPT = "The journal does not answer. Nothing was done. Try again."
-# What the notifier tells the channel by itself.
-_TOLD_ANYWAY = frozenset({ActCommand.ACKNOWLEDGE, ActCommand.RESOLVE})
 
 logger = logging.getLogger("tocsin.notifier")
 
@@ -153,11 +151,14 @@ class SlackSocket:
             logger.warning("Slack: the form for a note did not open: %s", error)
 
     async def _tell_outcome(self, payload: Document, act: Act, outcome: ActOutcome) -> None:
-        """Tell whoever acted what came of it; the others only what the notifier does not tell them."""
+        """Tell the thread what was done, and whoever acted what was not.
+
+        The notifier tells of it, too, but not in each channel.
+        """
         place = _place(payload)
         if outcome.status is not ActStatus.DONE:
             await self._tell(place, f"Not done: {outcome.text}")
-        elif act.command is not ActCommand.NOTE and act.command not in _TOLD_ANYWAY:
+        elif act.command is not ActCommand.NOTE:
             await self._tell(place, outcome.text, everybody=True)
 
     async def _tell(self, place: _Place, text: str, *, everybody: bool = False) -> None:

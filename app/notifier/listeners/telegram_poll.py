@@ -103,14 +103,17 @@ class TelegramPoll:
     async def _tell(
         self, parsed: TelegramAct, outcome: ActOutcome, chat: int, message: int
     ) -> None:
-        """Answer the press of a button, and tell the chat of what the notifier does not tell it."""
+        """Answer the press of a button, and tell the chat what was done.
+
+        The notifier tells of it, too, but not in each chat.
+        """
         done = outcome.status is ActStatus.DONE
         text = one_line(outcome.text if done else f"Not done: {outcome.text}", TOAST_MAX)
         try:
             if parsed.callback_id:
                 answer = {"callback_query_id": parsed.callback_id, "text": text}
                 await self._call("answerCallbackQuery", answer | {"show_alert": not done})
-            if done and parsed.act.command in (ActCommand.SILENCE_1H, ActCommand.ESCALATE):
+            if done and parsed.act.command is not ActCommand.NOTE:
                 reply = {"message_id": message, "allow_sending_without_reply": True}
                 said = {"chat_id": chat, "text": text, "reply_parameters": reply}
                 await self._call("sendMessage", said | {"disable_notification": True})

@@ -105,11 +105,13 @@ def living(test: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
 
 @living
 async def test_a_button_acts(there: World) -> None:
-    """In the name of who pressed it; the channel hears of an acknowledgement from the notifier."""
+    """In the name of who pressed it, which the thread hears."""
     await there.slack.send("interactive", pressed("acknowledge", there.incident, USER))
 
     assert there.state() == "acknowledged"
     assert "ann (U061F7AUR) (via slack) is investigating" in there.texts()
+    [reply] = [one for one in there.slack.messages.values() if "thread_ts" in one]
+    assert reply["text"] == "ann (U061F7AUR) (via slack) is investigating"
     assert there.slack.told == []
 
 
