@@ -63,6 +63,11 @@ class Notifier:
         self._spawn(self._feed(self._deliverer))
         self._listen(self._receivers, self._assembly, self._deliverer)
         logger.info("delivers through %s", ", ".join(reach.channels))
+        if self._one_tap is not None and not self._receivers.part.public_url:
+            logger.warning(
+                "TOCSIN_LINK_KEY is set, but %s has no public_url: messages have no links",
+                self._receivers.path,
+            )
 
     async def stop(self) -> None:
         """Wait a little for what is being sent, and write what is known."""
