@@ -43,7 +43,9 @@ def parse_message(
 
     `incident_of` knows the incident of a message by its channel and timestamp.
     """
-    written = event.get("type") == "message" and event.get("subtype", "") in _SUBTYPES_OF_PEOPLE
+    subtype = event.get("subtype", "")
+    known = isinstance(subtype, str) and subtype in _SUBTYPES_OF_PEOPLE
+    written = event.get("type") == "message" and known
     user, text, thread = _text(event, "user"), _text(event, "text"), _text(event, "thread_ts")
     if not written or event.get("bot_id") or not user or not thread or not text.strip():
         return None
