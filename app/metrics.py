@@ -37,6 +37,9 @@ RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or r
 REFUSED = Counter(
     "tocsin_bridge_refused", "Alerts, and requests as a whole, that the bridge refused", ["reason"]
 )
+ACTS = Counter(
+    "tocsin_acts", "What came back through chats, pagers and links", ["through", "result"]
+)
 CLOSED = Counter(
     "tocsin_bridge_connections_closed",
     "Connections that the bridge ended, by what it waited for",

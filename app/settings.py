@@ -99,6 +99,8 @@ class Settings:
     kafka: KafkaSecurity = KafkaSecurity()  # TOCSIN_KAFKA_*
     policy_file: str = ""  # TOCSIN_POLICY: empty is the policy that ships with Tocsin
     receivers_file: str = ""  # TOCSIN_RECEIVERS: how contacts are reached; empty prints messages
+    link_key_file: str = ""  # TOCSIN_LINK_KEY: signs one-tap links, which then are in messages
+    pagerduty_key_file: str = ""  # TOCSIN_PAGERDUTY_KEY: signs what PagerDuty's webhooks send
     prefix: str = "tocsin"  # TOCSIN_PREFIX: of all topics, and the consumer group's name
     partitions: int = (
         8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
@@ -141,6 +143,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         kafka=_kafka_security(environ),
         policy_file=environ.get("TOCSIN_POLICY", defaults.policy_file),
         receivers_file=environ.get("TOCSIN_RECEIVERS", defaults.receivers_file),
+        link_key_file=environ.get("TOCSIN_LINK_KEY", defaults.link_key_file),
+        pagerduty_key_file=environ.get("TOCSIN_PAGERDUTY_KEY", defaults.pagerduty_key_file),
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
         partitions=_read_integer(
             environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     UNKNOWN_TASK = "unknown_task"
     UNKNOWN_NAME = "unknown_name"  # a contact, team or step that the policy does not have
     ILLEGAL_TRANSITION = "illegal_transition"  # for example: acknowledge a closed incident
+    REPEATED = "repeated"  # a button, a link or a service's event that was carried out before
     BOUND_REACHED = "bound_reached"  # a limit of the policy's `bounds`
     POISON = "poison"  # a fault of ours: the record, or a deadline, made the engine raise (`app.core.state.poison`)
 

@@ -44,9 +44,17 @@ PERMISSIONS: Mapping[tuple[str, str], Permission | None] = {
     ("POST", "/api/v1/silences"): Permission.OPERATE,
     ("DELETE", "/api/v1/silence/{id}"): Permission.OPERATE,
     ("POST", "/api/v1/silences/preview"): Permission.OPERATE,
+    ("GET", "/act/{token}"): None,
+    ("POST", "/act/{token}"): None,
+    ("POST", "/api/v1/pagerduty"): None,
     ("PUT", "/clock"): Permission.OPERATE,
     ("POST", "/-/reload"): Permission.OPERATE,
 }
+# What proves by itself who asks: a signed link, a signed webhook. Who sends it is counted by address,
+# so that nobody can try for ever.
+SIGNED = frozenset(
+    {("GET", "/act/{token}"), ("POST", "/act/{token}"), ("POST", "/api/v1/pagerduty")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,12 @@ class Access:
         return let_in
 
     def _authenticate(self, request: web.Request) -> Asker:
-        need = required_permission(request)
+        route = _route_of(request)
+        need = PERMISSIONS.get(route, Permission.OPERATE)
+        if route in SIGNED:
+            asker = self._asker_by_address(request)
+            self._begin(asker)
+            return asker
         if (
             need is None
         ):  # it costs less than to refuse it, and probes must not fail because others ask too much
@@ -162,11 +175,11 @@ class Access:
             logger.warning("refused to %s: %s", request.remote, refusal)
 
 
-def required_permission(request: web.Request) -> Permission | None:
-    """The permission that a request needs, or None where everybody may."""
+def _route_of(request: web.Request) -> tuple[str, str]:
+    """The method and the path of what is asked, as PERMISSIONS has them."""
     resource = request.match_info.route.resource
     method = "GET" if request.method == "HEAD" else request.method
-    return PERMISSIONS.get((method, resource.canonical if resource else ""), Permission.OPERATE)
+    return method, resource.canonical if resource else ""
 
 
 def authorized_holder(request: web.Request, tokens: Tokens, need: Permission) -> TokenHolder:

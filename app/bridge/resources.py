@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from app import metrics
+from app.bridge.acts import ActRunner
 from app.bridge.answers import ANSWER_SECONDS, CommandAnswers
 from app.bridge.authorization import asker_of
 from app.bridge.availability import AvailabilityMetrics
@@ -17,6 +18,8 @@ from app.bridge.board import Board
 from app.bridge.board_routes import board_routes
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.limits import Limits, limits_of
+from app.bridge.link_routes import LinkRoutes
+from app.bridge.pagerduty_routes import PagerDutyRoutes, secrets_of
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import RequestDeclined, error_json, json_response, logger
 from app.bridge.silence_answers import SilenceAnswers
@@ -35,6 +38,7 @@ from app.intake.commands import (
 )
 from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
+from app.notifier.link_key import one_tap_of
 from app.settings import Settings
 from app.transport.log import FollowedLog, LogUnavailable, NewRecord
 from app.worker.policy_reload import PolicyReloader
@@ -78,7 +82,7 @@ class Bridge:
 
         A command is answered after `answer_seconds` at the most, whatever came of it.
 
-        Raises BadSettings when tokens or certificates cannot be read.
+        Raises BadSettings when tokens, certificates or keys cannot be read.
         """
         self._settings, self._policy, self._log = settings, policy, log
         self._worker, self._clock, self._reloader = worker, clock, reloader
@@ -104,6 +108,16 @@ class Bridge:
             lambda: self._policy,
             self._availability.outages,
         )
+        incidents = self._board.view.incidents
+        acts = ActRunner(
+            log, self._topics, settings.partitions, self._writer, incidents, answer_seconds
+        )
+        one_tap = one_tap_of(settings.link_key_file)
+        self._links = LinkRoutes(one_tap, acts, log) if one_tap is not None else None
+        secrets = secrets_of(settings.pagerduty_key_file)
+        self._pagerduty = (
+            PagerDutyRoutes(secrets, acts, lambda: self._policy, limits) if secrets else None
+        )
 
     async def check(self) -> None:
         """Raise BadSettings when nothing can listen there."""
@@ -127,6 +141,10 @@ class Bridge:
             web.get("/readyz", self._get_ready),
             web.get("/metrics", self._get_metrics),
         ]
+        if self._links is not None:
+            routes += self._links.routes()
+        if self._pagerduty is not None:
+            routes += self._pagerduty.routes()
         if self._reloader is not None:
             routes.append(web.post("/-/reload", self._post_reload))
         if self._worker is not None:

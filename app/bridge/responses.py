@@ -53,7 +53,8 @@ def answer_errors(ways: str) -> Middleware:
                 f"{request.method} {request.path}: there is {ways}",
             )
         except Exception:
-            logger.exception("%s %s", request.method, request.path)
+            resource = request.match_info.route.resource  # the path itself may hold a token
+            logger.exception("%s %s", request.method, resource.canonical if resource else "other")
             response = error_json(
                 500,
                 "internal",

@@ -7,6 +7,8 @@ from app.notifier.channel import Channel, Context
 from app.notifier.deliverer import Reach
 from app.notifier.http import HttpClient
 from app.notifier.incident_links import IncidentLinks
+from app.notifier.listeners.telegram_poll import ANSWER_BYTES_MAX, TIMEOUT_S
+from app.notifier.one_tap import OneTap
 from app.notifier.receivers_file import Receivers
 from app.notifier.registry_types import Registry
 from app.notifier.rendering import Templates
@@ -18,24 +20,28 @@ class Assembly:
 
     reach: Reach
     http: HttpClient
+    polling: HttpClient  # for what waits until something comes back
 
     async def close(self) -> None:
         """Close the channels, and then their connections."""
         for channel in self.reach.channels.values():
             await channel.close()
         await self.http.close()
+        await self.polling.close()
 
 
-def assemble(receivers: Receivers, registry: Registry) -> Assembly:
-    """Make the channels. It takes a running event loop."""
+def assemble(receivers: Receivers, registry: Registry, one_tap: OneTap | None = None) -> Assembly:
+    """Make the channels. It takes a running event loop. With `one_tap` links in messages act."""
     part = receivers.part
     timeout_s = part.delivery.timeout / 1000
-    http = HttpClient(AddressPolicy(part.allow_private_addresses), timeout_s=timeout_s)
-    links = IncidentLinks(part.public_url)
+    policy = AddressPolicy(part.allow_private_addresses)
+    http = HttpClient(policy, timeout_s=timeout_s)
+    polling = HttpClient(policy, timeout_s=TIMEOUT_S, answer_bytes_max=ANSWER_BYTES_MAX)
+    links = IncidentLinks(part.public_url, one_tap)
     folder = receivers.path.parent / part.templates if part.templates else None
     context = Context(http, Templates(links, folder), links)
     channels: dict[str, Channel] = {
         name: registry[kind].make(config, context)
         for name, (kind, config) in receivers.receivers.items()
     }
-    return Assembly(Reach(channels, receivers.contacts, receivers.rules, timeout_s), http)
+    return Assembly(Reach(channels, receivers.contacts, receivers.rules, timeout_s), http, polling)

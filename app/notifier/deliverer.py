@@ -6,7 +6,7 @@ receipt goes into the journal. A kill between the answer and its record makes th
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from app.clock import system_ms
@@ -72,6 +72,16 @@ class Deliverer:
     def busy(self) -> bool:
         """Whether something is pending, or not written yet."""
         return bool(self._ledger.pending or self._sending) or self._store.busy
+
+    def owns(self, partition: int) -> bool:
+        """Whether a partition is this process's."""
+        return partition in self._store.owned
+
+    def memories(self) -> Iterator[tuple[str, str, str]]:
+        """Receiver, incident and what the channel remembers of it, for each incident that it was sent."""
+        for (_, incident), story in self._ledger.stories.items():
+            for receiver, thread in story.threads.items():
+                yield receiver, incident, thread.memory
 
     async def take_over(self, partition: int) -> Places:
         """Own a partition: go on where its last owner was. Raises LogUnavailable."""

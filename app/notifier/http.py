@@ -8,7 +8,8 @@ import asyncio
 import ipaddress
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -85,12 +86,14 @@ class HttpClient:
         timeout_s: float = TIMEOUT_S,
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
         self.policy = policy
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._timeout_s = timeout_s
         self._resolver = resolver
         self.tls = tls
+        self._answer_bytes_max = answer_bytes_max
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, request: Request) -> Answer:
@@ -110,7 +113,7 @@ class HttpClient:
                 headers=dict(request.headers),
                 allow_redirects=False,
             ) as response:
-                body, whole = await _read(response)
+                body, whole = await _read(response, self._answer_bytes_max)
                 return Answer(response.status, response.headers, body, whole)
         except TimeoutError:
             raise TryAgain(
@@ -118,6 +121,34 @@ class HttpClient:
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(request, error) from None
+
+    @asynccontextmanager
+    async def websocket(
+        self, service: str, url: str, heartbeat_s: float, message_bytes_max: int
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket to an address that is permitted. Raises Refused and TryAgain.
+
+        The URL may hold a ticket, so it stands in no error.
+        """
+        request = Request(service, url.replace("ws", "http", 1), secrets=(url,), method="GET")
+        self._checked(request)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                socket = await self._open().ws_connect(
+                    url, heartbeat=heartbeat_s, max_msg_size=message_bytes_max
+                )
+        except TimeoutError:
+            raise TryAgain(
+                f"{_name(request)} gave no answer within {self._timeout_s:g} s"
+            ) from None
+        except aiohttp.WSServerHandshakeError as error:
+            raise TryAgain(f"{_name(request)} answered {error.status}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _failure(request, error) from None
+        try:
+            yield socket
+        finally:
+            await socket.close()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -150,8 +181,11 @@ class HttpClient:
                 ttl_dns_cache=10,
                 ssl=self.tls or True,
             )
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_redirect.append(_refuse_redirect)
             self._session = aiohttp.ClientSession(
                 connector=connector,
+                trace_configs=[tracing],
                 timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "tocsin", "Accept-Encoding": "identity"},
@@ -207,19 +241,24 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S) if seconds == seconds else None  # noqa: PLR0124 - NaN
 
 
-async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-    """At most ANSWER_BYTES_MAX of the body, and whether that is all of it."""
+async def _refuse_redirect(*_: object) -> None:
+    """For a WebSocket: aiohttp cannot be told otherwise that it must not follow one."""
+    raise aiohttp.ClientError("a redirect")
+
+
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> tuple[bytes, bool]:
+    """At most `bytes_max` of the body, and whether that is all of it."""
     body = bytearray()
     try:
-        while len(body) <= ANSWER_BYTES_MAX:
-            chunk = await response.content.read(ANSWER_BYTES_MAX + 1 - len(body))
+        while len(body) <= bytes_max:
+            chunk = await response.content.read(bytes_max + 1 - len(body))
             if not chunk:
                 return bytes(body), True
             body += chunk
     except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError):
         return bytes(body), False
     response.close()  # the rest is not wanted, so the connection cannot be used again
-    return bytes(body[:ANSWER_BYTES_MAX]), False
+    return bytes(body[:bytes_max]), False
 
 
 def _failure(request: Request, error: Exception) -> Refused | TryAgain:

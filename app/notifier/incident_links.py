@@ -3,26 +3,44 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from app.notifier.one_tap import OneTap
+from app.notifier.replies.act import ActCommand
 from models.events import Notification
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentLinks:
-    """Makes links below `public_url`. Without it there are none, and each link is empty."""
+    """Makes links below `public_url`. Without it there are none, and each link is empty.
+
+    With `one_tap` they are signed links, which need no login; else they lead to the incident's
+    page.
+    """
 
     public_url: str = ""
+    one_tap: OneTap | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether a POST to a link acts; else a person has to open it."""
+        return bool(self.public_url) and self.one_tap is not None
 
     def incident(self, notification: Notification) -> str:
         """The incident's page."""
-        return self._below(f"incidents/{quote(notification.incident, safe='')}")
+        return self._link(notification, ActCommand.VIEW, "")
 
     def silence(self, notification: Notification) -> str:
         """The page where the incident can be silenced."""
-        return self._below(f"incidents/{quote(notification.incident, safe='')}/silence")
+        return self._link(notification, ActCommand.SILENCE_1H, "/silence")
 
     def acknowledge(self, notification: Notification) -> str:
         """The page where the incident can be acknowledged."""
-        return self._below(f"incidents/{quote(notification.incident, safe='')}/acknowledge")
+        return self._link(notification, ActCommand.ACKNOWLEDGE, "/acknowledge")
 
-    def _below(self, path: str) -> str:
-        return f"{self.public_url.rstrip('/')}/{path}" if self.public_url else ""
+    def _link(self, notification: Notification, command: ActCommand, path: str) -> str:
+        base = self.public_url.rstrip("/")
+        if not base:
+            return ""
+        if self.one_tap is None:
+            return f"{base}/incidents/{quote(notification.incident, safe='')}{path}"
+        incident, receiver = notification.incident, notification.receiver
+        return f"{base}/act/{self.one_tap.token(command, incident, receiver, notification.at)}"

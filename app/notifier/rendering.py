@@ -21,7 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.notifier.formats import FORMATS, FormatName, Safe
 from app.notifier.incident_links import IncidentLinks
-from app.notifier.words import one_line, page
+from app.notifier.shorten import one_line
+from app.notifier.words import page
 from models.events import Notification
 
 SHIPPED = Path(__file__).parent / "templates"

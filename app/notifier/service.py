@@ -6,16 +6,21 @@ import random
 from collections.abc import Coroutine
 from typing import Any
 
+from app.bridge.acts import act_runner
 from app.notifier.assembly import Assembly, assemble
 from app.notifier.channels.registry import REGISTRY
 from app.notifier.deliverer import Deliverer
 from app.notifier.embedded_feed import follow_embedded
 from app.notifier.kafka_feed import KafkaFeed
+from app.notifier.link_key import one_tap_of
+from app.notifier.listeners.assembly import listeners_of
+from app.notifier.listeners.listener import keep_listening
+from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.receivers_file import Receivers
 from app.notifier.receivers_file import read as read_receivers
 from app.notifier.terminal_printer import print_messages
 from app.settings import Settings
-from app.transport.log import Log
+from app.transport.log import FollowedLog
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
 from app.worker.worker import crash_process
@@ -25,16 +30,21 @@ logger = logging.getLogger("tocsin.notifier")
 
 
 class Notifier:
-    """Delivers what the receivers file says; without one it prints each message in the terminal."""
+    """Delivers what the receivers file says; without one it prints each message in the terminal.
 
-    def __init__(self, config: Settings, log: Log, receivers: Receivers | None) -> None:
+    Raises BadSettings when the key of links cannot be read.
+    """
+
+    def __init__(self, config: Settings, log: FollowedLog, receivers: Receivers | None) -> None:
         self._config = config
         self._log = log
         self._receivers = receivers
+        self._one_tap = one_tap_of(config.link_key_file)
         self._topics = Topics(config.prefix)
         self._assembly: Assembly | None = None
         self._deliverer: Deliverer | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._listening: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin, once the topics are there."""
@@ -43,7 +53,7 @@ class Notifier:
                 print_messages(self._log, self._topics.notifications, self._config.partitions)
             )
             return
-        self._assembly = assemble(self._receivers, REGISTRY)
+        self._assembly = assemble(self._receivers, REGISTRY, self._one_tap)
         reach = self._assembly.reach
         # Its randomness spreads tries over time, and decides nothing else.
         self._deliverer = Deliverer(
@@ -51,10 +61,18 @@ class Notifier:
         )
         self._spawn(self._deliverer.run())
         self._spawn(self._feed(self._deliverer))
+        self._listen(self._receivers, self._assembly, self._deliverer)
         logger.info("delivers through %s", ", ".join(reach.channels))
+        if self._one_tap is not None and not self._receivers.part.public_url:
+            logger.warning(
+                "TOCSIN_LINK_KEY is set, but %s has no public_url: messages have no links",
+                self._receivers.path,
+            )
 
     async def stop(self) -> None:
         """Wait a little for what is being sent, and write what is known."""
+        for task in self._listening:
+            await _end(task)
         for task in self._tasks[-1:]:
             await _end(task)  # the feed: nothing more comes in
         if self._deliverer is not None:
@@ -63,6 +81,17 @@ class Notifier:
             await _end(task)
         if self._assembly is not None:
             await self._assembly.close()
+
+    def _listen(self, receivers: Receivers, assembly: Assembly, deliverer: Deliverer) -> None:
+        """Begin to listen to what comes back. What goes wrong there holds up no delivery."""
+        partitions = self._config.partitions
+        runner = act_runner(self._log, self._topics, partitions)
+        messages = SentMessages(self._log, self._topics.deliveries, partitions, deliverer)
+        for listener in listeners_of(
+            receivers.receivers, assembly.http, assembly.polling, runner, messages
+        ):
+            task = asyncio.create_task(keep_listening(listener, random.random))
+            self._listening.append(task)
 
     async def _feed(self, deliverer: Deliverer) -> None:
         if isinstance(self._log, SqliteLog):

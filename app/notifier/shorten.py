@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+from models.sanitize import inert
+
 MARK = "..."
+TEXT_MAX = 500  # characters of a text in one line; the incident's page has all of it
 
 
 def characters(text: str) -> int:
@@ -49,3 +52,8 @@ def shorten_lines(
     while lines and size("\n".join((*lines, last))) > size_max:
         lines.pop()
     return "\n".join((*lines, last))
+
+
+def one_line(text: str, characters_max: int = TEXT_MAX) -> str:
+    """A text of somebody else as one inert line of bounded length. Lines and tabs become spaces."""
+    return shorten(inert(" ".join(text[: characters_max * 8].split())), characters_max)

@@ -9,19 +9,17 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from app.notifier.incident_links import IncidentLinks
-from app.notifier.shorten import shorten
+from app.notifier.shorten import TEXT_MAX, one_line, shorten
 from models.duration import format_ms
 from models.events import Action, Notification, NotificationKind, NotifiedAlert
 from models.place_labels import CLUSTER_LABELS, NAMESPACE_LABELS, POD_LABELS
 from models.plural import plural
-from models.sanitize import inert
 
 SEVERITY_WORDS = {"P0": "critical", "P1": "high", "P2": "medium", "P3": "low"}
 HOST_LABELS = ("host", "hostname", "node", "nodename")
 LINK_TITLES = {"runbook": "Runbook", "graph": "Graph", "dashboard": "Dashboard"}
 ALERTS_MAX = 10
 VALUES_MAX = 3
-TEXT_MAX = 500  # characters of a description; the incident's page has all of it
 _URL_MAX = 1500
 _URLS_MAX = 2500  # characters of all links together, so that they fit into a message of any chat
 _STATES = {
@@ -108,11 +106,6 @@ def page(notification: Notification, links: IncidentLinks) -> Page:
         alerts=tuple(_alert_line(alert) for alert in notification.alerts[:ALERTS_MAX]),
         alerts_omitted=notification.alerts_omitted + max(len(notification.alerts) - ALERTS_MAX, 0),
     )
-
-
-def one_line(text: str, characters_max: int = TEXT_MAX) -> str:
-    """A text of somebody else as one inert line of bounded length. Lines and tabs become spaces."""
-    return shorten(inert(" ".join(text[: characters_max * 8].split())), characters_max)
 
 
 def place(notification: Notification) -> str:
@@ -206,6 +199,8 @@ def _links(notification: Notification, links: IncidentLinks) -> tuple[Link, ...]
     known = dict(notification.links)
     first = [(title, known.pop(name)) for name, title in LINK_TITLES.items() if name in known]
     ours = [("Incident", links.incident(notification)), ("Silence", links.silence(notification))]
+    if links.acts and notification.action in (Action.TRIGGER, Action.UPDATE):
+        ours = [("Acknowledge", links.acknowledge(notification)), *ours]
     others = [(one_line(name, 40), url) for name, url in known.items()]
     titles: dict[str, str] = {}
     for title, url in (*first, *ours, *others):

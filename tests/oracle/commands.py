@@ -40,6 +40,11 @@ def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) 
         )
     if incident is None or incident.state == "closed":
         return "unknown_incident"
+    pressed = document.get("key", "")
+    if pressed in incident.came_back:
+        return "repeated"
+    if pressed and (name, incident.state) == ("acknowledge", "acknowledged"):
+        return "illegal_transition"  # somebody was first
     if refusal := command_refusal(incident, name, fires=is_firing(naive.alerts, incident)):
         return refusal
     if unknown := _unknown_name(naive, incident, document):
@@ -64,6 +69,8 @@ def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) 
             naive.climb(incident, "manual", [naive.number], document.get("step"))
         case _:
             _note_update(naive, incident, name)
+    if pressed:
+        incident.came_back = [*incident.came_back, pressed][-50:]
     naive.look_at(incident)
     notification.word(incident, naive.now_ms)
     return ""

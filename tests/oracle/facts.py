@@ -107,6 +107,9 @@ class Happened:
         default_factory=list
     )  # rules that escalate it if no rule explains it
     done: set[str] = field(default_factory=set)  # root_cause, mitigation
+    came_back: list[str] = field(
+        default_factory=list
+    )  # keys of buttons and links that were pressed
     complaints: int = 0
     flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping
     reminded: int = 0

@@ -238,6 +238,8 @@ def _tell(
             details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
             if command is Command.ESCALATE and number > 2:
                 details |= {"step": step}
+            if number == 5:
+                details |= {"through": "link", "key": ("k1", "k2")[at_ms % 2]}
             one.feed(
                 lambda name: encode_command(command, name, "ann", text="hm", **details),
                 b"",

@@ -32,6 +32,17 @@ def contact(naive: "Naive", incident: Happened, kind: str, whom: Mapping[str, st
     send(naive, incident, kind, whom, channels or ["email", "chat", "pager"])
 
 
+def taken(naive: "Naive", incident: Happened) -> None:
+    """Tell that somebody has it, and stop every pager that was called."""
+    channels = naive.policy["notify"].get("acknowledged", ["chat"])
+    owner(naive, incident, "acknowledged", channels)
+    roles = naive.policy["teams"][incident.owner]["chain"][1 : incident.highest]
+    called = [naive.policy["contacts"][role] for role in roles]
+    others = [one for one in also_notified(naive.policy, incident) if one not in called]
+    for whom in [*called, *others] if "pager" in channels else []:
+        send(naive, incident, "acknowledged", whom, ["pager"])
+
+
 def channels_of(policy: Mapping[str, Any], incident: Happened) -> list[str]:
     """The channels of an incident's severity."""
     channels: list[str] = policy["notify"]["channels"][incident.severity]

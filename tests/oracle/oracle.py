@@ -598,7 +598,7 @@ class Naive:
         incident.anew_ms, incident.joined = 0, False
         incident.tell("Acknowledged", self.now_ms)
         self._done(incident, "acknowledge")
-        self.tell_owner(incident, "acknowledged")
+        notification.taken(self, incident)
         notification.word(incident, self.now_ms)
 
     def _done(self, incident: Happened, clock: str) -> None:

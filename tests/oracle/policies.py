@@ -27,6 +27,7 @@ def _plain(*, holds: bool = False, **parts: Any) -> CompiledPolicy:
     document["notify"] = {
         name: document["notify"][name] for name in ("channels", "reopened", *times)
     }
+    document["notify"]["acknowledged"] = ["chat", "pager"]
     correlations = [rule for rule in document["correlations"] if "count" in rule]
     for team in document["teams"].values():
         del team["hours"]

@@ -4,7 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -57,13 +57,17 @@ async def serving(
     worker: Any = None,
     policy: CompiledPolicy | None = None,
     answer_seconds: float = 0.0,
+    link_key_file: str = "",
+    pagerduty_key_file: str = "",
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given.
 
-    A command is not waited for unless `answer_seconds` says so.
+    A command is not waited for unless `answer_seconds` says so. The files are settings.
     """
     driven = "driven" if clock else "system"
-    settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=http or HttpSecurity())
+    security = http or HttpSecurity()
+    settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=security)
+    settings = replace(settings, link_key_file=link_key_file, pagerduty_key_file=pagerduty_key_file)
     bridge = Bridge(
         settings,
         policy or shipped(),

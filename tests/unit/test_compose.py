@@ -1,13 +1,14 @@
 """The compose file, as far as it can be checked without an engine."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from app.settings import HttpSecurity, Settings
+from app.notifier.channels.registry import REGISTRY
+from app.notifier.receivers_file import missing_secrets, read
+from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -30,7 +31,7 @@ def test_images_are_pinned() -> None:
 
 def test_settings_exist() -> None:
     """Each TOCSIN_ variable is one that Tocsin reads."""
-    known = {f"TOCSIN_{field.name.upper()}" for field in fields(Settings) + fields(HttpSecurity)}
+    known = set(re.findall(r"TOCSIN_[A-Z_]+", (ROOT / "app" / "settings.py").read_text()))
 
     used = {
         name
@@ -40,6 +41,18 @@ def test_settings_exist() -> None:
     }
 
     assert used <= known
+
+
+def test_the_notifier_delivers() -> None:
+    """It is Tocsin's own, with a receivers file that is good and reaches each channel of the policy."""
+    service = SERVICES["notifier"]
+    places = dict(volume.split(":")[1::-1] for volume in service["volumes"])
+    file = ROOT / places[service["environment"]["TOCSIN_RECEIVERS"]]
+    receivers = read(file, REGISTRY)
+
+    assert (service["command"], service["image"]) == (["notifier"], SERVICES["bridge"]["image"])
+    assert {part.channel for part in receivers.part.contacts} == {"pager", "chat", "email"}
+    assert missing_secrets(receivers) == []
 
 
 def test_mounted_files_are_there() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from app.core.incidents import resolution
+from app.core.incidents import acts, resolution
 from app.core.notification import recipients
 from app.core.notification.actions import begin_episode
 from app.core.response import acknowledgement, escalation, followups, reminders
@@ -63,7 +63,12 @@ def _carry_out(
             Reason.UNKNOWN_INCIDENT,
             f"{identity!r} is closed, or was never an incident of this partition",
         )
+    key = text_of(document, "key") if "key" in document else ""
+    if key:
+        acts.check_act(incident, command, key)
     _HANDLERS[command](turn, incident, by, text, document)
+    if key:
+        acts.note_act(incident, key)
     reminders.on_activity(turn, incident)
     turn.changed(incident)
 

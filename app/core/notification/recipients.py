@@ -88,10 +88,16 @@ def on_escalated(turn: Turn, incident: Incident, contact: Contact, rule: str, te
 
 
 def on_acknowledged(turn: Turn, incident: Incident, text: str) -> None:
-    """Post that somebody responds (PROCEDURES, "Alert Acknowledgment")."""
-    _notify_owner(
-        turn, incident, NotificationKind.ACKNOWLEDGED, text, turn.rules.policy.notify.acknowledged
-    )
+    """Post that somebody responds (PROCEDURES, "Alert Acknowledgment").
+
+    With the channel `pager` each pager that was called hears of it, so that it rings no more.
+    """
+    kind, channels = NotificationKind.ACKNOWLEDGED, turn.rules.policy.notify.acknowledged
+    _notify_owner(turn, incident, kind, text, channels)
+    if "pager" in channels:
+        message, reason = _message(incident, kind, text), NotificationReason("", 0, 0, "was paged")
+        for contact in _called_besides(turn, incident):
+            _send_message(turn, message, "pager", contact, reason)
 
 
 def on_update(turn: Turn, incident: Incident, text: str) -> None:
@@ -180,10 +186,7 @@ def on_closed(turn: Turn, incident: Incident, text: str) -> None:
         return  # it ended before anybody was told of it
     kind = NotificationKind.LOST if incident.lost else NotificationKind.RESOLVED
     _notify_owner(turn, incident, kind, text, _channels_of_severity(turn, incident))
-    chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
-    called = chain[1 : incident.steps_notified]
-    besides = [contact for contact in _contacts_besides(turn, incident) if contact not in called]
-    for contact in [*called, *besides]:
+    for contact in _called_besides(turn, incident):
         _notify_contact(turn, incident, kind, text, contact)
 
 
@@ -211,6 +214,13 @@ def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step
 
 def _channels_of_severity(turn: Turn, incident: Incident) -> list[Channel]:
     return turn.rules.policy.notify.channels[incident.severity]
+
+
+def _called_besides(turn: Turn, incident: Incident) -> list[Contact]:
+    """Whoever was told beside the team and its first on call."""
+    chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
+    called = chain[1 : incident.steps_notified]
+    return [*called, *(one for one in _contacts_besides(turn, incident) if one not in called)]
 
 
 def _contacts_besides(turn: Turn, incident: Incident) -> list[Contact]:

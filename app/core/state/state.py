@@ -141,6 +141,7 @@ class Incident:
     unacknowledged: list[str] = field(default_factory=list)
     suppression_notified: bool = False  # somebody was notified that everything in it is quiet
     notify_anew: bool = False  # it was quiet since the last message: what began then is to be told
+    act_keys: list[str] = field(default_factory=list)  # of commands from chats, pagers and links
     # Derived.
     alerts: dict[str, LiveAlert] = field(
         default_factory=dict

@@ -1,7 +1,8 @@
 """ntfy: a push to the phones that are subscribed to a topic.
 
-What wakes has priority 5, the highest. The Android app rings until it is seen if its setting "Keep alerting for highest
-priority" is on; ntfy itself has no confirmation. A topic on a public server is a password: whoever knows it reads along.
+What wakes has priority 5, the highest. The Android app rings until it is seen if its setting
+"Keep alerting for highest priority" is on; ntfy itself has no confirmation. A topic on a public
+server is a password: whoever knows it reads along.
 
 Source: ntfy's documentation, "Publishing" (JSON, actions, limits).
 """
@@ -98,20 +99,25 @@ class Ntfy:
         }
         if notification.action is Action.ACKNOWLEDGE:
             del wanted["Acknowledge"]
-        wanted |= {
-            link.title: link.url
+        ours = [_button(label, url, acts=links.acts) for label, url in wanted.items() if url]
+        runbooks = [
+            _button(link.title, link.url, acts=False)
             for link in page(notification, links).links
             if link.title == "Runbook"
-        }
-        views = [
-            {"action": "view", "label": label, "url": url} for label, url in wanted.items() if url
         ]
-        return views[:ACTIONS_MAX]
+        return [*ours, *runbooks][:ACTIONS_MAX]
 
 
 def make(config: NtfyConfig, context: Context) -> Ntfy:
     """The channel."""
     return Ntfy(config, context)
+
+
+def _button(label: str, url: str, *, acts: bool) -> dict[str, Any]:
+    """A button that the app posts to by itself if the link acts, else one that opens a page."""
+    if acts:
+        return {"action": "http", "label": label, "url": url, "method": "POST", "clear": True}
+    return {"action": "view", "label": label, "url": url}
 
 
 def _priority(notification: Notification) -> int:

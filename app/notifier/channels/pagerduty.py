@@ -18,8 +18,8 @@ from app.notifier.episodes import episode_key, open_episodes
 from app.notifier.http import Answer, check, json_request
 from app.notifier.memory import preview_json, remember
 from app.notifier.outcome import Sent
-from app.notifier.shorten import shorten
-from app.notifier.words import Page, one_line, page
+from app.notifier.shorten import one_line, shorten
+from app.notifier.words import Page, page
 from models.events import Action, Notification, NotifiedAlert
 
 SUMMARY_MAX = 1024

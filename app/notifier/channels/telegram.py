@@ -13,8 +13,8 @@ from app.notifier.formats import escape_telegram
 from app.notifier.http import RETRY_AFTER_MAX_S, Answer, check, json_request
 from app.notifier.memory import preview_json, recall, remember
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.shorten import shorten_lines, utf16_units
-from app.notifier.words import one_line, safe_url
+from app.notifier.shorten import one_line, shorten_lines, utf16_units
+from app.notifier.words import safe_url
 from models.events import Action, Notification
 
 TEXT_MAX = 4096  # UTF-16 units once the markup is taken away; we count with it
@@ -73,8 +73,9 @@ class Telegram:
         posted = await self._call(
             "sendMessage", {**target, **self._message_node(notification), **sound}
         )
-        posted_id = posted.get("message_id")
-        return Sent(str(posted_id), remember(message=posted_id))
+        posted_id, chat = posted.get("message_id"), posted.get("chat")
+        chat_id = chat.get("id") if isinstance(chat, dict) else None
+        return Sent(str(posted_id), remember(chat=chat_id, message=posted_id))
 
     def preview(self, notification: Notification, address: str) -> str:
         """The message."""

@@ -1,5 +1,7 @@
 """Chats: Telegram, Discord, Mattermost, Teams. Each refuses what the real one refuses, and keeps what it was told."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -22,10 +24,49 @@ def utf16(text: str) -> int:
 
 @dataclass
 class TelegramServer(Server):
-    """`messages` by id; `rings` are the texts that came with sound."""
+    """`messages` by id; `rings` are the texts that came with sound.
+
+    `updates` are those that no poll has confirmed; a poll waits for one as long as it says.
+    """
 
     messages: dict[int, dict[str, Any]] = field(default_factory=dict)
     rings: list[str] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    toasts: list[dict[str, Any]] = field(default_factory=list)  # answers to presses
+    polls: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _polled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        """A poll waits; all else is answered at once."""
+        if not request.path.endswith("/getUpdates") or self.faults:
+            return await super()._handle(request)
+        if not request.path.startswith(f"/bot{TELEGRAM_TOKEN}/"):
+            return _telegram_error(401, "Unauthorized")
+        document = await request.json()
+        self.polls += 1
+        self.updates = [one for one in self.updates if one["update_id"] >= document["offset"]]
+        self._polled.set()
+        if not self.updates:
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(document["timeout"]):
+                    while not self.updates and not self._closing.is_set():
+                        await self._news.wait()
+                        self._news.clear()
+        return web.json_response({"ok": True, "result": self.updates[: document["limit"]]})
+
+    def update(self, **parts: Any) -> None:
+        """Something happens in a chat."""
+        self.updates.append(parts)
+        self._news.set()
+
+    async def until_confirmed(self) -> None:
+        """Return once a poll has confirmed all updates."""
+        async with asyncio.timeout(30):
+            while self.updates:
+                self._polled.clear()
+                await self._polled.wait()
 
     def answer(self, received: Received) -> web.Response:
         """The message, or what is wrong."""
@@ -33,6 +74,9 @@ class TelegramServer(Server):
         prefix = f"/bot{TELEGRAM_TOKEN}/"
         if not received.path.startswith(prefix):
             return _telegram_error(401, "Unauthorized")
+        if received.path == f"{prefix}answerCallbackQuery":
+            self.toasts.append(document)
+            return web.json_response({"ok": True, "result": True})
         if document["chat_id"] == -1:
             return _telegram_error(403, "Forbidden: bot was kicked from the group chat")
         if error := _telegram_text_error(document):
@@ -52,7 +96,8 @@ class TelegramServer(Server):
         self.messages[message_id] = document
         if not document["disable_notification"]:
             self.rings.append(document["text"])
-        return web.json_response({"ok": True, "result": {"message_id": message_id}})
+        chat = {"id": document["chat_id"], "type": "supergroup"}
+        return web.json_response({"ok": True, "result": {"message_id": message_id, "chat": chat}})
 
     def rate_limited(self) -> web.Response:
         """Telegram says when in the body."""

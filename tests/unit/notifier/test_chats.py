@@ -83,7 +83,7 @@ async def test_telegram_changes_one_message_and_replies() -> None:
         memory = await send_all(telegram_channel(server, context), CHAT)
 
     first, *replies = server.messages.values()
-    assert memory == '{"message":100}'
+    assert memory == '{"chat":-1001234,"message":100}'
     assert first["text"].startswith(
         "<b>[resolved] KubePodCrashLooping: shop/checkout-7d9 (prod)</b>\n"
     )
@@ -164,7 +164,7 @@ async def test_telegram_posts_anew_what_was_deleted() -> None:
         server.messages.clear()
         again = await bot.send(UPDATED, CHAT, memory, "id")
 
-    assert memory == '{"message":100}'
+    assert memory == '{"chat":-1001234,"message":100}'
     assert list(server.messages) == [int(again.receiver_id)]
 
 
