@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app.core.state.timer_kind import TimerKind
+
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     path for folder in ("models", "app", "agents") for path in (ROOT / folder).rglob("*.py")
@@ -180,6 +182,14 @@ def test_every_folder_has_a_place_in_the_document() -> None:
     folders = {str(path.relative_to(ROOT).parent) for path in MODULES if path.name == "__init__.py"}
 
     assert named == folders
+
+
+def test_the_order_of_one_millisecond_is_in_the_document() -> None:
+    """docs/ARCHITECTURE.md has the kinds of timers in the order in which they are handled."""
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+
+    kinds = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
+    assert kinds == [kind.name for kind in sorted(TimerKind)]
 
 
 def test_folders_of_the_core_have_no_cycle() -> None:
