@@ -1,13 +1,15 @@
 """Who asks, whether they may, and whether it is not too much: before anything else is done with a request.
 
 Whoever has a token says it as `Authorization: Bearer TOKEN`, or by a name and the token as the
-password (`Basic`). Where there are no tokens, everybody who can reach the bridge may do everything;
-it is then for loopback, or a network of friends.
+password (`Basic`). A browser that logged in has a cookie instead, with which only pages can be
+asked for. Where there are no tokens, everybody who can reach the bridge may do everything; it is
+then for loopback, or a network of friends.
 """
 
 import base64
 import binascii
 import ipaddress
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -21,11 +23,14 @@ from app.bridge.certificates import name_in
 from app.bridge.connection import Connection
 from app.bridge.rate_limits import Sender, Senders, address_of
 from app.bridge.responses import Declined, logger
+from app.bridge.sessions import COOKIE, session_holder
 from app.bridge.tokens import Holder, May, Tokens
 from app.files.file_watcher import Reread
 
+Needs = Mapping[tuple[str, str], May | None]  # by method and resource
+
 # What each resource takes. What is not here, and what does not exist, is for operators.
-NEEDS: Mapping[tuple[str, str], May | None] = {
+NEEDS: Needs = {
     ("GET", "/healthz"): None,  # probes have no token
     ("GET", "/readyz"): None,
     ("POST", "/api/v2/alerts"): May.SEND,
@@ -53,11 +58,13 @@ NEEDS: Mapping[tuple[str, str], May | None] = {
 class Asker:
     """Who asks.
 
-    `name` is of the token or the certificate, and empty where nobody is asked for one.
+    `name` is of the token or the certificate, and empty where nobody is asked for one. `may` is what
+    the token allows.
     """
 
     name: str
     sender: Sender
+    may: frozenset[May] = frozenset(May)
 
     def check(self) -> None:
         """Raise Declined when it has asked too often, or sent too much."""
@@ -106,9 +113,17 @@ class Access:
     """
 
     def __init__(
-        self, tokens: Reread[Tokens] | None, senders: Senders, *, certificates: bool
+        self,
+        tokens: Reread[Tokens] | None,
+        senders: Senders,
+        *,
+        certificates: bool,
+        pages: Needs | None = None,
     ) -> None:
+        """`pages` is what resources for browsers take, beside `NEEDS`."""
         self._tokens, self._senders, self._certificates = tokens, senders, certificates
+        self._pages = pages or {}
+        self._needs = {**NEEDS, **self._pages}
 
     def middleware(self) -> Middleware:
         """The middleware that does it. Raises Declined."""
@@ -123,7 +138,8 @@ class Access:
         return let_in
 
     def _asker(self, request: web.Request) -> Asker:
-        need = _need(request)
+        resource = _resource(request)
+        need = self._needs.get(resource, May.OPERATE)
         if (
             need is None
         ):  # it costs less than to refuse it, and probes must not fail because others ask too much
@@ -132,16 +148,23 @@ class Access:
             asker = self._without_token(request)
         else:
             try:
-                holder = _holder(request, self._tokens.value, need)
+                logged_in = self._logged_in(request) if resource in self._pages else None
+                holder = logged_in or _holder(request, self._tokens.value)
+                _check_role(holder, need)
             except Declined as refusal:
                 # It counts for the address, so that nobody can try for ever, and only now: who has
                 # a token is not kept out by others that come from where it does.
                 self._begin(self._address(request))
                 self._tell(request, refusal)
                 raise
-            asker = Asker(holder.name, self._senders.of(f"token {holder.name}"))
+            asker = Asker(holder.name, self._senders.of(f"token {holder.name}"), holder.may)
         self._begin(asker)
         return asker
+
+    def _logged_in(self, request: web.Request) -> Holder | None:
+        assert self._tokens is not None
+        cookie = request.cookies.get(COOKIE, "")
+        return session_holder(self._tokens.value, cookie, int(time.time()))
 
     def _begin(self, asker: Asker) -> None:
         asker.check()
@@ -162,14 +185,15 @@ class Access:
             logger.warning("refused to %s: %s", request.remote, refusal)
 
 
-def _need(request: web.Request) -> May | None:
+def _resource(request: web.Request) -> tuple[str, str]:
+    """The method and the resource that a request is for, as `NEEDS` has them."""
     resource = request.match_info.route.resource
     method = "GET" if request.method == "HEAD" else request.method
-    return NEEDS.get((method, resource.canonical if resource else ""), May.OPERATE)
+    return method, resource.canonical if resource else ""
 
 
-def _holder(request: web.Request, tokens: Tokens, need: May) -> Holder:
-    """Whose token a request has, which may do what it needs. Raises Declined."""
+def _holder(request: web.Request, tokens: Tokens) -> Holder:
+    """Whose token a request has. Raises Declined."""
     found = request.headers.getall("Authorization", [])
     if not found:
         text = "there is no token, must be one of TOCSIN_TOKENS: Authorization: Bearer TOKEN"
@@ -183,12 +207,16 @@ def _holder(request: web.Request, tokens: Tokens, need: May) -> Holder:
     holder = tokens.holder(token)
     if holder is None or len(found) > 1 or name not in (None, holder.name):
         raise Declined(401, "wrong_token", "the token is not one of TOCSIN_TOKENS")
+    return holder
+
+
+def _check_role(holder: Holder, need: May) -> None:
+    """Refuse who may not do what a request needs. Raises Declined."""
     if need not in holder.may:
         may = ", ".join(one for one in May if one in holder.may)
         raise Declined(
             403, "not_allowed", f"the token of {holder.name} may {may}, must be one that may {need}"
         )
-    return holder
 
 
 def _basic(text: str) -> tuple[str, str]:
