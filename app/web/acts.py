@@ -9,10 +9,9 @@ from app.intake.commands import command_of, command_value, partition_of_incident
 from app.web.forms import FORM_OF, ActForm, document_of, fill
 from app.web.incident_page import IncidentPages, Said
 from app.web.renderer import caller_of
-from app.web.security import Form, clean_name, give_name, read_form
+from app.web.security import Form, give_name, read_form, take_name
 from models.reason import BadInput, Reason
 
-NAME_FIELD = "by"
 NOT_ANSWERED = (
     "It is in the journal, and will be carried out or refused. No worker has answered yet: load the"
     " page again to see."
@@ -32,14 +31,14 @@ class ActPages:
         form = FORM_OF.get(command_of(request.match_info["command"]))
         if form is None:
             raise BadInput(Reason.UNKNOWN_KIND, "this command has no form")
-        by = clean_name(values.get(NAME_FIELD, "")) or caller_of(request).name
+        given = take_name(request, values)
+        by = given or caller_of(request).name
         try:
             said = await self._carry_out(request, incident, form, values, by)
         except BadInput as refusal:
             return await self._again(request, incident, form, values, refusal)
         response = await self._incidents.page(request, incident, said)
-        if by and by != caller_of(request).name:
-            give_name(request, response, by)
+        give_name(request, response, given)
         return response
 
     async def _carry_out(

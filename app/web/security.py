@@ -42,6 +42,8 @@ _FORM_COOKIE = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 Form = dict[str, str]
 
+_NAME = web.RequestKey("name", str)  # given with this request; its answer knows it already
+
 
 def form_secret(request: web.Request) -> tuple[str, bool]:
     """What the form token of a browser is derived from, and whether the browser has it already."""
@@ -76,7 +78,15 @@ def set_cookie(
 
 def chosen_name(request: web.Request) -> str:
     """The name by which the browser's user wants to be called; empty when there is none."""
-    return clean_name(unquote(request.cookies.get(NAME_COOKIE, "")))
+    return request.get(_NAME) or clean_name(unquote(request.cookies.get(NAME_COOKIE, "")))
+
+
+def take_name(request: web.Request, form: Form) -> str:
+    """The name that a form gives; empty when it gives none. The answer to the form knows it."""
+    name = clean_name(form.get("by", ""))
+    if name:
+        request[_NAME] = name
+    return name
 
 
 def clean_name(text: str) -> str:
@@ -85,7 +95,9 @@ def clean_name(text: str) -> str:
 
 
 def give_name(request: web.Request, response: web.StreamResponse, name: str) -> None:
-    """Remember the name by which the browser's user wants to be called."""
+    """Remember the name by which the browser's user wants to be called, if there is one."""
+    if not name:
+        return
     set_cookie(request, response, NAME_COOKIE, quote(name, safe=""), 365 * 86_400)
 
 

@@ -9,7 +9,7 @@ from app.bridge.parts import BridgeParts
 from app.bridge.silence_answers import SilenceOutcome
 from app.web.incident_page import IncidentPages, Said
 from app.web.renderer import Renderer, caller_of
-from app.web.security import Form, clean_name, give_name, read_form
+from app.web.security import Form, give_name, read_form, take_name
 from models.matcher import matcher_document, parse_matcher
 from models.reason import BadInput, Reason
 from models.wire import SilenceRequest
@@ -44,20 +44,22 @@ class SilencePages:
     async def post(self, request: web.Request) -> web.Response:
         """Show what a silence would do, or make it."""
         form = await read_form(request)
-        by = clean_name(form.get("by", "")) or caller_of(request).name
+        given = take_name(request, form)
+        by = given or caller_of(request).name
         previewed = form.get("do") != "silence"
         try:
             body = silence_request(form, by)
             if previewed:
                 outcome = await self._silences.preview(body, sender_of(request))
-                return await self._form(request, form, outcome=outcome)
+                response = await self._form(request, form, outcome=outcome)
+                give_name(request, response, given)
+                return response
             silence, outcome = await self._silences.keep(body, sender_of(request), past=False)
         except BadInput as refusal:
             return await self._form(request, form, 400, problem=refusal.message)
         said = Said(200, good=True, heading="Silenced", texts=(f"Its id is {silence.id}.",))
         response = await self._list(request, said, outcome)
-        if by != caller_of(request).name:
-            give_name(request, response, by)
+        give_name(request, response, given)
         return response
 
     async def post_expire(self, request: web.Request) -> web.Response:

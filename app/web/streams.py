@@ -5,6 +5,7 @@ is made in one place, and whoever may not read any more sees nothing.
 """
 
 import asyncio
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -39,6 +40,7 @@ class Streams:
         self._open: set[asyncio.Task[None]] = set()
         self._number = 0
         self._changed = asyncio.Condition()
+        self._following = asyncio.Event()  # set while no news can be missed
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -79,6 +81,9 @@ class Streams:
         await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _serve(self, response: web.StreamResponse) -> None:
+        with suppress(TimeoutError):  # the journal may be away; the page says so then
+            async with asyncio.timeout(self._beat):
+                await self._following.wait()
         seen = self._number
         await _send(response, "retry: 3000\nevent: hello\ndata: 0\n\n")
         while True:
@@ -102,6 +107,7 @@ class Streams:
         while True:
             try:
                 async with self._log.following(self._places) as follower:
+                    self._following.set()
                     while True:
                         await follower.next()
                         async with self._changed:
@@ -111,6 +117,8 @@ class Streams:
             except LogUnavailable as error:
                 logger.warning("open pages hear of no news: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                self._following.clear()
 
 
 async def _send(response: web.StreamResponse, text: str) -> None:

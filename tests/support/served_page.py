@@ -62,6 +62,7 @@ class Visitor:
 
     session: ClientSession
     url: str
+    bridge: Bridge
 
     async def get(self, path: str, **headers: str) -> Seen:
         """A page. Redirects are not followed."""
@@ -98,7 +99,7 @@ async def visiting(
     await bridge.start()
     try:
         async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
-            yield Visitor(session, bridge.url)
+            yield Visitor(session, bridge.url, bridge)
     finally:
         await bridge.stop()
 
