@@ -63,7 +63,7 @@ class ActPages:
     async def _again(
         self, request: web.Request, incident: str, form: ActForm, values: Form, refusal: BadInput
     ) -> web.Response:
-        report = await self._incidents.document(incident, "report")
+        report = await self._incidents.report(incident)
         snapshot, policy = report["incident"], self._parts.policy()
         filled = fill(form, snapshot, policy, values, refusal.message)
         said = Said(400, good=False, heading=f"{form.verb}: not sent", texts=(refusal.message,))

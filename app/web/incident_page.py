@@ -17,7 +17,7 @@ from app.web.entries import runs_of
 from app.web.forms import FilledForm, forms_for
 from app.web.list_pages import ListPages
 from app.web.people import next_call, occasions_of
-from app.web.renderer import Renderer
+from app.web.renderer import Renderer, guarded
 from app.web.rows import row_of, similar
 
 RUNS = 40  # of the timeline on one page
@@ -58,9 +58,12 @@ class IncidentPages:
         filled: FilledForm | None = None,
     ) -> web.Response:
         """The page, perhaps with what came of a form, or with a form that has to be corrected."""
-        report = await self.document(incident, "report")
+        report = await self.report(incident)
         snapshot, timeline = report["incident"], report["timeline"]
-        drawn = await self._picture(incident)
+        live = await self._renderer.liveness.now()
+        drawn = picture(snapshot, timeline, report["notifications"], live.now_ms)
+        # What is older is in the timeline.
+        drawn = replace(drawn, marks=drawn.marks[-MARKS_MAX:])
         occasions, older = occasions_of(report["notifications"])
         runs, first = runs_of(timeline), _first_run(request.query)
         policy = self._policy()
@@ -84,7 +87,7 @@ class IncidentPages:
             "runs_step": RUNS,
             "runs_total": len(runs),
             "differing": differing_labels(snapshot),
-            **await self._similar(snapshot),
+            **await self._similar(snapshot, live.now_ms),
         }
         status = said.status if said else 200
         return await self._renderer.page(request, "incident.html", status, **values)
@@ -96,46 +99,46 @@ class IncidentPages:
     async def get_report(self, request: web.Request) -> web.Response:
         """The report for who was not there, on one screen."""
         incident = request.match_info["incident"]
-        report = await self.document(incident, "report")
+        report = await self.report(incident)
         return await self._renderer.page(
             request, "report.html", incident=report["incident"], report=report
         )
 
+    async def get_markdown(self, request: web.Request) -> web.Response:
+        """The whole report, as a file in Markdown."""
+        incident = request.match_info["incident"]
+        try:
+            answer = await self._board.report({"format": ["markdown"]}, incident)
+        except Absent as error:
+            raise Declined(404, error.reason, str(error)) from None
+        assert isinstance(answer.body, str)
+        response = web.Response(text=answer.body, content_type="text/markdown")
+        # The id was found, so it has letters, digits and dashes only.
+        response.headers["Content-Disposition"] = f'attachment; filename="{incident}.md"'
+        return guarded(response)
+
     async def get_explanation(self, request: web.Request) -> web.Response:
         """Why the incident is as it is. It may take half a minute."""
         incident = request.match_info["incident"]
-        text = await self.document(incident, "explain")
-        return await self._renderer.page(
-            request, "explain.html", incident_id=incident, text=text["text"]
-        )
-
-    async def document(self, incident: str, part: str) -> Document:
-        """What the board answers of an incident. Raises Declined."""
         try:
-            if part == "explain":
-                query = {"format": ["text"]}
-                answer = await self._board.explain_incident(query, incident)
-            elif part == "timeline":
-                answer = await self._board.timeline({}, incident)
-            else:
-                answer = await self._board.report({}, incident)
+            answer = await self._board.explain_incident({"format": ["text"]}, incident)
         except Absent as error:
             raise Declined(404, error.reason, str(error)) from None
-        if isinstance(answer.body, dict):
-            whole: Document = orjson.loads(orjson.dumps(answer.body))
-            return whole
-        return {"text": answer.body}
+        return await self._renderer.page(
+            request, "explain.html", incident_id=incident, text=answer.body
+        )
 
-    async def _picture(self, incident: str) -> Picture:
-        parts = await self.document(incident, "timeline")
-        live = await self._renderer.liveness.now()
-        drawn = picture(parts["incident"], parts["timeline"], parts["notifications"], live.now_ms)
-        return replace(drawn, marks=drawn.marks[-MARKS_MAX:])  # what is older is in the timeline
+    async def report(self, incident: str) -> Document:
+        """The report of an incident, as the board answers it. Raises Declined."""
+        try:
+            answer = await self._board.report({}, incident)
+        except Absent as error:
+            raise Declined(404, error.reason, str(error)) from None
+        assert isinstance(answer.body, dict)
+        return answer.body
 
-    async def _similar(self, snapshot: Document) -> Document:
-        live = await self._renderer.liveness.now()
-        since_ms = live.now_ms - SIMILAR_MS
-        rows = similar(await self._lists.closed_rows(), snapshot, since_ms)
+    async def _similar(self, snapshot: Document, now_ms: int) -> Document:
+        rows = similar(await self._lists.closed_rows(), snapshot, now_ms - SIMILAR_MS)
         cause = next((row.cause for row in rows if row.cause), "")
         return {"similar": rows[:SIMILAR_SHOWN], "similar_total": len(rows), "last_cause": cause}
 

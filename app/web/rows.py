@@ -81,6 +81,11 @@ class IncidentRow:
         return Group.SUPPRESSED if self.suppressed_by else Group.ACTIVE
 
     @property
+    def shown_state(self) -> str:
+        """Its state; nobody is asked to acknowledge what is suppressed."""
+        waits = self.state is State.OPEN and self.suppressed_by
+        return "suppressed" if waits else self.state.value
+
     def order(self) -> tuple[int, str, bool, int, str]:
         """Worst first; what nobody has taken before what somebody has; the oldest first."""
         taken = self.state is not State.OPEN
@@ -90,8 +95,7 @@ class IncidentRow:
     def next_clock(self) -> ClockView | None:
         """The clock to look at: the first that is not met."""
         waiting = [clock for clock in self.clocks if clock.tone.value != "met"]
-        over = self.state in (State.RESOLVED, State.CLOSED)
-        return waiting[0] if waiting and not over else None
+        return waiting[0] if waiting and self.group is Group.ACTIVE else None
 
 
 def row_of(value: bytes) -> IncidentRow:
@@ -149,9 +153,14 @@ class IncidentRows:
     def __init__(self, view: IncidentView, states: tuple[State, ...]) -> None:
         self._view, self._states = view, states
         self._rows: dict[str, IncidentRow] = {}
+        self._in_order: Sequence[IncidentRow] = ()
+        self._number_read = -1
 
     async def rows(self) -> Sequence[IncidentRow]:
         """All rows, in the order of the list."""
+        number_read = await self._view.number_read()
+        if number_read == self._number_read:
+            return self._in_order
         snapshots = await self._view.snapshots(self._states)
         rows: dict[str, IncidentRow] = {}
         made = 0
@@ -162,8 +171,9 @@ class IncidentRows:
                 if made % ROWS_AT_ONCE == 0:
                     await asyncio.sleep(0)
             rows[snapshot.incident] = row
-        self._rows = rows
-        return sorted(rows.values(), key=lambda row: row.order)
+        self._rows, self._number_read = rows, number_read
+        self._in_order = sorted(rows.values(), key=IncidentRow.order)
+        return self._in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +188,11 @@ class RowFilter:
     matchers: tuple[Matcher, ...] = ()
     folded: bool = False  # also what is part of another
 
-    def takes(self, row: IncidentRow, *, any_severity: bool = False) -> bool:
-        """Whether a row is wanted, as far as it tells; its alerts are asked by `labelled`."""
+    def takes(self, row: IncidentRow) -> bool:
+        """Whether a row is wanted, whatever its severity; its alerts are asked by `labelled`."""
         return (
             (self.folded or not row.folded)
             and (not self.teams or row.owner in self.teams)
-            and (any_severity or not self.severities or row.severity in self.severities)
             and (not self.states or row.state in self.states)
             and (not self.person or self.person.casefold() in row.people)
             and all(word in row.text for word in self.words)
@@ -213,12 +222,11 @@ class Selection:
 
 async def select(rows: Sequence[IncidentRow], wanted: RowFilter) -> Selection:
     """The wanted rows, in their order."""
-    severities = Counter(
-        row.severity
-        for row in rows
-        if row.group is Group.ACTIVE and wanted.takes(row, any_severity=True)
-    )
-    taken = await wanted.labelled(row for row in rows if wanted.takes(row))
+    taken = [row for row in rows if wanted.takes(row)]
+    severities = Counter(row.severity for row in taken if row.group is Group.ACTIVE)
+    if wanted.severities:
+        taken = [row for row in taken if row.severity in wanted.severities]
+    taken = await wanted.labelled(taken)
     folded = 0 if wanted.folded else sum(row.folded for row in rows)
     by_severity = {severity.value: severities[severity.value] for severity in Severity}
     return Selection(taken, by_severity, folded)

@@ -21,7 +21,9 @@ from models.reason import BadInput, Reason
 from models.sanitize import inert
 
 FORM_COOKIE, NAME_COOKIE, TOKEN_FIELD = "tocsin_form", "tocsin_name", "form_token"
-FORM_BYTES_MAX, FORM_FIELDS_MAX, FORM_SECONDS = 256 * 1024, 50, 30.0
+FORM_BYTES_MAX = 256 * 1024
+FORM_FIELDS_MAX = 50
+FORM_SECONDS = 30.0
 NAME_CHARACTERS_MAX = 100
 
 HEADERS = {

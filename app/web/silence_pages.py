@@ -37,7 +37,7 @@ class SilencePages:
         incident = request.query.get("incident", "")
         values = {"for": "2h", "matchers": request.query.get("matchers", "")[:2000]}
         if incident:
-            report = await self._incidents.document(incident, "report")
+            report = await self._incidents.report(incident)
             values["matchers"] = "\n".join(suggested_matchers(report["incident"]))
         return await self._form(request, values | {"incident": incident})
 

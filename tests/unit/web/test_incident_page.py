@@ -171,3 +171,15 @@ def test_an_unknown_incident() -> None:
 
     assert seen.status == 404
     assert f"the newest are: {INCIDENT}" in seen.words
+
+
+def test_the_report() -> None:
+    """The report on one screen leads to the whole one, which a browser saves as a file."""
+    effects = documents("x")
+
+    page, whole = page_of(effects, f"{PATH}/report"), page_of(effects, f"{PATH}/report.md")
+
+    assert f'href="{PATH}/report.md"' in page.text
+    assert "2026-04-12 13:19, after 9m" in page.words
+    assert whole.text.startswith(f"# Incident report {INCIDENT}")
+    assert whole.headers["Content-Disposition"] == f'attachment; filename="{INCIDENT}.md"'
