@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from app.transport.log import NewRecord
 from models.effect import Stream
+from models.journal import TICK
 from tests.support.incident_documents import NOW_MS, entry, log_of, snapshot
 from tests.support.served_page import Seen, see
 
@@ -155,3 +157,18 @@ def test_no_worker() -> None:
 
     assert 'class="alive wrong"' in seen.text
     assert "No worker is heard of yet in 2 of 2 partitions." in seen.words
+
+
+def test_a_stale_view() -> None:
+    """A view says how far it is behind, and for how long no worker was heard of; a fresh one is well."""
+    log = log_of({Stream.INCIDENTS: [snapshot()]})
+    for partition in range(2):
+        log.put("tocsin.journal", partition, [NewRecord(None, TICK)])
+
+    fresh = see(log, "/")
+    log.at_ms += 60_000
+    stale = see(log, "/")
+
+    assert "Tocsin is well. This view is 0s old." in fresh.words
+    assert "This view is 1m old: the workers are behind." in stale.words
+    assert "No worker is heard of for 1m in 2 of 2 partitions." in stale.words
