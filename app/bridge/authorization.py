@@ -1,13 +1,15 @@
 """Who asks, whether they may, and whether it is not too much: before anything else is done with a request.
 
 Whoever has a token says it as `Authorization: Bearer TOKEN`, or by a name and the token as the
-password (`Basic`). Where there are no tokens, everybody who can reach the bridge may do everything;
-it is then for loopback, or a network of friends.
+password (`Basic`). A browser that logged in has a cookie instead, with which only pages can be
+asked for. Where there are no tokens, everybody who can reach the bridge may do everything; it is
+then for loopback, or a network of friends.
 """
 
 import base64
 import binascii
 import ipaddress
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -21,11 +23,14 @@ from app.bridge.certificates import client_name
 from app.bridge.connection import Connection
 from app.bridge.rate_limits import Sender, Senders, address_key
 from app.bridge.responses import RequestDeclined, logger
+from app.bridge.sessions import COOKIE, session_holder
 from app.bridge.tokens import Permission, TokenHolder, Tokens
 from app.files.file_watcher import WatchedFiles
 
+Needs = Mapping[tuple[str, str], Permission | None]  # by method and resource
+
 # What each resource takes. What is not here, and what does not exist, is for operators.
-PERMISSIONS: Mapping[tuple[str, str], Permission | None] = {
+PERMISSIONS: Needs = {
     ("GET", "/healthz"): None,  # probes have no token
     ("GET", "/readyz"): None,
     ("POST", "/api/v2/alerts"): Permission.SEND,
@@ -61,11 +66,13 @@ SIGNED = frozenset(
 class Asker:
     """Who asks.
 
-    `name` is of the token or the certificate, and empty where nobody is asked for one.
+    `name` is of the token or the certificate, and empty where nobody is asked for one. `may` is what
+    the token allows.
     """
 
     name: str
     sender: Sender
+    may: frozenset[Permission] = frozenset(Permission)
 
     def check(self) -> None:
         """Raise RequestDeclined when it has asked too often, or sent too much."""
@@ -114,9 +121,17 @@ class Access:
     """
 
     def __init__(
-        self, tokens: WatchedFiles[Tokens] | None, senders: Senders, *, certificates: bool
+        self,
+        tokens: WatchedFiles[Tokens] | None,
+        senders: Senders,
+        *,
+        certificates: bool,
+        pages: Needs | None = None,
     ) -> None:
+        """`pages` is what resources for browsers take, beside `NEEDS`."""
         self._tokens, self._senders, self._certificates = tokens, senders, certificates
+        self._pages = pages or {}
+        self._needs = {**PERMISSIONS, **self._pages}
 
     def middleware(self) -> Middleware:
         """The middleware that does it. Raises RequestDeclined."""
@@ -132,7 +147,7 @@ class Access:
 
     def _authenticate(self, request: web.Request) -> Asker:
         route = _route_of(request)
-        need = PERMISSIONS.get(route, Permission.OPERATE)
+        need = self._needs.get(route, Permission.OPERATE)
         if route in SIGNED:
             asker = self._asker_by_address(request)
             self._begin(asker)
@@ -145,16 +160,23 @@ class Access:
             asker = self._without_token(request)
         else:
             try:
-                holder = authorized_holder(request, self._tokens.value, need)
+                logged_in = self._logged_in(request) if route in self._pages else None
+                holder = logged_in or authorized_holder(request, self._tokens.value)
+                _check_role(holder, need)
             except RequestDeclined as refusal:
                 # It counts for the address, so that nobody can try for ever, and only now: who has
                 # a token is not kept out by others that come from where it does.
                 self._begin(self._asker_by_address(request))
                 self._log_refusal(request, refusal)
                 raise
-            asker = Asker(holder.name, self._senders.of(f"token {holder.name}"))
+            asker = Asker(holder.name, self._senders.of(f"token {holder.name}"), holder.may)
         self._begin(asker)
         return asker
+
+    def _logged_in(self, request: web.Request) -> TokenHolder | None:
+        assert self._tokens is not None
+        cookie = request.cookies.get(COOKIE, "")
+        return session_holder(self._tokens.value, cookie, int(time.time()))
 
     def _begin(self, asker: Asker) -> None:
         asker.check()
@@ -182,8 +204,8 @@ def _route_of(request: web.Request) -> tuple[str, str]:
     return method, resource.canonical if resource else ""
 
 
-def authorized_holder(request: web.Request, tokens: Tokens, need: Permission) -> TokenHolder:
-    """Whose token a request has, which may do what it needs. Raises RequestDeclined."""
+def authorized_holder(request: web.Request, tokens: Tokens) -> TokenHolder:
+    """Whose token a request has. Raises RequestDeclined."""
     found = request.headers.getall("Authorization", [])
     if not found:
         text = "there is no token, must be one of TOCSIN_TOKENS: Authorization: Bearer TOKEN"
@@ -197,12 +219,16 @@ def authorized_holder(request: web.Request, tokens: Tokens, need: Permission) ->
     holder = tokens.find_holder(token)
     if holder is None or len(found) > 1 or name not in (None, holder.name):
         raise RequestDeclined(401, "wrong_token", "the token is not one of TOCSIN_TOKENS")
+    return holder
+
+
+def _check_role(holder: TokenHolder, need: Permission) -> None:
+    """Refuse who may not do what a request needs. Raises RequestDeclined."""
     if need not in holder.may:
         may = ", ".join(one for one in Permission if one in holder.may)
         raise RequestDeclined(
             403, "not_allowed", f"the token of {holder.name} may {may}, must be one that may {need}"
         )
-    return holder
 
 
 def parse_basic_credentials(text: str) -> tuple[str, str]:

@@ -9,15 +9,16 @@ import errno
 from collections.abc import Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.bridge.authorization import Access
+from app.bridge.authorization import Access, Needs
 from app.bridge.certificates import certificate_of
 from app.bridge.limits import Limits, limits_of
 from app.bridge.listener import Listener, check_address
 from app.bridge.rate_limits import Senders
 from app.bridge.responses import answer_errors, json_response, logger, refuse_expectations
-from app.bridge.tokens import tokens_in
+from app.bridge.tokens import Tokens, tokens_in
 from app.files.file_watcher import SECONDS
 from app.settings import BadSettings, Settings, is_loopback
 
@@ -31,15 +32,24 @@ class HttpServer:
     """
 
     def __init__(
-        self, settings: Settings, port: int, limits: Limits, setting: str = "TOCSIN_PORT"
+        self,
+        settings: Settings,
+        port: int,
+        limits: Limits,
+        setting: str = "TOCSIN_PORT",
+        pages: Needs | None = None,
     ) -> None:
+        """`pages` is what resources for browsers take."""
         security = settings.http
         self._settings, self._port, self._limits = settings, port, limits
         self._setting = setting
         self._tokens = tokens_in(security.tokens_file) if security.tokens_file else None
         self._certificate = certificate_of(security)
         self._access = Access(
-            self._tokens, Senders(limits), certificates=bool(security.client_ca_file)
+            self._tokens,
+            Senders(limits),
+            certificates=bool(security.client_ca_file),
+            pages=pages,
         )
         self._runner: web.AppRunner | None = None
         self._door: Listener | None = None
@@ -53,11 +63,22 @@ class HttpServer:
         except OSError as error:
             raise self._cannot_listen(error) from None
 
-    async def start(self, routes: Sequence[web.RouteDef]) -> None:
-        """Listen. Raises BadSettings when the port is taken."""
+    @property
+    def tokens(self) -> Tokens | None:
+        """The tokens as they stand in their file now; None where nobody is asked for one."""
+        return self._tokens.value if self._tokens is not None else None
+
+    async def start(
+        self,
+        routes: Sequence[web.RouteDef],
+        pages: Sequence[web.RouteDef] = (),
+        outermost: Sequence[Middleware] = (),
+    ) -> None:
+        """Listen. `outermost` see every answer last. Raises BadSettings when the port is taken."""
         ways = ", ".join(f"{route.method} {route.path}" for route in routes)
-        app = web.Application(middlewares=[answer_errors(ways), self._access.middleware()])
-        app.router.add_routes(routes)
+        inner = (answer_errors(ways), self._access.middleware())
+        app = web.Application(middlewares=[*outermost, *inner])
+        app.router.add_routes([*routes, *pages])
         self._runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         assert self._runner.server is not None

@@ -23,7 +23,7 @@ def matches(snapshot: bytes, query: Values, matchers: Sequence[Matcher]) -> bool
     if any(document[name] not in values for name, values in wanted.items()):
         return False
     test = test_of([matchers]) if matchers else None
-    return test is None or any(test(labels) for labels in _label_sets(document))
+    return test is None or any(test(labels) for labels in label_sets(document))
 
 
 def _values(query: Values, name: str) -> list[str]:
@@ -33,7 +33,7 @@ def _values(query: Values, name: str) -> list[str]:
     return [word.strip() for word in words if word.strip()]
 
 
-def _label_sets(document: dict[str, Any]) -> Iterator[dict[str, str]]:
+def label_sets(document: dict[str, Any]) -> Iterator[dict[str, str]]:
     """The labels of the alerts that the snapshot names; of older ones the names of alerts."""
     common = document.get("common_labels") or {}
     alerts = document.get("alerts") or ()

@@ -20,6 +20,7 @@ from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.limits import Limits, limits_of
 from app.bridge.link_routes import LinkRoutes
 from app.bridge.pagerduty_routes import PagerDutyRoutes, secrets_of
+from app.bridge.parts import BridgeParts, Pages
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import RequestDeclined, error_json, json_response, logger
 from app.bridge.silence_answers import SilenceAnswers
@@ -77,17 +78,18 @@ class Bridge:
         limits: Limits | None = None,
         reloader: PolicyReloader | None = None,
         answer_seconds: float = ANSWER_SECONDS,
+        pages: Callable[[BridgeParts], Pages] | None = None,
     ) -> None:
         """Make it; `limits` are those of the settings, `reloader` reads the policy again when somebody asks for it.
 
-        A command is answered after `answer_seconds` at the most, whatever came of it.
+        A command is answered after `answer_seconds` at the most, whatever came of it. `pages` makes
+        what is served to browsers.
 
         Raises BadSettings when tokens, certificates or keys cannot be read.
         """
         self._settings, self._policy, self._log = settings, policy, log
         self._worker, self._clock, self._reloader = worker, clock, reloader
         limits = limits or limits_of(settings.http)
-        self._server = HttpServer(settings, settings.port, limits)
         self._bodies = Bodies(limits)
         self._intake = Intake()
         self._topics = Topics(settings.prefix)
@@ -118,6 +120,23 @@ class Bridge:
         self._pagerduty = (
             PagerDutyRoutes(secrets, acts, lambda: self._policy, limits) if secrets else None
         )
+        self._pages = pages(self._parts()) if pages is not None else None
+        needs = self._pages.needs if self._pages is not None else None
+        self._server = HttpServer(settings, settings.port, limits, pages=needs)
+
+    def _parts(self) -> BridgeParts:
+        worker = self._worker
+        return BridgeParts(
+            self._settings,
+            self._log,
+            self._topics,
+            lambda: self._policy,
+            self._board,
+            self._answers,
+            self._silences,
+            lambda: self._server.tokens,
+            worker.health.warnings if worker is not None else list,
+        )
 
     async def check(self) -> None:
         """Raise BadSettings when nothing can listen there."""
@@ -125,7 +144,11 @@ class Bridge:
 
     async def start(self) -> None:
         """Listen. Raises BadSettings when the port is taken."""
-        await self._server.start(self.routes())
+        pages = self._pages
+        if pages is None:
+            await self._server.start(self.routes())
+        else:
+            await self._server.start(self.routes(), pages.routes(), pages.middlewares())
 
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
@@ -160,6 +183,8 @@ class Bridge:
 
     async def stop(self) -> None:
         """Answer what is under way, and stop listening."""
+        if self._pages is not None:
+            await self._pages.stop()
         await self._server.stop()
         await self._writer.stop()
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.authorization import asker_of
+from app.bridge.authorization import Asker, asker_of
 from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
 from app.bridge.responses import RequestDeclined, json_response
 from app.bridge.silence_answers import SilenceAnswers, SilenceOutcome
@@ -29,6 +29,7 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import Log
 from models.duration import format_ms
 from models.journal import encode_silence
+from models.matcher import Matcher
 from models.reason import BadInput, Reason
 from models.silence import Silence
 from models.wire import SilenceRequest
@@ -74,7 +75,11 @@ class SilenceRoutes:
         return json_response({"status": "success", "data": await self._listed(request)})
 
     async def _listed(self, request: web.Request) -> list[dict[str, Any]]:
-        filters, now_ms = filters_of(request.query.getall("filter", [])), self._log.now_ms()
+        return await self.listed(filters_of(request.query.getall("filter", [])))
+
+    async def listed(self, filters: frozenset[Matcher] = frozenset()) -> list[dict[str, Any]]:
+        """The silences that have these matchers, as Alertmanager lists them."""
+        now_ms = self._log.now_ms()
         known = in_listing_order(await self._silences.all(), now_ms)
         return [as_v2(kept, now_ms) for kept in known if matches_filters(kept.silence, filters)]
 
@@ -100,15 +105,18 @@ class SilenceRoutes:
     async def _preview(self, request: web.Request) -> web.Response:
         """What a silence would acknowledge and mute. Nothing changes."""
         body = SilenceRequest.of(await self._bodies.read_json(request))
+        outcome = await self.preview(body, asker_of(request))
+        return json_response({"status": "success", "data": outcome.document()})
+
+    async def preview(self, body: SilenceRequest, asker: Asker) -> SilenceOutcome:
+        """What a silence would acknowledge and mute. Nothing changes. Raises BadInput."""
         silence = silence_of(body, None, self._log.now_ms(), past=True)
-        silence = replace(
-            silence, id=str(uuid.uuid4()), by=asker_of(request).signature_of(silence.by)
-        )
+        silence = replace(silence, id=str(uuid.uuid4()), by=asker.signature_of(silence.by))
         async with answered_in_time():
             _, outcome = await self._answers.send(
                 silence.id, [encode_silence(silence, preview=True)]
             )
-        return json_response({"status": "success", "data": outcome.document()})
+        return outcome
 
     async def _post_silence(
         self, request: web.Request, *, past: bool
@@ -117,18 +125,24 @@ class SilenceRoutes:
         if request.content_type == FORM:
             check_sender(request)
         document = await self._bodies.read_json(request, (*CONTENT_TYPES, FORM))
+        return await self.keep(SilenceRequest.of(document), asker_of(request), past=past)
+
+    async def keep(
+        self, body: SilenceRequest, asker: Asker, *, past: bool
+    ) -> tuple[Silence, SilenceOutcome]:
+        """The silence that was made or changed. Raises BadInput, RequestDeclined and LogUnavailable."""
         async with answered_in_time():
-            return await self._keep(request, SilenceRequest.of(document), past=past)
+            return await self._keep(body, asker, past=past)
 
     async def _keep(
-        self, request: web.Request, body: SilenceRequest, *, past: bool
+        self, body: SilenceRequest, asker: Asker, *, past: bool
     ) -> tuple[Silence, SilenceOutcome]:
         kept = (await self._silences.all()).get(body.id) if body.id else None
         if body.id and kept is None:
             raise _unknown_silence(body.id)
         known, now_ms = kept.silence if kept else None, self._log.now_ms()
         silence = silence_of(body, known, now_ms, past=past)
-        silence = replace(silence, by=asker_of(request).signature_of(silence.by))
+        silence = replace(silence, by=asker.signature_of(silence.by))
         if known is not None and can_update_in_place(known, silence, now_ms):
             return silence, await self._append_silences([silence])
         # As in Alertmanager: another silence, which begins now at the earliest, in the place of the
@@ -146,7 +160,11 @@ class SilenceRoutes:
         return silence, await self._append_silences([silence, *replaced])
 
     async def _delete_silence(self, request: web.Request) -> web.Response:
-        name = request.match_info["id"]
+        await self.expire(request.match_info["id"])
+        return json_response({"status": "success"})
+
+    async def expire(self, name: str) -> None:
+        """End a silence. Raises RequestDeclined when there is none of that id, and LogUnavailable."""
         async with answered_in_time():
             kept = (await self._silences.all()).get(name)
             if kept is None:
@@ -154,7 +172,6 @@ class SilenceRoutes:
             now_ms = self._log.now_ms()
             if kept.silence.ends_ms > now_ms:
                 await self._append_silences([end_silence(kept.silence, now_ms)])
-        return json_response({"status": "success"})
 
     async def _check_room(self, replaced: int, now_ms: int) -> None:
         """Raise BadInput when there are as many as there may be, of those that have not ended or of all that engines know."""

@@ -61,6 +61,10 @@ class Tokens:
                 found = one
         return found
 
+    def named(self, name: str) -> list[TokenHolder]:
+        """The holders of that name, one for each of its tokens."""
+        return [holder for holder in self._holders if holder.name == name]
+
 
 def tokens_in(file: str) -> WatchedFiles[Tokens]:
     """The tokens of a file. Raises BadSettings."""

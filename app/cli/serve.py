@@ -14,6 +14,7 @@ from app.notifier.dry_run import print_plan
 from app.notifier.service import Notifier, receivers_of
 from app.settings import BadSettings, Settings
 from app.transport.log import FollowedLog, Log, LogUnavailable
+from app.web.site import Site
 from app.worker.policy_reload import PolicyReloader
 from models.topics import Topics
 
@@ -132,7 +133,15 @@ def _servers(
         if config.metrics_port:
             servers.append(MetricsServer(config))
     if bridge:
-        server = Bridge(config, reloader.policy, log, worker=owner, clock=clock, reloader=reloader)
+        server = Bridge(
+            config,
+            reloader.policy,
+            log,
+            worker=owner,
+            clock=clock,
+            reloader=reloader,
+            pages=Site,
+        )
         reloader.hand_to(server.use)
         servers.append(server)
     return servers

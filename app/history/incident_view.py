@@ -41,6 +41,12 @@ class IncidentView:
         self._reader, self._turnstile = TopicReader(log, topic, partitions), Turnstile()
         self._open: dict[str, Snapshot] = {}
         self._closed: dict[str, Snapshot] = {}  # in the order of their changes
+        self._number_read = 0
+
+    async def number_read(self) -> int:
+        """How many snapshots were read so far: while it stays, nothing has changed."""
+        await self._read()
+        return self._number_read
 
     async def snapshots(self, states: tuple[State, ...]) -> list[Snapshot]:
         """The newest snapshots of incidents in these states, in the order of their opening."""
@@ -77,6 +83,7 @@ class IncidentView:
                         self._keep(one.value)
 
     def _keep(self, value: bytes) -> None:
+        self._number_read += 1
         document = orjson.loads(value)
         name, state = document["incident"], State(document["state"])
         self._open.pop(name, None)

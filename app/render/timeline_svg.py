@@ -5,6 +5,7 @@ look for more than text.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
@@ -15,12 +16,35 @@ from models.duration import format_ms
 from models.instant import format_instant
 from models.sanitize import inert
 
-WIDTH, LEFT, RIGHT = 1000, 256, 16
-ROW, BAR, TOP = 20, 12, 66  # heights: of a lane, of a bar in it, and above the first lane
+BAR = 12  # height of a bar
 MARK = 5  # half of a mark's width
 ROWS_OF_MARKS_MAX = 4  # that one kind of marks is spread over, so that they do not cover each other
 
-_STYLE = """
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How much room a picture has. Lengths are in the picture's own units."""
+
+    width: int
+    left: int  # where the time begins
+    right: int  # margin
+    row: int  # height of a lane
+    top: int  # above the first lane
+    ticks: int  # at most, on the axis
+    above: int  # height of a lane's name above its bar; 0: the name stands beside it
+    listed: bool  # with its title, and a list of what happened
+
+    @property
+    def label_width(self) -> int:
+        """How wide a lane's name may be."""
+        return self.width - 2 * self.right if self.above else self.left - 16
+
+
+ALONE = Layout(1000, 256, 16, 20, 66, 9, 0, listed=True)  # a file of its own
+WIDE = Layout(1000, 256, 16, 20, 26, 9, 0, listed=False)  # part of a page, which has the title
+NARROW = Layout(360, 8, 8, 34, 26, 3, 14, listed=False)  # the same on a phone
+
+STYLE = """
 .tocsin { --paper: #ffffff; --ink: #1f2328; --faint: #59636e; --line: #d1d9e0; --bar: #bc4c00; --open: #cf222e;
   --acknowledged: #9a6700; --resolved: #1a7f37; --notified: #0969da; --escalated: #cf222e; --people: #1a7f37; --course: #59636e;
   font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -64,7 +88,12 @@ def timeline_svg(picture: TimelinePicture, *, alone: bool = True) -> str:
 
     `alone` is a file of its own, which lists what happened below it, as a page does in a table.
     """
-    return "\n".join(_Drawing(picture, alone=alone).lines()) + "\n"
+    return "\n".join(_Drawing(picture, ALONE, alone=alone).lines(styled=True)) + "\n"
+
+
+def fragment(picture: TimelinePicture, layout: Layout) -> str:
+    """The picture for a page that has `STYLE` in its style sheet, and the title in its text."""
+    return "\n".join(_Drawing(picture, layout, alone=False).lines(styled=False)) + "\n"
 
 
 def timeline_page(picture: TimelinePicture) -> str:
@@ -111,31 +140,34 @@ def _time_text(at_ms: int) -> str:
 
 
 class _Drawing:
-    def __init__(self, picture: TimelinePicture, *, alone: bool) -> None:
-        self._picture = picture
+    def __init__(self, picture: TimelinePicture, layout: Layout, *, alone: bool) -> None:
+        self._picture, self._layout = picture, layout
         self._listed = picture.marks if alone else []
-        self._y = TOP
+        self._y = layout.top
 
     def _x_of(self, at_ms: int) -> float:
         lasts_ms = max(self._picture.end_ms - self._picture.begin_ms, 1)
         share = min(max((at_ms - self._picture.begin_ms) / lasts_ms, 0), 1)
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+        room = self._layout.width - self._layout.left - self._layout.right
+        return round(self._layout.left + share * room, 1)
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, *, styled: bool) -> Iterator[str]:
         """The document, its height known once everything is placed."""
         body = [*self._lane_elements(), *self._state_elements(), *self._marks()]
         bottom = self._y
         body = [*self._axis_elements(bottom), *body, *self._legend_elements(), *self._event_list()]
-        height = self._y + 10
+        width, height = self._layout.width, self._y + 10
         name = escaped(f"Timeline of {self._picture.incident}: {self._picture.title}")
         yield (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="tocsin" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="tocsin" viewBox="0 0 {width} {height}" width="{width}" '
             f'height="{height}" role="img" aria-label="{name}">'
         )
         yield f"<title>{name}</title>"
-        yield f"<style>{_STYLE}</style>"
-        yield f'<rect class="paper" width="{WIDTH}" height="{height}"/>'
-        yield from self._head()
+        if styled:
+            yield f"<style>{STYLE}</style>"
+        yield f'<rect class="paper" width="{width}" height="{height}"/>'
+        if self._layout.listed:
+            yield from self._head()
         yield from body
         yield "</svg>"
 
@@ -147,13 +179,16 @@ class _Drawing:
         yield f'<text class="faint" x="10" y="40">{escaped(when)}</text>'
 
     def _axis_elements(self, bottom: int) -> Iterator[str]:
-        one = self._picture
-        for at_ms in round_instants(one.begin_ms, one.end_ms, 9):
+        one, layout = self._picture, self._layout
+        for at_ms in round_instants(one.begin_ms, one.end_ms, layout.ticks):
             x = self._x_of(at_ms)
-            yield f'<line class="line" x1="{x}" y1="{TOP - 6}" x2="{x}" y2="{bottom}"/>'
-            anchor = "end" if x > WIDTH - 40 else "middle" if x > LEFT + 20 else "start"
+            yield f'<line class="line" x1="{x}" y1="{layout.top - 6}" x2="{x}" y2="{bottom}"/>'
+            anchor = (
+                "end" if x > layout.width - 40 else "middle" if x > layout.left + 20 else "start"
+            )
             text = tick_label(at_ms, one.begin_ms, one.end_ms)
-            yield f'<text class="faint" x="{x}" y="{TOP - 10}" text-anchor="{anchor}">{text}</text>'
+            y = layout.top - 10
+            yield f'<text class="faint" x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
 
     def _lane_elements(self) -> Iterator[str]:
         for lane in self._picture.lanes:
@@ -162,21 +197,25 @@ class _Drawing:
             yield self._lane_label(name)
             for span in lane.spans:
                 yield self._span_element(span, "bar", f"{name}: {_span_title(span)}")
-            self._y += ROW
+            self._y += self._layout.row - self._layout.above
         if self._picture.more:
             yield self._lane_label(f"and {self._picture.more} more")
-            self._y += ROW
+            self._y += self._layout.row - self._layout.above
 
     def _state_elements(self) -> Iterator[str]:
         yield self._lane_label("state of the incident")
         for span in self._picture.states:
             yield self._span_element(span, span.state, f"{span.state}: {_span_title(span)}")
-        self._y += ROW
+        self._y += self._layout.row - self._layout.above
 
     def _lane_label(self, name: str) -> str:
         # In a box of its own, which cuts what is too wide: how wide a text is depends on the
         # reader's fonts.
-        box = f'<svg x="10" y="{self._y}" width="{LEFT - 16}" height="{ROW}">'
+        layout = self._layout
+        x = layout.left if layout.above else 10
+        size = f'width="{layout.label_width}" height="{layout.row}"'
+        box = f'<svg x="{x}" y="{self._y}" {size}>'
+        self._y += layout.above
         return f'{box}<text y="{BAR}">{_shorten_text(name, 60)}<title>{escaped(name)}</title></text></svg>'
 
     def _span_element(self, span: TimeSpan, css: str, words: str) -> str:
@@ -211,7 +250,8 @@ class _Drawing:
                 ends[level] = x
                 lowest = max(lowest, level)
                 yield self._mark_element(mark, x, self._y + 8 + level * (2 * MARK + 3))
-            self._y += ROW + lowest * (2 * MARK + 3)
+            room = self._layout.row - self._layout.above
+            self._y += room + lowest * (2 * MARK + 3)
 
     def _mark_element(self, mark: TimelineMark, x: float, y: int) -> str:
         words = escaped(f"{_time_text(mark.at_ms)} {mark.words}: {mark.text}")
@@ -225,17 +265,18 @@ class _Drawing:
 
     def _legend_elements(self) -> Iterator[str]:
         self._y += 8
+        left = self._layout.left
         entries = (
             ("bar", "fires"),
             ("open", "open"),
             ("acknowledged", "acknowledged"),
             ("resolved", "resolved"),
         )
-        places = [LEFT, LEFT + 70, LEFT + 140, LEFT + 260]
+        places = [left, left + 70, left + 140, left + 260]
         for (css, word), x in zip(entries, places, strict=True):
             yield f'<rect class="{css}" x="{x}" y="{self._y}" width="12" height="{BAR}" rx="2"/>'
             yield f'<text class="faint" x="{x + 18}" y="{self._y + 10}">{word}</text>'
-        self._y += ROW
+        self._y += 20
 
     def _event_list(self) -> Iterator[str]:
         if not self._listed:
@@ -250,8 +291,8 @@ class _Drawing:
                 else f"{_time_text(mark.at_ms)}  +{format_ms(mark.at_ms - self._picture.begin_ms)}"
             )
             yield f'<text class="faint" x="10" y="{self._y}">{when}</text>'
-            yield f'<text class="{mark.row}" x="{LEFT - 46}" y="{self._y}">{escaped(mark.words)}</text>'
-            yield f'<text x="{LEFT + 80}" y="{self._y}">{_shorten_text(mark.text, 98)}</text>'
+            yield f'<text class="{mark.row}" x="{self._layout.left - 46}" y="{self._y}">{escaped(mark.words)}</text>'
+            yield f'<text x="{self._layout.left + 80}" y="{self._y}">{_shorten_text(mark.text, 98)}</text>'
             self._y += 16
 
 

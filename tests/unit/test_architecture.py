@@ -57,6 +57,7 @@ LAYERS = (
     QUESTIONS,
     ("app.render",),
     ("app.bridge", "app.notifier"),
+    ("app.web",),
     ("app.factory",),
     ("app.cli", "app"),
 )

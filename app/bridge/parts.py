@@ -1,0 +1,50 @@
+"""What a bridge lends to whoever serves pages beside its resources, and what it asks of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from app.bridge.answers import CommandAnswers
+from app.bridge.authorization import Needs
+from app.bridge.board import Board
+from app.bridge.silence_routes import SilenceRoutes
+from app.bridge.tokens import Tokens
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.settings import Settings
+from app.transport.log import FollowedLog
+from models.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeParts:
+    """The parts of one bridge."""
+
+    settings: Settings
+    log: FollowedLog
+    topics: Topics
+    policy: Callable[[], CompiledPolicy]  # the one in force now
+    board: Board
+    answers: CommandAnswers
+    silences: SilenceRoutes
+    tokens: Callable[[], Tokens | None]  # None where nobody is asked for one
+    warnings: Callable[[], list[str]]  # of the worker in this process; none where it is elsewhere
+
+
+class Pages(Protocol):
+    """Resources for browsers."""
+
+    @property
+    def needs(self) -> Needs:
+        """What each of them takes."""
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """What there is."""
+
+    def middlewares(self) -> Sequence[Middleware]:
+        """What sees the answers of the whole bridge last."""
+
+    async def stop(self) -> None:
+        """End what would keep the bridge from stopping."""

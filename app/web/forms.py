@@ -1,0 +1,239 @@
+"""What somebody can do with an incident: a form each, with its fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from app.core.rules.compiled_policy import CompiledPolicy
+from models.command import Command, Verdict
+from models.incident import State
+
+Document = dict[str, Any]
+
+
+class FieldKind(StrEnum):
+    """How a field is filled in."""
+
+    TEXT = "text"
+    LINES = "lines"
+    CHOICE = "choice"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a form."""
+
+    name: str
+    label: str
+    kind: FieldKind = FieldKind.TEXT
+    required: bool = False
+    hint: str = ""
+    choices: tuple[tuple[str, str], ...] = ()  # value and words
+
+
+@dataclass(frozen=True, slots=True)
+class ActForm:
+    """A command as a form. `key` is what a keyboard opens it with."""
+
+    command: Command
+    verb: str
+    does: str  # a sentence
+    states: frozenset[State]  # in which it is offered
+    fields: tuple[Field, ...] = ()
+    key: str = ""
+    main: tuple[State, ...] = ()  # in which it is the next thing to do
+
+
+_ALIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
+_NOT_CLOSED = _ALIVE | {State.RESOLVED}
+_TEXT = Field("text", "What to say of it", hint="may be empty")
+_FIELD_NUMBERS = ("step", "number")
+
+
+def _text(label: str, *, required: bool = True) -> Field:
+    return Field("text", label, FieldKind.LINES, required=required)
+
+
+FORMS: tuple[ActForm, ...] = (
+    ActForm(
+        Command.ACKNOWLEDGE,
+        "Acknowledge",
+        "You take it. Nobody else is called.",
+        _ALIVE,
+        (_TEXT,),
+        "a",
+        (State.OPEN,),
+    ),
+    ActForm(
+        Command.UPDATE,
+        "Update",
+        "Those who wait are told how it goes.",
+        _NOT_CLOSED,
+        (_text("How it goes"), Field("eta", "Over in", hint="such as 30m; may be empty")),
+        "u",
+    ),
+    ActForm(
+        Command.NOTE,
+        "Note",
+        "Goes into the timeline. Nobody is told.",
+        _NOT_CLOSED,
+        (_text("Note"),),
+        "n",
+    ),
+    ActForm(
+        Command.ASSIGN,
+        "Assign",
+        "To a person, to another team, or both.",
+        _ALIVE,
+        (
+            Field("to", "Person", FieldKind.CHOICE),
+            Field("team", "Team", FieldKind.CHOICE),
+            _TEXT,
+        ),
+        "g",
+    ),
+    ActForm(
+        Command.ASSESS,
+        "Assess",
+        "Whether it is genuine, and what is affected.",
+        _NOT_CLOSED,
+        (
+            Field(
+                "verdict",
+                "It is",
+                FieldKind.CHOICE,
+                required=True,
+                choices=tuple(
+                    (verdict.value, verdict.value.replace("-", " ")) for verdict in Verdict
+                ),
+            ),
+            Field("scope", "What is affected", hint="may be empty"),
+        ),
+    ),
+    ActForm(
+        Command.MITIGATE,
+        "Mitigated",
+        "The worst is over.",
+        _ALIVE,
+        (_TEXT,),
+        "m",
+    ),
+    ActForm(
+        Command.ROOT_CAUSE,
+        "Root cause",
+        "What it was.",
+        frozenset(State),
+        (_text("Root cause"),),
+        "c",
+    ),
+    ActForm(
+        Command.ESCALATE,
+        "Escalate",
+        "The next step of the chain is called, or the one that you choose.",
+        _ALIVE,
+        (Field("step", "Whom", FieldKind.CHOICE), _TEXT),
+        "e",
+    ),
+    ActForm(
+        Command.COMPLAINT,
+        "Complaints",
+        "Customers complained.",
+        _ALIVE,
+        (Field("number", "How many", FieldKind.NUMBER, required=True),),
+    ),
+    ActForm(
+        Command.RESOLVE,
+        "Resolve",
+        "It is over.",
+        _ALIVE,
+        (_TEXT,),
+        "r",
+        (State.ACKNOWLEDGED,),
+    ),
+    ActForm(
+        Command.REOPEN,
+        "Reopen",
+        "It is not over.",
+        frozenset({State.RESOLVED}),
+        (_TEXT,),
+        "o",
+    ),
+    ActForm(
+        Command.CLOSE,
+        "Close",
+        "Now, without waiting until it has settled.",
+        frozenset({State.RESOLVED}),
+        (_TEXT,),
+        "x",
+        (State.RESOLVED,),
+    ),
+)
+FORM_OF = {form.command: form for form in FORMS}
+
+
+@dataclass(frozen=True, slots=True)
+class FilledForm:
+    """A form of one incident, with what somebody has filled in, and what is wrong with it."""
+
+    form: ActForm
+    fields: tuple[Field, ...]
+    values: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+def forms_for(snapshot: Document, policy: CompiledPolicy) -> list[FilledForm]:
+    """The forms that the incident's state allows, in their order."""
+    state = State(snapshot["state"])
+    return [fill(form, snapshot, policy) for form in FORMS if state in form.states]
+
+
+def fill(
+    form: ActForm,
+    snapshot: Document,
+    policy: CompiledPolicy,
+    values: Mapping[str, str] | None = None,
+    problem: str = "",
+) -> FilledForm:
+    """A form with the choices that an incident's policy leaves."""
+    choices = _choices(snapshot, policy)
+    fields = tuple(
+        Field(
+            one.name,
+            one.label,
+            one.kind,
+            one.required,
+            one.hint,
+            one.choices or choices.get(one.name, ()),
+        )
+        for one in form.fields
+    )
+    return FilledForm(form, fields, values or {}, problem)
+
+
+def _choices(snapshot: Document, policy: CompiledPolicy) -> dict[str, tuple[tuple[str, str], ...]]:
+    owner = policy.owner_known(snapshot["owner"])
+    contacts = policy.policy.contacts
+    chain = policy.policy.teams[owner].chain
+    people = [*chain, *(name for name in contacts if name not in chain)]
+    return {
+        "to": (("", "nobody"), *((name, contacts[name].name) for name in people)),
+        "team": (("", f"as it is ({owner})"), *((team, team) for team in policy.policy.teams)),
+        "step": (
+            ("", "the next step"),
+            *((str(n), f"{n}. {contacts[name].name}") for n, name in enumerate(chain, start=1)),
+        ),
+    }
+
+
+def document_of(form: ActForm, values: Mapping[str, str], by: str) -> Document:
+    """The body of the command, as the API takes it. An empty field is left out."""
+    document: Document = {"by": by}
+    for one in form.fields:
+        text = values.get(one.name, "").replace("\r\n", "\n").strip()
+        if one.name in _FIELD_NUMBERS and text.isascii() and text.isdecimal() and len(text) < 10:
+            document[one.name] = int(text)
+        elif text:
+            document[one.name] = text
+    return document
