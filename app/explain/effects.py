@@ -77,6 +77,8 @@ def _climbed(rules: Rulebook, trace: Trace, effect: Document) -> list[Where]:
 
 def _again(effect: Effect | None) -> tuple[Stream, Document]:
     assert effect is not None
+    if not effect.value:
+        raise NotKept("this says that an alert is forgotten: it ended long ago")
     document: Document = orjson.loads(effect.value)
     return effect.stream, document
 

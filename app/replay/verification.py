@@ -15,7 +15,7 @@ from app.replay.difference import Difference, changed, extra, missing, twice, un
 from app.transport.log import StoredRecord
 from models.effect import EFFECTS, Effect, Position, Stream, position_from
 
-COMPACTED = frozenset({Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES})
+COMPACTED = frozenset({Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES, Stream.ALERTS})
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class Verifier:
             stored = topic.stored.pop(effect.position, None)
             if stored is None:
                 self._miss(effect, topic)
-            elif stored[0] != digest(effect.key, effect.value):
+            elif stored[0] != digest(effect.key, effect.kept_value):
                 checked.differs(changed(self._partition, effect, stored[1]))
             else:
                 checked.identical += 1

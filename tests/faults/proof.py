@@ -28,7 +28,7 @@ from tests.faults.load import Load
 from tests.support.engines import read_all
 from tests.support.scenario import keep
 
-COMPACTED = (Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES)
+COMPACTED = (Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES, Stream.ALERTS)
 
 # So that what time does to incidents is seen within a run.
 _QUICKER = (

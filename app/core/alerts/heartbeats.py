@@ -5,10 +5,11 @@ the rule.
 """
 
 from app.core.alerts import grouping, identity
-from app.core.state.live_alert import LiveAlert
+from app.core.state.live_alert import Ending, LiveAlert
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.duration import format_ms
+from models.events_alert import AlertState
 from models.policy_rules import Absence
 
 ABSENCE = "absence"
@@ -66,6 +67,7 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
     for alert in (beat, *senders):
         alert.firing = False  # so that the next one is news
         turn.state.put_alert(alert)
+        turn.state.note(alert, Ending(AlertState.EXPIRED, None))
     _missing(turn, rule, beat)
 
 
@@ -99,6 +101,11 @@ def _missing(turn: Turn, rule: Absence, beat: LiveAlert) -> None:
     turn.state.put_alert(alert)
     identity.index(turn, alert)
     grouping.on_fired(turn, alert)
+
+
+def is_missing(alert: LiveAlert) -> bool:
+    """Whether it is the alert that says of a heartbeat that it is missing."""
+    return alert.hold_ms == _NEVER_MS
 
 
 def _labels(beat: LiveAlert) -> dict[str, str]:

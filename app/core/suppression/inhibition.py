@@ -275,7 +275,8 @@ def _review(turn: Turn, rule: LinkRule, group: str, link: Link, identity: str) -
         parent = (
             cause.incident if rule.membership and cause.incident != target.member.incident else ""
         )
-        because = {"text": text, "parent": parent}
+        source = next((name for name, one in link.sources.items() if one is cause), cause.incident)
+        because = {"text": text, "parent": parent, "source": source}
         _tell_root(turn, rule, cause, identity, target.member)
     _hold(turn, rule, group, identity, target.member, because)
 

@@ -145,17 +145,18 @@ def on_policy(turn: Turn) -> None:
 def _hold(because: Any) -> Hold | None:
     if because is None:
         return None
-    text, parent = (
-        (because.get("text"), because.get("parent", ""))
-        if isinstance(because, dict)
-        else (None, None)
-    )
-    if not isinstance(text, str) or not isinstance(parent, str):
+    texts = [
+        because.get(name, default) if isinstance(because, dict) else None
+        for name, default in (("text", None), ("parent", ""), ("source", ""))
+    ]
+    text, parent, source = texts
+    if not (isinstance(text, str) and isinstance(parent, str) and isinstance(source, str)):
         raise BadInput(
             Reason.MALFORMED,
             f"a hold's because is {because!r:.200}, must have the texts text and parent",
         )
-    return Hold(cut(text, BECAUSE_CHARACTERS_MAX), parent[:BECAUSE_CHARACTERS_MAX])
+    limit = BECAUSE_CHARACTERS_MAX
+    return Hold(cut(text, limit), parent[:limit], source[:limit])
 
 
 def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> None:
@@ -167,6 +168,8 @@ def hold_alert(turn: Turn, alert: LiveAlert, key: str, hold: Hold | None) -> Non
         return
     was_held, was_loud = incident.held, not alert.holds
     turn.state.hold(alert, key, hold)
+    if key != WAIT:
+        turn.state.note(alert)
     turn.doubt(alert)
     if not alert.holds and not was_loud:
         alert.loud_ms = alert.fired_ms if key == WAIT else turn.now_ms
