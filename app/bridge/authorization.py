@@ -28,6 +28,12 @@ from app.files.file_watcher import Reread
 NEEDS: Mapping[tuple[str, str], May | None] = {
     ("GET", "/healthz"): None,  # probes have no token
     ("GET", "/readyz"): None,
+    ("GET", "/-/healthy"): None,
+    ("GET", "/-/ready"): None,
+    ("GET", "/api/v2/status"): May.READ,
+    ("GET", "/api/v2/receivers"): May.READ,
+    ("GET", "/api/v2/alerts"): May.READ,
+    ("GET", "/api/v2/alerts/groups"): May.READ,
     ("POST", "/api/v2/alerts"): May.SEND,
     ("POST", "/webhook/alertmanager"): May.SEND,
     ("POST", "/api/v1/receipts"): May.NOTIFY,

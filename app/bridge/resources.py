@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from app import metrics
+from app.bridge.alert_routes import AlertRoutes
 from app.bridge.answers import ANSWER_SECONDS, CommandAnswers
 from app.bridge.authorization import sender_of
 from app.bridge.availability import AvailabilityMetrics
@@ -98,8 +99,10 @@ class Bridge:
         self._availability = AvailabilityMetrics(
             log, self._topics.timeline, settings.partitions, policy
         )
+        view = View(log, self._topics, settings.partitions)
+        self._alerts = AlertRoutes(view, lambda: self._policy)
         self._board = Board(
-            View(log, self._topics, settings.partitions),
+            view,
             settings,
             lambda: self._policy,
             self._availability.outages,
@@ -118,6 +121,7 @@ class Bridge:
         routes = [
             web.post("/api/v2/alerts", self._post_alerts),
             web.post("/webhook/alertmanager", self._post_webhook),
+            *self._alerts.routes(),
             *board_routes(self._board),
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
             web.post("/api/v1/receipts", self._post_receipts),
@@ -125,6 +129,8 @@ class Bridge:
             *self._silences.routes(),
             web.get("/healthz", get_health),
             web.get("/readyz", self._get_ready),
+            web.get("/-/healthy", get_health),
+            web.get("/-/ready", self._get_ready),
             web.get("/metrics", self._get_metrics),
         ]
         if self._reloader is not None:

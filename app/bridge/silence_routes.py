@@ -9,11 +9,13 @@ from aiohttp import web
 
 from app import metrics
 from app.bridge.authorization import sender_of
+from app.bridge.firing_alerts import flag_of
 from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
 from app.bridge.responses import Declined, as_json
 from app.bridge.silence_answers import SilenceAnswers, SilenceOutcome
 from app.bridge.silences import (
     LIVE_MAX,
+    STATES,
     Silences,
     as_v2,
     check_sender,
@@ -36,7 +38,7 @@ from models.wire import SilenceRequest
 UNKNOWN = "unknown_silence"
 OVER = "endsAt is past: nothing is muted"
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class SilenceRoutes:
@@ -57,11 +59,11 @@ class SilenceRoutes:
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
         return [
-            web.get("/api/v2/silences", _in_v2(self._get_v2)),
-            web.post("/api/v2/silences", _in_v2(self._post_v2)),
+            web.get("/api/v2/silences", in_v2(self._get_v2)),
+            web.post("/api/v2/silences", in_v2(self._post_v2)),
             web.post("/api/v1/silences/preview", self._preview),
-            web.get("/api/v2/silence/{id}", _in_v2(self._get_one)),
-            web.delete("/api/v2/silence/{id}", _in_v2(self._delete)),
+            web.get("/api/v2/silence/{id}", in_v2(self._get_one)),
+            web.delete("/api/v2/silence/{id}", in_v2(self._delete)),
             web.get("/api/v1/silences", self._get_v1),
             web.post("/api/v1/silences", self._post_v1),
             web.delete("/api/v1/silence/{id}", self._delete),
@@ -74,9 +76,18 @@ class SilenceRoutes:
         return as_json({"status": "success", "data": await self._listed(request)})
 
     async def _listed(self, request: web.Request) -> list[dict[str, Any]]:
-        filters, now_ms = filters_of(request.query.getall("filter", [])), self._log.now_ms()
+        query, now_ms = values_of(request), self._log.now_ms()
+        filters = filters_of(query.get("filter", []))
+        states = [state for state in STATES if flag_of(query, state)]
+        creators = query.get("creator", ())
         known = in_order(await self._silences.all(), now_ms)
-        return [as_v2(kept, now_ms) for kept in known if fits(kept.silence, filters)]
+        fitting = [as_v2(kept, now_ms) for kept in known if fits(kept.silence, filters)]
+        return [
+            one
+            for one in fitting
+            if one["status"]["state"] in states
+            and one["createdBy"] in (creators or [one["createdBy"]])
+        ]
 
     async def _get_one(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -184,10 +195,10 @@ class SilenceRoutes:
         return outcome
 
 
-def _in_v2(handler: Handler) -> Handler:
+def in_v2(handler: Handler) -> Handler:
     """The handler with its refusals as amtool reads them: a text, not an object."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except BadInput as refusal:
@@ -200,6 +211,11 @@ def _in_v2(handler: Handler) -> Handler:
             return as_json(refusal.message, refusal.status)
 
     return answer
+
+
+def values_of(request: web.Request) -> dict[str, list[str]]:
+    """The values of each parameter of a request."""
+    return {name: request.query.getall(name) for name in request.query}
 
 
 def _unknown(name: str) -> Declined:
