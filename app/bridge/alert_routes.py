@@ -11,7 +11,7 @@ from importlib.metadata import version
 import orjson
 from aiohttp import hdrs, web
 
-from app.bridge.firing_alerts import AlertFilter, Document, alert_of, filter_of, groups_of
+from app.bridge.firing_alerts import AlertFilter, Document, Group, alert_of, filter_of, groups_of
 from app.bridge.responses import as_json
 from app.bridge.silence_routes import in_v2, values_of
 from app.core.rules.compiled_policy import Rulebook
@@ -21,6 +21,9 @@ from models.instant import format_instant
 API_VERSION = "0.25.0"  # of an Alertmanager with this API: amtool warns where its own differs
 AS_OF, LEFT_OUT = "Tocsin-As-Of", "Tocsin-Left-Out"
 CHUNK_ALERTS = 500  # that are looked at at once; then others have their turn
+
+Found = tuple[Document, bytes]
+Chunks = Callable[[AsyncIterator[Found]], AsyncIterator[bytes]]
 
 
 class AlertRoutes:
@@ -41,23 +44,27 @@ class AlertRoutes:
         ]
 
     async def _get_alerts(self, request: web.Request) -> web.StreamResponse:
+        return await self._stream(request, _alerts_in_chunks)
+
+    async def _get_groups(self, request: web.Request) -> web.StreamResponse:
+        return await self._stream(request, _groups_in_chunks)
+
+    async def _stream(self, request: web.Request, chunks: Chunks) -> web.StreamResponse:
+        """A JSON array in parts, so that a long one neither takes memory nor the process' time."""
         wanted = filter_of(values_of(request))
         known, as_of_ms = await self._view.alerts.firing(), await self._view.as_of_ms()
-        response = web.StreamResponse(headers=_headers(as_of_ms, known.left_out))
+        response = web.StreamResponse(headers={AS_OF: format_instant(as_of_ms)})
+        if known.left_out:
+            response.headers[LEFT_OUT] = str(known.left_out)
         response.content_type = "application/json"
         await response.prepare(request)
         if request.method != hdrs.METH_HEAD:
-            async for chunk in _in_chunks(known.documents(), wanted, as_of_ms):
-                await response.write(chunk)
+            separator = b"["
+            async for chunk in chunks(_found(known.documents(), wanted, as_of_ms)):
+                await response.write(separator + chunk)
+                separator = b","
+            await response.write(b"[]" if separator == b"[" else b"]")
         await response.write_eof()
-        return response
-
-    async def _get_groups(self, request: web.Request) -> web.Response:
-        wanted = filter_of(values_of(request))
-        known, as_of_ms = await self._view.alerts.firing(), await self._view.as_of_ms()
-        groups = await asyncio.to_thread(groups_of, known.documents(), wanted, as_of_ms)
-        response = as_json(groups)
-        response.headers.update(_headers(as_of_ms, known.left_out))
         return response
 
     async def _get_receivers(self, _: web.Request) -> web.Response:
@@ -81,27 +88,37 @@ class AlertRoutes:
         )
 
 
-async def _in_chunks(
+async def _found(
     documents: Iterable[Document], wanted: AlertFilter, as_of_ms: int
-) -> AsyncIterator[bytes]:
-    """The alerts that are asked for as a JSON array, some at a time."""
-    separator, items = b"[", list[bytes]()
+) -> AsyncIterator[Found]:
+    """The records that are asked for, each with its alert as JSON; others have their turn between."""
     for number, document in enumerate(documents, start=1):
         alert = alert_of(document, as_of_ms)
         if wanted.fits(alert):
-            items.append(orjson.dumps(alert))
+            yield document, orjson.dumps(alert)
         if number % CHUNK_ALERTS == 0:
-            if items:
-                yield separator + b",".join(items)
-                separator, items = b",", []
             await asyncio.sleep(0)
-    start = separator if items or separator == b"[" else b""
-    yield start + b",".join(items) + b"]"
 
 
-def _headers(as_of_ms: int, left_out: int) -> dict[str, str]:
-    headers = {AS_OF: format_instant(as_of_ms)}
-    return headers | ({LEFT_OUT: str(left_out)} if left_out else {})
+async def _alerts_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]:
+    items = list[bytes]()
+    async for _, alert in found:
+        items.append(alert)
+        if len(items) == CHUNK_ALERTS:
+            yield b",".join(items)
+            items = []
+    if items:
+        yield b",".join(items)
+
+
+async def _groups_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]:
+    groups: dict[Group, list[bytes]] = {}
+    async for document, alert in found:
+        for group in groups_of(document):
+            groups.setdefault(group, []).append(alert)
+    for group, alerts in sorted(groups.items()):
+        parts = orjson.dumps(group.labels), orjson.dumps({"name": group.receiver})
+        yield b'{"alerts":[%s],"labels":%s,"receiver":%s}' % (b",".join(alerts), *parts)
 
 
 def _configuration(rules: Rulebook) -> str:

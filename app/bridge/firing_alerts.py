@@ -4,9 +4,9 @@ Source: `api/v2/openapi.yaml` of Alertmanager. An incident is a group, for each 
 belong to. There is no state `unprocessed`: what the topic has, the engine has processed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.bridge.query import Values, matchers_of
 from models.instant import format_instant, milliseconds
@@ -18,6 +18,20 @@ _TRUE, _FALSE = ("true", "1", "t"), ("false", "0", "f")
 _EXPLAINS = ("dependency", "correlation", "inhibition")
 
 Document = dict[str, Any]
+
+
+class Group(NamedTuple):
+    """What one team has of an incident; the incident is empty for what belongs to none."""
+
+    component: str
+    incident: str
+    receiver: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that tell it from others."""
+        incident = {"incident": self.incident} if self.incident else {}
+        return {"component": self.component} | incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +117,7 @@ def alert_of(document: Document, as_of_ms: int) -> Document:
     }
 
 
-def groups_of(documents: Iterable[Document], wanted: AlertFilter, as_of_ms: int) -> list[Document]:
-    """The same in groups: what a team has of an incident, or of a component what belongs to none."""
-    groups: dict[tuple[str, str, str], list[Document]] = {}
-    for document in documents:
-        alert = alert_of(document, as_of_ms)
-        if wanted.fits(alert):
-            place = document["incident"], document["component"]
-            for receiver in document["receivers"]:
-                groups.setdefault((*place, receiver), []).append(alert)
-    return [
-        {
-            "alerts": alerts,
-            "labels": {"component": component} | ({"incident": incident} if incident else {}),
-            "receiver": {"name": receiver},
-        }
-        for (incident, component, receiver), alerts in sorted(groups.items())
-    ]
+def groups_of(document: Document) -> list[Group]:
+    """The groups that a record is in: what a team has of an incident, or of a component."""
+    place = document["component"], document["incident"]
+    return [Group(*place, receiver) for receiver in document["receivers"]]

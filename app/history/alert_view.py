@@ -33,8 +33,8 @@ class FiringAlerts:
 
         What another sender sent of an alert has the incident and the suppression of that alert.
         """
-        for _, value in sorted(self.values.items()):
-            document: Document = orjson.loads(value)
+        for fingerprint in sorted(self.values):
+            document: Document = orjson.loads(self.values[fingerprint])
             leader = self.values.get(document["follows"])
             if leader is not None:
                 known = orjson.loads(leader)

@@ -159,7 +159,7 @@ def test_groups_are_incidents_and_teams() -> None:
     _, groups = asked(log, "/api/v2/alerts/groups?silenced=false")
 
     found = [(one["labels"]["component"], one["receiver"]["name"]) for one in groups]
-    assert found == [("n1", "infrastructure"), ("app", "infrastructure")]
+    assert found == [("app", "infrastructure"), ("n1", "infrastructure")]
     assert all(one["labels"]["incident"].startswith("INC-") for one in groups)
     assert all(alert in alerts for one in groups for alert in one["alerts"])
 
