@@ -81,7 +81,7 @@ async def _checked(archive: Archive, partition: int, trace: Trace) -> str:
         one.position: one.value
         for step in trace.steps
         for one in step.effects
-        if one.stream is not Stream.JOURNAL
+        if one.stream is not Stream.JOURNAL and one.value
     }
     if not kept and not again:
         return "no effect in the topics, nor does the engine say one again"
