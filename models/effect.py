@@ -39,6 +39,7 @@ class Stream(StrEnum):
     TIMELINE = "timeline"
     FOLLOWUPS = "followups"
     SILENCES = "silences"
+    ALERTS = "alerts"  # behind all others of its record
     DEADLETTER = "deadletter"
     JOURNAL = "journal"  # an actor's message; its key chooses the partition
 
@@ -91,10 +92,16 @@ def encode_effect(stream: Stream, document: dict[str, Any]) -> bytes:
 class Effect:
     """One record to be sent.
 
-    `value` is JSON and holds the id, the time and the policy's fingerprint.
+    `value` is JSON and holds the id, the time and the policy's fingerprint. It is empty where a
+    compacted topic has to forget the key.
     """
 
     stream: Stream
     key: bytes | None
     value: bytes
     position: Position
+
+    @property
+    def kept_value(self) -> bytes | None:
+        """The value of the record in the topic; None is a tombstone."""
+        return self.value or None

@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from models.effect import EFFECTS, Stream
 from models.events import Notification
+from models.events_alert import AlertSnapshot
 from models.events_incident import IncidentSnapshot
 from models.events_other import (
     DeadLettered,
@@ -27,6 +28,7 @@ CLASSES: dict[Stream, tuple[type, ...]] = {
     Stream.ESCALATIONS: (Escalated,),
     Stream.FOLLOWUPS: (TaskSnapshot,),
     Stream.SILENCES: (SilenceSnapshot,),
+    Stream.ALERTS: (AlertSnapshot,),
     Stream.DEADLETTER: (DeadLettered, Resubmitted),
 }
 _PLAIN = {str: "string", int: "integer", bool: "boolean", NoneType: "null"}

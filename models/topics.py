@@ -70,6 +70,11 @@ class Topics:
         return f"{self.prefix}.silences"
 
     @property
+    def alerts(self) -> str:
+        """The newest state of each alert that is known, by fingerprint."""
+        return f"{self.prefix}.alerts"
+
+    @property
     def deliveries(self) -> str:
         """What notifiers have to deliver and have delivered, by contact (`app.notifier.records`)."""
         return f"{self.prefix}.deliveries"
@@ -107,6 +112,7 @@ class Topics:
             TopicSpec(self.timeline, partitions, effects),
             TopicSpec(self.followups, partitions, compacted),
             TopicSpec(self.silences, partitions, compacted),
+            TopicSpec(self.alerts, partitions, compacted),
             TopicSpec(
                 self.deadletter, partitions, effects | {"max.message.bytes": str(MAX_BATCH_BYTES)}
             ),

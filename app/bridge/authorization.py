@@ -33,6 +33,12 @@ Needs = Mapping[tuple[str, str], Permission | None]  # by method and resource
 PERMISSIONS: Needs = {
     ("GET", "/healthz"): None,  # probes have no token
     ("GET", "/readyz"): None,
+    ("GET", "/-/healthy"): None,
+    ("GET", "/-/ready"): None,
+    ("GET", "/api/v2/status"): Permission.READ,
+    ("GET", "/api/v2/receivers"): Permission.READ,
+    ("GET", "/api/v2/alerts"): Permission.READ,
+    ("GET", "/api/v2/alerts/groups"): Permission.READ,
     ("POST", "/api/v2/alerts"): Permission.SEND,
     ("POST", "/webhook/alertmanager"): Permission.SEND,
     ("POST", "/api/v1/receipts"): Permission.NOTIFY,

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from app import metrics
 from app.bridge.acts import ActRunner
+from app.bridge.alert_routes import AlertRoutes
 from app.bridge.answers import ANSWER_SECONDS, CommandAnswers
 from app.bridge.authorization import asker_of
 from app.bridge.availability import AvailabilityMetrics
@@ -104,8 +105,10 @@ class Bridge:
         self._availability = AvailabilityMetrics(
             log, self._topics.timeline, settings.partitions, policy
         )
+        view = View(log, self._topics, settings.partitions)
+        self._alerts = AlertRoutes(view, lambda: self._policy)
         self._board = Board(
-            View(log, self._topics, settings.partitions),
+            view,
             settings,
             lambda: self._policy,
             self._availability.outages,
@@ -155,6 +158,7 @@ class Bridge:
         routes = [
             web.post("/api/v2/alerts", self._post_alerts),
             web.post("/webhook/alertmanager", self._post_webhook),
+            *self._alerts.routes(),
             *board_routes(self._board),
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
             web.post("/api/v1/receipts", self._post_receipts),
@@ -162,6 +166,8 @@ class Bridge:
             *self._silences.routes(),
             web.get("/healthz", get_health),
             web.get("/readyz", self._get_ready),
+            web.get("/-/healthy", get_health),
+            web.get("/-/ready", self._get_ready),
             web.get("/metrics", self._get_metrics),
         ]
         if self._links is not None:

@@ -9,11 +9,13 @@ from aiohttp import web
 
 from app import metrics
 from app.bridge.authorization import Asker, asker_of
+from app.bridge.firing_alerts import flag_of
 from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
 from app.bridge.responses import RequestDeclined, json_response
 from app.bridge.silence_answers import SilenceAnswers, SilenceOutcome
 from app.bridge.silences import (
     LIVE_MAX,
+    STATES,
     Silences,
     as_v2,
     can_update_in_place,
@@ -37,7 +39,7 @@ from models.wire import SilenceRequest
 UNKNOWN_SILENCE = "unknown_silence"
 SILENCE_IS_OVER = "endsAt is past: nothing is muted"
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class SilenceRoutes:
@@ -58,11 +60,11 @@ class SilenceRoutes:
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
         return [
-            web.get("/api/v2/silences", _with_text_errors(self._get_v2)),
-            web.post("/api/v2/silences", _with_text_errors(self._post_v2)),
+            web.get("/api/v2/silences", in_v2(self._get_v2)),
+            web.post("/api/v2/silences", in_v2(self._post_v2)),
             web.post("/api/v1/silences/preview", self._preview),
-            web.get("/api/v2/silence/{id}", _with_text_errors(self._get_one)),
-            web.delete("/api/v2/silence/{id}", _with_text_errors(self._delete_silence)),
+            web.get("/api/v2/silence/{id}", in_v2(self._get_one)),
+            web.delete("/api/v2/silence/{id}", in_v2(self._delete_silence)),
             web.get("/api/v1/silences", self._get_v1),
             web.post("/api/v1/silences", self._post_v1),
             web.delete("/api/v1/silence/{id}", self._delete_silence),
@@ -75,7 +77,16 @@ class SilenceRoutes:
         return json_response({"status": "success", "data": await self._listed(request)})
 
     async def _listed(self, request: web.Request) -> list[dict[str, Any]]:
-        return await self.listed(filters_of(request.query.getall("filter", [])))
+        query = values_of(request)
+        states = [state for state in STATES if flag_of(query, state)]
+        creators = query.get("creator", ())
+        silences = await self.listed(filters_of(query.get("filter", [])))
+        return [
+            silence
+            for silence in silences
+            if silence["status"]["state"] in states
+            and silence["createdBy"] in (creators or [silence["createdBy"]])
+        ]
 
     async def listed(self, filters: frozenset[Matcher] = frozenset()) -> list[dict[str, Any]]:
         """The silences that have these matchers, as Alertmanager lists them."""
@@ -210,10 +221,10 @@ class SilenceRoutes:
         return outcome
 
 
-def _with_text_errors(handler: Handler) -> Handler:
+def in_v2(handler: Handler) -> Handler:
     """The handler with its refusals as amtool reads them: a text, not an object."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except BadInput as refusal:
@@ -226,6 +237,11 @@ def _with_text_errors(handler: Handler) -> Handler:
             return json_response(refusal.message, refusal.status)
 
     return answer
+
+
+def values_of(request: web.Request) -> dict[str, list[str]]:
+    """The values of each parameter of a request."""
+    return {name: request.query.getall(name) for name in request.query}
 
 
 def _unknown_silence(name: str) -> RequestDeclined:

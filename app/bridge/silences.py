@@ -23,7 +23,7 @@ LIVE_MAX = 1000  # silences that have not ended; every new alert is compared wit
 KEPT_MS = 5 * 86_400_000  # a silence is listed for so long after its end, as Alertmanager does
 ENDED_MAX = 10_000  # of those, the ones that changed last
 
-_STATES = ("active", "pending", "expired")
+STATES = ("active", "pending", "expired")
 
 
 class StoredSilence(NamedTuple):
@@ -161,7 +161,7 @@ def in_listing_order(known: dict[str, StoredSilence], now_ms: int) -> list[Store
         when_ms = {"active": silence.ends_ms, "pending": silence.starts_ms}.get(
             state, -silence.ends_ms
         )
-        return _STATES.index(state), when_ms, silence.id
+        return STATES.index(state), when_ms, silence.id
 
     return sorted(known.values(), key=place)
 

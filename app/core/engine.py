@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.core import awareness, gaps, incident_timers
+from app.core import alert_snapshots, awareness, gaps, incident_timers
 from app.core.alerts import capacity, dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution, unheard
@@ -89,10 +89,7 @@ _OWN_TIMES = frozenset(
 
 
 class JournalRecord(Protocol):
-    """What the engine reads of a record.
-
-    Aiokafka's ConsumerRecord and our StoredRecord both fit.
-    """
+    """What the engine reads of a record: aiokafka's ConsumerRecord and our StoredRecord fit."""
 
     @property
     def offset(self) -> int:
@@ -230,6 +227,8 @@ class Engine:
             offset = record.offset
             if offset <= applied:
                 continue
+            if state.noted and offset != turn.offset:  # by the record before
+                alert_snapshots.emit_snapshots(turn)
             applied = offset
             now_ms = record.timestamp
             if now_ms > state.now_ms:
@@ -259,6 +258,7 @@ class Engine:
                 self._raised = True
                 raise Poison(offset, state.now_ms, None, error) from error
             next_ms = self._next_ms()
+        alert_snapshots.emit_snapshots(turn)
         self.applied_offset = applied
         if len(state.timers) > self._timers_max:
             self._rebuild_timers()
@@ -377,6 +377,7 @@ class Engine:
         capacity.report(self._turn)
         incident_timers.run_due(self._turn)
         awareness.review(self._turn, self._turn.changed_incidents(0))
+        alert_snapshots.review_mutes(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None, at_ms: int) -> None:

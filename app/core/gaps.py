@@ -11,7 +11,7 @@ from app.core.state.turn import Turn
 
 # What an incident counts from, in engine time.
 _COUNTED_FROM = (
-    *("severity_ms", "notifiable_since_ms", "climb_ms", "clock_ms"),
+    *("severity_ms", "notifiable_since_ms", "step_since_ms", "clock_ms"),
     *(
         "message_ms",
         "last_update_ms",

@@ -79,6 +79,8 @@ def _escalation_locations(rules: CompiledPolicy, trace: Trace, effect: Document)
 
 def _message_key(effect: Effect | None) -> tuple[Stream, Document]:
     assert effect is not None
+    if not effect.value:
+        raise NotRetained("this says that an alert is forgotten: it ended long ago")
     document: Document = orjson.loads(effect.value)
     return effect.stream, document
 

@@ -83,7 +83,7 @@ async def _verification_text(archive: Archive, partition: int, trace: Trace) -> 
         one.position: one.value
         for step in trace.steps
         for one in step.effects
-        if one.stream is not Stream.JOURNAL
+        if one.stream is not Stream.JOURNAL and one.value
     }
     if not kept and not again:
         return "no effect in the topics, nor does the engine say one again"

@@ -21,14 +21,17 @@ Document = dict[str, Any]
 
 
 def once(
-    records: Iterable[StoredRecord], seen: Position
+    records: Iterable[StoredRecord], seen: Position, *, tombstones: bool = False
 ) -> Iterator[tuple[Position, bytes, StoredRecord]]:
-    """A partition's records past the last position `seen`, each with its position and value."""
+    """A partition's records past the last position `seen`, each with its position and value.
+
+    With `tombstones` also those without a value, as an empty one.
+    """
     for record in records:
         position = position_from(tuple(record.headers))
-        if position is not None and position > seen and record.value:
+        if position is not None and position > seen and (record.value or tombstones):
             seen = position
-            yield position, record.value, record
+            yield position, record.value or b"", record
 
 
 async def effects_from(

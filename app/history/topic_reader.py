@@ -22,11 +22,14 @@ class News:
 class TopicReader:
     """Reads an effects topic on and on; each effect once, whatever happened to the worker.
 
-    `seen` has the newest position of each partition.
+    `seen` has the newest position of each partition. With `tombstones` what is forgotten is news
+    too, and has an empty value.
     """
 
-    def __init__(self, log: Readable, topic: str, partitions: int) -> None:
-        self._log, self._topic = log, topic
+    def __init__(
+        self, log: Readable, topic: str, partitions: int, *, tombstones: bool = False
+    ) -> None:
+        self._log, self._topic, self._tombstones = log, topic, tombstones
         self._offsets: dict[int, int] = {}
         self.seen = dict.fromkeys(range(partitions), Position(-1, -1))
 
@@ -39,7 +42,8 @@ class TopicReader:
         if not records:
             return None
         news = []
-        for position, value, record in once(records, self.seen[partition]):
+        seen = self.seen[partition]
+        for position, value, record in once(records, seen, tombstones=self._tombstones):
             self.seen[partition] = position
             news.append(News(partition, record.offset, position, record.key, value))
         self._offsets[partition] = records[-1].offset + 1

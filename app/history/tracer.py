@@ -17,7 +17,7 @@ from app.history.nearest_state import NearestState
 from app.history.snapshots import SnapshotIndex
 from app.history.timers import Timer, timers_at
 from app.transport.log import StoredRecord
-from models.effect import Effect
+from models.effect import Effect, Stream
 
 
 @dataclass(slots=True)
@@ -64,8 +64,12 @@ class Trace:
 
     @property
     def own(self) -> list[Effect]:
-        """The effects of the record itself."""
-        return self.steps[-1].effects if self.steps else []
+        """The effects of the record itself.
+
+        Not what it says of alerts, which may be of deadlines before it.
+        """
+        effects = self.steps[-1].effects if self.steps else []
+        return [one for one in effects if one.stream is not Stream.ALERTS]
 
 
 Look = Callable[[Engine, StoredRecord], None]

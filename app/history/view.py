@@ -6,6 +6,7 @@ when somebody asks for it, on the worker's machine or far from it.
 
 import time
 
+from app.history.alert_view import AlertView
 from app.history.checkpoints import last_offset
 from app.history.dead_letters import LettersView
 from app.history.entries_view import EntriesView
@@ -26,6 +27,7 @@ class View:
         """`closed_max` bounds the closed incidents that are known."""
         self.log, self.topics, self.partitions = log, topics, partitions
         self.incidents = IncidentView(log, topics.incidents, partitions, closed_max)
+        self.alerts = AlertView(log, topics.alerts, partitions)
         self.timeline = EntriesView(log, topics.timeline, partitions)
         self.escalations = EntriesView(log, topics.escalations, partitions)
         self.notifications = EntriesView(log, topics.notifications, partitions)

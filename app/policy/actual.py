@@ -19,7 +19,7 @@ Body = tuple[Stream, Item]  # of an effect
 def bodies_of(effects: Iterable[Effect]) -> Iterator[Body]:
     """What effects say that somebody outside can see."""
     for effect in effects:
-        if effect.stream is not Stream.JOURNAL:
+        if effect.stream is not Stream.JOURNAL and effect.value:
             yield effect.stream, orjson.loads(effect.value)
 
 

@@ -23,12 +23,14 @@ KEYS = {
     Stream.TIMELINE: "incident; of `EndedUnheard` the component",
     Stream.FOLLOWUPS: "task",
     Stream.SILENCES: "silence",
+    Stream.ALERTS: "alert",
     Stream.DEADLETTER: "none",
 }
 KEPT = {
     Stream.INCIDENTS: "the newest of each key",
     Stream.FOLLOWUPS: "the newest of each key",
     Stream.SILENCES: "the newest of each key",
+    Stream.ALERTS: "the newest of each key, until the alert is forgotten",
 }
 ACTIONS = {
     Action.TRIGGER: "ring, or post anew",
@@ -56,6 +58,8 @@ Made from the code by `python -m app.render.events_doc`; do not edit. The same a
   `_ms` are milliseconds.
 - Texts of alerts come from whoever can send one. Make them inert for where you show them.
 - A later version may add fields and kinds. A consumer ignores the fields that it does not know.
+- In a compacted topic a record without a value says that its key is forgotten: only
+  `tocsin.alerts` has such.
 - An event has at most 512 KiB, a dead letter 8 MiB. The texts of a larger one are cut, and say so.
 """
 

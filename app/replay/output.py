@@ -18,6 +18,7 @@ from models.effect import EFFECTS, Effect, Position, Stream
 from models.topics import Topics
 
 _EFFECT = b',"effect":'  # stands once in a line outside of the effect: a quote within a text has a backslash before it
+_TOMBSTONE = b"null"
 BATCH = 1000  # effects that are sent to a scratch topic at a time
 
 
@@ -28,19 +29,20 @@ def encode_line(partition: int, effect: Effect) -> bytes:
     head = orjson.dumps(
         {"stream": effect.stream, "partition": partition, "position": position, "key": key}
     )
-    return b"%s%s%s}\n" % (head[:-1], _EFFECT, effect.value)
+    return b"%s%s%s}\n" % (head[:-1], _EFFECT, effect.value or _TOMBSTONE)
 
 
 def decode_line(line: bytes) -> tuple[int, Effect]:
     """The partition and the effect of a line."""
     head, _, value = line.partition(_EFFECT)
+    text = value.rstrip(b"\n")[:-1]
     document = orjson.loads(head + b"}")
     offset, number = document["position"].split("-")
     key = None if document["key"] is None else document["key"].encode()
     effect = Effect(
         Stream(document["stream"]),
         key,
-        value.rstrip(b"\n")[:-1],
+        b"" if text == _TOMBSTONE else text,
         Position(int(offset), int(number)),
     )
     return int(document["partition"]), effect
@@ -63,7 +65,8 @@ def write_file(parts: Sequence[Path], path: Path) -> None:
 def by_time(parts: Sequence[Path]) -> Iterator[tuple[int, Effect]]:
     """All partitions' effects in the order of their time; of one moment in the order of partitions and positions.
 
-    Messages between actors are left out: they have no time, and tell nobody anything.
+    Messages between actors and tombstones are left out: they have no time, and tell nobody
+    anything.
     """
     for _, partition, effect in heapq.merge(
         *(_in_time_order(part) for part in parts), key=lambda one: one[0]
@@ -75,7 +78,7 @@ def _in_time_order(part: Path) -> Iterator[tuple[tuple[str, int, Position], int,
     with part.open("rb") as lines:
         for line in lines:
             partition, effect = decode_line(line)
-            if effect.stream is not Stream.JOURNAL:
+            if effect.stream is not Stream.JOURNAL and effect.value:
                 yield (
                     (str(orjson.loads(effect.value)["at"]), partition, effect.position),
                     partition,
@@ -116,7 +119,7 @@ class ScratchTopics:
         batches: dict[Stream, list[NewRecord]] = {}
         for effect in effects:
             if effect.stream is not Stream.JOURNAL:
-                record = NewRecord(effect.key, effect.value, (effect.position.header(),))
+                record = NewRecord(effect.key, effect.kept_value, (effect.position.header(),))
                 batches.setdefault(effect.stream, []).append(record)
         for stream, records in batches.items():
             await append_all(self._log, getattr(self._topics, stream), partition, records)

@@ -22,7 +22,7 @@ from app.replay.difference import (
 from app.transport.log import StoredRecord
 from models.effect import EFFECTS, Effect, Position, Stream, position_from
 
-COMPACTED = frozenset({Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES})
+COMPACTED = frozenset({Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES, Stream.ALERTS})
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ class Verifier:
             stored = topic.stored.pop(effect.position, None)
             if stored is None:
                 self._note_missing(effect, topic)
-            elif stored[0] != record_digest(effect.key, effect.value):
+            elif stored[0] != record_digest(effect.key, effect.kept_value):
                 checked.differs(changed_effect(self._partition, effect, stored[1]))
             else:
                 checked.identical += 1

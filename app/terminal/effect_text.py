@@ -23,9 +23,18 @@ def effect_text(stream: Stream, effect: dict[str, Any]) -> str:
             return f"task {effect['task']} {effect['state']}: {effect['title']}"
         case Stream.SILENCES:
             return f"silence {effect['silence']} by {effect['by']} until {effect['ends_at']}"
+        case Stream.ALERTS:
+            return f"alert {effect['alert']} {effect['state']}{_why(effect)}"
         case Stream.DEADLETTER if kind == "Resubmitted":
             return f"dead letter {effect['letter']} was sent again by {effect['by']}"
         case Stream.DEADLETTER:
             return f"dead letter, {effect['reason']}: {effect['message']}"
         case _:
             return f"{kind}: {effect['text']}"
+
+
+def _why(effect: dict[str, Any]) -> str:
+    """What suppresses an alert, or why nobody was notified of it."""
+    if effect["suppressed_by"]:
+        return ": " + ", ".join(one["text"] for one in effect["suppressed_by"])
+    return f": nobody was notified, {effect['reason']}" if effect["reason"] else ""

@@ -386,7 +386,7 @@ class PartitionPipe:
                 record = NewRecord(effect.key, effect.value, (source.header(),))
             else:
                 target = self.partition
-                record = NewRecord(effect.key, effect.value, (effect.position.header(),))
+                record = NewRecord(effect.key, effect.kept_value, (effect.position.header(),))
             batches.setdefault((self._topic_name(stream), target), []).append(record)
         await asyncio.gather(
             *(append_all(self._log, topic, to, records) for (topic, to), records in batches.items())

@@ -28,7 +28,7 @@ from tests.faults.load import Load
 from tests.support.engines import read_all
 from tests.support.scenario import keep
 
-COMPACTED = (Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES)
+COMPACTED = (Stream.INCIDENTS, Stream.FOLLOWUPS, Stream.SILENCES, Stream.ALERTS)
 
 # So that what time does to incidents is seen within a run.
 _QUICKER = (
@@ -225,7 +225,7 @@ async def _compare(
             continue
         due = [effect for effect in effects if effect.stream is stream]
         more = [effect for effect in rest if effect.stream is stream]
-        expected = {effect.position: effect.value for effect in (*due, *more)}
+        expected = {effect.position: effect.kept_value for effect in (*due, *more)}
         sent = await read_all(log, getattr(topics, stream), partition)
         seen: list[Position] = []
         for record in sent:

@@ -22,6 +22,7 @@ from tests.oracle import journals as j
 from tests.oracle.facts import Happened
 from tests.oracle.notification import RINGS
 from tests.oracle.policies import POLICIES
+from tests.oracle.published import believed, published
 from tests.support.example_counts import FACTOR, WHOLE, examples
 from tests.support.scenario import assert_cuts_change_nothing, in_order
 
@@ -135,7 +136,7 @@ def _facts_of_engine(told: j.Told) -> dict[str, dict[str, Any]]:
         lambda: {"alerts": [], "timeline": [], "escalations": [], "notifications": [], "tasks": []}
     )
     for effect in told.effects:
-        if effect.stream in (Stream.JOURNAL, Stream.DEADLETTER):
+        if effect.stream in (Stream.JOURNAL, Stream.DEADLETTER, Stream.ALERTS):
             continue
         body = orjson.loads(effect.value)
         if not body.get("incident") or body["kind"] in NOT_YET:
@@ -224,8 +225,10 @@ def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int]]]:
     """Receiver, channel, when, the worst severity, and how many messages of each kind."""
     found = []
     for effect in told.effects:
+        if effect.stream is not Stream.NOTIFICATIONS:
+            continue
         body = orjson.loads(effect.value)
-        if effect.stream is Stream.NOTIFICATIONS and body["kind"] == "digest":
+        if body["kind"] == "digest":
             said = [one.split(" ", 1) for one in body["text"].partition(";")[0].split(", ")]
             counts = {what: int(number) for number, what in said}
             found.append(
@@ -392,6 +395,7 @@ def _tells(told: j.Told) -> dict[str, dict[str, Any]]:
         for one in told.engine.state.alerts.values()
     }
     more = {"dead": _dead(told), "digests": sorted(_digests(told), key=str), "alerts": alerts}
+    more["published"] = published(told.effects)
     return _facts_of_engine(told) | {"partition": more}
 
 
@@ -405,6 +409,7 @@ def _is_told(told: j.Told) -> dict[str, dict[str, Any]]:
         "dead": told.naive.dead,
         "digests": sorted(told.naive.digests, key=str),
         "alerts": alerts,
+        "published": believed(told.naive),
     }
     return {one.id: _facts_of(one) for one in told.naive.incidents} | {"partition": more}
 

@@ -108,7 +108,7 @@ def _check_effects(
         if stream is Stream.JOURNAL:
             continue
         expected = [
-            (effect.position, effect.key, effect.value)
+            (effect.position, effect.key, effect.kept_value)
             for effect in effects
             if effect.stream is stream
         ]

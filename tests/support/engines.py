@@ -131,5 +131,5 @@ async def assert_exactly_once(log: Log, config: Settings) -> dict[str, int]:
     return total
 
 
-def _values(effects: Iterable[Effect], stream: Stream) -> list[bytes]:
-    return [effect.value for effect in effects if effect.stream is stream]
+def _values(effects: Iterable[Effect], stream: Stream) -> list[bytes | None]:
+    return [effect.kept_value for effect in effects if effect.stream is stream]

@@ -26,6 +26,7 @@ from app.core.engine import Engine
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.history.checkpoints import apply_changes
 from app.policy.simulator import Stage
+from app.terminal.effect_text import effect_text
 from app.transport.log import StoredRecord
 from models.alert import Alert, fingerprint
 from models.command import Command
@@ -192,14 +193,18 @@ def _merged(document: Any, change: Any) -> Any:
     return document | {name: _merged(document.get(name), value) for name, value in change.items()}
 
 
-def tell(effects: Sequence[Effect]) -> str:
-    """The effects as text: what a person on call would want to know of each."""
-    return "".join(
-        f"{_line(effect)}\n" for effect in effects if effect.stream is not Stream.JOURNAL
-    )
+def tell(effects: Sequence[Effect], *, alerts: bool = False) -> str:
+    """The effects as text: what a person on call would want to know of each.
+
+    With those of `tocsin.alerts` only where they are asked for.
+    """
+    left_out = {Stream.JOURNAL} if alerts else {Stream.JOURNAL, Stream.ALERTS}
+    return "".join(f"{_line(effect)}\n" for effect in effects if effect.stream not in left_out)
 
 
 def _line(effect: Effect) -> str:
+    if not effect.value:
+        return f"{'':<8}{effect.stream} {(effect.key or b'').decode()} forgotten"
     body = orjson.loads(effect.value)
     when = f"{format_ms(_ms(body['at'])):<8}{effect.stream}"
     match effect.stream:
@@ -218,6 +223,8 @@ def _line(effect: Effect) -> str:
             return (
                 f"{when} {body['task']} {body['state']}: {body['title']}; due {body['due_at'][:16]}"
             )
+        case Stream.ALERTS:
+            return f"{when} {body['labels'].get('alertname')} {effect_text(effect.stream, body)}"
         case Stream.SILENCES:
             return f"{when} {body['silence']} by {body['by']} until {body['ends_at'][:16]}"
         case _:

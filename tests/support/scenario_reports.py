@@ -29,11 +29,14 @@ def report_of(
     return report_from(effects, incident)
 
 
+_OF_NO_REPORT = (Stream.JOURNAL, Stream.DEADLETTER, Stream.SILENCES, Stream.ALERTS)
+
+
 def report_from(effects: list[Effect], incident: str) -> dict[str, Any]:
     """The report of an incident that effects tell of."""
     found: dict[Stream, list[dict[str, Any]]] = {stream: [] for stream in Stream}
     for effect in effects:
-        if effect.stream not in (Stream.JOURNAL, Stream.DEADLETTER, Stream.SILENCES):
+        if effect.stream not in _OF_NO_REPORT:
             body = orjson.loads(effect.value)
             if body["incident"] == incident:
                 found[effect.stream].append(body)

@@ -113,6 +113,7 @@ def test_what_is_held_is_measured() -> None:
         "quarantined",
         "dirty",
         "touched",
+        "noted",
         "kin",
         "followers",
     }

@@ -12,15 +12,17 @@ from typing import Any
 from app.core.alerts import capacity, grouping, heartbeats, identity, senders
 from app.core.incidents import resolution, unheard
 from app.core.state.annotations import kept_annotations, kept_url
-from app.core.state.live_alert import LiveAlert, bytes_of
+from app.core.state.live_alert import Ending, LiveAlert, bytes_of
 from app.core.state.turn import Turn
 from models.duration import format_ms
 from models.effect import Stream
+from models.events_alert import AlertState, Unnotified
 from models.place import Place, place_from
 from models.reason import BadInput, Reason
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
+TTL_SLACK_MS = 60_000  # an end that is counted from another instant differs by less
 
 
 def on_alert(turn: Turn, document: dict[str, Any], key: str) -> None:
@@ -49,6 +51,7 @@ def _repeated(
     turn: Turn, document: dict[str, Any], alert: LiveAlert, times: tuple[int, int] | None
 ) -> None:
     """What is known is said again: for how long it fires and since when, or that it has ended."""
+    before = alert.ttl_ms, alert.starts_ms, alert.until_resolved
     if alert.own_ended and times is not None:
         senders.on_own_again(turn, alert)
         alert.last_ms = turn.now_ms
@@ -62,6 +65,7 @@ def _repeated(
         unheard.watch_expiry(turn, alert)
         _note_source(turn, alert, document)
     # Else two senders say two ends that are ahead: the later one counts.
+    _note_times(turn, alert, *before)
     if times is not None and alert.unheard_ms:
         unheard.on_heard(turn, alert)
     if times is None:
@@ -69,6 +73,15 @@ def _repeated(
     if alert.replaced and times is None:
         alert.replaced = False  # its sender says that it is over: what fires next is new
         turn.state.put_alert(alert)
+
+
+def _note_times(
+    turn: Turn, alert: LiveAlert, ttl_ms: int, starts_ms: int, until_resolved: bool
+) -> None:
+    """Note other times, but not that an end was counted from another instant: each repeat does that."""
+    nearly = abs(alert.ttl_ms - ttl_ms) <= TTL_SLACK_MS
+    if not nearly or (alert.starts_ms, alert.until_resolved) != (starts_ms, until_resolved):
+        turn.state.note(alert)
 
 
 def _note_source(turn: Turn, alert: LiveAlert, document: dict[str, Any]) -> None:
@@ -154,6 +167,7 @@ def _begin_firing(
     identity.index(turn, alert)
     if alert.heartbeat:
         heartbeats.on_heartbeat(turn, alert)
+        turn.state.note(alert)
         return alert
     unheard.watch_expiry(turn, alert)
     turn.count("fired")
@@ -192,6 +206,7 @@ def _end_firing(
     text = f"{alert.name} on {place.title} ended before it was heard to fire"
     turn.emit(Stream.TIMELINE, place.key, "EndedUnheard", body | {"text": text})
     resolution.retain_ended(turn, alert)
+    turn.state.note(alert, Ending(AlertState.RESOLVED, Unnotified.ENDED_FIRST))
 
 
 def _alert_of_record(

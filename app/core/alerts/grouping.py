@@ -17,9 +17,17 @@ from app.core.state.state import Incident
 from app.core.state.titles import alert_place, alert_title
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
+from app.core.suppression.suppressors import ending_of
+from models.events_alert import AlertState
 from models.incident import State, incident_id
 
 LOST = "AlertLost"
+_ENDED_STATES = {
+    "AlertEnded": AlertState.RESOLVED,
+    "AlertExpired": AlertState.EXPIRED,
+    LOST: AlertState.LOST,
+    "AlertReplaced": AlertState.REPLACED,
+}
 
 
 def on_fired(turn: Turn, alert: LiveAlert) -> None:
@@ -28,6 +36,7 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
     alert.suppressions = silences.suppressions_on(turn, alert) if turn.state.silences else None
     alert.known_of = False
     turn.doubt(alert)
+    turn.state.note(alert)
     decision = turn.rules.evaluate(alert.labels)
     incident = turn.state.current.get((alert.place.key, alert.incident_class))
     if incident is None:
@@ -58,6 +67,7 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     if incident is None:
         return
     decision, was_suppressed = turn.rules.evaluate(alert.labels), incident.suppressed
+    turn.state.note(alert, ending_of(turn, alert, _ENDED_STATES[kind]))
     turn.state.leave(incident, alert)
     name = alert_title(alert) if alert_place(alert) else alert.name
     turn.timeline(incident, kind, f"{name}: {text}", alert=alert.fingerprint)

@@ -5,11 +5,12 @@ the rule.
 """
 
 from app.core.alerts import grouping, identity
-from app.core.state.live_alert import LiveAlert
+from app.core.state.live_alert import Ending, LiveAlert
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.duration import format_ms
+from models.events_alert import AlertState
 from models.policy_rules import Heartbeat
 
 _NEVER_MS = 10 * 365 * 86_400_000  # its end comes from its heartbeat, not from not being sent
@@ -66,6 +67,7 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     for alert in (heartbeat, *senders):
         alert.firing = False  # so that the next one is news
         turn.state.put_alert(alert)
+        turn.state.note(alert, Ending(AlertState.EXPIRED, None))
     _raise_missing(turn, rule, heartbeat)
 
 
@@ -106,6 +108,11 @@ def _raise_missing(turn: Turn, rule: Heartbeat, heartbeat: LiveAlert) -> None:
     turn.state.put_alert(alert)
     identity.index(turn, alert)
     grouping.on_fired(turn, alert)
+
+
+def is_missing(alert: LiveAlert) -> bool:
+    """Whether it is the alert that says of a heartbeat that it is missing."""
+    return alert.ttl_ms == _NEVER_MS
 
 
 def _labels_of_missing(heartbeat: LiveAlert) -> dict[str, str]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from app.core.alerts import grouping, identity
 from app.core.state.annotations import kept_annotations
-from app.core.state.live_alert import LiveAlert
+from app.core.state.live_alert import Ending, LiveAlert
 from app.core.state.turn import Turn
 from models.alert import Labels
+from models.events_alert import AlertState
 
 
 def leader_of(turn: Turn, document: dict[str, Any], known: LiveAlert | None) -> LiveAlert | None:
@@ -45,6 +46,7 @@ def on_began(
     sender.renew(document["ttl_ms"], document["starts_ms"])
     turn.state.put_alert(sender)
     identity.index(turn, sender)
+    turn.state.note(sender)
     turn.count("other_senders")
     return sender
 
@@ -95,17 +97,20 @@ def on_end_again(turn: Turn, sender: LiveAlert) -> None:
 def on_silent(turn: Turn, alert: LiveAlert) -> LiveAlert | None:
     """A sender was not heard of for too long. Returns the alert that has ended by that, if any."""
     if alert.follows:
-        return _end_sender(turn, alert)
+        return _end_sender(turn, alert, AlertState.EXPIRED)
     if identity.others_fire(turn, alert):
         on_own_end(turn, alert)
         return None
     return alert
 
 
-def _end_sender(turn: Turn, sender: LiveAlert) -> LiveAlert | None:
+def _end_sender(
+    turn: Turn, sender: LiveAlert, state: AlertState = AlertState.RESOLVED
+) -> LiveAlert | None:
     """A sender that follows has ended. Returns the alert that leads if it was the last one."""
     sender.firing, sender.ended_ms = False, turn.now_ms
     turn.state.put_alert(sender)
+    turn.state.note(sender, Ending(state, None))
     leader = turn.state.alerts[sender.follows.encode()]
     last = leader.firing and leader.own_ended and not identity.others_fire(turn, leader)
     return leader if last else None
@@ -148,6 +153,7 @@ def _end(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
         if sender.firing:
             sender.firing, sender.ended_ms = False, turn.now_ms
             turn.state.put_alert(sender)
+            turn.state.note(sender, Ending(AlertState.RESOLVED, None))
     alert.firing, alert.own_ended, alert.ended_ms = False, False, turn.now_ms
     turn.state.put_alert(alert)
     turn.count("replaced" if alert.replaced else "ended")

@@ -366,7 +366,8 @@ def _suppress_member(
     """The alert pages nobody by itself any more, if the incident may explain it."""
     if not inhibition.incident_may_hide(turn, incident, fingerprint, member):
         return
-    because = {"text": f"one of {incident.title} ({rule.policy.name})", "parent": incident.id}
+    text = f"one of {incident.title} ({rule.policy.name})"
+    because = {"text": text, "parent": incident.id, "source": incident.id}
     key = f"{rule.policy.name}/{group}"
     turn.send(
         member.place.key, encode_suppression(key, fingerprint, member.record, because, rule.rule_id)

@@ -138,6 +138,7 @@ def on_policy(turn: Turn, incident: Incident, before: CompiledPolicy) -> None:
         if was.owner != now.owner and alert.owner == was.owner:
             alert.owner = now.owner
             turn.state.put_alert(alert)
+            turn.state.note(alert)
     decides = incident.alerts.get(incident.owner_alert)
     owner = decides.owner if decides else incident.owner
     opens_for = _opens_for(turn.rules, incident.rule)

@@ -62,7 +62,7 @@ _INCIDENT = {
     **_same("flapping_ms", "correlation_wait_ms", "mutes", "suppression_notified", "notify_anew"),
     **_same("deferred_notification", "deferred_escalations", "deferred_since_ms"),
     **_same("undecided_escalations", "clock_ms", "clock_since_ms", "clock_severity", "clocks"),
-    **_same("act_keys"),
+    **_same("act_keys", "muted_by"),
     "services_down": "down",
 }
 _MEMBER = {
@@ -73,7 +73,7 @@ _MEMBER = {
 FIELDS: dict[type, dict[str, str]] = {
     LiveAlert: _ALERT,
     Incident: _INCIDENT,
-    Suppression: _same("because", "parent"),
+    Suppression: _same("because", "parent", "source"),
     Member: _MEMBER,
     Fired: _same("at_ms", "fingerprint", "member", "steps"),
     Target: _same("at_ms", "member", "root"),

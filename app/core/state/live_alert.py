@@ -1,10 +1,12 @@
 """An alert that a partition knows, and what keeps it quiet."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
 from models.alert import Labels
+from models.events_alert import AlertState, Unnotified
 from models.place import Place
 from models.severity import Severity
 
@@ -20,6 +22,14 @@ class Suppression:
 
     because: str
     parent: str = ""  # the id of the incident that it is a member of for so long
+    source: str = ""  # what explains it: an alert's fingerprint, or an incident's id
+
+
+class Ending(NamedTuple):
+    """How an alert ended, and why nobody was notified of it."""
+
+    state: AlertState
+    reason: Unnotified | None
 
 
 @dataclass(slots=True)

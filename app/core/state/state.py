@@ -14,7 +14,13 @@ import orjson
 from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.engine_clock import EngineClock
 from app.core.state.incident_alerts import note_unnamed, put_in_order
-from app.core.state.live_alert import CORRELATION_WAIT, LiveAlert, Suppression, bytes_of
+from app.core.state.live_alert import (
+    CORRELATION_WAIT,
+    Ending,
+    LiveAlert,
+    Suppression,
+    bytes_of,
+)
 from app.core.state.members import Fired, InhibitionGroup, Member
 from app.core.state.ranking import AlertRanking
 from app.core.state.receivers import Receiver
@@ -142,6 +148,9 @@ class Incident:
     suppression_notified: bool = False  # somebody was notified that everything in it is quiet
     notify_anew: bool = False  # it was quiet since the last message: what began then is to be told
     act_keys: list[str] = field(default_factory=list)  # of commands from chats, pagers and links
+    muted_by: list[str] = field(
+        default_factory=list
+    )  # the mute rules, or `hours`, that let nobody be notified when it changed last
     # Derived.
     alerts: dict[str, LiveAlert] = field(
         default_factory=dict
@@ -265,6 +274,9 @@ class PartitionState:
         self.timers: list[Timer] = []
         self.dirty: dict[bytes, None] = {}
         self.touched: list[LiveAlert] = []
+        # What the record under way changed of alerts, for `tocsin.alerts`: by fingerprint, with how
+        # one that does not fire any more ended. Empty between records.
+        self.noted: dict[str, Ending | None] = {}
 
     def expires_ms(self, alert: LiveAlert) -> int:
         """When an alert counts as ended if it is not heard of again.
@@ -302,6 +314,7 @@ class PartitionState:
     def drop_alert(self, alert: LiveAlert) -> None:
         """Forget an alert, and those of other senders that follow it."""
         key = alert.fingerprint.encode()
+        self.noted[alert.fingerprint] = None
         for follower in self.followers.pop(alert.fingerprint, {}):
             self.drop_alert(self.alerts[follower.encode()])
         if alert.kin:
@@ -312,6 +325,14 @@ class PartitionState:
         self.alert_bytes -= alert.bytes
         self.dirty[b"a/" + key] = None
         self.dirty[b"c/" + key] = None
+
+    def note(self, alert: LiveAlert, ending: Ending | None = None) -> None:
+        """Note that something of an alert changed which others see.
+
+        Of one that does not fire, that is only how it ended.
+        """
+        if ending is not None or alert.firing:
+            self.noted[alert.fingerprint] = ending
 
     def put_incident(self, incident: Incident) -> None:
         """Add an incident, or note that it changed."""
@@ -474,6 +495,7 @@ class PartitionState:
         incident = self.incidents[alert.incident]
         incident.unheard += (at_ms > 0) - (alert.unheard_ms > 0)
         alert.unheard_ms = at_ms
+        self.note(alert)
         alert.renew(alert.ttl_ms, alert.starts_ms)
         self.put_alert(alert)
 

@@ -105,6 +105,12 @@ class Turn:
             Effect(stream, encoded, encode_effect(stream, document), Position(self.offset, number))
         )
 
+    def drop(self, stream: Stream, key: str) -> None:
+        """Leave a tombstone: the topic forgets the key."""
+        position = Position(self.offset, self._number)
+        self._number += 1
+        self.effects.append(Effect(stream, key.encode(), b"", position))
+
     def send(self, key: str, value: bytes) -> None:
         """Leave a message to another actor, through the journal."""
         self.effects.append(

@@ -310,7 +310,10 @@ def _review_target(
         parent = (
             cause.incident if rule.membership and cause.incident != target.member.incident else ""
         )
-        because = {"text": text, "parent": parent}
+        source = next(
+            (name for name, one in inhibition_group.sources.items() if one is cause), cause.incident
+        )
+        because = {"text": text, "parent": parent, "source": source}
         _signal_root(turn, rule, cause, identity, target.member)
     _answer_target(turn, rule, group, identity, target.member, because)
 

@@ -158,17 +158,18 @@ def on_policy(turn: Turn) -> None:
 def _suppression_from(because: Any) -> Suppression | None:
     if because is None:
         return None
-    text, parent = (
-        (because.get("text"), because.get("parent", ""))
-        if isinstance(because, dict)
-        else (None, None)
-    )
-    if not isinstance(text, str) or not isinstance(parent, str):
+    texts = [
+        because.get(name, default) if isinstance(because, dict) else None
+        for name, default in (("text", None), ("parent", ""), ("source", ""))
+    ]
+    text, parent, source = texts
+    if not (isinstance(text, str) and isinstance(parent, str) and isinstance(source, str)):
         raise BadInput(
             Reason.MALFORMED,
             f"a hold's because is {because!r:.200}, must have the texts text and parent",
         )
-    return Suppression(truncate(text, BECAUSE_CHARACTERS_MAX), parent[:BECAUSE_CHARACTERS_MAX])
+    limit = BECAUSE_CHARACTERS_MAX
+    return Suppression(truncate(text, limit), parent[:limit], source[:limit])
 
 
 def suppress_alert(turn: Turn, alert: LiveAlert, key: str, reason: Suppression | None) -> None:
@@ -180,6 +181,8 @@ def suppress_alert(turn: Turn, alert: LiveAlert, key: str, reason: Suppression |
         return
     was_suppressed, was_notifiable = incident.suppressed, not alert.suppressions
     turn.state.set_suppression(alert, key, reason)
+    if key != CORRELATION_WAIT:
+        turn.state.note(alert)
     turn.doubt(alert)
     if not alert.suppressions and not was_notifiable:
         alert.notifiable_since_ms = alert.fired_ms if key == CORRELATION_WAIT else turn.now_ms

@@ -33,7 +33,9 @@ from tests.support.served_bridge import (
 )
 
 WAYS = (
-    "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
+    "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v2/status, GET /api/v2/receivers, "
+    "GET /api/v2/alerts, GET /api/v2/alerts/groups, "
+    "GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
     "GET /api/v1/incidents/{incident}/timeline, GET /api/v1/incidents/{incident}/report, "
     "GET /api/v1/incidents/{incident}/explain, GET /api/v1/explain, GET /api/v1/followups, "
     "GET /api/v1/availability, GET /api/v1/deadletters, GET /api/v1/deadletters/{letter}, "
@@ -42,7 +44,7 @@ WAYS = (
     "POST /api/v1/deadletters/{letter}/resubmitted, GET /api/v2/silences, POST /api/v2/silences, "
     "POST /api/v1/silences/preview, "
     "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "
-    "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /metrics"
+    "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /-/healthy, GET /-/ready, GET /metrics"
 )
 NOT_WHOLE = "the body is not one whole gzip stream, as its Content-Encoding says"
 

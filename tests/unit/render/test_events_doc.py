@@ -36,7 +36,7 @@ def faults_in(effects: list[Effect]) -> list[str]:
     return [
         f"{effect.stream} {error.json_path}: {error.message:.300}"
         for effect in effects
-        if effect.stream is not Stream.JOURNAL
+        if effect.stream is not Stream.JOURNAL and effect.value
         for error in validator_of(effect.stream).iter_errors(orjson.loads(effect.value))
     ]
 

@@ -70,7 +70,7 @@ class World:
         at_ms = self.journal[effect.position.offset].timestamp
         topic.append(
             StoredRecord(
-                offset, at_ms, effect.key, value or effect.value, (effect.position.header(),)
+                offset, at_ms, effect.key, value or effect.kept_value, (effect.position.header(),)
             )
         )
 
