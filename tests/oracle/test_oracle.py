@@ -226,8 +226,8 @@ def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int]]]:
     for effect in told.effects:
         body = orjson.loads(effect.value)
         if effect.stream is Stream.NOTIFICATIONS and body["kind"] == "digest":
-            said = [one.split(" ", 1) for one in body["text"].partition(";")[0].split(", ")]
-            counts = {what: int(number) for number, what in said}
+            counted = [one.split(" ", 1) for one in body["text"].partition(". ")[0].split(", ")]
+            counts = {what: int(number) for number, what in counted}
             found.append(
                 (body["receiver"], body["channel"], _ms(body["at"]), body["severity"], counts)
             )

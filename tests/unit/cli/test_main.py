@@ -99,12 +99,12 @@ def test_a_command_reaches_the_journal(
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["ack", "--by", "ann", "looking"], 0, "{} is acknowledged: ann is investigating: looking"),
+        (["ack", "--by", "ann", "looking"], 0, "{} is acknowledged: ann acknowledged it: looking"),
         (["note", "--by", "ann", "hm"], 0, "{} is open: ann: hm"),
         (
             ["reopen"],
             1,
-            "tocsin: the incident is open; reopen is not possible, but acknowledge, resolve is",
+            "tocsin: the incident is open, so reopen is not possible. Possible: acknowledge, resolve",
         ),
         (
             ["escalate", "--step", "9"],
