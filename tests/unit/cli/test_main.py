@@ -237,7 +237,7 @@ def test_silences(log: FakeLog, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "nothing is silenced",
         f"{name}: silenced for 2h; end it: tocsin silence expire {name}",
-        "not every worker has answered: the lists may lack something",
+        "not every worker has answered; the lists may be incomplete",
         f'{name}  active until {until}Z  team="ai" alertname=~"Slow.*"  by \'ann\'',
         f"{name}: expired",
         "nothing is silenced",
