@@ -283,7 +283,7 @@ tests:
   - name: all of them
     do:
       - {at: 0s, fire: {alertname: HighErrorRate, component: shop}}
-      - {at: 1m, assessed: shop, verdict: genuine, scope: a tenth}
+      - {at: 1m, assess: shop, verdict: genuine, scope: a tenth}
       - {at: 2m, assign: HighErrorRate on shop, to: on-call-dba}
       - {at: 3m, note: 1, text: hm}
       - {at: 4m, escalate: 1, step: 3, text: we need a decision}
