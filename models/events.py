@@ -25,7 +25,7 @@ class NotificationKind(StrEnum):
     SEVERITY_RAISED = "severity_raised"
     HANDED_OVER = "handed_over"
     RESOLVED = "resolved"
-    LOST = "lost"  # nothing is heard of it any more, and nobody said that it is over
+    LOST = "lost"  # its alerts are no longer received, and no resolve was received
     REMINDER = "reminder"
     UPDATE = "update"
     CLOCK_WARNED = "clock_warned"
@@ -41,21 +41,21 @@ class NotificationKind(StrEnum):
 NOTIFICATION_MEANINGS = {
     NotificationKind.OPENED: "an incident opened, or was handed over to another team",
     NotificationKind.UPDATED: "more alerts belong to it",
-    NotificationKind.REPEATED: "nobody has acknowledged it for the repeat interval",
+    NotificationKind.REPEATED: "not acknowledged within the repeat interval",
     NotificationKind.ESCALATED: "a rule, a person or the lack of an answer called the next step",
-    NotificationKind.REOPENED: "it fires again, or somebody says that it is not over",
-    NotificationKind.ACKNOWLEDGED: "somebody has taken it",
-    NotificationKind.SEVERITY_RAISED: "its severity is worse than what was said before",
-    NotificationKind.HANDED_OVER: "another team has it now; only the team that had it is told so",
+    NotificationKind.REOPENED: "it fires again, or somebody reopened it",
+    NotificationKind.ACKNOWLEDGED: "somebody acknowledged it",
+    NotificationKind.SEVERITY_RAISED: "its severity is higher than in the last notification",
+    NotificationKind.HANDED_OVER: "another team owns it now; sent to the former owner",
     NotificationKind.RESOLVED: "it is closed",
-    NotificationKind.LOST: "nothing is heard of it any more, and nobody said that it is over",
-    NotificationKind.REMINDER: "nobody has said anything for too long",
-    NotificationKind.UPDATE: "somebody says how it goes",
+    NotificationKind.LOST: "its alerts are no longer received, and no resolve was received",
+    NotificationKind.REMINDER: "no update or acknowledgement for too long",
+    NotificationKind.UPDATE: "an update by a person",
     NotificationKind.CLOCK_WARNED: "a response time target is near",
     NotificationKind.CLOCK_BREACHED: "a response time target is missed",
     NotificationKind.SUPPRESSED: "something explains it, or a silence covers it",
     NotificationKind.RELEASED: "nothing suppresses it any more, and it fires",
-    NotificationKind.FLAPPING: "it comes and goes; nothing more is said until it is stable",
+    NotificationKind.FLAPPING: "it is flapping; updates are suppressed until it is stable",
     NotificationKind.DIGEST: "one message instead of many; it is of no incident",
     NotificationKind.CAUSE_WANTED: "it is closed, and its root cause is not named",
     NotificationKind.TASK_REMINDER: "a follow-up task is due",
@@ -97,7 +97,7 @@ class NotificationReason:
     step: int = field(metadata=about("the receiver's step of the owner's chain; 0 is none", 2))
     steps: int = field(metadata=about("how many steps the chain has; 0 is no chain", 4))
     text: str = field(
-        metadata=about("the same as a sentence", "step 2 of 4: nobody has acknowledged it for 5m")
+        metadata=about("the same as a sentence", "step 2 of 4: Not acknowledged for 5m")
     )
 
 
@@ -110,12 +110,12 @@ class NotifiedAlert:
     severity: str = field(metadata=about("the policy's severity of it", "P0"))
     labels: dict[str, str] = field(metadata=about("all its labels", {"alertname": "PodRestarts"}))
     annotations: dict[str, str] = field(
-        metadata=about("its annotations; long ones are cut, and say so", {"summary": "It restarts"})
+        metadata=about("its annotations; long ones are cut and marked", {"summary": "It restarts"})
     )
     generator_url: str = field(
         metadata=about("where it comes from; may be empty", "https://prometheus.example.org/graph")
     )
-    starts_at: str = field(metadata=about("since when it fires, as its sender says", _START))
+    starts_at: str = field(metadata=about("since when it fires, by its sender", _START))
     ends_at: str | None = field(
         metadata=about("when it ended; null while it fires, or when that is not known", None)
     )

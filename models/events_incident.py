@@ -87,7 +87,7 @@ class IncidentSnapshot:
         )
     )
     suppressed_by: tuple[str, ...] = field(
-        metadata=about("why nobody is told; empty: somebody is", [])
+        metadata=about("why nobody is notified; empty if somebody is", [])
     )
     parents: tuple[str, ...] = field(metadata=about("incidents that it was a member of", []))
     services: tuple[str, ...] = field(metadata=about("services that it has down", ["shop"]))

@@ -38,7 +38,7 @@ class Escalated:
     rule: str = field(
         metadata=about("an escalation rule, or unacknowledged, manual, forgotten", "p0-lasting")
     )
-    because: str = field(metadata=about("why", "nobody has acknowledged it for 5m"))
+    because: str = field(metadata=about("why", "Not acknowledged for 5m"))
     records: tuple[str, ...] = field(metadata=about("positions of what caused it", ["0-15"]))
     step: int = field(metadata=about("the step of the chain that is called", 2))
     steps: int = field(metadata=about("how many it has", 4))

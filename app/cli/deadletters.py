@@ -40,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument(
             "--raw",
             action="store_true",
-            help="write out the bytes that were refused, and nothing else",
+            help="write the refused bytes only",
         )
         add_json(parser, "one JSON object")
     else:
         parser.set_defaults(run=_list)
         add_reason(parser)
-        parser.add_argument("--all", action="store_true", help="also what was resubmitted since")
+        parser.add_argument("--all", action="store_true", help="also those resubmitted since")
         add_json(parser, "one JSON object a line")
 
 
@@ -57,7 +57,7 @@ def add_reason(parser: argparse.ArgumentParser) -> None:
         default="",
         choices=list(Reason),
         metavar="REASON",
-        help="only what was refused for it",
+        help="only those refused for this reason",
     )
 
 

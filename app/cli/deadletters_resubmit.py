@@ -42,14 +42,14 @@ WAIT_STEP_SECONDS = 0.3
 WAIT_SECONDS = 10.0  # for the worker to apply what was sent
 
 _NOT_SENT = {
-    "signal": "a message between rules; it is said again when the alert fires anew",
-    "suppression": "a message between rules; it is said again when the alert fires anew",
-    "member": "a message between rules; it is said again when the alert fires anew",
-    "page": "a notification that was not sent; read it (show --raw), and tell them",
-    "silence": "a silence; make it again: tocsin silence add MATCHER... --for 2h",
-    "receipt": "a notifier's receipt; the notification's fate stands in the notifier's log",
-    "policy": "a policy; see what is wrong with it (tocsin policy check FILE), and start the workers with it",
-    "tick": "a tick; there is another each second",
+    "signal": "a message between rules; it is sent again when the alert fires again",
+    "suppression": "a message between rules; it is sent again when the alert fires again",
+    "member": "a message between rules; it is sent again when the alert fires again",
+    "page": "a notification that was not sent; read it (show --raw) and pass it on",
+    "silence": "a silence; create it again: tocsin silence add MATCHER... --for 2h",
+    "receipt": "a notifier's receipt; see the notifier's log for the notification",
+    "policy": "a policy; check it (tocsin policy check FILE), then start the workers with it",
+    "tick": "a tick; the next one follows within a second",
     "refused": "a note of Tocsin's own",
     "resubmitted": "a note of Tocsin's own",
 }

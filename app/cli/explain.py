@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
 def _run_explain(arguments: argparse.Namespace) -> int:
     if (arguments.id is None) == (arguments.record is None):
         print(
-            "tocsin: explain: say an id, or --record P:OFFSET; see tocsin explain --help",
+            "tocsin: explain: no id, must be an id or --record P:OFFSET (see tocsin explain --help)",
             file=sys.stderr,
         )
         return 2

@@ -79,9 +79,9 @@ def _outcome(answer: Any) -> Iterator[str]:
         if more > 0:
             yield f"{word}: {more} more"
     if not answer.get("complete", False):
-        yield "not every worker has answered: the lists may lack something"
+        yield "not every worker has answered; the lists may be incomplete"
     elif not answer["mutes_total"] and not answer["acknowledged"]:
-        yield "nothing that fires now matches"
+        yield "it matches no firing alert"
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -112,7 +112,7 @@ class JournalRecord(Protocol):
         """Pairs of name and bytes."""
 
 
-_REMEDY = "docs/UPGRADES.md says how to go on"
+_REMEDY = "see docs/UPGRADES.md"
 
 
 class NewerFormat(TocsinError):
@@ -171,8 +171,8 @@ class Engine:
         meta = orjson.loads(items[META])
         if meta.get("magic") != MAGIC:
             raise DamagedState(
-                f"its meta record has the magic {meta.get('magic')!r:.40}, must be {MAGIC!r}: somebody else wrote it, or a "
-                "Tocsin from before the first release"
+                f"its meta record has the magic {meta.get('magic')!r:.40}, must be {MAGIC!r}: it was not "
+                "written by Tocsin, or by one from before the first release"
             )
         if meta["format"] > FORMAT:
             raise NewerFormat(
@@ -192,7 +192,7 @@ class Engine:
         strange = len(items) - number_of_keys(state)
         if strange:
             raise DamagedState(
-                f"{strange:,} of its {len(items):,} keys are none that any version wrote"
+                f"{strange:,} of its {len(items):,} keys have no kind that any version wrote"
             )
         state.now_ms = meta["time_ms"]
         if "clock" in meta:
@@ -415,7 +415,10 @@ class Engine:
                 turn.count("policies")
                 self._on_policy(document)
             case other:
-                kinds = "alert, tick, command, silence, receipt, policy, refused, resubmitted, signal, hold, member or page"
+                kinds = (
+                    "alert, tick, command, silence, receipt, policy, refused, resubmitted, "
+                    "signal, suppression, member or page"
+                )
                 raise BadInput(
                     Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}"
                 )

@@ -91,7 +91,7 @@ class BeforeAfter:
         self.flapping = incident.flapping_ms > 0
         reasons = mute_times.reasons_to_wait(engine.turn, incident, engine.state.now_ms)
         self.quiet = [
-            f"outside of the hours of {incident.owner}"
+            f"outside the hours of {incident.owner}"
             if one == mute_times.HOURS
             else f"muted by {one}"
             for one in reasons
@@ -103,7 +103,7 @@ class BeforeAfter:
         )
         self.waits = waits(engine, incident, NEVER_MS - 1)
         if incident.suppressed:
-            self.held = [hold.because for hold in incident.suppressions.values()]
+            self.held = [reason.because for reason in incident.suppressions.values()]
 
 
 def _alert_identity(document: Document) -> str:
@@ -145,7 +145,7 @@ def _distinct_count(engine: Engine, name: str, group: str) -> str:
     """How many alerts of how many a rule has."""
     rule = engine.policy.correlation(name)
     if rule is None:
-        return f"the rule {name} is in the policy no more"
+        return f"the rule {name} is no longer in the policy"
     have = len(windows.alerts_counted(rule, engine.state.windows.get((name, group), [])))
     return f"{name}/{group}: {have} of {rule.count} within {format_ms(rule.policy.within)}"
 
@@ -162,19 +162,17 @@ def _receiver_knowledge(engine: Engine, document: Document) -> list[str]:
             name, group = str(document["signal"]), str(document.get("group"))
             kept = (str(document.get("rule_id")), group)
             if kept in engine.state.parked or kept in engine.state.deferred_signals:
-                return [
-                    f"{_rule_and_group(name, group)}: it waits for a policy with the rule that it is meant for"
-                ]
+                return [f"{_rule_and_group(name, group)}: waits for the policy that has this rule"]
             link = engine.state.inhibition_groups.get((name, group))
             if engine.policy.inhibition(name) is None:
                 return [_distinct_count(engine, name, group)]
             if link is None or not (link.sources or link.last):
                 return [
-                    f"{_rule_and_group(name, group)}: no source of it fires, so nothing is kept quiet"
+                    f"{_rule_and_group(name, group)}: no source is firing, so nothing is suppressed"
                 ]
             names = [f"{one.name} on {one.component}" for one in link.sources.values()]
             return [
-                f"{_rule_and_group(name, group)}: its source {', '.join(names[:3]) or 'has just ended'}"
+                f"{_rule_and_group(name, group)}: source {', '.join(names[:3]) or 'has just ended'}"
             ]
         case "page":
             body = document.get("body") or {}
@@ -184,6 +182,6 @@ def _receiver_knowledge(engine: Engine, document: Document) -> list[str]:
             if known is not None and known.digest_ms:
                 waiting = sum(known.counts.values())
                 return [
-                    f"waits for the digest at {format_instant(known.digest_ms)}, with {plural(waiting, 'message')} so far"
+                    f"Waits for the digest at {format_instant(known.digest_ms)}, with {plural(waiting, 'message')} so far"
                 ]
     return []

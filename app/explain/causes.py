@@ -78,7 +78,7 @@ class Causes:
         try:
             trace = await self.tracer.trace(partition, position.offset)
         except NotRetained as why:
-            return [Node("unknown", f"what it came of is not known: {why}")]
+            return [Node("unknown", f"The cause is not known: {why}")]
         step = trace.step_of(position.number)
         if step is None or not step.timers:
             incident = str(effect.get("incident") or "")
@@ -100,7 +100,7 @@ class Causes:
         )
         moved = record_node(partition, trace.record)
         if moved.at_ms != timer.at_ms or moved.kind != "tick":
-            node.facts["seen by"] = f"{moved.text} ({moved.position}), which moved the time on"
+            node.facts["seen by"] = f"{moved.text} ({moved.position}), which advanced the time"
         else:
             node.facts["seen by"] = f"{moved.text} ({moved.position})"
         node.because = await self._timer_cause(partition, timer, trace.record, depth)
@@ -112,7 +112,7 @@ class Causes:
         seen = node.position in self._shown
         self._shown.add(node.position)
         if seen:
-            node.text, node.facts, node.record = f"{node.text}: as above", {}, None
+            node.text, node.facts, node.record = f"{node.text} (as above)", {}, None
         source = source_of(record)
         if source is None or source.topic != "journal":
             return node
@@ -164,9 +164,9 @@ class Causes:
             if one.document["kind"] == "Opened" and one.document["incident"] == incident:
                 opened = one.document
             break
-        said = effect_text(Stream.TIMELINE, opened) if opened else "opened"
+        text = effect_text(Stream.TIMELINE, opened) if opened else "opened"
         node = Node(
-            "incident", f"incident {incident}: {said}", position=str(opened.get("id", opened_by))
+            "incident", f"incident {incident}: {text}", position=str(opened.get("id", opened_by))
         )
         try:
             await self._add_opening(node, partition, offset, opened, depth)
@@ -285,7 +285,7 @@ def _matching_timers(
 
 
 def _escalation_rule(step: TraceStep, number: int, effect: Document) -> str:
-    """The rule by which an incident climbed, of an effect that tells of it.
+    """The rule by which an incident escalated, of an effect about it.
 
     The message follows the escalation.
     """

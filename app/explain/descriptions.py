@@ -76,8 +76,8 @@ def _record_text(kind: str, document: Document) -> str:
         case "tick":
             return "a tick of the clock"
         case "command":
-            said = f": {document['text']}" if document.get("text") else ""
-            return f"{document.get('by')} said {document['command']}{said} about {document.get('incident')}"
+            text = f": {document['text']}" if document.get("text") else ""
+            return f"{document['command']} {document.get('incident')} by {document.get('by')}{text}"
         case "silence":
             return f"silence {document['silence']} by {document.get('by')}"
         case "receipt":
@@ -90,24 +90,24 @@ def _record_text(kind: str, document: Document) -> str:
             return f"{document.get('by')} sent the dead letter {document['resubmitted']} again"
         case "signal":
             member = document.get("member") or {}
-            ended = "takes no part any more" if document.get("left") else "ended"
+            ended = "is no longer part of it" if document.get("left") else "ended"
             how = "fires" if member.get("firing") else ended
             return f"signal to {document['signal']}/{document.get('group')}: {_describe_member(member)} {how}"
         case "suppression":
             because = document.get("because")
             what = (
-                f"keeps quiet: {because.get('text')}"
+                f"is suppressed: {because.get('text')}"
                 if isinstance(because, dict)
-                else "need not keep quiet any more"
+                else "is no longer suppressed"
             )
-            return f"word from {document['suppression']}: the alert {document.get('alert')} {what}"
+            return f"message from {document['suppression']}: alert {document.get('alert')} {what}"
         case "member":
             member = document.get("alert") or {}
-            how = "belongs to it" if member.get("firing") else "ended, or is on its own"
-            return f"word from {document.get('rule')} to {document['member']}: {_describe_member(member)} {how}"
+            how = "belongs to it" if member.get("firing") else "ended or no longer belongs to it"
+            return f"message from {document.get('rule')} to {document['member']}: {_describe_member(member)} {how}"
         case "page":
             body = document.get("body") or {}
-            return f"message {document['page']} on its way to {body.get('receiver')} by {body.get('channel')}"
+            return f"message {document['page']} for {body.get('receiver')} by {body.get('channel')}"
         case _:
             return (
                 f"a record of an unknown kind, {kind!r:.40}"
@@ -161,30 +161,30 @@ def describe_labels(labels: Any) -> str:
 # Timers: what each is called, and the place of the policy that says how long it runs.
 
 _CALLED: dict[TimerKind | str, str] = {
-    schedule.GROUP_WAIT: "an incident is first told after its group_wait",
-    schedule.CORRELATION_WAIT: "an incident is first told when no rule has explained it for the hold time",
-    schedule.RAISED: "a severity that was raised is told when that is possible",
-    schedule.FIRES_ANEW: "a P0 or P1 that fires again begins a new episode",
-    schedule.HANDED_OVER: "a new owner is notified when that is possible",
-    schedule.GROUP_INTERVAL: "what is new is told at most once in a group_interval",
-    schedule.REPEAT_INTERVAL: "what nobody has taken is told again after the repeat_interval",
-    service_levels.NEAR: "most of the time to {detail} it is gone",
-    service_levels.OVER: "the time to {detail} it is over",
-    escalation.UNACKNOWLEDGED: "nobody has acknowledged it for so long, so it climbs",
-    escalation.NOT_DONE: "the rule {detail}: it was not done in time",
-    reminders.REMINDER: "nobody has said how it goes for so long",
-    reminders.LAPSED: "the acknowledgement counts as forgotten",
-    flapping.STABLE: "what flapped has kept still",
-    ownership.STABLE: "the alert that the owner comes from has stayed away for so long",
-    resolution.CLOSE: "what was resolved has stayed quiet, so it closes",
-    TimerKind.LASTING: "the rule {detail}: {whose} has been firing for so long",
-    TimerKind.EXPIRY: "{whose} was not heard of for as long as its sender said",
-    TimerKind.HEARTBEAT: "the heartbeat {whose} was not heard of ({detail})",
-    TimerKind.CORRELATION_WAIT: "{whose} waited for a rule to explain it, and none has",
-    TimerKind.GRACE: "the grace of {detail} is over: its source ended, and what it kept quiet fires still",
-    TimerKind.SILENCE: "the silence {whose} of {detail} begins or ends",
-    TimerKind.DIGEST: "the digest for {whose} by {detail} goes out",
-    TimerKind.TASK: "the task {whose} is due a reminder",
+    schedule.GROUP_WAIT: "first notification after group_wait",
+    schedule.CORRELATION_WAIT: "first notification when no rule explains it within correlation_wait",
+    schedule.RAISED: "notification of the raised severity",
+    schedule.FIRES_ANEW: "new episode, because a P0 or P1 fires again",
+    schedule.HANDED_OVER: "notification of the new owner",
+    schedule.GROUP_INTERVAL: "news at most once per group_interval",
+    schedule.REPEAT_INTERVAL: "repeated after repeat_interval, because not acknowledged",
+    service_levels.NEAR: "time to {detail} it is running out",
+    service_levels.OVER: "time to {detail} it has run out",
+    escalation.UNACKNOWLEDGED: "escalates, because not acknowledged in time",
+    escalation.NOT_DONE: "rule {detail}: not done in time",
+    reminders.REMINDER: "no update in time",
+    reminders.LAPSED: "the acknowledgement lapses",
+    flapping.STABLE: "stable after flapping",
+    ownership.STABLE: "the alert that decided the owner has ended for stable_after",
+    resolution.CLOSE: "closes, because it stayed resolved for close_after",
+    TimerKind.LASTING: "rule {detail}: {whose} is still firing",
+    TimerKind.EXPIRY: "{whose} expires, because it was not received within its time to live",
+    TimerKind.HEARTBEAT: "heartbeat {whose} was not received ({detail})",
+    TimerKind.CORRELATION_WAIT: "correlation_wait of {whose} is over, and no rule explains it",
+    TimerKind.GRACE: "grace of {detail} is over: its source ended, and its target is still firing",
+    TimerKind.SILENCE: "silence {whose} of {detail} begins or ends",
+    TimerKind.DIGEST: "digest for {whose} by {detail}",
+    TimerKind.TASK: "reminder of task {whose}",
 }
 
 
@@ -195,7 +195,7 @@ def timer_text(timer: Timer, *, pending: bool = False) -> str:
     if pending:
         return f"{called}, {ran} after {since}"
     names = ["the owner's hours" if one == mute_times.HOURS else one for one in timer.quiet]
-    kept = f", kept quiet by {', '.join(names)}" if names else ""
+    kept = f", delayed by {', '.join(names)}" if names else ""
     return (
         f"timer: {called}; it ran {ran}, since {since}{kept}"
         if timer.since_ms

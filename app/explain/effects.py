@@ -19,7 +19,7 @@ from models.journal import Source
 from models.policy_types import Where
 from models.topics import partition_of
 
-SAME = "the engine says the same again, byte for byte"
+SAME = "replay gives the same bytes"
 
 
 async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
@@ -62,7 +62,7 @@ async def explain_effect(archive: Archive, tracer: Tracer, causes: Causes, name:
 
 
 def _escalation_locations(rules: CompiledPolicy, trace: Trace, effect: Document) -> list[Where]:
-    """Of the message of an escalation: the rule by which the incident climbed."""
+    """Of the message of an escalation: the rule by which the incident escalated."""
     if effect["kind"] != "escalated":
         return []
     for step in trace.steps:
@@ -101,14 +101,14 @@ async def _add_beneath(node: Node, causes: Causes, effect: Document) -> None:
 
 
 async def _delivery_text(archive: Archive, effect: Document) -> str:
-    """What a notifier said of a message last. Receipts stand in the timeline of its incident."""
-    said = "its notifier has said nothing about it"
+    """What a notifier reported of a message last. Receipts stand in the timeline of its incident."""
+    delivery = "no receipt from a notifier"
     partition = partition_from_id(effect["incident"])
     start = Position(await archive.first_since(partition, milliseconds(effect["at"])), 0)
     async for one in archive.effects(Stream.TIMELINE, partition, start, effect["id"].encode()):
         if one.document.get("notification") == effect["id"]:
-            said = f"{one.document['text']}, said at {one.document['at']}"
-    return said
+            delivery = f"{one.document['text']}, at {one.document['at']}"
+    return delivery
 
 
 async def _trace_record(tracer: Tracer, partition: int, offset: int) -> tuple[Trace | None, str]:
@@ -120,12 +120,12 @@ async def _trace_record(tracer: Tracer, partition: int, offset: int) -> tuple[Tr
 
 def _comparison_text(emitted: StoredEffect | None, again: Effect | None) -> str:
     if again is None:
-        return "the engine does not say this again: another version of Tocsin said it"
+        return "replay does not give this. Another version of Tocsin emitted it."
     if emitted is None:
-        return "it is not kept in its topic any more (a newer one took its place); this is what the engine says again"
+        return "no longer in its topic, replaced by a newer record. This is what replay gives."
     if emitted.value == again.value:
         return SAME
-    return "the engine of now says it differently: another version of Tocsin said it"
+    return "replay gives different bytes. Another version of Tocsin emitted it."
 
 
 async def _message_node(
@@ -139,13 +139,13 @@ async def _message_node(
     if record is None:
         return Node(
             "message",
-            f"a message to {(effect.key or b'').decode()}, which the journal has not",
+            f"a message to {(effect.key or b'').decode()}, which is not in the journal",
             position=name,
         )
     node = record_node(target, record)
     node.kind, node.position = "message", name
     node.facts["arrived as"] = (
-        f"{target}:{record.offset}; what it did: tocsin explain --record {target}:{record.offset}"
+        f"{target}:{record.offset}. What it did: tocsin explain --record {target}:{record.offset}"
     )
     document = parse_document(record)
     about = document.get("body") if kind_of(document) == "page" else {}
@@ -164,10 +164,10 @@ async def _substitute_text(
     numbers = [one.position.number for step in trace.steps for one in step.effects]
     if numbers:
         shown = f"{partition}-{position.offset}-{numbers[0]} to {partition}-{position.offset}-{numbers[-1]}"
-        return f"there is no effect {name}: record {partition}:{position.offset} left {shown}"
+        return f"there is no effect {name}: record {partition}:{position.offset} emitted {shown}"
     newest = await archive.newest(Stream.NOTIFICATIONS, lambda _: True)
     known = ", ".join(str(one["id"]) for one in newest) or "none yet"
     return (
-        f"there is no effect {name}: record {partition}:{position.offset} left none (why: tocsin explain --record "
-        f"{partition}:{position.offset}); the newest notifications are: {known}"
+        f"there is no effect {name}: record {partition}:{position.offset} emitted none (why: tocsin explain --record "
+        f"{partition}:{position.offset}). Newest notifications: {known}"
     )

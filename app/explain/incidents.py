@@ -20,13 +20,12 @@ from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
 from models.instant import format_instant, milliseconds
-from models.plural import plural
 from models.policy_types import Where
 from models.time_interval import NEVER_MS
 
 SHOWN = 8  # of messages, of alerts that joined
 _JOINED = ("AlertFired", "MemberFired")
-_QUIET = ("Suppressed", "Released", "NotSuppressed", "Flapping", "Stable")
+_SUPPRESSION_KINDS = ("Suppressed", "Released", "NotSuppressed", "Flapping", "Stable")
 
 
 async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
@@ -39,13 +38,13 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
             ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
             or "none yet"
         )
-        raise NotRetained(f"there is no incident {name!r}; the newest are: {known}")
+        raise NotRetained(f"there is no incident {name!r}. Newest: {known}")
     snapshot, timeline = told[Stream.INCIDENTS][-1], told[Stream.TIMELINE]
     node = Node("incident", f"{name}: {snapshot['title']}", milliseconds(snapshot["opened_at"]))
     node.position = snapshot["opened_by"].replace("-", ":")
     node.facts = {"is": f"{snapshot['severity']} {snapshot['state']}, owner {snapshot['owner']}"}
     if snapshot["suppressed_by"]:
-        node.facts["quiet"] = [f"now: {one}" for one in snapshot["suppressed_by"]]
+        node.facts["suppressed"] = [f"now: {one}" for one in snapshot["suppressed_by"]]
     opening = await causes.opening(name, snapshot["opened_by"])
     text = await _policy_at_opening(
         causes, timeline[0] if timeline else snapshot, partition, offset
@@ -61,7 +60,7 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
         *_of_kinds(timeline, _JOINED, "joined", text),
         *_notification_nodes(told[Stream.NOTIFICATIONS], text),
         *_effect_nodes(told[Stream.ESCALATIONS], Stream.ESCALATIONS, text),
-        *_of_kinds(timeline, _QUIET, "quiet", text),
+        *_of_kinds(timeline, _SUPPRESSION_KINDS, "suppressed", text),
         *_of_kinds(timeline, ("Assigned",), "owner", text),
     ]
     node.then.sort(
@@ -155,7 +154,7 @@ def _of_kinds(
         node.kind = name
     if len(entries) > SHOWN:
         hidden = entries[SHOWN]
-        more = f"and {plural(len(entries) - SHOWN, 'word')} like these in its timeline, the first"
+        more = f"and {len(entries) - SHOWN} more like these in its timeline, the first"
         found.append(Node("more", more, milliseconds(hidden["at"]), hidden["id"]))
     return found
 
@@ -202,16 +201,14 @@ def _notification_nodes(notifications: list[Document], text: PolicyText | None) 
 async def _next_node(tracer: Tracer, causes: Causes, partition: int, snapshot: Document) -> Node:
     """What it waits for, and what will happen then."""
     if snapshot["state"] == "closed":
-        return Node(
-            "next", "it is closed, and waits for nothing; what it left to do: tocsin followups"
-        )
+        return Node("next", "Closed. Follow-up tasks: tocsin followups")
     engine = await tracer.newest(partition)
     incident = engine.state.incidents.get(snapshot["incident"])
     if incident is None:
-        return Node("next", "it is not known in the state any more")
+        return Node("next", "no longer in the state")
     due = waits(engine, incident, NEVER_MS - 1)
     if not due:
-        return Node("next", "it waits for nothing but its alerts, or somebody's word")
+        return Node("next", "waits for alerts and commands only")
     text = PolicyText(engine.policy, causes.policy_file)
     node = Node(
         "next", f"next, at {format_instant(due[0].at_ms)}: {timer_text(due[0], pending=True)}"
@@ -222,5 +219,5 @@ async def _next_node(tracer: Tracer, causes: Causes, partition: int, snapshot: D
         node.facts["then"] = later
     kept = mute_times.reasons_to_wait(engine.turn, incident, engine.state.now_ms)
     if kept:
-        node.facts["waits"] = f"nobody may be told now: {', '.join(kept)}"
+        node.facts["waits"] = f"no notification now: {', '.join(kept)}"
     return node

@@ -56,7 +56,7 @@ class PolicyText:
         where = (
             f"the same as {self.file}"
             if self.file
-            else "no policy file at hand is the same (TOCSIN_POLICY)"
+            else "no local policy file is the same (TOCSIN_POLICY)"
         )
         return f"{self.rules.fingerprint}: {where}"
 

@@ -41,8 +41,8 @@ async def explain_record(
         node.facts["not known"] = trace.note
     followed = _EffectTree(archive, tracer, causes)
     node.then = [one async for one in followed.effects(partition, trace)]
-    heard = followed.heard
-    node.facts["did"] = verdict_lines(trace, noticed, heard)
+    outcomes = followed.outcomes
+    node.facts["did"] = verdict_lines(trace, noticed, outcomes)
     node.facts["checked"] = await _verification_text(archive, partition, trace)
     passed = [step for step in trace.steps if step.timers]
     if passed:
@@ -51,13 +51,13 @@ async def explain_record(
         ]
         more = [f"and {len(passed) - TIMERS_SHOWN} more"] if len(passed) > TIMERS_SHOWN else []
         node.facts["timers"] = [
-            "it moved the time past these, and is not their reason",
+            "it advanced the time past these, but is not their cause",
             *shown[:TIMERS_SHOWN],
             *more,
         ]
     if parse_document(trace.record).get("page"):
         node.then += await _digest_nodes(archive, partition, trace)
-    elif noticed.incident_id and not _is_notified(trace) and not heard.told:
+    elif noticed.incident_id and not _is_notified(trace) and not outcomes.is_notified:
         node.then += await _later_messages(
             archive, partition, offset, noticed.incident_id, trace.record.timestamp
         )
@@ -86,24 +86,24 @@ async def _verification_text(archive: Archive, partition: int, trace: Trace) -> 
         if one.stream is not Stream.JOURNAL and one.value
     }
     if not kept and not again:
-        return "no effect in the topics, nor does the engine say one again"
+        return "no effect in the topics, and none in replay"
     differ = [position for position, value in kept.items() if again.get(position) != value]
     if differ:
-        return f"{plural(len(differ), 'effect')} in the topics not as the engine of now says: another version said so"
+        return f"{plural(len(differ), 'effect')} in the topics differ from replay. Another version of Tocsin emitted them."
     gone = len(again) - len(kept)
-    compacted = f"; {gone} are not kept any more (newer ones took their place)" if gone else ""
-    return f"{plural(len(kept), 'effect')} in the topics, byte for byte what the engine says again{compacted}"
+    compacted = f". {gone} are no longer kept: newer ones replaced them." if gone else ""
+    return f"{plural(len(kept), 'effect')} in the topics, same bytes in replay{compacted}"
 
 
 class ActorOutcomes:
-    """What was learned from the actors that heard of a record."""
+    """What was learned from the actors that a record went to."""
 
     def __init__(self) -> None:
         self.words: list[str] = []  # of rules: how many of how many
         self.suppressions: dict[
             str, list[str]
-        ] = {}  # alert -> what keeps it quiet from then on, and the record that says so
-        self.told = False  # a message went out
+        ] = {}  # alert -> what suppresses it from then on, and the record that states it
+        self.is_notified = False  # a message went out
 
 
 class _EffectTree:
@@ -112,7 +112,7 @@ class _EffectTree:
     def __init__(self, archive: Archive, tracer: Tracer, causes: Causes) -> None:
         self._archive, self._tracer, self._causes = archive, tracer, causes
         self._left = FOLLOWED_MAX
-        self.heard = ActorOutcomes()
+        self.outcomes = ActorOutcomes()
 
     async def effects(self, partition: int, trace: Trace) -> AsyncIterator[Node]:
         """A node for each effect of the record itself."""
@@ -124,7 +124,9 @@ class _EffectTree:
             if effect.stream is Stream.JOURNAL:
                 yield await self._message_node(partition, effect, name, trace)
                 continue
-            self.heard.told = self.heard.told or effect.stream is Stream.NOTIFICATIONS
+            self.outcomes.is_notified = (
+                self.outcomes.is_notified or effect.stream is Stream.NOTIFICATIONS
+            )
             at_ms = milliseconds(document["at"])
             node = Node(str(effect.stream), effect_text(effect.stream, document), at_ms, name)
             node.rules = text.places(
@@ -141,7 +143,7 @@ class _EffectTree:
         if record is None:
             return Node(
                 "message",
-                f"a message to {(effect.key or b'').decode(errors='replace')} under way",
+                f"a message to {(effect.key or b'').decode(errors='replace')} not yet in the journal",
                 0,
                 name,
             )
@@ -152,15 +154,15 @@ class _EffectTree:
         self._left -= 1
         noticed = BeforeAfter(target)
         found = await self._tracer.trace(target, record.offset, noticed.before, noticed.after)
-        self.heard.words += noticed.words
+        self.outcomes.words += noticed.words
         suppression = (noticed.now.suppressions if noticed.now else {}).get(
             str(noticed.document.get("suppression"))
         )
         if suppression is not None:
-            known = self.heard.suppressions.setdefault(str(noticed.document["alert"]), [])
+            known = self.outcomes.suppressions.setdefault(str(noticed.document["alert"]), [])
             known.append(f"{suppression.because} (record {target}:{record.offset})")
         if noticed.words:
-            node.facts["came of it"] = noticed.words
+            node.facts["result"] = noticed.words
         node.then = [one async for one in self.effects(target, found)]
         return node
 
@@ -175,7 +177,7 @@ async def _digest_nodes(archive: Archive, partition: int, trace: Trace) -> list[
         document = one.document
         same = all(document[name] == body.get(name) for name in ("receiver", "channel"))
         if document["kind"] == "digest" and same:
-            text = f"it went out in a digest: {effect_text(Stream.NOTIFICATIONS, document)}"
+            text = f"sent in a digest: {effect_text(Stream.NOTIFICATIONS, document)}"
             return [Node("later", text, milliseconds(document["at"]), document["id"])]
     return []
 
@@ -196,5 +198,5 @@ async def _later_messages(
     if not found:
         return []
     first = min(found, key=lambda one: str(one["at"]))
-    text = f"the next message about {incident}: {effect_text(Stream.NOTIFICATIONS, first)}"
+    text = f"next message about {incident}: {effect_text(Stream.NOTIFICATIONS, first)}"
     return [Node("later", text, milliseconds(first["at"]), first["id"])]

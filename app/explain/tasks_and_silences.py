@@ -12,7 +12,7 @@ from models.effect import Position, Stream
 from models.incident import position_from_id
 from models.instant import milliseconds
 
-SHOWN = 20  # of what a silence kept quiet
+SHOWN = 20  # of what a silence suppressed
 _KINDS = "an effect such as 3-1207-4, an incident such as INC-20260412T031502Z-00K3F, a task or a silence"
 
 
@@ -26,7 +26,7 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
         known = (
             ", ".join(list(dict.fromkeys(str(one["task"]) for one in newest))[-3:]) or "none yet"
         )
-        raise NotRetained(f"there is no task {name!r}; the newest are: {known}")
+        raise NotRetained(f"there is no task {name!r}. Newest: {known}")
     node = await explain_effect(archive, tracer, causes, found[0]["id"])
     node.then = [
         Node("task", effect_text(Stream.FOLLOWUPS, one), milliseconds(one["at"]), one["id"])
@@ -36,7 +36,7 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
 
 
 async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
-    """Who made a silence, and what it kept quiet. Raises NotRetained."""
+    """Who made a silence, and what it suppressed. Raises NotRetained."""
     effects = archive.effects(Stream.SILENCES, 0, Position(0, 0), name.encode())
     found = [one.document async for one in effects if one.document["silence"] == name]
     if not found:
@@ -46,23 +46,23 @@ async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name
             or "none yet"
         )
         raise NotRetained(
-            f"{name!r:.200} is no id that is known, must be {_KINDS}; the newest incidents are: {known}"
+            f"{name!r:.200} is no known id, must be {_KINDS}. Newest incidents: {known}"
         )
     node = await explain_effect(archive, tracer, causes, found[0]["id"])
-    held = await _suppressed_by_silence(archive, name, milliseconds(found[0]["at"]))
+    suppressed = await _suppressed_by_silence(archive, name, milliseconds(found[0]["at"]))
     node.then = [
         Node(
-            "quiet",
+            "suppressed",
             f"{one['incident']}: {effect_text(Stream.TIMELINE, one)}",
             milliseconds(one["at"]),
             one["id"],
         )
-        for one in held[:SHOWN]
+        for one in suppressed[:SHOWN]
     ]
-    if len(held) > SHOWN:
-        node.then.append(Node("more", f"and {len(held) - SHOWN} more"))
-    if not held:
-        node.then = [Node("quiet", "it has kept no whole incident quiet")]
+    if len(suppressed) > SHOWN:
+        node.then.append(Node("more", f"and {len(suppressed) - SHOWN} more"))
+    if not suppressed:
+        node.then = [Node("suppressed", "it suppressed no whole incident")]
     return node
 
 

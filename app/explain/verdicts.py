@@ -1,4 +1,4 @@
-"""A record in a few sentences: what it did, and if it told nobody anything, why not."""
+"""A record in a few sentences: what it did, and if it notified nobody, why not."""
 
 from typing import Protocol
 
@@ -12,9 +12,9 @@ from app.terminal.effect_text import effect_text
 from models.effect import Stream
 from models.instant import format_instant
 
-_TELLING = (
+_NOTIFYING = (
     "group_wait",
-    "hold",
+    "correlation_wait",
     "handed_over",
     "fires_anew",
     "severity_raised",
@@ -23,15 +23,15 @@ _TELLING = (
 )
 
 
-class Heard(Protocol):
-    """What was learned from the actors that heard of it."""
+class Outcomes(Protocol):
+    """What was learned from the actors that the record went to."""
 
     words: list[str]
     suppressions: dict[str, list[str]]
-    told: bool
+    is_notified: bool
 
 
-def verdict_lines(trace: Trace, noticed: BeforeAfter, heard: Heard) -> list[str]:
+def verdict_lines(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> list[str]:
     """The sentences."""
     if trace.counted.get("duplicates"):
         return [_duplicate_line(trace, noticed)]
@@ -40,36 +40,40 @@ def verdict_lines(trace: Trace, noticed: BeforeAfter, heard: Heard) -> list[str]
         return [
             effect_text(Stream.DEADLETTER, one)
             if one["kind"] == "Resubmitted"
-            else f"it was refused: {effect_text(Stream.DEADLETTER, one)}"
+            else f"Refused: {effect_text(Stream.DEADLETTER, one)}"
             for one in letters
         ]
     match kind_of(noticed.document):
         case "alert":
-            rules = [] if trace.counted.get("repeats") else _rule_lines(noticed, heard)
-            return [*_alert_lines(trace, noticed), *rules, *_silence_reasons(trace, noticed, heard)]
+            rules = [] if trace.counted.get("repeats") else _rule_lines(noticed, outcomes)
+            return [
+                *_alert_lines(trace, noticed),
+                *rules,
+                *_silence_reasons(trace, noticed, outcomes),
+            ]
         case "tick":
-            return ["time passed; a tick does nothing else"]
+            return ["Time passed. A tick does nothing else."]
         case "policy" if noticed.policies[0] == noticed.policies[1]:
-            return [f"nothing: the policy {noticed.policies[0]} decided here already"]
+            return [f"Nothing: the policy {noticed.policies[0]} was in force already"]
         case "policy":
             return [
-                f"from here on the policy {noticed.policies[1]} decides; before it was {noticed.policies[0]}"
+                f"The policy {noticed.policies[1]} is in force from here. Before: {noticed.policies[0]}."
             ]
         case "silence" if len(trace.own) <= 1:  # nothing but the answer to whoever made it
-            return ["it is noted, and nothing that fires in this partition is under it"]
+            return ["The silence is kept. It matches no firing alert in this partition."]
         case "signal" if not trace.own:
-            return ["it left no effect", *_rule_lines(noticed, heard)]
+            return ["No effect.", *_rule_lines(noticed, outcomes)]
         case "suppression" if not trace.own:
             return [
-                "nothing: what it is about has ended, has fired again since, or was kept quiet by it already"
+                "Nothing: its alert has ended, has fired again since, or was suppressed by it already"
             ]
         case "page" if noticed.words:
-            return [f"nobody was told at once: it {word}" for word in noticed.words]
+            return [f"Nobody was notified at once. {text}" for text in noticed.words]
         case _:
             return (
-                [f"it left {len(trace.own)} effects"]
+                [f"Emitted {len(trace.own)} effects"]
                 if trace.own
-                else ["nothing: it changed nothing", *noticed.words]
+                else ["Nothing changed.", *noticed.words]
             )
 
 
@@ -79,45 +83,43 @@ def _duplicate_line(trace: Trace, noticed: BeforeAfter) -> str:
         last = noticed.last_seen or (0, 0)
         name = "tocsin.alerts.raw" if source.topic == "raw" else "the journal's partition"
         return (
-            f"nothing: a second copy. It follows from {name} {source.partition}:{source.offset} (number {source.number}), "
-            f"and {source.partition}:{last[0]} (number {last[1]}) had been seen"
+            f"Nothing: a second copy. It follows from {name} {source.partition}:{source.offset} (number {source.number}), "
+            f"and {source.partition}:{last[0]} (number {last[1]}) was seen before"
         )
-    return "nothing: a second copy of what is known already"
+    return "Nothing: a second copy of a known record"
 
 
 def _alert_lines(trace: Trace, noticed: BeforeAfter) -> list[str]:
     was, now = noticed.was, noticed.now
     if now is None:
-        return ["nothing is known of the alert after it"]
+        return ["The alert is not known after it."]
     if now.heartbeat or (was is not None and was.heartbeat):
         return _heartbeat_lines(noticed, now)
     if trace.counted.get("repeats"):
         return [_repeat_line(now)]
     if now.firing:
         how = "opened" if _has_kind(trace, "Opened") else "joined"
-        return [f"the alert began to fire, and {how} {now.incident}"]
+        return [f"The alert began to fire and {how} {now.incident}."]
     if was is None or not was.firing:
-        return ["it ended before it was heard to fire: it is noted, and nobody is woken"]
+        return ["The alert ended before a firing one was received. Nobody is notified."]
     return [
-        f"the alert ended; it had been firing since {format_instant(was.fired_ms)} (record {was.fired_offset})"
+        f"The alert ended. It was firing since {format_instant(was.fired_ms)} (record {was.fired_offset})."
     ]
 
 
 def _repeat_line(now: KnownAlert) -> str:
     if now.firing:
         return (
-            f"nothing: a repeat, record number {now.count} of the alert that fires since {format_instant(now.fired_ms)} "
-            f"(record {now.fired_offset}). It counts as firing until {format_instant(now.expires_ms)} now"
+            f"Nothing: a repeat, record number {now.count} of the alert that is firing since {format_instant(now.fired_ms)} "
+            f"(record {now.fired_offset}). It now expires at {format_instant(now.expires_ms)}."
         )
-    return f"nothing: a repeated end. The alert ended at {format_instant(now.ended_ms)} already"
+    return f"Nothing: a repeated end. The alert ended at {format_instant(now.ended_ms)}."
 
 
 def _heartbeat_lines(noticed: BeforeAfter, now: KnownAlert) -> list[str]:
     if noticed.document.get("status") != "firing":
-        return ["nothing: the end of a heartbeat is not heard; it will be missing in time"]
-    return [
-        f"it is a heartbeat ({now.heartbeat}): it was heard, and opens an incident only when it is missing"
-    ]
+        return ["Nothing: the end of a heartbeat is ignored. It will be missing in time."]
+    return [f"Heartbeat {now.heartbeat} received. It opens an incident only when it is missing."]
 
 
 def _has_kind(trace: Trace, kind: str) -> bool:
@@ -127,21 +129,21 @@ def _has_kind(trace: Trace, kind: str) -> bool:
     )
 
 
-def _rule_lines(noticed: BeforeAfter, heard: Heard) -> list[str]:
+def _rule_lines(noticed: BeforeAfter, outcomes: Outcomes) -> list[str]:
     """How near the rules are that it takes part in."""
-    return [f"rule {word}" for word in dict.fromkeys([*noticed.words, *heard.words])]
+    return [f"rule {word}" for word in dict.fromkeys([*noticed.words, *outcomes.words])]
 
 
-def _silence_reasons(trace: Trace, noticed: BeforeAfter, heard: Heard) -> list[str]:
-    """Why nobody was told of an alert that began to fire."""
+def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> list[str]:
+    """Why nobody was notified of an alert that began to fire."""
     if noticed.now is None or not noticed.now.firing or not noticed.incident_id:
         return []
     if trace.counted.get("repeats") and noticed.taken_by:
-        return [f"{noticed.taken_by} has {noticed.incident_id} in hand"]
-    held = heard.suppressions.get(str(noticed.document.get("alert")), [])
-    if held:
-        return [f"nobody is told of it by itself: {one}" for one in held]
-    if heard.told:
+        return [f"{noticed.incident_id} is acknowledged by {noticed.taken_by}."]
+    suppressed = outcomes.suppressions.get(str(noticed.document.get("alert")), [])
+    if suppressed:
+        return [f"The alert alone notifies nobody. {reason}" for reason in suppressed]
+    if outcomes.is_notified:
         return []
     suppressions = noticed.now.suppressions.items()
     reasons = [
@@ -149,20 +151,25 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, heard: Heard) -> list[s
         for key, reason in suppressions
     ] + noticed.held
     if reasons:
-        return [f"nobody was told: {reason}" for reason in reasons]
+        return [f"Nobody was notified: {reason}" for reason in reasons]
     if noticed.quiet:
-        until = next((one for one in noticed.waits if one.what in _TELLING), None)
+        until = next((one for one in noticed.waits if one.what in _NOTIFYING), None)
         when = f", until {format_instant(until.at_ms)}" if until else ""
-        return [f"nobody was told: {', '.join(noticed.quiet)} at this time{when}"]
+        return [f"Nobody was notified: {', '.join(noticed.quiet)} at this time{when}"]
     if noticed.flapping:
-        return ["nobody was told: the incident flaps, and is told again when it has kept still"]
-    due = next((one for one in noticed.waits if one.what in _TELLING), None)
-    if due is not None and noticed.notified_at and trace.counted.get("repeats"):
-        when = f"is told again at {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
-        return [f"the incident was told at {noticed.notified_at}, and {when}"]
-    if due is not None:
         return [
-            f"nobody was told yet: that waits until {format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
+            "Nobody was notified: the incident is flapping. Notifications resume when it is stable."
         ]
-    said = f"it was told at {noticed.notified_at}" if noticed.notified_at else "it was never told"
-    return [f"nobody was told: {said}, and nothing about it is due"]
+    due = next((one for one in noticed.waits if one.what in _NOTIFYING), None)
+    if due is not None and noticed.notified_at and trace.counted.get("repeats"):
+        when = f"{format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
+        return [f"The last notification was at {noticed.notified_at}. The next is due at {when}."]
+    if due is not None:
+        due_text = (
+            f"Nobody was notified yet. The notification is due at {format_instant(due.at_ms)} "
+            f"({timer_text(due, pending=True)})."
+        )
+        return [due_text]
+    last = f"the last notification was at {noticed.notified_at}"
+    reason = last if noticed.notified_at else "there was no notification before"
+    return [f"Nobody was notified: {reason}, and none is due."]

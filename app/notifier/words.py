@@ -145,7 +145,7 @@ def _how_bad(notification: Notification, severity: str) -> str:
     text = f"{severity} ({word})" if word else severity
     if notification.action is Action.RESOLVE:
         lost = notification.kind is NotificationKind.LOST
-        return f"{text}, lost: nobody said that it is over" if lost else f"{text}, now resolved"
+        return f"{text}, lost: no resolve was received" if lost else f"{text}, now resolved"
     if notification.alerts_total:
         text += (
             f", {notification.alerts_firing} of {plural(notification.alerts_total, 'alert')} firing"

@@ -202,14 +202,14 @@ def _review_lines(review: Document) -> Iterator[str]:
     if review["alert_records"]:
         own = review["alerts"] - review["members"]
         yield f"- {plural(review['alert_records'], 'alert record')} became {plural(own, 'alert')} and one incident"
-        yield f"- {plural(review['repeats_dropped'], 'record')} told nobody anything new (repeats and ends)"
+        yield f"- {plural(review['repeats_dropped'], 'record')} brought nothing new (repeats and ends)"
     if review["members"]:
         yield f"- {plural(review['members'], 'alert')} of other components belonged to it"
     messages = review["messages"]
     counts = ", ".join(f"{number} {delivery}" for delivery, number in messages.items() if number)
     yield f"- {plural(sum(messages.values()), 'message')}{f' ({counts})' if counts else ''}"
     yield f"- {plural(review['escalations'], 'escalation')}"
-    yield f"- kept quiet {plural(review['suppressed'], 'time')}, reopened {plural(review['reopened'], 'time')}"
+    yield f"- suppressed {plural(review['suppressed'], 'time')}, reopened {plural(review['reopened'], 'time')}"
     if review["flapping"]:
         yield "- it came and went (flapping)"
 

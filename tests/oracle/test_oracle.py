@@ -229,8 +229,8 @@ def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int]]]:
             continue
         body = orjson.loads(effect.value)
         if body["kind"] == "digest":
-            said = [one.split(" ", 1) for one in body["text"].partition(";")[0].split(", ")]
-            counts = {what: int(number) for number, what in said}
+            counted = [one.split(" ", 1) for one in body["text"].partition(". ")[0].split(", ")]
+            counts = {what: int(number) for number, what in counted}
             found.append(
                 (body["receiver"], body["channel"], _ms(body["at"]), body["severity"], counts)
             )

@@ -34,7 +34,7 @@ def check_room(
 ) -> None:
     """Raise BadInput when one more alert, of so many bytes, would pass a bound.
 
-    Nothing has changed by then, but that alerts which have ended may be forgotten.
+    Nothing has changed by then, except that alerts which have ended may be dropped.
     """
     state, own = turn.state, _own(turn)
     incident = state.current.get((place.key, incident_class))
@@ -65,7 +65,7 @@ def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: 
         while state.alert_bytes - own_bytes + more > limit and _forget_ended(turn, known):
             pass
         used = state.alert_bytes - own_bytes
-        found = f"the partition's alerts have {used} bytes, and {more} more would come"
+        found = f"the partition's alerts have {used} bytes, the new alert adds {more}"
         _check(turn, "alert_bytes", used, more, severity, found)
 
 
@@ -98,8 +98,8 @@ def _check(turn: Turn, name: str, used: int, more: int, severity: Severity, foun
     limit = _limit(bound, severity)
     if used + more > limit:
         turn.bounds_met[name] = REACHED
-        kept = f", of which {bound - limit} are kept for P0 and P1" if limit < bound else ""
-        raise BadInput(Reason.BOUND_REACHED, f"{found}, bounds.{name} is {bound}{kept}")
+        kept = f", of which {bound - limit} are reserved for P0 and P1" if limit < bound else ""
+        raise BadInput(Reason.BOUND_REACHED, f"{found}, and bounds.{name} is {bound}{kept}")
     if (used + more) * 100 >= bound * NEAR_PERCENT:
         turn.bounds_met.setdefault(name, NEAR)
 
@@ -171,13 +171,16 @@ def _raise(turn: Turn, name: str, bound: str) -> None:
 def _own_alert(turn: Turn, labels: dict[str, str]) -> LiveAlert:
     name, bound = labels["alertname"], labels["bound"]
     limit = getattr(turn.rules.policy.bounds, bound)
-    what = "is reached: alerts are refused" if name == REACHED else "is near"
+    what = "is reached" if name == REACHED else "is nearly reached"
+    effect = ". New alerts are refused." if name == REACHED else ""
     decision = turn.rules.evaluate(labels)
     return LiveAlert(
         fingerprint=fingerprint(labels),
         component=OWN_COMPONENT,
         labels=labels,
-        annotations={"summary": f"bounds.{bound} ({limit}) {what}, in partition {turn.partition}"},
+        annotations={
+            "summary": f"bounds.{bound} ({limit}) {what} in partition {turn.partition}{effect}"
+        },
         severity=Severity.P1 if name == REACHED else Severity.P2,
         severity_label="",
         owner=decision.owner,

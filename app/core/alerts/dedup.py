@@ -203,7 +203,7 @@ def _end_firing(
         "scope": place.scope,
         "alert": alert.fingerprint,
     }
-    text = f"{alert.name} on {place.title} ended before it was heard to fire"
+    text = f"{alert.name} on {place.title} ended before a firing alert was received"
     turn.emit(Stream.TIMELINE, place.key, "EndedUnheard", body | {"text": text})
     resolution.retain_ended(turn, alert)
     turn.state.note(alert, Ending(AlertState.RESOLVED, Unnotified.ENDED_FIRST))
@@ -243,7 +243,7 @@ def _alert_of_record(
 
 
 def on_expire(turn: Turn, at_ms: int, subject: str) -> None:
-    """End an alert that nobody has sent for its hold time."""
+    """End an alert that nobody has sent for its time to live."""
     alert = turn.state.alerts.get(subject.encode())
     if alert is None or alert.timer_ms != at_ms:
         return
@@ -266,10 +266,10 @@ def on_expire(turn: Turn, at_ms: int, subject: str) -> None:
     resolved = alert.unheard_ms and turn.state.incidents[alert.incident].ended
     alert.firing, alert.own_ended, alert.ended_ms = False, False, turn.now_ms
     turn.state.put_alert(alert)
-    silent = f"not heard of for {format_ms(turn.now_ms - heard_ms)}"
+    silent = f"not received for {format_ms(turn.now_ms - heard_ms)}"
     if alert.until_resolved and not resolved:
         turn.count("lost")
-        grouping.on_ended(turn, alert, grouping.LOST, f"lost: {silent}; nobody said that it ended")
+        grouping.on_ended(turn, alert, grouping.LOST, f"lost, {silent}. No resolve was received.")
         return
     turn.count("expired")
     grouping.on_ended(turn, alert, "AlertExpired", silent)

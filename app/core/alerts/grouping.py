@@ -59,7 +59,7 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
 
 
 def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
-    """An alert ended, or was not heard of for too long.
+    """An alert ended, or was not received for too long.
 
     The last one that ends resolves the incident.
     """
@@ -79,9 +79,9 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     if not incident.still_firing:
         incident.state = advance(incident.state, Cause.ENDED)
         if kind == LOST:
-            resolution.lost(turn, incident, "nothing is heard of its alerts any more")
+            resolution.lost(turn, incident, "Its alerts are no longer received")
         else:
-            resolution.note_resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+            resolution.note_resolved(turn, incident, incident.resolved_by, "All alerts ended")
     suppression.observe_suppression(turn, incident, was_suppressed=was_suppressed)
     turn.changed(incident)
 
@@ -137,7 +137,7 @@ def _join_incident(
     if again and alert.severity.is_urgent:
         incident.fires_anew_ms = incident.fires_anew_ms or turn.now_ms
     turn.state.join(incident, alert, turn.offset)
-    # What somebody has to be told of at once does not wait because of its neighbours.
+    # What somebody has to be notified of at once does not wait because of its neighbours.
     incident.correlation_wait_ms = min(incident.correlation_wait_ms, decision.correlation_wait_ms)
     incident.mutes = [name for name in incident.mutes if name in decision.mutes]
     text = ownership.describe(alert)
@@ -149,7 +149,7 @@ def _join_incident(
     turn.timeline(incident, "AlertFired", text, **details)
     if was is State.RESOLVED:
         ownership.weaken(turn, incident)
-        resolution.note_reopened(turn, incident, f"{alert.name} fires again")
+        resolution.note_reopened(turn, incident, f"{alert.name} is firing again")
     raised = ownership.on_fired(turn, incident, alert)
     if raised:
         escalation.on_grown(turn, incident, raised)

@@ -1,4 +1,4 @@
-"""Heartbeats: alerts that always fire. One that is not heard of any more opens an incident, and ends it when it is back.
+"""Heartbeats: alerts that always fire. A missing one opens an incident, and ends it when it is back.
 
 A heartbeat belongs to no incident itself. That it is missing is an alert of its own, named after
 the rule.
@@ -17,9 +17,9 @@ _NEVER_MS = 10 * 365 * 86_400_000  # its end comes from its heartbeat, not from 
 
 
 def on_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
-    """A heartbeat is heard of for the first time, or again."""
+    """A heartbeat is received for the first time, or again."""
     watch_heartbeat(turn, heartbeat)
-    _end_missing(turn, heartbeat, f"{heartbeat.name} is heard of again")
+    _end_missing(turn, heartbeat, f"{heartbeat.name} is received again")
 
 
 def drop_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
@@ -27,7 +27,7 @@ def drop_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
 
     The next record of it is an alert like any other.
     """
-    _end_missing(turn, heartbeat, "it is a heartbeat no more")
+    _end_missing(turn, heartbeat, "no longer a heartbeat of the policy")
     turn.state.drop_alert(heartbeat)
 
 
@@ -51,7 +51,7 @@ def watch_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
 
 
 def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
-    """Look whether the heartbeat was heard of in the meantime."""
+    """Check whether the heartbeat was received in the meantime."""
     heartbeat = turn.state.alerts.get(subject.encode())
     if heartbeat is None or heartbeat.timer_ms != at_ms:
         return
@@ -88,7 +88,7 @@ def _raise_missing(turn: Turn, rule: Heartbeat, heartbeat: LiveAlert) -> None:
             scope=heartbeat.scope,
             labels=_labels_of_missing(heartbeat),
             annotations={
-                "summary": f"{heartbeat.name} was not heard of for {format_ms(rule.missing)}"
+                "summary": f"{heartbeat.name} was not received for {format_ms(rule.missing)}"
             },
             severity=rule.severity,
             severity_label="",

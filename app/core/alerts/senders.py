@@ -134,7 +134,7 @@ def replaced_by(turn: Turn, document: dict[str, Any], known: LiveAlert | None) -
 def replace(turn: Turn, other: LiveAlert, alert: LiveAlert) -> None:
     """End an alert without a word of its end: it has another severity now."""
     other.replaced = True
-    _end(turn, other, "AlertReplaced", f"its severity is {_severity(turn, alert.labels)} now")
+    _end(turn, other, "AlertReplaced", f"severity is now {_severity(turn, alert.labels)}")
 
 
 def on_over(turn: Turn, document: dict[str, Any], *, firing: bool) -> None:
@@ -142,7 +142,7 @@ def on_over(turn: Turn, document: dict[str, Any], *, firing: bool) -> None:
     labels, annotations = _texts(document)
     others = identity.of_other_severity(turn, document["alert"], labels, annotations)
     for other in others if firing else []:
-        _end(turn, other, "AlertEnded", f"ended: its severity is {_severity(turn, labels)} now")
+        _end(turn, other, "AlertEnded", f"ended, severity is now {_severity(turn, labels)}")
     if not others or not firing:
         turn.count("repeats")
 

@@ -150,7 +150,7 @@ def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Chang
         ended = incident is not None and members.on_member_ended(turn, incident, fingerprint, text)
         if incident is not None and ended and not incident.still_firing:
             incident.state = advance(incident.state, Cause.ENDED)
-            resolution.note_resolved(turn, incident, incident.resolved_by, "all its alerts ended")
+            resolution.note_resolved(turn, incident, incident.resolved_by, "All alerts ended")
     elif (
         rule is not None and rule.policy.open is not None
     ):  # else the policy changed while the signal was under way
@@ -366,7 +366,7 @@ def _suppress_member(
     """The alert pages nobody by itself any more, if the incident may explain it."""
     if not inhibition.incident_may_hide(turn, incident, fingerprint, member):
         return
-    text = f"one of {incident.title} ({rule.policy.name})"
+    text = f"Part of {incident.title} ({rule.policy.name})"
     because = {"text": text, "parent": incident.id, "source": incident.id}
     key = f"{rule.policy.name}/{group}"
     turn.send(
@@ -375,7 +375,7 @@ def _suppress_member(
 
 
 def on_awareness(turn: Turn, incident: Incident) -> None:
-    """Somebody knows of the incident now, or does not any more: its urgent members are explained, or are not."""
+    """The incident is known to somebody now, or no longer: its urgent members are explained, or are not."""
     rule = turn.rules.correlation(incident.rule)
     if rule is None:
         return
@@ -410,7 +410,7 @@ def _member_fired(
         incident.fires_anew_ms = turn.now_ms if incident.severity.is_urgent else 0
         suppression.begin_incident_wait(turn, incident)
         resolution.note_reopened(
-            turn, incident, f"{member.name} on {member.place.title} fires again"
+            turn, incident, f"{member.name} on {member.place.title} is firing again"
         )
 
 
@@ -424,7 +424,7 @@ def _describe_window(rule: CorrelationRule, fired: list[Fired]) -> str:
     names = [f"{one.member.name} on {one.member.place.title}" for one in fired]
     within, name = format_ms(rule.policy.within), rule.policy.name
     if rule.policy.sequence is not None:
-        return f"within {within} ({name}): {', then '.join(names)}"
+        return f"Sequence within {within} ({name}): {', then '.join(names)}"
     more = f" and {len(fired) - 5} more" if len(fired) > 5 else ""
     return f"{len(fired)} alerts within {within} ({name}): {', '.join(names[:5])}{more}"
 

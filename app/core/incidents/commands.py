@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from app.core.incidents import acts, resolution
-from app.core.notification import recipients
+from app.core.notification import naming, recipients
 from app.core.notification.actions import begin_episode
 from app.core.response import acknowledgement, escalation, followups, reminders
 from app.core.state.lifecycle import Cause, advance
@@ -89,7 +89,7 @@ def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:
         "incident": identity,
         "component": incident.component if incident else "",
         "scope": incident.scope if incident else "",
-        "text": f"{by}: {name} was refused: {refusal.message}",
+        "text": f"{name} by {by} was refused: {refusal.message}",
         "by": by,
         "command": truncate(name, NAME_CHARACTERS),
         "reason": refusal.reason,
@@ -99,18 +99,17 @@ def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:
 
 
 def on_receipt(turn: Turn, document: Details) -> None:
-    """A notifier says what became of a notification. Raises BadInput."""
+    """A notifier states what became of a notification. Raises BadInput."""
     name, incident, state = (text_of(document, one) for one in ("receipt", "incident", "state"))
     detail = text_of(document, "detail") if "detail" in document else ""
     kinds = {"delivered": "Delivered", "failed": "DeliveryFailed"}
     if state not in kinds:
         raise BadInput(Reason.MALFORMED, f"state is {state!r:.40}, must be delivered or failed")
-    said = f"{state}{': ' if detail else ''}{detail}"
     body = {
         "incident": incident,
         "component": "",
         "scope": "",
-        "text": said,
+        "text": f"{state}{_with_text(detail)}",
         "notification": name,
         "detail": detail,
     }
@@ -135,9 +134,14 @@ def _assign(turn: Turn, incident: Incident, by: str, text: str, details: Details
         )
     _check_contact(turn, to)
     incident.assignee = to or incident.assignee
-    whom = " of ".join(part for part in (to, team) if part)
+    assigned = " of ".join(part for part in (to, team) if part)
     turn.timeline(
-        incident, "Assigned", f"{by} gave it to {whom}{_with_text(text)}", by=by, to=to, team=team
+        incident,
+        "Assigned",
+        f"{by} assigned it to {assigned}{_with_text(text)}",
+        by=by,
+        to=to,
+        team=team,
     )
     if team and team != incident.owner:
         incident.owner, incident.step, incident.step_since_ms = team, 1, turn.now_ms
@@ -156,11 +160,11 @@ def _assess(turn: Turn, incident: Incident, by: str, text: str, details: Details
     if incident.state is State.OPEN:
         acknowledgement.acknowledge(turn, incident, by, "")  # who has assessed it is looking at it
     incident.assessment = {"verdict": str(verdict), "scope": scope, "by": by}
-    struck = f", strikes {scope}" if scope else ""
+    affected = f", affects {scope}" if scope else ""
     turn.timeline(
         incident,
         "Assessed",
-        f"{by}: {verdict}{struck}{_with_text(text)}",
+        f"{by} assessed it as {verdict}{affected}{_with_text(text)}",
         by=by,
         verdict=verdict,
         strikes=scope,
@@ -173,7 +177,7 @@ def _add_note(turn: Turn, incident: Incident, by: str, text: str, _: Details) ->
 
 def _set_root_cause(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> None:
     if not text:
-        raise BadInput(Reason.MALFORMED, "cause: has no text, must say what the root cause is")
+        raise BadInput(Reason.MALFORMED, "root-cause: has no text, must name the root cause")
     incident.root_cause, incident.root_cause_by = text, by
     turn.timeline(incident, "RootCauseNamed", f"{by}: {text}", by=by)
 
@@ -190,10 +194,11 @@ def _post_update(turn: Turn, incident: Incident, by: str, text: str, details: De
             Reason.BAD_TIME, f"eta_ms is {eta_ms!r:.40}, must be milliseconds since 1970"
         )
     incident.eta_ms = eta_ms or incident.eta_ms
-    until = f"; expected to be over by {format_instant(eta_ms)}" if eta_ms else ""
+    expected = f"Expected to be over by {format_instant(eta_ms)}" if eta_ms else ""
+    update = naming.join_sentences(text, expected) if expected else text
     eta_at = format_instant(eta_ms) if eta_ms else None
-    turn.timeline(incident, "Updated", f"{by}: {text}{until}", by=by, eta_at=eta_at)
-    recipients.on_update(turn, incident, f"{text}{until}")
+    turn.timeline(incident, "Updated", f"{by}: {update}", by=by, eta_at=eta_at)
+    recipients.on_update(turn, incident, update)
 
 
 def _count_complaint(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
@@ -201,7 +206,7 @@ def _count_complaint(turn: Turn, incident: Incident, by: str, text: str, details
     if type(number) is not int or not 1 <= number <= 1_000_000:
         raise BadInput(Reason.MALFORMED, f"number is {number!r:.40}, must be 1 or more")
     incident.complaints += number
-    so_far = f"{number} more, {incident.complaints} so far"
+    so_far = f"{number} more, {incident.complaints} in total"
     turn.timeline(
         incident,
         "Complained",
@@ -215,10 +220,10 @@ def _count_complaint(turn: Turn, incident: Incident, by: str, text: str, details
 def _escalate(turn: Turn, incident: Incident, by: str, text: str, details: Details) -> None:
     step = details.get("step")
     if incident.ended:
-        possible = "reopen it first" if incident.state is State.RESOLVED else "nothing is"
+        hint = ": reopen it first" if incident.state is State.RESOLVED else ""
         raise BadInput(
             Reason.ILLEGAL_TRANSITION,
-            f"the incident is {incident.state}; escalate is not possible: {possible}",
+            f"the incident is {incident.state}, must be open or acknowledged to escalate{hint}",
         )
     _check_step(turn, incident, step)
     escalation.escalate_step(

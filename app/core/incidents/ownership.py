@@ -36,17 +36,19 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> str:
     """An alert has joined: what became worse by it, in words; empty when nothing did."""
     raised = ""
     if alert.severity < incident.severity:  # P0 sorts before P1
-        raised = f"from {incident.severity} to {alert.severity} by {describe(alert)}"
+        raised = (
+            f"severity raised from {incident.severity} to {alert.severity} by {describe(alert)}"
+        )
         incident.severity, incident.severity_ms = alert.severity, turn.now_ms
         incident.peak_severity = min(incident.peak_severity, alert.severity)
         service_levels.on_severity(turn, incident)
-        turn.timeline(incident, "SeverityRaised", raised, severity=alert.severity)
+        turn.timeline(incident, "SeverityRaised", f"S{raised[1:]}", severity=alert.severity)
         show(turn, incident, alert)
         incident.peak_title = incident.title
     if alert.severity < incident.owner_severity:
         incident.owner_alert, incident.owner_severity = alert.fingerprint, alert.severity
         hand_over(
-            turn, incident, alert.owner, f"{alert.name} ({alert.severity}) is its worst alert"
+            turn, incident, alert.owner, f"{alert.name} ({alert.severity}) is now the worst alert"
         )
     return raised
 
@@ -58,7 +60,9 @@ def weaken(turn: Turn, incident: Incident) -> None:
         return
     before, incident.severity, incident.severity_ms = incident.severity, now, turn.now_ms
     incident.notified_severity = max(incident.notified_severity, now)
-    turn.timeline(incident, "SeverityLowered", f"from {before} to {now}", severity=now)
+    turn.timeline(
+        incident, "SeverityLowered", f"Severity lowered from {before} to {now}", severity=now
+    )
     worst = worst_alert(incident)
     assert worst is not None, incident.id
     show(turn, incident, worst)
@@ -72,7 +76,7 @@ def show(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
 
 
 def describe(alert: LiveAlert) -> str:
-    """An alert's title, what it says of itself, and whether its severity is unknown."""
+    """An alert's title, its summary, and whether its severity is unknown."""
     annotations = alert.annotations
     summary = annotations.get("summary") or annotations.get("description") or ""
     unknown = (
@@ -91,7 +95,7 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When the owner moves down, because the alert that it comes from stays away."""
     alert = incident.alerts.get(incident.owner_alert)
     if alert is not None and not alert.firing and not incident.ended and not incident.always:
-        # While nobody listened, it could not be heard to fire again.
+        # While nothing was received, it could not fire again.
         away_ms = max(alert.ended_ms, turn.state.clock.listening_ms)
         at_ms = away_ms + stable_after_ms(turn.rules)
         yield Deadline(at_ms, _on_stable, "", STABLE, alert.ended_ms)
@@ -104,9 +108,7 @@ def _on_stable(turn: Turn, incident: Incident, _: str) -> None:
         return
     incident.owner_alert, incident.owner_severity = worst.fingerprint, worst.severity
     away = format_ms(turn.now_ms - before.ended_ms)
-    why = (
-        f"{before.name} is over for {away}, and {worst.name} ({worst.severity}) is its worst alert"
-    )
+    why = f"{before.name} ended {away} ago, and {worst.name} ({worst.severity}) is now the worst alert"
     if incident.title != alert_title(worst):
         show(turn, incident, worst)
     hand_over(turn, incident, worst.owner, why)
@@ -118,7 +120,9 @@ def hand_over(turn: Turn, incident: Incident, owner: str, why: str) -> None:
     if owner == incident.owner:
         return
     before, incident.owner, incident.owner_ms = incident.owner, owner, turn.now_ms
-    turn.timeline(incident, "OwnerChanged", f"from {before} to {owner}: {why}", owner=owner)
+    turn.timeline(
+        incident, "OwnerChanged", f"Owner changed from {before} to {owner}: {why}", owner=owner
+    )
     incident.step, incident.step_since_ms, incident.unacknowledged_since_ms = (
         1,
         turn.now_ms,

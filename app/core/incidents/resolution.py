@@ -50,7 +50,7 @@ def _over(turn: Turn, incident: Incident) -> None:
     ) = {}, {}, {}, False
     incident.unacknowledged, incident.suppression_notified, incident.notify_anew = [], False, False
     incident.fires_anew_ms = 0
-    incident.suppressions.clear()  # as those of an alert that ends: what keeps it quiet is found anew if it is reopened
+    incident.suppressions.clear()  # as those of an alert that ends: what suppresses it is found anew if it is reopened
     inhibition.on_incident(turn, incident, firing=False)
     unheard.on_resolved(turn, incident)
     turn.changed(incident)
@@ -76,7 +76,7 @@ def note_reopened(turn: Turn, incident: Incident, text: str, by: str = "") -> No
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When a resolved incident has settled, and may be told to be over.
+    """When a resolved incident closes, and those notified may be notified of it.
 
     What fires before is no second incident.
     """
@@ -97,21 +97,21 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 
 
 def _on_close_after(turn: Turn, incident: Incident, _: str) -> None:
-    """Close an incident that stayed quiet.
+    """Close an incident that stayed resolved.
 
     Reopen one that an operator resolved while alerts fire on.
     """
-    quiet = format_ms(turn.now_ms - incident.resolved_ms)
+    resolved = format_ms(turn.now_ms - incident.resolved_ms)
     if incident.still_firing:
         incident.state = advance(incident.state, Cause.STILL_FIRING)
-        note_reopened(turn, incident, f"{quiet} after it was resolved its alerts still fire")
+        note_reopened(turn, incident, f"Alerts are still firing {resolved} after it was resolved")
         return
     incident.state = advance(incident.state, Cause.QUIET)
     lasted = format_ms(incident.resolved_ms - incident.opened_ms)
     if incident.lost:
-        _close_incident(turn, incident, f"lost after {lasted}: nobody said that it is over")
+        _close_incident(turn, incident, f"Lost after {lasted}. No resolve was received.")
     else:
-        _close_incident(turn, incident, f"quiet for {quiet}; it lasted {lasted}")
+        _close_incident(turn, incident, f"Resolved for {resolved}. It lasted {lasted}.")
 
 
 def close_incident(turn: Turn, incident: Incident, text: str, by: str) -> None:
@@ -119,7 +119,7 @@ def close_incident(turn: Turn, incident: Incident, text: str, by: str) -> None:
     if incident.still_firing:
         raise BadInput(
             Reason.ILLEGAL_TRANSITION,
-            f"{incident.alerts_firing} of its alerts fire still: silence them first",
+            f"{incident.alerts_firing} of its alerts are firing, must be none: silence them first",
         )
     incident.state = advance(incident.state, Cause.CLOSE)
     _close_incident(turn, incident, text, by)

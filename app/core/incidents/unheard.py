@@ -1,6 +1,6 @@
-"""An urgent alert that nobody took, and that is not heard of any more: that is no end.
+"""An urgent alert that is not acknowledged and no longer received: it has not ended.
 
-It goes on to fire as far as people are concerned, until it is heard of again, or ends, or until
+It goes on to fire as far as people are concerned, until it is received again, or ends, or until
 `lost_after`. Once its incident is resolved, it is over too.
 """
 
@@ -13,7 +13,7 @@ from models.instant import format_instant
 
 
 def goes_on(turn: Turn, alert: LiveAlert) -> bool:
-    """Whether an alert that has expired goes on to fire: somebody was notified, and nobody took it."""
+    """Whether an alert that has expired goes on to fire: somebody was notified, nobody acknowledged it."""
     incident = turn.state.incidents.get(alert.incident)
     return (
         not alert.unheard_ms
@@ -33,27 +33,27 @@ def _is_untaken(incident: Incident, alert: LiveAlert) -> bool:
 
 
 def begin(turn: Turn, alert: LiveAlert, heard_ms: int) -> None:
-    """Note that an alert is not heard of any more, and fires on.
+    """Note that an alert is no longer received, and counts as firing.
 
-    `heard_ms` is when a sender was heard of last. Its own sender counts from now on, also where it
+    `heard_ms` is when a sender sent it last. Its own sender counts from now on, also where it
     was another that fell silent.
     """
     incident = turn.state.incidents[alert.incident]
     alert.last_ms, alert.own_ended = max(alert.last_ms, heard_ms), False
     turn.state.note_unheard(alert, turn.now_ms)
     since = format_instant(alert.last_ms)
-    text = f"{alert.name}: not heard of since {since}, and nobody has taken it"
+    text = f"{alert.name}: not received since {since}. Not acknowledged, so it counts as firing."
     turn.timeline(incident, "Unheard", text, alert=alert.fingerprint)
     watch_expiry(turn, alert)
     turn.changed(incident)
 
 
 def on_heard(turn: Turn, alert: LiveAlert) -> None:
-    """It is heard of again."""
+    """It is received again."""
     incident = turn.state.incidents[alert.incident]
     turn.state.note_unheard(alert, 0)
     turn.timeline(
-        incident, "HeardAgain", f"{alert.name} is heard of again", alert=alert.fingerprint
+        incident, "HeardAgain", f"{alert.name} is received again", alert=alert.fingerprint
     )
     watch_expiry(turn, alert)
     turn.changed(incident)

@@ -82,7 +82,7 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
         total = sum(known.counts.values())
         counts = ", ".join(f"{number} {what}" for what, number in known.counts.items())
         within = format_ms(digest.within if digest else 0)
-        more = f"; among them {', '.join(known.incidents)}"
+        incidents = f"Incidents include {', '.join(known.incidents)}."
         body = {
             "incident": "",
             "action": Action.INFORM,
@@ -93,10 +93,12 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
             "owner": "",
             "component": "",
             "title": f"{total} more messages within {within}",
-            "text": f"{counts}{more}",
-            "next_step": NextStep("See what is open", "tocsin incidents list"),
+            "text": f"{counts}. {incidents}",
+            "next_step": NextStep("List the open incidents", "tocsin incidents list"),
             **known.body,
-            "reason": NotificationReason("", 0, 0, f"more messages than go out within {within}"),
+            "reason": NotificationReason(
+                "", 0, 0, f"more messages than the digest limit within {within}"
+            ),
             "started_at": format_instant(turn.now_ms),
             **NO_ALERTS,
         }

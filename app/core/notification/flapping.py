@@ -1,6 +1,6 @@
 """Flapping.
 
-An alert that begins and ends again and again is one incident, told once, until it keeps still.
+An alert that begins and ends again and again is one incident, notified once, until it is stable.
 """
 
 from collections.abc import Iterator
@@ -27,13 +27,14 @@ def on_change(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
         return
     was, incident.flapping_ms = incident.flapping_ms, turn.now_ms
     if not was:
-        text = f"{alert.name} changed {rule.changes} times within {format_ms(rule.within)}; quiet until it keeps still"
+        changed = f"{alert.name} changed {rule.changes} times within {format_ms(rule.within)}"
+        text = f"{changed}. Updates and repeats are suppressed until it is stable."
         turn.timeline(incident, "Flapping", text, alert=alert.fingerprint)
         recipients.on_flapping(turn, incident, text)
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When an incident that is open has kept still for long enough."""
+    """When an incident that is open has been stable for long enough."""
     rule = turn.rules.policy.flapping
     if incident.flapping_ms and not incident.ended:
         yield Deadline(
@@ -53,5 +54,5 @@ def stable_until_ms(turn: Turn, incident: Incident) -> int:
 
 def _on_stable(turn: Turn, incident: Incident, _: str) -> None:
     since_ms, incident.flapping_ms = incident.flapping_ms, 0
-    turn.timeline(incident, "Stable", f"no change for {format_ms(turn.now_ms - since_ms)}")
+    turn.timeline(incident, "Stable", f"No change for {format_ms(turn.now_ms - since_ms)}")
     turn.changed(incident)

@@ -29,8 +29,8 @@ def host_of(alert: LiveAlert) -> str:
 def name_of(alert: LiveAlert) -> str:
     """An alert's name and place."""
     title, place = alert_title(alert), host_of(alert)
-    is_said = not place or mentions(title, place)
-    return truncate(title if is_said else f"{title} ({place})", NAME_CHARACTERS_MAX)
+    is_mentioned = not place or mentions(title, place)
+    return truncate(title if is_mentioned else f"{title} ({place})", NAME_CHARACTERS_MAX)
 
 
 def unnamed_alerts(incident: Incident) -> list[LiveAlert]:
@@ -65,8 +65,15 @@ def with_names(incident: Incident, text: str) -> str:
     if len(alerts) == 1 and incident.summary in text and name_of(alerts[0]) in text:
         return text
     if len(alerts) == 1 and incident.summary in text and alert_title(alerts[0]) in text:
-        return f"{text} ({host_of(alerts[0])})"
-    return f"{text}; firing: {names_of(alerts)}" if alerts else text
+        host = host_of(alerts[0])
+        return f"{text} Host: {host}." if text.endswith(".") else f"{text} ({host})"
+    return join_sentences(text, f"Firing: {names_of(alerts)}") if alerts else text
+
+
+def join_sentences(*sentences: str) -> str:
+    """Sentences in one text, each with exactly one full stop at its end."""
+    ended = (text if text.endswith((".", "!", "?")) else f"{text}." for text in sentences)
+    return " ".join(ended)
 
 
 def is_elsewhere(incident: Incident) -> bool:

@@ -6,7 +6,7 @@ Source: PROCEDURES, "Alert Severity Levels" (channels) and "Team Response Assign
 from collections.abc import Iterable
 from typing import Any
 
-from app.core.notification import mute_times
+from app.core.notification import mute_times, naming
 from app.core.notification.actions import action_of, wakes
 from app.core.state.alerts_shown import NO_ALERTS, alerts_of
 from app.core.state.state import Incident
@@ -26,7 +26,7 @@ Message = dict[str, Any]  # the fields of `models.events.Notification`
 
 
 def on_opened(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner, its first on call, and whom the severity and the class name besides."""
+    """Notify the owner, its first on call, and whom the severity and the class name besides."""
     _notify_owner(
         turn, incident, NotificationKind.OPENED, text, _channels_of_severity(turn, incident)
     )
@@ -35,19 +35,19 @@ def on_opened(turn: Turn, incident: Incident, text: str) -> None:
 
 
 def on_handed_over(turn: Turn, incident: Incident, text: str) -> None:
-    """Notify a new owner as of an opening, and tell the one before, once, whose it is now."""
+    """Notify a new owner as of an opening, and the former owner, once, of who owns it now."""
     rules, before = turn.rules, incident.notified_owner
-    on_opened(turn, incident, f"{text}; it was {before}'s before")
+    on_opened(turn, incident, naming.join_sentences(text, f"Handed over from {before}"))
     team = rules.team_contact(rules.owner_known(before))
-    now = f"it is {incident.owner}'s now: {text}"
+    now = f"Handed over to {incident.owner}: {text}"
     message = _message(incident, NotificationKind.HANDED_OVER, now)
-    reason = NotificationReason("", 0, 0, f"the team {before} had it before")
+    reason = NotificationReason("", 0, 0, f"the team {before} owned it before")
     for channel in rules.policy.notify.updates:
         _send_message(turn, message, channel, team, reason)
 
 
 def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner through the channels of the new severity, and whom the new severity names besides."""
+    """Notify the owner through the channels of the new severity, and whom the new severity names besides."""
     _notify_owner(
         turn,
         incident,
@@ -60,7 +60,7 @@ def on_severity_raised(turn: Turn, incident: Incident, text: str) -> None:
 
 
 def on_more(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
-    """Tell the owner that more belongs to it (`updated`), or that it still waits for somebody (`repeated`).
+    """Notify the owner that more belongs to it (`updated`), or that it still waits for somebody (`repeated`).
 
     Whoever has taken it is at work already, and need not be paged again.
     """
@@ -80,7 +80,7 @@ def on_named(
 
 
 def on_escalated(turn: Turn, incident: Incident, contact: Contact, rule: str, text: str) -> None:
-    """Tell the contact that the incident has climbed to."""
+    """Notify the contact of the step that the incident was escalated to."""
     steps = len(turn.rules.chain(turn.rules.owner_known(incident.owner)))
     why = f"step {incident.step} of {steps}: {text}"
     reason = NotificationReason(rule, incident.step, steps, why)
@@ -101,50 +101,50 @@ def on_acknowledged(turn: Turn, incident: Incident, text: str) -> None:
 
 
 def on_update(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell those who wait how it goes (PROCEDURES, "Communication")."""
+    """Notify those who wait of an update (PROCEDURES, "Communication")."""
     _notify_owner(turn, incident, NotificationKind.UPDATE, text, turn.rules.policy.notify.updates)
     for contact in _contacts_besides(turn, incident):
         _notify_contact(turn, incident, NotificationKind.UPDATE, text, contact)
 
 
 def on_reminder(turn: Turn, incident: Incident, text: str) -> None:
-    """Remind the owner that something has to be said."""
+    """Remind the owner that an update is due."""
     _notify_owner(
         turn, incident, NotificationKind.REMINDER, text, turn.rules.policy.notify.reminders
     )
 
 
 def on_clock(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
-    """Tell the owner that a target is near (`clock_warned`) or missed (`clock_breached`)."""
+    """Notify the owner that a target is near (`clock_warned`) or missed (`clock_breached`)."""
     if incident.notified_ms and not incident.suppressed:
         _notify_in_hours(turn, incident, kind, text)
 
 
 def on_suppression(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
-    """Tell the owner, who has heard of it, that something explains it (`suppressed`), or does no more (`released`)."""
+    """Notify the owner, if notified of it before, that something explains it (`suppressed`), or does no more (`released`)."""
     if incident.notified_ms:
         _notify_in_hours(turn, incident, kind, text)
 
 
 def on_flapping(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner once that it comes and goes.
+    """Notify the owner once that it comes and goes.
 
-    Also while it waits for a rule, each time for too short to be told else.
+    Also while it waits for a rule, each time for too short to be notified otherwise.
     """
     if not incident.suppressed or incident.reopened_unexplained:
         _notify_in_hours(turn, incident, NotificationKind.FLAPPING, text)
 
 
 def on_reopened(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell the owner that it is not over; quietly, for this must not wake anybody each time."""
+    """Notify the owner that it is not over. This must not wake anybody each time."""
     if incident.has_unnamed and incident.fires_anew_ms and not incident.flapping_ms:
-        return  # a new episode begins, which says the same louder
+        return  # a new episode begins, whose message wakes somebody
     if incident.notified_ms and not incident.flapping_ms and not incident.suppressed:
         _notify_in_hours(turn, incident, NotificationKind.REOPENED, text)
 
 
 def _notify_in_hours(turn: Turn, incident: Incident, kind: NotificationKind, text: str) -> None:
-    """Tell the owner now, or when the hours begin.
+    """Notify the owner now, or when the hours begin.
 
     Then the newest only, for what was before is no news any more. Nothing to a new owner, who is
     about to be notified as of an opening.
@@ -163,11 +163,11 @@ def _notify_in_hours(turn: Turn, incident: Incident, kind: NotificationKind, tex
 
 
 def on_time(turn: Turn, incident: Incident) -> None:
-    """Tell what has waited for its hours."""
-    said, incident.deferred_notification = incident.deferred_notification, {}
+    """Send the message that has waited for its hours."""
+    deferred, incident.deferred_notification = incident.deferred_notification, {}
     turn.changed(incident)
-    kind = NotificationKind(said["kind"])
-    _notify_owner(turn, incident, kind, said["text"], _channels_of_kind(turn, kind))
+    kind = NotificationKind(deferred["kind"])
+    _notify_owner(turn, incident, kind, deferred["text"], _channels_of_kind(turn, kind))
 
 
 def _channels_of_kind(turn: Turn, kind: NotificationKind) -> list[Channel]:
@@ -181,9 +181,9 @@ def _channels_of_kind(turn: Turn, kind: NotificationKind) -> list[Channel]:
 
 
 def on_closed(turn: Turn, incident: Incident, text: str) -> None:
-    """Tell everybody who was told that it is over, so that pagers and boards are cleared."""
+    """Notify everybody who was notified that it is over, so that pagers and boards are cleared."""
     if not incident.notified_ms:
-        return  # it ended before anybody was told of it
+        return  # it ended before anybody was notified of it
     kind = NotificationKind.LOST if incident.lost else NotificationKind.RESOLVED
     _notify_owner(turn, incident, kind, text, _channels_of_severity(turn, incident))
     for contact in _called_besides(turn, incident):
@@ -191,7 +191,7 @@ def on_closed(turn: Turn, incident: Incident, text: str) -> None:
 
 
 def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step: NextStep) -> None:
-    """Tell the owner of a follow-up task that something is to be done."""
+    """Notify the owner of a follow-up task that something is to be done."""
     team = turn.rules.team_contact(turn.rules.owner_known(task.owner))
     message = {
         "incident": task.incident,
@@ -207,7 +207,7 @@ def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step
         "started_at": format_instant(task.made_ms),
         **NO_ALERTS,
     }
-    reason = NotificationReason("", 0, 0, f"the follow-up task {task.name} is the team's")
+    reason = NotificationReason("", 0, 0, f"the team owns the follow-up task {task.name}")
     for channel in turn.rules.policy.notify.tasks:
         _send_message(turn, message, channel, team, reason)
 
@@ -230,9 +230,9 @@ def _contacts_besides(turn: Turn, incident: Incident) -> list[Contact]:
 def _notify_owner(
     turn: Turn, incident: Incident, kind: NotificationKind, text: str, channels: Iterable[Channel]
 ) -> None:
-    """Tell the team.
+    """Notify the team.
 
-    By pager its first on call, who is also told by the rest where the policy says so.
+    By pager its first on call, who is also notified by the rest where the policy says so.
     """
     owner = turn.rules.owner_known(incident.owner)
     team, chain = turn.rules.team_contact(owner), turn.rules.chain(owner)
@@ -258,7 +258,7 @@ def _notify_contact(
     contact: Contact,
     reason: NotificationReason | None = None,
 ) -> None:
-    """Tell one contact through the severity's channels.
+    """Notify one contact through the severity's channels.
 
     One that has none of them by those that it has.
     """
@@ -266,7 +266,7 @@ def _notify_contact(
     channels = [
         channel for channel in _channels_of_severity(turn, incident) if address_of(contact, channel)
     ]
-    why = f"is told of each {incident.severity} of the class {incident.incident_class}"
+    why = f"is notified of each {incident.severity} of the class {incident.incident_class}"
     for channel in channels or CHANNELS:
         _send_message(turn, message, channel, contact, reason or NotificationReason("", 0, 0, why))
 

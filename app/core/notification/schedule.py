@@ -1,6 +1,8 @@
-"""When an incident as a whole is told: with the meaning of Alertmanager's group_wait, group_interval and repeat_interval.
+"""When recipients are notified of an incident as a whole.
 
-Nobody is told of an incident while something keeps it quiet, nor of one that ended before its turn.
+The waits mean what Alertmanager's group_wait, group_interval and repeat_interval mean.
+
+Nobody is notified of an incident while it is suppressed, nor of one that ended before its turn.
 """
 
 from collections.abc import Iterator
@@ -16,12 +18,13 @@ from models.duration import format_ms
 from models.events import NotificationKind
 from models.incident import State
 from models.instant import format_instant
+from models.plural import plural
 
 # What a message waits for.
 GROUP_WAIT = "group_wait"
 CORRELATION_WAIT = "correlation_wait"  # of a rule that may explain it
 HANDED_OVER = "handed_over"
-RELEASED = "released"  # of what began to fire while everything was kept quiet
+RELEASED = "released"  # of what began to fire while everything was suppressed
 RAISED = "severity_raised"
 FIRES_ANEW = "fires_anew"
 GROUP_INTERVAL = "group_interval"
@@ -76,7 +79,7 @@ def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None
 
 
 def _has_news(incident: Incident) -> bool:
-    """Whether an alert fires that began while everything was kept quiet, and that nobody was notified of."""
+    """Whether an alert fires that began while everything was suppressed, and that nobody was notified of."""
     return incident.notify_anew and any(
         alert.firing
         and not alert.suppressions
@@ -99,7 +102,7 @@ def _on_due(turn: Turn, incident: Incident, _: str) -> None:
 
 
 def notify_recipients(turn: Turn, incident: Incident) -> None:
-    """Tell what is new."""
+    """Notify recipients of what is new."""
     more = incident.size - incident.notified_alerts
     if not incident.notified_ms:
         incident.first_notified_ms = incident.step_since_ms = incident.clock_ms = turn.now_ms
@@ -118,20 +121,20 @@ def notify_recipients(turn: Turn, incident: Incident) -> None:
         text = naming.with_names(incident, _describe_opening(turn, incident))
         recipients.on_opened(turn, incident, text)
     elif _fires_anew(incident):
-        _tell_anew(turn, incident)
+        _notify_fires_anew(turn, incident)
     elif incident.severity < incident.notified_severity:
         begin_episode(incident)
-        text = f"from {incident.notified_severity} to {incident.severity}: {incident.title}"
+        text = f"Severity raised from {incident.notified_severity} to {incident.severity}: {incident.title}"
         recipients.on_severity_raised(turn, incident, naming.with_names(incident, text))
     elif incident.has_unnamed:
-        _tell_unnamed(turn, incident, more)
+        _notify_unnamed(turn, incident, more)
     elif more > 0:
-        text = f"{more} more; {_count_firing(incident)}"
+        text = f"{plural(more, 'more alert')}. {_count_firing(incident)}"
         recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
     else:
         begin_episode(incident)
         waited = format_ms(turn.now_ms - waiting_since_ms(incident))
-        text = f"nobody has taken it for {waited}; {_count_firing(incident)}"
+        text = f"Not acknowledged for {waited}. {_count_firing(incident)}"
         recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
     incident.notify_anew = False
     naming.on_named(turn, incident)
@@ -145,14 +148,14 @@ def notify_recipients(turn: Turn, incident: Incident) -> None:
     turn.changed(incident)
 
 
-def _tell_anew(turn: Turn, incident: Incident) -> None:
+def _notify_fires_anew(turn: Turn, incident: Incident) -> None:
     """Wake whoever is on call now with what fires again."""
     names = naming.names_of(naming.unnamed_alerts(incident)) or incident.title
     _begin_episode(turn, incident)
-    recipients.on_opened(turn, incident, f"fires again: {names}; {_count_firing(incident)}")
+    recipients.on_opened(turn, incident, f"Firing again: {names}. {_count_firing(incident)}")
 
 
-def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
+def _notify_unnamed(turn: Turn, incident: Incident, more: int) -> None:
     """Name the urgent alerts that no message has named yet."""
     alerts = naming.unnamed_alerts(incident)
     names = naming.names_of(alerts) or incident.title
@@ -161,14 +164,14 @@ def _tell_unnamed(turn: Turn, incident: Incident, more: int) -> None:
         begin_episode(incident)
     incident.joined = incident.state is State.ACKNOWLEDGED
     severity = alerts[0].severity if alerts else incident.severity
-    text = f"{f'{more} more: ' if more > 0 else ''}{names}; {_count_firing(incident)}"
+    text = f"{f'{more} more: ' if more > 0 else ''}{names}. {_count_firing(incident)}"
     recipients.on_named(turn, incident, kind, severity, text)
 
 
 def _wakes(incident: Incident) -> bool:
     """Whether urgent alerts that joined an incident wake somebody.
 
-    While nobody has taken it they do. After that, the first that is at another place does.
+    While it is not acknowledged they do. After that, the first that is at another place does.
     """
     if incident.flapping_ms and incident.acknowledged_ms:
         return False  # somebody knows that it comes and goes
@@ -178,7 +181,7 @@ def _wakes(incident: Incident) -> bool:
 
 
 def _begin_episode(turn: Turn, incident: Incident) -> None:
-    """What fires again is for whoever is on call now: nobody has taken it, and the chain begins anew."""
+    """What fires again is for whoever is on call now: it is not acknowledged, and the chain begins anew."""
     begin_episode(incident)
     incident.state = advance(incident.state, Cause.FIRED_ANEW)
     incident.step, incident.step_since_ms, incident.unacknowledged_since_ms = (
@@ -192,15 +195,15 @@ def _begin_episode(turn: Turn, incident: Incident) -> None:
 
 def _describe_opening(turn: Turn, incident: Incident) -> str:
     waited_ms = turn.now_ms - incident.opened_ms
-    since = f", for {format_ms(waited_ms)} now" if waited_ms >= 60_000 else ""
-    return (
-        f"{incident.summary}{since}; {_count_firing(incident)}"
-        if incident.size > 1 or since
-        else incident.summary
-    )
+    if waited_ms >= 60_000:
+        opened = f"Open for {format_ms(waited_ms)}"
+        return naming.join_sentences(incident.summary, opened, _count_firing(incident))
+    if incident.size > 1:
+        return naming.join_sentences(incident.summary, _count_firing(incident))
+    return incident.summary
 
 
 def _count_firing(incident: Incident) -> str:
-    firing = f"{incident.alerts_firing} of {incident.size} alerts firing"
+    firing = f"{incident.alerts_firing} of {incident.size} alerts firing."
     since_ms = unheard_since_ms(incident)
-    return f"{firing}; not heard of since {format_instant(since_ms)}" if since_ms else firing
+    return f"{firing} Not received since {format_instant(since_ms)}." if since_ms else firing

@@ -1,4 +1,4 @@
-"""Somebody takes an incident, by command or by a silence.
+"""Somebody acknowledges an incident, by command or by a silence.
 
 Source: PROCEDURES, "Alert Acknowledgment".
 """
@@ -15,21 +15,23 @@ from app.core.state.turn import Turn
 def acknowledge(
     turn: Turn, incident: Incident, by: str, text: str, unacknowledged: Sequence[str] = ()
 ) -> None:
-    """Somebody takes the incident: it stops climbing, unless urgent alerts of it are not meant.
+    """Somebody acknowledges the incident: escalation stops, unless urgent alerts of it are not meant.
 
-    Those are named by their fingerprints: the climb goes on for as long as one of them fires.
+    Those are named by their fingerprints: escalation goes on for as long as one of them fires.
     """
     incident.unacknowledged = list(unacknowledged)
     incident.state = advance(incident.state, Cause.ACKNOWLEDGE)
     incident.acknowledged_ms, incident.acknowledged_by = turn.now_ms, by
     incident.fires_anew_ms, incident.joined = 0, False
     turn.timeline(
-        incident, "Acknowledged", f"{by} is investigating{': ' if text else ''}{text}", by=by
+        incident, "Acknowledged", f"{by} acknowledged it{': ' if text else ''}{text}", by=by
     )
     service_levels.on_done(turn, incident, service_levels.ACKNOWLEDGE)
-    what = next(iter(incident.names), incident.title)
+    title = next(iter(incident.names), incident.title)
     recipients.on_acknowledged(
-        turn, incident, f"\N{LEFT-POINTING MAGNIFYING GLASS} Investigating {what} - {by} responding"
+        turn,
+        incident,
+        f"\N{LEFT-POINTING MAGNIFYING GLASS} Investigating {title} - {by} responding",
     )
     reminders.on_activity(turn, incident)
     turn.changed(incident)

@@ -1,11 +1,11 @@
-"""When an incident climbs to the next step of its owner's chain, and what it says of why.
+"""When an incident escalates to the next step of its owner's chain, and why.
 
 Source: PROCEDURES, "Escalation Triggers" and each team's "Primary Escalation Chain".
 """
 
 from collections.abc import Iterator, Sequence
 
-from app.core.notification import mute_times, recipients, schedule
+from app.core.notification import mute_times, naming, recipients, schedule
 from app.core.notification.actions import begin_episode
 from app.core.rules.compiled_policy import EscalationRule
 from app.core.state.deadline import Deadline
@@ -45,7 +45,7 @@ def watch_lasting(turn: Turn, alert: LiveAlert) -> None:
 
 
 def _lasting_ms(rule: EscalationRule, alert: LiveAlert) -> int:
-    # What was kept quiet counts from when it was not any more: nothing old pages out of the blue.
+    # What was suppressed counts from when it no longer was: nothing old pages out of the blue.
     return alert.notifiable_since_ms + (rule.policy.lasting or 0)
 
 
@@ -58,7 +58,7 @@ def on_lasting(turn: Turn, at_ms: int, subject: str) -> None:
     incident = turn.state.incidents.get(alert.incident)
     if incident is None or _lasting_ms(rule, alert) != at_ms or alert.suppressions:
         return
-    # Who has resolved it need not be told that an alert has not noticed yet. If it is not over,
+    # Who has resolved it need not be notified that an alert has not noticed yet. If it is not over,
     # `on_reopened` escalates.
     if not incident.ended and rule.applies(alert.severity, alert.incident_class, alert.labels):
         _escalate_lasting(turn, incident, rule, alert)
@@ -74,7 +74,7 @@ def on_reopened(turn: Turn, incident: Incident) -> None:
         and not alert.suppressions
         and rule.applies(alert.severity, alert.incident_class, alert.labels)
     ]
-    for at_ms, _, _, rule, alert in sorted(lasted, key=lambda one: one[:3]):
+    for at_ms, _, _, rule, alert in sorted(lasted, key=lambda due: due[:3]):
         if at_ms <= turn.now_ms:
             _escalate_lasting(turn, incident, rule, alert)
 
@@ -88,7 +88,7 @@ def _escalate_lasting(
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When it climbs because nobody took it, because something was not done about it, or because of what had to wait."""
+    """When it escalates: not acknowledged, something not done, or what had to wait."""
     if incident.ended or incident.suppressed:
         return
     if incident.deferred_escalations:
@@ -99,9 +99,9 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     wait_ms = turn.rules.escalate_after_ms(owner, incident.severity, incident.step)
     waits_for_somebody = incident.state is State.OPEN or not_acknowledged(incident)
     if wait_ms is not None and incident.notified_ms and waits_for_somebody:
-        climb_ms = max(incident.step_since_ms, incident.severity_ms)
-        at_ms = mute_times.next_notifiable_ms(turn, incident, climb_ms + wait_ms)
-        yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, climb_ms)
+        step_ms = max(incident.step_since_ms, incident.severity_ms)
+        at_ms = mute_times.next_notifiable_ms(turn, incident, step_ms + wait_ms)
+        yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, step_ms)
     since_ms = max(incident.notifiable_since_ms, incident.severity_ms, incident.clock_ms)
     for rule, after_ms in _rules_not_done(turn, incident) if incident.notified_ms else ():
         at_ms = mute_times.next_notifiable_ms(turn, incident, since_ms + after_ms)
@@ -117,12 +117,16 @@ def not_acknowledged(incident: Incident) -> str:
 
 
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
-    taken = incident.state is State.ACKNOWLEDGED
-    waited_ms = turn.now_ms - (incident.step_since_ms if taken else waiting_since_ms(incident))
+    acknowledged = incident.state is State.ACKNOWLEDGED
+    waited_ms = turn.now_ms - (
+        incident.step_since_ms if acknowledged else waiting_since_ms(incident)
+    )
     since_ms = unheard_since_ms(incident)
-    unheard = f", not heard of since {format_instant(since_ms)}" if since_ms else ""
-    subject = not_acknowledged(incident) or "it"
-    because = f"nobody has acknowledged {subject} for {format_ms(waited_ms)}{unheard}"
+    alert = not_acknowledged(incident)
+    subject = f"{alert} not acknowledged" if alert else "Not acknowledged"
+    because = f"{subject} for {format_ms(waited_ms)}"
+    if since_ms:
+        because = f"{because}. Not received since {format_instant(since_ms)}."
     escalate_step(turn, incident, UNACKNOWLEDGED, because, [incident.opened_by])
 
 
@@ -147,19 +151,17 @@ def _on_not_done(turn: Turn, incident: Incident, name: str) -> None:
     rule = turn.rules.escalation(name)
     assert rule is not None, name  # the deadline was found in this policy
     assert rule.policy.after is not None, name
-    what = (
-        "no root cause is named" if rule.policy.without == "root_cause" else "it is not mitigated"
-    )
+    what = "No root cause named" if rule.policy.without == "root_cause" else "Not mitigated"
     because = f"{what} after {format_ms(rule.policy.after)}"
     escalate(turn, incident, name, because, [incident.opened_by])
 
 
 def on_grown(turn: Turn, incident: Incident, what: str) -> None:
-    """Escalate an acknowledged incident that became worse, or larger, than whoever took it could know."""
+    """Escalate an acknowledged incident that became worse, or larger, than whoever acknowledged it could know."""
     if incident.state is State.ACKNOWLEDGED:
         for rule in turn.rules.escalations:
             if rule.policy.grew and rule.policy.covers(incident.severity, incident.incident_class):
-                because = f"it grew since {incident.acknowledged_by} took it: {what}"
+                because = f"Grew after {incident.acknowledged_by} acknowledged it: {what}"
                 escalate(turn, incident, rule.policy.name, because, [turn.position])
 
 
@@ -172,7 +174,7 @@ def on_complaints(turn: Turn, incident: Incident) -> None:
             and incident.complaints >= enough
             and rule.policy.covers(incident.severity, incident.incident_class)
         ):
-            because = f"{incident.complaints} complaints were counted"
+            because = f"{incident.complaints} complaints counted"
             escalate(turn, incident, rule.policy.name, because, [turn.position])
 
 
@@ -188,9 +190,9 @@ def on_clock_warned(turn: Turn, incident: Incident, clock: str, because: str) ->
 def escalate(
     turn: Turn, incident: Incident, rule: str, because: str, records: Sequence[str]
 ) -> None:
-    """Climb one step, once for each rule.
+    """Escalate one step, once for each rule.
 
-    Not while something keeps it quiet, and in its hours only.
+    Not while it is suppressed, and in its hours only.
     """
     if rule in incident.escalated:
         return
@@ -212,7 +214,7 @@ def escalate(
 
 
 def on_correlation_decided(turn: Turn, incident: Incident) -> None:
-    """Nothing that waited for a rule keeps it quiet any more: do what was put off because of it."""
+    """It no longer waits for a rule and is not suppressed: do what was deferred because of the wait."""
     undecided_escalations, incident.undecided_escalations = incident.undecided_escalations, {}
     for rule, (because, *records) in undecided_escalations.items():
         escalate(turn, incident, rule, because, records)
@@ -227,14 +229,14 @@ def escalate_step(
     step: int | None = None,
     by: str = "",
 ) -> None:
-    """Climb to a step, else to the next.
+    """Escalate to a step, else to the next.
 
-    That contact of the owner's chain is told, or the last one again.
+    That contact of the owner's chain is notified, or the last one again.
     """
     if not incident.notified_ms or incident.notified_owner != incident.owner:
         schedule.notify_recipients(
             turn, incident
-        )  # whoever is called second should not be the first to hear of it
+        )  # whoever is called second should not be the first to be notified
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
     incident.step = min(step or incident.step + 1, len(chain))
     incident.steps_notified = max(incident.steps_notified, incident.step)
@@ -264,7 +266,7 @@ def escalate_step(
         "late_ms": turn.late_ms,
     }
     turn.emit(Stream.ESCALATIONS, incident.id, "Escalated", body)
-    text = f"{because}: step {incident.step}, {contact.name}"
+    text = naming.join_sentences(because, f"Step {incident.step}: {contact.name}")
     turn.timeline(
         incident, "Escalated", text, rule=rule, step=incident.step, to=contact.name, by=by
     )

@@ -27,7 +27,8 @@ def on_closed(turn: Turn, incident: Incident) -> None:
         if answered or not rule.covers(incident.severity, incident.incident_class):
             continue
         if len(turn.state.tasks) >= turn.rules.policy.bounds.tasks:
-            text = f"{rule.title}: not noted, there are {len(turn.state.tasks)} tasks, which is bounds.tasks"
+            number = len(turn.state.tasks)
+            text = f"{rule.title}: not created. There are {number} tasks, the limit (bounds.tasks)."
             turn.refuse("tasks", text, incident)
             continue
         task = Task(
@@ -46,14 +47,14 @@ def on_closed(turn: Turn, incident: Incident) -> None:
             task.reminded += 1
         _keep_task(turn, task)
         _notify_task_owner(
-            turn, task, "TaskMade", f"{task.title}; due {format_instant(task.due_ms)}"
+            turn, task, "TaskMade", f"{task.title}. Due {format_instant(task.due_ms)}."
         )
         if rule.until == "root_cause":
             recipients.on_task(
                 turn,
                 task,
                 NotificationKind.CAUSE_WANTED,
-                "It is over. What was the root cause?",
+                "The incident is over. What was the root cause?",
                 _describe_task_command(task),
             )
 
@@ -74,7 +75,7 @@ def on_reminder(turn: Turn, at_ms: int, subject: str) -> None:
     if task.reminded >= REMINDERS_MAX:
         turn.state.drop_task(task)
         turn.emit(Stream.FOLLOWUPS, task.id, "Task", _task_snapshot(task, "lapsed"))
-        _notify_task_owner(turn, task, "TaskLapsed", f"nobody did it: {task.title}")
+        _notify_task_owner(turn, task, "TaskLapsed", f"Not done: {task.title}")
         return
     task.reminded += 1
     text = _describe_due(task.due_ms - turn.now_ms)
@@ -90,9 +91,7 @@ def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
     task = turn.state.tasks.get(f"{incident}.{name}")
     if task is None:
         known = [one.name for one in turn.state.tasks.values() if one.incident == incident]
-        found = (
-            f"{incident} has no open task {name!r}; open are: {', '.join(sorted(known)) or 'none'}"
-        )
+        found = f"{incident} has no open task {name!r}, must be one of: {', '.join(sorted(known)) or 'none'}"
         raise BadInput(Reason.UNKNOWN_TASK, found)
     turn.state.drop_task(task)
     turn.emit(
@@ -102,7 +101,7 @@ def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
         _task_snapshot(task, "done", by, format_instant(turn.now_ms)),
     )
     _notify_task_owner(
-        turn, task, "TaskDone", f"{by} did {name}{': ' if text else ''}{text}", by=by
+        turn, task, "TaskDone", f"{by} finished {name}{': ' if text else ''}{text}", by=by
     )
 
 
@@ -144,7 +143,7 @@ def _describe_due(left_ms: int) -> str:
 
 
 def _describe_task_command(task: Task) -> NextStep:
-    return NextStep(f"{task.steps[0]}; then" if task.steps else "", f"tocsin done {task.id} TEXT")
+    return NextStep(f"{task.steps[0]}. Then" if task.steps else "", f"tocsin done {task.id} TEXT")
 
 
 def _task_snapshot(

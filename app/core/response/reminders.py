@@ -35,7 +35,7 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
 
 
 def on_activity(turn: Turn, incident: Incident) -> None:
-    """Somebody said something."""
+    """Somebody acted on the incident."""
     incident.last_update_ms = incident.reminded_ms = turn.now_ms
     incident.reminded = 0
 
@@ -46,9 +46,10 @@ def _on_no_update(turn: Turn, incident: Incident, _: str) -> None:
     silent = format_ms(turn.now_ms - incident.last_update_ms)
     if incident.state is State.ACKNOWLEDGED:
         who = incident.assignee or incident.acknowledged_by
-        text = f"{who}: no update for {silent}; say how it goes: tocsin update {incident.id} TEXT --eta 30m"
+        update = f"tocsin update {incident.id} TEXT --eta 30m"
+        text = f"{who}: no update for {silent}. Post one: {update}"
     else:
-        text = f"nobody has said anything for {silent}; take it: tocsin ack {incident.id}"
+        text = f"Not acknowledged, no update for {silent}. Acknowledge it: tocsin ack {incident.id}"
     turn.timeline(incident, "Reminded", text)
     recipients.on_reminder(turn, incident, text)
     turn.changed(incident)
@@ -57,7 +58,8 @@ def _on_no_update(turn: Turn, incident: Incident, _: str) -> None:
 def _on_lapsed(turn: Turn, incident: Incident, _: str) -> None:
     incident.state = advance(incident.state, Cause.FORGOTTEN)
     silent = format_ms(turn.now_ms - incident.last_update_ms)
-    because = f"{incident.assignee or incident.acknowledged_by} took it, and has said nothing for {silent}"
+    responder = incident.assignee or incident.acknowledged_by
+    because = f"{responder} acknowledged it, but posted no update for {silent}"
     on_activity(turn, incident)
     incident.unacknowledged_since_ms = turn.now_ms
     turn.timeline(incident, "Forgotten", because)

@@ -46,7 +46,7 @@ def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = WARNED
     since_ms, severity = clock_start(incident, clock)
     left_ms = since_ms + _target_times(turn, clock)[severity] - turn.now_ms
-    text = f"{format_ms(left_ms)} left to {clock} it, by {severity}'s target"
+    text = f"{format_ms(left_ms)} left to {clock} it ({severity} target)"
     turn.timeline(incident, "ClockWarned", text, clock=clock)
     recipients.on_clock(turn, incident, NotificationKind.CLOCK_WARNED, text)
     escalation.on_clock_warned(turn, incident, clock, text)
@@ -57,7 +57,7 @@ def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     incident.clocks[clock] = BREACHED
     _, severity = clock_start(incident, clock)
     target = format_ms(_target_times(turn, clock)[severity])
-    text = f"not {clock}d within {target}, {severity}'s target"
+    text = f"Not {clock}d within {target} ({severity} target)"
     turn.timeline(incident, "ClockBreached", text, clock=clock)
     turn.count(f"breached.{clock}")
     recipients.on_clock(turn, incident, NotificationKind.CLOCK_BREACHED, text)
@@ -72,7 +72,10 @@ def on_done(turn: Turn, incident: Incident, clock: str) -> None:
         incident.clocks[clock] = MET
         took, target = format_ms(turn.now_ms - since_ms), format_ms(time_ms)
         turn.timeline(
-            incident, "ClockMet", f"{clock}d within {took}, the target is {target}", clock=clock
+            incident,
+            "ClockMet",
+            f"{clock.capitalize()}d within {took}. Target: {target}.",
+            clock=clock,
         )
 
 

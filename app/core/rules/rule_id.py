@@ -40,5 +40,5 @@ def rule_id_from(document: dict[str, Any]) -> str:
     """The shape that a message names; empty in one of an older Tocsin. Raises BadInput."""
     found = document.get("rule_id", "")
     if found and not (isinstance(found, str) and _RULE_ID.fullmatch(found)):
-        raise BadInput(Reason.MALFORMED, f"the shape is {found!r:.40}, must be 12 hex digits")
+        raise BadInput(Reason.MALFORMED, f"the rule_id is {found!r:.40}, must be 12 hex digits")
     return found or ""

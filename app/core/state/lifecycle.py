@@ -78,6 +78,6 @@ def advance(state: State, cause: Cause) -> State:
         )
         raise BadInput(
             Reason.ILLEGAL_TRANSITION,
-            f"the incident is {state}; {cause} is not possible, but {possible} is",
+            f"the incident is {state}, so {cause} is not possible. Possible: {possible}",
         )
     return after

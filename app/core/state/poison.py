@@ -55,7 +55,7 @@ class Poison(Exception):
 
 def describe_fault(error: Exception) -> str:
     """What a dead letter says of an error that is ours."""
-    return f"it made Tocsin fail with {describe_place(error)}: a fault of Tocsin; report it"
+    return f"it made Tocsin fail with {describe_place(error)}: a bug in Tocsin, please report it"
 
 
 def describe_place(error: Exception) -> str:
@@ -95,5 +95,5 @@ def quarantine(turn: Turn, poison: Poison) -> None:
             "at_ms": deadline.at_ms,
         }
     )
-    message = f"{poison.message}; it is tried again at {format_instant(until_ms)}"
+    message = f"{poison.message}. It is retried at {format_instant(until_ms)}"
     dead_letter(turn, BadInput(Reason.POISON, message), value, topic="deadline")

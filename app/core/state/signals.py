@@ -25,12 +25,12 @@ SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
 _SHOWN = ("scope", "starts_ms", "place_labels", "annotations")
-LEFT_TEXT = "belongs to it no more: the policy has changed"  # what is said of a member that left
+LEFT_TEXT = "no longer belongs to it: the policy has changed"  # the text for a member that left
 _TEXTS = ("name", "component", "scope", "incident", "record")
 
 
 class Change(NamedTuple):
-    """What an actor is told of an alert, or of an incident that a rule opened."""
+    """What an actor is notified of: an alert, or of an incident that a rule opened."""
 
     identity: str  # a fingerprint, or an incident's id
     member: Member
@@ -85,9 +85,9 @@ def fits_signal(group: str, member: Member) -> bool:
 
 
 def refuse_signal(turn: Turn, rule: str, member: Member) -> None:
-    """Note that an alert is too large for a rule: it takes no part, and is told on its own."""
+    """Note that an alert is too large for a rule: it takes no part, and is notified on its own."""
     if member.firing:
-        text = f"{member.name[:100]}: takes no part in {rule}, its labels that the rules ask for are too long"
+        text = f"{member.name[:100]}: not used by {rule}. The labels that rules read are too long."
         turn.refuse("signals", text, turn.state.incidents.get(member.incident))
 
 

@@ -201,7 +201,7 @@ def check_groups(turn: Turn) -> None:
     if number >= limit:
         raise BadInput(
             Reason.BOUND_REACHED,
-            f"rules keep something for {number} groups, bounds.groups is {limit}",
+            f"rules have state for {number} groups, and bounds.groups is {limit}",
         )
 
 
@@ -298,13 +298,13 @@ def _review_target(
     because = None
     if before is not None:
         why = (
-            f"belongs to {cause.name} on {cause.place.title} now"
+            f"now belongs to {cause.name} on {cause.place.title}"
             if cause
-            else "is on its own again"
+            else "no longer belongs to it"
         )
         _signal_root(turn, rule, before, identity, replace(target.member, firing=False), why)
     if cause is not None:
-        what = "depends on" if rule.membership else "inhibited by"
+        what = "Depends on" if rule.membership else "Inhibited by"
         text = f"{what} {cause.name} on {cause.place.title} ({rule.policy.name})"
         # What shares its root's incident is in it already.
         parent = (

@@ -49,17 +49,18 @@ def objection(turn: Turn, silence: Silence, incident: Incident) -> str:
     """Why a silence does not acknowledge an open incident of which it matches something; empty if it does."""
     beginnings = turn.rules.policy.silences.acknowledge_comments
     if not silence.comment.startswith(tuple(beginnings)):
-        return f"its comment begins with none of: {', '.join(beginnings) or 'nothing is set'}"
+        expected = f"its comment must begin with one of: {', '.join(beginnings)}"
+        return expected if beginnings else "the policy sets no silences.acknowledge_comments"
     test = silence_test(silence.matchers)
     if incident.rule:
-        return "" if covers(test, incident) else "it does not match all its members"
+        return "" if covers(test, incident) else "it does not match all members"
     firing = [alert for alert in incident.alerts.values() if alert.firing]
     worst = min(alert.severity for alert in firing)
     worst_ones = [alert for alert in firing if alert.severity == worst]
     if any(test(alert.labels) for alert in worst_ones):
         return ""
     others = f" and {len(worst_ones) - 1} more" if len(worst_ones) > 1 else ""
-    return f"it matches no {worst} that fires: {worst_ones[0].name}{others}"
+    return f"it matches no firing {worst} alert: {worst_ones[0].name}{others}"
 
 
 def left_out(silence: Silence, incident: Incident) -> list[str]:
@@ -74,7 +75,7 @@ def left_out(silence: Silence, incident: Incident) -> list[str]:
 
 
 def emit_outcome(turn: Turn, silence: Silence, *, preview: bool) -> None:
-    """Say what a silence does, or would do, in this partition; before anything has changed."""
+    """Emit what a silence does, or would do, in this partition, before anything has changed."""
     muted = list(_matched(turn, silence))
     incidents = [turn.state.incidents[name] for name in sorted({alert.incident for alert in muted})]
     incidents += _opened_by_rules(turn, silence)
@@ -92,7 +93,7 @@ def emit_outcome(turn: Turn, silence: Silence, *, preview: bool) -> None:
         "incident": None,
         "component": "",
         "scope": "",
-        "text": f"silence by {silence.by}: {len(acknowledged)} acknowledged, {len(muted)} muted",
+        "text": f"Silence by {silence.by}: {len(acknowledged)} acknowledged, {len(muted)} muted",
         "silence": silence.id,
         "preview": preview,
         "acknowledged": acknowledged[:SHOWN_MAX],

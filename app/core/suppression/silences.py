@@ -47,13 +47,13 @@ def on_silence(turn: Turn, document: dict[str, Any]) -> None:
     number, limit = len(turn.state.silences), turn.rules.policy.bounds.silences
     if known is None and number >= limit:
         retention = _retention_text(turn)
-        found = f"there are {number} silences, with those that ended less than {retention} ago; bounds.silences is {limit}"
-        raise BadInput(Reason.BOUND_REACHED, found)
+        counted = f"there are {number} silences with those that ended less than {retention} ago"
+        raise BadInput(Reason.BOUND_REACHED, f"{counted}, and bounds.silences is {limit}")
     emit_outcome(turn, silence, preview=False)
     turn.state.put_silence(silence)
     if turn.partition == 0:
         turn.emit(Stream.SILENCES, silence.id, "Silence", _silence_snapshot(silence, turn.now_ms))
-    # First what it need not keep quiet any more: else an incident of both would be quiet for a
+    # First what it no longer suppresses: else an incident of both would be suppressed for a
     # moment.
     if known is not None:
         _end_silences(
@@ -138,7 +138,7 @@ def suppressions_on(turn: Turn, alert: LiveAlert) -> dict[str, Suppression] | No
 
 
 def review_incident(turn: Turn, incident: Incident) -> None:
-    """Keep an incident quiet that a rule opened while a silence matches all its members, and no longer."""
+    """Suppress an incident that a rule opened while a silence matches all its members, and no longer."""
     if not incident.rule or incident.ended:
         return
     covering = {
@@ -220,8 +220,8 @@ def _retention_text(turn: Turn) -> str:
 
 
 def _suppression_by(silence: Silence) -> Suppression:
-    said = f": {silence.comment}" if silence.comment else ""
-    text = f"silenced by {silence.by} until {format_instant(silence.ends_ms)}{said}"
+    comment = f": {silence.comment}" if silence.comment else ""
+    text = f"Silenced by {silence.by} until {format_instant(silence.ends_ms)}{comment}"
     return Suppression(truncate(text, suppression.BECAUSE_CHARACTERS_MAX))
 
 

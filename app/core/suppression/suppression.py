@@ -40,10 +40,11 @@ def on_suppression_message(turn: Turn, document: dict[str, Any]) -> None:
     reason, rule_id = _suppression_from(because), rule_id_from(document)
     if not (isinstance(key, str) and isinstance(identity, str) and isinstance(record, str)):
         raise BadInput(
-            Reason.MALFORMED, f"a hold is {document!r:.200}: hold, alert and record must be texts"
+            Reason.MALFORMED,
+            f"a suppression is {document!r:.200}: suppression, alert and record must be texts",
         )
     if rule_id and not _is_meant(turn, key, rule_id, turn.state.alerts.get(identity.encode())):
-        return  # the policy changed while it was under way: nobody would ever say that it is over
+        return  # the policy changed while it was under way: nobody would ever end the suppression
     incident = turn.state.incidents.get(identity)
     if incident is not None:
         if incident.firing_since == record and not incident.ended:
@@ -58,14 +59,14 @@ def on_suppression_message(turn: Turn, document: dict[str, Any]) -> None:
         and record == f"{turn.partition}-{alert.fired_offset}"
     ):
         if reason is not None and turn.rules.evaluate(alert.labels).always:
-            text = f"{alert.name} always escalates, so {key} does not keep it quiet"
+            text = f"{alert.name} always escalates, so {key} does not suppress it"
             turn.timeline(turn.state.incidents[alert.incident], "NotSuppressed", text, rule=key)
             return
         suppress_alert(turn, alert, key, reason)
 
 
 def _is_meant(turn: Turn, key: str, rule_id: str, alert: LiveAlert | None) -> bool:
-    """Whether what a rule says is meant still.
+    """Whether what a rule states is still meant.
 
     The alert takes part in it. A correlation that changed goes on.
     """
@@ -80,7 +81,7 @@ def _is_meant(turn: Turn, key: str, rule_id: str, alert: LiveAlert | None) -> bo
 
 
 def begin_correlation_wait(turn: Turn, incident: Incident, alert: LiveAlert, wait_ms: int) -> None:
-    """Let an alert that is about to join an incident of which nothing is loud wait for the rules that may hold it."""
+    """Let an alert that is about to join an incident of which nothing is notifiable wait for the rules that may suppress it."""
     if wait_ms and not incident.notifiable and not alert.suppressions:
         alert.suppressions = {CORRELATION_WAIT: _waiting_suppression(wait_ms)}
         incident.reopened_unexplained = incident.reopened_unexplained or not incident.suppressed
@@ -103,7 +104,7 @@ def begin_incident_wait(turn: Turn, incident: Incident) -> None:
 
 
 def _waiting_suppression(wait_ms: int) -> Suppression:
-    return Suppression(f"waits for {format_ms(wait_ms)} to see whether a rule explains it")
+    return Suppression(f"Waits {format_ms(wait_ms)} for correlation")
 
 
 def watch_alert_wait(turn: Turn, alert: LiveAlert) -> None:
@@ -166,14 +167,14 @@ def _suppression_from(because: Any) -> Suppression | None:
     if not (isinstance(text, str) and isinstance(parent, str) and isinstance(source, str)):
         raise BadInput(
             Reason.MALFORMED,
-            f"a hold's because is {because!r:.200}, must have the texts text and parent",
+            f"a suppression's because is {because!r:.200}, must have the texts text and parent",
         )
     limit = BECAUSE_CHARACTERS_MAX
     return Suppression(truncate(text, limit), parent[:limit], source[:limit])
 
 
 def suppress_alert(turn: Turn, alert: LiveAlert, key: str, reason: Suppression | None) -> None:
-    """Keep a firing alert quiet for one more reason, or (None) for one reason less."""
+    """Suppress a firing alert for one more reason, or (None) for one reason less."""
     if (alert.suppressions or {}).get(key) == reason:
         return
     incident = turn.state.incidents[alert.incident]
@@ -206,15 +207,15 @@ def _has_room(
     key: str,
     reason: Suppression | None,
 ) -> bool:
-    """Whether there is room for one more reason to keep quiet.
+    """Whether there is room for one more suppression.
 
-    If not, it is rather told than forgotten.
+    If not, the alert is rather notified than lost.
     """
     if reason is None or key in suppressions or len(suppressions) < SUPPRESSIONS_MAX:
         return True
     turn.refuse(
         "holds",
-        f"there are {SUPPRESSIONS_MAX} reasons to keep an alert of it quiet; not noted: {key}",
+        f"An alert has {SUPPRESSIONS_MAX} suppressions, the limit. Not recorded: {key}",
         incident,
     )
     return False
@@ -249,7 +250,7 @@ def observe_suppression(
     key: str = "",
     since_ms: int | None = None,
 ) -> None:
-    """Take note when all of an incident has become quiet, or something of it loud. Then what is due counts from `since_ms`.
+    """Note when all of an incident has become suppressed, or a part of it notifiable. Then what is due counts from `since_ms`.
 
     That is now, or when what waited for a rule in vain began to fire.
     """
@@ -266,7 +267,7 @@ def observe_suppression(
 
 def _on_suppressed(turn: Turn, incident: Incident, reason: Suppression | None, key: str) -> None:
     incident.reopened_unexplained = False
-    text = reason.because if reason else "what fires still is kept quiet"
+    text = reason.because if reason else "All firing alerts are suppressed"
     turn.timeline(
         incident,
         "Suppressed",
@@ -274,14 +275,14 @@ def _on_suppressed(turn: Turn, incident: Incident, reason: Suppression | None, k
         rule=key,
         parent=reason.parent if reason else "",
     )
-    # An operator who silences it knows: no message says so, neither now nor at the end.
+    # An operator who silences it knows: no message states it, neither now nor at the end.
     incident.suppression_notified = not is_silenced(incident)
     if incident.suppression_notified:
         recipients.on_suppression(turn, incident, NotificationKind.SUPPRESSED, text)
 
 
 def is_silenced(incident: Incident) -> bool:
-    """Whether a silence keeps it, or a firing alert of it, quiet."""
+    """Whether a silence suppresses it, or a firing alert of it."""
     alerts = [
         alert.suppressions
         for alert in incident.alerts.values()
@@ -302,10 +303,10 @@ def _on_released(turn: Turn, incident: Incident, key: str, since_ms: int) -> Non
         begin_clocks(incident, turn.now_ms)
     reminders.on_activity(turn, incident)
     if reopened_unexplained:
-        why = ", and no rule explains it" if key == CORRELATION_WAIT else ""
-        recipients.on_reopened(turn, incident, f"it fires again{why}")
+        unexplained = ". No rule explains it." if key == CORRELATION_WAIT else ""
+        recipients.on_reopened(turn, incident, f"Firing again{unexplained}")
     else:
-        text = "nothing keeps it quiet any more, and it fires"
+        text = "No longer suppressed. Still firing."
         turn.timeline(incident, "Released", text, rule="" if key == CORRELATION_WAIT else key)
         incident.notify_anew = bool(incident.notified_ms)
         if incident.suppression_notified:
@@ -315,9 +316,9 @@ def _on_released(turn: Turn, incident: Incident, key: str, since_ms: int) -> Non
 
 
 def drop_rules(turn: Turn, names: frozenset[str]) -> None:
-    """Forget what rules said that a policy change has removed or changed.
+    """Drop the suppressions of rules that a policy change has removed or changed.
 
-    They say it again if they still mean it.
+    These rules suppress again what they still mean.
     """
     state = turn.state
     for _, alert in sorted(state.alerts.items()):
@@ -336,6 +337,6 @@ def _note_parent(turn: Turn, incident: Incident, reason: Suppression | None) -> 
     else:
         turn.refuse(
             "parents",
-            f"it was part of {PARENTS_MAX} incidents; not noted: {reason.parent}",
+            f"It was part of {PARENTS_MAX} incidents, the limit. Not recorded: {reason.parent}",
             incident,
         )

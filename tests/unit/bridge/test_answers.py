@@ -39,11 +39,11 @@ def opened(severity: str = "high") -> tuple[WorkedLog, str]:
 @pytest.mark.parametrize(
     ("name", "details", "state", "text"),
     [
-        ("acknowledge", {"text": "looking"}, "acknowledged", "ann is investigating: looking"),
+        ("acknowledge", {"text": "looking"}, "acknowledged", "ann acknowledged it: looking"),
         ("note", {"text": "hm"}, "open", "ann: hm"),
         ("resolve", {}, "resolved", "ann resolved it"),
-        ("escalate", {"step": 3}, "open", "ann escalated it: step 3, Engineering Manager"),
-        ("assign", {"to": "on-call-dba"}, "open", "ann gave it to on-call-dba"),
+        ("escalate", {"step": 3}, "open", "ann escalated it. Step 3: Engineering Manager."),
+        ("assign", {"to": "on-call-dba"}, "open", "ann assigned it to on-call-dba"),
     ],
 )
 def test_what_came_of_a_command(name: str, details: dict[str, Any], state: str, text: str) -> None:
@@ -63,13 +63,13 @@ def test_what_came_of_a_command(name: str, details: dict[str, Any], state: str, 
             "reopen",
             {},
             "illegal_transition",
-            "the incident is open; reopen is not possible, but acknowledge, resolve is",
+            "the incident is open, so reopen is not possible. Possible: acknowledge, resolve",
         ),
         (
             "close",
             {},
             "illegal_transition",
-            "1 of its alerts fire still: silence them first",
+            "1 of its alerts are firing, must be none: silence them first",
         ),
         (
             "escalate",
@@ -110,7 +110,7 @@ def test_a_resolved_incident_is_not_escalated() -> None:
 
     status, body = command(log, incident, "escalate")
 
-    text = "the incident is resolved; escalate is not possible: reopen it first"
+    text = "the incident is resolved, must be open or acknowledged to escalate: reopen it first"
     assert (status, body["error"]) == (409, text)
 
 
@@ -145,7 +145,7 @@ def test_an_unknown_task() -> None:
 
     status, body = command(log, incident, "done", task="revue")
 
-    text = f"{incident} has no open task 'revue'; open are: none"
+    text = f"{incident} has no open task 'revue', must be one of: none"
     assert (status, body["reason"], body["error"]) == (404, "unknown_task", text)
 
 
@@ -158,7 +158,7 @@ def test_a_done_task() -> None:
 
     status, body = command(log, incident, "done", task="review", text="held")
 
-    assert (status, body["texts"]) == (200, ["ann did review: held"])
+    assert (status, body["texts"]) == (200, ["ann finished review: held"])
     assert "state" not in body
 
 

@@ -151,7 +151,8 @@ def test_a_raw_record_that_makes_us_fail_is_a_dead_letter() -> None:
         1,
     )
     assert re.fullmatch(
-        r"it made Tocsin fail with KeyError in tests\.unit\.bridge\.test_odd_input, line [0-9]+: a fault of Tocsin; report it",
+        r"it made Tocsin fail with KeyError in tests\.unit\.bridge\.test_odd_input, line [0-9]+: "
+        r"a bug in Tocsin, please report it",
         body["message"],
     )
 

@@ -60,7 +60,7 @@ def test_any_other_comment_only_mutes() -> None:
 
     answer = silenced(log, "maintenance", alertname="HighErrorRate")
 
-    why = "its comment begins with none of: Investigating, ACK!"
+    why = "its comment must begin with one of: Investigating, ACK!"
     assert answer["not_acknowledged"] == [{"incident": incident, "why": why}]
     assert (answer["acknowledged"], answer["mutes_total"]) == ([], 1)
     assert "Acknowledged" not in log.timeline(incident)
@@ -72,7 +72,7 @@ def test_the_worst_alert_is_not_meant() -> None:
 
     answer = silenced(log, "ACK! looking", alertname="HighLatency")
 
-    why = "it matches no P1 that fires: HighErrorRate"
+    why = "it matches no firing P1 alert: HighErrorRate"
     assert answer["not_acknowledged"] == [{"incident": incident, "why": why}]
 
 

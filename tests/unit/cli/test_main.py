@@ -99,12 +99,12 @@ def test_a_command_reaches_the_journal(
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["ack", "--by", "ann", "looking"], 0, "{} is acknowledged: ann is investigating: looking"),
+        (["ack", "--by", "ann", "looking"], 0, "{} is acknowledged: ann acknowledged it: looking"),
         (["note", "--by", "ann", "hm"], 0, "{} is open: ann: hm"),
         (
             ["reopen"],
             1,
-            "tocsin: the incident is open; reopen is not possible, but acknowledge, resolve is",
+            "tocsin: the incident is open, so reopen is not possible. Possible: acknowledge, resolve",
         ),
         (
             ["escalate", "--step", "9"],
@@ -237,7 +237,7 @@ def test_silences(log: FakeLog, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "nothing is silenced",
         f"{name}: silenced for 2h; end it: tocsin silence expire {name}",
-        "not every worker has answered: the lists may lack something",
+        "not every worker has answered; the lists may be incomplete",
         f'{name}  active until {until}Z  team="ai" alertname=~"Slow.*"  by \'ann\'',
         f"{name}: expired",
         "nothing is silenced",

@@ -88,7 +88,7 @@ def test_a_bound_that_is_near_or_reached_is_an_alert(number: int, expected: set[
         partition.feed(one, "warning")
 
     assert partition.own() == expected
-    assert any("is reached: alerts are refused" in text for text in partition.opened()) == (
+    assert any("New alerts are refused." in text for text in partition.opened()) == (
         REACHED in expected
     )
 

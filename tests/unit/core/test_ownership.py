@@ -101,7 +101,7 @@ def test_the_team_of_a_worse_alert_gets_the_incident_at_once() -> None:
     assert night.told("handed_over") == [(1, "Ops Team")]
     assert night.told("severity_raised") == []
     assert night.entries("OwnerChanged") == [
-        "from infrastructure to ai: OllamaServiceDown (P0) is its worst alert"
+        "Owner changed from infrastructure to ai: OllamaServiceDown (P0) is now the worst alert"
     ]
 
 
@@ -213,20 +213,20 @@ def test_an_urgent_alert_that_is_not_heard_of_climbs_on() -> None:
     night.until(65)
 
     assert (climbing["state"], climbing["escalation_step"]) == ("open", 4)
-    texts = [text for text in night.entries("Escalated") if "acknowledged it for" in text]
+    texts = [text for text in night.entries("Escalated") if "acknowledged for" in text]
     assert texts[-1] == (
-        "nobody has acknowledged it for 7m, not heard of since 2025-06-15T15:06:40.000Z: "
-        "step 3, AI Team Lead"
+        "Not acknowledged for 7m. Not received since 2025-06-15T15:06:40.000Z. "
+        "Step 3: AI Team Lead."
     )
     assert (before, night.incident["state"]) == ("open", "resolved")
-    assert night.entries("AlertExpired") == ["OllamaServiceDown: not heard of for 1h5m"]
+    assert night.entries("AlertExpired") == ["OllamaServiceDown: not received for 1h5m"]
 
 
 def test_an_alert_that_is_heard_of_again_fires_as_before() -> None:
     """It expires anew, from when it was heard of last."""
     night = Night().fire(WORSE, minutes=5).until(10).fire(WORSE, minutes=5).until(14)
 
-    assert night.entries("HeardAgain") == ["OllamaServiceDown is heard of again"]
+    assert night.entries("HeardAgain") == ["OllamaServiceDown is received again"]
     assert len(night.entries("Unheard")) == 1
     assert len(night.until(15).entries("Unheard")) == 2
 
@@ -252,7 +252,7 @@ def test_a_lapsed_acknowledgement_counts_from_its_lapse() -> None:
     night = Night().fire(shop).until(1).say("acknowledge").until(61)
 
     texts = [one["text"] for one in night.bodies(Stream.NOTIFICATIONS) if one["kind"] == "repeated"]
-    assert set(texts) == {"nobody has taken it for 14m; 1 of 1 alerts firing"}
+    assert set(texts) == {"Not acknowledged for 14m. 1 of 1 alerts firing."}
 
 
 def test_another_policy_does_not_undo_what_an_operator_assigned() -> None:

@@ -5,6 +5,7 @@ The engine, brought to where it was, says again what was said; wherever it start
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,14 @@ def test_timers_are_told_from_records() -> None:
 
 # What an escalation, or its message, says, and what its timer is called.
 SAID = {
-    "no root cause is named": "the rule no-root-cause",
-    "it is not mitigated": "the rule not-mitigated",
-    "nobody has acknowledged it": "nobody has acknowledged it",
-    "left to resolve it": "most of the time to resolve it is gone",
-    "left to acknowledge it": "most of the time to acknowledge it is gone",
-    "has been firing for": "the rule p0-lasting",
-    "nobody has said anything": "nobody has said how it goes",
-    "nobody has taken it": "what nobody has taken is told again",
+    "No root cause named": "rule no-root-cause",
+    "Not mitigated": "rule not-mitigated",
+    r"Not acknowledged for \w+\. \d": "repeated after repeat_interval",
+    "Not acknowledged for": "escalates, because not acknowledged",
+    "left to resolve it": "time to resolve it is running out",
+    "left to acknowledge it": "time to acknowledge it is running out",
+    "has been firing for": "rule p0-lasting",
+    "acknowledged, no update for": "no update in time",
 }
 
 
@@ -127,7 +128,7 @@ def test_each_of_several_timers_has_its_own_effects() -> None:
         for record in records:
             effect = orjson.loads(record.value or b"")
             text = f"{effect.get('because', '')} {effect.get('text', '')}"
-            said = next((one for one in SAID if one in text), None)
+            said = next((one for one in SAID if re.search(one, text)), None)
             if said is not None and effect["kind"] != "TaskMade":
                 causes = Causes(tracer.archive, tracer, "")
                 cause = asyncio.run(
@@ -215,7 +216,7 @@ def test_the_changelog_where_the_journal_begins_later() -> None:
     whole, kept = text(log, CLIMB), text(expired(log, 4, 134), CLIMB)
 
     assert [line for line in kept if "timer" in line] == [line for line in whole if "timer" in line]
-    assert any("checked     the engine says the same again, byte for byte" in line for line in kept)
+    assert any("checked     replay gives the same bytes" in line for line in kept)
 
 
 @pytest.mark.parametrize(
@@ -309,13 +310,8 @@ def test_a_fault_of_ours_is_passed_over_as_then(monkeypatch: pytest.MonkeyPatch)
     )
     letter, after = (text(log, f"--record {partition}:{offset}") for offset in (poison, repeat))
 
-    assert any(
-        "it was refused: dead letter, poison: it made Tocsin fail" in line for line in letter
-    )
-    assert any(
-        "1 effect in the topics, byte for byte what the engine says again" in line
-        for line in letter
-    )
+    assert any("Refused: dead letter, poison: it made Tocsin fail" in line for line in letter)
+    assert any("1 effect in the topics, same bytes in replay" in line for line in letter)
     assert any("a repeat, record number 2 of the alert" in line for line in after)
 
 
@@ -341,19 +337,17 @@ def test_what_became_of_a_message() -> None:
 
     told, untold = asyncio.run(play())
 
-    assert (
-        explained(log, told).facts["delivery"].startswith("delivered, said at 2025-06-15T15:06:40")
-    )
-    assert explained(log, untold).facts["delivery"] == "its notifier has said nothing about it"
+    assert explained(log, told).facts["delivery"].startswith("delivered, at 2025-06-15T15:06:40")
+    assert explained(log, untold).facts["delivery"] == "no receipt from a notifier"
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("4-136-99", "there is no effect 4-136-99: record 4:136 left 4-136-0 to 4-136-4"),
+        ("4-136-99", "there is no effect 4-136-99: record 4:136 emitted 4-136-0 to 4-136-4"),
         (
             "4-122-0",
-            "there is no effect 4-122-0: record 4:122 left none (why: tocsin explain --record 4:122); the newest",
+            "there is no effect 4-122-0: record 4:122 emitted none (why: tocsin explain --record 4:122). Newest",
         ),
         ("9-1-1", "there is no effect 9-1-1: there is no partition 9: the journal has 0 to 7"),
         (
@@ -362,15 +356,15 @@ def test_what_became_of_a_message() -> None:
         ),
         (
             "INC-20250615T151140Z-00C",
-            "there is no incident 'INC-20250615T151140Z-00C'; the newest are: INC-",
+            "there is no incident 'INC-20250615T151140Z-00C",
         ),
         (
             "INC-20250615T151140Z-00B.x",
-            "there is no task 'INC-20250615T151140Z-00B.x'; the newest are: ",
+            "there is no task 'INC-20250615T151140Z-00B.x'. Newest: ",
         ),
         (
             "x y"[:1],
-            "'x' is no id that is known, must be an effect such as 3-1207-4, an incident such as INC-",
+            "'x' is no known id, must be an effect such as 3-1207-4, an incident such as INC-",
         ),
         ("--record 4:999999", "there is no record 4:999999: the journal keeps 4:0 to 4:"),
         ("--record four", "--record is 'four', must be PARTITION:OFFSET such as 3:1207"),
@@ -476,7 +470,7 @@ def test_the_command(
     journal = ["--journal", str(folder)]
 
     assert main(["explain", *journal, "6-21-0"]) == 0
-    assert "the digest for Ops Team by chat goes out" in capsys.readouterr().out
+    assert "digest for Ops Team by chat" in capsys.readouterr().out
     assert main(["explain", "--journal", str(folder / "journal.db"), "6-21-0", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["kind"], told["position"], told["because"][0]["kind"]) == (
@@ -485,7 +479,7 @@ def test_the_command(
         "timer",
     )
     assert main(["explain", *journal, "nobody"]) == 1
-    assert "'nobody' is no id that is known" in capsys.readouterr().err
+    assert "'nobody' is no known id" in capsys.readouterr().err
     assert main(["explain", "--journal", str(tmp_path), "6-21-0"]) == 1
     assert (
         "it has to be the folder of an embedded journal, or a recording; --journal names it"

@@ -186,8 +186,8 @@ def test_hours_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_shipped_policy_has_no_doubts(capsys: pytest.CaptureFixture[str]) -> None:
     """It is good, by the strictest measure."""
     assert main(["policy", "check", "--strict"]) == 0
-    rules = "5 teams, 8 escalations, 3 correlations, 10 runbooks"
-    good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): {rules}\n"
+    counts = "5 teams, 8 escalations, 3 correlations, 10 runbooks"
+    good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): {counts}\n"
     assert capsys.readouterr() == (good, "")
 
 

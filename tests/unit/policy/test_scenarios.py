@@ -298,7 +298,7 @@ tests:
       refused: [{at: 10m, reason: unknown_incident}]
       timeline:
         contains:
-          - {at: 1m, kind: Assessed, by: ann, text: {contains: strikes a tenth}}
+          - {at: 1m, kind: Assessed, by: ann, text: {contains: affects a tenth}}
           - {at: 4m, kind: Escalated, text: {contains: Engineering Manager}}
 """
     assert main(["policy", "test", str(write(tmp_path, text))]) == 0

@@ -204,11 +204,11 @@ def test_the_review() -> None:
         "- mitigated: never\n"
         "- resolved: after 9m; the target was 1h: kept\n"
         "- 12 alert records became 2 alerts and one incident\n"
-        "- 10 records told nobody anything new (repeats and ends)\n"
+        "- 10 records brought nothing new (repeats and ends)\n"
         "- 1 alert of other components belonged to it\n"
         "- 2 messages (1 failed, 1 pending)\n"
         "- 1 escalation\n"
-        "- kept quiet 1 time, reopened 0 times\n"
+        "- suppressed 1 time, reopened 0 times\n"
     )
 
 

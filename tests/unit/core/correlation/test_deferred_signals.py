@@ -175,7 +175,7 @@ def test_a_shape_that_is_none_is_refused(shape: object) -> None:
     }
     partition.feed(StoredRecord(-1, 0, None, orjson.dumps(document)))
 
-    assert partition.letters == [f"the shape is {shape!r}, must be 12 hex digits"]
+    assert partition.letters == [f"the rule_id is {shape!r}, must be 12 hex digits"]
 
 
 def test_a_rule_has_one_shape_however_it_is_written() -> None:

@@ -106,7 +106,7 @@ def test_a_state_with_keys_of_somebody_else_is_refused() -> None:
         Engine.restore(0, POLICY_NOW, items | {b"q/1": b"1"})
     items.pop(next(key for key in items if key[:2] == b"w/"))
     with pytest.raises(
-        DamagedState, match=f"1 of its {there} keys are none that any version wrote"
+        DamagedState, match=f"1 of its {there} keys have no kind that any version wrote"
     ):
         Engine.restore(0, POLICY_NOW, items | {b"q/1": b"1"})
 

@@ -193,7 +193,7 @@ def test_a_deadline_that_raises_is_passed_over_and_tried_again(
     )  # of each, until the 29th hour
     assert {letter["topic"] for letter in letters} == {"deadline"}
     assert "KeyError in tests.unit.core.state.test_poison" in letters[0]["message"]
-    assert "tried again at 2025-06-16T" in letters[0]["message"]
+    assert "retried at 2025-06-16T" in letters[0]["message"]
     assert not [one for one in engine.apply([soon]) if b'"kind":"AlertExpired"' in one.value]
     assert len([one for one in engine.apply([late]) if b'"kind":"AlertExpired"' in one.value]) == 3
     assert engine.state.quarantined == {}
