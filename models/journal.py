@@ -37,6 +37,7 @@ SOURCE_HEADER = "source"
 FORMAT = 2
 FORMAT_HEADER = "format"
 _FORMAT = re.compile(rb"[1-9]\d{0,8}")
+Headers = tuple[tuple[str, bytes], ...]
 _SOURCE = re.compile(rb"(raw|journal):(\d{1,19}):(\d{1,19}):(\d{1,19})")
 
 
@@ -60,7 +61,7 @@ class Source:
         )
 
 
-def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
+def source_from(headers: Headers) -> Source | None:
     """The source position in a record's headers, or None. Raises BadInput when it is not one."""
     for name, value in headers:
         if name == SOURCE_HEADER:
@@ -82,7 +83,7 @@ def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
     return None
 
 
-def source_or_none(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
+def source_or_none(headers: Headers) -> Source | None:
     """The same, and None also for a header that is not one.
 
     The engine makes a dead letter of its record.
@@ -93,7 +94,7 @@ def source_or_none(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
         return None
 
 
-def format_from(headers: tuple[tuple[str, bytes], ...]) -> int:
+def format_from(headers: Headers) -> int:
     """The format that a record's kind came with; 1 when its headers name none. Raises BadInput."""
     for name, value in headers:
         if name == FORMAT_HEADER:

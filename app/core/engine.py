@@ -7,7 +7,7 @@ at its own time, before the record.
 
 The path that counts is the repeat of an alert that fires already. It is recognised by how the
 record's value begins (`models.journal`), so it is not parsed, and it costs a dictionary look-up, a
-comparison and two stores.
+comparison and two stores. A copy of a raw record has a source besides, whose position is checked.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +40,7 @@ from app.core.state.changelog import (
 from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.state.engine_clock import clock_from, tick_from
 from app.core.state.poison import SPOILED, SPOILED_MAX, Deadline, Poison, refusal, spoil
+from app.core.state.sources import take_position
 from app.core.state.state import PartitionState
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences, suppression
@@ -49,12 +50,10 @@ from models.errors import TocsinError
 from models.journal import COMMAND_START, FINGERPRINT, Source, format_from, source_from, text_of
 from models.reason import BadInput, Reason
 
-FORMAT = (
-    2  # of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults
-)
-SPARE_TIMERS = (
-    10_000  # the heap of timers is built anew when it has grown to twice its size and so many more
-)
+# Of the changelog; a newer one is refused. 1 had fewer fields, which have their defaults.
+FORMAT = 2
+# The heap of timers is built anew when it has grown to twice its size and so many more.
+SPARE_TIMERS = 10_000
 
 _ON_TIMER: dict[str, Callable[[Turn, int, str], None]] = {
     unheard.EXPIRE: dedup.on_expire,
@@ -133,9 +132,8 @@ class Engine:
         self._policy_dirty = True
         self._timers_max = SPARE_TIMERS
         self._poisons: dict[int, Poison] = {}  # records to be passed over, by offset
-        self._poisonous: dict[
-            tuple[int, int, Deadline | None], Poison
-        ] = {}  # and deadlines, by place
+        # And deadlines, by place.
+        self._poisonous: dict[tuple[int, int, Deadline | None], Poison] = {}
         self._raised = False
 
     @property
@@ -228,17 +226,21 @@ class Engine:
                         self._pass_deadlines(offset, now_ms)
                         next_ms = self._next_ms()
                 state.now_ms = now_ms
-            value = record.value or b""
-            if not record.headers:
-                alert = alerts.get(value[FINGERPRINT])
-                if alert is not None and alert.firing and value.startswith(alert.repeat):
-                    alert.count += 1
-                    alert.last_ms = state.now_ms
-                    if not alert.touched:
-                        alert.touched = True
-                        touched.append(alert)
-                    repeats += 1
-                    continue
+            value, headers = record.value or b"", record.headers
+            alert = alerts.get(value[FINGERPRINT])
+            if (
+                alert is not None
+                and alert.firing
+                and value.startswith(alert.repeat)
+                and (not headers or take_position(state, headers))
+            ):
+                alert.count += 1
+                alert.last_ms = state.now_ms
+                if not alert.touched:
+                    alert.touched = True
+                    touched.append(alert)
+                repeats += 1
+                continue
             try:
                 self._apply_one(record, value)
             except (MemoryError, NewerFormat, Poison):
@@ -268,9 +270,8 @@ class Engine:
         """
         assert not self._raised
         state, turn = self.state, self._turn
-        moves = (
-            record.timestamp > state.now_ms or turn.offset == record.offset
-        )  # the time; or it has done so
+        # The time; or it has done so.
+        moves = record.timestamp > state.now_ms or turn.offset == record.offset
         if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
         if record.timestamp > state.clock.free_until_ms:

@@ -7,6 +7,7 @@ incident a component has open, which alerts an incident has, the timers) are der
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 import orjson
@@ -422,7 +423,7 @@ class PartitionState:
         if last is not None and (offset, number) <= last:
             return False
         self.sources[topic, partition] = (offset, number)
-        self.dirty[f"s/{topic}/{partition}".encode()] = None
+        self.dirty[_source_key(topic, partition)] = None
         return True
 
     def spoil(self, what: str, whose: str, until_ms: int) -> None:
@@ -493,3 +494,8 @@ class PartitionState:
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
         heapq.heappush(self.timers, (at_ms, what, whose))
+
+
+@lru_cache(maxsize=1024)  # asked at each repeat that has a source
+def _source_key(topic: str, partition: int) -> bytes:
+    return f"s/{topic}/{partition}".encode()
