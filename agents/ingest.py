@@ -13,6 +13,7 @@ from app.core.rules.compiled_policy import Rulebook
 from app.core.state.deadletter import letter
 from app.core.state.poison import fault
 from app.intake.normalise import entries_from
+from app.intake.raw_values import RawValues
 from app.intake.records import Intake
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
@@ -27,27 +28,42 @@ logger = logging.getLogger("tocsin.ingest")
 def attach(app: Any, worker: Worker) -> None:
     """Give the app the agent that reads raw alerts."""
     topic = app.topic(worker.topics.raw, schema=BatchSchema())
-    intake = Intake()
+    intake, values = Intake(), RawValues()
 
     @app.agent(topic, name="tocsin.ingest", concurrency=1)
     async def ingest(stream: Any) -> None:
         async for event in stream.noack().events():
             try:
-                await copy(event.message.partition, event.message.value, worker, intake)
+                await copy(event.message.partition, event.message.value, worker, intake, values)
             except Exception as error:  # noqa: BLE001  the outermost loop: Faust would acknowledge the batch
                 worker.on_fault("raw alerts", error)
             event.message.ack(app.consumer)
 
 
-async def copy(partition: int, records: list[Any], worker: Worker, intake: Intake) -> None:
+async def copy(
+    partition: int, records: list[Any], worker: Worker, intake: Intake, values: RawValues
+) -> None:
     """Append what the raw records say to the journal, and wait until it is there."""
     partitions = worker.settings.partitions
     batches: dict[int, list[NewRecord]] = {}
+    now_ms = worker.log.now_ms()
+    values.begin(now_ms, worker.policy)
     for record in records:
-        for one in journal_records(partition, record, intake, worker.policy, worker.log.now_ms()):
+        known = values.record_of(record.value or b"")
+        if known is not None:
+            copies = [_copy_of(known, Source("raw", partition, record.offset))]
+        else:
+            copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
+            if len(copies) == 1:
+                values.remember(record.value or b"", copies[0])
+        for one in copies:
             batches.setdefault(partition_of(one.key or b"", partitions), []).append(one)
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
+
+
+def _copy_of(record: NewRecord, source: Source) -> NewRecord:
+    return NewRecord(record.key, record.value, (source.header(),))
 
 
 def journal_records(
@@ -72,4 +88,4 @@ def journal_records(
         body = letter(why, "raw", partition, record.offset, value if why.part is None else why.part)
         taken.append(NewRecord(b"refused", encode_refused(body)))
     for number, one in enumerate(taken):
-        yield one._replace(headers=(Source("raw", partition, record.offset, number).header(),))
+        yield _copy_of(one, Source("raw", partition, record.offset, number))
