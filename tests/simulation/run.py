@@ -201,15 +201,17 @@ class Run:
 
     def _send_raw(self, alerts: list[dict[str, str]], broken: bool) -> None:
         entries = [{"labels": labels} for labels in alerts]
-        if len(entries) == 1:  # as a producer of single alerts says it again and again
-            ends_ms = self.cluster.now_ms + RAW_ENDS_MS
-            times = {"startsAt": RAW_STARTS, "endsAt": format_instant(ends_ms)}
-            value = orjson.dumps(entries[0] | times)
-        else:
-            value = orjson.dumps(entries)
-        value = value[: 20 if broken else None]
-        self.cluster.land(TOPICS.raw, 0, [NewRecord(None, value)])
-        self.outcome.raw.append(1 if broken else len(alerts))
+        values = [orjson.dumps(entries)]
+        if len(entries) == 1:  # as a producer of single alerts says one again and again
+            values = [
+                orjson.dumps(entries[0] | {"startsAt": RAW_STARTS, "endsAt": format_instant(at_ms)})
+                for at_ms in range(
+                    self.cluster.now_ms + RAW_ENDS_MS - 2, self.cluster.now_ms + RAW_ENDS_MS + 1
+                )
+            ]
+        for value in values:
+            self.cluster.land(TOPICS.raw, 0, [NewRecord(None, value[: 20 if broken else None])])
+            self.outcome.raw.append(1 if broken else len(alerts))
 
     async def _send(self, step: Step) -> None:
         """Send something through the bridge until it is acknowledged, as its senders do."""
