@@ -6,6 +6,7 @@ dead letter.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.intake.records import Intake
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
 from app.worker.worker import Worker
-from models.journal import Source, encode_refused
+from models.journal import encode_refused, source_header
 from models.reason import BadInput, Reason
 from models.topics import partition_of
 
@@ -44,26 +45,24 @@ async def copy(
     partition: int, records: list[Any], worker: Worker, intake: Intake, values: RawValues
 ) -> None:
     """Append what the raw records say to the journal, and wait until it is there."""
-    partitions = worker.settings.partitions
-    batches: dict[int, list[NewRecord]] = {}
-    now_ms = worker.log.now_ms()
+    partitions, now_ms = worker.settings.partitions, worker.log.now_ms()
+    batches: dict[int, list[NewRecord]] = defaultdict(list)
     values.begin(now_ms, worker.policy)
     for record in records:
-        known = values.record_of(record.value or b"")
+        value = record.value or b""
+        known = values.record_of(value)
         if known is not None:
-            copies = [_copy_of(known, Source("raw", partition, record.offset))]
-        else:
-            copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
-            if len(copies) == 1:
-                values.remember(record.value or b"", copies[0])
+            source = source_header("raw", partition, record.offset)
+            target = partition_of(known.key or b"", partitions)
+            batches[target].append(NewRecord(known.key, known.value, (source,)))
+            continue
+        copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
         for one in copies:
-            batches.setdefault(partition_of(one.key or b"", partitions), []).append(one)
+            batches[partition_of(one.key or b"", partitions)].append(one)
+        if len(copies) == 1:
+            values.remember(value, copies[0])
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
-
-
-def _copy_of(record: NewRecord, source: Source) -> NewRecord:
-    return NewRecord(record.key, record.value, (source.header(),))
 
 
 def journal_records(
@@ -88,4 +87,5 @@ def journal_records(
         body = letter(why, "raw", partition, record.offset, value if why.part is None else why.part)
         taken.append(NewRecord(b"refused", encode_refused(body)))
     for number, one in enumerate(taken):
-        yield _copy_of(one, Source("raw", partition, record.offset, number))
+        source = source_header("raw", partition, record.offset, number)
+        yield NewRecord(one.key, one.value, (source,))

@@ -55,10 +55,12 @@ class Source:
 
     def header(self) -> tuple[str, bytes]:
         """The Kafka header that carries it."""
-        return (
-            SOURCE_HEADER,
-            f"{self.topic}:{self.partition}:{self.offset}:{self.number}".encode(),
-        )
+        return source_header(self.topic, self.partition, self.offset, self.number)
+
+
+def source_header(topic: str, partition: int, offset: int, number: int = 0) -> tuple[str, bytes]:
+    """The same of a position that is no object yet: most records of the raw topic need no more."""
+    return SOURCE_HEADER, f"{topic}:{partition}:{offset}:{number}".encode()
 
 
 def source_from(headers: Headers) -> Source | None:

@@ -9,6 +9,7 @@ A value is remembered only where another text for its end would change nothing e
 on the document (`_is_alert_that_ends`), not derived from how JSON might be written.
 """
 
+import re
 from dataclasses import dataclass
 
 import orjson
@@ -26,7 +27,7 @@ from models.wire import instant_ms
 RAW_BYTES_MAX = 32_000_000
 VALUE_BYTES_MAX = 16_000  # larger ones are rare, and are parsed each time
 
-_END = b'"endsAt":'
+_END = re.compile(rb'"endsAt": ?"([^"]*)"')  # the first; a text in it may yet be no end
 _TRIAL = "another end"  # no time, so no document that was accepted says it
 
 
@@ -59,11 +60,15 @@ class RawValues:
 
     def record_of(self, value: bytes) -> NewRecord | None:
         """The journal record that the value became before, if it would become the same again."""
-        start, stop = _end_text(value)
-        known = self._known.get(value[:start] + value[stop:])
-        if known is None or start == len(value):
+        end = _END.search(value)
+        if end is None:
+            known = self._known.get(value)
             return None if known is None else known.record
-        ends_ms, ttl_ms = self._end(value[start:stop])
+        start, stop = end.span(1)
+        known = self._known.get(value[:start] + value[stop:])
+        if known is None:
+            return None
+        ends_ms, ttl_ms = self._ends.get(end[1]) or self._read_end(end[1])
         return known.record if ttl_ms == known.ttl_ms and ends_ms >= known.starts_ms else None
 
     def remember(self, value: bytes, record: NewRecord) -> None:
@@ -71,7 +76,8 @@ class RawValues:
         journal_value = record.value or b""
         if len(value) > VALUE_BYTES_MAX or not journal_value.startswith(ALERT_START):
             return
-        start, stop = _end_text(value)
+        end = _END.search(value)
+        start, stop = end.span(1) if end else (len(value), len(value))
         if not _is_alert_that_ends(value, start, stop):
             return
         alert = orjson.loads(journal_value)
@@ -80,31 +86,17 @@ class RawValues:
             known = _Known(record, alert["starts_ms"], alert["hold_ms"])
             self._known.put(key, known, len(key) + 2 * len(journal_value))
 
-    def _end(self, text: bytes) -> tuple[int, int]:
+    def _read_end(self, text: bytes) -> tuple[int, int]:
         """When the alert ends by this text, and its time to live: 0 by one that is past or no time."""
-        end = self._ends.get(text)
-        if end is None:
-            try:
-                ends_ms = instant_ms(text.decode("ascii", "replace"), ".endsAt")
-            except BadInput:
-                end = 0, 0
-            else:
-                ttl_ms = hold_of(None, ends_ms, self._now_ms, self._lifetime)
-                end = NEWEST_MS if ends_ms is None else ends_ms, ttl_ms
-            self._ends[text] = end
+        try:
+            ends_ms = instant_ms(text.decode("ascii", "replace"), ".endsAt")
+        except BadInput:
+            end = 0, 0
+        else:
+            ttl_ms = hold_of(None, ends_ms, self._now_ms, self._lifetime)
+            end = NEWEST_MS if ends_ms is None else ends_ms, ttl_ms
+        self._ends[text] = end
         return end
-
-
-def _end_text(value: bytes) -> tuple[int, int]:
-    """Where the text of the first `endsAt` stands in a value; at its very end when there is none."""
-    start = value.find(_END) + len(_END)
-    if start < len(_END):
-        return len(value), len(value)
-    start += value[start : start + 1] == b" "
-    stop = value.find(b'"', start + 1)
-    if value[start : start + 1] != b'"' or stop < 0:
-        return len(value), len(value)
-    return start + 1, stop
 
 
 def _is_alert_that_ends(value: bytes, start: int, stop: int) -> bool:
