@@ -170,9 +170,21 @@ class Rulebook:
         asked_for = {*self._judged_by, *self._asked_whether_there, *chain.from_iterable(places)}
         self.asked_for = sorted(asked_for)
         self._verdicts: dict[tuple[str | None, ...], Verdict] = {}
+        self._judged: tuple[Labels | None, Verdict | None] = None, None  # the newest
 
     def judge(self, labels: Labels) -> Verdict:
-        """What the policy says about an alert with these labels."""
+        """What the policy says about an alert with these labels.
+
+        A record asks for it several times, of the very same labels.
+        """
+        known, verdict = self._judged
+        if known is labels and verdict is not None:
+            return verdict
+        verdict = self._verdict(labels)
+        self._judged = labels, verdict
+        return verdict
+
+    def _verdict(self, labels: Labels) -> Verdict:
         seen = tuple(
             [labels.get(name) for name in self._judged_by]
             + [_presence(labels.get(name, "")) for name in self._asked_whether_there]
