@@ -3,6 +3,7 @@
 What is due is done, and one timer stands for the next.
 """
 
+from app.core.deadline_inputs import deadline_inputs
 from app.core.incidents import ownership, resolution
 from app.core.notification import flapping, schedule
 from app.core.response import escalation, reminders, service_levels
@@ -39,6 +40,9 @@ def settle(turn: Turn) -> None:
 def _settle(turn: Turn, incident: Incident) -> None:
     if turn.state.clock.gap_ms:
         return  # what is due now is done when the gap ends, if it is still due
+    inputs = deadline_inputs(turn, incident)
+    if inputs == incident.deadline_inputs and not 0 < incident.timer_ms <= turn.now_ms:
+        return  # the timer stands for the next deadline still
     due, done = next_of(turn, incident), set[tuple[object, int, str]]()
     while due is not None and due.at_ms <= turn.now_ms:
         once = (due.handle, due.at_ms, due.detail)
@@ -47,6 +51,9 @@ def _settle(turn: Turn, incident: Incident) -> None:
         due.handle(turn, incident, due.detail)
         due = next_of(turn, incident) if incident.id in turn.state.incidents else None
     _set_timer(turn, incident, due)
+    # What was done has changed the inputs. A deadline that never comes may come when time has passed.
+    inputs = deadline_inputs(turn, incident) if done else inputs
+    incident.deadline_inputs = () if due and due.at_ms >= NEVER_MS else inputs
 
 
 def settle_all(turn: Turn) -> None:
@@ -72,7 +79,7 @@ def on_timer(turn: Turn, at_ms: int, whose: str) -> None:
     """A deadline has come. What is due is done at the end of the turn."""
     incident = turn.state.incidents.get(whose)
     if incident is not None and incident.timer_ms == at_ms:
-        incident.timer_ms = 0
+        incident.timer_ms, incident.deadline_inputs = 0, ()
         turn.changed(incident)
 
 

@@ -24,6 +24,11 @@ from models.time_interval import NEVER_MS
 
 FORGET = "forget"
 SETTLE = "settle"  # what the deadline of a resolved incident is called
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *mute_times.DEADLINE_FIELDS,
+    *("state", "resolved_ms", "flapping_ms", "told_ms"),
+)
 
 
 def resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:

@@ -22,6 +22,13 @@ LASTING = "lasting"
 UNACKNOWLEDGED = "unacknowledged"
 MANUAL = "manual"
 UNDONE = "undone"  # what a deadline of a rule `without` is called
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *mute_times.DEADLINE_FIELDS,
+    *("ended", "held", "postponed", "waits_ms", "owner", "severity", "step", "state", "told_ms"),
+    *("climb_ms", "severity_ms", "loud_ms", "clock_ms", "escalated", "cause", "mitigated_ms"),
+    "incident_class",
+)
 
 
 def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
@@ -100,6 +107,11 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     for rule, after_ms in _undone(turn, incident) if incident.told_ms else ():
         at_ms = mute_times.next_told_ms(turn, incident, since_ms + after_ms)
         yield Deadline(at_ms, _on_undone, rule, UNDONE, since_ms)
+
+
+def deadline_alerts(incident: Incident) -> tuple[object, ...]:
+    """What `deadlines` reads of the incident's alerts."""
+    return (not_acknowledged(incident),)
 
 
 def not_acknowledged(incident: Incident) -> str:

@@ -18,6 +18,11 @@ from models.incident import State
 
 FORGOTTEN = "forgotten"
 REMINDER = "reminder"
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *mute_times.DEADLINE_FIELDS,
+    *("guide", "severity", "ended", "held", "told_ms", "reminded_ms", "reminded", "state"),
+)
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:

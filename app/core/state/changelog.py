@@ -66,7 +66,7 @@ _ALERT_COUNTERS = ("count", "last_ms", "hold_ms", "starts_ms")
 _ALERT_DERIVED = ("repeat", "bytes", "kin", "timer_ms", "touched")
 _INCIDENT_DERIVED = (
     *("alerts", "firing", "firing_by", "unheard", "loud", "waiting", "unnamed", "names"),
-    *("ranking", "bytes", "timer_ms"),
+    *("ranking", "bytes", "timer_ms", "deadline_inputs"),
 )
 _LINK_SLOTS = [one.name for one in fields(Link) if one.name != "bytes"]
 _ALERT_SLOTS = [

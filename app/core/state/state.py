@@ -159,6 +159,8 @@ class Incident:
     ranking: AlertRanking | None = None  # of its alerts, once they are many
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
+    # What its deadlines were found from when its timer was set (`app.core.incident_timers`).
+    deadline_inputs: tuple[object, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -212,6 +214,11 @@ class Incident:
     def size(self) -> int:
         """How many alerts belong to it."""
         return len(self.alerts) + len(self.members)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more alerts belong to it than when somebody was notified last."""
+        return self.size > self.told_alerts
 
 
 class PartitionState:
