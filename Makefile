@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop kafka-clean bench-worker bench-replay soak clean
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -91,6 +91,9 @@ kafka-clean: $(VENV)/.installed ## stop it, and delete its data and port
 
 bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what one core can fetch and parse at all
 	@$(BIN)/python bench/worker.py $(ARGS)
+
+bench-raw: $(VENV)/.installed ## what an alert costs from the raw topic to its effects, beside fetching and parsing it (ARGS=--profile)
+	@$(BIN)/python bench/raw.py $(ARGS)
 
 bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, beside the engine alone
 	@$(BIN)/python bench/replay.py $(ARGS)

@@ -6,6 +6,7 @@ dead letter.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,11 +14,12 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.deadletter import letter_of
 from app.core.state.poison import describe_fault
 from app.intake.normalise import entries_from
+from app.intake.raw_values import RawValues
 from app.intake.records import Intake
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
 from app.worker.worker import Worker
-from models.journal import Source, encode_refused
+from models.journal import encode_refused, source_header
 from models.reason import BadInput, Reason
 from models.topics import partition_of
 
@@ -27,25 +29,40 @@ logger = logging.getLogger("tocsin.ingest")
 def attach(app: Any, worker: Worker) -> None:
     """Give the app the agent that reads raw alerts."""
     topic = app.topic(worker.topics.raw, schema=BatchSchema())
-    intake = Intake()
+    intake, values = Intake(), RawValues()
 
     @app.agent(topic, name="tocsin.ingest", concurrency=1)
     async def ingest(stream: Any) -> None:
         async for event in stream.noack().events():
             try:
-                await copy_records(event.message.partition, event.message.value, worker, intake)
+                await copy_records(
+                    event.message.partition, event.message.value, worker, intake, values
+                )
             except Exception as error:  # noqa: BLE001  the outermost loop: Faust would acknowledge the batch
                 worker.on_fault("raw alerts", error)
             event.message.ack(app.consumer)
 
 
-async def copy_records(partition: int, records: list[Any], worker: Worker, intake: Intake) -> None:
+async def copy_records(
+    partition: int, records: list[Any], worker: Worker, intake: Intake, values: RawValues
+) -> None:
     """Append what the raw records say to the journal, and wait until it is there."""
-    partitions = worker.settings.partitions
-    batches: dict[int, list[NewRecord]] = {}
+    partitions, now_ms = worker.settings.partitions, worker.log.now_ms()
+    batches: dict[int, list[NewRecord]] = defaultdict(list)
+    values.begin(now_ms, worker.policy)
     for record in records:
-        for one in journal_records(partition, record, intake, worker.policy, worker.log.now_ms()):
-            batches.setdefault(partition_of(one.key or b"", partitions), []).append(one)
+        value = record.value or b""
+        known = values.record_of(value)
+        if known is not None:
+            source = source_header("raw", partition, record.offset)
+            target = partition_of(known.key or b"", partitions)
+            batches[target].append(NewRecord(known.key, known.value, (source,)))
+            continue
+        copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
+        for one in copies:
+            batches[partition_of(one.key or b"", partitions)].append(one)
+        if len(copies) == 1:
+            values.remember(value, copies[0])
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
 
@@ -74,4 +91,5 @@ def journal_records(
         )
         taken.append(NewRecord(b"refused", encode_refused(body)))
     for number, one in enumerate(taken):
-        yield one._replace(headers=(Source("raw", partition, record.offset, number).header(),))
+        source = source_header("raw", partition, record.offset, number)
+        yield NewRecord(one.key, one.value, (source,))

@@ -60,7 +60,9 @@ def main() -> int:
         print("no Kafka: run `make kafka` first, or set TOCSIN_BROKER", file=sys.stderr)
         return 1
     if arguments.role == "limit":
-        print(json.dumps(asyncio.run(limit(config, arguments.alerts))))
+        print(
+            json.dumps(asyncio.run(limit(config, Topics(config.prefix).journal, arguments.alerts)))
+        )
     elif arguments.role == "worker":
         print(json.dumps(asyncio.run(worker(config))))
     else:
@@ -138,10 +140,10 @@ async def fill(config: Settings, alerts: int, live: int) -> None:
     await log.stop()
 
 
-async def limit(config: Settings, alerts: int) -> dict[str, float]:
-    """Fetch and parse every record, and nothing else."""
+async def limit(config: Settings, topic: str, alerts: int) -> dict[str, float]:
+    """Fetch and parse every record of a topic, and nothing else."""
     consumer = AIOKafkaConsumer(
-        Topics(config.prefix).journal,
+        topic,
         bootstrap_servers=config.bootstrap,
         **client_settings(config.kafka),
         auto_offset_reset="earliest",

@@ -36,6 +36,7 @@ SOURCE_HEADER = "source"
 FORMAT = 1
 FORMAT_HEADER = "format"
 _FORMAT = re.compile(rb"[1-9]\d{0,8}")
+Headers = tuple[tuple[str, bytes], ...]
 _SOURCE = re.compile(rb"(raw|journal):(\d{1,19}):(\d{1,19}):(\d{1,19})")
 
 
@@ -53,13 +54,15 @@ class Source:
 
     def header(self) -> tuple[str, bytes]:
         """The Kafka header that carries it."""
-        return (
-            SOURCE_HEADER,
-            f"{self.topic}:{self.partition}:{self.offset}:{self.number}".encode(),
-        )
+        return source_header(self.topic, self.partition, self.offset, self.number)
 
 
-def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
+def source_header(topic: str, partition: int, offset: int, number: int = 0) -> tuple[str, bytes]:
+    """The same of a position that is no object yet: most records of the raw topic need no more."""
+    return SOURCE_HEADER, f"{topic}:{partition}:{offset}:{number}".encode()
+
+
+def source_from(headers: Headers) -> Source | None:
     """The source position in a record's headers, or None. Raises BadInput when it is not one."""
     for name, value in headers:
         if name == SOURCE_HEADER:
@@ -81,7 +84,7 @@ def source_from(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
     return None
 
 
-def source_or_none(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
+def source_or_none(headers: Headers) -> Source | None:
     """The same, and None also for a header that is not one.
 
     The engine makes a dead letter of its record.
@@ -92,7 +95,7 @@ def source_or_none(headers: tuple[tuple[str, bytes], ...]) -> Source | None:
         return None
 
 
-def format_from(headers: tuple[tuple[str, bytes], ...]) -> int:
+def format_from(headers: Headers) -> int:
     """The format that a record's kind came with; 1 when its headers name none. Raises BadInput."""
     for name, value in headers:
         if name == FORMAT_HEADER:

@@ -12,6 +12,7 @@ and goes on without it when that is too small.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -19,6 +20,8 @@ import re2
 PATTERN_BYTES_MAX = 4096  # UTF-8
 PROGRAM_MAX = 2000  # instructions; of one pattern, and of those of a silence together
 MEMORY_BYTES_MAX = 256 * 1024  # of one pattern: program and cache
+ANSWERS_MAX = 128  # values whose answers a pattern remembers
+ANSWER_CHARACTERS_MAX = 200  # of such a value
 NOTHING = r"[^\x00-\x{10FFFF}]"  # a pattern that no value matches
 
 _UNKNOWN = (
@@ -53,7 +56,14 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     if names is not None:
         return frozenset(names).__contains__
     found = regexp.fullmatch
-    return lambda value: found(value.encode()) is not None
+
+    def fits(value: str) -> bool:
+        return found(value.encode()) is not None
+
+    # A policy asks one pattern after another of each alert on a component that it has not seen, and
+    # most of its labels have values that were asked about before.
+    remembered = lru_cache(maxsize=ANSWERS_MAX)(fits)
+    return lambda value: remembered(value) if len(value) <= ANSWER_CHARACTERS_MAX else fits(value)
 
 
 def names_in(pattern: str) -> list[str] | None:

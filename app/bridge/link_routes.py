@@ -50,7 +50,7 @@ class LinkRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
-        return [web.get(PATH, self._get), web.post(PATH, self._post_silence)]
+        return [web.get(PATH, self._get), web.post(PATH, self._post)]
 
     async def _get(self, request: web.Request) -> web.Response:
         """What the link would do, and how the incident is. Nothing changes."""
@@ -71,7 +71,7 @@ class LinkRoutes:
         }
         return _html(200, question_page(grant, tokens, _state_text(known)))
 
-    async def _post_silence(self, request: web.Request) -> web.Response:
+    async def _post(self, request: web.Request) -> web.Response:
         """Do it, and say what came of it."""
         if (request.content_length or 0) > BODY_BYTES_MAX:
             return _html(413, message_page("Not done", "The request is too large."))

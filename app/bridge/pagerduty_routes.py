@@ -47,9 +47,9 @@ class PagerDutyRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
-        return [web.post(PATH, self._post_silence)]
+        return [web.post(PATH, self._post)]
 
-    async def _post_silence(self, request: web.Request) -> web.Response:
+    async def _post(self, request: web.Request) -> web.Response:
         body = await self._read(request)
         if not is_signed(body, request.headers.get(SIGNATURE_HEADER, ""), self._secrets):
             text = f"the {SIGNATURE_HEADER} is not of a secret in {SETTING}"

@@ -7,12 +7,12 @@ at its own time, before the record.
 
 The path that counts is the repeat of an alert that fires already. It is recognised by how the
 record's value begins (`models.journal`), so it is not parsed, and it costs a dictionary look-up, a
-comparison and two stores.
+comparison and two stores. A copy of a raw record has a source besides, whose position is checked.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -20,6 +20,7 @@ from app.core import alert_snapshots, awareness, gaps, incident_timers
 from app.core.alerts import capacity, dedup, heartbeats, identity
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution, unheard
+from app.core.journal_record import JournalRecord
 from app.core.notification import digests
 from app.core.policy_change import adopt_policy
 from app.core.response import escalation, followups
@@ -45,6 +46,7 @@ from app.core.state.poison import (
     quarantine,
     refusal_of,
 )
+from app.core.state.sources import take_position
 from app.core.state.state import PartitionState
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
@@ -57,9 +59,8 @@ from models.reason import BadInput, Reason
 
 FORMAT = 1  # of the changelog; a newer one is refused
 MAGIC = "tocsin state"  # in the meta record
-SPARE_TIMERS = (
-    10_000  # the heap of timers is built anew when it has grown to twice its size and so many more
-)
+# The heap of timers is built anew when it has grown to twice its size and so many more.
+SPARE_TIMERS = 10_000
 
 _ON_TIMER: dict[TimerKind, Callable[[Turn, int, str], None]] = {
     TimerKind.EXPIRY: dedup.on_expire,
@@ -88,30 +89,6 @@ _OWN_TIMES = frozenset(
 )
 
 
-class JournalRecord(Protocol):
-    """What the engine reads of a record: aiokafka's ConsumerRecord and our StoredRecord fit."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was appended, in milliseconds since 1970."""
-
-    @property
-    def key(self) -> Any:
-        """The correlation key in bytes, or None."""
-
-    @property
-    def value(self) -> Any:
-        """The record in bytes, or None."""
-
-    @property
-    def headers(self) -> Any:
-        """Pairs of name and bytes."""
-
-
 _REMEDY = "see docs/UPGRADES.md"
 
 
@@ -136,9 +113,8 @@ class Engine:
         self._policy_dirty = True
         self._timers_max = SPARE_TIMERS
         self._poisons: dict[int, Poison] = {}  # records to be passed over, by offset
-        self._poisonous: dict[
-            tuple[int, int, DueTimer | None], Poison
-        ] = {}  # and deadlines, by place
+        # And deadlines, by place.
+        self._poisonous: dict[tuple[int, int, DueTimer | None], Poison] = {}
         self._raised = False
 
     @property
@@ -239,17 +215,21 @@ class Engine:
                         self._pass_deadlines(offset, now_ms)
                         next_ms = self._next_ms()
                 state.now_ms = now_ms
-            value = record.value or b""
-            if not record.headers:
-                alert = alerts.get(value[FINGERPRINT])
-                if alert is not None and alert.firing and value.startswith(alert.repeat):
-                    alert.count += 1
-                    alert.last_ms = state.now_ms
-                    if not alert.touched:
-                        alert.touched = True
-                        touched.append(alert)
-                    repeats += 1
-                    continue
+            value, headers = record.value or b"", record.headers
+            alert = alerts.get(value[FINGERPRINT])
+            if (
+                alert is not None
+                and alert.firing
+                and value.startswith(alert.repeat)
+                and (not headers or take_position(state, headers))
+            ):
+                alert.count += 1
+                alert.last_ms = state.now_ms
+                if not alert.touched:
+                    alert.touched = True
+                    touched.append(alert)
+                repeats += 1
+                continue
             try:
                 self._apply_one(record, value)
             except (MemoryError, NewerFormat, Poison):
@@ -280,9 +260,8 @@ class Engine:
         """
         assert not self._raised
         state, turn = self.state, self._turn
-        moves = (
-            record.timestamp > state.now_ms or turn.offset == record.offset
-        )  # the time; or it has done so
+        # The time; or it has done so.
+        moves = record.timestamp > state.now_ms or turn.offset == record.offset
         if not moves or not state.timers or state.timers[0][0] > record.timestamp:
             return None
         if record.timestamp > state.clock.free_until_ms:

@@ -12,14 +12,8 @@ from app.core.state.turn import Turn
 # What an incident counts from, in engine time.
 _COUNTED_FROM = (
     *("severity_ms", "notifiable_since_ms", "step_since_ms", "clock_ms"),
-    *(
-        "message_ms",
-        "last_update_ms",
-        "reminded_ms",
-        "flapping_ms",
-        "owner_ms",
-        "unacknowledged_since_ms",
-    ),
+    *("message_ms", "last_update_ms", "reminded_ms", "flapping_ms", "owner_ms"),
+    *("unacknowledged_since_ms",),
 )
 
 

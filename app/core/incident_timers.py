@@ -3,6 +3,7 @@
 What is due is done, and one timer stands for the next.
 """
 
+from app.core.deadline_inputs import deadline_inputs
 from app.core.incidents import ownership, resolution
 from app.core.notification import flapping, schedule
 from app.core.response import escalation, reminders, service_levels
@@ -38,6 +39,9 @@ def run_due(turn: Turn) -> None:
 def _run_due_of(turn: Turn, incident: Incident) -> None:
     if turn.state.clock.gap_ms:
         return  # what is due now is done when the gap ends, if it is still due
+    inputs = deadline_inputs(turn, incident)
+    if inputs == incident.deadline_inputs and not 0 < incident.timer_ms <= turn.now_ms:
+        return  # the timer stands for the next deadline still
     due, done = next_deadline(turn, incident), set[tuple[object, int, str]]()
     while due is not None and due.at_ms <= turn.now_ms:
         once = (due.handle, due.at_ms, due.detail)
@@ -46,6 +50,9 @@ def _run_due_of(turn: Turn, incident: Incident) -> None:
         due.handle(turn, incident, due.detail)
         due = next_deadline(turn, incident) if incident.id in turn.state.incidents else None
     _set_timer(turn, incident, due)
+    # What was done has changed the inputs. A deadline that never comes may come when time has passed.
+    inputs = deadline_inputs(turn, incident) if done else inputs
+    incident.deadline_inputs = () if due and due.at_ms >= NEVER_MS else inputs
 
 
 def run_due_of_all(turn: Turn) -> None:
@@ -71,7 +78,7 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     """A deadline has come. What is due is done at the end of the turn."""
     incident = turn.state.incidents.get(subject)
     if incident is not None and incident.timer_ms == at_ms:
-        incident.timer_ms = 0
+        incident.timer_ms, incident.deadline_inputs = 0, ()
         turn.changed(incident)
 
 

@@ -7,7 +7,8 @@ Who works and who replays do it alike, so that a replay gives the same dead lett
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from app.core.engine import Engine, JournalRecord
+from app.core.engine import Engine
+from app.core.journal_record import JournalRecord
 from app.core.state.poison import Poison
 from models.effect import Effect
 

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from models.duration import parse_ms
-from tests.oracle.policy import is_about, matches, severity_of
+from tests.oracle.policy import is_about, matches, severity_of, without_severity
 
 _TOUCHES = count(1)
 
@@ -342,3 +342,18 @@ def is_firing(alerts: Iterable[Known], incident: Happened) -> bool:
     return bool(firing_alerts(alerts, incident)) or any(
         one.firing and one.own for one in incident.members.values()
     )
+
+
+def same_but_severity(
+    policy: Mapping[str, Any], alerts: list[Known], document: dict[str, Any]
+) -> list[Known]:
+    """What fires and has the labels of a record, but for the severity."""
+    labels = without_severity(policy, document["labels"])
+    alike = [
+        alert
+        for alert in alerts
+        if alert.firing
+        and alert.fingerprint != document["alert"]
+        and without_severity(policy, alert.labels) == labels
+    ]
+    return sorted(alike, key=lambda alert: alert.fingerprint)

@@ -16,6 +16,7 @@ from tests.oracle import (
     bounds,
     commands,
     digests,
+    facts,
     followups,
     heartbeats,
     hours,
@@ -41,14 +42,7 @@ from tests.oracle.facts import (
     rules_about,
     urgent,
 )
-from tests.oracle.policy import (
-    by,
-    is_about,
-    named,
-    prefix_of,
-    says_over,
-    without_severity,
-)
+from tests.oracle.policy import by, is_about, named, prefix_of, says_over
 
 
 class Naive:
@@ -368,12 +362,18 @@ class Naive:
         firing = document["status"] == "firing"
         unknown = known is None and document["alert"] not in self.beats
         if unknown and says_over(self.policy, document["labels"]):
-            for other in self._same_but_severity(document) if firing else ():
+            for other in (
+                facts.same_but_severity(self.policy, self.alerts, document) if firing else ()
+            ):
                 self.reached.add("over by its severity")
                 other.firing = False
                 self.alert_ended(other, "AlertEnded")
             return ""
-        others = [] if known is not None and known.replaced else self._same_but_severity(document)
+        others = (
+            []
+            if known is not None and known.replaced
+            else facts.same_but_severity(self.policy, self.alerts, document)
+        )
         if (known is None or known.incident is None) and heartbeats.note_heartbeat(
             self, document, component
         ):
@@ -413,24 +413,9 @@ class Naive:
         elif known.incident is not None:
             self.alert_ended(known, "AlertEnded")
         else:
-            known.retain_until_ms = self.now_ms + by(
-                self.policy["incidents"], "retain_resolved", ""
-            )
+            retained_ms = by(self.policy["incidents"], "retain_resolved", "")
+            known.retain_until_ms = self.now_ms + retained_ms
         return ""
-
-    def _same_but_severity(self, document: dict[str, Any]) -> list[Known]:
-        """What fires and has the labels of a record, but for the severity."""
-        labels = without_severity(self.policy, document["labels"])
-        return sorted(
-            (
-                alert
-                for alert in self.alerts
-                if alert.firing
-                and alert.fingerprint != document["alert"]
-                and without_severity(self.policy, alert.labels) == labels
-            ),
-            key=lambda alert: alert.fingerprint,
-        )
 
     def fired(self, alert: Known) -> None:
         """An alert began to fire."""

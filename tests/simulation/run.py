@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
 from app.worker.worker import PartitionPipe
 from models.alert import fingerprint
+from models.instant import format_instant
 from models.journal import encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
@@ -34,6 +35,9 @@ from tests.support.scenario import START_MS, alert_record
 from tests.support.shipped_policy import shipped
 
 POLICY = shipped()
+# Of single alerts in the raw topic: an end that moves on, and gives them the time to live of others.
+RAW_STARTS = format_instant(START_MS)
+RAW_ENDS_MS = 300_000
 _CHANGED = {"agents-down": {"count": 2, "by": ["severity"]}, "needs-ollama": {"by": ["severity"]}}
 _ADDED = {
     "correlations": {
@@ -196,9 +200,18 @@ class Run:
             loop.call_later(after_s, lambda: loop.create_task(self.group.found_out(member)))
 
     def _send_raw(self, alerts: list[dict[str, str]], broken: bool) -> None:
-        value = orjson.dumps([{"labels": labels} for labels in alerts])[: 20 if broken else None]
-        self.cluster.land(TOPICS.raw, 0, [NewRecord(None, value)])
-        self.outcome.raw.append(1 if broken else len(alerts))
+        entries = [{"labels": labels} for labels in alerts]
+        values = [orjson.dumps(entries)]
+        if len(entries) == 1:  # as a producer of single alerts says one again and again
+            values = [
+                orjson.dumps(entries[0] | {"startsAt": RAW_STARTS, "endsAt": format_instant(at_ms)})
+                for at_ms in range(
+                    self.cluster.now_ms + RAW_ENDS_MS - 2, self.cluster.now_ms + RAW_ENDS_MS + 1
+                )
+            ]
+        for value in values:
+            self.cluster.land(TOPICS.raw, 0, [NewRecord(None, value[: 20 if broken else None])])
+            self.outcome.raw.append(1 if broken else len(alerts))
 
     async def _send(self, step: Step) -> None:
         """Send something through the bridge until it is acknowledged, as its senders do."""

@@ -21,6 +21,7 @@ from app.core.state.turn import Turn
 from models.duration import format_ms
 
 STABLE = "stable"  # what its deadline is called
+DEADLINE_FIELDS = ("owner_alert", "ended", "always")  # that `deadlines` reads of an incident
 
 
 def worst_alert(incident: Incident) -> LiveAlert | None:
@@ -99,6 +100,12 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         away_ms = max(alert.ended_ms, turn.state.clock.listening_ms)
         at_ms = away_ms + stable_after_ms(turn.rules)
         yield Deadline(at_ms, _on_stable, "", STABLE, alert.ended_ms)
+
+
+def deadline_alerts(incident: Incident) -> tuple[object, ...]:
+    """What `deadlines` reads of the incident's alerts."""
+    alert = incident.alerts.get(incident.owner_alert)
+    return () if alert is None else (alert.firing, alert.ended_ms)
 
 
 def _on_stable(turn: Turn, incident: Incident, _: str) -> None:

@@ -24,6 +24,11 @@ from models.reason import BadInput, Reason
 from models.time_interval import NEVER_MS
 
 CLOSE = "close_after"  # what the deadline of a resolved incident is called
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *mute_times.DEADLINE_FIELDS,
+    *("state", "resolved_ms", "flapping_ms", "notified_ms"),
+)
 
 
 def note_resolved(turn: Turn, incident: Incident, by: str, text: str) -> None:

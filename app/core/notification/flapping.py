@@ -13,6 +13,7 @@ from app.core.state.turn import Turn
 from models.duration import format_ms
 
 STABLE = "stable_after"  # what its deadline is called
+DEADLINE_FIELDS = ("flapping_ms", "ended")  # that `deadlines` reads of an incident
 
 
 def on_change(turn: Turn, incident: Incident, alert: LiveAlert) -> None:

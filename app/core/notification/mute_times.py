@@ -10,6 +10,8 @@ from models.severity import Severity
 from models.time_interval import NEVER_MS, next_ms
 
 HOURS = "hours"
+# What `next_notifiable_ms` reads of an incident. `turn.now_ms` only moves what is past.
+DEADLINE_FIELDS = ("owner", "ended", "severity", "peak_severity", "always", "mutes")
 ROUNDS_MAX = 10  # a few intervals are settled after as many; if not, they leave no time together
 
 

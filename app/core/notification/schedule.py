@@ -30,6 +30,15 @@ FIRES_ANEW = "fires_anew"
 GROUP_INTERVAL = "group_interval"
 REPEAT_INTERVAL = "repeat_interval"
 
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *mute_times.DEADLINE_FIELDS,
+    *("state", "ended", "suppressed", "deferred_notification", "deferred_since_ms"),
+    *("notified_ms", "severity", "correlation_wait_ms", "notifiable_since_ms"),
+    *("notified_owner", "owner", "owner_ms", "has_unnamed", "fires_anew_ms", "flapping_ms"),
+    *("severity_ms", "notified_severity", "has_more", "message_ms"),
+)
+
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     """When the next message about the incident is due, and when one that waits for its hours is."""
@@ -48,6 +57,11 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
             turn, incident, max(since_ms + wait_ms, incident.notifiable_since_ms)
         )
         yield Deadline(at_ms, _on_due, "", what, since_ms)
+
+
+def deadline_alerts(incident: Incident) -> tuple[object, ...]:
+    """What `deadlines` reads of the incident's alerts."""
+    return (_has_news(incident),)
 
 
 def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
@@ -70,7 +84,7 @@ def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None
         return incident.notified_ms, notify.group_interval, GROUP_INTERVAL
     if incident.flapping_ms:
         return None
-    if incident.size > incident.notified_alerts:
+    if incident.has_more:
         return incident.message_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:

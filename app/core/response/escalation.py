@@ -22,6 +22,15 @@ from models.instant import format_instant
 UNACKNOWLEDGED = "unacknowledged"
 MANUAL = "manual"
 NOT_DONE = "undone"  # what a deadline of a rule `without` is called
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *mute_times.DEADLINE_FIELDS,
+    *("ended", "suppressed", "deferred_escalations", "deferred_since_ms", "owner", "severity"),
+    *("step", "state", "notified_ms"),
+    *("step_since_ms", "severity_ms", "notifiable_since_ms", "clock_ms", "escalated"),
+    *("root_cause", "mitigated_ms"),
+    "incident_class",
+)
 
 
 def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
@@ -106,6 +115,11 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     for rule, after_ms in _rules_not_done(turn, incident) if incident.notified_ms else ():
         at_ms = mute_times.next_notifiable_ms(turn, incident, since_ms + after_ms)
         yield Deadline(at_ms, _on_not_done, rule, NOT_DONE, since_ms)
+
+
+def deadline_alerts(incident: Incident) -> tuple[object, ...]:
+    """What `deadlines` reads of the incident's alerts."""
+    return (not_acknowledged(incident),)
 
 
 def not_acknowledged(incident: Incident) -> str:

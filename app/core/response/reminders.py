@@ -18,6 +18,12 @@ from models.incident import State
 
 LAPSED = "forgotten"
 REMINDER = "reminder"
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *mute_times.DEADLINE_FIELDS,
+    *("runbook", "severity", "ended", "suppressed", "notified_ms", "reminded_ms", "reminded"),
+    *("state",),
+)
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:

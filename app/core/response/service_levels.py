@@ -21,6 +21,12 @@ from models.policy_types import DurationBySeverity
 NEAR, OVER = "warn_at", "target"  # what the deadlines of a clock are called
 WARNED, BREACHED, MET = "warned", "breached", "met"
 ACKNOWLEDGE, RESOLVE = "acknowledge", "resolve"
+# What `deadlines` reads of an incident.
+DEADLINE_FIELDS = (
+    *("ended", "notified_ms", "suppressed", "parents", "reopened_unexplained", "clocks"),
+    *("clock_since_ms",),
+    *("clock_severity", "severity", "severity_ms"),
+)
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:

@@ -174,9 +174,21 @@ class CompiledPolicy:
         }
         self.labels_asked_for = sorted(asked_for)
         self._decisions: dict[tuple[str | None, ...], PolicyDecision] = {}
+        self._judged: tuple[Labels | None, PolicyDecision | None] = None, None  # the newest
 
     def evaluate(self, labels: Labels) -> PolicyDecision:
-        """What the policy says about an alert with these labels."""
+        """What the policy says about an alert with these labels.
+
+        A record asks for it several times, of the very same labels.
+        """
+        known, decision = self._judged
+        if known is labels and decision is not None:
+            return decision
+        decision = self._verdict(labels)
+        self._judged = labels, decision
+        return decision
+
+    def _verdict(self, labels: Labels) -> PolicyDecision:
         seen = tuple(
             [labels.get(name) for name in self._labels_that_decide]
             + [_presence(labels.get(name, "")) for name in self._asked_whether_there]

@@ -44,12 +44,9 @@ _INCIDENT = {
     **_same("opened_ms", "opened_by", "acknowledged_ms", "acknowledged_by", "unacknowledged"),
     **_same("resolved_ms", "resolved_by", "closed_ms", "lost", "reopened", "reopened_unexplained"),
     # Whose it is.
-    **_same("owner", "owner_alert", "owner_severity", "owner_ms"),
-    "notified_owner": "notified_owner",
-    "unacknowledged_since_ms": "unacknowledged_since_ms",
+    **_same("owner", "owner_alert", "owner_severity", "owner_ms", "notified_owner"),
     "escalation_step": "step",
-    "step_since_ms": "step_since_ms",
-    "steps_notified": "steps_notified",
+    **_same("step_since_ms", "steps_notified", "unacknowledged_since_ms"),
     "escalated_by": "escalated",
     "always_escalates": "always",
     # What operators reported.

@@ -7,6 +7,7 @@ incident a component has open, which alerts an incident has, the timers) are der
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 import orjson
@@ -169,6 +170,8 @@ class Incident:
     ranking: AlertRanking | None = None  # of its alerts, once they are many
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
+    # What its deadlines were found from when its timer was set (`app.core.incident_timers`).
+    deadline_inputs: tuple[object, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -222,6 +225,11 @@ class Incident:
     def size(self) -> int:
         """How many alerts belong to it."""
         return len(self.alerts) + len(self.members)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more alerts belong to it than when somebody was notified last."""
+        return self.size > self.notified_alerts
 
 
 class PartitionState:
@@ -447,7 +455,7 @@ class PartitionState:
         if last is not None and (offset, number) <= last:
             return False
         self.sources[topic, partition] = (offset, number)
-        self.dirty[f"s/{topic}/{partition}".encode()] = None
+        self.dirty[_source_key(topic, partition)] = None
         return True
 
     def quarantine(self, kind: TimerKind, subject: str, until_ms: int) -> None:
@@ -527,3 +535,8 @@ class PartitionState:
         Timers are never cancelled: one that has lost its reason is ignored when it fires.
         """
         heapq.heappush(self.timers, (at_ms, kind, subject))
+
+
+@lru_cache(maxsize=1024)  # asked at each repeat that has a source
+def _source_key(topic: str, partition: int) -> bytes:
+    return f"s/{topic}/{partition}".encode()

@@ -19,7 +19,7 @@ from app.core.state.signals import Change
 from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
-from app.core.suppression import members, suppression
+from app.core.suppression import members, roots, suppression
 from models.alert import Labels
 from models.journal import encode_member, encode_suppression, text_of
 from models.reason import BadInput, Reason
@@ -244,15 +244,10 @@ def watch_grace(turn: Turn, name: str, group: str, inhibition_group: InhibitionG
     """Set the timers at which the targets of a source that ended have outlived their grace."""
     rule = turn.rules.inhibition(name)
     if rule is not None and inhibition_group.last is not None:
-        for grace_ms in {_urgent_grace_ms(turn, rule): None, rule.grace_ms: None}:
+        for grace_ms in {roots.urgent_grace_ms(turn, rule): None, rule.grace_ms: None}:
             turn.state.schedule(
                 inhibition_group.ended_ms + grace_ms, TimerKind.GRACE, f"{name}\n{group}"
             )
-
-
-def _urgent_grace_ms(turn: Turn, rule: InhibitionRule) -> int:
-    """How long an urgent target may outlive its source: what is over explains it only until it has to be named."""
-    return min(rule.grace_ms, turn.rules.policy.notify.group_interval)
 
 
 def on_grace(turn: Turn, at_ms: int, subject: str) -> None:
@@ -266,7 +261,7 @@ def on_grace(turn: Turn, at_ms: int, subject: str) -> None:
         return
     if inhibition_group.ended_ms + rule.grace_ms == at_ms:
         inhibition_group.last = None
-    elif inhibition_group.ended_ms + _urgent_grace_ms(turn, rule) != at_ms:
+    elif inhibition_group.ended_ms + roots.urgent_grace_ms(turn, rule) != at_ms:
         return
     for identity in inhibition_group.targets:
         _review_target(turn, rule, group, inhibition_group, identity)
@@ -279,7 +274,7 @@ def _review_target(
     """Hold a target that has a cause, let go one that has none, and hand over one whose cause is another now."""
     target, cause = (
         inhibition_group.targets[identity],
-        _source_of(turn, rule, inhibition_group, identity),
+        roots.source_of(turn, rule, inhibition_group, identity),
     )
     before, fresh = (
         target.root,
@@ -333,60 +328,10 @@ def _answer_target(
     turn.send(signals.key_of(member), message)
 
 
-def _source_of(
-    turn: Turn, rule: InhibitionRule, inhibition_group: InhibitionGroup, identity: str
-) -> Member | None:
-    """The source that explains a target: of those that may, the one that has fired longest.
-
-    Not itself, nor, where both are source and target, one of its like.
-    """
-    both, target = identity in inhibition_group.sources, inhibition_group.targets[identity].member
-    for name, source in inhibition_group.sources.items():
-        alike = both and name in inhibition_group.targets
-        if name != identity and not alike and _may_hide(rule, name, source, identity, target):
-            return source
-    last = inhibition_group.last
-    if last is None or not _may_explain(rule, last, target):
-        return None
-    over_ms = inhibition_group.ended_ms + _urgent_grace_ms(turn, rule)
-    if target.severity.is_urgent and turn.now_ms >= over_ms:
-        return None
-    in_cycle = last.in_cycle and target.in_cycle
-    return None if in_cycle and last.fired_ms >= target.fired_ms else last
-
-
-def _may_hide(
-    rule: InhibitionRule, name: str, source: Member, identity: str, target: Member
-) -> bool:
-    """Whether a source may keep a target quiet.
-
-    In a cycle of rules only what has fired longer may: so what has fired longest is notified.
-    """
-    return _in_order(name, source, identity, target) and _may_explain(rule, source, target)
-
-
-def _in_order(name: str, source: Member, identity: str, target: Member) -> bool:
-    in_cycle = source.in_cycle and target.in_cycle
-    return not in_cycle or (source.fired_ms, name) < (target.fired_ms, identity)
-
-
-def _may_explain(rule: InhibitionRule, source: Member, target: Member) -> bool:
-    """Whether a source may explain a target. An inhibition is its author's choice.
-
-    A root has to be as urgent as what it explains; and of the root of a P0 or P1 somebody knows.
-    """
-    return not rule.membership or _explains(source, target)
-
-
-def _explains(source: Member, target: Member) -> bool:
-    known_of = source.known_of or not target.severity.is_urgent
-    return source.severity <= target.severity and known_of
-
-
 def incident_may_hide(turn: Turn, incident: Incident, identity: str, target: Member) -> bool:
     """Whether an incident that a rule opened may keep a member of it quiet."""
     source = _member_of(turn.rules, incident, firing=True)
-    return _in_order(incident.id, source, identity, target) and _explains(source, target)
+    return roots.in_order(incident.id, source, identity, target) and roots.explains(source, target)
 
 
 def _signal_root(

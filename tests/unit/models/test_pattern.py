@@ -18,7 +18,15 @@ from app.transport.log import StoredRecord
 from models.journal import TICK, encode_policy
 from models.matcher import Matcher, Operator, parse_matcher
 from models.matcher import test_of as matches
-from models.pattern import NOTHING, PATTERN_BYTES_MAX, PROGRAM_MAX, compile_pattern, program_size
+from models.pattern import (
+    ANSWER_CHARACTERS_MAX,
+    ANSWERS_MAX,
+    NOTHING,
+    PATTERN_BYTES_MAX,
+    PROGRAM_MAX,
+    compile_pattern,
+    program_size,
+)
 from models.policy import LINE_CHARACTERS_MAX, Step
 from models.reason import BadInput, Reason
 from models.wire import SilenceRequest
@@ -339,3 +347,15 @@ def test_a_matcher_in_a_policy_is_a_text() -> None:
 
     with pytest.raises(ValueError, match="must be a matcher such as"):
         CompiledPolicy(shipped().document | {"ownership": [first | {"match": [matcher]}, *rest]})
+
+
+def test_what_was_asked_before_has_the_same_answer() -> None:
+    """A value gets one answer, whether it is remembered, was forgotten since, or is too long for that."""
+    fits = compile_pattern("a.*b")
+    values = [
+        *(f"a{number}b" for number in range(2 * ANSWERS_MAX)),
+        *(f"a{number}" for number in range(10)),
+        *("a" * ANSWER_CHARACTERS_MAX + end for end in "bc"),
+    ]
+
+    assert [fits(value) for value in values * 2] == [value.endswith("b") for value in values * 2]

@@ -16,6 +16,7 @@ from app.core.state.annotations import ANNOTATION_CHARACTERS_MAX
 from app.core.state.deadletter import VALUE_BYTES_MAX, letter_of
 from app.history.checkpoints import load_state
 from app.intake.normalise import from_list
+from app.intake.raw_values import RawValues
 from app.intake.records import Intake
 from app.settings import Settings
 from app.transport.log import NewRecord, StoredRecord, in_batches, size_of
@@ -166,7 +167,9 @@ def test_a_raw_record_full_of_refusals_is_not_written_once_for_each() -> None:
 
     async def ingest() -> None:
         worker = Worker(worker_settings, shipped(), log, TOPICS)
-        await copy_records(0, [StoredRecord(0, START_MS, None, value)], worker, Intake())
+        await copy_records(
+            0, [StoredRecord(0, START_MS, None, value)], worker, Intake(), RawValues()
+        )
 
     asyncio.run(ingest())
 

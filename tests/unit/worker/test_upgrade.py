@@ -125,7 +125,7 @@ def test_a_state_from_before_is_refused(meta: dict[str, object]) -> None:
 
     assert str(refused.value) == (
         f"the state of partition 3 cannot be read: its meta record has the magic {meta.get('magic')!r}, must be "
-        "'tocsin state': somebody else wrote it, or a Tocsin from before the first release; docs/UPGRADES.md says how to go on"
+        "'tocsin state': somebody else wrote it, or a Tocsin from before the first release; see docs/UPGRADES.md"
     )
 
 
@@ -191,7 +191,7 @@ def test_what_no_version_wrote_is_refused(key: bytes, value: bytes, said: str) -
         Engine.restore(0, shipped(), _as_whole(kept_state() | {key: value}, key))
 
     assert re.search(said, str(refused.value))
-    assert str(refused.value).endswith("docs/UPGRADES.md says how to go on")
+    assert str(refused.value).endswith("see docs/UPGRADES.md")
 
 
 def test_records_are_written_as_they_were() -> None:
@@ -318,7 +318,7 @@ def test_a_worker_does_not_go_on_with_half_a_state() -> None:
     assert before == after == keys - 1
     said = (
         f"partition 0 cannot be taken over: the state of partition 0 cannot be read: it has {keys - 1} keys, and had {keys} "
-        "as of its last checkpoint; docs/UPGRADES.md says how to go on"
+        "as of its last checkpoint; see docs/UPGRADES.md"
     )
     assert told == [said]
 

@@ -92,7 +92,7 @@ def test_a_state_that_lacks_a_key_is_refused(kind: bytes) -> None:
         Engine.restore(3, POLICY_NOW, items)
     assert str(refused.value) == (
         f"the state of partition 3 cannot be read: it has {there - 1} keys, and had {there} as of its last checkpoint; "
-        "docs/UPGRADES.md says how to go on"
+        "see docs/UPGRADES.md"
     )
 
 
