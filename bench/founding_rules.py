@@ -140,6 +140,8 @@ class Day:
             target = partition_of(effect.key or b"", PARTITIONS)
             self.put(at_ms, target, effect.key, effect.value, source.header())
             return
+        if effect.stream is Stream.ALERTS:
+            return
         body = orjson.loads(effect.value)
         if effect.stream is Stream.INCIDENTS:
             self.outcome.incidents[body["incident"]] = body

@@ -107,7 +107,7 @@ def test_acts_on_a_phone(quiet: Tocsin, browser: Browser, *, scripts: bool) -> N
         page.locator(".row a.title").click()
         page.locator(".bar input[name=by]").fill("ann")
         page.locator(".bar button").click()
-        expect(page.locator(".said")).to_contain_text("ann is investigating")
+        expect(page.locator(".said")).to_contain_text("ann acknowledged it")
 
         page.locator("#act-update summary").click()
         page.locator("#act-update textarea").fill("restarting")
@@ -193,7 +193,7 @@ def test_by_keyboard(quiet: Tocsin, browser: Browser) -> None:
 
         page.keyboard.press("Escape")
         page.keyboard.press("a")
-        expect(page.locator(".said")).to_contain_text("ann is investigating")
+        expect(page.locator(".said")).to_contain_text("ann acknowledged it")
 
 
 def test_labels_as_weapons(quiet: Tocsin, browser: Browser) -> None:

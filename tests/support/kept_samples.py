@@ -62,7 +62,7 @@ STORY = """
 31m  fire alertname=AgentDown agent_name=tutor severity=warning
 32m  fire alertname=BruteForce component=vpn severity=high
 33m  fire alertname=Odd component=e severity=strange
-34m  fire alertname=A component=a severity=warning
+34m  fire alertname=A component=a namespace=shop severity=warning
 34m  fire alertname=B component=b severity=warning
 34m  fire alertname=C component=c severity=warning
 34m  fire alertname=D component=d severity=warning
@@ -70,7 +70,7 @@ STORY = """
 34m  fire alertname=G component=g severity=warning
 34m  fire alertname=LowDisk component=h severity=info
 35m  acknowledge INC-20250615T153640Z-00A ann "on it"
-35m  assign INC-20250615T153640Z-00A ann to=bob "the host's owner"
+35m  assign INC-20250615T153640Z-00A ann to=on-call-sre "the host's owner"
 35m  assess INC-20250615T153640Z-00A ann verdict=genuine scope="a tenth of the users"
 35m  update INC-20250615T153640Z-00A ann "the host is replaced" eta=20m
 35m  complaint INC-20250615T153640Z-00A ann number=2

@@ -119,9 +119,9 @@ def test_a_page_says_how_the_incident_is(log: WorkedLog, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("command", "after", "text"),
     [
-        (ActCommand.ACKNOWLEDGE, "acknowledged", "Ann Lee (via link) is investigating"),
+        (ActCommand.ACKNOWLEDGE, "acknowledged", "Ann Lee (via link) acknowledged it"),
         (ActCommand.RESOLVE, "resolved", "Ann Lee (via link) resolved it"),
-        (ActCommand.ESCALATE, "open", "Ann Lee (via link) escalated it: step 2"),
+        (ActCommand.ESCALATE, "open", "Ann Lee (via link) escalated it. Step 2:"),
     ],
 )
 def test_a_tap_acts(
@@ -148,8 +148,8 @@ def test_two_at_once_are_both_told_who_was_first(log: WorkedLog, tmp_path: Path)
 
     first = next(page for status, page in pages if status == 200)
     second = next(page for status, page in pages if status == 409)
-    name = "Ann" if "Ann (via link) is investigating" in first else "Bob"
-    assert f"{name} (via link) is investigating" in first
+    name = "Ann" if "Ann (via link) acknowledged it" in first else "Bob"
+    assert f"{name} (via link) acknowledged it" in first
     assert f"{name} (via link) acknowledged it first, at " in second
 
 

@@ -76,7 +76,7 @@ def incident(log: WorkedLog) -> Any:
 @pytest.mark.parametrize(
     ("event", "state", "text"),
     [
-        ("incident.acknowledged", "acknowledged", "Ann Lee (via pagerduty) is investigating"),
+        ("incident.acknowledged", "acknowledged", "Ann Lee (via pagerduty) acknowledged it"),
         ("incident.resolved", "resolved", "Ann Lee (via pagerduty) resolved it"),
     ],
 )
@@ -106,7 +106,7 @@ def test_what_is_reopened_there_is_open_here(log: WorkedLog, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("assignee", "kind", "text"),
     [
-        (SRE, "assign", "Ann Lee (via pagerduty) gave it to on-call-sre"),
+        (SRE, "assign", "Ann Lee (via pagerduty) assigned it to on-call-sre"),
         (BOB, "note", "Ann Lee (via pagerduty): gave it to Bob, who is no contact of the policy"),
     ],
 )

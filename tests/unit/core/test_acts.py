@@ -63,7 +63,7 @@ def test_a_key_counts_once() -> None:
     after = partition.act("note", "k")
     other = partition.act("note", "other")
 
-    refused = "ann: note was refused: this note was carried out before, and counts once"
+    refused = "note by ann was refused: this note was carried out before, and counts once"
     assert (first, again, after, other) == ("ann: hm", refused, refused, "ann: hm")
 
 
@@ -72,9 +72,9 @@ def test_a_key_counts_once() -> None:
     [
         (
             "acknowledge",
-            "bob: acknowledge was refused: ann acknowledged it first, at 2025-06-15T15:06:40.001Z",
+            "acknowledge by bob was refused: ann acknowledged it first, at 2025-06-15T15:06:40.001Z",
         ),
-        ("resolve", "bob: resolve was refused: ann resolved it first, at 2025-06-15T15:06:40.001Z"),
+        ("resolve", "resolve by bob was refused: ann resolved it first, at 2025-06-15T15:06:40.001Z"),
     ],
 )
 def test_the_second_hears_who_was_first(command: str, text: str) -> None:
@@ -94,7 +94,7 @@ def test_at_the_keyboard_somebody_else_takes_over() -> None:
 
     taken = partition.act("acknowledge", "", "bob")
 
-    assert taken == "bob is investigating: hm"
+    assert taken == "bob acknowledged it: hm"
 
 
 def test_a_refused_act_may_be_tried_again() -> None:

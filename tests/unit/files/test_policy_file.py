@@ -27,8 +27,8 @@ from tests.support.shipped_policy import shipped
         ),
         (
             "x: 1h",
-            "forget: 1h",
-            "incidents.x: is not a key that there is here, must be one of lost_after, settle",
+            "retain_resolved: 1h",
+            "incidents.x: is not a key that there is here, must be one of lost_after, close_after",
         ),
         (
             "chane: [",

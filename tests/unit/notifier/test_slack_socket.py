@@ -109,9 +109,9 @@ async def test_a_button_acts(there: World) -> None:
     await there.slack.send("interactive", pressed("acknowledge", there.incident, USER))
 
     assert there.state() == "acknowledged"
-    assert "ann (U061F7AUR) (via slack) is investigating" in there.texts()
+    assert "ann (U061F7AUR) (via slack) acknowledged it" in there.texts()
     [reply] = [one for one in there.slack.messages.values() if "thread_ts" in one]
-    assert reply["text"] == "ann (U061F7AUR) (via slack) is investigating"
+    assert reply["text"] == "ann (U061F7AUR) (via slack) acknowledged it"
     assert there.slack.told == []
 
 

@@ -139,7 +139,7 @@ async def test_a_button_acts(there: World) -> None:
     """In the name of who pressed it, who is told so."""
     await there.press("acknowledge", ANN)
 
-    text = "Ann Lee (@ann, 4711) (via telegram) is investigating"
+    text = "Ann Lee (@ann, 4711) (via telegram) acknowledged it"
     [toast] = there.telegram.toasts
     assert (there.state(), text in there.texts()) == ("acknowledged", True)
     assert (toast["text"], toast["show_alert"]) == (text, False)

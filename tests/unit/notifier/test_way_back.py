@@ -196,7 +196,7 @@ async def _telegram_and_links(folder: Path) -> None:
         counts = await there.stop()
 
     assert (action["action"], action["method"]) == ("http", "POST")
-    assert there.telegram.toasts[0]["text"] == "Bob (4712) (via telegram) is investigating"
+    assert there.telegram.toasts[0]["text"] == "Bob (4712) (via telegram) acknowledged it"
     assert second[0] == 409
     assert "Bob (4712) (via telegram) acknowledged it first" in second[1]
     assert counts["receipts.delivered"] > 0

@@ -44,15 +44,15 @@ class       operations, INC-...
 notified    after 5m   chat   AI Team (#ai)
             again every 4h while nobody takes it; of more alerts after 5m
 chain       On-call AI Engineer > Lead AI Engineer > AI Team Lead > CTO
-            after 1h5m step 2, Lead AI Engineer: nobody has acknowledged it for 1h5m
-            after 5h5m step 3, AI Team Lead: nobody has acknowledged it for 5h5m
-            after 13h5m step 4, CTO: nobody has acknowledged it for 13h5m
+            after 1h5m step 2, Lead AI Engineer: Not acknowledged for 1h5m
+            after 5h5m step 3, AI Team Lead: Not acknowledged for 5h5m
+            after 13h5m step 4, CTO: Not acknowledged for 13h5m
 escalates   scope-grew: becomes worse, or larger, after somebody took it  [escalations[5]]
             complaints: 3 complaints  [escalations[6]]
             sla-near: the clock to resolve it is near its end  [escalations[7]]
 clocks      acknowledge within 1h, resolve within 1d
 updates     every 15m; forgotten after 2 reminders
-runbook       agent: The agent is {{component}}; see whether others are down: tocsin incidents list, and 5 more  [runbooks[4]]
+runbook     agent: The agent is {{component}}; see whether others are down: tocsin incidents list, and 5 more  [runbooks[4]]
 services    ai-agents: down while it fires
 rules       correlation agents-down: one of 3 within 5m, group ai  [correlations[1]]
             dependency needs-ollama: dependant  [dependencies[0]]

@@ -70,7 +70,7 @@ def test_a_taken_incident(capsys: pytest.CaptureFixture[str]) -> None:
         acknowledged_by="ann",
         assignee="bob",
         eta_at="2026-04-12T13:10:00.000Z",
-        cause="no memory",
+        root_cause="no memory",
         suppressed_by=["silenced until noon"],
         parents=["INC-1"],
         members=[member],

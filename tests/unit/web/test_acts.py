@@ -28,20 +28,20 @@ def act(
 @pytest.mark.parametrize(
     ("command", "fields", "text"),
     [
-        ("acknowledge", {"text": "looking"}, "Acknowledge: done. ann is investigating: looking"),
+        ("acknowledge", {"text": "looking"}, "Acknowledge: done. ann acknowledged it: looking"),
         ("note", {"text": "hm"}, "Note: done. ann: hm"),
-        ("update", {"text": "soon", "eta": "30m"}, "Update: done. ann: soon; expected to be over"),
-        ("root_cause", {"text": "a lock"}, "Root cause: done. ann: a lock"),
-        ("mitigated", {}, "Mitigated: done. ann mitigated it"),
-        ("assign", {"to": "on-call-dba", "team": ""}, "Assign: done. ann gave it to on-call-dba"),
-        ("assessed", {"verdict": "genuine", "scope": "shop"}, "Assess: done. ann"),
+        ("update", {"text": "soon", "eta": "30m"}, "Update: done. ann: soon. Expected to be over by"),
+        ("root-cause", {"text": "a lock"}, "Root cause: done. ann: a lock"),
+        ("mitigate", {}, "Mitigated: done. ann mitigated it"),
+        ("assign", {"to": "on-call-dba", "team": ""}, "Assign: done. ann assigned it to on-call-dba"),
+        ("assess", {"verdict": "genuine", "scope": "shop"}, "Assess: done. ann"),
         ("complaint", {"number": "2"}, "Complaints: done. ann"),
         (
             "escalate",
             {"step": "3"},
-            "Escalate: done. ann escalated it: step 3, Engineering Manager",
+            "Escalate: done. ann escalated it. Step 3: Engineering Manager",
         ),
-        ("escalate", {"step": ""}, "Escalate: done. ann escalated it: step 2"),
+        ("escalate", {"step": ""}, "Escalate: done. ann escalated it. Step 2:"),
         ("resolve", {}, "Resolve: done. ann resolved it"),
     ],
 )
@@ -73,7 +73,7 @@ def test_refused() -> None:
     seen = act(log, page, "close", {"by": "ann"})
 
     assert seen.status == 409
-    assert "Close: refused. 1 of its alerts fire still: silence them first" in seen.words
+    assert "Close: refused. 1 of its alerts are firing, must be none: silence them first" in seen.words
 
 
 def test_no_worker_answers() -> None:
@@ -120,7 +120,7 @@ def test_the_name_is_remembered() -> None:
     noted, acknowledged, mine = visit(log, look)
 
     assert noted.text.count('name="by"') == 1, "only the form that changes the name asks for it"
-    assert "ann is investigating" in acknowledged.words
+    assert "ann acknowledged it" in acknowledged.words
     assert "HighErrorRate on api" in mine.words
 
 

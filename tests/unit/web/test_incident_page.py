@@ -155,7 +155,7 @@ def test_it_was_there_before() -> None:
             state="closed",
             opened_at=f"2026-04-0{number}T00:00:00.000Z",
             resolved_at=f"2026-04-0{number}T01:00:00.000Z",
-            cause=f"cause {number}",
+            root_cause=f"cause {number}",
         )
         for number in (1, 2)
     ]

@@ -140,7 +140,7 @@ def test_history() -> None:
 
     seen = now_of(
         incident(0),
-        incident(1, **closed, cause="a driver update"),
+        incident(1, **closed, root_cause="a driver update"),
         incident(2, **closed),
         path="/history",
     )

@@ -89,7 +89,7 @@ def test_acting_as_oneself(http: HttpSecurity) -> None:
         await log_in(visitor, ANN, by="bob")
         return await visitor.submit(page, f"{page}/act/acknowledge")
 
-    assert "bob (via ann) is investigating" in visit(log, look, http).words
+    assert "bob (via ann) acknowledged it" in visit(log, look, http).words
 
 
 def test_who_may_only_read(http: HttpSecurity) -> None:

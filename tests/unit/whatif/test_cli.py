@@ -229,7 +229,7 @@ def test_what_others_say_is_only_text(tmp_path: Path, capsys: pytest.CaptureFixt
         recorder.broadcast(TICK)
     journal, new = (
         str(kept(recorder.log, tmp_path / "journal")),
-        policy_file(tmp_path, escalations=[], climb={"P0": ["4m"]}),
+        policy_file(tmp_path, escalations=[], escalate_after={"P0": ["4m"]}),
     )
 
     status = main(
