@@ -28,7 +28,10 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
             inhibition.on_awareness(turn, alert)
     opened = [one for one in changed if one.rule and one.severity.is_urgent and not one.ended]
     for incident in sorted(opened, key=lambda one: one.id):
-        told = bool(incident.notified_ms) and not incident.fires_anew_ms
+        # What was known of stays so until it fires anew. Else a silence that covers a cause no more,
+        # because of a dependant that joined it, would release the dependant, cover it again, and so
+        # on for ever. The cause is notified itself once nothing suppresses it.
+        told = (bool(incident.notified_ms) or incident.known_of) and not incident.fires_anew_ms
         known_of = told or _explained(turn, incident.suppressions)
         fresh, was = turn.unshown.pop(incident.id, False), incident.known_of
         incident.known_of = known_of

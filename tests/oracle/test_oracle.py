@@ -101,7 +101,7 @@ FAMILIES = {
         ),
         (
             "depends|adopted|handed over|depends during the grace|let go|a dependant ended|inhibited|"
-            "a rule's incident is held|waits|reopened quietly|waited in vain|fires anew|known of"
+            "a rule's incident is suppressed|waits|reopened quietly|waited in vain|fires anew|known of"
         ),
     ),
     "inhibitions that change": (

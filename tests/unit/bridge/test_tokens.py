@@ -68,6 +68,13 @@ def basic(name: str, password: str) -> dict[str, str]:
     }
 
 
+def key_files(folder: Path) -> tuple[str, str]:
+    """Files with the key of links and with the secret of PagerDuty's webhooks."""
+    for name in ("link", "pagerduty"):
+        write(folder / name, f"a key of {name} with enough bytes")
+    return str(folder / "link"), str(folder / "pagerduty")
+
+
 def ask(
     file: Path, *requests: tuple[str, str, Any, dict[str, str]], log: FakeLog | None = None
 ) -> list[Any]:
@@ -80,8 +87,14 @@ def ask(
                 ready=asyncio.Event(), pipes={}, counts=dict, next_deadline_ms=lambda: None
             ),
         )
+        link, pagerduty = key_files(file.parent)
         async with serving(
-            log or FakeLog(), clock, http=HttpSecurity(tokens_file=str(file)), worker=worker
+            log or FakeLog(),
+            clock,
+            http=HttpSecurity(tokens_file=str(file)),
+            worker=worker,
+            link_key_file=link,
+            pagerduty_key_file=pagerduty,
         ) as client:
             return [await _answer(client, *request) for request in requests]
 
@@ -109,6 +122,7 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
         .replace("{command}", "acknowledge")
         .replace("{id}", "x")
         .replace("{letter}", "0-1-0")
+        .replace("{token}", "x")
         .replace("/api/v1/explain", "/api/v1/explain?id=x")
     )
     given = [JSON, bearer("wrong" * 8), *(bearer(TOKENS[may]) for may in Permission)]
@@ -124,16 +138,21 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
         ),
     ]
     refused = [0] * len(given) if need is None else refused
+    if path == "/api/v1/pagerduty":  # it asks for a signature, whoever it is
+        assert [answer["reason"] for _, answer in answers] == ["wrong_signature"] * len(given)
+        return
     assert [status if status in (401, 403) else 0 for status, _ in answers] == refused
     # what is let in is answered by the resource: there may be no such thing, or no worker, and
     # never a fault
     assert {status for status, _ in answers if status not in (401, 403)} <= {200, 202, 404, 503}
 
 
-def test_every_resource_says_what_it_takes() -> None:
+def test_every_resource_says_what_it_takes(tmp_path: Path) -> None:
     """What a bridge has is in the table, and the table has nothing else."""
     some: Any = object()
-    settings, clock = Settings(clock="driven"), Clock(driven=True)
+    link, pagerduty = key_files(tmp_path)
+    settings = Settings(clock="driven", link_key_file=link, pagerduty_key_file=pagerduty)
+    clock = Clock(driven=True)
     bridge = Bridge(settings, shipped(), FakeLog(), worker=some, clock=clock, reloader=some)
 
     assert {(route.method, route.path) for route in bridge.routes()} == set(PERMISSIONS)

@@ -74,7 +74,10 @@ def test_a_key_counts_once() -> None:
             "acknowledge",
             "acknowledge by bob was refused: ann acknowledged it first, at 2025-06-15T15:06:40.001Z",
         ),
-        ("resolve", "resolve by bob was refused: ann resolved it first, at 2025-06-15T15:06:40.001Z"),
+        (
+            "resolve",
+            "resolve by bob was refused: ann resolved it first, at 2025-06-15T15:06:40.001Z",
+        ),
     ],
 )
 def test_the_second_hears_who_was_first(command: str, text: str) -> None:

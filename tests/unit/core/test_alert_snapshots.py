@@ -43,7 +43,7 @@ def test_an_alert_is_active_then_silenced_then_resolved_then_forgotten(tmp_path:
 11m end {REDIS}
 11m1s end {REDIS}
 3h tick"""
-    silenced = "silenced by ann until 2025-06-15T15:17:00.000Z: Investigating"
+    silenced = "Silenced by ann until 2025-06-15T15:17:00.000Z: Investigating"
 
     assert alerts_of(tmp_path, lines) == [
         "RedisDown alert 06dccfa3bc249765 active",
@@ -107,7 +107,7 @@ def test_an_end_that_comes_first_is_the_reason(tmp_path: Path) -> None:
 def test_an_end_moved_by_seconds_is_no_news(tmp_path: Path) -> None:
     """Senders count ends from each repeat. What lives much longer is news."""
     labels = "alertname=Odd service=x severity=critical"
-    lines = f"0s fire {labels} hold=5m\n1m fire {labels} hold=5m10s\n2m fire {labels} hold=1h"
+    lines = f"0s fire {labels} ttl=5m\n1m fire {labels} ttl=5m10s\n2m fire {labels} ttl=1h"
 
     assert [one["ttl_ms"] for one in bodies_of(tmp_path, lines)] == [300_000, 3_600_000]
 

@@ -30,10 +30,18 @@ def act(
     [
         ("acknowledge", {"text": "looking"}, "Acknowledge: done. ann acknowledged it: looking"),
         ("note", {"text": "hm"}, "Note: done. ann: hm"),
-        ("update", {"text": "soon", "eta": "30m"}, "Update: done. ann: soon. Expected to be over by"),
+        (
+            "update",
+            {"text": "soon", "eta": "30m"},
+            "Update: done. ann: soon. Expected to be over by",
+        ),
         ("root-cause", {"text": "a lock"}, "Root cause: done. ann: a lock"),
         ("mitigate", {}, "Mitigated: done. ann mitigated it"),
-        ("assign", {"to": "on-call-dba", "team": ""}, "Assign: done. ann assigned it to on-call-dba"),
+        (
+            "assign",
+            {"to": "on-call-dba", "team": ""},
+            "Assign: done. ann assigned it to on-call-dba",
+        ),
         ("assess", {"verdict": "genuine", "scope": "shop"}, "Assess: done. ann"),
         ("complaint", {"number": "2"}, "Complaints: done. ann"),
         (
@@ -73,7 +81,9 @@ def test_refused() -> None:
     seen = act(log, page, "close", {"by": "ann"})
 
     assert seen.status == 409
-    assert "Close: refused. 1 of its alerts are firing, must be none: silence them first" in seen.words
+    assert (
+        "Close: refused. 1 of its alerts are firing, must be none: silence them first" in seen.words
+    )
 
 
 def test_no_worker_answers() -> None:

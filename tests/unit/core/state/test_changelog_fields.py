@@ -18,7 +18,7 @@ DERIVED = {
     },
     Incident: {
         *("alerts", "firing", "firing_by", "unheard", "notifiable", "awaiting_correlation"),
-        *("unnamed", "names", "ranking", "bytes", "timer_ms"),
+        *("unnamed", "names", "ranking", "bytes", "timer_ms", "deadline_inputs"),
     },
     InhibitionGroup: {"bytes"},
 }

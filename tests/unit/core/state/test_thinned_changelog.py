@@ -226,5 +226,5 @@ def test_a_state_that_is_none_is_told_in_one_line(
 
     assert main([command, "--journal", str(folder), *asked[command]]) == 1
     told = capsys.readouterr().err
-    said = rf"tocsin: the state of partition {busy} cannot be read: the record of b'a/\w+' is b'\[\]': .*says how to go on\n"
+    said = rf"tocsin: the state of partition {busy} cannot be read: the record of b'a/\w+' is b'\[\]': .*see docs/UPGRADES.md\n"
     assert re.fullmatch(said, told), told
