@@ -2,7 +2,8 @@
 
 Somebody knows of an alert that a message has named since it fires, that an operator has silenced,
 or that is explained itself by a dependency or a correlation. An inhibition does not count: its
-source may be something of which nobody hears. The same holds for an incident that a rule opened.
+source may be something of which nobody hears. The same holds for an incident that a rule opened, but
+that a silence of it does not count.
 
 What becomes known, or is not any more, is told to the rules at the end of the turn in which that
 happened: in between nothing is due.
@@ -28,11 +29,8 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
             inhibition.on_awareness(turn, alert)
     opened = [one for one in changed if one.rule and one.severity.is_urgent and not one.ended]
     for incident in sorted(opened, key=lambda one: one.id):
-        # What was known of stays so until it fires anew. Else a silence that covers a cause no more,
-        # because of a dependant that joined it, would release the dependant, cover it again, and so
-        # on for ever. The cause is notified itself once nothing suppresses it.
-        told = (bool(incident.notified_ms) or incident.known_of) and not incident.fires_anew_ms
-        known_of = told or _explained(turn, incident.suppressions)
+        told = bool(incident.notified_ms) and not incident.fires_anew_ms
+        known_of = told or _explained_by_rule(turn, incident.suppressions)
         fresh, was = turn.unshown.pop(incident.id, False), incident.known_of
         incident.known_of = known_of
         if fresh or was != known_of:
@@ -41,6 +39,13 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
         if was != known_of:
             windows.on_awareness(turn, incident)
     turn.unshown.clear()
+
+
+def _explained_by_rule(turn: Turn, keys: Iterable[str]) -> bool:
+    # A silence does not count. It covers an incident only while nothing else depends on it: a P0
+    # that joined would uncover it, be released, and join again, for ever.
+    rules = (turn.rules.inhibition(key.partition("/")[0]) for key in keys)
+    return any(rule is not None and rule.membership for rule in rules)
 
 
 def _explained(turn: Turn, keys: Iterable[str]) -> bool:

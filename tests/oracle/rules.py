@@ -159,9 +159,8 @@ def look_who_knows(naive: "Naive") -> None:
             _show_root(naive, show_alert, alert)
     opened = [one for one in naive.incidents if one.rule and urgent(one.severity) and not one.ended]
     for incident in opened:
-        told = (bool(incident.told[0]) or incident.known_of) and not incident.anew_ms
-        labels = naive.firing_labels(incident)
-        known_of = told or _is_told_why(naive, incident.suppressed_by, labels)
+        told = bool(incident.told[0]) and not incident.anew_ms
+        known_of = told or _is_told_why(naive, incident.suppressed_by, [])
         changed, fresh = known_of != incident.known_of, incident.fresh
         incident.known_of, incident.fresh = known_of, False
         if changed or fresh:
