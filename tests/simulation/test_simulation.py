@@ -53,7 +53,7 @@ def test_the_seeds_reach_what_can_break() -> None:
     ]
     thinned = [_thinned(kept) for kept in changelogs]
     assert sum(True in one and False in one for one in thinned) > 3
-    assert sum(one.count(True) > 1 for one in thinned) > 1  # where its number does not tell
+    assert any(one.count(True) > 1 for one in thinned)  # where its number does not tell
 
 
 def _thinned(kept: list[StoredRecord]) -> list[bool]:

@@ -155,7 +155,7 @@ def test_a_running_service_follows_its_policy_file(tmp_path: Path) -> None:
     assert (status, answer["status"], answer["reason"]) == (400, "error", "malformed")
     assert [problem.split(": ", 1)[1] for problem in answer["problems"]] == [
         "incidents.close_after: is missing, must be there",
-        "incidents.close_afer: is not a key that there is here; did you mean 'settle'?",
+        "incidents.close_afer: is not a key that there is here; did you mean 'close_after'?",
     ]
 
     told = asyncio.run(policies_told(tmp_path))
