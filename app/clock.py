@@ -59,9 +59,9 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self._classify_record = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-        self._begun_ns = time.clock_gettime_ns(self._classify_record)
+        self._clock_id = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+        self._begun_ns = time.clock_gettime_ns(self._clock_id)
 
     def elapsed_ms(self) -> int:
         """For how long it has run."""
-        return (time.clock_gettime_ns(self._classify_record) - self._begun_ns) // 1_000_000
+        return (time.clock_gettime_ns(self._clock_id) - self._begun_ns) // 1_000_000

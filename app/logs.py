@@ -63,12 +63,12 @@ class OnceAMinute(logging.Filter):
             self._left_out[cause] = self._left_out.get(cause, 0) + 1
             return False
         if len(self._passed_s) >= CAUSES_MAX:
-            self._forget_ended(record.created - MINUTE_S)
+            self._forget(record.created - MINUTE_S)
         self._passed_s[cause] = record.created
         record.left_out = self._left_out.pop(cause, 0)
         return True
 
-    def _forget_ended(self, before_s: float) -> None:
+    def _forget(self, before_s: float) -> None:
         old = [cause for cause, passed_s in self._passed_s.items() if passed_s <= before_s]
         for cause in old or list(self._passed_s):
             del self._passed_s[cause]

@@ -136,7 +136,7 @@ class Deliverer:
                 task = asyncio.create_task(self._send(attempt))
                 self._sending[task] = attempt
                 task.add_done_callback(self._on_sent)
-            self._forget_ended(now_ms)
+            self._forget(now_ms)
             self._store.write(now_ms)
             self._measure(now_ms)
             await self._wait(now_ms)
@@ -199,7 +199,7 @@ class Deliverer:
         metrics.DELIVERIES.labels(notification.channel, str(channel.kind), result).inc()
         self._woken.set()
 
-    def _forget_ended(self, now_ms: int) -> None:
+    def _forget(self, now_ms: int) -> None:
         if now_ms < self._forgotten_ms + FORGET_MS:
             return
         self._forgotten_ms = now_ms

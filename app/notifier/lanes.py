@@ -9,12 +9,12 @@ class Lanes:
     """Deliveries by contact, incident and receiver, oldest first."""
 
     def __init__(self) -> None:
-        self._lane_elements: dict[tuple[str, str, str], list[Delivery]] = {}
+        self._lanes: dict[tuple[str, str, str], list[Delivery]] = {}
 
     def add(self, delivery: Delivery, leg: Leg) -> None:
         """Put a delivery where its age has it."""
         insort(
-            self._lane_elements.setdefault(_key(delivery, leg.receiver), []),
+            self._lanes.setdefault(_key(delivery, leg.receiver), []),
             delivery,
             key=lambda one: one.order,
         )
@@ -22,19 +22,19 @@ class Lanes:
     def remove(self, delivery: Delivery, leg: Leg) -> None:
         """Take a delivery out, if it is there."""
         key = _key(delivery, leg.receiver)
-        lane = self._lane_elements.get(key, [])
+        lane = self._lanes.get(key, [])
         if delivery in lane:
             lane.remove(delivery)
         if not lane:
-            self._lane_elements.pop(key, None)
+            self._lanes.pop(key, None)
 
     def all_of(self, delivery: Delivery, receiver: str) -> list[Delivery]:
         """Everything in the lane of a delivery."""
-        return list(self._lane_elements.get(_key(delivery, receiver), []))
+        return list(self._lanes.get(_key(delivery, receiver), []))
 
     def head(self, delivery: Delivery, receiver: str) -> Delivery | None:
         """The delivery that is next in the lane; None while one of the lane is being sent."""
-        lane = self._lane_elements.get(_key(delivery, receiver))
+        lane = self._lanes.get(_key(delivery, receiver))
         if not lane or any(one.legs[receiver].sending for one in lane):
             return None
         return lane[0]

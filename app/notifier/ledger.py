@@ -61,8 +61,8 @@ class Ledger:
         self._waiting: dict[str, int] = {}  # by contact, how many
         self._order = 0
         self._timers: list[tuple[int, int, Delivery]] = []
-        self._lane_elements = Lanes()
-        self._queues = Queues(rules, self.circuits, self._lane_elements)
+        self._lanes = Lanes()
+        self._queues = Queues(rules, self.circuits, self._lanes)
 
     # What is there.
 
@@ -184,7 +184,7 @@ class Ledger:
                 continue
             delivery.taken.append(f"{attempt.receiver}{known}{tries}{digest}")
             if not delivery.everywhere or not delivery.live:
-                self._apply_pending(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
+                self._settle(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
 
     def failed(self, attempt: Attempt, failure: Failure, now_ms: int) -> None:
         """A receiver has not accepted an attempt."""
@@ -307,12 +307,12 @@ class Ledger:
 
     def _add_leg(self, delivery: Delivery, leg: Leg) -> None:
         delivery.legs[leg.receiver] = leg
-        self._lane_elements.add(delivery, leg)
+        self._lanes.add(delivery, leg)
         self._look_at_lane(delivery, leg.receiver)
 
     def _look_at_lane(self, delivery: Delivery, receiver: str) -> None:
         """Queue the head of a lane, if it is not queued and its time has come."""
-        head = self._lane_elements.head(delivery, receiver)
+        head = self._lanes.head(delivery, receiver)
         if head is not None:
             self._queues.put(head, receiver)
 
@@ -342,7 +342,7 @@ class Ledger:
             if leg.next_ms <= now_ms:
                 self._look_at_lane(delivery, leg.receiver)
         if now_ms >= delivery.arrived_ms + self._lifetime_ms(delivery) and not delivery.sending:
-            self._apply_pending(delivery, DeliveryState.FAILED, f"gave up: {_errors(delivery)}")
+            self._settle(delivery, DeliveryState.FAILED, f"gave up: {_errors(delivery)}")
         elif not delivery.everywhere and now_ms >= delivery.step_ms + self._patience_ms(delivery):
             receiver = delivery.through[delivery.step]
             if not delivery.legs[receiver].held:
@@ -420,7 +420,7 @@ class Ledger:
         if delivery.everywhere:
             if not delivery.live:
                 state = DeliveryState.DELIVERED if delivery.taken else DeliveryState.FAILED
-                self._apply_pending(
+                self._settle(
                     delivery, state, "; ".join([*delivery.taken, f"refused: {_errors(delivery)}"])
                 )
             return
@@ -428,7 +428,7 @@ class Ledger:
         if more:
             self._advance(delivery, leg.receiver, now_ms, "refused it")
         if not delivery.live:
-            self._apply_pending(delivery, DeliveryState.FAILED, f"refused: {_errors(delivery)}")
+            self._settle(delivery, DeliveryState.FAILED, f"refused: {_errors(delivery)}")
 
     def _retry(self, delivery: Delivery, leg: Leg, failure: Failure, now_ms: int) -> None:
         wait_ms = backoff_ms(leg.tries - 1, self._jitter(), RETRY_MS, RETRY_MS_MAX)
@@ -454,33 +454,33 @@ class Ledger:
             return  # all of them are being sent
         delivery = min(waiting, key=lambda one: (is_page(one.notification), one.order))
         text = f"dropped after {(now_ms - delivery.arrived_ms) // 1000} s: more than {PENDING_MAX} messages wait"
-        self._apply_pending(delivery, DeliveryState.FAILED, f"{text} for {contact}")
+        self._settle(delivery, DeliveryState.FAILED, f"{text} for {contact}")
 
     # How it ends.
 
     def _settle_over(self, delivery: Delivery) -> None:
         if delivery.taken:
-            self._apply_pending(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
+            self._settle(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
         else:
-            self._apply_pending(
+            self._settle(
                 delivery, DeliveryState.FAILED, "not sent: it was over before it could be sent"
             )
 
     def _settle_nobody(self, delivery: Delivery) -> None:
         if delivery.taken:
-            self._apply_pending(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
+            self._settle(delivery, DeliveryState.DELIVERED, "; ".join(delivery.taken))
         elif not delivery.through:
-            self._apply_pending(
+            self._settle(
                 delivery,
                 DeliveryState.FAILED,
                 f"receivers.yaml names no receiver for {delivery.request.contact}",
             )
         else:
-            self._apply_pending(
+            self._settle(
                 delivery, DeliveryState.FAILED, "not sent: no receiver has heard of the incident"
             )
 
-    def _apply_pending(self, delivery: Delivery, state: DeliveryState, detail: str) -> None:
+    def _settle(self, delivery: Delivery, state: DeliveryState, detail: str) -> None:
         """A delivery has its outcome."""
         self._report(delivery, state, detail)
         change = self._change(delivery.partition)
@@ -512,7 +512,7 @@ class Ledger:
 
     def _end_leg(self, delivery: Delivery, leg: Leg) -> None:
         leg.ended = True
-        self._lane_elements.remove(delivery, leg)
+        self._lanes.remove(delivery, leg)
         self._look_at_lane(delivery, leg.receiver)
 
 

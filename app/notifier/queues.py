@@ -38,7 +38,7 @@ class Queues:
     def __init__(self, rules: Rules, circuits: Mapping[str, Circuit], lanes: Lanes) -> None:
         self._rules = rules
         self._circuits = circuits
-        self._lane_elements = lanes
+        self._lanes = lanes
         self._queues = {name: _Queue() for name in circuits}
         self._held: dict[tuple[str, str], _Held] = {}  # by contact and receiver
         self._sends: dict[tuple[str, ChannelKind], list[int]] = {}  # by contact and kind, when
@@ -84,12 +84,12 @@ class Queues:
                 if self._may_begin(delivery, receiver, now_ms) and not self._is_held(
                     delivery, receiver, now_ms
                 ):
-                    attempts.append(self._nearest_engine((delivery,), receiver, now_ms, make))
+                    attempts.append(self._start((delivery,), receiver, now_ms, make))
         for contact, receiver in [
             key for key, held in self._held.items() if held.free_ms <= now_ms
         ]:
             if self._circuits[receiver].allows(now_ms):
-                attempts += self._release_bytes(contact, receiver, now_ms, make)
+                attempts += self._release(contact, receiver, now_ms, make)
         return attempts
 
     def take_limited(self) -> list[tuple[Delivery, str]]:
@@ -138,7 +138,7 @@ class Queues:
         leg = delivery.legs[receiver]
         if delivery.settled or leg.ended or leg.sending or leg.held or leg.next_ms > now_ms:
             return False
-        return self._lane_elements.head(delivery, receiver) is delivery
+        return self._lanes.head(delivery, receiver) is delivery
 
     def _is_held(self, delivery: Delivery, receiver: str, now_ms: int) -> bool:
         """Whether a limit holds a delivery up, which is then noted."""
@@ -160,7 +160,7 @@ class Queues:
             self._limited.append((delivery, receiver))
         return True
 
-    def _release_bytes(self, contact: str, receiver: str, now_ms: int, make: Make) -> list[Attempt]:
+    def _release(self, contact: str, receiver: str, now_ms: int, make: Make) -> list[Attempt]:
         """Send what a limit has held up: an urgent one by itself, else all of it as one."""
         held = self._held.pop((contact, receiver))
         live = [delivery for delivery in held.deliveries if not delivery.legs[receiver].ended]
@@ -170,7 +170,7 @@ class Queues:
         chosen = urgent[:1] or self._with_followers(live, receiver)
         for delivery in chosen:
             delivery.legs[receiver].held = False
-        attempt = self._nearest_engine(tuple(chosen), receiver, now_ms, make)
+        attempt = self._start(tuple(chosen), receiver, now_ms, make)
         rest = [delivery for delivery in live if delivery not in chosen]
         if rest:
             limits, times = (
@@ -181,12 +181,10 @@ class Queues:
         return [attempt]
 
     def _with_followers(self, heads: list[Delivery], receiver: str) -> list[Delivery]:
-        lanes = {
-            one.order: one for head in heads for one in self._lane_elements.all_of(head, receiver)
-        }
+        lanes = {one.order: one for head in heads for one in self._lanes.all_of(head, receiver)}
         return [lanes[order] for order in sorted(lanes)]
 
-    def _nearest_engine(
+    def _start(
         self, deliveries: tuple[Delivery, ...], receiver: str, now_ms: int, make: Make
     ) -> Attempt:
         self._circuits[receiver].sending += 1

@@ -63,7 +63,7 @@ def question_of(request: web.Request, person: str) -> Question:
     page = query.get("page", "1")
     number = int(page) if page.isascii() and page.isdecimal() and len(page) < 6 else 1
     if values["mine"] and not person:
-        problem = "mine: nobody knows your name yet; say it at the top of the page"
+        problem = "mine: your name is not known; give it at the top of the page"
     return Question(wanted, {k: v for k, v in values.items() if v}, max(number, 1), problem)
 
 
@@ -87,13 +87,13 @@ class ListPages:
 
     async def get_now(self, request: web.Request) -> web.Response:
         """What is open, worst first."""
-        return await self._event_list(request, "now.html", await self.open_rows())
+        return await self._list_page(request, "now.html", await self.open_rows())
 
     async def get_history(self, request: web.Request) -> web.Response:
         """What is closed, the newest first."""
-        return await self._event_list(request, "history.html", await self.closed_rows())
+        return await self._list_page(request, "history.html", await self.closed_rows())
 
-    async def _event_list(
+    async def _list_page(
         self, request: web.Request, template: str, rows: Sequence[IncidentRow]
     ) -> web.Response:
         question = question_of(request, caller_of(request).name)

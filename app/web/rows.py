@@ -151,8 +151,8 @@ class IncidentRows:
     """The rows of some states. A row is made again only when its snapshot is another."""
 
     def __init__(self, view: IncidentView, states: tuple[State, ...]) -> None:
-        self._view, self._state_elements = view, states
-        self._select_rows: dict[str, IncidentRow] = {}
+        self._view, self._states = view, states
+        self._rows: dict[str, IncidentRow] = {}
         self._in_order: Sequence[IncidentRow] = ()
         self._number_read = -1
 
@@ -161,17 +161,17 @@ class IncidentRows:
         number_read = await self._view.number_read()
         if number_read == self._number_read:
             return self._in_order
-        snapshots = await self._view.snapshots(self._state_elements)
+        snapshots = await self._view.snapshots(self._states)
         rows: dict[str, IncidentRow] = {}
         made = 0
         for snapshot in snapshots:
-            row = self._select_rows.get(snapshot.incident)
+            row = self._rows.get(snapshot.incident)
             if row is None or row.value is not snapshot.value:
                 row, made = row_of(snapshot.value), made + 1
                 if made % ROWS_AT_ONCE == 0:
                     await asyncio.sleep(0)
             rows[snapshot.incident] = row
-        self._select_rows, self._number_read = rows, number_read
+        self._rows, self._number_read = rows, number_read
         self._in_order = sorted(rows.values(), key=IncidentRow.order)
         return self._in_order
 

@@ -53,7 +53,7 @@ class Watched:
                 signal_record(one, at_ms) for one in effects if one.stream is Stream.JOURNAL
             ]
             self._read(effects)
-        self._look_ahead()
+        self._look()
 
     def _read(self, effects: Iterable[Effect]) -> None:
         """A snapshot comes after the messages of its turn: they belong to the state before it."""
@@ -89,7 +89,7 @@ class Watched:
                 self.violations.append(f"{alert.name} on {alert.component}: named, and woke nobody")
         self.named.add(time)
 
-    def _look_ahead(self) -> None:
+    def _look(self) -> None:
         interval_ms = self.engine.policy.policy.notify.group_interval
         firing = {_time(alert): alert for alert in self._urgent()}
         self.since = {time: since for time, since in self.since.items() if time in firing}

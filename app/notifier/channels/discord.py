@@ -47,7 +47,7 @@ class Discord:
         message_id = str(recall(memory).get("message", ""))
         if message_id.isdecimal():
             changed = await self._call(
-                "PATCH", f"{url}/messages/{message_id}", url, self._message_node(notification)
+                "PATCH", f"{url}/messages/{message_id}", url, self._message_body(notification)
             )
             if changed is not None:
                 if _is_told(notification):
@@ -55,18 +55,18 @@ class Discord:
                         "POST", f"{url}?wait=true", url, self._short_message(notification)
                     )
                 return Sent(message_id, memory)
-        posted = await self._call("POST", f"{url}?wait=true", url, self._message_node(notification))
+        posted = await self._call("POST", f"{url}?wait=true", url, self._message_body(notification))
         posted_id = str((posted or {}).get("id", ""))
         return Sent(posted_id, remember(message=posted_id))
 
     def preview(self, notification: Notification, address: str) -> str:  # noqa: ARG002
         """The message."""
-        return preview_json(self._message_node(notification))
+        return preview_json(self._message_body(notification))
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message_node(self, notification: Notification) -> dict[str, Any]:
+    def _message_body(self, notification: Notification) -> dict[str, Any]:
         templates, links = self.context.templates, self.context.links
         incident = links.incident(notification)
         title = shorten(

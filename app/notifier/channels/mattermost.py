@@ -43,7 +43,7 @@ class Mattermost:
         """Post one message."""
         url = self.config.secret("url")
         request = json_request(
-            "Mattermost", url, self._message_node(notification, address), secrets=(url,)
+            "Mattermost", url, self._message_body(notification, address), secrets=(url,)
         )
         answer = await self.context.http.exchange(request)
         check(request, answer, str(answer.document().get("message", "")))
@@ -51,12 +51,12 @@ class Mattermost:
 
     def preview(self, notification: Notification, address: str) -> str:
         """The message."""
-        return preview_json(self._message_node(notification, address))
+        return preview_json(self._message_body(notification, address))
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message_node(self, notification: Notification, address: str) -> dict[str, Any]:
+    def _message_body(self, notification: Notification, address: str) -> dict[str, Any]:
         templates = self.context.templates
         title = f"**{escape_mattermost(templates.render('title.txt', notification))}**"
         text = f"{title}\n{templates.render('body.mattermost', notification)}"

@@ -49,7 +49,7 @@ class Ntfy:
         """Publish one message."""
         topic, token = self.config.secret("topic"), self.config.secret("token")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        document = {"topic": topic, **self._message_node(notification)}
+        document = {"topic": topic, **self._message_body(notification)}
         request = json_request(
             "ntfy", self.config.url, document, headers=headers, secrets=(topic, token)
         )
@@ -59,12 +59,12 @@ class Ntfy:
 
     def preview(self, notification: Notification, address: str) -> str:  # noqa: ARG002
         """The message without its topic."""
-        return preview_json(self._message_node(notification))
+        return preview_json(self._message_body(notification))
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message_node(self, notification: Notification) -> dict[str, Any]:
+    def _message_body(self, notification: Notification) -> dict[str, Any]:
         templates, links = self.context.templates, self.context.links
         incident = links.incident(notification)
         document = {

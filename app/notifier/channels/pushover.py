@@ -49,23 +49,23 @@ class Pushover:
         """Stop what rings if it is acknowledged or over, then send the message."""
         token, user = self.config.secret("token"), self.config.secret("user")
         if notification.action in (Action.ACKNOWLEDGE, Action.RESOLVE):
-            await self._post_silence(
+            await self._post(
                 f"receipts/cancel_by_tag/{notification.incident}.json",
                 {"token": token},
                 (token, user),
             )
-        document = {"token": token, "user": user, **self._message_node(notification)}
-        answer = await self._post_silence("messages.json", document, (token, user))
+        document = {"token": token, "user": user, **self._message_body(notification)}
+        answer = await self._post("messages.json", document, (token, user))
         return Sent(str(answer.get("receipt") or answer.get("request") or ""))
 
     def preview(self, notification: Notification, address: str) -> str:  # noqa: ARG002
         """The message without token and user."""
-        return preview_json(self._message_node(notification))
+        return preview_json(self._message_body(notification))
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    async def _post_silence(
+    async def _post(
         self, path: str, document: dict[str, Any], secrets: tuple[str, ...]
     ) -> dict[str, Any]:
         request = json_request("Pushover", f"{self.config.url}/1/{path}", document, secrets=secrets)
@@ -74,7 +74,7 @@ class Pushover:
         check(request, answer, ", ".join(map(str, errors)) if isinstance(errors, list) else "")
         return answer.document()
 
-    def _message_node(self, notification: Notification) -> dict[str, Any]:
+    def _message_body(self, notification: Notification) -> dict[str, Any]:
         incident = self.context.links.incident(notification)
         message = shorten_lines(
             self.context.templates.render("push.txt", notification), MESSAGE_MAX

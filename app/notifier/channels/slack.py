@@ -81,7 +81,7 @@ class Slack:
             try:
                 await self._call(
                     "chat.update",
-                    {**self._message_node(notification), "channel": channel, "ts": message_ts},
+                    {**self._message_body(notification), "channel": channel, "ts": message_ts},
                 )
                 reply = await self._call(
                     "chat.postMessage", self._reply(notification, channel, message_ts)
@@ -91,19 +91,19 @@ class Slack:
             else:
                 return Sent(str(reply.get("ts", "")), memory)
         posted = await self._call(
-            "chat.postMessage", {**self._message_node(notification), **_QUIET, "channel": address}
+            "chat.postMessage", {**self._message_body(notification), **_QUIET, "channel": address}
         )
         posted_ts = str(posted.get("ts", ""))
         return Sent(posted_ts, remember(channel=str(posted.get("channel", "")), ts=posted_ts))
 
     def preview(self, notification: Notification, address: str) -> str:
         """The message, whose blocks Slack's Block Kit Builder shows."""
-        return preview_json({"channel": address, **self._message_node(notification)})
+        return preview_json({"channel": address, **self._message_body(notification)})
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message_node(self, notification: Notification) -> dict[str, Any]:
+    def _message_body(self, notification: Notification) -> dict[str, Any]:
         blocks = message_blocks(notification, self.context, buttons=self.config.has_buttons)
         return {"text": message_text(notification, self.context), "blocks": blocks}
 

@@ -46,7 +46,7 @@ class Teams:
     async def send(self, notification: Notification, address: str, memory: str, key: str) -> Sent:  # noqa: ARG002
         """Post one card."""
         url = self.config.secret("url")
-        request = json_request("Teams", url, self._message_node(notification), secrets=(url,))
+        request = json_request("Teams", url, self._message_body(notification), secrets=(url,))
         answer = await self.context.http.exchange(request)
         check(request, answer)
         _check_old_connector(request, answer.text())
@@ -54,12 +54,12 @@ class Teams:
 
     def preview(self, notification: Notification, address: str) -> str:  # noqa: ARG002
         """The message, whose card Microsoft's designer shows."""
-        return preview_json(self._message_node(notification))
+        return preview_json(self._message_body(notification))
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message_node(self, notification: Notification) -> dict[str, Any]:
+    def _message_body(self, notification: Notification) -> dict[str, Any]:
         """The card; with fewer lines where all would be too large."""
         lines = self.context.templates.render("body.txt", notification).split("\n")[
             1:

@@ -59,7 +59,7 @@ class Telegram:
                 changed = {
                     "chat_id": target["chat_id"],
                     "message_id": message_id,
-                    **self._message_node(notification),
+                    **self._message_body(notification),
                 }
                 await self._call("editMessageText", changed)
             except _Gone:
@@ -71,7 +71,7 @@ class Telegram:
                 return Sent(str(replied.get("message_id", "")), memory)
         sound = {"disable_notification": not notification.wakes}
         posted = await self._call(
-            "sendMessage", {**target, **self._message_node(notification), **sound}
+            "sendMessage", {**target, **self._message_body(notification), **sound}
         )
         posted_id, chat = posted.get("message_id"), posted.get("chat")
         chat_id = chat.get("id") if isinstance(chat, dict) else None
@@ -79,12 +79,12 @@ class Telegram:
 
     def preview(self, notification: Notification, address: str) -> str:
         """The message."""
-        return preview_json({**_target(address), **self._message_node(notification)})
+        return preview_json({**_target(address), **self._message_body(notification)})
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _message_node(self, notification: Notification) -> dict[str, Any]:
+    def _message_body(self, notification: Notification) -> dict[str, Any]:
         templates = self.context.templates
         title = f"<b>{escape_telegram(templates.render('title.txt', notification))}</b>"
         text = f"{title}\n{templates.render('body.telegram', notification)}"

@@ -155,7 +155,7 @@ async def test_ntfy_acknowledges_with_one_tap() -> None:
     async with local_context() as context:
         signed = type(context)(context.http, context.templates, links)
         channel = ntfy.make(ntfy.NtfyConfig(topic_env="TOPIC"), signed)
-        actions = channel._message_node(OPENED)["actions"]
+        actions = channel._message_body(OPENED)["actions"]
 
     assert actions[0] == {
         "action": "http",
