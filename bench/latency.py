@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.transport.kafka import KafkaLog
 from bench.border import kinds
-from deploy.kafka.broker import STATE
+from bench.broker_settings import broker_settings
 from models.topics import Topics, TopicSpec, partition_of
 
 BODY = 64
@@ -40,18 +40,9 @@ def main() -> int:
         "--live", type=int, default=5_000, help="different alerts; all others repeat them"
     )
     arguments = parser.parse_args()
-    broker = (
-        {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"}
-        if STATE.exists()
-        else {}
-    )
-    settings = broker | {
-        name: value for name, value in os.environ.items() if name.startswith("TOCSIN_")
-    }
-    if not settings.get("TOCSIN_BROKER", "").startswith("kafka://"):
-        print("no Kafka: run `make kafka` first, or set TOCSIN_BROKER", file=sys.stderr)
+    if (given := broker_settings()) is None:
         return 1
-    settings |= {
+    settings = dict(given) | {
         "TOCSIN_PREFIX": f"latency-{os.getpid()}",
         "TOCSIN_PARTITIONS": str(PARTITIONS),
         "TOCSIN_PORT": "0",

@@ -28,10 +28,10 @@ from app.files import policy_file
 from app.settings import Settings, from_environment
 from app.terminal.progress import progress_bar
 from app.transport.log import NewRecord
+from bench.broker_settings import broker_settings
 from bench.samples import sampled, table
 from bench.worker import PARTITIONS, effects_twice, limit
 from bench.workload import Mix, workload
-from deploy.kafka.broker import STATE
 from models.topics import Topics, partition_of
 
 BATCH = 1000
@@ -50,17 +50,9 @@ def main() -> int:
     parser.add_argument("--role", default="", help=argparse.SUPPRESS)
     parser.add_argument("--prefix", default=f"raw-{os.getpid()}", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    broker = (
-        {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"}
-        if STATE.exists()
-        else {}
-    )
-    config = replace(
-        from_environment(broker | os.environ), prefix=arguments.prefix, partitions=PARTITIONS
-    )
-    if config.embedded:
-        print("no Kafka: run `make kafka` first, or set TOCSIN_BROKER", file=sys.stderr)
+    if (given := broker_settings()) is None:
         return 1
+    config = replace(from_environment(given), prefix=arguments.prefix, partitions=PARTITIONS)
     mix = Mix(arguments.alerts, arguments.new, arguments.ended)
     match arguments.role:
         case "limit":

@@ -30,7 +30,7 @@ from app.intake.normalise import from_list
 from app.settings import Settings, from_environment
 from app.transport.log import Log, NewRecord
 from app.transport.security import client_settings
-from deploy.kafka.broker import STATE
+from bench.broker_settings import broker_settings
 from models.effect import Stream, position_from
 from models.journal import encode_alert
 from models.topics import Topics, partition_of
@@ -48,17 +48,9 @@ def main() -> int:
     parser.add_argument("--role", default="")
     parser.add_argument("--prefix", default=f"bench-{os.getpid()}")
     arguments = parser.parse_args()
-    broker = (
-        {"TOCSIN_BROKER": f"kafka://{json.loads(STATE.read_text())['bootstrap']}"}
-        if STATE.exists()
-        else {}
-    )
-    config = replace(
-        from_environment(broker | os.environ), prefix=arguments.prefix, partitions=PARTITIONS
-    )
-    if config.embedded:
-        print("no Kafka: run `make kafka` first, or set TOCSIN_BROKER", file=sys.stderr)
+    if (given := broker_settings()) is None:
         return 1
+    config = replace(from_environment(given), prefix=arguments.prefix, partitions=PARTITIONS)
     if arguments.role == "limit":
         print(
             json.dumps(asyncio.run(limit(config, Topics(config.prefix).journal, arguments.alerts)))
