@@ -12,8 +12,8 @@ from models.events import Notification
 class IncidentLinks:
     """Makes links below `public_url`. Without it there are none, and each link is empty.
 
-    With `one_tap` they are signed links, which need no login; else they lead to the incident's
-    page.
+    With `one_tap` they are signed links, which need no login; else they lead to the pages of
+    `app.web`.
     """
 
     public_url: str = ""
@@ -26,21 +26,21 @@ class IncidentLinks:
 
     def incident(self, notification: Notification) -> str:
         """The incident's page."""
-        return self._link(notification, ActCommand.VIEW, "")
+        return self._link(notification, ActCommand.VIEW, "/incidents/{}")
 
     def silence(self, notification: Notification) -> str:
         """The page where the incident can be silenced."""
-        return self._link(notification, ActCommand.SILENCE_1H, "/silence")
+        return self._link(notification, ActCommand.SILENCE_1H, "/silences/new?incident={}")
 
     def acknowledge(self, notification: Notification) -> str:
         """The page where the incident can be acknowledged."""
-        return self._link(notification, ActCommand.ACKNOWLEDGE, "/acknowledge")
+        return self._link(notification, ActCommand.ACKNOWLEDGE, "/incidents/{}/act/acknowledge")
 
     def _link(self, notification: Notification, command: ActCommand, path: str) -> str:
         base = self.public_url.rstrip("/")
         if not base:
             return ""
         if self.one_tap is None:
-            return f"{base}/incidents/{quote(notification.incident, safe='')}{path}"
+            return base + path.format(quote(notification.incident, safe=""))
         incident, receiver = notification.incident, notification.receiver
         return f"{base}/act/{self.one_tap.token(command, incident, receiver, notification.at)}"

@@ -38,6 +38,7 @@ from tests.support.receivers.server import Fault, Server
 ALL = (OPENED, UPDATED, INFORMED, ACKNOWLEDGED, RESOLVED)
 CHAT = "-1001234"
 INCIDENT_URL = f"https://tocsin.example.org/incidents/{OPENED.incident}"
+SILENCE_URL = f"https://tocsin.example.org/silences/new?incident={OPENED.incident}"
 MARKS = re.compile(r"\\.|`[^`]*`", re.DOTALL)  # what Markdown does not obey
 
 
@@ -119,7 +120,7 @@ async def test_a_telegram_message() -> None:
             "<code>kubectl -n shop logs checkout-7d9 --previous</code>\n"
             '<a href="https://runbooks.example/crashloop">Runbook</a> | '
             '<a href="https://prometheus.example/graph?g0.expr=x&amp;g0.tab=1">Graph</a> | '
-            f'<a href="{INCIDENT_URL}">Incident</a> | <a href="{INCIDENT_URL}/silence">Silence</a>\n'
+            f'<a href="{INCIDENT_URL}">Incident</a> | <a href="{SILENCE_URL}">Silence</a>\n'
             "<b>Alerts</b>\n"
             "P0 KubePodCrashLooping: shop/checkout-7d9 - Pod is crash looping."
         ),
@@ -128,8 +129,8 @@ async def test_a_telegram_message() -> None:
         "reply_markup": {
             "inline_keyboard": [
                 [
-                    {"text": "Acknowledge", "url": f"{INCIDENT_URL}/acknowledge"},
-                    {"text": "Silence", "url": f"{INCIDENT_URL}/silence"},
+                    {"text": "Acknowledge", "url": f"{INCIDENT_URL}/act/acknowledge"},
+                    {"text": "Silence", "url": SILENCE_URL},
                 ]
             ]
         },

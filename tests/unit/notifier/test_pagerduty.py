@@ -128,7 +128,10 @@ async def test_an_event_has_what_the_responder_needs() -> None:
             {"href": "https://runbooks.example/crashloop", "text": "Runbook"},
             {"href": "https://prometheus.example/graph?g0.expr=x&g0.tab=1", "text": "Graph"},
             {"href": incident, "text": "Incident"},
-            {"href": f"{incident}/silence", "text": "Silence"},
+            {
+                "href": f"https://tocsin.example.org/silences/new?incident={OPENED.incident}",
+                "text": "Silence",
+            },
         ],
         "client": "Tocsin",
         "client_url": incident,

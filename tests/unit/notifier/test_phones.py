@@ -42,6 +42,7 @@ from tests.support.receivers.phones import (
 ALL = (OPENED, UPDATED, INFORMED, ACKNOWLEDGED, RESOLVED)
 PHONE = "+15550100123"
 INCIDENT_URL = f"https://tocsin.example.org/incidents/{OPENED.incident}"
+SILENCE_URL = f"https://tocsin.example.org/silences/new?incident={OPENED.incident}"
 SECRETS = {
     "TOPIC": TOPIC,
     "NTFY_TOKEN": NTFY_TOKEN,
@@ -130,8 +131,8 @@ async def test_an_ntfy_message() -> None:
         "tags": ["rotating_light"],
         "click": INCIDENT_URL,
         "actions": [
-            {"action": "view", "label": "Acknowledge", "url": f"{INCIDENT_URL}/acknowledge"},
-            {"action": "view", "label": "Silence", "url": f"{INCIDENT_URL}/silence"},
+            {"action": "view", "label": "Acknowledge", "url": f"{INCIDENT_URL}/act/acknowledge"},
+            {"action": "view", "label": "Silence", "url": SILENCE_URL},
             {"action": "view", "label": "Runbook", "url": "https://runbooks.example/crashloop"},
         ],
     }

@@ -143,7 +143,7 @@ async def test_buttons_that_nobody_hears_are_links() -> None:
     actions = server.requests[0].json()["blocks"][2]["elements"]
     assert [(element["action_id"], element["url"].rpartition("/")[2]) for element in actions] == [
         ("open_acknowledge", "acknowledge"),
-        ("open_silence", "silence"),
+        ("open_silence", f"new?incident={OPENED.incident}"),
     ]
 
 

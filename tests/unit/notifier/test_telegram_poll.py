@@ -211,7 +211,7 @@ async def test_an_update_that_comes_again_counts_once(there: World) -> None:
     await there.press("escalate", ANN)
 
     assert sum("escalated it" in text for text in there.texts()) == 1
-    assert "counts once" in there.telegram.toasts[1]["text"]
+    assert "carried out before" in there.telegram.toasts[1]["text"]
 
 
 @living

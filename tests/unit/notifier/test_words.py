@@ -44,7 +44,7 @@ Run: kubectl -n shop logs checkout-7d9 --previous
 Runbook: https://runbooks.example/crashloop
 Graph: https://prometheus.example/graph?g0.expr=x&g0.tab=1
 Incident: https://tocsin.example.org/incidents/INC-20260412T031502Z-00K3F
-Silence: https://tocsin.example.org/incidents/INC-20260412T031502Z-00K3F/silence
+Silence: https://tocsin.example.org/silences/new?incident=INC-20260412T031502Z-00K3F
 
 Alerts:
 - P0 KubePodCrashLooping: shop/checkout-7d9 - Pod is crash looping.

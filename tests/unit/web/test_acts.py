@@ -1,8 +1,14 @@
 """What somebody does with an incident by the forms of its page."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
+from app.notifier.incident_links import IncidentLinks
 from app.web.security import TOKEN_FIELD
+from models.events import Notification
+from tests.support.notifications import OPENED
 from tests.support.served_page import Seen, Visitor, visit
 from tests.support.worked_log import WorkedLog
 
@@ -74,6 +80,24 @@ def test_after_it_is_resolved() -> None:
     assert "Reopen: done. ann reopened it: it is back" in visit(log, look).words
 
 
+@pytest.mark.parametrize(
+    "link", [IncidentLinks.incident, IncidentLinks.acknowledge, IncidentLinks.silence]
+)
+def test_the_links_of_messages_lead_here(
+    link: Callable[[IncidentLinks, Notification], str],
+) -> None:
+    """Without a key that signs links, a message leads to these pages."""
+    log, page = opened()
+    incident = page.rpartition("/")[2]
+    base = "https://tocsin.example.org"
+    url = link(IncidentLinks(base), replace(OPENED, incident=incident))
+
+    seen = visit(log, lambda visitor: visitor.get(url.removeprefix(base)))
+
+    assert url.startswith(base)
+    assert (seen.status, incident in seen.text) == (200, True)
+
+
 def test_refused() -> None:
     """What the incident's state does not allow is refused with the reason, in the page."""
     log, page = opened()
@@ -94,7 +118,7 @@ def test_no_worker_answers() -> None:
     seen = act(log, page, "acknowledge", {"by": "ann"}, seconds=0)
 
     assert seen.status == 202
-    assert "It is in the journal, and will be carried out or refused." in seen.words
+    assert "No worker has answered yet; the command is in the journal" in seen.words
 
 
 @pytest.mark.parametrize(
@@ -102,7 +126,7 @@ def test_no_worker_answers() -> None:
     [
         ("note", {"by": "ann"}, "text: is missing; Field required"),
         ("update", {"by": "ann", "text": "x", "eta": "soon"}, "eta: is 'soon'"),
-        ("acknowledge", {}, "by: is missing; say who you are"),
+        ("acknowledge", {}, "by: is missing, must be your name"),
     ],
 )
 def test_a_wrong_field(command: str, fields: dict[str, str], problem: str) -> None:
