@@ -2,8 +2,8 @@
 
 Somebody knows of an alert that a message has named since it fires, that an operator has silenced,
 or that is explained itself by a dependency or a correlation. An inhibition does not count: its
-source may be something of which nobody hears. The same holds for an incident that a rule opened, but
-that a silence of it does not count.
+source may be something of which nobody hears. The same holds for an incident that a rule opened,
+except that a silence does not count.
 
 What becomes known, or is not any more, is told to the rules at the end of the turn in which that
 happened: in between nothing is due.
@@ -16,6 +16,7 @@ from app.core.state.live_alert import CORRELATION_WAIT
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition
+from app.core.suppression.suppression import SILENCED
 
 
 def review(turn: Turn, changed: Iterable[Incident]) -> None:
@@ -30,7 +31,10 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
     opened = [one for one in changed if one.rule and one.severity.is_urgent and not one.ended]
     for incident in sorted(opened, key=lambda one: one.id):
         told = bool(incident.notified_ms) and not incident.fires_anew_ms
-        known_of = told or _explained_by_rule(turn, incident.suppressions)
+        # A silence covers such an incident only while nothing else depends on it. A P0 that it
+        # explained would join, uncover it, be released, and join again, for ever.
+        rules = (key for key in incident.suppressions if not key.startswith(SILENCED))
+        known_of = told or _explained(turn, rules)
         fresh, was = turn.unshown.pop(incident.id, False), incident.known_of
         incident.known_of = known_of
         if fresh or was != known_of:
@@ -39,13 +43,6 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
         if was != known_of:
             windows.on_awareness(turn, incident)
     turn.unshown.clear()
-
-
-def _explained_by_rule(turn: Turn, keys: Iterable[str]) -> bool:
-    # A silence does not count. It covers an incident only while nothing else depends on it: a P0
-    # that joined would uncover it, be released, and join again, for ever.
-    rules = (turn.rules.inhibition(key.partition("/")[0]) for key in keys)
-    return any(rule is not None and rule.membership for rule in rules)
 
 
 def _explained(turn: Turn, keys: Iterable[str]) -> bool:

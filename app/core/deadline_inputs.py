@@ -30,11 +30,8 @@ _FIELDS = sorted(
         *resolution.DEADLINE_FIELDS,
     }
 )
-_FLAGS = (
-    "parents",
-    "deferred_escalations",
-    "deferred_notification",
-)  # only whether there are any counts
+# Only whether there are any counts.
+_FLAGS = ("parents", "deferred_escalations", "deferred_notification")
 # What changes in its place: a copy of it counts.
 _CONTAINERS = ("clock_severity", "clock_since_ms", "clocks", "escalated", "mutes")
 
