@@ -71,7 +71,9 @@ class Suppressor:
     incident: str = field(
         metadata=about("the incident that it is a member of for so long; may be empty", "")
     )
-    text: str = field(metadata=about("the same as a sentence", "silenced by ann until 03:20"))
+    text: str = field(
+        metadata=about("the same as a sentence", "Silenced by ann until 2026-04-12T03:20:00.000Z")
+    )
 
 
 @dataclass(frozen=True, slots=True)

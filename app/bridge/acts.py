@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from app import metrics
-from app.bridge.answers import ANSWER_SECONDS, CommandAnswers, Outcome
+from app.bridge.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, Outcome
 from app.bridge.silence_answers import SilenceAnswers
 from app.bridge.silences import LIVE_MAX, Silences
 from app.bridge.writer import JournalWriter
@@ -33,8 +33,8 @@ from models.silence import Silence
 from models.topics import Topics
 
 SILENCE_MS = 3_600_000
-COMMON_LABELS_NEEDED = 2  # to silence what an incident has in common: one label says too little
-NOT_ANSWERED = "it is in the journal, and no worker has answered yet"
+# A cluster and a namespace would silence every other P0 there, too.
+_TOO_DIFFERENT = "its alerts have no alertname in common: silence them with tocsin silence add"
 _SILENCES = uuid.UUID("6f2c1d0e-93a7-4c1e-8f54-2a9d4f0b7c11")  # the ids below come from it
 
 Document = dict[str, Any]
@@ -55,6 +55,12 @@ class ActOutcome:
 
     status: ActStatus
     text: str
+
+    @property
+    def reply(self) -> str:
+        """The same for a chat, where nothing else shows that it was not done."""
+        is_done = self.status in (ActStatus.DONE, ActStatus.WAITS)
+        return self.text if is_done else f"Not done: {self.text}"
 
 
 class ActRunner:
@@ -144,15 +150,19 @@ class ActRunner:
         known = await self.snapshot(act.incident)
         if known is None:
             return ActOutcome(ActStatus.UNKNOWN, f"there is no incident {act.incident}")
+        if known["state"] == State.CLOSED or not known["alerts_firing"]:
+            return ActOutcome(ActStatus.REFUSED, "none of its alerts is firing")
         silences = self._silences_of(act, known)
-        if not silences or known["state"] == State.CLOSED:
-            return ActOutcome(ActStatus.REFUSED, "nothing of it fires that could be silenced")
+        if not silences:
+            return ActOutcome(ActStatus.REFUSED, _TOO_DIFFERENT)
         kept = await self._silences.all()
         if silences[0].id in kept:
-            return ActOutcome(ActStatus.REFUSED, "this silence was made before, and counts once")
+            return ActOutcome(ActStatus.REFUSED, "this silence exists already")
         now_ms = self._log.now_ms()
         if sum(one.silence.ends_ms > now_ms for one in kept.values()) + len(silences) > LIVE_MAX:
-            return ActOutcome(ActStatus.REFUSED, f"there are {LIVE_MAX} silences: expire some")
+            return ActOutcome(
+                ActStatus.REFUSED, f"there are {LIVE_MAX} silences, and may be no more: expire some"
+            )
         muted = 0
         for silence in silences:
             _, outcome = await self._silencing.send(silence.id, [encode_silence(silence)])
@@ -165,12 +175,14 @@ class ActRunner:
     def _silences_of(self, act: Act, incident: Document) -> list[Silence]:
         """One for each alert that fires; where there are too many, one for what all have in common.
 
+        That has to name their alertname: other labels would silence what is no part of the incident.
+
         Their ids come from the act's key, so that a second copy makes no others.
         """
         labels = [one["labels"] for one in incident["alerts"] if one["status"] == "firing"]
         if incident["alerts_omitted"]:
             common = incident["common_labels"]
-            labels = [common] if len(common) >= COMMON_LABELS_NEEDED else []
+            labels = [common] if "alertname" in common else []
         now_ms = self._log.now_ms()
         return [
             Silence(

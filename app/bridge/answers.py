@@ -18,6 +18,7 @@ from models.effect import position_from
 from models.reason import Reason
 from models.topics import Topics
 
+NOT_ANSWERED = "no worker has answered yet; the command is in the journal, and will be carried out"
 ANSWER_SECONDS = 2.0  # for the worker; then the command is accepted, and nobody knows more yet
 REFUSED = "CommandRefused"
 
@@ -104,3 +105,14 @@ class CommandAnswers:
             seen.snapshots.append((position.number, document))
         elif "command" in document:
             seen.entries.append((position.number, document))
+
+
+def status_of(reason: Reason) -> int:
+    """The HTTP status of a refusal."""
+    match reason:
+        case Reason.UNKNOWN_INCIDENT | Reason.UNKNOWN_TASK:
+            return 404
+        case Reason.POISON:
+            return 500
+        case _:
+            return 409

@@ -12,7 +12,7 @@ from aiohttp import web
 from app import metrics
 from app.bridge.acts import ActRunner
 from app.bridge.alert_routes import AlertRoutes
-from app.bridge.answers import ANSWER_SECONDS, CommandAnswers
+from app.bridge.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, status_of
 from app.bridge.authorization import asker_of
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.board import Board
@@ -49,13 +49,6 @@ from models.plural import plural
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
-
-NOT_ANSWERED = "no worker has answered yet; the command is in the journal, and will be carried out"
-_STATUS_OF_REFUSAL = {
-    Reason.UNKNOWN_INCIDENT: 404,
-    Reason.UNKNOWN_TASK: 404,
-    Reason.POISON: 500,
-}
 
 SHOWN_MAX = 10  # refused alerts that an answer names
 
@@ -266,7 +259,7 @@ class Bridge:
             else:
                 newest = ", ".join(await self._board.view.incidents.newest_ids(3)) or "none yet"
                 message = f"no incident {incident!r}; the newest are: {newest}"
-        return error_json(_STATUS_OF_REFUSAL.get(reason, 409), reason, message)
+        return error_json(status_of(reason), reason, message)
 
     async def _post_receipts(self, request: web.Request) -> web.Response:
         receipts = receipts_of(await self._bodies.read_json(request), self._settings.partitions)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from app.bridge.answers import Outcome
+from app.bridge.answers import NOT_ANSWERED, Outcome, status_of
 from app.bridge.authorization import asker_of
 from app.bridge.parts import BridgeParts
 from app.intake.commands import command_of, command_value, partition_of_incident
@@ -12,11 +12,7 @@ from app.web.renderer import caller_of
 from app.web.security import Form, give_name, read_form, take_name
 from models.reason import BadInput, Reason
 
-NOT_ANSWERED = (
-    "It is in the journal, and will be carried out or refused. No worker has answered yet: load the"
-    " page again to see."
-)
-_STATUS_OF_REFUSAL = {Reason.UNKNOWN_INCIDENT: 404, Reason.UNKNOWN_TASK: 404, Reason.POISON: 500}
+_NOT_ANSWERED = f"{NOT_ANSWERED[:1].upper()}{NOT_ANSWERED[1:]}. Load the page again to see."
 
 
 class ActPages:
@@ -46,7 +42,7 @@ class ActPages:
     ) -> Said:
         """What came of it. Raises BadInput when a field is wrong, and LogUnavailable."""
         if not by:
-            raise BadInput(Reason.MALFORMED, "by: is missing; say who you are")
+            raise BadInput(Reason.MALFORMED, "by: is missing, must be your name")
         settings, policy = self._parts.settings, self._parts.policy()
         partition = partition_of_incident(incident, settings.partitions)
         value = command_value(
@@ -72,9 +68,10 @@ class ActPages:
 
 def _said(form: ActForm, outcome: Outcome | None) -> Said:
     if outcome is None:
-        return Said(202, good=True, heading=f"{form.verb}: taken", texts=(NOT_ANSWERED,))
+        return Said(202, good=True, heading=f"{form.verb}: accepted", texts=(_NOT_ANSWERED,))
     if outcome.refusal is not None:
         reason, message = outcome.refusal
-        status = _STATUS_OF_REFUSAL.get(reason, 409)
-        return Said(status, good=False, heading=f"{form.verb}: refused", texts=(message,))
+        return Said(
+            status_of(reason), good=False, heading=f"{form.verb}: refused", texts=(message,)
+        )
     return Said(200, good=True, heading=f"{form.verb}: done", texts=tuple(outcome.texts))

@@ -48,7 +48,7 @@ class ActForm:
 
 _ALIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
 _NOT_CLOSED = _ALIVE | {State.RESOLVED}
-_TEXT = Field("text", "What to say of it", hint="may be empty")
+_TEXT = Field("text", "Comment", hint="optional")
 _FIELD_NUMBERS = ("step", "number")
 
 
@@ -60,7 +60,7 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.ACKNOWLEDGE,
         "Acknowledge",
-        "You take it. Nobody else is called.",
+        "States that you are working on it. Escalation stops.",
         _ALIVE,
         (_TEXT,),
         "a",
@@ -69,15 +69,15 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.UPDATE,
         "Update",
-        "Those who wait are told how it goes.",
+        "Sends an update to the team.",
         _NOT_CLOSED,
-        (_text("How it goes"), Field("eta", "Over in", hint="such as 30m; may be empty")),
+        (_text("How it goes"), Field("eta", "Over in", hint="such as 30m; optional")),
         "u",
     ),
     ActForm(
         Command.NOTE,
         "Note",
-        "Goes into the timeline. Nobody is told.",
+        "Adds a note to the timeline. Nobody is notified.",
         _NOT_CLOSED,
         (_text("Note"),),
         "n",
@@ -85,7 +85,7 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.ASSIGN,
         "Assign",
-        "To a person, to another team, or both.",
+        "Gives it to a person, to another team, or to both.",
         _ALIVE,
         (
             Field("to", "Person", FieldKind.CHOICE),
@@ -97,7 +97,7 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.ASSESS,
         "Assess",
-        "Whether it is genuine, and what is affected.",
+        "States whether it is genuine, and what is affected.",
         _NOT_CLOSED,
         (
             Field(
@@ -109,13 +109,13 @@ FORMS: tuple[ActForm, ...] = (
                     (verdict.value, verdict.value.replace("-", " ")) for verdict in Verdict
                 ),
             ),
-            Field("scope", "What is affected", hint="may be empty"),
+            Field("scope", "What is affected", hint="optional"),
         ),
     ),
     ActForm(
         Command.MITIGATE,
         "Mitigated",
-        "The worst is over.",
+        "The impact has ended. The cause may remain.",
         _ALIVE,
         (_TEXT,),
         "m",
@@ -123,7 +123,7 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.ROOT_CAUSE,
         "Root cause",
-        "What it was.",
+        "States what caused it.",
         frozenset(State),
         (_text("Root cause"),),
         "c",
@@ -131,7 +131,7 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.ESCALATE,
         "Escalate",
-        "The next step of the chain is called, or the one that you choose.",
+        "Calls the next step of the chain, or the step that you choose.",
         _ALIVE,
         (Field("step", "Whom", FieldKind.CHOICE), _TEXT),
         "e",
@@ -139,14 +139,14 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.COMPLAINT,
         "Complaints",
-        "Customers complained.",
+        "Counts complaints of customers.",
         _ALIVE,
         (Field("number", "How many", FieldKind.NUMBER, required=True),),
     ),
     ActForm(
         Command.RESOLVE,
         "Resolve",
-        "It is over.",
+        "Marks the incident as resolved.",
         _ALIVE,
         (_TEXT,),
         "r",
@@ -155,7 +155,7 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.REOPEN,
         "Reopen",
-        "It is not over.",
+        "Opens the resolved incident again.",
         frozenset({State.RESOLVED}),
         (_TEXT,),
         "o",
@@ -163,7 +163,7 @@ FORMS: tuple[ActForm, ...] = (
     ActForm(
         Command.CLOSE,
         "Close",
-        "Now, without waiting until it has settled.",
+        "Closes the incident now, without waiting for close_after.",
         frozenset({State.RESOLVED}),
         (_TEXT,),
         "x",

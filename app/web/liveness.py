@@ -38,11 +38,11 @@ class LivenessView:
     async def now(self) -> Liveness:
         """How it is now. It never raises: a page says so when the journal is away."""
         if self._known is None or time.monotonic() - self._asked >= FRESH_SECONDS:
-            self._known = await self._look_ahead()
+            self._known = await self._look()
             self._asked = time.monotonic()
         return self._known
 
-    async def _look_ahead(self) -> Liveness:
+    async def _look(self) -> Liveness:
         log = self._parts.log
         now_ms = log.now_ms()
         try:
@@ -59,7 +59,7 @@ class LivenessView:
             longest_ms = max(silent)
             since = f"for {short_ms(longest_ms)}" if longest_ms else "yet"
             problems.append(
-                f"No worker is heard of {since} in {len(silent)} of {count} partitions."
+                f"No worker has reported {since} in {len(silent)} of {count} partitions."
             )
         problems += [f"{warning[:1].upper()}{warning[1:]}." for warning in self._parts.warnings()]
         return Liveness(now_ms, age_ms, tuple(problems))

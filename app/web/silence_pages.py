@@ -30,7 +30,7 @@ class SilencePages:
 
     async def get(self, request: web.Request) -> web.Response:
         """The silences, those that are in force first."""
-        return await self._event_list(request)
+        return await self._list_page(request)
 
     async def get_new(self, request: web.Request) -> web.Response:
         """The form, filled in for an incident if one is named."""
@@ -58,7 +58,7 @@ class SilencePages:
         except BadInput as refusal:
             return await self._form(request, form, 400, problem=refusal.message)
         said = Said(200, good=True, heading="Silenced", texts=(f"Its id is {silence.id}.",))
-        response = await self._event_list(request, said, outcome)
+        response = await self._list_page(request, said, outcome)
         give_name(request, response, given)
         return response
 
@@ -66,10 +66,10 @@ class SilencePages:
         """End a silence."""
         await read_form(request)
         await self._silences.expire(request.match_info["silence"])
-        said = Said(200, good=True, heading="Ended", texts=("What it matched is told again.",))
-        return await self._event_list(request, said)
+        said = Said(200, good=True, heading="Ended", texts=("What it matched is notified again.",))
+        return await self._list_page(request, said)
 
-    async def _event_list(
+    async def _list_page(
         self, request: web.Request, said: Said | None = None, outcome: SilenceOutcome | None = None
     ) -> web.Response:
         silences = await self._silences.listed()
@@ -114,7 +114,7 @@ def suggested_matchers(snapshot: Document) -> list[str]:
 def silence_request(form: Form, by: str) -> SilenceRequest:
     """The silence that a form asks for. Raises BadInput."""
     if not by:
-        raise BadInput(Reason.MALFORMED, "by: is missing; say who you are")
+        raise BadInput(Reason.MALFORMED, "by: is missing, must be your name")
     texts = [line.strip() for line in form.get("matchers", "").splitlines() if line.strip()]
     try:
         matchers = [matcher_document(parse_matcher(text)) for text in texts]

@@ -46,12 +46,12 @@ NEEDS: Needs = {
 }
 
 _TITLES = {
-    400: "That cannot be read",
-    403: "That is not allowed",
-    404: "There is no such thing",
-    409: "That is not possible",
+    400: "The request is not valid",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Not possible",
     429: "Too many requests",
-    503: "Not now",
+    503: "Not available now",
 }
 
 
@@ -104,7 +104,7 @@ class Site:
             response = await handler(request)
             if response.status < 400 or not _is_json(response) or not _wants_page(request):
                 return response
-            return self._deadletter_item(request, cast(web.Response, response))
+            return self._refusal_page(request, cast(web.Response, response))
 
         return [as_page]
 
@@ -112,13 +112,13 @@ class Site:
         """End the streams, which would last for an hour."""
         await self.streams.stop()
 
-    def _deadletter_item(self, request: web.Request, response: web.Response) -> web.Response:
+    def _refusal_page(self, request: web.Request, response: web.Response) -> web.Response:
         if response.status == 401:
             then = quote(request.path_qs if request.method == "GET" else "/", safe="")
             return guarded(web.Response(status=303, headers={"Location": f"/login?next={then}"}))
         assert isinstance(response.body, bytes)
         error = orjson.loads(response.body).get("error", "")
-        title = _TITLES.get(response.status, "That did not work")
+        title = _TITLES.get(response.status, "Something went wrong")
         page = self._renderer.bare(request, "error.html", response.status, title=title, error=error)
         if retry := response.headers.get("Retry-After"):
             page.headers["Retry-After"] = retry

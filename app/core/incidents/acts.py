@@ -17,7 +17,7 @@ KEYS_KEPT = 50  # of one incident, the newest; an older act that comes again cou
 def check_act(incident: Incident, command: Command, key: str) -> None:
     """Raise BadInput for an act that was carried out before, by the same key or by somebody else."""
     if key in incident.act_keys:
-        raise BadInput(Reason.REPEATED, f"this {command} was carried out before, and counts once")
+        raise BadInput(Reason.REPEATED, "it was carried out before")
     match command, incident.state:
         case Command.ACKNOWLEDGE, State.ACKNOWLEDGED:
             first, at_ms, done = incident.acknowledged_by, incident.acknowledged_ms, "acknowledged"

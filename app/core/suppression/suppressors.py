@@ -81,5 +81,5 @@ def _of_hold(rules: CompiledPolicy, key: str, hold: Suppression) -> Suppressor:
 
 
 def _of_mute(name: str) -> Suppressor:
-    text = "outside of its team's hours" if name == mute_times.HOURS else f"muted by {name}"
+    text = "Outside the team's hours" if name == mute_times.HOURS else f"Muted by {name}"
     return Suppressor(SuppressorKind.MUTE, name, "", "", text)

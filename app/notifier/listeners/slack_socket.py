@@ -157,7 +157,7 @@ class SlackSocket:
         """
         place = _place(payload)
         if outcome.status is not ActStatus.DONE:
-            await self._tell(place, f"Not done: {outcome.text}")
+            await self._tell(place, outcome.reply)
         elif act.command is not ActCommand.NOTE:
             await self._tell(place, outcome.text, everybody=True)
 

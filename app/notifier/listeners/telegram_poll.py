@@ -108,7 +108,7 @@ class TelegramPoll:
         The notifier tells of it, too, but not in each chat.
         """
         done = outcome.status is ActStatus.DONE
-        text = one_line(outcome.text if done else f"Not done: {outcome.text}", TOAST_MAX)
+        text = one_line(outcome.reply, TOAST_MAX)
         try:
             if parsed.callback_id:
                 answer = {"callback_query_id": parsed.callback_id, "text": text}

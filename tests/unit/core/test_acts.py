@@ -63,7 +63,7 @@ def test_a_key_counts_once() -> None:
     after = partition.act("note", "k")
     other = partition.act("note", "other")
 
-    refused = "note by ann was refused: this note was carried out before, and counts once"
+    refused = "note by ann was refused: it was carried out before"
     assert (first, again, after, other) == ("ann: hm", refused, refused, "ann: hm")
 
 

@@ -158,7 +158,7 @@ def test_no_worker() -> None:
     seen = see(log, "/")
 
     assert 'class="alive wrong"' in seen.text
-    assert "No worker is heard of yet in 2 of 2 partitions." in seen.words
+    assert "No worker has reported yet in 2 of 2 partitions." in seen.words
 
 
 def test_a_stale_view() -> None:
@@ -173,4 +173,4 @@ def test_a_stale_view() -> None:
 
     assert "Tocsin is well. This view is 0s old." in fresh.words
     assert "This view is 1m old: the workers are behind." in stale.words
-    assert "No worker is heard of for 1m in 2 of 2 partitions." in stale.words
+    assert "No worker has reported for 1m in 2 of 2 partitions." in stale.words
