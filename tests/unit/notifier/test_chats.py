@@ -400,7 +400,6 @@ async def test_previews_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynchronous
 async def test_apprise_sends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real library posts to a JSON service; what would be a mention is none."""
-    pytest.importorskip("apprise")
     async with Server() as server, local_context() as context:
         channel = by_url(apprise, "/apprise-secret", server, context, monkeypatch)
         monkeypatch.setenv("WEBHOOK_URL", f"{server.url.replace('http', 'json', 1)}/apprise-secret")
@@ -417,7 +416,6 @@ async def test_apprise_sends(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynchronous
 async def test_apprise_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says only that it failed; an unknown URL is refused, without showing it."""
-    pytest.importorskip("apprise")
     async with Server() as server, local_context() as context:
         server.faults.append(Fault.BROKEN)
         channel = by_url(apprise, "", server, context, monkeypatch)

@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.response import SocketModeResponse
+from slack_sdk.web.async_client import AsyncWebClient
 
 from app.bridge.acts import act_runner
 from app.notifier.channels.slack import SlackConfig
@@ -255,18 +258,15 @@ async def test_a_redirect_is_not_followed() -> None:
 @asynchronous
 async def test_the_local_slack_speaks_as_the_official_client_expects() -> None:
     """Slack's own library connects to it, hears a button, and acknowledges."""
-    aiohttp_client = pytest.importorskip("slack_sdk.socket_mode.aiohttp")
-    response = pytest.importorskip("slack_sdk.socket_mode.response")
-    web_client = pytest.importorskip("slack_sdk.web.async_client")
     heard: list[Any] = []
 
     async def on_request(client: Any, request: Any) -> None:
         heard.append((request.type, request.payload))
-        await client.send_socket_mode_response(response.SocketModeResponse(request.envelope_id))
+        await client.send_socket_mode_response(SocketModeResponse(request.envelope_id))
 
     async with SlackServer() as slack:
-        web = web_client.AsyncWebClient(token=APP_TOKEN, base_url=f"{slack.url}/api/")
-        client = aiohttp_client.SocketModeClient(app_token=APP_TOKEN, web_client=web)
+        web = AsyncWebClient(token=APP_TOKEN, base_url=f"{slack.url}/api/")
+        client: Any = SocketModeClient(app_token=APP_TOKEN, web_client=web)
         client.socket_mode_request_listeners.append(on_request)
         await client.connect()
         payload = pressed("resolve", INCIDENT, USER)
