@@ -449,7 +449,7 @@ def _contradictions(policy: Policy) -> Iterator[Problem]:
     if policy.flapping and policy.flapping.within > policy.incidents.retain_resolved:
         yield (
             ("flapping", "within"),
-            "is longer than incidents.forget, by when an alert's changes are forgotten",
+            "is longer than incidents.retain_resolved, after which an alert's changes are forgotten",
         )
     for section, clock in (
         ("acknowledge", policy.targets.acknowledge),

@@ -66,8 +66,8 @@ class Correlation(Part):
     across components, has a correlation key of its own and opens an incident with the alerts as
     members, which then stop paging on their own. `by` may name labels and also `component`, `owner`
     and `severity` as Tocsin understood them; an empty list is one group for all. Alerts without one
-    of the labels take no part. `hold` is for how long an alert that could become a member keeps
-    quiet, to see whether it does; `always` alerts do not wait.
+    of the labels take no part. `correlation_wait` is for how long an alert that could become a
+    member notifies nobody, to see whether it does; `always` alerts do not wait.
     """
 
     name: Name
@@ -98,7 +98,7 @@ class Dependency(Part):
     """While an alert of `root` fires, the alerts of `dependants` are members of its incident and page nobody.
 
     A dependant that fired up to `within` before its root is adopted when the root fires. Dependants
-    keep quiet for `hold` to see whether their root follows. When the root has ended, they have
+    notify nobody for `correlation_wait` to see whether their root follows. When the root has ended, they have
     `grace` to end too; then they page. `by` names labels that have to be equal; an empty list is
     one group for all.
     """
@@ -139,9 +139,9 @@ class Heartbeat(Part):
 
 
 class Flapping(Part):
-    """An alert that began or ended `changes` times within `within` is flapping until it kept still for `calm`.
+    """An alert that began or ended `changes` times within `within` is flapping, until it is stable for `stable_after`.
 
-    Its incident is told once as flapping, and not again at each change; it closes when it was calm.
+    Its team is notified once that it flaps, and not of each change. The incident closes once it is stable.
     """
 
     changes: int = Field(ge=3, le=100)

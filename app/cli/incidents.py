@@ -107,7 +107,7 @@ def _incident_facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
     """What somebody who has just been woken wants to know besides, a line each."""
     over = incident["state"] in ("resolved", "closed")
     if incident["suppressed_by"]:
-        yield f"quiet: {'; '.join(incident['suppressed_by'])}"
+        yield f"suppressed: {'; '.join(incident['suppressed_by'])}"
     if incident["parents"]:
         yield f"part of: {', '.join(incident['parents'])}"
     if incident["members"]:

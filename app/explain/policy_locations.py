@@ -118,9 +118,9 @@ def locate_rule(rules: CompiledPolicy, name: str) -> Where | None:
 
 
 def locate_suppression(rules: CompiledPolicy, owner: str, name: str) -> list[Where]:
-    """Where it stands that nobody is told at some times.
+    """Where the policy states that nobody is notified at some times.
 
-    A mute rule, or (`quiet.HOURS`) the hours of a team.
+    A mute rule, or (`mute_times.HOURS`) the hours of a team.
     """
     if name != mute_times.HOURS:
         found = locate_rule(rules, name)

@@ -65,8 +65,8 @@ def severity_routes(rules: CompiledPolicy) -> list[SeverityRoute]:
 def _time_texts(rules: CompiledPolicy, severity: Severity) -> Iterator[str]:
     notify, targets = rules.policy.notify, rules.policy.targets
     wait_ms = notify.group_wait.get(severity, 0)
-    told = f"after {write_ms(wait_ms)}" if wait_ms else "at once"
-    yield f"told {told}{', in the hours of the team' if severity in notify.hours else ''}"
+    when = f"after {write_ms(wait_ms)}" if wait_ms else "at once"
+    yield f"notified {when}{', in the hours of the team' if severity in notify.hours else ''}"
     repeat_ms = notify.repeat_interval.get(severity, 0)
     if repeat_ms:
         yield f"again every {write_ms(repeat_ms)}"

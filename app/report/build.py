@@ -95,7 +95,7 @@ def _review_response(
     when it ended before anybody did it. `clocks` are the snapshot's. `alert_records` counts ends as
     well as repeats, so `repeats_dropped` (what was not a new alert) does too. `members` are those
     that the snapshot names, or the timeline where they are more. `messages` counts by delivery,
-    `held` how often it was kept quiet.
+    `suppressed` how often it was suppressed.
     """
     opened = milliseconds(incident["opened_at"])
     times_ms = {

@@ -1,13 +1,12 @@
-"""What keeps an alert quiet: a silence, an inhibition, or an incident that it is a member of.
+"""What suppresses an alert: a silence, an inhibition, or an incident that it is a member of.
 
-An incident is quiet while all of its firing alerts are. Rules say so through the journal
-(`app.core.suppression.inhibition`, `app.core.correlation.windows`). What always escalates is kept
-quiet by operators only.
+An incident is suppressed while all of its firing alerts are. Rules say so through the journal
+(`app.core.suppression.inhibition`, `app.core.correlation.windows`). Only operators suppress what
+always escalates.
 
-What a rule says comes one or two records later than what it is about. So that nobody is told of an
-incident for that moment, an alert that a rule may hold *waits*: if nothing of its incident is loud
-when it begins to fire, it is quiet too for as long as the policy lets a first message wait for a
-rule (`hold`), or until one holds it.
+The answer of a rule comes one or two records later. So that nobody is notified meanwhile, an alert
+that a rule may suppress *waits*: if nothing of its incident is notifiable when it begins to fire, it
+is suppressed for `correlation_wait`, or until a rule suppresses it.
 """
 
 from collections.abc import Mapping

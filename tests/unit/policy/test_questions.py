@@ -387,10 +387,10 @@ def _without_nothing(value: Any) -> Any:
 
 ROUTES = """\
 ├── how bad it is: through which channels, and when
-│   ├── P0  pager, email, chat; also All hands, Critical alerts; told at once; again every 30m; acknowledge within 2m; resolve within 1h
-│   ├── P1  email, chat; also Critical alerts; told at once; again every 1h; acknowledge within 15m; resolve within 4h
-│   ├── P2  chat; told after 30s; again every 4h; acknowledge within 1h; resolve within 1d
-│   └── P3  chat; told after 30s, in the hours of the team; again every 1d; acknowledge within 4h; resolve within 3d
+│   ├── P0  pager, email, chat; also All hands, Critical alerts; notified at once; again every 30m; acknowledge within 2m; resolve within 1h
+│   ├── P1  email, chat; also Critical alerts; notified at once; again every 1h; acknowledge within 15m; resolve within 4h
+│   ├── P2  chat; notified after 30s; again every 4h; acknowledge within 1h; resolve within 1d
+│   └── P3  chat; notified after 30s, in the hours of the team; again every 1d; acknowledge within 4h; resolve within 3d
 └── whose it is: the first that matches decides
     ├── infrastructure  Ops Team: ops-team@sutazai.com, #ops; hours business-hours
     │   ├── what is theirs

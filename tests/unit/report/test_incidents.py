@@ -86,7 +86,7 @@ def test_a_taken_incident(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.splitlines()[2:] == [
         "next: Check its log: docker logs ollama",
         f'then: tocsin update {INCIDENT} "how it goes" --eta 30m; once it is: tocsin mitigate {INCIDENT}',
-        "quiet: silenced until noon",
+        "suppressed: silenced until noon",
         "part of: INC-1",
         "members: AgentDown on planner",
         "with: bob",
