@@ -139,12 +139,9 @@ def _followup_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due
 
 def _reminder_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     every = by(policy["updates"], "every", incident.severity)
-    if every is not None:
+    if every is not None and incident.state == "acknowledged":
         due = incident.since["word"] + every  # the last word, or reminder
-        if incident.reminded < 2:
-            yield due, "remind", ""
-        elif incident.state == "acknowledged":
-            yield due, "forgotten", ""
+        yield due, "remind" if incident.reminded < 2 else "forgotten", ""
 
 
 def duration_due(naive: "Naive", alert: Known) -> Iterator[tuple[int, str, str, Any]]:

@@ -113,7 +113,6 @@ SAID = {
     "left to resolve it": "time to resolve it is running out",
     "left to acknowledge it": "time to acknowledge it is running out",
     "has been firing for": "rule p0-lasting",
-    "acknowledged, no update for": "no update in time",
 }
 
 
