@@ -196,11 +196,13 @@ class Day:
         """
         named = {one["fingerprint"] for one in body["alerts"] if one["status"] == "firing"}
         incident, text = self.engines[partition].state.incidents.get(body["incident"]), body["text"]
+        counts = "alerts on " in text
         for alert in incident.alerts.values() if incident is not None else ():
-            if alert.fingerprint not in named and alert.firing:
-                many = f"alerts on {alert.component}"
-                if many in text or naming.name_of(alert) in text:
-                    named.add(alert.fingerprint)
+            if alert.fingerprint in named or not alert.firing:
+                continue
+            is_counted = counts and f"alerts on {alert.component}" in text
+            if is_counted or (alert.name in text and naming.name_of(alert) in text):
+                named.add(alert.fingerprint)
         team = self.teams.get(body["receiver"], "")
         for one in named:
             for number in self.firings.get(one, ()):

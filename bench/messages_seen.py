@@ -6,6 +6,8 @@
 - **chat**: a message that is posted. Tocsin's `update`, `acknowledge` and `resolve` change the message
   that an incident has at that address, and are not new there. An Alertmanager posts each one.
 - **e-mail**: each message.
+
+What a person writes with `tocsin update` is that person's message, and no system's: it is not new here.
 """
 
 from collections import Counter
@@ -14,7 +16,7 @@ from typing import Any
 
 from app.policy.importer.receivers import SERVICES
 from bench.alertmanager_model import Sent
-from models.events import Action
+from models.events import Action, NotificationKind
 
 _EDITS = (Action.UPDATE, Action.ACKNOWLEDGE, Action.RESOLVE)
 
@@ -28,6 +30,8 @@ class SeenMessages:
 
     def is_new(self, body: dict[str, Any]) -> bool:
         """Whether a person sees this notification as new."""
+        if body["kind"] == NotificationKind.UPDATE:
+            return False
         address = body["address"]
         match body["channel"]:
             case "pager":

@@ -30,6 +30,9 @@ def contact(naive: "Naive", incident: Happened, kind: str, whom: Mapping[str, st
     One that has none of them through those that it has.
     """
     channels = [name for name in channels_of(naive.policy, incident) if whom.get(name)]
+    team = naive.policy["teams"][incident.owner]["contact"]
+    if kind == "escalated" and "pager" in channels and whom.get("email") == team.get("email"):
+        channels = [name for name in channels if name != "email"]  # the mailbox has it already
     send(naive, incident, kind, whom, channels or ["email", "chat", "pager"])
 
 

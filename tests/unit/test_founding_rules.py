@@ -142,8 +142,9 @@ def test_what_a_person_sees_as_new() -> None:
     """A pager rings once for a key, a chat message is changed, and each e-mail is new."""
     seen = SeenMessages()
 
-    def is_new(channel: str, action: str, key: str = "I/1") -> bool:
+    def is_new(channel: str, action: str, key: str = "I/1", kind: str = "opened") -> bool:
         body: dict[str, Any] = {"channel": channel, "action": action, "dedup_key": key}
+        body["kind"] = kind
         body |= {"address": "here", "incident": "I", "wakes": (channel, action) == PAGE}
         return seen.is_new(body)
 
@@ -153,6 +154,7 @@ def test_what_a_person_sees_as_new() -> None:
     assert (pages, is_new("pager", "resolve")) == ([True, False, True], False)
     assert chats == [True, False, True, False]
     assert [is_new("email", action) for action in ("trigger", "resolve")] == [True, True]
+    assert not is_new("email", "inform", kind="update")
 
 
 def test_what_an_alertmanager_posts_is_new() -> None:

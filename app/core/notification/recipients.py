@@ -12,7 +12,7 @@ from app.core.state.alerts_shown import NO_ALERTS, alerts_of
 from app.core.state.state import Incident
 from app.core.state.tasks import Task
 from app.core.state.turn import Turn
-from models.events import NextStep, NotificationKind, NotificationReason
+from models.events import Action, NextStep, NotificationKind, NotificationReason
 from models.incident import State
 from models.instant import format_instant
 from models.policy import Channel, Contact
@@ -266,7 +266,28 @@ def _notify_contact(
     ]
     why = f"is notified of each {incident.severity} of the class {incident.incident_class}"
     for channel in channels or CHANNELS:
-        _send_message(turn, message, channel, contact, reason or NotificationReason("", 0, 0, why))
+        team_knows = kind is NotificationKind.ESCALATED and _is_at_team(
+            turn, incident, contact, channel
+        )
+        if team_knows and channel == "email" and "pager" in channels:
+            continue
+        changes = {"action": Action.UPDATE} if team_knows and len(channels) > 1 else {}
+        _send_message(
+            turn,
+            message | (changes if channel == "chat" else {}),
+            channel,
+            contact,
+            reason or NotificationReason("", 0, 0, why),
+        )
+
+
+def _is_at_team(turn: Turn, incident: Incident, contact: Contact, channel: Channel) -> bool:
+    """Whether a contact is reached where the team is, which has the incident's message already.
+
+    Who is called by pager finds it in the team's mailbox, and by pager or e-mail in its chat.
+    """
+    team = turn.rules.team_contact(turn.rules.owner_known(incident.owner))
+    return address_of(contact, channel) == address_of(team, channel)
 
 
 def _message(incident: Incident, kind: NotificationKind, text: str) -> Message:
@@ -303,7 +324,7 @@ def _send_message(
         return  # a contact without that channel, for example a manager without a chat room
     kind: NotificationKind = message["kind"]
     body = message | {
-        "action": action_of(kind, channel),
+        "action": message.get("action") or action_of(kind, channel),
         "wakes": wakes(kind, channel),
         "channel": channel,
         "receiver": contact.name,

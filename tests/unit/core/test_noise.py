@@ -82,7 +82,7 @@ def test_an_address_is_told_once_in_a_step() -> None:
     ]
     because = "BruteForce on vpn always escalates (security-incident)"
     assert told == [
-        ("opened", "security@sutazai.com", because),
+        ("opened", "security@sutazai.com", "BruteForce on vpn"),
         ("opened", "#security", because),
         ("escalated", "security-lead", because),
     ]
@@ -115,3 +115,37 @@ def test_steps_are_told_apart() -> None:
 
     chats = [body for body in night.bodies(Stream.NOTIFICATIONS) if body["address"] == "#ai"]
     assert [body["kind"] for body in chats] == ["opened", "escalated"]
+
+
+def test_an_escalation_is_not_told_anew_where_the_team_is() -> None:
+    """Who is called by pager finds it in the team's mailbox and chat; a P2 is posted anew in the chat."""
+    urgent = Night().fire(P0).until(2)
+    minor = Night().fire(P2).until(61)
+
+    actions = [
+        {
+            (body["channel"], body["action"])
+            for body in night.bodies(Stream.NOTIFICATIONS)
+            if body["kind"] == "escalated"
+        }
+        for night in (urgent, minor)
+    ]
+    assert actions[0] == {("pager", "trigger"), ("chat", "update")}
+    assert actions[1] == {("chat", "trigger")}
+
+
+def test_a_root_cause_is_reminded_of_when_it_is_due_and_then_daily() -> None:
+    """The end's message asks for it, and no mail comes each hour of the night."""
+    night = Night().fire(P0).until(1).end(P0).until(20 * 60)
+
+    assert [round(minute) for minute, _ in night.told("task_reminder", "email")] == [61]
+
+
+def test_an_escalation_is_mailed_to_an_address_of_its_own() -> None:
+    """A manager who is not in the team's mailbox gets a mail besides the page."""
+    labels = {"alertname": "ServiceDown", "severity": "critical", "component": "web"}
+
+    night = Night().fire(labels).until(8)
+
+    assert night.told("escalated", "email") == [(7, "Engineering Manager")]
+    assert night.told("escalated", "pager") == [(2, "Lead SRE"), (7, "Engineering Manager")]

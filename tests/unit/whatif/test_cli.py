@@ -124,15 +124,15 @@ def test_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         found["changed"]["incidents"],
     ) == (
         0,
-        16,
+        9,
         4,
     )
-    assert len(found["gone"]["details"]["notifications"]) == 16
+    assert len(found["gone"]["details"]["notifications"]) == 9
     assert found["by_team"]["infrastructure"]["notifications"] == {
-        "before": 17,
+        "before": 10,
         "after": 1,
         "added": 0,
-        "gone": 16,
+        "gone": 9,
         "changed": 0,
     }
     assert found["by_severity"]["P2"]["escalations"] == {
@@ -169,7 +169,7 @@ def test_against_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
     assert found["same"]
     assert found["against"] == new
-    assert found["totals"]["notifications"]["before"] == 249
+    assert found["totals"]["notifications"]["before"] == 181
 
 
 class _Parser(HTMLParser):

@@ -237,6 +237,8 @@ def test_what_a_receiver_does() -> None:
     assert action_of(NotificationKind.REOPENED, "chat") is Action.UPDATE
     assert action_of(NotificationKind.UPDATED, "pager") is Action.UPDATE
     assert action_of(NotificationKind.UPDATE, "chat") is Action.INFORM
+    changes = (NotificationKind.SUPPRESSED, NotificationKind.RELEASED, NotificationKind.FLAPPING)
+    assert {action_of(kind, "chat") for kind in changes} == {Action.UPDATE}
 
 
 def _command(at_ms: int, name: str) -> StoredRecord:
