@@ -40,6 +40,7 @@ from app.intake.commands import (
 )
 from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
+from app.intake.requests import records_of_request
 from app.notifier.link_key import one_tap_of
 from app.settings import Settings
 from app.transport.log import FollowedLog, LogUnavailable, NewRecord
@@ -204,7 +205,7 @@ class Bridge:
             shape(await self._bodies.read_json(request, parsed_by=parse_alerts))
         )
         asker_of(request).count_alerts(len(records) + len(refused))
-        await self._writer.append(records)
+        await self._writer.append([record for _, record in records_of_request(records)])
         metrics.RECEIVED.labels("accepted").inc(len(records))
         if not refused:
             return json_response({"status": "success", "accepted": len(records)})

@@ -17,10 +17,10 @@ from typing import Any
 import orjson
 
 from app.core import alert_snapshots, awareness, gaps, incident_timers
-from app.core.alerts import capacity, dedup, heartbeats, identity
+from app.core.alerts import capacity, dedup, heartbeats, identity, requests
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution, unheard
-from app.core.journal_record import JournalRecord
+from app.core.journal_record import JournalRecord, parse_record, text_of_key
 from app.core.notification import digests
 from app.core.policy_change import adopt_policy
 from app.core.response import escalation, followups
@@ -54,7 +54,15 @@ from app.core.suppression import inhibition, silences, suppression
 from models import journal
 from models.effect import Effect
 from models.errors import TocsinError
-from models.journal import COMMAND_START, FINGERPRINT, Source, format_from, source_from, text_of
+from models.journal import (
+    ALERTS_START,
+    COMMAND_START,
+    FINGERPRINT,
+    Source,
+    format_from,
+    source_from,
+    text_of,
+)
 from models.reason import BadInput, Reason
 
 FORMAT = 1  # of the changelog; a newer one is refused
@@ -334,8 +342,10 @@ class Engine:
                 return
             if poison is not None:
                 raise refusal_of(poison)
-            document = _parse_record(value)
-            self._dispatch(document, record.key, record.timestamp)
+            if value.startswith(ALERTS_START):
+                requests.on_alerts(turn, value, text_of_key(record.key))
+            else:
+                self._dispatch(parse_record(value), record.key, record.timestamp)
         except BadInput as why:
             dead_letter(turn, why, value)
             if value.startswith(COMMAND_START):
@@ -363,7 +373,7 @@ class Engine:
         turn = self._turn
         match next(iter(document), ""):
             case "alert":
-                dedup.on_alert(turn, document, (key or b"").decode(errors="replace"))
+                dedup.on_alert(turn, document, text_of_key(key))
             case "tick":
                 turn.count("ticks")
                 self._on_tick(document, at_ms)
@@ -395,7 +405,7 @@ class Engine:
                 self._on_policy(document)
             case other:
                 kinds = (
-                    "alert, tick, command, silence, receipt, policy, refused, resubmitted, "
+                    "alert, alerts, tick, command, silence, receipt, policy, refused, resubmitted, "
                     "signal, suppression, member or page"
                 )
                 raise BadInput(
@@ -535,15 +545,3 @@ def _restored_timers(state: PartitionState, kind: TimerKind, subject: str) -> Du
         TimerKind.QUARANTINE,
         orjson.dumps([kind, subject]).decode(),
     )
-
-
-def _parse_record(value: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(Reason.MALFORMED, f"the record is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise BadInput(
-            Reason.MALFORMED, f"the record is {type(document).__name__}, must be an object"
-        )
-    return document

@@ -88,9 +88,10 @@ class Naive:
         """Apply a record, and after it what actors say to each other because of it."""
         self.number += 1
         self._pass_time(at_ms)
-        refusal = self._apply(value)
-        if refusal:
-            self.dead.append((self.number, refusal))
+        for part in facts.alerts_of_request(value, self.reached) or [value]:
+            refusal = self._apply(part)
+            if refusal:
+                self.dead.append((self.number, refusal))
         bounds.tell(self)
         self.do_what_is_due()
         while self.messages:

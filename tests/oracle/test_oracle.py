@@ -115,6 +115,16 @@ FAMILIES = {
         ),
         "depends|adopted|handed over|let go|inhibited|waits|reopened quietly|waited in vain",
     ),
+    "requests": (
+        ["default", "hurried", "hours", "storms", "linked"],
+        j.Kinds(
+            "request request request request again flap end tick command silence",
+            alerts=(*j.FEW, *j.FEW[5:12] * 2, *j.URGENT, *j.AGENTS * 2),
+            waits=j.SHORT,
+            holds=(*j.HOLDS, *j.LONG * 2),
+        ),
+        "several in a request|one of a request ends|replaced|suppressed|released|flapping",
+    ),
 }
 
 

@@ -7,6 +7,7 @@ once, and every later version has to read them.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -24,6 +25,7 @@ from models.journal import (
     TICK,
     Source,
     encode_alert,
+    encode_alerts,
     encode_command,
     encode_member,
     encode_page,
@@ -181,6 +183,8 @@ def journal_sample() -> dict[str, tuple[bytes, Headers]]:
         ttl_ms=300_000,
         url="u",
     )
+    other_labels = {**labels, "alertname": "Other"}
+    other = replace(firing, labels=other_labels, fingerprint=fingerprint(other_labels))
     ended = Alert(
         identity, labels, {}, firing=False, starts_ms=NOW_MS, ends_ms=NOW_MS + 1, ttl_ms=0
     )
@@ -204,6 +208,7 @@ def journal_sample() -> dict[str, tuple[bytes, Headers]]:
     }
     return {
         "alert": (encode_alert(firing), ()),
+        "alerts": (encode_alerts([encode_alert(firing), encode_alert(other)]), ()),
         "raw alert": (encode_alert(firing), raw),
         "command": (encode_command("note", INCIDENT, "ann", text="hm"), ()),
         "receipt": (encode_receipt("0-15-2", INCIDENT, "delivered", "ok"), ()),
