@@ -21,6 +21,7 @@ from app import metrics
 from app.bridge.board import RESOURCES
 from app.bridge.certificates import client_name
 from app.bridge.connection import Connection
+from app.bridge.limits import FRAMING_BYTES_ALERT
 from app.bridge.rate_limits import Sender, Senders, address_key
 from app.bridge.responses import RequestDeclined, logger
 from app.bridge.sessions import COOKIE, session_holder
@@ -144,24 +145,29 @@ class Access:
 
         @web.middleware
         async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-            cast(Connection, request.protocol).begin_request()
-            request[_ASKER] = self._authenticate(request)
-            metrics.SENDERS.set(len(self._senders))
-            return await handler(request)
+            connection = cast(Connection, request.protocol)
+            connection.begin_request()
+            try:
+                asker = request[_ASKER] = self._authenticate(request)
+                metrics.SENDERS.set(len(self._senders))
+                connection.trusted = connection.trusted or bool(asker.name)
+                return await handler(request)
+            finally:
+                charged = request.get(_ASKER) or self._asker_by_address(request)
+                charged.count_alerts(connection.framing_bytes / FRAMING_BYTES_ALERT)
 
         return let_in
 
     def _authenticate(self, request: web.Request) -> Asker:
         route = _route_of(request)
         need = self._needs.get(route, Permission.OPERATE)
-        if route in SIGNED:
+        if route in SIGNED or need is None:
             asker = self._asker_by_address(request)
-            self._begin(asker)
+            if route in SIGNED or request.can_read_body:
+                self._begin(asker)
+            # Else it costs less than to refuse it, and probes must not fail because others ask
+            # too much.
             return asker
-        if (
-            need is None
-        ):  # it costs less than to refuse it, and probes must not fail because others ask too much
-            return self._asker_by_address(request)
         if self._tokens is None:
             asker = self._without_token(request)
         else:

@@ -87,7 +87,10 @@ class HttpServer:
         )
         certificate = self._certificate
         self._door = Listener(
-            self._runner.server, self._limits, lambda: certificate.value if certificate else None
+            self._runner.server,
+            self._limits,
+            lambda: certificate.value if certificate else None,
+            identified=self._settings.http.identified,
         )
         try:
             host, port = await self._door.open(self._settings.host, self._port)
