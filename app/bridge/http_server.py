@@ -16,6 +16,7 @@ from app.bridge.authorization import Access, Needs
 from app.bridge.certificates import certificate_of
 from app.bridge.limits import Limits, limits_of
 from app.bridge.listener import Listener, check_address
+from app.bridge.paths import with_plain_paths
 from app.bridge.rate_limits import Senders
 from app.bridge.responses import answer_errors, json_response, logger, refuse_expectations
 from app.bridge.tokens import Tokens, tokens_in
@@ -49,6 +50,7 @@ class HttpServer:
             self._tokens,
             Senders(limits),
             certificates=bool(security.client_ca_file),
+            allowed_hosts=security.allowed_hosts,
             pages=pages,
         )
         self._runner: web.AppRunner | None = None
@@ -84,6 +86,9 @@ class HttpServer:
         assert self._runner.server is not None
         self._runner.server.request_handler = refuse_expectations(
             self._runner.server.request_handler
+        )
+        self._runner.server.request_factory = with_plain_paths(
+            self._runner.server.request_factory, self._settings.http.route_prefix
         )
         certificate = self._certificate
         self._door = Listener(

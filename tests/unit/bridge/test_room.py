@@ -134,8 +134,8 @@ def test_a_handshake_makes_room(tmp_path: Path) -> None:
     authority(tmp_path, "ca")
     certificate(tmp_path, "bridge", "ca", "IP:127.0.0.1")
     before = closed_count("made_room")
-    files = {"cert_file": "bridge.crt", "key_file": "bridge.key"}
-    http = HttpSecurity(**{name: str(tmp_path / file) for name, file in files.items()})
+    cert, key = tmp_path / "bridge.crt", tmp_path / "bridge.key"
+    http = HttpSecurity(cert_file=str(cert), key_file=str(key))
 
     async def scenario() -> Any:
         async with serving(FakeLog(), limits=Limits(connections=4), http=http) as client:
