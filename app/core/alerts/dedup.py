@@ -22,6 +22,7 @@ from models.reason import BadInput, Reason
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
+_TEXT = {str}
 TTL_SLACK_MS = 60_000  # an end that is counted from another instant differs by less
 
 
@@ -125,7 +126,7 @@ def _check_record(document: dict[str, Any]) -> tuple[str, bool, int, int]:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    return isinstance(value, dict) and set(map(type, value.values())) <= _TEXT
 
 
 def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None) -> None:

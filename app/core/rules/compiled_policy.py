@@ -172,7 +172,7 @@ class CompiledPolicy:
             *self._asked_whether_there,
             *chain.from_iterable(places),
         }
-        self.labels_asked_for = sorted(asked_for)
+        self.labels_asked_for = frozenset(asked_for)
         self._decisions: dict[tuple[str | None, ...], PolicyDecision] = {}
         self._judged: tuple[Labels | None, PolicyDecision | None] = None, None  # the newest
 
