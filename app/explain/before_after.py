@@ -10,11 +10,13 @@ from app.core.engine import Engine
 from app.core.notification import mute_times
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.state import Incident
+from app.core.suppression.suppressors import reason_of, suppressors_of
 from app.explain.descriptions import alert_documents, kind_of, parse_document, source_of
 from app.history.effects import Document
 from app.history.timers import Timer, waits
 from app.transport.log import StoredRecord
 from models.duration import format_ms
+from models.events_alert import Unnotified
 from models.incident import State
 from models.instant import format_instant
 from models.plural import plural
@@ -34,6 +36,7 @@ class KnownAlert:
     heartbeat: str
     expires_ms: int
     suppressions: dict[str, Suppression] = field(default_factory=dict)
+    reason: Unnotified | None = None  # why nobody was notified of it, while it fires
 
 
 @dataclass(slots=True)
@@ -139,7 +142,13 @@ def _known_alert(engine: Engine, identity: str) -> KnownAlert | None:
         alert.heartbeat,
         engine.state.expires_ms(alert),
         dict(alert.suppressions or {}),
+        _reason_of(engine, alert) if alert.firing else None,
     )
+
+
+def _reason_of(engine: Engine, alert: LiveAlert) -> Unnotified | None:
+    """What `tocsin.alerts` says."""
+    return reason_of(engine.turn, alert, suppressors_of(engine.turn, alert))
 
 
 def _local_progress(engine: Engine, alert: LiveAlert) -> list[str]:

@@ -28,6 +28,7 @@ from app.history.tracer import Trace, Tracer
 from app.terminal.effect_text import effect_text
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
+from models.events_alert import Unnotified
 from models.instant import milliseconds
 from models.journal import Source
 from models.plural import plural
@@ -137,6 +138,7 @@ class ActorOutcomes:
         self.suppressions: dict[
             str, list[str]
         ] = {}  # alert -> what suppresses it from then on, and the record that states it
+        self.reasons: dict[str, Unnotified] = {}  # alert -> why nobody was notified of it
         self.is_notified = False  # a message went out
 
 
@@ -195,6 +197,8 @@ class _EffectTree:
         if suppression is not None:
             known = self.outcomes.suppressions.setdefault(str(noticed.document["alert"]), [])
             known.append(f"{suppression.because} (record {target}:{record.offset})")
+            if noticed.now is not None and noticed.now.reason is not None:
+                self.outcomes.reasons[str(noticed.document["alert"])] = noticed.now.reason
         if noticed.words:
             node.facts["result"] = noticed.words
         node.then = [one async for one in self.effects(target, found)]

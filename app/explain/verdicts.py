@@ -10,6 +10,7 @@ from app.explain.descriptions import kind_of, source_of, timer_text
 from app.history.tracer import Trace
 from app.terminal.effect_text import effect_text
 from models.effect import Stream
+from models.events_alert import Unnotified
 from models.instant import format_instant
 
 _NOTIFYING = (
@@ -28,6 +29,7 @@ class Outcomes(Protocol):
 
     words: list[str]
     suppressions: dict[str, list[str]]
+    reasons: dict[str, Unnotified]
     is_notified: bool
 
 
@@ -101,10 +103,11 @@ def _alert_lines(trace: Trace, noticed: BeforeAfter) -> list[str]:
         how = "opened" if _has_opened(trace, noticed) else "joined"
         return [f"The alert began to fire and {how} {now.incident}."]
     if was is None or not was.firing:
-        return ["The alert ended before a firing one was received. Nobody is notified."]
-    return [
-        f"The alert ended. It was firing since {format_instant(was.fired_ms)} (record {was.fired_offset})."
-    ]
+        because = _because(trace.reason_of(str(noticed.document.get("alert"))))
+        return [f"The alert ended before a firing one was received. Nobody is notified{because}."]
+    ended = f"The alert ended. It was firing since {format_instant(was.fired_ms)} (record {was.fired_offset})."
+    reason = trace.reason_of(str(noticed.document.get("alert")))
+    return [ended, f"Nobody was notified of it ({reason})."] if reason else [ended]
 
 
 def _repeat_line(now: KnownAlert) -> str:
@@ -146,7 +149,8 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
         return [f"{noticed.incident_id} is acknowledged by {noticed.taken_by}."]
     suppressed = outcomes.suppressions.get(str(noticed.document.get("alert")), [])
     if suppressed:
-        return [f"The alert alone notifies nobody. {reason}" for reason in suppressed]
+        because = _because(outcomes.reasons.get(str(noticed.document.get("alert"))))
+        return [f"The alert alone notifies nobody{because}. {reason}" for reason in suppressed]
     if outcomes.is_notified:
         return []
     suppressions = noticed.now.suppressions.items()
@@ -155,11 +159,13 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
         for key, reason in suppressions
     ] + noticed.held
     if reasons:
-        return [f"Nobody was notified: {reason}" for reason in reasons]
+        because = _because(noticed.now.reason)
+        return [f"Nobody was notified{because}: {reason}" for reason in reasons]
     if noticed.quiet:
         until = next((one for one in noticed.waits if one.what in _NOTIFYING), None)
         when = f", until {format_instant(until.at_ms)}" if until else ""
-        return [f"Nobody was notified: {', '.join(noticed.quiet)} at this time{when}"]
+        because = _because(noticed.now.reason)
+        return [f"Nobody was notified{because}: {', '.join(noticed.quiet)} at this time{when}"]
     if noticed.flapping:
         return [
             "Nobody was notified: the incident is flapping. Notifications resume when it is stable."
@@ -177,3 +183,8 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
     last = f"the last notification was at {noticed.notified_at}"
     reason = last if noticed.notified_at else "there was no notification before"
     return [f"Nobody was notified: {reason}, and none is due."]
+
+
+def _because(reason: str | None) -> str:
+    """The reason that `tocsin.alerts` gives."""
+    return f" ({reason})" if reason else ""
