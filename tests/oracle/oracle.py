@@ -28,7 +28,7 @@ from tests.oracle import (
     silences,
     suppression,
 )
-from tests.oracle.deadlines import duration_due, own_deadlines
+from tests.oracle.deadlines import duration_due, is_somebody_called, own_deadlines
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -202,15 +202,20 @@ class Naive:
     def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
         loud = [alert for alert in firing_alerts(self.alerts, incident) if not self.is_held(alert)]
         incident.unheard = [alert.fired_ms for alert in loud]
-        left = [alert for alert in loud if alert.fingerprint in incident.not_meant]
         return own_deadlines(
             self.policy,
             incident,
             lambda at_ms: self._may_tell(incident, at_ms),
             held=incident.quiet,
-            waits_for_somebody=incident.state == "open" or bool(left),
+            waits_for_somebody=incident.state == "open" or bool(self._left(incident)),
             unnamed=bool(self.unnamed(incident)),
         )
+
+    def _left(self, incident: Happened) -> list[Known]:
+        """What fires, is loud, and was not meant when somebody took the incident."""
+        firing = firing_alerts(self.alerts, incident)
+        meant = [one for one in firing if one.fingerprint in incident.not_meant]
+        return [one for one in meant if not self.is_held(one)]
 
     def unnamed(self, incident: Happened) -> list[Known | Happened]:
         """What of it is urgent and fires, and no message has named.
@@ -249,7 +254,7 @@ class Naive:
             case "near":
                 incident.clocks[which] = "warned"
                 incident.tell("ClockWarned", self.now_ms)
-                self._clock_told(incident, "clock_warned")
+                self._clock_told(incident, "clock_warned", which)
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
@@ -275,7 +280,7 @@ class Naive:
             case "missed":
                 incident.clocks[which] = "breached"
                 incident.tell("ClockBreached", self.now_ms)
-                self._clock_told(incident, "clock_breached")
+                self._clock_told(incident, "clock_breached", which)
             case "escalate_after":
                 self.climb(incident, "unacknowledged", [incident.opened_by])
             case "remind":
@@ -291,7 +296,13 @@ class Naive:
             case "stable":
                 owning.stable(self, incident)
 
-    def _clock_told(self, incident: Happened, kind: str) -> None:
+    def _clock_told(self, incident: Happened, kind: str, clock: str) -> None:
+        waits = incident.state == "open" or bool(self._left(incident))
+        if clock == "acknowledge" and is_somebody_called(self.policy, incident, waits=waits):
+            self.reached.add("the climb tells it")
+            return
+        if kind == "clock_warned" and not urgent(incident.severity):
+            return
         if incident.told[0] and not incident.quiet:
             self.say(incident, kind)
 
