@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import socket
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.notifier.link_key import one_tap_of
 from app.notifier.listeners.assembly import listeners_of
 from app.notifier.listeners.listener import keep_listening
 from app.notifier.listeners.sent_messages import SentMessages
+from app.notifier.receiver_alerts import ReceiverAlerts
 from app.notifier.receivers_file import Receivers
 from app.notifier.receivers_file import read as read_receivers
 from app.notifier.terminal_printer import print_messages
@@ -86,8 +88,9 @@ class Notifier:
     def _begin(self, receivers: Receivers, assembly: Assembly) -> None:
         self._assembly, reach = assembly, assembly.reach
         # Its randomness spreads tries over time, and decides nothing else.
+        alerts = ReceiverAlerts(reach.rules.kinds, socket.gethostname())
         self._deliverer = Deliverer(
-            self._log, self._topics, self._config.partitions, reach, random.random
+            self._log, self._topics, self._config.partitions, reach, random.random, alerts
         )
         self._spawn(self._deliverer.run())
         self._spawn(self._feed(self._deliverer))
