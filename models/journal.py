@@ -260,6 +260,11 @@ def encode_member(
     return json_bytes({"member": root, "rule": rule, "alert": member} | more)
 
 
+def encode_expected(rule: str, labels: Mapping[str, str], *, received: bool) -> bytes:
+    """The journal value of a message about a heartbeat that the policy expects: that it does, or that it was received."""
+    return json_bytes({"expected": rule, "labels": labels, "received": received})
+
+
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:
     """The journal value of a notification on its way to the receiver's actor, which may make a digest of it."""
     return json_bytes({"page": kind, "severity": severity, "body": body})

@@ -45,6 +45,7 @@ _NOT_SENT = {
     "signal": "a message between rules; it is sent again when the alert fires again",
     "suppression": "a message between rules; it is sent again when the alert fires again",
     "member": "a message between rules; it is sent again when the alert fires again",
+    "expected": "a message between partitions; it is sent again with the next policy",
     "page": "a notification that was not sent; read it (show --raw) and pass it on",
     "silence": "a silence; create it again: tocsin silence add MATCHER... --for 2h",
     "receipt": "a notifier's receipt; see the notifier's log for the notification",

@@ -17,10 +17,10 @@ from typing import Any
 import orjson
 
 from app.core import alert_snapshots, awareness, gaps, incident_timers
-from app.core.alerts import capacity, dedup, heartbeats, identity, requests
+from app.core.alerts import capacity, dedup, expectations, heartbeats, identity, requests
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution, unheard
-from app.core.journal_record import JournalRecord, parse_record, text_of_key
+from app.core.journal_record import JournalRecord, parse_record, text_of_key, unknown_kind
 from app.core.notification import digests
 from app.core.policy_change import adopt_policy
 from app.core.response import escalation, followups
@@ -72,7 +72,7 @@ SPARE_TIMERS = 10_000
 
 _ON_TIMER: dict[TimerKind, Callable[[Turn, int, str], None]] = {
     TimerKind.EXPIRY: dedup.on_expire,
-    TimerKind.HEARTBEAT: heartbeats.on_timer,
+    TimerKind.HEARTBEAT: expectations.on_timer,
     TimerKind.LASTING: escalation.on_lasting,
     TimerKind.INCIDENT: incident_timers.on_timer,
     TimerKind.RETENTION: resolution.on_retained,
@@ -384,6 +384,8 @@ class Engine:
                 suppression.on_suppression_message(turn, document)
             case "member":
                 inhibition.on_member(turn, document)
+            case "expected":
+                expectations.on_message(turn, document)
             case "page":
                 digests.on_page(turn, text_of(document, "page"), document)
             case "command":
@@ -404,13 +406,7 @@ class Engine:
                 turn.count("policies")
                 self._on_policy(document)
             case other:
-                kinds = (
-                    "alert, alerts, tick, command, silence, receipt, policy, refused, resubmitted, "
-                    "signal, suppression, member or page"
-                )
-                raise BadInput(
-                    Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}"
-                )
+                raise unknown_kind(other)
 
     def _on_tick(self, document: dict[str, Any], at_ms: int) -> None:
         """A tick of a worker tells how much time has passed. Raises BadInput."""
@@ -447,6 +443,7 @@ class Engine:
 
     def _on_policy(self, document: dict[str, Any]) -> None:
         if text_of(document, "policy") == self.policy.fingerprint:
+            expectations.announce(self._turn)
             return
         try:
             policy = compile_policy(orjson.dumps(document.get("document") or {}), kept=False)
@@ -456,6 +453,7 @@ class Engine:
         self._policy_dirty = True
         identity.index_all(self._turn)
         adopt_policy(self._turn, before)
+        expectations.announce(self._turn)
         self._set_timers()
 
     def _pass_deadlines(self, offset: int, now_ms: int) -> None:
@@ -534,6 +532,8 @@ class Engine:
             digests.watch_receiver(turn, receiver, channel, known)
         for task in state.tasks.values():
             followups.watch_task(turn, task)
+        for expected in state.expected.values():
+            expectations.watch_expected(turn, expected)
         for kind, subject in state.quarantined:
             state.schedule(*_restored_timers(state, kind, subject))
 

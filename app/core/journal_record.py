@@ -47,3 +47,12 @@ def parse_record(value: bytes) -> dict[str, Any]:
 def text_of_key(key: bytes | None) -> str:
     """A correlation key as text."""
     return (key or b"").decode(errors="replace")
+
+
+def unknown_kind(kind: str) -> BadInput:
+    """Why a record is refused whose first key names no kind."""
+    kinds = (
+        "alert, alerts, tick, command, silence, receipt, policy, refused, resubmitted, signal, "
+        "suppression, member, expected or page"
+    )
+    return BadInput(Reason.UNKNOWN_KIND, f"the record's first key is {kind!r}, must be {kinds}")

@@ -136,6 +136,9 @@ def _record_text(kind: str, document: Document) -> str:
             member = document.get("alert") or {}
             how = "belongs to it" if member.get("firing") else "ended or no longer belongs to it"
             return f"message from {document.get('rule')} to {document['member']}: {_describe_member(member)} {how}"
+        case "expected":
+            what = "was received" if document.get("received") else "is expected"
+            return f"the heartbeat {document['expected']} {describe_labels(document.get('labels'))} {what}"
         case "page":
             body = document.get("body") or {}
             return f"message {document['page']} for {body.get('receiver')} by {body.get('channel')}"

@@ -21,7 +21,7 @@ CHECKED_EACH = 16  # so many records, one is looked at whether it is where its k
 
 _FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,40})"')
 _OUTSIDE = ("alert", "alerts", "tick", "command", "receipt", "silence", "policy", "refused")
-MESSAGES = ("signal", "suppression", "member", "page")
+MESSAGES = ("signal", "suppression", "member", "expected", "page")
 
 
 class NotReplayable(Exception):

@@ -75,6 +75,7 @@ class Naive:
         ] = {}  # and those that wait, and since when
         self.digests: list[tuple[str, str, int, str, dict[str, int]]] = []
         self.beats: dict[str, heartbeats.Beat] = {}
+        self.expected: list[heartbeats.Expected] = []
         self.tasks: list[followups.Task] = []
         self.order: dict[
             str, str
@@ -165,6 +166,7 @@ class Naive:
         for beat in self.beats.values():
             if beat.heard and (missing := heartbeats.missing_ms(self.policy, beat)) is not None:
                 yield beat.last_ms + missing, "heartbeat", beat.fingerprint, beat
+        yield from heartbeats.expected_deadlines(self)
         for task in self.tasks:
             if task.state == "open":
                 yield (
@@ -329,7 +331,7 @@ class Naive:
             case "digest":
                 digests.send_digest(self, whose)
             case "heartbeat":
-                heartbeats.miss_heartbeat(self, whose)
+                heartbeats.miss(self, whose)
             case "task":
                 followups.remind_or_lapse(self, whose)
             case "link":

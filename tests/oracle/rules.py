@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.oracle import cycles, inhibition, places, suppression
+from tests.oracle import cycles, heartbeats, inhibition, places, suppression
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -455,7 +455,8 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
 
     Dependencies and inhibitions that changed begin anew with what fires.
     """
-    before, naive.policy = inhibition.rules_by_name(naive.policy), policy
+    former, naive.policy = naive.policy, policy
+    before = inhibition.rules_by_name(former)
     now = inhibition.rules_by_name(policy)
     changed = {name for name in [*before, *now] if before.get(name) != now.get(name)}
     parting = list(
@@ -482,6 +483,7 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
             suppression.waited(naive, incident)
     _show_again(naive, changed)
     naive.messages += [(_take_back, naive, root, identity) for root, identity in parting]
+    heartbeats.expect(naive, former)
 
 
 def _depending(

@@ -89,7 +89,10 @@ FAMILIES = {
             waits=j.SHORT,
             policies=("storms", "other storms"),
         ),
-        "digest|flapping|flapping in another incident|stable|missing|heard of again|sequence|TaskMade|TaskReminded|TaskLapsed",
+        (
+            "digest|flapping|flapping in another incident|stable|missing|heard of again|"
+            "never heard of|expected, and heard of late|sequence|TaskMade|TaskReminded|TaskLapsed"
+        ),
     ),
     "inhibitions": (
         ["linked", "relinked"],

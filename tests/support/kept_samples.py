@@ -27,6 +27,7 @@ from models.journal import (
     encode_alert,
     encode_alerts,
     encode_command,
+    encode_expected,
     encode_member,
     encode_page,
     encode_policy,
@@ -109,6 +110,8 @@ def state_sample() -> dict[bytes, bytes]:
     at_ms = stage.engine.state.now_ms
     for role in ("0", "source", "target"):
         stage.append(_early_signal(role, at_ms))
+    expected = encode_expected("alerting-silent", {"alertname": "Watchdog"}, received=False)
+    stage.append(StoredRecord(-1, at_ms, None, expected))
     _quarantine_next(stage)
     items: dict[bytes, bytes] = {}
     keep(items, stage.engine)
@@ -218,6 +221,7 @@ def journal_sample() -> dict[str, tuple[bytes, Headers]]:
             actor,
         ),
         "member": (encode_member(INCIDENT, "r", known), actor),
+        "expected": (encode_expected("r", {"cluster": "eu"}, received=True), actor),
         "page": (encode_page("P2", "opened", body), actor),
         "silence": (encode_silence(silence), ()),
         "refused": (encode_refused(letter | {"value": "{"}), raw),

@@ -9,7 +9,7 @@ itself after its `ttl_ms`.
 import re
 from typing import Any
 
-from app.core.alerts import capacity, grouping, heartbeats, identity, senders
+from app.core.alerts import capacity, expectations, grouping, heartbeats, identity, senders
 from app.core.incidents import resolution, unheard
 from app.core.state.annotations import kept_annotations, kept_url
 from app.core.state.live_alert import Ending, LiveAlert, bytes_of
@@ -168,6 +168,7 @@ def _begin_firing(
     identity.index(turn, alert)
     if alert.heartbeat:
         heartbeats.on_heartbeat(turn, alert)
+        expectations.on_received(turn, alert)
         turn.state.note(alert)
         return alert
     unheard.watch_expiry(turn, alert)

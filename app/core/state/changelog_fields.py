@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_types import check_types
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
 from app.core.state.receivers import Receiver
@@ -80,6 +81,7 @@ FIELDS: dict[type, dict[str, str]] = {
         **_same("id", "incident", "name", "title", "steps", "owner", "severity"),
         **_same("made_ms", "due_ms", "remind_ms", "reminded"),
     },
+    ExpectedHeartbeat: _same("rule", "labels", "since_ms", "received", "raised"),
     Silence: _same("id", "matchers", "starts_ms", "ends_ms", "by", "comment", "at_ms"),
     Matcher: _same("label", "operator", "value"),
 }

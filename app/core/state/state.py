@@ -14,6 +14,7 @@ import orjson
 
 from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.engine_clock import EngineClock
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.live_alert import (
     CORRELATION_WAIT,
@@ -267,6 +268,7 @@ class PartitionState:
             0  # when silences began or ended last: all that do so in one millisecond do it at once
         )
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
+        self.expected: dict[str, ExpectedHeartbeat] = {}  # by the fingerprint of a missing one
         self.sources: dict[
             tuple[str, int], tuple[int, int]
         ] = {}  # topic and partition -> last offset and number
