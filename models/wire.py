@@ -23,6 +23,7 @@ from models.instant import NEWEST_MS
 from models.matcher import Matcher, Operator, program_size, test_of
 from models.pattern import PROGRAM_MAX, compile_pattern
 from models.reason import BadInput, Reason
+from models.severity import Severity
 
 # Labels and annotations live in the state of every alert that is remembered and in its checkpoints,
 # so they are bounded generously for what people write into them, and far below what a journal
@@ -36,6 +37,7 @@ ANNOTATIONS_CUT_MAX = 64  # that are kept of an alert whose annotations are too 
 CUT_NAME = "tocsin_cut"  # the annotation that says how many were left out
 NOTE_CHARACTERS_MAX = 16 * 1024
 PERSON_CHARACTERS_MAX = 256
+TITLE_CHARACTERS_MAX = 200
 TIME_CHARACTERS_MAX = 64
 MATCHERS_MAX = 64  # of one silence: as many as an alert has labels
 INVESTIGATING = (
@@ -161,6 +163,17 @@ class DoneRequest(CommandRequest):
             found = f"task: is {short(self.task)}, must be a task of {incident}, such as review or {incident}.review"
             raise BadInput(Reason.UNKNOWN_TASK, found)
         return super().details(incident, now_ms) | {"task": name}
+
+
+class OpenRequest(_Request):
+    """The body of `POST /api/v1/incidents`: an incident that a person opens."""
+
+    by: Annotated[Person, Field(min_length=1)]
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_CHARACTERS_MAX)]
+    severity: Annotated[Severity, Field(strict=False)]  # a text in JSON
+    team: Person = ""  # the policy's default team where none is named
+    component: Person = ""  # what is broken; without it the incident is one of its own
+    text: Text = ""
 
 
 COMMAND_REQUESTS: dict[Command, type[CommandRequest]] = {

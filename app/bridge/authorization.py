@@ -42,6 +42,8 @@ PERMISSIONS: Needs = {
     ("GET", "/api/v2/alerts/groups"): Permission.READ,
     ("POST", "/api/v2/alerts"): Permission.SEND,
     ("POST", "/webhook/alertmanager"): Permission.SEND,
+    ("POST", "/api/v1/heartbeats/{name}"): Permission.SEND,
+    ("POST", "/v2/enqueue"): None,  # its routing key is a token (`PagerDutyEventRoutes`)
     ("POST", "/api/v1/receipts"): Permission.NOTIFY,
     ("POST", "/api/v1/deadletters/{letter}/resubmitted"): Permission.SEND,
     **{("GET", path): Permission.READ for path in RESOURCES},
@@ -50,6 +52,7 @@ PERMISSIONS: Needs = {
     ("GET", "/api/v1/silences"): Permission.READ,
     ("GET", "/metrics"): Permission.READ,
     ("GET", "/progress"): Permission.READ,
+    ("POST", "/api/v1/incidents"): Permission.OPERATE,
     ("POST", "/api/v1/incidents/{incident}/{command}"): Permission.OPERATE,
     ("POST", "/api/v2/silences"): Permission.OPERATE,
     ("DELETE", "/api/v2/silence/{id}"): Permission.OPERATE,
@@ -65,7 +68,12 @@ PERMISSIONS: Needs = {
 # What proves by itself who asks: a signed link, a signed webhook. Who sends it is counted by address,
 # so that nobody can try for ever.
 SIGNED = frozenset(
-    {("GET", "/act/{token}"), ("POST", "/act/{token}"), ("POST", "/api/v1/pagerduty")}
+    {
+        ("GET", "/act/{token}"),
+        ("POST", "/act/{token}"),
+        ("POST", "/api/v1/pagerduty"),
+        ("POST", "/v2/enqueue"),
+    }
 )
 
 
