@@ -73,12 +73,14 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
 async def read_incident_topics(
     archive: Archive, name: str, partition: int, offset: int
 ) -> dict[Stream, list[Document]]:
-    """What the topics say of an incident, oldest first.
+    """What the topics say of an incident, oldest first; of its snapshots the newest only.
 
     Its messages may be in any partition, for digests go through them.
     """
     found: dict[Stream, list[Document]] = {}
-    for stream in (Stream.INCIDENTS, Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
+    snapshot = await archive.newest_snapshot(partition, Position(offset, 0), name)
+    found[Stream.INCIDENTS] = [snapshot] if snapshot else []
+    for stream in (Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
         start = Position(offset, 0)
         effects = archive.effects(stream, partition, start, name.encode())
         found[stream] = [one.document async for one in effects if one.document["incident"] == name]

@@ -111,6 +111,7 @@ class Happened:
         default_factory=list
     )  # keys of buttons and links that were pressed
     complaints: int = 0
+    refused: int = 0  # records of further alerts
     flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping
     reminded: int = 0
     touched: int = 0  # so many had been touched before and with it; 0 is not touched

@@ -112,6 +112,9 @@ def state_sample() -> dict[bytes, bytes]:
         stage.append(_early_signal(role, at_ms))
     expected = encode_expected("alerting-silent", {"alertname": "Watchdog"}, received=False)
     stage.append(StoredRecord(-1, at_ms, None, expected))
+    incident = next(iter(stage.engine.state.incidents.values()))
+    incident.refused = 1
+    stage.engine.state.put_incident(incident)
     _quarantine_next(stage)
     items: dict[bytes, bytes] = {}
     keep(items, stage.engine)

@@ -52,7 +52,7 @@ _INCIDENT = {
     "always_escalates": "always",
     # What operators reported.
     **_same("assignee", "mitigated_ms", "mitigated_by", "root_cause", "root_cause_by"),
-    **_same("assessment", "eta_ms", "complaints"),
+    **_same("assessment", "eta_ms", "complaints", "refused"),
     # Since when, and how often.
     **_same("severity_ms", "notifiable_since_ms", "notified_ms", "first_notified_ms"),
     **_same("message_ms", "notified_alerts", "notified_severity", "fires_anew_ms", "places"),

@@ -97,6 +97,7 @@ class Incident:
     assessment: dict[str, str] | None = None  # verdict, scope, by
     eta_ms: int = 0
     complaints: int = 0
+    refused: int = 0  # records of alerts past `bounds.alerts_in_incident`
     # Since when, and how often.
     severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
     notifiable_since_ms: int = 0  # it is open and nothing keeps it quiet
