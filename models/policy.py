@@ -39,8 +39,10 @@ from models.severity import Severity, severity_word
 from models.shell import shell_danger
 from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
+from models.webhook_mapping import WebhookMapping
 
 STEPS_MAX = 50  # of a runbook or a task: they stand in effects, in full
+WEBHOOKS_MAX = 100
 RULES_MAX = 1000  # of what an incident names by its rules
 LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
@@ -340,6 +342,7 @@ class Policy(Part):
     dependencies: list[Dependency] = []
     inhibit_rules: list[InhibitRule] = []
     heartbeats: list[Heartbeat] = []
+    webhooks: dict[Name, WebhookMapping] = Field(default={}, max_length=WEBHOOKS_MAX)
     runbooks: list[Runbook] = []
     notify: Notify
     time_intervals: dict[Name, TimeInterval] = {}

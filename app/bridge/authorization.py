@@ -43,6 +43,8 @@ PERMISSIONS: Needs = {
     ("POST", "/api/v2/alerts"): Permission.SEND,
     ("POST", "/webhook/alertmanager"): Permission.SEND,
     ("POST", "/api/v1/heartbeats/{name}"): Permission.SEND,
+    ("POST", "/api/v1/webhooks/{name}"): Permission.SEND,
+    ("POST", "/api/v1/cloudevents"): Permission.SEND,
     ("POST", "/v2/enqueue"): None,  # its routing key is a token (`PagerDutyEventRoutes`)
     ("POST", "/api/v1/receipts"): Permission.NOTIFY,
     ("POST", "/api/v1/deadletters/{letter}/resubmitted"): Permission.SEND,

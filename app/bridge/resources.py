@@ -26,11 +26,13 @@ from app.bridge.opening_routes import OpeningRoutes
 from app.bridge.openings import Openings
 from app.bridge.pagerduty_event_routes import PagerDutyEventRoutes
 from app.bridge.pagerduty_routes import PagerDutyRoutes, secrets_of
+from app.bridge.partial_refusal import partial_refusal
 from app.bridge.parts import BridgeParts, Pages, Routed
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import error_json, json_response, logger, refuse_web_page
 from app.bridge.silence_answers import SilenceAnswers
 from app.bridge.silence_routes import SilenceRoutes
+from app.bridge.webhook_routes import WebhookRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rules.compiled_policy import CompiledPolicy
@@ -56,8 +58,6 @@ from models.plural import plural
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
-
-SHOWN_MAX = 10  # refused alerts that an answer names
 
 Shape = Callable[[Any], Entries]
 
@@ -147,6 +147,7 @@ class Bridge:
         return (
             OpeningRoutes(openings, self._answers, self._bodies, partitions),
             HeartbeatRoutes(self._log, lambda: self._policy, self._accept),
+            WebhookRoutes(self._bodies, keyed, self._accept, lambda: self._policy),
             PagerDutyEventRoutes(
                 self._bodies,
                 keyed,
@@ -246,7 +247,7 @@ class Bridge:
             return json_response({"status": "success", "accepted": len(records)})
         for refusal in refused:
             metrics.REFUSED.labels(refusal.reason).inc()
-        return _partial_refusal(len(records), refused)
+        return partial_refusal(len(records), refused)
 
     async def _accept(self, entries: Entries, asker: Asker) -> list[BadInput]:
         """Write alerts into the journal; what was refused. Raises BadInput and LogUnavailable."""
@@ -389,22 +390,3 @@ def _reload_refused(error: BadFile, what: str) -> web.Response:
     said = f"{number}; {what} in force: {error}"
     body = {"status": "error", "reason": Reason.MALFORMED, "error": said}
     return json_response(body | {"problems": error.problems}, 400)
-
-
-def _partial_refusal(accepted: int, refused: list[BadInput]) -> web.Response:
-    """400 that names what was refused.
-
-    The rest stands in the journal: nobody need send it again.
-    """
-    number = len(refused)
-    others = "the others are accepted" if accepted else "none is accepted"
-    body = {
-        "status": "error",
-        "reason": refused[0].reason,
-        "error": f"{number} of {accepted + number} alerts refused; {others}",
-        "accepted": accepted,
-        "refused": [{"reason": one.reason, "error": one.message} for one in refused[:SHOWN_MAX]],
-    }
-    if number > SHOWN_MAX:
-        body["refused_more"] = number - SHOWN_MAX
-    return json_response(body, 400)
