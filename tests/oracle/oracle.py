@@ -28,7 +28,7 @@ from tests.oracle import (
     silences,
     suppression,
 )
-from tests.oracle.deadlines import duration_due, is_somebody_called, own_deadlines
+from tests.oracle.deadlines import duration_due, own_deadlines
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -84,6 +84,8 @@ class Naive:
         self.dead: list[tuple[int, str]] = []
         self.met: dict[str, str] = {}  # bounds that are near or reached
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
+        # what this step has told an address of an incident, and where that stands
+        self.posted: dict[tuple[str, str, str, bool], tuple[digests.Page, int]] = {}
 
     def feed(self, value: bytes, at_ms: int) -> None:
         """Apply a record, and after it what actors say to each other because of it."""
@@ -94,11 +96,11 @@ class Naive:
             if refusal:
                 self.dead.append((self.number, refusal))
         bounds.tell(self)
-        self.do_what_is_due()
+        self.end_step()
         while self.messages:
             message, *about = self.messages.pop(0)
             message(*about)
-            self.do_what_is_due()
+            self.end_step()
 
     def _pass_time(self, at_ms: int) -> None:
         if at_ms <= self.now_ms:
@@ -108,7 +110,7 @@ class Naive:
             self.now_ms = max(self.now_ms, when)
             together = [one[3] for one in due if one[:2] == (when, what)]
             self._pass(what, whose if what != "0 silence" else together)
-            self.do_what_is_due()
+            self.end_step()
         self.now_ms = at_ms
         forget_ms = by(self.policy["incidents"], "retain_resolved", "")
         self.silences = [
@@ -181,6 +183,11 @@ class Naive:
                 if over_ms and (one, one.at_ms + over_ms) not in self.done:
                     yield one.at_ms + over_ms, "link", one.rule, (one, one.at_ms + over_ms)
 
+    def end_step(self) -> None:
+        """Do what is due with it; what comes next is another step."""
+        self.do_what_is_due()
+        self.posted.clear()
+
     def do_what_is_due(self) -> None:
         """Deadlines that came with a change are done with it.
 
@@ -209,15 +216,9 @@ class Naive:
             incident,
             lambda at_ms: self._may_tell(incident, at_ms),
             held=incident.quiet,
-            waits_for_somebody=incident.state == "open" or bool(self._left(incident)),
+            waits_for_somebody=incident.state == "open" or bool(notification.left(self, incident)),
             unnamed=bool(self.unnamed(incident)),
         )
-
-    def _left(self, incident: Happened) -> list[Known]:
-        """What fires, is loud, and was not meant when somebody took the incident."""
-        firing = firing_alerts(self.alerts, incident)
-        meant = [one for one in firing if one.fingerprint in incident.not_meant]
-        return [one for one in meant if not self.is_held(one)]
 
     def unnamed(self, incident: Happened) -> list[Known | Happened]:
         """What of it is urgent and fires, and no message has named.
@@ -256,7 +257,7 @@ class Naive:
             case "near":
                 incident.clocks[which] = "warned"
                 incident.tell("ClockWarned", self.now_ms)
-                self._clock_told(incident, "clock_warned", which)
+                notification.clock(self, incident, "clock_warned", which)
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
@@ -282,7 +283,7 @@ class Naive:
             case "missed":
                 incident.clocks[which] = "breached"
                 incident.tell("ClockBreached", self.now_ms)
-                self._clock_told(incident, "clock_breached", which)
+                notification.clock(self, incident, "clock_breached", which)
             case "escalate_after":
                 self.climb(incident, "unacknowledged", [incident.opened_by])
             case "remind":
@@ -297,16 +298,6 @@ class Naive:
                 self.climb(incident, "forgotten", [incident.opened_by])
             case "stable":
                 owning.stable(self, incident)
-
-    def _clock_told(self, incident: Happened, kind: str, clock: str) -> None:
-        waits = incident.state == "open" or bool(self._left(incident))
-        if clock == "acknowledge" and is_somebody_called(self.policy, incident, waits=waits):
-            self.reached.add("the climb tells it")
-            return
-        if kind == "clock_warned" and not urgent(incident.severity):
-            return
-        if incident.told[0] and not incident.quiet:
-            self.say(incident, kind)
 
     def _pass(self, what: str, whose: Any) -> None:
         match what:

@@ -67,3 +67,51 @@ def test_an_escalation_puts_off_the_repeat() -> None:
     repeated = [minute for minute, _ in night.told("repeated", "pager")]
     assert called[-1] == 48
     assert repeated == [78]
+
+
+def test_an_address_is_told_once_in_a_step() -> None:
+    """What always escalates tells the team's address of its opening and of its escalation at once."""
+    labels = {"alertname": "BruteForce", "severity": "critical", "component": "vpn"}
+
+    night = Night().fire(labels)
+
+    told = [
+        (body["kind"], body["address"], body["text"])
+        for body in night.bodies(Stream.NOTIFICATIONS)
+        if body["address"] in ("#security", "security@sutazai.com", "security-lead")
+    ]
+    because = "BruteForce on vpn always escalates (security-incident)"
+    assert told == [
+        ("opened", "security@sutazai.com", because),
+        ("opened", "#security", because),
+        ("escalated", "security-lead", because),
+    ]
+
+
+def test_an_end_is_told_once_to_an_address() -> None:
+    """Members of a chain who share their team's addresses hear once that it is over, and what is wanted then."""
+    night = Night().fire(P0).until(8).end(P0).until(14)
+
+    ends = [
+        (body["channel"], body["address"])
+        for body in night.bodies(Stream.NOTIFICATIONS)
+        if body["kind"] == "resolved"
+    ]
+    texts = {
+        body["text"]
+        for body in night.bodies(Stream.NOTIFICATIONS)
+        if body["address"] == "ai-team@sutazai.com" and body["kind"] == "resolved"
+    }
+    assert len(ends) == len(set(ends))
+    assert ("pager", "ai-lead") in ends
+    assert ("email", "ai-team@sutazai.com") in ends
+    assert "root_cause_wanted" not in kinds(night)
+    assert [text.endswith("What was the root cause?") for text in texts] == [True]
+
+
+def test_steps_are_told_apart() -> None:
+    """The same address is told of what happens later."""
+    night = Night().fire(P0).until(2)
+
+    chats = [body for body in night.bodies(Stream.NOTIFICATIONS) if body["address"] == "#ai"]
+    assert [body["kind"] for body in chats] == ["opened", "escalated"]
