@@ -68,18 +68,21 @@ class History:
     def __init__(self) -> None:
         self.fired: list[Fired] = []
         self.status: dict[str, str] = {}
-        self.resolved: set[str] = set()
         self.tested: dict[str, list[int]] = {"place": [], "kind": []}
         self.background: list[tuple[int, int]] = []
 
     def fire(
-        self, at_ms: int, key: str, component: str, severity: str, labels: Mapping[str, str]
+        self,
+        at_ms: int,
+        key: str,
+        component: str,
+        severity: str,
+        labels: Mapping[str, str],
+        *,
+        chronic: bool,
     ) -> Answer:
         """What has to be answered when this alert begins to fire."""
         self.now = Fired(at_ms, key, component, severity, labels, 0, shown=True)
-        hours = {fired.at_ms // HOUR for fired in self.fired if fired.key == key}
-        lately = [hour for hour in hours if 0 <= at_ms // HOUR - hour < 24]
-        chronic = len(lately) >= 8 and severity != "critical" and key not in self.resolved
         answer = self._again() or self._otherwise(chronic=chronic)
         if not answer.group:
             group = max((fired.group for fired in self.fired), default=0) + 1
@@ -99,8 +102,10 @@ class History:
         ):
             return
         self.status[key] = "over" if resolved else "expired"
-        if resolved:
-            self.resolved.add(key)
+
+    def group_of(self, key: str) -> int:
+        """The group in which an alert fired last; 0 for none."""
+        return next((fired.group for fired in reversed(self.fired) if fired.key == key), 0)
 
     def _otherwise(self, *, chronic: bool) -> Answer:
         if chronic:
@@ -196,7 +201,7 @@ class History:
         return [f"place {component}", f"kind {fired.labels['alertname']}"]
 
     def _own(self) -> int:
-        return next((fired.group for fired in reversed(self.fired) if fired.key == self.now.key), 0)
+        return self.group_of(self.now.key)
 
     def _best(self, found: list[Answer]) -> Answer | None:
         def rank(answer: Answer) -> tuple[int, int, int]:

@@ -49,6 +49,8 @@ class Both:
         self.memory, self.history, self.at_ms = NearMemory(), History(), BEGIN_MS
         self.written: dict[bytes, bytes] = {}
         self.memory.groups["near", "all"] = NearState()
+        self.begun: list[tuple[int, int]] = []
+        self.resolved: set[int] = set()
         self.answers: list[tuple[Answer, Answer]] = []
 
     def fire(self, wait_ms: int, number: int) -> None:
@@ -63,13 +65,23 @@ class Both:
         shared = shared_by(component, labels, tuning.place_labels)
         alert = FiredAlert(self.at_ms, str(number), severity, shared, hours)
         join = on_fired(self.memory.groups["near", "all"], tuning, alert)
-        expected = self.history.fire(self.at_ms, str(number), component, severity, labels)
+        chronic = self._is_chronic(number, severity)
+        expected = self.history.fire(
+            self.at_ms, str(number), component, severity, labels, chronic=chronic
+        )
         self.answers.append((expected, _answer(join)))
+
+    def _is_chronic(self, number: int, severity: str) -> bool:
+        hour = self.at_ms // 3_600_000
+        hours = {one for key, one in self.begun if key == number and hour - 24 < one}
+        self.begun.append((number, hour))
+        return severity != "critical" and len(hours) >= 8 and number not in self.resolved
 
     def end(self, number: int, *, resolved: bool) -> None:
         """An alert ends."""
         on_ended(self.memory.groups["near", "all"], str(number), resolved=resolved)
         if resolved:
+            self.resolved.add(number)
             self.memory.resolve(str(number))
         self.history.end(str(number), resolved=resolved)
 

@@ -4,7 +4,7 @@ Source: PROCEDURES, "Alert Severity Levels". How an incident ends is in
 `app.core.incidents.resolution`.
 """
 
-from app.core.correlation import windows
+from app.core.correlation import near_member, windows
 from app.core.incidents import availability, ownership, resolution, runbooks
 from app.core.notification import flapping
 from app.core.response import escalation
@@ -43,6 +43,7 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
         incident, was_suppressed = _open_incident(turn, alert, decision), False
     else:
         was_suppressed = incident.suppressed
+        near_member.hide_with(turn, incident, alert, decision)
         suppression.begin_correlation_wait(turn, incident, alert, decision.correlation_wait_ms)
         _join_incident(turn, incident, alert, decision)
     reason = (
@@ -69,6 +70,10 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     decision, was_suppressed = turn.rules.evaluate(alert.labels), incident.suppressed
     turn.state.note(alert, ending_of(turn, alert, _ENDED_STATES[kind]))
     turn.state.leave(incident, alert)
+    if kind == "AlertEnded":
+        turn.state.near.resolve(alert.fingerprint)
+    if incident.near is not None:
+        incident.near.expired = kind in ("AlertExpired", LOST)
     name = alert_title(alert) if alert_place(alert) else alert.name
     turn.timeline(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
@@ -108,7 +113,7 @@ def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> In
         opened_by=turn.position,
         severity_ms=turn.now_ms,
         notifiable_since_ms=turn.now_ms,
-        correlation_wait_ms=decision.correlation_wait_ms,
+        correlation_wait_ms=decision.first_wait_ms,
         mutes=list(decision.mutes),
     )
     begin_clocks(incident, turn.now_ms)
@@ -138,7 +143,7 @@ def _join_incident(
         incident.fires_anew_ms = incident.fires_anew_ms or turn.now_ms
     turn.state.join(incident, alert, turn.offset)
     # What somebody has to be notified of at once does not wait because of its neighbours.
-    incident.correlation_wait_ms = min(incident.correlation_wait_ms, decision.correlation_wait_ms)
+    incident.correlation_wait_ms = min(incident.correlation_wait_ms, decision.first_wait_ms)
     incident.mutes = [name for name in incident.mutes if name in decision.mutes]
     text = ownership.describe(alert)
     details = {
@@ -165,7 +170,7 @@ def on_policy(turn: Turn, incident: Incident, before: CompiledPolicy) -> None:
     )
     decisions = [turn.rules.evaluate(labels) for labels in known]
     former = (incident.correlation_wait_ms, incident.mutes)
-    incident.correlation_wait_ms = min(decision.correlation_wait_ms for decision in decisions)
+    incident.correlation_wait_ms = min(decision.first_wait_ms for decision in decisions)
     incident.mutes = [
         name for name in decisions[0].mutes if all(name in decision.mutes for decision in decisions)
     ]

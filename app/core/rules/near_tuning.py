@@ -21,7 +21,6 @@ class Tuning:
     """The constants. Times are in milliseconds, shares in parts in a million."""
 
     again: bool = True
-    background: bool = True
     place: bool = True
     kind: bool = True
     near_ms: int = 15 * MINUTE_MS  # the same alert, the same place, the background
