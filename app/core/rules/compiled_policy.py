@@ -49,7 +49,7 @@ class PolicyDecision:
     always: bool  # it escalates always
     correlation_wait_ms: int  # how long an alert waits for a rule to explain it
     nearness: str  # the rule of nearness that is asked of its incident; empty is none
-    first_wait_ms: int  # how long its incident's first message waits for either
+    first_wait_ms: int  # how long its incident's first message waits for either, unless urgent
     correlations: tuple[
         tuple[str, tuple[int, ...]], ...
     ]  # rule, and the steps of its sequence that it can be
@@ -236,7 +236,7 @@ class CompiledPolicy:
         ]
         wait_ms = 0 if always else max(holds, default=0)
         near = None if always else self._nearness_of(labels, correlations, links)
-        near_ms = near.policy.correlation_wait if near and not severity.is_urgent else 0
+        near_ms = near.policy.correlation_wait if near else 0
         return PolicyDecision(
             severity=severity,
             severity_label=found,

@@ -332,3 +332,15 @@ def test_a_lru_map_of_a_rule_survives_a_restart() -> None:
     assert restored.state.near.begun == story.engine.state.near.begun
     nears = [one.near for one in restored.state.incidents.values()]
     assert nears == [one.near for one in story.engine.state.incidents.values()]
+
+
+def test_what_is_urgent_by_its_rule_waits_for_nothing() -> None:
+    """A heartbeat that is missing is a P1, whatever its labels say."""
+    document = copy.deepcopy(policy().document)
+    document["notify"]["group_wait"] = 0
+    story = Story(CompiledPolicy(document))
+    story.fire("Watchdog", "prometheus", severity="none")
+    story.wait(600_000)
+
+    opened = [one for one in story.bodies(Stream.NOTIFICATIONS) if one["severity"] == "P1"]
+    assert {one["kind"] for one in opened} == {"opened"}
