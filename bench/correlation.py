@@ -10,6 +10,7 @@ a prototype whose path may be given. The groups are compared with the truth:
 - joined: the share of firings in a group that has another truth too. Where all alerts are
   independent, this is the share of false joins
 - us: processor time for each alert that begins to fire, in microseconds
+- messages: notifications, of the engine with a rule of nearness and of the engine without one
 
 A truth file has a line for each line of the alerts, with the name of what the alert belongs to.
 """
@@ -34,6 +35,7 @@ from app.core.correlation.nearness import FiredAlert, on_ended, on_fired
 from app.core.rules.near_tuning import Tuning
 from app.core.state.near_memory import NearMemory
 from app.core.state.near_state import NearState
+from bench.correlation_engine import WEEK_MS, Told, by_engine, policy_with
 from bench.correlation_streams import Change, Event, made
 from models.instant import milliseconds
 
@@ -66,6 +68,7 @@ class Score(NamedTuple):
     incidents: int
     joined: float
     us: float
+    messages: int = 0  # of the engine
 
 
 def main() -> None:
@@ -81,6 +84,13 @@ def main() -> None:
             groups = group(news)
             spent = time.process_time() - began
             rows[grouping] = score(truths, groups, spent)
+        for grouping, rules in (("engine", [{"name": "near"}]), ("engine, no rule", [])):
+            began = time.process_time()
+            named, messages = by_engine(_told(news), policy_with(rules))
+            spent = time.process_time() - began
+            numbers = {name: number for number, name in enumerate(dict.fromkeys(named))}
+            row = score(truths, [numbers[name] for name in named], spent)
+            rows[grouping] = row._replace(messages=messages)
         if options.json:
             print(
                 json.dumps(
@@ -182,6 +192,20 @@ def news_of(events: Iterable[Event], expire_ms: int | None) -> Iterator[News]:
             heard[key] = event
         if firing == (known is None):
             yield News(event.at_ms, key, event.labels, event.change, event.truth)
+
+
+def _told(news: list[News]) -> list[Told]:
+    """The same for the engine. An alert that nobody resolves lives until it expires."""
+    told, ends = [], dict[str, int]()
+    for item in reversed(news):
+        if item.change is Change.EXPIRED:
+            ends[item.key] = item.at_ms
+            continue
+        firing = item.change is Change.FIRING
+        end_ms = ends.pop(item.key, 0) if firing else 0
+        ttl_ms = max(end_ms - item.at_ms, 1) if end_ms else WEEK_MS if firing else 0
+        told.append(Told(item.at_ms, item.labels, firing, ttl_ms))
+    return told[::-1]
 
 
 def _groupings(options: argparse.Namespace) -> dict[str, Callable[[list[News]], list[int]]]:
@@ -308,12 +332,12 @@ def _rand(pairs: Counter[Any], of_truth: Counter[Any], of_group: Counter[Any]) -
 def _print(name: str, firings: int, truths: int, rows: dict[str, Score]) -> None:
     print(f"\n{name}: {firings} firings, {truths} truths")
     print(
-        f"{'':18}{'ari':>7}{'exact':>7}{'merged':>8}{'split':>7}{'incidents':>11}{'joined':>9}{'us':>8}"
+        f"{'':18}{'ari':>7}{'exact':>7}{'merged':>8}{'split':>7}{'incidents':>11}{'joined':>9}{'us':>8}{'messages':>10}"
     )
     for grouping, row in rows.items():
         print(
             f"{grouping:18}{row.ari:7.3f}{row.exact:7}{row.merged:8}{row.split:7}"
-            f"{row.incidents:11}{row.joined:9.2%}{row.us:8.1f}"
+            f"{row.incidents:11}{row.joined:9.2%}{row.us:8.1f}{row.messages or '':>10}"
         )
 
 
