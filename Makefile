@@ -7,7 +7,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay bench-smoke soak clean
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay soak clean bench-smoke
 .DEFAULT_GOAL := help
 
 help: ## this list

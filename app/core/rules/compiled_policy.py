@@ -15,6 +15,7 @@ import orjson
 
 from app.core.rules.inhibition_rule import InhibitionRule, compile_inhibitions
 from app.core.rules.label_classes import LabelClasses
+from app.core.rules.nearness_rule import NearnessRule, compile_nearness
 from app.core.rules.places import Places
 from app.core.rules.rule_id import rule_id_of
 from app.core.rules.suppression_graph import RULE_LABEL, SuppressionGraph
@@ -47,7 +48,9 @@ class PolicyDecision:
     services: tuple[str, ...]  # of availability targets, which are down while the alert fires
     heartbeat: str  # the rule that the alert is a heartbeat of
     always: bool  # it escalates always
-    correlation_wait_ms: int  # how long the first message waits for a rule to explain it
+    correlation_wait_ms: int  # how long an alert waits for a rule to explain it
+    nearness: str  # the rule of nearness that is asked of its incident; empty is none
+    first_wait_ms: int  # how long its incident's first message waits for either, unless urgent
     correlations: tuple[
         tuple[str, tuple[int, ...]], ...
     ]  # rule, and the steps of its sequence that it can be
@@ -142,6 +145,7 @@ class CompiledPolicy:
         self.lasting = [rule for rule in self.escalations if rule.policy.lasting is not None]
         self.always = [rule for rule in self.escalations if rule.policy.always]
         self.correlations = {rule.name: _compile_correlation(rule) for rule in policy.correlations}
+        self.nearness = {rule.name: compile_nearness(rule) for rule in policy.nearness}
         self.inhibitions = compile_inhibitions(policy)
         self._graph = SuppressionGraph(policy)
         self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
@@ -239,6 +243,9 @@ class CompiledPolicy:
         holds += [
             self.inhibitions[name].correlation_wait_ms for name, side in links if side != "source"
         ]
+        wait_ms = 0 if always else max(holds, default=0)
+        near = None if always else self._nearness_of(labels, correlations, links)
+        near_ms = near.policy.correlation_wait if near else 0
         return PolicyDecision(
             severity=severity,
             severity_label=found,
@@ -249,11 +256,26 @@ class CompiledPolicy:
             services=tuple(name for test, name in self._services if test(labels)),
             heartbeat=next((rule.name for test, rule in self._heartbeats if test(labels)), ""),
             always=always,
-            correlation_wait_ms=0 if always else max(holds, default=0),
+            correlation_wait_ms=wait_ms,
+            nearness=near.policy.name if near else "",
+            first_wait_ms=max(wait_ms, near_ms),
             correlations=correlations,
             inhibitions=links,
             in_cycle=self._graph.in_cycle(labels, links, (name for name, _ in correlations)),
         )
+
+    def _nearness_of(
+        self,
+        labels: Labels,
+        correlations: Sequence[tuple[str, tuple[int, ...]]],
+        links: Sequence[tuple[str, str]],
+    ) -> NearnessRule | None:
+        """The rule of nearness for an alert. What its author's rules may explain needs none."""
+        explained = any(not self.correlations[name].local for name, _ in correlations) or any(
+            side != "source" and self.inhibitions[name].membership for name, side in links
+        )
+        rules = () if explained else self.nearness.values()
+        return next((rule for rule in rules if rule.test(labels)), None)
 
     def says_ended(self, labels: Labels) -> bool:
         """Whether the severity says that an alert is over, such as `ok`."""
@@ -432,6 +454,7 @@ def _matchers_asked(policy: Policy) -> list[Matcher]:
         policy.classes,
         policy.escalations,
         policy.correlations,
+        policy.nearness,
     )
     matched += (policy.runbooks, policy.notify.mute, policy.targets.availability, policy.heartbeats)  # type: ignore[assignment]
     for section in matched:

@@ -24,9 +24,9 @@ IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
-_SHOWN = ("scope", "starts_ms", "place_labels", "annotations")
+_SHOWN = ("scope", "starts_ms", "place_labels", "annotations", "owner")
 LEFT_TEXT = "no longer belongs to it: the policy has changed"  # the text for a member that left
-_TEXTS = ("name", "component", "scope", "incident", "record")
+_TEXTS = ("name", "component", "scope", "incident", "record", "owner")
 
 
 class Change(NamedTuple):
