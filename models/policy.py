@@ -13,6 +13,7 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from models.policy_nearness import Nearness
 from models.policy_rules import (
     Correlation,
     Dependency,
@@ -339,6 +340,7 @@ class Policy(Part):
     silences: Silencing = Silencing()
     followups: list[FollowUp] = Field(default=[], max_length=RULES_MAX)
     correlations: list[Correlation] = []
+    nearness: list[Nearness] = []
     dependencies: list[Dependency] = []
     inhibit_rules: list[InhibitRule] = []
     heartbeats: list[Heartbeat] = []
@@ -409,11 +411,11 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
 
 def _repeated_names(policy: Policy) -> Iterator[Problem]:
     # The rules appear in effects as `rule`, so one name is one rule, whatever its kind.
-    rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "heartbeats")
+    rules = ("escalations", "correlations", "nearness", "dependencies", "inhibit_rules")
     named: list[list[tuple[Where, str]]] = [
         [
             ((section, index), rule.name)
-            for section in rules
+            for section in (*rules, "heartbeats")
             for index, rule in enumerate(getattr(policy, section))
         ],
         [(("classes", index), one.name) for index, one in enumerate(policy.classes)],

@@ -38,6 +38,7 @@ from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import BadPolicy
+from app.files.yaml_file import BadFile
 from app.history.view import View
 from app.intake.commands import (
     command_of,
@@ -48,6 +49,7 @@ from app.intake.commands import (
 )
 from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
+from app.intake.requests import records_of_request
 from app.notifier.link_key import one_tap_of
 from app.settings import Settings
 from app.transport.log import FollowedLog, LogUnavailable, NewRecord
@@ -258,7 +260,7 @@ class Bridge:
         self, records: list[NewRecord], refused: list[BadInput], asker: Asker
     ) -> None:
         asker.count_alerts(len(records) + len(refused))
-        await self._writer.append(records)
+        await self._writer.append([record for _, record in records_of_request(records)])
         metrics.RECEIVED.labels("accepted").inc(len(records))
         metrics.RECEIVED.labels("refused").inc(len(refused))
 
@@ -364,18 +366,13 @@ class Bridge:
         try:
             changed = await self._reloader.reload()
         except BadPolicy as error:
-            number = plural(len(error.problems), "mistake")
-            said = f"{number}; the policy of before stays in force: {error}"
-            body = {
-                "status": "error",
-                "reason": Reason.MALFORMED,
-                "error": said,
-                "problems": error.problems,
-            }
-            return json_response(body, 400)
-        return json_response(
-            {"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint}
-        )
+            return _reload_refused(error, "the policy of before stays")
+        answer = {"changed": changed, "policy": self._reloader.policy.fingerprint}
+        try:
+            renewed = await self._reloader.reload_others()
+        except BadFile as error:
+            return _reload_refused(error, "the receivers of before stay")
+        return json_response({"status": "success"} | answer | renewed)
 
     async def _put_clock(self, request: web.Request) -> web.Response:
         assert self._clock is not None
@@ -386,3 +383,11 @@ class Bridge:
             raise BadInput(Reason.BAD_TIME, str(error)) from None
         await self._writer.tick()
         return json_response({"status": "success", "now_ms": self._clock.now_ms()})
+
+
+def _reload_refused(error: BadFile, what: str) -> web.Response:
+    """400 with everything that is wrong with a file."""
+    number = plural(len(error.problems), "mistake")
+    said = f"{number}; {what} in force: {error}"
+    body = {"status": "error", "reason": Reason.MALFORMED, "error": said}
+    return json_response(body | {"problems": error.problems}, 400)
