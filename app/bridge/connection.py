@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractAccessLogger
 
 from app import metrics
 from app.bridge.limits import FRAMING_BYTES_FREE, FRAMING_SHARE, Limits
+from app.bridge.refusals import count_refusal
 from app.bridge.responses import RequestDeclined, error_json
 
 PIECE_BYTES = 4096  # that are parsed before the framing is looked at: at most 800 chunks
@@ -131,7 +132,7 @@ class Connection(web.RequestHandler):
         """
         if status >= 500:
             return super().handle_error(request, status, exc, message)
-        metrics.REFUSED.labels("no_http").inc()
+        count_refusal("no_http", "a request line or headers cannot be read as HTTP")
         response = error_json(
             status, "no_http", "the request line and the headers cannot be read as HTTP"
         )

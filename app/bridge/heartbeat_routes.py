@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from app import metrics
 from app.bridge.authorization import asker_of
 from app.bridge.pagerduty_event_routes import Accept
+from app.bridge.refusals import count_refusal
 from app.bridge.responses import error_json, json_response, refuse_web_page
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.made_labels import heartbeat_labels
@@ -35,12 +35,13 @@ class HeartbeatRoutes:
 
     async def _post(self, request: web.Request) -> web.Response:
         """A body is not needed, and not read: curl sends what a job printed, perhaps."""
-        refuse_web_page(request)
+        if not asker_of(request).name:  # a page has no token
+            refuse_web_page(request)
         name, policy, now_ms = request.match_info["name"], self._policy(), self._log.now_ms()
         try:
             labels = heartbeat_labels(policy, name)
         except BadInput as refusal:
-            metrics.REFUSED.labels(refusal.reason).inc()
+            count_refusal(refusal.reason, refusal.message)
             return error_json(404, refusal.reason, refusal.message)
         rule = policy.heartbeat(name)
         assert rule is not None

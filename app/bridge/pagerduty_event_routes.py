@@ -15,6 +15,7 @@ from app.bridge.acts import ActRunner
 from app.bridge.authorization import Asker, asker_of
 from app.bridge.hosts import check_host
 from app.bridge.keyed_alerts import KeyedAlerts
+from app.bridge.refusals import count_refusal
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import json_response
 from app.bridge.tokens import Permission, Tokens
@@ -55,10 +56,10 @@ class PagerDutyEventRoutes:
             self._authorize(request, event)
             await self._carry_out(event, asker_of(request))
         except BadInput as refusal:
-            metrics.REFUSED.labels(refusal.reason).inc()
+            count_refusal(refusal.reason, refusal.message)
             return _invalid(refusal.message)
         except _WrongKey:
-            metrics.REFUSED.labels("wrong_token").inc()
+            count_refusal("wrong_token", "a routing key is no token that may send")
             return _invalid("'routing_key' is invalid")
         answer = {"status": "success", "message": "Event processed", "dedup_key": event.key}
         return json_response(answer, 202)

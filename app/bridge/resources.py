@@ -28,6 +28,7 @@ from app.bridge.pagerduty_event_routes import PagerDutyEventRoutes
 from app.bridge.pagerduty_routes import PagerDutyRoutes, secrets_of
 from app.bridge.partial_refusal import partial_refusal
 from app.bridge.parts import BridgeParts, Pages, Routed
+from app.bridge.refusals import count_refusal
 from app.bridge.request_bodies import Bodies
 from app.bridge.responses import error_json, json_response, logger, refuse_web_page
 from app.bridge.silence_answers import SilenceAnswers
@@ -246,7 +247,7 @@ class Bridge:
         if not refused:
             return json_response({"status": "success", "accepted": len(records)})
         for refusal in refused:
-            metrics.REFUSED.labels(refusal.reason).inc()
+            count_refusal(refusal.reason, refusal.message)
         return partial_refusal(len(records), refused)
 
     async def _accept(self, entries: Entries, asker: Asker) -> list[BadInput]:
@@ -300,7 +301,7 @@ class Bridge:
         self, incident: str, partition: int, reason: Reason, message: str
     ) -> web.Response:
         """What the engine says against a command. It knows no closed incidents; the topic does."""
-        metrics.REFUSED.labels(reason).inc()
+        count_refusal(reason, message)
         if reason is Reason.UNKNOWN_INCIDENT:
             known = await self._board.view.incidents.snapshot(incident, partition)
             if known is not None:

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
 from app.bridge.limits import RETRY_SECONDS
+from app.bridge.refusals import count_refusal
 from app.transport.log import LogUnavailable
 from models.reason import BadInput, Reason
 
@@ -103,7 +104,7 @@ def _refusal_response(refusal: BadInput | RequestDeclined | LogUnavailable) -> w
         response = error_json(503, "journal_unavailable", text)
         response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
-    metrics.REFUSED.labels(refusal.reason).inc()
+    count_refusal(refusal.reason, refusal.message)
     if isinstance(refusal, BadInput):
         return error_json(
             413 if refusal.reason is Reason.TOO_LARGE else 400, refusal.reason, refusal.message

@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from app import metrics
 from app.bridge.authorization import asker_of
 from app.bridge.keyed_alerts import KEY, KeyedAlerts
 from app.bridge.pagerduty_event_routes import Accept
 from app.bridge.partial_refusal import partial_refusal
+from app.bridge.refusals import count_refusal
 from app.bridge.request_bodies import CONTENT_TYPES, Bodies
 from app.bridge.responses import RequestDeclined, json_response
 from app.core.rules.compiled_policy import CompiledPolicy
@@ -74,7 +74,7 @@ class WebhookRoutes:
         if not refused:
             return json_response({"status": "success", "accepted": accepted})
         for refusal in refused:
-            metrics.REFUSED.labels(refusal.reason).inc()
+            count_refusal(refusal.reason, refusal.message)
         return partial_refusal(accepted, refused)
 
     async def _with_keys(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -51,10 +51,9 @@ def _reading(setting: str, file: str) -> Iterator[None]:
 def reading_pair(certificate: tuple[str, str], key: tuple[str, str]) -> Iterator[None]:
     """The same of a certificate and its key, each a setting and the file that it names."""
     try:
-        for setting, file in (certificate, key):
-            with reading_file(setting, file):
-                check_plain(file)
         with _reading(f"{certificate[0]} and {key[0]}", f"{certificate[1]} and {key[1]}"):
+            check_plain(certificate[1])
+            check_plain(key[1])
             yield
     except EncryptedKey:
         raise BadSettings(f"{key[0]} is {key[1]!r}, must not be encrypted") from None

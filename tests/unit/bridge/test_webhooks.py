@@ -1,5 +1,6 @@
 """Webhooks with a mapping, CloudEvents and Grafana's webhook, through a bridge to a worker."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.bridge.refusals import forget_logged
 from app.core.rules.compiled_policy import CompiledPolicy
 from tests.support.bridge_metrics import refused_count
 from tests.support.fake_log import FakeLog
@@ -198,3 +200,25 @@ def test_no_body_is_a_fault(requests: list[tuple[str, bytes, dict[str, str]]]) -
         return [(await client.ask("POST", path, body, h))[0] for path, body, h in requests]
 
     assert all(status < 500 for status in with_bridge(FakeLog(), talk))
+
+
+def test_refusals_are_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """By reason: each is counted, and one a minute is a line of the log, in which nothing is obeyed."""
+    forget_logged()
+    caplog.set_level(logging.INFO, "tocsin.bridge")
+    before = refused_count("malformed"), refused_count("no_labels")
+    bad = [{"labels": {"alertname": "A"}, "status": "\x1b[31mred"}, 7, {"labels": {}}]
+
+    async def talk(client: Client) -> list[int]:
+        return [(await client.post(bad))[0] for _ in range(2)]
+
+    statuses = with_bridge(FakeLog(), talk)
+
+    lines = [one.getMessage() for one in caplog.records if "refused" in one.getMessage()]
+    after = refused_count("malformed"), refused_count("no_labels")
+    assert (statuses, after) == ([400, 400], (before[0] + 4, before[1] + 2))
+    assert [line.partition(":")[0] for line in lines] == [
+        "refused, malformed",
+        "refused, no_labels",
+    ]
+    assert "\x1b" not in "".join(lines)
