@@ -256,21 +256,7 @@ def _tell(
                 labels = dict(fires[-1 - rest[0] % len(fires)].labels)
                 _alert(one, at_ms, labels, firing=False, ttl_ms=0)
         case "command":
-            number, command = rest
-            known = one.naive.incidents
-            whose = known[-1 - number % len(known)].id if known else NOBODYS
-            to, step = ("on-call-sre", "nobody")[number % 2], (1, 2, 9)[number % 3]
-            details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
-            if command is Command.ESCALATE and number > 2:
-                details |= {"step": step}
-            if number == 5:
-                details |= {"through": "link", "key": ("k1", "k2")[at_ms % 2]}
-            one.feed(
-                lambda name: encode_command(command, name, "ann", text="hm", **details),
-                b"",
-                at_ms,
-                whose,
-            )
+            _command(one, at_ms, *rest)
         case "beat":
             component, firing = rest
             _alert(
@@ -318,6 +304,23 @@ def _labels_of(alert: Alert) -> dict[str, str]:
     labels = {"alertname": name, "component": component, "severity": severity}
     labels |= {"namespace": namespace, "instance": instance}
     return {label: value for label, value in labels.items() if value}
+
+
+def _command(one: Told, at_ms: int, number: int, command: Command) -> None:
+    known = one.naive.incidents
+    whose = known[-1 - number % len(known)].id if known else NOBODYS
+    to, step = ("on-call-sre", "nobody")[number % 2], (1, 2, 9)[number % 3]
+    details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
+    if command is Command.ESCALATE and number > 2:
+        details |= {"step": step}
+    if number == 5:
+        details |= {"through": "link", "key": ("k1", "k2")[at_ms % 2]}
+    one.feed(
+        lambda name: encode_command(command, name, "ann", text="hm", **details),
+        b"",
+        at_ms,
+        whose,
+    )
 
 
 def _request(one: Told, at_ms: int, alerts: list[tuple[Alert, int, bool]]) -> None:

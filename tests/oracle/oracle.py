@@ -675,22 +675,7 @@ class Naive:
 
     def escalate(self, incident: Happened, rule: str, records: list[int]) -> None:
         """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
-        if rule in incident.rules:
-            return
-        if self.is_quiet(incident):
-            suppression.withhold(self, incident, rule, records)
-            return
-        if self.next_told(incident, self.now_ms) == self.now_ms:
-            incident.rules.append(rule)
-            self.climb(incident, rule, records)
-        elif not incident.ended and rule not in [
-            one for one, _, _ in incident.deferred_escalations
-        ]:
-            incident.deferred_escalations = [
-                (one, about, self.now_ms) for one, about, _ in incident.deferred_escalations
-            ]
-            incident.deferred_escalations.append((rule, records, self.now_ms))
-            incident.touch()
+        suppression.escalate(self, incident, rule, records)
 
     def climb(
         self, incident: Happened, rule: str, records: list[int], step: int | None = None

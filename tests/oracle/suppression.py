@@ -130,3 +130,21 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
     undecided_escalations, incident.undecided_escalations = incident.undecided_escalations, []
     for name, records in undecided_escalations:
         naive.escalate(incident, name, records)
+
+
+def escalate(naive: "Naive", incident: Happened, rule: str, records: list[int]) -> None:
+    """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
+    if rule in incident.rules:
+        return
+    if naive.is_quiet(incident):
+        withhold(naive, incident, rule, records)
+        return
+    if naive.next_told(incident, naive.now_ms) == naive.now_ms:
+        incident.rules.append(rule)
+        naive.climb(incident, rule, records)
+    elif not incident.ended and rule not in [one for one, _, _ in incident.deferred_escalations]:
+        incident.deferred_escalations = [
+            (one, about, naive.now_ms) for one, about, _ in incident.deferred_escalations
+        ]
+        incident.deferred_escalations.append((rule, records, naive.now_ms))
+        incident.touch()
