@@ -208,14 +208,18 @@ def encode_signal(
     rule_id: str = "",
     *,
     left: bool = False,
+    near: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The journal value of a component's message to a rule that looks across components.
 
     `role` says as what the alert takes part: `member`, `source`, `target`, or the number of a step
     of a sequence. `shape` says which rule of this name is meant (`app.core.rules.rule_id`), and
-    `left` that the alert fires on, but takes no part in that rule any more.
+    `left` that the alert fires on, but takes no part in that rule any more. `near` is what a rule
+    of nearness has to know besides: of one that fires `places`, `kind`, digests of its `labels` and
+    its `hours` as background; of one that ended whether it is `resolved`.
     """
-    more = {"rule_id": rule_id} if rule_id else {}
+    more: dict[str, Any] = {"rule_id": rule_id} if rule_id else {}
+    more |= {} if near is None else {"near": near}
     return json_bytes(
         {"signal": rule, "group": group, "role": role, "member": member}
         | more
@@ -224,14 +228,22 @@ def encode_signal(
 
 
 def encode_suppression(
-    rule: str, alert: str, record: str, suppression: Mapping[str, Any] | None, rule_id: str = ""
+    rule: str,
+    alert: str,
+    record: str,
+    suppression: Mapping[str, Any] | None,
+    rule_id: str = "",
+    near: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The journal value of a rule's message to a component: that an alert keeps quiet, or (None) need not any more.
 
     `record` is the position of the record that made the alert fire: what has fired again since is
-    not meant. `shape` says which rule of the name said it.
+    not meant. `shape` says which rule of the name said it. `near` is there when an incident (which
+    `alert` names then) belongs to another that is near it: the `member` by which that one knows it,
+    the `root`, its `key`, and the `severity` from which on its alerts keep quiet.
     """
-    more = {"rule_id": rule_id} if rule_id else {}
+    more: dict[str, Any] = {"rule_id": rule_id} if rule_id else {}
+    more |= {} if near is None else {"near": near}
     return json_bytes(
         {"suppression": rule, "alert": alert, "record": record, "because": suppression} | more
     )
@@ -245,17 +257,19 @@ def encode_member(
     rule_id: str = "",
     *,
     left: bool = False,
+    near: bool = False,
 ) -> bytes:
     """The journal value of a rule's message to a root's incident: what became of an alert that depends on it.
 
     `why` says why one that fires still belongs to it no more, `shape` by which rule of the name it
     did, and `left` that by that one it does not, since the policy has changed, but perhaps by
-    another.
+    another. `near` says that it does not depend on the root, but is near it.
     """
     more = (
         ({"why": why} if why else {})
         | ({"rule_id": rule_id} if rule_id else {})
         | ({"left": True} if left else {})
+        | ({"near": True} if near else {})
     )
     return json_bytes({"member": root, "rule": rule, "alert": member} | more)
 

@@ -367,6 +367,7 @@ class Engine:
         incident_timers.run_due(self._turn)
         awareness.review(self._turn, self._turn.changed_incidents(0))
         alert_snapshots.review_mutes(self._turn, self._turn.changed_incidents(0))
+        signal_router.review_near(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None, at_ms: int) -> None:
@@ -381,9 +382,9 @@ class Engine:
                 turn.count("signals")
                 signal_router.on_signal(turn, document)
             case "suppression":
-                suppression.on_suppression_message(turn, document)
+                signal_router.on_suppression(turn, document)
             case "member":
-                inhibition.on_member(turn, document)
+                signal_router.on_member(turn, document)
             case "expected":
                 expectations.on_message(turn, document)
             case "page":

@@ -131,6 +131,7 @@ class Happened:
     rules: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
+    near: Any = None  # what it knows of those that it is near (`tests.oracle.near.Near`)
     timeline: list[tuple[str, int]] = field(default_factory=list)
     escalations: list[tuple[str, int, str, tuple[int, ...], int]] = field(default_factory=list)
     notifications: list[tuple[str, str, str, int, int]] = field(

@@ -27,6 +27,7 @@ from tests.support.scenario import START_MS, alert_record
 Step = tuple[Any, ...]
 Alert = tuple[str, str, str]  # name, component, severity
 STEPS_MAX = 50
+HOURLY_MS = 36_000_000  # an alert begins eleven times in these
 NOBODYS = "INC-20240101T000000Z-000"  # an incident that never was
 
 NAMES = ("AgentDown", "ServiceDown", "HighErrorRate", "Slow", "Odd", "BruteForce", "DataLoss")
@@ -59,6 +60,21 @@ FEW = (
     ("AgentDown", "b@here", "warning"),
     ("Slow", "b@there", "warning"),
     ("DataLoss", "c", ""),
+)
+# Those that are near each other: in place, in kind, or in neither.
+NEAR = (
+    ("Slow", "a%h1.example.org:80", "warning"),
+    ("Slow", "b%h1.example.org:81", "warning"),
+    ("Slow", "c%h2", "warning"),
+    ("Slow", "e%h3.example.org", "info"),
+    ("Odd", "a%h1.example.org:80", "info"),
+    ("Odd", "b%h1.example.org:81", "info"),
+    ("Odd", "ollama%h2", "warning"),
+    ("Errors", "c%h2", "warning"),
+    ("Errors", "d%h2", "warning"),
+    ("HighErrorRate", "b%h1.example.org", "warning"),
+    ("ServiceDown", "d%h2", "warning"),
+    ("BruteForce", "a%h1.example.org:80", "warning"),
 )
 AGENTS = FEW[2:5]  # three that are one incident of a rule
 URGENT = tuple((name, "c", "high") for name in NAMES)  # several P1 of one component
@@ -96,7 +112,7 @@ class Kinds:
 
     def _details(self, of: Random, kind: str) -> tuple[Any, ...]:
         match kind:
-            case "fire":
+            case "fire" | "hourly":
                 return of.choice(self.alerts), of.choice(self.holds)
             case "request":
                 return tuple(self._part(of) for _ in range(of.randint(2, 4)))
@@ -202,6 +218,7 @@ def told(policy: CompiledPolicy, rulebooks: dict[str, CompiledPolicy], steps: li
     for kind, wait_ms, *rest in steps:
         at_ms += wait_ms
         _tell(one, rulebooks, kind, at_ms, rest)
+        at_ms += HOURLY_MS if kind == "hourly" else 0
     return one
 
 
@@ -211,11 +228,14 @@ def _tell(
     match kind:
         case "fire":
             alert, ttl_ms = rest
-            labels = _labels_of(alert)
-            one.heard.append(labels)
-            _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
+            _fire(one, at_ms, alert, ttl_ms)
         case "request":
             _request(one, at_ms, rest)
+        case "hourly":
+            (name, component, severity), _ = rest
+            alert = (name, component.partition("%")[0], severity)
+            for hour in range(11):
+                _fire(one, at_ms + hour * HOURLY_MS // 10, alert, 300_001)
         case "again":
             number, firing, ttl_ms = rest
             labels = one.heard[-1 - number % len(one.heard)] if one.heard else {"alertname": "Slow"}
@@ -285,11 +305,18 @@ def _tell(
             one.feed(lambda _: rest[0] if rest else TICK, None, at_ms)
 
 
+def _fire(one: Told, at_ms: int, alert: Alert, ttl_ms: int) -> None:
+    labels = _labels_of(alert)
+    one.heard.append(labels)
+    _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
+
+
 def _labels_of(alert: Alert) -> dict[str, str]:
     name, component, severity = alert
+    component, _, instance = component.partition("%")
     component, _, namespace = component.partition("@")
     labels = {"alertname": name, "component": component, "severity": severity}
-    labels["namespace"] = namespace
+    labels |= {"namespace": namespace, "instance": instance}
     return {label: value for label, value in labels.items() if value}
 
 

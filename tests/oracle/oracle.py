@@ -21,6 +21,7 @@ from tests.oracle import (
     heartbeats,
     hours,
     inhibition,
+    near,
     notification,
     owning,
     places,
@@ -63,9 +64,8 @@ class Naive:
         self.spoken: dict[
             tuple[str, tuple[str, ...]], dict[str, inhibition.Shown]
         ] = {}  # what rules said keeps quiet
-        self.ended: set[tuple[str, str, str]] = (
-            set()
-        )  # rule, group and fingerprint of what ended after it fired last
+        # Rule, group and fingerprint of what ended after it fired last.
+        self.ended: set[tuple[str, str, str]] = set()
         self.done: list[tuple[Any, int]] = []  # what came at a time, and is over
         self.sent: dict[
             tuple[str, str], list[int]
@@ -77,13 +77,15 @@ class Naive:
         self.beats: dict[str, heartbeats.Beat] = {}
         self.expected: list[heartbeats.Expected] = []
         self.tasks: list[followups.Task] = []
-        self.order: dict[
-            str, str
-        ] = {}  # incidents -> what orders them where things happen to several at one time
+        # Incidents -> what orders them where things happen to several at one time.
+        self.order: dict[str, str] = {}
+        self.near = near.Memory()
         self.reached: set[str] = set()  # what of interest happened: journals have to come there
         self.dead: list[tuple[int, str]] = []
         self.met: dict[str, str] = {}  # bounds that are near or reached
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
+        # what this step has told an address of an incident, and where that stands
+        self.posted: dict[tuple[str, str, str, bool], tuple[digests.Page, int]] = {}
 
     def feed(self, value: bytes, at_ms: int) -> None:
         """Apply a record, and after it what actors say to each other because of it."""
@@ -94,11 +96,11 @@ class Naive:
             if refusal:
                 self.dead.append((self.number, refusal))
         bounds.tell(self)
-        self.do_what_is_due()
+        self.end_step()
         while self.messages:
             message, *about = self.messages.pop(0)
             message(*about)
-            self.do_what_is_due()
+            self.end_step()
 
     def _pass_time(self, at_ms: int) -> None:
         if at_ms <= self.now_ms:
@@ -108,7 +110,7 @@ class Naive:
             self.now_ms = max(self.now_ms, when)
             together = [one[3] for one in due if one[:2] == (when, what)]
             self._pass(what, whose if what != "0 silence" else together)
-            self.do_what_is_due()
+            self.end_step()
         self.now_ms = at_ms
         forget_ms = by(self.policy["incidents"], "retain_resolved", "")
         self.silences = [
@@ -181,6 +183,11 @@ class Naive:
                 if over_ms and (one, one.at_ms + over_ms) not in self.done:
                     yield one.at_ms + over_ms, "link", one.rule, (one, one.at_ms + over_ms)
 
+    def end_step(self) -> None:
+        """Do what is due with it; what comes next is another step."""
+        self.do_what_is_due()
+        self.posted.clear()
+
     def do_what_is_due(self) -> None:
         """Deadlines that came with a change are done with it.
 
@@ -195,6 +202,7 @@ class Naive:
         for incident in changed:
             incident.touched = 0
         rules.look_who_knows(self)
+        near.review(self, changed)
 
     def _do_what_is_due(self, incident: Happened) -> None:
         while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
@@ -204,13 +212,12 @@ class Naive:
     def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
         loud = [alert for alert in firing_alerts(self.alerts, incident) if not self.is_held(alert)]
         incident.unheard = [alert.fired_ms for alert in loud]
-        left = [alert for alert in loud if alert.fingerprint in incident.not_meant]
         return own_deadlines(
             self.policy,
             incident,
-            lambda at_ms: self._may_tell(incident, at_ms),
+            lambda at_ms: self.next_told(incident, at_ms),
             held=incident.quiet,
-            waits_for_somebody=incident.state == "open" or bool(left),
+            waits_for_somebody=incident.state == "open" or bool(notification.left(self, incident)),
             unnamed=bool(self.unnamed(incident)),
         )
 
@@ -224,7 +231,8 @@ class Naive:
         alerts = [one for one in firing_alerts(self.alerts, incident) if urgent(one.severity)]
         return [one for one in alerts if not one.named and not self.is_held(one)]
 
-    def _may_tell(self, incident: Happened, at_ms: int) -> int:
+    def next_told(self, incident: Happened, at_ms: int) -> int:
+        """When its owner may be told, from then on."""
         its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
         return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
 
@@ -235,7 +243,7 @@ class Naive:
         """
         if incident.told[0] and incident.notified_owner != incident.owner:
             return
-        if self._may_tell(incident, self.now_ms) == self.now_ms:
+        if self.next_told(incident, self.now_ms) == self.now_ms:
             incident.deferred_notification = None
             self.tell_owner(incident, kind)
         else:
@@ -251,7 +259,7 @@ class Naive:
             case "near":
                 incident.clocks[which] = "warned"
                 incident.tell("ClockWarned", self.now_ms)
-                self._clock_told(incident, "clock_warned")
+                notification.clock(self, incident, "clock_warned", which)
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
@@ -277,7 +285,7 @@ class Naive:
             case "missed":
                 incident.clocks[which] = "breached"
                 incident.tell("ClockBreached", self.now_ms)
-                self._clock_told(incident, "clock_breached")
+                notification.clock(self, incident, "clock_breached", which)
             case "escalate_after":
                 self.climb(incident, "unacknowledged", [incident.opened_by])
             case "remind":
@@ -292,10 +300,6 @@ class Naive:
                 self.climb(incident, "forgotten", [incident.opened_by])
             case "stable":
                 owning.stable(self, incident)
-
-    def _clock_told(self, incident: Happened, kind: str) -> None:
-        if incident.told[0] and not incident.quiet:
-            self.say(incident, kind)
 
     def _pass(self, what: str, whose: Any) -> None:
         match what:
@@ -397,6 +401,7 @@ class Naive:
                 known.incident.tell("HeardAgain", self.now_ms)
             return ""
         fresh = evaluated_alert(self.policy, document, component)
+        fresh.kind = near.kind_of(self, fresh, firing=firing)
         if known is None or (firing and known.incident is None):
             if refusal := bounds.no_room(self, fresh, known):
                 return refusal
@@ -434,7 +439,7 @@ class Naive:
             prefix = prefix_of(self.policy, alert.kind)
             incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
             incident.decides = alert
-            incident.wait_ms = rules.wait_of(self.policy, alert)
+            incident.wait_ms = near.first_wait(self.policy, alert)
             alert.incident = incident
             incident.alerts.append(alert.fingerprint)
         else:
@@ -457,7 +462,7 @@ class Naive:
         was, alert.incident = incident.state, incident
         if alert.fingerprint not in incident.alerts:
             incident.alerts.append(alert.fingerprint)
-        incident.wait_ms = min(incident.wait_ms, rules.wait_of(self.policy, alert))
+        incident.wait_ms = min(incident.wait_ms, near.first_wait(self.policy, alert))
         incident.tell("AlertFired", self.now_ms)
         if was == "resolved":
             incident.state = "open"
@@ -469,6 +474,7 @@ class Naive:
         """An alert ended."""
         incident = alert.incident
         assert incident is not None
+        near.on_ended(self, alert, how)
         incident.tell(how, self.now_ms)
         alert.suppressed_by.clear()
         alert.waits = False
@@ -565,7 +571,7 @@ class Naive:
         incident = Happened(
             f"{component}|{kind}|{alike}", prefix, component, kind, severity, owner, self.now_ms
         )
-        incident.opened_by = self.number
+        incident.opened_by, incident.near = self.number, near.Near()
         incident.peak = incident.given_by = severity
         incident.restart_clocks(self.now_ms)
         incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
@@ -674,7 +680,7 @@ class Naive:
         if self.is_quiet(incident):
             suppression.withhold(self, incident, rule, records)
             return
-        if self._may_tell(incident, self.now_ms) == self.now_ms:
+        if self.next_told(incident, self.now_ms) == self.now_ms:
             incident.rules.append(rule)
             self.climb(incident, rule, records)
         elif not incident.ended and rule not in [

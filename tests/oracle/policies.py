@@ -166,6 +166,18 @@ def _in_hours(**parts: Any) -> CompiledPolicy:
     return CompiledPolicy(document)
 
 
+def _near_at_once() -> CompiledPolicy:
+    """Nearness where messages wait for nothing else, and where a rule has another name."""
+    rule = {"name": "nearby", "correlation_wait": "5s"}
+    parts: dict[str, Any] = {
+        "incidents": {"close_after": "2m", "retain_resolved": "3m"},
+        "nearness": [rule],
+    }
+    document = copy.deepcopy(_plain(**parts).document)
+    document["notify"]["group_wait"] = 0
+    return CompiledPolicy(document)
+
+
 POLICIES = {
     "default": _plain(),
     "hurried": _plain(
@@ -184,6 +196,8 @@ POLICIES = {
     ),
     "storms": _storms("dz"),
     "other storms": _storms("d", incidents={"close_after": "2m", "retain_resolved": "30m"}),
+    "near": _plain(nearness=[{"name": "near"}]),
+    "near and hurried": _near_at_once(),
     "linked": _plain(holds=True, **LINKS),
     "relinked": _plain(
         holds=True,

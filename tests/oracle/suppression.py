@@ -6,7 +6,7 @@ alert that a rule may keep quiet is quiet too until the rule has had its time.
 
 from typing import TYPE_CHECKING
 
-from tests.oracle import notification, rules
+from tests.oracle import near, notification, rules
 from tests.oracle.facts import Happened, Known, firing_alerts
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def let_wait(naive: "Naive", incident: Happened, alert: Known) -> None:
     """Let an alert wait that fires where nothing is loud, if a rule may keep it quiet and nothing does yet."""
+    near.hide_with(naive, incident, alert)
     others = [one for one in firing_alerts(naive.alerts, incident) if one is not alert]
     loud = [one for one in others if not naive.is_held(one)]
     if rules.wait_of(naive.policy, alert) and not loud and not naive.is_held(alert):

@@ -107,6 +107,21 @@ FAMILIES = {
             "a rule's incident is suppressed|waits|reopened quietly|waited in vain|fires anew|known of"
         ),
     ),
+    "near": (
+        ["near", "near", "near and hurried"],
+        j.Kinds(
+            "fire fire fire fire fire flap flap end end hourly tick command silence policy",
+            alerts=j.NEAR,
+            waits=(0, 0, 7_000, 20_000, 60_000, 660_000, 7_300_000, 86_400_000),
+            holds=(*j.LONG, 300_001),
+            policies=("near", "near", "near and hurried", "default"),
+        ),
+        (
+            "near by place|near by kind|near by again|near by background|background|near and quiet|"
+            "near and notified|explained by its root|explained no more|one more keeps quiet|"
+            "a root ended after its members|a rule of nearness is gone"
+        ),
+    ),
     "inhibitions that change": (
         ["linked", "linked", "relinked"],
         j.Kinds(

@@ -88,8 +88,10 @@ def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: 
 
 def _own(turn: Turn) -> list[LiveAlert]:
     """The alerts of Tocsin's own, which need no room."""
-    alerts = turn.state.alerts
-    return [alerts[key] for key in _own_keys(turn.partition) if key in alerts]
+    alerts, keys = turn.state.alerts, _own_keys(turn.partition)
+    if alerts.keys().isdisjoint(keys):  # nearly always
+        return []
+    return [alerts[key] for key in keys if key in alerts]
 
 
 @lru_cache(maxsize=1024)

@@ -36,7 +36,7 @@ DEADLINE_FIELDS = (
     *("state", "ended", "suppressed", "deferred_notification", "deferred_since_ms"),
     *("notified_ms", "severity", "correlation_wait_ms", "notifiable_since_ms"),
     *("notified_owner", "owner", "owner_ms", "has_unnamed", "fires_anew_ms", "flapping_ms"),
-    *("severity_ms", "notified_severity", "has_more", "message_ms"),
+    *("severity_ms", "notified_severity", "has_more", "message_ms", "step_since_ms"),
 )
 
 
@@ -88,7 +88,9 @@ def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None
         return incident.message_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:
-        return max(incident.message_ms, incident.notifiable_since_ms), repeat_ms, REPEAT_INTERVAL
+        # Whoever was called by an escalation need not be told again at once.
+        last_ms = max(incident.message_ms, incident.step_since_ms, incident.notifiable_since_ms)
+        return last_ms, repeat_ms, REPEAT_INTERVAL
     return None
 
 

@@ -15,6 +15,7 @@ from app.core.state.changelog_types import check_types
 from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
+from app.core.state.near_part import NearPart
 from app.core.state.receivers import Receiver
 from app.core.state.state import Incident
 from app.core.state.tasks import Task
@@ -60,17 +61,22 @@ _INCIDENT = {
     **_same("flapping_ms", "correlation_wait_ms", "mutes", "suppression_notified", "notify_anew"),
     **_same("deferred_notification", "deferred_escalations", "deferred_since_ms"),
     **_same("undecided_escalations", "clock_ms", "clock_since_ms", "clock_severity", "clocks"),
-    **_same("act_keys", "muted_by"),
+    **_same("act_keys", "muted_by", "near"),
     "services_down": "down",
 }
 _MEMBER = {
     **_same("name", "component", "scope", "incident", "severity", "firing", "record", "labels"),
     **_same("fired_ms", "starts_ms", "in_cycle", "known_of", "place_labels", "annotations", "own"),
+    **_same("owner", "hidden"),
     "rule_ids": "via",
 }
 FIELDS: dict[type, dict[str, str]] = {
     LiveAlert: _ALERT,
     Incident: _INCIDENT,
+    NearPart: {
+        **_same("times", "actor", "alert", "expired", "root", "root_key", "roots"),
+        **_same("because", "severity", "explains"),
+    },
     Suppression: _same("because", "parent", "source"),
     Member: _MEMBER,
     Fired: _same("at_ms", "fingerprint", "member", "steps"),

@@ -24,6 +24,8 @@ from app.core.state.live_alert import (
     bytes_of,
 )
 from app.core.state.members import Fired, InhibitionGroup, Member
+from app.core.state.near_memory import NearMemory
+from app.core.state.near_part import NearPart
 from app.core.state.ranking import AlertRanking
 from app.core.state.receivers import Receiver
 from app.core.state.tasks import Task
@@ -154,6 +156,7 @@ class Incident:
     muted_by: list[str] = field(
         default_factory=list
     )  # the mute rules, or `hours`, that let nobody be notified when it changed last
+    near: NearPart | None = None  # what it knows of incidents near it, once that was asked
     # Derived.
     alerts: dict[str, LiveAlert] = field(
         default_factory=dict
@@ -182,13 +185,8 @@ class Incident:
 
     @property
     def still_firing(self) -> bool:
-        """Whether any of its own alerts fires, or of the members of one that a rule opened.
-
-        What depends on it may fire on.
-        """
-        return self.firing > 0 or (
-            bool(self.rule) and any(one.firing and one.own for one in self.members.values())
-        )
+        """Whether any of its own alerts fires, or of the members that are not its dependants."""
+        return self.firing > 0 or any(one.firing and one.own for one in self.members.values())
 
     @property
     def has_unnamed(self) -> bool:
@@ -276,6 +274,7 @@ class PartitionState:
         # Shape and group -> what rules know that are not in force here, and what fired for such.
         self.parked: dict[tuple[str, str], InhibitionGroup] = {}
         self.deferred_signals: dict[tuple[str, str], list[Fired]] = {}
+        self.near = NearMemory()
         self.former_rule_ids: dict[
             str, None
         ] = {}  # shapes of rules that go on here in another shape, the oldest first

@@ -34,7 +34,8 @@ from tests.support.served_bridge import (
 
 WAYS = (
     "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v2/status, GET /api/v2/receivers, "
-    "GET /api/v2/alerts, GET /api/v2/alerts/groups, "
+    "GET /api/v2/alerts, GET /api/v2/alerts/groups, POST /api/v1/incidents, POST /api/v1/heartbeats/{name}, "
+    "POST /api/v1/webhooks/{name}, POST /api/v1/cloudevents, POST /v2/enqueue, "
     "GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
     "GET /api/v1/incidents/{incident}/timeline, GET /api/v1/incidents/{incident}/report, "
     "GET /api/v1/incidents/{incident}/explain, GET /api/v1/explain, GET /api/v1/followups, "
