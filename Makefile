@@ -7,7 +7,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay soak clean
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay soak clean bench-smoke
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -101,6 +101,9 @@ bench-raw: $(VENV)/.installed ## what an alert costs from the raw topic to its e
 
 bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, beside the engine alone
 	@$(BIN)/python bench/replay.py $(ARGS)
+
+bench-smoke: $(VENV)/.installed ## count the bytecodes of each kind of alert; fails when one grows by a tenth (ARGS=--write)
+	@$(BIN)/python bench/smoke.py $(ARGS)
 
 soak: $(VENV)/.installed ## is memory flat under churning alerts, in real time or (ARGS="--driven --minutes 180") as fast as it goes
 	@$(BIN)/python bench/soak.py $(ARGS)

@@ -64,6 +64,7 @@ class Firing:
     labels: dict[str, str]
     starts_ms: int
     ends_ms: int
+    cause: str = ""  # the root that it follows from; empty when it is a cause of its own
 
 
 def rules_of(folder: Path) -> list[Rule]:
@@ -188,8 +189,15 @@ def storm(rules: Sequence[Rule], plant: Plant, seed: int) -> list[Firing]:
                 STORM_MS + rule.for_ms + late_ms,
                 STORM_MS + STORM_LASTS_MS + late_ms,
             )
-            found.append(Firing(_labels(rule, one), starts_ms, ends_ms))
+            labels = _labels(rule, one)
+            found.append(Firing(labels, starts_ms, ends_ms, _cause_of(labels)))
     return list(_merged(found))
+
+
+def _cause_of(labels: dict[str, str]) -> str:
+    """The root of what fires in the storm: agents depend on Ollama, all else on PostgreSQL."""
+    text = f"{labels['alertname']} {labels.get('job', '')}"
+    return "ollama" if re.search("agent|ollama", text, re.IGNORECASE) else "postgresql"
 
 
 def _merged(firings: Iterable[Firing]) -> Iterator[Firing]:
@@ -205,7 +213,8 @@ def _merged(firings: Iterable[Firing]) -> Iterator[Firing]:
         last = alike[0]
         for firing in alike[1:]:
             if firing.starts_ms <= last.ends_ms + MINUTE_MS:
-                last = Firing(last.labels, last.starts_ms, max(last.ends_ms, firing.ends_ms))
+                ends_ms = max(last.ends_ms, firing.ends_ms)
+                last = Firing(last.labels, last.starts_ms, ends_ms, last.cause)
             else:
                 yield last
                 last = firing

@@ -6,9 +6,13 @@ that ships, with eight partitions on virtual time that feed each other, and a ti
 Nobody answers (`alone`), or somebody does (`answered`): a minute after an incident is told it is
 acknowledged, then an update is posted every ten minutes, and after twenty the cause is named and
 the incident said to be mitigated. A page is a message by pager that something is wrong; that it is
-over is none. `matters` are what pages are about: incidents, or an Alertmanager's groups from their
-first alert to their end, which is how PagerDuty counts them. Beside it: what an Alertmanager with
+over is none. Pages are about incidents, or about an Alertmanager's groups from their first alert to
+their end, which is how PagerDuty counts them. Beside it: what an Alertmanager with
 the organisation's own configurations would send, by the model of `bench/alertmanager_model.py`.
+
+`bench/matters.py` draws up the list of what should wake somebody, and whom, before either plays the
+day; both are scored by it. `new` are the messages that a person sees as new
+(`bench/messages_seen.py`).
 """
 
 import argparse
@@ -24,12 +28,15 @@ from typing import Any
 import orjson
 
 from app.core.engine import Engine
+from app.core.notification import naming
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import load_policy
 from app.policy.importer import reader
 from app.transport.log import StoredRecord
-from bench import alertmanager_model, founding_day
+from bench import alertmanager_model, founding_day, matters
 from bench.founding_day import DAY_MS, MINUTE_MS, START_MS, Firing
+from bench.matters import Matter, Naming
+from bench.messages_seen import SeenMessages, alertmanager_new
 from models.alert import Alert, fingerprint
 from models.command import Command
 from models.effect import Effect, Stream
@@ -59,6 +66,8 @@ class Outcome:
     messages: Counter[tuple[str, str, str, str]] = field(
         default_factory=Counter
     )  # severity, owner, channel, kind
+    new: Counter[tuple[str, str]] = field(default_factory=Counter)  # channel, kind
+    namings: set[Naming] = field(default_factory=set)
     paged: set[str] = field(default_factory=set)
     escalations: int = 0
 
@@ -69,6 +78,15 @@ class Outcome:
             for (*_, channel, kind), number in self.messages.items()
             if _is_page(channel, kind)
         )
+
+
+def _teams_of(policy: CompiledPolicy) -> dict[str, str]:
+    """The team of each receiver that is a team, or a step of its chain."""
+    teams: dict[str, str] = {}
+    for team in policy.policy.teams:
+        for contact in (policy.team_contact(team), *policy.chain(team)):
+            teams.setdefault(contact.name, team)
+    return teams
 
 
 def _is_page(channel: str, kind: str) -> bool:
@@ -86,8 +104,12 @@ class Day:
     offsets: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
     waiting: list[tuple[int, int, int, StoredRecord]] = field(default_factory=list)
     order: Iterator[int] = field(default_factory=count)
+    seen: SeenMessages = field(default_factory=SeenMessages)
+    firings: dict[str, list[int]] = field(default_factory=dict)  # fingerprint: numbers
+    teams: dict[str, str] = field(init=False)  # receiver: team
 
     def __post_init__(self) -> None:
+        self.teams = _teams_of(self.policy)
         self.engines = [Engine(number, self.policy) for number in range(PARTITIONS)]
 
     def put(
@@ -105,7 +127,8 @@ class Day:
     def play(self, firings: Sequence[Firing]) -> Outcome:
         """Let the day happen."""
         self.outcome.alerts = len(firings)
-        for firing in firings:
+        for number, firing in enumerate(firings):
+            self.firings.setdefault(fingerprint(firing.labels), []).append(number)
             self._put_alert(firing)
         for at_ms in range(START_MS, START_MS + DAY_MS + AFTER_MS, TICK_MS):
             for partition in range(PARTITIONS):
@@ -150,20 +173,38 @@ class Day:
         elif effect.stream is Stream.DEADLETTER:
             raise AssertionError(body)
         elif effect.stream is Stream.NOTIFICATIONS:
-            name = body["incident"]
-            self.outcome.messages[
-                body["severity"], body["owner"], body["channel"], body["kind"]
-            ] += 1
-            if (
-                self.answered
-                and name
-                and name not in self.outcome.told
-                and body["kind"] == "opened"
-            ):
-                self._answer(name, at_ms)
-            self.outcome.told.add(name)
-            if _is_page(body["channel"], body["kind"]):
-                self.outcome.paged.add(name)
+            self._on_message(body, partition, at_ms)
+
+    def _on_message(self, body: dict[str, Any], partition: int, at_ms: int) -> None:
+        outcome, name = self.outcome, body["incident"]
+        channel, kind = body["channel"], body["kind"]
+        outcome.messages[body["severity"], body["owner"], channel, kind] += 1
+        if self.seen.is_new(body):
+            outcome.new[channel, kind] += 1
+        outcome.namings.update(self._namings(body, partition, at_ms))
+        if self.answered and name and name not in outcome.told and kind == "opened":
+            self._answer(name, at_ms)
+        outcome.told.add(name)
+        if _is_page(channel, kind):
+            outcome.paged.add(name)
+
+    def _namings(self, body: dict[str, Any], partition: int, at_ms: int) -> Iterator[Naming]:
+        """The firings that a message names.
+
+        It shows its worst alerts, and its text names what is urgent and new: each by its name and
+        place, or, past fifty, by its component with a number.
+        """
+        named = {one["fingerprint"] for one in body["alerts"] if one["status"] == "firing"}
+        incident, text = self.engines[partition].state.incidents.get(body["incident"]), body["text"]
+        for alert in incident.alerts.values() if incident is not None else ():
+            if alert.fingerprint not in named and alert.firing:
+                many = f"alerts on {alert.component}"
+                if many in text or naming.name_of(alert) in text:
+                    named.add(alert.fingerprint)
+        team = self.teams.get(body["receiver"], "")
+        for one in named:
+            for number in self.firings.get(one, ()):
+                yield Naming(at_ms, number, team)
 
     def _over(self, record: StoredRecord, partition: int) -> bool:
         """Whether the incident that somebody would speak of is over: then nobody does."""
@@ -231,21 +272,37 @@ def _figures(
     policy: CompiledPolicy,
     configurations: dict[str, reader.Configuration],
 ) -> dict[str, Any]:
-    ways = {
-        way: _summary(Day(policy, answered=way == "answered").play(firings))
-        for way in ("alone", "answered")
+    listed = matters.matters_of(firings)  # before anything plays the day
+    ways: dict[str, dict[str, Any]] = {}
+    for way in ("alone", "answered"):
+        outcome = Day(policy, answered=way == "answered").play(firings)
+        ways[way] = _summary(outcome) | {"score": matters.score(listed, firings, outcome.namings)}
+    others = {
+        file: _alertmanager_figures(configuration, listed, firings)
+        for file, configuration in configurations.items()
     }
-    others: dict[str, dict[str, Any]] = {}
-    for file, configuration in configurations.items():
-        sent = alertmanager_model.messages(configuration, firings)
-        counted = alertmanager_model.count(sent)
-        others[file] = {
-            "messages": len(sent),
-            "pages": counted.pop("pages"),
-            "matters": counted.pop("matters"),
-        }
-        others[file]["by_integration"] = dict(counted)
     return {"day": name, "alerts": len(firings), "tocsin": ways, "alertmanager": others}
+
+
+def _alertmanager_figures(
+    configuration: reader.Configuration, listed: Sequence[Matter], firings: Sequence[Firing]
+) -> dict[str, Any]:
+    sent = alertmanager_model.messages(configuration, firings)
+    counted, new = alertmanager_model.count(sent), alertmanager_new(sent)
+    namings = (
+        Naming(one.at_ms, number, matters.team_of_receiver(one.receiver))
+        for one in sent
+        for number in one.named
+    )
+    return {
+        "messages": len(sent),
+        "new": new.total(),
+        "new_by_integration": dict(new),
+        "pages": counted.pop("pages"),
+        "matters": counted.pop("matters"),
+        "by_integration": dict(counted),
+        "score": matters.score(listed, firings, namings),
+    }
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
@@ -265,6 +322,8 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "told": len({name for name in outcome.told if name}),
         "escalations": outcome.escalations,
         "messages": outcome.messages.total(),
+        "new": outcome.new.total(),
+        "by_kind": _by_kind(outcome),
         "pages": outcome.pages(),
         "matters": len(outcome.paged),
         "by": {
@@ -274,6 +333,17 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _by_kind(outcome: Outcome) -> dict[str, dict[str, dict[str, int]]]:
+    """Messages by kind and channel: all, and those that a person sees as new."""
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for (_, _, channel, kind), number in outcome.messages.items():
+        cell = table.setdefault(kind, {}).setdefault(
+            channel, {"messages": 0, "new": outcome.new[channel, kind]}
+        )
+        cell["messages"] += number
+    return table
+
+
 def _show(day: dict[str, Any]) -> None:
     print(
         f"\n{day['day']}: {day['alerts']} alerts, sent {day['tocsin']['alone']['repeats']} times again"
@@ -281,8 +351,12 @@ def _show(day: dict[str, Any]) -> None:
     for way, figures in day["tocsin"].items():
         incidents = f"{figures['incidents']:>5} incidents ({figures['told']} told), {figures['escalations']:>4} escalations"
         print(f"  Tocsin, {way:<9}{incidents}, {_sent(figures)}")
+        print(f"    {_scored(figures)}")
     for file, figures in day["alertmanager"].items():
         print(f"  Alertmanager, {file:<45}{_sent(figures)}")
+        print(f"    {_scored(figures)}")
+    for way, figures in day["tocsin"].items():
+        _show_kinds(way, figures["by_kind"])
     print(
         f"    {'':<15}{'incidents':>10}{'messages':>10}{'pages':>7}   {'messages':>8}{'pages':>7}  answered"
     )
@@ -293,8 +367,28 @@ def _show(day: dict[str, Any]) -> None:
         print(f"    {row:<15}{left}   {other.get('messages', 0):>8}{other.get('pages', 0):>7}")
 
 
+def _show_kinds(way: str, table: dict[str, dict[str, dict[str, int]]]) -> None:
+    channels = ("pager", "email", "chat")
+    print(f"    {f'{way}, messages (new)':<26}" + "".join(f"{one:>14}" for one in channels))
+    rows = sorted(table.items(), key=lambda row: -sum(cell["messages"] for cell in row[1].values()))
+    for kind, cells in rows:
+        texts = (
+            f"{cells[one]['messages']} ({cells[one]['new']})" if one in cells else ""
+            for one in channels
+        )
+        print(f"    {kind:<26}" + "".join(f"{text:>14}" for text in texts))
+
+
 def _sent(figures: dict[str, Any]) -> str:
-    return f"{figures['messages']:>5} messages, {figures['pages']:>4} pages for {figures['matters']:>3} matters"
+    sent = f"{figures['messages']:>5} messages, {figures['new']:>5} of them new"
+    return f"{sent}, {figures['pages']:>4} pages for {figures['matters']:>3} incidents or groups"
+
+
+def _scored(figures: dict[str, Any]) -> str:
+    score = figures["score"]
+    missed = ", ".join(score["missed_by_name"])
+    told = f"{score['told']} of {score['matters']} matters told, {score['told_to_their_team']} to their team"
+    return f"{told}, {score['missed']} missed{f': {missed}' if missed else ''}"
 
 
 if __name__ == "__main__":

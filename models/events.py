@@ -49,7 +49,7 @@ NOTIFICATION_MEANINGS = {
     NotificationKind.HANDED_OVER: "another team owns it now; sent to the former owner",
     NotificationKind.RESOLVED: "it is closed",
     NotificationKind.LOST: "its alerts are no longer received, and no resolve was received",
-    NotificationKind.REMINDER: "no update or acknowledgement for too long",
+    NotificationKind.REMINDER: "whoever acknowledged it has posted no update for too long",
     NotificationKind.UPDATE: "an update by a person",
     NotificationKind.CLOCK_WARNED: "a response time target is near",
     NotificationKind.CLOCK_BREACHED: "a response time target is missed",

@@ -8,10 +8,13 @@ is sent twice counts twice.
 
 An alert's value begins with everything that tells a plain repeat from news, in fixed order, so that
 a repeat is recognised without being parsed. `encode_alert` is the only writer of that shape.
+
+The alerts of one request for one component are one record, and are decided together. Between two
+tabs stands the value of one alert, so a repeat among them is recognised in the same way.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +25,15 @@ from models.silence import Silence
 from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
+ALERTS_START = b'{"alerts":['  # several alerts of one request
+_BEFORE, _BETWEEN, _AFTER = b"\t", b",\t", b"\t]}"  # JSON has no tab within a text
 POLICY_START = b'{"policy":'
 COMMAND_START = b'{"command":'
 FINGERPRINT = slice(
     len(ALERT_START), len(ALERT_START) + 16
 )  # where an alert's fingerprint stands in its value
+_STATUS_START = FINGERPRINT.stop + len(b'","status":"')
+STATUS = slice(_STATUS_START, _STATUS_START + len(b"resolved"))  # "firing" has two bytes less
 
 TICK = b'{"tick":true}'
 SOURCE_HEADER = "source"
@@ -131,6 +138,25 @@ def encode_alert(alert: Alert) -> bytes:
         }
         | ({"until_resolved": True} if alert.until_resolved else {})
     )
+
+
+def encode_alerts(alerts: Sequence[bytes]) -> bytes:
+    """The journal value of the alerts of one request; each is an `encode_alert`."""
+    if len(alerts) == 1:
+        return alerts[0]
+    return ALERTS_START + _BEFORE + _BETWEEN.join(alerts) + _AFTER
+
+
+def alerts_in(value: bytes) -> list[bytes]:
+    """The values of the alerts of a record, of one alert or of several. Raises BadInput."""
+    if value.startswith(ALERT_START):
+        return [value]
+    start, end = ALERTS_START + _BEFORE, _AFTER
+    if not value.startswith(start) or not value.endswith(end):
+        raise BadInput(
+            Reason.MALFORMED, "a record of several alerts has to have a tab between two alerts"
+        )
+    return value[len(start) : -len(end)].split(_BETWEEN)
 
 
 def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
@@ -246,6 +272,11 @@ def encode_member(
         | ({"near": True} if near else {})
     )
     return json_bytes({"member": root, "rule": rule, "alert": member} | more)
+
+
+def encode_expected(rule: str, labels: Mapping[str, str], *, received: bool) -> bytes:
+    """The journal value of a message about a heartbeat that the policy expects: that it does, or that it was received."""
+    return json_bytes({"expected": rule, "labels": labels, "received": received})
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:

@@ -37,10 +37,13 @@ from models.policy_types import (
     refuse_problems,
 )
 from models.severity import Severity, severity_word
+from models.shell import shell_danger
 from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
+from models.webhook_mapping import WebhookMapping
 
 STEPS_MAX = 50  # of a runbook or a task: they stand in effects, in full
+WEBHOOKS_MAX = 100
 RULES_MAX = 1000  # of what an incident names by its rules
 LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
@@ -52,9 +55,6 @@ Channel = Literal["pager", "email", "chat"]
 DurationBySeverityList = dict[Severity, list[DurationMs]]
 
 PLACEHOLDER = re.compile(r"\{(alertname|component|owner|incident|labels\.[A-Za-z_][A-Za-z0-9_]*)\}")
-# A quote that does not end takes all the rest: were it looked for again from each quote in there,
-# it would be for long.
-_QUOTED = re.compile(r"""'[^']*(')?|"(?:[^"\\]|\\.)*(")?|`[^`]*(`)?""", re.DOTALL)
 
 
 class SeverityRule(Part):
@@ -214,8 +214,9 @@ class Step(Part):
     """One step of a runbook: what to do in words, and the command that does it.
 
     Both may use {alertname}, {component}, {owner}, {incident} and {labels.NAME}. In a command the
-    values are quoted for a shell, so a placeholder must not stand inside quotes of the command's
-    own. A label that an alert has not is shown as its NAME.
+    values are quoted for a shell, so a placeholder must stand where a shell reads words, and not in
+    quotes, here-documents, arithmetic, ${...} or what a second shell runs (ssh, eval, sh -c). A
+    label that an alert has not is shown as its NAME.
     """
 
     say: Line
@@ -237,14 +238,10 @@ class Step(Part):
 
     @field_validator("run")
     @classmethod
-    def _outside_quotes(cls, run: str) -> str:
-        bare = _QUOTED.sub(lambda found: "" if found.lastindex else found[0], run)
-        if len(PLACEHOLDER.findall(bare)) != len(PLACEHOLDER.findall(run)):
-            raise ValueError(
-                f"is {run!r:.200}, must have placeholders outside quotes: values bring their own quotes"
-            )
-        if any(sign in bare for sign in "'\"`"):
-            raise ValueError(f"is {run!r:.200}, which has a quote that does not end")
+    def _is_safe(cls, run: str) -> str:
+        danger = shell_danger(run, PLACEHOLDER)
+        if danger:
+            raise ValueError(f"is {run!r:.200}, {danger}")
         return run
 
 
@@ -347,6 +344,7 @@ class Policy(Part):
     dependencies: list[Dependency] = []
     inhibit_rules: list[InhibitRule] = []
     heartbeats: list[Heartbeat] = []
+    webhooks: dict[Name, WebhookMapping] = Field(default={}, max_length=WEBHOOKS_MAX)
     runbooks: list[Runbook] = []
     notify: Notify
     time_intervals: dict[Name, TimeInterval] = {}

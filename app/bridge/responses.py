@@ -29,6 +29,14 @@ class RequestDeclined(Exception):
         self.retry_seconds = retry_seconds
 
 
+def refuse_web_page(request: web.Request) -> None:
+    """Refuse what has no body whose type would keep web pages out. Raises RequestDeclined."""
+    if "Origin" in request.headers:
+        raise RequestDeclined(
+            403, "foreign_origin", "a web page asks for this, must be asked by a program"
+        )
+
+
 def answer_errors(ways: str) -> Middleware:
     """A middleware that counts requests and answers every error as JSON; whose fault it is tells the status.
 

@@ -109,7 +109,7 @@ def _notification_due(
     elif incident.state == "open" and (
         repeat := by(policy["notify"], "repeat_interval", severity, 0)
     ):
-        yield max(notified_ms, since["open"]) + repeat, "tell", ""
+        yield max(notified_ms, since["open"], since["step"]) + repeat, "tell", ""
 
 
 def _service_level_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
@@ -120,6 +120,11 @@ def _service_level_due(policy: Mapping[str, Any], incident: Happened) -> Iterato
             yield since_ms + target * 8 // 10, "near", clock
         elif target is not None and state == "warned":
             yield since_ms + target, "missed", clock
+
+
+def is_somebody_called(policy: Mapping[str, Any], incident: Happened, *, waits: bool) -> bool:
+    """Whether the chain has a next step, to which it climbs while it waits for somebody."""
+    return waits and any(True for _ in _escalation_due(policy, incident))
 
 
 def _escalation_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
@@ -139,12 +144,9 @@ def _followup_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due
 
 def _reminder_due(policy: Mapping[str, Any], incident: Happened) -> Iterator[Due]:
     every = by(policy["updates"], "every", incident.severity)
-    if every is not None:
+    if every is not None and incident.state == "acknowledged":
         due = incident.since["word"] + every  # the last word, or reminder
-        if incident.reminded < 2:
-            yield due, "remind", ""
-        elif incident.state == "acknowledged":
-            yield due, "forgotten", ""
+        yield due, "remind" if incident.reminded < 2 else "forgotten", ""
 
 
 def duration_due(naive: "Naive", alert: Known) -> Iterator[tuple[int, str, str, Any]]:

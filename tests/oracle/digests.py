@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.oracle.oracle import Naive
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Page:
     """A message on its way to a receiver."""
 

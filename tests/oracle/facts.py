@@ -111,6 +111,7 @@ class Happened:
         default_factory=list
     )  # keys of buttons and links that were pressed
     complaints: int = 0
+    refused: int = 0  # records of further alerts
     flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping
     reminded: int = 0
     touched: int = 0  # so many had been touched before and with it; 0 is not touched
@@ -358,3 +359,14 @@ def same_but_severity(
         and without_severity(policy, alert.labels) == labels
     ]
     return sorted(alike, key=lambda alert: alert.fingerprint)
+
+
+def alerts_of_request(value: bytes, reached: set[str]) -> list[bytes]:
+    """The alerts of one request, each before a tab and after one."""
+    parts = value.split(b"\t")
+    if parts[0] != b'{"alerts":[' or parts[-1] != b"]}":
+        return []
+    reached.add("several in a request")
+    if any(b'"status":"resolved"' in part for part in parts):
+        reached.add("one of a request ends")
+    return [part.removesuffix(b",") for part in parts[1:-1]]

@@ -18,7 +18,7 @@ from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
 from models.effect import Effect, Stream
-from models.journal import TICK, encode_command, encode_policy, encode_silence
+from models.journal import TICK, encode_alerts, encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.oracle.oracle import Naive
@@ -114,6 +114,8 @@ class Kinds:
         match kind:
             case "fire" | "hourly":
                 return of.choice(self.alerts), of.choice(self.holds)
+            case "request":
+                return tuple(self._part(of) for _ in range(of.randint(2, 4)))
             case "again":
                 return of.randrange(10), of.random() < 0.5, of.choice(self.holds)
             case "end" | "flap":
@@ -133,6 +135,10 @@ class Kinds:
                 return (of.choice(self.policies),)
             case _:
                 return ()
+
+    def _part(self, of: Random) -> tuple[Alert, int, bool]:
+        """An alert of a request, and whether it ends if it fires."""
+        return of.choice(self.alerts), of.choice(self.holds), of.random() < 0.4
 
 
 def where(body: dict[str, Any]) -> str:
@@ -221,7 +227,10 @@ def _tell(
 ) -> None:
     match kind:
         case "fire":
-            _fire(one, at_ms, *rest)
+            alert, ttl_ms = rest
+            _fire(one, at_ms, alert, ttl_ms)
+        case "request":
+            _request(one, at_ms, rest)
         case "hourly":
             (name, component, severity), _ = rest
             alert = (name, component.partition("%")[0], severity)
@@ -297,19 +306,45 @@ def _tell(
 
 
 def _fire(one: Told, at_ms: int, alert: Alert, ttl_ms: int) -> None:
+    labels = _labels_of(alert)
+    one.heard.append(labels)
+    _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
+
+
+def _labels_of(alert: Alert) -> dict[str, str]:
     name, component, severity = alert
     component, _, instance = component.partition("%")
     component, _, namespace = component.partition("@")
     labels = {"alertname": name, "component": component, "severity": severity}
     labels |= {"namespace": namespace, "instance": instance}
-    labels = {label: value for label, value in labels.items() if value}
-    one.heard.append(labels)
-    _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
+    return {label: value for label, value in labels.items() if value}
+
+
+def _request(one: Told, at_ms: int, alerts: list[tuple[Alert, int, bool]]) -> None:
+    """Alerts of one request: those of the first one's component are one record, the others are left out."""
+    fires = {known.fingerprint for known in one.naive.alerts if known.firing}
+    parts, key = dict[str, bytes](), b""
+    for alert, ttl_ms, over in alerts:
+        labels = _labels_of(alert)
+        firing = not over or fingerprint(labels) not in fires
+        record = _record(one, at_ms, labels, firing=firing, ttl_ms=ttl_ms)
+        key = key or record.key or b""
+        if record.key == key and fingerprint(labels) not in parts:
+            one.heard.append(labels)
+            parts[fingerprint(labels)] = record.value or b""
+    values = list(parts.values())
+    one.feed(lambda _: encode_alerts(values), key, at_ms)
 
 
 def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, ttl_ms: int) -> None:
+    record = _record(one, at_ms, labels, firing=firing, ttl_ms=ttl_ms)
+    one.feed(lambda _: record.value or b"", record.key, at_ms)
+
+
+def _record(
+    one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, ttl_ms: int
+) -> StoredRecord:
     component = one.policy.place(labels, fingerprint(labels)).key
     until_resolved = ttl_ms % 120_000 == 0
     more = {"ttl_ms": ttl_ms, "until_resolved": until_resolved}
-    record = alert_record(at_ms, labels, component, firing=firing, **more)
-    one.feed(lambda _: record.value or b"", record.key, at_ms)
+    return alert_record(at_ms, labels, component, firing=firing, **more)

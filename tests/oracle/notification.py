@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tests.oracle import digests
+from tests.oracle.deadlines import is_somebody_called
 from tests.oracle.facts import Happened, Known, also_notified, firing_alerts, place, urgent
 
 if TYPE_CHECKING:
@@ -160,10 +161,31 @@ def climb(
     incident.highest = max(incident.highest, incident.step)
     incident.since["step"] = naive.now_ms
     whom = naive.policy["contacts"][chain[incident.step - 1]]
-    incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))
+    incident.escalations.append(
+        (rule, incident.step, whom["name"], tuple(dict.fromkeys(records)), naive.now_ms)
+    )
     incident.tell("Escalated", naive.now_ms)
     incident.rings_anew()
     contact(naive, incident, "escalated", whom)
+
+
+def clock(naive: "Naive", incident: Happened, kind: str, which: str) -> None:
+    """Tell that a target is near or missed, where the climb does not tell it."""
+    waits = incident.state == "open" or bool(left(naive, incident))
+    if which == "acknowledge" and is_somebody_called(naive.policy, incident, waits=waits):
+        naive.reached.add("the climb tells it")
+        return
+    if kind == "clock_warned" and not urgent(incident.severity):
+        return
+    if incident.told[0] and not incident.quiet:
+        naive.say(incident, kind)
+
+
+def left(naive: "Naive", incident: Happened) -> list[Known]:
+    """What fires, is loud, and was not meant when somebody took the incident."""
+    firing = firing_alerts(naive.alerts, incident)
+    meant = [one for one in firing if one.fingerprint in incident.not_meant]
+    return [one for one in meant if not naive.is_held(one)]
 
 
 def word(incident: Happened, now_ms: int) -> None:
@@ -171,17 +193,53 @@ def word(incident: Happened, now_ms: int) -> None:
     incident.since["word"], incident.reminded = now_ms, 0
 
 
+# Messages of one step to one address that become one; whatever stands first in a row is told.
+TOGETHER = (
+    "opened severity_raised escalated repeated clock_breached clock_warned",
+    "resolved lost root_cause_wanted",
+)
+
+
 def send(
     naive: "Naive", incident: Happened, kind: str, whom: Mapping[str, str], channels: Iterable[str]
 ) -> None:
-    """A message to a contact through each of these channels that it has."""
+    """A message to a contact through each of these channels that it has.
+
+    One address hears of an incident once in a step.
+    """
     digest = naive.policy["notify"].get("digest")
+    waits = bool(digest) and incident.severity in digest["severity"]
     for channel in channels:
-        severity, episode = incident.severity, incident.episode if kind in RINGS else 0
-        page = digests.Page(incident, severity, kind, channel, whom["name"], episode)
         if not whom.get(channel):
             continue
-        if digest and incident.severity in digest["severity"]:
+        episode = incident.episode if kind in RINGS else 0
+        page = digests.Page(incident, incident.severity, kind, channel, whom["name"], episode)
+        where = (incident.id, channel, whom[channel], waits)
+        before, index = naive.posted.get(where, (None, -1))
+        if before is not None and _is_told_with(before.kind, kind):
+            naive.reached.add("told together")
+            if _weight(kind) >= _weight(before.kind):
+                continue
+            before.kind, before.receiver, before.episode = kind, whom["name"], episode
+            if not waits:
+                incident.notifications[index] = _told(naive, before)
+        elif waits:
             naive.messages.append((digests.note_page, naive, page))  # through the receiver's actor
+            naive.posted[where] = page, -1
         else:
-            incident.notifications.append((kind, channel, whom["name"], episode, naive.now_ms))
+            incident.notifications.append(_told(naive, page))
+            naive.posted[where] = page, len(incident.notifications) - 1
+
+
+def _told(naive: "Naive", page: digests.Page) -> tuple[str, str, str, int, int]:
+    return page.kind, page.channel, page.receiver, page.episode, naive.now_ms
+
+
+def _is_told_with(first: str, second: str) -> bool:
+    rows = [row.split() for row in TOGETHER]
+    return first == second or any(first in row and second in row for row in rows)
+
+
+def _weight(kind: str) -> int:
+    row = next((row.split() for row in TOGETHER if kind in row.split()), [kind])
+    return row.index(kind)

@@ -75,6 +75,7 @@ class Naive:
         ] = {}  # and those that wait, and since when
         self.digests: list[tuple[str, str, int, str, dict[str, int]]] = []
         self.beats: dict[str, heartbeats.Beat] = {}
+        self.expected: list[heartbeats.Expected] = []
         self.tasks: list[followups.Task] = []
         # Incidents -> what orders them where things happen to several at one time.
         self.order: dict[str, str] = {}
@@ -83,20 +84,23 @@ class Naive:
         self.dead: list[tuple[int, str]] = []
         self.met: dict[str, str] = {}  # bounds that are near or reached
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
+        # what this step has told an address of an incident, and where that stands
+        self.posted: dict[tuple[str, str, str, bool], tuple[digests.Page, int]] = {}
 
     def feed(self, value: bytes, at_ms: int) -> None:
         """Apply a record, and after it what actors say to each other because of it."""
         self.number += 1
         self._pass_time(at_ms)
-        refusal = self._apply(value)
-        if refusal:
-            self.dead.append((self.number, refusal))
+        for part in facts.alerts_of_request(value, self.reached) or [value]:
+            refusal = self._apply(part)
+            if refusal:
+                self.dead.append((self.number, refusal))
         bounds.tell(self)
-        self.do_what_is_due()
+        self.end_step()
         while self.messages:
             message, *about = self.messages.pop(0)
             message(*about)
-            self.do_what_is_due()
+            self.end_step()
 
     def _pass_time(self, at_ms: int) -> None:
         if at_ms <= self.now_ms:
@@ -106,7 +110,7 @@ class Naive:
             self.now_ms = max(self.now_ms, when)
             together = [one[3] for one in due if one[:2] == (when, what)]
             self._pass(what, whose if what != "0 silence" else together)
-            self.do_what_is_due()
+            self.end_step()
         self.now_ms = at_ms
         forget_ms = by(self.policy["incidents"], "retain_resolved", "")
         self.silences = [
@@ -164,6 +168,7 @@ class Naive:
         for beat in self.beats.values():
             if beat.heard and (missing := heartbeats.missing_ms(self.policy, beat)) is not None:
                 yield beat.last_ms + missing, "heartbeat", beat.fingerprint, beat
+        yield from heartbeats.expected_deadlines(self)
         for task in self.tasks:
             if task.state == "open":
                 yield (
@@ -177,6 +182,11 @@ class Naive:
             for over_ms in {min(grace, rules.interval_of(self.policy)), grace}:
                 if over_ms and (one, one.at_ms + over_ms) not in self.done:
                     yield one.at_ms + over_ms, "link", one.rule, (one, one.at_ms + over_ms)
+
+    def end_step(self) -> None:
+        """Do what is due with it; what comes next is another step."""
+        self.do_what_is_due()
+        self.posted.clear()
 
     def do_what_is_due(self) -> None:
         """Deadlines that came with a change are done with it.
@@ -202,13 +212,12 @@ class Naive:
     def _due(self, incident: Happened) -> Iterator[tuple[int, str, str]]:
         loud = [alert for alert in firing_alerts(self.alerts, incident) if not self.is_held(alert)]
         incident.unheard = [alert.fired_ms for alert in loud]
-        left = [alert for alert in loud if alert.fingerprint in incident.not_meant]
         return own_deadlines(
             self.policy,
             incident,
             lambda at_ms: self.next_told(incident, at_ms),
             held=incident.quiet,
-            waits_for_somebody=incident.state == "open" or bool(left),
+            waits_for_somebody=incident.state == "open" or bool(notification.left(self, incident)),
             unnamed=bool(self.unnamed(incident)),
         )
 
@@ -250,7 +259,7 @@ class Naive:
             case "near":
                 incident.clocks[which] = "warned"
                 incident.tell("ClockWarned", self.now_ms)
-                self._clock_told(incident, "clock_warned")
+                notification.clock(self, incident, "clock_warned", which)
                 for rule in rules_about(self.policy, incident, "target"):
                     if rule["target"] == which:
                         self.escalate(incident, rule["name"], [incident.opened_by])
@@ -276,7 +285,7 @@ class Naive:
             case "missed":
                 incident.clocks[which] = "breached"
                 incident.tell("ClockBreached", self.now_ms)
-                self._clock_told(incident, "clock_breached")
+                notification.clock(self, incident, "clock_breached", which)
             case "escalate_after":
                 self.climb(incident, "unacknowledged", [incident.opened_by])
             case "remind":
@@ -291,10 +300,6 @@ class Naive:
                 self.climb(incident, "forgotten", [incident.opened_by])
             case "stable":
                 owning.stable(self, incident)
-
-    def _clock_told(self, incident: Happened, kind: str) -> None:
-        if incident.told[0] and not incident.quiet:
-            self.say(incident, kind)
 
     def _pass(self, what: str, whose: Any) -> None:
         match what:
@@ -319,7 +324,7 @@ class Naive:
             case "digest":
                 digests.send_digest(self, whose)
             case "heartbeat":
-                heartbeats.miss_heartbeat(self, whose)
+                heartbeats.miss(self, whose)
             case "task":
                 followups.remind_or_lapse(self, whose)
             case "link":

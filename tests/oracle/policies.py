@@ -111,13 +111,19 @@ MUTES = [
 ]
 
 
-def _storms(**parts: Any) -> CompiledPolicy:
+def _storms(expected: str, **parts: Any) -> CompiledPolicy:
     """Flapping, digests, heartbeats, sequences and what is left to do."""
     document = copy.deepcopy(shipped().document)
     parts |= {
         "flapping": {"changes": 4, "within": "20m", "stable_after": "7m"},
         "heartbeats": [
-            {"name": "silent", "match": ['alertname="Watchdog"'], "missing": "4m", "severity": "P1"}
+            {
+                "name": "silent",
+                "match": ['alertname="Watchdog"'],
+                "missing": "4m",
+                "severity": "P1",
+                "expected": [{"alertname": "Watchdog", "component": one} for one in expected],
+            }
         ],
         "followups": [
             {
@@ -188,8 +194,8 @@ POLICIES = {
         incidents={"close_after": "2m", "retain_resolved": "3m"},
         notify=_plain().document["notify"] | {"group_wait": "1m"},
     ),
-    "storms": _storms(),
-    "other storms": _storms(incidents={"close_after": "2m", "retain_resolved": "30m"}),
+    "storms": _storms("dz"),
+    "other storms": _storms("d", incidents={"close_after": "2m", "retain_resolved": "30m"}),
     "near": _plain(nearness=[{"name": "near"}]),
     "near and hurried": _near_at_once(),
     "linked": _plain(holds=True, **LINKS),

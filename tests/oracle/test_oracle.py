@@ -89,7 +89,10 @@ FAMILIES = {
             waits=j.SHORT,
             policies=("storms", "other storms"),
         ),
-        "digest|flapping|flapping in another incident|stable|missing|heard of again|sequence|TaskMade|TaskReminded|TaskLapsed",
+        (
+            "digest|flapping|flapping in another incident|stable|missing|heard of again|"
+            "never heard of|expected, and heard of late|sequence|TaskMade|TaskReminded|TaskLapsed"
+        ),
     ),
     "inhibitions": (
         ["linked", "relinked"],
@@ -129,6 +132,16 @@ FAMILIES = {
             policies=("linked", "linked", "relinked"),
         ),
         "depends|adopted|handed over|let go|inhibited|waits|reopened quietly|waited in vain",
+    ),
+    "requests": (
+        ["default", "hurried", "hours", "storms", "linked"],
+        j.Kinds(
+            "request request request request again flap end tick command silence",
+            alerts=(*j.FEW, *j.FEW[5:12] * 2, *j.URGENT, *j.AGENTS * 2),
+            waits=j.SHORT,
+            holds=(*j.HOLDS, *j.LONG * 2),
+        ),
+        "several in a request|one of a request ends|replaced|suppressed|released|flapping",
     ),
 }
 

@@ -9,7 +9,7 @@ itself after its `ttl_ms`.
 import re
 from typing import Any
 
-from app.core.alerts import capacity, grouping, heartbeats, identity, senders
+from app.core.alerts import capacity, expectations, grouping, heartbeats, identity, senders
 from app.core.correlation import background
 from app.core.incidents import resolution, unheard
 from app.core.state.annotations import kept_annotations, kept_url
@@ -23,6 +23,7 @@ from models.reason import BadInput, Reason
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
+_TEXT = {str}
 TTL_SLACK_MS = 60_000  # an end that is counted from another instant differs by less
 
 
@@ -126,7 +127,7 @@ def _check_record(document: dict[str, Any]) -> tuple[str, bool, int, int]:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    return isinstance(value, dict) and set(map(type, value.values())) <= _TEXT
 
 
 def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None) -> None:
@@ -168,6 +169,7 @@ def _begin_firing(
     identity.index(turn, alert)
     if alert.heartbeat:
         heartbeats.on_heartbeat(turn, alert)
+        expectations.on_received(turn, alert)
         turn.state.note(alert)
         return alert
     unheard.watch_expiry(turn, alert)

@@ -6,17 +6,15 @@ Source: PROCEDURES, "Alert Severity Levels" (channels) and "Team Response Assign
 from collections.abc import Iterable
 from typing import Any
 
-from app.core.notification import mute_times, naming
+from app.core.notification import mute_times, naming, outbox
 from app.core.notification.actions import action_of, wakes
 from app.core.state.alerts_shown import NO_ALERTS, alerts_of
 from app.core.state.state import Incident
 from app.core.state.tasks import Task
 from app.core.state.turn import Turn
-from models.effect import Stream
 from models.events import NextStep, NotificationKind, NotificationReason
 from models.incident import State
 from models.instant import format_instant
-from models.journal import encode_page
 from models.policy import Channel, Contact
 from models.severity import Severity
 
@@ -300,7 +298,7 @@ def first_step(incident: Incident) -> NextStep | None:
 def _send_message(
     turn: Turn, message: Message, channel: Channel, contact: Contact, reason: NotificationReason
 ) -> None:
-    """Emit the message, or send it to the receiver's actor where it may end in a digest."""
+    """Send the message through one channel."""
     if not address_of(contact, channel):
         return  # a contact without that channel, for example a manager without a chat room
     kind: NotificationKind = message["kind"]
@@ -313,12 +311,7 @@ def _send_message(
         "reason": reason,
     }
     del body["kind"]
-    digest = turn.rules.policy.notify.digest
-    if digest is not None and body["severity"] in digest.severity:
-        turn.send(f"receiver/{channel}/{contact.name}", encode_page(body["severity"], kind, body))
-        return
-    turn.count("notifications")
-    turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
+    outbox.post(turn, kind, body)
 
 
 def address_of(contact: Contact, channel: Channel) -> str:

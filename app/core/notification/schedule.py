@@ -36,7 +36,7 @@ DEADLINE_FIELDS = (
     *("state", "ended", "suppressed", "deferred_notification", "deferred_since_ms"),
     *("notified_ms", "severity", "correlation_wait_ms", "notifiable_since_ms"),
     *("notified_owner", "owner", "owner_ms", "has_unnamed", "fires_anew_ms", "flapping_ms"),
-    *("severity_ms", "notified_severity", "has_more", "message_ms"),
+    *("severity_ms", "notified_severity", "has_more", "message_ms", "step_since_ms"),
 )
 
 
@@ -88,7 +88,9 @@ def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None
         return incident.message_ms, notify.group_interval, GROUP_INTERVAL
     repeat_ms = notify.repeat_interval.get(incident.severity, 0)
     if repeat_ms and incident.state is State.OPEN:
-        return max(incident.message_ms, incident.notifiable_since_ms), repeat_ms, REPEAT_INTERVAL
+        # Whoever was called by an escalation need not be told again at once.
+        last_ms = max(incident.message_ms, incident.step_since_ms, incident.notifiable_since_ms)
+        return last_ms, repeat_ms, REPEAT_INTERVAL
     return None
 
 
@@ -219,5 +221,7 @@ def _describe_opening(turn: Turn, incident: Incident) -> str:
 
 def _count_firing(incident: Incident) -> str:
     firing = f"{incident.alerts_firing} of {incident.size} alerts firing."
+    if incident.refused:
+        firing = f"{firing} More were refused."
     since_ms = unheard_since_ms(incident)
     return f"{firing} Not received since {format_instant(since_ms)}." if since_ms else firing

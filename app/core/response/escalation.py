@@ -104,10 +104,8 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         yield Deadline(
             mute_times.next_notifiable_ms(turn, incident, incident.deferred_since_ms), _on_time
         )
-    owner = turn.rules.owner_known(incident.owner)
-    wait_ms = turn.rules.escalate_after_ms(owner, incident.severity, incident.step)
-    waits_for_somebody = incident.state is State.OPEN or not_acknowledged(incident)
-    if wait_ms is not None and incident.notified_ms and waits_for_somebody:
+    wait_ms = next_wait_ms(turn, incident)
+    if wait_ms is not None and incident.notified_ms:
         step_ms = max(incident.step_since_ms, incident.severity_ms)
         at_ms = mute_times.next_notifiable_ms(turn, incident, step_ms + wait_ms)
         yield Deadline(at_ms, _on_unacknowledged, "", UNACKNOWLEDGED, step_ms)
@@ -115,6 +113,14 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
     for rule, after_ms in _rules_not_done(turn, incident) if incident.notified_ms else ():
         at_ms = mute_times.next_notifiable_ms(turn, incident, since_ms + after_ms)
         yield Deadline(at_ms, _on_not_done, rule, NOT_DONE, since_ms)
+
+
+def next_wait_ms(turn: Turn, incident: Incident) -> int | None:
+    """How long it stays at its step while nobody acknowledges it; None when nobody is called then."""
+    if incident.state is not State.OPEN and not not_acknowledged(incident):
+        return None
+    owner = turn.rules.owner_known(incident.owner)
+    return turn.rules.escalate_after_ms(owner, incident.severity, incident.step)
 
 
 def deadline_alerts(incident: Incident) -> tuple[object, ...]:
@@ -267,7 +273,7 @@ def escalate_step(
         "title": incident.title,
         "rule": rule,
         "because": because,
-        "records": list(records),
+        "records": list(dict.fromkeys(records)),  # of one request may come several alerts
         "step": incident.step,
         "steps": len(chain),
         "to": {

@@ -1,8 +1,9 @@
 """Reminders that something has to be said about an incident, and acknowledgements that were forgotten.
 
-Source: PROCEDURES, "Communication (Every 15 minutes)". Each word of an operator begins the time
-anew. After so many reminders in a row an acknowledgement counts as forgotten: the incident is open
-again and climbs on.
+Source: PROCEDURES, "Communication (Every 15 minutes)". Whoever has taken an incident is reminded;
+while nobody has, escalation is the reminder. Each word of an operator begins the time anew. After
+so many reminders in a row an acknowledgement counts as forgotten: the incident is open again and
+climbs on.
 """
 
 from collections.abc import Iterator
@@ -21,22 +22,22 @@ REMINDER = "reminder"
 # What `deadlines` reads of an incident.
 DEADLINE_FIELDS = (
     *mute_times.DEADLINE_FIELDS,
-    *("runbook", "severity", "ended", "suppressed", "notified_ms", "reminded_ms", "reminded"),
+    *("runbook", "severity", "suppressed", "notified_ms", "reminded_ms", "reminded"),
     *("state",),
 )
 
 
 def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
-    """When the owner is reminded, or the acknowledgement counts as forgotten."""
-    every_ms = turn.rules.update_every_ms(incident.runbook, incident.severity)
-    if incident.ended or incident.suppressed or not incident.notified_ms or every_ms is None:
+    """When whoever has taken it is reminded, or the acknowledgement counts as forgotten."""
+    if incident.state is not State.ACKNOWLEDGED or incident.suppressed or not incident.notified_ms:
         return
-    at_ms = incident.reminded_ms + every_ms
+    every_ms = turn.rules.update_every_ms(incident.runbook, incident.severity)
+    if every_ms is None:
+        return
+    at_ms = mute_times.next_notifiable_ms(turn, incident, incident.reminded_ms + every_ms)
     if incident.reminded < turn.rules.policy.updates.reminders:
-        at_ms = mute_times.next_notifiable_ms(turn, incident, at_ms)
         yield Deadline(at_ms, _on_no_update, "", REMINDER, incident.reminded_ms)
-    elif incident.state is State.ACKNOWLEDGED:
-        at_ms = mute_times.next_notifiable_ms(turn, incident, at_ms)
+    else:
         yield Deadline(at_ms, _on_lapsed, "", LAPSED, incident.reminded_ms)
 
 
@@ -50,12 +51,9 @@ def _on_no_update(turn: Turn, incident: Incident, _: str) -> None:
     incident.reminded += 1
     incident.reminded_ms = turn.now_ms
     silent = format_ms(turn.now_ms - incident.last_update_ms)
-    if incident.state is State.ACKNOWLEDGED:
-        who = incident.assignee or incident.acknowledged_by
-        update = f"tocsin update {incident.id} TEXT --eta 30m"
-        text = f"{who}: no update for {silent}. Post one: {update}"
-    else:
-        text = f"Not acknowledged, no update for {silent}. Acknowledge it: tocsin ack {incident.id}"
+    who = incident.assignee or incident.acknowledged_by
+    update = f"tocsin update {incident.id} TEXT --eta 30m"
+    text = f"{who}: no update for {silent}. Post one: {update}"
     turn.timeline(incident, "Reminded", text)
     recipients.on_reminder(turn, incident, text)
     turn.changed(incident)

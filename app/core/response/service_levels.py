@@ -3,7 +3,8 @@
 A clock moves to an earlier target only.
 
 Source: PROCEDURES, "Response Time Targets". A clock is warned of when most of its time is gone,
-then breached, or met.
+then breached, or met. The timeline has all of it. Nobody is notified of a target that is near for a
+P2 or P3, nor of the time to acknowledge while escalation is still to come.
 """
 
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ def _on_near(turn: Turn, incident: Incident, clock: str) -> None:
     left_ms = since_ms + _target_times(turn, clock)[severity] - turn.now_ms
     text = f"{format_ms(left_ms)} left to {clock} it ({severity} target)"
     turn.timeline(incident, "ClockWarned", text, clock=clock)
-    recipients.on_clock(turn, incident, NotificationKind.CLOCK_WARNED, text)
+    if incident.severity.is_urgent and not _is_told_by_escalation(turn, incident, clock):
+        recipients.on_clock(turn, incident, NotificationKind.CLOCK_WARNED, text)
     escalation.on_clock_warned(turn, incident, clock, text)
     turn.changed(incident)
 
@@ -66,8 +68,14 @@ def _on_missed(turn: Turn, incident: Incident, clock: str) -> None:
     text = f"Not {clock}d within {target} ({severity} target)"
     turn.timeline(incident, "ClockBreached", text, clock=clock)
     turn.count(f"breached.{clock}")
-    recipients.on_clock(turn, incident, NotificationKind.CLOCK_BREACHED, text)
+    if not _is_told_by_escalation(turn, incident, clock):
+        recipients.on_clock(turn, incident, NotificationKind.CLOCK_BREACHED, text)
     turn.changed(incident)
+
+
+def _is_told_by_escalation(turn: Turn, incident: Incident, clock: str) -> bool:
+    """Whether the next of the chain is called if nobody acknowledges it: that is the reminder."""
+    return clock == ACKNOWLEDGE and escalation.next_wait_ms(turn, incident) is not None
 
 
 def on_done(turn: Turn, incident: Incident, clock: str) -> None:

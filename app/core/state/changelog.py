@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_fields import encode, read_fields
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.incident_alerts import in_order, note_unnamed
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
@@ -47,6 +48,7 @@ KINDS = {  # of keys -> where the state has what they stand for; one more is a n
     b"r/": "receivers",
     b"z/": "silences",
     b"t/": "tasks",
+    b"h/": "expected",
     b"s/": "sources",
     b"x/": "quarantined",
     b"d/": "parked",
@@ -156,6 +158,8 @@ def _encode_key(state: PartitionState, key: bytes) -> bytes | None:
             thing = state.silences.get(name.decode())
         case b"t":
             thing = state.tasks.get(name.decode())
+        case b"h":
+            thing = state.expected.get(name.decode())
         case b"s":
             topic, partition = name.decode().rsplit("/", 1)
             thing = state.sources[topic, int(partition)]
@@ -333,6 +337,12 @@ def _load_task(state: PartitionState, name: bytes, document: Any) -> None:
     state.tasks[name.decode()] = Task(**fields | {"severity": Severity(fields["severity"])})
 
 
+def _load_expected(state: PartitionState, name: bytes, document: Any) -> None:
+    expected = ExpectedHeartbeat(**read_fields(ExpectedHeartbeat, document))
+    assert expected.fingerprint == name.decode(), "an expected heartbeat has another's key"
+    state.expected[name.decode()] = expected
+
+
 def _load_source(state: PartitionState, name: bytes, document: Any) -> None:
     topic, partition = name.decode().rsplit("/", 1)
     offset, number = document
@@ -363,6 +373,7 @@ _LOADERS = {
     b"r/": _load_receiver,
     b"z/": _load_silence,
     b"t/": _load_task,
+    b"h/": _load_expected,
     b"s/": _load_source,
     b"x/": _load_quarantined,
     b"d/": _load_parked,

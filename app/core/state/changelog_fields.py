@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_types import check_types
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
 from app.core.state.near_part import NearPart
@@ -52,7 +53,7 @@ _INCIDENT = {
     "always_escalates": "always",
     # What operators reported.
     **_same("assignee", "mitigated_ms", "mitigated_by", "root_cause", "root_cause_by"),
-    **_same("assessment", "eta_ms", "complaints"),
+    **_same("assessment", "eta_ms", "complaints", "refused"),
     # Since when, and how often.
     **_same("severity_ms", "notifiable_since_ms", "notified_ms", "first_notified_ms"),
     **_same("message_ms", "notified_alerts", "notified_severity", "fires_anew_ms", "places"),
@@ -86,6 +87,7 @@ FIELDS: dict[type, dict[str, str]] = {
         **_same("id", "incident", "name", "title", "steps", "owner", "severity"),
         **_same("made_ms", "due_ms", "remind_ms", "reminded"),
     },
+    ExpectedHeartbeat: _same("rule", "labels", "since_ms", "received", "raised"),
     Silence: _same("id", "matchers", "starts_ms", "ends_ms", "by", "comment", "at_ms"),
     Matcher: _same("label", "operator", "value"),
 }

@@ -14,6 +14,7 @@ import orjson
 
 from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.engine_clock import EngineClock
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.live_alert import (
     CORRELATION_WAIT,
@@ -98,6 +99,7 @@ class Incident:
     assessment: dict[str, str] | None = None  # verdict, scope, by
     eta_ms: int = 0
     complaints: int = 0
+    refused: int = 0  # records of alerts past `bounds.alerts_in_incident`
     # Since when, and how often.
     severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
     notifiable_since_ms: int = 0  # it is open and nothing keeps it quiet
@@ -265,6 +267,7 @@ class PartitionState:
             0  # when silences began or ended last: all that do so in one millisecond do it at once
         )
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
+        self.expected: dict[str, ExpectedHeartbeat] = {}  # by the fingerprint of a missing one
         self.sources: dict[
             tuple[str, int], tuple[int, int]
         ] = {}  # topic and partition -> last offset and number

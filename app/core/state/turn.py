@@ -14,6 +14,7 @@ from app.core.state.snapshot import incident_snapshot
 from app.core.state.state import Incident, PartitionState
 from models.alert import Labels
 from models.effect import Effect, Position, Stream, encode_effect
+from models.events import NotificationKind
 from models.instant import format_instant
 from models.reason import Reason
 
@@ -39,6 +40,8 @@ class Turn:
         self._opened = 0
         self._changed: dict[str, Incident] = {}
         self.bounds_met: dict[str, str] = {}  # bounds that are near or reached, and which of both
+        # Messages of this step by incident and address: place in `effects`, kind, body.
+        self.messages: dict[tuple[str, ...], tuple[int, NotificationKind, dict[str, Any]]] = {}
         self._doubtful: dict[str, LiveAlert] = {}
         self.unshown: dict[str, bool] = {}  # alerts and incidents that roots' rules have to hear of
 
@@ -93,6 +96,11 @@ class Turn:
         self._number += 1
         if self.command and stream is Stream.TIMELINE:
             body = body | {"command": self.command}  # whoever sent it recognises its answer by this
+        encoded = None if key is None else key.encode()
+        value = self._encode(stream, number, kind, body)
+        self.effects.append(Effect(stream, encoded, value, Position(self.offset, number)))
+
+    def _encode(self, stream: Stream, number: int, kind: str, body: dict[str, Any]) -> bytes:
         document = {
             "id": f"{self.position}-{number}",
             "kind": kind,
@@ -100,10 +108,17 @@ class Turn:
             "policy": self.rules.fingerprint,
             **body,
         }
-        encoded = None if key is None else key.encode()
-        self.effects.append(
-            Effect(stream, encoded, encode_effect(stream, document), Position(self.offset, number))
-        )
+        return encode_effect(stream, document)
+
+    def amend(self, index: int, kind: str, body: dict[str, Any]) -> None:
+        """Put another body into an effect of this step, which keeps its place."""
+        effect = self.effects[index]
+        value = self._encode(effect.stream, effect.position.number, kind, body)
+        self.effects[index] = effect._replace(value=value)
+
+    def amend_sent(self, index: int, key: str, value: bytes) -> None:
+        """Put another message to an actor in the place of one that this step has left."""
+        self.effects[index] = self.effects[index]._replace(key=key.encode(), value=value)
 
     def drop(self, stream: Stream, key: str) -> None:
         """Leave a tombstone: the topic forgets the key."""
@@ -147,7 +162,8 @@ class Turn:
         return list(islice(self._changed.values(), start, None))
 
     def end(self) -> None:
-        """Leave the snapshots."""
+        """Leave the snapshots. The step is over: what comes next is another message."""
+        self.messages.clear()
         if self._changed:
             for incident in self._changed.values():
                 self.emit(

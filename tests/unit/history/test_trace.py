@@ -111,9 +111,7 @@ SAID = {
     r"Not acknowledged for \w+\. \d": "repeated after repeat_interval",
     "Not acknowledged for": "escalates, because not acknowledged",
     "left to resolve it": "time to resolve it is running out",
-    "left to acknowledge it": "time to acknowledge it is running out",
     "has been firing for": "rule p0-lasting",
-    "acknowledged, no update for": "no update in time",
 }
 
 

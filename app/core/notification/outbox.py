@@ -1,0 +1,70 @@
+"""One message to a receiver: what happens to an incident in one step is told to an address once.
+
+A step is what one record or one timer causes. The messages of a step that call somebody are one, as
+are those that tell its end, and those of one kind. The stronger kind stays, and the text has both. Contacts
+with the same address are the same receiver.
+"""
+
+from typing import Any
+
+from app.core.notification import naming
+from app.core.state.turn import Turn
+from models.effect import Stream
+from models.events import NotificationKind
+from models.journal import encode_page
+
+# The strongest first.
+_CALLS = (
+    NotificationKind.OPENED,
+    NotificationKind.SEVERITY_RAISED,
+    NotificationKind.ESCALATED,
+    NotificationKind.REPEATED,
+    NotificationKind.CLOCK_BREACHED,
+    NotificationKind.CLOCK_WARNED,
+)
+_END = (NotificationKind.RESOLVED, NotificationKind.LOST, NotificationKind.CAUSE_WANTED)
+
+Body = dict[str, Any]  # the fields of `models.events.Notification`
+
+
+def post(turn: Turn, kind: NotificationKind, body: Body) -> None:
+    """Emit a message, or send it to the receiver's actor where it may end in a digest."""
+    digest = turn.rules.policy.notify.digest
+    is_digested = digest is not None and body["severity"] in digest.severity
+    address = (body["incident"], body["channel"], body["address"], str(is_digested))
+    known = turn.messages.get(address)
+    is_known = known is not None and _are_one(known[1], kind)
+    if known is not None and is_known:
+        kind, body = _merged(known[1], known[2], kind, body)
+    index = known[0] if known is not None and is_known else len(turn.effects)
+    if is_digested:
+        receiver = f"receiver/{body['channel']}/{body['receiver']}"
+        value = encode_page(body["severity"], kind, body)
+        if is_known:
+            turn.amend_sent(index, receiver, value)
+        else:
+            turn.send(receiver, value)
+    elif is_known:
+        turn.amend(index, kind, body)
+    else:
+        turn.count("notifications")
+        turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
+    turn.messages[address] = index, kind, body
+
+
+def _are_one(first: NotificationKind, second: NotificationKind) -> bool:
+    return first is second or any(first in group and second in group for group in (_CALLS, _END))
+
+
+def _merged(
+    first: NotificationKind, before: Body, second: NotificationKind, after: Body
+) -> tuple[NotificationKind, Body]:
+    """The stronger of two messages, with the text of both."""
+    group = _CALLS if first in _CALLS else _END
+    is_stronger = first is not second and group.index(second) < group.index(first)
+    kind, body = (second, after) if is_stronger else (first, before)
+    texts = [before["text"], after["text"]]
+    is_within = texts[1] in texts[0] or texts[0] in texts[1]
+    text = max(texts, key=len) if is_within else naming.join_sentences(*texts)
+    wanted = {"next_step": after["next_step"]} if second is NotificationKind.CAUSE_WANTED else {}
+    return kind, body | {"text": text} | wanted

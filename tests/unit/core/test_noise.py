@@ -1,0 +1,117 @@
+"""What nobody is told: reminders while nobody has taken it, and the like."""
+
+import copy
+
+import pytest
+
+from app.core.rules.compiled_policy import CompiledPolicy
+from models.effect import Stream
+from tests.support.night import Night
+from tests.support.shipped_policy import shipped
+
+P0 = {"alertname": "OllamaDown", "severity": "critical", "component": "ollama"}
+P2 = {"alertname": "HighLatency", "severity": "warning", "component": "api"}
+
+
+def kinds(night: Night) -> list[str]:
+    """The kinds of all messages so far."""
+    return [body["kind"] for body in night.bodies(Stream.NOTIFICATIONS)]
+
+
+@pytest.mark.parametrize("labels", [P0, P2])
+def test_only_who_acknowledged_it_is_reminded(labels: dict[str, str]) -> None:
+    """While nobody has taken an incident, escalation is the reminder."""
+    alone = Night().fire(labels).until(59)
+    taken = Night().fire(labels).until(1).say("acknowledge").until(59)
+
+    assert "reminder" not in kinds(alone)
+    assert kinds(taken).count("reminder") == 2
+
+
+def test_the_time_to_acknowledge_is_told_by_escalation() -> None:
+    """A P0 that nobody acknowledges escalates at its target: no message says so besides."""
+    night = Night().fire(P0).until(10)
+
+    assert "escalated" in kinds(night)
+    assert not {"clock_warned", "clock_breached"} & {*kinds(night)}
+    assert night.entries("ClockBreached") == ["Not acknowledged within 2m (P0 target)"]
+
+
+def test_the_time_to_acknowledge_is_told_where_nobody_is_called() -> None:
+    """A P3 has no escalation, so its missed target is told."""
+    labels = {"alertname": "Rare", "severity": "info", "component": "api"}
+    document = copy.deepcopy(shipped().document)
+    document["notify"]["hours"] = []
+
+    night = Night(CompiledPolicy(document)).fire(labels).until(5 * 60)
+
+    assert "clock_breached" in kinds(night)
+
+
+@pytest.mark.parametrize(("labels", "number"), [(P0, 1), (P2, 0)])
+def test_nobody_is_told_that_a_target_of_a_p2_is_near(labels: dict[str, str], number: int) -> None:
+    """The time to resolve a P0 is told when most of it is gone; that of a P2 is not."""
+    night = Night().fire(labels).until(1).say("acknowledge")
+    for minute in range(10, 23 * 60, 10):
+        night.until(minute).say("update", text="at work")
+
+    assert kinds(night).count("clock_warned") == number
+    assert len(night.entries("ClockWarned")) == 1
+
+
+def test_an_escalation_puts_off_the_repeat() -> None:
+    """A P0 is repeated half an hour after the last of its chain was called, and not before."""
+    night = Night().fire(P0).until(80)
+
+    called = [minute for minute, _ in night.told("escalated", "pager")]
+    repeated = [minute for minute, _ in night.told("repeated", "pager")]
+    assert called[-1] == 48
+    assert repeated == [78]
+
+
+def test_an_address_is_told_once_in_a_step() -> None:
+    """What always escalates tells the team's address of its opening and of its escalation at once."""
+    labels = {"alertname": "BruteForce", "severity": "critical", "component": "vpn"}
+
+    night = Night().fire(labels)
+
+    told = [
+        (body["kind"], body["address"], body["text"])
+        for body in night.bodies(Stream.NOTIFICATIONS)
+        if body["address"] in ("#security", "security@sutazai.com", "security-lead")
+    ]
+    because = "BruteForce on vpn always escalates (security-incident)"
+    assert told == [
+        ("opened", "security@sutazai.com", because),
+        ("opened", "#security", because),
+        ("escalated", "security-lead", because),
+    ]
+
+
+def test_an_end_is_told_once_to_an_address() -> None:
+    """Members of a chain who share their team's addresses hear once that it is over, and what is wanted then."""
+    night = Night().fire(P0).until(8).end(P0).until(14)
+
+    ends = [
+        (body["channel"], body["address"])
+        for body in night.bodies(Stream.NOTIFICATIONS)
+        if body["kind"] == "resolved"
+    ]
+    texts = {
+        body["text"]
+        for body in night.bodies(Stream.NOTIFICATIONS)
+        if body["address"] == "ai-team@sutazai.com" and body["kind"] == "resolved"
+    }
+    assert len(ends) == len(set(ends))
+    assert ("pager", "ai-lead") in ends
+    assert ("email", "ai-team@sutazai.com") in ends
+    assert "root_cause_wanted" not in kinds(night)
+    assert [text.endswith("What was the root cause?") for text in texts] == [True]
+
+
+def test_steps_are_told_apart() -> None:
+    """The same address is told of what happens later."""
+    night = Night().fire(P0).until(2)
+
+    chats = [body for body in night.bodies(Stream.NOTIFICATIONS) if body["address"] == "#ai"]
+    assert [body["kind"] for body in chats] == ["opened", "escalated"]
