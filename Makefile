@@ -1,12 +1,13 @@
-# Everything runs in .venv, which is made when it is missing and renewed when pyproject.toml changes.
+# Everything runs in .venv, which is made when it is missing, and renewed when pyproject.toml or constraints.txt changes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay soak clean
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay soak clean bench-smoke
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -20,14 +21,14 @@ $(VENV)/.made:
 	@touch $@
 
 # What Tocsin itself needs; the tools of a developer come with .installed.
-$(VENV)/.runtime: pyproject.toml | $(VENV)/.made
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(PIP_INSTALL) -e .
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/.made
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing into $(VENV), with the tools of a developer ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PIP_INSTALL) -e '.[dev]'
 	@touch $(VENV)/.runtime $@
 
 demo: $(VENV)/.runtime ## a bad day and a storm through a Tocsin of your own; no broker, no network (ARGS=--json, --keep, ...)
@@ -56,7 +57,7 @@ faults: $(VENV)/.installed ## break everything on purpose, on a real Kafka and t
 	@$(BIN)/python -m pytest -o addopts="--strict-markers --strict-config -q -p no:cacheprovider" tests/faults $(ARGS)
 
 $(VENV)/.fuzz: $(VENV)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,fuzz]'
+	@$(PIP_INSTALL) -e '.[dev,fuzz]'
 	@touch $@
 
 fuzz: $(VENV)/.fuzz ## any bytes into every parser, with atheris (SECONDS=60, ARGS="policy journal")
@@ -67,7 +68,7 @@ planted-bugs: $(VENV)/.installed ## plant each of a list of bugs in a copy of th
 
 # Without --strict pip-audit says that all is well of packages that nobody could tell it anything of.
 audit: $(VENV)/.installed ## known vulnerabilities of what is installed; asks an advisory service (ARGS="-s osv" asks another)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
+	@$(PIP_INSTALL) -e '.[audit]'
 	@$(BIN)/python -m pip freeze --exclude-editable --disable-pip-version-check > $(VENV)/installed.txt
 	@$(BIN)/python -m pip_audit --strict --disable-pip --no-deps -r $(VENV)/installed.txt $(ARGS)
 
@@ -75,6 +76,9 @@ check: $(VENV)/.installed ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+constraints: $(VENV)/.made ## write constraints.txt anew, with the newest versions that pyproject.toml allows
+	@$(BIN)/python -m deploy.constraints
 
 format: $(VENV)/.installed ## put the code into its format
 	@$(BIN)/ruff format .
@@ -97,6 +101,9 @@ bench-raw: $(VENV)/.installed ## what an alert costs from the raw topic to its e
 
 bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, beside the engine alone
 	@$(BIN)/python bench/replay.py $(ARGS)
+
+bench-smoke: $(VENV)/.installed ## count the bytecodes of each kind of alert; fails when one grows by a tenth (ARGS=--write)
+	@$(BIN)/python bench/smoke.py $(ARGS)
 
 soak: $(VENV)/.installed ## is memory flat under churning alerts, in real time or (ARGS="--driven --minutes 180") as fast as it goes
 	@$(BIN)/python bench/soak.py $(ARGS)

@@ -16,6 +16,7 @@ from app.core.state.poison import describe_fault
 from app.intake.normalise import entries_from
 from app.intake.raw_values import RawValues
 from app.intake.records import Intake
+from app.intake.requests import records_of_request
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
 from app.worker.worker import Worker
@@ -85,11 +86,12 @@ def journal_records(
             record.offset,
         )
         taken, refused = [], [BadInput(Reason.POISON, describe_fault(error))]
-    for why in refused:
+    numbered, count = records_of_request(taken), len(taken)
+    for number, why in enumerate(refused, count):
         body = letter_of(
             why, "raw", partition, record.offset, value if why.part is None else why.part
         )
-        taken.append(NewRecord(b"refused", encode_refused(body)))
-    for number, one in enumerate(taken):
+        numbered.append((number, NewRecord(b"refused", encode_refused(body))))
+    for number, one in numbered:
         source = source_header("raw", partition, record.offset, number)
         yield NewRecord(one.key, one.value, (source,))

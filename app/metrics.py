@@ -86,7 +86,7 @@ KINDS = (
         "deferred_signals",
         "former_rule_ids",
     ),
-    *("receivers", "silences", "tasks", "sources", "timers"),
+    *("receivers", "silences", "tasks", "expected", "sources", "timers"),
 )
 
 

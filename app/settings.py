@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from models.errors import TocsinError
+from models.setting_names import unknown_name
 from models.topics import PARTITIONS_MAX
 
 CLOCK_DIGITS = 15  # of milliseconds since 1970: the years that dates can have
@@ -20,6 +21,9 @@ KAFKA = "kafka://"
 _PREFIX = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 )  # Kafka takes 249 characters in a topic's name
+
+_HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9.])?")
+_ROUTE_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,16}")
 
 
 class BadSettings(TocsinError):
@@ -79,6 +83,9 @@ class HttpSecurity:
     insecure: bool = (
         False  # TOCSIN_INSECURE: "yes" lets everybody who can reach the bridge do everything
     )
+    # TOCSIN_ALLOWED_HOSTS: names in small letters by which browsers may ask a bridge without tokens
+    allowed_hosts: tuple[str, ...] = ()
+    route_prefix: str = ""  # TOCSIN_ROUTE_PREFIX: such as /tocsin, where a proxy passes it on
     requests: int = 500  # TOCSIN_SENDER_REQUESTS: a sender's, a second; a fifth of what a core can answer. 0: no limit
     alerts: int = 20_000  # TOCSIN_SENDER_ALERTS: as above; each KiB of a body counts as one too
     connections: int = (
@@ -138,9 +145,13 @@ class Settings:
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from TOCSIN_* variables. Raises BadSettings."""
     defaults = Settings()
+    kafka = _kafka_security(environ)  # which knows best what is wrong with its own names
+    unknown = unknown_name(name for name in environ if environ[name])
+    if unknown:
+        raise BadSettings(unknown)
     settings = Settings(
         broker=environ.get("TOCSIN_BROKER", defaults.broker),
-        kafka=_kafka_security(environ),
+        kafka=kafka,
         policy_file=environ.get("TOCSIN_POLICY", defaults.policy_file),
         receivers_file=environ.get("TOCSIN_RECEIVERS", defaults.receivers_file),
         link_key_file=environ.get("TOCSIN_LINK_KEY", defaults.link_key_file),
@@ -230,6 +241,8 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
         key_file=environ.get("TOCSIN_TLS_KEY", ""),
         client_ca_file=environ.get("TOCSIN_TLS_CLIENT_CA", ""),
         insecure=_read_flag(environ, "TOCSIN_INSECURE"),
+        allowed_hosts=_host_names(environ.get("TOCSIN_ALLOWED_HOSTS", "")),
+        route_prefix=_route_prefix(environ.get("TOCSIN_ROUTE_PREFIX", "")),
         requests=_read_integer(environ, "TOCSIN_SENDER_REQUESTS", defaults.requests, 0, 1_000_000),
         alerts=_read_integer(environ, "TOCSIN_SENDER_ALERTS", defaults.alerts, 0, 100_000_000),
         connections=_read_integer(
@@ -250,6 +263,27 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
             "TOCSIN_INSECURE is yes, but TOCSIN_TOKENS or TOCSIN_TLS_CLIENT_CA is set; must be one or the other"
         )
     return security
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise BadSettings(
+                f"TOCSIN_ALLOWED_HOSTS has {name!r:.100}, must be names such as tocsin.example.org,"
+                " without ports, with commas between"
+            )
+    return tuple(names)
+
+
+def _route_prefix(text: str) -> str:
+    prefix = text.rstrip("/")
+    if prefix and not _ROUTE_PREFIX.fullmatch(prefix):
+        raise BadSettings(
+            f"TOCSIN_ROUTE_PREFIX is {text!r:.100}, must be a path such as /tocsin: letters, digits"
+            " and signs of ._~-, each part behind a slash"
+        )
+    return prefix
 
 
 def _read_flag(environ: Mapping[str, str], name: str) -> bool:

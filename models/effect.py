@@ -7,9 +7,8 @@ the worker.
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -49,8 +48,7 @@ EFFECTS = tuple(
 )  # those that have a topic of their own
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """The place of an effect in a partition's order of causes."""
 
     offset: int
@@ -88,8 +86,7 @@ def encode_effect(stream: Stream, document: dict[str, Any]) -> bytes:
     return encoded
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """One record to be sent.
 
     `value` is JSON and holds the id, the time and the policy's fingerprint. It is empty where a

@@ -6,6 +6,7 @@ from functools import lru_cache
 NEWEST_MS = 253402300799999  # the end of the year 9999; datetime knows no later time
 
 
+@lru_cache(maxsize=1024)  # the effects of one record say the same few instants many times
 def format_instant(at_ms: int) -> str:
     """`2026-04-12T03:15:02.007Z` for milliseconds since 1970."""
     return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"

@@ -8,10 +8,13 @@ is sent twice counts twice.
 
 An alert's value begins with everything that tells a plain repeat from news, in fixed order, so that
 a repeat is recognised without being parsed. `encode_alert` is the only writer of that shape.
+
+The alerts of one request for one component are one record, and are decided together. Between two
+tabs stands the value of one alert, so a repeat among them is recognised in the same way.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +25,15 @@ from models.silence import Silence
 from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'
+ALERTS_START = b'{"alerts":['  # several alerts of one request
+_BEFORE, _BETWEEN, _AFTER = b"\t", b",\t", b"\t]}"  # JSON has no tab within a text
 POLICY_START = b'{"policy":'
 COMMAND_START = b'{"command":'
 FINGERPRINT = slice(
     len(ALERT_START), len(ALERT_START) + 16
 )  # where an alert's fingerprint stands in its value
+_STATUS_START = FINGERPRINT.stop + len(b'","status":"')
+STATUS = slice(_STATUS_START, _STATUS_START + len(b"resolved"))  # "firing" has two bytes less
 
 TICK = b'{"tick":true}'
 SOURCE_HEADER = "source"
@@ -133,6 +140,25 @@ def encode_alert(alert: Alert) -> bytes:
     )
 
 
+def encode_alerts(alerts: Sequence[bytes]) -> bytes:
+    """The journal value of the alerts of one request; each is an `encode_alert`."""
+    if len(alerts) == 1:
+        return alerts[0]
+    return ALERTS_START + _BEFORE + _BETWEEN.join(alerts) + _AFTER
+
+
+def alerts_in(value: bytes) -> list[bytes]:
+    """The values of the alerts of a record, of one alert or of several. Raises BadInput."""
+    if value.startswith(ALERT_START):
+        return [value]
+    start, end = ALERTS_START + _BEFORE, _AFTER
+    if not value.startswith(start) or not value.endswith(end):
+        raise BadInput(
+            Reason.MALFORMED, "a record of several alerts has to have a tab between two alerts"
+        )
+    return value[len(start) : -len(end)].split(_BETWEEN)
+
+
 def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     """The journal value of an operator's command. `name` is one of `models.command.Command`.
 
@@ -182,14 +208,18 @@ def encode_signal(
     rule_id: str = "",
     *,
     left: bool = False,
+    near: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The journal value of a component's message to a rule that looks across components.
 
     `role` says as what the alert takes part: `member`, `source`, `target`, or the number of a step
     of a sequence. `shape` says which rule of this name is meant (`app.core.rules.rule_id`), and
-    `left` that the alert fires on, but takes no part in that rule any more.
+    `left` that the alert fires on, but takes no part in that rule any more. `near` is what a rule
+    of nearness has to know besides: of one that fires `places`, `kind`, digests of its `labels` and
+    its `hours` as background; of one that ended whether it is `resolved`.
     """
-    more = {"rule_id": rule_id} if rule_id else {}
+    more: dict[str, Any] = {"rule_id": rule_id} if rule_id else {}
+    more |= {} if near is None else {"near": near}
     return json_bytes(
         {"signal": rule, "group": group, "role": role, "member": member}
         | more
@@ -198,14 +228,22 @@ def encode_signal(
 
 
 def encode_suppression(
-    rule: str, alert: str, record: str, suppression: Mapping[str, Any] | None, rule_id: str = ""
+    rule: str,
+    alert: str,
+    record: str,
+    suppression: Mapping[str, Any] | None,
+    rule_id: str = "",
+    near: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The journal value of a rule's message to a component: that an alert keeps quiet, or (None) need not any more.
 
     `record` is the position of the record that made the alert fire: what has fired again since is
-    not meant. `shape` says which rule of the name said it.
+    not meant. `shape` says which rule of the name said it. `near` is there when an incident (which
+    `alert` names then) belongs to another that is near it: the `member` by which that one knows it,
+    the `root`, its `key`, and the `severity` from which on its alerts keep quiet.
     """
-    more = {"rule_id": rule_id} if rule_id else {}
+    more: dict[str, Any] = {"rule_id": rule_id} if rule_id else {}
+    more |= {} if near is None else {"near": near}
     return json_bytes(
         {"suppression": rule, "alert": alert, "record": record, "because": suppression} | more
     )
@@ -219,19 +257,26 @@ def encode_member(
     rule_id: str = "",
     *,
     left: bool = False,
+    near: bool = False,
 ) -> bytes:
     """The journal value of a rule's message to a root's incident: what became of an alert that depends on it.
 
     `why` says why one that fires still belongs to it no more, `shape` by which rule of the name it
     did, and `left` that by that one it does not, since the policy has changed, but perhaps by
-    another.
+    another. `near` says that it does not depend on the root, but is near it.
     """
     more = (
         ({"why": why} if why else {})
         | ({"rule_id": rule_id} if rule_id else {})
         | ({"left": True} if left else {})
+        | ({"near": True} if near else {})
     )
     return json_bytes({"member": root, "rule": rule, "alert": member} | more)
+
+
+def encode_expected(rule: str, labels: Mapping[str, str], *, received: bool) -> bytes:
+    """The journal value of a message about a heartbeat that the policy expects: that it does, or that it was received."""
+    return json_bytes({"expected": rule, "labels": labels, "received": received})
 
 
 def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:

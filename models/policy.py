@@ -13,6 +13,7 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from models.policy_nearness import Nearness
 from models.policy_rules import (
     Correlation,
     Dependency,
@@ -36,10 +37,13 @@ from models.policy_types import (
     refuse_problems,
 )
 from models.severity import Severity, severity_word
+from models.shell import shell_danger
 from models.suggest import did_you_mean
 from models.time_interval import TimeInterval
+from models.webhook_mapping import WebhookMapping
 
 STEPS_MAX = 50  # of a runbook or a task: they stand in effects, in full
+WEBHOOKS_MAX = 100
 RULES_MAX = 1000  # of what an incident names by its rules
 LINE_CHARACTERS_MAX = 2000
 Line = Annotated[str, Field(max_length=LINE_CHARACTERS_MAX)]
@@ -51,9 +55,6 @@ Channel = Literal["pager", "email", "chat"]
 DurationBySeverityList = dict[Severity, list[DurationMs]]
 
 PLACEHOLDER = re.compile(r"\{(alertname|component|owner|incident|labels\.[A-Za-z_][A-Za-z0-9_]*)\}")
-# A quote that does not end takes all the rest: were it looked for again from each quote in there,
-# it would be for long.
-_QUOTED = re.compile(r"""'[^']*(')?|"(?:[^"\\]|\\.)*(")?|`[^`]*(`)?""", re.DOTALL)
 
 
 class SeverityRule(Part):
@@ -213,8 +214,9 @@ class Step(Part):
     """One step of a runbook: what to do in words, and the command that does it.
 
     Both may use {alertname}, {component}, {owner}, {incident} and {labels.NAME}. In a command the
-    values are quoted for a shell, so a placeholder must not stand inside quotes of the command's
-    own. A label that an alert has not is shown as its NAME.
+    values are quoted for a shell, so a placeholder must stand where a shell reads words, and not in
+    quotes, here-documents, arithmetic, ${...} or what a second shell runs (ssh, eval, sh -c). A
+    label that an alert has not is shown as its NAME.
     """
 
     say: Line
@@ -236,14 +238,10 @@ class Step(Part):
 
     @field_validator("run")
     @classmethod
-    def _outside_quotes(cls, run: str) -> str:
-        bare = _QUOTED.sub(lambda found: "" if found.lastindex else found[0], run)
-        if len(PLACEHOLDER.findall(bare)) != len(PLACEHOLDER.findall(run)):
-            raise ValueError(
-                f"is {run!r:.200}, must have placeholders outside quotes: values bring their own quotes"
-            )
-        if any(sign in bare for sign in "'\"`"):
-            raise ValueError(f"is {run!r:.200}, which has a quote that does not end")
+    def _is_safe(cls, run: str) -> str:
+        danger = shell_danger(run, PLACEHOLDER)
+        if danger:
+            raise ValueError(f"is {run!r:.200}, {danger}")
         return run
 
 
@@ -342,9 +340,11 @@ class Policy(Part):
     silences: Silencing = Silencing()
     followups: list[FollowUp] = Field(default=[], max_length=RULES_MAX)
     correlations: list[Correlation] = []
+    nearness: list[Nearness] = []
     dependencies: list[Dependency] = []
     inhibit_rules: list[InhibitRule] = []
     heartbeats: list[Heartbeat] = []
+    webhooks: dict[Name, WebhookMapping] = Field(default={}, max_length=WEBHOOKS_MAX)
     runbooks: list[Runbook] = []
     notify: Notify
     time_intervals: dict[Name, TimeInterval] = {}
@@ -411,11 +411,11 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
 
 def _repeated_names(policy: Policy) -> Iterator[Problem]:
     # The rules appear in effects as `rule`, so one name is one rule, whatever its kind.
-    rules = ("escalations", "correlations", "dependencies", "inhibit_rules", "heartbeats")
+    rules = ("escalations", "correlations", "nearness", "dependencies", "inhibit_rules")
     named: list[list[tuple[Where, str]]] = [
         [
             ((section, index), rule.name)
-            for section in rules
+            for section in (*rules, "heartbeats")
             for index, rule in enumerate(getattr(policy, section))
         ],
         [(("classes", index), one.name) for index, one in enumerate(policy.classes)],

@@ -3,7 +3,7 @@
 What escalates, what belongs together, what keeps quiet because of something else.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -125,10 +125,17 @@ class InhibitRule(Part):
     equal: list[str] = []
 
 
+ExpectedLabels = Annotated[
+    dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+]
+
+
 class Heartbeat(Part):
     """A heartbeat.
 
-    An alert that always fires. When it is not heard of for `missing`, an incident opens.
+    An alert that always fires. When it is not heard of for `missing`, an incident opens. Each entry
+    of `expected` has labels of one that has to be there: it is missing also if it was never heard of.
     """
 
     name: Name
@@ -136,6 +143,7 @@ class Heartbeat(Part):
     missing: DurationMs = Field(gt=0)
     severity: Severity
     owner: Name | None = None
+    expected: list[ExpectedLabels] = Field(default=[], max_length=100)
 
 
 class Flapping(Part):

@@ -1,6 +1,7 @@
 """The four severities of the incident procedure."""
 
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Severity(StrEnum):
@@ -17,6 +18,7 @@ class Severity(StrEnum):
         return self in (Severity.P0, Severity.P1)
 
 
+@lru_cache(maxsize=64)  # there are a few names, and each alert asks for its own
 def severity_word(name: str) -> str:
     """A severity's name as it is compared: without case and punctuation ("Very-High" is "veryhigh").
 

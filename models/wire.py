@@ -23,6 +23,7 @@ from models.instant import NEWEST_MS
 from models.matcher import Matcher, Operator, program_size, test_of
 from models.pattern import PROGRAM_MAX, compile_pattern
 from models.reason import BadInput, Reason
+from models.severity import Severity
 
 # Labels and annotations live in the state of every alert that is remembered and in its checkpoints,
 # so they are bounded generously for what people write into them, and far below what a journal
@@ -32,8 +33,11 @@ NAME_BYTES_MAX = 1024
 LABELS_BYTES_MAX = 64 * 1024  # UTF-8, of all names and values of one alert
 ANNOTATIONS_BYTES_MAX = 256 * 1024
 URL_BYTES_MAX = 16 * 1024
+ANNOTATIONS_CUT_MAX = 64  # that are kept of an alert whose annotations are too large
+CUT_NAME = "tocsin_cut"  # the annotation that says how many were left out
 NOTE_CHARACTERS_MAX = 16 * 1024
 PERSON_CHARACTERS_MAX = 256
+TITLE_CHARACTERS_MAX = 200
 TIME_CHARACTERS_MAX = 64
 MATCHERS_MAX = 64  # of one silence: as many as an alert has labels
 INVESTIGATING = (
@@ -43,7 +47,8 @@ RECEIPTS_MAX = 10_000  # in one body
 
 _UTF8_MAX = 4  # bytes of a character
 _TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)?",
+    re.ASCII,
 )
 _DURATION = re.compile(r"\d+[a-z0-9]*", re.ASCII)  # anything that is meant as one
 _TASK = re.compile(r"[a-z][a-z0-9-]*")  # a name in the policy
@@ -158,6 +163,17 @@ class DoneRequest(CommandRequest):
             found = f"task: is {short(self.task)}, must be a task of {incident}, such as review or {incident}.review"
             raise BadInput(Reason.UNKNOWN_TASK, found)
         return super().details(incident, now_ms) | {"task": name}
+
+
+class OpenRequest(_Request):
+    """The body of `POST /api/v1/incidents`: an incident that a person opens."""
+
+    by: Annotated[Person, Field(min_length=1)]
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_CHARACTERS_MAX)]
+    severity: Annotated[Severity, Field(strict=False)]  # a text in JSON
+    team: Person = ""  # the policy's default team where none is named
+    component: Person = ""  # what is broken; without it the incident is one of its own
+    text: Text = ""
 
 
 COMMAND_REQUESTS: dict[Command, type[CommandRequest]] = {
@@ -312,7 +328,7 @@ def _parse_instant(text: str) -> int | None:
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     # RFC 3339 has a second 60 for leap seconds, datetime has not.
     at = datetime(year, month, day, hour, minute, 59 if second == 60 else second, tzinfo=UTC)
-    offset = found[8]
+    offset = found[8] or "Z"  # some senders leave the zone out, and mean UTC
     hours, minutes = (0, 0) if offset in "Zz" else (int(offset[1:3]), int(offset[4:]))
     if hours > 23 or minutes > 59:
         raise ValueError("offset must be at most 23:59")
@@ -372,6 +388,44 @@ def texts_of(value: Any, where: str, bytes_max: int) -> dict[str, str]:
     return value
 
 
+def annotations_of(value: Any, where: str) -> dict[str, str]:
+    """An alert's annotations. What is too large is cut and says so. Raises BadInput.
+
+    They decide nothing, so that no alert is refused for the length of its text.
+    """
+    try:
+        return texts_of(value, where, ANNOTATIONS_BYTES_MAX)
+    except BadInput:
+        if not isinstance(value, dict):
+            raise
+        texts = {name: text for name, text in value.items() if text is not None}
+        if not all(isinstance(text, str) for text in texts.values()):
+            raise
+    return _cut_texts(texts)
+
+
+def _cut_texts(texts: dict[str, str]) -> dict[str, str]:
+    """The texts with the longest ones cut, without those whose names are too long or too many."""
+    kept = {name: text for name, text in texts.items() if 1 <= len(name.encode()) <= NAME_BYTES_MAX}
+    kept = dict(list(kept.items())[:ANNOTATIONS_CUT_MAX])
+    half = (ANNOTATIONS_BYTES_MAX - sum(len(name.encode()) for name in kept)) // 2
+    share, room = half // max(len(kept), 1), half  # each has its share, the first ones more
+    cut = {}
+    for name, text in kept.items():
+        size = len(text.encode())
+        room_here = share + room
+        cut[name] = text if size <= room_here else _cut_text(text, size, room_here)
+        room -= max(min(size, room_here) - share, 0)
+    if len(kept) < len(texts):
+        cut[CUT_NAME] = f"{len(texts) - len(kept)} annotations were too many, or had too long names"
+    return cut
+
+
+def _cut_text(text: str, size: int, room: int) -> str:
+    beginning = text.encode()[: max(room - 64, 0)].decode(errors="ignore")
+    return f"{beginning}... (cut: it had {size} bytes)"
+
+
 def _check_sizes(texts: dict[str, str], where: str, bytes_max: int) -> None:
     size = 0
     for name, text in texts.items():
@@ -389,7 +443,7 @@ def _check_sizes(texts: dict[str, str], where: str, bytes_max: int) -> None:
 
 
 def url_of(value: Any, where: str) -> str:
-    """A text of bounded size.
+    """A text of bounded size, cut to it if need be.
 
     Empty for null. It is only shown, so it need not be a URL. Raises BadInput.
     """
@@ -398,10 +452,7 @@ def url_of(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise BadInput(Reason.MALFORMED, f"{where}: is {short(value)}, must be a text")
     if _UTF8_MAX * len(value) > URL_BYTES_MAX and len(value.encode()) > URL_BYTES_MAX:
-        raise BadInput(
-            Reason.TOO_LARGE,
-            f"{where}: has {len(value.encode())} bytes, must have at most {URL_BYTES_MAX}",
-        )
+        return _cut_text(value, len(value.encode()), URL_BYTES_MAX)
     return value
 
 

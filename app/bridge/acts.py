@@ -74,10 +74,11 @@ class ActRunner:
         writer: JournalWriter,
         incidents: IncidentView,
         answer_seconds: float = ANSWER_SECONDS,
+        answers: CommandAnswers | None = None,
     ) -> None:
-        """`incidents` is where the newest snapshots are read."""
+        """`incidents` is where the newest snapshots are read; `answers` are a bridge's own."""
         self._log, self._partitions, self._incidents = log, partitions, incidents
-        self._commands = CommandAnswers(log, topics, writer, answer_seconds)
+        self._commands = answers or CommandAnswers(log, topics, writer, answer_seconds)
         self._silencing = SilenceAnswers(log, topics, partitions, writer, answer_seconds)
         self._silences = Silences(log, topics.silences)
 

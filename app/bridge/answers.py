@@ -6,7 +6,7 @@ wherever the worker runs.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,8 @@ class CommandAnswers:
     ) -> None:
         self._log, self._writer, self._seconds = log, writer, seconds
         self._read_timeline, self._incidents = topics.timeline, topics.incidents
+        # What else is to be done once a command was carried out, with the incident's new state.
+        self.on_done: Callable[[Document], Awaitable[None]] | None = None
 
     async def send(self, incident: str, partition: int, value: bytes) -> Outcome | None:
         """Append a command, and return what came of it; None when no worker answered in time.
@@ -79,6 +81,14 @@ class CommandAnswers:
         Raises LogUnavailable when the journal did not take it.
         """
         places = [(self._read_timeline, partition), (self._incidents, partition)]
+        outcome = await self._send(incident, partition, value, places)
+        if self.on_done is not None and outcome is not None and outcome.snapshot is not None:
+            await self.on_done(outcome.snapshot)
+        return outcome
+
+    async def _send(
+        self, incident: str, partition: int, value: bytes, places: list[tuple[str, int]]
+    ) -> Outcome | None:
         async with self._log.following(places) as follower:
             record = NewRecord(incident.encode(), value)
             offset = await self._writer.append_to({partition: [record]})

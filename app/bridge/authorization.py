@@ -8,9 +8,8 @@ then for loopback, or a network of friends.
 
 import base64
 import binascii
-import ipaddress
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,6 +20,8 @@ from app import metrics
 from app.bridge.board import RESOURCES
 from app.bridge.certificates import client_name
 from app.bridge.connection import Connection
+from app.bridge.hosts import check_host
+from app.bridge.limits import FRAMING_BYTES_ALERT
 from app.bridge.rate_limits import Sender, Senders, address_key
 from app.bridge.responses import RequestDeclined, logger
 from app.bridge.sessions import COOKIE, session_holder
@@ -41,6 +42,10 @@ PERMISSIONS: Needs = {
     ("GET", "/api/v2/alerts/groups"): Permission.READ,
     ("POST", "/api/v2/alerts"): Permission.SEND,
     ("POST", "/webhook/alertmanager"): Permission.SEND,
+    ("POST", "/api/v1/heartbeats/{name}"): Permission.SEND,
+    ("POST", "/api/v1/webhooks/{name}"): Permission.SEND,
+    ("POST", "/api/v1/cloudevents"): Permission.SEND,
+    ("POST", "/v2/enqueue"): None,  # its routing key is a token (`PagerDutyEventRoutes`)
     ("POST", "/api/v1/receipts"): Permission.NOTIFY,
     ("POST", "/api/v1/deadletters/{letter}/resubmitted"): Permission.SEND,
     **{("GET", path): Permission.READ for path in RESOURCES},
@@ -49,6 +54,7 @@ PERMISSIONS: Needs = {
     ("GET", "/api/v1/silences"): Permission.READ,
     ("GET", "/metrics"): Permission.READ,
     ("GET", "/progress"): Permission.READ,
+    ("POST", "/api/v1/incidents"): Permission.OPERATE,
     ("POST", "/api/v1/incidents/{incident}/{command}"): Permission.OPERATE,
     ("POST", "/api/v2/silences"): Permission.OPERATE,
     ("DELETE", "/api/v2/silence/{id}"): Permission.OPERATE,
@@ -64,7 +70,12 @@ PERMISSIONS: Needs = {
 # What proves by itself who asks: a signed link, a signed webhook. Who sends it is counted by address,
 # so that nobody can try for ever.
 SIGNED = frozenset(
-    {("GET", "/act/{token}"), ("POST", "/act/{token}"), ("POST", "/api/v1/pagerduty")}
+    {
+        ("GET", "/act/{token}"),
+        ("POST", "/act/{token}"),
+        ("POST", "/api/v1/pagerduty"),
+        ("POST", "/v2/enqueue"),
+    }
 )
 
 
@@ -132,9 +143,11 @@ class Access:
         senders: Senders,
         *,
         certificates: bool,
+        allowed_hosts: Collection[str] = (),
         pages: Needs | None = None,
     ) -> None:
-        """`pages` is what resources for browsers take, beside `NEEDS`."""
+        """`pages` is what resources for browsers take, beside `PERMISSIONS`."""
+        self._allowed_hosts = allowed_hosts
         self._tokens, self._senders, self._certificates = tokens, senders, certificates
         self._pages = pages or {}
         self._needs = {**PERMISSIONS, **self._pages}
@@ -144,24 +157,29 @@ class Access:
 
         @web.middleware
         async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-            cast(Connection, request.protocol).begin_request()
-            request[_ASKER] = self._authenticate(request)
-            metrics.SENDERS.set(len(self._senders))
-            return await handler(request)
+            connection = cast(Connection, request.protocol)
+            connection.begin_request()
+            try:
+                asker = request[_ASKER] = self._authenticate(request)
+                metrics.SENDERS.set(len(self._senders))
+                connection.trusted = connection.trusted or bool(asker.name)
+                return await handler(request)
+            finally:
+                charged = request.get(_ASKER) or self._asker_by_address(request)
+                charged.count_alerts(connection.framing_bytes / FRAMING_BYTES_ALERT)
 
         return let_in
 
     def _authenticate(self, request: web.Request) -> Asker:
         route = _route_of(request)
         need = self._needs.get(route, Permission.OPERATE)
-        if route in SIGNED:
+        if route in SIGNED or need is None:
             asker = self._asker_by_address(request)
-            self._begin(asker)
+            if route in SIGNED or request.can_read_body:
+                self._begin(asker)
+            # Else it costs less than to refuse it, and probes must not fail because others ask
+            # too much.
             return asker
-        if (
-            need is None
-        ):  # it costs less than to refuse it, and probes must not fail because others ask too much
-            return self._asker_by_address(request)
         if self._tokens is None:
             asker = self._without_token(request)
         else:
@@ -192,7 +210,7 @@ class Access:
         if self._certificates:
             name = client_name(request.get_extra_info("peercert") or {})
             return Asker(name, self._senders.of(f"certificate {name}"))
-        _check_host(request)
+        check_host(request.headers, self._allowed_hosts)
         return self._asker_by_address(request)
 
     def _asker_by_address(self, request: web.Request) -> Asker:
@@ -244,22 +262,3 @@ def parse_basic_credentials(text: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return "", ""
     return name, password
-
-
-def _check_host(request: web.Request) -> None:
-    """Refuse what a web page may have sent by way of its reader's browser. Raises RequestDeclined.
-
-    A page of any site can point a name of its own at 127.0.0.1 and then ask the bridge as if it
-    were its own server. A browser names the site in `Host`. It cannot be an address, nor a name
-    without a dot, such as localhost or a container's.
-    """
-    host = request.headers.get("Host", "").strip()
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if "." in name or ":" in name:
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            text = f"the bridge has no tokens, so it must be asked by an address or localhost, is asked as {name!r:.80}"
-            raise RequestDeclined(
-                403, "foreign_host", f"{text}; with TOCSIN_TOKENS it may have any name"
-            ) from None

@@ -16,6 +16,7 @@ from app.bridge.authorization import Access, Needs
 from app.bridge.certificates import certificate_of
 from app.bridge.limits import Limits, limits_of
 from app.bridge.listener import Listener, check_address
+from app.bridge.paths import with_plain_paths
 from app.bridge.rate_limits import Senders
 from app.bridge.responses import answer_errors, json_response, logger, refuse_expectations
 from app.bridge.tokens import Tokens, tokens_in
@@ -49,6 +50,7 @@ class HttpServer:
             self._tokens,
             Senders(limits),
             certificates=bool(security.client_ca_file),
+            allowed_hosts=security.allowed_hosts,
             pages=pages,
         )
         self._runner: web.AppRunner | None = None
@@ -85,9 +87,15 @@ class HttpServer:
         self._runner.server.request_handler = refuse_expectations(
             self._runner.server.request_handler
         )
+        self._runner.server.request_factory = with_plain_paths(
+            self._runner.server.request_factory, self._settings.http.route_prefix
+        )
         certificate = self._certificate
         self._door = Listener(
-            self._runner.server, self._limits, lambda: certificate.value if certificate else None
+            self._runner.server,
+            self._limits,
+            lambda: certificate.value if certificate else None,
+            identified=self._settings.http.identified,
         )
         try:
             host, port = await self._door.open(self._settings.host, self._port)

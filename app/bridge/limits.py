@@ -9,6 +9,11 @@ from app.settings import HttpSecurity
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # also of what a compressed body unfolds to
 RETRY_SECONDS = 5  # when nothing better is known
+# Of a chunked body: what its chunks may have around them, beside a share of what is in them. A chunk
+# takes 2 us whatever its size, and has 5 bytes of framing at least.
+FRAMING_BYTES_FREE = 16 * 1024
+FRAMING_SHARE = 64
+FRAMING_BYTES_ALERT = 32  # that count as an alert: 6 chunks of a byte take as long as an alert does
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,11 @@ class Limits:
         Whoever takes all that it can leaves as many to the others.
         """
         return self.connections // 2
+
+    @property
+    def connections_kept(self) -> int:
+        """The places that are kept for tokens and certificates, where anybody is asked for one."""
+        return self.connections // 8
 
 
 def limits_of(security: HttpSecurity) -> Limits:

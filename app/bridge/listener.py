@@ -2,6 +2,10 @@
 
 asyncio's server counts nothing, and nobody is told of a connection whose TLS handshake is under
 way. So we accept ourselves.
+
+When there is no place, the connection that has waited longest for its other side and has shown no
+token ends, so that nobody can keep others out by holding connections. Whoever shows a token keeps
+its place.
 """
 
 import asyncio
@@ -9,6 +13,8 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -23,23 +29,58 @@ BACKLOG = 128
 PAUSE_SECONDS = 1.0  # when the process may open no more files, as asyncio does
 
 
+@dataclass(slots=True, eq=False)
+class _Place:
+    """The place of a connection, also of one whose handshake is under way."""
+
+    address: str
+    since: float  # when it was taken, by the loop's clock
+    socket: socket.socket
+    task: asyncio.Task[None] | None = None  # the handshake
+    connection: Connection | None = None
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when it waits for its other side; None while it may not be closed."""
+        if self.connection is None or not self.connection.is_made:
+            return self.since
+        return self.connection.since if self.connection.may_be_closed else None
+
+    def close(self) -> None:
+        """End the connection, or its handshake."""
+        if self.connection is not None and self.connection.is_made:
+            self.connection.close_for_room()
+        elif self.task is not None:
+            metrics.CLOSED.labels("made_room").inc()
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)  # else it waits for TLS to say goodbye
+            self.task.cancel()
+            if self.connection is None:
+                self.socket.close()  # the handshake has not begun, so nobody else will
+
+
 class Listener:
     """Listens for a server.
 
-    `context` is asked for each connection, so that certificates can change.
+    `context` is asked for each connection, so that certificates can change. `identified` says
+    whether anybody is asked for a token or a certificate.
     """
 
     def __init__(
-        self, server: web.Server, limits: Limits, context: Callable[[], ssl.SSLContext | None]
+        self,
+        server: web.Server,
+        limits: Limits,
+        context: Callable[[], ssl.SSLContext | None],
+        *,
+        identified: bool = False,
     ) -> None:
         self._server, self._limits, self._context = server, limits, context
+        self._kept = limits.connections_kept if identified else 0
         self._listening: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._coming: set[asyncio.Task[None]] = set()
-        self._inside: Counter[str] = (
-            Counter()
-        )  # connections by address, those too whose handshake is under way
-        self._number = 0  # of all of these
+        self._places: set[_Place] = set()
+        self._inside: Counter[str] = Counter()  # places by address
 
     async def open(self, host: str, port: int) -> tuple[str, int]:
         """Listen; the first address. Raises OSError when it is taken."""
@@ -81,39 +122,78 @@ class Listener:
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
             address = address_key(peer[0])
-            if self._is_full(address):
+            if not self._has_room(address):
                 connected.close()
-            else:
-                task = asyncio.create_task(self._let_in(connected, self._reserve_place(address)))
-                self._coming.add(task)
-                task.add_done_callback(self._coming.discard)
+                continue
+            place = _Place(address, loop.time(), connected)
+            self._places.add(place)
+            self._inside[address] += 1
+            metrics.CONNECTIONS.set(len(self._places))
+            place.task = asyncio.create_task(self._let_in(place))
+            self._coming.add(place.task)
+            place.task.add_done_callback(self._coming.discard)
 
-    def _is_full(self, address: str) -> bool:
-        """Whether one more connection is too many; it is counted if so."""
-        if self._number >= self._limits.connections:
-            metrics.CLOSED.labels("too_many").inc()
-            return True
+    def _has_room(self, address: str) -> bool:
+        """Whether one more connection has a place, which is made if need be. What has none is counted."""
         if self._inside[address] >= self._limits.connections_each:
-            metrics.CLOSED.labels("too_many_of_one").inc()
-            return True
-        return False
+            if not self._make_room(address):
+                metrics.CLOSED.labels("too_many_of_one").inc()
+                return False
+        elif len(self._places) >= self._limits.connections:
+            if not self._make_room():
+                metrics.CLOSED.labels("too_many").inc()
+                return False
+        elif self._kept and self._untrusted() >= self._limits.connections - self._kept:
+            self._make_room()  # the kept places are for those who will have shown a token
+        return True
 
-    def _reserve_place(self, address: str) -> Callable[[], None]:
-        """Count a connection in. What is returned counts it out, however often it is called."""
-        self._count_connection(address, 1)
-        taken = [address]
-        return lambda: self._count_connection(taken.pop(), -1) if taken else None
+    def _untrusted(self) -> int:
+        return sum(
+            place.connection is None or not place.connection.trusted for place in self._places
+        )
 
-    async def _let_in(self, connected: socket.socket, leave: Callable[[], None]) -> None:
+    def _make_room(self, address: str | None = None) -> bool:
+        """Close a connection that waits for its other side, of an address or of any.
+
+        It is of the address that has the most, and has waited longest. So an address with few
+        connections does not lose them to one with many.
+        """
+        waiting = [
+            (self._inside[place.address], -since, place)
+            for place in self._places
+            if address in (None, place.address) and (since := place.waits_since) is not None
+        ]
+        if not waiting:
+            return False
+        place = max(waiting, key=lambda one: one[:2])[2]
+        place.close()
+        self._leave(place)
+        return True
+
+    def _leave(self, place: _Place) -> None:
+        """Count a connection out, however often it is said."""
+        if place not in self._places:
+            return
+        self._places.remove(place)
+        self._inside[place.address] -= 1
+        if not self._inside[place.address]:
+            del self._inside[place.address]
+        metrics.CONNECTIONS.set(len(self._places))
+
+    def _connection_of(self, place: _Place) -> Connection:
+        place.connection = Connection(self._server, self._limits, lambda: self._leave(place))
+        return place.connection
+
+    async def _let_in(self, place: _Place) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(self._server, self._limits, leave), connected, **self._tls()
+                lambda: self._connection_of(place), place.socket, **self._tls()
             )
         except OSError:
             metrics.CLOSED.labels("handshake").inc()
-            leave()  # nobody else knows of it
+            self._leave(place)  # nobody else knows of it
         except asyncio.CancelledError:
-            leave()
+            self._leave(place)
             raise
 
     def _tls(self) -> dict[str, Any]:
@@ -123,13 +203,6 @@ class Listener:
             if context
             else {}
         )
-
-    def _count_connection(self, address: str, number: int) -> None:
-        self._number += number
-        self._inside[address] += number
-        if not self._inside[address]:
-            del self._inside[address]
-        metrics.CONNECTIONS.set(self._number)
 
 
 async def check_address(host: str, port: int) -> None:

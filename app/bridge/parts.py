@@ -33,6 +33,13 @@ class BridgeParts:
     warnings: Callable[[], list[str]]  # of the worker in this process; none where it is elsewhere
 
 
+class Routed(Protocol):
+    """A part of a bridge with resources of its own."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """What there is."""
+
+
 class Pages(Protocol):
     """Resources for browsers."""
 

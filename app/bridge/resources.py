@@ -13,23 +13,32 @@ from app import metrics
 from app.bridge.acts import ActRunner
 from app.bridge.alert_routes import AlertRoutes
 from app.bridge.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, status_of
-from app.bridge.authorization import asker_of
+from app.bridge.authorization import Asker, asker_of
 from app.bridge.availability import AvailabilityMetrics
 from app.bridge.board import Board
 from app.bridge.board_routes import board_routes
+from app.bridge.heartbeat_routes import HeartbeatRoutes
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
+from app.bridge.keyed_alerts import KeyedAlerts
 from app.bridge.limits import Limits, limits_of
 from app.bridge.link_routes import LinkRoutes
+from app.bridge.opening_routes import OpeningRoutes
+from app.bridge.openings import Openings
+from app.bridge.pagerduty_event_routes import PagerDutyEventRoutes
 from app.bridge.pagerduty_routes import PagerDutyRoutes, secrets_of
-from app.bridge.parts import BridgeParts, Pages
+from app.bridge.partial_refusal import partial_refusal
+from app.bridge.parts import BridgeParts, Pages, Routed
+from app.bridge.refusals import count_refusal
 from app.bridge.request_bodies import Bodies
-from app.bridge.responses import RequestDeclined, error_json, json_response, logger
+from app.bridge.responses import error_json, json_response, logger, refuse_web_page
 from app.bridge.silence_answers import SilenceAnswers
 from app.bridge.silence_routes import SilenceRoutes
+from app.bridge.webhook_routes import WebhookRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import BadPolicy
+from app.files.yaml_file import BadFile
 from app.history.view import View
 from app.intake.commands import (
     command_of,
@@ -40,6 +49,7 @@ from app.intake.commands import (
 )
 from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
+from app.intake.requests import records_of_request
 from app.notifier.link_key import one_tap_of
 from app.settings import Settings
 from app.transport.log import FollowedLog, LogUnavailable, NewRecord
@@ -49,8 +59,6 @@ from models.plural import plural
 from models.reason import BadInput, Reason
 from models.topics import Topics
 from models.wire import ClockRequest
-
-SHOWN_MAX = 10  # refused alerts that an answer names
 
 Shape = Callable[[Any], Entries]
 
@@ -108,8 +116,15 @@ class Bridge:
         )
         incidents = self._board.view.incidents
         acts = ActRunner(
-            log, self._topics, settings.partitions, self._writer, incidents, answer_seconds
+            log,
+            self._topics,
+            settings.partitions,
+            self._writer,
+            incidents,
+            answer_seconds,
+            self._answers,
         )
+        self._senders = self._sender_routes(view, acts, answer_seconds)
         one_tap = one_tap_of(settings.link_key_file)
         self._links = LinkRoutes(one_tap, acts, log) if one_tap is not None else None
         secrets = secrets_of(settings.pagerduty_key_file)
@@ -119,6 +134,30 @@ class Bridge:
         self._pages = pages(self._parts()) if pages is not None else None
         needs = self._pages.needs if self._pages is not None else None
         self._server = HttpServer(settings, settings.port, limits, pages=needs)
+
+    def _sender_routes(
+        self, view: View, acts: ActRunner, answer_seconds: float
+    ) -> tuple[Routed, ...]:
+        """What takes alerts in shapes of others, and what people open."""
+        partitions, http = self._settings.partitions, self._settings.http
+        openings = Openings(
+            self._log, self._topics, partitions, self._writer, lambda: self._policy, answer_seconds
+        )
+        self._answers.on_done = openings.end
+        keyed = KeyedAlerts(view.alerts)
+        return (
+            OpeningRoutes(openings, self._answers, self._bodies, partitions),
+            HeartbeatRoutes(self._log, lambda: self._policy, self._accept),
+            WebhookRoutes(self._bodies, keyed, self._accept, lambda: self._policy),
+            PagerDutyEventRoutes(
+                self._bodies,
+                keyed,
+                self._accept,
+                acts,
+                lambda: self._server.tokens,
+                http.allowed_hosts,
+            ),
+        )
 
     def _parts(self) -> BridgeParts:
         worker = self._worker
@@ -152,6 +191,7 @@ class Bridge:
             web.post("/api/v2/alerts", self._post_alerts),
             web.post("/webhook/alertmanager", self._post_webhook),
             *self._alerts.routes(),
+            *(route for part in self._senders for route in part.routes()),
             *board_routes(self._board),
             web.post("/api/v1/incidents/{incident}/{command}", self._post_command),
             web.post("/api/v1/receipts", self._post_receipts),
@@ -200,18 +240,29 @@ class Bridge:
         return await self._accept_alerts(request, in_webhook)
 
     async def _accept_alerts(self, request: web.Request, shape: Shape) -> web.Response:
-        records, refused = self._journal_records(
-            shape(await self._bodies.read_json(request, parsed_by=parse_alerts))
-        )
-        asker_of(request).count_alerts(len(records) + len(refused))
-        await self._writer.append(records)
-        metrics.RECEIVED.labels("accepted").inc(len(records))
+        entries = shape(await self._bodies.read_json(request, parsed_by=parse_alerts))
+        records, refused = self._journal_records(entries)
+        del entries
+        await self._write_alerts(records, refused, asker_of(request))
         if not refused:
             return json_response({"status": "success", "accepted": len(records)})
-        metrics.RECEIVED.labels("refused").inc(len(refused))
         for refusal in refused:
-            metrics.REFUSED.labels(refusal.reason).inc()
-        return _partial_refusal(len(records), refused)
+            count_refusal(refusal.reason, refusal.message)
+        return partial_refusal(len(records), refused)
+
+    async def _accept(self, entries: Entries, asker: Asker) -> list[BadInput]:
+        """Write alerts into the journal; what was refused. Raises BadInput and LogUnavailable."""
+        records, refused = self._journal_records(entries)
+        await self._write_alerts(records, refused, asker)
+        return refused
+
+    async def _write_alerts(
+        self, records: list[NewRecord], refused: list[BadInput], asker: Asker
+    ) -> None:
+        asker.count_alerts(len(records) + len(refused))
+        await self._writer.append([record for _, record in records_of_request(records)])
+        metrics.RECEIVED.labels("accepted").inc(len(records))
+        metrics.RECEIVED.labels("refused").inc(len(refused))
 
     def _journal_records(self, entries: Entries) -> tuple[list[NewRecord], list[BadInput]]:
         """What goes to the journal, and what is refused.
@@ -250,7 +301,7 @@ class Bridge:
         self, incident: str, partition: int, reason: Reason, message: str
     ) -> web.Response:
         """What the engine says against a command. It knows no closed incidents; the topic does."""
-        metrics.REFUSED.labels(reason).inc()
+        count_refusal(reason, message)
         if reason is Reason.UNKNOWN_INCIDENT:
             known = await self._board.view.incidents.snapshot(incident, partition)
             if known is not None:
@@ -311,25 +362,17 @@ class Bridge:
 
     async def _post_reload(self, request: web.Request) -> web.Response:
         assert self._reloader is not None
-        if "Origin" in request.headers:  # there is no body whose type would keep web pages out
-            raise RequestDeclined(
-                403, "foreign_origin", "a web page asks for this, must be asked by a program"
-            )
+        refuse_web_page(request)
         try:
             changed = await self._reloader.reload()
         except BadPolicy as error:
-            number = plural(len(error.problems), "mistake")
-            said = f"{number}; the policy of before stays in force: {error}"
-            body = {
-                "status": "error",
-                "reason": Reason.MALFORMED,
-                "error": said,
-                "problems": error.problems,
-            }
-            return json_response(body, 400)
-        return json_response(
-            {"status": "success", "changed": changed, "policy": self._reloader.policy.fingerprint}
-        )
+            return _reload_refused(error, "the policy of before stays")
+        answer = {"changed": changed, "policy": self._reloader.policy.fingerprint}
+        try:
+            renewed = await self._reloader.reload_others()
+        except BadFile as error:
+            return _reload_refused(error, "the receivers of before stay")
+        return json_response({"status": "success"} | answer | renewed)
 
     async def _put_clock(self, request: web.Request) -> web.Response:
         assert self._clock is not None
@@ -342,20 +385,9 @@ class Bridge:
         return json_response({"status": "success", "now_ms": self._clock.now_ms()})
 
 
-def _partial_refusal(accepted: int, refused: list[BadInput]) -> web.Response:
-    """400 that names what was refused.
-
-    The rest stands in the journal: nobody need send it again.
-    """
-    number = len(refused)
-    others = "the others are accepted" if accepted else "none is accepted"
-    body = {
-        "status": "error",
-        "reason": refused[0].reason,
-        "error": f"{number} of {accepted + number} alerts refused; {others}",
-        "accepted": accepted,
-        "refused": [{"reason": one.reason, "error": one.message} for one in refused[:SHOWN_MAX]],
-    }
-    if number > SHOWN_MAX:
-        body["refused_more"] = number - SHOWN_MAX
-    return json_response(body, 400)
+def _reload_refused(error: BadFile, what: str) -> web.Response:
+    """400 with everything that is wrong with a file."""
+    number = plural(len(error.problems), "mistake")
+    said = f"{number}; {what} in force: {error}"
+    body = {"status": "error", "reason": Reason.MALFORMED, "error": said}
+    return json_response(body | {"problems": error.problems}, 400)

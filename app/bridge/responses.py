@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
 from app.bridge.limits import RETRY_SECONDS
+from app.bridge.refusals import count_refusal
 from app.transport.log import LogUnavailable
 from models.reason import BadInput, Reason
 
@@ -27,6 +28,14 @@ class RequestDeclined(Exception):
         self.reason = reason
         self.message = message
         self.retry_seconds = retry_seconds
+
+
+def refuse_web_page(request: web.Request) -> None:
+    """Refuse what has no body whose type would keep web pages out. Raises RequestDeclined."""
+    if "Origin" in request.headers:
+        raise RequestDeclined(
+            403, "foreign_origin", "a web page asks for this, must be asked by a program"
+        )
 
 
 def answer_errors(ways: str) -> Middleware:
@@ -95,7 +104,7 @@ def _refusal_response(refusal: BadInput | RequestDeclined | LogUnavailable) -> w
         response = error_json(503, "journal_unavailable", text)
         response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
-    metrics.REFUSED.labels(refusal.reason).inc()
+    count_refusal(refusal.reason, refusal.message)
     if isinstance(refusal, BadInput):
         return error_json(
             413 if refusal.reason is Reason.TOO_LARGE else 400, refusal.reason, refusal.message

@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from app import metrics
 from app.bridge.authorization import Asker, asker_of
 from app.bridge.firing_alerts import flag_of
+from app.bridge.refusals import count_refusal
 from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
 from app.bridge.responses import RequestDeclined, json_response
 from app.bridge.silence_answers import SilenceAnswers, SilenceOutcome
@@ -228,12 +228,12 @@ def in_v2(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except BadInput as refusal:
-            metrics.REFUSED.labels(refusal.reason).inc()
+            count_refusal(refusal.reason, refusal.message)
             return json_response(refusal.message, 400)
         except RequestDeclined as refusal:
             if refusal.reason != UNKNOWN_SILENCE:
                 raise
-            metrics.REFUSED.labels(UNKNOWN_SILENCE).inc()
+            count_refusal(UNKNOWN_SILENCE, refusal.message)
             return json_response(refusal.message, refusal.status)
 
     return answer

@@ -10,10 +10,10 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from app import settings
+from app.files.file_access import open_plain
 from app.files.pem import reading_file, reading_pair
 from app.settings import BadSettings, BridgeReach
 from models.errors import TocsinError
@@ -132,7 +132,7 @@ def _read_token(reach: BridgeReach) -> str:
     if reach.token_file:
         where = f"TOCSIN_TOKEN_FILE is {reach.token_file!r}, "
         try:
-            with Path(reach.token_file).open("rb") as file:
+            with open_plain(reach.token_file) as file:
                 token = file.read(TOKEN_BYTES_MAX + 1).decode("ascii", "replace").strip()
         except OSError as error:
             raise BadSettings(f"{where}which cannot be read: {error.strerror}") from None

@@ -76,6 +76,12 @@ _ACT = Section(
     "Act on an incident",
     (
         CommandEntry(
+            "open",
+            "open an incident by hand",
+            "app.cli.open_incident",
+            'open "checkout is slow" --team platform --severity P1',
+        ),
+        CommandEntry(
             "acknowledge",
             "take an incident, which stops its escalation",
             _OPERATE,

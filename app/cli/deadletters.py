@@ -29,6 +29,10 @@ from models.sanitize import inert, inert_lines, inert_word
 
 PATH = "/api/v1/deadletters"
 VALUE_HEADER = "Tocsin-Value"
+REFUSED_BY_HTTP = (
+    "what a bridge refuses over HTTP is no dead letter: its sender is told why; it is counted in "
+    "tocsin_bridge_refused_total (GET /metrics) and in the bridge's log"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
@@ -97,6 +101,7 @@ def show_letters(board: Asked, arguments: argparse.Namespace) -> None:
         console.print(as_text(f"{counts}; {more}"), style="dim", soft_wrap=True)
     else:
         print("nothing was refused" if not letters else "nothing is left: all were resubmitted")
+        print(REFUSED_BY_HTTP)
     if len(letters) > len(shown):
         print(f"and {len(letters) - len(shown)} that were resubmitted: --all")
 

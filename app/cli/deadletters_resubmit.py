@@ -45,6 +45,7 @@ _NOT_SENT = {
     "signal": "a message between rules; it is sent again when the alert fires again",
     "suppression": "a message between rules; it is sent again when the alert fires again",
     "member": "a message between rules; it is sent again when the alert fires again",
+    "expected": "a message between partitions; it is sent again with the next policy",
     "page": "a notification that was not sent; read it (show --raw) and pass it on",
     "silence": "a silence; create it again: tocsin silence add MATCHER... --for 2h",
     "receipt": "a notifier's receipt; see the notifier's log for the notification",
@@ -245,11 +246,18 @@ def _look_for_refusals(board: Asked, told: _OutcomePrinter, letters_before: list
         if letter["id"] in before or letter["topic"] != "journal":
             continue
         body = document_at(board, letter_path(letter["id"]))
-        name = sent.get(str(document_in(kept_value(body)).get("alert")))
-        if name is not None:
+        refused = {sent.get(name) for name in _fingerprints_of(document_in(kept_value(body)))}
+        for name in sorted(filter(None, refused)):
             told.counts["taken"] -= 1
             why = f"{letter['reason']}: {letter['message']} (now letter {letter['id']})"
             told.tell(name, "refused", f"refused again, {why}")
+
+
+def _fingerprints_of(document: Document) -> list[str]:
+    """Of the alerts of a journal record that was refused."""
+    alerts = document.get("alerts")
+    alerts = alerts if isinstance(alerts, list) else [document]
+    return [str(alert.get("alert")) for alert in alerts if isinstance(alert, dict)]
 
 
 def plan_resubmission(role: str, value: bytes | None, now_ms: int) -> Resubmission | str:
@@ -300,6 +308,8 @@ def _plan_journal(value: bytes, now_ms: int) -> Resubmission | str:
     kind = next(iter(document), "")
     if kind == "alert":
         return _plan_alert(document, now_ms)
+    if kind == "alerts":
+        return _plan_alerts(document["alerts"], now_ms)
     if kind == "command":
         command, incident, by, text = (
             shell_word(document.get(name)) for name in ("command", "incident", "by", "text")
@@ -308,6 +318,19 @@ def _plan_journal(value: bytes, now_ms: int) -> Resubmission | str:
     return _NOT_SENT.get(
         kind, f"a record of the kind {kind!r:.60}: if a newer Tocsin wrote it, run that one"
     )
+
+
+def _plan_alerts(documents: Any, now_ms: int) -> Resubmission | str:
+    """A record of several alerts of one request."""
+    alerts: list[Any] = []
+    fingerprints = frozenset[str]()
+    for document in documents if isinstance(documents, list) else [None]:
+        plan = _plan_alert(document if isinstance(document, dict) else {}, now_ms)
+        if isinstance(plan, str):
+            return plan
+        alerts += orjson.loads(plan.data)
+        fingerprints |= plan.fingerprints
+    return Resubmission(ALERTS, orjson.dumps(alerts), fingerprints)
 
 
 def _plan_alert(document: dict[str, Any], now_ms: int) -> Resubmission | str:

@@ -22,6 +22,7 @@ from app.demo import recorded, scenario
 from app.demo.feed import Feeder
 from app.demo.scenario import Step, bad_day, operator_words
 from app.demo.storm import storm_steps
+from app.files.file_access import make_private_folder
 from app.history.effects import effects_of, incidents_of
 from app.history.source import open_source
 from app.render.demo_text import Outcome, show_outcome
@@ -207,7 +208,7 @@ def _start_service(folder: Path, begins_ms: int) -> _Service:
     )
     command = [sys.executable, "-m", "app", "up"]
     root = Path(__file__).parents[2]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     told = folder / "tocsin.log"
     with told.open("w") as log:
         process = subprocess.Popen(

@@ -74,7 +74,9 @@ async def serve(config: Settings, *, worker: bool, bridge: bool, notifier: bool 
     app = build(config, reloader.policy, log, clock) if worker else None
     servers = _servers(config, reloader, log, app, clock, bridge=bridge)
     if notifier:
-        servers.insert(0, Notifier(config, log, receivers))
+        deliverer = Notifier(config, log, receivers)
+        servers.insert(0, deliverer)
+        reloader.reload_also("receivers", deliverer.reload)
         if config.metrics_port and not worker:
             servers.insert(0, MetricsServer(config))
     for server in servers:

@@ -17,10 +17,10 @@ from typing import Any
 import orjson
 
 from app.core import alert_snapshots, awareness, gaps, incident_timers
-from app.core.alerts import capacity, dedup, heartbeats, identity
+from app.core.alerts import capacity, dedup, expectations, heartbeats, identity, requests
 from app.core.correlation import deferred_signals, signal_router, windows
 from app.core.incidents import commands, resolution, unheard
-from app.core.journal_record import JournalRecord
+from app.core.journal_record import JournalRecord, parse_record, text_of_key, unknown_kind
 from app.core.notification import digests
 from app.core.policy_change import adopt_policy
 from app.core.response import escalation, followups
@@ -54,7 +54,15 @@ from app.core.suppression import inhibition, silences, suppression
 from models import journal
 from models.effect import Effect
 from models.errors import TocsinError
-from models.journal import COMMAND_START, FINGERPRINT, Source, format_from, source_from, text_of
+from models.journal import (
+    ALERTS_START,
+    COMMAND_START,
+    FINGERPRINT,
+    Source,
+    format_from,
+    source_from,
+    text_of,
+)
 from models.reason import BadInput, Reason
 
 FORMAT = 1  # of the changelog; a newer one is refused
@@ -64,7 +72,7 @@ SPARE_TIMERS = 10_000
 
 _ON_TIMER: dict[TimerKind, Callable[[Turn, int, str], None]] = {
     TimerKind.EXPIRY: dedup.on_expire,
-    TimerKind.HEARTBEAT: heartbeats.on_timer,
+    TimerKind.HEARTBEAT: expectations.on_timer,
     TimerKind.LASTING: escalation.on_lasting,
     TimerKind.INCIDENT: incident_timers.on_timer,
     TimerKind.RETENTION: resolution.on_retained,
@@ -334,8 +342,10 @@ class Engine:
                 return
             if poison is not None:
                 raise refusal_of(poison)
-            document = _parse_record(value)
-            self._dispatch(document, record.key, record.timestamp)
+            if value.startswith(ALERTS_START):
+                requests.on_alerts(turn, value, text_of_key(record.key))
+            else:
+                self._dispatch(parse_record(value), record.key, record.timestamp)
         except BadInput as why:
             dead_letter(turn, why, value)
             if value.startswith(COMMAND_START):
@@ -357,13 +367,14 @@ class Engine:
         incident_timers.run_due(self._turn)
         awareness.review(self._turn, self._turn.changed_incidents(0))
         alert_snapshots.review_mutes(self._turn, self._turn.changed_incidents(0))
+        signal_router.review_near(self._turn, self._turn.changed_incidents(0))
         self._turn.end()
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None, at_ms: int) -> None:
         turn = self._turn
         match next(iter(document), ""):
             case "alert":
-                dedup.on_alert(turn, document, (key or b"").decode(errors="replace"))
+                dedup.on_alert(turn, document, text_of_key(key))
             case "tick":
                 turn.count("ticks")
                 self._on_tick(document, at_ms)
@@ -371,9 +382,11 @@ class Engine:
                 turn.count("signals")
                 signal_router.on_signal(turn, document)
             case "suppression":
-                suppression.on_suppression_message(turn, document)
+                signal_router.on_suppression(turn, document)
             case "member":
-                inhibition.on_member(turn, document)
+                signal_router.on_member(turn, document)
+            case "expected":
+                expectations.on_message(turn, document)
             case "page":
                 digests.on_page(turn, text_of(document, "page"), document)
             case "command":
@@ -394,13 +407,7 @@ class Engine:
                 turn.count("policies")
                 self._on_policy(document)
             case other:
-                kinds = (
-                    "alert, tick, command, silence, receipt, policy, refused, resubmitted, "
-                    "signal, suppression, member or page"
-                )
-                raise BadInput(
-                    Reason.UNKNOWN_KIND, f"the record's first key is {other!r}, must be {kinds}"
-                )
+                raise unknown_kind(other)
 
     def _on_tick(self, document: dict[str, Any], at_ms: int) -> None:
         """A tick of a worker tells how much time has passed. Raises BadInput."""
@@ -437,6 +444,7 @@ class Engine:
 
     def _on_policy(self, document: dict[str, Any]) -> None:
         if text_of(document, "policy") == self.policy.fingerprint:
+            expectations.announce(self._turn)
             return
         try:
             policy = compile_policy(orjson.dumps(document.get("document") or {}), kept=False)
@@ -446,6 +454,7 @@ class Engine:
         self._policy_dirty = True
         identity.index_all(self._turn)
         adopt_policy(self._turn, before)
+        expectations.announce(self._turn)
         self._set_timers()
 
     def _pass_deadlines(self, offset: int, now_ms: int) -> None:
@@ -524,6 +533,8 @@ class Engine:
             digests.watch_receiver(turn, receiver, channel, known)
         for task in state.tasks.values():
             followups.watch_task(turn, task)
+        for expected in state.expected.values():
+            expectations.watch_expected(turn, expected)
         for kind, subject in state.quarantined:
             state.schedule(*_restored_timers(state, kind, subject))
 
@@ -535,15 +546,3 @@ def _restored_timers(state: PartitionState, kind: TimerKind, subject: str) -> Du
         TimerKind.QUARANTINE,
         orjson.dumps([kind, subject]).decode(),
     )
-
-
-def _parse_record(value: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(Reason.MALFORMED, f"the record is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise BadInput(
-            Reason.MALFORMED, f"the record is {type(document).__name__}, must be an object"
-        )
-    return document

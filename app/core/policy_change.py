@@ -9,8 +9,8 @@ in its own order.
 """
 
 from app.core import incident_timers
-from app.core.alerts import grouping, heartbeats
-from app.core.correlation import deferred_signals, windows
+from app.core.alerts import expectations, grouping, heartbeats
+from app.core.correlation import deferred_signals, near_policy, windows
 from app.core.incidents import availability
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.turn import Turn
@@ -36,6 +36,7 @@ def adopt_policy(turn: Turn, before: CompiledPolicy) -> None:
     )  # after that: who belongs to an incident by both does not leave it between
     windows.retract_signals(turn, before)
     deferred_signals.on_policy(turn, before)
+    near_policy.on_policy(turn, before)
     for _, alert in sorted(turn.state.alerts.items()):
         if (
             alert.heartbeat
@@ -43,6 +44,7 @@ def adopt_policy(turn: Turn, before: CompiledPolicy) -> None:
             and now.heartbeat(alert.heartbeat) is None
         ):
             heartbeats.drop_heartbeat(turn, alert)
+    expectations.on_policy(turn, before)
     for _, incident in sorted(turn.state.incidents.items()):
         availability.on_policy(turn, incident)
         grouping.on_policy(turn, incident, before)

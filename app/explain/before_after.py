@@ -10,11 +10,13 @@ from app.core.engine import Engine
 from app.core.notification import mute_times
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.state import Incident
-from app.explain.descriptions import kind_of, parse_document, source_of
+from app.core.suppression.suppressors import reason_of, suppressors_of
+from app.explain.descriptions import alert_documents, kind_of, parse_document, source_of
 from app.history.effects import Document
 from app.history.timers import Timer, waits
 from app.transport.log import StoredRecord
 from models.duration import format_ms
+from models.events_alert import Unnotified
 from models.incident import State
 from models.instant import format_instant
 from models.plural import plural
@@ -34,6 +36,7 @@ class KnownAlert:
     heartbeat: str
     expires_ms: int
     suppressions: dict[str, Suppression] = field(default_factory=dict)
+    reason: Unnotified | None = None  # why nobody was notified of it, while it fires
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class BeforeAfter:
     """Taken by `before` and `after` of one record."""
 
     partition: int
+    number: int = 0  # of the alert, in a record of several
+    several: bool = False
     document: Document = field(default_factory=dict)
     was: KnownAlert | None = None  # the alert before
     now: KnownAlert | None = None  # and after
@@ -57,12 +62,22 @@ class BeforeAfter:
 
     def before(self, engine: Engine, record: StoredRecord) -> None:
         """Look before the record is applied."""
-        self.document = parse_document(record)
+        alerts = alert_documents(record)
+        self.several = len(alerts) > 1
+        self.document = alerts[self.number] if alerts else parse_document(record)
         self.was = _known_alert(engine, _alert_identity(self.document))
         self.policies = (engine.policy.fingerprint, "")
         source = source_of(record)
         if source is not None:
             self.last_seen = engine.state.sources.get((source.topic, source.partition))
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether a record said of the alert what was known, as far as that can be seen from outside."""
+        was, now = self.was, self.now
+        if was is None or now is None:
+            return False
+        return (was.firing, was.fired_offset) == (now.firing, now.fired_offset)
 
     def after(self, engine: Engine, _: StoredRecord) -> None:
         """Look when it has been applied."""
@@ -127,7 +142,13 @@ def _known_alert(engine: Engine, identity: str) -> KnownAlert | None:
         alert.heartbeat,
         engine.state.expires_ms(alert),
         dict(alert.suppressions or {}),
+        _reason_of(engine, alert) if alert.firing else None,
     )
+
+
+def _reason_of(engine: Engine, alert: LiveAlert) -> Unnotified | None:
+    """What `tocsin.alerts` says."""
+    return reason_of(engine.turn, alert, suppressors_of(engine.turn, alert))
 
 
 def _local_progress(engine: Engine, alert: LiveAlert) -> list[str]:

@@ -13,6 +13,7 @@ from app.explain import policy_locations
 from app.explain.descriptions import (
     OF_KIND,
     OF_RULE,
+    alert_documents,
     kind_of,
     parse_document,
     record_node,
@@ -180,10 +181,10 @@ class Causes:
         """What an incident's opening came of, and its grounds. Raises NotRetained."""
         record = await self.archive.record(partition, offset)
         node.at_ms = record.timestamp
-        document = parse_document(record)
-        if kind_of(document) == "alert" and document["alert"] == opened.get("alert"):
+        alerts = {alert["alert"]: alert for alert in alert_documents(record)}
+        if alert := alerts.get(opened.get("alert")):
             text = await self.text_for(opened, partition, offset)
-            grounds = text.rules.decision_places(document["labels"])
+            grounds = text.rules.decision_places(alert["labels"])
             node.rules = text.places([grounds.severity, grounds.owner])
             node.because = [await self.record(partition, record, depth)]
         elif opened and depth < DEPTH_MAX:

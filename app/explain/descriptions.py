@@ -18,18 +18,36 @@ from app.transport.log import StoredRecord
 from models.document import document_in
 from models.duration import format_ms
 from models.instant import NEWEST_MS, format_instant
-from models.journal import Source, source_or_none
+from models.journal import Source, alerts_in, source_or_none
+from models.plural import plural
 from models.policy_types import Where
+from models.reason import BadInput
 from models.truncate import truncate, truncate_all
 
 LABELS_CHARACTERS_MAX = 600
 VALUE_CHARACTERS_MAX = 200
+ALERTS_SHOWN = 10  # of one request
 RECORD_CHARACTERS_MAX = 2000  # of each text of a raw alert, for programs
 
 
 def parse_document(record: StoredRecord) -> Document:
     """The record's document; empty where it is none."""
     return document_in(record.value)
+
+
+def alert_documents(record: StoredRecord) -> list[Document]:
+    """The alerts of a record, of one or of several; none when it has no alert."""
+    document = parse_document(record)
+    match kind_of(document):
+        case "alert":
+            return [document]
+        case "alerts":
+            try:
+                return [document_in(value) for value in alerts_in(record.value or b"")]
+            except BadInput:
+                return []
+        case _:
+            return []
 
 
 def kind_of(document: Document) -> str:
@@ -55,6 +73,11 @@ def record_node(partition: int, record: StoredRecord) -> Node:
     if kind == "alert":
         node.facts = _alert_facts(document)
         node.record = truncate_all(document, RECORD_CHARACTERS_MAX)
+    elif kind == "alerts":
+        alerts = alert_documents(record)
+        node.facts["alerts"] = [_alert_line(alert) for alert in alerts[:ALERTS_SHOWN]]
+        if len(alerts) > ALERTS_SHOWN:
+            node.facts["alerts"].append(f"and {len(alerts) - ALERTS_SHOWN} more alerts")
     elif kind not in ("tick", "policy"):
         node.facts = {
             "record": truncate(
@@ -69,10 +92,18 @@ def record_node(partition: int, record: StoredRecord) -> Node:
     return node
 
 
+def _alert_line(alert: Document) -> str:
+    return f"{name_of(alert)} {alert.get('status')} {describe_labels(alert.get('labels'))}"
+
+
 def _record_text(kind: str, document: Document) -> str:
     match kind:
         case "alert":
             return f"alert {name_of(document)} {document.get('status')}"
+        case "alerts":
+            alerts = document["alerts"]
+            number = len(alerts) if isinstance(alerts, list) else 0
+            return f"{plural(number, 'alert')} of one request"
         case "tick":
             return "a tick of the clock"
         case "command":
@@ -105,6 +136,9 @@ def _record_text(kind: str, document: Document) -> str:
             member = document.get("alert") or {}
             how = "belongs to it" if member.get("firing") else "ended or no longer belongs to it"
             return f"message from {document.get('rule')} to {document['member']}: {_describe_member(member)} {how}"
+        case "expected":
+            what = "was received" if document.get("received") else "is expected"
+            return f"the heartbeat {document['expected']} {describe_labels(document.get('labels'))} {what}"
         case "page":
             body = document.get("body") or {}
             return f"message {document['page']} for {body.get('receiver')} by {body.get('channel')}"

@@ -8,7 +8,7 @@ from itertools import groupby
 from app.core.notification import mute_times
 from app.explain import policy_locations
 from app.explain.causes import Causes
-from app.explain.descriptions import kind_of, parse_document, timer_places, timer_text
+from app.explain.descriptions import alert_documents, timer_places, timer_text
 from app.explain.policy_locations import PolicyText
 from app.explain.tree import Node
 from app.history.archive import Archive
@@ -73,12 +73,14 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
 async def read_incident_topics(
     archive: Archive, name: str, partition: int, offset: int
 ) -> dict[Stream, list[Document]]:
-    """What the topics say of an incident, oldest first.
+    """What the topics say of an incident, oldest first; of its snapshots the newest only.
 
     Its messages may be in any partition, for digests go through them.
     """
     found: dict[Stream, list[Document]] = {}
-    for stream in (Stream.INCIDENTS, Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
+    snapshot = await archive.newest_snapshot(partition, Position(offset, 0), name)
+    found[Stream.INCIDENTS] = [snapshot] if snapshot else []
+    for stream in (Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
         start = Position(offset, 0)
         effects = archive.effects(stream, partition, start, name.encode())
         found[stream] = [one.document async for one in effects if one.document["incident"] == name]
@@ -131,18 +133,29 @@ async def _severity_nodes(causes: Causes, partition: int, timeline: list[Documen
         )
         found.append(node)
         try:
-            alert = parse_document(await causes.archive.record(partition, offset))
+            alerts = alert_documents(await causes.archive.record(partition, offset))
             text = await causes.text_for(entry, partition, offset)
         except NotRetained as why:
             node.because = [Node("unknown", str(why))]
             continue
-        if kind_of(alert) == "alert":
+        raised = entry["kind"] == "SeverityRaised"
+        alert = _deciding_alert(text, alerts, entry, "severity" if raised else "owner")
+        if alert is not None:
             grounds = text.rules.decision_places(alert["labels"])
-            raised = entry["kind"] == "SeverityRaised"
             node.rules = text.places([grounds.severity if raised else grounds.owner])
             record = await causes.at(f"{partition}-{offset}")
             node.because = [record] if record else []
     return found
+
+
+def _deciding_alert(
+    text: PolicyText, alerts: list[Document], entry: Document, field: str
+) -> Document | None:
+    """The alert of a record that made its incident more severe, or another team's."""
+    for alert in alerts:
+        if getattr(text.rules.evaluate(alert["labels"]), field) == entry.get(field):
+            return alert
+    return alerts[0] if alerts else None
 
 
 def _of_kinds(

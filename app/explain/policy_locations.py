@@ -19,7 +19,7 @@ from models.policy_types import Where
 from models.truncate import truncate
 
 TEXT_CHARACTERS_MAX = 160
-_NAMED = ("escalations", "correlations", "dependencies", "inhibit_rules", "heartbeats")
+_NAMED = ("escalations", "correlations", "nearness", "dependencies", "inhibit_rules", "heartbeats")
 _CHANNELS = (
     "acknowledged",
     "updates",

@@ -8,17 +8,27 @@ from collections.abc import AsyncIterator
 
 import orjson
 
+from app.core.engine import Engine
 from app.explain import policy_locations
 from app.explain.before_after import BeforeAfter
 from app.explain.causes import Causes
-from app.explain.descriptions import parse_document, record_node, timer_text
+from app.explain.descriptions import (
+    ALERTS_SHOWN,
+    alert_documents,
+    name_of,
+    parse_document,
+    record_node,
+    timer_text,
+)
 from app.explain.tree import Node
 from app.explain.verdicts import verdict_lines
 from app.history.archive import Archive
 from app.history.effects import Document
 from app.history.tracer import Trace, Tracer
 from app.terminal.effect_text import effect_text
+from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
+from models.events_alert import Unnotified
 from models.instant import milliseconds
 from models.journal import Source
 from models.plural import plural
@@ -33,8 +43,19 @@ async def explain_record(
     archive: Archive, tracer: Tracer, causes: Causes, partition: int, offset: int
 ) -> Node:
     """What a record did, or why nothing. Raises NotRetained."""
-    noticed = BeforeAfter(partition)
-    trace = await tracer.trace(partition, offset, noticed.before, noticed.after)
+    alerts = alert_documents(await archive.record(partition, offset))
+    looks = [BeforeAfter(partition, number) for number in range(max(len(alerts), 1))]
+    noticed = looks[0]
+
+    def before(engine: Engine, record: StoredRecord) -> None:
+        for look in looks:
+            look.before(engine, record)
+
+    def after(engine: Engine, record: StoredRecord) -> None:
+        for look in looks:
+            look.after(engine, record)
+
+    trace = await tracer.trace(partition, offset, before, after)
     node = await causes.record(partition, trace.record)
     node.facts["policy"] = causes.text_of(trace).about()
     if trace.note:
@@ -42,7 +63,7 @@ async def explain_record(
     followed = _EffectTree(archive, tracer, causes)
     node.then = [one async for one in followed.effects(partition, trace)]
     outcomes = followed.outcomes
-    node.facts["did"] = verdict_lines(trace, noticed, outcomes)
+    node.facts["did"] = _verdicts(trace, looks, outcomes)
     node.facts["checked"] = await _verification_text(archive, partition, trace)
     passed = [step for step in trace.steps if step.timers]
     if passed:
@@ -62,6 +83,20 @@ async def explain_record(
             archive, partition, offset, noticed.incident_id, trace.record.timestamp
         )
     return node
+
+
+def _verdicts(trace: Trace, looks: list[BeforeAfter], outcomes: "ActorOutcomes") -> list[str]:
+    """What a record did; of several alerts what each did, with its name."""
+    refused = any(one.stream is Stream.DEADLETTER for one in trace.own)
+    if len(looks) == 1 or refused or trace.counted.get("duplicates"):
+        return verdict_lines(trace, looks[0], outcomes)
+    lines = [
+        f"{name_of(look.document)}: {line}"
+        for look in looks[:ALERTS_SHOWN]
+        for line in verdict_lines(trace, look, outcomes)
+    ]
+    more = len(looks) - ALERTS_SHOWN
+    return [*lines, f"and {more} more alerts"] if more > 0 else lines
 
 
 def _skipped_text(partition: int, text: str, effects: list[Effect]) -> str:
@@ -103,6 +138,7 @@ class ActorOutcomes:
         self.suppressions: dict[
             str, list[str]
         ] = {}  # alert -> what suppresses it from then on, and the record that states it
+        self.reasons: dict[str, Unnotified] = {}  # alert -> why nobody was notified of it
         self.is_notified = False  # a message went out
 
 
@@ -161,6 +197,8 @@ class _EffectTree:
         if suppression is not None:
             known = self.outcomes.suppressions.setdefault(str(noticed.document["alert"]), [])
             known.append(f"{suppression.because} (record {target}:{record.offset})")
+            if noticed.now is not None and noticed.now.reason is not None:
+                self.outcomes.reasons[str(noticed.document["alert"])] = noticed.now.reason
         if noticed.words:
             node.facts["result"] = noticed.words
         node.then = [one async for one in self.effects(target, found)]

@@ -10,6 +10,7 @@ from app.explain.descriptions import kind_of, source_of, timer_text
 from app.history.tracer import Trace
 from app.terminal.effect_text import effect_text
 from models.effect import Stream
+from models.events_alert import Unnotified
 from models.instant import format_instant
 
 _NOTIFYING = (
@@ -28,11 +29,12 @@ class Outcomes(Protocol):
 
     words: list[str]
     suppressions: dict[str, list[str]]
+    reasons: dict[str, Unnotified]
     is_notified: bool
 
 
 def verdict_lines(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> list[str]:
-    """The sentences."""
+    """The sentences, of one alert of a record that has several."""
     if trace.counted.get("duplicates"):
         return [_duplicate_line(trace, noticed)]
     letters = [orjson.loads(one.value) for one in trace.own if one.stream is Stream.DEADLETTER]
@@ -45,7 +47,7 @@ def verdict_lines(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> lis
         ]
     match kind_of(noticed.document):
         case "alert":
-            rules = [] if trace.counted.get("repeats") else _rule_lines(noticed, outcomes)
+            rules = [] if _is_repeat(trace, noticed) else _rule_lines(noticed, outcomes)
             return [
                 *_alert_lines(trace, noticed),
                 *rules,
@@ -95,16 +97,17 @@ def _alert_lines(trace: Trace, noticed: BeforeAfter) -> list[str]:
         return ["The alert is not known after it."]
     if now.heartbeat or (was is not None and was.heartbeat):
         return _heartbeat_lines(noticed, now)
-    if trace.counted.get("repeats"):
+    if _is_repeat(trace, noticed):
         return [_repeat_line(now)]
     if now.firing:
-        how = "opened" if _has_kind(trace, "Opened") else "joined"
+        how = "opened" if _has_opened(trace, noticed) else "joined"
         return [f"The alert began to fire and {how} {now.incident}."]
     if was is None or not was.firing:
-        return ["The alert ended before a firing one was received. Nobody is notified."]
-    return [
-        f"The alert ended. It was firing since {format_instant(was.fired_ms)} (record {was.fired_offset})."
-    ]
+        because = _because(trace.reason_of(str(noticed.document.get("alert"))))
+        return [f"The alert ended before a firing one was received. Nobody is notified{because}."]
+    ended = f"The alert ended. It was firing since {format_instant(was.fired_ms)} (record {was.fired_offset})."
+    reason = trace.reason_of(str(noticed.document.get("alert")))
+    return [ended, f"Nobody was notified of it ({reason})."] if reason else [ended]
 
 
 def _repeat_line(now: KnownAlert) -> str:
@@ -122,11 +125,15 @@ def _heartbeat_lines(noticed: BeforeAfter, now: KnownAlert) -> list[str]:
     return [f"Heartbeat {now.heartbeat} received. It opens an incident only when it is missing."]
 
 
-def _has_kind(trace: Trace, kind: str) -> bool:
-    return any(
-        one.stream is Stream.TIMELINE and one.value.find(f'"kind":"{kind}"'.encode()) >= 0
-        for one in trace.own
-    )
+def _is_repeat(trace: Trace, noticed: BeforeAfter) -> bool:
+    return noticed.is_repeat if noticed.several else bool(trace.counted.get("repeats"))
+
+
+def _has_opened(trace: Trace, noticed: BeforeAfter) -> bool:
+    """Whether the record opened an incident with this alert."""
+    entries = [orjson.loads(one.value) for one in trace.own if one.stream is Stream.TIMELINE]
+    opened = [one.get("alert") for one in entries if one["kind"] == "Opened"]
+    return noticed.document.get("alert") in opened if noticed.several else bool(opened)
 
 
 def _rule_lines(noticed: BeforeAfter, outcomes: Outcomes) -> list[str]:
@@ -138,11 +145,12 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
     """Why nobody was notified of an alert that began to fire."""
     if noticed.now is None or not noticed.now.firing or not noticed.incident_id:
         return []
-    if trace.counted.get("repeats") and noticed.taken_by:
+    if _is_repeat(trace, noticed) and noticed.taken_by:
         return [f"{noticed.incident_id} is acknowledged by {noticed.taken_by}."]
     suppressed = outcomes.suppressions.get(str(noticed.document.get("alert")), [])
     if suppressed:
-        return [f"The alert alone notifies nobody. {reason}" for reason in suppressed]
+        because = _because(outcomes.reasons.get(str(noticed.document.get("alert"))))
+        return [f"The alert alone notifies nobody{because}. {reason}" for reason in suppressed]
     if outcomes.is_notified:
         return []
     suppressions = noticed.now.suppressions.items()
@@ -151,17 +159,19 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
         for key, reason in suppressions
     ] + noticed.held
     if reasons:
-        return [f"Nobody was notified: {reason}" for reason in reasons]
+        because = _because(noticed.now.reason)
+        return [f"Nobody was notified{because}: {reason}" for reason in reasons]
     if noticed.quiet:
         until = next((one for one in noticed.waits if one.what in _NOTIFYING), None)
         when = f", until {format_instant(until.at_ms)}" if until else ""
-        return [f"Nobody was notified: {', '.join(noticed.quiet)} at this time{when}"]
+        because = _because(noticed.now.reason)
+        return [f"Nobody was notified{because}: {', '.join(noticed.quiet)} at this time{when}"]
     if noticed.flapping:
         return [
             "Nobody was notified: the incident is flapping. Notifications resume when it is stable."
         ]
     due = next((one for one in noticed.waits if one.what in _NOTIFYING), None)
-    if due is not None and noticed.notified_at and trace.counted.get("repeats"):
+    if due is not None and noticed.notified_at and _is_repeat(trace, noticed):
         when = f"{format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
         return [f"The last notification was at {noticed.notified_at}. The next is due at {when}."]
     if due is not None:
@@ -173,3 +183,8 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
     last = f"the last notification was at {noticed.notified_at}"
     reason = last if noticed.notified_at else "there was no notification before"
     return [f"Nobody was notified: {reason}, and none is due."]
+
+
+def _because(reason: str | None) -> str:
+    """The reason that `tocsin.alerts` gives."""
+    return f" ({reason})" if reason else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from app import metrics
+from app.files.file_access import open_plain
 from app.settings import BadSettings
 
 FILE_BYTES_MAX = 1024 * 1024  # a thousand times what these files have
@@ -57,7 +58,7 @@ class WatchedFiles(Generic[Made]):
 def content_of(file: str) -> bytes | str:
     """What a file contains, or why it cannot be read."""
     try:
-        with Path(file).open("rb") as opened:
+        with open_plain(file) as opened:
             return opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         return str(error)

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from app.files.file_access import check_plain
 from app.settings import BadSettings
 
 
@@ -24,7 +25,15 @@ def no_password() -> str:
 
 @contextmanager
 def reading_file(setting: str, file: str) -> Iterator[None]:
-    """Read a file that a setting names within this. Raises BadSettings."""
+    """Read a file that a setting names within this; none if it is empty. Raises BadSettings."""
+    with _reading(setting, file):
+        if file:
+            check_plain(file)
+        yield
+
+
+@contextmanager
+def _reading(setting: str, file: str) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError as error:
@@ -42,7 +51,9 @@ def reading_file(setting: str, file: str) -> Iterator[None]:
 def reading_pair(certificate: tuple[str, str], key: tuple[str, str]) -> Iterator[None]:
     """The same of a certificate and its key, each a setting and the file that it names."""
     try:
-        with reading_file(f"{certificate[0]} and {key[0]}", f"{certificate[1]} and {key[1]}"):
+        with _reading(f"{certificate[0]} and {key[0]}", f"{certificate[1]} and {key[1]}"):
+            check_plain(certificate[1])
+            check_plain(key[1])
             yield
     except EncryptedKey:
         raise BadSettings(f"{key[0]} is {key[1]!r}, must not be encrypted") from None

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from app.files import bounded_yaml
 from app.files.bounded_yaml import Document
+from app.files.file_access import open_plain
 from models.errors import TocsinError
 from models.policy_types import Where
 from models.suggest import did_you_mean
@@ -66,7 +67,7 @@ def read_mapping(path: Path, what: str) -> Document:
 def bytes_of(path: Path) -> bytes:
     """What is in a file, up to the bound and one more. Raises BadFile."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _file_problem(path, f"cannot be read: {error.strerror}") from None

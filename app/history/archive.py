@@ -99,6 +99,17 @@ class Archive:
             if position >= after and about in value:
                 yield StoredEffect(stream, position, value, orjson.loads(value))
 
+    async def newest_snapshot(
+        self, partition: int, after: Position, incident: str
+    ) -> Document | None:
+        """The newest snapshot of an incident. The others are not parsed: there may be many."""
+        topic, newest = self.source.topic(Stream.INCIDENTS), b""
+        place = await self._effect_offset(topic, partition, after)
+        async for _, value, record in effects_from(self.log, topic, partition, place, CHUNK):
+            if record.key == incident.encode():
+                newest = value
+        return orjson.loads(newest) if newest else None
+
     async def message(self, source: Cause, target: int, at_ms: int) -> StoredRecord | None:
         """The journal record of a message, which stands in the target partition from the time of its cause on."""
         header = (SOURCE_HEADER, source.header()[1])

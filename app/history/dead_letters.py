@@ -157,6 +157,9 @@ def _first(body: dict[str, Any]) -> str:
     """
     value = value_in(body)
     document = document_in(value) if body.get("topic") == "journal" else {}
+    alerts = document.get("alerts")
+    if isinstance(alerts, list):
+        return f"{len(alerts)} alerts of one request"
     labels = document.get("labels")
     if "alert" in document and isinstance(labels, dict):
         words = [

@@ -23,6 +23,8 @@ T = TypeVar("T")
 SNAPSHOT_RECORDS = 25_000  # between two snapshots
 SNAPSHOT_SHARE = 15  # records for each thing in a snapshot: so it costs less than a fifth
 NEAR_RECORDS = 60_000  # a state so near is near enough, and the changelog need not be read
+# What news costs more than a repeat to be applied again, and a record of the changelog to be read.
+NEWS_COST, CHANGELOG_COST = 100, 10
 BATCH_RECORDS = 5000  # that are applied between two looks at whether a snapshot is due
 
 
@@ -115,11 +117,17 @@ class NearestState:
         if start is None and oldest > 0:
             return True
         records = offset - (start.offset + 1 if start else oldest)
-        if records <= NEAR_RECORDS:
-            return False
-        log, changelog = self._source.log, self._source.topics.state
-        written = await log.end_offset(changelog, partition)
-        return written - await log.start_offset(changelog, partition) < records
+        topics = self._source.topics
+        kept = await self._number_kept(topics.state, partition)
+        # Each news leaves an event of its alert.
+        news = min(await self._number_kept(topics.alerts, partition), records)
+        if kept * CHANGELOG_COST < news * NEWS_COST - NEAR_RECORDS:
+            return True
+        return records > NEAR_RECORDS and kept < records
+
+    async def _number_kept(self, topic: str, partition: int) -> int:
+        log = self._source.log
+        return await log.end_offset(topic, partition) - await log.start_offset(topic, partition)
 
     async def _save_snapshot(self, partition: int, start: Start | None) -> None:
         """Keep what was read from the changelog.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from app.files.file_access import make_private_folder, open_private
 from app.transport.log import StoredRecord
 
 Items = dict[bytes, bytes]
@@ -61,8 +62,9 @@ class SnapshotIndex:
         file = self._file(partition, record.offset)
         unfinished = file.with_name(f"{file.name}.{os.getpid()}")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(zlib.compress(orjson.dumps(kept), 1))
+            make_private_folder(self._folder)
+            with open(unfinished, "wb", opener=open_private) as opened:
+                opened.write(zlib.compress(orjson.dumps(kept), 1))
             unfinished.replace(file)
             self._prune_oldest()
         except OSError:

@@ -9,6 +9,8 @@ that is compared with the topics.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import orjson
+
 from app.core.engine import Engine
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.poison import DueTimer
@@ -70,6 +72,16 @@ class Trace:
         """
         effects = self.steps[-1].effects if self.steps else []
         return [one for one in effects if one.stream is not Stream.ALERTS]
+
+    def reason_of(self, fingerprint: str) -> str:
+        """Why nobody was notified of an alert, as the record's event of `tocsin.alerts` says; empty if it says nothing."""
+        effects = self.steps[-1].effects if self.steps else []
+        events = [one for one in effects if one.stream is Stream.ALERTS and one.value]
+        documents = [orjson.loads(one.value) for one in events]
+        return next(
+            (one["reason"] or "" for one in documents if one["alert"] == fingerprint),
+            "",
+        )
 
 
 Look = Callable[[Engine, StoredRecord], None]

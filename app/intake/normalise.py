@@ -20,12 +20,11 @@ from models.alert import Alert, Labels, fingerprint
 from models.policy import ResolveTimeout
 from models.reason import BadInput, Reason
 from models.wire import (
-    ANNOTATIONS_BYTES_MAX,
+    annotations_of,
     instant_ms,
     kind_of,
     labels_of,
     short,
-    texts_of,
     url_of,
 )
 
@@ -193,7 +192,7 @@ def alert_of(entry: Any, now_ms: int, lifetime: Lifetime) -> Alert:
             raise entry
         raise BadInput(Reason.MALFORMED, f": is {kind_of(entry)}, must be an alert")
     labels = labels_of(entry.get("labels"), ".labels")
-    annotations = texts_of(entry.get("annotations"), ".annotations", ANNOTATIONS_BYTES_MAX)
+    annotations = annotations_of(entry.get("annotations"), ".annotations")
     starts_ms = instant_ms(entry.get("startsAt"), ".startsAt")
     ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
     if starts_ms is not None and ends_ms is not None and ends_ms < starts_ms:

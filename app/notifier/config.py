@@ -1,11 +1,11 @@
 """Settings of a channel in receivers.yaml, and its secrets, which stand in a file or in the environment only."""
 
 import os
-from pathlib import Path
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from app.files.file_access import open_plain
 from app.notifier.outcome import TryAgain
 from models.sanitize import inert
 
@@ -57,5 +57,5 @@ class ChannelConfig(BaseModel):
 
 
 def _read(path: str) -> str:
-    with Path(path).open("rb") as file:
+    with open_plain(path) as file:
         return file.read(_SECRET_BYTES_MAX).decode()

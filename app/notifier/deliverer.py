@@ -17,6 +17,7 @@ from app.notifier.delivery import Attempt, Request, Rules
 from app.notifier.ledger import Ledger
 from app.notifier.outcome import Sent
 from app.notifier.partition import OwnedPartition
+from app.notifier.receiver_alerts import RawAlerts, ReceiverAlerts
 from app.notifier.records import REQUEST_START, Kept, request_from, request_key
 from app.notifier.router import NEVER, DeliveriesTopic, Router
 from app.notifier.sending import send
@@ -55,8 +56,16 @@ class Deliverer:
     """Delivers for the partitions that it owns."""
 
     def __init__(
-        self, log: Log, topics: Topics, partitions: int, reach: Reach, jitter: Callable[[], float]
+        self,
+        log: Log,
+        topics: Topics,
+        partitions: int,
+        reach: Reach,
+        jitter: Callable[[], float],
+        alerts: ReceiverAlerts | None = None,
     ) -> None:
+        """`alerts` says which receivers stay down; without it nobody does."""
+        self._alerts, self._raw = alerts, RawAlerts(log, topics.raw, partitions)
         topic = DeliveriesTopic(log, topics.deliveries, partitions)
         self._reach = reach
         self._router = Router(topic, partitions)
@@ -106,6 +115,7 @@ class Deliverer:
         await asyncio.gather(*(self.release(partition) for partition in list(self._store.owned)))
         for task in list(self._sending):
             task.cancel()
+        await self._raw.stop()
 
     async def on_notifications(self, partition: int, records: list[StoredRecord]) -> None:
         """Records of the notifications topic. Returns when each is a request."""
@@ -215,6 +225,8 @@ class Deliverer:
         metrics.PENDING.set(self._ledger.pending)
         metrics.OLDEST.set(0 if oldest_ms is None else max(now_ms - oldest_ms, 0) / 1000)
         metrics.CIRCUITS_OPEN.set(sum(one.open for one in self._ledger.circuits.values()))
+        if self._alerts is not None:
+            self._raw.append(self._alerts.due(self._ledger.circuits, now_ms))
 
     async def _wait(self, now_ms: int) -> None:
         """Return when something has happened, or is due."""

@@ -7,13 +7,15 @@ from app.notifier.one_tap import OneTap
 from app.notifier.replies.act import ActCommand
 from models.events import Notification
 
+_INCIDENT = "/incidents/{}"
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentLinks:
     """Makes links below `public_url`. Without it there are none, and each link is empty.
 
-    With `one_tap` they are signed links, which need no login; else they lead to the pages of
-    `app.web`.
+    With `one_tap` links that act are signed and need no login; else they lead to the pages of
+    `app.web`, as the link to the incident does always.
     """
 
     public_url: str = ""
@@ -26,7 +28,12 @@ class IncidentLinks:
 
     def incident(self, notification: Notification) -> str:
         """The incident's page."""
-        return self._link(notification, ActCommand.VIEW, "/incidents/{}")
+        base = self.public_url.rstrip("/")
+        return f"{base}{_path(_INCIDENT, notification)}" if base else ""
+
+    def short(self, notification: Notification) -> str:
+        """The only link of a short message: a page from which everything can be done, without a login if it can be."""
+        return self._link(notification, ActCommand.VIEW, _INCIDENT)
 
     def silence(self, notification: Notification) -> str:
         """The page where the incident can be silenced."""
@@ -41,6 +48,10 @@ class IncidentLinks:
         if not base:
             return ""
         if self.one_tap is None:
-            return base + path.format(quote(notification.incident, safe=""))
+            return base + _path(path, notification)
         incident, receiver = notification.incident, notification.receiver
         return f"{base}/act/{self.one_tap.token(command, incident, receiver, notification.at)}"
+
+
+def _path(path: str, notification: Notification) -> str:
+    return path.format(quote(notification.incident, safe=""))

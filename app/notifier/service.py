@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import random
+import socket
 from collections.abc import Coroutine
 from typing import Any
 
 from app.bridge.acts import act_runner
+from app.files.yaml_file import BadFile
 from app.notifier.assembly import Assembly, assemble
 from app.notifier.channels.registry import REGISTRY
 from app.notifier.deliverer import Deliverer
@@ -16,6 +18,7 @@ from app.notifier.link_key import one_tap_of
 from app.notifier.listeners.assembly import listeners_of
 from app.notifier.listeners.listener import keep_listening
 from app.notifier.listeners.sent_messages import SentMessages
+from app.notifier.receiver_alerts import ReceiverAlerts
 from app.notifier.receivers_file import Receivers
 from app.notifier.receivers_file import read as read_receivers
 from app.notifier.terminal_printer import print_messages
@@ -45,6 +48,7 @@ class Notifier:
         self._deliverer: Deliverer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: list[asyncio.Task[None]] = []
+        self._reloading = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin, once the topics are there."""
@@ -53,20 +57,49 @@ class Notifier:
                 print_messages(self._log, self._topics.notifications, self._config.partitions)
             )
             return
-        self._assembly = assemble(self._receivers, REGISTRY, self._one_tap)
-        reach = self._assembly.reach
+        self._begin(self._receivers, assemble(self._receivers, REGISTRY, self._one_tap))
+
+    async def reload(self) -> bool:
+        """Read the receivers file again and deliver by it: whether there is one.
+
+        What is being sent gets a little time, and what was not sent is sent by the new file. Raises
+        BadFile; then the receivers of before stay in force.
+        """
+        if self._receivers is None or self._assembly is None:
+            return False
+        async with self._reloading:
+            try:
+                receivers = await asyncio.to_thread(receivers_of, self._config)
+                assert receivers is not None
+                assembly = assemble(receivers, REGISTRY, self._one_tap)
+            except BadFile as error:
+                problems = "; ".join(error.problems)
+                logger.error(  # noqa: TRY400  its text says it all
+                    "the receivers are NOT renewed, those of before stay in force: %s", problems
+                )
+                raise
+            await self.stop()
+            self._tasks, self._listening = [], []
+            self._receivers = receivers
+            self._begin(receivers, assembly)
+            logger.info("the receivers are renewed")
+        return True
+
+    def _begin(self, receivers: Receivers, assembly: Assembly) -> None:
+        self._assembly, reach = assembly, assembly.reach
         # Its randomness spreads tries over time, and decides nothing else.
+        alerts = ReceiverAlerts(reach.rules.kinds, socket.gethostname())
         self._deliverer = Deliverer(
-            self._log, self._topics, self._config.partitions, reach, random.random
+            self._log, self._topics, self._config.partitions, reach, random.random, alerts
         )
         self._spawn(self._deliverer.run())
         self._spawn(self._feed(self._deliverer))
-        self._listen(self._receivers, self._assembly, self._deliverer)
+        self._listen(receivers, assembly, self._deliverer)
         logger.info("delivers through %s", ", ".join(reach.channels))
-        if self._one_tap is not None and not self._receivers.part.public_url:
+        if self._one_tap is not None and not receivers.part.public_url:
             logger.warning(
                 "TOCSIN_LINK_KEY is set, but %s has no public_url: messages have no links",
-                self._receivers.path,
+                receivers.path,
             )
 
     async def stop(self) -> None:

@@ -25,6 +25,7 @@ _FIRST: tuple[Where, ...] = (
 _BY_NAME: tuple[Where, ...] = (
     ("escalations",),
     ("correlations",),
+    ("nearness",),
     ("dependencies",),
     ("inhibit_rules",),
     ("followups",),

@@ -232,6 +232,12 @@ class _Reasons:
                     "role": text,
                     **self.at(("correlations", number)),
                 }
+        for number, near in enumerate(policy.nearness):
+            if near.name == verdict.nearness:
+                within = write_ms(near.within)
+                role = f"asked when its incident opens: what opened near it within {within}?"
+                where = self.at(("nearness", number))
+                yield {"kind": "nearness", "name": near.name, "role": role, **where}
         sections = {"dependencies": ("root", "dependant"), "inhibit_rules": ("source", "target")}
         for section, (source, target) in sections.items():
             for number, link in enumerate(getattr(policy, section)):

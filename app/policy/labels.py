@@ -1,11 +1,11 @@
 """Label sets from the command line and from files: what a policy is asked about."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import orjson
 
+from app.files.file_access import open_plain
 from app.files.yaml_file import BadFile, Mistake
 from models.alert import Labels
 from models.reason import BadInput
@@ -83,7 +83,7 @@ def _parse_json(file: str, data: bytes, line: int = 0) -> Any:
 
 def _read_bytes(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as opened:
+        with open_plain(file) as opened:
             data = opened.read(ALERTS_BYTES_MAX + 1)
     except OSError as error:
         raise _bad_file(file, 0, f"cannot be read: {error.strerror}") from None

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.policy.route_tree import SeverityRoute, StepRoute, TeamRoute, severity_routes, team_routes
-from app.render.page import escaped, shortened
+from app.render.page import SECURITY_POLICY, escaped, shortened
 
 MARGIN, GAP = 20, 16
 LINE = 17  # from a line of text to the next
@@ -49,7 +49,7 @@ def routes_svg(rules: CompiledPolicy, title: str) -> str:
 
 def routes_page(rules: CompiledPolicy, title: str) -> str:
     """A page with the picture, in one file."""
-    head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escaped(title)}</title>'
+    head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{SECURITY_POLICY}<title>{escaped(title)}</title>'
     style = "<style>body { margin: 0; background: #fafafb } svg { display: block; max-width: 100%; height: auto }</style>"
     return f"{head}\n{style}</head>\n<body>\n{routes_svg(rules, title)}</body></html>\n"
 

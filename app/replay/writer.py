@@ -8,6 +8,7 @@ from typing import IO
 
 import orjson
 
+from app.files.file_access import open_private
 from app.transport.log import StoredRecord
 from app.transport.recording_format import (
     END,
@@ -32,7 +33,9 @@ class RecordingWriter:
     def __init__(self, path: Path, header: RecordingHeader) -> None:
         self._path = path
         self._temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        self._file: IO[bytes] = self._temporary.open("xb")
+        self._file: IO[bytes] = open(  # noqa: SIM115  `finish` closes it; Path has no opener
+            self._temporary, "xb", opener=open_private
+        )
         self._line = header.line()
         self._file.write(self._line)
         self._blocks: list[BlockIndex] = []

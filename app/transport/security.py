@@ -6,7 +6,6 @@ older than TLS 1.2 is spoken.
 
 import ssl
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from aiokafka.conn import create_conn, get_ip_port_afi
@@ -17,6 +16,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from app.files.file_access import open_plain
 from app.files.pem import no_password, reading_file, reading_pair
 from app.settings import BadSettings, KafkaSecurity
 
@@ -56,7 +56,7 @@ def _read_password(security: KafkaSecurity) -> str:
         return security.password
     where = f"TOCSIN_KAFKA_PASSWORD_FILE is {security.password_file!r}, "
     try:
-        with Path(security.password_file).open("rb") as file:
+        with open_plain(security.password_file) as file:
             secret = file.read(SECRET_BYTES_MAX + 1)
         password = secret.decode().rstrip("\r\n")
     except OSError as error:

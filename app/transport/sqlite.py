@@ -27,6 +27,7 @@ from typing import IO
 import orjson
 
 from app.clock import Clock
+from app.files.file_access import make_private_folder, open_private
 from app.transport.compaction import Compaction
 from app.transport.log import LogUnavailable, NewRecord, Place, StoredRecord, TopicMismatch
 from app.transport.retention import Expiry
@@ -101,8 +102,10 @@ class SqliteLog:
                 self._reader = self._connect_to_read()
                 self._check_format(self._reader)
                 return
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.directory)
             self._take_lock()
+            # SQLite gives its other files the mode of the first.
+            os.close(open_private(self._file, os.O_RDWR | os.O_CREAT))
             self._reader = self._connect(f"file:{self._file}?mode=rwc")
             self._prepare(self._reader)
         except (OSError, sqlite3.Error) as error:
@@ -347,7 +350,7 @@ class SqliteLog:
         return connection
 
     def _take_lock(self) -> None:
-        lock = (self.directory / "lock").open("w")
+        lock = open(self.directory / "lock", "w", opener=open_private)  # noqa: SIM115  it stays open
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -375,7 +378,7 @@ class SqliteLog:
     def _check_end(self) -> None:
         """The newest append that was ever acknowledged has to be there."""
         noted = self.directory / "journal.end"
-        fd = os.open(noted, os.O_RDWR | os.O_CREAT, 0o644)
+        fd = open_private(noted, os.O_RDWR | os.O_CREAT)
         self._newest = os.fdopen(fd, "r+b", buffering=0)
         words = self._newest.read(NOTE_BYTES).decode(errors="replace").split()
         if len(words) == 3 and words[1].isdecimal() and words[2].isdecimal():

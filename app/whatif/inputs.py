@@ -12,7 +12,7 @@ from typing import NamedTuple
 from app.transport.log import Headers, Readable, StoredRecord
 from app.whatif.ids import ROOM, message_to_run
 from app.whatif.journal_scan import MESSAGES, JournalScan, Place, kind_of
-from models.journal import ALERT_START, TICK, source_or_none
+from models.journal import ALERT_START, ALERTS_START, TICK, source_or_none
 
 AT_ONCE = 5000  # steps of the merged journal that are handed out together
 
@@ -139,7 +139,7 @@ class MergedJournal:
         """
         value = record.value or b""
         if not record.headers:
-            if value.startswith(ALERT_START):
+            if value.startswith((ALERT_START, ALERTS_START)):
                 return InputKind.ALERT, ()
             if value == TICK:
                 return InputKind.PLAIN, ()
@@ -160,6 +160,7 @@ class MergedJournal:
 
 _KINDS = {
     "alert": InputKind.ALERT,
+    "alerts": InputKind.ALERT,
     "command": InputKind.COMMAND,
     "policy": InputKind.POLICY,
     "receipt": InputKind.PASSED,

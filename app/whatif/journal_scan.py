@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.transport.log import Readable, StoredRecord
-from models.journal import ALERT_START, TICK, source_or_none
+from models.journal import ALERT_START, ALERTS_START, TICK, source_or_none
 from models.sanitize import inert
 from models.topics import partition_of
 
 CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it
 
 _FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,40})"')
-_OUTSIDE = ("alert", "tick", "command", "receipt", "silence", "policy", "refused")
-MESSAGES = ("signal", "suppression", "member", "page")
+_OUTSIDE = ("alert", "alerts", "tick", "command", "receipt", "silence", "policy", "refused")
+MESSAGES = ("signal", "suppression", "member", "expected", "page")
 
 
 class NotReplayable(Exception):
@@ -133,7 +133,8 @@ def _note_records(
     """Note what is in some records; `seen` has the last position of each source partition."""
     for record in records:
         value = record.value or b""
-        if not record.headers and (value.startswith(ALERT_START) or value == TICK):
+        is_alert = value.startswith((ALERT_START, ALERTS_START))
+        if not record.headers and (is_alert or value == TICK):
             if record.key and record.offset % CHECKED_EACH == 0:
                 _check_partition(found, partition, record)
             continue

@@ -20,7 +20,8 @@ from app.whatif.ids import ROOM
 from app.whatif.inputs import InputKind, InputStep
 from app.whatif.journal_scan import JournalScan, MessageSlot, signature_of
 from models.effect import Effect, Stream
-from models.journal import FINGERPRINT, TICK
+from models.journal import FINGERPRINT, TICK, alerts_in, encode_alerts
+from models.reason import BadInput
 from models.topics import partition_of
 
 # A message on its way, and the offset of its slot in the record of its partition; None is as soon
@@ -94,10 +95,7 @@ class Run:
         ):
             self._apply(partition, record)
         elif kind is InputKind.ALERT:
-            key = self._component_key(record)
-            self._place_record(
-                partition, record, partition_of(key, len(self.engines)), key, record.value
-            )
+            self._place_alerts(partition, record)
         elif kind is InputKind.COMMAND and command is not None:
             self._place_record(partition, record, command[0], record.key, command[1])
         elif kind is InputKind.SLOT:
@@ -107,6 +105,19 @@ class Run:
         if partition in self._early:
             self._catch_up(partition)
         self._apply_pending()
+
+    def _place_alerts(self, partition: int, record: StoredRecord) -> None:
+        """Apply the alerts of a record where this run's policy puts them, those of one place together."""
+        places: dict[bytes, list[bytes]] = {}
+        for value in _alerts_of(record):
+            places.setdefault(self._component_key(record, value), []).append(value)
+        for number, (key, values) in enumerate(places.items()):
+            target, value = partition_of(key, len(self.engines)), encode_alerts(values)
+            if number:
+                moved = StoredRecord(-1, record.timestamp, key, value, record.headers)
+                self._apply_next(target, moved, f"{partition}-{record.offset}")
+            else:
+                self._place_record(partition, record, target, key, value)
 
     def _catch_up(self, partition: int) -> None:
         """Apply what came for a partition before its first record."""
@@ -230,17 +241,25 @@ class Run:
         while channel and channel[0][1] is None:
             self._ready.append((partition, channel.popleft()[0]))
 
-    def _component_key(self, record: StoredRecord) -> bytes:
+    def _component_key(self, record: StoredRecord, alert: bytes) -> bytes:
         """The component that this run's policy finds for an alert."""
-        identity = (record.value or b"")[FINGERPRINT]
+        identity = alert[FINGERPRINT]
         known = self._moved.get(identity)
         if known is None:
-            known = self._moved[identity] = self._policy_component(record) or record.key or b""
+            known = self._moved[identity] = self._policy_component(alert) or record.key or b""
         return known
 
-    def _policy_component(self, record: StoredRecord) -> bytes | None:
+    def _policy_component(self, alert: bytes) -> bytes | None:
         try:
-            document: Any = orjson.loads(record.value or b"")
+            document: Any = orjson.loads(alert)
             return self.policy.place(document["labels"], document["alert"]).key.encode()
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return None  # it becomes a dead letter where it is
+
+
+def _alerts_of(record: StoredRecord) -> list[bytes]:
+    value = record.value or b""
+    try:
+        return alerts_in(value)
+    except BadInput:
+        return [value]  # it becomes a dead letter where it is

@@ -16,9 +16,11 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import policy_file
 from app.files.file_watcher import SECONDS, content_of
 from app.files.policy_file import BadPolicy
+from app.files.yaml_file import BadFile
 from app.transport.log import LogUnavailable
 
 Use = Callable[[CompiledPolicy], Awaitable[None]]
+Reload = Callable[[], Awaitable[bool]]
 
 logger = logging.getLogger("tocsin.policy")
 
@@ -32,12 +34,21 @@ class PolicyReloader:
         self._seen = self._last = content_of(str(self._path))
         self.policy = policy_file.load_policy(self._path)
         self._users: list[Use] = []
+        self._others: dict[str, Reload] = {}
         self._reading = asyncio.Lock()
         metrics.POLICY_INFO.labels(self.policy.fingerprint).set(1)
 
     def hand_to(self, use: Use) -> None:
         """From now on, tell this one of each new policy. It may raise LogUnavailable."""
         self._users.append(use)
+
+    def reload_also(self, name: str, reload: Reload) -> None:
+        """Have another file read again whenever somebody asks, such as the receivers."""
+        self._others[name] = reload
+
+    async def reload_others(self) -> dict[str, bool]:
+        """Read the other files again: whether each is in use. Raises BadFile."""
+        return {name: await reload() for name, reload in self._others.items()}
 
     async def reload(self) -> bool:
         """Read the file, and hand on what is new: whether something is.
@@ -92,13 +103,22 @@ class PolicyReloader:
                 "a fault while the policy was read again, which may not be in force everywhere"
             )
 
+    async def _reload_all_quietly(self) -> None:
+        await self.reload_quietly()
+        try:
+            await self.reload_others()
+        except BadFile:
+            return  # the log has it
+        except Exception:  # the outermost loop, as above
+            logger.exception("a fault while files were read again")
+
     @asynccontextmanager
     async def kept_fresh(self) -> AsyncIterator[None]:
         """Reload on SIGHUP, and whenever the file has changed."""
         asked: set[asyncio.Task[None]] = set()
 
         def on_hangup() -> None:
-            task = asyncio.create_task(self.reload_quietly())
+            task = asyncio.create_task(self._reload_all_quietly())
             asked.add(task)
             task.add_done_callback(asked.discard)
 

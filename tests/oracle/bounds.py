@@ -25,6 +25,10 @@ def no_room(naive: "Naive", alert: Known, known: Known | None) -> str:
     elif alert.fingerprint not in incident.alerts and _is_full(
         naive, "alerts_in_incident", len(incident.alerts), alert.severity
     ):
+        incident.refused += 1
+        if incident.refused in (1, 10, 100, 1000):
+            naive.reached.add("refused in an incident")
+            incident.tell("Refused", naive.now_ms)
         return "bound_reached"
     if known is not None:
         return ""

@@ -43,7 +43,8 @@ def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) 
     pressed = document.get("key", "")
     if pressed in incident.came_back:
         return "repeated"
-    if pressed and (name, incident.state) == ("acknowledge", "acknowledged"):
+    news = incident.not_meant or incident.joined
+    if pressed and (name, incident.state) == ("acknowledge", "acknowledged") and not news:
         return "illegal_transition"  # somebody was first
     if refusal := command_refusal(incident, name, fires=is_firing(naive.alerts, incident)):
         return refusal

@@ -111,6 +111,7 @@ class Happened:
         default_factory=list
     )  # keys of buttons and links that were pressed
     complaints: int = 0
+    refused: int = 0  # records of further alerts
     flapping_ms: int = 0  # the last change of an alert that flaps; 0 is not flapping
     reminded: int = 0
     touched: int = 0  # so many had been touched before and with it; 0 is not touched
@@ -130,6 +131,7 @@ class Happened:
     rules: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
+    near: Any = None  # what it knows of those that it is near (`tests.oracle.near.Near`)
     timeline: list[tuple[str, int]] = field(default_factory=list)
     escalations: list[tuple[str, int, str, tuple[int, ...], int]] = field(default_factory=list)
     notifications: list[tuple[str, str, str, int, int]] = field(
@@ -357,3 +359,14 @@ def same_but_severity(
         and without_severity(policy, alert.labels) == labels
     ]
     return sorted(alike, key=lambda alert: alert.fingerprint)
+
+
+def alerts_of_request(value: bytes, reached: set[str]) -> list[bytes]:
+    """The alerts of one request, each before a tab and after one."""
+    parts = value.split(b"\t")
+    if parts[0] != b'{"alerts":[' or parts[-1] != b"]}":
+        return []
+    reached.add("several in a request")
+    if any(b'"status":"resolved"' in part for part in parts):
+        reached.add("one of a request ends")
+    return [part.removesuffix(b",") for part in parts[1:-1]]

@@ -36,7 +36,7 @@ def create_followups(naive: "Naive", incident: Happened) -> None:
 
     What was asked for may be known.
     """
-    if incident.parents:
+    if any(parent not in incident.near.roots for parent in incident.parents):
         return
     for rule in naive.policy["followups"]:
         about = incident.severity in rule.get("severity", [incident.severity])

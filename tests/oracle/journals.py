@@ -18,7 +18,7 @@ from app.transport.log import StoredRecord
 from models.alert import fingerprint
 from models.command import Command
 from models.effect import Effect, Stream
-from models.journal import TICK, encode_command, encode_policy, encode_silence
+from models.journal import TICK, encode_alerts, encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from tests.oracle.oracle import Naive
@@ -27,6 +27,7 @@ from tests.support.scenario import START_MS, alert_record
 Step = tuple[Any, ...]
 Alert = tuple[str, str, str]  # name, component, severity
 STEPS_MAX = 50
+HOURLY_MS = 36_000_000  # an alert begins eleven times in these
 NOBODYS = "INC-20240101T000000Z-000"  # an incident that never was
 
 NAMES = ("AgentDown", "ServiceDown", "HighErrorRate", "Slow", "Odd", "BruteForce", "DataLoss")
@@ -59,6 +60,21 @@ FEW = (
     ("AgentDown", "b@here", "warning"),
     ("Slow", "b@there", "warning"),
     ("DataLoss", "c", ""),
+)
+# Those that are near each other: in place, in kind, or in neither.
+NEAR = (
+    ("Slow", "a%h1.example.org:80", "warning"),
+    ("Slow", "b%h1.example.org:81", "warning"),
+    ("Slow", "c%h2", "warning"),
+    ("Slow", "e%h3.example.org", "info"),
+    ("Odd", "a%h1.example.org:80", "info"),
+    ("Odd", "b%h1.example.org:81", "info"),
+    ("Odd", "ollama%h2", "warning"),
+    ("Errors", "c%h2", "warning"),
+    ("Errors", "d%h2", "warning"),
+    ("HighErrorRate", "b%h1.example.org", "warning"),
+    ("ServiceDown", "d%h2", "warning"),
+    ("BruteForce", "a%h1.example.org:80", "warning"),
 )
 AGENTS = FEW[2:5]  # three that are one incident of a rule
 URGENT = tuple((name, "c", "high") for name in NAMES)  # several P1 of one component
@@ -96,8 +112,10 @@ class Kinds:
 
     def _details(self, of: Random, kind: str) -> tuple[Any, ...]:
         match kind:
-            case "fire":
+            case "fire" | "hourly":
                 return of.choice(self.alerts), of.choice(self.holds)
+            case "request":
+                return tuple(self._part(of) for _ in range(of.randint(2, 4)))
             case "again":
                 return of.randrange(10), of.random() < 0.5, of.choice(self.holds)
             case "end" | "flap":
@@ -117,6 +135,10 @@ class Kinds:
                 return (of.choice(self.policies),)
             case _:
                 return ()
+
+    def _part(self, of: Random) -> tuple[Alert, int, bool]:
+        """An alert of a request, and whether it ends if it fires."""
+        return of.choice(self.alerts), of.choice(self.holds), of.random() < 0.4
 
 
 def where(body: dict[str, Any]) -> str:
@@ -196,6 +218,7 @@ def told(policy: CompiledPolicy, rulebooks: dict[str, CompiledPolicy], steps: li
     for kind, wait_ms, *rest in steps:
         at_ms += wait_ms
         _tell(one, rulebooks, kind, at_ms, rest)
+        at_ms += HOURLY_MS if kind == "hourly" else 0
     return one
 
 
@@ -204,13 +227,15 @@ def _tell(
 ) -> None:
     match kind:
         case "fire":
-            (name, component, severity), ttl_ms = rest
-            component, _, namespace = component.partition("@")
-            labels = {"alertname": name, "component": component, "severity": severity}
-            labels["namespace"] = namespace
-            labels = {label: value for label, value in labels.items() if value}
-            one.heard.append(labels)
-            _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
+            alert, ttl_ms = rest
+            _fire(one, at_ms, alert, ttl_ms)
+        case "request":
+            _request(one, at_ms, rest)
+        case "hourly":
+            (name, component, severity), _ = rest
+            alert = (name, component.partition("%")[0], severity)
+            for hour in range(11):
+                _fire(one, at_ms + hour * HOURLY_MS // 10, alert, 300_001)
         case "again":
             number, firing, ttl_ms = rest
             labels = one.heard[-1 - number % len(one.heard)] if one.heard else {"alertname": "Slow"}
@@ -231,21 +256,7 @@ def _tell(
                 labels = dict(fires[-1 - rest[0] % len(fires)].labels)
                 _alert(one, at_ms, labels, firing=False, ttl_ms=0)
         case "command":
-            number, command = rest
-            known = one.naive.incidents
-            whose = known[-1 - number % len(known)].id if known else NOBODYS
-            to, step = ("on-call-sre", "nobody")[number % 2], (1, 2, 9)[number % 3]
-            details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
-            if command is Command.ESCALATE and number > 2:
-                details |= {"step": step}
-            if number == 5:
-                details |= {"through": "link", "key": ("k1", "k2")[at_ms % 2]}
-            one.feed(
-                lambda name: encode_command(command, name, "ann", text="hm", **details),
-                b"",
-                at_ms,
-                whose,
-            )
+            _command(one, at_ms, *rest)
         case "beat":
             component, firing = rest
             _alert(
@@ -280,9 +291,63 @@ def _tell(
             one.feed(lambda _: rest[0] if rest else TICK, None, at_ms)
 
 
+def _fire(one: Told, at_ms: int, alert: Alert, ttl_ms: int) -> None:
+    labels = _labels_of(alert)
+    one.heard.append(labels)
+    _alert(one, at_ms, labels, firing=True, ttl_ms=ttl_ms)
+
+
+def _labels_of(alert: Alert) -> dict[str, str]:
+    name, component, severity = alert
+    component, _, instance = component.partition("%")
+    component, _, namespace = component.partition("@")
+    labels = {"alertname": name, "component": component, "severity": severity}
+    labels |= {"namespace": namespace, "instance": instance}
+    return {label: value for label, value in labels.items() if value}
+
+
+def _command(one: Told, at_ms: int, number: int, command: Command) -> None:
+    known = one.naive.incidents
+    whose = known[-1 - number % len(known)].id if known else NOBODYS
+    to, step = ("on-call-sre", "nobody")[number % 2], (1, 2, 9)[number % 3]
+    details: dict[str, Any] = {"to": to, "verdict": "genuine", "task": "review"}
+    if command is Command.ESCALATE and number > 2:
+        details |= {"step": step}
+    if number == 5:
+        details |= {"through": "link", "key": ("k1", "k2")[at_ms % 2]}
+    one.feed(
+        lambda name: encode_command(command, name, "ann", text="hm", **details),
+        b"",
+        at_ms,
+        whose,
+    )
+
+
+def _request(one: Told, at_ms: int, alerts: list[tuple[Alert, int, bool]]) -> None:
+    """Alerts of one request: those of the first one's component are one record, the others are left out."""
+    fires = {known.fingerprint for known in one.naive.alerts if known.firing}
+    parts, key = dict[str, bytes](), b""
+    for alert, ttl_ms, over in alerts:
+        labels = _labels_of(alert)
+        firing = not over or fingerprint(labels) not in fires
+        record = _record(one, at_ms, labels, firing=firing, ttl_ms=ttl_ms)
+        key = key or record.key or b""
+        if record.key == key and fingerprint(labels) not in parts:
+            one.heard.append(labels)
+            parts[fingerprint(labels)] = record.value or b""
+    values = list(parts.values())
+    one.feed(lambda _: encode_alerts(values), key, at_ms)
+
+
 def _alert(one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, ttl_ms: int) -> None:
+    record = _record(one, at_ms, labels, firing=firing, ttl_ms=ttl_ms)
+    one.feed(lambda _: record.value or b"", record.key, at_ms)
+
+
+def _record(
+    one: Told, at_ms: int, labels: dict[str, str], *, firing: bool, ttl_ms: int
+) -> StoredRecord:
     component = one.policy.place(labels, fingerprint(labels)).key
     until_resolved = ttl_ms % 120_000 == 0
     more = {"ttl_ms": ttl_ms, "until_resolved": until_resolved}
-    record = alert_record(at_ms, labels, component, firing=firing, **more)
-    one.feed(lambda _: record.value or b"", record.key, at_ms)
+    return alert_record(at_ms, labels, component, firing=firing, **more)

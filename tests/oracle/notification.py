@@ -164,7 +164,9 @@ def climb(
     incident.highest = max(incident.highest, incident.step)
     incident.since["step"] = naive.now_ms
     whom = naive.policy["contacts"][chain[incident.step - 1]]
-    incident.escalations.append((rule, incident.step, whom["name"], tuple(records), naive.now_ms))
+    incident.escalations.append(
+        (rule, incident.step, whom["name"], tuple(dict.fromkeys(records)), naive.now_ms)
+    )
     incident.tell("Escalated", naive.now_ms)
     incident.rings_anew()
     contact(naive, incident, "escalated", whom)

@@ -21,6 +21,7 @@ from tests.oracle import (
     heartbeats,
     hours,
     inhibition,
+    near,
     notification,
     owning,
     places,
@@ -63,9 +64,8 @@ class Naive:
         self.spoken: dict[
             tuple[str, tuple[str, ...]], dict[str, inhibition.Shown]
         ] = {}  # what rules said keeps quiet
-        self.ended: set[tuple[str, str, str]] = (
-            set()
-        )  # rule, group and fingerprint of what ended after it fired last
+        # Rule, group and fingerprint of what ended after it fired last.
+        self.ended: set[tuple[str, str, str]] = set()
         self.done: list[tuple[Any, int]] = []  # what came at a time, and is over
         self.sent: dict[
             tuple[str, str], list[int]
@@ -75,10 +75,11 @@ class Naive:
         ] = {}  # and those that wait, and since when
         self.digests: list[tuple[str, str, int, str, dict[str, int]]] = []
         self.beats: dict[str, heartbeats.Beat] = {}
+        self.expected: list[heartbeats.Expected] = []
         self.tasks: list[followups.Task] = []
-        self.order: dict[
-            str, str
-        ] = {}  # incidents -> what orders them where things happen to several at one time
+        # Incidents -> what orders them where things happen to several at one time.
+        self.order: dict[str, str] = {}
+        self.near = near.Memory()
         self.reached: set[str] = set()  # what of interest happened: journals have to come there
         self.dead: list[tuple[int, str]] = []
         self.met: dict[str, str] = {}  # bounds that are near or reached
@@ -90,9 +91,10 @@ class Naive:
         """Apply a record, and after it what actors say to each other because of it."""
         self.number += 1
         self._pass_time(at_ms)
-        refusal = self._apply(value)
-        if refusal:
-            self.dead.append((self.number, refusal))
+        for part in facts.alerts_of_request(value, self.reached) or [value]:
+            refusal = self._apply(part)
+            if refusal:
+                self.dead.append((self.number, refusal))
         bounds.tell(self)
         self.end_step()
         while self.messages:
@@ -166,6 +168,7 @@ class Naive:
         for beat in self.beats.values():
             if beat.heard and (missing := heartbeats.missing_ms(self.policy, beat)) is not None:
                 yield beat.last_ms + missing, "heartbeat", beat.fingerprint, beat
+        yield from heartbeats.expected_deadlines(self)
         for task in self.tasks:
             if task.state == "open":
                 yield (
@@ -199,6 +202,7 @@ class Naive:
         for incident in changed:
             incident.touched = 0
         rules.look_who_knows(self)
+        near.review(self, changed)
 
     def _do_what_is_due(self, incident: Happened) -> None:
         while due := [one for one in self._due(incident) if one[0] <= self.now_ms]:
@@ -211,7 +215,7 @@ class Naive:
         return own_deadlines(
             self.policy,
             incident,
-            lambda at_ms: self._may_tell(incident, at_ms),
+            lambda at_ms: self.next_told(incident, at_ms),
             held=incident.quiet,
             waits_for_somebody=incident.state == "open" or bool(notification.left(self, incident)),
             unnamed=bool(self.unnamed(incident)),
@@ -227,7 +231,8 @@ class Naive:
         alerts = [one for one in firing_alerts(self.alerts, incident) if urgent(one.severity)]
         return [one for one in alerts if not one.named and not self.is_held(one)]
 
-    def _may_tell(self, incident: Happened, at_ms: int) -> int:
+    def next_told(self, incident: Happened, at_ms: int) -> int:
+        """When its owner may be told, from then on."""
         its = [alert for alert in self.alerts if alert.fingerprint in incident.alerts]
         return hours.next_told(self.policy, incident, its, at_ms, self.now_ms)
 
@@ -238,7 +243,7 @@ class Naive:
         """
         if incident.told[0] and incident.notified_owner != incident.owner:
             return
-        if self._may_tell(incident, self.now_ms) == self.now_ms:
+        if self.next_told(incident, self.now_ms) == self.now_ms:
             incident.deferred_notification = None
             self.tell_owner(incident, kind)
         else:
@@ -319,7 +324,7 @@ class Naive:
             case "digest":
                 digests.send_digest(self, whose)
             case "heartbeat":
-                heartbeats.miss_heartbeat(self, whose)
+                heartbeats.miss(self, whose)
             case "task":
                 followups.remind_or_lapse(self, whose)
             case "link":
@@ -396,6 +401,7 @@ class Naive:
                 known.incident.tell("HeardAgain", self.now_ms)
             return ""
         fresh = evaluated_alert(self.policy, document, component)
+        fresh.kind = near.kind_of(self, fresh, firing=firing)
         if known is None or (firing and known.incident is None):
             if refusal := bounds.no_room(self, fresh, known):
                 return refusal
@@ -433,7 +439,7 @@ class Naive:
             prefix = prefix_of(self.policy, alert.kind)
             incident = self._open(prefix, alert.component, alert.kind, alert.severity, alert.owner)
             incident.decides = alert
-            incident.wait_ms = rules.wait_of(self.policy, alert)
+            incident.wait_ms = near.first_wait(self.policy, alert)
             alert.incident = incident
             incident.alerts.append(alert.fingerprint)
         else:
@@ -456,7 +462,7 @@ class Naive:
         was, alert.incident = incident.state, incident
         if alert.fingerprint not in incident.alerts:
             incident.alerts.append(alert.fingerprint)
-        incident.wait_ms = min(incident.wait_ms, rules.wait_of(self.policy, alert))
+        incident.wait_ms = min(incident.wait_ms, near.first_wait(self.policy, alert))
         incident.tell("AlertFired", self.now_ms)
         if was == "resolved":
             incident.state = "open"
@@ -468,6 +474,7 @@ class Naive:
         """An alert ended."""
         incident = alert.incident
         assert incident is not None
+        near.on_ended(self, alert, how)
         incident.tell(how, self.now_ms)
         alert.suppressed_by.clear()
         alert.waits = False
@@ -564,7 +571,7 @@ class Naive:
         incident = Happened(
             f"{component}|{kind}|{alike}", prefix, component, kind, severity, owner, self.now_ms
         )
-        incident.opened_by = self.number
+        incident.opened_by, incident.near = self.number, near.Near()
         incident.peak = incident.given_by = severity
         incident.restart_clocks(self.now_ms)
         incident.since = dict.fromkeys(("open", "severity", "step", "word"), self.now_ms)
@@ -668,22 +675,7 @@ class Naive:
 
     def escalate(self, incident: Happened, rule: str, records: list[int]) -> None:
         """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
-        if rule in incident.rules:
-            return
-        if self.is_quiet(incident):
-            suppression.withhold(self, incident, rule, records)
-            return
-        if self._may_tell(incident, self.now_ms) == self.now_ms:
-            incident.rules.append(rule)
-            self.climb(incident, rule, records)
-        elif not incident.ended and rule not in [
-            one for one, _, _ in incident.deferred_escalations
-        ]:
-            incident.deferred_escalations = [
-                (one, about, self.now_ms) for one, about, _ in incident.deferred_escalations
-            ]
-            incident.deferred_escalations.append((rule, records, self.now_ms))
-            incident.touch()
+        suppression.escalate(self, incident, rule, records)
 
     def climb(
         self, incident: Happened, rule: str, records: list[int], step: int | None = None

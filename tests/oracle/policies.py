@@ -111,13 +111,19 @@ MUTES = [
 ]
 
 
-def _storms(**parts: Any) -> CompiledPolicy:
+def _storms(expected: str, **parts: Any) -> CompiledPolicy:
     """Flapping, digests, heartbeats, sequences and what is left to do."""
     document = copy.deepcopy(shipped().document)
     parts |= {
         "flapping": {"changes": 4, "within": "20m", "stable_after": "7m"},
         "heartbeats": [
-            {"name": "silent", "match": ['alertname="Watchdog"'], "missing": "4m", "severity": "P1"}
+            {
+                "name": "silent",
+                "match": ['alertname="Watchdog"'],
+                "missing": "4m",
+                "severity": "P1",
+                "expected": [{"alertname": "Watchdog", "component": one} for one in expected],
+            }
         ],
         "followups": [
             {
@@ -160,6 +166,18 @@ def _in_hours(**parts: Any) -> CompiledPolicy:
     return CompiledPolicy(document)
 
 
+def _near_at_once() -> CompiledPolicy:
+    """Nearness where messages wait for nothing else, and where a rule has another name."""
+    rule = {"name": "nearby", "correlation_wait": "5s"}
+    parts: dict[str, Any] = {
+        "incidents": {"close_after": "2m", "retain_resolved": "3m"},
+        "nearness": [rule],
+    }
+    document = copy.deepcopy(_plain(**parts).document)
+    document["notify"]["group_wait"] = 0
+    return CompiledPolicy(document)
+
+
 POLICIES = {
     "default": _plain(),
     "hurried": _plain(
@@ -176,8 +194,10 @@ POLICIES = {
         incidents={"close_after": "2m", "retain_resolved": "3m"},
         notify=_plain().document["notify"] | {"group_wait": "1m"},
     ),
-    "storms": _storms(),
-    "other storms": _storms(incidents={"close_after": "2m", "retain_resolved": "30m"}),
+    "storms": _storms("dz"),
+    "other storms": _storms("d", incidents={"close_after": "2m", "retain_resolved": "30m"}),
+    "near": _plain(nearness=[{"name": "near"}]),
+    "near and hurried": _near_at_once(),
     "linked": _plain(holds=True, **LINKS),
     "relinked": _plain(
         holds=True,

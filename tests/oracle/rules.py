@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.oracle import cycles, inhibition, places, suppression
+from tests.oracle import cycles, heartbeats, inhibition, near, places, suppression
 from tests.oracle.facts import (
     Firing,
     Happened,
@@ -455,7 +455,8 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
 
     Dependencies and inhibitions that changed begin anew with what fires.
     """
-    before, naive.policy = inhibition.rules_by_name(naive.policy), policy
+    former, naive.policy = naive.policy, policy
+    before = inhibition.rules_by_name(former)
     now = inhibition.rules_by_name(policy)
     changed = {name for name in [*before, *now] if before.get(name) != now.get(name)}
     parting = list(
@@ -480,8 +481,10 @@ def change_policy(naive: "Naive", policy: dict[str, Any]) -> None:
     for incident in naive.incidents:
         if incident.waits and incident.since["open"] + incident.wait_ms <= naive.now_ms:
             suppression.waited(naive, incident)
+    near.change_policy(naive, former)
     _show_again(naive, changed)
     naive.messages += [(_take_back, naive, root, identity) for root, identity in parting]
+    heartbeats.expect(naive, former)
 
 
 def _depending(
@@ -519,7 +522,8 @@ def _leaves_rule(naive: "Naive", root: Happened, identity: str) -> None:
 def _wait_of(naive: "Naive", incident: Happened) -> int:
     if incident.rule:
         return inhibition.wait_of(naive.policy, labels_of(incident))
-    waits = [wait_of(naive.policy, alert) for alert in naive.alerts if alert.incident is incident]
+    alerts = [alert for alert in naive.alerts if alert.incident is incident]
+    waits = [near.first_wait(naive.policy, alert) for alert in alerts]
     return min(waits, default=0)
 
 

@@ -6,7 +6,7 @@ alert that a rule may keep quiet is quiet too until the rule has had its time.
 
 from typing import TYPE_CHECKING
 
-from tests.oracle import notification, rules
+from tests.oracle import near, notification, rules
 from tests.oracle.facts import Happened, Known, firing_alerts
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def let_wait(naive: "Naive", incident: Happened, alert: Known) -> None:
     """Let an alert wait that fires where nothing is loud, if a rule may keep it quiet and nothing does yet."""
+    near.hide_with(naive, incident, alert)
     others = [one for one in firing_alerts(naive.alerts, incident) if one is not alert]
     loud = [one for one in others if not naive.is_held(one)]
     if rules.wait_of(naive.policy, alert) and not loud and not naive.is_held(alert):
@@ -129,3 +130,21 @@ def _became_loud(naive: "Naive", incident: Happened, since_ms: int | None) -> No
     undecided_escalations, incident.undecided_escalations = incident.undecided_escalations, []
     for name, records in undecided_escalations:
         naive.escalate(incident, name, records)
+
+
+def escalate(naive: "Naive", incident: Happened, rule: str, records: list[int]) -> None:
+    """Climb, once for each rule: not while something keeps it quiet, and in its hours only."""
+    if rule in incident.rules:
+        return
+    if naive.is_quiet(incident):
+        withhold(naive, incident, rule, records)
+        return
+    if naive.next_told(incident, naive.now_ms) == naive.now_ms:
+        incident.rules.append(rule)
+        naive.climb(incident, rule, records)
+    elif not incident.ended and rule not in [one for one, _, _ in incident.deferred_escalations]:
+        incident.deferred_escalations = [
+            (one, about, naive.now_ms) for one, about, _ in incident.deferred_escalations
+        ]
+        incident.deferred_escalations.append((rule, records, naive.now_ms))
+        incident.touch()

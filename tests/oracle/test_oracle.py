@@ -89,7 +89,10 @@ FAMILIES = {
             waits=j.SHORT,
             policies=("storms", "other storms"),
         ),
-        "digest|flapping|flapping in another incident|stable|missing|heard of again|sequence|TaskMade|TaskReminded|TaskLapsed",
+        (
+            "digest|flapping|flapping in another incident|stable|missing|heard of again|"
+            "never heard of|expected, and heard of late|sequence|TaskMade|TaskReminded|TaskLapsed"
+        ),
     ),
     "inhibitions": (
         ["linked", "relinked"],
@@ -104,6 +107,21 @@ FAMILIES = {
             "a rule's incident is suppressed|waits|reopened quietly|waited in vain|fires anew|known of"
         ),
     ),
+    "near": (
+        ["near", "near", "near and hurried"],
+        j.Kinds(
+            "fire fire fire fire fire flap flap end end hourly tick command silence policy",
+            alerts=j.NEAR,
+            waits=(0, 0, 7_000, 20_000, 60_000, 660_000, 7_300_000, 86_400_000),
+            holds=(*j.LONG, 300_001),
+            policies=("near", "near", "near and hurried", "default"),
+        ),
+        (
+            "near by place|near by kind|near by again|near by background|background|near and quiet|"
+            "near and notified|explained by its root|explained no more|one more keeps quiet|"
+            "a root ended after its members|a rule of nearness is gone"
+        ),
+    ),
     "inhibitions that change": (
         ["linked", "linked", "relinked"],
         j.Kinds(
@@ -114,6 +132,16 @@ FAMILIES = {
             policies=("linked", "linked", "relinked"),
         ),
         "depends|adopted|handed over|let go|inhibited|waits|reopened quietly|waited in vain",
+    ),
+    "requests": (
+        ["default", "hurried", "hours", "storms", "linked"],
+        j.Kinds(
+            "request request request request again flap end tick command silence",
+            alerts=(*j.FEW, *j.FEW[5:12] * 2, *j.URGENT, *j.AGENTS * 2),
+            waits=j.SHORT,
+            holds=(*j.HOLDS, *j.LONG * 2),
+        ),
+        "several in a request|one of a request ends|replaced|suppressed|released|flapping",
     ),
 }
 

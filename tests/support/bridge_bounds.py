@@ -33,14 +33,6 @@ def _name_bytes(number: int) -> Any:
     return _alert(labels={"x" * number: "x"})
 
 
-def _annotation_bytes(number: int) -> Any:
-    return _alert(annotations={"summary": "x" * (number - len("summary"))})
-
-
-def _url_bytes(number: int) -> Any:
-    return _alert(generatorURL="x" * number)
-
-
 def _time_characters(number: int) -> Any:
     start, end = "2026-04-12T13:00:00.", "Z"
     return _alert(startsAt=start + "0" * (number - len(start + end)) + end)
@@ -101,10 +93,6 @@ BRIDGE_LIMITS = {
     "LABELS_MAX": Limit(wire.LABELS_MAX, ALERTS, _labels, "too_large"),
     "NAME_BYTES_MAX": Limit(wire.NAME_BYTES_MAX, ALERTS, _name_bytes, "bad_label"),
     "LABELS_BYTES_MAX": Limit(wire.LABELS_BYTES_MAX, ALERTS, _label_bytes, "too_large"),
-    "ANNOTATIONS_BYTES_MAX": Limit(
-        wire.ANNOTATIONS_BYTES_MAX, ALERTS, _annotation_bytes, "too_large"
-    ),
-    "URL_BYTES_MAX": Limit(wire.URL_BYTES_MAX, ALERTS, _url_bytes, "too_large"),
     "TIME_CHARACTERS_MAX": Limit(wire.TIME_CHARACTERS_MAX, ALERTS, _time_characters, "bad_time"),
     "ALERTS_MAX": Limit(ALERTS_MAX, ALERTS, _alerts, "too_large", 413),
     "BODY_BYTES_MAX": Limit(BODY_BYTES_MAX, ALERTS, _body_bytes, "too_large", 413),

@@ -14,6 +14,7 @@ from app.notifier.deliverer import Deliverer, Reach
 from app.notifier.delivery import Rules
 from app.notifier.embedded_feed import follow_embedded
 from app.notifier.outcome import Sent
+from app.notifier.receiver_alerts import ReceiverAlerts
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import Position
@@ -64,7 +65,8 @@ class Delivering:
         kinds = {name: channel.kind for name, channel in channels.items()}
         contacts = Contacts([ContactRoute("pager", "", "", tuple(channels))])
         reach = Reach(channels, contacts, Rules(kinds), timeout_s=30)
-        self.deliverer = Deliverer(log, TOPICS, PARTITIONS, reach, lambda: 0.0)
+        alerts = ReceiverAlerts(kinds, "host", down_after_ms=0)
+        self.deliverer = Deliverer(log, TOPICS, PARTITIONS, reach, lambda: 0.0, alerts)
         self._tasks = [
             asyncio.create_task(self.deliverer.run()),
             asyncio.create_task(follow_embedded(log, TOPICS, PARTITIONS, self.deliverer)),

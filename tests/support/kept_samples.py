@@ -7,6 +7,7 @@ once, and every later version has to read them.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -24,7 +25,9 @@ from models.journal import (
     TICK,
     Source,
     encode_alert,
+    encode_alerts,
     encode_command,
+    encode_expected,
     encode_member,
     encode_page,
     encode_policy,
@@ -107,6 +110,11 @@ def state_sample() -> dict[bytes, bytes]:
     at_ms = stage.engine.state.now_ms
     for role in ("0", "source", "target"):
         stage.append(_early_signal(role, at_ms))
+    expected = encode_expected("alerting-silent", {"alertname": "Watchdog"}, received=False)
+    stage.append(StoredRecord(-1, at_ms, None, expected))
+    incident = next(iter(stage.engine.state.incidents.values()))
+    incident.refused = 1
+    stage.engine.state.put_incident(incident)
     _quarantine_next(stage)
     items: dict[bytes, bytes] = {}
     keep(items, stage.engine)
@@ -181,6 +189,8 @@ def journal_sample() -> dict[str, tuple[bytes, Headers]]:
         ttl_ms=300_000,
         url="u",
     )
+    other_labels = {**labels, "alertname": "Other"}
+    other = replace(firing, labels=other_labels, fingerprint=fingerprint(other_labels))
     ended = Alert(
         identity, labels, {}, firing=False, starts_ms=NOW_MS, ends_ms=NOW_MS + 1, ttl_ms=0
     )
@@ -204,6 +214,7 @@ def journal_sample() -> dict[str, tuple[bytes, Headers]]:
     }
     return {
         "alert": (encode_alert(firing), ()),
+        "alerts": (encode_alerts([encode_alert(firing), encode_alert(other)]), ()),
         "raw alert": (encode_alert(firing), raw),
         "command": (encode_command("note", INCIDENT, "ann", text="hm"), ()),
         "receipt": (encode_receipt("0-15-2", INCIDENT, "delivered", "ok"), ()),
@@ -213,6 +224,7 @@ def journal_sample() -> dict[str, tuple[bytes, Headers]]:
             actor,
         ),
         "member": (encode_member(INCIDENT, "r", known), actor),
+        "expected": (encode_expected("r", {"cluster": "eu"}, received=True), actor),
         "page": (encode_page("P2", "opened", body), actor),
         "silence": (encode_silence(silence), ()),
         "refused": (encode_refused(letter | {"value": "{"}), raw),

@@ -3,6 +3,7 @@
 A scenario file has the records above a line of dashes and the expected effects below it. Records:
 
     TIME fire LABEL=VALUE ...      an alert fires (or is repeated)      TIME end LABEL=VALUE ...   it ends
+    TIME also fire|end LABEL=VALUE ...  an alert of the same request as the one above
     TIME tick                      time passes                         TIME COMMAND INCIDENT WHO [TEXT] [DETAIL=VALUE ...]
     TIME silence ID [BEGIN+]DURATION WHO MATCHER ...                   TIME mute ... as silence; acknowledges nothing
     TIME receipt NOTIFICATION INCIDENT STATE DETAIL
@@ -35,7 +36,9 @@ from models.effect import Effect, Position, Stream
 from models.instant import milliseconds
 from models.journal import (
     TICK,
+    alerts_in,
     encode_alert,
+    encode_alerts,
     encode_command,
     encode_policy,
     encode_receipt,
@@ -143,7 +146,23 @@ def read(path: Path, policy: CompiledPolicy) -> tuple[list[StoredRecord], str]:
 def records_of(text: str, policy: CompiledPolicy) -> list[StoredRecord]:
     """The records of a scenario's lines."""
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return [_record(line, policy) for line in lines]
+    records: list[StoredRecord] = []
+    for line in lines:
+        time, _, words = line.partition(" ")
+        if words.split()[0] == "also":
+            alert = _record(f"{time} {words.split(maxsplit=1)[1]}", policy)
+            records[-1] = _together(records[-1], alert)
+        else:
+            records.append(_record(line, policy))
+    return records
+
+
+def _together(before: StoredRecord, alert: StoredRecord) -> StoredRecord:
+    """The record of one more alert in a request."""
+    assert (before.key, before.timestamp) == (alert.key, alert.timestamp)
+    value = before.value or b""
+    together = encode_alerts([*alerts_in(value), alert.value or b""])
+    return StoredRecord(-1, alert.timestamp, alert.key, together)
 
 
 def _record(line: str, policy: CompiledPolicy) -> StoredRecord:

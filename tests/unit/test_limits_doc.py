@@ -85,7 +85,7 @@ def test_what_is_counted_has_the_name_of_a_reason() -> None:
         part for row in ROWS for part in re.findall(r"(?:deadletters\.|bridge `)(\w+)", row.counted)
     ]
 
-    assert set(counted) <= {*Reason, "too_slow", "too_much", "bodies_wait"}
+    assert set(counted) <= {*Reason, "too_slow", "too_much", "bodies_wait", "small_chunks"}
 
 
 def test_limits_are_tested() -> None:

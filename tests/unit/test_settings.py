@@ -1,12 +1,14 @@
 """Settings: what the environment says, and what it must not leave half said."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from app.settings import BadSettings, KafkaSecurity, Settings, from_environment
 from app.transport.security import SECRET_BYTES_MAX, client_settings
+from models.setting_names import NAMES
 
 BROKER = {"TOCSIN_BROKER": "kafka://127.0.0.1:9092"}
 SECRET = "correct horse battery staple"
@@ -253,3 +255,74 @@ def test_a_clock_that_is_none_is_refused(text: str) -> None:
     """What is found and what is expected is told."""
     with pytest.raises(BadSettings, match="must be system, driven, or driven:MS"):
         from_environment({"TOCSIN_CLOCK": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("TOCSIN_TOKENZ", "; did you mean 'TOCSIN_TOKENS'?"),
+        ("TOCSIN_HOSTS", "; did you mean 'TOCSIN_HOST'?"),
+        ("TOCSIN_", ""),
+        ("TOCSIN_tokens", "; did you mean 'TOCSIN_TOKENS'?"),
+        ("TOCSIN_SERVICE", ""),
+    ],
+)
+def test_an_unknown_name_is_refused(name: str, expected: str) -> None:
+    """With the nearest one: a typing mistake in TOCSIN_TOKENS would open the bridge."""
+    with pytest.raises(BadSettings) as refused:
+        from_environment({name: "x"})
+
+    text = str(refused.value)
+    assert text.startswith(f"{name} is no setting (docs/SETTINGS.md)")
+    assert text.endswith(expected or "SETTINGS.md)") or "did you mean" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TOCSIN_SERVICE_HOST",
+        "TOCSIN_SERVICE_PORT_HTTP",
+        "TOCSIN_PORT_9099_TCP_ADDR",
+        "TOCSIN_BRIDGE_SERVICE_PORT",
+        "OTHER_TOKENZ",
+    ],
+)
+def test_names_that_others_set_are_left_alone(name: str) -> None:
+    """Kubernetes sets such ones for a service of our name, and an empty value is none."""
+    assert from_environment({name: "x", "TOCSIN_TOKENZ": ""}) == Settings()
+
+
+def test_every_setting_is_documented() -> None:
+    """`docs/SETTINGS.md` has each name, and no other."""
+    text = (Path(__file__).parents[2] / "docs" / "SETTINGS.md").read_text()
+    table = text[text.index("| `TOCSIN_KAFKA_...`") :]
+    kafka = {f"TOCSIN_KAFKA_{name}" for name in re.findall(r"`([A-Z_]+)(?:=yes)?`", table)}
+    others = set(re.findall(r"`(TOCSIN_[A-Z_]+)", text)) - {"TOCSIN_", "TOCSIN_KAFKA_"}
+    values = {name for name in kafka if name.endswith(("_PLAINTEXT", "_SSL", "PLAIN"))}
+
+    assert others | (kafka - values) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("TOCSIN_ROUTE_PREFIX", "tocsin", "must be a path such as /tocsin"),
+        ("TOCSIN_ROUTE_PREFIX", "/a/../b", "must be a path such as /tocsin"),
+        ("TOCSIN_ROUTE_PREFIX", "/a b", "must be a path such as /tocsin"),
+        ("TOCSIN_ALLOWED_HOSTS", "a.example:9099", "must be names such as"),
+        ("TOCSIN_ALLOWED_HOSTS", "https://a.example", "must be names such as"),
+    ],
+)
+def test_a_prefix_is_a_path_and_hosts_are_names(name: str, text: str, expected: str) -> None:
+    """The message names what was found."""
+    with pytest.raises(BadSettings, match=expected):
+        from_environment({name: text})
+
+
+def test_prefix_and_hosts_are_read() -> None:
+    """A slash behind the prefix is left out, and names are compared in small letters."""
+    given = {"TOCSIN_ROUTE_PREFIX": "/ops/tocsin/", "TOCSIN_ALLOWED_HOSTS": "A.example, b"}
+
+    http = from_environment(given).http
+
+    assert (http.route_prefix, http.allowed_hosts) == ("/ops/tocsin", ("a.example", "b"))

@@ -9,10 +9,12 @@ from functools import lru_cache
 
 from app.core.alerts import grouping
 from app.core.state.live_alert import LiveAlert
+from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.place import Place
+from models.plural import plural
 from models.reason import BadInput, Reason
 from models.severity import Severity
 
@@ -34,7 +36,8 @@ def check_room(
 ) -> None:
     """Raise BadInput when one more alert, of so many bytes, would pass a bound.
 
-    Nothing has changed by then, except that alerts which have ended may be dropped.
+    Nothing has changed by then, except that alerts which have ended may be dropped, and that the
+    incident notes what was refused.
     """
     state, own = turn.state, _own(turn)
     incident = state.current.get((place.key, incident_class))
@@ -44,8 +47,22 @@ def check_room(
         _check(turn, "incidents", number, 1, severity, found)
     elif known is None or known.incident != incident.id:
         found = f"incident {incident.id} has {len(incident.alerts)} alerts"
-        _check(turn, "alerts_in_incident", len(incident.alerts), 1, severity, found)
+        try:
+            _check(turn, "alerts_in_incident", len(incident.alerts), 1, severity, found)
+        except BadInput as refusal:
+            _note_refused(turn, incident, refusal)
+            raise
     check_alerts(turn, known, severity, size)
+
+
+def _note_refused(turn: Turn, incident: Incident, refusal: BadInput) -> None:
+    """Say in an incident that alerts of it are refused: at the first, the tenth, the hundredth record of one."""
+    incident.refused += 1
+    turn.state.put_incident(incident)
+    if str(incident.refused).strip("0") == "1":
+        records = plural(incident.refused, "record")
+        text = f"{records} of more alerts refused so far: {refusal.message}"
+        turn.refuse("alerts_in_incident", text, incident)
 
 
 def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: int) -> None:
@@ -71,8 +88,10 @@ def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: 
 
 def _own(turn: Turn) -> list[LiveAlert]:
     """The alerts of Tocsin's own, which need no room."""
-    alerts = turn.state.alerts
-    return [alerts[key] for key in _own_keys(turn.partition) if key in alerts]
+    alerts, keys = turn.state.alerts, _own_keys(turn.partition)
+    if alerts.keys().isdisjoint(keys):  # nearly always
+        return []
+    return [alerts[key] for key in keys if key in alerts]
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,8 @@ itself after its `ttl_ms`.
 import re
 from typing import Any
 
-from app.core.alerts import capacity, grouping, heartbeats, identity, senders
+from app.core.alerts import capacity, expectations, grouping, heartbeats, identity, senders
+from app.core.correlation import background
 from app.core.incidents import resolution, unheard
 from app.core.state.annotations import kept_annotations, kept_url
 from app.core.state.live_alert import Ending, LiveAlert, bytes_of
@@ -22,6 +23,7 @@ from models.reason import BadInput, Reason
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")
+_TEXT = {str}
 TTL_SLACK_MS = 60_000  # an end that is counted from another instant differs by less
 
 
@@ -125,7 +127,7 @@ def _check_record(document: dict[str, Any]) -> tuple[str, bool, int, int]:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    return isinstance(value, dict) and set(map(type, value.values())) <= _TEXT
 
 
 def _began(turn: Turn, document: dict[str, Any], place: Place, known: LiveAlert | None) -> None:
@@ -167,6 +169,7 @@ def _begin_firing(
     identity.index(turn, alert)
     if alert.heartbeat:
         heartbeats.on_heartbeat(turn, alert)
+        expectations.on_received(turn, alert)
         turn.state.note(alert)
         return alert
     unheard.watch_expiry(turn, alert)
@@ -216,7 +219,12 @@ def _alert_of_record(
     labels, annotations = document["labels"], kept_annotations(document.get("annotations") or {})
     url = kept_url(document.get("url", ""))
     decision, size = turn.rules.evaluate(labels), bytes_of(labels, annotations, url)
-    capacity.check_room(turn, place, decision.incident_class, known, decision.severity, size)
+    incident_class = decision.incident_class
+    if document["status"] == "firing" and background.is_background(
+        turn, document["alert"], decision
+    ):
+        incident_class = background.BACKGROUND
+    capacity.check_room(turn, place, incident_class, known, decision.severity, size)
     if known is None or known.incident == "":
         known = LiveAlert(
             fingerprint=document["alert"],
@@ -227,7 +235,7 @@ def _alert_of_record(
             severity=decision.severity,
             severity_label=decision.severity_label,
             owner=decision.owner,
-            incident_class=decision.incident_class,
+            incident_class=incident_class,
             generator_url=url,
             heartbeat=decision.heartbeat if document["status"] == "firing" else "",
             changes=known.changes

@@ -4,7 +4,7 @@ Source: PROCEDURES, "Alert Severity Levels". How an incident ends is in
 `app.core.incidents.resolution`.
 """
 
-from app.core.correlation import windows
+from app.core.correlation import near_member, windows
 from app.core.incidents import availability, ownership, resolution, runbooks
 from app.core.notification import flapping
 from app.core.response import escalation
@@ -43,6 +43,7 @@ def on_fired(turn: Turn, alert: LiveAlert) -> None:
         incident, was_suppressed = _open_incident(turn, alert, decision), False
     else:
         was_suppressed = incident.suppressed
+        near_member.hide_with(turn, incident, alert, decision)
         suppression.begin_correlation_wait(turn, incident, alert, decision.correlation_wait_ms)
         _join_incident(turn, incident, alert, decision)
     reason = (
@@ -69,6 +70,10 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
     decision, was_suppressed = turn.rules.evaluate(alert.labels), incident.suppressed
     turn.state.note(alert, ending_of(turn, alert, _ENDED_STATES[kind]))
     turn.state.leave(incident, alert)
+    if kind == "AlertEnded":
+        turn.state.near.resolve(alert.fingerprint)
+    if incident.near is not None:
+        incident.near.expired = kind in ("AlertExpired", LOST)
     name = alert_title(alert) if alert_place(alert) else alert.name
     turn.timeline(incident, kind, f"{name}: {text}", alert=alert.fingerprint)
     flapping.on_change(turn, incident, alert)
@@ -108,7 +113,7 @@ def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> In
         opened_by=turn.position,
         severity_ms=turn.now_ms,
         notifiable_since_ms=turn.now_ms,
-        correlation_wait_ms=decision.correlation_wait_ms,
+        correlation_wait_ms=_first_wait_ms(alert, decision),
         mutes=list(decision.mutes),
     )
     begin_clocks(incident, turn.now_ms)
@@ -138,7 +143,8 @@ def _join_incident(
         incident.fires_anew_ms = incident.fires_anew_ms or turn.now_ms
     turn.state.join(incident, alert, turn.offset)
     # What somebody has to be notified of at once does not wait because of its neighbours.
-    incident.correlation_wait_ms = min(incident.correlation_wait_ms, decision.correlation_wait_ms)
+    wait_ms = _first_wait_ms(alert, decision)
+    incident.correlation_wait_ms = min(incident.correlation_wait_ms, wait_ms)
     incident.mutes = [name for name in incident.mutes if name in decision.mutes]
     text = ownership.describe(alert)
     details = {
@@ -158,19 +164,22 @@ def _join_incident(
 def on_policy(turn: Turn, incident: Incident, before: CompiledPolicy) -> None:
     """Another policy may let other incidents wait, mute others, and give them to others."""
     ownership.on_policy(turn, incident, before)
-    known = (
-        [inhibition.labels_of(incident)]
-        if incident.rule
-        else [alert.labels for alert in incident.alerts.values()]
-    )
+    alerts = [] if incident.rule else list(incident.alerts.values())
+    known = [alert.labels for alert in alerts] or [inhibition.labels_of(incident)]
     decisions = [turn.rules.evaluate(labels) for labels in known]
     former = (incident.correlation_wait_ms, incident.mutes)
-    incident.correlation_wait_ms = min(decision.correlation_wait_ms for decision in decisions)
+    waits = [_first_wait_ms(*pair) for pair in zip(alerts, decisions, strict=False)]
+    incident.correlation_wait_ms = min(waits, default=decisions[0].correlation_wait_ms)
     incident.mutes = [
         name for name in decisions[0].mutes if all(name in decision.mutes for decision in decisions)
     ]
     if (incident.correlation_wait_ms, incident.mutes) != former:
         turn.changed(incident)
+
+
+def _first_wait_ms(alert: LiveAlert, decision: PolicyDecision) -> int:
+    """How long the first message waits: what is urgent waits for no rule of nearness."""
+    return decision.correlation_wait_ms if alert.severity.is_urgent else decision.first_wait_ms
 
 
 def _links(alert: LiveAlert) -> dict[str, str]:

@@ -5,6 +5,7 @@ the rule.
 """
 
 from app.core.alerts import grouping, identity
+from app.core.state.expected_heartbeats import missing_labels
 from app.core.state.live_alert import Ending, LiveAlert
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
@@ -32,7 +33,12 @@ def drop_heartbeat(turn: Turn, heartbeat: LiveAlert) -> None:
 
 
 def _end_missing(turn: Turn, heartbeat: LiveAlert, text: str) -> None:
-    missing = turn.state.alerts.get(_identity_of_missing(heartbeat).encode())
+    end_missing(turn, _identity_of_missing(heartbeat), text)
+
+
+def end_missing(turn: Turn, identity: str, text: str) -> None:
+    """End the alert that says that a heartbeat is missing, if it fires."""
+    missing = turn.state.alerts.get(identity.encode())
     if missing is not None and missing.firing:
         missing.firing, missing.ended_ms = False, turn.now_ms
         turn.state.put_alert(missing)
@@ -97,6 +103,11 @@ def _raise_missing(turn: Turn, rule: Heartbeat, heartbeat: LiveAlert) -> None:
             generator_url=heartbeat.generator_url,
             changes=alert.changes if alert else None,
         )
+    raise_alert(turn, alert)
+
+
+def raise_alert(turn: Turn, alert: LiveAlert) -> None:
+    """Let the alert fire that says that a heartbeat is missing."""
     alert.firing, alert.fired_ms, alert.fired_offset, alert.ended_ms = (
         True,
         turn.now_ms,
@@ -116,7 +127,7 @@ def is_missing(alert: LiveAlert) -> bool:
 
 
 def _labels_of_missing(heartbeat: LiveAlert) -> dict[str, str]:
-    return {**heartbeat.labels, "alertname": heartbeat.heartbeat}
+    return missing_labels(heartbeat.heartbeat, heartbeat.labels)
 
 
 def _identity_of_missing(heartbeat: LiveAlert) -> str:

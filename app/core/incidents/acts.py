@@ -19,7 +19,9 @@ def check_act(incident: Incident, command: Command, key: str) -> None:
     if key in incident.act_keys:
         raise BadInput(Reason.REPEATED, "it was carried out before")
     match command, incident.state:
-        case Command.ACKNOWLEDGE, State.ACKNOWLEDGED:
+        case Command.ACKNOWLEDGE, State.ACKNOWLEDGED if not (
+            incident.unacknowledged or incident.joined
+        ):  # nobody was notified of anything that it does not cover
             first, at_ms, done = incident.acknowledged_by, incident.acknowledged_ms, "acknowledged"
         case Command.RESOLVE, State.RESOLVED:
             first, at_ms, done = incident.resolved_by, incident.resolved_ms, "resolved"

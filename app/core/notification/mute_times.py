@@ -7,7 +7,7 @@ escalates never waits, nor what people say: somebody is there.
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.severity import Severity
-from models.time_interval import NEVER_MS, next_ms
+from models.time_interval import NEVER_MS, inside, next_ms
 
 HOURS = "hours"
 # What `next_notifiable_ms` reads of an incident. `turn.now_ms` only moves what is past.
@@ -50,9 +50,9 @@ def reasons_to_wait(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
     if incident.always:
         return []
     hours = turn.rules.hours(turn.rules.owner_known(incident.owner), _severity(incident))
-    found = [HOURS] if hours is not None and next_ms(hours, at_ms, to=True) != at_ms else []
+    found = [HOURS] if hours is not None and not inside(hours, at_ms) else []
     mutes = turn.rules.mutes(incident.mutes, _severity(incident))
-    return found + [name for name, spans in mutes if next_ms(spans, at_ms, to=False) != at_ms]
+    return found + [name for name, spans in mutes if inside(spans, at_ms)]
 
 
 def may_notify(turn: Turn, incident: Incident) -> bool:

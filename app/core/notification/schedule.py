@@ -221,5 +221,7 @@ def _describe_opening(turn: Turn, incident: Incident) -> str:
 
 def _count_firing(incident: Incident) -> str:
     firing = f"{incident.alerts_firing} of {incident.size} alerts firing."
+    if incident.refused:
+        firing = f"{firing} More were refused."
     since_ms = unheard_since_ms(incident)
     return f"{firing} Not received since {format_instant(since_ms)}." if since_ms else firing

@@ -273,7 +273,7 @@ def escalate_step(
         "title": incident.title,
         "rule": rule,
         "because": because,
-        "records": list(records),
+        "records": list(dict.fromkeys(records)),  # of one request may come several alerts
         "step": incident.step,
         "steps": len(chain),
         "to": {

@@ -20,7 +20,8 @@ REMINDERS_MAX = 5  # before it is due, when it is due, and three times more
 
 def on_closed(turn: Turn, incident: Incident) -> None:
     """Leave the tasks that the policy names for incidents like this one."""
-    if not incident.notified_ms or incident.parents:
+    near = incident.near.roots if incident.near else ()
+    if not incident.notified_ms or any(parent not in near for parent in incident.parents):
         return
     for rule in turn.rules.policy.followups:
         answered = rule.until == "root_cause" and incident.root_cause

@@ -1,7 +1,7 @@
 """The policy, compiled: the same decisions as functions, so that the engine asks and never interprets.
 
 What a policy says about an alert depends on its labels only, so it is found once for all alerts
-that agree in the labels that the policy asks for (`Verdict`).
+whose labels the policy cannot tell apart (`app.core.rules.label_classes`).
 """
 
 import hashlib
@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 
 from app.core.rules.inhibition_rule import InhibitionRule, compile_inhibitions
+from app.core.rules.label_classes import LabelClasses
+from app.core.rules.nearness_rule import NearnessRule, compile_nearness
 from app.core.rules.places import Places
 from app.core.rules.rule_id import rule_id_of
 from app.core.rules.suppression_graph import RULE_LABEL, SuppressionGraph
@@ -46,7 +48,9 @@ class PolicyDecision:
     services: tuple[str, ...]  # of availability targets, which are down while the alert fires
     heartbeat: str  # the rule that the alert is a heartbeat of
     always: bool  # it escalates always
-    correlation_wait_ms: int  # how long the first message waits for a rule to explain it
+    correlation_wait_ms: int  # how long an alert waits for a rule to explain it
+    nearness: str  # the rule of nearness that is asked of its incident; empty is none
+    first_wait_ms: int  # how long its incident's first message waits for either, unless urgent
     correlations: tuple[
         tuple[str, tuple[int, ...]], ...
     ]  # rule, and the steps of its sequence that it can be
@@ -141,6 +145,7 @@ class CompiledPolicy:
         self.lasting = [rule for rule in self.escalations if rule.policy.lasting is not None]
         self.always = [rule for rule in self.escalations if rule.policy.always]
         self.correlations = {rule.name: _compile_correlation(rule) for rule in policy.correlations}
+        self.nearness = {rule.name: compile_nearness(rule) for rule in policy.nearness}
         self.inhibitions = compile_inhibitions(policy)
         self._graph = SuppressionGraph(policy)
         self._escalation_by_name = {rule.policy.name: rule for rule in self.escalations}
@@ -163,17 +168,26 @@ class CompiledPolicy:
         self._class_by_name = {one.name: one for one in policy.classes}
         self._runbook_by_name = {runbook.name: runbook for runbook in policy.runbooks}
         self._heartbeat_by_name = {rule.name: rule for rule in policy.heartbeats}
-        self._labels_that_decide, self._asked_whether_there = _labels_that_decide(policy)
+        asked = _matchers_asked(policy)
+        # Their values stand in decisions, or choose them without a matcher.
+        self._by_value = sorted({*policy.severities.labels, RULE_LABEL})
+        told_apart = {matcher.label for matcher in asked if not _asks_whether_there(matcher)}
+        self._label_classes = [
+            LabelClasses(label, [matcher for matcher in asked if matcher.label == label])
+            for label in sorted(told_apart.difference(self._by_value))
+        ]
+        known = told_apart.union(self._by_value)
+        self._asked_whether_there = sorted({matcher.label for matcher in asked} - known)
         # What a silence may ask of an incident that a rule opened: its members are known by no
         # more.
         places = [policy.components.labels, *policy.components.scope]
         asked_for = {
-            *self._labels_that_decide,
+            *known,
             *self._asked_whether_there,
             *chain.from_iterable(places),
         }
-        self.labels_asked_for = sorted(asked_for)
-        self._decisions: dict[tuple[str | None, ...], PolicyDecision] = {}
+        self.labels_asked_for = frozenset(asked_for)
+        self._decisions: dict[tuple[str | int | None, ...], PolicyDecision] = {}
         self._judged: tuple[Labels | None, PolicyDecision | None] = None, None  # the newest
 
     def evaluate(self, labels: Labels) -> PolicyDecision:
@@ -189,16 +203,15 @@ class CompiledPolicy:
         return decision
 
     def _verdict(self, labels: Labels) -> PolicyDecision:
-        seen = tuple(
-            [labels.get(name) for name in self._labels_that_decide]
-            + [_presence(labels.get(name, "")) for name in self._asked_whether_there]
-        )
+        texts = [labels.get(name) for name in self._by_value]
+        texts += [_presence(labels.get(name, "")) for name in self._asked_whether_there]
+        seen = (*texts, *[one.class_of(labels.get(one.label, "")) for one in self._label_classes])
         decision = self._decisions.get(seen)
         if decision is None:
             if len(self._decisions) >= DECISIONS_MAX:
                 self._decisions.clear()
             decision = self._evaluate(labels)
-            if sum(len(value) for value in seen if value) <= SEEN_CHARACTERS_MAX:
+            if sum(len(text) for text in texts if text) <= SEEN_CHARACTERS_MAX:
                 self._decisions[seen] = decision
         return decision
 
@@ -230,6 +243,9 @@ class CompiledPolicy:
         holds += [
             self.inhibitions[name].correlation_wait_ms for name, side in links if side != "source"
         ]
+        wait_ms = 0 if always else max(holds, default=0)
+        near = None if always else self._nearness_of(labels, correlations, links)
+        near_ms = near.policy.correlation_wait if near else 0
         return PolicyDecision(
             severity=severity,
             severity_label=found,
@@ -240,11 +256,26 @@ class CompiledPolicy:
             services=tuple(name for test, name in self._services if test(labels)),
             heartbeat=next((rule.name for test, rule in self._heartbeats if test(labels)), ""),
             always=always,
-            correlation_wait_ms=0 if always else max(holds, default=0),
+            correlation_wait_ms=wait_ms,
+            nearness=near.policy.name if near else "",
+            first_wait_ms=max(wait_ms, near_ms),
             correlations=correlations,
             inhibitions=links,
             in_cycle=self._graph.in_cycle(labels, links, (name for name, _ in correlations)),
         )
+
+    def _nearness_of(
+        self,
+        labels: Labels,
+        correlations: Sequence[tuple[str, tuple[int, ...]]],
+        links: Sequence[tuple[str, str]],
+    ) -> NearnessRule | None:
+        """The rule of nearness for an alert. What its author's rules may explain needs none."""
+        explained = any(not self.correlations[name].local for name, _ in correlations) or any(
+            side != "source" and self.inhibitions[name].membership for name, side in links
+        )
+        rules = () if explained else self.nearness.values()
+        return next((rule for rule in rules if rule.test(labels)), None)
 
     def says_ended(self, labels: Labels) -> bool:
         """Whether the severity says that an alert is over, such as `ok`."""
@@ -410,11 +441,11 @@ def _compile_tests(rule: Correlation) -> tuple[Test, ...]:
     )
 
 
-def _labels_that_decide(policy: Policy) -> tuple[list[str], list[str]]:
-    """The labels that a verdict depends on: by their value, and only by whether they are there.
+def _matchers_asked(policy: Policy) -> list[Matcher]:
+    """The matchers that a decision depends on.
 
-    Alerts that agree in these have one verdict, which need be found once: also where a rule asks
-    for `instance=~".+"`, and each alert has an instance of its own.
+    Alerts for which all answer alike have one decision, if they agree in their severity labels too.
+    Where a rule only asks for `instance=~".+"`, each alert may have an instance of its own.
     """
     selectors: list[Sequence[Sequence[Matcher]]] = []
     matched = (
@@ -423,6 +454,7 @@ def _labels_that_decide(policy: Policy) -> tuple[list[str], list[str]]:
         policy.classes,
         policy.escalations,
         policy.correlations,
+        policy.nearness,
     )
     matched += (policy.runbooks, policy.notify.mute, policy.targets.availability, policy.heartbeats)  # type: ignore[assignment]
     for section in matched:
@@ -433,10 +465,7 @@ def _labels_that_decide(policy: Policy) -> tuple[list[str], list[str]]:
         selectors += (dependency.root, dependency.dependants)
     for inhibition in policy.inhibit_rules:
         selectors += (inhibition.source_matchers, inhibition.target_matchers)
-    asked = [matcher for selector in selectors for matchers in selector for matcher in matchers]
-    by_value = {matcher.label for matcher in asked if not _asks_whether_there(matcher)}
-    by_value |= {*policy.severities.labels, RULE_LABEL}
-    return sorted(by_value), sorted({matcher.label for matcher in asked} - by_value)
+    return [matcher for selector in selectors for matchers in selector for matcher in matchers]
 
 
 def _asks_whether_there(matcher: Matcher) -> bool:

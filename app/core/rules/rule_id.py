@@ -21,7 +21,7 @@ _RULE_ID = re.compile("[0-9a-f]{12}")
 
 
 def rule_id_of(
-    kind: Literal["correlation", "dependency", "inhibition"], rule: BaseModel, form: Any
+    kind: Literal["correlation", "dependency", "inhibition", "nearness"], rule: BaseModel, form: Any
 ) -> str:
     """12 hex digits: half of them say the rule's kind and `form`, the others all of it."""
     return _hex_digits([kind, form]) + _hex_digits([kind, rule.model_dump(exclude_defaults=True)])

@@ -3,7 +3,8 @@
 `a/` an alert, `c/` its counters (a repeat changes nothing else), `i/` an incident, `w/` a window,
 `l/` a link of sources and targets, `r/` a receiver, `z/` a silence, `t/` a task, `s/` a source
 position, `x/` a deadline to be passed over, `d/` a link and `e/` firings of a rule that is not in
-force here (`app.core.correlation.signal_router`), `f/` the shapes that rules had, `p` the policy
+force here (`app.core.correlation.signal_router`), `f/` the shapes that rules had, `b/` the hours in
+which an alert began, `n/` a part of what nearness remembers of a group, `p` the policy
 document and `m` the meta record, last in each checkpoint. The fields of each record are written
 out in `app.core.state.changelog_fields`.
 
@@ -18,9 +19,12 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_fields import encode, read_fields
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.incident_alerts import in_order, note_unnamed
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
+from app.core.state.near_memory import BEGUN_KEY, GROUP_KEY
+from app.core.state.near_part import NearPart
 from app.core.state.receivers import Receiver
 from app.core.state.state import FORMER, Incident, PartitionState
 from app.core.state.tasks import Task
@@ -44,6 +48,7 @@ KINDS = {  # of keys -> where the state has what they stand for; one more is a n
     b"r/": "receivers",
     b"z/": "silences",
     b"t/": "tasks",
+    b"h/": "expected",
     b"s/": "sources",
     b"x/": "quarantined",
     b"d/": "parked",
@@ -85,7 +90,7 @@ def changed_records(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
             records.append((b"c/" + key, json_bytes(counters)))
     state.dirty.clear()
     state.touched.clear()
-    return records
+    return records + state.near.changed_records()
 
 
 def number_of_keys(state: PartitionState) -> int:
@@ -93,6 +98,7 @@ def number_of_keys(state: PartitionState) -> int:
     return (
         2
         + bool(state.former_rule_ids)
+        + state.near.number_of_keys
         + sum(len(getattr(state, things)) for things in KINDS.values())
     )
 
@@ -152,6 +158,8 @@ def _encode_key(state: PartitionState, key: bytes) -> bytes | None:
             thing = state.silences.get(name.decode())
         case b"t":
             thing = state.tasks.get(name.decode())
+        case b"h":
+            thing = state.expected.get(name.decode())
         case b"s":
             topic, partition = name.decode().rsplit("/", 1)
             thing = state.sources[topic, int(partition)]
@@ -183,6 +191,10 @@ def load_state(items: Mapping[bytes, bytes]) -> PartitionState:
             _load_key(state, items, key, value)
         except DAMAGE as error:
             raise DamagedState(f"the record of {key!r:.80} is {value!r:.80}: {error!r}") from error
+    try:
+        state.near.end_load()
+    except DAMAGE as error:
+        raise DamagedState(f"what nearness remembers cannot be read: {error!r}") from error
     _index_alerts(state, state.alerts.values())
     for alert in state.alerts.values():
         if alert.retain_until_ms and not alert.firing:
@@ -245,6 +257,9 @@ def _load_incident(state: PartitionState, _: bytes, document: dict[str, Any]) ->
         NotificationKind(fields["deferred_notification"]["kind"])
     for severity in fields["clock_severity"].values():
         Severity(severity)
+    if fields["near"]:
+        near = read_fields(NearPart, fields["near"])
+        fields["near"] = NearPart(**near | {"severity": Severity(near["severity"])})
     fields["members"] = {key: _load_member(member) for key, member in fields["members"].items()}
     fields["suppressions"] = _load_suppressions(fields["suppressions"])
     incident = Incident(**fields, bytes=sum(one.size for one in fields["members"].values()))
@@ -322,6 +337,12 @@ def _load_task(state: PartitionState, name: bytes, document: Any) -> None:
     state.tasks[name.decode()] = Task(**fields | {"severity": Severity(fields["severity"])})
 
 
+def _load_expected(state: PartitionState, name: bytes, document: Any) -> None:
+    expected = ExpectedHeartbeat(**read_fields(ExpectedHeartbeat, document))
+    assert expected.fingerprint == name.decode(), "an expected heartbeat has another's key"
+    state.expected[name.decode()] = expected
+
+
 def _load_source(state: PartitionState, name: bytes, document: Any) -> None:
     topic, partition = name.decode().rsplit("/", 1)
     offset, number = document
@@ -335,13 +356,24 @@ def _load_quarantined(state: PartitionState, name: bytes, document: Any) -> None
     state.quarantined[_quarantined_key(name)] = document
 
 
+def _load_begun(state: PartitionState, name: bytes, document: Any) -> None:
+    state.near.load_begun(name, document)
+
+
+def _load_near(state: PartitionState, name: bytes, document: Any) -> None:
+    state.near.load_group(name, document)
+
+
 _LOADERS = {
+    BEGUN_KEY: _load_begun,
+    GROUP_KEY: _load_near,
     b"i/": _load_incident,
     b"w/": _load_window,
     b"l/": _load_group,
     b"r/": _load_receiver,
     b"z/": _load_silence,
     b"t/": _load_task,
+    b"h/": _load_expected,
     b"s/": _load_source,
     b"x/": _load_quarantined,
     b"d/": _load_parked,

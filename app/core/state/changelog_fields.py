@@ -12,8 +12,10 @@ from typing import Any
 import orjson
 
 from app.core.state.changelog_types import check_types
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
+from app.core.state.near_part import NearPart
 from app.core.state.receivers import Receiver
 from app.core.state.state import Incident
 from app.core.state.tasks import Task
@@ -51,7 +53,7 @@ _INCIDENT = {
     "always_escalates": "always",
     # What operators reported.
     **_same("assignee", "mitigated_ms", "mitigated_by", "root_cause", "root_cause_by"),
-    **_same("assessment", "eta_ms", "complaints"),
+    **_same("assessment", "eta_ms", "complaints", "refused"),
     # Since when, and how often.
     **_same("severity_ms", "notifiable_since_ms", "notified_ms", "first_notified_ms"),
     **_same("message_ms", "notified_alerts", "notified_severity", "fires_anew_ms", "places"),
@@ -59,17 +61,22 @@ _INCIDENT = {
     **_same("flapping_ms", "correlation_wait_ms", "mutes", "suppression_notified", "notify_anew"),
     **_same("deferred_notification", "deferred_escalations", "deferred_since_ms"),
     **_same("undecided_escalations", "clock_ms", "clock_since_ms", "clock_severity", "clocks"),
-    **_same("act_keys", "muted_by"),
+    **_same("act_keys", "muted_by", "near"),
     "services_down": "down",
 }
 _MEMBER = {
     **_same("name", "component", "scope", "incident", "severity", "firing", "record", "labels"),
     **_same("fired_ms", "starts_ms", "in_cycle", "known_of", "place_labels", "annotations", "own"),
+    **_same("owner", "hidden"),
     "rule_ids": "via",
 }
 FIELDS: dict[type, dict[str, str]] = {
     LiveAlert: _ALERT,
     Incident: _INCIDENT,
+    NearPart: {
+        **_same("times", "actor", "alert", "expired", "root", "root_key", "roots"),
+        **_same("because", "severity", "explains"),
+    },
     Suppression: _same("because", "parent", "source"),
     Member: _MEMBER,
     Fired: _same("at_ms", "fingerprint", "member", "steps"),
@@ -80,6 +87,7 @@ FIELDS: dict[type, dict[str, str]] = {
         **_same("id", "incident", "name", "title", "steps", "owner", "severity"),
         **_same("made_ms", "due_ms", "remind_ms", "reminded"),
     },
+    ExpectedHeartbeat: _same("rule", "labels", "since_ms", "received", "raised"),
     Silence: _same("id", "matchers", "starts_ms", "ends_ms", "by", "comment", "at_ms"),
     Matcher: _same("label", "operator", "value"),
 }

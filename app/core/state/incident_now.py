@@ -4,11 +4,12 @@ from app.core.state.state import Incident
 from models.severity import Severity
 
 CLOCKS = ("acknowledge", "resolve")  # the targets
+_WORST_FIRST = tuple(Severity)  # to walk over the class itself costs ten times as much
 
 
 def worst_firing(incident: Incident) -> Severity | None:
     """The severity of the worst alert that fires; None when none does."""
-    return next((one for one in Severity if incident.firing_by.get(one)), None)
+    return next((one for one in _WORST_FIRST if incident.firing_by.get(one)), None)
 
 
 def waiting_since_ms(incident: Incident) -> int:

@@ -37,7 +37,10 @@ class Member:
     starts_ms: int = 0  # since when it fires, for messages, as what follows
     place_labels: dict[str, str] = field(default_factory=dict)  # more labels
     annotations: dict[str, str] = field(default_factory=dict)
-    own: bool = True  # of the rule that opened the incident; else it depends on the incident, which can end without it
+    # Of the rule that opened the incident, or near it; else it depends on the incident.
+    own: bool = True
+    owner: str = ""  # whose its incident is, of one that is near
+    hidden: bool = False  # its incident was told to keep quiet, of one that is near
     via: list[str] = field(
         default_factory=list
     )  # the shapes of the rules by which it depends on the incident
@@ -57,7 +60,15 @@ class Member:
 
         Never fewer. The same for as long as it is the same alert.
         """
-        texts = [self.name, self.component, self.scope, self.incident, self.record, self.labels]
+        texts = [
+            self.name,
+            self.component,
+            self.scope,
+            self.incident,
+            self.record,
+            self.labels,
+            self.owner,
+        ]
         return MEMBER_BYTES + len(orjson.dumps(texts)) + self.shown_size
 
     @property

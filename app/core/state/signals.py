@@ -24,9 +24,9 @@ IDENTITY_CHARACTERS_MAX = 100  # of a fingerprint, or an incident's id
 SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
-_SHOWN = ("scope", "starts_ms", "place_labels", "annotations")
+_SHOWN = ("scope", "starts_ms", "place_labels", "annotations", "owner")
 LEFT_TEXT = "no longer belongs to it: the policy has changed"  # the text for a member that left
-_TEXTS = ("name", "component", "scope", "incident", "record")
+_TEXTS = ("name", "component", "scope", "incident", "record", "owner")
 
 
 class Change(NamedTuple):
@@ -48,12 +48,8 @@ class ActorAddress(NamedTuple):
 
 def member_of(turn: Turn, alert: LiveAlert, rules: CompiledPolicy | None = None) -> Member:
     """The alert as the actor needs to know it, under the turn's rules or those of before."""
-    asked_for = (rules or turn.rules).labels_asked_for
-    labels = {
-        name: alert.labels[name]
-        for name in asked_for
-        if name in alert.labels and name != RULE_LABEL
-    }
+    asked_for = alert.labels.keys() & (rules or turn.rules).labels_asked_for
+    labels = {name: alert.labels[name] for name in sorted(asked_for) if name != RULE_LABEL}
     record = f"{turn.partition}-{alert.fired_offset}"
     place = {name: text for name, text in place_labels(alert.labels).items() if name not in labels}
     annotations = brief_annotations(alert.annotations)

@@ -14,6 +14,7 @@ import orjson
 
 from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.engine_clock import EngineClock
+from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.incident_alerts import note_unnamed, put_in_order
 from app.core.state.live_alert import (
     CORRELATION_WAIT,
@@ -23,6 +24,8 @@ from app.core.state.live_alert import (
     bytes_of,
 )
 from app.core.state.members import Fired, InhibitionGroup, Member
+from app.core.state.near_memory import NearMemory
+from app.core.state.near_part import NearPart
 from app.core.state.ranking import AlertRanking
 from app.core.state.receivers import Receiver
 from app.core.state.tasks import Task
@@ -96,6 +99,7 @@ class Incident:
     assessment: dict[str, str] | None = None  # verdict, scope, by
     eta_ms: int = 0
     complaints: int = 0
+    refused: int = 0  # records of alerts past `bounds.alerts_in_incident`
     # Since when, and how often.
     severity_ms: int = 0  # it has this severity: the clocks of its targets count from here
     notifiable_since_ms: int = 0  # it is open and nothing keeps it quiet
@@ -152,6 +156,7 @@ class Incident:
     muted_by: list[str] = field(
         default_factory=list
     )  # the mute rules, or `hours`, that let nobody be notified when it changed last
+    near: NearPart | None = None  # what it knows of incidents near it, once that was asked
     # Derived.
     alerts: dict[str, LiveAlert] = field(
         default_factory=dict
@@ -180,13 +185,8 @@ class Incident:
 
     @property
     def still_firing(self) -> bool:
-        """Whether any of its own alerts fires, or of the members of one that a rule opened.
-
-        What depends on it may fire on.
-        """
-        return self.firing > 0 or (
-            bool(self.rule) and any(one.firing and one.own for one in self.members.values())
-        )
+        """Whether any of its own alerts fires, or of the members that are not its dependants."""
+        return self.firing > 0 or any(one.firing and one.own for one in self.members.values())
 
     @property
     def has_unnamed(self) -> bool:
@@ -267,12 +267,14 @@ class PartitionState:
             0  # when silences began or ended last: all that do so in one millisecond do it at once
         )
         self.tasks: dict[str, Task] = {}  # by id, those that are not done
+        self.expected: dict[str, ExpectedHeartbeat] = {}  # by the fingerprint of a missing one
         self.sources: dict[
             tuple[str, int], tuple[int, int]
         ] = {}  # topic and partition -> last offset and number
         # Shape and group -> what rules know that are not in force here, and what fired for such.
         self.parked: dict[tuple[str, str], InhibitionGroup] = {}
         self.deferred_signals: dict[tuple[str, str], list[Fired]] = {}
+        self.near = NearMemory()
         self.former_rule_ids: dict[
             str, None
         ] = {}  # shapes of rules that go on here in another shape, the oldest first

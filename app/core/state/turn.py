@@ -5,7 +5,6 @@ applied. `emit` gives each effect its id; what is due for the incidents that cha
 snapshots, follow at the end of the turn.
 """
 
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -115,11 +114,11 @@ class Turn:
         """Put another body into an effect of this step, which keeps its place."""
         effect = self.effects[index]
         value = self._encode(effect.stream, effect.position.number, kind, body)
-        self.effects[index] = replace(effect, value=value)
+        self.effects[index] = effect._replace(value=value)
 
     def amend_sent(self, index: int, key: str, value: bytes) -> None:
         """Put another message to an actor in the place of one that this step has left."""
-        self.effects[index] = replace(self.effects[index], key=key.encode(), value=value)
+        self.effects[index] = self.effects[index]._replace(key=key.encode(), value=value)
 
     def drop(self, stream: Stream, key: str) -> None:
         """Leave a tombstone: the topic forgets the key."""

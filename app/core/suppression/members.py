@@ -24,11 +24,14 @@ def check_room(turn: Turn, incident: Incident, fingerprint: str, member: Member)
         raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
 
 
-def on_member_fired(turn: Turn, incident: Incident, fingerprint: str, member: Member) -> None:
+def on_member_fired(
+    turn: Turn, incident: Incident, fingerprint: str, member: Member, why: str = ""
+) -> None:
     """A member began to fire, or is new; `check_room` has said that there is room for it."""
-    # What only depends on it was to be expected by whoever took it.
+    # What only depends on it, or is near it, was to be expected by whoever took it.
     grown = (
-        member.own
+        bool(incident.rule)
+        and member.own
         and incident.state is State.ACKNOWLEDGED
         and member.place not in _places(incident)
     )
@@ -38,7 +41,7 @@ def on_member_fired(turn: Turn, incident: Incident, fingerprint: str, member: Me
     turn.timeline(
         incident,
         "MemberFired",
-        f"{member.name} on {member.place.title} belongs to it",
+        f"{member.name} on {member.place.title} belongs to it{f': {why}' if why else ''}",
         member=member.incident,
     )
     silences.review_incident(turn, incident)

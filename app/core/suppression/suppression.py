@@ -329,13 +329,19 @@ def drop_rules(turn: Turn, names: frozenset[str]) -> None:
 
 
 def _note_parent(turn: Turn, incident: Incident, reason: Suppression | None) -> None:
-    if reason is None or not reason.parent or reason.parent in incident.parents:
+    if reason is not None and reason.parent:
+        note_parent(turn, incident, reason.parent)
+
+
+def note_parent(turn: Turn, incident: Incident, parent: str) -> None:
+    """Note that an incident is part of another one."""
+    if parent in incident.parents:
         return
     if len(incident.parents) < PARENTS_MAX:
-        incident.parents.append(reason.parent)
+        incident.parents.append(parent)
     else:
         turn.refuse(
             "parents",
-            f"It was part of {PARENTS_MAX} incidents, the limit. Not recorded: {reason.parent}",
+            f"It was part of {PARENTS_MAX} incidents, the limit. Not recorded: {parent}",
             incident,
         )

@@ -61,7 +61,7 @@ class TwilioSms:
 
     def _body(self, notification: Notification) -> str:
         text = self.context.templates.render("sms.txt", notification).replace(REPLACEMENT, "?")
-        link = self.context.links.incident(notification)
+        link = self.context.links.short(notification)
         return fit(text, f" {link}" if link else "", self.config.segments_max)
 
 

@@ -22,12 +22,10 @@ from models.effect import Position
 from tests.support.bridge_metrics import closed_count, gauge, refused_count, until
 from tests.support.driven_loop import pass_time, run_driven
 from tests.support.fake_log import FakeLog
+from tests.support.raw_http import GET, OK, connect, get, hang_up
 from tests.support.served_bridge import JSON, Client, alert, error, serving
 from tests.support.shipped_policy import shipped
 from tests.support.token_files import bearer, write
-
-HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")  # all of Linux's loopback network is this machine
-GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def talk(
@@ -40,42 +38,6 @@ def talk(
             return await what(client)
 
     return run_driven(conversation())
-
-
-async def connect(
-    client: Client, source: str = HOSTS[0]
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the bridge from an address."""
-    host, port = client.url.removeprefix("http://").split(":")
-    return await asyncio.open_connection(host, int(port), local_addr=(source, 0))
-
-
-async def hang_up(writer: asyncio.StreamWriter) -> None:
-    """End a connection, if the bridge has not done so."""
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
-
-
-async def get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """The first line of the answer on an open connection; empty when it is closed."""
-    try:
-        writer.write(GET)
-        line = await reader.readline()
-        if line:
-            head = await reader.readuntil(b"\r\n\r\n")
-            size = next(
-                int(one.split()[1])
-                for one in head.splitlines()
-                if one.lower().startswith(b"content-length")
-            )
-            await reader.readexactly(size)
-    except ConnectionError:
-        return b""
-    return line.strip()
-
-
-OK = b"HTTP/1.1 200 OK"
 
 
 def test_settings_are_limits() -> None:
@@ -312,47 +274,6 @@ def test_an_answer_that_nobody_takes() -> None:
 
     status, answer = talk(Limits(answer_seconds=30), scenario, log)
     assert (status, answer["items"]) == (200, [snapshot])
-
-
-def test_connections_at_once() -> None:
-    """As many as there may be.
-
-    The next one ends at once, and when one has gone another may come.
-    """
-    before = closed_count("too_many")
-
-    async def scenario(client: Client) -> list[Any]:
-        found: list[Any] = []
-        inside = [await connect(client, host) for host in HOSTS[1:]]
-        for _ in range(2):
-            inside.append(await connect(client))
-            found += [[await get(*one) for one in inside], gauge("connections")]
-            await hang_up(inside.pop()[1])
-            await until(lambda: gauge("connections") == 2)
-        one, other = await connect(client), await connect(client)
-        found += [await get(*one), await get(*other)]
-        for _, writer in (*inside, one, other):
-            await hang_up(writer)
-        return found
-
-    assert talk(Limits(connections=3), scenario) == [[OK] * 3, 3, [OK] * 3, 3, OK, b""]
-    assert closed_count("too_many") == before + 1
-
-
-def test_connections_of_one_address() -> None:
-    """No more than half, so that whoever takes all that it can leaves as many to others."""
-    before = closed_count("too_many_of_one")
-
-    async def scenario(client: Client) -> list[bytes]:
-        sources = [HOSTS[0]] * 4 + [HOSTS[1]] * 3
-        inside = [await connect(client, source) for source in sources]
-        found = [await get(*one) for one in inside]
-        for _, writer in inside:
-            await hang_up(writer)
-        return found
-
-    assert talk(Limits(connections=6), scenario) == [OK, OK, OK, b"", OK, OK, OK]
-    assert closed_count("too_many_of_one") == before + 1
 
 
 SECRET = "correct-horse-battery-staple"

@@ -16,7 +16,7 @@ from app.clock import Clock
 from app.intake.normalise import from_list
 from app.transport.log import NewRecord
 from models.command import Command
-from models.journal import TICK, encode_alert
+from models.journal import TICK, encode_alert, encode_alerts
 from models.topics import partition_of
 from tests.support.bridge_metrics import refused_count
 from tests.support.fake_log import FakeLog
@@ -34,7 +34,8 @@ from tests.support.served_bridge import (
 
 WAYS = (
     "POST /api/v2/alerts, POST /webhook/alertmanager, GET /api/v2/status, GET /api/v2/receivers, "
-    "GET /api/v2/alerts, GET /api/v2/alerts/groups, "
+    "GET /api/v2/alerts, GET /api/v2/alerts/groups, POST /api/v1/incidents, POST /api/v1/heartbeats/{name}, "
+    "POST /api/v1/webhooks/{name}, POST /api/v1/cloudevents, POST /v2/enqueue, "
     "GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
     "GET /api/v1/incidents/{incident}/timeline, GET /api/v1/incidents/{incident}/report, "
     "GET /api/v1/incidents/{incident}/explain, GET /api/v1/explain, GET /api/v1/followups, "
@@ -67,6 +68,18 @@ def test_alerts_go_to_the_partition_of_their_component() -> None:
     assert answer == (200, {"status": "success", "accepted": 6})
     assert dict(log.batches) == expected
     assert len(log.batches) == len(expected) == PARTITIONS
+
+
+def test_alerts_of_one_component_are_one_record() -> None:
+    """A request's alerts of one component are decided together; each is counted."""
+    log = FakeLog()
+    names = ("Down", "Slow", "Full")
+    alerts = [{"labels": {"alertname": name, "component": "api"}} for name in names]
+    answer = with_bridge(log, lambda client: client.post(alerts))
+
+    (batch,) = log.batches
+    assert answer == (200, {"status": "success", "accepted": 3})
+    assert batch[1] == [NewRecord(b"api", encode_alerts(journal_values(log, *alerts)))]
 
 
 def test_takes_a_webhook_message() -> None:

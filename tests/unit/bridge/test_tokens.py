@@ -40,6 +40,8 @@ SILENCE = {"matchers": [{"name": "a", "value": "b"}], "endsAt": "1h", "createdBy
 REQUESTS: dict[tuple[str, str], Any] = {
     ("POST", "/api/v2/alerts"): [],
     ("POST", "/webhook/alertmanager"): {"version": "4", "alerts": []},
+    ("POST", "/api/v1/webhooks/{name}"): {"event_name": "A"},
+    ("POST", "/api/v1/incidents"): {"by": "bob", "title": "A", "severity": "P3"},
     ("POST", "/api/v1/receipts"): [],
     ("POST", "/api/v1/deadletters/{letter}/resubmitted"): {"by": "bob"},
     ("POST", "/api/v1/incidents/{incident}/{command}"): {"by": "bob"},
@@ -123,6 +125,7 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
         .replace("{id}", "x")
         .replace("{letter}", "0-1-0")
         .replace("{token}", "x")
+        .replace("{name}", "zabbix")
         .replace("/api/v1/explain", "/api/v1/explain?id=x")
     )
     given = [JSON, bearer("wrong" * 8), *(bearer(TOKENS[may]) for may in Permission)]
@@ -144,7 +147,9 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
     assert [status if status in (401, 403) else 0 for status, _ in answers] == refused
     # what is let in is answered by the resource: there may be no such thing, or no worker, and
     # never a fault
-    assert {status for status, _ in answers if status not in (401, 403)} <= {200, 202, 404, 503}
+    # An event without its headers, and one whose routing key is no token, are refused as bad.
+    bad = {400} if path in ("/api/v1/cloudevents", "/v2/enqueue") else set()
+    assert {status for status, _ in answers} <= {200, 202, 401, 403, 404, 503} | bad
 
 
 def test_every_resource_says_what_it_takes(tmp_path: Path) -> None:
@@ -455,31 +460,72 @@ def test_a_file_that_others_can_read(
         ("127.0.0.1", 200),
         ("10.0.0.7:9099", 200),
         ("localhost:9099", 200),
-        ("bridge:9099", 200),
+        ("LocalHost", 200),
+        ("tocsin.example.org:9099", 200),
         ("[::1]:9099", 200),
+        ("bridge:9099", 403),
         ("tocsin.attacker.example:9099", 403),
         ("localhost.:9099", 403),
         ("127.0.0.1.attacker.example", 403),
+        ("", 403),
     ],
 )
 def test_a_web_page_cannot_ask_in_its_own_name(file: Path, host: str, status: int) -> None:
-    """Without tokens, a name that a stranger could have pointed here is refused.
+    """Without tokens, a name that a stranger could have pointed here is refused to a browser.
 
-    With them it may be any.
+    A program may use any name, and so may whoever has a token.
     """
+    open_bridge = HttpSecurity(allowed_hosts=("tocsin.example.org",))
+    browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}
 
     async def scenario(security: HttpSecurity, headers: dict[str, str]) -> Any:
         async with serving(FakeLog(), http=security) as client:
             return await client.ask("GET", "/api/v2/silences", None, headers | {"Host": host})
 
-    refused = asyncio.run(scenario(HttpSecurity(), {}))
-    with_token = asyncio.run(scenario(HttpSecurity(tokens_file=str(file)), bearer(READ)))
+    refused = asyncio.run(scenario(open_bridge, browser))
+    program = asyncio.run(scenario(open_bridge, {}))
+    with_token = asyncio.run(scenario(HttpSecurity(tokens_file=str(file)), bearer(READ) | browser))
 
     name = host.rpartition(":")[0] or host
-    text = f"the bridge has no tokens, so it must be asked by an address or localhost, is asked as {name!r}"
-    text += "; with TOCSIN_TOKENS it may have any name"
+    text = f"a browser asks by the name {name!r}, must be an address, localhost, or a name in"
+    text += " TOCSIN_ALLOWED_HOSTS; with TOCSIN_TOKENS it may be any"
     assert refused == ((200, []) if status == 200 else (403, error("foreign_host", text)))
-    assert with_token == (200, [])
+    assert (program, with_token) == ((200, []), (200, []))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://x.example"},
+        {"Referer": "http://x.example/"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Cookie": "a=b"},
+        {"Accept": "text/html,*/*"},
+        {"Accept-Language": "en"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_a_browser_is_known_by_what_it_sends(headers: dict[str, str]) -> None:
+    """Each of these headers is one that browsers send and programs do not."""
+
+    async def scenario() -> Any:
+        async with serving(FakeLog()) as client:
+            given = headers | {"Host": "x.example"}
+            return (await client.ask("GET", "/api/v2/silences", None, given))[1]
+
+    assert asyncio.run(scenario())["reason"] == "foreign_host"
+
+
+@pytest.mark.parametrize("host", ["[::1].evil.example", "[::1]x", "[a]:1", "a b", "x:y", "[::1"])
+def test_what_is_no_host_is_refused_to_everybody(host: str) -> None:
+    """Also to programs, where there are no tokens."""
+
+    async def scenario() -> Any:
+        async with serving(FakeLog()) as client:
+            return await client.ask("GET", "/api/v2/silences", None, {"Host": host})
+
+    text = f"the Host is {host!r}, must be a name or an address, and a port"
+    assert asyncio.run(scenario()) == (403, error("foreign_host", text))
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ from app.core.state.deadletter import VALUE_BYTES_MAX
 from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
-from models.journal import encode_command, encode_receipt
+from models.journal import encode_alerts, encode_command, encode_receipt
 from models.topics import Topics
 from tests.support.engines import Tocsin, assert_exactly_once, wait_until
 from tests.support.refused_alerts import alert, bounded
+from tests.support.scenario import alert_record
 
 PARTITIONS = 1
 ALERTS_MAX = 2
@@ -242,6 +243,19 @@ def test_which_letters_has_to_be_said(place: Place, arguments: list[str]) -> Non
     with pytest.raises(SystemExit) as ended:
         place.run("resubmit", *arguments)
     assert ended.value.code == 2
+
+
+def test_the_alerts_of_one_record_are_sent_together() -> None:
+    """A record of several alerts that was refused as a whole is one request again."""
+    names = ("Down", "Slow")
+    alerts = [alert_record(0, {"alertname": name, "component": "api"}, "api") for name in names]
+    value = encode_alerts([one.value or b"" for one in alerts])
+
+    plan = plan_resubmission("journal", value, 1_776_000_000_000)
+
+    assert isinstance(plan, Resubmission)
+    sent = [one["labels"]["alertname"] for one in orjson.loads(plan.data)]
+    assert (plan.path, sent, len(plan.fingerprints)) == ("/api/v2/alerts", ["Down", "Slow"], 2)
 
 
 json_values = st.recursive(

@@ -10,7 +10,7 @@ from app.core.incidents.acts import KEYS_KEPT
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import StoredRecord
 from models.effect import Stream
-from models.journal import encode_command
+from models.journal import TICK, encode_command
 from tests.support.scenario import START_MS, alert_record, keep
 from tests.support.shipped_policy import shipped
 
@@ -27,19 +27,19 @@ class Partition:
         self.items: dict[bytes, bytes] = {}
         key = self.policy.place(LABELS, "f").key
         alert = alert_record(START_MS, LABELS, key, firing=True)
-        self._apply(alert.value or b"")
+        self.apply(alert.value or b"")
         [self.incident] = self.engine.state.incidents
 
     def act(self, command: str, key: str, by: str = "ann") -> str:
         """What the timeline says of a command first."""
         value = encode_command(command, self.incident, by, text="hm", through="link", key=key)
-        text: str = self._apply(value)[0]["text"]
+        text: str = self.apply(value)[0]["text"]
         return text
 
     def messages(self, command: str) -> list[tuple[str, str, str]]:
         """Kind, channel and receiver of the messages that a command causes."""
         value = encode_command(command, self.incident, "ann")
-        told = self._apply(value, Stream.NOTIFICATIONS)
+        told = self.apply(value, Stream.NOTIFICATIONS)
         return [(one["kind"], one["channel"], one["receiver"]) for one in told]
 
     def restart(self) -> None:
@@ -47,8 +47,9 @@ class Partition:
         keep(self.items, self.engine)
         self.engine = Engine.restore(0, self.policy, self.items)
 
-    def _apply(self, value: bytes, stream: Stream = Stream.TIMELINE) -> list[Any]:
-        record = StoredRecord(self.offset, START_MS + self.offset, b"", value)
+    def apply(self, value: bytes, stream: Stream = Stream.TIMELINE, after_ms: int = 0) -> list[Any]:
+        """The effects of one more record in one topic."""
+        record = StoredRecord(self.offset, START_MS + self.offset + after_ms, b"", value)
         self.offset += 1
         effects = self.engine.apply([record])
         return [orjson.loads(one.value) for one in effects if one.stream is stream]
@@ -90,6 +91,22 @@ def test_the_second_hears_who_was_first(command: str, text: str) -> None:
     assert second == text
 
 
+def test_what_joined_since_can_be_acknowledged() -> None:
+    """A P0 that joins an acknowledged incident goes on to page until its own button is pressed."""
+    partition = Partition()
+    partition.act("acknowledge", "a")
+    labels = LABELS | {"alertname": "DataLossRisk", "severity": "critical"}
+    key = partition.policy.place(labels, "f").key
+    partition.apply(alert_record(START_MS, labels, key, firing=True).value or b"")
+    unaware = partition.act("acknowledge", "b", "bob")
+    partition.apply(TICK, after_ms=partition.policy.policy.notify.group_interval)
+
+    aware = partition.act("acknowledge", "c", "bob")
+
+    assert "ann acknowledged it first" in unaware
+    assert aware == "bob acknowledged it: hm"
+
+
 def test_at_the_keyboard_somebody_else_takes_over() -> None:
     """A command without a key says what is meant now: bob takes it from ann."""
     partition = Partition()
@@ -129,7 +146,7 @@ def test_a_key_that_is_no_text_is_refused(key: str) -> None:
     partition = Partition()
     value = encode_command("note", partition.incident, "ann", text="hm", key=orjson.loads(key))
 
-    effects = partition._apply(value, Stream.DEADLETTER)
+    effects = partition.apply(value, Stream.DEADLETTER)
 
     assert [one["reason"] for one in effects] == ["malformed"]
 

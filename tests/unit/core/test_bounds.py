@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from app.core.correlation import windows
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.members import PARTS_BYTES_MAX
 from app.core.state.signals import MEMBER_BYTES_MAX
 from app.core.state.state import PartitionState
@@ -229,12 +230,19 @@ def test_verdicts_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of label values is bounded in number and in length, and changes no verdict."""
     monkeypatch.setattr("app.core.rules.compiled_policy.DECISIONS_MAX", 10)
     monkeypatch.setattr("app.core.rules.compiled_policy.SEEN_CHARACTERS_MAX", 100)
-    book = shipped()
+    monkeypatch.setattr("app.core.rules.label_classes.VALUES_MAX", 10)
+    monkeypatch.setattr("app.core.rules.label_classes.VALUE_CHARACTERS_MAX", 100)
+    book = CompiledPolicy(shipped().document)
     for one in range(35):
-        labels = {"alertname": f"AgentDown{one}" * (1 + one % 2 * 10), "severity": "critical"}
+        word = f"AgentDown{one}" * (1 + one % 2 * 10)
+        labels = {"alertname": word, "severity": word}
         assert book.evaluate(labels) == book._evaluate(labels)
         assert len(book._decisions) <= 10
-        assert all(sum(len(text or "") for text in seen) <= 100 for seen in book._decisions)
+        texts = [[text for text in seen if isinstance(text, str)] for seen in book._decisions]
+        assert all(sum(map(len, known)) <= 100 for known in texts)
+        for classes in book._label_classes:
+            assert len(classes._classes) <= 10
+            assert all(len(value) <= 100 for value in classes._classes)
 
 
 def test_silences_that_have_ended_cost_new_alerts_nothing() -> None:

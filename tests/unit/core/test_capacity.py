@@ -18,8 +18,8 @@ BOUNDS = {"alerts": ALERTS, "alerts_in_incident": 1000, "incidents": 1000}
 class Partition:
     """An engine with room for few alerts, one second after the other."""
 
-    def __init__(self) -> None:
-        self.engine = Engine(0, CompiledPolicy(shipped().document | {"bounds": BOUNDS}))
+    def __init__(self, bounds: dict[str, int] = BOUNDS) -> None:
+        self.engine = Engine(0, CompiledPolicy(shipped().document | {"bounds": bounds}))
         self.effects: list[Effect] = []
         self.now_ms = START_MS
 
@@ -105,3 +105,28 @@ def test_the_alert_of_a_bound_ends_when_there_is_room_again() -> None:
     partition.feed(0, "warning", after_ms=7_200_000)
 
     assert (near, partition.own()) == ({NEAR}, set())
+
+
+def test_what_was_refused_is_said_in_its_incident() -> None:
+    """Of a storm of alerts in one incident: at the first, the tenth and the hundredth record, not at each."""
+    partition = Partition({"alerts": 1000, "alerts_in_incident": 10, "incidents": 10})
+    for number in range(10 + 120):
+        partition.feed(number, "high")
+    partition.feed(0, "high", after_ms=400_000)
+
+    timeline = [
+        orjson.loads(effect.value)
+        for effect in partition.effects
+        if effect.stream is Stream.TIMELINE
+    ]
+    texts = [one["text"].partition(":")[0] for one in timeline if one["kind"] == "Refused"]
+    assert texts == [
+        f"{number} of more alerts refused so far"
+        for number in ("1 record", "10 records", "100 records")
+    ]
+    messages = [
+        orjson.loads(effect.value)
+        for effect in partition.effects
+        if effect.stream is Stream.NOTIFICATIONS
+    ]
+    assert any("More were refused." in one["text"] for one in messages)

@@ -15,6 +15,7 @@ from app.core.engine import Engine
 from app.core.incident_timers import _SOURCES, next_deadline
 from app.core.state.deadline import Deadline
 from app.core.state.live_alert import Suppression
+from app.core.state.near_part import NearPart
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.command import Command
@@ -66,6 +67,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "dict[str, int]": st.sampled_from([{}, {"acknowledge": 7}, {"resolve": 9, "x": 1}]),
     "dict[str, Suppression]": st.sampled_from([{}, {"rule/x": _HOLD}]),
     "dict[str, bool]": st.sampled_from([{}, {"x": True}]),
+    "NearPart | None": st.sampled_from([None, NearPart(1, "near/all", roots=["x"])]),
     "dict[str, str] | None": st.sampled_from([None, {"verdict": "genuine"}]),
 }
 _HINTS = {"clock_severity": "severities"}
@@ -102,7 +104,12 @@ def _kind(name: str) -> str:
     text = getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)
     if str(hint).startswith(("list", "dict")):
         text = str(hint)
-    for module in ("app.core.state.live_alert.", "models.severity.", "models.incident."):
+    for module in (
+        "app.core.state.near_part.",
+        "app.core.state.live_alert.",
+        "models.severity.",
+        "models.incident.",
+    ):
         text = text.replace(module, "")
     return text
 

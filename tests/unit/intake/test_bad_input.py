@@ -200,11 +200,6 @@ def test_reads_a_single_alert() -> None:
             "[1].labels: has 1048577 bytes, must have at most 65536",
         ),
         (
-            {"labels": LABELS, "annotations": {"a": "x" * 2**20}},
-            Reason.TOO_LARGE,
-            "[1].annotations: has 1048577 bytes, must have at most 262144",
-        ),
-        (
             {"labels": LABELS, "annotations": []},
             Reason.MALFORMED,
             "[1].annotations: is a list, must be an object of texts",
@@ -491,3 +486,16 @@ def test_the_policy_says_how_long_an_alert_lives_without_news() -> None:
     ]
     assert [alert_of(entry, NOW_MS, one).ttl_ms for one in lifetimes] == [240_000, 7_200_000]
     assert [one.until_resolved for one in lifetimes] == [False, True]
+
+
+def test_a_p0_is_not_refused_for_its_text() -> None:
+    """Annotations and a URL that are too large are cut, and the alert is taken."""
+    texts = {"summary": "down", "log": "x" * 2**20}
+    sent = {"labels": LABELS, "annotations": texts, "generatorURL": "y" * 2**15}
+
+    alerts, refused = from_list([sent], NOW_MS)
+
+    [alert] = alerts
+    assert (refused, alert.annotations["summary"], alert.labels) == ([], "down", LABELS)
+    assert alert.annotations["log"].endswith("x... (cut: it had 1048576 bytes)")
+    assert alert.url.endswith("y... (cut: it had 32768 bytes)")

@@ -214,7 +214,10 @@ def test_a_matcher_as_text_is_the_matcher(label: str) -> None:
 
 def test_a_command_full_of_quotes_is_refused_in_time() -> None:
     """Each quote of a runbook's command could begin something that never ends."""
-    with in_time(), pytest.raises(ValueError, match="which has a quote that does not end"):
+    with (
+        in_time(),
+        pytest.raises(ValueError, match="which has a quote or a bracket that does not end"),
+    ):
         Step.model_validate({"say": "x", "run": '"' + '\\"' * (LINE_CHARACTERS_MAX // 2 - 1)})
     with in_time(), pytest.raises(ValueError, match=f"at most {LINE_CHARACTERS_MAX} characters"):
         Step.model_validate({"say": "x", "run": '"' + '\\"' * 100_000})

@@ -133,8 +133,8 @@ def test_a_page_shows_texts_of_others_as_text() -> None:
     assert tags == {"html", "head", "meta", "title", "style", "body", "h1", "p"}
 
 
-def test_links_in_messages_are_signed() -> None:
-    """With a secret each link of ours is a token for the receiver."""
+def test_links_that_act_are_signed() -> None:
+    """With a secret each link that acts is a token for the receiver. The incident's is its page."""
     links = IncidentLinks("https://tocsin.example.org/", ONE_TAP)
     body = Templates(links).render("body.txt", OPENED)
 
@@ -142,10 +142,18 @@ def test_links_in_messages_are_signed() -> None:
     grants = [ONE_TAP.read(url.rpartition("/")[2], AT_S) for url in urls]
     assert [grant.command for grant in grants] == [
         ActCommand.ACKNOWLEDGE,
-        ActCommand.VIEW,
         ActCommand.SILENCE_1H,
     ]
+    assert f"https://tocsin.example.org/incidents/{OPENED.incident}" in body.split()
     assert {grant.receiver for grant in grants} == {"On-call SRE"}
+
+
+def test_an_sms_has_one_link_and_it_acts() -> None:
+    """There is room for one only, and who reads an SMS may have no login at hand."""
+    url = IncidentLinks("https://tocsin.example.org/", ONE_TAP).short(OPENED)
+
+    grant = ONE_TAP.read(url.removeprefix("https://tocsin.example.org/act/"), AT_S)
+    assert grant.command is ActCommand.VIEW
 
 
 @asynchronous

@@ -1,5 +1,6 @@
 """Real processes: alerts in at `tocsin up`, messages out at a receiver that counts, with kill -9 between."""
 
+import signal
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -134,3 +135,44 @@ def test_without_a_receivers_file_messages_are_lines_in_the_terminal(
 
     line = next(line for line in text.splitlines() if "PAGE to pager" in line)
     assert "[P0] Down1" in line
+
+
+def test_receivers_are_read_again_and_a_bad_file_changes_nothing(
+    tmp_path: Path, receiver: CountingReceiver, start: Start
+) -> None:
+    """A reload sends to the receiver that the file names now; a mistake is answered, and the last good file stays."""
+    settings = _settings(tmp_path, receiver)
+    service, other = start(settings), CountingReceiver()
+    file = Path(settings["TOCSIN_RECEIVERS"])
+    file.write_text(FILE.format(url=other.url))
+    renewed = service.post("/-/reload", b"")
+    file.write_text(FILE.format(url=other.url).replace("through", "trough"))
+    refused = service.post("/-/reload", b"")
+    service.post("/api/v2/alerts", [_alert(1)])
+    wait_until(lambda: len(_keys(other, "firing")) == 1, "it was paged by the new file")
+    service.stop()
+    other.stop()
+
+    assert (renewed[0], renewed[1]["receivers"]) == (200, True)
+    assert refused[0] == 400
+    assert "the receivers of before stay in force" in refused[1]["error"]
+    assert "trough" in refused[1]["error"]
+    assert receiver.bodies == []
+
+
+def test_a_hangup_reads_receivers_again(
+    tmp_path: Path, receiver: CountingReceiver, start: Start
+) -> None:
+    """What was not accepted by the receiver of before goes to the one that the file names now."""
+    settings = _settings(tmp_path, receiver)
+    receiver.status = 503
+    service, other = start(settings), CountingReceiver()
+    service.post("/api/v2/alerts", [_alert(1)])
+    wait_until(lambda: receiver.refused > 0, "it was tried")
+    Path(settings["TOCSIN_RECEIVERS"]).write_text(FILE.format(url=other.url))
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(_keys(other, "firing")) == 1, "it went to the other")
+    service.stop()
+    other.stop()
+
+    assert _keys(receiver, "firing") == Counter()

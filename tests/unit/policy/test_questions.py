@@ -439,4 +439,6 @@ def test_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for text in (svg.read_text(), page.read_text()):
         assert "<script" not in text
         assert "\x1b" not in text
-        assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+        links = text.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
+        assert "http" not in links
+    assert "Content-Security-Policy\" content=\"default-src 'none';" in page.read_text()

@@ -1,5 +1,7 @@
 """A recording gives back what was put in, at any offset, and whatever is no whole recording is refused in plain words."""
 
+import os
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -241,3 +243,14 @@ def test_a_folder_without_a_journal_is_refused(
 
     assert _refusal(tmp_path, capsys) == f"{tmp_path} has no journal.db: {wanted}"
     assert _refusal(tmp_path / "no", capsys) == f"{tmp_path / 'no'} does not exist: {wanted}"
+
+
+def test_a_recording_is_for_its_owner(tmp_path: Path) -> None:
+    """It has all alerts in the clear."""
+    before = os.umask(0o022)
+    try:
+        RecordingWriter(tmp_path / "night.tocsin", HEADER).finish()
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "night.tocsin").stat().st_mode) == 0o600

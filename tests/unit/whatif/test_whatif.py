@@ -29,6 +29,7 @@ from models.incident import partition_from_id
 from models.journal import (
     TICK,
     Source,
+    encode_alerts,
     encode_command,
     encode_policy,
     encode_receipt,
@@ -347,6 +348,26 @@ def test_commands_go_to_the_incident_that_they_meant() -> None:
     assert (pair.after.component, pair.after.acknowledged_by) == ("shop-7", "ann")
     assert [one.what for one in pair.changes] == ["component", "title"]
     assert comparison.escalations == []
+
+
+def test_alerts_of_one_request_go_where_another_policy_puts_them() -> None:
+    """Two of three services have one job: by jobs they are one incident, and the third is another."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    values = []
+    for name, job in (("Down", "shop-7"), ("Slow", "shop-8"), ("Full", "shop-7")):
+        labels = {"alertname": name, "service": "shop", "job": job, "severity": "critical"}
+        values.append(alert_record(START_MS, labels, "shop").value or b"")
+    recorder.append(b"shop", encode_alerts(values))
+    recorder.broadcast(TICK)
+
+    found, _ = _pair(recorder.log, changed_policy(components={"labels": ["job"]}))
+
+    snapshots = [
+        [orjson.loads(value) for value in run.snapshots.values()]
+        for run in (found.before, found.after)
+    ]
+    sizes = [{one["component"]: one["alerts_total"] for one in run} for run in snapshots]
+    assert sizes == [{"shop": 3}, {"shop-7": 2, "shop-8": 1}]
 
 
 def test_commands_for_what_a_rule_opens_no_more_are_left_out_and_told() -> None:

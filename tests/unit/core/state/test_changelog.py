@@ -19,6 +19,7 @@ from app.core.state.changelog import (
     load_state,
     number_of_keys,
 )
+from app.core.state.near_memory import BEGUN_KEY, GROUP_KEY
 from app.core.state.state import FORMER
 from app.files.policy_file import load_policy as policy_of
 from app.history.checkpoints import apply_changes, read_checkpoints, whole_checkpoint
@@ -58,7 +59,7 @@ def test_the_shapes_that_rules_had_are_one_key_or_none() -> None:
 
 def test_there_is_no_other_kind() -> None:
     """What is read is counted."""
-    assert {*KINDS, FORMER} == {b"a/", b"c/", *_LOADERS}
+    assert {*KINDS, FORMER, BEGUN_KEY, GROUP_KEY} == {b"a/", b"c/", *_LOADERS}
 
 
 def test_a_checkpoint_tells_how_many_keys_there_are() -> None:

@@ -39,7 +39,8 @@ def test_a_thing_is_written_with_the_names_of_the_table() -> None:
     written = (
         b'{"name":"A","component":"c","scope":"","incident":"I","severity":"P2","firing":true,'
         b'"record":"0-1","labels":{},"fired_ms":0,"starts_ms":0,"in_cycle":false,"known_of":false,'
-        b'"place_labels":{},"annotations":{},"own":true,"rule_ids":["x"]}'
+        b'"place_labels":{},"annotations":{},"own":true,"owner":"","hidden":false,'
+        b'"rule_ids":["x"]}'
     )
 
     assert encode(member) == written
