@@ -122,7 +122,7 @@ def state_sample() -> dict[bytes, bytes]:
 
 
 def _change(policy: CompiledPolicy) -> dict[str, object]:
-    """A rule in another form, digests soon, and hours in which the cache notifies nobody."""
+    """A rule in another form, nearness, digests soon, and hours in which the cache notifies nobody."""
     rules = [
         rule | ({"count": 4} if rule["name"] == "agents-down" else {})
         for rule in policy.document["correlations"]
@@ -133,6 +133,7 @@ def _change(policy: CompiledPolicy) -> dict[str, object]:
         "correlations": rules,
         "time_intervals": {"window": window},
         "notify": {"digest": {"messages": 3}, "mute": [mute]},
+        "nearness": [{"name": "near"}],
     }
 
 

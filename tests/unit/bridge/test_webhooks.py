@@ -1,5 +1,6 @@
 """Webhooks with a mapping, CloudEvents and Grafana's webhook, through a bridge to a worker."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,7 @@ def test_grafana_sends_alerts(*, is_file: bool) -> None:
                     )
                 ),
                 max_leaves=6,
-            ).map(orjson.dumps),
+            ).map(lambda document: json.dumps(document).encode()),
             st.sampled_from(
                 [JSON, STRUCTURED, {"Content-Type": "application/cloudevents-batch+json"}]
             ),

@@ -279,7 +279,7 @@ def test_a_record_of_a_newer_version(capsys: pytest.CaptureFixture[str], tmp_pat
     status, _, err = run(capsys, recorder.log, "--policy", policy_file(tmp_path))
 
     assert status == 1
-    assert "of the kind 'dream', known are alert, tick," in err
+    assert "of the kind 'dream', known are alert, alerts, tick," in err
 
 
 def test_a_policy_of_a_newer_version_in_the_record(
