@@ -76,7 +76,7 @@ class Topics:
 
     @property
     def deliveries(self) -> str:
-        """What notifiers have to deliver and have delivered, by contact (`app.notifier.records`)."""
+        """What notifiers have to deliver and have delivered, by contact (`app.notifier.runtime.records`)."""
         return f"{self.prefix}.deliveries"
 
     @property

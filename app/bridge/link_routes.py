@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from app.bridge.acts import ActOutcome, ActRunner, ActStatus
-from app.notifier.one_tap import Grant, OneTap
 from app.notifier.replies.act import ActCommand, BadReply, LinkExpired
 from app.notifier.replies.link_page import HEADERS, QUESTIONS, message_page, question_page
+from app.notifier.replies.one_tap import Grant, OneTap
 from app.transport.log import Log, LogUnavailable
 from models.incident import State
 from models.sanitize import inert

@@ -50,7 +50,7 @@ from app.intake.commands import (
 from app.intake.normalise import Entries, in_list, in_webhook, parse_alerts
 from app.intake.records import Intake
 from app.intake.requests import records_of_request
-from app.notifier.link_key import one_tap_of
+from app.notifier.replies.link_key import one_tap_of
 from app.settings import Settings
 from app.transport.log import FollowedLog, LogUnavailable, NewRecord
 from app.worker.policy_reload import PolicyReloader

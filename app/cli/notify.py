@@ -11,13 +11,13 @@ from app.clock import system_ms
 from app.files.yaml_file import BadFile
 from app.history.not_retained import NotRetained
 from app.history.source import open_source
-from app.notifier import trial
-from app.notifier.assembly import assemble
 from app.notifier.channel import ChannelKind
 from app.notifier.channels.registry import REGISTRY
 from app.notifier.channels.terminal import line_of
-from app.notifier.contacts import ContactRoute
-from app.notifier.receivers_file import Receivers, missing_secrets, model_of, read
+from app.notifier.ledger.contacts import ContactRoute
+from app.notifier.setup import trial
+from app.notifier.setup.assembly import assemble
+from app.notifier.setup.receivers_file import Receivers, missing_secrets, model_of, read
 from app.policy.schema import schema_text
 from app.settings import BadSettings
 from models.plural import plural

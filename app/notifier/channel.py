@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from app.notifier.http import HttpClient
-from app.notifier.incident_links import IncidentLinks
+from app.notifier.messages.incident_links import IncidentLinks
+from app.notifier.messages.rendering import Templates
 from app.notifier.outcome import Sent
-from app.notifier.rendering import Templates
 from models.events import Notification
 
 

@@ -20,8 +20,8 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from app.notifier.addresses import AddressPolicy, CheckedResolver, PrivateAddress
 from app.notifier.outcome import Refused, TryAgain
+from app.notifier.setup.addresses import AddressPolicy, CheckedResolver, PrivateAddress
 from models.sanitize import inert
 
 TIMEOUT_S = 10.0  # PagerDuty and Slack answer within one; a receiver that hangs is tried again

@@ -4,10 +4,10 @@ import asyncio
 
 import orjson
 
-from app.notifier.contacts import ContactRoute, Contacts
-from app.notifier.deliverer import Deliverer, Reach
-from app.notifier.delivery import Rules
-from app.notifier.kafka_feed import KafkaFeed
+from app.notifier.ledger.contacts import ContactRoute, Contacts
+from app.notifier.ledger.delivery import Rules
+from app.notifier.runtime.deliverer import Deliverer, Reach
+from app.notifier.runtime.kafka_feed import KafkaFeed
 from app.transport.kafka import KafkaLog
 from app.transport.log import NewRecord
 from models.topics import Topics

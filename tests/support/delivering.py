@@ -9,12 +9,12 @@ from typing import ClassVar
 import orjson
 
 from app.notifier.channel import ChannelKind
-from app.notifier.contacts import ContactRoute, Contacts
-from app.notifier.deliverer import Deliverer, Reach
-from app.notifier.delivery import Rules
-from app.notifier.embedded_feed import follow_embedded
+from app.notifier.ledger.contacts import ContactRoute, Contacts
+from app.notifier.ledger.delivery import Rules
 from app.notifier.outcome import Sent
-from app.notifier.receiver_alerts import ReceiverAlerts
+from app.notifier.runtime.deliverer import Deliverer, Reach
+from app.notifier.runtime.embedded_feed import follow_embedded
+from app.notifier.runtime.receiver_alerts import ReceiverAlerts
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import Position

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.notifier.channel import ChannelKind
-from app.notifier.decoding import from_document
-from app.notifier.delivery import Attempt, Request, Rules
-from app.notifier.ledger import Failure, Ledger
-from app.notifier.limits import DEFAULT
+from app.notifier.ledger.delivery import Attempt, Request, Rules
+from app.notifier.ledger.ledger import Failure, Ledger
+from app.notifier.ledger.limits import DEFAULT
+from app.notifier.runtime.decoding import from_document
 from models.effect import Position
 from models.events import Notification
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from app.notifier.channels.registry import REGISTRY
-from app.notifier.receivers_file import missing_secrets, read
+from app.notifier.setup.receivers_file import missing_secrets, read
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -23,13 +23,13 @@ from typing import ClassVar, Self
 import aiosmtplib
 from pydantic import Field, field_validator, model_validator
 
-from app.notifier.addresses import PrivateAddress, connect
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.config import ChannelConfig
 from app.notifier.http import without_secrets
 from app.notifier.memory import recall, remember
+from app.notifier.messages.shorten import shorten
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.shorten import shorten
+from app.notifier.setup.addresses import PrivateAddress, connect
+from app.notifier.setup.config import ChannelConfig
 from models.events import Notification
 from models.sanitize import inert
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from app.notifier.channel import Context
-from app.notifier.formats import escape_slack
-from app.notifier.shorten import shorten
-from app.notifier.words import page
+from app.notifier.messages.formats import escape_slack
+from app.notifier.messages.shorten import shorten
+from app.notifier.messages.words import page
 from models.events import Action, Notification
 
 BLOCKS_MAX = 50

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.config import ChannelConfig
 from app.notifier.outcome import Sent
+from app.notifier.setup.config import ChannelConfig
 from models.events import Action, Notification
 from models.sanitize import inert
 

@@ -11,7 +11,7 @@ from app.notifier.listeners.listener import Listener
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.listeners.slack_socket import SlackSocket
 from app.notifier.listeners.telegram_poll import TelegramPoll
-from app.notifier.receivers_file import Receiver
+from app.notifier.setup.receivers_file import Receiver
 
 Config = TypeVar("Config")
 

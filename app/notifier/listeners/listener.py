@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from app.notifier.circuit import backoff_ms
+from app.notifier.ledger.circuit import backoff_ms
 from app.notifier.outcome import Refused, TryAgain
 from models.sanitize import inert
 

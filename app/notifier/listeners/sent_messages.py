@@ -3,9 +3,9 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from app.notifier.deliverer import Deliverer
 from app.notifier.memory import recall
-from app.notifier.records import kept_in
+from app.notifier.runtime.deliverer import Deliverer
+from app.notifier.runtime.records import kept_in
 from app.transport.log import Log, StoredRecord
 
 Fits = Callable[[dict[str, Any]], bool]

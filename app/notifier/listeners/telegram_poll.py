@@ -17,10 +17,10 @@ from app.bridge.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.telegram import TelegramConfig
 from app.notifier.http import HttpClient, check, json_request
 from app.notifier.listeners.sent_messages import SentMessages
+from app.notifier.messages.shorten import one_line
 from app.notifier.outcome import Refused, TryAgain
 from app.notifier.replies.act import ActCommand, BadReply
 from app.notifier.replies.telegram import TelegramAct, message_of, parse_update
-from app.notifier.shorten import one_line
 from app.transport.log import LogUnavailable
 
 POLL_S = 25  # that Telegram waits for something to happen

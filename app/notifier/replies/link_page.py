@@ -7,8 +7,8 @@ is sent to no other site.
 from collections.abc import Mapping
 from html import escape
 
-from app.notifier.one_tap import Grant
 from app.notifier.replies.act import ActCommand
+from app.notifier.replies.one_tap import Grant
 
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",

@@ -3,9 +3,9 @@
 from functools import partial
 
 from app.core.engine import Engine
-from app.notifier.decoding import decode
-from app.notifier.incident_links import IncidentLinks
-from app.notifier.rendering import Templates
+from app.notifier.messages.incident_links import IncidentLinks
+from app.notifier.messages.rendering import Templates
+from app.notifier.runtime.decoding import decode
 from app.render.report_markdown import report_markdown
 from models.effect import Stream
 from models.topics import Topics

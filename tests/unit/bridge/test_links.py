@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from app.bridge.limits import Limits
-from app.notifier.one_tap import TTL_S, OneTap
 from app.notifier.replies.act import ActCommand
+from app.notifier.replies.one_tap import TTL_S, OneTap
 from app.settings import HttpSecurity
 from models.instant import format_instant
 from models.topics import Topics

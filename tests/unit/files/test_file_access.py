@@ -12,7 +12,7 @@ from app.bridge.pagerduty_routes import secrets_of
 from app.bridge.tokens import tokens_in
 from app.cli import main as command_line
 from app.files.policy_file import load_policy
-from app.notifier.link_key import one_tap_of
+from app.notifier.replies.link_key import one_tap_of
 from app.settings import HttpSecurity, KafkaSecurity
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog

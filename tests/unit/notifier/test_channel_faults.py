@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.notifier.addresses import AddressPolicy
 from app.notifier.channel import Channel, ChannelKind, Context
 from app.notifier.channels.registry import REGISTRY
-from app.notifier.config import ChannelConfig
 from app.notifier.http import HttpClient
 from app.notifier.outcome import Refused, TryAgain
+from app.notifier.setup.addresses import AddressPolicy
+from app.notifier.setup.config import ChannelConfig
 from tests.support.asynchronous import asynchronous
 from tests.support.notifications import OPENED
 from tests.support.receivers import chats, pagerduty, phones, slack

@@ -9,8 +9,8 @@ import yaml
 
 from app.notifier.channel import ChannelKind
 from app.notifier.channels.registry import REGISTRY
-from app.notifier.incident_links import IncidentLinks
-from app.notifier.rendering import SHIPPED, Templates
+from app.notifier.messages.incident_links import IncidentLinks
+from app.notifier.messages.rendering import SHIPPED, Templates
 from tests.support.notifications import OPENED
 
 ROOT = Path(__file__).parents[3]

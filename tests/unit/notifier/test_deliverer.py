@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 
 from app.notifier.outcome import TryAgain
-from app.notifier.records import kept_in
+from app.notifier.runtime.records import kept_in
 from tests.support.delivering import (
     PARTITIONS,
     TOPICS,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.notifier.addresses import AddressPolicy
 from app.notifier.channel import Context
 from app.notifier.channels.email import Email, EmailConfig, Tls, mailbox, make
 from app.notifier.http import HttpClient
 from app.notifier.outcome import Refused, TryAgain
+from app.notifier.setup.addresses import AddressPolicy
 from deploy.kafka.secured import authority, certificate
 from tests.support.asynchronous import asynchronous
 from tests.support.notifications import ACKNOWLEDGED, HOSTILE, OPENED, RESOLVED, hostile, large

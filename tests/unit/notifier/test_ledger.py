@@ -1,8 +1,8 @@
 """What is delivered, through whom, in which order, and what is not delivered any more."""
 
 from app.notifier.channel import ChannelKind
-from app.notifier.delivery import Request
-from app.notifier.ledger import PENDING_MAX, Failure
+from app.notifier.ledger.delivery import Request
+from app.notifier.ledger.ledger import PENDING_MAX, Failure
 from models.effect import Position
 from tests.support.ledger_world import INCIDENT, World, notification
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.notifier.channels import ntfy
-from app.notifier.incident_links import IncidentLinks
-from app.notifier.one_tap import LINKED, TTL_S, Grant, OneTap
-from app.notifier.rendering import Templates
+from app.notifier.messages.incident_links import IncidentLinks
+from app.notifier.messages.rendering import Templates
 from app.notifier.replies.act import Act, ActCommand, BadReply
 from app.notifier.replies.link_page import QUESTIONS, message_page, question_page
+from app.notifier.replies.one_tap import LINKED, TTL_S, Grant, OneTap
 from tests.support.asynchronous import asynchronous
 from tests.support.notifications import HOSTILE, OPENED
 from tests.support.receivers.context import local_context

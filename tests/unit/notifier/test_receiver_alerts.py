@@ -10,9 +10,9 @@ import orjson
 from app.intake.normalise import entries_from
 from app.intake.records import Intake
 from app.notifier.channel import ChannelKind
-from app.notifier.circuit import FAILURES_MAX, Circuit
+from app.notifier.ledger.circuit import FAILURES_MAX, Circuit
 from app.notifier.outcome import TryAgain
-from app.notifier.receiver_alerts import DOWN_AFTER_MS, LIVES_MS, REPEAT_MS, ReceiverAlerts
+from app.notifier.runtime.receiver_alerts import DOWN_AFTER_MS, LIVES_MS, REPEAT_MS, ReceiverAlerts
 from app.transport.log import NewRecord
 from models.instant import milliseconds
 from tests.support.delivering import (

@@ -10,8 +10,8 @@ from app.cli.main import main
 from app.files.yaml_file import BadFile
 from app.notifier.channel import ChannelKind
 from app.notifier.channels.registry import REGISTRY
-from app.notifier.limits import DEFAULT, Limit
-from app.notifier.receivers_file import Receivers, read
+from app.notifier.ledger.limits import DEFAULT, Limit
+from app.notifier.setup.receivers_file import Receivers, read
 from tests.support.ledger_world import notification
 
 ROOT = Path(__file__).parents[3]

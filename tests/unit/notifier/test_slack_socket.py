@@ -14,16 +14,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.bridge.acts import act_runner
 from app.notifier.channels.slack import SlackConfig
-from app.notifier.contacts import Contacts
-from app.notifier.deliverer import Deliverer, Reach
-from app.notifier.delivery import Rules, Story, Thread
 from app.notifier.http import HttpClient
+from app.notifier.ledger.contacts import Contacts
+from app.notifier.ledger.delivery import Rules, Story, Thread
 from app.notifier.listeners.listener import keep_listening
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.listeners.slack_socket import SlackSocket
 from app.notifier.memory import remember
 from app.notifier.outcome import TryAgain
-from app.notifier.records import story_record
+from app.notifier.runtime.deliverer import Deliverer, Reach
+from app.notifier.runtime.records import story_record
 from tests.support.asynchronous import asynchronous
 from tests.support.receivers.context import LOCAL
 from tests.support.receivers.server import Fault

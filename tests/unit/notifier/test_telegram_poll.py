@@ -11,15 +11,15 @@ import pytest
 
 from app.bridge.acts import act_runner
 from app.notifier.channels.telegram import TelegramConfig
-from app.notifier.contacts import Contacts
-from app.notifier.deliverer import Deliverer, Reach
-from app.notifier.delivery import Rules, Story, Thread
 from app.notifier.http import HttpClient
+from app.notifier.ledger.contacts import Contacts
+from app.notifier.ledger.delivery import Rules, Story, Thread
 from app.notifier.listeners.listener import keep_listening
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.listeners.telegram_poll import ANSWER_BYTES_MAX, TelegramPoll
 from app.notifier.memory import remember
-from app.notifier.records import story_record
+from app.notifier.runtime.deliverer import Deliverer, Reach
+from app.notifier.runtime.records import story_record
 from tests.support.asynchronous import asynchronous
 from tests.support.receivers.chats import TELEGRAM_TOKEN, TelegramServer
 from tests.support.receivers.context import LOCAL

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from app.notifier.formats import FORMATS, FormatName
-from app.notifier.incident_links import IncidentLinks
-from app.notifier.rendering import SHIPPED, Templates
-from app.notifier.shorten import characters, shorten, shorten_lines, utf8_bytes, utf16_units
-from app.notifier.words import Link, page, safe_url
+from app.notifier.messages.formats import FORMATS, FormatName
+from app.notifier.messages.incident_links import IncidentLinks
+from app.notifier.messages.rendering import SHIPPED, Templates
+from app.notifier.messages.shorten import (
+    characters,
+    shorten,
+    shorten_lines,
+    utf8_bytes,
+    utf16_units,
+)
+from app.notifier.messages.words import Link, page, safe_url
 from models.events import Notification, NotificationReason
 from tests.support.notifications import (
     ACKNOWLEDGED,
@@ -289,7 +295,7 @@ def test_an_own_template_is_used(tmp_path: Path) -> None:
     [
         (
             "{{ page.nothing }}",
-            "UndefinedError: 'app.notifier.words.Page object' has no attribute 'nothing'",
+            "UndefinedError: 'app.notifier.messages.words.Page object' has no attribute 'nothing'",
         ),
         ("{% if %}", "TemplateSyntaxError: Expected an expression, got 'end of statement block'"),
         ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),

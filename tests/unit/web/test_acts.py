@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.notifier.incident_links import IncidentLinks
+from app.notifier.messages.incident_links import IncidentLinks
 from app.web.security import TOKEN_FIELD
 from models.events import Notification
 from tests.support.notifications import OPENED

@@ -7,8 +7,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.notifier.one_tap import OneTap
 from app.notifier.replies.act import Act, BadReply
+from app.notifier.replies.one_tap import OneTap
 from app.notifier.replies.pagerduty import parse_webhook
 from app.notifier.replies.slack import NoteWanted, parse_interaction, parse_message
 from app.notifier.replies.telegram import message_of, parse_update

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Sequence
 
 from app.history.effects import once
-from app.notifier import metrics
-from app.notifier.contacts import contact_key
-from app.notifier.decoding import decode
-from app.notifier.records import request_record
+from app.notifier.ledger.contacts import contact_key
+from app.notifier.runtime import metrics
+from app.notifier.runtime.decoding import decode
+from app.notifier.runtime.records import request_record
 from app.transport.log import Log, LogUnavailable, NewRecord, StoredRecord, append_all
 from models.effect import Position
 from models.reason import BadInput

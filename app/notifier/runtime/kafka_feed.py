@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 
-from app.notifier.deliverer import Deliverer
+from app.notifier.runtime.deliverer import Deliverer
 from app.transport.log import LogUnavailable, StoredRecord
 from models.topics import Topics
 

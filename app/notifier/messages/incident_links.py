@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from app.notifier.one_tap import OneTap
 from app.notifier.replies.act import ActCommand
+from app.notifier.replies.one_tap import OneTap
 from models.events import Notification
 
 _INCIDENT = "/incidents/{}"

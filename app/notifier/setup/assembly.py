@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-from app.notifier.addresses import AddressPolicy
 from app.notifier.channel import Channel, Context
-from app.notifier.deliverer import Reach
 from app.notifier.http import HttpClient
-from app.notifier.incident_links import IncidentLinks
 from app.notifier.listeners.telegram_poll import ANSWER_BYTES_MAX, TIMEOUT_S
-from app.notifier.one_tap import OneTap
-from app.notifier.receivers_file import Receivers
-from app.notifier.registry_types import Registry
-from app.notifier.rendering import Templates
+from app.notifier.messages.incident_links import IncidentLinks
+from app.notifier.messages.rendering import Templates
+from app.notifier.replies.one_tap import OneTap
+from app.notifier.runtime.deliverer import Reach
+from app.notifier.setup.addresses import AddressPolicy
+from app.notifier.setup.receivers_file import Receivers
+from app.notifier.setup.registry_types import Registry
 
 
 @dataclass(frozen=True, slots=True)

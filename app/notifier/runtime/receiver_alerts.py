@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.notifier.channel import ChannelKind
-from app.notifier.circuit import Circuit
+from app.notifier.ledger.circuit import Circuit
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from models.instant import format_instant
 from models.topics import partition_of

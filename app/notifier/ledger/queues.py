@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.notifier.channel import ChannelKind
-from app.notifier.circuit import Circuit
-from app.notifier.delivery import Attempt, Delivery, Rules, is_page
-from app.notifier.lanes import Lanes
-from app.notifier.limits import Limit, free_at_ms, pruned
+from app.notifier.ledger.circuit import Circuit
+from app.notifier.ledger.delivery import Attempt, Delivery, Rules, is_page
+from app.notifier.ledger.lanes import Lanes
+from app.notifier.ledger.limits import Limit, free_at_ms, pruned
 
 Make = Callable[[tuple[Delivery, ...], str, int], Attempt]
 

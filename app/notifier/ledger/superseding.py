@@ -5,7 +5,7 @@ What is over before it could be sent is not sent. `resolve` and `acknowledge` fo
 
 from collections.abc import Sequence
 
-from app.notifier.delivery import Delivery, Request, Story, is_page
+from app.notifier.ledger.delivery import Delivery, Request, Story, is_page
 from models.events import Action, Notification
 
 PAGER = "pager"  # the policy's channel for what rings

@@ -4,8 +4,8 @@ import asyncio
 import logging
 
 from app.notifier.channel import Channel
-from app.notifier.delivery import Attempt
-from app.notifier.ledger import Failure
+from app.notifier.ledger.delivery import Attempt
+from app.notifier.ledger.ledger import Failure
 from app.notifier.outcome import Refused, Sent, TryAgain
 
 logger = logging.getLogger("tocsin.notifier")

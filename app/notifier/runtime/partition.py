@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from app.notifier.delivery import Changes
-from app.notifier.ledger import Ledger
-from app.notifier.records import (
+from app.notifier.ledger.delivery import Changes
+from app.notifier.ledger.ledger import Ledger
+from app.notifier.runtime.records import (
     Meta,
     meta_record,
     receipt_record,

@@ -10,8 +10,8 @@ import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from app.notifier.circuit import Circuit, backoff_ms
-from app.notifier.delivery import (
+from app.notifier.ledger.circuit import Circuit, backoff_ms
+from app.notifier.ledger.delivery import (
     Attempt,
     Changes,
     Delivery,
@@ -22,10 +22,10 @@ from app.notifier.delivery import (
     Story,
     is_page,
 )
-from app.notifier.digest import digest_of
-from app.notifier.lanes import Lanes
-from app.notifier.queues import Queues
-from app.notifier.superseding import ended_by, may_have_rung, receivers_for, replaced_by
+from app.notifier.ledger.digest import digest_of
+from app.notifier.ledger.lanes import Lanes
+from app.notifier.ledger.queues import Queues
+from app.notifier.ledger.superseding import ended_by, may_have_rung, receivers_for, replaced_by
 from models.events import Action, DeliveryState, Receipt
 
 RETRY_MS = 1000  # after the first failure

@@ -8,12 +8,12 @@ import asyncio
 import logging
 
 from app.clock import system_ms
-from app.notifier import metrics
-from app.notifier.journal_receipts import append_receipts
-from app.notifier.ledger import Ledger
-from app.notifier.partition import OwnedPartition
-from app.notifier.records import Kept, kept_in
-from app.notifier.router import DeliveriesTopic
+from app.notifier.ledger.ledger import Ledger
+from app.notifier.runtime import metrics
+from app.notifier.runtime.journal_receipts import append_receipts
+from app.notifier.runtime.partition import OwnedPartition
+from app.notifier.runtime.records import Kept, kept_in
+from app.notifier.runtime.router import DeliveriesTopic
 from app.transport.log import Fenced, Log, LogUnavailable, NewRecord, StoredRecord
 from models.topics import Topics
 

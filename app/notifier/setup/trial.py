@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from app.history.not_retained import NotRetained
 from app.history.source import Source
-from app.notifier.assembly import Assembly
-from app.notifier.contacts import ContactRoute
-from app.notifier.decoding import decode
-from app.notifier.delivery import Attempt
-from app.notifier.ledger import Failure
-from app.notifier.sending import send
+from app.notifier.ledger.contacts import ContactRoute
+from app.notifier.ledger.delivery import Attempt
+from app.notifier.ledger.ledger import Failure
+from app.notifier.runtime.decoding import decode
+from app.notifier.runtime.sending import send
+from app.notifier.setup.assembly import Assembly
 from models.events import Action, Notification, NotificationKind, NotificationReason
 from models.incident import partition_from_id
 from models.instant import format_instant

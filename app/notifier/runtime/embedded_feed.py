@@ -1,6 +1,6 @@
 """What the deliverer reads, from the embedded journal: all partitions, inside the process that writes them."""
 
-from app.notifier.deliverer import Deliverer
+from app.notifier.runtime.deliverer import Deliverer
 from app.transport.sqlite import SqliteLog
 from models.topics import Topics
 

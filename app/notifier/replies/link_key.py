@@ -1,7 +1,7 @@
 """The key that signs one-tap links (TOCSIN_LINK_KEY). The notifier and the bridge need the same."""
 
 from app.files.file_watcher import read_text, warn_of_readers
-from app.notifier.one_tap import SECRET_BYTES_MIN, OneTap
+from app.notifier.replies.one_tap import SECRET_BYTES_MIN, OneTap
 from app.settings import BadSettings
 
 SETTING = "TOCSIN_LINK_KEY"

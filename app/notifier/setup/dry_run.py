@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 from app.history.effects import once
 from app.history.source import Source, open_source
-from app.notifier.assembly import Assembly, assemble
 from app.notifier.channels.registry import REGISTRY
 from app.notifier.channels.terminal import line_of
-from app.notifier.decoding import decode
-from app.notifier.receivers_file import read as read_receivers
-from app.notifier.records import kept_in
+from app.notifier.runtime.decoding import decode
+from app.notifier.runtime.records import kept_in
+from app.notifier.setup.assembly import Assembly, assemble
+from app.notifier.setup.receivers_file import read as read_receivers
 from app.settings import Settings
 from app.transport.log import StoredRecord
 from models.effect import Position

@@ -2,7 +2,7 @@
 
 from bisect import insort
 
-from app.notifier.delivery import Delivery, Leg
+from app.notifier.ledger.delivery import Delivery, Leg
 
 
 class Lanes:

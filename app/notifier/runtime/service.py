@@ -9,19 +9,19 @@ from typing import Any
 
 from app.bridge.acts import act_runner
 from app.files.yaml_file import BadFile
-from app.notifier.assembly import Assembly, assemble
 from app.notifier.channels.registry import REGISTRY
-from app.notifier.deliverer import Deliverer
-from app.notifier.embedded_feed import follow_embedded
-from app.notifier.kafka_feed import KafkaFeed
-from app.notifier.link_key import one_tap_of
 from app.notifier.listeners.assembly import listeners_of
 from app.notifier.listeners.listener import keep_listening
 from app.notifier.listeners.sent_messages import SentMessages
-from app.notifier.receiver_alerts import ReceiverAlerts
-from app.notifier.receivers_file import Receivers
-from app.notifier.receivers_file import read as read_receivers
-from app.notifier.terminal_printer import print_messages
+from app.notifier.replies.link_key import one_tap_of
+from app.notifier.runtime.deliverer import Deliverer
+from app.notifier.runtime.embedded_feed import follow_embedded
+from app.notifier.runtime.kafka_feed import KafkaFeed
+from app.notifier.runtime.receiver_alerts import ReceiverAlerts
+from app.notifier.setup.assembly import Assembly, assemble
+from app.notifier.setup.receivers_file import Receivers
+from app.notifier.setup.receivers_file import read as read_receivers
+from app.notifier.setup.terminal_printer import print_messages
 from app.settings import Settings
 from app.transport.log import FollowedLog
 from app.transport.security import client_settings

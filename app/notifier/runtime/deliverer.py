@@ -1,7 +1,8 @@
-"""The deliverer: it owns partitions, sends what the ledger says, and has it written down what came of it.
+"""The deliverer: it owns partitions, sends what the ledger says, and has the outcome written down.
 
-The order for each delivery: the receiver has answered; the outcome is written as one batch (`app.notifier.store`); then the
-receipt goes into the journal. A kill between the answer and its record makes the next owner send it again, with the same key.
+The order for each delivery: the receiver has answered; the outcome is written as one batch
+(`app.notifier.runtime.store`); then the receipt goes into the journal. A kill between the answer and
+its record makes the next owner send it again, with the same key.
 """
 
 import asyncio
@@ -10,18 +11,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from app.clock import system_ms
-from app.notifier import metrics
 from app.notifier.channel import Channel
-from app.notifier.contacts import Contacts
-from app.notifier.delivery import Attempt, Request, Rules
-from app.notifier.ledger import Ledger
+from app.notifier.ledger.contacts import Contacts
+from app.notifier.ledger.delivery import Attempt, Request, Rules
+from app.notifier.ledger.ledger import Ledger
 from app.notifier.outcome import Sent
-from app.notifier.partition import OwnedPartition
-from app.notifier.receiver_alerts import RawAlerts, ReceiverAlerts
-from app.notifier.records import REQUEST_START, Kept, request_from, request_key
-from app.notifier.router import NEVER, DeliveriesTopic, Router
-from app.notifier.sending import send
-from app.notifier.store import Store
+from app.notifier.runtime import metrics
+from app.notifier.runtime.partition import OwnedPartition
+from app.notifier.runtime.receiver_alerts import RawAlerts, ReceiverAlerts
+from app.notifier.runtime.records import REQUEST_START, Kept, request_from, request_key
+from app.notifier.runtime.router import NEVER, DeliveriesTopic, Router
+from app.notifier.runtime.sending import send
+from app.notifier.runtime.store import Store
 from app.transport.log import Log, StoredRecord
 from models.reason import BadInput
 from models.topics import Topics

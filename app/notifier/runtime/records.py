@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from app.notifier.decoding import from_document
-from app.notifier.delivery import Delivery, Progress, Request, Story, Thread
+from app.notifier.ledger.delivery import Delivery, Progress, Request, Story, Thread
+from app.notifier.runtime.decoding import from_document
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import POSITION_HEADER, Position, position_from
 from models.events import DeliveryState, Receipt

@@ -5,7 +5,7 @@ import sys
 from typing import TextIO
 
 from app.notifier.channels.terminal import line_of
-from app.notifier.decoding import decode
+from app.notifier.runtime.decoding import decode
 from app.transport.log import Log, LogUnavailable, StoredRecord
 from app.transport.sqlite import SqliteLog
 from models.reason import BadInput

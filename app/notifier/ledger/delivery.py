@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from app.notifier.channel import ChannelKind
-from app.notifier.limits import Limit
+from app.notifier.ledger.limits import Limit
 from models.effect import Position
 from models.events import Action, Notification, Receipt
 

@@ -1,0 +1,1 @@
+"""Which delivery a receiver gets next, and what came of it. Pure."""
