@@ -95,7 +95,8 @@ def test_every_page_arrives_though_the_service_is_killed(
     receiver.gate.set()
     service = start(settings)
     service.post("/api/v2/alerts", [_alert(number) for number in range(10, 15)])
-    wait_until(lambda: len(_keys(receiver, "firing")) == 15, "every page has arrived")
+    # On a slow machine some are escalated before, under a key of their own.
+    wait_until(lambda: len(_names(receiver)) == 15, "every page has arrived")
     service.stop()
 
     assert max(_keys(receiver, "firing").values()) <= 3
@@ -176,3 +177,9 @@ def test_a_hangup_reads_receivers_again(
     other.stop()
 
     assert _keys(receiver, "firing") == Counter()
+
+
+def _names(receiver: CountingReceiver) -> set[str]:
+    """The alerts that somebody was paged of."""
+    bodies = [body for body in list(receiver.bodies) if body["status"] == "firing"]
+    return {alert["labels"]["alertname"] for body in bodies for alert in body["alerts"]}
