@@ -60,8 +60,8 @@ async def copy_records(
             batches[target].append(NewRecord(known.key, known.value, (source,)))
             continue
         copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
-        for one in copies:
-            batches[partition_of(one.key or b"", partitions)].append(one)
+        for copy in copies:
+            batches[partition_of(copy.key or b"", partitions)].append(copy)
         if len(copies) == 1:
             values.remember(value, copies[0])
     for target, batch in batches.items():
@@ -92,6 +92,6 @@ def journal_records(
             why, "raw", partition, record.offset, value if why.part is None else why.part
         )
         numbered.append((number, NewRecord(b"refused", encode_refused(body))))
-    for number, one in numbered:
+    for number, item in numbered:
         source = source_header("raw", partition, record.offset, number)
-        yield NewRecord(one.key, one.value, (source,))
+        yield NewRecord(item.key, item.value, (source,))

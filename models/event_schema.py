@@ -89,7 +89,7 @@ def _object(kind: type, definitions: Document) -> Document:
 
 def part_of_kind(kind: type) -> str:
     """The one `kind` that events of a class have, if they have one only."""
-    part = {one.name: one for one in fields(kind)}.get("kind")
+    part = {field.name: field for field in fields(kind)}.get("kind")
     fixed = part is not None and part.type is str
     return str(part.metadata["example"]) if part is not None and fixed else ""
 
@@ -123,14 +123,14 @@ def _described(plain: Document, name: str, metadata: Mapping[str, Any]) -> Docum
 
 def _type(hint: Any, definitions: Document) -> Document:
     if get_origin(hint) in (Union, UnionType):
-        return _either([_type(one, definitions) for one in get_args(hint)])
+        return _either([_type(arg, definitions) for arg in get_args(hint)])
     if hint in _PLAIN:
         return {"type": _PLAIN[hint]}
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return {"type": "string", "enum": [one.value for one in hint]}
+        return {"type": "string", "enum": [enum.value for enum in hint]}
     if is_dataclass(hint) and isinstance(hint, type):
         return _reference(hint, definitions)
-    inner = [one for one in get_args(hint) if one is not Ellipsis]
+    inner = [arg for arg in get_args(hint) if arg is not Ellipsis]
     if get_origin(hint) in (tuple, list):
         return {"type": "array", "items": _type(inner[0], definitions)}
     assert get_origin(hint) is dict, hint
@@ -138,6 +138,6 @@ def _type(hint: Any, definitions: Document) -> Document:
 
 
 def _either(types: list[Document]) -> Document:
-    if all(list(one) == ["type"] for one in types):
-        return {"type": [one["type"] for one in types]}
+    if all(list(type_) == ["type"] for type_ in types):
+        return {"type": [type_["type"] for type_ in types]}
     return {"oneOf": types}

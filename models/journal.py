@@ -179,7 +179,7 @@ def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
 
     The newest record of an id is the silence. A `preview` only asks what it would do.
     """
-    matchers = [[one.label, one.operator, one.value] for one in silence.matchers]
+    matchers = [[matcher.label, matcher.operator, matcher.value] for matcher in silence.matchers]
     return json_bytes(
         {
             "silence": silence.id,

@@ -362,7 +362,7 @@ def _unknown_names(policy: Policy) -> Iterator[Problem]:
     declared = {
         "teams": list(policy.teams),
         "contacts": list(policy.contacts),
-        "classes": [one.name for one in policy.classes],
+        "classes": [class_.name for class_ in policy.classes],
         "time_intervals": list(policy.time_intervals),
     }
     for where, kind, name in _names_used(policy):
@@ -379,10 +379,10 @@ def _names_used(policy: Policy) -> Iterator[tuple[Where, str, str]]:
     yield ("default_owner",), "teams", policy.default_owner
     for index, entry in enumerate(policy.ownership):
         yield ("ownership", index, "team"), "teams", entry.team
-    for index, one in enumerate(policy.classes):
-        if one.owner:
-            yield ("classes", index, "owner"), "teams", one.owner
-        for number, name in enumerate(one.also_notify):
+    for index, item in enumerate(policy.classes):
+        if item.owner:
+            yield ("classes", index, "owner"), "teams", item.owner
+        for number, name in enumerate(item.also_notify):
             yield ("classes", index, "also_notify", number), "contacts", name
     for index, rule in enumerate(policy.correlations):
         if rule.open:
@@ -418,13 +418,13 @@ def _repeated_names(policy: Policy) -> Iterator[Problem]:
             for section in (*rules, "heartbeats")
             for index, rule in enumerate(getattr(policy, section))
         ],
-        [(("classes", index), one.name) for index, one in enumerate(policy.classes)],
-        [(("runbooks", index), one.name) for index, one in enumerate(policy.runbooks)],
-        [(("followups", index), one.name) for index, one in enumerate(policy.followups)],
-        [(("notify", "mute", index), one.name) for index, one in enumerate(policy.notify.mute)],
+        [(("classes", index), item.name) for index, item in enumerate(policy.classes)],
+        [(("runbooks", index), runbook.name) for index, runbook in enumerate(policy.runbooks)],
+        [(("followups", index), up.name) for index, up in enumerate(policy.followups)],
+        [(("notify", "mute", index), mute.name) for index, mute in enumerate(policy.notify.mute)],
         [
-            (("targets", "availability", index), one.name)
-            for index, one in enumerate(policy.targets.availability)
+            (("targets", "availability", index), availability.name)
+            for index, availability in enumerate(policy.targets.availability)
         ],
     ]
     for names in named:

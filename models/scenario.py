@@ -428,16 +428,16 @@ class Scenarios(Part):
 def _problems(file: Scenarios) -> Iterator[Problem]:
     names: dict[str, int] = {}
     longest_ms = parse_ms(f"{DAYS_MAX}d")
-    for number, one in enumerate(file.tests):
-        if names.setdefault(one.name, number) != number:
+    for number, scenario in enumerate(file.tests):
+        if names.setdefault(scenario.name, number) != number:
             yield (
                 ("tests", number, "name"),
-                f"is {one.name!r:.60}, must be unique, and another one is called so",
+                f"is {scenario.name!r:.60}, must be unique, and another one is called so",
             )
-        if one.expect is None and all(step.expect is None for step in one.do):
+        if scenario.expect is None and all(step.expect is None for step in scenario.do):
             yield ("tests", number), "expects nothing, has to have `expect`"
         before_ms = 0
-        for index, step in enumerate(one.do):
+        for index, step in enumerate(scenario.do):
             if step.at < before_ms:
                 found = f"is {write_ms(step.at)}, must not be before the step above, {write_ms(before_ms)}"
                 yield ("tests", number, "do", index, "at"), found

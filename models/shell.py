@@ -209,16 +209,16 @@ class _Reader:
 
 def _argument_danger(words: list[str], word: str, *, is_inner: bool) -> str:
     """Why a value, or what a command makes of it, may not stand behind these words of a command."""
-    commands = [one for one in words if not _ASSIGNMENT.match(one)]
+    commands = [item for item in words if not _ASSIGNMENT.match(item)]
     if not commands and not word:
         return "the place of a command"
-    names = [one.rpartition("/")[2] for one in commands]
+    names = [command.rpartition("/")[2] for command in commands]
     for number, name in enumerate(names):
         rest = [*commands[number + 1 :], word]
         options = rest if name in _LATE_OPTIONS else list(takewhile(_is_option, rest))
         if name in READERS:
             return f"an argument of {name}"
-        if name in SHELLS and any(_is_command_option(one) for one in options):
+        if name in SHELLS and any(_is_command_option(option) for option in options):
             return f"an argument of {name} -c"
         if name in REMOTE and _has_host(rest[:-1]):
             return f"what {name} runs"

@@ -11,7 +11,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'settle'?` for the known word that is nearest; empty when none is near."""
     if len(word) > _WORD_CHARACTERS:
         return ""
-    candidates = [one for one in known if len(one) <= _WORD_CHARACTERS][:_KNOWN]
-    by_small = {one.lower(): one for one in reversed(candidates)}
+    candidates = [item for item in known if len(item) <= _WORD_CHARACTERS][:_KNOWN]
+    by_small = {candidate.lower(): candidate for candidate in reversed(candidates)}
     near = get_close_matches(word.lower(), by_small, 1, cutoff=0.7)
     return f"; did you mean {by_small[near[0]]!r}?" if near else ""

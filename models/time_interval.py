@@ -48,8 +48,8 @@ def _ranges(value: Any, what: str, names: Sequence[str], least: int, most: int) 
     if not isinstance(value, list):
         raise ValueError(f"is {value!r:.60}, must be a list")  # noqa: TRY004  pydantic catches no other
     return tuple(
-        one if isinstance(one, tuple) else _range(str(one), what, names, least, most)
-        for one in value
+        item if isinstance(item, tuple) else _range(str(item), what, names, least, most)
+        for item in value
     )
 
 
@@ -89,7 +89,7 @@ def _years(value: Any) -> Any:
 def _dates(value: Any) -> Any:
     try:
         return tuple(
-            one if isinstance(one, date) else date.fromisoformat(str(one)) for one in value
+            item if isinstance(item, date) else date.fromisoformat(str(item)) for item in value
         )
     except (TypeError, ValueError):
         raise ValueError(f"is {value!r}, must be a list of dates such as 2026-12-25") from None
@@ -156,7 +156,7 @@ class TimeSpan(Part):
     def fits(self, at: datetime) -> bool:
         """Whether a local time is in it."""
         minute = at.hour * 60 + at.minute
-        if self.times and not any(one.start_time <= minute < one.end_time for one in self.times):
+        if self.times and not any(time.start_time <= minute < time.end_time for time in self.times):
             return False
         return self.fits_day(at.date())
 
@@ -183,11 +183,12 @@ def written(span: TimeSpan) -> dict[str, Any]:
     """The span as it is written in a policy."""
     names = {"weekdays": _WEEKDAYS, "months": _MONTHS, "days_of_month": (), "years": ()}
     ranges = {
-        name: [_written(one, words) for one in getattr(span, name)] for name, words in names.items()
+        name: [_written(item, words) for item in getattr(span, name)]
+        for name, words in names.items()
     }
     times = [
-        {"start_time": _clock(one.start_time), "end_time": _clock(one.end_time)}
-        for one in span.times
+        {"start_time": _clock(time.start_time), "end_time": _clock(time.end_time)}
+        for time in span.times
     ]
     dates = [day.isoformat() for day in span.except_dates]
     return {"times": times, **ranges, "except_dates": dates, "location": span.location}
@@ -232,7 +233,7 @@ def _changes(span: TimeSpan, at_ms: int, day: int) -> Iterator[int]:
     local = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(span.zone).date() + timedelta(
         days=day
     )
-    edges = {0, MINUTES_OF_DAY}.union(*((one.start_time, one.end_time) for one in span.times))
+    edges = {0, MINUTES_OF_DAY}.union(*((time.start_time, time.end_time) for time in span.times))
     midnight = datetime(local.year, local.month, local.day)  # noqa: DTZ001  made local below, twice
     for minute in edges:
         wall = midnight + timedelta(minutes=minute)

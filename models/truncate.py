@@ -16,8 +16,8 @@ def truncate_all(value: Any, characters_max: int) -> Any:
         case str():
             return truncate(value, characters_max)
         case dict():
-            return {name: truncate_all(one, characters_max) for name, one in value.items()}
+            return {name: truncate_all(item, characters_max) for name, item in value.items()}
         case list() | tuple():
-            return [truncate_all(one, characters_max) for one in value]
+            return [truncate_all(item, characters_max) for item in value]
         case _:
             return value

@@ -251,12 +251,12 @@ class SilenceRequest(_Request):
     def parts(self) -> tuple[Matcher, ...]:
         """The matchers, of which one at least does not match an empty value. Raises BadInput."""
         matchers = tuple(
-            one.matcher(f"matchers.{number}") for number, one in enumerate(self.matchers)
+            request.matcher(f"matchers.{number}") for number, request in enumerate(self.matchers)
         )
-        texts = [text.encode() for one in matchers for text in (one.label, one.value)]
+        texts = [text.encode() for matcher in matchers for text in (matcher.label, matcher.value)]
         size, name_size = (
             sum(len(text) for text in texts),
-            max(len(one.label.encode()) for one in matchers),
+            max(len(matcher.label.encode()) for matcher in matchers),
         )
         if name_size > NAME_BYTES_MAX:
             found = f"matchers: a name has {name_size} bytes, must have 1 to {NAME_BYTES_MAX}"

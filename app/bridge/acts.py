@@ -160,7 +160,7 @@ class ActRunner:
         if silences[0].id in kept:
             return ActOutcome(ActStatus.REFUSED, "this silence exists already")
         now_ms = self._log.now_ms()
-        if sum(one.silence.ends_ms > now_ms for one in kept.values()) + len(silences) > LIVE_MAX:
+        if sum(item.silence.ends_ms > now_ms for item in kept.values()) + len(silences) > LIVE_MAX:
             return ActOutcome(
                 ActStatus.REFUSED, f"there are {LIVE_MAX} silences, and may be no more: expire some"
             )
@@ -180,7 +180,7 @@ class ActRunner:
 
         Their ids come from the act's key, so that a second copy makes no others.
         """
-        labels = [one["labels"] for one in incident["alerts"] if one["status"] == "firing"]
+        labels = [alert["labels"] for alert in incident["alerts"] if alert["status"] == "firing"]
         if incident["alerts_omitted"]:
             common = incident["common_labels"]
             labels = [common] if "alertname" in common else []
@@ -188,13 +188,13 @@ class ActRunner:
         return [
             Silence(
                 str(uuid.uuid5(_SILENCES, f"{act.key} {number}")),
-                tuple(Matcher(name, Operator.EQUAL, value) for name, value in one.items()),
+                tuple(Matcher(name, Operator.EQUAL, value) for name, value in item.items()),
                 now_ms,
                 now_ms + SILENCE_MS,
                 person_of(act),
                 f"{act.incident}, silenced for 1 hour",
             )
-            for number, one in enumerate(labels)
+            for number, item in enumerate(labels)
         ]
 
 

@@ -249,7 +249,7 @@ def authorized_holder(request: web.Request, tokens: Tokens) -> TokenHolder:
 def _check_role(holder: TokenHolder, need: Permission) -> None:
     """Refuse who may not do what a request needs. Raises RequestDeclined."""
     if need not in holder.may:
-        may = ", ".join(one for one in Permission if one in holder.may)
+        may = ", ".join(permission for permission in Permission if permission in holder.may)
         raise RequestDeclined(
             403, "not_allowed", f"the token of {holder.name} may {may}, must be one that may {need}"
         )

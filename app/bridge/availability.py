@@ -20,11 +20,11 @@ class AvailabilityMetrics:
 
     def use(self, policy: CompiledPolicy) -> None:
         """Tell of another policy's services from now on."""
-        services = {one.name for one in policy.policy.targets.availability}
-        for one in self._targets:
-            if one.name not in services:
+        services = {availability.name for availability in policy.policy.targets.availability}
+        for target in self._targets:
+            if target.name not in services:
                 for gauge in (metrics.UP, metrics.UP_TARGET, metrics.DOWN_SECONDS):
-                    gauge.remove(one.name)
+                    gauge.remove(target.name)
         self._targets = policy.policy.targets.availability
 
     async def refresh(self) -> None:

@@ -106,9 +106,17 @@ def alert_of(document: Document, as_of_ms: int) -> Document:
         "receivers": [{"name": name} for name in document["receivers"]],
         "startsAt": document["starts_at"],
         "status": {
-            "inhibitedBy": [one["source"] for one in suppressors if one["kind"] in _EXPLAINS],
-            "mutedBy": [one["name"] for one in suppressors if one["kind"] == "mute"],
-            "silencedBy": [one["name"] for one in suppressors if one["kind"] == "silence"],
+            "inhibitedBy": [
+                suppressor["source"]
+                for suppressor in suppressors
+                if suppressor["kind"] in _EXPLAINS
+            ],
+            "mutedBy": [
+                suppressor["name"] for suppressor in suppressors if suppressor["kind"] == "mute"
+            ],
+            "silencedBy": [
+                suppressor["name"] for suppressor in suppressors if suppressor["kind"] == "silence"
+            ],
             "state": document["state"],
         },
         "updatedAt": document["heard_at"],

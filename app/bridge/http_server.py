@@ -132,9 +132,9 @@ class HttpServer:
     async def _reread(self) -> None:
         while True:
             await asyncio.sleep(SECONDS)
-            for one in (self._tokens, self._certificate):
-                if one is not None:
-                    await asyncio.to_thread(one.refresh)
+            for files in (self._tokens, self._certificate):
+                if files is not None:
+                    await asyncio.to_thread(files.refresh)
 
     def _warn(self) -> None:
         security, beyond = self._settings.http, not is_loopback(self._settings.host)

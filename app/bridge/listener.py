@@ -91,7 +91,7 @@ class Listener:
             await self.close()
             raise
         self._accepting = [
-            asyncio.create_task(self._accept_connections(one)) for one in self._listening
+            asyncio.create_task(self._accept_connections(item)) for item in self._listening
         ]
         first: tuple[str, int] = self._listening[0].getsockname()[:2]
         return first
@@ -106,8 +106,8 @@ class Listener:
         for task in tuple(self._coming):
             task.cancel()
         await asyncio.gather(*self._coming, return_exceptions=True)
-        for one in self._listening:
-            one.close()
+        for item in self._listening:
+            item.close()
         self._listening.clear()
 
     async def _accept_connections(self, listening: socket.socket) -> None:
@@ -165,7 +165,7 @@ class Listener:
         ]
         if not waiting:
             return False
-        place = max(waiting, key=lambda one: one[:2])[2]
+        place = max(waiting, key=lambda item: item[:2])[2]
         place.close()
         self._leave(place)
         return True
@@ -218,15 +218,15 @@ async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, A
 
 
 def _open_socket(family: socket.AddressFamily, address: Any) -> socket.socket:
-    one = socket.socket(family, socket.SOCK_STREAM)
+    item = socket.socket(family, socket.SOCK_STREAM)
     try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        item.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(address)
-        one.listen(BACKLOG)
-        one.setblocking(False)  # noqa: FBT003  as the standard library has it
+            item.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        item.bind(address)
+        item.listen(BACKLOG)
+        item.setblocking(False)  # noqa: FBT003  as the standard library has it
     except OSError:
-        one.close()
+        item.close()
         raise
-    return one
+    return item

@@ -29,9 +29,9 @@ class OutageView:
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
                 while (news := await self._reader.next_chunk(partition)) is not None:
-                    for one in news:
-                        if any(about in one.value for about in _ABOUT):
-                            self._ledger.feed(orjson.loads(one.value))
+                    for item in news:
+                        if any(about in item.value for about in _ABOUT):
+                            self._ledger.feed(orjson.loads(item.value))
         if self._kept_ms is not None:
             self._ledger.forget(self._log.now_ms() - self._kept_ms)
         return self._ledger

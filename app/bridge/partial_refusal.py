@@ -20,7 +20,9 @@ def partial_refusal(accepted: int, refused: list[BadInput]) -> web.Response:
         "reason": refused[0].reason,
         "error": f"{number} of {accepted + number} alerts refused; {others}",
         "accepted": accepted,
-        "refused": [{"reason": one.reason, "error": one.message} for one in refused[:SHOWN_MAX]],
+        "refused": [
+            {"reason": refusal.reason, "error": refusal.message} for refusal in refused[:SHOWN_MAX]
+        ],
     }
     if number > SHOWN_MAX:
         body["refused_more"] = number - SHOWN_MAX

@@ -346,8 +346,8 @@ class Bridge:
     async def _get_progress(self, _: web.Request) -> web.Response:
         assert self._worker is not None
         ends = [
-            await self._log.end_offset(self._topics.journal, one)
-            for one in range(self._settings.partitions)
+            await self._log.end_offset(self._topics.journal, index)
+            for index in range(self._settings.partitions)
         ]
         applied = {pipe.partition: pipe.settled_offset + 1 for pipe in self._worker.pipes.values()}
         done = [applied.get(partition, 0) for partition in range(self._settings.partitions)]

@@ -30,7 +30,7 @@ class SilenceOutcome:
     def document(self) -> dict[str, Any]:
         """The lists of all partitions, one after the other."""
         answers = [self.answers[partition] for partition in sorted(self.answers)]
-        lists = {name: [one for answer in answers for one in answer[name]] for name in _LISTS}
+        lists = {name: [item for answer in answers for item in answer[name]] for name in _LISTS}
         totals = {name: sum(answer[name] for answer in answers) for name in _TOTALS}
         return {**lists, **totals, "complete": self.complete}
 

@@ -212,7 +212,7 @@ class SilenceRoutes:
         self._under_way += len(silences)
         try:
             offset, outcome = await self._answers.send(
-                silences[0].id, [encode_silence(one) for one in silences]
+                silences[0].id, [encode_silence(item) for item in silences]
             )
         finally:
             self._under_way -= len(silences)

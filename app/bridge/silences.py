@@ -48,8 +48,8 @@ class Silences:
         """Those that have not ended long ago, by id."""
         async with self._turnstile as needed:
             while needed and (news := await self._reader.next_chunk(0)) is not None:
-                for one in news:
-                    document = orjson.loads(one.value)
+                for item in news:
+                    document = orjson.loads(item.value)
                     self._told.pop(document["silence"], None)
                     self._told[document["silence"]] = _from_snapshot(document)
             self._forget_ended()
@@ -68,7 +68,8 @@ class Silences:
         now_ms, applied = self._log.now_ms(), self._reader.seen[0].offset
         self._told = _without_old(self._told, now_ms)
         self._own = _without_old(
-            {name: one for name, one in self._own.items() if one.offset > applied}, now_ms
+            {name: silence for name, silence in self._own.items() if silence.offset > applied},
+            now_ms,
         )
 
 
@@ -76,11 +77,11 @@ def _without_old(known: dict[str, StoredSilence], now_ms: int) -> dict[str, Stor
     # What was over when it was made, as the procedures' curl makes it, is listed for as long as
     # others.
     known = {
-        name: one
-        for name, one in known.items()
-        if max(one.silence.ends_ms, one.updated_ms) + KEPT_MS > now_ms
+        name: silence
+        for name, silence in known.items()
+        if max(silence.silence.ends_ms, silence.updated_ms) + KEPT_MS > now_ms
     }
-    over = [name for name, one in known.items() if one.silence.ends_ms <= now_ms]
+    over = [name for name, silence in known.items() if silence.silence.ends_ms <= now_ms]
     for name in over[: max(len(over) - ENDED_MAX, 0)]:
         del known[name]
     return known
@@ -141,7 +142,7 @@ def as_v2(kept: StoredSilence, now_ms: int) -> dict[str, Any]:
     return {
         "id": silence.id,
         "status": {"state": _silence_state(silence, now_ms)},
-        "matchers": [matcher_document(one) for one in silence.matchers],
+        "matchers": [matcher_document(matcher) for matcher in silence.matchers],
         "startsAt": format_instant(silence.starts_ms),
         "endsAt": format_instant(silence.ends_ms),
         "updatedAt": format_instant(kept.updated_ms),

@@ -56,9 +56,9 @@ class Tokens:
         It takes as long for a wrong one as for a right one, however much of it is right.
         """
         digest, found = _token_digest(token), None
-        for one in self._holders:
-            if hmac.compare_digest(one.digest, digest):
-                found = one
+        for holder in self._holders:
+            if hmac.compare_digest(holder.digest, digest):
+                found = holder
         return found
 
     def named(self, name: str) -> list[TokenHolder]:
@@ -87,7 +87,7 @@ def parse_tokens(file: str, text: str) -> Tokens:
                 holders.append(_parse_holder(fields))
             except ValueError as error:
                 raise BadSettings(f"{SETTING} is {file!r}: line {number}: {error}") from None
-    if len({one.digest for one in holders}) != len(holders):
+    if len({holder.digest for holder in holders}) != len(holders):
         raise BadSettings(f"{SETTING} is {file!r}, in which a token stands twice, must be once")
     if not 1 <= len(holders) <= TOKENS_MAX:
         raise BadSettings(

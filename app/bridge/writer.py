@@ -123,7 +123,9 @@ class JournalWriter:
     async def _probe(self) -> None:
         since = time.monotonic() - PROBE_SECONDS
         silent = [
-            one for one in range(self._partitions) if self._acknowledged.get(one, since) <= since
+            index
+            for index in range(self._partitions)
+            if self._acknowledged.get(index, since) <= since
         ]
         await self._append_pieces({partition: [NewRecord(None, TICK)] for partition in silent})
 
@@ -170,19 +172,21 @@ class JournalWriter:
             offset = 0
             try:
                 offset = await self._log.append(
-                    self._journal, partition, [record for one in batch for record in one.records]
+                    self._journal,
+                    partition,
+                    [record for entry in batch for record in entry.records],
                 )
                 self._acknowledged[partition] = time.monotonic()
             except Exception as error:  # noqa: BLE001  whatever it is, the requests that wait have to hear of it
                 problem = error
-            for one in batch:
-                self._waiting_bytes -= one.size
-                if not one.done.done():  # else its request was given up
+            for item in batch:
+                self._waiting_bytes -= item.size
+                if not item.done.done():  # else its request was given up
                     if problem is None:
-                        one.done.set_result(offset)
+                        item.done.set_result(offset)
                     else:
-                        one.done.set_exception(problem)
-                offset += len(one.records)
+                        item.done.set_exception(problem)
+                offset += len(item.records)
         del self._writing[partition]
 
     def _next_batch(self, partition: int) -> list[_PendingAppend]:
@@ -191,14 +195,14 @@ class JournalWriter:
         Requests that were given up are dropped: who sent them was told that nothing was kept.
         """
         waiting = []
-        for one in self._waiting.pop(partition, []):
-            if one.done.done():
-                self._waiting_bytes -= one.size
+        for item in self._waiting.pop(partition, []):
+            if item.done.done():
+                self._waiting_bytes -= item.size
             else:
-                waiting.append(one)
+                waiting.append(item)
         size = number = 0
-        for one in waiting:
-            size += one.size
+        for item in waiting:
+            size += item.size
             if size > BATCH_BYTES and number:
                 break
             number += 1

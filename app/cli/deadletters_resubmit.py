@@ -206,7 +206,7 @@ def _print_refusal(letter: str, answer: BridgeRefusal, told: _OutcomePrinter) ->
         raise NoAnswer(answer.text)
     document = answer.document if isinstance(answer.document, dict) else {}
     why = "; ".join(
-        str(one.get("error")) for one in document.get("refused") or () if isinstance(one, dict)
+        str(item.get("error")) for item in document.get("refused") or () if isinstance(item, dict)
     )
     partly = (
         "; what was taken counts as a repeat if it is sent again"
@@ -294,7 +294,7 @@ def _alert_fingerprints(document: Any) -> frozenset[str]:
         )
     except BadInput:
         alerts = []
-    return frozenset(one.fingerprint for one in alerts)
+    return frozenset(alert.fingerprint for alert in alerts)
 
 
 def _plan_journal(value: bytes, now_ms: int) -> Resubmission | str:
@@ -338,7 +338,7 @@ def _plan_alert(document: dict[str, Any], now_ms: int) -> Resubmission | str:
     starts_ms, ttl_ms, ends_ms = (document.get(name) for name in ("starts_ms", "ttl_ms", "ends_ms"))
     times = (starts_ms, ttl_ms, ends_ms)
     if not isinstance(labels, dict) or not all(
-        type(one) is int and 0 <= one <= NEWEST_MS for one in times
+        type(item) is int and 0 <= item <= NEWEST_MS for item in times
     ):
         return "no alert of Tocsin's: somebody else writes to the journal (SECURITY.md has the rights that are needed)"
     entry = {
@@ -351,7 +351,9 @@ def _plan_alert(document: dict[str, Any], now_ms: int) -> Resubmission | str:
         ),
         "generatorURL": document.get("url"),
     }
-    found = fingerprint_of(labels) if all(isinstance(one, str) for one in labels.values()) else ""
+    found = (
+        fingerprint_of(labels) if all(isinstance(label, str) for label in labels.values()) else ""
+    )
     return Resubmission(ALERTS, orjson.dumps([entry]), frozenset([found]))
 
 

@@ -145,13 +145,13 @@ async def _read_outcome(
         tasks = {
             task["task"] for task in await effects_of(log, topics.followups, config.partitions)
         }
-    escalations.sort(key=lambda one: one["at"])
-    rules = [one["rule"] for one in escalations]
+    escalations.sort(key=lambda item: item["at"])
+    rules = [escalation["rule"] for escalation in escalations]
     summary = {
         "alerts": feeder.accepted,
         "repeats": counts.get("repeats", 0),
         "incidents": len(incidents),
-        "members": sum(is_folded(one) for one in incidents),
+        "members": sum(is_folded(incident) for incident in incidents),
         "escalations": len(escalations),
         "notifications": len(notifications),
         "deadletters": len(deadletters),
@@ -160,7 +160,9 @@ async def _read_outcome(
         "refused": feeder.refused,
         "commands": feeder.commands,
         "followups": len(tasks),
-        "messages": dict(sorted(Counter(one["kind"] for one in notifications).items())),
+        "messages": dict(
+            sorted(Counter(notification["kind"] for notification in notifications).items())
+        ),
         "triggers": {rule: rules.count(rule) for rule in sorted(set(rules))},
     }
     return Outcome(incidents, escalations, notifications, feeder.per_minute, summary)

@@ -111,7 +111,7 @@ def _incident_facts(incident: dict[str, Any], now_ms: int) -> Iterable[str]:
     if incident["parents"]:
         yield f"part of: {', '.join(incident['parents'])}"
     if incident["members"]:
-        names = [f"{one['name']} on {one['component']}" for one in incident["members"]]
+        names = [f"{member['name']} on {member['component']}" for member in incident["members"]]
         yield f"members: {', '.join(names)}"
     yield from (f"{name}: {url}" for name, url in incident["links"].items())
     if incident["assignee"] or incident["acknowledged_by"]:

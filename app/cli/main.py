@@ -77,7 +77,11 @@ def overview(group: str = "") -> str:
     shown = [
         (section.title, entries)
         for section in SECTIONS
-        if (entries := [one for one in section.commands if not group or _is_in(one, group)])
+        if (
+            entries := [
+                command for command in section.commands if not group or _is_in(command, group)
+            ]
+        )
     ]
     width = max(len(_shown_name(entry)) for _, entries in shown for entry in entries)
     lines = [f"usage: tocsin {group or 'COMMAND'} ..."]

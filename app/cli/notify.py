@@ -70,11 +70,13 @@ def _check(arguments: argparse.Namespace) -> int:
     except BadFile as error:
         if not arguments.json:
             raise
-        print(json.dumps({"good": False, "errors": [one.as_json() for one in error.mistakes]}))
+        print(
+            json.dumps({"good": False, "errors": [mistake.as_json() for mistake in error.mistakes]})
+        )
         return 1
     warnings = missing_secrets(receivers)
     if arguments.json:
-        print(json.dumps({"good": True, "warnings": [one.as_json() for one in warnings]}))
+        print(json.dumps({"good": True, "warnings": [mistake.as_json() for mistake in warnings]}))
         return 0
     for warning in warnings:
         print(inert_lines(str(warning)))
@@ -95,7 +97,9 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _routes(receivers: Receivers, contact: str, channel: str) -> list[ContactRoute]:
-    routes = [one for one in receivers.contacts.routes_of(contact) if channel in ("", one.channel)]
+    routes = [
+        route for route in receivers.contacts.routes_of(contact) if channel in ("", route.channel)
+    ]
     if not routes:
         parts = receivers.part.contacts
         known = [name for part in parts if (name := part.address or part.name)]

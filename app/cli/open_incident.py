@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.set_defaults(run=_run)
     parser.add_argument("title", nargs="+", help="what is wrong, in a few words")
     parser.add_argument(
-        "--severity", required=True, choices=[str(one) for one in Severity], help="how bad it is"
+        "--severity",
+        required=True,
+        choices=[str(severity) for severity in Severity],
+        help="how bad it is",
     )
     parser.add_argument("--team", default="", help="a team of the policy (its default team)")
     parser.add_argument(

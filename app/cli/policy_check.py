@@ -34,17 +34,17 @@ def _run_check(arguments: argparse.Namespace) -> int:
     except BadPolicy as error:
         if not arguments.json:
             raise
-        _print_json(arguments.file, "", [one.as_json() for one in error.mistakes], [])
+        _print_json(arguments.file, "", [item.as_json() for item in error.mistakes], [])
         return 1
     doubtful = lint_warnings(found)
     bad = bool(doubtful) and arguments.strict
     if arguments.json:
         _print_json(
-            str(found.path), found.rules.fingerprint, [], [one.as_json() for one in doubtful]
+            str(found.path), found.rules.fingerprint, [], [item.as_json() for item in doubtful]
         )
         return int(bad)
-    for one in doubtful:
-        print(inert_lines(str(one)), file=sys.stderr if bad else sys.stdout)
+    for mistake in doubtful:
+        print(inert_lines(str(mistake)), file=sys.stderr if bad else sys.stdout)
     if not bad:
         print(inert(_summary_line(found, len(doubtful))))
     return int(bad)
@@ -56,7 +56,7 @@ def lint_warnings(found: PolicyFile) -> list[Mistake]:
         yaml_file.mistake_at(found.path, found.document, where, f"warning: {text}")
         for where, text in lint_policy(found.rules.policy)
     ]
-    return sorted(said, key=lambda one: (one.line, one.column))
+    return sorted(said, key=lambda mistake: (mistake.line, mistake.column))
 
 
 def _summary_line(found: PolicyFile, doubtful: int) -> str:

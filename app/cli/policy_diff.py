@@ -48,12 +48,12 @@ def _run_diff(arguments: argparse.Namespace) -> int:
         said: dict[str, Any] = {
             "old": old.fingerprint,
             "new": new.fingerprint,
-            "changes": [one.as_json() for one in found],
+            "changes": [item.as_json() for item in found],
         }
         more = (
             {}
             if alerts is None
-            else {"alerts": number, "alerts_changed": [one.as_json() for one in others]}
+            else {"alerts": number, "alerts_changed": [decision.as_json() for decision in others]}
         )
         print(json.dumps(said | more))
         return int(bool(found))
@@ -64,8 +64,8 @@ def _run_diff(arguments: argparse.Namespace) -> int:
         print(f"the same{files} (fingerprints {old.fingerprint}, {new.fingerprint})")
     if alerts is not None:
         print(f"{len(others)} of {number} alerts are judged otherwise{':' if others else ''}")
-        for one in others[:SHOWN_MAX]:
-            print(inert(f"  {one}"))
+        for other in others[:SHOWN_MAX]:
+            print(inert(f"  {other}"))
         if len(others) > SHOWN_MAX:
             print(f"  and {len(others) - SHOWN_MAX} more (--json has all)")
     return int(bool(found))

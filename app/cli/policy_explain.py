@@ -86,14 +86,14 @@ def _run_explain(arguments: argparse.Namespace) -> int:
 
 def _explanation_lines(said: Explained) -> Iterator[tuple[str, str]]:
     for name in ("severity", "component", "owner"):
-        one = said[name]
-        called = f" ({one['name']})" if name == "owner" else ""
-        yield name, f"{one['is']}{called}: {one['because']}  {_location_text(one)}"
+        item = said[name]
+        called = f" ({item['name']})" if name == "owner" else ""
+        yield name, f"{item['is']}{called}: {item['because']}  {_location_text(item)}"
     yield "class", f"{said['class']['is']}, {said['class']['prefix']}-..."
     yield from _notification_lines(said)
     yield from _escalation_lines(said)
-    for one in said["escalations"]:
-        yield "escalates", f"{one['name']}: {one['when']}  {_location_text(one)}"
+    for item in said["escalations"]:
+        yield "escalates", f"{item['name']}: {item['when']}  {_location_text(item)}"
     if said["clocks"]:
         yield (
             "clocks",
@@ -106,26 +106,26 @@ def _explanation_lines(said: Explained) -> Iterator[tuple[str, str]]:
         runbook = said["runbook"]
         more = f", and {runbook['steps'] - 1} more" if runbook["steps"] > 1 else ""
         yield "runbook", f"{runbook['name']}: {runbook['first']}{more}  {_location_text(runbook)}"
-    for one in said["followups"]:
+    for item in said["followups"]:
         yield (
             "follow-ups",
-            f"{one['name']}, due {one['due']} after it is resolved  {_location_text(one)}",
+            f"{item['name']}, due {item['due']} after it is resolved  {_location_text(item)}",
         )
     if said["services"]:
         yield "services", f"{', '.join(said['services'])}: down while it fires"
-    for one in said["rules"]:
-        yield "rules", f"{one['kind']} {one['name']}: {one['role']}  {_location_text(one)}"
+    for item in said["rules"]:
+        yield "rules", f"{item['kind']} {item['name']}: {item['role']}  {_location_text(item)}"
 
 
 def _notification_lines(said: Explained) -> Iterator[tuple[str, str]]:
     if not said["notified"]:
-        heartbeat = any(one["kind"] == "heartbeat" for one in said["rules"])
+        heartbeat = any(rule["kind"] == "heartbeat" for rule in said["rules"])
         yield "notified", "nobody: it is a heartbeat" if heartbeat else "nobody, within ten days"
         return
-    for one in said["notified"]:
+    for item in said["notified"]:
         yield (
             "notified",
-            f"{_delay_text(one['after']):<10} {one['channel']:<6} {one['to']} ({one['address']})",
+            f"{_delay_text(item['after']):<10} {item['channel']:<6} {item['to']} ({item['address']})",
         )
     repeated = said["again"]["repeated"]
     often = (
@@ -138,15 +138,15 @@ def _notification_lines(said: Explained) -> Iterator[tuple[str, str]]:
 
 def _escalation_lines(said: Explained) -> Iterator[tuple[str, str]]:
     yield "chain", " > ".join(said["chain"])
-    for one in said["escalation_steps"]:
+    for step in said["escalation_steps"]:
         rule = (
             ""
-            if one["rule"] in one["because"] or one["rule"] == UNACKNOWLEDGED
-            else f" ({one['rule']})"
+            if step["rule"] in step["because"] or step["rule"] == UNACKNOWLEDGED
+            else f" ({step['rule']})"
         )
         yield (
             "chain",
-            f"{_delay_text(one['after']):<10} step {one['step']}, {one['to']}: {one['because']}{rule}",
+            f"{_delay_text(step['after']):<10} step {step['step']}, {step['to']}: {step['because']}{rule}",
         )
 
 
@@ -154,5 +154,5 @@ def _delay_text(text: str) -> str:
     return "at once" if text == "0s" else f"after {text}"
 
 
-def _location_text(one: Explained) -> str:
-    return f"[{one['key']}, line {one['line']}]"
+def _location_text(item: Explained) -> str:
+    return f"[{item['key']}, line {item['line']}]"

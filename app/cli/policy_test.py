@@ -57,22 +57,22 @@ def _run_tests(arguments: argparse.Namespace) -> int:
     files = read_tests([Path(path) for path in arguments.paths], arguments.policy)
     results = []
     seen: dict[Path, set[Where]] = {}
-    for one in play_scenarios(files, seen):
-        results.append(one)
+    for scenario in play_scenarios(files, seen):
+        results.append(scenario)
         if not arguments.json:
-            _print_result(one)
-    failed = sum(not one.passed for one in results)
+            _print_result(scenario)
+    failed = sum(not result.passed for result in results)
     if arguments.junit:
         junit.write_junit(Path(arguments.junit), results)
     missing = _unreached_entries(files, seen) if arguments.coverage else []
     if arguments.json:
-        tests = [_result_json(one) for one in results]
+        tests = [_result_json(result) for result in results]
         said: dict[str, Any] = {"passed": len(results) - failed, "failed": failed, "tests": tests}
         print(
             json.dumps(
                 said
                 | (
-                    {"not_reached": [one.as_json() for one in missing]}
+                    {"not_reached": [mistake.as_json() for mistake in missing]}
                     if arguments.coverage
                     else {}
                 )
@@ -112,11 +112,11 @@ def play_scenarios(
             )
             where = ("tests", number)
             told = []
-            for one in problems:
+            for problem in problems:
                 said = yaml_file.mistake_at(
-                    file.path, file.document, (*where, *one.where), one.lines[0]
+                    file.path, file.document, (*where, *problem.where), problem.lines[0]
                 )
-                told.append("\n".join([str(said), *one.lines[1:]]))
+                told.append("\n".join([str(said), *problem.lines[1:]]))
             line = file.document.place(where).line
             yield TestResult(str(file.path), line, scenario.name, seconds, told)
 
@@ -139,7 +139,7 @@ def read_tests(paths: Sequence[Path], policy: str = "") -> list[ScenarioFile]:
                 policies[tested] = policy_file.read_policy_file(tested)
             files.append(ScenarioFile(path, document, scenarios, policies[tested]))
         except BadFile as error:
-            mistakes += [one for one in error.mistakes if one not in mistakes]
+            mistakes += [mistake for mistake in error.mistakes if mistake not in mistakes]
     if mistakes:
         raise BadFile(mistakes)
     return files
@@ -159,7 +159,7 @@ def _scenario_paths(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         inside = (
-            sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
+            sorted(item for item in path.rglob("*") if item.suffix in SUFFIXES and item.is_file())
             if path.is_dir()
             else [path]
         )

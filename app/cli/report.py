@@ -84,11 +84,11 @@ def _tasks_table(tasks: list[dict[str, Any]], now_ms: int, width: int) -> Table:
     if width >= WIDE:
         table.add_column("owner", no_wrap=True)
     table.add_column("what", overflow="fold")
-    for one in tasks:
-        cells = [as_text(one["task"]), _due_text(one, now_ms)]
+    for task in tasks:
+        cells = [as_text(task["task"]), _due_text(task, now_ms)]
         if width >= WIDE:
-            cells.append(as_text(one["owner"]))
-        table.add_row(*cells, as_text(one["title"]))
+            cells.append(as_text(task["owner"]))
+        table.add_row(*cells, as_text(task["title"]))
     return table
 
 

@@ -45,7 +45,7 @@ def _add(arguments: argparse.Namespace) -> int:
         print(f"tocsin: a matcher {error}", file=sys.stderr)
         return 1
     body = {
-        "matchers": [matcher_document(one) for one in matchers],
+        "matchers": [matcher_document(matcher) for matcher in matchers],
         "endsAt": arguments.lasts,
         "createdBy": arguments.by or getpass.getuser(),
         "comment": arguments.comment,
@@ -88,18 +88,18 @@ def _list(arguments: argparse.Namespace) -> int:
     answer = ask_bridge("GET", "/api/v2/silences", None)
     if answer is None:
         return 1
-    known = [one for one in answer if one["status"]["state"] != "expired"]
+    known = [entry for entry in answer if entry["status"]["state"] != "expired"]
     if arguments.json:
-        print("".join(f"{json.dumps(one)}\n" for one in known), end="")
+        print("".join(f"{json.dumps(entry)}\n" for entry in known), end="")
         return 0
-    for one in known:
+    for item in known:
         signs = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
         what = " ".join(
             f"{label_text(m['name'])}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}"
-            for m in one["matchers"]
+            for m in item["matchers"]
         )
-        lasts = f"{one['status']['state']} until {one['endsAt'][:19]}Z"
-        print(inert(f"{one['id']}  {lasts}  {what}  by {one['createdBy']!r}"))
+        lasts = f"{item['status']['state']} until {item['endsAt'][:19]}Z"
+        print(inert(f"{item['id']}  {lasts}  {what}  by {item['createdBy']!r}"))
     if not known:
         print("nothing is silenced")
     return 0

@@ -76,10 +76,12 @@ def picture_json(drawn: TimelinePicture) -> Any:
     def told(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                name.removesuffix("_ms"): format_instant(one) if name.endswith("_ms") else told(one)
-                for name, one in value.items()
+                name.removesuffix("_ms"): format_instant(item)
+                if name.endswith("_ms")
+                else told(item)
+                for name, item in value.items()
             }
-        return [told(one) for one in value] if isinstance(value, list) else value
+        return [told(item) for item in value] if isinstance(value, list) else value
 
     return told(asdict(drawn))
 

@@ -153,16 +153,16 @@ def _recorded_policies(played: PlayedRuns) -> list[str]:
     if not played.before.recorded:
         return [played.before.policy.fingerprint]
     documents = [
-        document for _, _, document in sorted(played.survey.policies, key=lambda one: one[0])
+        document for _, _, document in sorted(played.survey.policies, key=lambda item: item[0])
     ]
     return list(dict.fromkeys([played.before.policy.fingerprint, *_known_policies(documents)]))
 
 
 def _known_policies(documents: list[dict[str, Any]]) -> list[str]:
     found = []
-    for one in documents:
+    for document in documents:
         try:
-            found.append(compile_recorded(one, "the journal").fingerprint)
+            found.append(compile_recorded(document, "the journal").fingerprint)
         except NotRetained:
             found.append("refused")
     return found
@@ -170,8 +170,9 @@ def _known_policies(documents: list[dict[str, Any]]) -> list[str]:
 
 def _delivered_commands(commands: list[UnaddressedCommand]) -> list[str]:
     return [
-        f"left out: {one.command} by {one.by} at {format_instant(one.at_ms)[:19]}Z for {one.incident}, {one.title}"
-        for one in commands
+        f"left out: {command.command} by {command.by} at {format_instant(command.at_ms)[:19]}Z"
+        f" for {command.incident}, {command.title}"
+        for command in commands
     ]
 
 
@@ -205,12 +206,12 @@ def _comparison_json(
         "policy": {"before": _recorded_policies(played), "after": policy.fingerprint},
         "commands_left_out": [
             {
-                "at": format_instant(one.at_ms),
-                "command": one.command,
-                "by": one.by,
-                "incident": one.incident,
+                "at": format_instant(command.at_ms),
+                "command": command.command,
+                "by": command.by,
+                "incident": command.incident,
             }
-            for one in played.left_out
+            for command in played.left_out
         ],
         "commands_unknown": played.unknown,
         "receipts_left_out": played.survey.receipts,

@@ -28,8 +28,8 @@ def review(turn: Turn, changed: Iterable[Incident]) -> None:
             alert.known_of = known_of
             turn.state.put_alert(alert)
             inhibition.on_awareness(turn, alert)
-    opened = [one for one in changed if one.rule and one.severity.is_urgent and not one.ended]
-    for incident in sorted(opened, key=lambda one: one.id):
+    opened = [item for item in changed if item.rule and item.severity.is_urgent and not item.ended]
+    for incident in sorted(opened, key=lambda item: item.id):
         told = bool(incident.notified_ms) and not incident.fires_anew_ms
         # A silence covers such an incident only while nothing else depends on it. A P0 that it
         # explained would join, uncover it, be released, and join again, for ever.

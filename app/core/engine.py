@@ -164,7 +164,7 @@ class Engine:
                 "run the newer version that wrote it"
             )
         numbers = (meta["offset"], meta["time_ms"], meta["keys"], *meta["counts"].values())
-        assert all(type(one) is int and -1 <= one < COUNT_MAX for one in numbers), (
+        assert all(type(number) is int and -1 <= number < COUNT_MAX for number in numbers), (
             f"its meta record is {meta!r:.200}"
         )
         if not is_whole(items):

@@ -52,7 +52,9 @@ def adopt_policy(turn: Turn, before: CompiledPolicy) -> None:
     incident_timers.run_due_of_all(turn)
 
 
-def _rules_missing_in(one: CompiledPolicy, other: CompiledPolicy) -> frozenset[str]:
+def _rules_missing_in(policy: CompiledPolicy, other: CompiledPolicy) -> frozenset[str]:
     """The names of the dependencies and inhibitions of a policy that the other has not, or not so."""
     shapes = {rule.rule_id for rule in other.inhibitions.values()}
-    return frozenset(name for name, rule in one.inhibitions.items() if rule.rule_id not in shapes)
+    return frozenset(
+        name for name, rule in policy.inhibitions.items() if rule.rule_id not in shapes
+    )

@@ -43,12 +43,12 @@ def read_steps(path: Path, problems: list[str]) -> Iterator[Step]:
 
 def parse_steps(path: Path, data: bytes, problems: list[str]) -> Iterator[Step]:
     """The same of a file's bytes. Raises BadRecording."""
-    timed = sorted(_parse_alerts(path, data, problems), key=lambda one: one[0])
+    timed = sorted(_parse_alerts(path, data, problems), key=lambda item: item[0])
     if not timed:
         raise BadRecording(
             f"{path}: has no alert; expected JSON lines, a JSON list of alerts, or the CSV of AIT-ADS"
         )
-    for at_ms, group in groupby(timed, key=lambda one: one[0] // 1000 * 1000):
+    for at_ms, group in groupby(timed, key=lambda item: item[0] // 1000 * 1000):
         yield at_ms, [alert for _, alert in group]
 
 

@@ -107,9 +107,9 @@ class BeforeAfter:
         reasons = mute_times.reasons_to_wait(engine.turn, incident, engine.state.now_ms)
         self.quiet = [
             f"outside the hours of {incident.owner}"
-            if one == mute_times.HOURS
-            else f"muted by {one}"
-            for one in reasons
+            if reason == mute_times.HOURS
+            else f"muted by {reason}"
+            for reason in reasons
         ]
         self.taken_by = (
             incident.assignee or incident.acknowledged_by
@@ -191,7 +191,7 @@ def _receiver_knowledge(engine: Engine, document: Document) -> list[str]:
                 return [
                     f"{_rule_and_group(name, group)}: no source is firing, so nothing is suppressed"
                 ]
-            names = [f"{one.name} on {one.component}" for one in link.sources.values()]
+            names = [f"{source.name} on {source.component}" for source in link.sources.values()]
             return [
                 f"{_rule_and_group(name, group)}: source {', '.join(names[:3]) or 'has just ended'}"
             ]

@@ -161,9 +161,11 @@ class Causes:
         partition, offset = (int(part) for part in opened_by.split("-"))
         opened: Document = {}
         start = Position(offset, 0)
-        async for one in self.archive.effects(Stream.TIMELINE, partition, start, incident.encode()):
-            if one.document["kind"] == "Opened" and one.document["incident"] == incident:
-                opened = one.document
+        async for effect in self.archive.effects(
+            Stream.TIMELINE, partition, start, incident.encode()
+        ):
+            if effect.document["kind"] == "Opened" and effect.document["incident"] == incident:
+                opened = effect.document
             break
         text = effect_text(Stream.TIMELINE, opened) if opened else "opened"
         node = Node(
@@ -216,8 +218,8 @@ class Causes:
         )
         record = await self.record(partition, trace.record, depth)
         record.rules = text.places([rule] if rule else [])
-        found = [await self.at(one, depth) for one in members[:RECORDS_SHOWN]]
-        record.because += [one for one in found if one is not None]
+        found = [await self.at(member, depth) for member in members[:RECORDS_SHOWN]]
+        record.because += [node for node in found if node is not None]
         if len(members) > RECORDS_SHOWN:
             record.because.append(Node("more", f"and {len(members) - RECORDS_SHOWN} more alerts"))
         return [record]
@@ -247,12 +249,12 @@ class Causes:
         while records := await self.archive.log.read(
             self.archive.topics.journal, partition, offset
         ):
-            for one in records:
-                if one.offset >= record.offset:
+            for item in records:
+                if item.offset >= record.offset:
                     break
-                if one.key == key and one.timestamp >= timer.since_ms:
+                if item.key == key and item.timestamp >= timer.since_ms:
                     if len(found) < RECORDS_SHOWN:
-                        found.append(await self.record(partition, one, depth))
+                        found.append(await self.record(partition, item, depth))
                     else:
                         more += 1
             offset = records[-1].offset + 1
@@ -293,9 +295,9 @@ def _escalation_rule(step: TraceStep, number: int, effect: Document) -> str:
     if effect.get("kind") != "escalated":
         return str(effect.get("rule") or "")
     before = [
-        one
-        for one in step.effects
-        if one.stream is Stream.ESCALATIONS and one.position.number < number
+        item
+        for item in step.effects
+        if item.stream is Stream.ESCALATIONS and item.position.number < number
     ]
     return str(orjson.loads(before[-1].value)["rule"]) if before else ""
 

@@ -228,7 +228,7 @@ def timer_text(timer: Timer, *, pending: bool = False) -> str:
     ran, since = format_ms(timer.at_ms - timer.since_ms), format_instant(timer.since_ms)
     if pending:
         return f"{called}, {ran} after {since}"
-    names = ["the owner's hours" if one == mute_times.HOURS else one for one in timer.quiet]
+    names = ["the owner's hours" if item == mute_times.HOURS else item for item in timer.quiet]
     kept = f", delayed by {', '.join(names)}" if names else ""
     return (
         f"timer: {called}; it ran {ran}, since {since}{kept}"

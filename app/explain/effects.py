@@ -66,9 +66,9 @@ def _escalation_locations(rules: CompiledPolicy, trace: Trace, effect: Document)
     if effect["kind"] != "escalated":
         return []
     for step in trace.steps:
-        for one in step.effects:
-            if one.stream is Stream.ESCALATIONS and one.key == effect["incident"].encode():
-                climbed = orjson.loads(one.value)
+        for item in step.effects:
+            if item.stream is Stream.ESCALATIONS and item.key == effect["incident"].encode():
+                climbed = orjson.loads(item.value)
                 if climbed["because"] == effect["text"]:
                     owner, severity = climbed["owner"], climbed["severity"]
                     return policy_locations.locate_escalation(
@@ -87,8 +87,8 @@ def _message_key(effect: Effect | None) -> tuple[Stream, Document]:
 
 async def _add_beneath(node: Node, causes: Causes, effect: Document) -> None:
     """The records that an escalation names, and the incident's opening, where the chain has not led there already."""
-    for one in effect.get("records", ())[:5]:
-        found = await causes.at(one)
+    for record in effect.get("records", ())[:5]:
+        found = await causes.at(record)
         if found is not None:
             node.because.append(found)
     incident, opened_by = effect.get("incident"), effect.get("opened_by")
@@ -105,9 +105,9 @@ async def _delivery_text(archive: Archive, effect: Document) -> str:
     delivery = "no receipt from a notifier"
     partition = partition_from_id(effect["incident"])
     start = Position(await archive.first_since(partition, milliseconds(effect["at"])), 0)
-    async for one in archive.effects(Stream.TIMELINE, partition, start, effect["id"].encode()):
-        if one.document.get("notification") == effect["id"]:
-            delivery = f"{one.document['text']}, at {one.document['at']}"
+    async for item in archive.effects(Stream.TIMELINE, partition, start, effect["id"].encode()):
+        if item.document.get("notification") == effect["id"]:
+            delivery = f"{item.document['text']}, at {item.document['at']}"
     return delivery
 
 
@@ -161,12 +161,12 @@ async def _substitute_text(
     """What there is instead of an effect that is not there."""
     if trace is None:
         return f"there is no effect {name}: {why}"
-    numbers = [one.position.number for step in trace.steps for one in step.effects]
+    numbers = [effect.position.number for step in trace.steps for effect in step.effects]
     if numbers:
         shown = f"{partition}-{position.offset}-{numbers[0]} to {partition}-{position.offset}-{numbers[-1]}"
         return f"there is no effect {name}: record {partition}:{position.offset} emitted {shown}"
     newest = await archive.newest(Stream.NOTIFICATIONS, lambda _: True)
-    known = ", ".join(str(one["id"]) for one in newest) or "none yet"
+    known = ", ".join(str(item["id"]) for item in newest) or "none yet"
     return (
         f"there is no effect {name}: record {partition}:{position.offset} emitted none (why: tocsin explain --record "
         f"{partition}:{position.offset}). Newest notifications: {known}"

@@ -35,7 +35,7 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
     if not told[Stream.INCIDENTS]:
         newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
         known = (
-            ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
+            ", ".join(list(dict.fromkeys(str(item["incident"]) for item in newest))[-3:])
             or "none yet"
         )
         raise NotRetained(f"there is no incident {name!r}. Newest: {known}")
@@ -44,7 +44,7 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
     node.position = snapshot["opened_by"].replace("-", ":")
     node.facts = {"is": f"{snapshot['severity']} {snapshot['state']}, owner {snapshot['owner']}"}
     if snapshot["suppressed_by"]:
-        node.facts["suppressed"] = [f"now: {one}" for one in snapshot["suppressed_by"]]
+        node.facts["suppressed"] = [f"now: {item}" for item in snapshot["suppressed_by"]]
     opening = await causes.opening(name, snapshot["opened_by"])
     text = await _policy_at_opening(
         causes, timeline[0] if timeline else snapshot, partition, offset
@@ -52,9 +52,9 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
     if text is not None:
         node.facts["policy"] = text.about()
     node.because = [
-        one
-        for one in (opening, *await _severity_nodes(causes, partition, timeline))
-        if one is not None
+        item
+        for item in (opening, *await _severity_nodes(causes, partition, timeline))
+        if item is not None
     ]
     node.then = [
         *_of_kinds(timeline, _JOINED, "joined", text),
@@ -64,7 +64,7 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
         *_of_kinds(timeline, ("Assigned",), "owner", text),
     ]
     node.then.sort(
-        key=lambda one: (one.at_ms, [int(part) for part in one.position.split("-") if part])
+        key=lambda item: (item.at_ms, [int(part) for part in item.position.split("-") if part])
     )
     node.then.append(await _next_node(tracer, causes, partition, snapshot))
     return node
@@ -83,7 +83,9 @@ async def read_incident_topics(
     for stream in (Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
         start = Position(offset, 0)
         effects = archive.effects(stream, partition, start, name.encode())
-        found[stream] = [one.document async for one in effects if one.document["incident"] == name]
+        found[stream] = [
+            effect.document async for effect in effects if effect.document["incident"] == name
+        ]
     if found[Stream.TIMELINE]:
         opened_ms = milliseconds(found[Stream.TIMELINE][0]["at"])
         for other in range(archive.partitions):
@@ -91,9 +93,11 @@ async def read_incident_topics(
                 start = Position(await archive.first_since(other, opened_ms), 0)
                 effects = archive.effects(Stream.NOTIFICATIONS, other, start, name.encode())
                 found[Stream.NOTIFICATIONS] += [
-                    one.document async for one in effects if one.document["incident"] == name
+                    effect.document
+                    async for effect in effects
+                    if effect.document["incident"] == name
                 ]
-    found[Stream.NOTIFICATIONS].sort(key=lambda one: str(one["at"]))
+    found[Stream.NOTIFICATIONS].sort(key=lambda item: str(item["at"]))
     return found
 
 
@@ -161,7 +165,7 @@ def _deciding_alert(
 def _of_kinds(
     timeline: list[Document], kinds: tuple[str, ...], name: str, text: PolicyText | None
 ) -> list[Node]:
-    entries = [one for one in timeline if one["kind"] in kinds]
+    entries = [item for item in timeline if item["kind"] in kinds]
     found = _effect_nodes(entries[:SHOWN], Stream.TIMELINE, text)
     for node in found:
         node.kind = name
@@ -174,11 +178,13 @@ def _of_kinds(
 
 def _effect_nodes(effects: list[Document], stream: Stream, text: PolicyText | None) -> list[Node]:
     found = []
-    for one in effects:
-        node = Node(str(stream), effect_text(stream, one), milliseconds(one["at"]), one["id"])
+    for effect in effects:
+        node = Node(
+            str(stream), effect_text(stream, effect), milliseconds(effect["at"]), effect["id"]
+        )
         if text is not None:
             node.rules = _policy_documents(
-                text, one, policy_locations.of_effect(text.rules, stream, one)
+                text, effect, policy_locations.of_effect(text.rules, stream, effect)
             )
         found.append(node)
     return found
@@ -190,9 +196,12 @@ def _notification_nodes(notifications: list[Document], text: PolicyText | None) 
     Whom, through what, and by which words of the policy.
     """
     found = []
-    for (at, kind), group in groupby(notifications, key=lambda one: (one["at"], one["kind"])):
+    for (at, kind), group in groupby(notifications, key=lambda item: (item["at"], item["kind"])):
         messages = list(group)
-        whom = ", ".join(f"{one['receiver']} by {one['channel']} ({one['id']})" for one in messages)
+        whom = ", ".join(
+            f"{message['receiver']} by {message['channel']} ({message['id']})"
+            for message in messages
+        )
         node = Node(
             "notified",
             f"notified, {kind}: {messages[0]['text']}",
@@ -203,8 +212,8 @@ def _notification_nodes(notifications: list[Document], text: PolicyText | None) 
         if text is not None:
             wheres = [
                 where
-                for one in messages
-                for where in policy_locations.locate_notification(text.rules, one)
+                for message in messages
+                for where in policy_locations.locate_notification(text.rules, message)
             ]
             node.rules = _policy_documents(text, messages[0], wheres)
         found.append(node)
@@ -227,7 +236,9 @@ async def _next_node(tracer: Tracer, causes: Causes, partition: int, snapshot: D
         "next", f"next, at {format_instant(due[0].at_ms)}: {timer_text(due[0], pending=True)}"
     )
     node.rules = text.places(timer_places(due[0], engine.policy, incident))
-    later = [f"{format_instant(one.at_ms)} {timer_text(one, pending=True)}" for one in due[1:4]]
+    later = [
+        f"{format_instant(timer.at_ms)} {timer_text(timer, pending=True)}" for timer in due[1:4]
+    ]
     if later:
         node.facts["then"] = later
     kept = mute_times.reasons_to_wait(engine.turn, incident, engine.state.now_ms)

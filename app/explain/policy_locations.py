@@ -97,9 +97,9 @@ def _relative_path(path: Path) -> str:
 def _yaml_value(value: Any) -> str:
     """A value as it may be written in YAML on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}: {_yaml_value(one)}" for name, one in value.items()) + "}"
+        return "{" + ", ".join(f"{name}: {_yaml_value(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_yaml_value(one) for one in value) + "]"
+        return "[" + ", ".join(_yaml_value(item) for item in value) + "]"
     if isinstance(value, str):
         return f"'{value}'" if any(sign in value for sign in '"{}[],:#&*!|>%@`') else value
     return orjson.dumps(value).decode()
@@ -108,8 +108,8 @@ def _yaml_value(value: Any) -> str:
 def locate_rule(rules: CompiledPolicy, name: str) -> Where | None:
     """Where the rule of that name stands, whatever its kind."""
     for section in _NAMED:
-        for number, one in enumerate(getattr(rules.policy, section)):
-            if one.name == name:
+        for number, item in enumerate(getattr(rules.policy, section)):
+            if item.name == name:
                 return (section, number)
     for number, mute in enumerate(rules.policy.notify.mute):
         if mute.name == name:
@@ -134,8 +134,8 @@ def locate_entry(rules: CompiledPolicy, section: str, name: str) -> list[Where]:
     """Where the entry of that name stands in a section, if it does."""
     return [
         (section, number)
-        for number, one in enumerate(getattr(rules.policy, section))
-        if one.name == name
+        for number, item in enumerate(getattr(rules.policy, section))
+        if item.name == name
     ]
 
 
@@ -200,8 +200,8 @@ def _locate_receiver(rules: CompiledPolicy, effect: Document) -> list[Where]:
         for number, role in enumerate(rules.policy.notify.also_notify.get(severity, ())):
             if contacts[role].name == name:
                 return [("notify", "also_notify", severity, number)]
-        for index, one in enumerate(rules.policy.classes):
-            for number, role in enumerate(one.also_notify):
+        for index, item in enumerate(rules.policy.classes):
+            for number, role in enumerate(item.also_notify):
                 if contacts[role].name == name:
                     return [("classes", index, "also_notify", number)]
     step = next(
@@ -228,7 +228,7 @@ def of_effect(rules: CompiledPolicy, stream: Stream, effect: Document) -> list[W
         found = locate_rule(rules, str(effect.get("rule", "")).split("/")[0])
         return [found] if found else []
     if kind == "ServiceDown":
-        services = [one.name for one in rules.policy.targets.availability]
+        services = [availability.name for availability in rules.policy.targets.availability]
         name = effect["service"]
         return [("targets", "availability", services.index(name))] if name in services else []
     places: dict[str, list[Where]] = {

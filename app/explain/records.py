@@ -61,7 +61,7 @@ async def explain_record(
     if trace.note:
         node.facts["not known"] = trace.note
     followed = _EffectTree(archive, tracer, causes)
-    node.then = [one async for one in followed.effects(partition, trace)]
+    node.then = [effect async for effect in followed.effects(partition, trace)]
     outcomes = followed.outcomes
     node.facts["did"] = _verdicts(trace, looks, outcomes)
     node.facts["checked"] = await _verification_text(archive, partition, trace)
@@ -87,7 +87,7 @@ async def explain_record(
 
 def _verdicts(trace: Trace, looks: list[BeforeAfter], outcomes: "ActorOutcomes") -> list[str]:
     """What a record did; of several alerts what each did, with its name."""
-    refused = any(one.stream is Stream.DEADLETTER for one in trace.own)
+    refused = any(effect.stream is Stream.DEADLETTER for effect in trace.own)
     if len(looks) == 1 or refused or trace.counted.get("duplicates"):
         return verdict_lines(trace, looks[0], outcomes)
     lines = [
@@ -106,19 +106,20 @@ def _skipped_text(partition: int, text: str, effects: list[Effect]) -> str:
 
 
 def _is_notified(trace: Trace) -> bool:
-    return any(one.stream is Stream.NOTIFICATIONS for one in trace.own)
+    return any(effect.stream is Stream.NOTIFICATIONS for effect in trace.own)
 
 
 async def _verification_text(archive: Archive, partition: int, trace: Trace) -> str:
     """Whether the topics have what the engine says again."""
     kept = {
-        one.position: one.value for one in await archive.effects_of(partition, trace.record.offset)
+        effect.position: effect.value
+        for effect in await archive.effects_of(partition, trace.record.offset)
     }
     again = {
-        one.position: one.value
+        effect.position: effect.value
         for step in trace.steps
-        for one in step.effects
-        if one.stream is not Stream.JOURNAL and one.value
+        for effect in step.effects
+        if effect.stream is not Stream.JOURNAL and effect.value
     }
     if not kept and not again:
         return "no effect in the topics, and none in replay"
@@ -153,7 +154,7 @@ class _EffectTree:
     async def effects(self, partition: int, trace: Trace) -> AsyncIterator[Node]:
         """A node for each effect of the record itself."""
         text = self._causes.text_of(trace)
-        own = [one for one in trace.own if one.stream is not Stream.INCIDENTS]
+        own = [item for item in trace.own if item.stream is not Stream.INCIDENTS]
         for effect in own[:SHOWN]:
             name = f"{partition}-{effect.position.offset}-{effect.position.number}"
             document: Document = orjson.loads(effect.value)
@@ -201,7 +202,7 @@ class _EffectTree:
                 self.outcomes.reasons[str(noticed.document["alert"])] = noticed.now.reason
         if noticed.words:
             node.facts["result"] = noticed.words
-        node.then = [one async for one in self.effects(target, found)]
+        node.then = [item async for item in self.effects(target, found)]
         return node
 
 
@@ -211,8 +212,8 @@ async def _digest_nodes(archive: Archive, partition: int, trace: Trace) -> list[
     if trace.own or not isinstance(body, dict):
         return []
     start = Position(trace.record.offset + 1, 0)
-    async for one in archive.effects(Stream.NOTIFICATIONS, partition, start, b'"digest"'):
-        document = one.document
+    async for effect in archive.effects(Stream.NOTIFICATIONS, partition, start, b'"digest"'):
+        document = effect.document
         same = all(document[name] == body.get(name) for name in ("receiver", "channel"))
         if document["kind"] == "digest" and same:
             text = f"sent in a digest: {effect_text(Stream.NOTIFICATIONS, document)}"
@@ -227,14 +228,14 @@ async def _later_messages(
     found: list[Document] = []
     for other in range(archive.partitions):
         since = offset + 1 if other == partition else await archive.first_since(other, at_ms)
-        async for one in archive.effects(
+        async for effect in archive.effects(
             Stream.NOTIFICATIONS, other, Position(since, 0), incident.encode()
         ):
-            if one.document["incident"] == incident:
-                found.append(one.document)
+            if effect.document["incident"] == incident:
+                found.append(effect.document)
                 break
     if not found:
         return []
-    first = min(found, key=lambda one: str(one["at"]))
+    first = min(found, key=lambda item: str(item["at"]))
     text = f"next message about {incident}: {effect_text(Stream.NOTIFICATIONS, first)}"
     return [Node("later", text, milliseconds(first["at"]), first["id"])]

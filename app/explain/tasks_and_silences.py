@@ -20,17 +20,17 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
     """What left a task, and what became of it. Raises NotRetained."""
     partition, offset = position_from_id(name.partition(".")[0])
     effects = archive.effects(Stream.FOLLOWUPS, partition, Position(offset, 0), name.encode())
-    found = [one.document async for one in effects if one.document["task"] == name]
+    found = [effect.document async for effect in effects if effect.document["task"] == name]
     if not found:
         newest = await archive.newest(Stream.FOLLOWUPS, lambda _: True, 50)
         known = (
-            ", ".join(list(dict.fromkeys(str(one["task"]) for one in newest))[-3:]) or "none yet"
+            ", ".join(list(dict.fromkeys(str(item["task"]) for item in newest))[-3:]) or "none yet"
         )
         raise NotRetained(f"there is no task {name!r}. Newest: {known}")
     node = await explain_effect(archive, tracer, causes, found[0]["id"])
     node.then = [
-        Node("task", effect_text(Stream.FOLLOWUPS, one), milliseconds(one["at"]), one["id"])
-        for one in found[1:]
+        Node("task", effect_text(Stream.FOLLOWUPS, item), milliseconds(item["at"]), item["id"])
+        for item in found[1:]
     ]
     return node
 
@@ -38,11 +38,11 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
 async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
     """Who made a silence, and what it suppressed. Raises NotRetained."""
     effects = archive.effects(Stream.SILENCES, 0, Position(0, 0), name.encode())
-    found = [one.document async for one in effects if one.document["silence"] == name]
+    found = [effect.document async for effect in effects if effect.document["silence"] == name]
     if not found:
         newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
         known = (
-            ", ".join(list(dict.fromkeys(str(one["incident"]) for one in newest))[-3:])
+            ", ".join(list(dict.fromkeys(str(item["incident"]) for item in newest))[-3:])
             or "none yet"
         )
         raise NotRetained(
@@ -53,11 +53,11 @@ async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name
     node.then = [
         Node(
             "suppressed",
-            f"{one['incident']}: {effect_text(Stream.TIMELINE, one)}",
-            milliseconds(one["at"]),
-            one["id"],
+            f"{item['incident']}: {effect_text(Stream.TIMELINE, item)}",
+            milliseconds(item["at"]),
+            item["id"],
         )
-        for one in suppressed[:SHOWN]
+        for item in suppressed[:SHOWN]
     ]
     if len(suppressed) > SHOWN:
         node.then.append(Node("more", f"and {len(suppressed) - SHOWN} more"))
@@ -72,5 +72,5 @@ async def _suppressed_by_silence(archive: Archive, name: str, since_ms: int) -> 
     for partition in range(archive.partitions):
         start = Position(await archive.first_since(partition, since_ms), 0)
         effects = archive.effects(Stream.TIMELINE, partition, start, key.encode())
-        found += [one.document async for one in effects if one.document.get("rule") == key]
-    return sorted(found, key=lambda one: str(one["at"]))
+        found += [effect.document async for effect in effects if effect.document.get("rule") == key]
+    return sorted(found, key=lambda item: str(item["at"]))

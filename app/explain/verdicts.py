@@ -37,13 +37,15 @@ def verdict_lines(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> lis
     """The sentences, of one alert of a record that has several."""
     if trace.counted.get("duplicates"):
         return [_duplicate_line(trace, noticed)]
-    letters = [orjson.loads(one.value) for one in trace.own if one.stream is Stream.DEADLETTER]
+    letters = [
+        orjson.loads(effect.value) for effect in trace.own if effect.stream is Stream.DEADLETTER
+    ]
     if letters:
         return [
-            effect_text(Stream.DEADLETTER, one)
-            if one["kind"] == "Resubmitted"
-            else f"Refused: {effect_text(Stream.DEADLETTER, one)}"
-            for one in letters
+            effect_text(Stream.DEADLETTER, letter)
+            if letter["kind"] == "Resubmitted"
+            else f"Refused: {effect_text(Stream.DEADLETTER, letter)}"
+            for letter in letters
         ]
     match kind_of(noticed.document):
         case "alert":
@@ -131,8 +133,10 @@ def _is_repeat(trace: Trace, noticed: BeforeAfter) -> bool:
 
 def _has_opened(trace: Trace, noticed: BeforeAfter) -> bool:
     """Whether the record opened an incident with this alert."""
-    entries = [orjson.loads(one.value) for one in trace.own if one.stream is Stream.TIMELINE]
-    opened = [one.get("alert") for one in entries if one["kind"] == "Opened"]
+    entries = [
+        orjson.loads(effect.value) for effect in trace.own if effect.stream is Stream.TIMELINE
+    ]
+    opened = [entry.get("alert") for entry in entries if entry["kind"] == "Opened"]
     return noticed.document.get("alert") in opened if noticed.several else bool(opened)
 
 
@@ -162,7 +166,7 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
         because = _because(noticed.now.reason)
         return [f"Nobody was notified{because}: {reason}" for reason in reasons]
     if noticed.quiet:
-        until = next((one for one in noticed.waits if one.what in _NOTIFYING), None)
+        until = next((wait for wait in noticed.waits if wait.what in _NOTIFYING), None)
         when = f", until {format_instant(until.at_ms)}" if until else ""
         because = _because(noticed.now.reason)
         return [f"Nobody was notified{because}: {', '.join(noticed.quiet)} at this time{when}"]
@@ -170,7 +174,7 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
         return [
             "Nobody was notified: the incident is flapping. Notifications resume when it is stable."
         ]
-    due = next((one for one in noticed.waits if one.what in _NOTIFYING), None)
+    due = next((wait for wait in noticed.waits if wait.what in _NOTIFYING), None)
     if due is not None and noticed.notified_at and _is_repeat(trace, noticed):
         when = f"{format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
         return [f"The last notification was at {noticed.notified_at}. The next is due at {when}."]

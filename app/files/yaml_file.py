@@ -105,8 +105,8 @@ def validation_refusal(
     path: Path, document: Document, error: ValidationError, model: type[BaseModel]
 ) -> BadFile:
     """The mistakes that a model found in a file, from its beginning to its end."""
-    mistakes = [_validation_mistake(path, document, one, model) for one in error.errors()]
-    return BadFile(sorted(mistakes, key=lambda one: (one.line, one.column)))
+    mistakes = [_validation_mistake(path, document, details, model) for details in error.errors()]
+    return BadFile(sorted(mistakes, key=lambda mistake: (mistake.line, mistake.column)))
 
 
 def mistake_at(path: Path, document: Document, where: Where, problem: str) -> Mistake:
@@ -179,15 +179,15 @@ def _keys_at(model: type[BaseModel], where: Iterable[str | int]) -> list[str]:
         # A number in pydantic's path is a place in a list, whose model the annotation of the list
         # has named already.
         models = (
-            [found for one in models for found in _inner_models(one, part)]
+            [found for item in models for found in _inner_models(item, part)]
             if isinstance(part, str)
             else models
         )
     return [
         field.alias or name
-        for one in models
-        if _is_model(one)
-        for name, field in one.model_fields.items()
+        for item in models
+        if _is_model(item)
+        for name, field in item.model_fields.items()
     ]
 
 
@@ -206,7 +206,7 @@ def _models_in(annotation: Any) -> list[Any]:
     inner = (
         get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
     )
-    return [found for one in inner for found in _models_in(one)]
+    return [found for item in inner for found in _models_in(item)]
 
 
 def _is_model(annotation: Any) -> bool:

@@ -71,8 +71,8 @@ class AlertView:
     async def _read(self) -> None:
         for partition in range(self._partitions):
             while (news := await self._reader.next_chunk(partition)) is not None:
-                for one in news:
-                    self._keep((one.key or b"").decode(), one.value)
+                for item in news:
+                    self._keep((item.key or b"").decode(), item.value)
 
     async def _fill(self) -> None:
         """Read the topic from its beginning for as many of those left out as there is room for."""
@@ -81,9 +81,9 @@ class AlertView:
         reader = TopicReader(self._log, self._topic, self._partitions, tombstones=True)
         for partition in range(self._partitions):
             while (news := await reader.next_chunk(partition)) is not None:
-                for one in news:
-                    if (name := (one.key or b"").decode()) in wanted:
-                        newest[name] = one.value
+                for item in news:
+                    if (name := (item.key or b"").decode()) in wanted:
+                        newest[name] = item.value
         for name, value in newest.items():
             self._left_out.pop(name)
             self._keep(name, value)

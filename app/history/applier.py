@@ -65,7 +65,9 @@ class Applier:
         The effects until there are known already.
         """
         self.engine = await self._restore()
-        self._poisons = [one for one in self._poisons if one.offset > self.engine.applied_offset]
+        self._poisons = [
+            poison for poison in self._poisons if poison.offset > self.engine.applied_offset
+        ]
         self.engine.skip(self._poisons)
         while self.engine.applied_offset < offset:
             records = await self._read(self.engine.applied_offset + 1)

@@ -70,9 +70,9 @@ class Archive:
     ) -> StoredEffect | None:
         """The effect at a position, if one of the topics has it."""
         for stream in streams:
-            async for one in self.effects(stream, partition, position):
-                if one.position == position:
-                    return one
+            async for item in self.effects(stream, partition, position):
+                if item.position == position:
+                    return item
                 break
         return None
 
@@ -80,11 +80,11 @@ class Archive:
         """Every effect of a journal record that the topics have, in order."""
         found = []
         for stream in EFFECTS:
-            async for one in self.effects(stream, partition, Position(offset, 0)):
-                if one.position.offset > offset:
+            async for item in self.effects(stream, partition, Position(offset, 0)):
+                if item.position.offset > offset:
                     break
-                found.append(one)
-        return sorted(found, key=lambda one: one.position)
+                found.append(item)
+        return sorted(found, key=lambda entry: entry.position)
 
     async def effects(
         self, stream: Stream, partition: int, after: Position, about: bytes = b""
@@ -147,13 +147,13 @@ class Archive:
             read = await self.log.read(topic, partition, start, CHUNK)
             documents = [orjson.loads(record.value) for record in read if record.value]
             found += [document for document in documents if wanted(document)]
-        return sorted(found, key=lambda one: str(one["at"]))[-number:]
+        return sorted(found, key=lambda item: str(item["at"]))[-number:]
 
     async def _effect_offset(self, topic: str, partition: int, wanted: Position) -> int:
         """The offset of the first effect at the position or after it."""
         span = (0, await self.log.end_offset(self.topics.journal, partition))
         return await self._first(
-            topic, partition, _record_position, wanted, lambda one: one.offset, span
+            topic, partition, _record_position, wanted, lambda item: item.offset, span
         )
 
     async def _ends(self, topic: str, partition: int) -> tuple[int, int]:
@@ -185,7 +185,7 @@ class Archive:
             )
             guess = not guess
             records = await self.log.read(topic, partition, middle, CHUNK)
-            known = [(one.offset, found) for one in records if (found := key(one)) is not None]
+            known = [(item.offset, found) for item in records if (found := key(item)) is not None]
             if not known or known[0][1] >= wanted:
                 high, above = middle, number(known[0][1]) if known else above
             elif known[-1][1] < wanted:

@@ -55,8 +55,8 @@ class LettersView:
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
                 while (news := await self._reader.next_chunk(partition)) is not None:
-                    for one in news:
-                        self._keep(partition, one.position, one.offset, document_in(one.value))
+                    for item in news:
+                        self._keep(partition, item.position, item.offset, document_in(item.value))
         known = [
             replace(letter, resubmitted=self._notes.get(letter.id, ""))
             for letter in self._letters.values()
@@ -129,7 +129,7 @@ async def whole_value(
         _, refused = alerts_from(record, 0)
     except BadInput:
         refused = []
-    parts = [one.part for one in refused if one.part is not None]
+    parts = [refusal.part for refusal in refused if refusal.part is not None]
     return next((part for part in parts if len(part) == size and part.startswith(known)), None)
 
 

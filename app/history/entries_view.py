@@ -55,8 +55,8 @@ class EntriesView:
         for number in chosen:
             async with self._turnstiles[number] as needed:
                 while needed and (news := await self._reader.next_chunk(number)) is not None:
-                    for one in news:
-                        self._extend_timeline((one.key or b"").decode(), one.value)
+                    for item in news:
+                        self._extend_timeline((item.key or b"").decode(), item.value)
         known = self._known.get(incident)
         if known is not None and known.whole:
             return known
@@ -66,9 +66,9 @@ class EntriesView:
         reader = TopicReader(self._log, self._topic, self._partitions)
         for number in chosen:
             while (news := await reader.next_chunk(number)) is not None:
-                for one in news:
-                    if one.key == incident.encode():
-                        entries.add(one.value)
+                for item in news:
+                    if item.key == incident.encode():
+                        entries.add(item.value)
         return entries
 
     def _extend_timeline(self, incident: str, value: bytes) -> None:

@@ -38,7 +38,7 @@ class Pace:
         while True:
             now_ms = self._first_ms + (time.monotonic() - self._began) * 1000 * self._speed
             count = next(
-                (number for number, one in enumerate(records) if one.timestamp > now_ms),
+                (number for number, record in enumerate(records) if record.timestamp > now_ms),
                 len(records),
             )
             if count:

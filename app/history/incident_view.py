@@ -67,7 +67,7 @@ class IncidentView:
         reader = TopicReader(self._log, self._topic, self._partitions)
         while (news := await reader.next_chunk(partition)) is not None:
             newest = next(
-                (one.value for one in reversed(news) if one.key == incident.encode()), newest
+                (item.value for item in reversed(news) if item.key == incident.encode()), newest
             )
         return newest
 
@@ -79,8 +79,8 @@ class IncidentView:
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
                 while (news := await self._reader.next_chunk(partition)) is not None:
-                    for one in news:
-                        self._keep(one.value)
+                    for item in news:
+                        self._keep(item.value)
 
     def _keep(self, value: bytes) -> None:
         self._number_read += 1

@@ -46,11 +46,13 @@ async def choose_spans(
 ) -> list[OffsetSpan]:
     """The spans, by partition; those in which there is nothing are left out. Raises NotRetained."""
     chosen = sorted(set(partitions or source.partitions))
-    unknown = [one for one in chosen if one not in source.partitions]
+    unknown = [item for item in chosen if item not in source.partitions]
     if unknown:
         known = ", ".join(map(str, source.partitions))
         raise NotRetained(f"{source.what} has no partition {unknown[0]}; it has {known}")
-    by_offset = next((one for one in (first, end) if one is not None and one.at_ms < 0), None)
+    by_offset = next(
+        (bound for bound in (first, end) if bound is not None and bound.at_ms < 0), None
+    )
     if by_offset is not None and len(chosen) != 1:
         raise NotRetained(
             f"{by_offset} is an offset, which is of one partition: name it with --partition, or give a time instead"
@@ -72,10 +74,10 @@ async def _partition_span(
         await source.log.start_offset(journal, partition),
         await source.log.end_offset(journal, partition),
     )
-    for one in (first, end):
-        if one is not None and one.at_ms < 0 and not start <= one.offset <= stop:
+    for bound in (first, end):
+        if bound is not None and bound.at_ms < 0 and not start <= bound.offset <= stop:
             raise NotRetained(
-                f"offset {one} is not there; {source.what} has {await _retained_text(source, [partition])}"
+                f"offset {bound} is not there; {source.what} has {await _retained_text(source, [partition])}"
             )
     if start == stop:
         return None
@@ -88,9 +90,11 @@ async def _partition_span(
     )
 
 
-async def _bound_offset(source: Source, partition: int, one: Bound, start: int, stop: int) -> int:
+async def _bound_offset(source: Source, partition: int, bound: Bound, start: int, stop: int) -> int:
     return (
-        one.offset if one.at_ms < 0 else await offset_at(source, partition, one.at_ms, start, stop)
+        bound.offset
+        if bound.at_ms < 0
+        else await offset_at(source, partition, bound.at_ms, start, stop)
     )
 
 
@@ -124,8 +128,8 @@ async def _retained_text(source: Source, partitions: Sequence[int]) -> str:
             continue
         ends = [
             record
-            for one in (start, stop - 1)
-            for record in await source.log.read(journal, partition, one, 1)
+            for item in (start, stop - 1)
+            for record in await source.log.read(journal, partition, item, 1)
         ]
         times += [record.timestamp for record in ends]
         between = _time_range_text(ends[0].timestamp, ends[-1].timestamp)

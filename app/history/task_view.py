@@ -26,8 +26,8 @@ class TaskView:
         async with self._turnstile as needed:
             for partition in range(self._partitions) if needed else ():
                 while (news := await self._reader.next_chunk(partition)) is not None:
-                    for one in news:
-                        self._keep(orjson.loads(one.value))
+                    for item in news:
+                        self._keep(orjson.loads(item.value))
         known = [*self._open.values(), *self._done.values()]
         return sorted(known, key=lambda task: (task["due_at"], task["task"]))
 

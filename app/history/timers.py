@@ -76,9 +76,10 @@ def timers_at(engine: Engine, timer: DueTimer) -> list[Timer]:
         return [Timer(at_ms, what, whose, state.tasks[whose].name, state.tasks[whose].made_ms)]
     if what == TimerKind.SILENCE:
         over, begun = silences.silences_changing(state, at_ms)  # all at once
-        return [Timer(at_ms, what, one.id, one.by, one.starts_ms) for one in (*over, *begun)] or [
-            Timer(*timer)
-        ]
+        return [
+            Timer(at_ms, what, silence.id, silence.by, silence.starts_ms)
+            for silence in (*over, *begun)
+        ] or [Timer(*timer)]
     return [Timer(at_ms, what, whose)]
 
 
@@ -92,18 +93,20 @@ def _kept(engine: Engine, incident: Incident, due: deadline.Deadline) -> tuple[s
 def waits(engine: Engine, incident: Incident, until_ms: int) -> list[Timer]:
     """What an incident waits for, as far as it is due by then, the next first."""
     due = [
-        one for one in incident_timers.all_deadlines(engine.turn, incident) if one.at_ms <= until_ms
+        item
+        for item in incident_timers.all_deadlines(engine.turn, incident)
+        if item.at_ms <= until_ms
     ]
     return [
         Timer(
-            one.at_ms,
-            one.kind,
+            item.at_ms,
+            item.kind,
             incident.id,
-            one.detail,
-            one.since_ms,
+            item.detail,
+            item.since_ms,
             incident.opened_by,
             of_incident=True,
-            quiet=_kept(engine, incident, one),
+            quiet=_kept(engine, incident, item),
         )
-        for one in due
+        for item in due
     ]

@@ -54,7 +54,7 @@ class Trace:
             (
                 step
                 for step in self.steps
-                if any(one.position.number == number for one in step.effects)
+                if any(item.position.number == number for item in step.effects)
             ),
             None,
         )
@@ -62,7 +62,7 @@ class Trace:
     def effect(self, number: int) -> Effect | None:
         """The effect of this number."""
         effects = (effect for step in self.steps for effect in step.effects)
-        return next((one for one in effects if one.position.number == number), None)
+        return next((item for item in effects if item.position.number == number), None)
 
     @property
     def own(self) -> list[Effect]:
@@ -71,15 +71,19 @@ class Trace:
         Not what it says of alerts, which may be of deadlines before it.
         """
         effects = self.steps[-1].effects if self.steps else []
-        return [one for one in effects if one.stream is not Stream.ALERTS]
+        return [item for item in effects if item.stream is not Stream.ALERTS]
 
     def reason_of(self, fingerprint: str) -> str:
         """Why nobody was notified of an alert, as the record's event of `tocsin.alerts` says; empty if it says nothing."""
         effects = self.steps[-1].effects if self.steps else []
-        events = [one for one in effects if one.stream is Stream.ALERTS and one.value]
-        documents = [orjson.loads(one.value) for one in events]
+        events = [item for item in effects if item.stream is Stream.ALERTS and item.value]
+        documents = [orjson.loads(event.value) for event in events]
         return next(
-            (one["reason"] or "" for one in documents if one["alert"] == fingerprint),
+            (
+                document["reason"] or ""
+                for document in documents
+                if document["alert"] == fingerprint
+            ),
             "",
         )
 

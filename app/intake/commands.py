@@ -72,9 +72,9 @@ def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:
             f"the body has {len(document)} receipts, must have at most {RECEIPTS_MAX}",
         )
     found = []
-    for number, one in enumerate(document):
+    for number, item in enumerate(document):
         try:
-            found.append(_receipt_record(one, partitions))
+            found.append(_receipt_record(item, partitions))
         except BadInput as refusal:
             raise BadInput(
                 refusal.reason, f"[{number}]: {refusal.message}; no receipt was kept"

@@ -22,7 +22,7 @@ def heartbeat_labels(policy: CompiledPolicy, name: str) -> dict[str, str]:
     """The labels of a heartbeat that the rule of this name expects. Raises BadInput."""
     rule = policy.heartbeat(name)
     if rule is None:
-        names = [one.name for one in policy.policy.heartbeats]
+        names = [heartbeat.name for heartbeat in policy.policy.heartbeats]
         known = ", ".join(names) or "none"
         found = (
             f"the policy has no heartbeat {name!r:.60}, must be one of its `heartbeats` ({known})"

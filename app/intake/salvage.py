@@ -41,7 +41,8 @@ def salvage_document(body: bytes, why: orjson.JSONDecodeError) -> Any:
     if not isinstance(entries, list):
         raise BadInput(Reason.MALFORMED, f"the body is not JSON: {why}")
     entries[:] = [
-        one if _is_json(one) else BadInput(Reason.MALFORMED, f": {NOT_JSON}") for one in entries
+        entry if _is_json(entry) else BadInput(Reason.MALFORMED, f": {NOT_JSON}")
+        for entry in entries
     ]
     return document
 

@@ -56,16 +56,16 @@ class ScenarioOutcome:
         }
         self._snapshots = list(snapshots.values())
         self.incidents = [
-            Incident(number, one["incident"], one["component"], one["title"], one["rule"])
-            for number, one in enumerate(self._snapshots, start=1)
+            Incident(number, item["incident"], item["component"], item["title"], item["rule"])
+            for number, item in enumerate(self._snapshots, start=1)
         ]
-        self._by_id = {one.id: one for one in self.incidents}
+        self._by_id = {incident.id: incident for incident in self.incidents}
 
     def items(self, kind: str) -> list[Item]:
         """The items that a key of `expect` is about, in order."""
         stream = _KINDS[kind]
         if stream is Stream.INCIDENTS:
-            return [self._incident_item(one) for one in self._snapshots]
+            return [self._incident_item(snapshot) for snapshot in self._snapshots]
         bodies = [body for found, body in self._bodies if found is stream]
         if stream is Stream.FOLLOWUPS:
             bodies = list({body["task"]: body for body in bodies}.values())

@@ -61,11 +61,11 @@ def _compare_group(group: Group[Any], kind: str, items: Sequence[Item]) -> Itera
     if group.exactly is not None:
         yield from _compare_lists(group.exactly, kind, items)
     yield from _compare_any(group.contains, kind, items)
-    for one in group.lacks:
-        there = [item for item in items if _meets_expectation(one, item)]
+    for lack in group.lacks:
+        there = [item for item in items if _meets_expectation(lack, item)]
         if there:
-            yield f"must not be there: {_expected_text(one)}"
-            yield from (f"  + {_item_text(kind, item, one)}" for item in there)
+            yield f"must not be there: {_expected_text(lack)}"
+            yield from (f"  + {_item_text(kind, item, lack)}" for item in there)
     if group.count is not None and len(items) != group.count:
         yield f"expected {group.count}, found {len(items)}"
         yield from (f"  + {_item_text(kind, item)}" for item in items)
@@ -81,27 +81,27 @@ def _compare_lists(expected: Sequence[Expected], kind: str, items: Sequence[Item
     """
     pairs = _align_lists(expected, items)
     if all(
-        one is not None and item is not None and _meets_expectation(one, item)
-        for one, item in pairs
+        entry is not None and item is not None and _meets_expectation(entry, item)
+        for entry, item in pairs
     ):
         return []
     number = f"expected {len(expected)}, found {len(items)}"
     return [
         number if len(expected) != len(items) else "is not as expected",
-        *(line for one, item in pairs for line in _compare_pair(kind, one, item)),
+        *(line for entry, item in pairs for line in _compare_pair(kind, entry, item)),
     ]
 
 
-def _compare_pair(kind: str, one: Expected | None, item: Item | None) -> Iterator[str]:
-    if one is not None and item is not None and _meets_expectation(one, item):
-        yield f"    {_item_text(kind, item, one)}"
+def _compare_pair(kind: str, expected: Expected | None, item: Item | None) -> Iterator[str]:
+    if expected is not None and item is not None and _meets_expectation(expected, item):
+        yield f"    {_item_text(kind, item, expected)}"
         return
-    if one is not None:
-        yield f"  - {_expected_text(one)}"
+    if expected is not None:
+        yield f"  - {_expected_text(expected)}"
     if item is not None:
-        yield f"  + {_item_text(kind, item, one)}"
-    if one is not None and item is not None:
-        for name, value in one.given().items():
+        yield f"  + {_item_text(kind, item, expected)}"
+    if expected is not None and item is not None:
+        for name, value in expected.given().items():
             if not _equal_values(name, value, item):
                 yield f"      {name}: expected {_value_text(value, name)}, found {_value_text(item[name], name)}"
 
@@ -143,13 +143,13 @@ def _align_gap(
     ones: Sequence[Expected], others: Sequence[Item]
 ) -> Iterator[tuple[Expected | None, Item | None]]:
     for number in range(max(len(ones), len(others))):
-        one = ones[number] if number < len(ones) else None
+        expected = ones[number] if number < len(ones) else None
         other = others[number] if number < len(others) else None
-        if one is not None and other is not None and _agreement(one, other) == 0:
-            yield one, None
+        if expected is not None and other is not None and _agreement(expected, other) == 0:
+            yield expected, None
             yield None, other
         else:
-            yield one, other
+            yield expected, other
 
 
 def _match_lengths(expected: Sequence[Expected], items: Sequence[Item]) -> list[list[int]]:
@@ -180,22 +180,22 @@ def _compare_any(expected: Sequence[Expected], kind: str, items: Sequence[Item])
                     return True
         return False
 
-    for number, one in enumerate(expected):
+    for number, entry in enumerate(expected):
         if not take(number, set()):
             free = [item for place, item in enumerate(items) if place not in taken]
-            nearest = max(free, key=lambda item: _agreement(one, item), default=None)
+            nearest = max(free, key=lambda item: _agreement(entry, item), default=None)
             yield f"not found among {len(items)}:"
             yield from _compare_pair(
-                kind, one, nearest if nearest is not None and _agreement(one, nearest) else None
+                kind, entry, nearest if nearest is not None and _agreement(entry, nearest) else None
             )
 
 
-def _agreement(one: Expected, item: Item) -> int:
-    return sum(_equal_values(name, value, item) for name, value in one.given().items())
+def _agreement(expected: Expected, item: Item) -> int:
+    return sum(_equal_values(name, value, item) for name, value in expected.given().items())
 
 
-def _meets_expectation(one: Expected, item: Item) -> bool:
-    return all(_equal_values(name, value, item) for name, value in one.given().items())
+def _meets_expectation(expected: Expected, item: Item) -> bool:
+    return all(_equal_values(name, value, item) for name, value in expected.given().items())
 
 
 def _equal_values(name: str, expected: Any, item: Item) -> bool:
@@ -209,15 +209,17 @@ def _equal_values(name: str, expected: Any, item: Item) -> bool:
     return bool(found == expected)
 
 
-def _expected_text(one: Expected) -> str:
+def _expected_text(expected: Expected) -> str:
     return (
-        ", ".join(f"{name} {_value_text(value, name)}" for name, value in one.given().items())
+        ", ".join(f"{name} {_value_text(value, name)}" for name, value in expected.given().items())
         or "anything"
     )
 
 
-def _item_text(kind: str, item: Item, one: Expected | None = None) -> str:
-    names = list(dict.fromkeys([*_NAMED[kind], *(one.given() if one is not None else ())]))
+def _item_text(kind: str, item: Item, expected: Expected | None = None) -> str:
+    names = list(
+        dict.fromkeys([*_NAMED[kind], *(expected.given() if expected is not None else ())])
+    )
     return ", ".join(f"{name} {_value_text(item[name], name)}" for name in names)
 
 

@@ -51,8 +51,8 @@ def reached_entries(
     for where in (*_BY_NAME, ("runbooks",)):
         places |= {
             (*where, number)
-            for number, one in enumerate(_entry_list(rules, where))
-            if one.name in names
+            for number, item in enumerate(_entry_list(rules, where))
+            if item.name in names
         }
     return places
 
@@ -62,8 +62,8 @@ def _matched_entries(rules: CompiledPolicy, labels: Labels) -> Iterator[Where]:
         first = next(
             (
                 number
-                for number, one in enumerate(_entry_list(rules, where))
-                if test_of(one.match)(labels)
+                for number, item in enumerate(_entry_list(rules, where))
+                if test_of(item.match)(labels)
             ),
             None,
         )
@@ -73,14 +73,14 @@ def _matched_entries(rules: CompiledPolicy, labels: Labels) -> Iterator[Where]:
 
 def _effect_names(found: ScenarioOutcome) -> Iterator[str]:
     """The names of what did something."""
-    yield from (one["rule"] for one in found.items("escalations"))
-    yield from (one["task"] for one in found.items("tasks"))
-    for one in found.items("incidents"):
-        yield one["rule"]
-        yield one["runbook"]
-    for one in found.items("timeline"):
-        if one["kind"] == "Suppressed":  # what keeps quiet names its rule last, in brackets
-            yield one["text"].rpartition("(")[2].removesuffix(")")
+    yield from (item["rule"] for item in found.items("escalations"))
+    yield from (item["task"] for item in found.items("tasks"))
+    for item in found.items("incidents"):
+        yield item["rule"]
+        yield item["runbook"]
+    for item in found.items("timeline"):
+        if item["kind"] == "Suppressed":  # what keeps quiet names its rule last, in brackets
+            yield item["text"].rpartition("(")[2].removesuffix(")")
 
 
 def _entry_list(rules: CompiledPolicy, where: Where) -> list[Any]:

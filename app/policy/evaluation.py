@@ -55,16 +55,16 @@ def explain_alert(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
         "class": {"is": verdict.incident_class, "prefix": rules.prefix(verdict.incident_class)},
         "notified": played["notified"],
         "again": _explain_reminders(rules, severity),
-        "chain": [one.name for one in rules.chain(owner)],
+        "chain": [contact.name for contact in rules.chain(owner)],
         "escalation_steps": played["escalation_steps"],
         "escalations": list(why.escalations(labels, verdict)),
         "clocks": _explain_service_levels(rules, severity),
         "updates": _explain_updates(rules, verdict),
         "runbook": why.runbook(labels),
         "followups": [
-            {"name": one.name, "due": write_ms(one.due), **why.at(("followups", number))}
-            for number, one in enumerate(rules.policy.followups)
-            if one.covers(severity, verdict.incident_class)
+            {"name": up.name, "due": write_ms(up.due), **why.at(("followups", number))}
+            for number, up in enumerate(rules.policy.followups)
+            if up.covers(severity, verdict.incident_class)
         ],
         "services": list(verdict.services),
         "rules": list(why.rules(labels, verdict)),
@@ -86,20 +86,23 @@ def _simulate_alert(
     stage.append(StoredRecord(-1, at_ms, key, encode_alert(alert)))
     stage.wait_until(at_ms + HORIZON_MS)
     found = ScenarioOutcome(list(bodies_of(stage.effects)), at_ms)
-    first = [one for one in found.items("notifications") if one["kind"] == "opened"]
+    first = [item for item in found.items("notifications") if item["kind"] == "opened"]
     told = [
-        {"after": write_ms(one["at"]), **{name: one[name] for name in ("channel", "to", "address")}}
-        for one in first
+        {
+            "after": write_ms(item["at"]),
+            **{name: item[name] for name in ("channel", "to", "address")},
+        }
+        for item in first
     ]
     steps = found.items("escalations")
     # An incident that is at the end of its chain escalates to the same person, on and on.
     climbs = [
         {
-            "after": write_ms(one["at"]),
-            **{name: one[name] for name in ("step", "to", "rule", "because")},
+            "after": write_ms(item["at"]),
+            **{name: item[name] for name in ("step", "to", "rule", "because")},
         }
-        for number, one in enumerate(steps)
-        if number == 0 or one["step"] > steps[number - 1]["step"]
+        for number, item in enumerate(steps)
+        if number == 0 or item["step"] > steps[number - 1]["step"]
     ]
     return {"notified": told, "escalation_steps": climbs}
 
@@ -129,7 +132,7 @@ def _explain_updates(rules: CompiledPolicy, verdict: PolicyDecision) -> Explaine
 
 def text_of(selector: Sequence[Sequence[Matcher]]) -> str:
     """A selector as the policy has it, in one line."""
-    return " or ".join(", ".join(str(one) for one in matchers) for matchers in selector)
+    return " or ".join(", ".join(str(matcher) for matcher in matchers) for matchers in selector)
 
 
 class _Reasons:
@@ -199,11 +202,13 @@ class _Reasons:
 
     def escalations(self, labels: Labels, verdict: PolicyDecision) -> Iterator[Explained]:
         """What else climbs a step."""
-        for number, one in enumerate(self._policy.escalations):
-            if one.covers(verdict.severity, verdict.incident_class) and test_of(one.match)(labels):
+        for number, escalation in enumerate(self._policy.escalations):
+            if escalation.covers(verdict.severity, verdict.incident_class) and test_of(
+                escalation.match
+            )(labels):
                 yield {
-                    "name": one.name,
-                    "when": _interval_text(one),
+                    "name": escalation.name,
+                    "when": _interval_text(escalation),
                     **self.at(("escalations", number)),
                 }
 
@@ -220,7 +225,7 @@ class _Reasons:
             )
             if group is not None:
                 role = (
-                    f"step {', '.join(str(one + 1) for one in steps)} of {len(rule.sequence)}"
+                    f"step {', '.join(str(step + 1) for step in steps)} of {len(rule.sequence)}"
                     if rule.sequence
                     else "one of"
                 )
@@ -273,18 +278,18 @@ class _Reasons:
                 }
 
 
-def _interval_text(one: Any) -> str:
-    if one.lasting is not None:
-        return f"fires for {write_ms(one.lasting)}"
-    if one.always:
+def _interval_text(item: Any) -> str:
+    if item.lasting is not None:
+        return f"fires for {write_ms(item.lasting)}"
+    if item.always:
         return "as soon as it fires"
-    if one.without is not None:
+    if item.without is not None:
         what = (
-            "nobody has named the cause" if one.without == "root_cause" else "it is not mitigated"
+            "nobody has named the cause" if item.without == "root_cause" else "it is not mitigated"
         )
-        return f"{what} after {write_ms(one.after)}"
-    if one.grew:
+        return f"{what} after {write_ms(item.after)}"
+    if item.grew:
         return "becomes worse, or larger, after somebody took it"
-    if one.complaints:
-        return f"{one.complaints} complaints"
-    return f"the clock to {one.target} it is near its end"
+    if item.complaints:
+        return f"{item.complaints} complaints"
+    return f"the clock to {item.target} it is near its end"

@@ -27,8 +27,8 @@ class TestResult:
 def write_junit(path: Path, results: Sequence[TestResult]) -> None:
     """Write the file. Raises OSError."""
     by_file: dict[str, list[TestResult]] = {}
-    for one in results:
-        by_file.setdefault(one.file, []).append(one)
+    for result in results:
+        by_file.setdefault(result.file, []).append(result)
     suites = Element("testsuites", _total_attributes(results))
     for file, found in by_file.items():
         suite = SubElement(
@@ -36,21 +36,21 @@ def write_junit(path: Path, results: Sequence[TestResult]) -> None:
             "testsuite",
             {"name": inert(file), "errors": "0", "skipped": "0", **_total_attributes(found)},
         )
-        for one in found:
-            where = {"file": inert(file), "line": str(one.line), "time": f"{one.seconds:.3f}"}
+        for result in found:
+            where = {"file": inert(file), "line": str(result.line), "time": f"{result.seconds:.3f}"}
             case = SubElement(
-                suite, "testcase", {"classname": inert(file), "name": inert(one.name), **where}
+                suite, "testcase", {"classname": inert(file), "name": inert(result.name), **where}
             )
-            if not one.passed:
-                first = one.problems[0].partition("\n")[0]
+            if not result.passed:
+                first = result.problems[0].partition("\n")[0]
                 SubElement(case, "failure", {"message": inert(first)}).text = inert_lines(
-                    "\n".join(one.problems)
+                    "\n".join(result.problems)
                 )
     indent(suites)
     path.write_bytes(tostring(suites, encoding="utf-8", xml_declaration=True) + b"\n")
 
 
 def _total_attributes(results: Sequence[TestResult]) -> dict[str, str]:
-    failed = sum(not one.passed for one in results)
-    seconds = sum(one.seconds for one in results)
+    failed = sum(not result.passed for result in results)
+    seconds = sum(result.seconds for result in results)
     return {"tests": str(len(results)), "failures": str(failed), "time": f"{seconds:.3f}"}

@@ -53,8 +53,8 @@ def read_lines(file: str) -> list[Labels]:
     """The label sets in JSON lines, each an alert or its labels. Raises BadFile."""
     lines = _read_bytes(file).splitlines()
     return [
-        _labels_in(_parse_json(file, line, one), file, one)
-        for one, line in enumerate(lines, start=1)
+        _labels_in(_parse_json(file, line, item), file, item)
+        for item, line in enumerate(lines, start=1)
         if line.strip()
     ]
 

@@ -33,11 +33,11 @@ def lint_policy(policy: Policy) -> list[Problem]:
 def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
     """Entries of lists whose first match decides, where another one takes all that they match."""
     lists: list[tuple[Where, Sequence[Alternatives]]] = [
-        (("severities", "rules"), [one.match for one in policy.severities.rules]),
-        (("ownership",), [one.match for one in policy.ownership]),
-        (("classes",), [one.match for one in policy.classes]),
-        (("runbooks",), [one.match for one in policy.runbooks]),
-        (("heartbeats",), [one.match for one in policy.heartbeats]),
+        (("severities", "rules"), [rule.match for rule in policy.severities.rules]),
+        (("ownership",), [ownership.match for ownership in policy.ownership]),
+        (("classes",), [class_.match for class_ in policy.classes]),
+        (("runbooks",), [runbook.match for runbook in policy.runbooks]),
+        (("heartbeats",), [heartbeat.match for heartbeat in policy.heartbeats]),
     ]
     for where, selectors in lists:
         name = ".".join(map(str, where))
@@ -51,7 +51,7 @@ def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
 def _unused_contacts(policy: Policy) -> Iterator[Problem]:
     used = {name for team in policy.teams.values() for name in team.chain}
     used |= {name for names in policy.notify.also_notify.values() for name in names}
-    used |= {name for one in policy.classes for name in one.also_notify}
+    used |= {name for class_ in policy.classes for name in class_.also_notify}
     for name, contact in policy.contacts.items():
         # What has an e-mail address or a URL only is for people to look up.
         if name not in used and (contact.pager or contact.chat):
@@ -61,7 +61,9 @@ def _unused_contacts(policy: Policy) -> Iterator[Problem]:
 def _unheard_notifications(policy: Policy) -> Iterator[Problem]:
     for name, team in policy.teams.items():
         for severity, channels in policy.notify.channels.items():
-            if channels and not any(_reaches_team(policy, team, severity, one) for one in channels):
+            if channels and not any(
+                _reaches_team(policy, team, severity, channel) for channel in channels
+            ):
                 said = f"is told of no {severity}: it has no address for {', '.join(channels)}"
                 yield ("teams", name, "contact"), said
 
@@ -144,7 +146,7 @@ def _equal_without_a_value(policy: Policy) -> Iterator[Problem]:
 def _requires(selector: Alternatives, label: str) -> bool:
     """Whether whatever a selector matches has the label."""
     return all(
-        any(one.label == label and not test_of([[one]])({}) for one in matchers)
+        any(matcher.label == label and not test_of([[matcher]])({}) for matcher in matchers)
         for matchers in selector
     )
 
@@ -179,8 +181,8 @@ def _hides_urgent(policy: Policy) -> Iterator[Problem]:
 def _urgent(policy: Policy) -> list[Selector]:
     """Selectors of what may be a P0 or P1 and does not always escalate."""
     urgent = [severity for severity in Severity if severity.is_urgent]
-    rules = [one.match for one in policy.severities.rules if one.severity in urgent]
-    rules += [one.match for one in policy.classes if one.severity in urgent]
+    rules = [rule.match for rule in policy.severities.rules if rule.severity in urgent]
+    rules += [class_.match for class_ in policy.classes if class_.severity in urgent]
     names = [name for name, severity in policy.severities.names.items() if severity in urgent]
     values = sorted({*names, *map(str.upper, names), *map(str.capitalize, names)})
     absent: list[Matcher] = []  # the first label that is there decides
@@ -189,8 +191,8 @@ def _urgent(policy: Policy) -> list[Selector]:
         absent.append(Matcher(label, Operator.EQUAL, ""))
     if policy.severities.missing in urgent:
         rules.append([absent])
-    always = [one for one in policy.escalations if one.always]
-    classes = {one.incident_class for one in always if one.incident_class}
-    left_out = [one.match for one in always if one.match]
-    left_out += [one.match for one in policy.classes if one.name in classes]
+    always = [escalation for escalation in policy.escalations if escalation.always]
+    classes = {rule.incident_class for rule in always if rule.incident_class}
+    left_out = [rule.match for rule in always if rule.match]
+    left_out += [class_.match for class_ in policy.classes if class_.name in classes]
     return [rule for rule in rules if rule not in left_out]

@@ -47,10 +47,11 @@ def _plain_value(value: Any, hint: Any) -> Any:
     inner = _inner_types(hint)
     if isinstance(value, Mapping):
         return {
-            str(name): _plain_value(one, inner[-1] if inner else Any) for name, one in value.items()
+            str(name): _plain_value(item, inner[-1] if inner else Any)
+            for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_plain_value(one, inner[0] if inner else Any) for one in value]
+        return [_plain_value(item, inner[0] if inner else Any) for item in value]
     return str(value) if isinstance(value, Enum) else value
 
 
@@ -60,7 +61,7 @@ def _is_duration(hint: Any) -> bool:
             get_args(hint)[0]
         )
     return (
-        any(_is_duration(one) for one in get_args(hint))
+        any(_is_duration(arg) for arg in get_args(hint))
         if get_origin(hint) in (Union, UnionType)
         else False
     )
@@ -71,5 +72,5 @@ def _inner_types(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) is Annotated:
         return _inner_types(get_args(hint)[0])
     if get_origin(hint) in (Union, UnionType):
-        return next((_inner_types(one) for one in get_args(hint) if one is not type(None)), ())
+        return next((_inner_types(arg) for arg in get_args(hint) if arg is not type(None)), ())
     return get_args(hint)

@@ -82,17 +82,23 @@ def team_routes(rules: CompiledPolicy) -> list[TeamRoute]:
     found = []
     for name, team in policy.teams.items():
         leads = [
-            f"class {one.name}: {text_of(one.match)}" for one in policy.classes if one.owner == name
+            f"class {class_.name}: {text_of(class_.match)}"
+            for class_ in policy.classes
+            if class_.owner == name
         ]
         leads += [
-            f"{number}. {text_of(one.match)}"
-            for number, one in enumerate(policy.ownership, start=1)
-            if one.team == name
+            f"{number}. {text_of(ownership.match)}"
+            for number, ownership in enumerate(policy.ownership, start=1)
+            if ownership.team == name
         ]
         leads += [
-            f"rule {one.name}" for one in policy.correlations if one.open and one.open.owner == name
+            f"rule {correlation.name}"
+            for correlation in policy.correlations
+            if correlation.open and correlation.open.owner == name
         ]
-        leads += [f"rule {one.name}" for one in policy.heartbeats if one.owner == name]
+        leads += [
+            f"rule {heartbeat.name}" for heartbeat in policy.heartbeats if heartbeat.owner == name
+        ]
         leads += ["whatever else there is"] if name == policy.default_owner else []
         steps = [
             _step_route(rules, name, number, contact)
@@ -122,4 +128,4 @@ def _step_route(rules: CompiledPolicy, team: str, number: int, contact: Contact)
 
 def _contact_address(contact: Contact) -> str:
     pager = f"pager {contact.pager}" if contact.pager else ""
-    return ", ".join(one for one in (pager, contact.email, contact.chat) if one)
+    return ", ".join(item for item in (pager, contact.email, contact.chat) if item)

@@ -58,8 +58,8 @@ def play_scenario(
 
 
 def _describe_problems(where: Where, differences: list[Difference]) -> Iterator[Problem]:
-    for one in differences:
-        yield Problem((*where, *one.where), one.lines)
+    for difference in differences:
+        yield Problem((*where, *difference.where), difference.lines)
 
 
 class _ScenarioStage:
@@ -93,10 +93,10 @@ class _ScenarioStage:
         if step.silence is not None:
             self._silences += 1
             name = f"silence-{self._silences}"
-            one = Silence(
+            silence = Silence(
                 name, tuple(step.silence), at_ms, at_ms + step.lasts, step.by, step.text or ""
             )
-            self._append_record(at_ms, None, encode_silence(one))
+            self._append_record(at_ms, None, encode_silence(silence))
         if step.command is not None:
             self._append_record(at_ms, *self._command_record(step, at_ms))
 
@@ -124,11 +124,11 @@ class _ScenarioStage:
         assert reference is not None
         incident = self._resolve_reference(name, reference)
         details = {
-            one: getattr(step, one)
-            for one in ("text", "to", "team", "scope", "eta", "number", "step", "task")
+            item: getattr(step, item)
+            for item in ("text", "to", "team", "scope", "eta", "number", "step", "task")
         }
         body = {"by": step.by, "verdict": step.verdict and str(step.verdict), **details}
-        given = {one: value for one, value in body.items() if value is not None}
+        given = {item: value for item, value in body.items() if value is not None}
         teams = self._policy.policy.teams
         return incident.id.encode(), command_value(
             incident.id, name, given, at_ms, teams, lambda by: by
@@ -136,9 +136,9 @@ class _ScenarioStage:
 
     def _resolve_reference(self, name: str, reference: int | str) -> Incident:
         known = self.found().incidents
-        for one in reversed(known):
-            if one.fits(reference):
-                return one
+        for incident in reversed(known):
+            if incident.fits(reference):
+                return incident
         opened = ", ".join(map(str, known)) or "none has opened"
         raise _Unplayable(
             f"{name}: is {reference!r}, must be an incident that has opened by then: {opened}"

@@ -37,17 +37,17 @@ def model_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a model."""
     found = model.model_json_schema(schema_generator=_TitlelessGenerator)
     definitions = found.setdefault("$defs", {})
-    named = {name: json.loads(json.dumps(one)) for name, one in NAMED.items()}
-    for name, one in named.items():
-        _insert_reference(found, name, one)
+    named = {name: json.loads(json.dumps(entry)) for name, entry in NAMED.items()}
+    for name, item in named.items():
+        _insert_reference(found, name, item)
         for other in named.values():
-            if other is not one:
-                _insert_reference(other, name, one)
+            if other is not item:
+                _insert_reference(other, name, item)
         if f'#/$defs/{name}"' in json.dumps([found, *named.values()]):
-            definitions[name] = one
+            definitions[name] = item
     for part, where in [
         (model, found),
-        *((one, definitions.get(one.__name__)) for one in _component_models(model)),
+        *((entry, definitions.get(entry.__name__)) for entry in _component_models(model)),
     ]:
         if where is not None:
             _describe_fields(part, where)
@@ -58,11 +58,11 @@ def model_schema(model: type[BaseModel]) -> dict[str, Any]:
 def _insert_reference(part: Any, name: str, definition: dict[str, Any]) -> None:
     """Put a reference wherever the definition stands written out, so that the schema can be read."""
     if isinstance(part, list):
-        for one in part:
-            _insert_reference(one, name, definition)
+        for item in part:
+            _insert_reference(item, name, definition)
     elif isinstance(part, dict):
-        for one in part.values():
-            _insert_reference(one, name, definition)
+        for item in part.values():
+            _insert_reference(item, name, definition)
         if all(part.get(key) == value for key, value in definition.items()):
             for key in definition:
                 del part[key]
@@ -82,38 +82,39 @@ def _component_models(
     """The models that a model is made of, each once."""
     known = {model} if known is None else known
     for field in model.model_fields.values():
-        for one in _models_in(field.annotation):
-            if one not in known:
-                known.add(one)
-                yield one
-                yield from _component_models(one, known)
+        for item in _models_in(field.annotation):
+            if item not in known:
+                known.add(item)
+                yield item
+                yield from _component_models(item, known)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    for one in getattr(annotation, "__args__", ()):
-        yield from _models_in(one)
+    for item in getattr(annotation, "__args__", ()):
+        yield from _models_in(item)
 
 
 def _describe_fields(model: type[BaseModel], where: dict[str, Any]) -> None:
     """What stands beside a field in the code is what an editor shows of it."""
     alternatives = [where, *where.get("anyOf", ())]
     properties: dict[str, Any] = next(
-        (one["properties"] for one in alternatives if "properties" in one), {}
+        (alternative["properties"] for alternative in alternatives if "properties" in alternative),
+        {},
     )
     for name, field in model.model_fields.items():
         said = _field_comment(model, name)
-        one = properties.get(field.alias or name)
-        if said and one is not None:
-            one["description"] = said
+        item = properties.get(field.alias or name)
+        if said and item is not None:
+            item["description"] = said
 
 
 def _field_comment(model: type[BaseModel], name: str) -> str:
-    for one in model.__mro__:
+    for item in model.__mro__:
         said = (
-            _class_comments(one).get(name, "")
-            if name in vars(one).get("__annotations__", {})
+            _class_comments(item).get(name, "")
+            if name in vars(item).get("__annotations__", {})
             else ""
         )
         if said:
@@ -122,13 +123,13 @@ def _field_comment(model: type[BaseModel], name: str) -> str:
 
 
 @cache
-def _class_comments(one: type) -> dict[str, str]:
+def _class_comments(item: type) -> dict[str, str]:
     """What stands beside the fields that a class declares.
 
     Of a name that stands there twice, the first.
     """
     try:
-        source = inspect.getsource(one)
+        source = inspect.getsource(item)
     except (OSError, TypeError):  # there are only compiled modules
         return {}
     found = [(match[2], match[3] or match[1]) for match in _FIELD.finditer(source)]
@@ -138,8 +139,8 @@ def _class_comments(one: type) -> dict[str, str]:
 def _close_mapping(part: Any) -> None:
     """Say names of severities as properties, which editors complete, and that other names than those said are mistakes."""
     if isinstance(part, list):
-        for one in part:
-            _close_mapping(one)
+        for item in part:
+            _close_mapping(item)
     elif isinstance(part, dict):
         if part.get("propertyNames") == {"$ref": "#/$defs/Severity"}:
             value = part.pop("additionalProperties")
@@ -152,5 +153,5 @@ def _close_mapping(part: Any) -> None:
             part.pop("gt", None)  # pydantic's own word, beside a schema that we wrote
         if isinstance(part.get("title"), str):
             del part["title"]  # it only repeats a name
-        for one in part.values():
-            _close_mapping(one)
+        for item in part.values():
+            _close_mapping(item)

@@ -62,8 +62,8 @@ def _compare_values(key: str, old: Any, new: Any) -> Iterator[Change]:
     elif _is_entries(old) or _is_entries(new):
         yield from _compare_entries(key, old, new)
     elif _is_like(old, new):
-        for number, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _compare_values(f"{key}[{number}]", one, other)
+        for number, (item, other) in enumerate(zip(old, new, strict=True)):
+            yield from _compare_values(f"{key}[{number}]", item, other)
     elif _normalized_value(key, old) != _normalized_value(key, new):
         yield _make_change(key, old, new)
 
@@ -84,39 +84,42 @@ def _is_entries(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(one, dict) and {"name", "match"} & set(one) for one in value)
+        and all(isinstance(item, dict) and {"name", "match"} & set(item) for item in value)
     )
 
 
 def _is_like(old: Any, new: Any) -> bool:
     """Whether they are lists of as many mappings, whose places can stand for names."""
     lists = isinstance(old, list) and isinstance(new, list) and len(old) == len(new) > 0
-    return lists and all(isinstance(one, dict) for one in [*old, *new])
+    return lists and all(isinstance(item, dict) for item in [*old, *new])
 
 
 def _compare_entries(key: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[Change]:
     olds, news = _by_name(old), _by_name(new)
     yield from _compare_mappings(key, olds, news)
     if key in FIRST_DECIDES:
-        before, after = [one for one in olds if one in news], [one for one in news if one in olds]
+        before, after = (
+            [item for item in olds if item in news],
+            [item for item in news if item in olds],
+        )
         stay = _longest_common_order(before, after)
         for name in after:
             if name not in stay:
-                old_place, new_place = (list(one).index(name) + 1 for one in (olds, news))
+                old_place, new_place = (list(item).index(name) + 1 for item in (olds, news))
                 yield Change("moved", f"{key}.{name}", f"place {old_place}", f"place {new_place}")
 
 
 def _by_name(entries: Sequence[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for one in entries:
+    for entry in entries:
         name = base = (
-            one.get("name") or f"[{_value_text(_normalized_value('match', one['match']))}]"
+            entry.get("name") or f"[{_value_text(_normalized_value('match', entry['match']))}]"
         )
         number = 1
         while name in found:
             number += 1
             name = f"{base}#{number}"
-        found[name] = one
+        found[name] = entry
     return found
 
 
@@ -162,7 +165,7 @@ def _normalized_value(key: str, value: Any) -> Any:
     if name in SELECTORS:
         return _normalized_selector(value)
     if name == "sequence":
-        return [_normalized_selector(one) for one in value]
+        return [_normalized_selector(item) for item in value]
     return sorted(value) if name in UNORDERED else value
 
 
@@ -179,16 +182,16 @@ def _full_text(value: Any) -> str:
     if isinstance(value, Mapping):
         return (
             ", ".join(
-                f"{name} {_full_text(one)}"
-                for name, one in value.items()
-                if _is_significant(name, one)
+                f"{name} {_full_text(item)}"
+                for name, item in value.items()
+                if _is_significant(name, item)
             )
             or "nothing more"
         )
     if isinstance(value, list):
-        if value and all(isinstance(one, list) for one in value):
-            return " or ".join(_full_text(one) for one in value)
-        return ", ".join(_full_text(one) for one in value) or "nothing"
+        if value and all(isinstance(item, list) for item in value):
+            return " or ".join(_full_text(item) for item in value)
+        return ", ".join(_full_text(item) for item in value) or "nothing"
     if value is None or value == "":
         return "nothing"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -16,7 +16,7 @@ def selector_covers(wide: Alternatives, narrow: Alternatives) -> bool:
     """
     return not wide or (
         bool(narrow)
-        and all(any(_covers_alternative(one, other) for one in wide) for other in narrow)
+        and all(any(_covers_alternative(matchers, other) for matchers in wide) for other in narrow)
     )
 
 
@@ -28,9 +28,9 @@ def never_first(selectors: Sequence[Alternatives]) -> Iterator[tuple[int, int]]:
     for number, selector in enumerate(selectors):
         labels = {matcher.label for matchers in selector for matcher in matchers}
         near = sorted(
-            one for asked, places in by_labels.items() if asked <= labels for one in places
+            place for asked, places in by_labels.items() if asked <= labels for place in places
         )
-        first = next((one for one in near if selector_covers(selectors[one], selector)), None)
+        first = next((item for item in near if selector_covers(selectors[item], selector)), None)
         if first is not None:
             yield number, first
         for asked in _required_labels(selector):
@@ -40,15 +40,15 @@ def never_first(selectors: Sequence[Alternatives]) -> Iterator[tuple[int, int]]:
 def _required_labels(selector: Alternatives) -> set[frozenset[str]]:
     """The labels that each alternative of a selector asks for."""
     return {
-        frozenset(one.label for one in matchers if not _matches_everything(one))
+        frozenset(matcher.label for matcher in matchers if not _matches_everything(matcher))
         for matchers in selector or [()]
     }
 
 
 def _covers_alternative(wide: Sequence[Matcher], narrow: Sequence[Matcher]) -> bool:
     return all(
-        _matches_everything(one) or any(_matcher_implies(other, one) for other in narrow)
-        for one in wide
+        _matches_everything(matcher) or any(_matcher_implies(other, matcher) for other in narrow)
+        for matcher in wide
     )
 
 

@@ -58,31 +58,33 @@ class Axis:
 
     def x(self, at_ms: int) -> float:
         """Where a moment is; at the nearer end if it is outside."""
-        for one in self.stretches:
-            if at_ms <= one.to_ms:
+        for stretch in self.stretches:
+            if at_ms <= stretch.to_ms:
                 share = (
-                    (at_ms - one.from_ms) / (one.to_ms - one.from_ms)
-                    if one.to_ms > one.from_ms
+                    (at_ms - stretch.from_ms) / (stretch.to_ms - stretch.from_ms)
+                    if stretch.to_ms > stretch.from_ms
                     else 0
                 )
-                return round(one.x + max(share, 0) * one.width, 1)
+                return round(stretch.x + max(share, 0) * stretch.width, 1)
         return round(self.stretches[-1].x + self.stretches[-1].width, 1)
 
     def ticks(self) -> Iterator[AxisTick]:
         """Ticks at round times, far enough from each other to be read."""
         day, last = "", float("-inf")
-        for one in self.stretches:
-            if one.cut or not one.width:
+        for stretch in self.stretches:
+            if stretch.cut or not stretch.width:
                 continue
             step_ms = next(
                 (
                     step
                     for step in _STEPS_MS
-                    if step * one.width / (one.to_ms - one.from_ms) >= TICK_WIDTH_MIN
+                    if step * stretch.width / (stretch.to_ms - stretch.from_ms) >= TICK_WIDTH_MIN
                 ),
                 _STEPS_MS[-1],
             )
-            for at_ms in range(-(-one.from_ms // step_ms) * step_ms, one.to_ms + 1, step_ms):
+            for at_ms in range(
+                -(-stretch.from_ms // step_ms) * step_ms, stretch.to_ms + 1, step_ms
+            ):
                 x = self.x(at_ms)
                 if x - last < TICK_WIDTH_MIN / 2:
                     continue
@@ -93,9 +95,9 @@ class Axis:
 
     def cuts(self) -> Iterator[tuple[float, str]]:
         """The middle of each stretch that is cut, and how long it is."""
-        for one in self.stretches:
-            if one.cut:
-                yield one.x + one.width / 2, format_ms(one.to_ms - one.from_ms)
+        for stretch in self.stretches:
+            if stretch.cut:
+                yield stretch.x + stretch.width / 2, format_ms(stretch.to_ms - stretch.from_ms)
 
 
 def _long_gaps(moments: Sequence[int]) -> list[tuple[int, int]]:

@@ -99,8 +99,8 @@ def rate_line(summary: dict[str, Any]) -> str:
 
 
 def _next_steps(outcome: Outcome) -> list[str]:
-    shown = [one for one in outcome.incidents if not is_folded(one)]
-    worst = min(shown, key=lambda one: (one["severity"], one["opened_at"]), default=None)
+    shown = [incident for incident in outcome.incidents if not is_folded(incident)]
+    worst = min(shown, key=lambda item: (item["severity"], item["opened_at"]), default=None)
     name = worst["incident"] if worst else "INC-..."
     steps = [
         "  make up                          start a Tocsin of your own, then point Prometheus at it (README)"
@@ -117,17 +117,19 @@ def _next_steps(outcome: Outcome) -> list[str]:
 
 
 def _escalations_table(escalations: list[dict[str, Any]]) -> Table:
-    dates = {one["at"][:10] for one in escalations}
+    dates = {item["at"][:10] for item in escalations}
     begin = 11 if len(dates) <= 1 else 0  # the hour, or the date before it
     table = plain_table()
     for name in ("at", "to", "because"):
         table.add_column(name, overflow="fold", no_wrap=name == "at")
-    for one in escalations:
-        to = f"{one['to']['name']} ({one['step']}/{one['steps']})"
-        what = "" if one["title"] in one["because"] else f"{one['title']}: "
-        rule = "" if one["rule"] in one["because"] else f" ({one['rule']})"
-        because = f"{one['severity']} {what}{one['because']}{rule}"
-        table.add_row(as_text(one["at"][begin:16].replace("T", " ")), as_text(to), as_text(because))
+    for escalation in escalations:
+        to = f"{escalation['to']['name']} ({escalation['step']}/{escalation['steps']})"
+        what = "" if escalation["title"] in escalation["because"] else f"{escalation['title']}: "
+        rule = "" if escalation["rule"] in escalation["because"] else f" ({escalation['rule']})"
+        because = f"{escalation['severity']} {what}{escalation['because']}{rule}"
+        table.add_row(
+            as_text(escalation["at"][begin:16].replace("T", " ")), as_text(to), as_text(because)
+        )
     return table
 
 
@@ -135,7 +137,9 @@ def _notifications_table(notifications: list[dict[str, Any]]) -> Table:
     table = plain_table()
     for name in ("kind", "pager", "email", "chat"):
         table.add_column(name, justify="left" if name == "kind" else "right")
-    numbers = Counter((one["kind"], one["channel"]) for one in notifications)
+    numbers = Counter(
+        (notification["kind"], notification["channel"]) for notification in notifications
+    )
     for kind in sorted({kind for kind, _ in numbers}):
         table.add_row(
             as_text(kind),
@@ -148,10 +152,10 @@ def draw_picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
     """Alerts a minute as bars, and below them each incident from its opening to its end, `!` where it escalated."""
     if not outcome.per_minute:
         return []
-    label = min(max((len(one["title"]) for one in outcome.incidents), default=0), 34)
+    label = min(max((len(incident["title"]) for incident in outcome.incidents), default=0), 34)
     columns = max(width - label - 6, 20)
     first = min(outcome.per_minute)
-    ends = [_minute_of(one.get("resolved_at")) or first for one in outcome.incidents]
+    ends = [_minute_of(incident.get("resolved_at")) or first for incident in outcome.incidents]
     last = max([*outcome.per_minute, *ends]) + 1
     bars = BARS if unicode else PLAIN_BARS
 
@@ -168,22 +172,24 @@ def draw_picture(outcome: Outcome, width: int, *, unicode: bool) -> list[Text]:
     )
     lines = [Text(f"{'alerts':<{label + 4}} ") + Text(line, style="green")]
     marks: dict[str, list[int]] = {}
-    for one in outcome.escalations:
-        marks.setdefault(one["incident"], []).append(column(_minute_of(one["at"]) or first))
-    worth = [one for one in outcome.incidents if not is_folded(one)]
-    shown = sorted(worth, key=lambda one: (one["severity"], one["opened_at"]))[:BAR_ROWS_MAX]
-    for one in sorted(shown, key=lambda one: one["opened_at"]):
+    for escalation in outcome.escalations:
+        marks.setdefault(escalation["incident"], []).append(
+            column(_minute_of(escalation["at"]) or first)
+        )
+    worth = [incident for incident in outcome.incidents if not is_folded(incident)]
+    shown = sorted(worth, key=lambda item: (item["severity"], item["opened_at"]))[:BAR_ROWS_MAX]
+    for item in sorted(shown, key=lambda item: item["opened_at"]):
         begin, end = (
-            column(_minute_of(one["opened_at"]) or first),
-            column(_minute_of(one.get("resolved_at")) or last),
+            column(_minute_of(item["opened_at"]) or first),
+            column(_minute_of(item.get("resolved_at")) or last),
         )
         signs = [" "] * begin + ["━" if unicode else "="] * (end - begin + 1)
-        for mark in marks.get(one["incident"], []):
+        for mark in marks.get(item["incident"], []):
             if mark < len(signs):
                 signs[mark] = "!"
-        bar = Text("".join(signs), style=SEVERITY_STYLE.get(one["severity"], ""))
+        bar = Text("".join(signs), style=SEVERITY_STYLE.get(item["severity"], ""))
         lines.append(
-            Text(f"{one['severity']} ") + as_text(f"{one['title'][:label]:<{label}}  ") + bar
+            Text(f"{item['severity']} ") + as_text(f"{item['title'][:label]:<{label}}  ") + bar
         )
     if len(worth) > len(shown):
         lines.append(Text(f"   and {len(worth) - len(shown)} milder ones"))

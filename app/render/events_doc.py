@@ -144,7 +144,7 @@ def _table(rows: Iterable[tuple[str, Any, Any]]) -> Iterator[str]:
 def _type(hint: Any) -> str:
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(map(_type, get_args(hint)))
-    inner = [one for one in get_args(hint) if one is not Ellipsis]
+    inner = [arg for arg in get_args(hint) if arg is not Ellipsis]
     if get_origin(hint) in (tuple, list):
         return f"list of {_type(inner[0])}"
     if get_origin(hint) is dict:
@@ -158,7 +158,7 @@ def _class_in(hint: Any) -> type | None:
     """The class of an event's part in a type, if there is one."""
     if is_dataclass(hint) and isinstance(hint, type):
         return hint
-    return next((found for one in get_args(hint) if (found := _class_in(one))), None)
+    return next((found for arg in get_args(hint) if (found := _class_in(arg))), None)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ def lines(node: Node, depth: int = 0, shown: set[str] | None = None) -> Iterator
     where = f"  ({node.position})" if node.position else ""
     yield f"{pad}{when}{inert(node.text)}{where}"
     for name, value in node.facts.items():
-        for number, one in enumerate(value if isinstance(value, list) else [value]):
-            yield f"{pad}    {inert(name) if not number else '':<11} {inert(str(one))}"
+        for number, item in enumerate(value if isinstance(value, list) else [value]):
+            yield f"{pad}    {inert(name) if not number else '':<11} {inert(str(item))}"
     for rule in node.rules:
         if rule["key"] in shown:
             continue
@@ -26,5 +26,5 @@ def lines(node: Node, depth: int = 0, shown: set[str] | None = None) -> Iterator
     for title, nodes in (("because", node.because), ("then", node.then)):
         if nodes:
             yield f"{pad}  {title}"
-            for one in nodes:
-                yield from lines(one, depth + 2, shown)
+            for item in nodes:
+                yield from lines(item, depth + 2, shown)

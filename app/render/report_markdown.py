@@ -59,32 +59,32 @@ def report_markdown(report: Document) -> str:
 
 
 def _report_lines(report: Document) -> Iterator[str]:
-    one = report["incident"]
-    yield f"# Incident report {inline_text(one['incident'])}"
+    item = report["incident"]
+    yield f"# Incident report {inline_text(item['incident'])}"
     yield ""
     if report["security"]:
         yield from ("**Document everything. Do not modify logs.**", "")
     yield from _bullet_list(
-        {"Incident ID": one["incident"], "Severity": one["severity"], "Status": report["status"]}
+        {"Incident ID": item["incident"], "Severity": item["severity"], "Status": report["status"]}
     )
-    if report["steps"] and not is_over(one):
+    if report["steps"] and not is_over(item):
         yield from ("", "## Immediate actions", "", *_step_lines(report["steps"]))
-    yield from ("", "## What", "", *_bullet_list(_alert_facts(one)))
+    yield from ("", "## What", "", *_bullet_list(_alert_facts(item)))
     yield from (
         "",
         "## Picture",
         "",
         *code_block(
             draw_timeline(
-                draw_picture(one, report["timeline"], report["notifications"]), listed=False
+                draw_picture(item, report["timeline"], report["notifications"]), listed=False
             )
         ),
     )
     yield from _table_lines(
-        "Alerts", ("severity", "status", "alert", "labels", "text"), _alerts(one)
+        "Alerts", ("severity", "status", "alert", "labels", "text"), _alerts(item)
     )
-    if one["alerts_omitted"]:
-        yield from ("", f"and {plural(one['alerts_omitted'], 'alert')} more")
+    if item["alerts_omitted"]:
+        yield from ("", f"and {plural(item['alerts_omitted'], 'alert')} more")
     timeline = [(e["at"], e["kind"], e.get("by", ""), e["text"]) for e in report["timeline"]]
     yield from _table_lines("Timeline", ("at", "what", "by", "text"), timeline)
     actions = [(e["at"], e["by"], e["kind"], e["text"]) for e in report["actions"]]
@@ -131,41 +131,41 @@ def _step_lines(steps: list[Document]) -> Iterator[str]:
             yield from ("", *command_block(step["run"], len(f"{number}. ")), "")
 
 
-def _alert_facts(one: Document) -> dict[str, Any]:
+def _alert_facts(item: Document) -> dict[str, Any]:
     facts = {
-        "What": one["title"],
-        "Component": one["component"],
-        "Class": one["class"],
-        "Owner": one["owner"],
-        "Given to": one["assignee"],
-        "Opened": one["opened_at"],
-        "Acknowledged": _completion_text(one, "acknowledged"),
-        "Mitigated": _completion_text(one, "mitigated"),
-        "Resolved": _completion_text(one, "resolved"),
-        "Closed": one["closed_at"],
-        "Expected to be over by": "" if is_over(one) else one["eta_at"],
-        "Root cause": f"{one['root_cause']} ({one['root_cause_by']})"
-        if one["root_cause"]
+        "What": item["title"],
+        "Component": item["component"],
+        "Class": item["class"],
+        "Owner": item["owner"],
+        "Given to": item["assignee"],
+        "Opened": item["opened_at"],
+        "Acknowledged": _completion_text(item, "acknowledged"),
+        "Mitigated": _completion_text(item, "mitigated"),
+        "Resolved": _completion_text(item, "resolved"),
+        "Closed": item["closed_at"],
+        "Expected to be over by": "" if is_over(item) else item["eta_at"],
+        "Root cause": f"{item['root_cause']} ({item['root_cause_by']})"
+        if item["root_cause"]
         else "not named yet",
-        "Services down": ", ".join(one["services"]),
-        "Complaints": one["complaints"],
-        "Quiet because": "; ".join(one["suppressed_by"]),
-        "Part of": ", ".join(one["parents"]),
+        "Services down": ", ".join(item["services"]),
+        "Complaints": item["complaints"],
+        "Quiet because": "; ".join(item["suppressed_by"]),
+        "Part of": ", ".join(item["parents"]),
         "Members": ", ".join(
-            f"{member['name']} on {member['component']}" for member in one["members"]
+            f"{member['name']} on {member['component']}" for member in item["members"]
         ),
     }
-    for name, url in one["links"].items():
+    for name, url in item["links"].items():
         facts[f"Link, {name}"] = url
-    if one["assessment"]:
-        scope = f", strikes {one['assessment']['scope']}" if one["assessment"]["scope"] else ""
-        facts["Assessment"] = f"{one['assessment']['verdict']}{scope} ({one['assessment']['by']})"
-    for name, clock in one["clocks"].items():
+    if item["assessment"]:
+        scope = f", strikes {item['assessment']['scope']}" if item["assessment"]["scope"] else ""
+        facts["Assessment"] = f"{item['assessment']['verdict']}{scope} ({item['assessment']['by']})"
+    for name, clock in item["clocks"].items():
         facts[f"To {name} by"] = f"{clock['due_at']} ({clock['state']})"
     return facts
 
 
-def _alerts(one: Document) -> list[tuple[Any, ...]]:
+def _alerts(item: Document) -> list[tuple[Any, ...]]:
     """A row for each alert that the snapshot shows."""
     return [
         (
@@ -175,13 +175,13 @@ def _alerts(one: Document) -> list[tuple[Any, ...]]:
             ", ".join(f"{name}={value}" for name, value in alert["labels"].items()),
             alert["annotations"].get("description") or alert["annotations"].get("summary", ""),
         )
-        for alert in one["alerts"]
+        for alert in item["alerts"]
     ]
 
 
-def _completion_text(one: Document, what: str) -> str:
-    by = f" by {one[f'{what}_by']}" if one[f"{what}_by"] else ""
-    return f"{one[f'{what}_at']}{by}" if one[f"{what}_at"] else ""
+def _completion_text(item: Document, what: str) -> str:
+    by = f" by {item[f'{what}_by']}" if item[f"{what}_by"] else ""
+    return f"{item[f'{what}_at']}{by}" if item[f"{what}_at"] else ""
 
 
 def _bullet_list(facts: dict[str, Any]) -> Iterator[str]:

@@ -55,7 +55,7 @@ def routes_page(rules: CompiledPolicy, title: str) -> str:
 
 
 def _cards_width(routes: Sequence[TeamRoute]) -> int:
-    longest = max([STEPS_LEAST, *(len(one.steps) for one in routes)])
+    longest = max([STEPS_LEAST, *(len(route.steps) for route in routes)])
     return 2 * MARGIN + LEADS_WIDTH + ARROW + TEAM_WIDTH + longest * (STEP_WIDTH + ARROW)
 
 
@@ -64,19 +64,19 @@ def _draw_severities(body: list[str], routes: Sequence[SeverityRoute], whole: in
     width = (whole - 2 * MARGIN - 3 * GAP) // 4
     cards = [
         [
-            f"by {', '.join(one.channels) or 'nothing'}",
-            *([f"also {', '.join(one.besides)}"] if one.besides else []),
-            *one.lines,
+            f"by {', '.join(item.channels) or 'nothing'}",
+            *([f"also {', '.join(item.besides)}"] if item.besides else []),
+            *item.lines,
         ]
-        for one in routes
+        for item in routes
     ]
     height = (max(map(len, cards)) + 1) * LINE + GAP
-    for number, (one, lines) in enumerate(zip(routes, cards, strict=True)):
+    for number, (route, lines) in enumerate(zip(routes, cards, strict=True)):
         x = MARGIN + number * (width + GAP)
-        colour = COLOURS[one.severity]
+        colour = COLOURS[route.severity]
         body.append(_box_element(x, y, width, height, "card"))
         body.append(f'<rect x="{x}" y="{y}" width="5" height="{height}" fill="{colour}"/>')
-        body.append(_text_element(x + 16, y + 20, one.severity, "name"))
+        body.append(_text_element(x + 16, y + 20, route.severity, "name"))
         body += _text_lines(x + 16, y + 20 + LINE, lines, width - 24)
     return y + height
 
@@ -101,7 +101,7 @@ def _draw_team(body: list[str], team: TeamRoute, y: int) -> int:
         *([f"hours: {team.hours}"] if team.hours else []),
     ]
     body += _text_lines(
-        x + 10, y + 20 + LINE, [one for one in details if one], TEAM_WIDTH - 16, "faint"
+        x + 10, y + 20 + LINE, [detail for detail in details if detail], TEAM_WIDTH - 16, "faint"
     )
     x += TEAM_WIDTH
     for step in team.steps:

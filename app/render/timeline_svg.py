@@ -172,21 +172,22 @@ class _Drawing:
         yield "</svg>"
 
     def _head(self) -> Iterator[str]:
-        one = self._picture
-        yield f'<text class="title" x="10" y="22">{_shorten_text(f"{one.incident}  {one.title}", 100)}</text>'
-        lasted = format_ms(one.end_ms - one.begin_ms)
-        when = f"{one.severity}, {one.state}; {_time_text(one.begin_ms)} to {_time_text(one.end_ms)} UTC, {lasted}"
+        picture = self._picture
+        yield f'<text class="title" x="10" y="22">{_shorten_text(f"{picture.incident}  {picture.title}", 100)}</text>'
+        lasted = format_ms(picture.end_ms - picture.begin_ms)
+        begin, end = _time_text(picture.begin_ms), _time_text(picture.end_ms)
+        when = f"{picture.severity}, {picture.state}; {begin} to {end} UTC, {lasted}"
         yield f'<text class="faint" x="10" y="40">{escaped(when)}</text>'
 
     def _axis_elements(self, bottom: int) -> Iterator[str]:
-        one, layout = self._picture, self._layout
-        for at_ms in round_instants(one.begin_ms, one.end_ms, layout.ticks):
+        picture, layout = self._picture, self._layout
+        for at_ms in round_instants(picture.begin_ms, picture.end_ms, layout.ticks):
             x = self._x_of(at_ms)
             yield f'<line class="line" x1="{x}" y1="{layout.top - 6}" x2="{x}" y2="{bottom}"/>'
             anchor = (
                 "end" if x > layout.width - 40 else "middle" if x > layout.left + 20 else "start"
             )
-            text = tick_label(at_ms, one.begin_ms, one.end_ms)
+            text = tick_label(at_ms, picture.begin_ms, picture.end_ms)
             y = layout.top - 10
             yield f'<text class="faint" x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
 

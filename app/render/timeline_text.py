@@ -171,7 +171,7 @@ def round_instants(begin_ms: int, end_ms: int, number_max: int) -> Iterator[int]
     """Round instants within a time, not more than so many of them."""
     wanted_s = (end_ms - begin_ms) / 1000 / max(number_max, 1)
     step_ms = (
-        next((one for one in _STEPS_S if one >= wanted_s), int(wanted_s // 86_400 + 1) * 86_400)
+        next((step for step in _STEPS_S if step >= wanted_s), int(wanted_s // 86_400 + 1) * 86_400)
         * 1000
     )
     at_ms = -(-begin_ms // step_ms) * step_ms

@@ -47,9 +47,9 @@ def comparison_page(comparison: Comparison, heading: Sequence[str], notes: Seque
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escaped(question)}</title><style>{STYLE}</style></head><body>",
         f"<h1>{escaped(question)}</h1>",
-        *(f'<p class="dim">{escaped(one)}</p>' for one in facts),
+        *(f'<p class="dim">{escaped(fact)}</p>' for fact in facts),
         f'<p class="answer">{_summary_sentence(comparison)}</p>',
-        f'<p class="legend">{"".join(_legend_item(*one) for one in _LEGEND)}</p>',
+        f'<p class="legend">{"".join(_legend_item(*item) for item in _LEGEND)}</p>',
         f'<div class="scroll">{comparison_timeline(comparison)}</div>',
         _counts_table("In all", "", comparison, lambda _: "all"),
         _counts_table("By team", "team", comparison, team_of),
@@ -73,9 +73,9 @@ def _summary_sentence(comparison: Comparison) -> str:
     counts = {kind: tally_pairs(comparison.pairs(kind), lambda _: "").get("", {}) for kind in KINDS}
     pages, messages = counts["pages"], counts["messages"]
 
-    def numbers(one: dict[str, int], name: str) -> str:
-        total = f"{one.get(BEFORE, 0)} → {one.get(AFTER, 0)} {name}"
-        return f'{total} (<span class="gone">-{one.get(GONE, 0)}</span>, <span class="added">+{one.get(ADDED, 0)}</span>)'
+    def numbers(item: dict[str, int], name: str) -> str:
+        total = f"{item.get(BEFORE, 0)} → {item.get(AFTER, 0)} {name}"
+        return f'{total} (<span class="gone">-{item.get(GONE, 0)}</span>, <span class="added">+{item.get(ADDED, 0)}</span>)'
 
     lost = (
         (comparison.missed, "nobody would have been told of"),
@@ -91,9 +91,9 @@ def _counts_table(title: str, name: str, comparison: Comparison, by: Callable[[F
     tallies = {kind: tally_pairs(comparison.pairs(kind), by) for kind in KINDS}
     head = "".join(f"<th>{kind}</th>" for kind in KINDS)
     rows = []
-    for one in sorted({one for counts in tallies.values() for one in counts}):
-        cells = "".join(f"<td>{_counts_cell(tallies[kind].get(one, {}))}</td>" for kind in KINDS)
-        rows.append(f"<tr><td>{escaped(one)}</td>{cells}</tr>")
+    for item in sorted({count for counts in tallies.values() for count in counts}):
+        cells = "".join(f"<td>{_counts_cell(tallies[kind].get(item, {}))}</td>" for kind in KINDS)
+        rows.append(f"<tr><td>{escaped(item)}</td>{cells}</tr>")
     return f"<h2>{title}</h2><table><tr><th>{name}</th>{head}</tr>{''.join(rows)}</table>"
 
 

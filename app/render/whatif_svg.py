@@ -68,7 +68,7 @@ def comparison_timeline(comparison: Comparison) -> str:
 
 
 def _is_never_notified(pair: Pair[Incident]) -> bool:
-    return all(one is None or not one.heard for one in (pair.before, pair.after))
+    return all(incident is None or not incident.heard for incident in (pair.before, pair.after))
 
 
 def _incident_rows(comparison: Comparison) -> list[Row]:
@@ -79,10 +79,10 @@ def _incident_rows(comparison: Comparison) -> list[Row]:
     }
     said: list[AnyPair] = [*comparison.notifications, *comparison.escalations]
     for pair in said:
-        for side, one in ((BEFORE, pair.before), (AFTER, pair.after)):
-            if one is not None and not isinstance(one, Incident):
-                name = names.get(one.incident, one.incident) if side == AFTER else one.incident
-                marks.setdefault(name, []).append((side, one, pair.verdict))
+        for side, item in ((BEFORE, pair.before), (AFTER, pair.after)):
+            if item is not None and not isinstance(item, Incident):
+                name = names.get(item.incident, item.incident) if side == AFTER else item.incident
+                marks.setdefault(name, []).append((side, item, pair.verdict))
     rows = []
     for incident in comparison.incidents:
         name = (incident.before or incident.one).id
@@ -104,15 +104,15 @@ def _incident_rows(comparison: Comparison) -> list[Row]:
 
 def _message_marks(said: Sequence[tuple[str, Message | Escalation, str]]) -> Iterator[Mark]:
     found: dict[tuple[str, int, str, str], list[str]] = {}
-    for side, one, verdict in said:
-        if isinstance(one, Escalation):
-            what, line = _ESCALATION, f"escalated to {one.to} (step {one.step}): {one.because}"
+    for side, item, verdict in said:
+        if isinstance(item, Escalation):
+            what, line = _ESCALATION, f"escalated to {item.to} (step {item.step}): {item.because}"
         else:
-            what = _PAGE if one.page else _MESSAGE
-            line = f"{one.kind}, {one.channel} to {one.receiver}: {one.text}"
+            what = _PAGE if item.page else _MESSAGE
+            line = f"{item.kind}, {item.channel} to {item.receiver}: {item.text}"
         # Messages of one moment that are partly the same share a mark of the verdict that says
         # more.
-        found.setdefault((side, one.at_ms, what, verdict), []).append(line)
+        found.setdefault((side, item.at_ms, what, verdict), []).append(line)
     for (side, at_ms, what, verdict), lines in sorted(found.items()):
         yield Mark(side, at_ms, what, verdict, lines)
 
@@ -145,9 +145,9 @@ def _distinct_moments(rows: Sequence[Row]) -> Iterator[int]:
             mark.at_ms for mark in row.marks if mark.what != _MESSAGE or row.incident is None
         )
         if row.incident is not None:
-            for one in (row.incident.before, row.incident.after):
-                if one is not None:
-                    yield from (one.opened_ms, one.ends_ms)
+            for incident in (row.incident.before, row.incident.after):
+                if incident is not None:
+                    yield from (incident.opened_ms, incident.ends_ms)
 
 
 def _grid_lines(axis: Axis, height: int) -> str:
@@ -193,25 +193,33 @@ def _row_elements(row: Row, axis: Axis, y: int) -> str:
 def _row_label(row: Row, y: int) -> str:
     if row.incident is None:
         return f'<text class="label" x="8" y="{y + 24}">messages about many incidents</text>'
-    one, name = row.incident.one, (row.incident.before or row.incident.one).id
+    incident, name = row.incident.one, (row.incident.before or row.incident.one).id
     word = "" if row.incident.verdict in (SAME, CHANGED) else f" ({row.incident.verdict})"
-    tooltip = f"<title>{escaped_lines(f'{name} {one.title}')}</title>"
-    severity = f'<text class="{_severity_class(one)}" x="8" y="{y + 18}">{escaped_lines(one.severity)}</text>'
-    label = f'<text class="label" x="36" y="{y + 18}">{escaped_lines(shortened(one.title, LABEL_CHARACTERS_MAX))}{word}</text>'
+    tooltip = f"<title>{escaped_lines(f'{name} {incident.title}')}</title>"
+    severity = f'<text class="{_severity_class(incident)}" x="8" y="{y + 18}">{escaped_lines(incident.severity)}</text>'
+    title = escaped_lines(shortened(incident.title, LABEL_CHARACTERS_MAX))
+    label = f'<text class="label" x="36" y="{y + 18}">{title}{word}</text>'
     return f'<g>{tooltip}{severity}{label}<text class="id" x="36" y="{y + 32}">{escaped_lines(name)}</text></g>'
 
 
-def _severity_class(one: Incident) -> str:
-    return f"sev {one.severity.lower()}" if one.severity in ("P0", "P1", "P2", "P3") else "sev"
-
-
-def _incident_bar(one: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
-    begins, ends = axis.x(one.opened_ms), axis.x(one.ends_ms)
-    until = (
-        format_instant(one.closed_ms)[:19] if one.closed_ms is not None else "the end of the record"
+def _severity_class(incident: Incident) -> str:
+    return (
+        f"sev {incident.severity.lower()}"
+        if incident.severity in ("P0", "P1", "P2", "P3")
+        else "sev"
     )
-    text = f"{side}: {one.id} {one.severity} {one.title}\nfrom {format_instant(one.opened_ms)[:19]} to {until}"
-    told = "" if one.heard else " untold"
+
+
+def _incident_bar(incident: Incident, side: str, verdict: str, axis: Axis, top: int) -> str:
+    begins, ends = axis.x(incident.opened_ms), axis.x(incident.ends_ms)
+    until = (
+        format_instant(incident.closed_ms)[:19]
+        if incident.closed_ms is not None
+        else "the end of the record"
+    )
+    begin = format_instant(incident.opened_ms)[:19]
+    text = f"{side}: {incident.id} {incident.severity} {incident.title}\nfrom {begin} to {until}"
+    told = "" if incident.heard else " untold"
     return (
         f'<rect class="bar {side} {verdict}{told}" x="{begins}" y="{top}" width="{max(ends - begins, 2):.1f}" '
         f'height="{BAR}" rx="2"><title>{escaped_lines(text)}</title></rect>'

@@ -105,11 +105,11 @@ def _styled_lists(
     )
     yield (
         "You would have missed: nobody would have been told of",
-        [(GONE, _incident_line(one)) for one in comparison.missed],
+        [(GONE, _incident_line(incident)) for incident in comparison.missed],
     )
     yield (
         "You would have been told, but nobody called",
-        [(GONE, _incident_line(one)) for one in comparison.unpaged],
+        [(GONE, _incident_line(incident)) for incident in comparison.unpaged],
     )
     yield (
         "You would have been told besides",
@@ -169,8 +169,8 @@ def _group_table(comparison: Comparison, name: str, by: Callable[[Fact], str]) -
     tallies = {kind: tally_pairs(comparison.pairs(kind), by) for kind in KINDS}
     for kind in KINDS:
         table.add_column(kind)
-    for one in sorted({one for counts in tallies.values() for one in counts}):
-        table.add_row(as_text(one), *(_counts_cell(tallies[kind].get(one, {})) for kind in KINDS))
+    for item in sorted({count for counts in tallies.values() for count in counts}):
+        table.add_row(as_text(item), *(_counts_cell(tallies[kind].get(item, {})) for kind in KINDS))
     return table
 
 
@@ -217,23 +217,23 @@ def _occasion_lines(comparison: Comparison, verdict: str, *, verbose: bool) -> l
             )
     ordered = sorted(found.values(), key=lambda occasion: (not occasion.page, occasion.at_ms))
     alike: dict[object, list[Occasion]] = {}
-    for number, one in enumerate(ordered):
+    for number, item in enumerate(ordered):
         same = (
-            one.at_ms,
-            one.kind,
-            one.pairs[0].one.severity,
-            one.recipients_text,
-            _changes_sentence(one.pairs[0].changes),
+            item.at_ms,
+            item.kind,
+            item.pairs[0].one.severity,
+            item.recipients_text,
+            _changes_sentence(item.pairs[0].changes),
         )
-        alike.setdefault(number if verbose else same, []).append(one)
+        alike.setdefault(number if verbose else same, []).append(item)
     return [_occasion_line(ones, verdict) for ones in alike.values()]
 
 
 def _occasion_line(occasions: Sequence[Occasion], verdict: str) -> Text:
     """One occasion, or several that differ in what they are about."""
     first = occasions[0]
-    one = first.pairs[0].one
-    line = _line_start(verdict, first.at_ms, one.severity)
+    message = first.pairs[0].one
+    line = _line_start(verdict, first.at_ms, message.severity)
     if first.page:
         line.append("PAGE ", "bold")
     titles = [occasion.title for occasion in occasions]
@@ -263,25 +263,26 @@ def _changes_text(changes: Sequence[FieldChange]) -> Text:
 
 def _changes_sentence(changes: Sequence[FieldChange]) -> str:
     return ", ".join(
-        _change_sentence(one) for one in [one for one in changes if one.what != "text"] or changes
+        _change_sentence(change)
+        for change in [change for change in changes if change.what != "text"] or changes
     )
 
 
-def _change_sentence(one: FieldChange) -> str:
+def _change_sentence(change: FieldChange) -> str:
     before, after = (
-        _moment_text(text) or truncate(text, TEXT_MAX) for text in (one.before, one.after)
+        _moment_text(text) or truncate(text, TEXT_MAX) for text in (change.before, change.after)
     )
-    if not (_moment_text(one.before) and _moment_text(one.after)):
-        return f"{one.what} {before} -> {after}"
+    if not (_moment_text(change.before) and _moment_text(change.after)):
+        return f"{change.what} {before} -> {after}"
     moved_ms = round(
-        (datetime.fromisoformat(one.after) - datetime.fromisoformat(one.before)).total_seconds()
+        (
+            datetime.fromisoformat(change.after) - datetime.fromisoformat(change.before)
+        ).total_seconds()
         * 1000
     )
     how = "later" if moved_ms > 0 else "earlier"
     day = before.partition(" ")[0]
-    return (
-        f"{one.what} {before} -> {after.removeprefix(f'{day} ')}, {format_ms(abs(moved_ms))} {how}"
-    )
+    return f"{change.what} {before} -> {after.removeprefix(f'{day} ')}, {format_ms(abs(moved_ms))} {how}"
 
 
 def _moment_text(text: str) -> str:
@@ -290,28 +291,32 @@ def _moment_text(text: str) -> str:
 
 
 def _escalation_line(pair: Pair[Escalation]) -> Text:
-    one = pair.one
-    line = _line_start(pair.verdict, one.at_ms, one.severity)
+    escalation = pair.one
+    line = _line_start(pair.verdict, escalation.at_ms, escalation.severity)
     return (
         line
-        + as_text(f"{one.rule} to {one.to}, step {one.step}: {one.because}")
+        + as_text(
+            f"{escalation.rule} to {escalation.to}, step {escalation.step}: {escalation.because}"
+        )
         + _changes_text(pair.changes)
     )
 
 
 def _incident_summary(pair: Pair[Incident]) -> Text:
-    one = pair.before or pair.one  # the id is the one that people know, if there is one
+    incident = pair.before or pair.one  # the id is the one that people know, if there is one
     return (
-        _line_start(pair.verdict, one.opened_ms, pair.one.severity)
-        + _incident_name(one)
+        _line_start(pair.verdict, incident.opened_ms, pair.one.severity)
+        + _incident_name(incident)
         + _changes_text(pair.changes)
     )
 
 
-def _incident_line(one: Incident) -> Text:
-    line = _line_start(GONE, one.opened_ms, one.severity) + _incident_name(one)
-    return line + as_text(f" | {one.acknowledged_by} took it" if one.acknowledged_by else "")
+def _incident_line(incident: Incident) -> Text:
+    line = _line_start(GONE, incident.opened_ms, incident.severity) + _incident_name(incident)
+    return line + as_text(
+        f" | {incident.acknowledged_by} took it" if incident.acknowledged_by else ""
+    )
 
 
-def _incident_name(one: Incident) -> Text:
-    return as_text(f"{one.id} {one.title} ({one.owner})")
+def _incident_name(incident: Incident) -> Text:
+    return as_text(f"{incident.id} {incident.title} ({incident.owner})")

@@ -84,26 +84,36 @@ def unordered_effect(
     return Difference("unordered", partition, stream, position, record.offset, hint=hint)
 
 
-async def describe_difference(source: Source, one: Difference, more: int, policy: str) -> str:
+async def describe_difference(
+    source: Source, difference: Difference, more: int, policy: str
+) -> str:
     """The difference in words, and its cause as far as it can be told.
 
     `more` is how many others there are, `policy` the fingerprint under which the partition's replay
     ended.
     """
-    topic = source.topics.journal if one.stream is Stream.JOURNAL else source.topic(one.stream)
-    position = f"{one.position.offset}-{one.position.number}"
-    what = f"message to partition {one.target}" if one.stream is Stream.JOURNAL else one.stream
-    where = f"partition {one.partition}, {what}, position {position}"
-    at = f" (offset {one.offset} of {topic})" if one.offset >= 0 else ""
-    stored = await _stored_value(source, one, topic)
-    said = f"there stands {_short_text(stored)}, computed was {_short_text(one.computed)}"
-    match one.kind:
+    topic = (
+        source.topics.journal
+        if difference.stream is Stream.JOURNAL
+        else source.topic(difference.stream)
+    )
+    position = f"{difference.position.offset}-{difference.position.number}"
+    what = (
+        f"message to partition {difference.target}"
+        if difference.stream is Stream.JOURNAL
+        else difference.stream
+    )
+    where = f"partition {difference.partition}, {what}, position {position}"
+    at = f" (offset {difference.offset} of {topic})" if difference.offset >= 0 else ""
+    stored = await _stored_value(source, difference, topic)
+    said = f"there stands {_short_text(stored)}, computed was {_short_text(difference.computed)}"
+    match difference.kind:
         case "changed":
-            cause = _probable_cause(stored, one, more, policy)
-            return f"{where}{at}: other bytes: {_differing_fields(stored, one) or said}: {cause}"
+            cause = _probable_cause(stored, difference, more, policy)
+            return f"{where}{at}: other bytes: {_differing_fields(stored, difference) or said}: {cause}"
         case "missing":
             alone = "it was taken out of the topic, or never sent" if not more else SEVERAL
-            return f"{where}: is missing; {one.hint}, computed was {_short_text(one.computed)}: {alone}"
+            return f"{where}: is missing; {difference.hint}, computed was {_short_text(difference.computed)}: {alone}"
         case "extra":
             alone = (
                 "somebody else has put it there, or the journal lacks its cause"
@@ -112,21 +122,21 @@ async def describe_difference(source: Source, one: Difference, more: int, policy
             )
             return f"{where}{at}: is too many: there stands {_short_text(stored)}, and nothing was computed: {alone}"
         case "twice":
-            return f"{where}{at}: stands twice, with different bytes: {one.hint}, here stands {_short_text(stored)}"
+            return f"{where}{at}: stands twice, with different bytes: {difference.hint}, here stands {_short_text(stored)}"
         case _:
-            return f"{where}{at}: is out of order: {one.hint}"
+            return f"{where}{at}: is out of order: {difference.hint}"
 
 
-async def _stored_value(source: Source, one: Difference, topic: str) -> bytes | None:
-    if one.offset < 0:
+async def _stored_value(source: Source, difference: Difference, topic: str) -> bytes | None:
+    if difference.offset < 0:
         return None
-    partition = one.target if one.stream is Stream.JOURNAL else one.partition
-    records = await source.log.read(topic, partition, one.offset, 1)
-    return records[0].value if records and records[0].offset == one.offset else None
+    partition = difference.target if difference.stream is Stream.JOURNAL else difference.partition
+    records = await source.log.read(topic, partition, difference.offset, 1)
+    return records[0].value if records and records[0].offset == difference.offset else None
 
 
-def _probable_cause(stored: bytes | None, one: Difference, more: int, policy: str) -> str:
-    there, here = document_in(stored), document_in(one.computed)
+def _probable_cause(stored: bytes | None, difference: Difference, more: int, policy: str) -> str:
+    there, here = document_in(stored), document_in(difference.computed)
     if there.get("policy") != here.get("policy"):
         return (
             f"it was decided under policy {there.get('policy')}, and the journal says {here.get('policy')} there (at the end "
@@ -141,9 +151,9 @@ def _probable_cause(stored: bytes | None, one: Difference, more: int, policy: st
     )
 
 
-def _differing_fields(stored: bytes | None, one: Difference) -> str:
+def _differing_fields(stored: bytes | None, difference: Difference) -> str:
     """The fields that differ, where both are JSON objects."""
-    there, here = document_in(stored), document_in(one.computed)
+    there, here = document_in(stored), document_in(difference.computed)
     names = [name for name in [*there, *here] if there.get(name) != here.get(name)]
     names = list(dict.fromkeys(names))[:FIELDS_SHOWN]
     if not (there and here):

@@ -87,26 +87,31 @@ async def compare_messages(
     source: Source, found: Sequence[ReceivedMessages], replayed: Mapping[int, ReplayedPartition]
 ) -> VerificationResult:
     """Compare what was sent with what was received."""
-    checked, received = VerificationResult(), {one.partition: one.received for one in found}
+    checked, received = (
+        VerificationResult(),
+        {messages.partition: messages.received for messages in found},
+    )
     others: dict[int, Received] = {}
-    for one in found:
-        for difference in one.twice:
+    for messages in found:
+        for difference in messages.twice:
             checked.differs(difference)
-        for position, (target, mark, head) in one.sent.items():
-            cause = (one.partition, position)
+        for position, (target, mark, head) in messages.sent.items():
+            cause = (messages.partition, position)
             known = received.get(target, {}).get(cause)
             if known is None:
                 if target not in others:
                     others[target] = await _received_elsewhere(source, target, replayed.get(target))
                 known = others[target].get(cause)
             if known is None:
-                await _note_missing(source, checked, cause, target, head, replayed[one.partition])
+                await _note_missing(
+                    source, checked, cause, target, head, replayed[messages.partition]
+                )
             elif known[0] != mark:
                 checked.differs(_message_difference("changed", cause, target, known[1], head))
             else:
                 checked.identical += 1
-    for one in found:
-        _find_extra(checked, one, {other.partition: other.sent for other in found}, replayed)
+    for messages in found:
+        _find_extra(checked, messages, {other.partition: other.sent for other in found}, replayed)
     return checked
 
 
@@ -155,11 +160,11 @@ async def _note_missing(
 
 def _find_extra(
     checked: VerificationResult,
-    one: ReceivedMessages,
+    messages: ReceivedMessages,
     sent: Mapping[int, Sent],
     replayed: Mapping[int, ReplayedPartition],
 ) -> None:
-    for (partition, position), (_, offset) in one.received.items():
+    for (partition, position), (_, offset) in messages.received.items():
         known = replayed.get(partition)
         if (
             known is not None
@@ -167,7 +172,7 @@ def _find_extra(
             and position not in sent[partition]
         ):
             checked.differs(
-                _message_difference("extra", (partition, position), one.partition, offset)
+                _message_difference("extra", (partition, position), messages.partition, offset)
             )
 
 

@@ -69,7 +69,7 @@ def by_time(parts: Sequence[Path]) -> Iterator[tuple[int, Effect]]:
     anything.
     """
     for _, partition, effect in heapq.merge(
-        *(_in_time_order(part) for part in parts), key=lambda one: one[0]
+        *(_in_time_order(part) for part in parts), key=lambda item: item[0]
     ):
         yield partition, effect
 

@@ -159,13 +159,13 @@ def work_together(
         try:
             while left:
                 finished, left = wait(left, POLL_SECONDS, FIRST_COMPLETED)
-                for one in finished:
-                    one.result()
+                for future in finished:
+                    future.result()
                 _drain_progress(progress, advance)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    found = {partition: one.result() for one, partition in waiting.items()}
+    found = {partition: item.result() for item, partition in waiting.items()}
     return [found[job.partition] for job in jobs]
 
 

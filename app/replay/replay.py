@@ -101,7 +101,7 @@ async def run_replay(
     first = checked.first if checked is not None else None
     difference = ""
     if first is not None and checked is not None:
-        policies = {one.partition: one.policy for one in done}
+        policies = {result.partition: result.policy for result in done}
         difference = await describe_difference(
             source, first, checked.differences - 1, policies.get(first.partition, "")
         )
@@ -194,16 +194,16 @@ async def _compare_partitions(
 ) -> VerificationResult:
     """What came of comparing all partitions' effects, and the messages between them."""
     total = VerificationResult()
-    for one in done:
-        if one.checked is not None:
-            total.add(one.checked)
+    for result in done:
+        if result.checked is not None:
+            total.add(result.checked)
     replayed = {
         job.partition: ReplayedPartition(job.first, job.end, job.start.offset + 1, job.applied)
         for job in jobs
     }
     total.add(
         await compare_messages(
-            source, [one.messages for one in done if one.messages is not None], replayed
+            source, [item.messages for item in done if item.messages is not None], replayed
         )
     )
     return total

@@ -41,15 +41,15 @@ def build_report(
     - `review`: null until it is resolved (`_review_response` has its keys).
     """
     told = list(timeline)
-    runbooks = [one for one in told if one["kind"] == "Runbook"]
+    runbooks = [item for item in told if item["kind"] == "Runbook"]
     sent, climbed = _with_delivery(notifications, told), list(escalations)
     return {
         "incident": incident,
         "status": _status_text(incident),
         "security": incident["class"] == "security",
         "steps": runbooks[-1]["steps"] if runbooks else [],
-        "timeline": [one for one in told if one["kind"] != "Runbook"],
-        "actions": [one for one in told if one.get("by") and one["kind"] != "TaskDone"],
+        "timeline": [item for item in told if item["kind"] != "Runbook"],
+        "actions": [item for item in told if item.get("by") and item["kind"] != "TaskDone"],
         "escalations": climbed,
         "notifications": sent,
         "tasks": sorted(tasks, key=lambda task: (task["due_at"], task["task"])),
@@ -74,13 +74,14 @@ def _status_text(incident: Document) -> str:
 
 def _with_delivery(notifications: Iterable[Document], timeline: list[Document]) -> list[Document]:
     """Each with what its notifier said last; a notifier that failed may have tried again."""
-    receipts = {one["notification"]: one for one in timeline if one["kind"] in _DELIVERY}
+    receipts = {item["notification"]: item for item in timeline if item["kind"] in _DELIVERY}
     found = []
-    for one in notifications:
-        receipt = receipts.get(one["id"])
+    for notification in notifications:
+        receipt = receipts.get(notification["id"])
         delivery = _DELIVERY[receipt["kind"]] if receipt else "pending"
         found.append(
-            one | {"delivery": delivery, "delivery_detail": receipt["detail"] if receipt else ""}
+            notification
+            | {"delivery": delivery, "delivery_detail": receipt["detail"] if receipt else ""}
         )
     return found
 
@@ -102,7 +103,7 @@ def _review_response(
         name: _elapsed_ms(opened, incident[f"{name}_at"])
         for name in ("acknowledged", "mitigated", "resolved")
     }
-    fired = {(one["member"], one["text"]) for one in timeline if one["kind"] == "MemberFired"}
+    fired = {(item["member"], item["text"]) for item in timeline if item["kind"] == "MemberFired"}
     records, members = incident["records"] or 0, max(len(incident["members"]), len(fired))
     return {
         "times_ms": times_ms,
@@ -123,11 +124,11 @@ def _review_response(
         "repeats_dropped": max(records - (incident["alerts_total"] - members), 0),
         "members": members,
         "reopened": incident["reopened"],
-        "flapping": incident["flapping"] or any(one["kind"] == "Flapping" for one in timeline),
-        "suppressed": sum(one["kind"] == "Suppressed" for one in timeline),
+        "flapping": incident["flapping"] or any(item["kind"] == "Flapping" for item in timeline),
+        "suppressed": sum(item["kind"] == "Suppressed" for item in timeline),
         "escalations": escalations,
         "messages": {
-            delivery: sum(one["delivery"] == delivery for one in sent)
+            delivery: sum(item["delivery"] == delivery for item in sent)
             for delivery in ("delivered", "failed", "pending")
         },
     }

@@ -125,16 +125,22 @@ def draw_picture(
     What has not ended lasts until `now_ms`, or until the last that is known of it. What it left to
     do is not in it.
     """
-    entries = [one for one in timeline if not one["kind"].startswith("Task")]
+    entries = [item for item in timeline if not item["kind"].startswith("Task")]
     told = [
-        one for one in notifications if one["kind"] not in ("task_reminder", "root_cause_wanted")
+        notification
+        for notification in notifications
+        if notification["kind"] not in ("task_reminder", "root_cause_wanted")
     ]
     marks = sorted(
         [*_operator_marks(entries), *_notification_marks(told)], key=lambda mark: mark.at_ms
     )
     begin_ms = milliseconds(incident["opened_at"])
     last_ms = max(
-        [begin_ms, *(mark.at_ms for mark in marks), *(milliseconds(one["at"]) for one in entries)]
+        [
+            begin_ms,
+            *(mark.at_ms for mark in marks),
+            *(milliseconds(entry["at"]) for entry in entries),
+        ]
     )
     end_ms = last_ms if incident["state"] == "closed" else max(now_ms, last_ms)
     lanes = _alert_lanes(incident, entries, begin_ms, end_ms)
@@ -155,19 +161,19 @@ def draw_picture(
 def _operator_marks(entries: Iterable[Document]) -> list[TimelineMark]:
     kinds = {kind: (row, what) for row, known in ROWS.items() for kind, what in known.items()}
     return [
-        TimelineMark(milliseconds(one["at"]), *kinds[one["kind"]], str(one["text"]))
-        for one in entries
-        if one["kind"] in kinds
+        TimelineMark(milliseconds(entry["at"]), *kinds[entry["kind"]], str(entry["text"]))
+        for entry in entries
+        if entry["kind"] in kinds
     ]
 
 
 def _notification_marks(notifications: Iterable[Document]) -> list[TimelineMark]:
     """The messages, those of one occasion in one mark: whom, through what."""
     found = []
-    for (at, kind), group in groupby(notifications, key=lambda one: (one["at"], one["kind"])):
+    for (at, kind), group in groupby(notifications, key=lambda entry: (entry["at"], entry["kind"])):
         channels: dict[str, list[str]] = {}
-        for one in group:
-            channels.setdefault(str(one["receiver"]), []).append(str(one["channel"]))
+        for item in group:
+            channels.setdefault(str(item["receiver"]), []).append(str(item["channel"]))
         whom = ", ".join(f"{receiver} ({', '.join(by)})" for receiver, by in channels.items())
         found.append(TimelineMark(milliseconds(at), "notified", str(kind).replace("_", " "), whom))
     return found

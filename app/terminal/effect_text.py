@@ -36,5 +36,5 @@ def effect_text(stream: Stream, effect: dict[str, Any]) -> str:
 def _why(effect: dict[str, Any]) -> str:
     """What suppresses an alert, or why nobody was notified of it."""
     if effect["suppressed_by"]:
-        return ": " + ", ".join(one["text"] for one in effect["suppressed_by"])
+        return ": " + ", ".join(item["text"] for item in effect["suppressed_by"])
     return f": nobody was notified, {effect['reason']}" if effect["reason"] else ""

@@ -24,7 +24,7 @@ def is_folded(incident: dict[str, Any]) -> bool:
 
 def print_incidents(incidents: list[dict[str, Any]], console: Console) -> None:
     """Print incidents as a table, and how many more are part of these."""
-    shown = [one for one in incidents if not is_folded(one)]
+    shown = [incident for incident in incidents if not is_folded(incident)]
     console.print(incidents_table(shown, console.width))
     if len(incidents) > len(shown):
         more = f"and {len(incidents) - len(shown)} that are part of these, of which nobody was told on their own"
@@ -46,11 +46,17 @@ def incidents_table(incidents: list[dict[str, Any]], width: int) -> Table:
         table.add_column("alerts", justify="right", no_wrap=True)
         table.add_column("step", justify="right", no_wrap=True)
     table.add_column("what", overflow="fold")
-    for one in incidents:
-        severity = Text(inert(one["severity"]), style=SEVERITY_STYLE.get(one["severity"], ""))
-        alerts = f"{one['alerts_firing']}/{one['alerts_total']}"
-        cells = [as_text(one["incident"]), severity, as_text(one["state"])]
+    for incident in incidents:
+        severity = Text(
+            inert(incident["severity"]), style=SEVERITY_STYLE.get(incident["severity"], "")
+        )
+        alerts = f"{incident['alerts_firing']}/{incident['alerts_total']}"
+        cells = [as_text(incident["incident"]), severity, as_text(incident["state"])]
         if wide:
-            cells += [as_text(one["owner"]), Text(alerts), Text(str(one["escalation_step"]))]
-        table.add_row(*cells, as_text(truncate(one["title"], TITLE_CHARACTERS_MAX)))
+            cells += [
+                as_text(incident["owner"]),
+                Text(alerts),
+                Text(str(incident["escalation_step"])),
+            ]
+        table.add_row(*cells, as_text(truncate(incident["title"], TITLE_CHARACTERS_MAX)))
     return table

@@ -70,13 +70,13 @@ class Compaction:
             self._note_growth((row.topic, row.partition), _rows_size([row]))
 
     def _note_growth(self, place: Place, size: int) -> None:
-        one = self._partitions.get(place)
-        if one is None:
-            one = self._partitions[place] = _Partition(self._size(place))
+        partition = self._partitions.get(place)
+        if partition is None:
+            partition = self._partitions[place] = _Partition(self._size(place))
         else:
-            one.appended += size
+            partition.appended += size
         if (
-            one.appended >= max(LEAST_BYTES, one.kept)
+            partition.appended >= max(LEAST_BYTES, partition.kept)
             and place != self._place
             and place not in self._waiting
         ):
@@ -107,20 +107,20 @@ class Compaction:
 
     def _compact_partition(self, place: Place) -> Iterator[int]:
         """A pass over a partition, step by step; how many bytes each has looked at."""
-        one = self._partitions[place]
-        one.appended, kept = 0, 0
+        partition = self._partitions[place]
+        partition.appended, kept = 0, 0
         newest: Newest = {}
         found = self._connection.execute(
             "SELECT max(last) FROM batches WHERE topic = ? AND partition = ?", place
         )
         (end,) = found.fetchone()
-        for rows in self._row_groups(place, one.seen, end):
+        for rows in self._row_groups(place, partition.seen, end):
             newest.update((record.key, record.offset) for record in _compacted_records(rows))
             yield _rows_size(rows)
         for rows in self._row_groups(place, -1, end):
-            kept += self._drop_superseded(rows, newest, one.seen)
+            kept += self._drop_superseded(rows, newest, partition.seen)
             yield _rows_size(rows)
-        one.kept, one.seen = kept, end
+        partition.kept, partition.seen = kept, end
 
     def _row_groups(self, place: Place, after: int, end: int) -> Iterator[list[BatchRow]]:
         """The rows of a step each."""
@@ -142,9 +142,9 @@ class Compaction:
         """Leave out what has newer values; the bytes that are left."""
         records = _compacted_records(rows)
         kept = [
-            NewRecord(one.key, one.value, one.headers)
-            for one in records
-            if _is_kept(one, newest, seen)
+            NewRecord(record.key, record.value, record.headers)
+            for record in records
+            if _is_kept(record, newest, seen)
         ]
         if len(kept) == len(records) and len(rows) == 1:
             return _rows_size(rows)

@@ -406,7 +406,7 @@ async def _send_batch(
             )
             is None
         ):
-            size = sum(size_of(one) for one in records)
+            size = sum(size_of(item) for item in records)
             raise LogUnavailable(
                 f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}"
             )

@@ -411,13 +411,13 @@ class SqliteLog:
         chores = (self._compaction, Expiry(other, self._kept_ms, self.now_ms))
         running, rested = True, 0.0  # since when the next commit may begin
         while running:
-            busy = [one for one in chores if one.busy and self._failed is None]
+            busy = [item for item in chores if item.busy and self._failed is None]
             waiting = self._waiting(wait=not busy)
             if waiting and (rest := rested - time.monotonic()) > 0:
                 time.sleep(rest)  # more come meanwhile, and share the commit
                 waiting += self._waiting(wait=False)
             running = None not in waiting
-            appends = [one for one in waiting if one is not None]
+            appends = [item for item in waiting if item is not None]
             if appends:
                 rested = time.monotonic() + CROWD_SECONDS if len(appends) > 1 else 0.0
                 self._write_appends(connection, appends)
@@ -462,11 +462,11 @@ class SqliteLog:
             )
             return
         ends, written, first_offsets = dict(self._ends), list[BatchRow](), []
-        for one in appends:
-            end, _ = ends.get((one.topic, one.partition), (0, 0))
+        for item in appends:
+            end, _ = ends.get((item.topic, item.partition), (0, 0))
             at_ms = self.clock.now_ms()  # as it is: the engine knows a clock that is wrong
-            written += batch_rows(one.topic, one.partition, end, at_ms, one.records, ROW_BYTES)
-            ends[one.topic, one.partition] = (end + len(one.records), at_ms)
+            written += batch_rows(item.topic, item.partition, end, at_ms, item.records, ROW_BYTES)
+            ends[item.topic, item.partition] = (end + len(item.records), at_ms)
             first_offsets.append(end)
         try:
             self._insert_rows(connection, written)
@@ -490,13 +490,13 @@ class SqliteLog:
         self._loop.call_soon_threadsafe(self._answer, appends, found)
 
     def _answer(self, appends: Sequence[_Append], found: Sequence[int | LogUnavailable]) -> None:
-        for one, offset in zip(appends, found, strict=True):
-            if one.done.done():
+        for item, offset in zip(appends, found, strict=True):
+            if item.done.done():
                 continue  # whoever waited was cancelled
             if isinstance(offset, LogUnavailable):
-                one.done.set_exception(offset)
+                item.done.set_exception(offset)
             else:
-                one.done.set_result(offset)
+                item.done.set_result(offset)
         self.appended.set()
         for event in self._followers:
             event.set()

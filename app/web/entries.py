@@ -69,8 +69,8 @@ def entry_of(document: Document) -> Entry:
 def runs_of(documents: Sequence[Document]) -> list[Run]:
     """The entries as runs, the newest first. A run of one is a line of its own."""
     runs: list[Run] = []
-    newest_first = reversed([one for one in documents if one["kind"] != "Runbook"])
-    for kind, group in groupby(newest_first, key=lambda one: one["kind"]):
+    newest_first = reversed([item for item in documents if item["kind"] != "Runbook"])
+    for kind, group in groupby(newest_first, key=lambda item: item["kind"]):
         alike = list(group)
         if kind in FOLDED and len(alike) >= RUN_MIN:
             shown = tuple(map(entry_of, alike[:RUN_SHOWN_MAX]))

@@ -200,14 +200,14 @@ def fill(
     choices = _choices(snapshot, policy)
     fields = tuple(
         Field(
-            one.name,
-            one.label,
-            one.kind,
-            one.required,
-            one.hint,
-            one.choices or choices.get(one.name, ()),
+            item.name,
+            item.label,
+            item.kind,
+            item.required,
+            item.hint,
+            item.choices or choices.get(item.name, ()),
         )
-        for one in form.fields
+        for item in form.fields
     )
     return FilledForm(form, fields, values or {}, problem)
 
@@ -230,10 +230,10 @@ def _choices(snapshot: Document, policy: CompiledPolicy) -> dict[str, tuple[tupl
 def document_of(form: ActForm, values: Mapping[str, str], by: str) -> Document:
     """The body of the command, as the API takes it. An empty field is left out."""
     document: Document = {"by": by}
-    for one in form.fields:
-        text = values.get(one.name, "").replace("\r\n", "\n").strip()
-        if one.name in _FIELD_NUMBERS and text.isascii() and text.isdecimal() and len(text) < 10:
-            document[one.name] = int(text)
+    for item in form.fields:
+        text = values.get(item.name, "").replace("\r\n", "\n").strip()
+        if item.name in _FIELD_NUMBERS and text.isascii() and text.isdecimal() and len(text) < 10:
+            document[item.name] = int(text)
         elif text:
-            document[one.name] = text
+            document[item.name] = text
     return document

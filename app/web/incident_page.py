@@ -75,7 +75,7 @@ class IncidentPages:
             "report": report,
             "said": said,
             "forms": forms,
-            "main": next((one for one in forms if row.state in one.form.main), None),
+            "main": next((form for form in forms if row.state in form.form.main), None),
             # The drawing escapes each text that it has.
             "wide": Markup(fragment(shortened(drawn, LANES_WIDE), WIDE)),  # noqa: S704
             "narrow": Markup(fragment(shortened(drawn, LANES_NARROW), NARROW)),  # noqa: S704
@@ -164,10 +164,10 @@ def _with_filled(forms: list[FilledForm], filled: FilledForm | None) -> list[Fil
     """The forms, with one that has to be corrected in its place."""
     if filled is None:
         return forms
-    commands = [one.form.command for one in forms]
+    commands = [form.form.command for form in forms]
     if filled.form.command not in commands:
         return [*forms, filled]
-    return [filled if one.form is filled.form else one for one in forms]
+    return [filled if form.form is filled.form else form for form in forms]
 
 
 def shortened(drawn: TimelinePicture, lanes_max: int) -> TimelinePicture:

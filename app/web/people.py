@@ -59,7 +59,7 @@ def occasions_of(notifications: Iterable[Document]) -> tuple[list[Occasion], int
     """
     occasions = [
         Occasion(at, str(kind).replace("_", " "), tuple(map(_message, group)))
-        for (at, kind), group in groupby(notifications, key=lambda one: (one["at"], one["kind"]))
+        for (at, kind), group in groupby(notifications, key=lambda item: (item["at"], item["kind"]))
     ]
     occasions.reverse()
     return occasions[:TOLD_MAX], max(len(occasions) - TOLD_MAX, 0)
@@ -91,7 +91,7 @@ def next_call(
     wait_ms = policy.escalate_after_ms(owner, Severity(snapshot["severity"]), max(step, 1))
     begins = [
         snapshot["notified_at"],
-        *(one["at"] for one in timeline if one["kind"] in _BEGINS_WAIT),
+        *(item["at"] for item in timeline if item["kind"] in _BEGINS_WAIT),
     ]
     at_ms = milliseconds(max(begins)) + wait_ms if wait_ms is not None else None
     return NextCall(chain[step].name, step + 1, len(chain), at_ms)

@@ -116,7 +116,10 @@ def _find_incident(
     if meaning.closed:
         return _closed_incident(meaning.partition, meant, run)
     return next(
-        ((where, one.id) for where, one in _open_incidents(meaning, place, incident_class, run)),
+        (
+            (where, incident.id)
+            for where, incident in _open_incidents(meaning, place, incident_class, run)
+        ),
         None,
     )
 
@@ -133,7 +136,7 @@ def _open_incidents(
         for partition, engine in enumerate(run.engines):
             for incident in engine.state.incidents.values():
                 if incident.rule == rule and any(
-                    one in incident.members for one in meaning.fingerprints
+                    item in incident.members for item in meaning.fingerprints
                 ):
                     yield partition, incident
         return
@@ -154,10 +157,12 @@ def _closed_incident(partition: int, meant: dict[str, Any], run: Run) -> tuple[i
     last = None
     for number, engine in enumerate(run.engines):
         for task in engine.state.tasks.values():
-            one = orjson.loads(run.snapshots[task.incident.encode()])
-            same_record = run.origins.get(one["opened_by"], one["opened_by"]) == meant["opened_by"]
+            item = orjson.loads(run.snapshots[task.incident.encode()])
+            same_record = (
+                run.origins.get(item["opened_by"], item["opened_by"]) == meant["opened_by"]
+            )
             if same_record or all(
-                one[name] == meant[name] for name in ("component", "scope", "class")
+                item[name] == meant[name] for name in ("component", "scope", "class")
             ):
                 last = number, task.incident
     return last

@@ -43,8 +43,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             what.replace(" ", "_"): _before_after_json(*times)
             for what, times in comparison.times.items()
         },
-        "missed": [describe_object(one) for one in comparison.missed],
-        "unpaged": [describe_object(one) for one in comparison.unpaged],
+        "missed": [describe_object(incident) for incident in comparison.missed],
+        "unpaged": [describe_object(incident) for incident in comparison.unpaged],
         "dead_letters": {"before": comparison.refused[0], "after": comparison.refused[1]},
     }
 
@@ -59,7 +59,7 @@ def _pairs_json(comparison: Comparison, verdict: str) -> dict[str, Any]:
     return {
         **counts,
         "pages": pages,
-        "details": {name: [_pair_json(one) for one in pairs] for name, pairs in found.items()},
+        "details": {name: [_pair_json(pair) for pair in pairs] for name, pairs in found.items()},
     }
 
 
@@ -74,7 +74,7 @@ def _pair_json(pair: AnyPair) -> dict[str, Any]:
     }
 
 
-def describe_object(one: Fact) -> dict[str, Any]:
+def describe_object(item: Fact) -> dict[str, Any]:
     """One incident, notification or escalation, with its times as people read them."""
     return {
         name.removesuffix("_ms") + "_at"
@@ -82,7 +82,7 @@ def describe_object(one: Fact) -> dict[str, Any]:
         else name.removesuffix("_ms"): (
             format_instant(value) if name.endswith("_ms") and value is not None else value
         )
-        for name, value in asdict(one).items()
+        for name, value in asdict(item).items()
         if name != "ends_ms"
     }
 

@@ -149,8 +149,8 @@ def tally_pairs(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str
     """
     counts: dict[str, dict[str, int]] = {}
 
-    def count(one: Fact, what: str) -> None:
-        counts.setdefault(by(one), dict.fromkeys((BEFORE, AFTER, ADDED, GONE, CHANGED), 0))[
+    def count(item: Fact, what: str) -> None:
+        counts.setdefault(by(item), dict.fromkeys((BEFORE, AFTER, ADDED, GONE, CHANGED), 0))[
             what
         ] += 1
 
@@ -164,14 +164,14 @@ def tally_pairs(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str
     return dict(sorted(counts.items()))
 
 
-def team_of(one: Fact) -> str:
+def team_of(item: Fact) -> str:
     """Whose it is."""
-    return one.owner or DIGESTS
+    return item.owner or DIGESTS
 
 
-def severity_of(one: Fact) -> str:
+def severity_of(item: Fact) -> str:
     """How severe it is."""
-    return one.severity
+    return item.severity
 
 
 def _pair_objects(
@@ -182,10 +182,10 @@ def _pair_objects(
     changes: Callable[[Said, Said], Iterator[FieldChange]],
 ) -> Iterator[Pair[Said]]:
     groups: dict[Hashable, tuple[list[Said], list[Said]]] = {}
-    for one in before:
-        groups.setdefault(key(one, one.incident), ([], []))[0].append(one)
-    for one in after:
-        groups.setdefault(key(one, same_incident(one.incident)), ([], []))[1].append(one)
+    for item in before:
+        groups.setdefault(key(item, item.incident), ([], []))[0].append(item)
+    for item in after:
+        groups.setdefault(key(item, same_incident(item.incident)), ([], []))[1].append(item)
     found: list[Pair[Said]] = []
     for left, right in groups.values():
         for old, new in _align_by_time(left, right):
@@ -206,16 +206,16 @@ def _align_by_time(
     What is too many stands alone.
     """
     times: dict[int, list[Said]] = {}
-    for one in right:
-        times.setdefault(one.at_ms, []).append(one)
+    for item in right:
+        times.setdefault(item.at_ms, []).append(item)
     alone: list[Said] = []
-    for one in left:
-        others = times.get(one.at_ms)
+    for item in left:
+        others = times.get(item.at_ms)
         if others:
-            yield one, others.pop(0)
+            yield item, others.pop(0)
         else:
-            alone.append(one)
-    rest = [one for others in times.values() for one in others]
+            alone.append(item)
+    rest = [other for others in times.values() for other in others]
     for number in range(max(len(alone), len(rest))):
         yield (
             alone[number] if number < len(alone) else None,
@@ -223,12 +223,12 @@ def _align_by_time(
         )
 
 
-def _message_key(one: Message, incident: str) -> Hashable:
-    return incident, one.kind, one.receiver, one.channel
+def _message_key(message: Message, incident: str) -> Hashable:
+    return incident, message.kind, message.receiver, message.channel
 
 
-def _escalation_key(one: Escalation, incident: str) -> Hashable:
-    return incident, one.rule, one.step
+def _escalation_key(escalation: Escalation, incident: str) -> Hashable:
+    return incident, escalation.rule, escalation.step
 
 
 def _incident_changes(old: Incident | None, new: Incident | None) -> tuple[FieldChange, ...]:
@@ -268,7 +268,7 @@ def _changed_moments(
 ) -> Iterator[FieldChange]:
     if old_ms != new_ms:
         yield FieldChange(
-            what, *(never if one is None else format_instant(one) for one in (old_ms, new_ms))
+            what, *(never if item is None else format_instant(item) for item in (old_ms, new_ms))
         )
 
 

@@ -46,16 +46,20 @@ def response_times(
 
 
 def _page_messages(facts: RunOutcomes) -> list[Message]:
-    return [one for one in facts.messages if one.page]
+    return [message for message in facts.messages if message.page]
 
 
 def _measure_times(
     facts: RunOutcomes, said: Sequence[Message] | Sequence[Escalation]
 ) -> ResponseTimes:
     first: dict[str, int] = {}
-    for one in said:
-        first.setdefault(one.incident, one.at_ms)
-    waits = [first[one.id] - one.opened_ms for one in facts.incidents if one.id in first]
+    for item in said:
+        first.setdefault(item.incident, item.at_ms)
+    waits = [
+        first[incident.id] - incident.opened_ms
+        for incident in facts.incidents
+        if incident.id in first
+    ]
     return ResponseTimes(
         len(waits), round(median(waits)) if waits else None, max(waits, default=None)
     )
@@ -66,13 +70,17 @@ def missed_incidents(pairs: Sequence[IncidentPair]) -> list[Incident]:
 
     Where a rule opened an incident that is gone, its members have to be told.
     """
-    return list(_lost_incidents(pairs, lambda one: one.heard))
+    return list(_lost_incidents(pairs, lambda incident: incident.heard))
 
 
 def unpaged_incidents(pairs: Sequence[IncidentPair]) -> list[Incident]:
     """The same for those that somebody was called for, and nobody would be, though somebody would be told."""
     lost = missed_incidents(pairs)
-    return [one for one in _lost_incidents(pairs, lambda one: one.paged) if one not in lost]
+    return [
+        incident
+        for incident in _lost_incidents(pairs, lambda incident: incident.paged)
+        if incident not in lost
+    ]
 
 
 def _lost_incidents(
@@ -83,11 +91,11 @@ def _lost_incidents(
         if old is None or not told(old):
             continue
         members = (
-            [one for was, one in pairs if was is not None and old.id in was.parents]
+            [incident for was, incident in pairs if was is not None and old.id in was.parents]
             if new is None
             else [new]
         )
-        known = [one for one in members if one is not None]
-        known += [after[name] for one in known for name in one.parents if name in after]
-        if not any(told(one) for one in known):
+        known = [member for member in members if member is not None]
+        known += [after[name] for incident in known for name in incident.parents if name in after]
+        if not any(told(incident) for incident in known):
             yield old

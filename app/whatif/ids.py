@@ -44,7 +44,7 @@ def message_to_run(value: bytes) -> bytes:
 def _to_run(found: Any, name: str) -> Any:
     match found:
         case dict():
-            return {key: _to_run(one, key) for key, one in found.items()}
+            return {key: _to_run(item, key) for key, item in found.items()}
         case str() if name == "record":
             position = _POSITION.fullmatch(found)
             return (

@@ -20,18 +20,18 @@ def pair_incidents(before: Sequence[Incident], after: Sequence[Incident]) -> lis
     for key in (_identity_key, _same_component_and_class, _opened_by, _same_component):
         found = list(_pair_by_key(left, right, key))
         pairs += found
-        matched = {id(one) for pair in found for one in pair}
-        left = [one for one in left if id(one) not in matched]
-        right = [one for one in right if id(one) not in matched]
-    pairs += [(one, None) for one in left]
-    pairs += [(None, one) for one in right]
+        matched = {id(incident) for pair in found for incident in pair}
+        left = [incident for incident in left if id(incident) not in matched]
+        right = [incident for incident in right if id(incident) not in matched]
+    pairs += [(incident, None) for incident in left]
+    pairs += [(None, incident) for incident in right]
     return sorted(pairs, key=_pair_order)
 
 
 def _pair_order(pair: IncidentPair) -> tuple[int, str]:
-    one = pair[0] or pair[1]
-    assert one is not None
-    return one.opened_ms, one.id
+    incident = pair[0] or pair[1]
+    assert incident is not None
+    return incident.opened_ms, incident.id
 
 
 def _pair_by_key(
@@ -39,31 +39,31 @@ def _pair_by_key(
 ) -> Iterator[tuple[Incident, Incident]]:
     """Each with the first of the same key that overlaps and is not taken."""
     waiting: dict[Hashable, list[Incident]] = {}
-    for one in right:
-        waiting.setdefault(key(one), []).append(one)
-    for one in left:
-        others = waiting.get(key(one), [])
-        other = next((other for other in others if _times_overlap(one, other)), None)
+    for incident in right:
+        waiting.setdefault(key(incident), []).append(incident)
+    for incident in left:
+        others = waiting.get(key(incident), [])
+        other = next((other for other in others if _times_overlap(incident, other)), None)
         if other is not None:
             others.remove(other)
-            yield one, other
+            yield incident, other
 
 
-def _times_overlap(one: Incident, other: Incident) -> bool:
-    return one.opened_ms <= other.ends_ms and other.opened_ms <= one.ends_ms
+def _times_overlap(incident: Incident, other: Incident) -> bool:
+    return incident.opened_ms <= other.ends_ms and other.opened_ms <= incident.ends_ms
 
 
-def _identity_key(one: Incident) -> Hashable:
-    return one.id, one.component, one.incident_class
+def _identity_key(incident: Incident) -> Hashable:
+    return incident.id, incident.component, incident.incident_class
 
 
-def _same_component_and_class(one: Incident) -> Hashable:
-    return one.component, one.incident_class
+def _same_component_and_class(incident: Incident) -> Hashable:
+    return incident.component, incident.incident_class
 
 
-def _opened_by(one: Incident) -> Hashable:
-    return one.opened_by, one.rule
+def _opened_by(incident: Incident) -> Hashable:
+    return incident.opened_by, incident.rule
 
 
-def _same_component(one: Incident) -> Hashable:
-    return one.component
+def _same_component(incident: Incident) -> Hashable:
+    return incident.component

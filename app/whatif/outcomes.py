@@ -87,19 +87,19 @@ class RunOutcomes:
 
 def facts_of(run: Run, ends_ms: int) -> RunOutcomes:
     """What a run said that ended at `ends_ms`."""
-    messages = [_read_message(one) for one in _parse_documents(run.notifications)]
-    heard = {one.incident for one in messages}
-    paged = {one.incident for one in messages if one.page}
+    messages = [_read_message(document) for document in _parse_documents(run.notifications)]
+    heard = {message.incident for message in messages}
+    paged = {message.incident for message in messages if message.page}
     incidents = [
-        _read_incident(one, ends_ms, run.origins, heard, paged)
-        for one in _parse_documents(run.snapshots.values())
+        _read_incident(document, ends_ms, run.origins, heard, paged)
+        for document in _parse_documents(run.snapshots.values())
     ]
     return RunOutcomes(
-        sorted(incidents, key=lambda one: (one.opened_ms, one.id)),
-        sorted(messages, key=lambda one: one.at_ms),
+        sorted(incidents, key=lambda incident: (incident.opened_ms, incident.id)),
+        sorted(messages, key=lambda message: message.at_ms),
         sorted(
-            (_read_escalation(one) for one in _parse_documents(run.escalations)),
-            key=lambda one: one.at_ms,
+            (_read_escalation(document) for document in _parse_documents(run.escalations)),
+            key=lambda escalation: escalation.at_ms,
         ),
         dict(sorted(run.refused.items())),
     )
@@ -134,7 +134,7 @@ def _read_incident(
         paged=name in paged,
         acknowledged_ms=_instant_ms(body["acknowledged_at"]),
         acknowledged_by=body["acknowledged_by"],
-        parents=tuple(recorded_ids_in(one) for one in body["parents"]),
+        parents=tuple(recorded_ids_in(parent) for parent in body["parents"]),
     )
 
 

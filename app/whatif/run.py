@@ -210,8 +210,8 @@ class Run:
             signature_of(message.key, message.value or b""),
             partition_of(message.key or b"", len(self.engines)),
         )
-        ahead = (one for one in free if one.offset * ROOM > self._places[one.partition])
-        slot = next((one for one in ahead if one.signature == signature), None)
+        ahead = (item for item in free if item.offset * ROOM > self._places[item.partition])
+        slot = next((item for item in ahead if item.signature == signature), None)
         channel = self._channels.setdefault((source, target), deque())
         if slot is not None:
             free.remove(slot)

@@ -140,7 +140,7 @@ class _Runs:
         recorded = [document.get("components") for _, _, document in self._found.policies]
         recorded.append(self._first.document["components"])
         rekeyed = policy is not None and any(
-            one != policy.document["components"] for one in recorded
+            item != policy.document["components"] for item in recorded
         )
         poisons = [
             (fault.partition, fault.poison) for which, fault in self._faults if which == number
@@ -176,7 +176,7 @@ async def _first_policy(
     It is the first record of each partition, unless that is gone.
     """
     if found.policies:
-        _, (partition, offset), document = min(found.policies, key=lambda one: one[0])
+        _, (partition, offset), document = min(found.policies, key=lambda item: item[0])
         if offset > found.spans[partition].start:
             notes.append(
                 f"the policy of before the record {partition}:{offset} is gone: the one in there is taken for it"

@@ -47,7 +47,7 @@ class Health:
         """Look at the partitions: set the metrics, and log what is wrong."""
         elapsed_ms = self._stopwatch.elapsed_ms()
         self._backlogs, self._wrong = {}, {}
-        self._since = {one: self._since.get(one, elapsed_ms) for one in owned}
+        self._since = {item: self._since.get(item, elapsed_ms) for item in owned}
         for partition, pipe in owned.items():
             clock = pipe.engine.state.clock
             # Before its first tick of this run is applied, it waits since it was taken over.

@@ -42,7 +42,7 @@ def check_room(
     state, own = turn.state, _own(turn)
     incident = state.current.get((place.key, incident_class))
     if incident is None:
-        number = len(state.incidents) - len({one.incident for one in own if one.incident})
+        number = len(state.incidents) - len({alert.incident for alert in own if alert.incident})
         found = f"the partition has {number} incidents"
         _check(turn, "incidents", number, 1, severity, found)
     elif known is None or known.incident != incident.id:
@@ -78,7 +78,7 @@ def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: 
     more = size - (known.bytes if known else 0)
     if more > 0:
         limit = _limit(bounds.alert_bytes, severity)
-        own_bytes = sum(one.bytes for one in own)
+        own_bytes = sum(alert.bytes for alert in own)
         while state.alert_bytes - own_bytes + more > limit and _forget_ended(turn, known):
             pass
         used = state.alert_bytes - own_bytes
@@ -156,8 +156,8 @@ def lasts(turn: Turn, alert: LiveAlert) -> bool:
     own = _own(turn)
     used = {
         "alerts": len(state.alerts) - len(own),
-        "alert_bytes": state.alert_bytes - sum(one.bytes for one in own),
-        "incidents": len(state.incidents) - len({one.incident for one in own if one.incident}),
+        "alert_bytes": state.alert_bytes - sum(item.bytes for item in own),
+        "incidents": len(state.incidents) - len({item.incident for item in own if item.incident}),
     }
     return name in used and used[name] * 100 >= getattr(bounds, name) * NEAR_PERCENT
 

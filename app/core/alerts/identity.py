@@ -76,7 +76,7 @@ def followers(turn: Turn, leader: LiveAlert) -> list[LiveAlert]:
 
 def others_fire(turn: Turn, leader: LiveAlert) -> bool:
     """Whether any other sender says that it fires."""
-    return any(one.firing for one in followers(turn, leader))
+    return any(follower.firing for follower in followers(turn, leader))
 
 
 def _kin(turn: Turn, fingerprint: str, labels: Labels) -> Iterator[LiveAlert]:

@@ -86,7 +86,9 @@ def on_policy(turn: Turn, before: CompiledPolicy) -> None:
     if kept != list(turn.state.former_rule_ids):
         turn.state.put_former_rule_ids(kept)
     for rule in now.values():
-        if rule.rule_id not in {one.rule_id for one in before.correlations.values()}:
+        if rule.rule_id not in {
+            correlation.rule_id for correlation in before.correlations.values()
+        }:
             _replay_deferred(turn, rule)
 
 

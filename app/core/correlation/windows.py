@@ -211,10 +211,13 @@ def _add_to_window(turn: Turn, rule: CorrelationRule, group: str, fired: Fired) 
 def _window_with(rule: CorrelationRule, window: list[Fired], fired: Fired) -> list[Fired]:
     counts = rule.policy.sequence is None
     window = [
-        one
-        for one in window
-        if fired.at_ms - one.at_ms < rule.policy.within
-        and not (counts and (one.fingerprint == fired.fingerprint or not one.member.firing))
+        member_firing
+        for member_firing in window
+        if fired.at_ms - member_firing.at_ms < rule.policy.within
+        and not (
+            counts
+            and (member_firing.fingerprint == fired.fingerprint or not member_firing.member.firing)
+        )
     ]
     kept = max(rule.count, WINDOW_MAX) - 1
     return [*window[-kept:], fired]
@@ -229,14 +232,17 @@ def replay_deferred(turn: Turn, rule: CorrelationRule, group: str, early: list[F
     incident = turn.state.current.get((f"{name}/{group}", CORRELATED))
     window: list[Fired] = []
     for fired in sorted(
-        [*turn.state.windows.get((name, group), []), *early], key=lambda one: one.at_ms
+        [*turn.state.windows.get((name, group), []), *early],
+        key=lambda member_firing: member_firing.at_ms,
     ):
         window = _window_with(rule, window, fired)
         if incident is not None:
             _join_deferred(turn, rule, group, incident, fired)
             continue
         found = _find_correlated(rule, window)
-        if any(one.member.firing for one in found):  # else it is over already, and would never end
+        if any(
+            member_firing.member.firing for member_firing in found
+        ):  # else it is over already, and would never end
             incident = _open_incident(turn, rule, group, found, window)
     over = turn.now_ms - window[-1].at_ms >= rule.policy.within
     turn.state.put_window(name, group, [] if over else window)
@@ -265,7 +271,7 @@ def _find_correlated(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     after the step before it.
     """
     if rule.policy.sequence is None:
-        firing = [one for one in window if one.member.firing]
+        firing = [member_firing for member_firing in window if member_firing.member.firing]
         return firing[-rule.count :] if len(firing) >= rule.count else []
     *before, newest = window
     if rule.count - 1 not in newest.steps:
@@ -295,7 +301,9 @@ def _alerts_taken(rule: CorrelationRule, window: list[Fired], without: str = "")
 def alerts_counted(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     """The firings of a window that count towards the rule, oldest first, whether or not they are enough."""
     if rule.policy.sequence is None or not window:
-        return [one for one in window if one.member.firing][-rule.count :]
+        return [member_firing for member_firing in window if member_firing.member.firing][
+            -rule.count :
+        ]
     return _find_correlated(rule, window) or _alerts_taken(rule, window)
 
 
@@ -305,9 +313,9 @@ def _open_incident(
     opening = rule.policy.open
     assert opening is not None
     newest = {
-        one.fingerprint: one for one in window
+        item.fingerprint: item for item in window
     }  # an alert that took its step may have ended, and fire again
-    firing = [newest[one.fingerprint] for one in fired if newest[one.fingerprint].member.firing]
+    firing = [newest[item.fingerprint] for item in fired if newest[item.fingerprint].member.firing]
     text = _describe_window(rule, fired)
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
@@ -323,16 +331,16 @@ def _open_incident(
         owner_severity=opening.severity,
         summary=text,
         next_step="Look for what they have in common: "
-        + ", ".join(one.member.place.title for one in firing[:5]),
+        + ", ".join(item.member.place.title for item in firing[:5]),
         opened_ms=turn.now_ms,
         opened_by=turn.position,
         severity_ms=turn.now_ms,
         notifiable_since_ms=turn.now_ms,
         rule=rule.policy.name,
         members={
-            one.fingerprint: replace(one.member) for one in firing
+            item.fingerprint: replace(item.member) for item in firing
         },  # the window keeps its own
-        bytes=sum(one.member.size for one in firing),
+        bytes=sum(item.member.size for item in firing),
     )
     begin_clocks(incident, turn.now_ms)
     labels = inhibition.labels_of(incident)
@@ -346,8 +354,10 @@ def _open_incident(
     turn.timeline(incident, "Opened", text, severity=incident.severity, owner=incident.owner)
     silences.review_incident(turn, incident)
     runbooks.choose_runbook(turn, incident, decision.runbook, labels)
-    for one in firing:
-        _suppress_member(turn, rule, group, incident, one.fingerprint, one.member)
+    for member_firing in firing:
+        _suppress_member(
+            turn, rule, group, incident, member_firing.fingerprint, member_firing.member
+        )
     inhibition.on_incident(turn, incident, firing=True)
     if rule.policy.escalate:
         escalation.escalate(turn, incident, rule.policy.name, text, _positions_of(fired))
@@ -402,7 +412,7 @@ def _member_fired(
     was = incident.state
     members.on_member_fired(turn, incident, fingerprint, member)
     incident.state = advance(was, Cause.FIRED)
-    firing = sum(one.firing and one.own for one in incident.members.values())
+    firing = sum(item.firing and item.own for item in incident.members.values())
     if firing >= rule.count:  # else the title goes on to say what opened it
         incident.title = incident.peak_title = _fill_title(rule, group, firing)
     _suppress_member(turn, rule, group, incident, fingerprint, member)
@@ -421,7 +431,10 @@ def _fill_title(rule: CorrelationRule, group: str, count: int) -> str:
 
 
 def _describe_window(rule: CorrelationRule, fired: list[Fired]) -> str:
-    names = [f"{one.member.name} on {one.member.place.title}" for one in fired]
+    names = [
+        f"{member_firing.member.name} on {member_firing.member.place.title}"
+        for member_firing in fired
+    ]
     within, name = format_ms(rule.policy.within), rule.policy.name
     if rule.policy.sequence is not None:
         return f"Sequence within {within} ({name}): {', then '.join(names)}"
@@ -430,4 +443,4 @@ def _describe_window(rule: CorrelationRule, fired: list[Fired]) -> str:
 
 
 def _positions_of(fired: list[Fired]) -> list[str]:
-    return [one.member.record for one in fired]
+    return [member_firing.member.record for member_firing in fired]

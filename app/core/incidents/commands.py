@@ -100,7 +100,7 @@ def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:
 
 def on_receipt(turn: Turn, document: Details) -> None:
     """A notifier states what became of a notification. Raises BadInput."""
-    name, incident, state = (text_of(document, one) for one in ("receipt", "incident", "state"))
+    name, incident, state = (text_of(document, item) for item in ("receipt", "incident", "state"))
     detail = text_of(document, "detail") if "detail" in document else ""
     kinds = {"delivered": "Delivered", "failed": "DeliveryFailed"}
     if state not in kinds:

@@ -218,7 +218,10 @@ def _called_besides(turn: Turn, incident: Incident) -> list[Contact]:
     """Whoever was told beside the team and its first on call."""
     chain = turn.rules.chain(turn.rules.owner_known(incident.owner))
     called = chain[1 : incident.steps_notified]
-    return [*called, *(one for one in _contacts_besides(turn, incident) if one not in called)]
+    return [
+        *called,
+        *(contact for contact in _contacts_besides(turn, incident) if contact not in called),
+    ]
 
 
 def _contacts_besides(turn: Turn, incident: Incident) -> list[Contact]:

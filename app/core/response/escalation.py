@@ -133,7 +133,9 @@ def not_acknowledged(incident: Incident) -> str:
     if incident.state is not State.ACKNOWLEDGED:
         return ""
     alerts = (incident.alerts.get(fingerprint) for fingerprint in incident.unacknowledged)
-    return next((one.name for one in alerts if one and one.firing and not one.suppressions), "")
+    return next(
+        (alert.name for alert in alerts if alert and alert.firing and not alert.suppressions), ""
+    )
 
 
 def _on_unacknowledged(turn: Turn, incident: Incident, _: str) -> None:
@@ -159,12 +161,16 @@ def _on_time(turn: Turn, incident: Incident, _: str) -> None:
 
 def _rules_not_done(turn: Turn, incident: Incident) -> Iterator[tuple[str, int]]:
     for rule in turn.rules.escalations:
-        one = rule.policy
-        if one.without is None or one.after is None or one.name in incident.escalated:
+        escalation = rule.policy
+        if (
+            escalation.without is None
+            or escalation.after is None
+            or escalation.name in incident.escalated
+        ):
             continue
-        done = incident.root_cause if one.without == "root_cause" else incident.mitigated_ms
+        done = incident.root_cause if escalation.without == "root_cause" else incident.mitigated_ms
         if not done and rule.policy.covers(incident.severity, incident.incident_class):
-            yield one.name, one.after
+            yield escalation.name, escalation.after
 
 
 def _on_not_done(turn: Turn, incident: Incident, name: str) -> None:

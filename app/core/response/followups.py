@@ -91,7 +91,7 @@ def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
     """Somebody did a task. Raises BadInput when there is none of that name."""
     task = turn.state.tasks.get(f"{incident}.{name}")
     if task is None:
-        known = [one.name for one in turn.state.tasks.values() if one.incident == incident]
+        known = [item.name for item in turn.state.tasks.values() if item.incident == incident]
         found = f"{incident} has no open task {name!r}, must be one of: {', '.join(sorted(known)) or 'none'}"
         raise BadInput(Reason.UNKNOWN_TASK, found)
     turn.state.drop_task(task)

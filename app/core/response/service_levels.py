@@ -107,7 +107,7 @@ def on_severity(turn: Turn, incident: Incident) -> None:
     for clock in CLOCKS:
         since_ms, severity = clock_start(incident, clock)
         before_ms, after_ms = (
-            _target_times(turn, clock).get(one) for one in (severity, incident.severity)
+            _target_times(turn, clock).get(item) for item in (severity, incident.severity)
         )
         if after_ms is None or (
             before_ms is not None and turn.now_ms + after_ms >= since_ms + before_ms

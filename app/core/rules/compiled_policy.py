@@ -160,12 +160,15 @@ class CompiledPolicy:
             [*policy.identity.ignore, *policy.identity.ignore_if_alike, *policy.severities.labels]
         )
         self._owners = [(test_of(entry.match), entry.team) for entry in policy.ownership]
-        self._classes = [(test_of(one.match), one) for one in policy.classes]
+        self._classes = [(test_of(class_.match), class_) for class_ in policy.classes]
         self._runbooks = [(test_of(runbook.match), runbook) for runbook in policy.runbooks]
         self._mutes = [(test_of(mute.match), mute) for mute in policy.notify.mute]
-        self._services = [(test_of(one.match), one.name) for one in policy.targets.availability]
+        self._services = [
+            (test_of(availability.match), availability.name)
+            for availability in policy.targets.availability
+        ]
         self._heartbeats = [(test_of(rule.match), rule) for rule in policy.heartbeats]
-        self._class_by_name = {one.name: one for one in policy.classes}
+        self._class_by_name = {class_.name: class_ for class_ in policy.classes}
         self._runbook_by_name = {runbook.name: runbook for runbook in policy.runbooks}
         self._heartbeat_by_name = {rule.name: rule for rule in policy.heartbeats}
         asked = _matchers_asked(policy)
@@ -205,7 +208,10 @@ class CompiledPolicy:
     def _verdict(self, labels: Labels) -> PolicyDecision:
         texts = [labels.get(name) for name in self._by_value]
         texts += [_presence(labels.get(name, "")) for name in self._asked_whether_there]
-        seen = (*texts, *[one.class_of(labels.get(one.label, "")) for one in self._label_classes])
+        seen = (
+            *texts,
+            *[class_.class_of(labels.get(class_.label, "")) for class_ in self._label_classes],
+        )
         decision = self._decisions.get(seen)
         if decision is None:
             if len(self._decisions) >= DECISIONS_MAX:
@@ -224,11 +230,11 @@ class CompiledPolicy:
         )
         number = _first_match(self._classes, labels)
         if number is not None:
-            one = self._classes[number][1]
+            item = self._classes[number][1]
             severity, owner, incident_class = (
-                min(severity, one.severity or severity),
-                one.owner or owner,
-                one.name,
+                min(severity, item.severity or severity),
+                item.owner or owner,
+                item.name,
             )
         always = any(rule.applies(severity, incident_class, labels) for rule in self.always)
         links = tuple(
@@ -279,7 +285,9 @@ class CompiledPolicy:
 
     def says_ended(self, labels: Labels) -> bool:
         """Whether the severity says that an alert is over, such as `ok`."""
-        name = next((labels[one] for one in self.policy.severities.labels if labels.get(one)), "")
+        name = next(
+            (labels[label] for label in self.policy.severities.labels if labels.get(label)), ""
+        )
         return bool(name) and severity_word(name) in self._ended
 
     def _severity(self, labels: Labels) -> tuple[Severity, str, Where]:
@@ -300,18 +308,18 @@ class CompiledPolicy:
     def decision_places(self, labels: Labels) -> DecisionPlaces:
         """The places of the policy that decide about an alert with these labels, as `judge` does."""
         severity, _, severity_where = self._severity(labels)
-        owner, one = _first_match(self._owners, labels), _first_match(self._classes, labels)
+        owner, item = _first_match(self._owners, labels), _first_match(self._classes, labels)
         owner_where: Where = ("default_owner",) if owner is None else ("ownership", owner)
-        if one is not None:
-            claimed = self._classes[one][1]
+        if item is not None:
+            claimed = self._classes[item][1]
             if claimed.severity is not None and claimed.severity < severity:
-                severity_where = ("classes", one, "severity")
-            owner_where = ("classes", one, "owner") if claimed.owner else owner_where
+                severity_where = ("classes", item, "severity")
+            owner_where = ("classes", item, "owner") if claimed.owner else owner_where
         runbook = _first_match(self._runbooks, labels)
         return DecisionPlaces(
             severity=severity_where,
             owner=owner_where,
-            incident_class=None if one is None else ("classes", one),
+            incident_class=None if item is None else ("classes", item),
             runbook=None if runbook is None else ("runbooks", runbook),
         )
 
@@ -319,20 +327,20 @@ class CompiledPolicy:
 
     def prefix(self, incident_class: str) -> str:
         """The prefix of an incident id of this class."""
-        one = self._class_by_name.get(incident_class)
-        return one.prefix if one else "INC"
+        item = self._class_by_name.get(incident_class)
+        return item.prefix if item else "INC"
 
     def status(self, incident_class: str) -> str:
         """What a report calls an incident of this class that is not resolved, if the class has a name for it."""
-        one = self._class_by_name.get(incident_class)
-        return one.status if one else ""
+        item = self._class_by_name.get(incident_class)
+        return item.status if item else ""
 
     def also_notify(self, severity: Severity, incident_class: str) -> list[Contact]:
         """Who is told of every new incident like this besides its owner."""
-        one = self._class_by_name.get(incident_class)
+        item = self._class_by_name.get(incident_class)
         names = [
             *self.policy.notify.also_notify.get(severity, ()),
-            *(one.also_notify if one else ()),
+            *(item.also_notify if item else ()),
         ]
         return [self.policy.contacts[name] for name in dict.fromkeys(names)]
 
@@ -458,7 +466,7 @@ def _matchers_asked(policy: Policy) -> list[Matcher]:
     )
     matched += (policy.runbooks, policy.notify.mute, policy.targets.availability, policy.heartbeats)  # type: ignore[assignment]
     for section in matched:
-        selectors += [one.match for one in section]
+        selectors += [item.match for item in section]
     for rule in policy.correlations:
         selectors += rule.sequence or ()
     for dependency in policy.dependencies:

@@ -31,9 +31,9 @@ def _hex_digits(document: Any) -> str:
     return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[FORM]
 
 
-def have_same_form(one: str, other: str) -> bool:
+def have_same_form(item: str, other: str) -> bool:
     """Whether two shapes are of rules of which one can go on with what the other had counted."""
-    return one[FORM] == other[FORM]
+    return item[FORM] == other[FORM]
 
 
 def rule_id_from(document: dict[str, Any]) -> str:

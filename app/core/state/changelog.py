@@ -171,8 +171,8 @@ def _encode_key(state: PartitionState, key: bytes) -> bytes | None:
 
 
 def _decode_pair(name: bytes) -> tuple[str, str]:
-    one, other = orjson.loads(name)
-    return one, other
+    item, other = orjson.loads(name)
+    return item, other
 
 
 def _quarantined_key(name: bytes) -> tuple[TimerKind, str]:
@@ -237,7 +237,7 @@ def _load_alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
         fields["suppressions"] = _load_suppressions(fields["suppressions"])
     alert = LiveAlert(**fields)
     numbers = alert.count, alert.last_ms, ttl_ms, starts_ms = orjson.loads(counters)
-    assert all(type(one) is int and abs(one) < COUNT_MAX for one in numbers), (
+    assert all(type(number) is int and abs(number) < COUNT_MAX for number in numbers), (
         f"its counters are {counters!r:.80}"
     )
     alert.renew(ttl_ms, starts_ms)
@@ -245,7 +245,7 @@ def _load_alert(document: dict[str, Any], counters: bytes) -> LiveAlert:
 
 
 def _load_suppressions(document: dict[str, Any]) -> dict[str, Suppression]:
-    return {key: Suppression(**read_fields(Suppression, one)) for key, one in document.items()}
+    return {key: Suppression(**read_fields(Suppression, item)) for key, item in document.items()}
 
 
 def _load_incident(state: PartitionState, _: bytes, document: dict[str, Any]) -> None:
@@ -262,7 +262,7 @@ def _load_incident(state: PartitionState, _: bytes, document: dict[str, Any]) ->
         fields["near"] = NearPart(**near | {"severity": Severity(near["severity"])})
     fields["members"] = {key: _load_member(member) for key, member in fields["members"].items()}
     fields["suppressions"] = _load_suppressions(fields["suppressions"])
-    incident = Incident(**fields, bytes=sum(one.size for one in fields["members"].values()))
+    incident = Incident(**fields, bytes=sum(member.size for member in fields["members"].values()))
     state.incidents[incident.id] = incident
     state.current[incident.place.key, incident.incident_class] = incident
 
@@ -281,8 +281,8 @@ def _load_deferred(state: PartitionState, name: bytes, document: Any) -> None:
 
 
 def _load_firings(document: Any) -> list[Fired]:
-    firings = [read_fields(Fired, one) for one in document]
-    return [Fired(**one | {"member": _load_member(one["member"])}) for one in firings]
+    firings = [read_fields(Fired, item) for item in document]
+    return [Fired(**firing | {"member": _load_member(firing["member"])}) for firing in firings]
 
 
 def _load_former(state: PartitionState, _: bytes, document: Any) -> None:
@@ -301,10 +301,12 @@ def _load_parked(state: PartitionState, name: bytes, document: Any) -> None:
 
 def _group_of(document: Any) -> InhibitionGroup:
     fields = read_fields(InhibitionGroup, document)
-    sources = {key: _load_member(one) for key, one in fields["sources"].items()}
-    targets = {key: _load_target(one) for key, one in fields["targets"].items()}
+    sources = {key: _load_member(item) for key, item in fields["sources"].items()}
+    targets = {key: _load_target(item) for key, item in fields["targets"].items()}
     last = _load_member(fields["last"]) if fields["last"] else None
-    size = sum(one.size for one in sources.values()) + sum(one.size for one in targets.values())
+    size = sum(source.size for source in sources.values()) + sum(
+        target.size for target in targets.values()
+    )
     return InhibitionGroup(sources, targets, last, fields["ended_ms"], size)
 
 
@@ -321,7 +323,7 @@ def _load_receiver(state: PartitionState, name: bytes, document: Any) -> None:
 
 def _load_silence(state: PartitionState, name: bytes, document: Any) -> None:
     fields = read_fields(Silence, document)
-    matchers = tuple(_load_matcher(one) for one in fields["matchers"])
+    matchers = tuple(_load_matcher(matcher) for matcher in fields["matchers"])
     state.silences[name.decode()] = Silence(**fields | {"matchers": matchers})
 
 

@@ -29,7 +29,7 @@ def check_types(kind: type, document: Mapping[str, Any]) -> None:
     for name, allowed in _element_types(kind).items():
         found = document.get(name)
         if found and not all(
-            type(one) in allowed for one in (found.values() if type(found) is dict else found)
+            type(item) in allowed for item in (found.values() if type(found) is dict else found)
         ):
             raise TypeError(f"{name} is {found!r:.80}")
 
@@ -38,7 +38,7 @@ def _check_value(kind: type, name: str, value: Any) -> None:
     allowed = _field_types(kind).get(name)
     if allowed is not None and type(value) not in allowed:
         raise TypeError(
-            f"{name} is {value!r:.80}, must be {' or '.join(sorted(one.__name__ for one in allowed))}"
+            f"{name} is {value!r:.80}, must be {' or '.join(sorted(item.__name__ for item in allowed))}"
         )
 
 
@@ -52,9 +52,9 @@ def _element_types(kind: type) -> dict[str, frozenset[type]]:
     """Of the fields that are lists or objects, the types of what is in them."""
     found = {}
     for name, hint in get_type_hints(kind).items():
-        plain = [one for one in _alternatives(hint) if get_args(one)]
+        plain = [alternative for alternative in _alternatives(hint) if get_args(alternative)]
         if plain:
-            found[name] = _json_types([one for one in get_args(plain[0]) if one is not ...][-1])
+            found[name] = _json_types([arg for arg in get_args(plain[0]) if arg is not ...][-1])
     return found
 
 
@@ -63,7 +63,7 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def _json_types(hint: Any) -> frozenset[type]:
-    return frozenset(_json_type(one) for one in _alternatives(hint))
+    return frozenset(_json_type(alternative) for alternative in _alternatives(hint))
 
 
 def _json_type(hint: Any) -> type:

@@ -80,7 +80,7 @@ def clock_from(kept: object) -> EngineClock:
     run, *times = kept
     assert len(times) == 5, kept
     assert isinstance(run, str), kept
-    assert all(type(one) is int and abs(one) <= NEVER_MS for one in times), kept
+    assert all(type(time) is int and abs(time) <= NEVER_MS for time in times), kept
     return EngineClock(run, *times)
 
 

@@ -9,7 +9,7 @@ _WORST_FIRST = tuple(Severity)  # to walk over the class itself costs ten times 
 
 def worst_firing(incident: Incident) -> Severity | None:
     """The severity of the worst alert that fires; None when none does."""
-    return next((one for one in _WORST_FIRST if incident.firing_by.get(one)), None)
+    return next((severity for severity in _WORST_FIRST if incident.firing_by.get(severity)), None)
 
 
 def waiting_since_ms(incident: Incident) -> int:

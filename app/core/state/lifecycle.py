@@ -73,7 +73,7 @@ def advance(state: State, cause: Cause) -> State:
     after = TABLE.get((state, cause))
     if after is None:
         possible = (
-            ", ".join(one for before, one in TABLE if before is state and one in _COMMANDS)
+            ", ".join(item for before, item in TABLE if before is state and item in _COMMANDS)
             or "nothing"
         )
         raise BadInput(

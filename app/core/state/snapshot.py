@@ -96,7 +96,9 @@ def _suppressed_by(incident: Incident) -> list[str]:
     if not incident.suppressed:
         return []
     holds = incident.suppressions or next(
-        one.suppressions for one in incident.alerts.values() if one.firing and one.suppressions
+        alert.suppressions
+        for alert in incident.alerts.values()
+        if alert.firing and alert.suppressions
     )
     return [hold.because for hold in holds.values()]
 

@@ -186,7 +186,9 @@ class Incident:
     @property
     def still_firing(self) -> bool:
         """Whether any of its own alerts fires, or of the members that are not its dependants."""
-        return self.firing > 0 or any(one.firing and one.own for one in self.members.values())
+        return self.firing > 0 or any(
+            member.firing and member.own for member in self.members.values()
+        )
 
     @property
     def has_unnamed(self) -> bool:
@@ -404,9 +406,11 @@ class PartitionState:
         Those that have are many more, and need not be asked about each new alert.
         """
         if self._ahead is None or now_ms >= self._ahead_until_ms:
-            self._ahead = {name: one for name, one in self.silences.items() if one.ends_ms > now_ms}
+            self._ahead = {
+                name: silence for name, silence in self.silences.items() if silence.ends_ms > now_ms
+            }
             self._ahead_until_ms = min(
-                (one.ends_ms for one in self._ahead.values()), default=NEWEST_MS
+                (silence.ends_ms for silence in self._ahead.values()), default=NEWEST_MS
             )
         return self._ahead
 
@@ -436,17 +440,17 @@ class PartitionState:
         self,
         things: dict[tuple[str, str], T],
         kind: bytes,
-        one: str,
+        item: str,
         other: str,
         thing: T,
         *,
         keep: bool,
     ) -> None:
         if keep:
-            things[one, other] = thing
+            things[item, other] = thing
         else:
-            things.pop((one, other), None)
-        self.dirty[kind + orjson.dumps([one, other])] = None
+            things.pop((item, other), None)
+        self.dirty[kind + orjson.dumps([item, other])] = None
 
     def is_new(self, topic: str, partition: int, offset: int, number: int) -> bool:
         """Whether a source position is past the last one seen of that partition.

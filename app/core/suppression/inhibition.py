@@ -157,9 +157,9 @@ def on_signal(turn: Turn, rule: InhibitionRule, group: str, side: str, change: C
         _target_changed(turn, rule, group, inhibition_group, change)
     if side != "target":
         _source_changed(turn, rule, group, inhibition_group, identity, member)
-    for one in list(inhibition_group.targets) if side != "target" else [identity]:
-        if one in inhibition_group.targets:
-            _review_target(turn, rule, group, inhibition_group, one)
+    for target in list(inhibition_group.targets) if side != "target" else [identity]:
+        if target in inhibition_group.targets:
+            _review_target(turn, rule, group, inhibition_group, target)
     turn.state.put_inhibition_group(rule.policy.name, group, inhibition_group)
 
 
@@ -306,7 +306,8 @@ def _review_target(
             cause.incident if rule.membership and cause.incident != target.member.incident else ""
         )
         source = next(
-            (name for name, one in inhibition_group.sources.items() if one is cause), cause.incident
+            (name for name, member in inhibition_group.sources.items() if member is cause),
+            cause.incident,
         )
         because = {"text": text, "parent": parent, "source": source}
         _signal_root(turn, rule, cause, identity, target.member)
@@ -362,10 +363,10 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     elif member.firing and known is not None and rule_id not in known.via:
         known.via = [*known.via, rule_id][-VIA_MAX:]
         turn.state.put_incident(incident)
-    elif left and known is not None and (known.own or any(one != rule_id for one in known.via)):
+    elif left and known is not None and (known.own or any(item != rule_id for item in known.via)):
         # By another rule it belongs to it still, perhaps by this one as it is now: its actor was
         # told of the change before.
-        known.via = [one for one in known.via if one != rule_id]
+        known.via = [item for item in known.via if item != rule_id]
         turn.state.put_incident(incident)
     elif not member.firing:
         text = (
@@ -438,7 +439,7 @@ def _retract_signal(
 def _all_firing(turn: Turn) -> list[LiveAlert]:
     """What fires and belongs to an incident, what has fired longest first."""
     found = [alert for alert in turn.state.alerts.values() if alert.firing and alert.incident]
-    return sorted(found, key=lambda one: (one.fired_ms, one.fired_offset, one.fingerprint))
+    return sorted(found, key=lambda alert: (alert.fired_ms, alert.fired_offset, alert.fingerprint))
 
 
 def park_rule(turn: Turn, rule: InhibitionRule) -> None:

@@ -86,7 +86,7 @@ def on_timer(turn: Turn, at_ms: int, _: str) -> None:
         return
     turn.state.silences_ms = at_ms
     over, begun = silences_changing(turn.state, at_ms)
-    tests = [silence_test(one.matchers) for one in begun]
+    tests = [silence_test(silence.matchers) for silence in begun]
     # First what nothing need keep quiet any more: else an incident of both would be quiet for a
     # moment. But what begins takes over from what ends: else what both match would be loud for one.
     if over:
@@ -107,12 +107,12 @@ def silences_changing(state: PartitionState, at_ms: int) -> tuple[list[Silence],
     Without those whose timers are passed over.
     """
     known = [
-        one
-        for name, one in sorted(state.silences.items())
+        silence
+        for name, silence in sorted(state.silences.items())
         if (TimerKind.SILENCE, name) not in state.quarantined
     ]
-    over = [one for one in known if one.starts_ms < one.ends_ms == at_ms]
-    return over, [one for one in known if one.starts_ms == at_ms < one.ends_ms]
+    over = [silence for silence in known if silence.starts_ms < silence.ends_ms == at_ms]
+    return over, [silence for silence in known if silence.starts_ms == at_ms < silence.ends_ms]
 
 
 def on_retained(turn: Turn, at_ms: int, subject: str) -> None:
@@ -165,12 +165,12 @@ def _begin_silences(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) 
         [incident for incident in incidents if incident.state is State.OPEN] if acknowledge else []
     )
     taken = [
-        (one, incident)
-        for one in begun
+        (item, incident)
+        for item in begun
         for incident in opened
-        if _matches(one, incident) and not objection(turn, one, incident)
+        if _matches(item, incident) and not objection(turn, item, incident)
     ]
-    active = [one for one in begun if _is_active(one, turn.now_ms)]
+    active = [item for item in begun if _is_active(item, turn.now_ms)]
     for silence in active:
         test = silence_test(silence.matchers)
         for _, alert in sorted(turn.state.alerts.items()):
@@ -196,7 +196,7 @@ def _matches(silence: Silence, incident: Incident) -> bool:
 
 def _end_silences(turn: Turn, over: Sequence[Silence], *, unless: Test | None = None) -> None:
     """Take silences away, but not from what `unless` matches."""
-    keys = [_key_of(one.id) for one in over]
+    keys = [_key_of(silence.id) for silence in over]
     for _, alert in sorted(turn.state.alerts.items()):
         lifted = [key for key in keys if key in alert.suppressions] if alert.suppressions else []
         if lifted and not (unless and unless(alert.labels)):
@@ -238,11 +238,12 @@ def _check_record(document: dict[str, Any], now_ms: int) -> Silence:
         times = [document[name] for name in ("starts_ms", "ends_ms")]
         whole = (
             bool(matchers)
-            and all(isinstance(one, str) for one in texts)
-            and all(type(one) is int for one in times)
+            and all(isinstance(text, str) for text in texts)
+            and all(type(time) is int for time in times)
         )
         if whole and all(
-            isinstance(one.label, str) and isinstance(one.value, str) for one in matchers
+            isinstance(matcher.label, str) and isinstance(matcher.value, str)
+            for matcher in matchers
         ):
             silence = Silence(
                 texts[0], matchers, times[0], times[1], texts[1], texts[2], at_ms=now_ms
@@ -267,7 +268,9 @@ def _check_patterns(silence: Silence, now_ms: int) -> None:
 def _silence_snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:
     return {
         "silence": silence.id,
-        "matchers": [[one.label, one.operator, one.value] for one in silence.matchers],
+        "matchers": [
+            [matcher.label, matcher.operator, matcher.value] for matcher in silence.matchers
+        ],
         "starts_at": format_instant(silence.starts_ms),
         "ends_at": format_instant(silence.ends_ms),
         "by": silence.by,

@@ -91,6 +91,6 @@ def fit(text: str, tail: str, segments_max: int) -> str:
     whole = text + tail
     if segments(whole) <= segments_max and len(whole) <= BODY_MAX:
         return whole
-    one, each = (_UCS_ONE, _UCS_EACH) if gsm_septets(whole) is None else (_GSM_ONE, _GSM_EACH)
-    room = min(one if segments_max == 1 else each * segments_max, BODY_MAX)
+    item, each = (_UCS_ONE, _UCS_EACH) if gsm_septets(whole) is None else (_GSM_ONE, _GSM_EACH)
+    room = min(item if segments_max == 1 else each * segments_max, BODY_MAX)
     return shorten(whole, room, tail=tail, size=lambda cut: gsm_septets(cut) or utf16_units(cut))

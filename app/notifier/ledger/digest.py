@@ -12,7 +12,10 @@ def digest_of(notifications: Sequence[Notification]) -> Notification:
     """The digest, with a line for each notification; its id is the newest one's."""
     newest = notifications[-1]
     incidents = {notification.incident for notification in notifications}
-    lines = [f"[{one.severity}] {one.title}: {one.kind}" for one in notifications[-LINES_MAX:]]
+    lines = [
+        f"[{notification.severity}] {notification.title}: {notification.kind}"
+        for notification in notifications[-LINES_MAX:]
+    ]
     omitted = len(notifications) - len(lines)
     more = [f"and {omitted} more"] if omitted else []
     worst = min(notification.severity for notification in notifications)

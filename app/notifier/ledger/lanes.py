@@ -16,7 +16,7 @@ class Lanes:
         insort(
             self._lanes.setdefault(_key(delivery, leg.receiver), []),
             delivery,
-            key=lambda one: one.order,
+            key=lambda item: item.order,
         )
 
     def remove(self, delivery: Delivery, leg: Leg) -> None:
@@ -35,7 +35,7 @@ class Lanes:
     def head(self, delivery: Delivery, receiver: str) -> Delivery | None:
         """The delivery that is next in the lane; None while one of the lane is being sent."""
         lane = self._lanes.get(_key(delivery, receiver))
-        if not lane or any(one.legs[receiver].sending for one in lane):
+        if not lane or any(item.legs[receiver].sending for item in lane):
             return None
         return lane[0]
 

@@ -259,7 +259,9 @@ class Ledger:
             ]
             self._change(earlier.partition).settled.append(earlier.request.id)
             self._remove(earlier)
-        pages = [one for one in replaced if one.notification.action is delivery.notification.action]
+        pages = [
+            item for item in replaced if item.notification.action is delivery.notification.action
+        ]
         return pages[0] if pages else None
 
     def _begin(
@@ -446,13 +448,13 @@ class Ledger:
         if self._waiting.get(contact, 0) <= PENDING_MAX:
             return
         waiting = [
-            one
-            for one in self._pending.values()
-            if one.request.contact == contact and not one.sending and not one.over
+            item
+            for item in self._pending.values()
+            if item.request.contact == contact and not item.sending and not item.over
         ]
         if not waiting:
             return  # all of them are being sent
-        delivery = min(waiting, key=lambda one: (is_page(one.notification), one.order))
+        delivery = min(waiting, key=lambda item: (is_page(item.notification), item.order))
         text = f"dropped after {(now_ms - delivery.arrived_ms) // 1000} s: more than {PENDING_MAX} messages wait"
         self._settle(delivery, DeliveryState.FAILED, f"{text} for {contact}")
 

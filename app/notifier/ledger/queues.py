@@ -68,9 +68,9 @@ class Queues:
             queue.fresh, queue.was_open = [], is_open
             if is_open:
                 found += [
-                    (one, receiver)
-                    for one in candidates
-                    if is_page(one.notification) and not one.settled
+                    (candidate, receiver)
+                    for candidate in candidates
+                    if is_page(candidate.notification) and not candidate.settled
                 ]
         return found
 
@@ -181,7 +181,11 @@ class Queues:
         return [attempt]
 
     def _with_followers(self, heads: list[Delivery], receiver: str) -> list[Delivery]:
-        lanes = {one.order: one for head in heads for one in self._lanes.all_of(head, receiver)}
+        lanes = {
+            delivery.order: delivery
+            for head in heads
+            for delivery in self._lanes.all_of(head, receiver)
+        }
         return [lanes[order] for order in sorted(lanes)]
 
     def _start(

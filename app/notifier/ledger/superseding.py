@@ -17,15 +17,15 @@ def ended_by(notification: Notification, story: Story) -> list[Delivery]:
         case Action.RESOLVE:
             heard = bool(_who_knows(story, coming=False))
             return [
-                one
-                for one in story.pending
-                if not (heard and one.notification.action is Action.INFORM)
+                delivery
+                for delivery in story.pending
+                if not (heard and delivery.notification.action is Action.INFORM)
             ]
         case Action.ACKNOWLEDGE if notification.channel == PAGER:
             return [
-                one
-                for one in story.pending
-                if one.notification.action in (Action.TRIGGER, Action.UPDATE)
+                delivery
+                for delivery in story.pending
+                if delivery.notification.action in (Action.TRIGGER, Action.UPDATE)
             ]
         case _:
             return []
@@ -75,15 +75,19 @@ def receivers_for(request: Request, through: Sequence[str], story: Story) -> tup
 def _who_knows(story: Story, *, coming: bool = True) -> list[str]:
     """The receivers that have an open trigger or may have, and those that are about to get one."""
     known = [name for name, thread in story.threads.items() if thread.open or thread.maybe]
-    triggers = [one for one in story.pending if one.notification.action is Action.TRIGGER]
+    triggers = [
+        delivery for delivery in story.pending if delivery.notification.action is Action.TRIGGER
+    ]
     legs = [
-        (one, leg)
-        for one in triggers
-        for leg in one.legs.values()
+        (trigger, leg)
+        for trigger in triggers
+        for leg in trigger.legs.values()
         if leg.sending or (coming and not leg.ended)
     ]
     return list(
-        dict.fromkeys([*known, *(leg.receiver for one, leg in legs if leg.sending or not one.over)])
+        dict.fromkeys(
+            [*known, *(leg.receiver for delivery, leg in legs if leg.sending or not delivery.over)]
+        )
     )
 
 

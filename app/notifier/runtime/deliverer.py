@@ -105,7 +105,9 @@ class Deliverer:
         """Give a partition up: wait a little for what is being sent, and write what is known."""
         if partition not in self._store.owned:
             return
-        tasks = [task for task, one in self._sending.items() if _partition(one) == partition]
+        tasks = [
+            task for task, attempt in self._sending.items() if _partition(attempt) == partition
+        ]
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_S)
         await self._store.release(partition)
@@ -225,7 +227,7 @@ class Deliverer:
         oldest_ms = self._ledger.oldest_ms()
         metrics.PENDING.set(self._ledger.pending)
         metrics.OLDEST.set(0 if oldest_ms is None else max(now_ms - oldest_ms, 0) / 1000)
-        metrics.CIRCUITS_OPEN.set(sum(one.open for one in self._ledger.circuits.values()))
+        metrics.CIRCUITS_OPEN.set(sum(circuit.open for circuit in self._ledger.circuits.values()))
         if self._alerts is not None:
             self._raw.append(self._alerts.due(self._ledger.circuits, now_ms))
 

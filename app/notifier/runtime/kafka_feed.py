@@ -107,8 +107,10 @@ class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             if place.partition not in self._owned:
                 continue
             stored = [
-                StoredRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
-                for one in records
+                StoredRecord(
+                    record.offset, record.timestamp, record.key, record.value, record.headers
+                )
+                for record in records
             ]
             if place.topic == self._topics.deliveries:
                 self._deliverer.on_deliveries(place.partition, stored)

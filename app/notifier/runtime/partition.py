@@ -58,7 +58,7 @@ class OwnedPartition:
             records.append(story_record(key, story, story.pending if story is not None else ()))
         records += [
             sends_record(contact, ledger.sends(contact))
-            for contact in sorted({one for one, _ in changes.sends})
+            for contact in sorted({item for item, _ in changes.sends})
         ]
         records += [record for record, _ in receipts]
         records.append(meta_record(self.meta))

@@ -50,7 +50,7 @@ def plan_of(notification: Notification, assembly: Assembly | None) -> str:
 async def _waiting(source: Source, partition: int) -> AsyncIterator[Notification]:
     topics = source.topics
     kept = kept_in(
-        [one async for one in _records(source, topics.deliveries, partition, 0)], partition
+        [item async for item in _records(source, topics.deliveries, partition, 0)], partition
     )
     offset, seen = kept.meta.notifications_offset or 0, kept.meta.notifications_seen
     async for record in _records(source, topics.notifications, partition, offset):

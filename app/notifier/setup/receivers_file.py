@@ -185,8 +185,14 @@ class Receivers(NamedTuple):
     def contacts(self) -> Contacts:
         """Whom to reach through what."""
         routes = [
-            ContactRoute(one.channel, one.address, one.name, tuple(one.receivers), one.addresses)
-            for one in self.part.contacts
+            ContactRoute(
+                contact.channel,
+                contact.address,
+                contact.name,
+                tuple(contact.receivers),
+                contact.addresses,
+            )
+            for contact in self.part.contacts
         ]
         return Contacts(routes)
 
@@ -195,7 +201,8 @@ class Receivers(NamedTuple):
         """How the ledger is to treat them."""
         own = {
             kind: tuple(
-                Limit(one.sends, one.within) for one in sorted(parts, key=lambda part: part.within)
+                Limit(item.sends, item.within)
+                for item in sorted(parts, key=lambda part: part.within)
             )
             for kind, parts in self.part.limits.items()
         }
@@ -221,7 +228,7 @@ def read(path: str | Path, registry: Registry) -> Receivers:
     except ValidationError as error:
         raise yaml_file.validation_refusal(file, document, error, model) from None
     return Receivers(
-        file, document, part, {name: _receiver(one) for name, one in part.receivers.items()}
+        file, document, part, {name: _receiver(item) for name, item in part.receivers.items()}
     )
 
 

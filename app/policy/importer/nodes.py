@@ -137,7 +137,9 @@ def read_top_node(path: Path, what: str) -> Node:
 def raise_problems(top: Node) -> None:
     """Raise BadFile when there are mistakes."""
     if top.mistakes:
-        raise BadFile(sorted(dict.fromkeys(top.mistakes), key=lambda one: (one.line, one.column)))
+        raise BadFile(
+            sorted(dict.fromkeys(top.mistakes), key=lambda mistake: (mistake.line, mistake.column))
+        )
 
 
 def list_items(parts: Mapping[str, Node], key: str) -> Iterator[Node]:

@@ -70,7 +70,7 @@ class Findings:
             Finding(kind, key, why, instead, tuple(sorted(lines)))
             for (kind, key, why, instead), lines in self
         ]
-        return sorted(found, key=lambda one: (order.index(one.kind), one.lines[:1]))
+        return sorted(found, key=lambda finding: (order.index(finding.kind), finding.lines[:1]))
 
     def __iter__(self) -> Iterator[tuple[tuple[FindingKind, str, str, str], list[int]]]:
         return iter(self._lines.items())
@@ -80,12 +80,12 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     """The findings for people, in lines."""
     said: list[str] = []
     for kind in FindingKind:
-        of_kind = [one for one in findings if one.kind is kind]
+        of_kind = [finding for finding in findings if finding.kind is kind]
         if of_kind:
             said.append(f"{_TITLES[kind]}:")
-        for why, instead in dict.fromkeys((one.why, one.instead) for one in of_kind):
+        for why, instead in dict.fromkeys((finding.why, finding.instead) for finding in of_kind):
             said += _merged_lines(
-                [one for one in of_kind if (one.why, one.instead) == (why, instead)]
+                [finding for finding in of_kind if (finding.why, finding.instead) == (why, instead)]
             )
     return said
 
@@ -100,7 +100,7 @@ _TITLES = {
 
 def _merged_lines(alike: Sequence[Finding]) -> list[str]:
     """Findings that differ in key and lines only."""
-    where = ", ".join(f"{one.key}{_line_numbers(one.lines)}" for one in alike)
+    where = ", ".join(f"{finding.key}{_line_numbers(finding.lines)}" for finding in alike)
     text = f"{where}: {alike[0].why}. Instead: {alike[0].instead}."
     return textwrap.wrap(
         text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False

@@ -168,18 +168,18 @@ def _read_route(node: Node, parent: Route | None) -> Route:
         receiver=receiver or (parent.receiver if parent else ""),
         matchers=_read_matchers(parts, ""),
         goes_on="continue" in parts and parts["continue"].is_true(),
-        group_by=tuple(one.text() for one in by.items())
+        group_by=tuple(item.text() for item in by.items())
         if by
         else parent.group_by
         if parent
         else (),
         group_by_line=by.line if by else parent.group_by_line if parent else 0,
         times=_read_times(parts, parent.times if parent else None),
-        mute=tuple(one.text() for one in list_items(parts, "mute_time_intervals")),
-        active=tuple(one.text() for one in list_items(parts, "active_time_intervals")),
+        mute=tuple(item.text() for item in list_items(parts, "mute_time_intervals")),
+        active=tuple(item.text() for item in list_items(parts, "active_time_intervals")),
         routes=(),
     )
-    below = tuple(_read_route(one, itself) for one in list_items(parts, "routes"))
+    below = tuple(_read_route(item, itself) for item in list_items(parts, "routes"))
     return Route(
         **{name: getattr(itself, name) for name in Route.__dataclass_fields__ if name != "routes"},
         routes=below,
@@ -220,7 +220,7 @@ def _read_matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
 
 def _read_inhibition(node: Node) -> InhibitRule:
     parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition of Alertmanager 0.28")
-    equal = tuple(one.text() for one in list_items(parts, "equal"))
+    equal = tuple(item.text() for item in list_items(parts, "equal"))
     return InhibitRule(
         node.line, _read_matchers(parts, "source_"), _read_matchers(parts, "target_"), equal
     )
@@ -235,14 +235,16 @@ def _read_intervals(parts: dict[str, Node]) -> dict[str, Interval]:
             spans = list_items(
                 node.parts(("name", "time_intervals"), "a time interval"), "time_intervals"
             )
-            found[name] = Interval(node.line, tuple((one.line, _read_span(one)) for one in spans))
+            found[name] = Interval(
+                node.line, tuple((span.line, _read_span(span)) for span in spans)
+            )
     return found
 
 
 def _read_span(node: Node) -> dict[str, Any]:
     parts = node.parts(_SPAN, "a time interval")
     document: dict[str, Any] = {
-        key: [one.text() for one in list_items(parts, key)] for key in _SPAN[1:-1] if key in parts
+        key: [item.text() for item in list_items(parts, key)] for key in _SPAN[1:-1] if key in parts
     }
     if "weekdays" in document:
         document["weekdays"] = [
@@ -250,19 +252,19 @@ def _read_span(node: Node) -> dict[str, Any]:
         ]
     if "times" in parts:
         times = [
-            one.parts(("start_time", "end_time"), "a range of times")
-            for one in parts["times"].items()
+            item.parts(("start_time", "end_time"), "a range of times")
+            for item in parts["times"].items()
         ]
-        document["times"] = [{key: value.text() for key, value in one.items()} for one in times]
+        document["times"] = [{key: value.text() for key, value in time.items()} for time in times]
     if "location" in parts:
         document["location"] = parts["location"].text()
     checked = document | ({"location": "UTC"} if document.get("location") == "Local" else {})
     try:
         span = TimeSpan.model_validate(checked)
     except ValidationError as error:
-        for one in error.errors():
-            where = ".".join(str(part) for part in one["loc"])
-            node.say(f"{where}: {one['msg'].removeprefix('Value error, ')}")
+        for details in error.errors():
+            where = ".".join(str(part) for part in details["loc"])
+            node.say(f"{where}: {details['msg'].removeprefix('Value error, ')}")
         return document
     for range_ in span.times:
         if range_.start_time >= range_.end_time:
@@ -301,10 +303,10 @@ def _check_names(node: Node, configuration: Configuration) -> None:
     if "receiver" in parts:
         _check_name(parts["receiver"], configuration.receivers, "receivers")
     for key in ("mute_time_intervals", "active_time_intervals"):
-        for one in list_items(parts, key):
-            _check_name(one, configuration.intervals, "time intervals")
-    for one in list_items(parts, "routes"):
-        _check_names(one, configuration)
+        for item in list_items(parts, key):
+            _check_name(item, configuration.intervals, "time intervals")
+    for item in list_items(parts, "routes"):
+        _check_names(item, configuration)
 
 
 def _check_name(node: Node, known: Sequence[str] | dict[str, Any], kind: str) -> None:

@@ -156,13 +156,13 @@ def receiver_contacts(name: str, receiver: Node, findings: Findings) -> list[Con
                 )
                 findings.add(FindingKind.LEFT_OUT, key, node.line, why, instead)
             continue
-        for one in node.items():
-            address = _channel_address(key.removesuffix("_configs"), name, service, one, findings)
+        for item in node.items():
+            address = _channel_address(key.removesuffix("_configs"), name, service, item, findings)
             if address:
                 (
                     machines if service.machine and service.way == "chat" else found[service.way]
-                ).append((address, one.line))
-            _say_rest(key.removesuffix("_configs"), service, one, findings)
+                ).append((address, item.line))
+            _say_rest(key.removesuffix("_configs"), service, item, findings)
     found["chat"] += machines
     made = [
         Contact(name if number == 0 else f"{name} ({number + 1})", receiver.line)
@@ -221,7 +221,7 @@ def _channel_address(kind: str, name: str, service: Service, node: Node, finding
     if not said:
         return f"{kind}/{name}" if kind != "email" or "to" in parts else ""
     if kind == "email":
-        return ", ".join(one.strip() for one in re.split(r"[,;]", said) if one.strip())
+        return ", ".join(part.strip() for part in re.split(r"[,;]", said) if part.strip())
     return said if kind == "slack" else f"{kind}/{said}"
 
 

@@ -158,16 +158,17 @@ def exclude_cases(case: RouteCase, before: Sequence[RouteCase]) -> list[Matchers
     None when there are too many of them to write down.
     """
     taken = [
-        one.matchers for one in before if join_matchers(case.matchers, one.matchers) is not None
+        item.matchers for item in before if join_matchers(case.matchers, item.matchers) is not None
     ]
     left = _minimal_alternatives(
-        tuple(matcher for matcher in one if not is_implied(matcher, case.matchers)) for one in taken
+        tuple(matcher for matcher in item if not is_implied(matcher, case.matchers))
+        for item in taken
     )
     found = [case.matchers]
     for matchers in left:
         opposites = [label_matchers.negate_matcher(matcher) for matcher in matchers]
-        narrower = (join_matchers(one, [opposite]) for one in found for opposite in opposites)
-        found = _minimal_alternatives(one for one in narrower if one is not None)
+        narrower = (join_matchers(item, [opposite]) for item in found for opposite in opposites)
+        found = _minimal_alternatives(item for item in narrower if item is not None)
         if len(found) > ALTERNATIVES_MAX:
             return None
     return found
@@ -176,4 +177,6 @@ def exclude_cases(case: RouteCase, before: Sequence[RouteCase]) -> list[Matchers
 def _minimal_alternatives(alternatives: Iterable[Matchers]) -> list[Matchers]:
     """The alternatives without those that ask for all that another asks for, and more."""
     found = list(dict.fromkeys(alternatives))
-    return [one for one in found if not any(set(other) < set(one) for other in found)]
+    return [
+        matchers for matchers in found if not any(set(other) < set(matchers) for other in found)
+    ]

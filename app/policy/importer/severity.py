@@ -24,11 +24,11 @@ class Severities:
 
     def found(self, severity: Severity) -> list[str]:
         """The values of this severity that the file has."""
-        return [name for name, (one, lines) in self.names.items() if one is severity and lines]
+        return [name for name, (item, lines) in self.names.items() if item is severity and lines]
 
     def possible_values(self, severity: Severity) -> list[str]:
         """The values of the first label that an alert of this severity can have."""
-        values = [name for name, (one, _) in self.names.items() if one is severity]
+        values = [name for name, (item, _) in self.names.items() if item is severity]
         # A severity may come from another label; one that has no name here, and no severity at all,
         # are P2.
         values += [""] if severity is _UNKNOWN or len(self.labels) > 1 else []
@@ -47,7 +47,7 @@ def severities_of(
     labels = [
         label
         for label in _LABELS
-        if any(one.label == label for _, matchers in used for one in matchers)
+        if any(matcher.label == label for _, matchers in used for matcher in matchers)
     ]
     found: dict[str, list[int]] = {}
     for line, matchers in used:

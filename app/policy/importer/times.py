@@ -90,7 +90,9 @@ def report_differing_times(
         why = f"Tocsin has it by severity and not by route, and this route wants another than: {table}"
         for route in routes:
             severities = [
-                one for one, cases in reached.items() if any(route in case.routes for case in cases)
+                severity
+                for severity, cases in reached.items()
+                if any(route in case.routes for case in cases)
             ]
             if any(effective_timing(route, key).ms != got[severity] for severity in severities):
                 line = route.times.lines.get(key, route.line)

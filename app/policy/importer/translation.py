@@ -53,7 +53,7 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
         findings,
     )
     channels = {
-        one: contacts.channels_of(people, of_severity) for one, of_severity in reached.items()
+        item: contacts.channels_of(people, of_severity) for item, of_severity in reached.items()
     }
     return Imported(
         severity_labels=severities.labels,
@@ -72,12 +72,12 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
         },
         resolve_timeout=times.resolve_timeouts(configuration, list(root.all())),
         group_wait={
-            one: times.effective_timing(route, "group_wait") for one, route in by_severity.items()
+            item: times.effective_timing(route, "group_wait") for item, route in by_severity.items()
         },
         group_interval=times.effective_timing(root, "group_interval"),
         repeat_interval={
-            one: times.effective_timing(route, "repeat_interval")
-            for one, route in by_severity.items()
+            item: times.effective_timing(route, "repeat_interval")
+            for item, route in by_severity.items()
         },
         mutes=list(_mute_rules(cases, people, findings)),
         inhibitions=list(_translate_inhibitions(configuration, findings)),
@@ -88,21 +88,21 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
 def _expressible_route(route: Route, findings: Findings) -> Route:
     """The tree without the routes whose matchers a policy cannot have."""
     below = []
-    for one in route.routes:
+    for item in route.routes:
         try:
-            for matcher in one.matchers:
+            for matcher in item.matchers:
                 label_matchers.format_matcher(matcher)
         except NotExpressible as error:
             instead = "other matchers; until then its alerts are taken by the routes behind it"
             findings.add(
                 FindingKind.LEFT_OUT,
-                f"route to {one.receiver}, and all below it",
-                one.line,
+                f"route to {item.receiver}, and all below it",
+                item.line,
                 str(error),
                 instead,
             )
         else:
-            below.append(_expressible_route(one, findings))
+            below.append(_expressible_route(item, findings))
     return replace(route, routes=tuple(below))
 
 
@@ -171,11 +171,11 @@ def _mute_rules(
             )
         elif alternatives:
             selector = [
-                [label_matchers.format_matcher(one) for one in matchers]
+                [label_matchers.format_matcher(matcher) for matcher in matchers]
                 for matchers in alternatives
             ]
             name = names.make(f"{people.owner(case)} {' '.join(during)}")
-            intervals = tuple(people.interval_of[(one,)] for one in during)
+            intervals = tuple(people.interval_of[(item,)] for item in during)
             yield MuteRule(
                 name,
                 [] if [] in selector else selector,

@@ -216,9 +216,9 @@ def _yaml_key(name: str) -> str:
 
 def _flow_style(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow_style(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {_flow_style(item)}' for key, item in value.items())}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_flow_style(one) for one in value)}]"
+        return f"[{', '.join(_flow_style(item) for item in value)}]"
     return quote_yaml(value) if isinstance(value, str) else json.dumps(value)
 
 
