@@ -30,7 +30,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class IncidentMember:
-    """An alert of another component that belongs to an incident."""
+    """An alert of another incident that belongs to this one, by a rule or because it is near."""
 
     alert: str = field(metadata=about("its fingerprint", "4b6e8f0a12c3d4e5"))
     name: str = field(metadata=about("its alertname", "AgentDown"))
@@ -52,7 +52,9 @@ class IncidentSnapshot:
     state: State = field(metadata=about("where it is in its life", "open"))
     severity: Severity = field(metadata=about("P0 is the worst", "P0"))
     peak_severity: Severity = field(metadata=about("the worst that it was", "P0"))
-    incident_class: str = field(metadata=about("the policy's class", "operations", name="class"))
+    incident_class: str = field(
+        metadata=about("the policy's class, or `background`", "operations", name="class")
+    )
     status: str = field(metadata=about("the class' own word for it; may be empty", ""))
     component: str = field(metadata=about("what is broken", "cart"))
     scope: str = field(metadata=about("its cluster, namespace and environment", "namespace shop"))
@@ -108,7 +110,7 @@ class IncidentSnapshot:
     )
     rule: str = field(metadata=about("the correlation that opened it; may be empty", ""))
     members: tuple[IncidentMember, ...] = field(
-        metadata=about("at most 20 alerts of other components", [])
+        metadata=about("at most 20 alerts of other incidents that belong to it", [])
     )
     opened_by: str = field(metadata=about("position of the record that opened it", "0-15"))
     records: int | None = field(

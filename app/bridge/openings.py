@@ -57,7 +57,7 @@ class Openings:
         entry = {
             "status": "firing",
             "labels": labels_of_opening(body, policy, uuid.uuid4().hex[:8]),
-            "annotations": {"summary": body.title, "description": body.text, "opened_by": by},
+            "annotations": {"opened_by": by, **({"summary": body.text} if body.text else {})},
             "startsAt": format_instant(now_ms),
         }
         record = self._record(entry, now_ms)

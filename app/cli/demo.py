@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help="JSON lines of alerts, or the CSV of AIT-ADS, instead of the bad day",
+        help="alerts instead of the bad day: JSON lines, a JSON list, or the CSV of AIT-ADS",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.add_argument(

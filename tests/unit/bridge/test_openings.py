@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from app.bridge.openings import SENDER
@@ -14,7 +15,7 @@ from tests.support.driven_loop import run_driven
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import Client, error, serving, with_bridge
 from tests.support.shipped_policy import shipped
-from tests.support.worked_log import WorkedLog
+from tests.support.worked_log import TOPICS, WorkedLog
 from tests.unit.bridge.test_pagerduty_events import incidents
 
 BODY = {"by": "ann", "title": "checkout is slow", "severity": "P1", "team": "platform"}
@@ -43,6 +44,24 @@ def test_an_incident_by_hand(team: str, severity: str) -> None:
     assert (status, answer["incident"], answer["state"]) == (201, incident["incident"], "open")
     assert (incident["owner"], incident["severity"]) == (team, severity)
     assert "Assigned" not in log.timeline(incident["incident"])
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [("", "checkout is slow"), ("30 s", "checkout is slow: 30 s")]
+)
+def test_its_messages_say_what_is_known(known: str, told: str) -> None:
+    """The title once, and the text where there is one."""
+    log = WorkedLog()
+
+    talk_to_worker(log, ("/api/v1/incidents", BODY | {"text": known}))
+    texts = {
+        orjson.loads(record.value or b"")["text"]
+        for (topic, _), records in log.topics.items()
+        if topic == TOPICS.notifications
+        for record in records
+    }
+
+    assert texts == {told}
 
 
 def test_it_ends_with_its_incident() -> None:
