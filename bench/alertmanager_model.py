@@ -31,7 +31,7 @@ class Sent:
     first: (
         bool  # nothing fired at the message before: a pager begins anew, and does not repeat itself
     )
-    named: frozenset[int] = frozenset()  # the numbers of the firings in it
+    named: frozenset[int] = frozenset()  # the numbers of the firings in it, also of those over
 
 
 @dataclass(slots=True)
@@ -92,7 +92,8 @@ def _send(group: _Group, configuration: Configuration, firings: Sequence[Firing]
                 first = not one.firing
                 one.at_ms, one.firing, one.over = at_ms, firing, over
                 if firing or one.tells_end:
-                    yield Sent(at_ms, one.kind, one.receiver, len(firing), first, firing)
+                    named = firing | over if one.tells_end else firing
+                    yield Sent(at_ms, one.kind, one.receiver, len(firing), first, named)
         held = [number for number in held if firings[number].ends_ms > at_ms]
         if not held and waiting:
             # The group is gone; it begins anew with its next alert, and its integrations know that

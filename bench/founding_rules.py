@@ -189,16 +189,16 @@ class Day:
             outcome.paged.add(name)
 
     def _namings(self, body: dict[str, Any], partition: int, at_ms: int) -> Iterator[Naming]:
-        """The firings that a message names.
+        """The firings that a message names, also those that are over.
 
         It shows its worst alerts, and its text names what is urgent and new: each by its name and
         place, or, past fifty, by its component with a number.
         """
-        named = {one["fingerprint"] for one in body["alerts"] if one["status"] == "firing"}
+        named = {one["fingerprint"] for one in body["alerts"]}
         incident, text = self.engines[partition].state.incidents.get(body["incident"]), body["text"]
         counts = "alerts on " in text
         for alert in incident.alerts.values() if incident is not None else ():
-            if alert.fingerprint in named or not alert.firing:
+            if alert.fingerprint in named:
                 continue
             is_counted = counts and f"alerts on {alert.component}" in text
             if is_counted or (alert.name in text and naming.name_of(alert) in text):

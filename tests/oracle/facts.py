@@ -88,6 +88,9 @@ class Happened:
     first_told: int = 0
     anew_ms: int = 0  # something urgent fires again, and nobody was told that yet
     places: set[str] = field(default_factory=set)  # of urgent alerts that were named
+    # Urgent alerts that were over before they were named; and when they were, by what names.
+    over_unnamed: list["Known"] = field(default_factory=list)
+    named_over: set[tuple[int, tuple[str, ...]]] = field(default_factory=set)
     fresh: bool = False
     known_of: bool = False  # as of an alert, of one that a rule opened
     joined: bool = False  # an urgent alert was named since it was taken

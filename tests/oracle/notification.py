@@ -114,6 +114,8 @@ def news(naive: "Naive", incident: Happened) -> None:
         if not isinstance(alert, Happened):
             alert.named = True
             incident.places.add(place(alert))
+    name_what_is_over(naive, incident)
+    incident.over_unnamed = []
     incident.anew_ms = 0
     incident.told = (naive.now_ms, incident.size, incident.severity)
 
@@ -133,6 +135,21 @@ def _name(naive: "Naive", incident: Happened, unnamed: list[Known | Happened]) -
     owner(naive, incident, "opened" if wakes else "updated", channels)
 
 
+def note_over(naive: "Naive", incident: Happened, alert: Known) -> None:
+    """An urgent alert is over before a message named it, and nothing kept it quiet."""
+    if not alert.named and not naive.is_explained(alert):
+        incident.over_unnamed.append(alert)
+
+
+def name_what_is_over(naive: "Naive", incident: Happened) -> None:
+    """A message names what was over before it could be named, and does not fire again."""
+    gone = {one.fingerprint: one for one in incident.over_unnamed if not one.firing}
+    if gone and any(where[0] == incident.id for where in naive.posted):
+        naive.reached.add("named when over")
+        names = sorted(one.labels["alertname"] for one in gone.values())
+        incident.named_over.add((naive.now_ms, tuple(names)))
+
+
 def over(naive: "Naive", incident: Happened) -> None:
     """Tell everybody who was told of an incident that it is over, or lost."""
     kind = "lost" if incident.lost else "resolved"
@@ -144,6 +161,7 @@ def over(naive: "Naive", incident: Happened) -> None:
         *(one for one in also_notified(naive.policy, incident) if one not in called),
     ]:
         contact(naive, incident, kind, one)
+    name_what_is_over(naive, incident)
 
 
 def climb(
@@ -212,6 +230,7 @@ def send(
     """
     digest = naive.policy["notify"].get("digest")
     waits = bool(digest) and incident.severity in digest["severity"]
+    naive.has_digests = naive.has_digests or waits
     for channel in channels:
         if not whom.get(channel):
             continue

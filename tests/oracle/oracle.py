@@ -85,6 +85,7 @@ class Naive:
         self.met: dict[str, str] = {}  # bounds that are near or reached
         self.messages: list[tuple[Any, ...]] = []  # a function and its arguments
         # what this step has told an address of an incident, and where that stands
+        self.has_digests = False  # some message went to a receiver's actor
         self.posted: dict[tuple[str, str, str, bool], tuple[digests.Page, int]] = {}
 
     def feed(self, value: bytes, at_ms: int) -> None:
@@ -476,6 +477,8 @@ class Naive:
         assert incident is not None
         near.on_ended(self, alert, how)
         incident.tell(how, self.now_ms)
+        if how != "AlertReplaced" and urgent(alert.severity):
+            notification.note_over(self, incident, alert)
         alert.suppressed_by.clear()
         alert.waits = False
         alert.unheard_ms, alert.ended_ms = 0, self.now_ms

@@ -7,6 +7,7 @@ disagree is cut down to the steps that matter, and named; the documentation says
 """
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
@@ -265,6 +266,19 @@ def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int]]]:
     return found
 
 
+def _named_over(told: j.Told) -> set[tuple[str, int, tuple[str, ...]]]:
+    """Incident, when, and the names of what messages say was over before it could be named."""
+    found = set()
+    for effect in told.effects:
+        if effect.stream is not Stream.NOTIFICATIONS:
+            continue
+        body = orjson.loads(effect.value)
+        for text in re.findall(r"No longer firing: (.*?)\.(?: |$)", body["text"]):
+            names = sorted(re.split("[: (]", one)[0] for one in text.split(", "))
+            found.add((told.names[body["incident"]], _ms(body["at"]), tuple(names)))
+    return found
+
+
 def _dead(told: j.Told) -> list[tuple[int, str]]:
     bodies = [
         orjson.loads(effect.value) for effect in told.effects if effect.stream is Stream.DEADLETTER
@@ -424,6 +438,7 @@ def _tells(told: j.Told) -> dict[str, dict[str, Any]]:
     }
     more = {"dead": _dead(told), "digests": sorted(_digests(told), key=str), "alerts": alerts}
     more["published"] = published(told.effects)
+    more["named when over"] = set() if told.naive.has_digests else _named_over(told)
     return _facts_of_engine(told) | {"partition": more}
 
 
@@ -438,6 +453,9 @@ def _is_told(told: j.Told) -> dict[str, dict[str, Any]]:
         "digests": sorted(told.naive.digests, key=str),
         "alerts": alerts,
         "published": believed(told.naive),
+        "named when over": set()
+        if told.naive.has_digests
+        else {(one.id, *named) for one in told.naive.incidents for named in one.named_over},
     }
     return {one.id: _facts_of(one) for one in told.naive.incidents} | {"partition": more}
 

@@ -6,7 +6,7 @@ Source: PROCEDURES, "Alert Severity Levels". How an incident ends is in
 
 from app.core.correlation import near_member, windows
 from app.core.incidents import availability, ownership, resolution, runbooks
-from app.core.notification import flapping
+from app.core.notification import flapping, naming
 from app.core.response import escalation
 from app.core.rules.compiled_policy import CompiledPolicy, PolicyDecision
 from app.core.state.annotations import add_links
@@ -69,6 +69,8 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
         return
     decision, was_suppressed = turn.rules.evaluate(alert.labels), incident.suppressed
     turn.state.note(alert, ending_of(turn, alert, _ENDED_STATES[kind]))
+    if kind != "AlertReplaced":
+        naming.on_ended(incident, alert)
     turn.state.leave(incident, alert)
     if kind == "AlertEnded":
         turn.state.near.resolve(alert.fingerprint)

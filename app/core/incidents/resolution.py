@@ -8,7 +8,7 @@ reopens it.
 from collections.abc import Iterator
 
 from app.core.incidents import unheard
-from app.core.notification import flapping, mute_times, recipients
+from app.core.notification import flapping, mute_times, naming, recipients
 from app.core.notification.actions import begin_episode
 from app.core.response import escalation, followups, reminders, service_levels
 from app.core.state.deadline import Deadline
@@ -135,7 +135,7 @@ def _close_incident(turn: Turn, incident: Incident, text: str, by: str = "") -> 
     incident.severity, incident.title = incident.peak_severity, incident.peak_title
     turn.timeline(incident, "Closed", text, by=by)
     turn.changed(incident)
-    recipients.on_closed(turn, incident, text)
+    recipients.on_closed(turn, incident, naming.with_ended(incident, text))
     followups.on_closed(turn, incident)
     turn.state.drop_incident(incident)
     for alert in incident.alerts.values():

@@ -3,11 +3,13 @@
 An incident keeps which of its urgent alerts fire, are not kept quiet, and were named in no message
 since they fire (`Incident.unnamed`). The next message names them all; past `NAMED_MAX` it names
 components, each with a number.
+
+What ended before a message named it is named in the next message, or in the one that tells the end.
 """
 
 from collections import Counter
 
-from app.core.state.live_alert import LiveAlert
+from app.core.state.live_alert import CORRELATION_WAIT, LiveAlert
 from app.core.state.state import Incident
 from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
@@ -17,6 +19,7 @@ from models.truncate import truncate
 NAMED_MAX = 50  # alerts that a message names one by one
 NAME_CHARACTERS_MAX = 200  # of an alert and its place
 PLACES_MAX = 1000  # that an incident remembers as named
+ENDED_MAX = 1000  # alerts that an incident remembers as ended before they were named
 HOST_LABELS = ("instance", "host", "node")
 
 
@@ -70,6 +73,21 @@ def with_names(incident: Incident, text: str) -> str:
     return join_sentences(text, f"Firing: {names_of(alerts)}") if alerts else text
 
 
+def with_ended(incident: Incident, text: str) -> str:
+    """The text of a message, and what ended before a message named it."""
+    known = (incident.alerts.get(one) for one in dict.fromkeys(incident.ended_unnamed))
+    alerts = [alert for alert in known if alert is not None and not alert.firing]
+    return join_sentences(text, f"No longer firing: {names_of(alerts)}") if alerts else text
+
+
+def on_ended(incident: Incident, alert: LiveAlert) -> None:
+    """Note an alert that ends, and that no message has named though nothing kept it quiet."""
+    if not alert.severity.is_urgent or alert.named or len(incident.ended_unnamed) >= ENDED_MAX:
+        return
+    if not alert.suppressions or CORRELATION_WAIT in alert.suppressions:
+        incident.ended_unnamed.append(alert.fingerprint)
+
+
 def join_sentences(*sentences: str) -> str:
     """Sentences in one text, each with exactly one full stop at its end."""
     ended = (text if text.endswith((".", "!", "?")) else f"{text}." for text in sentences)
@@ -91,6 +109,7 @@ def on_named(turn: Turn, incident: Incident) -> None:
         if place not in incident.places and len(incident.places) < PLACES_MAX:
             incident.places.append(place)
     incident.unnamed.clear()
+    incident.ended_unnamed.clear()
     incident.fires_anew_ms = 0
 
 

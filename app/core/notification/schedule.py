@@ -125,32 +125,35 @@ def notify_recipients(turn: Turn, incident: Incident) -> None:
         begin_clocks(incident, turn.now_ms)
         incident.last_update_ms = incident.reminded_ms = turn.now_ms
         text = naming.with_names(incident, _describe_opening(turn, incident))
-        recipients.on_opened(turn, incident, text)
+        recipients.on_opened(turn, incident, naming.with_ended(incident, text))
     elif incident.notified_owner != incident.owner:
         begin_episode(incident)
         incident.step_since_ms = turn.now_ms
         text = naming.with_names(incident, _describe_opening(turn, incident))
-        recipients.on_handed_over(turn, incident, text)
+        recipients.on_handed_over(turn, incident, naming.with_ended(incident, text))
     elif _has_news(incident):
         begin_episode(incident)
         incident.step_since_ms = turn.now_ms
         text = naming.with_names(incident, _describe_opening(turn, incident))
-        recipients.on_opened(turn, incident, text)
+        recipients.on_opened(turn, incident, naming.with_ended(incident, text))
     elif _fires_anew(incident):
         _notify_fires_anew(turn, incident)
     elif incident.severity < incident.notified_severity:
         begin_episode(incident)
         text = f"Severity raised from {incident.notified_severity} to {incident.severity}: {incident.title}"
-        recipients.on_severity_raised(turn, incident, naming.with_names(incident, text))
+        text = naming.with_ended(incident, naming.with_names(incident, text))
+        recipients.on_severity_raised(turn, incident, text)
     elif incident.has_unnamed:
         _notify_unnamed(turn, incident, more)
     elif more > 0:
         text = f"{plural(more, 'more alert')}. {_count_firing(incident)}"
+        text = naming.with_ended(incident, text)
         recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
     else:
         begin_episode(incident)
         waited = format_ms(turn.now_ms - waiting_since_ms(incident))
         text = f"Not acknowledged for {waited}. {_count_firing(incident)}"
+        text = naming.with_ended(incident, text)
         recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
     incident.notify_anew = False
     naming.on_named(turn, incident)
@@ -168,7 +171,8 @@ def _notify_fires_anew(turn: Turn, incident: Incident) -> None:
     """Wake whoever is on call now with what fires again."""
     names = naming.names_of(naming.unnamed_alerts(incident)) or incident.title
     _begin_episode(turn, incident)
-    recipients.on_opened(turn, incident, f"Firing again: {names}. {_count_firing(incident)}")
+    text = naming.with_ended(incident, f"Firing again: {names}. {_count_firing(incident)}")
+    recipients.on_opened(turn, incident, text)
 
 
 def _notify_unnamed(turn: Turn, incident: Incident, more: int) -> None:
@@ -181,7 +185,7 @@ def _notify_unnamed(turn: Turn, incident: Incident, more: int) -> None:
     incident.joined = incident.state is State.ACKNOWLEDGED
     severity = alerts[0].severity if alerts else incident.severity
     text = f"{f'{more} more: ' if more > 0 else ''}{names}. {_count_firing(incident)}"
-    recipients.on_named(turn, incident, kind, severity, text)
+    recipients.on_named(turn, incident, kind, severity, naming.with_ended(incident, text))
 
 
 def _wakes(incident: Incident) -> bool:

@@ -57,6 +57,7 @@ _INCIDENT = {
     # Since when, and how often.
     **_same("severity_ms", "notifiable_since_ms", "notified_ms", "first_notified_ms"),
     **_same("message_ms", "notified_alerts", "notified_severity", "fires_anew_ms", "places"),
+    **_same("ended_unnamed"),
     **_same("known_of", "joined", "last_update_ms", "reminded_ms", "reminded"),
     **_same("flapping_ms", "correlation_wait_ms", "mutes", "suppression_notified", "notify_anew"),
     **_same("deferred_notification", "deferred_escalations", "deferred_since_ms"),

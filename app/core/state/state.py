@@ -72,6 +72,8 @@ class Incident:
     )  # with which that alert, or an operator, gave it the owner
     owner_ms: int = 0  # since when it has this owner, if it had another before
     notified_owner: str = ""  # the owner that was notified last
+    # Urgent alerts that ended before a message named them, by fingerprint.
+    ended_unnamed: list[str] = field(default_factory=list)
     unacknowledged_since_ms: int = 0  # since when nobody has it who had it before
     acknowledged_ms: int = 0
     acknowledged_by: str = ""
