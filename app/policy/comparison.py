@@ -171,12 +171,12 @@ def _compare_any(expected: Sequence[Expected], kind: str, items: Sequence[Item])
     """A line for each that is not found among the items; each item counts for one."""
     taken: dict[int, int] = {}  # item -> expected
 
-    def take(one: int, tried: set[int]) -> bool:
+    def take(wanted: int, tried: set[int]) -> bool:
         for number, item in enumerate(items):
-            if number not in tried and _meets_expectation(expected[one], item):
+            if number not in tried and _meets_expectation(expected[wanted], item):
                 tried.add(number)
                 if number not in taken or take(taken[number], tried):
-                    taken[number] = one
+                    taken[number] = wanted
                     return True
         return False
 

@@ -166,6 +166,19 @@ def test_small_enough_to_read(path: Path) -> None:
     assert text.count("\n") <= limit, f"split {_name(path)} by idea"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_a_name_is_that_of_the_thing(path: Path) -> None:
+    """A variable that is called `one` says nothing of what it is."""
+    bound = [
+        node.lineno
+        for node in _nodes(path)
+        if (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "one")
+        or (isinstance(node, ast.arg) and node.arg == "one")
+    ]
+
+    assert not bound, f"{_name(path)}, line {bound}: name it by its noun"
+
+
 @pytest.mark.parametrize(
     "path", [path for path in MODULES + TESTS if path.name == "__init__.py"], ids=_name
 )

@@ -75,7 +75,9 @@ def with_names(incident: Incident, text: str) -> str:
 
 def with_ended(incident: Incident, text: str) -> str:
     """The text of a message, and what ended before a message named it."""
-    known = (incident.alerts.get(one) for one in dict.fromkeys(incident.ended_unnamed))
+    known = (
+        incident.alerts.get(fingerprint) for fingerprint in dict.fromkeys(incident.ended_unnamed)
+    )
     alerts = [alert for alert in known if alert is not None and not alert.firing]
     return join_sentences(text, f"No longer firing: {names_of(alerts)}") if alerts else text
 
