@@ -5,11 +5,19 @@ namesake elsewhere. The key is the journal key of the component's actor, so aler
 in one actor.
 """
 
+import re
 from typing import NamedTuple
 
 import orjson
 
 _LIST = '["'  # how the key of a component with a scope begins
+_OWN = re.compile("(.+)/[0-9a-f]{16}", re.DOTALL)  # what no label names: alertname and fingerprint
+
+
+def component_name(component: str) -> str:
+    """A component as people say it: without a fingerprint."""
+    own = _OWN.fullmatch(component)
+    return own[1] if own else component
 
 
 class Place(NamedTuple):
@@ -28,7 +36,8 @@ class Place(NamedTuple):
     @property
     def title(self) -> str:
         """Both, for people."""
-        return f"{self.component} ({self.scope})" if self.scope else self.component
+        name = component_name(self.component)
+        return f"{name} ({self.scope})" if self.scope else name
 
 
 def place_from(key: str) -> Place:

@@ -12,6 +12,7 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.alert import Labels
+from models.place import component_name
 from models.policy import PLACEHOLDER
 from models.sanitize import inert, inert_word
 from models.truncate import truncate
@@ -52,7 +53,7 @@ def _fill_steps(
     runbook = rules.runbook(name)
     values = {
         "alertname": labels.get("alertname", ""),
-        "component": incident.component,
+        "component": component_name(incident.component),
         "owner": incident.owner,
         "incident": incident.id,
     }

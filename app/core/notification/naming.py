@@ -13,6 +13,7 @@ from app.core.state.live_alert import CORRELATION_WAIT, LiveAlert
 from app.core.state.state import Incident
 from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
+from models.place import component_name
 from models.place_labels import mentions
 from models.truncate import truncate
 
@@ -59,7 +60,9 @@ def names_of(alerts: list[LiveAlert]) -> str:
     if len(alerts) <= NAMED_MAX:
         return ", ".join(name_of(alert) for alert in alerts)
     counts = Counter(alert.component for alert in alerts)
-    return ", ".join(f"{number} alerts on {component}" for component, number in counts.items())
+    return ", ".join(
+        f"{number} alerts on {component_name(component)}" for component, number in counts.items()
+    )
 
 
 def with_names(incident: Incident, text: str) -> str:

@@ -1,12 +1,13 @@
 """What an alert is called in titles and messages: its name, and where it is."""
 
 from app.core.state.live_alert import LiveAlert
+from models.place import component_name
 from models.place_labels import place_of
 
 
 def alert_place(alert: LiveAlert) -> str:
     """`shop/cart-7d9f-abc`; empty when the labels say no more than the component."""
-    return place_of(alert.labels, "" if _is_own(alert) else alert.component)
+    return place_of(alert.labels, "" if _is_own(alert) else component_name(alert.component))
 
 
 def alert_title(alert: LiveAlert) -> str:
