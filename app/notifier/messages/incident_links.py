@@ -28,7 +28,7 @@ class IncidentLinks:
 
     def incident(self, notification: Notification) -> str:
         """The incident's page."""
-        base = self.public_url.rstrip("/")
+        base = self._base(notification)
         return f"{base}{_path(_INCIDENT, notification)}" if base else ""
 
     def short(self, notification: Notification) -> str:
@@ -44,13 +44,17 @@ class IncidentLinks:
         return self._link(notification, ActCommand.ACKNOWLEDGE, "/incidents/{}/act/acknowledge")
 
     def _link(self, notification: Notification, command: ActCommand, path: str) -> str:
-        base = self.public_url.rstrip("/")
+        base = self._base(notification)
         if not base:
             return ""
         if self.one_tap is None:
             return base + _path(path, notification)
         incident, receiver = notification.incident, notification.receiver
         return f"{base}/act/{self.one_tap.token(command, incident, receiver, notification.at)}"
+
+    def _base(self, notification: Notification) -> str:
+        """Where links begin; empty for a message of no incident, such as a test or a digest."""
+        return self.public_url.rstrip("/") if notification.incident else ""
 
 
 def _path(path: str, notification: Notification) -> str:

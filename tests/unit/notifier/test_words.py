@@ -152,6 +152,13 @@ def test_without_a_public_url_there_are_no_links_to_incidents() -> None:
     assert [link.title for link in page(OPENED, IncidentLinks()).links] == ["Runbook", "Graph"]
 
 
+def test_a_message_of_no_incident_has_no_links_to_one() -> None:
+    """A test message or a digest."""
+    trial = replace(OPENED, incident="", links=(), alerts=())
+
+    assert page(trial, LINKS).links == ()
+
+
 @pytest.mark.parametrize(
     "url",
     [
