@@ -62,6 +62,7 @@ class ReceiverAlerts:
                 "alertname": ALERTNAME,
                 "component": "tocsin",
                 "severity": "P1",
+                "instance": receiver,  # a title names it
                 "receiver": receiver,
                 "notifier": self._notifier,
             },

@@ -109,6 +109,7 @@ def test_the_notifier_writes_it_to_the_raw_topic(tmp_path: Path) -> None:
         "alertname": "TocsinReceiverDown",
         "component": "tocsin",
         "severity": "P1",
+        "instance": "hook",
         "receiver": "hook",
         "notifier": "host",
     }

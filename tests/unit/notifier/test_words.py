@@ -154,7 +154,7 @@ def test_without_a_public_url_there_are_no_links_to_incidents() -> None:
 
 def test_a_message_of_no_incident_has_no_links_to_one() -> None:
     """A test message or a digest."""
-    trial = replace(OPENED, incident="", links=(), alerts=())
+    trial = replace(OPENED, incident="", links={}, alerts=())
 
     assert page(trial, LINKS).links == ()
 

@@ -44,7 +44,7 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
         (
             "  - name: other\n",
             "  - {name: all, steps: [Look]}\n  - name: other\n",
-            [("name: other", f"runbooks[10]: {NEVER.format('runbooks[9]')}")],
+            [("name: other", f"runbooks[11]: {NEVER.format('runbooks[10]')}")],
         ),
         (
             "  ceo: {",
@@ -186,7 +186,7 @@ def test_hours_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_shipped_policy_has_no_doubts(capsys: pytest.CaptureFixture[str]) -> None:
     """It is good, by the strictest measure."""
     assert main(["policy", "check", "--strict"]) == 0
-    counts = "5 teams, 8 escalations, 3 correlations, 10 runbooks"
+    counts = "5 teams, 8 escalations, 3 correlations, 11 runbooks"
     good = f"{default_path()}: good (fingerprint {shipped().fingerprint}): {counts}\n"
     assert capsys.readouterr() == (good, "")
 
