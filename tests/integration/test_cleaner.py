@@ -126,7 +126,7 @@ def test_the_cleaner_changes_no_answer(
         one.stop()
     verified = [
         json.loads(_said(capsys, "replay", "--verify", "--from", str(place)).splitlines()[-1])
-        for place in (*places, end + ALERTS * REPEATS)
+        for place in (*places, end + REPEATS)
     ]
     config = Settings(broker=broker, prefix=PREFIX, partitions=1)
     counts = with_log(broker, lambda log: assert_exactly_once(log, config))
