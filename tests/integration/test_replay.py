@@ -71,7 +71,7 @@ def test_the_live_run_is_identical(capsys: pytest.CaptureFixture[str]) -> None:
     three = _run(capsys, "replay", "--verify", "--workers", 3, "--batch", 7)
 
     assert (one["identical"], three["identical"]) == (True, True)
-    assert one["records"] > 11257
+    assert one["records"] > 10_000  # 11,257 alerts; some of one request are one record
     assert one["compared"] == three["compared"]
     assert one["compared"]["identical"] == one["effects"] + one["messages"] > 50
 
