@@ -10,7 +10,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -22,7 +24,7 @@ from app.history.policies import policy_in
 from app.settings import Settings
 from app.transport.log import Log, StoredRecord
 from models.effect import Effect, Position, Stream, position_from
-from models.journal import Source, source_from
+from models.journal import ALERTS_START, Source, alerts_in, source_from
 from models.topics import Topics, partition_of
 from tests.faults.load import Load
 from tests.support.engines import read_all
@@ -139,12 +141,18 @@ async def _applied(log: Log, state: str, partition: int) -> int:
 
 def _note(journal: Sequence[StoredRecord], alerts: set[int], commands: set[str]) -> None:
     """Add what the records say of the load's numbers and marks."""
-    for record in journal:
-        document = orjson.loads(record.value or b"{}")
+    for document in chain.from_iterable(map(_documents, journal)):
         if "alert" in document and "labels" in document:
             alerts.add(int(document["annotations"].get("number", -1)))
         elif "command" in document:
             commands.add(document.get("text", ""))
+
+
+def _documents(record: StoredRecord) -> list[dict[str, Any]]:
+    """What a record holds: each alert of a request, or one of anything else."""
+    value = record.value or b"{}"
+    values = alerts_in(value) if value.startswith(ALERTS_START) else [value]
+    return [orjson.loads(value) for value in values]
 
 
 def _assert_counted(journal: Sequence[StoredRecord], counts: dict[str, int]) -> None:
@@ -159,7 +167,7 @@ def _assert_counted(journal: Sequence[StoredRecord], counts: dict[str, int]) -> 
                 kinds["duplicates"] += 1
                 continue
             newest[place] = source
-        kinds[next(iter(orjson.loads(record.value or b"{}")))] += 1
+        kinds.update(next(iter(document)) for document in _documents(record))
     for kind, name in (
         ("alert", "alerts"),
         ("tick", "ticks"),
