@@ -34,6 +34,11 @@ class Place(NamedTuple):
         return self.component
 
     @property
+    def group(self) -> str:
+        """Both, in the name of a rule's group: it tells each place from all others."""
+        return f"{self.component} ({self.scope})" if self.scope else self.component
+
+    @property
     def title(self) -> str:
         """Both, for people."""
         name = component_name(self.component)

@@ -60,8 +60,7 @@ def _ask(turn: Turn, incident: Incident, part: NearPart) -> None:
     if group is None or not signals.fits_signal(group, member):
         return
     part.actor, part.alert = f"{rule.policy.name}/{group}", alert.fingerprint
-    place = f"{alert.component} ({alert.scope})" if alert.scope else alert.component
-    shared = shared_by(place, alert.labels, rule.tuning.place_labels)
+    shared = shared_by(alert.place.group, alert.labels, rule.tuning.place_labels)
     _signal(turn, part, rule, member, _near_of(turn, incident, alert, shared))
 
 

@@ -112,7 +112,7 @@ class CorrelationRule:
         rule = self.policy
         if rule.severity and severity not in rule.severity:
             return None
-        known = {"component": place.title, "owner": owner, "severity": str(severity)}
+        known = {"component": place.group, "owner": owner, "severity": str(severity)}
         values = [known.get(name) or labels.get(name, "") for name in rule.by]
         return (", ".join(values) or EVERYTHING) if all(values) else None
 

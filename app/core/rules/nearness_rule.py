@@ -24,7 +24,7 @@ class NearnessRule:
 
     def group(self, place: Place, owner: str, labels: Labels) -> str | None:
         """The values of `by` in one string, or None when the alert takes no part."""
-        known = {"component": place.title, "owner": owner}
+        known = {"component": place.group, "owner": owner}
         values = [known.get(name) or labels.get(name, "") for name in self.policy.by]
         return (", ".join(values) or "all") if all(values) else None
 
