@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import jmespath
-import orjson
 from jmespath.exceptions import JMESPathError
 
+from app.intake.json_text import text_of
 from app.intake.normalise import Entries, parse_json
 from models.reason import BadInput, Reason
 from models.webhook_mapping import WebhookMapping
@@ -57,7 +57,7 @@ def _entry(name: str, mapping: WebhookMapping, item: Any) -> Document:
             f" of this webhook, must give a text (mapping {name!r})",
         )
     labels = {"sender": name, **labels}
-    if mapping.key is not None and (key := _text(_evaluate("key", mapping.key, item))):
+    if mapping.key is not None and (key := text_of(_evaluate("key", mapping.key, item))):
         labels["dedup_key"] = key
     ended = mapping.resolved is not None and _is_true(_evaluate("resolved", mapping.resolved, item))
     return {
@@ -71,14 +71,14 @@ def _entry(name: str, mapping: WebhookMapping, item: Any) -> Document:
 
 def _texts(part: str, expressions: dict[str, str], item: Any) -> dict[str, str]:
     texts = {
-        name: _text(_evaluate(f"{part}.{name}", expression, item))
+        name: text_of(_evaluate(f"{part}.{name}", expression, item))
         for name, expression in expressions.items()
     }
     return {name: text for name, text in texts.items() if text}
 
 
 def _optional(part: str, expression: str | None, item: Any) -> str:
-    return "" if expression is None else _text(_evaluate(part, expression, item))
+    return "" if expression is None else text_of(_evaluate(part, expression, item))
 
 
 def _evaluate(part: str, expression: str, document: Any) -> Any:
@@ -95,18 +95,6 @@ def _evaluate(part: str, expression: str, document: Any) -> Any:
 @lru_cache(COMPILED_MAX)
 def _compiled(expression: str) -> Any:
     return jmespath.compile(expression)
-
-
-def _text(value: Any) -> str:
-    """A value as a label has it; nothing for null, and JSON for lists and objects."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value.strip()
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        return ""  # deeper than anybody reads, or a number that JSON has not
 
 
 def _is_true(value: Any) -> bool:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
+from app.intake.json_text import text_of
 from models.reason import BadInput, Reason
 from models.truncate import truncate
 from models.wire import kind_of, short
@@ -97,8 +96,7 @@ def _entry(document: Document, key: str) -> Document:
         ("links", document.get("links")),
         ("images", document.get("images")),
     ):
-        if value:
-            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        if value and (text := text_of(value)):
             annotations[name] = truncate(text, _DETAILS_CHARACTERS_MAX)
     return {
         "status": "firing",

@@ -1,6 +1,7 @@
 """`POST /v2/enqueue`: events of PagerDuty's Events API v2 open, acknowledge and resolve incidents here."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,21 @@ def test_what_nobody_knows_is_taken_and_does_nothing() -> None:
 
     assert with_bridge(log, talk) == [processed(), processed()]
     assert incidents(log) == []
+
+
+def test_details_that_nobody_can_read_keep_nobody_from_being_paged() -> None:
+    """They are nested too deep to be written again; the alert counts without them."""
+    details: Any = "deep"
+    for _ in range(300):
+        details = [details]
+    body = json.dumps(event(payload=PAYLOAD | {"custom_details": details})).encode()
+    log = WorkedLog()
+
+    async def talk(client: Client) -> Any:
+        return await client.ask("POST", "/v2/enqueue", body, JSON)
+
+    assert with_bridge(log, talk) == processed()
+    assert [incident["severity"] for incident in incidents(log)] == ["P0"]
 
 
 def test_a_trigger_without_a_key_gets_one() -> None:
