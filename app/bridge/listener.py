@@ -91,7 +91,8 @@ class Listener:
             await self.close()
             raise
         self._accepting = [
-            asyncio.create_task(self._accept_connections(item)) for item in self._listening
+            asyncio.create_task(self._accept_connections(listening))
+            for listening in self._listening
         ]
         first: tuple[str, int] = self._listening[0].getsockname()[:2]
         return first
@@ -106,8 +107,8 @@ class Listener:
         for task in tuple(self._coming):
             task.cancel()
         await asyncio.gather(*self._coming, return_exceptions=True)
-        for item in self._listening:
-            item.close()
+        for listening in self._listening:
+            listening.close()
         self._listening.clear()
 
     async def _accept_connections(self, listening: socket.socket) -> None:
@@ -218,15 +219,15 @@ async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, A
 
 
 def _open_socket(family: socket.AddressFamily, address: Any) -> socket.socket:
-    item = socket.socket(family, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        item.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            item.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        item.bind(address)
-        item.listen(BACKLOG)
-        item.setblocking(False)  # noqa: FBT003  as the standard library has it
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)  # noqa: FBT003  as the standard library has it
     except OSError:
-        item.close()
+        listening.close()
         raise
-    return item
+    return listening

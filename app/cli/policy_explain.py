@@ -154,5 +154,5 @@ def _delay_text(text: str) -> str:
     return "at once" if text == "0s" else f"after {text}"
 
 
-def _location_text(item: Explained) -> str:
-    return f"[{item['key']}, line {item['line']}]"
+def _location_text(explained: Explained) -> str:
+    return f"[{explained['key']}, line {explained['line']}]"

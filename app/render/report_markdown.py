@@ -59,32 +59,36 @@ def report_markdown(report: Document) -> str:
 
 
 def _report_lines(report: Document) -> Iterator[str]:
-    item = report["incident"]
-    yield f"# Incident report {inline_text(item['incident'])}"
+    incident = report["incident"]
+    yield f"# Incident report {inline_text(incident['incident'])}"
     yield ""
     if report["security"]:
         yield from ("**Document everything. Do not modify logs.**", "")
     yield from _bullet_list(
-        {"Incident ID": item["incident"], "Severity": item["severity"], "Status": report["status"]}
+        {
+            "Incident ID": incident["incident"],
+            "Severity": incident["severity"],
+            "Status": report["status"],
+        }
     )
-    if report["steps"] and not is_over(item):
+    if report["steps"] and not is_over(incident):
         yield from ("", "## Immediate actions", "", *_step_lines(report["steps"]))
-    yield from ("", "## What", "", *_bullet_list(_alert_facts(item)))
+    yield from ("", "## What", "", *_bullet_list(_alert_facts(incident)))
     yield from (
         "",
         "## Picture",
         "",
         *code_block(
             draw_timeline(
-                draw_picture(item, report["timeline"], report["notifications"]), listed=False
+                draw_picture(incident, report["timeline"], report["notifications"]), listed=False
             )
         ),
     )
     yield from _table_lines(
-        "Alerts", ("severity", "status", "alert", "labels", "text"), _alerts(item)
+        "Alerts", ("severity", "status", "alert", "labels", "text"), _alerts(incident)
     )
-    if item["alerts_omitted"]:
-        yield from ("", f"and {plural(item['alerts_omitted'], 'alert')} more")
+    if incident["alerts_omitted"]:
+        yield from ("", f"and {plural(incident['alerts_omitted'], 'alert')} more")
     timeline = [(e["at"], e["kind"], e.get("by", ""), e["text"]) for e in report["timeline"]]
     yield from _table_lines("Timeline", ("at", "what", "by", "text"), timeline)
     actions = [(e["at"], e["by"], e["kind"], e["text"]) for e in report["actions"]]
@@ -126,46 +130,52 @@ def _report_lines(report: Document) -> Iterator[str]:
 
 def _step_lines(steps: list[Document]) -> Iterator[str]:
     for number, step in enumerate(steps, start=1):
-        yield f"{number}. {inline_text(step['say']) or 'Do this'}"  # an item without words would not hold its command
+        yield f"{number}. {inline_text(step['say']) or 'Do this'}"  # an incident without words would not hold its command
         if step["run"].strip():
             yield from ("", *command_block(step["run"], len(f"{number}. ")), "")
 
 
-def _alert_facts(item: Document) -> dict[str, Any]:
+def _alert_facts(incident: Document) -> dict[str, Any]:
     facts = {
-        "What": item["title"],
-        "Component": item["component"],
-        "Class": item["class"],
-        "Owner": item["owner"],
-        "Given to": item["assignee"],
-        "Opened": item["opened_at"],
-        "Acknowledged": _completion_text(item, "acknowledged"),
-        "Mitigated": _completion_text(item, "mitigated"),
-        "Resolved": _completion_text(item, "resolved"),
-        "Closed": item["closed_at"],
-        "Expected to be over by": "" if is_over(item) else item["eta_at"],
-        "Root cause": f"{item['root_cause']} ({item['root_cause_by']})"
-        if item["root_cause"]
+        "What": incident["title"],
+        "Component": incident["component"],
+        "Class": incident["class"],
+        "Owner": incident["owner"],
+        "Given to": incident["assignee"],
+        "Opened": incident["opened_at"],
+        "Acknowledged": _completion_text(incident, "acknowledged"),
+        "Mitigated": _completion_text(incident, "mitigated"),
+        "Resolved": _completion_text(incident, "resolved"),
+        "Closed": incident["closed_at"],
+        "Expected to be over by": "" if is_over(incident) else incident["eta_at"],
+        "Root cause": f"{incident['root_cause']} ({incident['root_cause_by']})"
+        if incident["root_cause"]
         else "not named yet",
-        "Services down": ", ".join(item["services"]),
-        "Complaints": item["complaints"],
-        "Quiet because": "; ".join(item["suppressed_by"]),
-        "Part of": ", ".join(item["parents"]),
+        "Services down": ", ".join(incident["services"]),
+        "Complaints": incident["complaints"],
+        "Quiet because": "; ".join(incident["suppressed_by"]),
+        "Part of": ", ".join(incident["parents"]),
         "Members": ", ".join(
-            f"{member['name']} on {member['component']}" for member in item["members"]
+            f"{member['name']} on {member['component']}" for member in incident["members"]
         ),
     }
-    for name, url in item["links"].items():
+    for name, url in incident["links"].items():
         facts[f"Link, {name}"] = url
-    if item["assessment"]:
-        scope = f", strikes {item['assessment']['scope']}" if item["assessment"]["scope"] else ""
-        facts["Assessment"] = f"{item['assessment']['verdict']}{scope} ({item['assessment']['by']})"
-    for name, clock in item["clocks"].items():
+    if incident["assessment"]:
+        scope = (
+            f", strikes {incident['assessment']['scope']}"
+            if incident["assessment"]["scope"]
+            else ""
+        )
+        facts["Assessment"] = (
+            f"{incident['assessment']['verdict']}{scope} ({incident['assessment']['by']})"
+        )
+    for name, clock in incident["clocks"].items():
         facts[f"To {name} by"] = f"{clock['due_at']} ({clock['state']})"
     return facts
 
 
-def _alerts(item: Document) -> list[tuple[Any, ...]]:
+def _alerts(incident: Document) -> list[tuple[Any, ...]]:
     """A row for each alert that the snapshot shows."""
     return [
         (
@@ -175,13 +185,13 @@ def _alerts(item: Document) -> list[tuple[Any, ...]]:
             ", ".join(f"{name}={value}" for name, value in alert["labels"].items()),
             alert["annotations"].get("description") or alert["annotations"].get("summary", ""),
         )
-        for alert in item["alerts"]
+        for alert in incident["alerts"]
     ]
 
 
-def _completion_text(item: Document, what: str) -> str:
-    by = f" by {item[f'{what}_by']}" if item[f"{what}_by"] else ""
-    return f"{item[f'{what}_at']}{by}" if item[f"{what}_at"] else ""
+def _completion_text(incident: Document, what: str) -> str:
+    by = f" by {incident[f'{what}_by']}" if incident[f"{what}_by"] else ""
+    return f"{incident[f'{what}_at']}{by}" if incident[f"{what}_at"] else ""
 
 
 def _bullet_list(facts: dict[str, Any]) -> Iterator[str]:

@@ -74,7 +74,7 @@ def _pair_json(pair: AnyPair) -> dict[str, Any]:
     }
 
 
-def describe_object(item: Fact) -> dict[str, Any]:
+def describe_object(fact: Fact) -> dict[str, Any]:
     """One incident, notification or escalation, with its times as people read them."""
     return {
         name.removesuffix("_ms") + "_at"
@@ -82,7 +82,7 @@ def describe_object(item: Fact) -> dict[str, Any]:
         else name.removesuffix("_ms"): (
             format_instant(value) if name.endswith("_ms") and value is not None else value
         )
-        for name, value in asdict(item).items()
+        for name, value in asdict(fact).items()
         if name != "ends_ms"
     }
 

@@ -149,8 +149,8 @@ def tally_pairs(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str
     """
     counts: dict[str, dict[str, int]] = {}
 
-    def count(item: Fact, what: str) -> None:
-        counts.setdefault(by(item), dict.fromkeys((BEFORE, AFTER, ADDED, GONE, CHANGED), 0))[
+    def count(fact: Fact, what: str) -> None:
+        counts.setdefault(by(fact), dict.fromkeys((BEFORE, AFTER, ADDED, GONE, CHANGED), 0))[
             what
         ] += 1
 
@@ -164,14 +164,14 @@ def tally_pairs(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str
     return dict(sorted(counts.items()))
 
 
-def team_of(item: Fact) -> str:
+def team_of(fact: Fact) -> str:
     """Whose it is."""
-    return item.owner or DIGESTS
+    return fact.owner or DIGESTS
 
 
-def severity_of(item: Fact) -> str:
+def severity_of(fact: Fact) -> str:
     """How severe it is."""
-    return item.severity
+    return fact.severity
 
 
 def _pair_objects(

@@ -313,9 +313,11 @@ def _open_incident(
     opening = rule.policy.open
     assert opening is not None
     newest = {
-        item.fingerprint: item for item in window
+        taken.fingerprint: taken for taken in window
     }  # an alert that took its step may have ended, and fire again
-    firing = [newest[item.fingerprint] for item in fired if newest[item.fingerprint].member.firing]
+    firing = [
+        newest[taken.fingerprint] for taken in fired if newest[taken.fingerprint].member.firing
+    ]
     text = _describe_window(rule, fired)
     incident = Incident(
         id=incident_id("INC", turn.now_ms, turn.partition, turn.offset, turn.opened()),
@@ -331,16 +333,16 @@ def _open_incident(
         owner_severity=opening.severity,
         summary=text,
         next_step="Look for what they have in common: "
-        + ", ".join(item.member.place.title for item in firing[:5]),
+        + ", ".join(taken.member.place.title for taken in firing[:5]),
         opened_ms=turn.now_ms,
         opened_by=turn.position,
         severity_ms=turn.now_ms,
         notifiable_since_ms=turn.now_ms,
         rule=rule.policy.name,
         members={
-            item.fingerprint: replace(item.member) for item in firing
+            taken.fingerprint: replace(taken.member) for taken in firing
         },  # the window keeps its own
-        bytes=sum(item.member.size for item in firing),
+        bytes=sum(taken.member.size for taken in firing),
     )
     begin_clocks(incident, turn.now_ms)
     labels = inhibition.labels_of(incident)
@@ -412,7 +414,7 @@ def _member_fired(
     was = incident.state
     members.on_member_fired(turn, incident, fingerprint, member)
     incident.state = advance(was, Cause.FIRED)
-    firing = sum(item.firing and item.own for item in incident.members.values())
+    firing = sum(other.firing and other.own for other in incident.members.values())
     if firing >= rule.count:  # else the title goes on to say what opened it
         incident.title = incident.peak_title = _fill_title(rule, group, firing)
     _suppress_member(turn, rule, group, incident, fingerprint, member)

@@ -32,24 +32,28 @@ def post(turn: Turn, kind: NotificationKind, body: Body) -> None:
     digest = turn.rules.policy.notify.digest
     is_digested = digest is not None and body["severity"] in digest.severity
     address = (body["incident"], body["channel"], body["address"], str(is_digested))
-    known = turn.messages.get(address)
-    is_known = known is not None and _are_one(known[1], kind)
-    if known is not None and is_known:
-        kind, body = _merged(known[1], known[2], kind, body)
-    index = known[0] if known is not None and is_known else len(turn.effects)
-    if is_digested:
-        receiver = f"receiver/{body['channel']}/{body['receiver']}"
-        value = encode_page(body["severity"], kind, body)
-        if is_known:
-            turn.amend_sent(index, receiver, value)
+    earlier = turn.messages.get(address)
+    if earlier is None or not _are_one(earlier[1], kind):
+        turn.messages[address] = len(turn.effects), kind, body
+        if is_digested:
+            turn.send(*_page(kind, body))
         else:
-            turn.send(receiver, value)
-    elif is_known:
-        turn.amend(index, kind, body)
-    else:
-        turn.count("notifications")
-        turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
+            turn.count("notifications")
+            turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
+        return
+    index, earlier_kind, earlier_body = earlier
+    kind, body = _merged(earlier_kind, earlier_body, kind, body)
     turn.messages[address] = index, kind, body
+    if is_digested:
+        turn.amend_sent(index, *_page(kind, body))
+    else:
+        turn.amend(index, kind, body)
+
+
+def _page(kind: NotificationKind, body: Body) -> tuple[str, bytes]:
+    """Key and value of a message to the receiver's actor."""
+    receiver = f"receiver/{body['channel']}/{body['receiver']}"
+    return receiver, encode_page(body["severity"], kind, body)
 
 
 def _are_one(first: NotificationKind, second: NotificationKind) -> bool:

@@ -230,11 +230,11 @@ class CompiledPolicy:
         )
         number = _first_match(self._classes, labels)
         if number is not None:
-            item = self._classes[number][1]
+            claimed = self._classes[number][1]
             severity, owner, incident_class = (
-                min(severity, item.severity or severity),
-                item.owner or owner,
-                item.name,
+                min(severity, claimed.severity or severity),
+                claimed.owner or owner,
+                claimed.name,
             )
         always = any(rule.applies(severity, incident_class, labels) for rule in self.always)
         links = tuple(
@@ -308,18 +308,19 @@ class CompiledPolicy:
     def decision_places(self, labels: Labels) -> DecisionPlaces:
         """The places of the policy that decide about an alert with these labels, as `judge` does."""
         severity, _, severity_where = self._severity(labels)
-        owner, item = _first_match(self._owners, labels), _first_match(self._classes, labels)
+        owner = _first_match(self._owners, labels)
+        number = _first_match(self._classes, labels)
         owner_where: Where = ("default_owner",) if owner is None else ("ownership", owner)
-        if item is not None:
-            claimed = self._classes[item][1]
+        if number is not None:
+            claimed = self._classes[number][1]
             if claimed.severity is not None and claimed.severity < severity:
-                severity_where = ("classes", item, "severity")
-            owner_where = ("classes", item, "owner") if claimed.owner else owner_where
+                severity_where = ("classes", number, "severity")
+            owner_where = ("classes", number, "owner") if claimed.owner else owner_where
         runbook = _first_match(self._runbooks, labels)
         return DecisionPlaces(
             severity=severity_where,
             owner=owner_where,
-            incident_class=None if item is None else ("classes", item),
+            incident_class=None if number is None else ("classes", number),
             runbook=None if runbook is None else ("runbooks", runbook),
         )
 
@@ -327,20 +328,20 @@ class CompiledPolicy:
 
     def prefix(self, incident_class: str) -> str:
         """The prefix of an incident id of this class."""
-        item = self._class_by_name.get(incident_class)
-        return item.prefix if item else "INC"
+        claimed = self._class_by_name.get(incident_class)
+        return claimed.prefix if claimed else "INC"
 
     def status(self, incident_class: str) -> str:
         """What a report calls an incident of this class that is not resolved, if the class has a name for it."""
-        item = self._class_by_name.get(incident_class)
-        return item.status if item else ""
+        claimed = self._class_by_name.get(incident_class)
+        return claimed.status if claimed else ""
 
     def also_notify(self, severity: Severity, incident_class: str) -> list[Contact]:
         """Who is told of every new incident like this besides its owner."""
-        item = self._class_by_name.get(incident_class)
+        claimed = self._class_by_name.get(incident_class)
         names = [
             *self.policy.notify.also_notify.get(severity, ()),
-            *(item.also_notify if item else ()),
+            *(claimed.also_notify if claimed else ()),
         ]
         return [self.policy.contacts[name] for name in dict.fromkeys(names)]
 

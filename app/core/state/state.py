@@ -442,17 +442,17 @@ class PartitionState:
         self,
         things: dict[tuple[str, str], T],
         kind: bytes,
-        item: str,
-        other: str,
+        first: str,
+        second: str,
         thing: T,
         *,
         keep: bool,
     ) -> None:
         if keep:
-            things[item, other] = thing
+            things[first, second] = thing
         else:
-            things.pop((item, other), None)
-        self.dirty[kind + orjson.dumps([item, other])] = None
+            things.pop((first, second), None)
+        self.dirty[kind + orjson.dumps([first, second])] = None
 
     def is_new(self, topic: str, partition: int, offset: int, number: int) -> bool:
         """Whether a source position is past the last one seen of that partition.

@@ -165,12 +165,12 @@ def _begin_silences(turn: Turn, begun: Sequence[Silence], *, acknowledge: bool) 
         [incident for incident in incidents if incident.state is State.OPEN] if acknowledge else []
     )
     taken = [
-        (item, incident)
-        for item in begun
+        (silence, incident)
+        for silence in begun
         for incident in opened
-        if _matches(item, incident) and not objection(turn, item, incident)
+        if _matches(silence, incident) and not objection(turn, silence, incident)
     ]
-    active = [item for item in begun if _is_active(item, turn.now_ms)]
+    active = [silence for silence in begun if _is_active(silence, turn.now_ms)]
     for silence in active:
         test = silence_test(silence.matchers)
         for _, alert in sorted(turn.state.alerts.items()):
