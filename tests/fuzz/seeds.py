@@ -197,7 +197,12 @@ def _json(*documents: Any) -> Callable[[], tuple[bytes, ...]]:
     return lambda: tuple(orjson.dumps(one) for one in documents)
 
 
-_BODIES = _json([ALERT, {"labels": LABELS}], WEBHOOK | {"alerts": [ALERT]}, ALERT)
+_BODIES = _json(
+    [ALERT, {"labels": LABELS}],
+    [ALERT, ALERT | {"labels": LABELS | {"alertname": "Latency"}}],
+    WEBHOOK | {"alerts": [ALERT]},
+    ALERT,
+)
 
 SEEDS: dict[str, Callable[[], tuple[bytes, ...]]] = {
     "alerts": _BODIES,
