@@ -8,8 +8,8 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
-from app.bridge.health import HEADER, header_text
-from app.bridge.problems import Problem, ProblemKind, receivers_down, worker_problems
+from app.bridge.health.health_watch import HEADER, header_text
+from app.bridge.health.problems import Problem, ProblemKind, receivers_down, worker_problems
 from app.core.engine import Engine
 from app.core.state.changelog import META
 from app.history.worker_watch import PartitionSign

@@ -1,8 +1,4 @@
-"""Whether Tocsin is well, as a bridge sees it: for probes, monitors, commands, the page and metrics.
-
-`/readyz` is about this bridge alone. It is ready while it can append, whatever the workers do: an
-orchestrator that took it out of service would lose the alerts that a worker can apply later.
-"""
+"""Whether Tocsin is well, as a bridge sees it: for probes, monitors, commands, the page and metrics."""
 
 import asyncio
 import re
@@ -13,7 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
-from app.bridge.problems import (
+from app.bridge.connections.responses import logger
+from app.bridge.health.problems import (
     SILENT_MS,
     Problem,
     ProblemKind,
@@ -21,8 +18,6 @@ from app.bridge.problems import (
     receivers_down,
     worker_problems,
 )
-from app.bridge.responses import json_response, logger
-from app.bridge.writer import JournalWriter
 from app.clock import Stopwatch
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.history.receivers_down import ReceiversDownView
@@ -38,7 +33,6 @@ ANSWER_SECONDS = 4.0  # for a look
 BEHIND_MS = 15_000  # a worker appends a tick to each partition every second
 HEADER = "Tocsin-Degraded"  # of every answer while something is wrong; commands show it
 HEADER_CHARACTERS_MAX = 1000
-PATH = "/api/v1/health"
 _BOUNDS = ("alerts", "alert_bytes", "incidents", "groups", "silences", "tasks")
 _UNPRINTABLE = re.compile(r"[^ -~]+")
 
@@ -166,35 +160,6 @@ class HealthWatch:
         if known and not kinds:
             logger.warning("nothing is degraded any more")
         self._problems, self._looked_ms = tuple(problems), self._stopwatch.elapsed_ms()
-
-
-class HealthRoutes:
-    """The resources of probes and monitors."""
-
-    def __init__(self, watch: HealthWatch, writer: JournalWriter) -> None:
-        self._watch, self._writer = watch, writer
-
-    def routes(self) -> list[web.RouteDef]:
-        """What there is."""
-        return [
-            web.get(PATH, self._get_health),
-            web.get("/readyz", self._get_ready),
-            web.get("/-/ready", self._get_ready),
-        ]
-
-    async def _get_ready(self, _: web.Request) -> web.Response:
-        """503 while the journal takes nothing. Raises LogUnavailable."""
-        await self._writer.probe()
-        problems = await self._watch.now()
-        if not problems:
-            return json_response({"status": "ready"})
-        return json_response(
-            {"status": "degraded", "problems": [problem.text for problem in problems]}
-        )
-
-    async def _get_health(self, _: web.Request) -> web.Response:
-        document = await self._watch.document()
-        return json_response(document, 503 if document["problems"] else 200)
 
 
 def header_text(problems: Sequence[Problem]) -> str:
