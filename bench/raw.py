@@ -23,7 +23,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.clock import system_ms
-from app.factory import build, make_log, start, stop
+from app.factory import build, connect, make_log, start, stop
 from app.files import policy_file
 from app.settings import Settings, from_environment
 from app.terminal.progress import progress_bar
@@ -119,7 +119,7 @@ async def fill(config: Settings, mix: Mix) -> Counter[str]:
 async def worker(config: Settings, alerts: int, *, profile: bool) -> dict[str, float]:
     """A whole worker, until every alert is applied, its effects are sent and its state is written."""
     log = make_log(config)
-    await log.start()
+    await connect(config, log, worker=True)
     app = build(config, policy_file.load_policy(), log)
     with sampled() if profile else nullcontext(Counter[str]()) as spent:
         began, cpu = time.monotonic(), time.process_time()

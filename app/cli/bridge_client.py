@@ -107,7 +107,7 @@ def warn_degraded(text: str | None) -> None:
     """Tell people, in one line, what an answer says is wrong with Tocsin; the same only once."""
     if text and text not in _warned:
         _warned.add(text)
-        print(f"tocsin: degraded: {inert(text)} (tocsin doctor)", file=sys.stderr)
+        print(f"tocsin: degraded: {inert(text)}", file=sys.stderr)
 
 
 def _stranger(url: str) -> NoAnswer:

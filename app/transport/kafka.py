@@ -29,6 +29,7 @@ from app.clock import system_ms
 from app.transport.log import (
     Appended,
     Fenced,
+    LogAway,
     LogUnavailable,
     NewRecord,
     Place,
@@ -99,8 +100,9 @@ class KafkaLog:
             raise
         except LogUnavailable:
             reason = await why_not(self._servers, self._security)
-            raise LogUnavailable(
-                f"Kafka at {', '.join(self._servers)} cannot be used: {reason}"
+            kind = LogAway if reason.away else LogUnavailable
+            raise kind(
+                f"Kafka at {', '.join(self._servers)} cannot be used: {reason.text}"
             ) from None
 
     async def stop(self) -> None:
@@ -328,7 +330,7 @@ class KafkaLog:
             return AccessForbidden(
                 f"Kafka at {servers} does not let us ({error!r}): SECURITY.md lists the rights that it takes"
             )
-        return LogUnavailable(
+        return LogAway(
             f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?"
         )
 
