@@ -144,6 +144,22 @@ class KafkaLog:
             raise TopicMismatch("\n".join(problems))
         return {spec.name for spec in missing}
 
+    async def compare_topics(self, specs: Sequence[TopicSpec]) -> tuple[list[str], list[str]]:
+        """The names that are missing, and a line for each setting that breaks a promise. Creates nothing."""
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security
+        )
+        try:
+            await admin.start()
+            existing = set(await admin.list_topics())
+            known = [spec for spec in specs if spec.name in existing]
+            problems = await _topic_mismatches(admin, known)
+        except KafkaError as error:
+            raise self._unavailable_error(error) from None
+        finally:
+            await admin.close()
+        return [spec.name for spec in specs if spec.name not in existing], problems
+
     async def list_topics(self) -> dict[str, int]:
         """The topics that we may see."""
         admin = AIOKafkaAdminClient(
