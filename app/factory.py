@@ -117,6 +117,10 @@ async def connect(config: Settings, log: Log, *, worker: bool) -> None:
 async def start(app: TocsinApp) -> None:
     """Start, once the log is connected; returns when the worker has its partitions."""
     worker = app.owner
+    if isinstance(worker.log, SqliteLog):
+        worker.epoch = worker.log.epoch
+    else:
+        worker.epoch = worker.settings.epoch
     await app.start()
     ready = asyncio.create_task(worker.ready.wait())
     crashed = _watch_crash(app)

@@ -111,6 +111,7 @@ class Settings:
         8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
     )
     replication: int = 1  # TOCSIN_REPLICATION: of the topics we create; 3 where three brokers are
+    epoch: int = 0  # TOCSIN_EPOCH: of a Kafka whose topics were put back from a copy; an embedded journal has its own
     host: str = "127.0.0.1"  # TOCSIN_HOST: where the bridge and the metrics listen; loopback, until there are tokens
     port: int = 9099  # TOCSIN_PORT: the bridge's; 0 lets the system choose. Not Alertmanager's, so that both can run
     http: HttpSecurity = HttpSecurity()  # TOCSIN_TOKENS, TOCSIN_TLS_* and so on
@@ -159,6 +160,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX
         ),
         replication=_read_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
+        epoch=_read_integer(environ, "TOCSIN_EPOCH", defaults.epoch, 0, 10**12),
         host=environ.get("TOCSIN_HOST")
         or defaults.host,  # to asyncio an empty one is every address
         port=_read_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),

@@ -30,7 +30,7 @@ from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from app.worker.health import Health
 from app.worker.policy_announcement import PolicyAnnouncer
-from models.effect import EFFECTS, Effect, Position, Stream
+from models.effect import EFFECTS, Effect, Position, Stream, epoch_header
 from models.journal import TICK, Source
 from models.topics import Topics, partition_of
 
@@ -90,6 +90,7 @@ class Worker:
         self.pipes: dict[int, PartitionPipe] = {}
         self.ready = asyncio.Event()
         self.health = Health()
+        self.epoch = 0  # of the journal, once it is open: what is sent from now on carries it
 
     async def take_over(self, partition: int, generation: int) -> int:
         """Load a partition's state and return the journal offset to read from."""
@@ -386,7 +387,8 @@ class PartitionPipe:
                 record = NewRecord(effect.key, effect.value, (source.header(),))
             else:
                 target = self.partition
-                record = NewRecord(effect.key, effect.kept_value, (effect.position.header(),))
+                headers = (effect.position.header(), *epoch_header(self._worker.epoch))
+                record = NewRecord(effect.key, effect.kept_value, headers)
             batches.setdefault((self._topic_name(stream), target), []).append(record)
         await asyncio.gather(
             *(append_all(self._log, topic, to, records) for (topic, to), records in batches.items())
