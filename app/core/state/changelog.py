@@ -20,7 +20,7 @@ import orjson
 
 from app.core.state.changelog_fields import encode, read_fields
 from app.core.state.expected_heartbeats import ExpectedHeartbeat
-from app.core.state.incident_alerts import in_order, note_unnamed
+from app.core.state.incident_alerts import add_alert, in_order, note_unnamed
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
 from app.core.state.near_memory import BEGUN_KEY, GROUP_KEY
@@ -219,8 +219,7 @@ def _load_key(
 def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
     for alert in in_order(alert for alert in alerts if alert.incident):
         incident = state.incidents[alert.incident]
-        incident.alerts[alert.fingerprint] = alert
-        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+        add_alert(incident, alert)
         incident.firing += alert.firing
         incident.unheard += alert.unheard_ms > 0
         if alert.firing:
