@@ -70,9 +70,7 @@ class HttpSecurity:
     Its files are read again when they change (`app.files.file_watcher`).
     """
 
-    tokens_file: str = (
-        ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.tokens`); needed beyond loopback
-    )
+    tokens_file: str = ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.access.tokens`); needed beyond loopback
     cert_file: str = ""  # TOCSIN_TLS_CERT: PEM; with it the bridge speaks TLS, and nothing else
     key_file: str = (
         ""  # TOCSIN_TLS_KEY: PEM; its key, not encrypted: nobody is there to type a password

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from app.bridge.answers import NOT_ANSWERED, Outcome, status_of
-from app.bridge.authorization import asker_of
+from app.bridge.access.authorization import asker_of
+from app.bridge.commands.answers import NOT_ANSWERED, Outcome, status_of
 from app.bridge.parts import BridgeParts
 from app.intake.commands import command_of, command_value, partition_of_incident
 from app.web.forms import FORM_OF, ActForm, document_of, fill

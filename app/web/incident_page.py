@@ -8,9 +8,9 @@ import orjson
 from aiohttp import web
 from markupsafe import Markup
 
-from app.bridge.board import Absent
+from app.bridge.board.board import Absent
+from app.bridge.connections.responses import RequestDeclined
 from app.bridge.parts import BridgeParts
-from app.bridge.responses import RequestDeclined
 from app.render.timeline_svg import NARROW, WIDE, fragment
 from app.report.timeline import TimelinePicture, draw_picture
 from app.web.entries import runs_of

@@ -8,9 +8,9 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from app.bridge.authorization import Needs
+from app.bridge.access.authorization import Needs
+from app.bridge.access.tokens import Permission
 from app.bridge.parts import BridgeParts
-from app.bridge.tokens import Permission
 from app.web.acts import ActPages
 from app.web.assets import Assets
 from app.web.incident_page import IncidentPages

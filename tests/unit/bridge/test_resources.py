@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.limits import BODY_BYTES_MAX, Limits
+from app.bridge.connections.limits import BODY_BYTES_MAX, Limits
 from app.clock import Clock
 from app.intake.normalise import from_list
 from app.transport.log import NewRecord

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.bridge.authorization import PERMISSIONS as API_NEEDS
+from app.bridge.access.authorization import PERMISSIONS as API_NEEDS
+from app.bridge.access.sessions import COOKIE, LASTS_SECONDS, new_session, session_holder
+from app.bridge.access.tokens import Permission, parse_tokens
 from app.bridge.parts import BridgeParts
 from app.bridge.resources import Bridge
-from app.bridge.sessions import COOKIE, LASTS_SECONDS, new_session, session_holder
-from app.bridge.tokens import Permission, parse_tokens
 from app.settings import HttpSecurity, Settings
 from app.web.security import local_path
 from app.web.site import NEEDS, Site

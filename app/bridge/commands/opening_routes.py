@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from app.bridge.answers import CommandAnswers
-from app.bridge.authorization import asker_of
-from app.bridge.openings import Openings
-from app.bridge.request_bodies import Bodies
-from app.bridge.responses import json_response
+from app.bridge.access.authorization import asker_of
+from app.bridge.access.request_bodies import Bodies
+from app.bridge.commands.answers import CommandAnswers
+from app.bridge.commands.openings import Openings
+from app.bridge.connections.responses import json_response
 from app.intake.commands import partition_of_incident
 from models.command import Command
 from models.journal import encode_command

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from app.bridge.answers import ANSWER_SECONDS
+from app.bridge.commands.answers import ANSWER_SECONDS
 from app.bridge.writer import JournalWriter
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.made_labels import severity_label, team_labels

@@ -7,13 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from app.bridge.authorization import Asker, asker_of
-from app.bridge.firing_alerts import flag_of
-from app.bridge.refusals import count_refusal
-from app.bridge.request_bodies import CONTENT_TYPES, FORM, Bodies
-from app.bridge.responses import RequestDeclined, json_response
-from app.bridge.silence_answers import SilenceAnswers, SilenceOutcome
-from app.bridge.silences import (
+from app.bridge.access.authorization import Asker, asker_of
+from app.bridge.access.request_bodies import CONTENT_TYPES, FORM, Bodies
+from app.bridge.alertmanager.firing_alerts import flag_of
+from app.bridge.alertmanager.silence_answers import SilenceAnswers, SilenceOutcome
+from app.bridge.alertmanager.silences import (
     LIVE_MAX,
     STATES,
     Silences,
@@ -26,6 +24,8 @@ from app.bridge.silences import (
     matches_filters,
     silence_of,
 )
+from app.bridge.connections.refusals import count_refusal
+from app.bridge.connections.responses import RequestDeclined, json_response
 from app.bridge.writer import answered_in_time
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import Log

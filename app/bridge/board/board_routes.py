@@ -1,11 +1,11 @@
-"""The board over HTTP: every path of `app.bridge.board.RESOURCES`."""
+"""The board over HTTP: every path of `app.bridge.board.board.RESOURCES`."""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from app.bridge.board import RESOURCES, Absent, Answer, Ask, Board
-from app.bridge.responses import RequestDeclined, json_response
+from app.bridge.board.board import RESOURCES, Absent, Answer, Ask, Board
+from app.bridge.connections.responses import RequestDeclined, json_response
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 

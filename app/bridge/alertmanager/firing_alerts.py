@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from app.bridge.query import Values, matchers_of
+from app.bridge.board.query import Values, matchers_of
 from models.instant import format_instant, milliseconds
 from models.matcher import Test, test_of
 from models.pattern import compile_pattern

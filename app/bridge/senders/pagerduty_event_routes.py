@@ -11,14 +11,14 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.acts import ActRunner
-from app.bridge.authorization import Asker, asker_of
-from app.bridge.hosts import check_host
-from app.bridge.keyed_alerts import KeyedAlerts
-from app.bridge.refusals import count_refusal
-from app.bridge.request_bodies import Bodies
-from app.bridge.responses import json_response
-from app.bridge.tokens import Permission, Tokens
+from app.bridge.access.authorization import Asker, asker_of
+from app.bridge.access.hosts import check_host
+from app.bridge.access.request_bodies import Bodies
+from app.bridge.access.tokens import Permission, Tokens
+from app.bridge.commands.acts import ActRunner
+from app.bridge.connections.refusals import count_refusal
+from app.bridge.connections.responses import json_response
+from app.bridge.senders.keyed_alerts import KeyedAlerts
 from app.intake.normalise import Entries
 from app.intake.pagerduty_events import SENDER, EventAction, PagerDutyEvent, parse_event
 from app.notifier.replies.act import ActCommand, make_act

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 
-from app.bridge.limits import Limits
+from app.bridge.connections.limits import Limits
 
 WARN_SECONDS = 60.0  # a sender is not logged more often
 OTHERS = "all others"  # who is not known, because so many are

@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
-from app.bridge.limits import RETRY_SECONDS
-from app.bridge.refusals import count_refusal
+from app.bridge.connections.limits import RETRY_SECONDS
+from app.bridge.connections.refusals import count_refusal
 from app.transport.log import LogUnavailable
 from models.reason import BadInput, Reason
 

@@ -20,10 +20,10 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.connection import Connection
-from app.bridge.limits import Limits
-from app.bridge.rate_limits import address_key
-from app.bridge.responses import logger
+from app.bridge.connections.connection import Connection
+from app.bridge.connections.limits import Limits
+from app.bridge.connections.rate_limits import address_key
+from app.bridge.connections.responses import logger
 
 BACKLOG = 128
 PAUSE_SECONDS = 1.0  # when the process may open no more files, as asyncio does

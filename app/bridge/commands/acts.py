@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 
 from app import metrics
-from app.bridge.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, Outcome
-from app.bridge.silence_answers import SilenceAnswers
-from app.bridge.silences import LIVE_MAX, Silences
+from app.bridge.alertmanager.silence_answers import SilenceAnswers
+from app.bridge.alertmanager.silences import LIVE_MAX, Silences
+from app.bridge.commands.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, Outcome
 from app.bridge.writer import JournalWriter
 from app.history.incident_view import IncidentView
 from app.intake.commands import partition_of_incident

@@ -17,15 +17,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
-from app.bridge.board import RESOURCES
-from app.bridge.certificates import client_name
-from app.bridge.connection import Connection
-from app.bridge.hosts import check_host
-from app.bridge.limits import FRAMING_BYTES_ALERT
-from app.bridge.rate_limits import Sender, Senders, address_key
-from app.bridge.responses import RequestDeclined, logger
-from app.bridge.sessions import COOKIE, session_holder
-from app.bridge.tokens import Permission, TokenHolder, Tokens
+from app.bridge.access.certificates import client_name
+from app.bridge.access.hosts import check_host
+from app.bridge.access.sessions import COOKIE, session_holder
+from app.bridge.access.tokens import Permission, TokenHolder, Tokens
+from app.bridge.board.board import RESOURCES
+from app.bridge.connections.connection import Connection
+from app.bridge.connections.limits import FRAMING_BYTES_ALERT
+from app.bridge.connections.rate_limits import Sender, Senders, address_key
+from app.bridge.connections.responses import RequestDeclined, logger
 from app.files.file_watcher import WatchedFiles
 
 Needs = Mapping[tuple[str, str], Permission | None]  # by method and resource

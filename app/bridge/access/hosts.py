@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 
-from app.bridge.responses import RequestDeclined
+from app.bridge.connections.responses import RequestDeclined
 
 # Browsers send one of these at least, also with what a page asks of its own site.
 _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Accept-Language")

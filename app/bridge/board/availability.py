@@ -4,7 +4,7 @@ Read on from where the last scrape stopped.
 """
 
 from app import metrics
-from app.bridge.outages import OutageView
+from app.bridge.board.outages import OutageView
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.report.availability import availability_rows, month_of
 from app.transport.log import Log

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from app.bridge.authorization import asker_of
-from app.bridge.pagerduty_event_routes import Accept
-from app.bridge.refusals import count_refusal
-from app.bridge.responses import error_json, json_response, refuse_web_page
+from app.bridge.access.authorization import asker_of
+from app.bridge.connections.refusals import count_refusal
+from app.bridge.connections.responses import error_json, json_response, refuse_web_page
+from app.bridge.senders.pagerduty_event_routes import Accept
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.made_labels import heartbeat_labels
 from app.intake.normalise import Entries

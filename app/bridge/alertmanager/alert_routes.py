@@ -11,9 +11,16 @@ from importlib.metadata import version
 import orjson
 from aiohttp import hdrs, web
 
-from app.bridge.firing_alerts import AlertFilter, Document, Group, alert_of, filter_of, groups_of
-from app.bridge.responses import json_response
-from app.bridge.silence_routes import in_v2, values_of
+from app.bridge.alertmanager.firing_alerts import (
+    AlertFilter,
+    Document,
+    Group,
+    alert_of,
+    filter_of,
+    groups_of,
+)
+from app.bridge.alertmanager.silence_routes import in_v2, values_of
+from app.bridge.connections.responses import json_response
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.history.view import View
 from models.instant import format_instant

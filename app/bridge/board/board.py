@@ -1,7 +1,7 @@
 """What may be read: incidents, timelines, reports, tasks, availability, dead letters, explanations.
 
 Each question takes parameters and answers with a document, from one view (`app.history.view`). The
-bridge serves them over HTTP (`app.bridge.board_routes`); commands with `--journal` ask directly.
+bridge serves them over HTTP (`app.bridge.board.board_routes`); commands with `--journal` ask directly.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import orjson
 
-from app.bridge.incident_filter import matches
-from app.bridge.outages import OutageView
-from app.bridge.page import Page
-from app.bridge.query import (
+from app.bridge.board.incident_filter import matches
+from app.bridge.board.outages import OutageView
+from app.bridge.board.page import Page
+from app.bridge.board.query import (
     Values,
     check_names,
     choices_of,

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from app.bridge.responses import json_response
+from app.bridge.connections.responses import json_response
 from models.reason import BadInput
 
 SHOWN_MAX = 10  # refused alerts that an answer names

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 
-from app.bridge.tokens import TokenHolder, Tokens
+from app.bridge.access.tokens import TokenHolder, Tokens
 
 COOKIE = "tocsin_session"
 LASTS_SECONDS = 12 * 3600  # one turn of duty; then the token is asked for again

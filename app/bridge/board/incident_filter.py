@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.bridge.query import Values
+from app.bridge.board.query import Values
 from models.matcher import Matcher, test_of
 
 FIELDS = ("severity", "owner", "component")

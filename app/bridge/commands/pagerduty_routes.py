@@ -11,9 +11,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from app import metrics
-from app.bridge.acts import ActRunner
-from app.bridge.limits import Limits
-from app.bridge.responses import RequestDeclined, json_response
+from app.bridge.commands.acts import ActRunner
+from app.bridge.connections.limits import Limits
+from app.bridge.connections.responses import RequestDeclined, json_response
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.file_watcher import read_text, warn_of_readers
 from app.notifier.replies.act import BadReply

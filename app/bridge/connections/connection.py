@@ -1,7 +1,7 @@
 """A connection to the bridge that cannot be held for ever: in each of its phases but one a timer runs.
 
 The one is while a request is worked on: reading its body has a time of its own
-(`app.bridge.request_bodies`), and so has the journal. aiohttp has a timer for idle connections
+(`app.bridge.access.request_bodies`), and so has the journal. aiohttp has a timer for idle connections
 only, and waits for ever for who does not take an answer.
 
 A chunk of one byte costs as much as a chunk of a kilobyte, and aiohttp would parse what an answered
@@ -18,9 +18,9 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractAccessLogger
 
 from app import metrics
-from app.bridge.limits import FRAMING_BYTES_FREE, FRAMING_SHARE, Limits
-from app.bridge.refusals import count_refusal
-from app.bridge.responses import RequestDeclined, error_json
+from app.bridge.connections.limits import FRAMING_BYTES_FREE, FRAMING_SHARE, Limits
+from app.bridge.connections.refusals import count_refusal
+from app.bridge.connections.responses import RequestDeclined, error_json
 
 PIECE_BYTES = 4096  # that are parsed before the framing is looked at: at most 800 chunks
 DROPPED_BYTES_MAX = 16 * 1024 * 1024  # behind an answer; a body that is too large is not larger

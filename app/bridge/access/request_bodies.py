@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from app import metrics
-from app.bridge.authorization import asker_of
-from app.bridge.limits import BODY_BYTES_MAX, RETRY_SECONDS, Limits
-from app.bridge.responses import RequestDeclined
+from app.bridge.access.authorization import asker_of
+from app.bridge.connections.limits import BODY_BYTES_MAX, RETRY_SECONDS, Limits
+from app.bridge.connections.responses import RequestDeclined
 from app.intake.normalise import parse_json
 from models.reason import BadInput, Reason
 

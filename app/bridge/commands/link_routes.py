@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.bridge.acts import ActOutcome, ActRunner, ActStatus
+from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.replies.act import ActCommand, BadReply, LinkExpired
 from app.notifier.replies.link_page import HEADERS, QUESTIONS, message_page, question_page
 from app.notifier.replies.one_tap import Grant, OneTap
