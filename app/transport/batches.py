@@ -18,6 +18,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from app.memory import spare_the_collector
+from app.transport.plain_records import PlainRecordsThread
 
 RECORDS_MAX = 5000  # in one event: some 25 ms of work, so that heartbeats and timers are never late
 
@@ -169,6 +170,9 @@ class BatchMixin:
 
 class BatchConsumer(BatchMixin, driver.Consumer):
     """aiokafka's consumer in Faust, by batches."""
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return PlainRecordsThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class BatchTransport(driver.Transport):
