@@ -32,6 +32,21 @@ CLOCK_WRONG = Gauge(
     "By how much the clock that stamps the journal is ahead, while it is not used; 0 is right",
     ["partition"],
 )
+DEGRADED = Gauge(
+    "tocsin_degraded",
+    "1 for what is wrong, as the bridge sees it; 0 for what is not",
+    ["problem"],
+)
+CHECKPOINT_AGE = Gauge(
+    "tocsin_checkpoint_age_seconds",
+    "How long ago the bridge saw a partition's newest checkpoint for the first time",
+    ["partition"],
+)
+TICK_AGE = Gauge(
+    "tocsin_tick_age_seconds",
+    "How long ago the bridge saw the newest applied tick of a partition for the first time",
+    ["partition"],
+)
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
 REFUSED = Counter(

@@ -26,7 +26,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.clock import system_ms
-from app.factory import build, make_log, start, stop
+from app.factory import build, connect, make_log, start, stop
 from app.files import policy_file
 from app.settings import Settings, from_environment
 from app.terminal.progress import progress_bar
@@ -135,7 +135,7 @@ async def fill(config: Settings, raws: Iterable[Raw], number: int) -> Counter[st
 async def worker(config: Settings, mix: Mix, *, profile: bool) -> dict[str, float]:
     """A whole worker, until every alert is applied, its effects are sent and its state is written."""
     log = make_log(config)
-    await log.start()
+    await connect(config, log, worker=True)
     app = build(config, policy_file.load_policy(), log)
     with sampled() if profile else nullcontext(Counter[str]()) as spent:
         began, cpu = time.monotonic(), time.process_time()

@@ -318,6 +318,12 @@ _RUN = Section(
             "notifier --dry-run",
         ),
         CommandEntry(
+            "doctor",
+            "check an installation: what is wrong, and what to do; status 1 if something is",
+            "app.cli.doctor",
+            "doctor --json",
+        ),
+        CommandEntry(
             "demo",
             "play a bad day and a storm, without a broker",
             "app.cli.demo",

@@ -30,6 +30,7 @@ from app.clock import system_ms
 from app.transport.log import (
     Appended,
     Fenced,
+    LogAway,
     LogUnavailable,
     NewRecord,
     Place,
@@ -100,8 +101,9 @@ class KafkaLog:
             raise
         except LogUnavailable:
             reason = await why_not(self._servers, self._security)
-            raise LogUnavailable(
-                f"Kafka at {', '.join(self._servers)} cannot be used: {reason}"
+            kind = LogAway if reason.away else LogUnavailable
+            raise kind(
+                f"Kafka at {', '.join(self._servers)} cannot be used: {reason.text}"
             ) from None
 
     async def stop(self) -> None:
@@ -142,6 +144,22 @@ class KafkaLog:
         if problems:
             raise TopicMismatch("\n".join(problems))
         return {spec.name for spec in missing}
+
+    async def compare_topics(self, specs: Sequence[TopicSpec]) -> tuple[list[str], list[str]]:
+        """The names that are missing, and a line for each setting that breaks a promise. Creates nothing."""
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security
+        )
+        try:
+            await admin.start()
+            existing = set(await admin.list_topics())
+            known = [spec for spec in specs if spec.name in existing]
+            problems = await _topic_mismatches(admin, known)
+        except KafkaError as error:
+            raise self._unavailable_error(error) from None
+        finally:
+            await admin.close()
+        return [spec.name for spec in specs if spec.name not in existing], problems
 
     async def list_topics(self) -> dict[str, int]:
         """The topics that we may see."""
@@ -329,7 +347,7 @@ class KafkaLog:
             return AccessForbidden(
                 f"Kafka at {servers} does not let us ({error!r}): SECURITY.md lists the rights that it takes"
             )
-        return LogUnavailable(
+        return LogAway(
             f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?"
         )
 

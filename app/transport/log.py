@@ -79,6 +79,10 @@ class LogUnavailable(TocsinError):
     """
 
 
+class LogAway(LogUnavailable):
+    """Nobody answers there, and somebody may later: whoever starts can wait."""
+
+
 class Fenced(LogUnavailable):
     """Somebody else has claimed the partition since.
 

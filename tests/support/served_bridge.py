@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 
 from app.bridge.connections.limits import Limits
 from app.bridge.resources import Bridge
-from app.clock import Clock
+from app.clock import Clock, Stopwatch
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import HttpSecurity, Settings
 from tests.support.fake_log import FakeLog
@@ -59,6 +59,7 @@ async def serving(
     answer_seconds: float = 0.0,
     link_key_file: str = "",
     pagerduty_key_file: str = "",
+    stopwatch: Stopwatch | None = None,
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given.
 
@@ -76,6 +77,7 @@ async def serving(
         clock=clock,
         limits=limits,
         answer_seconds=answer_seconds,
+        stopwatch=stopwatch,
     )
     await bridge.start()
     try:
