@@ -13,9 +13,10 @@ from app.bridge.access.request_bodies import CONTENT_TYPES, Bodies
 from app.bridge.connections.partial_refusal import partial_refusal
 from app.bridge.connections.refusals import count_refusal
 from app.bridge.connections.responses import RequestDeclined, json_response
-from app.bridge.senders.keyed_alerts import KEY, KeyedAlerts
+from app.bridge.senders.keyed_alerts import KeyedAlerts
 from app.bridge.senders.pagerduty_event_routes import Accept
 from app.core.rules.compiled_policy import CompiledPolicy
+from app.history.alert_keys import KEY
 from app.intake.cloud_events import BATCH, STRUCTURED, events_of, has_alerts
 from app.intake.mapped_webhooks import in_mapping, mapped_entries, parse_mapped
 from app.intake.normalise import Entries, in_list, in_webhook
