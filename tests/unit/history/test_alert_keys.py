@@ -26,9 +26,7 @@ def record(number: int, sender: str, key: str, name: str, *, fires: bool) -> New
     fingerprint = "|".join(labels.values())
     document: dict[str, object] = {"id": f"0-{number}-0", "alert": fingerprint, "state": state}
     document |= {"labels": labels, "annotations": {"x": f'"{KEY}":'}, "follows": ""}
-    return NewRecord(
-        document["alert"].encode(), json_bytes(document), (Position(number, 0).header(),)
-    )
+    return NewRecord(fingerprint.encode(), json_bytes(document), (Position(number, 0).header(),))
 
 
 def slowly(alerts: FiringAlerts, sender: str, key: str) -> set[str]:
