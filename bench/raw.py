@@ -5,7 +5,8 @@ aiokafka's fetch and `orjson.loads` of the same raw records, and nothing else. E
 of its own. Prints one JSON object last: alerts_per_second, cpu_us (the worker's processor time an
 alert), limit_cpu_us, share (of the limit, by processor time), effects_twice, new, start_cpu_us (what
 of cpu_us is the worker's start). `--profile` says where the worker's microseconds go. `--live 4000
---new 0 --ended 0` measures repeats alone: the worker that hears of the alerts is another one. It fails when alerts were lost, or counted as what they are not.
+--new 0 --ended 0` measures repeats alone: the worker that hears of the alerts is another one. It
+fails when alerts were lost, or counted as what they are not.
 """
 
 import argparse
