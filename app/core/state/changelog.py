@@ -21,7 +21,7 @@ import orjson
 from app.core.state.changelog_fields import encode, read_fields
 from app.core.state.expected_heartbeats import ExpectedHeartbeat
 from app.core.state.incident_alerts import add_alert, in_order, note_unnamed
-from app.core.state.live_alert import LiveAlert, Suppression
+from app.core.state.live_alert import LiveAlert, Suppression, bytes_of
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
 from app.core.state.near_memory import BEGUN_KEY, GROUP_KEY
 from app.core.state.near_part import NearPart
@@ -224,7 +224,7 @@ def _load_key(
     if kind == b"a/":
         alert = state.alerts[name] = _load_alert(orjson.loads(value), items[b"c/" + name])
         assert alert.fingerprint.encode() == name
-        state.measure(alert)
+        state.measure(alert, bytes_of(alert.labels, alert.annotations, alert.generator_url))
     elif (
         kind in _LOADERS
     ):  # else the policy or the meta record, which are the engine's, or counters

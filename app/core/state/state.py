@@ -312,13 +312,12 @@ class PartitionState:
         self.dirty[b"a/" + key] = None
         self.touch(alert)
         if not alert.bytes:
-            self.measure(alert)
+            self.measure(alert, bytes_of(alert.labels, alert.annotations, alert.generator_url))
 
-    def measure(self, alert: LiveAlert) -> None:
-        """Count an alert's texts, which are new."""
-        self.alert_bytes -= alert.bytes
-        alert.bytes = bytes_of(alert.labels, alert.annotations, alert.generator_url)
-        self.alert_bytes += alert.bytes
+    def measure(self, alert: LiveAlert, size: int) -> None:
+        """Count an alert's texts, which are new and have so many bytes (`bytes_of`)."""
+        self.alert_bytes += size - alert.bytes
+        alert.bytes = size
 
     def touch(self, alert: LiveAlert) -> None:
         """Note that an alert's counters changed."""

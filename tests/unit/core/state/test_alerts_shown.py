@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.state.alerts_shown import ALERTS_MAX, SNAPSHOT_ALERTS_MAX, alerts_of
-from app.core.state.live_alert import LiveAlert
+from app.core.state.live_alert import LiveAlert, bytes_of
 from app.core.state.ranking import labels_in_both
 from app.core.state.state import Incident, PartitionState
 from models.incident import State
@@ -44,7 +44,7 @@ def test_what_is_used_again_is_what_is_encoded_anew(
             _join(state, incident, fingerprint, offset)
         alert = incident.alerts[fingerprint]
         setattr(alert, name, value)
-        state.measure(alert)
+        state.measure(alert, bytes_of(alert.labels, alert.annotations, alert.generator_url))
 
         for number_shown in (SNAPSHOT_ALERTS_MAX, ALERTS_MAX):
             anew = replace(incident, shown={})
