@@ -3,9 +3,9 @@
 Needs `make kafka`, or a TOCSIN_BROKER of your own. Beside it, in the same run, stands the limit:
 aiokafka's fetch and `orjson.loads` of the same raw records, and nothing else. Each role is a process
 of its own. Prints one JSON object last: alerts_per_second, cpu_us (the worker's processor time an
-alert), limit_cpu_us, share (of the limit, by processor time), effects_twice, new, start_cpu_us (what
-of cpu_us is the worker's start). `--profile` says where the worker's microseconds go. `--live 4000
---new 0 --ended 0` measures repeats alone: the worker that hears of the alerts is another one. It
+alert), limit_cpu_us, share (of the limit, by processor time), effects_twice, new, start_cpu_us (how
+much of cpu_us is the worker's start). `--profile` says where the worker's microseconds go. `--live
+4000 --new 0 --ended 0` measures repeats alone: another worker hears of the 4000 alerts before. It
 fails when alerts were lost, or counted as what they are not.
 """
 
@@ -27,7 +27,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.clock import system_ms
-from app.factory import build, connect, make_log, start, stop
+from app.factory import build, make_log, start, stop
 from app.files import policy_file
 from app.settings import Settings, from_environment
 from app.terminal.progress import progress_bar
@@ -136,7 +136,7 @@ async def fill(config: Settings, raws: Iterable[Raw], number: int) -> Counter[st
 async def worker(config: Settings, mix: Mix, *, profile: bool) -> dict[str, float]:
     """A whole worker, until every alert is applied, its effects are sent and its state is written."""
     log = make_log(config)
-    await connect(config, log, worker=True)
+    await log.start()
     app = build(config, policy_file.load_policy(), log)
     with sampled() if profile else nullcontext(Counter[str]()) as spent:
         began, cpu = time.monotonic(), time.process_time()
