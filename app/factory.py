@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import faust
+from prometheus_client import REGISTRY
 
 from agents import correlate, ingest, ticks
 from app.clock import Clock
@@ -17,6 +18,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import FollowedLog, Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
+from app.worker.incident_metrics import IncidentMetrics
 from app.worker.worker import Worker, crash_process
 from models.topics import Topics
 
@@ -31,6 +33,7 @@ class TocsinApp(faust.App):
 
     tocsin_log: Log
     owner: Worker
+    incident_metrics: IncidentMetrics
     journal: str
     partitions: int
 
@@ -117,6 +120,14 @@ async def connect(config: Settings, log: Log, *, worker: bool) -> None:
 async def start(app: TocsinApp) -> None:
     """Start, once the log is connected; returns when the worker has its partitions."""
     worker = app.owner
+    if isinstance(worker.log, SqliteLog):
+        worker.epoch = worker.log.epoch
+    else:
+        worker.epoch = worker.settings.epoch
+    app.incident_metrics = IncidentMetrics(
+        lambda: [pipe.engine for pipe in list(worker.pipes.values())]
+    )
+    REGISTRY.register(app.incident_metrics)
     await app.start()
     ready = asyncio.create_task(worker.ready.wait())
     crashed = _watch_crash(app)
@@ -138,6 +149,7 @@ async def stop(app: TocsinApp) -> None:
     await app.consumer.commit()
     await app.stop()
     app.owner.release()
+    REGISTRY.unregister(app.incident_metrics)
 
 
 async def until_told(app: TocsinApp | None, told: asyncio.Event) -> None:

@@ -30,6 +30,7 @@ from app.bridge.connections.refusals import count_refusal
 from app.bridge.connections.responses import error_json, json_response, logger, refuse_web_page
 from app.bridge.health.health_routes import HealthRoutes
 from app.bridge.health.health_watch import HealthWatch
+from app.bridge.health.heartbeat import Heartbeat
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.parts import BridgeParts, Pages, Routed
 from app.bridge.senders.heartbeat_routes import HeartbeatRoutes
@@ -111,6 +112,8 @@ class Bridge:
         )
         view = View(log, self._topics, settings.partitions)
         self._health = HealthWatch(settings, view, lambda: self._policy, stopwatch)
+        address = settings.heartbeat_url
+        self._heartbeat = Heartbeat(address, self._health, self._writer) if address else None
         self._alerts = AlertRoutes(view, lambda: self._policy)
         self._board = Board(
             view,
@@ -189,6 +192,8 @@ class Bridge:
             outermost += pages.middlewares()
             await self._server.start(self.routes(), pages.routes(), outermost)
         await self._health.start()
+        if self._heartbeat is not None:
+            await self._heartbeat.start()
 
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
@@ -226,6 +231,8 @@ class Bridge:
 
     async def stop(self) -> None:
         """Answer what is under way, and stop listening."""
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
         await self._health.stop()
         if self._pages is not None:
             await self._pages.stop()

@@ -26,6 +26,7 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from app import metrics
 from app.clock import system_ms
 from app.transport.log import (
     Appended,
@@ -343,6 +344,7 @@ class KafkaLog:
 
     def _unavailable_error(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
         servers = ", ".join(self._servers)
+        metrics.KAFKA_ERRORS.labels(type(error).__name__).inc()
         if isinstance(error, FORBIDDEN):
             return AccessForbidden(
                 f"Kafka at {servers} does not let us ({error!r}): SECURITY.md lists the rights that it takes"

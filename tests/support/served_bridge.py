@@ -60,6 +60,7 @@ async def serving(
     link_key_file: str = "",
     pagerduty_key_file: str = "",
     stopwatch: Stopwatch | None = None,
+    heartbeat_url: str = "",
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given.
 
@@ -68,6 +69,7 @@ async def serving(
     driven = "driven" if clock else "system"
     security = http or HttpSecurity()
     settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=security)
+    settings = replace(settings, heartbeat_url=heartbeat_url)
     settings = replace(settings, link_key_file=link_key_file, pagerduty_key_file=pagerduty_key_file)
     bridge = Bridge(
         settings,

@@ -33,7 +33,6 @@ ANSWER_SECONDS = 4.0  # for a look
 BEHIND_MS = 15_000  # a worker appends a tick to each partition every second
 HEADER = "Tocsin-Degraded"  # of every answer while something is wrong; commands show it
 HEADER_CHARACTERS_MAX = 1000
-_BOUNDS = ("alerts", "alert_bytes", "incidents", "groups", "silences", "tasks")
 _UNPRINTABLE = re.compile(r"[^ -~]+")
 
 
@@ -138,7 +137,7 @@ class HealthWatch:
         # While somebody drives the clock, they decide when time passes.
         if self._settings.clock != "driven":
             silent_ms = max(SILENT_MS, 3 * self._settings.checkpoint_ms)
-            bounds = {name: getattr(self._policy().policy.bounds, name) for name in _BOUNDS}
+            bounds = {name: getattr(self._policy().policy.bounds, name) for name in metrics.BOUNDS}
             problems += worker_problems(self._signs, bounds, silent_ms)
             age_ms = self._view.log.now_ms() - await self._view.as_of_ms()
             if age_ms > BEHIND_MS and not _has(problems, ProblemKind.NO_WORKER):
