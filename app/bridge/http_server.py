@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.bridge.access.authorization import Access, Needs
 from app.bridge.access.certificates import certificate_of
+from app.bridge.access.proxies import TrustedProxies
 from app.bridge.access.tokens import Tokens, tokens_in
 from app.bridge.connections.limits import Limits, limits_of
 from app.bridge.connections.listener import Listener, check_address
@@ -56,6 +57,7 @@ class HttpServer:
             Senders(limits),
             certificates=bool(security.client_ca_file),
             allowed_hosts=security.allowed_hosts,
+            proxies=TrustedProxies(security.user_header, security.proxies),
             pages=pages,
         )
         self._runner: web.AppRunner | None = None

@@ -61,7 +61,7 @@ class ActPages:
     ) -> web.Response:
         report = await self._incidents.report(incident)
         snapshot, policy = report["incident"], self._parts.policy()
-        filled = fill(form, snapshot, policy, values, refusal.message)
+        filled = fill(form, snapshot, policy, report["tasks"], values, refusal.message)
         said = Said(400, good=False, heading=f"{form.verb}: not sent", texts=(refusal.message,))
         return await self._incidents.page(request, incident, said, filled)
 

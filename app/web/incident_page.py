@@ -67,7 +67,7 @@ class IncidentPages:
         occasions, older = occasions_of(report["notifications"])
         runs, first = runs_of(timeline), _first_run(request.query)
         policy = self._policy()
-        forms = _with_filled(forms_for(snapshot, policy), filled)
+        forms = _with_filled(forms_for(snapshot, policy, report["tasks"]), filled)
         row = row_of(orjson.dumps(snapshot))
         values = {
             "incident": snapshot,

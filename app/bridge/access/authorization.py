@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 from app import metrics
 from app.bridge.access.certificates import client_name
 from app.bridge.access.hosts import check_host
+from app.bridge.access.proxies import TrustedProxies
 from app.bridge.access.sessions import COOKIE, session_holder
 from app.bridge.access.tokens import Permission, TokenHolder, Tokens
 from app.bridge.board.board import RESOURCES
@@ -77,6 +78,8 @@ SIGNED = frozenset(
         ("POST", "/v2/enqueue"),
     }
 )
+
+PROXY_MAY = frozenset({Permission.READ, Permission.OPERATE})  # whom a trusted proxy has logged in
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +147,11 @@ class Access:
         *,
         certificates: bool,
         allowed_hosts: Collection[str] = (),
+        proxies: TrustedProxies,
         pages: Needs | None = None,
     ) -> None:
         """`pages` is what resources for browsers take, beside `PERMISSIONS`."""
-        self._allowed_hosts = allowed_hosts
+        self._allowed_hosts, self._proxies = allowed_hosts, proxies
         self._tokens, self._senders, self._certificates = tokens, senders, certificates
         self._pages = pages or {}
         self._needs = {**PERMISSIONS, **self._pages}
@@ -180,7 +184,10 @@ class Access:
             # Else it costs less than to refuse it, and probes must not fail because others ask
             # too much.
             return asker
-        if self._tokens is None:
+        user = self._proxies.user_of(request) if route in self._pages else ""
+        if user:
+            asker = Asker(user, self._senders.of(f"user {user}"), PROXY_MAY)
+        elif self._tokens is None:
             asker = self._without_token(request)
         else:
             try:

@@ -6,11 +6,12 @@ bridge serves them over HTTP (`app.bridge.board.board_routes`); commands with `-
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import orjson
 
+from app.bridge.board.activity import ActivityView, night_zone
 from app.bridge.board.incident_filter import matches
 from app.bridge.board.outages import OutageView
 from app.bridge.board.page import Page
@@ -21,6 +22,7 @@ from app.bridge.board.query import (
     cursor_of,
     limit_of,
     matchers_of,
+    number_of,
     text_of,
 )
 from app.core.rules.compiled_policy import CompiledPolicy
@@ -36,6 +38,7 @@ from app.history.view import View
 from app.intake.commands import partition_of_incident
 from app.render.explanation_text import lines
 from app.render.report_markdown import report_markdown
+from app.report.activity import HOUR_MS, HOURS_MAX, NIGHT, hour_documents
 from app.report.availability import availability_rows, month_of
 from app.report.build import build_report
 from app.settings import Settings
@@ -44,8 +47,10 @@ from models.errors import TocsinError
 from models.incident import State
 from models.instant import format_instant
 from models.reason import BadInput, Reason
+from models.topics import Topics
 
 EXPLAIN_SECONDS = 30.0
+DAY_HOURS = 24
 WORK_MAX = 4  # explanations that wait for the one that is worked out
 
 Document = dict[str, Any]
@@ -83,7 +88,8 @@ class Board:
     ) -> None:
         """`index` keeps states that explanations passed by, if there is one."""
         self.view, self._config, self._policy, self._index = view, config, policy, index
-        self._outages, self._explain_seconds = outages, explain_seconds
+        self.outages, self._explain_seconds = outages, explain_seconds
+        self.activity = ActivityView(view.log, Topics(config.prefix), config.partitions)
         self._log: Readable = view.log
         self._explaining, self._waiting = asyncio.Lock(), 0
 
@@ -174,12 +180,26 @@ class Board:
             this = format_instant(now_ms)[:7]
             found = f"the month is {text!r}, which has not begun: this one is {this}"
             raise BadInput(Reason.MALFORMED, found)
-        ledger = await self._outages.ledger()
+        ledger = await self.outages.ledger()
         targets = self._policy().policy.targets.availability
-        kept_ms = await self._outages.kept_from_ms()
+        kept_ms = await self.outages.kept_from_ms()
         body = {
             "services": availability_rows(targets, ledger, month, now_ms),
             "kept_from": format_instant(kept_ms) if kept_ms > month[0] else None,
+        }
+        return await self._answer(body)
+
+    async def happened(self, query: Values) -> Answer:
+        """What happened in the last hours, what woke people, and which targets the month kept."""
+        check_names(query, ("hours",))
+        count = number_of(query, "hours", DAY_HOURS, HOURS_MAX)
+        ledger, now_ms = await self.activity.ledger(), self._log.now_ms()
+        zone = night_zone(self._policy().policy)
+        body = {
+            "hours": hour_documents(ledger.hours(count, now_ms)),
+            "noise": [asdict(row) for row in ledger.noise(now_ms - count * HOUR_MS, zone)],
+            "targets": [asdict(row) for row in ledger.targets(month_of("", now_ms))],
+            "night": {"from": NIGHT[0], "to": NIGHT[1], "zone": str(zone)},
         }
         return await self._answer(body)
 
@@ -323,6 +343,7 @@ RESOURCES: Mapping[str, Ask] = {
     f"{INCIDENT_PATH}/explain": Board.explain_incident,
     "/api/v1/explain": Board.explain,
     "/api/v1/followups": Board.followups,
+    "/api/v1/activity": Board.happened,
     "/api/v1/availability": Board.availability,
     "/api/v1/deadletters": Board.deadletters,
     LETTER_PATH: Board.deadletter,

@@ -42,12 +42,17 @@ def choices_of(query: Values, name: str, allowed: Sequence[str]) -> list[str]:
 
 def limit_of(query: Values) -> int:
     """How many items are wanted. Raises BadInput."""
-    text = text_of(query, "limit")
+    return number_of(query, "limit", LIMIT, LIMIT_MAX)
+
+
+def number_of(query: Values, name: str, usual: int, most: int) -> int:
+    """A whole number from 1 to `most`; `usual` when it is not given. Raises BadInput."""
+    text = text_of(query, name)
     if not text:
-        return LIMIT
-    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= LIMIT_MAX):
-        found = f"limit: is {text!r:.60}, must be a whole number from 1 to {LIMIT_MAX}"
-        raise BadInput(Reason.MALFORMED, found)
+        return usual
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= most):
+        message = f"{name}: is {text!r:.60}, must be a whole number from 1 to {most}"
+        raise BadInput(Reason.MALFORMED, message)
     return int(text)
 
 
