@@ -13,7 +13,7 @@ from typing import Any
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.deadletter import letter_of
 from app.core.state.poison import describe_fault
-from app.intake.normalise import entries_from
+from app.intake.raw_events import is_cloud_event, raw_entries
 from app.intake.raw_values import RawValues
 from app.intake.records import Intake
 from app.intake.requests import records_of_request
@@ -53,7 +53,8 @@ async def copy_records(
     values.begin(now_ms, worker.policy)
     for record in records:
         value = record.value or b""
-        known = values.record_of(value)
+        alone = not record.headers or not is_cloud_event(record.headers)
+        known = values.record_of(value) if alone else None
         if known is not None:
             source = source_header("raw", partition, record.offset)
             target = partition_of(known.key or b"", partitions)
@@ -62,7 +63,7 @@ async def copy_records(
         copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
         for copy in copies:
             batches[partition_of(copy.key or b"", partitions)].append(copy)
-        if len(copies) == 1:
+        if alone and len(copies) == 1:
             values.remember(value, copies[0])
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
@@ -74,7 +75,10 @@ def journal_records(
     """The journal records that a raw record becomes."""
     value = record.value or b""
     try:
-        taken, refused = intake.records(entries_from(value), now_ms, policy)
+        taken, refused = list[NewRecord](), list[BadInput]()
+        for entries in raw_entries(value, record.headers, policy):
+            records, refusals = intake.records(entries, now_ms, policy)
+            taken, refused = [*taken, *records], [*refused, *refusals]
     except BadInput as refusal:
         taken, refused = [], [refusal]
     except (
