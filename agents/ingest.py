@@ -13,7 +13,7 @@ from typing import Any
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.deadletter import letter_of
 from app.core.state.poison import describe_fault
-from app.intake.normalise import entries_from
+from app.intake.raw_events import is_cloud_event, raw_entries
 from app.intake.raw_values import RawValues
 from app.intake.records import Intake
 from app.intake.requests import records_of_request
@@ -54,7 +54,9 @@ async def copy_records(
     values.begin(now_ms, worker.policy)
     for record in records:
         value = record.value or b""
-        known = values.recognise(value)
+        # The headers of a CloudEvent say what its value means.
+        is_whole = not record.headers or not is_cloud_event(record.headers)
+        known = values.recognise(value) if is_whole else None
         if known is not None:
             headers = (position_of(record.offset),)
             batches[known.partition].append(NewRecord(known.key, known.value, headers))
@@ -63,7 +65,7 @@ async def copy_records(
         for copy in copies:
             target = partition_of(copy.key or b"", partitions)
             batches[target].append(copy)
-            if len(copies) == 1:
+            if is_whole and len(copies) == 1:
                 values.remember(value, copy, target)
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
@@ -75,7 +77,10 @@ def journal_records(
     """The journal records that a raw record becomes."""
     value = record.value or b""
     try:
-        taken, refused = intake.records(entries_from(value), now_ms, policy)
+        taken, refused = list[NewRecord](), list[BadInput]()
+        for entries in raw_entries(value, record.headers, policy):
+            records, refusals = intake.records(entries, now_ms, policy)
+            taken, refused = [*taken, *records], [*refused, *refusals]
     except BadInput as refusal:
         taken, refused = [], [refusal]
     except (
