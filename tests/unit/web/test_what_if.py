@@ -46,7 +46,7 @@ def test_what_is_wrong_is_told(changes: dict[str, str], problem: str) -> None:
 def test_one_run_at_a_time() -> None:
     """Whoever comes while a run goes on is told so; a run that is too long is ended."""
 
-    async def play() -> list[str | BaseException]:
+    async def play() -> tuple[str | BaseException, str | BaseException]:
         runs, span = WhatIfRuns(CONFIG, seconds=0), Span("2026-04-12T01:20:00Z", "")
         both = runs.page_of(span, "x"), runs.page_of(span, "x")
         return await asyncio.gather(*both, return_exceptions=True)
