@@ -249,6 +249,12 @@ _POLICY = Section(
             "app.cli.policy_import",
             "policy import alertmanager.yml --output my-policy.yaml",
         ),
+        CommandEntry(
+            "compare-alertmanager",
+            "compare whom an Alertmanager and Tocsin notify now",
+            "app.cli.compare_alertmanager",
+            "compare-alertmanager http://localhost:9093",
+        ),
     ),
 )
 
