@@ -23,6 +23,7 @@ _PREFIX = re.compile(
 )  # Kafka takes 249 characters in a topic's name
 
 _HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9.])?")
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _ROUTE_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,16}")
 
 
@@ -70,9 +71,7 @@ class HttpSecurity:
     Its files are read again when they change (`app.files.file_watcher`).
     """
 
-    tokens_file: str = (
-        ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.tokens`); needed beyond loopback
-    )
+    tokens_file: str = ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.access.tokens`); needed beyond loopback
     cert_file: str = ""  # TOCSIN_TLS_CERT: PEM; with it the bridge speaks TLS, and nothing else
     key_file: str = (
         ""  # TOCSIN_TLS_KEY: PEM; its key, not encrypted: nobody is there to type a password
@@ -85,6 +84,8 @@ class HttpSecurity:
     )
     # TOCSIN_ALLOWED_HOSTS: names in small letters by which browsers may ask a bridge without tokens
     allowed_hosts: tuple[str, ...] = ()
+    user_header: str = ""  # TOCSIN_TRUST_USER_HEADER: where a proxy says who looks at a page
+    proxies: tuple[str, ...] = ()  # TOCSIN_TRUSTED_PROXIES: networks whose word counts for that
     route_prefix: str = ""  # TOCSIN_ROUTE_PREFIX: such as /tocsin, where a proxy passes it on
     requests: int = 500  # TOCSIN_SENDER_REQUESTS: a sender's, a second; a fifth of what a core can answer. 0: no limit
     alerts: int = 20_000  # TOCSIN_SENDER_ALERTS: as above; each KiB of a body counts as one too
@@ -242,6 +243,8 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
         client_ca_file=environ.get("TOCSIN_TLS_CLIENT_CA", ""),
         insecure=_read_flag(environ, "TOCSIN_INSECURE"),
         allowed_hosts=_host_names(environ.get("TOCSIN_ALLOWED_HOSTS", "")),
+        user_header=_header_name(environ.get("TOCSIN_TRUST_USER_HEADER", "")),
+        proxies=_networks(environ.get("TOCSIN_TRUSTED_PROXIES", "")),
         route_prefix=_route_prefix(environ.get("TOCSIN_ROUTE_PREFIX", "")),
         requests=_read_integer(environ, "TOCSIN_SENDER_REQUESTS", defaults.requests, 0, 1_000_000),
         alerts=_read_integer(environ, "TOCSIN_SENDER_ALERTS", defaults.alerts, 0, 100_000_000),
@@ -253,6 +256,11 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
         here, missing = ("CERT", "KEY") if security.cert_file else ("KEY", "CERT")
         raise BadSettings(
             f"TOCSIN_TLS_{here} is set, but TOCSIN_TLS_{missing} is not; must be both or none"
+        )
+    if bool(security.user_header) != bool(security.proxies):
+        raise BadSettings(
+            "TOCSIN_TRUST_USER_HEADER and TOCSIN_TRUSTED_PROXIES must be set both or none: whoever"
+            " reaches the bridge could write the header"
         )
     if security.client_ca_file and not security.cert_file:
         raise BadSettings(
@@ -273,6 +281,29 @@ def _host_names(text: str) -> tuple[str, ...]:
                 f"TOCSIN_ALLOWED_HOSTS has {name!r:.100}, must be names such as tocsin.example.org,"
                 " without ports, with commas between"
             )
+    return tuple(names)
+
+
+def _header_name(text: str) -> str:
+    name = text.strip()
+    if name and not _HEADER_NAME.fullmatch(name):
+        raise BadSettings(
+            f"TOCSIN_TRUST_USER_HEADER is {text!r:.100}, must be the name of a header such as"
+            " X-Forwarded-User"
+        )
+    return name
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        try:
+            ipaddress.ip_network(name)
+        except ValueError:
+            raise BadSettings(
+                f"TOCSIN_TRUSTED_PROXIES has {name!r:.100}, must be addresses or networks such as"
+                " 10.0.0.0/8, with commas between"
+            ) from None
     return tuple(names)
 
 

@@ -7,11 +7,11 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from app.bridge.answers import CommandAnswers
-from app.bridge.authorization import Needs
-from app.bridge.board import Board
-from app.bridge.silence_routes import SilenceRoutes
-from app.bridge.tokens import Tokens
+from app.bridge.access.authorization import Needs
+from app.bridge.access.tokens import Tokens
+from app.bridge.alertmanager.silence_routes import SilenceRoutes
+from app.bridge.board.board import Board
+from app.bridge.commands.answers import CommandAnswers
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import Settings
 from app.transport.log import FollowedLog

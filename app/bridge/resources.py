@@ -10,30 +10,30 @@ import orjson
 from aiohttp import web
 
 from app import metrics
-from app.bridge.acts import ActRunner
-from app.bridge.alert_routes import AlertRoutes
-from app.bridge.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, status_of
-from app.bridge.authorization import Asker, asker_of
-from app.bridge.availability import AvailabilityMetrics
-from app.bridge.board import Board
-from app.bridge.board_routes import board_routes
-from app.bridge.heartbeat_routes import HeartbeatRoutes
+from app.bridge.access.authorization import Asker, asker_of
+from app.bridge.access.request_bodies import Bodies
+from app.bridge.alertmanager.alert_routes import AlertRoutes
+from app.bridge.alertmanager.silence_answers import SilenceAnswers
+from app.bridge.alertmanager.silence_routes import SilenceRoutes
+from app.bridge.board.availability import AvailabilityMetrics
+from app.bridge.board.board import Board
+from app.bridge.board.board_routes import board_routes
+from app.bridge.commands.acts import ActRunner
+from app.bridge.commands.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, status_of
+from app.bridge.commands.link_routes import LinkRoutes
+from app.bridge.commands.opening_routes import OpeningRoutes
+from app.bridge.commands.openings import Openings
+from app.bridge.commands.pagerduty_routes import PagerDutyRoutes, secrets_of
+from app.bridge.connections.limits import Limits, limits_of
+from app.bridge.connections.partial_refusal import partial_refusal
+from app.bridge.connections.refusals import count_refusal
+from app.bridge.connections.responses import error_json, json_response, logger, refuse_web_page
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
-from app.bridge.keyed_alerts import KeyedAlerts
-from app.bridge.limits import Limits, limits_of
-from app.bridge.link_routes import LinkRoutes
-from app.bridge.opening_routes import OpeningRoutes
-from app.bridge.openings import Openings
-from app.bridge.pagerduty_event_routes import PagerDutyEventRoutes
-from app.bridge.pagerduty_routes import PagerDutyRoutes, secrets_of
-from app.bridge.partial_refusal import partial_refusal
 from app.bridge.parts import BridgeParts, Pages, Routed
-from app.bridge.refusals import count_refusal
-from app.bridge.request_bodies import Bodies
-from app.bridge.responses import error_json, json_response, logger, refuse_web_page
-from app.bridge.silence_answers import SilenceAnswers
-from app.bridge.silence_routes import SilenceRoutes
-from app.bridge.webhook_routes import WebhookRoutes
+from app.bridge.senders.heartbeat_routes import HeartbeatRoutes
+from app.bridge.senders.keyed_alerts import KeyedAlerts
+from app.bridge.senders.pagerduty_event_routes import PagerDutyEventRoutes
+from app.bridge.senders.webhook_routes import WebhookRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock
 from app.core.rules.compiled_policy import CompiledPolicy

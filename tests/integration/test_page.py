@@ -24,6 +24,7 @@ PAGES = (
     "/",
     "/?members=yes&severity=P2",
     "/history",
+    "/look-back?period=7%20days",
     f"/incidents/{OLLAMA}",
     f"/incidents/{OLLAMA}/act/update",
     f"/incidents/{OLLAMA}/report",

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import ClientSession
 
-from app.bridge.limits import Limits
+from app.bridge.connections.limits import Limits
 from app.bridge.resources import Bridge
 from app.clock import Clock
 from app.core.rules.compiled_policy import CompiledPolicy
