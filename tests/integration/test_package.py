@@ -45,7 +45,12 @@ def _environment(folder: Path, *packages: str | Path) -> Path:
     """The programs of a new environment with some packages."""
     venv.create(folder, with_pip=True)
     constraints = ROOT / "constraints.txt"
-    pip: list[str | Path] = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        folder / "bin" / "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     _run([*pip, "--constraint", constraints, *packages], folder)
     return folder / "bin"
 
