@@ -10,6 +10,7 @@ from app.history.alert_view import AlertView
 from app.history.checkpoints import last_offset
 from app.history.dead_letters import LettersView
 from app.history.entries_view import EntriesView
+from app.history.incident_alerts import IncidentAlerts
 from app.history.incident_view import CLOSED_MAX, IncidentView
 from app.history.task_view import TaskView
 from app.transport.log import Readable
@@ -28,6 +29,7 @@ class View:
         self.log, self.topics, self.partitions = log, topics, partitions
         self.incidents = IncidentView(log, topics.incidents, partitions, closed_max)
         self.alerts = AlertView(log, topics.alerts, partitions)
+        self.incident_alerts = IncidentAlerts(log, topics.alerts, partitions)
         self.timeline = EntriesView(log, topics.timeline, partitions)
         self.escalations = EntriesView(log, topics.escalations, partitions)
         self.notifications = EntriesView(log, topics.notifications, partitions)

@@ -13,6 +13,7 @@ import orjson
 
 from app.bridge.board.activity import ActivityView, night_zone
 from app.bridge.board.incident_filter import matches
+from app.bridge.board.joint_incidents import JointIncidents
 from app.bridge.board.outages import OutageView
 from app.bridge.board.page import Page
 from app.bridge.board.query import (
@@ -100,14 +101,21 @@ class Board:
         states = tuple(map(State, choices_of(query, "state", tuple(State)))) or NOT_CLOSED
         matchers, limit, cursor = matchers_of(query, "matcher"), limit_of(query), cursor_of(query)
         page: Page[orjson.Fragment] = Page(limit)
+        joint = await self._joint_incidents()
         for snapshot in await self.view.incidents.snapshots(states):
             if cursor and snapshot.place <= cursor:
                 continue
             if matches(snapshot.value, query, matchers):
-                if page.is_full(len(snapshot.value)):
+                value = joint.with_parts(snapshot.incident, snapshot.value)
+                if page.is_full(len(value)):
                     break
-                page.add(orjson.Fragment(snapshot.value), snapshot.place, len(snapshot.value))
+                page.add(orjson.Fragment(value), snapshot.place, len(value))
         return await self._page(page)
+
+    async def _joint_incidents(self) -> JointIncidents:
+        known = await self.view.incidents.snapshots(tuple(State))
+        alerts = await self.view.incident_alerts.of_incidents()
+        return JointIncidents(((entry.incident, entry.value) for entry in known), alerts)
 
     async def incident(self, _: Values, incident: str) -> Answer:
         """An incident's newest snapshot with its timeline."""

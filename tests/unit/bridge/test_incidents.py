@@ -8,6 +8,7 @@ import pytest
 
 from app.bridge.board.board import RESOURCES
 from app.core.engine import Engine
+from app.history.incident_alerts import IncidentAlerts
 from app.history.incident_view import IncidentView
 from app.intake.normalise import from_list
 from app.transport.log import NewRecord, StoredRecord
@@ -114,8 +115,42 @@ def test_lists_the_newest_snapshots(query: str, which: list[int]) -> None:
     names = history(log)
     answer = with_bridge(log, lambda client: client.ask("GET", f"/api/v1/incidents{query}"))
 
-    items = [newest(log, names[number]) for number in which]
+    more = {"part_of": "", "fingerprints": []}  # the log has no alerts
+    items = [newest(log, names[number]) | more for number in which]
     assert answer == (200, {"items": items, "next": None, **times(log)})
+
+
+def test_the_first_incident_names_the_alerts_of_all_that_are_part_of_it() -> None:
+    """A member, and what follows after its end, say of which incident they are part."""
+    log = FakeLog()
+    for number, (name, parents) in enumerate((("A", ""), ("B", "A"), ("C", "B"), ("D", ""))):
+        shown: dict[str, Any] = {"incident": name, "opened_at": f"2026-04-12T03:15:0{number}.000Z"}
+        shown |= {"state": "open", "parents": [parents] if parents else [], "alerts": []}
+        alert_of_it = orjson.dumps({"incident": name, "state": "active"})
+        header = (Position(number, 0).header(),)
+        log.put("tocsin.incidents", 0, [NewRecord(name.encode(), orjson.dumps(shown), header)])
+        log.put("tocsin.alerts", 0, [NewRecord(f"of {name}".encode(), alert_of_it, header)])
+
+    _, answer = with_bridge(log, lambda client: client.ask("GET", "/api/v1/incidents"))
+
+    named = [(item["incident"], item["part_of"], item["fingerprints"]) for item in answer["items"]]
+    assert named == [
+        ("A", "", ["of A", "of B", "of C"]),
+        ("B", "A", ["of B"]),
+        ("C", "A", ["of C"]),
+        ("D", "", ["of D"]),
+    ]
+
+
+def test_the_alerts_of_the_incident_told_of_longest_ago_go_first() -> None:
+    """All fingerprints that are known are bounded together."""
+    log = FakeLog()
+    view = IncidentAlerts(log, "tocsin.alerts", 1, names_max=2)
+    for number, (alert_name, incident) in enumerate((("a", "A"), ("b", "B"), ("a2", "A"))):
+        value, header = orjson.dumps({"incident": incident}), (Position(number, 0).header(),)
+        log.put("tocsin.alerts", 0, [NewRecord(alert_name.encode(), value, header)])
+
+    assert asyncio.run(view.of_incidents()) == {"A": ("a", "a2")}
 
 
 def test_refuses_a_state_that_there_is_not() -> None:
