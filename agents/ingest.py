@@ -20,7 +20,7 @@ from app.intake.requests import records_of_request
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
 from app.worker.worker import Worker
-from models.journal import encode_refused, source_header
+from models.journal import encode_refused, source_header, source_headers
 from models.reason import BadInput, Reason
 from models.topics import partition_of
 
@@ -50,21 +50,23 @@ async def copy_records(
     """Append what the raw records say to the journal, and wait until it is there."""
     partitions, now_ms = worker.settings.partitions, worker.log.now_ms()
     batches: dict[int, list[NewRecord]] = defaultdict(list)
+    position_of = source_headers("raw", partition)
     values.begin(now_ms, worker.policy)
     for record in records:
         value = record.value or b""
-        alone = not record.headers or not is_cloud_event(record.headers)
-        known = values.record_of(value) if alone else None
+        # The headers of a CloudEvent say what its value means.
+        is_whole = not record.headers or not is_cloud_event(record.headers)
+        known = values.recognise(value) if is_whole else None
         if known is not None:
-            source = source_header("raw", partition, record.offset)
-            target = partition_of(known.key or b"", partitions)
-            batches[target].append(NewRecord(known.key, known.value, (source,)))
+            headers = (position_of(record.offset),)
+            batches[known.partition].append(NewRecord(known.key, known.value, headers))
             continue
         copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
         for copy in copies:
-            batches[partition_of(copy.key or b"", partitions)].append(copy)
-        if alone and len(copies) == 1:
-            values.remember(value, copies[0])
+            target = partition_of(copy.key or b"", partitions)
+            batches[target].append(copy)
+            if is_whole and len(copies) == 1:
+                values.remember(value, copy, target)
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
 

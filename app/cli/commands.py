@@ -324,6 +324,24 @@ _RUN = Section(
             "notifier --dry-run",
         ),
         CommandEntry(
+            "backup",
+            "copy an embedded journal into one file, while it is used",
+            "app.cli.backup",
+            "backup /var/backups/tocsin-2026-11-30.db",
+        ),
+        CommandEntry(
+            "restore",
+            "put a backup into a folder that has no journal",
+            "app.cli.backup",
+            "restore /var/backups/tocsin-2026-11-30.db --to /var/lib/tocsin",
+        ),
+        CommandEntry(
+            "doctor",
+            "check an installation: what is wrong, and what to do; status 1 if something is",
+            "app.cli.doctor",
+            "doctor --json",
+        ),
+        CommandEntry(
             "demo",
             "play a bad day and a storm, without a broker",
             "app.cli.demo",
