@@ -26,6 +26,7 @@ from models.wire import instant_ms
 
 REPEAT_MS = 60_000  # how often a heartbeat is repeated, which the stream does not have
 RENEWAL_MS = HOLD_MAX_MS // 2  # and any other alert, so that it does not count as lost
+AHEAD_MS = 86_400_000  # that another machine's clock may be ahead
 PROBLEMS_SHOWN = 5
 
 Document = dict[str, Any]
@@ -72,8 +73,10 @@ Timed = tuple[int, int, bytes | None, bytes]  # time, order within it, key, valu
 class EventJournal:
     """The journal that a stream of events becomes, under a policy that says where alerts belong."""
 
-    def __init__(self, policy: CompiledPolicy) -> None:
+    def __init__(self, policy: CompiledPolicy, now_ms: int) -> None:
+        """`now_ms` is the time of this machine: what happened later than in a day did not happen."""
         self.counts = EventCounts()
+        self._times = range(1, now_ms + AHEAD_MS)
         self._policy = policy
         self._firing: dict[str, _Firing] = {}
         self._silences: set[str] = set()
@@ -119,8 +122,10 @@ class EventJournal:
                 self.counts.refuse(f"line {number}: is no event of Alertmanager's event recorder")
             else:
                 self.counts.kinds[kind] += 1
-                if at_ms is not None:
+                if at_ms is not None and at_ms in self._times:
                     yield at_ms, number, kind, body
+                else:
+                    self.counts.refuse(f"line {number}: @timestamp is no time that can be recorded")
 
     def _take(self, kind: str, body: Document, at_ms: int) -> None:
         match kind:

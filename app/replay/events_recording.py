@@ -33,7 +33,8 @@ def record_events(files: Sequence[Path], policy: CompiledPolicy, path: Path) -> 
 
     It has no effects: nothing was notified by it. Raises NotRetained; no file is left then.
     """
-    journal = EventJournal(policy)
+    now_ms = int(time.time() * 1000)
+    journal = EventJournal(policy, now_ms)
     lines: list[bytes] = []
     for file in files:
         lines += _lines_of(file)
@@ -49,7 +50,7 @@ def record_events(files: Sequence[Path], policy: CompiledPolicy, path: Path) -> 
     )
     part = RecordedPart(0, 0, len(records) + 1, -1, policy.fingerprint, whole=True)
     header = RecordingHeader(
-        tocsin_version(), int(time.time() * 1000), "an Alertmanager's events", PREFIX, 1, [part]
+        tocsin_version(), now_ms, "an Alertmanager's events", PREFIX, 1, [part]
     )
     writer = RecordingWriter(path, header)
     try:

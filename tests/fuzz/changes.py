@@ -10,7 +10,7 @@ Pick = Callable[
 
 JSON = (
     *("alerts", "repeats", "raw_record", "commands", "silences", "receipts", "clock"),
-    *("policy", "interval", "state", "headers"),
+    *("policy", "interval", "state", "headers", "alertmanager_events"),
 )
 FIRST = b"{["  # how JSON begins that can be changed
 

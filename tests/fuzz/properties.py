@@ -36,6 +36,7 @@ from app.intake.normalise import (
     parse_json,
 )
 from app.intake.records import Intake
+from app.replay.alertmanager_events import EventJournal
 from app.settings import BadSettings
 from app.transport.log import NewRecord, StoredRecord
 from app.transport.sqlite_batches import Damaged, records_in, unpack_records
@@ -379,6 +380,20 @@ def _cut(records: Sequence[StoredRecord]) -> Iterable[Sequence[StoredRecord]]:
     return [records[start : start + size] for start in range(0, len(records), size)]
 
 
+def alertmanager_events(data: bytes) -> None:
+    """Lines of an event recorder become records in the order of time, which an engine takes, and each bad line counts once."""
+    lines = data.splitlines()
+    journal = EventJournal(POLICY, NOW_MS)
+
+    records = journal.records(lines, 0)
+
+    times = [record.timestamp for record in records]
+    assert times == sorted(times)
+    assert journal.counts.refused <= len(lines)
+    assert journal.counts.still_firing <= journal.counts.alerts
+    Engine(0, POLICY).apply(records[:100])
+
+
 def _restored(items: dict[bytes, bytes], records: Sequence[StoredRecord]) -> list[Effect]:
     engine = Engine.restore(0, POLICY, items)
     effects = engine.apply(records)
@@ -409,6 +424,6 @@ PROPERTIES: dict[str, Property] = {
             duration,
             interval,
         ),
-        *(recording, journal, state, changelog, blob, headers),
+        *(recording, journal, state, changelog, blob, headers, alertmanager_events),
     )
 }

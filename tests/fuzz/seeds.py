@@ -204,7 +204,25 @@ _BODIES = _json(
     ALERT,
 )
 
+_RECORDED_ALERT = (
+    b'{"labels":{"labels":[{"key":"alertname","value":"A"},{"key":"service","value":"db"}]},'
+    b'"startsAt":"2026-04-12T13:00:00.1Z","endsAt":"2026-04-12T13:04:00Z"'
+)
+_EVENTS = (
+    b'{"@timestamp":"2026-04-12T13:00:01.123456789Z","instance":"a","data":{"alertCreated":{"alert":'
+    + _RECORDED_ALERT
+    + b"}}}}",
+    b'{"@timestamp":"2026-04-12T13:09:00Z","data":{"alertResolved":{"alert":{"hash":"1","details":'
+    + _RECORDED_ALERT
+    + b',"resolved":true}}}}}',
+    (
+        b'{"@timestamp":"2026-04-12T13:05:00Z","data":{"silenceCreated":{"silence":{"id":"s",'
+        b'"matchers":[{"type":"TYPE_REGEXP","name":"service","pattern":"d.*"}],"createdBy":"ann",'
+        b'"startsAt":"2026-04-12T13:05:00Z","endsAt":"2026-04-12T14:00:00Z","comment":"c"}}}}'
+    ),
+)
 SEEDS: dict[str, Callable[[], tuple[bytes, ...]]] = {
+    "alertmanager_events": lambda: _EVENTS,
     "alerts": _BODIES,
     "repeats": _BODIES,
     "raw_record": _BODIES,

@@ -109,7 +109,7 @@ def test_karma(service: Tocsin) -> None:
     status, answer = service.post("/api/v2/silences", acknowledgement)
 
     assert status == 200
-    silenced = wait_for(lambda: [one for one in karma_alerts(service) if one["silenced"]])
+    silenced = wait_for(lambda: [alert for alert in karma_alerts(service) if alert["silenced"]])
     assert silenced[0]["silenced"] == [answer["silenceID"]]
     (incident,) = json.loads(get(service, "/api/v1/incidents"))["items"]
     assert (incident["state"], incident["acknowledged_by"]) == ("acknowledged", "ann")
@@ -137,12 +137,12 @@ def test_kthxbye(service: Tocsin) -> None:
 
     (used,) = wait_for(lambda: json.loads(get(service, query)))
     assert used["status"]["silencedBy"] == [made["silenceID"]]
-    (known,) = [one for one in silences(service) if one["status"]["state"] == "active"]
+    (known,) = [known for known in silences(service) if known["status"]["state"] == "active"]
 
     later = now + timedelta(minutes=20)
     status, answer = service.post("/api/v2/silences", known | {"endsAt": go_time(later)})
 
     assert (status, answer["silenceID"]) == (200, made["silenceID"])
-    (extended,) = [one for one in silences(service) if one["status"]["state"] == "active"]
+    (extended,) = [known for known in silences(service) if known["status"]["state"] == "active"]
     assert datetime.fromisoformat(extended["endsAt"]) == later.replace(microsecond=0)
     assert extended["comment"] == "ACK! looking"

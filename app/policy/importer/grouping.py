@@ -25,13 +25,13 @@ def components_of(root: Route, shipped: Components, uncounted: Sequence[str]) ->
     """
     grouped = [label for label in dict.fromkeys(root.group_by) if label not in uncounted]
     labels = shipped.labels
-    what = labels[: labels.index(_PLACES)] if _PLACES in labels else labels
+    things = labels[: labels.index(_PLACES)] if _PLACES in labels else labels
     if EACH_ALERT in grouped:
         return shipped.model_copy(update={"labels": [EACH_ALERT]})
-    component = _component(grouped, what, labels)
+    component = _component(grouped, things, labels)
     asked = [matcher.label for route in root.all() for matcher in route.matchers]
     often = sorted(dict.fromkeys(asked), key=lambda label: -asked.count(label))
-    first = [*([component] if component else []), *(label for label in often if label in what)]
+    first = [*([component] if component else []), *(label for label in often if label in things)]
     known = {label for group in shipped.scope for label in group}
     apart = [label for label in grouped if label not in known and label != component]
     apart += [_POD] if component == _POD else []
@@ -46,9 +46,9 @@ def components_of(root: Route, shipped: Components, uncounted: Sequence[str]) ->
     )
 
 
-def _component(grouped: Sequence[str], what: Sequence[str], usual: Sequence[str]) -> str:
+def _component(grouped: Sequence[str], things: Sequence[str], usual: Sequence[str]) -> str:
     """The label of a list that says best what is broken; empty when the list is."""
-    for known in (what, usual, ("alertname",), grouped):
+    for known in (things, usual, ("alertname",), grouped):
         for label in grouped:
             if label in known:
                 return label

@@ -68,7 +68,7 @@ def resolved(minutes: float, ends: float, labels: dict[str, str] = DISK) -> byte
 
 def seen(lines: list[bytes]) -> tuple[list[tuple[float, str]], EventJournal]:
     """Minute and kind of each record, and the journal that counted them."""
-    journal = EventJournal(policy_file.load_policy())
+    journal = EventJournal(policy_file.load_policy(), START_MS + 90 * 86_400_000)
     records = journal.records(lines, 1)
     assert [record.offset for record in records] == list(range(1, len(records) + 1))
     kinds = []
@@ -178,6 +178,8 @@ def test_silences() -> None:
         b"[]",
         b'{"@timestamp":"now","data":{"alertCreated":{}}}',
         b'{"@timestamp":"2026-01-01T00:00:00Z","data":{}}',
+        b'{"@timestamp":"9999-12-31T23:59:59Z","data":{"alertCreated":{}}}',
+        b'{"@timestamp":"1969-12-31T23:59:59Z","data":{"alertCreated":{}}}',
         b'{"@timestamp":"2026-01-01T00:00:00Z","data":{"alertCreated":{"alert":{"labels":{"labels":[{}]}}}}}',
         b'{"@timestamp":"2026-01-01T00:00:00Z","data":{"silenceCreated":{"silence":{"id":1}}}}',
         b'{"@timestamp":"2026-01-01T00:00:00Z","data":{"notification":{"alerts":[1]}}}',
