@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from models.errors import TocsinError
 from models.setting_names import unknown_name
@@ -23,6 +24,7 @@ _PREFIX = re.compile(
 )  # Kafka takes 249 characters in a topic's name
 
 _HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9.])?")
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _ROUTE_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,16}")
 
 
@@ -70,9 +72,7 @@ class HttpSecurity:
     Its files are read again when they change (`app.files.file_watcher`).
     """
 
-    tokens_file: str = (
-        ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.tokens`); needed beyond loopback
-    )
+    tokens_file: str = ""  # TOCSIN_TOKENS: a line for each token (`app.bridge.access.tokens`); needed beyond loopback
     cert_file: str = ""  # TOCSIN_TLS_CERT: PEM; with it the bridge speaks TLS, and nothing else
     key_file: str = (
         ""  # TOCSIN_TLS_KEY: PEM; its key, not encrypted: nobody is there to type a password
@@ -85,6 +85,8 @@ class HttpSecurity:
     )
     # TOCSIN_ALLOWED_HOSTS: names in small letters by which browsers may ask a bridge without tokens
     allowed_hosts: tuple[str, ...] = ()
+    user_header: str = ""  # TOCSIN_TRUST_USER_HEADER: where a proxy says who looks at a page
+    proxies: tuple[str, ...] = ()  # TOCSIN_TRUSTED_PROXIES: networks whose word counts for that
     route_prefix: str = ""  # TOCSIN_ROUTE_PREFIX: such as /tocsin, where a proxy passes it on
     requests: int = 500  # TOCSIN_SENDER_REQUESTS: a sender's, a second; a fifth of what a core can answer. 0: no limit
     alerts: int = 20_000  # TOCSIN_SENDER_ALERTS: as above; each KiB of a body counts as one too
@@ -113,12 +115,14 @@ class Settings:
         8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
     )
     replication: int = 1  # TOCSIN_REPLICATION: of the topics we create; 3 where three brokers are
+    epoch: int = 0  # TOCSIN_EPOCH: of a Kafka whose topics were put back from a copy; an embedded journal has its own
     host: str = "127.0.0.1"  # TOCSIN_HOST: where the bridge and the metrics listen; loopback, until there are tokens
     port: int = 9099  # TOCSIN_PORT: the bridge's; 0 lets the system choose. Not Alertmanager's, so that both can run
     http: HttpSecurity = HttpSecurity()  # TOCSIN_TOKENS, TOCSIN_TLS_* and so on
     metrics_port: int = 0  # TOCSIN_METRICS_PORT: a worker's own metrics; 0 is none
     instance: str = ""  # TOCSIN_INSTANCE: a stable name makes a quick restart cost no rebalance (static membership)
     checkpoint_ms: int = 1000  # TOCSIN_CHECKPOINT_MS: how much work a restart may have to do again
+    heartbeat_url: str = ""  # TOCSIN_HEARTBEAT_URL: asked once a minute while all is well; a monitor outside misses it
     clock: str = "system"  # TOCSIN_CLOCK: "driven" lets PUT /clock move the embedded journal's time (demo, tests)
     clock_begins_ms: int = 0  # TOCSIN_CLOCK=driven:MS: where a driven clock stands at first
 
@@ -161,6 +165,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX
         ),
         replication=_read_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
+        epoch=_read_integer(environ, "TOCSIN_EPOCH", defaults.epoch, 0, 10**12),
         host=environ.get("TOCSIN_HOST")
         or defaults.host,  # to asyncio an empty one is every address
         port=_read_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),
@@ -170,6 +175,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         checkpoint_ms=_read_integer(
             environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000
         ),
+        heartbeat_url=_heartbeat_url(environ.get("TOCSIN_HEARTBEAT_URL", "")),
         **_clock(environ.get("TOCSIN_CLOCK", defaults.clock)),
     )
     if not _PREFIX.fullmatch(settings.prefix):
@@ -211,6 +217,14 @@ def _clock(text: str) -> _ClockSettings:
     return {"clock": kind, "clock_begins_ms": int(begins or 0)}
 
 
+def _heartbeat_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and not (parts.scheme in ("http", "https") and parts.hostname and text.isprintable()):
+        # It is not shown: such addresses are secrets.
+        raise BadSettings("TOCSIN_HEARTBEAT_URL must be an address such as https://HOST/PATH")
+    return text
+
+
 def _are_addresses(servers: Sequence[str]) -> bool:
     places = [server.rpartition(":") for server in servers]
     return bool(places) and all(
@@ -242,6 +256,8 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
         client_ca_file=environ.get("TOCSIN_TLS_CLIENT_CA", ""),
         insecure=_read_flag(environ, "TOCSIN_INSECURE"),
         allowed_hosts=_host_names(environ.get("TOCSIN_ALLOWED_HOSTS", "")),
+        user_header=_header_name(environ.get("TOCSIN_TRUST_USER_HEADER", "")),
+        proxies=_networks(environ.get("TOCSIN_TRUSTED_PROXIES", "")),
         route_prefix=_route_prefix(environ.get("TOCSIN_ROUTE_PREFIX", "")),
         requests=_read_integer(environ, "TOCSIN_SENDER_REQUESTS", defaults.requests, 0, 1_000_000),
         alerts=_read_integer(environ, "TOCSIN_SENDER_ALERTS", defaults.alerts, 0, 100_000_000),
@@ -253,6 +269,11 @@ def _http_security(environ: Mapping[str, str]) -> HttpSecurity:
         here, missing = ("CERT", "KEY") if security.cert_file else ("KEY", "CERT")
         raise BadSettings(
             f"TOCSIN_TLS_{here} is set, but TOCSIN_TLS_{missing} is not; must be both or none"
+        )
+    if bool(security.user_header) != bool(security.proxies):
+        raise BadSettings(
+            "TOCSIN_TRUST_USER_HEADER and TOCSIN_TRUSTED_PROXIES must be set both or none: whoever"
+            " reaches the bridge could write the header"
         )
     if security.client_ca_file and not security.cert_file:
         raise BadSettings(
@@ -273,6 +294,29 @@ def _host_names(text: str) -> tuple[str, ...]:
                 f"TOCSIN_ALLOWED_HOSTS has {name!r:.100}, must be names such as tocsin.example.org,"
                 " without ports, with commas between"
             )
+    return tuple(names)
+
+
+def _header_name(text: str) -> str:
+    name = text.strip()
+    if name and not _HEADER_NAME.fullmatch(name):
+        raise BadSettings(
+            f"TOCSIN_TRUST_USER_HEADER is {text!r:.100}, must be the name of a header such as"
+            " X-Forwarded-User"
+        )
+    return name
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        try:
+            ipaddress.ip_network(name)
+        except ValueError:
+            raise BadSettings(
+                f"TOCSIN_TRUSTED_PROXIES has {name!r:.100}, must be addresses or networks such as"
+                " 10.0.0.0/8, with commas between"
+            ) from None
     return tuple(names)
 
 

@@ -12,14 +12,20 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.bridge.authorization import Access, Needs
-from app.bridge.certificates import certificate_of
-from app.bridge.limits import Limits, limits_of
-from app.bridge.listener import Listener, check_address
-from app.bridge.paths import with_plain_paths
-from app.bridge.rate_limits import Senders
-from app.bridge.responses import answer_errors, json_response, logger, refuse_expectations
-from app.bridge.tokens import Tokens, tokens_in
+from app.bridge.access.authorization import Access, Needs
+from app.bridge.access.certificates import certificate_of
+from app.bridge.access.proxies import TrustedProxies
+from app.bridge.access.tokens import Tokens, tokens_in
+from app.bridge.connections.limits import Limits, limits_of
+from app.bridge.connections.listener import Listener, check_address
+from app.bridge.connections.paths import with_plain_paths
+from app.bridge.connections.rate_limits import Senders
+from app.bridge.connections.responses import (
+    answer_errors,
+    json_response,
+    logger,
+    refuse_expectations,
+)
 from app.files.file_watcher import SECONDS
 from app.settings import BadSettings, Settings, is_loopback
 
@@ -51,6 +57,7 @@ class HttpServer:
             Senders(limits),
             certificates=bool(security.client_ca_file),
             allowed_hosts=security.allowed_hosts,
+            proxies=TrustedProxies(security.user_header, security.proxies),
             pages=pages,
         )
         self._runner: web.AppRunner | None = None

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import orjson
 
 from app import settings
-from app.bridge.board import RESOURCES, Ask, Board
-from app.bridge.outages import OutageView
+from app.bridge.board.board import RESOURCES, Ask, Board
+from app.bridge.board.outages import OutageView
 from app.cli.board_client import Parameters
 from app.files import policy_file
 from app.history.not_retained import NotRetained

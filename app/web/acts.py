@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from app.bridge.answers import NOT_ANSWERED, Outcome, status_of
-from app.bridge.authorization import asker_of
+from app.bridge.access.authorization import asker_of
+from app.bridge.commands.answers import NOT_ANSWERED, Outcome, status_of
 from app.bridge.parts import BridgeParts
 from app.intake.commands import command_of, command_value, partition_of_incident
 from app.web.forms import FORM_OF, ActForm, document_of, fill
@@ -61,7 +61,7 @@ class ActPages:
     ) -> web.Response:
         report = await self._incidents.report(incident)
         snapshot, policy = report["incident"], self._parts.policy()
-        filled = fill(form, snapshot, policy, values, refusal.message)
+        filled = fill(form, snapshot, policy, report["tasks"], values, refusal.message)
         said = Said(400, good=False, heading=f"{form.verb}: not sent", texts=(refusal.message,))
         return await self._incidents.page(request, incident, said, filled)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from app.bridge.responses import RequestDeclined
+from app.bridge.connections.responses import RequestDeclined
 from app.render.timeline_svg import STYLE as TIMELINE_STYLE
 from app.web.security import HEADERS
 

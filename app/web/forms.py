@@ -1,12 +1,13 @@
 """What somebody can do with an incident: a form each, with its fields."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from app.core.rules.compiled_policy import CompiledPolicy
 from models.command import Command, Verdict
+from models.events_other import TaskState
 from models.incident import State
 
 Document = dict[str, Any]
@@ -169,6 +170,14 @@ FORMS: tuple[ActForm, ...] = (
         "x",
         (State.RESOLVED,),
     ),
+    ActForm(
+        Command.DONE,
+        "Task done",
+        "Marks a follow-up task as done.",
+        frozenset(State),
+        (Field("task", "Task", FieldKind.CHOICE, required=True), _TEXT),
+        "d",
+    ),
 )
 FORM_OF = {form.command: form for form in FORMS}
 
@@ -183,36 +192,39 @@ class FilledForm:
     problem: str = ""
 
 
-def forms_for(snapshot: Document, policy: CompiledPolicy) -> list[FilledForm]:
-    """The forms that the incident's state allows, in their order."""
+def forms_for(
+    snapshot: Document, policy: CompiledPolicy, tasks: Sequence[Document] = ()
+) -> list[FilledForm]:
+    """The forms that the incident's state and its tasks allow, in their order."""
     state = State(snapshot["state"])
-    return [fill(form, snapshot, policy) for form in FORMS if state in form.states]
+    has_open_task = any(task["state"] == TaskState.OPEN for task in tasks)
+    return [
+        fill(form, snapshot, policy, tasks)
+        for form in FORMS
+        if state in form.states and (form.command is not Command.DONE or has_open_task)
+    ]
 
 
 def fill(
     form: ActForm,
     snapshot: Document,
     policy: CompiledPolicy,
+    tasks: Sequence[Document] = (),
     values: Mapping[str, str] | None = None,
     problem: str = "",
 ) -> FilledForm:
-    """A form with the choices that an incident's policy leaves."""
-    choices = _choices(snapshot, policy)
+    """A form with the choices that an incident's policy and its tasks leave."""
+    choices = _choices(snapshot, policy, tasks)
     fields = tuple(
-        Field(
-            item.name,
-            item.label,
-            item.kind,
-            item.required,
-            item.hint,
-            item.choices or choices.get(item.name, ()),
-        )
-        for item in form.fields
+        replace(field_, choices=field_.choices or choices.get(field_.name, ()))
+        for field_ in form.fields
     )
     return FilledForm(form, fields, values or {}, problem)
 
 
-def _choices(snapshot: Document, policy: CompiledPolicy) -> dict[str, tuple[tuple[str, str], ...]]:
+def _choices(
+    snapshot: Document, policy: CompiledPolicy, tasks: Sequence[Document]
+) -> dict[str, tuple[tuple[str, str], ...]]:
     owner = policy.owner_known(snapshot["owner"])
     contacts = policy.policy.contacts
     chain = policy.policy.teams[owner].chain
@@ -223,6 +235,9 @@ def _choices(snapshot: Document, policy: CompiledPolicy) -> dict[str, tuple[tupl
         "step": (
             ("", "the next step"),
             *((str(n), f"{n}. {contacts[name].name}") for n, name in enumerate(chain, start=1)),
+        ),
+        "task": tuple(
+            (task["name"], task["title"]) for task in tasks if task["state"] == TaskState.OPEN
         ),
     }
 

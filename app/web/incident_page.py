@@ -8,9 +8,9 @@ import orjson
 from aiohttp import web
 from markupsafe import Markup
 
-from app.bridge.board import Absent
+from app.bridge.board.board import Absent
+from app.bridge.connections.responses import RequestDeclined
 from app.bridge.parts import BridgeParts
-from app.bridge.responses import RequestDeclined
 from app.render.timeline_svg import NARROW, WIDE, fragment
 from app.report.timeline import TimelinePicture, draw_picture
 from app.web.entries import runs_of
@@ -67,7 +67,7 @@ class IncidentPages:
         occasions, older = occasions_of(report["notifications"])
         runs, first = runs_of(timeline), _first_run(request.query)
         policy = self._policy()
-        forms = _with_filled(forms_for(snapshot, policy), filled)
+        forms = _with_filled(forms_for(snapshot, policy, report["tasks"]), filled)
         row = row_of(orjson.dumps(snapshot))
         values = {
             "incident": snapshot,

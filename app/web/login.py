@@ -4,11 +4,11 @@ import time
 
 from aiohttp import web
 
-from app.bridge.authorization import asker_of
+from app.bridge.access.authorization import asker_of
+from app.bridge.access.sessions import COOKIE, LASTS_SECONDS, new_session
+from app.bridge.access.tokens import Permission
+from app.bridge.connections.responses import logger
 from app.bridge.parts import BridgeParts
-from app.bridge.responses import logger
-from app.bridge.sessions import COOKIE, LASTS_SECONDS, new_session
-from app.bridge.tokens import Permission
 from app.web.renderer import Renderer, guarded
 from app.web.security import NAME_COOKIE, clean_name, give_name, local_path, read_form, set_cookie
 

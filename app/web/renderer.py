@@ -5,9 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
-from app.bridge.authorization import asker_of
+from app.bridge.access.authorization import asker_of
+from app.bridge.access.tokens import Permission
 from app.bridge.parts import BridgeParts
-from app.bridge.tokens import Permission
 from app.web.assets import Assets
 from app.web.liveness import LivenessView
 from app.web.security import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from app.bridge.incident_filter import label_sets
+from app.bridge.board.incident_filter import label_sets
 from app.history.incident_view import IncidentView
 from app.web.words import ClockView, clock_views
 from models.incident import State

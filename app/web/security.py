@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from aiohttp import web
 
-from app.bridge.request_bodies import FORM
-from app.bridge.responses import RequestDeclined
-from app.bridge.sessions import COOKIE
+from app.bridge.access.request_bodies import FORM
+from app.bridge.access.sessions import COOKIE
+from app.bridge.connections.responses import RequestDeclined
 from models.reason import BadInput, Reason
 from models.sanitize import inert
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from aiohttp import web
 
-from app.bridge.authorization import asker_of
+from app.bridge.access.authorization import asker_of
+from app.bridge.alertmanager.silence_answers import SilenceOutcome
 from app.bridge.parts import BridgeParts
-from app.bridge.silence_answers import SilenceOutcome
 from app.web.incident_page import IncidentPages, Said
 from app.web.renderer import Renderer, caller_of
 from app.web.security import Form, give_name, read_form, take_name

@@ -8,17 +8,19 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from app.bridge.authorization import Needs
+from app.bridge.access.authorization import Needs
+from app.bridge.access.tokens import Permission
 from app.bridge.parts import BridgeParts
-from app.bridge.tokens import Permission
 from app.web.acts import ActPages
 from app.web.assets import Assets
 from app.web.incident_page import IncidentPages
 from app.web.list_pages import ListPages
 from app.web.login import LoginPages
+from app.web.look_back import LookBackPages
 from app.web.renderer import Renderer, guarded
 from app.web.silence_pages import SilencePages
 from app.web.streams import Streams
+from app.web.what_if import WhatIfPages
 
 INCIDENT = "/incidents/{incident}"
 ACT = f"{INCIDENT}/act/{{command}}"
@@ -27,6 +29,9 @@ STATIC = "/static/{version}/{name}"
 NEEDS: Needs = {
     ("GET", "/"): Permission.READ,
     ("GET", "/history"): Permission.READ,
+    ("GET", "/look-back"): Permission.READ,
+    ("GET", "/what-if"): Permission.OPERATE,
+    ("POST", "/what-if"): Permission.OPERATE,
     ("GET", "/silences"): Permission.READ,
     ("GET", "/silences/new"): Permission.READ,
     ("POST", "/silences"): Permission.OPERATE,
@@ -65,6 +70,8 @@ class Site:
         self._incidents = IncidentPages(parts, self._renderer, self._lists)
         self._acts = ActPages(parts, self._incidents)
         self._silences = SilencePages(parts, self._renderer, self._incidents)
+        self._look_back = LookBackPages(parts, self._renderer)
+        self._what_if = WhatIfPages(parts, self._renderer)
         self._login = LoginPages(parts, self._renderer)
         self.streams = Streams(parts)
 
@@ -78,6 +85,9 @@ class Site:
         return [
             web.get("/", self._lists.get_now),
             web.get("/history", self._lists.get_history),
+            web.get("/look-back", self._look_back.get),
+            web.get("/what-if", self._what_if.get),
+            web.post("/what-if", self._what_if.post),
             web.get("/silences", self._silences.get),
             web.get("/silences/new", self._silences.get_new),
             web.post("/silences", self._silences.post),

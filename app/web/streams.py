@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from app.bridge.connections.responses import RequestDeclined, logger
 from app.bridge.parts import BridgeParts
-from app.bridge.responses import RequestDeclined, logger
 from app.transport.log import LogUnavailable
 from app.web.security import HEADERS
 

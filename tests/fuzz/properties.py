@@ -13,10 +13,10 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from agents.ingest import journal_records
-from app.bridge.request_bodies import _decompress
-from app.bridge.responses import RequestDeclined
-from app.bridge.silences import filters_of, silence_of
-from app.bridge.tokens import parse_tokens
+from app.bridge.access.request_bodies import _decompress
+from app.bridge.access.tokens import parse_tokens
+from app.bridge.alertmanager.silences import filters_of, silence_of
+from app.bridge.connections.responses import RequestDeclined
 from app.cli.deadletters_resubmit import plan_resubmission
 from app.core.engine import Engine, NewerFormat
 from app.core.rules.compiled_policy import CompiledPolicy

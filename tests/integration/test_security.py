@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from app.bridge.tokens import Permission
+from app.bridge.access.tokens import Permission
 from deploy.kafka.secured import HOST, PASSWORD, authority, certificate, free_ports
 from tests.integration.conftest import Kafka
 from tests.integration.servers import server

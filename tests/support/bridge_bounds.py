@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.bridge.limits import BODY_BYTES_MAX
+from app.bridge.connections.limits import BODY_BYTES_MAX
 from app.intake.normalise import ALERTS_MAX
 from models import wire
 from tests.support.served_bridge import INCIDENT

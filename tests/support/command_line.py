@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.bridge.answers import ANSWER_SECONDS
+from app.bridge.commands.answers import ANSWER_SECONDS
 from app.bridge.resources import Bridge
 from app.cli.main import main
 from app.settings import Settings

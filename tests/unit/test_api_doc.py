@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from app.bridge.authorization import PERMISSIONS
-from app.bridge.board import RESOURCES
-from app.bridge.tokens import Permission
+from app.bridge.access.authorization import PERMISSIONS
+from app.bridge.access.tokens import Permission
+from app.bridge.board.board import RESOURCES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "API.md").read_text()
 _HEADING = re.compile(r"^(#{2,3}) (.+)$", re.MULTILINE)

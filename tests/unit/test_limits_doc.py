@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from app import metrics
-from app.bridge.limits import Limits
+from app.bridge.connections.limits import Limits
 from app.core.state.state import PartitionState
 from models.policy import Bounds
 from models.reason import Reason

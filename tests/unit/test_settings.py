@@ -326,3 +326,40 @@ def test_prefix_and_hosts_are_read() -> None:
     http = from_environment(given).http
 
     assert (http.route_prefix, http.allowed_hosts) == ("/ops/tocsin", ("a.example", "b"))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"TOCSIN_TRUST_USER_HEADER": "X-User"}, "must be set both or none"),
+        ({"TOCSIN_TRUSTED_PROXIES": "10.0.0.0/8"}, "must be set both or none"),
+        (
+            {"TOCSIN_TRUST_USER_HEADER": "X User", "TOCSIN_TRUSTED_PROXIES": "10.0.0.1"},
+            "must be the name of a header",
+        ),
+        (
+            {"TOCSIN_TRUST_USER_HEADER": "X-User", "TOCSIN_TRUSTED_PROXIES": "10.0.0.1/8"},
+            "must be addresses or networks",
+        ),
+        (
+            {"TOCSIN_TRUST_USER_HEADER": "X-User", "TOCSIN_TRUSTED_PROXIES": "proxy.example"},
+            "must be addresses or networks",
+        ),
+    ],
+)
+def test_a_proxy_is_trusted_by_its_address(given: dict[str, str], expected: str) -> None:
+    """A header without networks would be anybody's, so one is refused without the other."""
+    with pytest.raises(BadSettings, match=expected):
+        from_environment(given)
+
+
+def test_proxies_are_read() -> None:
+    """Addresses and networks, with commas between."""
+    given = {
+        "TOCSIN_TRUST_USER_HEADER": "X-Forwarded-User",
+        "TOCSIN_TRUSTED_PROXIES": "127.0.0.1, fd00::/8",
+    }
+
+    http = from_environment(given).http
+
+    assert (http.user_header, http.proxies) == ("X-Forwarded-User", ("127.0.0.1", "fd00::/8"))

@@ -103,6 +103,21 @@ def number_of_keys(state: PartitionState) -> int:
     )
 
 
+def sizes_by_bound(state: PartitionState) -> dict[str, int]:
+    """How much there is of what the policy's `bounds` limit, by the name of the bound."""
+    return {
+        "alerts": len(state.alerts),
+        "alert_bytes": state.alert_bytes,
+        "incidents": len(state.incidents),
+        "groups": len(state.inhibition_groups)
+        + len(state.windows)
+        + len(state.parked)
+        + len(state.deferred_signals),
+        "silences": len(state.silences),
+        "tasks": len(state.tasks),
+    }
+
+
 def is_whole(items: Mapping[bytes, bytes]) -> bool:
     """Whether the items as of a checkpoint have as many keys as there were.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from app.bridge.acts import ActRunner
+from app.bridge.commands.acts import ActRunner
 from app.notifier.channels.slack import SlackConfig
 from app.notifier.channels.telegram import TelegramConfig
 from app.notifier.http import HttpClient

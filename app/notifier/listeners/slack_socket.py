@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from app.bridge.acts import ActOutcome, ActRunner, ActStatus
+from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.slack import SlackConfig
 from app.notifier.http import Answer, HttpClient, check, error_text, json_request
 from app.notifier.listeners.sent_messages import SentMessages

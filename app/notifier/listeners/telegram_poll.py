@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.bridge.acts import ActOutcome, ActRunner, ActStatus
+from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.telegram import TelegramConfig
 from app.notifier.http import HttpClient, check, json_request
 from app.notifier.listeners.sent_messages import SentMessages

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Coroutine
 from typing import Any
 
-from app.bridge.acts import act_runner
+from app.bridge.commands.acts import act_runner
 from app.files.yaml_file import BadFile
 from app.notifier.channels.registry import REGISTRY
 from app.notifier.listeners.assembly import listeners_of

@@ -49,7 +49,7 @@ def test_what_is_taken_has_a_bound(name: str, more: int) -> None:
 @pytest.mark.parametrize("over", [False, True], ids=["LIVE_MAX", "bounds.silences"])
 def test_silences_have_bounds(over: bool, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many may not have ended, and so many more that were over when they were made, as the procedure's curl makes them."""
-    monkeypatch.setattr("app.bridge.silence_routes.LIVE_MAX", 1000 if over else 5)
+    monkeypatch.setattr("app.bridge.alertmanager.silence_routes.LIVE_MAX", 1000 if over else 5)
     policy = CompiledPolicy(shipped().document | ({"bounds": {"silences": 5}} if over else {}))
     log, before = FakeLog(), refused_count("bound_reached")
     times = {"startsAt": "2026-04-12T10:00:00Z", "endsAt": "2026-04-12T11:00:00Z"} if over else {}

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.connection import DROPPED_BYTES_MAX
-from app.bridge.limits import FRAMING_BYTES_FREE, Limits
+from app.bridge.connections.connection import DROPPED_BYTES_MAX
+from app.bridge.connections.limits import FRAMING_BYTES_FREE, Limits
 from tests.support.bridge_metrics import gauge, refused_count, until
 from tests.support.driven_loop import pass_time, run_driven
 from tests.support.fake_log import FakeLog

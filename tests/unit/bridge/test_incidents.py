@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.board import RESOURCES
+from app.bridge.board.board import RESOURCES
 from app.core.engine import Engine
 from app.history.incident_view import IncidentView
 from app.intake.normalise import from_list

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.limits import Limits, limits_of
+from app.bridge.connections.limits import Limits, limits_of
 from app.bridge.resources import Bridge
 from app.settings import BadSettings, HttpSecurity, Settings
 from app.transport.log import NewRecord

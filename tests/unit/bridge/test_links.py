@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.limits import Limits
+from app.bridge.connections.limits import Limits
 from app.notifier.replies.act import ActCommand
 from app.notifier.replies.one_tap import TTL_S, OneTap
 from app.settings import HttpSecurity

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from agents.ingest import journal_records
-from app.bridge.silences import Silences
+from app.bridge.alertmanager.silences import Silences
 from app.cli.main import main
 from app.intake.normalise import alerts_from
 from app.intake.records import Intake

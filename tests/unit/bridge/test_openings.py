@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.openings import SENDER
+from app.bridge.commands.openings import SENDER
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.made_labels import heartbeat_labels
 from models.instant import format_instant

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.pagerduty_routes import secrets_of
+from app.bridge.commands.pagerduty_routes import secrets_of
 from app.settings import BadSettings
 from models.topics import Topics
 from tests.support.receivers.pagerduty import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bridge.keyed_alerts import KeyedAlerts
+from app.bridge.senders.keyed_alerts import KeyedAlerts
 from app.history.alert_view import AlertView
 from app.intake.pagerduty_events import SENDER, parse_event
 from app.settings import HttpSecurity

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.bridge.paths import plain_path
+from app.bridge.connections.paths import plain_path
 from app.settings import HttpSecurity
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import alert, serving

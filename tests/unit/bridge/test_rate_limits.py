@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.bridge.limits import Limits
-from app.bridge.rate_limits import OTHERS, WARN_SECONDS, Senders, address_key
+from app.bridge.connections.limits import Limits
+from app.bridge.connections.rate_limits import OTHERS, WARN_SECONDS, Senders, address_key
 
 
 class Watch:

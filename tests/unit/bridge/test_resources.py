@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.limits import BODY_BYTES_MAX, Limits
+from app.bridge.connections.limits import BODY_BYTES_MAX, Limits
 from app.clock import Clock
 from app.intake.normalise import from_list
 from app.transport.log import NewRecord
@@ -39,13 +39,14 @@ WAYS = (
     "GET /api/v1/incidents, GET /api/v1/incidents/{incident}, "
     "GET /api/v1/incidents/{incident}/timeline, GET /api/v1/incidents/{incident}/report, "
     "GET /api/v1/incidents/{incident}/explain, GET /api/v1/explain, GET /api/v1/followups, "
-    "GET /api/v1/availability, GET /api/v1/deadletters, GET /api/v1/deadletters/{letter}, "
+    "GET /api/v1/activity, GET /api/v1/availability, GET /api/v1/deadletters, GET /api/v1/deadletters/{letter}, "
     "GET /api/v1/deadletters/{letter}/value, "
     "POST /api/v1/incidents/{incident}/{command}, POST /api/v1/receipts, "
     "POST /api/v1/deadletters/{letter}/resubmitted, GET /api/v2/silences, POST /api/v2/silences, "
     "POST /api/v1/silences/preview, "
     "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "
-    "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /-/healthy, GET /-/ready, GET /metrics"
+    "DELETE /api/v1/silence/{id}, GET /healthz, GET /-/healthy, "
+    "GET /api/v1/health, GET /readyz, GET /-/ready, GET /metrics"
 )
 NOT_WHOLE = "the body is not one whole gzip stream, as its Content-Encoding says"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.bridge.limits import Limits
+from app.bridge.connections.limits import Limits
 from app.settings import HttpSecurity
 from deploy.kafka.secured import authority, certificate
 from tests.support.bridge_metrics import closed_count, gauge, until

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.silences import KEPT_MS, LIVE_MAX
+from app.bridge.alertmanager.silences import KEPT_MS, LIVE_MAX
 from app.core.engine import Engine
 from app.transport.log import NewRecord
 from models.effect import Stream
@@ -54,7 +54,7 @@ def body(**fields: Any) -> dict[str, Any]:
 def listed(name: str, state: str, **fields: Any) -> dict[str, Any]:
     """The same silence as it is listed."""
     updated = {"id": name, "status": {"state": state}, "updatedAt": format_instant(NOW_MS)}
-    return body() | updated | fields
+    return body() | updated | {"annotations": {}} | fields
 
 
 def engine_tells(log: FakeLog) -> None:
@@ -558,7 +558,7 @@ def test_live_silences_have_a_bound() -> None:
 
 def test_ended_silences_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of those that have ended the ones that changed last are known."""
-    monkeypatch.setattr("app.bridge.silences.ENDED_MAX", 2)
+    monkeypatch.setattr("app.bridge.alertmanager.silences.ENDED_MAX", 2)
     log = FakeLog()
 
     async def talk(client: Client) -> list[str]:

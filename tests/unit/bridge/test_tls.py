@@ -18,8 +18,8 @@ import orjson
 import pytest
 from aiohttp import ClientConnectorError, ClientError, ClientSession, TCPConnector
 
-from app.bridge.certificates import certificate_of, client_name
-from app.bridge.limits import Limits
+from app.bridge.access.certificates import certificate_of, client_name
+from app.bridge.connections.limits import Limits
 from app.bridge.resources import Bridge
 from app.settings import BadSettings, HttpSecurity, Settings
 from deploy.kafka.secured import authority, certificate

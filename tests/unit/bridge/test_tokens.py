@@ -15,9 +15,9 @@ import orjson
 import pytest
 from prometheus_client import REGISTRY
 
-from app.bridge.authorization import PERMISSIONS
+from app.bridge.access.authorization import PERMISSIONS
+from app.bridge.access.tokens import TOKENS_MAX, Permission, tokens_in
 from app.bridge.resources import Bridge
-from app.bridge.tokens import TOKENS_MAX, Permission, tokens_in
 from app.clock import Clock
 from app.settings import (
     BadSettings,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.bridge.refusals import forget_logged
+from app.bridge.connections.refusals import forget_logged
 from app.core.rules.compiled_policy import CompiledPolicy
 from tests.support.bridge_metrics import refused_count
 from tests.support.fake_log import FakeLog

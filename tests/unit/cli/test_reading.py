@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.bridge.tokens import Permission
+from app.bridge.access.tokens import Permission
 from app.cli.bridge_client import ask_bridge
 from app.cli.main import main
 from tests.support.engines import Tocsin, wait_until

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.bridge.certificates import certificate_of
-from app.bridge.pagerduty_routes import secrets_of
-from app.bridge.tokens import tokens_in
+from app.bridge.access.certificates import certificate_of
+from app.bridge.access.tokens import tokens_in
+from app.bridge.commands.pagerduty_routes import secrets_of
 from app.cli import main as command_line
 from app.files.policy_file import load_policy
 from app.notifier.replies.link_key import one_tap_of

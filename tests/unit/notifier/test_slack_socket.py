@@ -12,7 +12,7 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from app.bridge.acts import act_runner
+from app.bridge.commands.acts import act_runner
 from app.notifier.channels.slack import SlackConfig
 from app.notifier.http import HttpClient
 from app.notifier.ledger.contacts import Contacts

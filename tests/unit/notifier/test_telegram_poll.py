@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bridge.acts import act_runner
+from app.bridge.commands.acts import act_runner
 from app.notifier.channels.telegram import TelegramConfig
 from app.notifier.http import HttpClient
 from app.notifier.ledger.contacts import Contacts

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from prometheus_client import REGISTRY
 
-from app.bridge.availability import AvailabilityMetrics
+from app.bridge.board.availability import AvailabilityMetrics
 from app.cli.board_client import Asked
 from app.cli.main import parse
 from app.cli.report import show_followups, show_report

@@ -1,5 +1,6 @@
 """What somebody does with an incident by the forms of its page."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -96,6 +97,30 @@ def test_the_links_of_messages_lead_here(
 
     assert url.startswith(base)
     assert (seen.status, incident in seen.text) == (200, True)
+
+
+def test_a_task_is_done() -> None:
+    """A closed incident's follow-up tasks are listed, and can be marked as done."""
+    log = WorkedLog()
+    log.fire("ollama", alertname="OllamaServiceDown", severity="critical")
+    page = f"/incidents/{log.incidents()[0]}"
+
+    async def look(visitor: Visitor) -> tuple[Seen, Seen, Seen]:
+        before = await visitor.get(page)
+        await visitor.submit(page, f"{page}/act/acknowledge", by="ann")
+        log.fire("ollama", firing=False, alertname="OllamaServiceDown", severity="critical")
+        await visitor.submit(page, f"{page}/act/resolve", by="ann")
+        await visitor.submit(page, f"{page}/act/close", by="ann")
+        closed = await visitor.get(page)
+        return before, closed, await visitor.submit(page, f"{page}/act/done", task="root-cause")
+
+    before, closed, done = visit(log, look)
+
+    assert 'id="act-done"' not in before.text
+    assert re.search(r'<option value="root-cause"[^>]*>Name the root cause', closed.text)
+    assert re.search(r"What follows .*Name the root cause.* due \d", closed.words)
+    assert "Task done: done." in done.words
+    assert re.search(r"Name the root cause[^.]* done by ann", done.words)
 
 
 def test_refused() -> None:

@@ -1,15 +1,16 @@
 """Who may look at pages, and who may act on them."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.bridge.authorization import PERMISSIONS as API_NEEDS
+from app.bridge.access.authorization import PERMISSIONS as API_NEEDS
+from app.bridge.access.sessions import COOKIE, LASTS_SECONDS, new_session, session_holder
+from app.bridge.access.tokens import Permission, parse_tokens
 from app.bridge.parts import BridgeParts
 from app.bridge.resources import Bridge
-from app.bridge.sessions import COOKIE, LASTS_SECONDS, new_session, session_holder
-from app.bridge.tokens import Permission, parse_tokens
 from app.settings import HttpSecurity, Settings
 from app.web.security import local_path
 from app.web.site import NEEDS, Site
@@ -90,6 +91,50 @@ def test_acting_as_oneself(http: HttpSecurity) -> None:
         return await visitor.submit(page, f"{page}/act/acknowledge")
 
     assert "bob (via ann) acknowledged it" in visit(log, look, http).words
+
+
+@pytest.mark.parametrize("proxies", [("127.0.0.1",), ("127.0.0.0/8", "::1")])
+def test_a_proxy_says_who_it_is(proxies: tuple[str, ...], http: HttpSecurity) -> None:
+    """The header of a trusted proxy is a login for pages, and signs what somebody does."""
+    log = WorkedLog()
+    log.fire()
+    page = f"/incidents/{log.incidents()[0]}"
+    trusting = replace(http, user_header="X-Forwarded-User", proxies=proxies)
+
+    async def look(visitor: Visitor) -> tuple[Seen, Seen]:
+        visitor.session.headers["X-Forwarded-User"] = "bob"
+        acknowledged = await visitor.submit(page, f"{page}/act/acknowledge")
+        return acknowledged, await visitor.get("/api/v1/incidents")
+
+    acknowledged, api = visit(log, look, trusting)
+
+    assert "bob acknowledged it" in acknowledged.words
+    assert api.status == 401, "a header lets nobody into the API, which has tokens"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "values"),
+    [
+        (("10.0.0.0/8",), ["bob"]),
+        (("127.0.0.1",), ["bob", "eve"]),
+        (("127.0.0.1",), ["bob,eve"]),
+        (("127.0.0.1",), [""]),
+    ],
+)
+def test_a_header_that_is_no_login(
+    proxies: tuple[str, ...], values: list[str], http: HttpSecurity
+) -> None:
+    """A header from elsewhere says nothing, nor does one that is there twice or empty."""
+    trusting = replace(http, user_header="X-Forwarded-User", proxies=proxies)
+
+    async def look(visitor: Visitor) -> int:
+        headers = [("X-Forwarded-User", value) for value in values]
+        async with visitor.session.get(
+            f"{visitor.url}/", headers=headers, allow_redirects=False
+        ) as response:
+            return response.status
+
+    assert visit(FakeLog(), look, trusting) == 303
 
 
 def test_who_may_only_read(http: HttpSecurity) -> None:

@@ -1,0 +1,1 @@
+"""Alertmanager's API: alerts, groups, receivers, silences."""

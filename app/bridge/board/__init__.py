@@ -1,0 +1,1 @@
+"""What may be read: incidents, timelines, reports, availability, in pages."""

@@ -1,0 +1,1 @@
+"""What people do, by command, chat, link or pager, and what came of it."""

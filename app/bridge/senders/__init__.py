@@ -1,0 +1,1 @@
+"""Alerts in the shapes of others: PagerDuty, webhooks, CloudEvents, heartbeats by URL."""
