@@ -224,13 +224,14 @@ def encode_signal(
     of nearness has to know besides: of one that fires `places`, `kind`, digests of its `labels` and
     its `hours` as background; of one that ended whether it is `resolved`.
     """
-    more: dict[str, Any] = {"rule_id": rule_id} if rule_id else {}
-    more |= {} if near is None else {"near": near}
-    return json_bytes(
-        {"signal": rule, "group": group, "role": role, "member": member}
-        | more
-        | ({"left": True} if left else {})
-    )
+    document: dict[str, Any] = {"signal": rule, "group": group, "role": role, "member": member}
+    if rule_id:
+        document["rule_id"] = rule_id
+    if near is not None:
+        document["near"] = near
+    if left:
+        document["left"] = True
+    return json_bytes(document)
 
 
 def encode_suppression(

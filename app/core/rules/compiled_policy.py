@@ -206,7 +206,7 @@ class CompiledPolicy:
         return decision
 
     def _verdict(self, labels: Labels) -> PolicyDecision:
-        texts = [labels.get(name) for name in self._by_value]
+        texts = [*map(labels.get, self._by_value)]
         texts += [_presence(labels.get(name, "")) for name in self._asked_whether_there]
         seen = (
             *texts,
@@ -285,10 +285,11 @@ class CompiledPolicy:
 
     def says_ended(self, labels: Labels) -> bool:
         """Whether the severity says that an alert is over, such as `ok`."""
-        name = next(
-            (labels[label] for label in self.policy.severities.labels if labels.get(label)), ""
-        )
-        return bool(name) and severity_word(name) in self._ended
+        for label in self.policy.severities.labels:
+            name = labels.get(label)
+            if name:
+                return severity_word(name) in self._ended
+        return False
 
     def _severity(self, labels: Labels) -> tuple[Severity, str, Where]:
         """The severity, the label's value if the policy does not know it, and the place of the policy that says so."""

@@ -5,6 +5,7 @@ Members are alerts of other components; what is known of them came with their si
 
 from heapq import nsmallest
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -30,6 +31,11 @@ LINKS_MAX = 10
 TEXT_CHARACTERS_MAX = 200  # of each text of an alert that is too large
 
 Document = dict[str, Any]
+
+# What of an alert stands in its JSON. A field that is missing here would be shown as it was before.
+_values_shown = attrgetter(
+    *("labels", "annotations", "generator_url", "severity", "firing", "starts_ms", "ended_ms")
+)
 
 NO_ALERTS: Document = {
     "alerts": [],
@@ -78,8 +84,7 @@ def _common_labels(incident: Incident) -> Labels:
 
 def _shown_alert(incident: Incident, alert: LiveAlert) -> ShownAlert:
     """The alert as JSON; that of the snapshot or message before, if nothing of it has changed."""
-    texts = (alert.labels, alert.annotations, alert.generator_url, alert.severity)
-    made_of = (*texts, alert.firing, alert.starts_ms, alert.ended_ms)
+    made_of = _values_shown(alert)
     known = incident.shown.get(alert.fingerprint)
     if known is not None and known.made_of == made_of:
         return known

@@ -34,7 +34,11 @@ def kept_annotations(annotations: Labels) -> Labels:
 
 def brief_annotations(annotations: Labels) -> dict[str, str]:
     """What a rule's actor is told for its messages: a sentence and the links."""
-    links = {name: text for name, text in annotations.items() if is_link(text)}
+    links = {
+        name: text
+        for name, text in annotations.items()
+        if text.startswith(LINK_STARTS) and is_link(text)  # as in `add_links`
+    }
     name = next((name for name in _FIRST if annotations.get(name)), "")
     sentence = {name: truncate(annotations[name], SENTENCE_CHARACTERS_MAX)} if name else {}
     return sentence | links

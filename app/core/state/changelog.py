@@ -32,7 +32,6 @@ from app.core.state.timer_kind import TimerKind
 from models.errors import TocsinError
 from models.events import NotificationKind
 from models.incident import State
-from models.json_bytes import json_bytes
 from models.matcher import Matcher, Operator
 from models.severity import Severity
 from models.silence import Silence
@@ -86,8 +85,9 @@ def changed_records(state: PartitionState) -> list[tuple[bytes, bytes | None]]:
         alert.touched = False
         key = alert.fingerprint.encode()
         if key in state.alerts:
-            counters = [alert.count, alert.last_ms, alert.ttl_ms, alert.starts_ms]
-            records.append((b"c/" + key, json_bytes(counters)))
+            # As JSON. There are many of these, and this is twice as fast as to encode a list.
+            counters = (alert.count, alert.last_ms, alert.ttl_ms, alert.starts_ms)
+            records.append((b"c/" + key, b"[%d,%d,%d,%d]" % counters))
     state.dirty.clear()
     state.touched.clear()
     return records + state.near.changed_records()

@@ -4,6 +4,7 @@ An alert as a member of something larger.
 """
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -25,6 +26,8 @@ SHOWN_BYTES_MAX = 2048  # of what is only shown of it: more is left out
 _FIELDS = ("name", "component", "incident", "severity", "firing", "record", "labels")
 _MORE_FIELDS = ("fired_ms", "in_cycle", "known_of")  # these have defaults
 _SHOWN = ("scope", "starts_ms", "place_labels", "annotations", "owner")
+_KNOWN = (*_FIELDS, *_MORE_FIELDS)
+_known_of, _shown_of = attrgetter(*_KNOWN), attrgetter(*_SHOWN)
 LEFT_TEXT = "no longer belongs to it: the policy has changed"  # the text for a member that left
 _TEXTS = ("name", "component", "scope", "incident", "record", "owner")
 
@@ -114,8 +117,8 @@ def key_of(member: Member) -> str:
 
 def document_of(identity: str, member: Member) -> dict[str, Any]:
     """The member as it stands in the journal; without what it has none of."""
-    shown = {name: value for name in _SHOWN if (value := getattr(member, name))}
-    known = {name: getattr(member, name) for name in (*_FIELDS, *_MORE_FIELDS)}
+    known = dict(zip(_KNOWN, _known_of(member), strict=True))
+    shown = {name: value for name, value in zip(_SHOWN, _shown_of(member), strict=True) if value}
     return {"alert": identity, **known, **shown}
 
 

@@ -93,17 +93,17 @@ class Turn:
 
     def emit(self, stream: Stream, key: str | None, kind: str, body: dict[str, Any]) -> None:
         """Leave an effect."""
-        number = self._number
+        position = Position(self.offset, self._number)
         self._number += 1
         if self.command and stream is Stream.TIMELINE:
             body = body | {"command": self.command}  # whoever sent it recognises its answer by this
         encoded = None if key is None else key.encode()
-        value = self._encode(stream, number, kind, body)
-        self.effects.append(Effect(stream, encoded, value, Position(self.offset, number)))
+        value = self._encode(stream, position.number, kind, body)
+        self.effects.append(Effect(stream, encoded, value, position))
 
     def _encode(self, stream: Stream, number: int, kind: str, body: dict[str, Any]) -> bytes:
         document = {
-            "id": f"{self.position}-{number}",
+            "id": f"{self.partition}-{self.offset}-{number}",
             "kind": kind,
             "at": format_instant(self.now_ms),
             "policy": self.rules.fingerprint,
