@@ -36,16 +36,11 @@ from app.core.state.changelog import (
     load_state,
     number_of_keys,
     parts_dirty,
+    sizes_by_bound,
 )
 from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.state.engine_clock import clock_from, tick_from
-from app.core.state.poison import (
-    QUARANTINED_MAX,
-    DueTimer,
-    Poison,
-    quarantine,
-    refusal_of,
-)
+from app.core.state.poison import DueTimer, Faults, Poison, quarantine, refusal_of
 from app.core.state.sources import take_position
 from app.core.state.state import PartitionState
 from app.core.state.timer_kind import TimerKind
@@ -120,9 +115,7 @@ class Engine:
         self._turn = Turn(partition, self.state, policy)
         self._policy_dirty = True
         self._timers_max = SPARE_TIMERS
-        self._poisons: dict[int, Poison] = {}  # records to be passed over, by offset
-        # And deadlines, by place.
-        self._poisonous: dict[tuple[int, int, DueTimer | None], Poison] = {}
+        self._faults = Faults()
         self._raised = False
 
     @property
@@ -244,7 +237,7 @@ class Engine:
                 raise  # not the record's fault, but the machine's, a newer build's or a deadline's
             except Exception as error:
                 self._raised = True
-                raise Poison(offset, state.now_ms, None, error) from error
+                raise Poison(offset, state.now_ms, None, error, turn.part) from error
             next_ms = self._next_ms()
         alert_snapshots.emit_snapshots(turn)
         self.applied_offset = applied
@@ -297,14 +290,8 @@ class Engine:
         Raises the first Poison if they are too many.
         """
         for poison in poisons:
-            if poison.offset <= self.applied_offset:
-                continue  # done already
-            if poison.deadline is None:
-                self._poisons[poison.offset] = poison
-            else:
-                self._poisonous[poison.place] = poison
-            if len(self.state.quarantined) + len(self._poisonous) > QUARANTINED_MAX:
-                raise poison
+            if poison.offset > self.applied_offset:  # else it was passed over already
+                self._faults.add(poison, len(self.state.quarantined))
 
     def checkpoint(self) -> list[tuple[bytes, bytes | None]]:
         """What changed since the last checkpoint, as changelog records, the meta record last.
@@ -324,6 +311,7 @@ class Engine:
             "counts": self.counts,
             "clock": self.state.clock.kept(),
             "keys": number_of_keys(self.state),
+            "sizes": sizes_by_bound(self.state),  # for who watches the worker from outside
         }
         # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches
         # ended.
@@ -331,8 +319,9 @@ class Engine:
         return records
 
     def _apply_one(self, record: JournalRecord, value: bytes) -> None:
-        turn, poison = self._turn, self._poisons.get(record.offset)
+        turn, poisons = self._turn, self._faults.of_record(record.offset)
         turn.begin(record.offset)
+        turn.part = None
         try:
             source = self._read_headers(record) if record.headers else None
             if source and not self.state.is_new(
@@ -340,10 +329,11 @@ class Engine:
             ):
                 turn.count("duplicates")
                 return
-            if poison is not None:
-                raise refusal_of(poison)
+            if None in poisons:
+                raise refusal_of(poisons[None])
             if value.startswith(ALERTS_START):
-                requests.on_alerts(turn, value, text_of_key(record.key))
+                key = text_of_key(record.key)
+                requests.on_alerts(turn, value, key, poisons, self._finish)
             else:
                 self._dispatch(parse_record(value), record.key, record.timestamp)
         except BadInput as why:
@@ -480,7 +470,7 @@ class Engine:
 
     def _on_deadline(self, offset: int, deadline: DueTimer) -> None:
         state = self.state
-        poison = self._poisonous.get((offset, state.now_ms, deadline))
+        poison = self._faults.of_deadline(offset, state.now_ms, deadline)
         if poison is not None:
             quarantine(self._turn, poison)
             state.schedule(*_restored_timers(state, deadline.kind, deadline.subject))

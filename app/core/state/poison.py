@@ -8,8 +8,12 @@ code, so every replay passes over the same records and gives the same bytes.
 
 A deadline is tried again after an hour, since it belongs to something that lives on, and a fix may
 have come by then.
+
+Of a record of several alerts only the alert that raised is passed over. When what is due after them
+raised, each alert is applied as a record of its own, and so the one at fault is known.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import orjson
@@ -21,6 +25,7 @@ from models.instant import format_instant
 from models.reason import BadInput, Reason
 
 RETRY_MS = 3_600_000  # until a deadline that raised is tried again
+TOGETHER = -1  # the part of a record of several alerts that is no alert: what is due after them
 QUARANTINED_MAX = 1000  # deadlines passed over at a time; more than so many are no isolated fault, and the worker stops
 
 
@@ -36,21 +41,56 @@ class Poison(Exception):
     """The engine raised.
 
     `place` tells where: the record's offset, the engine's time, and the deadline if one raised.
+    `part` is the number of the alert in a record of several, TOGETHER after the last of them, and
+    None for every other record.
     """
 
     def __init__(
-        self, offset: int, now_ms: int, deadline: DueTimer | None, error: Exception
+        self,
+        offset: int,
+        now_ms: int,
+        deadline: DueTimer | None,
+        error: Exception,
+        part: int | None = None,
     ) -> None:
-        what = (
-            f"the record at offset {offset}"
-            if deadline is None
-            else f"a deadline before offset {offset}, {deadline}"
-        )
-        super().__init__(f"{what} made the engine raise {describe_place(error)}")
-        self.offset = offset
-        self.place = (offset, now_ms, deadline)
+        cause = f"the record at offset {offset}"
+        if deadline is not None:
+            cause = f"a deadline before offset {offset}, {deadline}"
+        elif part is not None and part != TOGETHER:
+            cause = f"alert {part + 1} of {cause}"
+        super().__init__(f"{cause} made the engine raise {describe_place(error)}")
+        self.offset, self.now_ms, self.part = offset, now_ms, part
+        self.place = (offset, now_ms, deadline, part)
         self.deadline = deadline
         self.message = describe_fault(error)
+
+
+class Faults:
+    """What an engine has to pass over, each where it comes up."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, dict[int | None, Poison]] = {}  # by offset and part
+        self._deadlines: dict[tuple[int, int, DueTimer], Poison] = {}
+
+    def add(self, poison: Poison, quarantined: int) -> None:
+        """Pass over another one, beside the deadlines that are quarantined.
+
+        Raises the Poison if they are too many.
+        """
+        if poison.deadline is None:
+            self._records.setdefault(poison.offset, {})[poison.part] = poison
+        else:
+            self._deadlines[poison.offset, poison.now_ms, poison.deadline] = poison
+        if quarantined + len(self._deadlines) > QUARANTINED_MAX:
+            raise poison
+
+    def of_record(self, offset: int) -> Mapping[int | None, Poison]:
+        """What a record is known to have raised, by part."""
+        return self._records.get(offset, {})
+
+    def of_deadline(self, offset: int, now_ms: int, deadline: DueTimer) -> Poison | None:
+        """What a deadline is known to have raised before the record at this offset."""
+        return self._deadlines.get((offset, now_ms, deadline))
 
 
 def describe_fault(error: Exception) -> str:

@@ -32,6 +32,7 @@ class Turn:
         self.effects: list[Effect] = []
         self.counts: dict[str, int] = {}
         self.offset = -1
+        self.part: int | None = None  # of a record of several alerts; as `Poison.part`
         self.late_ms = 0  # by how much the deadline that is being handled was missed
         self.command = ""  # the operator's command that is being carried out
         # The newest key of `app.core.alerts.identity`, and what it was made of.
