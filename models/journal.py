@@ -285,9 +285,15 @@ def encode_expected(rule: str, labels: Mapping[str, str], *, received: bool) -> 
     return json_bytes({"expected": rule, "labels": labels, "received": received})
 
 
-def encode_page(severity: str, kind: str, body: Mapping[str, Any]) -> bytes:
-    """The journal value of a notification on its way to the receiver's actor, which may make a digest of it."""
-    return json_bytes({"page": kind, "severity": severity, "body": body})
+def encode_page(
+    severity: str, kind: str, body: Mapping[str, Any], ended: Sequence[str] = ()
+) -> bytes:
+    """The journal value of a notification on its way to the receiver's actor, which may make a digest of it.
+
+    `ended` names what was over before a message named it: a digest of the message names it too.
+    """
+    more = {"ended": list(ended)} if ended else {}
+    return json_bytes({"page": kind, "severity": severity, "body": body} | more)
 
 
 def encode_refused(letter: Mapping[str, Any]) -> bytes:

@@ -275,8 +275,16 @@ class Digest(Part):
 
     messages: int = Field(ge=1, le=10_000)
     within: DurationMs = Field(gt=0)
-    # what may wait; all others are told at once, each
+    # what may wait, P2 and P3; all others are told at once, each
     severity: list[Severity] = Field(min_length=1)
+
+    @field_validator("severity")
+    @classmethod
+    def _check_severity(cls, severities: list[Severity]) -> list[Severity]:
+        urgent = [severity for severity in severities if severity.is_urgent]
+        if urgent:
+            raise ValueError(f"{urgent[0]} is urgent and cannot wait, must be P2 or P3")
+        return severities
 
 
 class Notify(Part):
@@ -290,7 +298,8 @@ class Notify(Part):
     on_call: list[Severity] = []
     # names of `contacts` that are told when an incident opens
     also_notify: dict[Severity, list[Name]] = {}
-    group_wait: DurationBySeverity = {}  # from an incident's opening to its first message; one that ends before is not told
+    # from an incident's opening to its first message; what is urgent and over before is named by a digest
+    group_wait: DurationBySeverity = {}
     # at least so long between messages about more alerts
     group_interval: DurationMs = Field(default=300_000, gt=0)
     repeat_interval: DurationBySeverity = {}  # how often an incident is told again while nobody has taken it

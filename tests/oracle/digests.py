@@ -20,6 +20,7 @@ class Page:
     channel: str
     receiver: str
     episode: int
+    over: set[str]  # names of what was over before a message named it
 
 
 def note_page(naive: "Naive", one: Page) -> None:
@@ -29,6 +30,9 @@ def note_page(naive: "Naive", one: Page) -> None:
     """
     digest = naive.policy["notify"].get("digest")
     where = (one.receiver, one.channel)
+    if one.kind == "over":  # nobody was told of its incident: it waits for the digest in any case
+        naive.waiting.setdefault(where, (naive.now_ms + _within(naive), []))[1].append(one)
+        return
     if digest is not None:
         of_late = [
             at_ms
@@ -36,7 +40,7 @@ def note_page(naive: "Naive", one: Page) -> None:
             if at_ms > naive.now_ms - parse_ms(digest["within"])
         ]
         if where in naive.waiting or len(of_late) >= digest["messages"]:
-            naive.waiting.setdefault(where, (naive.now_ms, []))[1].append(one)
+            naive.waiting.setdefault(where, (naive.now_ms + _within(naive), []))[1].append(one)
             return
         naive.sent.setdefault(where, []).append(naive.now_ms)
     one.incident.notifications.append(
@@ -52,5 +56,13 @@ def send_digest(naive: "Naive", where: tuple[str, str]) -> None:
     for one in pages:
         what = f"{one.severity} {one.kind}"
         counts[what] = counts.get(what, 0) + 1
-    naive.digests.append((*where, naive.now_ms, min(one.severity for one in pages), counts))
+    worst, over = min(one.severity for one in pages), set[str]().union(*(one.over for one in pages))
+    naive.digests.append((*where, naive.now_ms, worst, counts, tuple(sorted(over))))
     naive.sent[where] = [naive.now_ms]
+
+
+def _within(naive: "Naive") -> int:
+    """For how long a digest gathers."""
+    notify = naive.policy["notify"]
+    digest = notify.get("digest") or {"within": notify["group_interval"]}
+    return parse_ms(digest["within"])

@@ -143,11 +143,23 @@ def note_over(naive: "Naive", incident: Happened, alert: Known) -> None:
 
 def name_what_is_over(naive: "Naive", incident: Happened) -> None:
     """A message names what was over before it could be named, and does not fire again."""
-    gone = {one.fingerprint: one for one in incident.over_unnamed if not one.firing}
+    gone = _gone(incident)
     if gone and any(where[0] == incident.id for where in naive.posted):
         naive.reached.add("named when over")
-        names = sorted(one.labels["alertname"] for one in gone.values())
-        incident.named_over.add((naive.now_ms, tuple(names)))
+        incident.named_over.add((naive.now_ms, tuple(gone)))
+
+
+def _gone(incident: Happened) -> list[str]:
+    """The names of what was over before it could be named, and does not fire again."""
+    gone = {one.fingerprint: one for one in incident.over_unnamed if not one.firing}
+    return sorted(one.labels["alertname"] for one in gone.values())
+
+
+def untold_over(naive: "Naive", incident: Happened) -> None:
+    """An incident is over that nobody was told of: what was urgent in it is named by a digest."""
+    if _gone(incident) and naive.next_told(incident, naive.now_ms) == naive.now_ms:
+        naive.reached.add("over before anybody was told")
+        owner(naive, incident, "over", ["chat"])
 
 
 def over(naive: "Naive", incident: Happened) -> None:
@@ -221,6 +233,12 @@ TOGETHER = (
 )
 
 
+# Messages that say what was over before it could be named.
+NAMES_WHAT_IS_OVER = frozenset(
+    ["opened", "handed_over", "severity_raised", "updated", "repeated", "resolved", "lost", "over"]
+)
+
+
 def send(
     naive: "Naive", incident: Happened, kind: str, whom: Mapping[str, str], channels: Iterable[str]
 ) -> None:
@@ -229,17 +247,19 @@ def send(
     One address hears of an incident once in a step.
     """
     digest = naive.policy["notify"].get("digest")
-    waits = bool(digest) and incident.severity in digest["severity"]
+    waits = kind == "over" or (bool(digest) and incident.severity in digest["severity"])
+    over = set(_gone(incident)) if kind in NAMES_WHAT_IS_OVER else set[str]()
     naive.has_digests = naive.has_digests or waits
     for channel in channels:
         if not whom.get(channel):
             continue
         episode = incident.episode if kind in RINGS else 0
-        page = digests.Page(incident, incident.severity, kind, channel, whom["name"], episode)
+        page = digests.Page(incident, incident.severity, kind, channel, whom["name"], episode, over)
         where = (incident.id, channel, whom[channel], waits)
         before, index = naive.posted.get(where, (None, -1))
         if before is not None and _is_told_with(before.kind, kind):
             naive.reached.add("told together")
+            before.over = before.over | over
             if _weight(kind) >= _weight(before.kind):
                 continue
             before.kind, before.receiver, before.episode = kind, whom["name"], episode

@@ -72,8 +72,8 @@ class Naive:
         ] = {}  # receiver and channel -> when messages went out
         self.waiting: dict[
             tuple[str, str], tuple[int, list[digests.Page]]
-        ] = {}  # and those that wait, and since when
-        self.digests: list[tuple[str, str, int, str, dict[str, int]]] = []
+        ] = {}  # and those that wait, and until when
+        self.digests: list[tuple[str, str, int, str, dict[str, int], tuple[str, ...]]] = []
         self.beats: dict[str, heartbeats.Beat] = {}
         self.expected: list[heartbeats.Expected] = []
         self.tasks: list[followups.Task] = []
@@ -159,13 +159,8 @@ class Naive:
                         silence.id,
                         (silence, when),
                     )  # before all else at its time
-        for where, (since_ms, _) in self.waiting.items():
-            yield (
-                since_ms + parse_ms(self.policy["notify"]["digest"]["within"]),
-                "digest",
-                "\n".join(where),
-                where,
-            )
+        for where, (due_ms, _) in self.waiting.items():
+            yield due_ms, "digest", "\n".join(where), where
         for beat in self.beats.values():
             if beat.heard and (missing := heartbeats.missing_ms(self.policy, beat)) is not None:
                 yield beat.last_ms + missing, "heartbeat", beat.fingerprint, beat
@@ -661,6 +656,8 @@ class Naive:
         if incident.told[0]:
             notification.over(self, incident)
             followups.create_followups(self, incident)
+        else:
+            notification.untold_over(self, incident)
         for alert in self.alerts:
             if alert.incident is incident:
                 alert.incident, alert.retain_until_ms = (

@@ -139,7 +139,7 @@ def _storms(expected: str, **parts: Any) -> CompiledPolicy:
         "correlations": [*document["correlations"][:2], SEQUENCE],
     }
     document = copy.deepcopy(_plain(**parts).document)
-    document["notify"]["digest"] = {"messages": 3, "within": "4m", "severity": ["P1", "P2", "P3"]}
+    document["notify"]["digest"] = {"messages": 3, "within": "4m", "severity": ["P2", "P3"]}
     return CompiledPolicy(document)
 
 
@@ -163,6 +163,13 @@ def _in_hours(**parts: Any) -> CompiledPolicy:
     document["notify"] |= {"hours": ["P2", "P3"], "mute": MUTES}
     for team in document["teams"].values():
         team["hours"] = "shift"
+    return CompiledPolicy(document)
+
+
+def _patient(policy: CompiledPolicy) -> CompiledPolicy:
+    """One that waits for long before it tells of an incident."""
+    document = copy.deepcopy(policy.document)
+    document["notify"]["group_wait"] = "3m"
     return CompiledPolicy(document)
 
 
@@ -207,6 +214,8 @@ POLICIES = {
     ),
     "storms": _storms("dz"),
     "other storms": _storms("d", incidents={"close_after": "2m", "retain_resolved": "30m"}),
+    "patient": _patient(_plain(incidents={"close_after": "2m", "retain_resolved": "10m"})),
+    "patient storms": _patient(_storms("d")),
     "near": _plain(nearness=[{"name": "near"}]),
     "near and hurried": _near_at_once(),
     "linked": _plain(holds=True, **LINKS),

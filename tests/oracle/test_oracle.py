@@ -95,6 +95,16 @@ FAMILIES = {
             "never heard of|expected, and heard of late|sequence|TaskMade|TaskReminded|TaskLapsed"
         ),
     ),
+    "brief": (
+        ["patient", "patient storms"],
+        j.Kinds(
+            "fire fire fire again flap flap end end end tick tick command silence",
+            alerts=(*j.FEW, *j.URGENT * 2),
+            waits=j.SHORT,
+            holds=j.LONG,
+        ),
+        "over before anybody was told|named when over|digest",
+    ),
     "inhibitions": (
         ["linked", "relinked"],
         j.Kinds(
@@ -250,8 +260,8 @@ def _facts_of(incident: Happened) -> dict[str, Any]:
     )
 
 
-def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int]]]:
-    """Receiver, channel, when, the worst severity, and how many messages of each kind."""
+def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int], tuple[str, ...]]]:
+    """Receiver, channel, when, the worst severity, how many messages of each kind, and what was over."""
     found = []
     for effect in told.effects:
         if effect.stream is not Stream.NOTIFICATIONS:
@@ -260,9 +270,8 @@ def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int]]]:
         if body["kind"] == "digest":
             counted = [one.split(" ", 1) for one in body["text"].partition(". ")[0].split(", ")]
             counts = {what: int(number) for number, what in counted}
-            found.append(
-                (body["receiver"], body["channel"], _ms(body["at"]), body["severity"], counts)
-            )
+            at_ms, over = _ms(body["at"]), tuple(sorted(set(_names_over(body["text"]))))
+            found.append((body["receiver"], body["channel"], at_ms, body["severity"], counts, over))
     return found
 
 
@@ -273,10 +282,16 @@ def _named_over(told: j.Told) -> set[tuple[str, int, tuple[str, ...]]]:
         if effect.stream is not Stream.NOTIFICATIONS:
             continue
         body = orjson.loads(effect.value)
-        for text in re.findall(r"No longer firing: (.*?)\.(?: |$)", body["text"]):
-            names = sorted(re.split("[: (]", one)[0] for one in text.split(", "))
-            found.add((told.names[body["incident"]], _ms(body["at"]), tuple(names)))
+        names = _names_over(body["text"])
+        if names and body["kind"] != "digest":
+            found.add((told.names[body["incident"]], _ms(body["at"]), tuple(sorted(names))))
     return found
+
+
+def _names_over(text: str) -> list[str]:
+    """The alerts that a message's text says are over."""
+    sentences = re.findall(r"No longer firing: (.*?)\.(?: |$)", text)
+    return [re.split("[: (]", name)[0] for names in sentences for name in names.split(", ")]
 
 
 def _dead(told: j.Told) -> list[tuple[int, str]]:

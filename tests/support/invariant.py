@@ -1,5 +1,7 @@
 """The invariant: each P0 and P1 that begins to fire is named in a message within group_interval, or there is a reason.
 
+What was over before that is named in some message later, which may be a digest.
+
 The check looks at what the engine emits, and at its state between records only for what fires and
 what keeps it quiet. Time passes in short ticks, so that little happens between two looks.
 """
@@ -32,7 +34,9 @@ class Watched:
     since: dict[tuple[str, int], int] = field(default_factory=dict)  # it has no excuse
     named: set[tuple[str, int]] = field(default_factory=set)
     states: dict[str, tuple[str, bool]] = field(default_factory=dict)  # incident: state, flapping
+    over: dict[str, LiveAlert] = field(default_factory=dict)  # before a message named it
     violations: list[str] = field(default_factory=list)
+    _messages: list[dict[str, Any]] = field(default_factory=list)  # of this record
 
     def pass_time(self, wait_ms: int) -> None:
         """Let time pass, a tick at a time."""
@@ -44,6 +48,7 @@ class Watched:
     def feed(self, value: bytes, key: bytes | None, at_ms: int) -> None:
         """Apply a record and what actors say because of it, then look."""
         self.now_ms = at_ms
+        self._messages.clear()
         waiting = [StoredRecord(0, at_ms, key, value)]
         while waiting:
             record = waiting.pop(0)
@@ -62,6 +67,7 @@ class Watched:
             body = orjson.loads(effect.value) if effect.value else {}
             incident = body.get("incident") or ""
             if effect.stream is Stream.NOTIFICATIONS:
+                self._messages.append(body)
                 messages.setdefault(incident, []).append(body)
             elif effect.stream is Stream.INCIDENTS:
                 self._note_all_named(messages.pop(incident, []))
@@ -92,6 +98,14 @@ class Watched:
     def _look(self) -> None:
         interval_ms = self.engine.policy.policy.notify.group_interval
         firing = {_time(alert): alert for alert in self._urgent()}
+        for alert in self.engine.state.alerts.values():
+            if _time(alert) in self.since and not alert.firing and not alert.replaced:
+                self.over[alert.fingerprint] = alert
+        self.over = {
+            name: alert
+            for name, alert in self.over.items()
+            if not any(_names(message, alert) for message in self._messages)
+        }
         self.since = {time: since for time, since in self.since.items() if time in firing}
         for time, alert in firing.items():
             if time in self.named or self._is_excused(alert):

@@ -4,7 +4,8 @@ An incident keeps which of its urgent alerts fire, are not kept quiet, and were 
 since they fire (`Incident.unnamed`). The next message names them all; past `NAMED_MAX` it names
 components, each with a number.
 
-What ended before a message named it is named in the next message, or in the one that tells the end.
+What ended before a message named it is named in the next message, or in the one that tells the end,
+or in a digest.
 """
 
 from collections import Counter
@@ -57,12 +58,16 @@ def unnamed_alerts(incident: Incident) -> list[LiveAlert]:
 
 def names_of(alerts: list[LiveAlert]) -> str:
     """The alerts with their places, or past NAMED_MAX their components with numbers."""
+    return ", ".join(_list_names(alerts))
+
+
+def _list_names(alerts: list[LiveAlert]) -> list[str]:
     if len(alerts) <= NAMED_MAX:
-        return ", ".join(name_of(alert) for alert in alerts)
+        return [name_of(alert) for alert in alerts]
     counts = Counter(alert.component for alert in alerts)
-    return ", ".join(
+    return [
         f"{number} alerts on {component_name(component)}" for component, number in counts.items()
-    )
+    ]
 
 
 def with_names(incident: Incident, text: str) -> str:
@@ -78,11 +83,21 @@ def with_names(incident: Incident, text: str) -> str:
 
 def with_ended(incident: Incident, text: str) -> str:
     """The text of a message, and what ended before a message named it."""
+    names = names_of_ended(incident)
+    return join_sentences(text, no_longer_firing(names)) if names else text
+
+
+def names_of_ended(incident: Incident) -> list[str]:
+    """The names of what ended before a message named it, and does not fire again."""
     known = (
         incident.alerts.get(fingerprint) for fingerprint in dict.fromkeys(incident.ended_unnamed)
     )
-    alerts = [alert for alert in known if alert is not None and not alert.firing]
-    return join_sentences(text, f"No longer firing: {names_of(alerts)}") if alerts else text
+    return _list_names([alert for alert in known if alert is not None and not alert.firing])
+
+
+def no_longer_firing(names: list[str]) -> str:
+    """The sentence that names what ended before a message named it."""
+    return f"No longer firing: {', '.join(names)}"
 
 
 def on_ended(incident: Incident, alert: LiveAlert) -> None:

@@ -24,13 +24,17 @@ _CALLS = (
 )
 _END = (NotificationKind.RESOLVED, NotificationKind.LOST, NotificationKind.CAUSE_WANTED)
 
-Body = dict[str, Any]  # the fields of `models.events.Notification`
+# The fields of `models.events.Notification`, and `ended`: the names of what was over before a message
+# named it, which a digest has to keep.
+Body = dict[str, Any]
 
 
 def post(turn: Turn, kind: NotificationKind, body: Body) -> None:
     """Emit a message, or send it to the receiver's actor where it may end in a digest."""
     digest = turn.rules.policy.notify.digest
-    is_digested = digest is not None and body["severity"] in digest.severity
+    is_digested = kind is NotificationKind.DIGEST or (
+        digest is not None and body["severity"] in digest.severity
+    )
     address = (body["incident"], body["channel"], body["address"], str(is_digested))
     earlier = turn.messages.get(address)
     if earlier is None or not _are_one(earlier[1], kind):
@@ -39,7 +43,7 @@ def post(turn: Turn, kind: NotificationKind, body: Body) -> None:
             turn.send(*_page(kind, body))
         else:
             turn.count("notifications")
-            turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, body)
+            turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, _event_of(body))
         return
     index, earlier_kind, earlier_body = earlier
     kind, body = _merged(earlier_kind, earlier_body, kind, body)
@@ -47,13 +51,18 @@ def post(turn: Turn, kind: NotificationKind, body: Body) -> None:
     if is_digested:
         turn.amend_sent(index, *_page(kind, body))
     else:
-        turn.amend(index, kind, body)
+        turn.amend(index, kind, _event_of(body))
+
+
+def _event_of(body: Body) -> Body:
+    """What the notification itself tells."""
+    return {name: value for name, value in body.items() if name != "ended"}
 
 
 def _page(kind: NotificationKind, body: Body) -> tuple[str, bytes]:
     """Key and value of a message to the receiver's actor."""
     receiver = f"receiver/{body['channel']}/{body['receiver']}"
-    return receiver, encode_page(body["severity"], kind, body)
+    return receiver, encode_page(body["severity"], kind, _event_of(body), body.get("ended", ()))
 
 
 def _are_one(first: NotificationKind, second: NotificationKind) -> bool:
@@ -71,4 +80,5 @@ def _merged(
     is_within = texts[1] in texts[0] or texts[0] in texts[1]
     text = max(texts, key=len) if is_within else naming.join_sentences(*texts)
     wanted = {"next_step": after["next_step"]} if second is NotificationKind.CAUSE_WANTED else {}
-    return kind, body | {"text": text} | wanted
+    ended = list(dict.fromkeys([*before.get("ended", ()), *after.get("ended", ())]))
+    return kind, body | {"text": text, "ended": ended} | wanted

@@ -20,7 +20,8 @@ from models.severity import Severity
 
 CHANNELS: tuple[Channel, ...] = ("email", "chat", "pager")
 
-Message = dict[str, Any]  # the fields of `models.events.Notification`
+# The fields of `models.events.Notification`, and `ended`: as in `outbox.Body`.
+Message = dict[str, Any]
 
 
 def on_opened(turn: Turn, incident: Incident, text: str) -> None:
@@ -181,11 +182,20 @@ def _channels_of_kind(turn: Turn, kind: NotificationKind) -> list[Channel]:
 def on_closed(turn: Turn, incident: Incident, text: str) -> None:
     """Notify everybody who was notified that it is over, so that pagers and boards are cleared."""
     if not incident.notified_ms:
-        return  # it ended before anybody was notified of it
+        _on_closed_unnotified(turn, incident, text)
+        return
     kind = NotificationKind.LOST if incident.lost else NotificationKind.RESOLVED
     _notify_owner(turn, incident, kind, text, _channels_of_severity(turn, incident))
     for contact in _called_besides(turn, incident):
         _notify_contact(turn, incident, kind, text, contact)
+
+
+def _on_closed_unnotified(turn: Turn, incident: Incident, text: str) -> None:
+    """Let a digest name what is urgent and was over before anybody could be notified of it."""
+    if naming.names_of_ended(incident) and mute_times.may_notify(turn, incident):
+        _notify_owner(
+            turn, incident, NotificationKind.DIGEST, text, turn.rules.policy.notify.updates
+        )
 
 
 def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step: NextStep) -> None:
@@ -307,8 +317,15 @@ def _message(incident: Incident, kind: NotificationKind, text: str) -> Message:
         "text": text,
         "next_step": first_step(incident),
         "started_at": format_instant(incident.opened_ms),
+        "ended": _names_of_ended(incident, text),
         **alerts_of(incident),
     }
+
+
+def _names_of_ended(incident: Incident, text: str) -> list[str]:
+    """What of the text a digest has to keep."""
+    names = naming.names_of_ended(incident)
+    return names if names and naming.no_longer_firing(names) in text else []
 
 
 def first_step(incident: Incident) -> NextStep | None:

@@ -5,7 +5,8 @@ The waits mean what Alertmanager's group_wait, group_interval and repeat_interva
 Nobody is notified of an incident while it is suppressed, nor of one that ended before its turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from app.core.notification import mute_times, naming, recipients
 from app.core.notification.actions import begin_episode
@@ -19,6 +20,8 @@ from models.events import NotificationKind
 from models.incident import State
 from models.instant import format_instant
 from models.plural import plural
+
+Send = Callable[[str], None]  # sends a message of this text
 
 # What a message waits for.
 GROUP_WAIT = "group_wait"
@@ -118,43 +121,9 @@ def _on_due(turn: Turn, incident: Incident, _: str) -> None:
 
 
 def notify_recipients(turn: Turn, incident: Incident) -> None:
-    """Notify recipients of what is new."""
-    more = incident.size - incident.notified_alerts
-    if not incident.notified_ms:
-        incident.first_notified_ms = incident.step_since_ms = incident.clock_ms = turn.now_ms
-        begin_clocks(incident, turn.now_ms)
-        incident.last_update_ms = incident.reminded_ms = turn.now_ms
-        text = naming.with_names(incident, _describe_opening(turn, incident))
-        recipients.on_opened(turn, incident, naming.with_ended(incident, text))
-    elif incident.notified_owner != incident.owner:
-        begin_episode(incident)
-        incident.step_since_ms = turn.now_ms
-        text = naming.with_names(incident, _describe_opening(turn, incident))
-        recipients.on_handed_over(turn, incident, naming.with_ended(incident, text))
-    elif _has_news(incident):
-        begin_episode(incident)
-        incident.step_since_ms = turn.now_ms
-        text = naming.with_names(incident, _describe_opening(turn, incident))
-        recipients.on_opened(turn, incident, naming.with_ended(incident, text))
-    elif _fires_anew(incident):
-        _notify_fires_anew(turn, incident)
-    elif incident.severity < incident.notified_severity:
-        begin_episode(incident)
-        text = f"Severity raised from {incident.notified_severity} to {incident.severity}: {incident.title}"
-        text = naming.with_ended(incident, naming.with_names(incident, text))
-        recipients.on_severity_raised(turn, incident, text)
-    elif incident.has_unnamed:
-        _notify_unnamed(turn, incident, more)
-    elif more > 0:
-        text = f"{plural(more, 'more alert')}. {_count_firing(incident)}"
-        text = naming.with_ended(incident, text)
-        recipients.on_more(turn, incident, NotificationKind.UPDATED, text)
-    else:
-        begin_episode(incident)
-        waited = format_ms(turn.now_ms - waiting_since_ms(incident))
-        text = f"Not acknowledged for {waited}. {_count_firing(incident)}"
-        text = naming.with_ended(incident, text)
-        recipients.on_more(turn, incident, NotificationKind.REPEATED, text)
+    """Notify recipients of what is new, and of what ended before a message named it."""
+    text, send = _news(turn, incident)
+    send(naming.with_ended(incident, text))
     incident.notify_anew = False
     naming.on_named(turn, incident)
     incident.message_ms = turn.now_ms
@@ -167,15 +136,56 @@ def notify_recipients(turn: Turn, incident: Incident) -> None:
     turn.changed(incident)
 
 
-def _notify_fires_anew(turn: Turn, incident: Incident) -> None:
+def _news(turn: Turn, incident: Incident) -> tuple[str, Send]:
+    """The text of the next message, and who sends it. The incident is prepared for it."""
+    more = incident.size - incident.notified_alerts
+    if not incident.notified_ms:
+        incident.first_notified_ms = incident.step_since_ms = incident.clock_ms = turn.now_ms
+        begin_clocks(incident, turn.now_ms)
+        incident.last_update_ms = incident.reminded_ms = turn.now_ms
+        return _opening(turn, incident, recipients.on_opened)
+    if incident.notified_owner != incident.owner:
+        begin_episode(incident)
+        incident.step_since_ms = turn.now_ms
+        return _opening(turn, incident, recipients.on_handed_over)
+    if _has_news(incident):
+        begin_episode(incident)
+        incident.step_since_ms = turn.now_ms
+        return _opening(turn, incident, recipients.on_opened)
+    if _fires_anew(incident):
+        return _fires_again(turn, incident)
+    if incident.severity < incident.notified_severity:
+        begin_episode(incident)
+        raised = f"from {incident.notified_severity} to {incident.severity}"
+        text = naming.with_names(incident, f"Severity raised {raised}: {incident.title}")
+        return text, partial(recipients.on_severity_raised, turn, incident)
+    if incident.has_unnamed:
+        return _unnamed(turn, incident, more)
+    kind, text = NotificationKind.UPDATED, plural(more, "more alert")
+    if more <= 0:
+        begin_episode(incident)
+        waited = format_ms(turn.now_ms - waiting_since_ms(incident))
+        kind, text = NotificationKind.REPEATED, f"Not acknowledged for {waited}"
+    text = f"{text}. {_count_firing(incident)}"
+    return text, partial(recipients.on_more, turn, incident, kind)
+
+
+def _opening(
+    turn: Turn, incident: Incident, send: Callable[[Turn, Incident, str], None]
+) -> tuple[str, Send]:
+    text = naming.with_names(incident, _describe_opening(turn, incident))
+    return text, partial(send, turn, incident)
+
+
+def _fires_again(turn: Turn, incident: Incident) -> tuple[str, Send]:
     """Wake whoever is on call now with what fires again."""
     names = naming.names_of(naming.unnamed_alerts(incident)) or incident.title
     _begin_episode(turn, incident)
-    text = naming.with_ended(incident, f"Firing again: {names}. {_count_firing(incident)}")
-    recipients.on_opened(turn, incident, text)
+    text = f"Firing again: {names}. {_count_firing(incident)}"
+    return text, partial(recipients.on_opened, turn, incident)
 
 
-def _notify_unnamed(turn: Turn, incident: Incident, more: int) -> None:
+def _unnamed(turn: Turn, incident: Incident, more: int) -> tuple[str, Send]:
     """Name the urgent alerts that no message has named yet."""
     alerts = naming.unnamed_alerts(incident)
     names = naming.names_of(alerts) or incident.title
@@ -185,7 +195,7 @@ def _notify_unnamed(turn: Turn, incident: Incident, more: int) -> None:
     incident.joined = incident.state is State.ACKNOWLEDGED
     severity = alerts[0].severity if alerts else incident.severity
     text = f"{f'{more} more: ' if more > 0 else ''}{names}. {_count_firing(incident)}"
-    recipients.on_named(turn, incident, kind, severity, naming.with_ended(incident, text))
+    return text, partial(recipients.on_named, turn, incident, kind, severity)
 
 
 def _wakes(incident: Incident) -> bool:

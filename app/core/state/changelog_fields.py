@@ -83,7 +83,9 @@ FIELDS: dict[type, dict[str, str]] = {
     Fired: _same("at_ms", "fingerprint", "member", "steps"),
     Target: _same("at_ms", "member", "root"),
     InhibitionGroup: _same("sources", "targets", "last", "ended_ms"),
-    Receiver: _same("sent_ms", "digest_ms", "counts", "incidents", "body"),
+    Receiver: _same(
+        *("sent_ms", "digest_ms", "counts", "incidents", "ended", "ended_omitted", "body")
+    ),
     Task: {
         **_same("id", "incident", "name", "title", "steps", "owner", "severity"),
         **_same("made_ms", "due_ms", "remind_ms", "reminded"),

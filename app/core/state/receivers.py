@@ -13,4 +13,7 @@ class Receiver:
     digest_ms: int = 0  # when the digest goes out; 0 when nothing waits
     counts: dict[str, int] = field(default_factory=dict)  # kind and severity -> messages that wait
     incidents: list[str] = field(default_factory=list)  # of the first ones
+    # Names of what was over before a message named it, of the first ones, and how many there are more.
+    ended: list[str] = field(default_factory=list)
+    ended_omitted: int = 0
     body: dict[str, str] = field(default_factory=dict)  # where it goes

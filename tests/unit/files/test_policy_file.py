@@ -36,6 +36,11 @@ from tests.support.shipped_policy import shipped
             "teams.infrastructure.chane: is not a key that there is here; did you mean 'chain'?",
         ),
         (
+            "within: 5m, severity: [P1, P2]",
+            "within: 5m, severity: [P2, P3]",
+            "notify.digest.severity: P1 is urgent and cannot wait, must be P2 or P3",
+        ),
+        (
             "clas: security",
             "class: security",
             "escalations[1].clas: is not a key that there is here; did you mean 'class'?",
