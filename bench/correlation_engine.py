@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import orjson
+
 from app.core.engine import Engine
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import load_policy
@@ -32,8 +34,10 @@ def policy_with(nearness: list[dict[str, str]]) -> CompiledPolicy:
 
 
 def by_engine(told: Iterable[Told], policy: CompiledPolicy) -> tuple[list[str], int]:
-    """The incident of each alert that begins to fire, or its root; and how many messages there are."""
-    engine, groups, messages, offset = Engine(0, policy), [], 0, 0
+    """The first of the incidents that are one, for each alert that begins to fire; and how many messages."""
+    engine, messages, offset = Engine(0, policy), 0, 0
+    incidents: list[str] = []
+    parents: dict[str, str] = {}
     for alert in told:
         identity = fingerprint(alert.labels)
         place = policy.place(alert.labels, identity)
@@ -44,10 +48,13 @@ def by_engine(told: Iterable[Told], policy: CompiledPolicy) -> tuple[list[str], 
             for effect in engine.apply([record]):
                 if effect.stream is Stream.JOURNAL:
                     records.append(signal_record(effect, alert.at_ms))
+                elif effect.stream is Stream.INCIDENTS and b'"parents":[]' not in effect.value:
+                    snapshot = orjson.loads(effect.value)
+                    parents[snapshot["incident"]] = snapshot["parents"][0]
                 messages += effect.stream is Stream.NOTIFICATIONS
         if alert.firing:
-            groups.append(_root_of(engine, identity))
-    return groups, messages
+            incidents.append(engine.state.alerts[identity.encode()].incident)
+    return [_first_of(incident, parents) for incident in incidents], messages
 
 
 def _record_of(alert: Told, identity: str, place: Place) -> StoredRecord:
@@ -65,7 +72,9 @@ def _record_of(alert: Told, identity: str, place: Place) -> StoredRecord:
     return StoredRecord(-1, alert.at_ms, place.key.encode(), value)
 
 
-def _root_of(engine: Engine, identity: str) -> str:
-    alert = engine.state.alerts[identity.encode()]
-    near = engine.state.incidents[alert.incident].near
-    return (near.root if near else "") or alert.incident
+def _first_of(incident: str, parents: dict[str, str]) -> str:
+    seen = {incident}
+    while (parent := parents.get(incident, "")) and parent not in seen:
+        seen.add(parent)
+        incident = parent
+    return incident
