@@ -13,14 +13,14 @@ from typing import Any
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.deadletter import letter_of
 from app.core.state.poison import describe_fault
-from app.intake.normalise import entries_from
+from app.intake.raw_events import is_cloud_event, raw_entries
 from app.intake.raw_values import RawValues
 from app.intake.records import Intake
 from app.intake.requests import records_of_request
 from app.transport.batches import BatchSchema
 from app.transport.log import NewRecord, append_all
 from app.worker.worker import Worker
-from models.journal import encode_refused, source_header
+from models.journal import encode_refused, source_header, source_headers
 from models.reason import BadInput, Reason
 from models.topics import partition_of
 
@@ -50,20 +50,23 @@ async def copy_records(
     """Append what the raw records say to the journal, and wait until it is there."""
     partitions, now_ms = worker.settings.partitions, worker.log.now_ms()
     batches: dict[int, list[NewRecord]] = defaultdict(list)
+    position_of = source_headers("raw", partition)
     values.begin(now_ms, worker.policy)
     for record in records:
         value = record.value or b""
-        known = values.record_of(value)
+        # The headers of a CloudEvent say what its value means.
+        is_whole = not record.headers or not is_cloud_event(record.headers)
+        known = values.recognise(value) if is_whole else None
         if known is not None:
-            source = source_header("raw", partition, record.offset)
-            target = partition_of(known.key or b"", partitions)
-            batches[target].append(NewRecord(known.key, known.value, (source,)))
+            headers = (position_of(record.offset),)
+            batches[known.partition].append(NewRecord(known.key, known.value, headers))
             continue
         copies = list(journal_records(partition, record, intake, worker.policy, now_ms))
         for copy in copies:
-            batches[partition_of(copy.key or b"", partitions)].append(copy)
-        if len(copies) == 1:
-            values.remember(value, copies[0])
+            target = partition_of(copy.key or b"", partitions)
+            batches[target].append(copy)
+            if is_whole and len(copies) == 1:
+                values.remember(value, copy, target)
     for target, batch in batches.items():
         await append_all(worker.log, worker.topics.journal, target, batch)
 
@@ -74,7 +77,10 @@ def journal_records(
     """The journal records that a raw record becomes."""
     value = record.value or b""
     try:
-        taken, refused = intake.records(entries_from(value), now_ms, policy)
+        taken, refused = list[NewRecord](), list[BadInput]()
+        for entries in raw_entries(value, record.headers, policy):
+            records, refusals = intake.records(entries, now_ms, policy)
+            taken, refused = [*taken, *records], [*refused, *refusals]
     except BadInput as refusal:
         taken, refused = [], [refusal]
     except (

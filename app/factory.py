@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import signal
 import tempfile
 from pathlib import Path
 
 import faust
+from prometheus_client import REGISTRY
 
 from agents import correlate, ingest, ticks
 from app.clock import Clock
@@ -18,6 +18,7 @@ from app.transport.kafka import KafkaLog
 from app.transport.log import FollowedLog, Log
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
+from app.worker.incident_metrics import IncidentMetrics
 from app.worker.worker import Worker, crash_process
 from models.topics import Topics
 
@@ -32,6 +33,7 @@ class TocsinApp(faust.App):
 
     tocsin_log: Log
     owner: Worker
+    incident_metrics: IncidentMetrics
     journal: str
     partitions: int
 
@@ -100,12 +102,32 @@ def _faust_credentials(config: Settings) -> faust.SASLCredentials | faust.SSLCre
     return faust.SSLCredentials(context) if config.kafka.tls else None
 
 
+async def connect(config: Settings, log: Log, *, worker: bool) -> None:
+    """Connect the log and create the topics.
+
+    Raises LogUnavailable, and the log is closed then: it can be connected anew.
+    """
+    try:
+        await log.start()
+        await log.ensure_topics(Topics(config.prefix).specs(config.partitions))
+        if worker and isinstance(log, KafkaLog):
+            await log.check_group(config.prefix)
+    except BaseException:
+        await log.stop()
+        raise
+
+
 async def start(app: TocsinApp) -> None:
-    """Create the topics and start; returns when the worker has its partitions."""
+    """Start, once the log is connected; returns when the worker has its partitions."""
     worker = app.owner
-    await worker.log.ensure_topics(worker.topics.specs(worker.settings.partitions))
-    if isinstance(worker.log, KafkaLog):
-        await worker.log.check_group(worker.settings.prefix)
+    if isinstance(worker.log, SqliteLog):
+        worker.epoch = worker.log.epoch
+    else:
+        worker.epoch = worker.settings.epoch
+    app.incident_metrics = IncidentMetrics(
+        lambda: [pipe.engine for pipe in list(worker.pipes.values())]
+    )
+    REGISTRY.register(app.incident_metrics)
     await app.start()
     ready = asyncio.create_task(worker.ready.wait())
     crashed = _watch_crash(app)
@@ -127,17 +149,14 @@ async def stop(app: TocsinApp) -> None:
     await app.consumer.commit()
     await app.stop()
     app.owner.release()
+    REGISTRY.unregister(app.incident_metrics)
 
 
-async def until_told(app: TocsinApp | None) -> None:
-    """Wait for SIGINT or SIGTERM.
+async def until_told(app: TocsinApp | None, told: asyncio.Event) -> None:
+    """Wait until `told` is set, which SIGINT and SIGTERM do (`app.worker.patient_start`).
 
     An app that Faust has given up works on nothing more, so its process ends at once.
     """
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
     waiting = {asyncio.create_task(told.wait())} | (
         {_watch_crash(app)} if app is not None else set()
     )
@@ -151,7 +170,7 @@ async def until_told(app: TocsinApp | None) -> None:
     logging.getLogger("tocsin").info("stopping")
     # A broker that is away, or a disk that is full, would be waited for; what is not acknowledged
     # is done again.
-    loop.call_later(
+    asyncio.get_running_loop().call_later(
         STOP_SECONDS,
         crash_process,
         "stopping",

@@ -1,10 +1,17 @@
 """What Tocsin counts, for Prometheus. Counters move once for each batch, never for each record."""
 
+import platform
 from contextlib import suppress
+from importlib.metadata import version
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
 from app.core.engine import Engine
+from app.core.state.changelog import sizes_by_bound
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
+BUILD = Info("tocsin_build", "The version of this process")
+BUILD.info({"version": version("tocsin"), "python": platform.python_version()})
 
 RECORDS = Counter("tocsin_journal_records", "Journal records applied", ["partition"])
 EFFECTS = Counter("tocsin_effects", "Effects sent", ["partition"])
@@ -31,6 +38,96 @@ CLOCK_WRONG = Gauge(
     "tocsin_clock_wrong_seconds",
     "By how much the clock that stamps the journal is ahead, while it is not used; 0 is right",
     ["partition"],
+)
+DEGRADED = Gauge(
+    "tocsin_degraded",
+    "1 for what is wrong, as the bridge sees it; 0 for what is not",
+    ["problem"],
+)
+CHECKPOINT_AGE = Gauge(
+    "tocsin_checkpoint_age_seconds",
+    "How long ago the bridge saw a partition's newest checkpoint for the first time",
+    ["partition"],
+)
+TICK_AGE = Gauge(
+    "tocsin_tick_age_seconds",
+    "How long ago the bridge saw the newest applied tick of a partition for the first time",
+    ["partition"],
+)
+LAG = Gauge(
+    "tocsin_journal_lag_records",
+    "Journal records up to the newest tick that are not applied yet",
+    ["partition"],
+)
+BEHIND = Gauge(
+    "tocsin_engine_behind_seconds",
+    "By how much engine time is behind this machine's clock",
+    ["partition"],
+)
+CHECKPOINT_BYTES = Counter(
+    "tocsin_checkpoint_bytes", "Bytes of the state that were written", ["partition"]
+)
+CHECKPOINT_TIME = Gauge(
+    "tocsin_checkpoint_timestamp_seconds",
+    "When the newest checkpoint was acknowledged, by this machine's clock",
+    ["partition"],
+)
+TICK_TIME = Gauge(
+    "tocsin_tick_timestamp_seconds",
+    "When the newest tick was acknowledged, by this machine's clock",
+    ["partition"],
+)
+BOUND_RATIO = Gauge(
+    "tocsin_bound_ratio",
+    "How full what the policy bounds is; at 0.9 P2 and P3 are refused",
+    ["bound", "partition"],
+)
+OUTCOMES = Counter(
+    "tocsin_alert_outcomes",
+    "Alerts by what they were: fired, repeats, ended, expired, lost, replaced, deadletters",
+    ["outcome"],
+)
+NOTIFICATIONS = Counter(
+    "tocsin_notifications",
+    "Messages that were decided on, for the notifier",
+    ["channel", "kind", "wakes"],
+)
+_MINUTES = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
+ACKNOWLEDGE_SECONDS = Histogram(
+    "tocsin_acknowledge_seconds",
+    "From an incident's opening to its acknowledgement",
+    buckets=_MINUTES,
+)
+RESOLVE_SECONDS = Histogram(
+    "tocsin_resolve_seconds", "From an incident's opening to its resolution", buckets=_MINUTES
+)
+_LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+EFFECT_SECONDS = Histogram(
+    "tocsin_effect_latency_seconds",
+    "From a record's append to the acknowledgement of its effects, one of each batch",
+    buckets=_LATENCIES,
+)
+REQUEST_SECONDS = Histogram(
+    "tocsin_http_request_seconds",
+    "From a request's last header to its answer",
+    ["path"],
+    buckets=_LATENCIES,
+)
+APPEND_SECONDS = Histogram(
+    "tocsin_append_seconds",
+    "From an append of the bridge to its acknowledgement",
+    buckets=_LATENCIES,
+)
+MISSING = Counter(
+    "tocsin_journal_records_missing",
+    "Journal records that were deleted before a worker read them",
+    ["partition"],
+)
+KAFKA_ERRORS = Counter("tocsin_kafka_errors", "What Kafka did not do, by its error", ["error"])
+HEARTBEATS = Counter(
+    "tocsin_heartbeats_sent",
+    "Heartbeats to TOCSIN_HEARTBEAT_URL: sent, failed, withheld",
+    ["result"],
 )
 REQUESTS = Counter("tocsin_http_requests", "Requests to the bridge", ["path", "status"])
 RECEIVED = Counter("tocsin_bridge_alerts", "Alerts that the bridge accepted or refused", ["result"])
@@ -90,6 +187,25 @@ KINDS = (
 )
 
 
+BOUNDS = ("alerts", "alert_bytes", "incidents", "groups", "silences", "tasks")
+_OUTCOMES = frozenset(
+    ("fired", "repeats", "ended", "expired", "lost", "replaced", "deadletters", "duplicates")
+)
+
+
+def begin_at_zero() -> None:
+    """Show what is counted from the beginning: Prometheus sees no increase from nothing to 1."""
+    for outcome in _OUTCOMES:
+        OUTCOMES.labels(outcome)
+    for result in ("changed", "same", "refused"):
+        POLICY_RELOADS.labels(result)
+    for result in ("sent", "failed", "withheld"):
+        HEARTBEATS.labels(result)
+
+
+begin_at_zero()
+
+
 class Partition:
     """The metrics of one journal partition, for as long as this process owns it."""
 
@@ -105,6 +221,8 @@ class Partition:
         )
         # Children are looked up once: a batch of one alert is told as often as one of thousands.
         self._sizes = [(kind, STATE.labels(kind, name)) for kind in KINDS]
+        MISSING.labels(name)
+        self._ratios = {bound: BOUND_RATIO.labels(bound, name) for bound in BOUNDS}
         self._events: dict[str, Counter] = {}
         self._counted: dict[str, int] = {}
 
@@ -124,14 +242,18 @@ class Partition:
                 if what not in self._events:
                     self._events[what] = EVENTS.labels(what)
                 self._events[what].inc(more)
+                if what in _OUTCOMES:
+                    OUTCOMES.labels(what).inc(more)
 
     def sent(self, effects: int) -> None:
         """Effects were acknowledged."""
         self._effects.inc(effects)
 
-    def checkpointed(self, records: int) -> None:
-        """A checkpoint was acknowledged."""
+    def checkpointed(self, records: int, size: int) -> None:
+        """A checkpoint of so many bytes was acknowledged."""
         self._checkpointed.inc(records)
+        CHECKPOINT_BYTES.labels(self._name).inc(size)
+        CHECKPOINT_TIME.labels(self._name).set_to_current_time()
 
     def released(self) -> None:
         """Somebody else may own the partition, and tells how large its state is."""
@@ -139,9 +261,12 @@ class Partition:
             gauge.remove(self._name)
         for kind in KINDS:
             STATE.remove(kind, self._name)
-        for gauge in (BACKLOG, CLOCK_WRONG):
+        for gauge in (BACKLOG, CLOCK_WRONG, LAG, BEHIND, CHECKPOINT_TIME, TICK_TIME):
             with suppress(KeyError):  # not looked at yet
                 gauge.remove(self._name)
+        for bound in BOUNDS:
+            with suppress(KeyError):
+                BOUND_RATIO.remove(bound, self._name)
 
     def _set_gauges(self, engine: Engine) -> None:
         state = engine.state
@@ -150,3 +275,6 @@ class Partition:
         self._applied.set(engine.applied_offset)
         for kind, size in self._sizes:
             size.set(len(getattr(state, kind)))
+        bounds = engine.policy.policy.bounds
+        for bound, number in sizes_by_bound(state).items():
+            self._ratios[bound].set(number / getattr(bounds, bound))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from models.errors import TocsinError
 from models.setting_names import unknown_name
@@ -114,12 +115,14 @@ class Settings:
         8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
     )
     replication: int = 1  # TOCSIN_REPLICATION: of the topics we create; 3 where three brokers are
+    epoch: int = 0  # TOCSIN_EPOCH: of a Kafka whose topics were put back from a copy; an embedded journal has its own
     host: str = "127.0.0.1"  # TOCSIN_HOST: where the bridge and the metrics listen; loopback, until there are tokens
     port: int = 9099  # TOCSIN_PORT: the bridge's; 0 lets the system choose. Not Alertmanager's, so that both can run
     http: HttpSecurity = HttpSecurity()  # TOCSIN_TOKENS, TOCSIN_TLS_* and so on
     metrics_port: int = 0  # TOCSIN_METRICS_PORT: a worker's own metrics; 0 is none
     instance: str = ""  # TOCSIN_INSTANCE: a stable name makes a quick restart cost no rebalance (static membership)
     checkpoint_ms: int = 1000  # TOCSIN_CHECKPOINT_MS: how much work a restart may have to do again
+    heartbeat_url: str = ""  # TOCSIN_HEARTBEAT_URL: asked once a minute while all is well; a monitor outside misses it
     clock: str = "system"  # TOCSIN_CLOCK: "driven" lets PUT /clock move the embedded journal's time (demo, tests)
     clock_begins_ms: int = 0  # TOCSIN_CLOCK=driven:MS: where a driven clock stands at first
 
@@ -162,6 +165,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX
         ),
         replication=_read_integer(environ, "TOCSIN_REPLICATION", defaults.replication, 1, 15),
+        epoch=_read_integer(environ, "TOCSIN_EPOCH", defaults.epoch, 0, 10**12),
         host=environ.get("TOCSIN_HOST")
         or defaults.host,  # to asyncio an empty one is every address
         port=_read_integer(environ, "TOCSIN_PORT", defaults.port, 0, 65535),
@@ -171,6 +175,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         checkpoint_ms=_read_integer(
             environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000
         ),
+        heartbeat_url=_heartbeat_url(environ.get("TOCSIN_HEARTBEAT_URL", "")),
         **_clock(environ.get("TOCSIN_CLOCK", defaults.clock)),
     )
     if not _PREFIX.fullmatch(settings.prefix):
@@ -210,6 +215,14 @@ def _clock(text: str) -> _ClockSettings:
             f"TOCSIN_CLOCK is {text!r:.100}, must be system, driven, or driven:MS with milliseconds since 1970"
         )
     return {"clock": kind, "clock_begins_ms": int(begins or 0)}
+
+
+def _heartbeat_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and not (parts.scheme in ("http", "https") and parts.hostname and text.isprintable()):
+        # It is not shown: such addresses are secrets.
+        raise BadSettings("TOCSIN_HEARTBEAT_URL must be an address such as https://HOST/PATH")
+    return text
 
 
 def _are_addresses(servers: Sequence[str]) -> bool:

@@ -209,6 +209,53 @@ def attacks(random: Random, place: Estate, number: int, hours: float) -> list[Ev
     return _expired(events)
 
 
+def platform(random: Random, incidents: int, hours: float) -> list[Event]:
+    """A large platform: each incident is one alertname at one to forty places, and lasts for hours.
+
+    Some alertnames come often, most of them seldom.
+    """
+    kinds = [f"Platform{KINDS[number % len(KINDS)]}{number}" for number in range(250)]
+    weights = [1 / (number + 10) for number in range(len(kinds))]
+    events = []
+    for number in range(incidents):
+        begin_ms = BEGIN_MS + int(random.random() * hours * HOUR_MS)
+        kind = random.choices(kinds, weights)[0]
+        severity = SEVERITIES[int(kind[-1]) % len(SEVERITIES)]
+        spread_s = random.choice([60, 300, 1800])
+        for node in random.sample(range(400), min(int(random.paretovariate(0.8)), 40)):
+            labels = {"alertname": kind, "severity": severity, "service": f"unit-{node % 90}"}
+            labels["instance"] = f"node-{node}.site-{node % 8}.example.org:9100"
+            at_ms = begin_ms + int(random.expovariate(1 / spread_s) * SECOND_MS)
+            end_ms = at_ms + random.randrange(600, 10_800) * SECOND_MS
+            events.append(Event(at_ms, Change.FIRING, labels, f"incident {number}"))
+            events.append(Event(end_ms, Change.RESOLVED, labels, f"incident {number}"))
+    return _ordered(events)
+
+
+def shared_hosts(random: Random, services: int, outages: int, hours: float) -> list[Event]:
+    """Small services that share hosts: a host takes all its services down, or one fails alone.
+
+    All alerts have the same alertname. A probe finds each service down within five minutes.
+    """
+    hosts = services // 4
+    placed = [random.randrange(hosts) for _ in range(services)]
+    events = []
+    for number in range(outages):
+        begin_ms = BEGIN_MS + int(random.random() * hours * HOUR_MS)
+        lasts_ms = int(random.expovariate(1 / 2400) * SECOND_MS) + 5 * MINUTE_MS
+        host = random.randrange(hosts) if random.random() < 0.4 else None
+        down = [service for service in range(services) if placed[service] == host]
+        for service in down or [random.randrange(services)]:
+            labels = {"alertname": "ServiceUnreachable", "severity": "warning"}
+            labels |= {"service": f"small-{service}"}
+            labels["instance"] = f"small-{service}.host-{placed[service]}.example.org:443"
+            at_ms = begin_ms + random.randrange(300) * SECOND_MS
+            end_ms = begin_ms + lasts_ms + random.randrange(300) * SECOND_MS
+            events.append(Event(at_ms, Change.FIRING, labels, f"outage {number}"))
+            events.append(Event(end_ms, Change.RESOLVED, labels, f"outage {number}"))
+    return _ordered(events)
+
+
 def _event(kind: str, host: str, severity: str) -> dict[str, str]:
     return {"alertname": kind, "host": host, "instance": host, "severity": severity}
 
@@ -277,6 +324,8 @@ def _parts() -> dict[str, Callable[[Random, Estate, int], list[Event]]]:
         "deploys": lambda random, place, hours: deploys(random, place, 0.5, hours),
         "network splits": lambda random, place, hours: splits(random, place, 0.2, hours),
         "flapping": lambda random, place, hours: flapping(random, place, 40, hours),
+        "platform": lambda random, _place, _hours: platform(random, 801, 24 * 60),
+        "shared hosts": lambda random, _place, _hours: shared_hosts(random, 78, 673, 24 * 180),
         "hourly noise": lambda random, place, hours: noise(random, place, 30, hours),
     }
 

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.cli.main import main as command_line
 from app.core.engine import Engine
-from app.factory import build, make_log, start, stop
+from app.factory import build, connect, make_log, start, stop
 from app.files import policy_file
 from app.memory import spare_the_collector
 from app.settings import Settings, from_environment
@@ -76,7 +76,7 @@ async def _live(config: Settings, arguments: argparse.Namespace) -> dict[str, fl
     """Fill the journal, and let a worker work it up."""
     await fill(config, arguments.records, arguments.live)
     log = make_log(config)
-    await log.start()
+    await connect(config, log, worker=True)
     app = build(config, policy_file.load_policy(), log)
     ends = [await log.end_offset(Topics(config.prefix).journal, one) for one in range(PARTITIONS)]
     await start(app)

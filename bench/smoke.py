@@ -125,11 +125,11 @@ def _count_intake(counter: Counter) -> None:
         if raw.kind == "ended":
             continue
         with counter.counting() as end:
-            if values.record_of(raw.value) is not None:
+            if values.recognise(raw.value) is not None:
                 end("raw value, known")
                 continue
             records, _ = intake.records(entries_from(raw.value), START_MS, policy)
-            values.remember(raw.value, records[0])
+            values.remember(raw.value, records[0], 0)
             if number >= WARM_UP:
                 end("raw value, new")
 

@@ -23,7 +23,7 @@ from aiokafka import AIOKafkaConsumer
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from app.demo.storm import storm_steps
-from app.factory import build, make_log, start, stop
+from app.factory import build, connect, make_log, start, stop
 from app.files import policy_file
 from app.history.effects import incidents_of
 from app.intake.normalise import from_list
@@ -159,7 +159,7 @@ async def worker(config: Settings) -> dict[str, float]:
     Engine, effects, checkpoints, commits; until everything is applied and its effects are sent.
     """
     log = make_log(config)
-    await log.start()
+    await connect(config, log, worker=True)
     app = build(config, policy_file.load_policy(), log)
     ends = [await log.end_offset(Topics(config.prefix).journal, one) for one in range(PARTITIONS)]
     began = cpu = 0.0

@@ -31,6 +31,7 @@ class Mix(NamedTuple):
     new: float = 0.05
     ended: float = 0.01
     components: int = 200
+    live: int = 0  # alerts that begin to fire first, and are not counted in `alerts`
 
 
 class Raw(NamedTuple):
@@ -44,8 +45,10 @@ class Raw(NamedTuple):
 def workload(mix: Mix, now_ms: int, seed: int = 7) -> Iterator[Raw]:
     """The records, in the order in which they are sent. What has ended is not sent again."""
     dice = random.Random(seed)
-    firing: list[int] = []
-    known = 0
+    firing = list(range(mix.live))
+    known = mix.live
+    for number in firing:
+        yield _raw("new", number, mix, now_ms + ENDS_AHEAD_MS)
     for number in range(mix.alerts):
         ends_ms = now_ms + ENDS_AHEAD_MS + number // GROUP * STEP_MS
         draw = dice.random()

@@ -16,12 +16,14 @@ from models.json_bytes import json_bytes
 from models.truncate import truncate_all
 
 POSITION_HEADER = "position"
+EPOCH_HEADER = "epoch"  # of what was written since a backup was restored
 EFFECT_ID = re.compile(r"\d{1,19}-\d{1,19}-\d{1,19}", re.ASCII)
 EFFECT_BYTES_MAX = (
     512 * 1024
 )  # of an effect: half of what a broker takes that was told nothing else
 LETTER_BYTES_MAX = 8 * 1024 * 1024  # of a dead letter; its topic takes 16 MiB
 _POSITION = re.compile(rb"(\d{1,19})-(\d{1,19})")
+_EPOCH = re.compile(rb"\d{1,15}")
 _CUTS = (
     16_384,
     1024,
@@ -69,6 +71,24 @@ def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
             found = _POSITION.fullmatch(value or b"")
             return None if found is None else Position(int(found[1]), int(found[2]))
     return None
+
+
+def epoch_header(epoch: int) -> tuple[tuple[str, bytes], ...]:
+    """The header of an effect that says in which epoch it was written; none in the first, 0."""
+    return ((EPOCH_HEADER, str(epoch).encode()),) if epoch else ()
+
+
+def place_from(headers: tuple[tuple[str, bytes], ...]) -> tuple[int, Position] | None:
+    """Epoch and position of an effect record, or None of a stranger's.
+
+    Within one journal positions grow by themselves. Whoever keeps the newest that they have seen
+    outside of the journal compares both: a restored backup takes positions back.
+    """
+    position = position_from(headers)
+    if position is None:
+        return None
+    epoch = next((value for name, value in headers if name == EPOCH_HEADER), b"0")
+    return (int(epoch), position) if _EPOCH.fullmatch(epoch or b"") else None
 
 
 def encode_effect(stream: Stream, document: dict[str, Any]) -> bytes:

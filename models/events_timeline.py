@@ -23,6 +23,7 @@ class TimelineKind(StrEnum):
     HEARD_AGAIN = "HeardAgain"
     MEMBER_FIRED = "MemberFired"
     MEMBER_ENDED = "MemberEnded"
+    FOLLOWS = "Follows"
     SUPPRESSED = "Suppressed"
     NOT_SUPPRESSED = "NotSuppressed"
     RELEASED = "Released"
@@ -95,7 +96,9 @@ DETAIL_FIELDS = {
     ),
     "member": TimelineField(str, about("the incident of the member", "INC-20260412T031502Z-01A")),
     "rule": TimelineField(str, about("the rule, with its group; may be empty", "needs-db/all")),
-    "parent": TimelineField(str, about("the incident that explains it; may be empty", "")),
+    "parent": TimelineField(
+        str, about("the incident that explains it, or is near it; may be empty", "")
+    ),
     "runbook": TimelineField(str, about("the runbook", "service-down")),
     "steps": TimelineField(
         list[dict[str, str]],
@@ -170,6 +173,7 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
     TimelineKind.HEARD_AGAIN: ("it is received again", ("alert",)),
     TimelineKind.MEMBER_FIRED: ("an alert of another component belongs to it", ("member",)),
     TimelineKind.MEMBER_ENDED: ("such an alert ended, or belongs to it no more", ("member",)),
+    TimelineKind.FOLLOWS: ("it is near an incident that has ended", ("parent",)),
     TimelineKind.SUPPRESSED: ("something suppresses it", ("rule", "parent")),
     TimelineKind.NOT_SUPPRESSED: ("it always escalates, so a rule does not suppress it", ("rule",)),
     TimelineKind.RELEASED: ("nothing suppresses it any more", ("rule",)),

@@ -53,6 +53,16 @@ def position_from_id(text: str) -> tuple[int, int]:
     return partition_from_id(text), int(text.split("-")[2][2:], 36)
 
 
+def opened_ms_of_id(text: str) -> int:
+    """When the incident opened, to the second, in milliseconds since 1970.
+
+    Raises ValueError as above.
+    """
+    partition_from_id(text)
+    opened = datetime.strptime(text.split("-")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return int(opened.timestamp()) * 1000
+
+
 def _base36(number: int) -> str:
     digits = ""
     while True:

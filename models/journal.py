@@ -14,7 +14,7 @@ tabs stands the value of one alert, so a repeat among them is recognised in the 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,14 @@ class Source:
 
 
 def source_header(topic: str, partition: int, offset: int, number: int = 0) -> tuple[str, bytes]:
-    """The same of a position that is no object yet: most records of the raw topic need no more."""
+    """The same of a position that is no object yet."""
     return SOURCE_HEADER, f"{topic}:{partition}:{offset}:{number}".encode()
+
+
+def source_headers(topic: str, partition: int) -> Callable[[int], tuple[str, bytes]]:
+    """The same of many offsets, each with the number 0, as most records of the raw topic need."""
+    start = f"{topic}:{partition}:".encode()
+    return lambda offset: (SOURCE_HEADER, b"%b%d:0" % (start, offset))
 
 
 def source_from(headers: Headers) -> Source | None:

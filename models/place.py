@@ -6,6 +6,7 @@ in one actor.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
@@ -29,9 +30,7 @@ class Place(NamedTuple):
     @property
     def key(self) -> str:
         """The component, or a JSON list of both where there is a scope."""
-        if self.scope or self.component.startswith(_LIST):
-            return orjson.dumps([self.component, self.scope]).decode()
-        return self.component
+        return _key_of(self.component, self.scope)
 
     @property
     def group(self) -> str:
@@ -43,6 +42,13 @@ class Place(NamedTuple):
         """Both, for people."""
         name = component_name(self.component)
         return f"{name} ({self.scope})" if self.scope else name
+
+
+@lru_cache(maxsize=4096)  # asked several times for each alert that is news
+def _key_of(component: str, scope: str) -> str:
+    if scope or component.startswith(_LIST):
+        return orjson.dumps([component, scope]).decode()
+    return component
 
 
 def place_from(key: str) -> Place:

@@ -142,6 +142,10 @@ class IncidentClass(Part):
     severity: Severity | None = None  # every incident of this class has at least this severity
     owner: Name | None = None
     also_notify: list[Name] = []  # names of `contacts`
+    # Instead of those of `notify`; a severity that is not named has those of `notify`.
+    group_wait: DurationBySeverity = {}
+    group_interval: DurationMs | None = Field(default=None, gt=0)
+    repeat_interval: DurationBySeverity = {}
     status: str = ""  # what a report calls an incident of this class that is not resolved
 
 

@@ -1,6 +1,6 @@
 """What a bridge lends to whoever serves pages beside its resources, and what it asks of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from app.bridge.access.tokens import Tokens
 from app.bridge.alertmanager.silence_routes import SilenceRoutes
 from app.bridge.board.board import Board
 from app.bridge.commands.answers import CommandAnswers
+from app.bridge.health.problems import Problem
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import Settings
 from app.transport.log import FollowedLog
@@ -30,7 +31,7 @@ class BridgeParts:
     answers: CommandAnswers
     silences: SilenceRoutes
     tokens: Callable[[], Tokens | None]  # None where nobody is asked for one
-    warnings: Callable[[], list[str]]  # of the worker in this process; none where it is elsewhere
+    health: Callable[[], Awaitable[tuple[Problem, ...]]]  # what is wrong now
 
 
 class Routed(Protocol):

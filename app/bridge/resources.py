@@ -28,6 +28,9 @@ from app.bridge.connections.limits import Limits, limits_of
 from app.bridge.connections.partial_refusal import partial_refusal
 from app.bridge.connections.refusals import count_refusal
 from app.bridge.connections.responses import error_json, json_response, logger, refuse_web_page
+from app.bridge.health.health_routes import HealthRoutes
+from app.bridge.health.health_watch import HealthWatch
+from app.bridge.health.heartbeat import Heartbeat
 from app.bridge.http_server import HttpServer, answer_metrics, get_health
 from app.bridge.parts import BridgeParts, Pages, Routed
 from app.bridge.senders.heartbeat_routes import HeartbeatRoutes
@@ -35,7 +38,7 @@ from app.bridge.senders.keyed_alerts import KeyedAlerts
 from app.bridge.senders.pagerduty_event_routes import PagerDutyEventRoutes
 from app.bridge.senders.webhook_routes import WebhookRoutes
 from app.bridge.writer import JournalWriter
-from app.clock import Clock
+from app.clock import Clock, Stopwatch
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.files.policy_file import BadPolicy
 from app.files.yaml_file import BadFile
@@ -81,11 +84,12 @@ class Bridge:
         reloader: PolicyReloader | None = None,
         answer_seconds: float = ANSWER_SECONDS,
         pages: Callable[[BridgeParts], Pages] | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         """Make it; `limits` are those of the settings, `reloader` reads the policy again when somebody asks for it.
 
         A command is answered after `answer_seconds` at the most, whatever came of it. `pages` makes
-        what is served to browsers.
+        what is served to browsers. `stopwatch` tells for how long no worker was heard of.
 
         Raises BadSettings when tokens, certificates or keys cannot be read.
         """
@@ -107,6 +111,9 @@ class Bridge:
             log, self._topics.timeline, settings.partitions, policy
         )
         view = View(log, self._topics, settings.partitions)
+        self._health = HealthWatch(settings, view, lambda: self._policy, stopwatch)
+        address = settings.heartbeat_url
+        self._heartbeat = Heartbeat(address, self._health, self._writer) if address else None
         self._alerts = AlertRoutes(view, lambda: self._policy)
         self._board = Board(
             view,
@@ -160,7 +167,6 @@ class Bridge:
         )
 
     def _parts(self) -> BridgeParts:
-        worker = self._worker
         return BridgeParts(
             self._settings,
             self._log,
@@ -170,7 +176,7 @@ class Bridge:
             self._answers,
             self._silences,
             lambda: self._server.tokens,
-            worker.health.warnings if worker is not None else list,
+            self._health.now,
         )
 
     async def check(self) -> None:
@@ -179,11 +185,15 @@ class Bridge:
 
     async def start(self) -> None:
         """Listen. Raises BadSettings when the port is taken."""
-        pages = self._pages
+        pages, outermost = self._pages, [self._health.middleware()]
         if pages is None:
-            await self._server.start(self.routes())
+            await self._server.start(self.routes(), outermost=outermost)
         else:
-            await self._server.start(self.routes(), pages.routes(), pages.middlewares())
+            outermost += pages.middlewares()
+            await self._server.start(self.routes(), pages.routes(), outermost)
+        await self._health.start()
+        if self._heartbeat is not None:
+            await self._heartbeat.start()
 
     def routes(self) -> list[web.RouteDef]:
         """What there is."""
@@ -198,9 +208,8 @@ class Bridge:
             web.post("/api/v1/deadletters/{letter}/resubmitted", self._post_resubmitted),
             *self._silences.routes(),
             web.get("/healthz", get_health),
-            web.get("/readyz", self._get_ready),
             web.get("/-/healthy", get_health),
-            web.get("/-/ready", self._get_ready),
+            *HealthRoutes(self._health, self._writer).routes(),
             web.get("/metrics", self._get_metrics),
         ]
         if self._links is not None:
@@ -222,6 +231,9 @@ class Bridge:
 
     async def stop(self) -> None:
         """Answer what is under way, and stop listening."""
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
+        await self._health.stop()
         if self._pages is not None:
             await self._pages.stop()
         await self._server.stop()
@@ -335,13 +347,6 @@ class Bridge:
         except LogUnavailable:
             logger.warning("availability is as of the last scrape: the journal is away")
         return answer_metrics()
-
-    async def _get_ready(self, _: web.Request) -> web.Response:
-        await self._writer.probe()
-        if self._worker is not None and not self._worker.ready.is_set():
-            return error_json(503, "no_partitions", "the worker has no partitions yet")
-        warnings = self._worker.health.warnings() if self._worker is not None else []
-        return json_response({"status": "ready"} | ({"warnings": warnings} if warnings else {}))
 
     async def _get_progress(self, _: web.Request) -> web.Response:
         assert self._worker is not None

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from app import metrics
 from app.transport.log import Log, LogUnavailable, NewRecord
 from models.journal import TICK
 from models.topics import partition_of
@@ -169,7 +170,7 @@ class JournalWriter:
     async def _write_batches(self, partition: int) -> None:
         while batch := self._next_batch(partition):
             problem: Exception | None = None
-            offset = 0
+            offset, began = 0, time.monotonic()
             try:
                 offset = await self._log.append(
                     self._journal,
@@ -177,6 +178,7 @@ class JournalWriter:
                     [record for entry in batch for record in entry.records],
                 )
                 self._acknowledged[partition] = time.monotonic()
+                metrics.APPEND_SECONDS.observe(self._acknowledged[partition] - began)
             except Exception as error:  # noqa: BLE001  whatever it is, the requests that wait have to hear of it
                 problem = error
             for item in batch:

@@ -21,6 +21,8 @@ from models.sanitize import inert
 
 SECONDS_MAX = 10
 TOKEN_BYTES_MAX = 4096
+DEGRADED_HEADER = "Tocsin-Degraded"  # of a bridge that knows of something wrong
+_warned: set[str] = set()  # what was told; a command may ask for many pages
 
 
 class NoAnswer(TocsinError):
@@ -90,13 +92,22 @@ def send(
     )
     try:
         with opener.open(request, timeout=seconds_max) as response:
+            warn_degraded(response.headers.get(DEGRADED_HEADER))
             return Reply(url, response.read(), dict(response.headers))
     except urllib.error.HTTPError as error:
+        warn_degraded(error.headers.get(DEGRADED_HEADER))
         return _refusal_of(error)
     except OSError as error:
         raise NoAnswer(f"no bridge at {url}: {_connection_problem(error)}") from None
     except (ValueError, http.client.HTTPException):
         raise _stranger(url) from None
+
+
+def warn_degraded(text: str | None) -> None:
+    """Tell people, in one line, what an answer says is wrong with Tocsin; the same only once."""
+    if text and text not in _warned:
+        _warned.add(text)
+        print(f"tocsin: degraded: {inert(text)}", file=sys.stderr)
 
 
 def _stranger(url: str) -> NoAnswer:

@@ -249,6 +249,12 @@ _POLICY = Section(
             "app.cli.policy_import",
             "policy import alertmanager.yml --output my-policy.yaml",
         ),
+        CommandEntry(
+            "compare-alertmanager",
+            "compare whom an Alertmanager and Tocsin notify now",
+            "app.cli.compare_alertmanager",
+            "compare-alertmanager http://localhost:9093",
+        ),
     ),
 )
 
@@ -316,6 +322,24 @@ _RUN = Section(
             "run a notifier: notifications to PagerDuty, Slack, mail and other receivers",
             "app.cli.serve",
             "notifier --dry-run",
+        ),
+        CommandEntry(
+            "backup",
+            "copy an embedded journal into one file, while it is used",
+            "app.cli.backup",
+            "backup /var/backups/tocsin-2026-11-30.db",
+        ),
+        CommandEntry(
+            "restore",
+            "put a backup into a folder that has no journal",
+            "app.cli.backup",
+            "restore /var/backups/tocsin-2026-11-30.db --to /var/lib/tocsin",
+        ),
+        CommandEntry(
+            "doctor",
+            "check an installation: what is wrong, and what to do; status 1 if something is",
+            "app.cli.doctor",
+            "doctor --json",
         ),
         CommandEntry(
             "demo",

@@ -20,7 +20,7 @@ from app.policy.importer.notices import Finding, Findings
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Add the command's arguments."""
     parser.set_defaults(run=_run_import)
-    parser.add_argument("file", help="alertmanager.yml")
+    parser.add_argument("file", help="alertmanager.yml, or a Kubernetes Secret that it is in")
     parser.add_argument(
         "--output", metavar="FILE", help="write the policy there; it is printed otherwise"
     )
@@ -67,7 +67,7 @@ def import_policy(source: Path) -> tuple[str, list[Finding], str]:
     configuration = reader.read_configuration(source)
     findings = Findings()
     policy = translation.policy_of(configuration, findings)
-    text = writer.text_of(policy, findings.all(), source.name)
+    text = writer.text_of(policy, findings.all(), configuration.name)
     return text, findings.all(), _compile_imported(source, text).fingerprint
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app import settings
+from app.cli import record_events
 from app.cli.arguments import add_journal_option
 from app.cli.span_options import add_spans
 from app.cli.whatif import add_whatif, show_whatif
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     add_journal_option(parser, "what TOCSIN_BROKER names is read")
     add_spans(parser)
     if name == "record":
+        record_events.add_arguments(parser)
         parser.set_defaults(run=_run_record)
         parser.add_argument("file", metavar="FILE", help="to be written; must not be there yet")
     else:
@@ -46,6 +48,10 @@ def _run_record(arguments: argparse.Namespace) -> int:
         raise NotRetained(f"{path} is there already: name another file, or remove it")
     if not path.parent.is_dir():
         raise NotRetained(f"{path.parent} is not a folder: make it, or name another file")
+    if arguments.events:
+        return record_events.run(arguments, path)
+    if arguments.policy:
+        raise NotRetained("--policy is of --from-alertmanager-events: a journal has its policy")
     return asyncio.run(_write_recording(arguments, path))
 
 

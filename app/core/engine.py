@@ -36,6 +36,7 @@ from app.core.state.changelog import (
     load_state,
     number_of_keys,
     parts_dirty,
+    sizes_by_bound,
 )
 from app.core.state.deadletter import dead_letter, on_resubmitted, pass_on
 from app.core.state.engine_clock import clock_from, tick_from
@@ -310,6 +311,7 @@ class Engine:
             "counts": self.counts,
             "clock": self.state.clock.kept(),
             "keys": number_of_keys(self.state),
+            "sizes": sizes_by_bound(self.state),  # for who watches the worker from outside
         }
         # Sorted, since repeats are counted once a batch, and the bytes must not tell where batches
         # ended.

@@ -176,6 +176,20 @@ def _rule_and_group(name: str, group: str) -> str:
     return name if group == "[]" else f"{name} {group}"
 
 
+def _near_knowledge(engine: Engine, name: str, group: str, document: Document) -> list[str]:
+    """Where the incident belongs that a rule of nearness was told of."""
+    known, place = engine.state.near.groups.get((name, group)), f"{name}/{group}"
+    member = document.get("member")
+    identity = str(member.get("alert")) if isinstance(member, dict) else ""
+    alert = known.alerts.get(identity) if known else None
+    near_group = known.groups.get(alert.group) if known and alert else None
+    if near_group is None:
+        return [f"{place}: nothing is known of it"]
+    if near_group.root:
+        return [f"{place}: the root is {near_group.root}; firing in its group: {near_group.firing}"]
+    return [f"{place}: its group began with {near_group.first}, and nothing of it fires"]
+
+
 def _receiver_knowledge(engine: Engine, document: Document) -> list[str]:
     """What the actor that a message went to knows now."""
     match kind_of(document):
@@ -184,6 +198,8 @@ def _receiver_knowledge(engine: Engine, document: Document) -> list[str]:
             kept = (str(document.get("rule_id")), group)
             if kept in engine.state.parked or kept in engine.state.deferred_signals:
                 return [f"{_rule_and_group(name, group)}: waits for the policy that has this rule"]
+            if name in engine.policy.nearness:
+                return _near_knowledge(engine, name, group, document)
             link = engine.state.inhibition_groups.get((name, group))
             if engine.policy.inhibition(name) is None:
                 return [_distinct_count(engine, name, group)]

@@ -1,5 +1,6 @@
 """Effects, records and timers in words, a line each."""
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -242,12 +243,13 @@ def timer_places(
 ) -> list[Where]:
     """The places of the policy that say how long it runs."""
     severity, owner, runbook, step = _incident_standing(incident)
+    waits = partial(policy_locations.locate_wait, rules, _class_of(incident), severity)
     named = policy_locations.locate_rule(rules, timer.detail)
     found: dict[TimerKind | str, list[Where]] = {
-        schedule.GROUP_WAIT: [("notify", "group_wait", severity)],
-        schedule.FIRES_ANEW: [("notify", "group_wait", severity)],
-        schedule.GROUP_INTERVAL: [("notify", "group_interval")],
-        schedule.REPEAT_INTERVAL: [("notify", "repeat_interval", severity)],
+        schedule.GROUP_WAIT: [waits("group_wait")],
+        schedule.FIRES_ANEW: [waits("group_wait")],
+        schedule.GROUP_INTERVAL: [waits("group_interval")],
+        schedule.REPEAT_INTERVAL: [waits("repeat_interval")],
         service_levels.NEAR: [("targets", timer.detail, severity), ("targets", "warn_at")],
         service_levels.OVER: [("targets", timer.detail, severity)],
         escalation.UNACKNOWLEDGED: [
@@ -269,6 +271,12 @@ def timer_places(
         for where in policy_locations.locate_suppression(rules, owner, name)
     ]
     return found.get(timer.what, [named] if named else []) + kept
+
+
+def _class_of(incident: Incident | Document | None) -> str:
+    if isinstance(incident, Incident):
+        return incident.incident_class
+    return str(incident.get("class", "")) if incident else ""
 
 
 def _incident_standing(incident: Incident | Document | None) -> tuple[str, str, str, int]:

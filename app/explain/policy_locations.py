@@ -139,6 +139,16 @@ def locate_entry(rules: CompiledPolicy, section: str, name: str) -> list[Where]:
     ]
 
 
+def locate_wait(rules: CompiledPolicy, incident_class: str, severity: str, name: str) -> Where:
+    """Where it stands how long messages of an incident wait: in its class, else in `notify`."""
+    by_severity: Where = () if name == "group_interval" else (severity,)
+    for number, claimed in enumerate(rules.policy.classes):
+        own = getattr(claimed, name)
+        if claimed.name == incident_class and own and (not by_severity or severity in own):
+            return ("classes", number, name, *by_severity)
+    return ("notify", name, *by_severity)
+
+
 def locate_escalation_delay(rules: CompiledPolicy, owner: str, severity: str, step: int) -> Where:
     """Where it stands for how long an incident stays at a step."""
     team = rules.owner_known(owner)

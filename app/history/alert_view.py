@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from app.history.alert_keys import AlertKeys
 from app.history.topic_reader import TopicReader, Turnstile
 from app.transport.log import Readable
 from models.events_alert import AlertState
@@ -57,16 +58,31 @@ class AlertView:
         self._turnstile = Turnstile()
         self._reader = TopicReader(log, topic, partitions, tombstones=True)
         self._firing: dict[str, bytes] = {}
+        self._keys = AlertKeys()
         self._left_out: dict[str, None] = {}
 
     async def firing(self) -> FiringAlerts:
         """The alerts that fire."""
         async with self._turnstile as needed:
             if needed:
-                await self._read()
-                if self._left_out and len(self._firing) < self._alerts_max * ROOM:
-                    await self._fill()
+                await self._catch_up()
             return FiringAlerts(dict(self._firing), len(self._left_out))
+
+    async def with_key(self, sender: str, key: str) -> Document | None:
+        """The newest record of the alert that fires with a sender's key; None if none is known."""
+        async with self._turnstile as needed:
+            if needed:
+                await self._catch_up()
+            fingerprint = self._keys.find(sender, key)
+            if fingerprint is None:
+                return None
+            document: Document = orjson.loads(self._firing[fingerprint])
+            return document
+
+    async def _catch_up(self) -> None:
+        await self._read()
+        if self._left_out and len(self._firing) < self._alerts_max * ROOM:
+            await self._fill()
 
     async def _read(self) -> None:
         for partition in range(self._partitions):
@@ -91,9 +107,11 @@ class AlertView:
     def _keep(self, fingerprint: str, value: bytes) -> None:
         if not _fires(value):
             self._firing.pop(fingerprint, None)
+            self._keys.drop(fingerprint)
             self._left_out.pop(fingerprint, None)
         elif fingerprint in self._firing or len(self._firing) < self._alerts_max:
             self._firing[fingerprint] = value
+            self._keys.put(fingerprint, value)
         else:
             self._left_out[fingerprint] = None
 

@@ -109,10 +109,15 @@ async def last_position(log: Readable, topic: str, partition: int) -> Position |
 
 async def last_offset(log: Readable, topic: str, partition: int) -> int:
     """The journal offset that the changelog's last whole checkpoint has applied, or -1 when there is none."""
-    meta = await _newest_match(
+    meta = await newest_meta(log, topic, partition)
+    return int(orjson.loads(meta)["offset"]) if meta else -1
+
+
+async def newest_meta(log: Readable, topic: str, partition: int) -> bytes | None:
+    """The meta record of the changelog's last checkpoint, or None when there is none."""
+    return await _newest_match(
         log, topic, partition, lambda record: record.value if record.key == META else None
     )
-    return int(orjson.loads(meta)["offset"]) if meta else -1
 
 
 async def _newest_match(

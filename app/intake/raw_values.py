@@ -9,8 +9,7 @@ A value is remembered only where another text for its end would change nothing e
 on the document (`_is_alert_that_ends`), not derived from how JSON might be written.
 """
 
-import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -27,15 +26,17 @@ from models.wire import instant_ms
 RAW_BYTES_MAX = 32_000_000
 VALUE_BYTES_MAX = 16_000  # larger ones are rare, and are parsed each time
 
-_END = re.compile(rb'"endsAt": ?"([^"]*)"')  # the first; a text in it may yet be no end
+_END = b'"endsAt":'  # the first; a text behind it may yet be no end
+_QUOTE, _SPACE = b'"', b" "
 _TRIAL = "another end"  # no time, so no document that was accepted says it
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A firing alert that was read before."""
+class KnownValue(NamedTuple):
+    """A firing alert that was read before, and where its journal record goes."""
 
-    record: NewRecord
+    key: bytes
+    value: bytes
+    partition: int
     starts_ms: int
     ttl_ms: int
 
@@ -45,7 +46,7 @@ class RawValues:
 
     def __init__(self, raw_bytes_max: int = RAW_BYTES_MAX) -> None:
         self._raw_bytes_max = raw_bytes_max
-        self._known: Generations[bytes, _Known] = Generations(raw_bytes_max)
+        self._known: Generations[bytes, KnownValue] = Generations(raw_bytes_max)
         self._policy: CompiledPolicy | None = None
         self._lifetime = Lifetime()
         self._now_ms = 0
@@ -58,32 +59,33 @@ class RawValues:
             self._lifetime = Lifetime(policy.policy.resolve_timeout.alerts)
         self._now_ms, self._ends = now_ms, {}
 
-    def record_of(self, value: bytes) -> NewRecord | None:
-        """The journal record that the value became before, if it would become the same again."""
-        end = _END.search(value)
-        if end is None:
-            known = self._known.get(value)
-            return None if known is None else known.record
-        start, stop = end.span(1)
+    def recognise(self, value: bytes) -> KnownValue | None:
+        """What the value was read as before, if it would be read as the same again."""
+        start, stop = _place_of_end(value)
         known = self._known.get(value[:start] + value[stop:])
-        if known is None:
-            return None
-        ends_ms, ttl_ms = self._ends.get(end[1]) or self._read_end(end[1])
-        return known.record if ttl_ms == known.ttl_ms and ends_ms >= known.starts_ms else None
+        if known is None or start == stop == len(value):
+            return known
+        text = value[start:stop]
+        ends_ms, ttl_ms = self._ends.get(text) or self._read_end(text)
+        return known if ttl_ms == known.ttl_ms and ends_ms >= known.starts_ms else None
 
-    def remember(self, value: bytes, record: NewRecord) -> None:
-        """Recognise the value from now on, if all that it says besides its end is in its bytes."""
+    def remember(self, value: bytes, record: NewRecord, partition: int) -> None:
+        """Recognise the value from now on, if all that it says besides its end is in its bytes.
+
+        `record` is what it became, and `partition` the one of the journal that it went to.
+        """
         journal_value = record.value or b""
         if len(value) > VALUE_BYTES_MAX or not journal_value.startswith(ALERT_START):
             return
-        end = _END.search(value)
-        start, stop = end.span(1) if end else (len(value), len(value))
+        start, stop = _place_of_end(value)
         if not _is_alert_that_ends(value, start, stop):
             return
         alert = orjson.loads(journal_value)
         if alert["status"] == "firing":
             key = value[:start] + value[stop:]
-            known = _Known(record, alert["starts_ms"], alert["ttl_ms"])
+            known = KnownValue(
+                record.key or b"", journal_value, partition, alert["starts_ms"], alert["ttl_ms"]
+            )
             self._known.put(key, known, len(key) + 2 * len(journal_value))
 
     def _read_end(self, text: bytes) -> tuple[int, int]:
@@ -97,6 +99,19 @@ class RawValues:
             end = NEWEST_MS if ends_ms is None else ends_ms, ttl_ms
         self._ends[text] = end
         return end
+
+
+def _place_of_end(value: bytes) -> tuple[int, int]:
+    """Where the text of the end stands, from and to; at the value's end when it says none."""
+    at = value.find(_END)
+    if at >= 0:
+        start = at + len(_END)
+        if value.startswith(_SPACE, start):
+            start += 1
+        stop = value.find(_QUOTE, start + 1)
+        if stop > start and value.startswith(_QUOTE, start):
+            return start + 1, stop
+    return len(value), len(value)
 
 
 def _is_alert_that_ends(value: bytes, start: int, stop: int) -> bool:

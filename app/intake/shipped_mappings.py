@@ -6,6 +6,8 @@ administrator writes into them: docs/API.md has the text to use.
 
 from models.webhook_mapping import WebhookMapping
 
+CLOUD_EVENTS = "cloudevents"  # the name of the mapping of events whose data are no alerts
+
 ZABBIX = WebhookMapping.model_validate(
     {
         "labels": {
@@ -81,7 +83,7 @@ UPTIME_KUMA = WebhookMapping.model_validate(
         "url": "monitor.url",
     }
 )
-CLOUD_EVENTS = WebhookMapping.model_validate(
+EVENTS = WebhookMapping.model_validate(
     {
         "labels": {
             "alertname": "data.alertname || type",
@@ -104,5 +106,5 @@ SHIPPED = {
     "datadog": DATADOG,
     "sentry": SENTRY,
     "uptime-kuma": UPTIME_KUMA,
-    "cloudevents": CLOUD_EVENTS,
+    CLOUD_EVENTS: EVENTS,
 }

@@ -54,7 +54,7 @@ def explain_alert(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
         },
         "class": {"is": verdict.incident_class, "prefix": rules.prefix(verdict.incident_class)},
         "notified": played["notified"],
-        "again": _explain_reminders(rules, severity),
+        "again": _explain_reminders(rules, verdict),
         "chain": [contact.name for contact in rules.chain(owner)],
         "escalation_steps": played["escalation_steps"],
         "escalations": list(why.escalations(labels, verdict)),
@@ -107,11 +107,10 @@ def _simulate_alert(
     return {"notified": told, "escalation_steps": climbs}
 
 
-def _explain_reminders(rules: CompiledPolicy, severity: Severity) -> Explained:
-    notify = rules.policy.notify
-    repeat_ms = notify.repeat_interval.get(severity, 0)
+def _explain_reminders(rules: CompiledPolicy, verdict: PolicyDecision) -> Explained:
+    repeat_ms = rules.repeat_interval_ms(verdict.severity, verdict.incident_class)
     return {
-        "more": write_ms(notify.group_interval),
+        "more": write_ms(rules.group_interval_ms(verdict.incident_class)),
         "repeated": write_ms(repeat_ms) if repeat_ms else None,
     }
 

@@ -54,6 +54,10 @@ Made from the code by `python -m app.render.events_doc`; do not edit. The same a
   within it. Positions only grow within a partition. A worker that was cut off may write an event
   twice. A consumer that drops what is not past the last position that it has seen of that partition
   sees each event once.
+- Its header `epoch` says how often the journal was put back from a backup: a number that only grows,
+  0 where there is no such header. A restored backup takes positions back. A consumer that keeps the
+  last position somewhere else than in the journal compares the epoch first, then the position. It may
+  then see again what was written while the backup was made, and it misses nothing.
 - Names that end in `_at`, and `at`, are instants: RFC 3339 in UTC with milliseconds. Names that end in
   `_ms` are milliseconds.
 - Texts of alerts come from whoever can send one. Make them inert for where you show them.

@@ -36,7 +36,7 @@ async def write_recording(
         parts.append(part)
         states.append(items)
     header = RecordingHeader(
-        _tocsin_version(),
+        tocsin_version(),
         source.log.now_ms(),
         source.what,
         source.config.prefix,
@@ -127,7 +127,8 @@ def _is_in(record: StoredRecord, first: int, end: int) -> bool:
     return position is not None and first <= position.offset < end
 
 
-def _tocsin_version() -> str:
+def tocsin_version() -> str:
+    """The version of this Tocsin, as a recording names it."""
     try:
         return version("tocsin")
     except PackageNotFoundError:  # run from a checkout that is not installed

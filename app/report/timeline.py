@@ -37,6 +37,7 @@ ROWS: dict[str, dict[str, str]] = {
         "Resolved": "resolved",
         "Lost": "lost",
         "Closed": "closed",
+        "Follows": "follows",
         "Suppressed": "suppressed",
         "Released": "released",
         "NotSuppressed": "not suppressed",

@@ -17,7 +17,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from app.memory import spare_the_collector
+from app.memory import collect_seldom, spare_the_collector
+from app.transport.plain_records import PlainRecordsThread
 
 RECORDS_MAX = 5000  # in one event: some 25 ms of work, so that heartbeats and timers are never late
 
@@ -143,6 +144,7 @@ class BatchMixin:
 
     async def perform_seek(self: Any) -> None:
         """Seek to the committed offsets, but in the journal to where the state ends."""
+        collect_seldom()
         await super().perform_seek()  # type: ignore[misc]  # the mixin's other base is a Faust consumer
         generation = self.app.consumer_generation_id
         self.app.owner.consumer = self
@@ -169,6 +171,9 @@ class BatchMixin:
 
 class BatchConsumer(BatchMixin, driver.Consumer):
     """aiokafka's consumer in Faust, by batches."""
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return PlainRecordsThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class BatchTransport(driver.Transport):

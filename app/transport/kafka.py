@@ -24,11 +24,14 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
     for_code,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 
+from app import metrics
 from app.clock import system_ms
 from app.transport.log import (
     Appended,
     Fenced,
+    LogAway,
     LogUnavailable,
     NewRecord,
     Place,
@@ -99,8 +102,9 @@ class KafkaLog:
             raise
         except LogUnavailable:
             reason = await why_not(self._servers, self._security)
-            raise LogUnavailable(
-                f"Kafka at {', '.join(self._servers)} cannot be used: {reason}"
+            kind = LogAway if reason.away else LogUnavailable
+            raise kind(
+                f"Kafka at {', '.join(self._servers)} cannot be used: {reason.text}"
             ) from None
 
     async def stop(self) -> None:
@@ -141,6 +145,22 @@ class KafkaLog:
         if problems:
             raise TopicMismatch("\n".join(problems))
         return {spec.name for spec in missing}
+
+    async def compare_topics(self, specs: Sequence[TopicSpec]) -> tuple[list[str], list[str]]:
+        """The names that are missing, and a line for each setting that breaks a promise. Creates nothing."""
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS, **self._security
+        )
+        try:
+            await admin.start()
+            existing = set(await admin.list_topics())
+            known = [spec for spec in specs if spec.name in existing]
+            problems = await _topic_mismatches(admin, known)
+        except KafkaError as error:
+            raise self._unavailable_error(error) from None
+        finally:
+            await admin.close()
+        return [spec.name for spec in specs if spec.name not in existing], problems
 
     async def list_topics(self) -> dict[str, int]:
         """The topics that we may see."""
@@ -324,11 +344,12 @@ class KafkaLog:
 
     def _unavailable_error(self, error: KafkaError | TimeoutError | ValueError) -> LogUnavailable:
         servers = ", ".join(self._servers)
+        metrics.KAFKA_ERRORS.labels(type(error).__name__).inc()
         if isinstance(error, FORBIDDEN):
             return AccessForbidden(
                 f"Kafka at {servers} does not let us ({error!r}): SECURITY.md lists the rights that it takes"
             )
-        return LogUnavailable(
+        return LogAway(
             f"Kafka at {servers} does not answer ({error!r}): is it running, is TOCSIN_BROKER right?"
         )
 
@@ -399,20 +420,27 @@ async def _send_batch(
 ) -> int:
     """Send one record batch; its first offset."""
     batch = producer.create_batch()
-    for record in records:
-        if (
-            batch.append(
-                key=record.key, value=record.value, timestamp=None, headers=list(record.headers)
-            )
-            is None
-        ):
-            size = sum(size_of(item) for item in records)
-            raise LogUnavailable(
-                f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}"
-            )
-    batch.close()
+    if not _fill(batch, records):
+        size = sum(map(size_of, records))
+        raise LogUnavailable(
+            f"a batch of {size} bytes for {topic} is larger than {MAX_BATCH_BYTES}"
+        )
     sent = await producer.send_batch(batch, topic, partition=partition)
     return int((await sent).offset)
+
+
+def _fill(batch: BatchBuilder, records: Sequence[NewRecord]) -> bool:
+    """Put all records into a batch of aiokafka, and close it; whether they have room.
+
+    `BatchBuilder.append` asks the clock for each record, and costs more than the C code below it.
+    """
+    add, now_ms = batch._builder.append, system_ms()  # noqa: SLF001  tests/unit/transport/test_faust_contract.py
+    for number, (key, value, headers) in enumerate(records):
+        if add(number, now_ms, key, value, list(headers)) is None:
+            return False
+    batch._relative_offset = len(records)  # noqa: SLF001  as above
+    batch.close()
+    return True
 
 
 async def _topic_mismatches(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:

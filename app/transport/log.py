@@ -41,6 +41,7 @@ class StoredRecord:
 BATCH_BYTES = (
     900_000  # of a batch: a Kafka broker takes 1,048,588 of a topic that does not say otherwise
 )
+UTF8_BYTES_MAX = 4  # of a character of a header's name
 RECORD_BYTES = 64  # of a record beside its key, its value and its headers, at the most
 
 
@@ -65,8 +66,10 @@ def in_batches(
 def size_of(record: NewRecord) -> int:
     """How many bytes a record has in a batch, at the most."""
     key, value, headers = record
-    named = sum([len(name.encode()) + len(text) for name, text in headers]) if headers else 0
-    return RECORD_BYTES + len(key or b"") + len(value or b"") + named
+    size = RECORD_BYTES + len(key or b"") + len(value or b"")
+    for name, text in headers:
+        size += len(name) * UTF8_BYTES_MAX + len(text)
+    return size
 
 
 class LogUnavailable(TocsinError):
@@ -74,6 +77,10 @@ class LogUnavailable(TocsinError):
 
     Nothing may be assumed written. The caller answers 503, or stops.
     """
+
+
+class LogAway(LogUnavailable):
+    """Nobody answers there, and somebody may later: whoever starts can wait."""
 
 
 class Fenced(LogUnavailable):

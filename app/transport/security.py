@@ -4,9 +4,11 @@ TLS is as Python's default for clients has it: certificate and host name are che
 older than TLS 1.2 is spoken.
 """
 
+import errno
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.conn import create_conn, get_ip_port_afi
 from aiokafka.errors import (
@@ -70,24 +72,43 @@ def _read_password(security: KafkaSecurity) -> str:
     return password
 
 
-async def why_not(servers: Sequence[str], settings: Mapping[str, Any]) -> str:
+class WhyNot(NamedTuple):
+    """Why brokers do not take a client. `away`: no broker is there, so later one may be."""
+
+    text: str
+    away: bool
+
+
+async def why_not(servers: Sequence[str], settings: Mapping[str, Any]) -> WhyNot:
     """Why the brokers do not take these settings, as far as one more try of each tells.
 
     Aiokafka only says that none did.
     """
     reasons = []
+    away = True
     for server in servers:
         try:
             host, port, _ = get_ip_port_afi(server)
             connection = await create_conn(host, port, request_timeout_ms=PROBE_MS, **settings)
         except Exception as error:  # noqa: BLE001  it is told to somebody, whatever it is
             reasons.append(_reason_text(error))
+            away = away and _is_away(error)
         else:
             connection.close()
+            away = False
             reasons.append(
                 "it takes the connection and no request; does it want a password (TOCSIN_KAFKA_SECURITY)?"
             )
-    return "; ".join(dict.fromkeys(reasons))
+    return WhyNot("; ".join(dict.fromkeys(reasons)), away)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether nobody is there, rather than somebody who turns us away. A name may be unknown yet."""
+    cause = error.__cause__ if isinstance(error, KafkaConnectionError) else None
+    reason = cause or error
+    if isinstance(reason, OSError) and reason.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return True
+    return isinstance(reason, ConnectionRefusedError | TimeoutError | socket.gaierror)
 
 
 def _reason_text(error: Exception) -> str:
@@ -112,5 +133,7 @@ def _reason_text(error: Exception) -> str:
             return "it closes the connection; does it want TLS, a certificate or a password (TOCSIN_KAFKA_SECURITY)?"
         case ValueError():
             return f"it does not know the password either, so it is not the broker it says it is ({error})"
+        case socket.gaierror():
+            return f"its name is not known ({error.strerror}); is TOCSIN_BROKER right?"
         case _:
             return f"{error!r}; is it running, is TOCSIN_BROKER right?"

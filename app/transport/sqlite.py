@@ -50,6 +50,8 @@ _TABLES = (
         topic TEXT, partition INTEGER, offset INTEGER, PRIMARY KEY (topic, partition)
     )
     """,
+    # How often the journal was restored: one row with the newest epoch, or none.
+    "CREATE TABLE IF NOT EXISTS epoch (number INTEGER)",
     SCHEMA,
 )
 
@@ -78,6 +80,7 @@ class SqliteLog:
         """Make it; without `expires` topics keep everything, whatever their retention."""
         self.directory = directory
         self.clock = clock or Clock()
+        self.epoch = 0  # raised by each restore of a backup; known once it is open to be written
         self.appended = (
             asyncio.Event()
         )  # set after each commit: a reader clears it, reads, and waits for it
@@ -373,6 +376,7 @@ class SqliteLog:
             "SELECT topic, partition, max(last), at_ms FROM batches GROUP BY topic, partition"
         ):
             self._ends[topic, partition] = (last + 1, at_ms)
+        self.epoch = int(connection.execute("SELECT max(number) FROM epoch").fetchone()[0] or 0)
         self._check_end()
 
     def _check_end(self) -> None:

@@ -8,8 +8,6 @@ from app.history.view import FRESH_SECONDS
 from app.transport.log import LogUnavailable
 from app.web.words import short_ms
 
-STALE_MS = 15_000  # a worker appends a tick to each partition every second
-
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
@@ -47,32 +45,8 @@ class LivenessView:
         now_ms = log.now_ms()
         try:
             as_of_ms = await self._parts.board.view.as_of_ms()
-            silent = await self._silent_partitions(now_ms)
+            problems = await self._parts.health()
         except LogUnavailable as error:
             return Liveness(now_ms, 0, (f"The journal does not answer: {error}.",))
         age_ms = max(now_ms - as_of_ms, 0)
-        problems = []
-        if age_ms > STALE_MS:
-            problems.append(f"This view is {short_ms(age_ms)} old: the workers are behind.")
-        if silent:
-            count = self._parts.settings.partitions
-            longest_ms = max(silent)
-            since = f"for {short_ms(longest_ms)}" if longest_ms else "yet"
-            problems.append(
-                f"No worker has reported {since} in {len(silent)} of {count} partitions."
-            )
-        problems += [f"{warning[:1].upper()}{warning[1:]}." for warning in self._parts.warnings()]
-        return Liveness(now_ms, age_ms, tuple(problems))
-
-    async def _silent_partitions(self, now_ms: int) -> list[int]:
-        """For how long nothing was appended to the partitions that have no ticks. 0 is never."""
-        log, topic = self._parts.log, self._parts.topics.journal
-        silent = []
-        for partition in range(self._parts.settings.partitions):
-            end = await log.end_offset(topic, partition)
-            records = await log.read(topic, partition, end - 1, 1) if end else []
-            if not records:
-                silent.append(0)
-            elif now_ms - records[0].timestamp > STALE_MS:
-                silent.append(now_ms - records[0].timestamp)
-        return silent
+        return Liveness(now_ms, age_ms, tuple(f"{problem.text}." for problem in problems))

@@ -20,6 +20,7 @@ from app.web.look_back import LookBackPages
 from app.web.renderer import Renderer, guarded
 from app.web.silence_pages import SilencePages
 from app.web.streams import Streams
+from app.web.what_if import WhatIfPages
 
 INCIDENT = "/incidents/{incident}"
 ACT = f"{INCIDENT}/act/{{command}}"
@@ -29,6 +30,8 @@ NEEDS: Needs = {
     ("GET", "/"): Permission.READ,
     ("GET", "/history"): Permission.READ,
     ("GET", "/look-back"): Permission.READ,
+    ("GET", "/what-if"): Permission.OPERATE,
+    ("POST", "/what-if"): Permission.OPERATE,
     ("GET", "/silences"): Permission.READ,
     ("GET", "/silences/new"): Permission.READ,
     ("POST", "/silences"): Permission.OPERATE,
@@ -68,6 +71,7 @@ class Site:
         self._acts = ActPages(parts, self._incidents)
         self._silences = SilencePages(parts, self._renderer, self._incidents)
         self._look_back = LookBackPages(parts, self._renderer)
+        self._what_if = WhatIfPages(parts, self._renderer)
         self._login = LoginPages(parts, self._renderer)
         self.streams = Streams(parts)
 
@@ -82,6 +86,8 @@ class Site:
             web.get("/", self._lists.get_now),
             web.get("/history", self._lists.get_history),
             web.get("/look-back", self._look_back.get),
+            web.get("/what-if", self._what_if.get),
+            web.post("/what-if", self._what_if.post),
             web.get("/silences", self._silences.get),
             web.get("/silences/new", self._silences.get_new),
             web.post("/silences", self._silences.post),

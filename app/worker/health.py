@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from app import metrics
-from app.clock import Stopwatch
+from app.clock import Stopwatch, system_ms
 from app.core.engine import Engine
 from models.duration import format_ms
 from models.journal import encode_tick
@@ -37,11 +37,18 @@ class Health:
         self._since: dict[int, int] = {}  # partition -> when it was looked at first
         self._backlogs: dict[int, int] = {}
         self._wrong: dict[int, int] = {}
+        self._tick_offsets: dict[int, int] = {}  # of the newest tick, by partition
 
     def next_tick(self) -> bytes:
         """The value of the worker's next tick."""
         self._ticking = True
         return encode_tick(self._run, self._stopwatch.elapsed_ms())
+
+    def ticked(self, offsets: Mapping[int, int]) -> None:
+        """Ticks are in the journal, at these offsets."""
+        self._tick_offsets.update(offsets)
+        for partition in offsets:
+            metrics.TICK_TIME.labels(str(partition)).set_to_current_time()
 
     def observe(self, owned: Mapping[int, Owned]) -> None:
         """Look at the partitions: set the metrics, and log what is wrong."""
@@ -55,6 +62,10 @@ class Health:
             backlog_ms = max(elapsed_ms - applied_ms, 0) if self._ticking else 0
             metrics.BACKLOG.labels(str(partition)).set(backlog_ms / 1000)
             metrics.CLOCK_WRONG.labels(str(partition)).set(clock.wrong_by_ms / 1000)
+            lag = self._tick_offsets.get(partition, -1) - pipe.engine.applied_offset
+            metrics.LAG.labels(str(partition)).set(max(lag, 0))
+            behind_ms = system_ms() - pipe.engine.state.now_ms if self._ticking else 0
+            metrics.BEHIND.labels(str(partition)).set(behind_ms / 1000)
             if backlog_ms > BACKLOG_MS:
                 self._backlogs[partition] = backlog_ms
             if clock.wrong_by_ms:
@@ -69,6 +80,7 @@ class Health:
     def forget(self) -> None:
         """The partitions are somebody else's now."""
         self._backlogs, self._wrong = {}, {}
+        self._tick_offsets.clear()
 
 
 def _clock_texts(wrong: Iterable[int]) -> list[str]:

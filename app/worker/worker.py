@@ -28,9 +28,10 @@ from app.history.checkpoints import last_position, load_state
 from app.history.policies import first_policy
 from app.settings import Settings
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
+from app.worker.effect_metrics import count_effects
 from app.worker.health import Health
 from app.worker.policy_announcement import PolicyAnnouncer
-from models.effect import EFFECTS, Effect, Position, Stream
+from models.effect import EFFECTS, Effect, Position, Stream, epoch_header
 from models.journal import TICK, Source
 from models.topics import Topics, partition_of
 
@@ -50,6 +51,7 @@ class _Work:
     effects: Sequence[Effect]
     offset: int  # the last record applied
     checkpoint: Sequence[tuple[bytes, bytes | None]] | None
+    since_ms: int = 0  # when the first of its records was appended; 0 of none
     messages: list[Any] = field(
         default_factory=list
     )  # Faust's, to be acknowledged after the checkpoint
@@ -90,6 +92,7 @@ class Worker:
         self.pipes: dict[int, PartitionPipe] = {}
         self.ready = asyncio.Event()
         self.health = Health()
+        self.epoch = 0  # of the journal, once it is open: what is sent from now on carries it
 
     async def take_over(self, partition: int, generation: int) -> int:
         """Load a partition's state and return the journal offset to read from."""
@@ -120,12 +123,14 @@ class Worker:
 
     async def tick(self, value: bytes = TICK) -> None:
         """Append a tick to every partition owned: this is how time passes for the engines."""
-        await asyncio.gather(
+        partitions = list(self.pipes)
+        offsets = await asyncio.gather(
             *(
                 self.log.append(self.topics.journal, partition, [NewRecord(None, value)])
-                for partition in list(self.pipes)
+                for partition in partitions
             )
         )
+        self.health.ticked(dict(zip(partitions, offsets, strict=True)))
 
     async def use(self, policy: CompiledPolicy) -> None:
         """Decide by another policy from now on: it goes into the journals of the partitions owned, and is in force from there.
@@ -275,8 +280,9 @@ class PartitionPipe:
                     return
                 effects = await self._applier.apply(chunk)
                 checkpoint = self.engine.checkpoint() if self._is_checkpoint_due() else None
+                since_ms, waiting = chunk[0].timestamp, [message] if last else []
                 await self._queue.put(
-                    _Work(effects, chunk[-1].offset, checkpoint, [message] if last else [])
+                    _Work(effects, chunk[-1].offset, checkpoint, since_ms, waiting)
                 )
         self._metrics.applied(self.engine, len(records))
         await self.renew_policy()
@@ -296,6 +302,8 @@ class PartitionPipe:
                     self.partition,
                     expected,
                 )
+                gone = (missing or records)[0].offset - expected
+                metrics.MISSING.labels(str(self.partition)).inc(gone)
             expected = found[-1].offset + 1 if found else records[0].offset
         if missing:
             logger.warning(
@@ -365,6 +373,9 @@ class PartitionPipe:
                     self._acknowledge_offsets()
                 if work.done is not None:
                     work.done.set()
+                if work.effects and work.since_ms:
+                    waited_ms = max(self._log.now_ms() - work.since_ms, 0)
+                    metrics.EFFECT_SECONDS.observe(waited_ms / 1000)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  the outermost loop: nothing may be acknowledged after this
@@ -373,6 +384,7 @@ class PartitionPipe:
     async def _send_effects(self, effects: Sequence[Effect]) -> None:
         """Send what the topics have not yet, each topic's in order, and wait until all are acknowledged."""
         batches: dict[tuple[str, int], list[NewRecord]] = {}
+        new: list[Effect] = []
         for effect in effects:
             stream, mark = effect.stream, self._marks.get(effect.stream)
             if mark is not None and effect.position <= mark:
@@ -386,17 +398,21 @@ class PartitionPipe:
                 record = NewRecord(effect.key, effect.value, (source.header(),))
             else:
                 target = self.partition
-                record = NewRecord(effect.key, effect.kept_value, (effect.position.header(),))
+                headers = (effect.position.header(), *epoch_header(self._worker.epoch))
+                record = NewRecord(effect.key, effect.kept_value, headers)
+            new.append(effect)
             batches.setdefault((self._topic_name(stream), target), []).append(record)
         await asyncio.gather(
             *(append_all(self._log, topic, to, records) for (topic, to), records in batches.items())
         )
         self._metrics.sent(len(effects))
+        count_effects(new)
 
     async def _write_checkpoint(self, checkpoint: Sequence[tuple[bytes, bytes | None]]) -> None:
         records = [NewRecord(key, value) for key, value in checkpoint]
         await self._log.append(self._topics.state, self.partition, records)
-        self._metrics.checkpointed(len(records))
+        size = sum(len(key) + len(value or b"") for key, value in checkpoint)
+        self._metrics.checkpointed(len(records), size)
 
     def _acknowledge_offsets(self) -> None:
         for message in self._unacknowledged:

@@ -8,7 +8,7 @@ import orjson
 
 from app.transport.kafka import KafkaLog
 from app.transport.sqlite import SqliteLog
-from models.effect import Position, position_from
+from models.effect import Position, place_from
 
 TOPIC = "tocsin.notifications"
 
@@ -24,13 +24,13 @@ async def print_messages(where: str) -> None:
     log = KafkaLog([where]) if ":" in where else SqliteLog(Path(where), read_only=True)
     await log.start()
     for partition in range((await log.list_topics())[TOPIC]):
-        newest, offset = Position(-1, -1), await log.start_offset(TOPIC, partition)
+        newest, offset = (0, Position(-1, -1)), await log.start_offset(TOPIC, partition)
         while offset < await log.end_offset(TOPIC, partition):
             for record in await log.read(TOPIC, partition, offset):
                 offset = record.offset + 1
-                position = position_from(tuple(record.headers))
-                if position and position > newest:  # else it came before
-                    newest = position
+                place = place_from(tuple(record.headers))
+                if place and place > newest:  # else it came before
+                    newest = place
                     print(text_of(orjson.loads(record.value)))
     await log.stop()
 

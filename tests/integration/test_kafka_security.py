@@ -265,10 +265,6 @@ def _turned_away(kafka: Kafka, folder: Path) -> dict[str, tuple[dict[str, str], 
         ),
         "TLS where none is": (kafka.settings("SSL") | plain, _CLOSED),
         "a password where none is wanted": (kafka.settings("SASL_PLAINTEXT") | plain, "it "),
-        "nobody there": (
-            {"TOCSIN_BROKER": "kafka://127.0.0.1:1"},
-            "nobody listens there; is it running",
-        ),
     }
 
 

@@ -30,6 +30,7 @@ PAGES = (
     f"/incidents/{OLLAMA}/report",
     "/silences",
     f"/silences/new?incident={OLLAMA}",
+    "/what-if",
     "/incidents/INC-20260927T082000Z-00ZZZZ",
 )
 
@@ -216,3 +217,18 @@ def test_labels_as_weapons(quiet: Tocsin, browser: Browser) -> None:
 
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
         assert opened.complaints == []
+
+
+def test_what_if(browser: Browser, quiet: Tocsin) -> None:
+    """A policy that is changed in the form is played over what was recorded, and its page has its styles."""
+    page = browser.new_page(viewport={"width": DESK[0], "height": DESK[1]})
+    page.set_default_timeout(3 * SECONDS)  # three commands run, one after another
+    page.goto(f"{quiet.url}/what-if")
+    policy = page.locator("textarea[name=policy]")
+    policy.fill(policy.input_value().replace("group_wait:", "group_wait: # tried", 1))
+
+    page.get_by_role("button", name="Try it").click()
+
+    expect(page.locator("h1")).to_contain_text("instead of what happened", timeout=3 * SECONDS)
+    assert page.evaluate("getComputedStyle(document.body).maxWidth") == "1280px"
+    page.close()

@@ -78,14 +78,36 @@ def _deferred_notification_due(due: Iterable[Due], may_tell: Callable[[int], int
         yield may_tell(at_ms), what, which
 
 
+def _waits_of(policy: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The waits of everybody, and over them those that the incident's class has of its own."""
+    waits = {"group_interval": "5m"} | {
+        name: value for name, value in policy["notify"].items() if name in _WAITS
+    }
+    for declared in policy["classes"]:
+        for name in _WAITS if declared["name"] == kind else ():
+            own = declared.get(name, {})
+            if isinstance(own, dict):
+                everybody = waits.get(name, {})
+                if not isinstance(everybody, dict):
+                    everybody = dict.fromkeys(("P0", "P1", "P2", "P3"), everybody)
+                waits[name] = everybody | own
+            else:
+                waits[name] = own
+    return waits
+
+
+_WAITS = ("group_wait", "group_interval", "repeat_interval")
+
+
 def _notification_due(
     policy: Mapping[str, Any], incident: Happened, *, unnamed: bool
 ) -> Iterator[Due]:
     since, severity = incident.since, incident.severity
+    waits = _waits_of(policy, incident.kind)
     notified_ms, notified_alerts, notified_severity = incident.told
     if not notified_ms:
         yield (
-            since["open"] + max(by(policy["notify"], "group_wait", severity, 0), incident.wait_ms),
+            since["open"] + max(by(waits, "group_wait", severity, 0), incident.wait_ms),
             "tell",
             "",
         )
@@ -94,21 +116,19 @@ def _notification_due(
     elif incident.is_told_anew:
         yield since["open"], "tell", ""
     elif unnamed and incident.anew_ms and not incident.flapping_ms:
-        wait_ms = by(policy["notify"], "group_wait", severity, 0)
+        wait_ms = by(waits, "group_wait", severity, 0)
         yield max(incident.anew_ms + wait_ms, since["open"]), "tell", ""
     elif severity < notified_severity:
         yield max(since["severity"], since["open"]), "tell", ""
     elif unnamed:
-        interval = parse_ms(policy["notify"].get("group_interval", "5m"))
+        interval = parse_ms(waits["group_interval"])
         yield max(notified_ms + interval, since["open"]), "tell", ""
     elif incident.flapping_ms:
         return
     elif incident.size > notified_alerts:
-        interval = parse_ms(policy["notify"].get("group_interval", "5m"))
+        interval = parse_ms(waits["group_interval"])
         yield max(notified_ms + interval, since["open"]), "tell", ""
-    elif incident.state == "open" and (
-        repeat := by(policy["notify"], "repeat_interval", severity, 0)
-    ):
+    elif incident.state == "open" and (repeat := by(waits, "repeat_interval", severity, 0)):
         yield max(notified_ms, since["open"], since["step"]) + repeat, "tell", ""
 
 

@@ -63,6 +63,7 @@ class Memory:
 
     histories: dict[str, History] = field(default_factory=dict)
     roots: dict[tuple[str, int], Happened] = field(default_factory=dict)
+    firsts: dict[tuple[str, int], Happened] = field(default_factory=dict)  # that were roots
     begun: list[tuple[str, int]] = field(default_factory=list)  # alerts, and hours
     resolving: set[str] = field(default_factory=set)  # alerts that somebody resolved once
 
@@ -179,9 +180,31 @@ def _ask(naive: "Naive", asked: Joined, alert: Known) -> None:
         chronic=chronic,
     )
     naive.reached.add(f"near by {answer.reason}")
-    root = naive.near.roots.setdefault((asked.actor, answer.group), asked.incident)
+    group = (asked.actor, answer.group)
+    first = naive.near.firsts.setdefault(group, asked.incident)
+    if group not in naive.near.roots and first is not asked.incident:
+        naive.messages.append((_follows, naive, first, asked))
+    root = naive.near.roots.setdefault(group, asked.incident)
     if root is not asked.incident:
         naive.messages.append((_belongs, naive, root, asked))
+
+
+def _follows(naive: "Naive", first: Happened, asked: Joined) -> None:
+    incident = asked.incident
+    fires = incident.state != "closed" and _record(incident) == asked.record
+    if not fires or incident.near.actor != asked.actor:
+        return
+    naive.reached.add("follows a root that has ended")
+    _note_root(incident, first)
+    incident.tell("Follows", naive.now_ms)
+    incident.touch()
+
+
+def _note_root(incident: Happened, root: Happened) -> None:
+    if root.id not in incident.parents:
+        incident.parents.append(root.id)
+    if root.id not in incident.near.roots:
+        incident.near.roots.append(root.id)
 
 
 def _leave(naive: "Naive", incident: Happened) -> None:
@@ -305,10 +328,7 @@ def _answered(
         naive.messages.append((_left, naive, root, joined.identity, record))
         return
     near.root, near.quiet_from = root, joined.severity if hidden else ""
-    if root.id not in incident.parents:
-        incident.parents.append(root.id)
-    if root.id not in near.roots:
-        near.roots.append(root.id)
+    _note_root(incident, root)
     incident.touch()
     if not hidden:
         _let_go(naive, incident, joined.actor)
@@ -350,6 +370,7 @@ def change_policy(naive: "Naive", before: Mapping[str, Any]) -> None:
     for actor in gone:
         naive.near.histories.pop(actor, None)
         naive.near.roots = {key: root for key, root in naive.near.roots.items() if key[0] != actor}
+        naive.near.firsts = {key: one for key, one in naive.near.firsts.items() if key[0] != actor}
 
 
 def _counts_by(rule: Mapping[str, Any]) -> tuple[Any, ...]:

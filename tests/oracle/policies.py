@@ -185,9 +185,20 @@ def _near_at_once() -> CompiledPolicy:
     return CompiledPolicy(document)
 
 
+# A class with waits of its own, and for the severities that it does not name those of everybody.
+SLOW: dict[str, Any] = {
+    "name": "slow",
+    "prefix": "SLO",
+    "match": ['alertname=~"Slow|HighErrorRate"'],
+    "group_wait": {"P0": "20s", "P1": "90s"},
+    "group_interval": "3m",
+    "repeat_interval": "7m",
+}
+
 POLICIES = {
     "default": _plain(),
     "hurried": _plain(
+        classes=[*shipped().document["classes"], SLOW],
         incidents={"close_after": "2m", "retain_resolved": "3m"},
         escalations=[
             {"name": "p0-lasting", "severity": ["P0", "P1"], "lasting": "6m"},

@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 
 from app.bridge.connections.limits import Limits
 from app.bridge.resources import Bridge
-from app.clock import Clock
+from app.clock import Clock, Stopwatch
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.settings import HttpSecurity, Settings
 from tests.support.fake_log import FakeLog
@@ -59,6 +59,8 @@ async def serving(
     answer_seconds: float = 0.0,
     link_key_file: str = "",
     pagerduty_key_file: str = "",
+    stopwatch: Stopwatch | None = None,
+    heartbeat_url: str = "",
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given.
 
@@ -67,6 +69,7 @@ async def serving(
     driven = "driven" if clock else "system"
     security = http or HttpSecurity()
     settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=security)
+    settings = replace(settings, heartbeat_url=heartbeat_url)
     settings = replace(settings, link_key_file=link_key_file, pagerduty_key_file=pagerduty_key_file)
     bridge = Bridge(
         settings,
@@ -76,6 +79,7 @@ async def serving(
         clock=clock,
         limits=limits,
         answer_seconds=answer_seconds,
+        stopwatch=stopwatch,
     )
     await bridge.start()
     try:

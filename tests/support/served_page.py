@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from aiohttp import ClientSession, CookieJar
 
 from app.bridge.resources import Bridge
+from app.clock import Stopwatch
 from app.settings import HttpSecurity, Settings
 from app.web.security import TOKEN_FIELD
 from app.web.site import Site
@@ -91,11 +92,16 @@ class Visitor:
 
 @asynccontextmanager
 async def visiting(
-    log: FakeLog, http: HttpSecurity | None = None, answer_seconds: float = 30
+    log: FakeLog,
+    http: HttpSecurity | None = None,
+    answer_seconds: float = 30,
+    stopwatch: Stopwatch | None = None,
 ) -> AsyncIterator[Visitor]:
     """Somebody who looks at the pages of a bridge in front of the log."""
     settings = Settings(port=0, partitions=PARTITIONS, http=http or HttpSecurity())
-    bridge = Bridge(settings, shipped(), log, answer_seconds=answer_seconds, pages=Site)
+    bridge = Bridge(
+        settings, shipped(), log, answer_seconds=answer_seconds, pages=Site, stopwatch=stopwatch
+    )
     await bridge.start()
     try:
         async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:

@@ -57,7 +57,7 @@ LAYERS = (
     QUESTIONS,
     ("app.render",),
     ("app.bridge", "app.notifier"),
-    ("app.web",),
+    ("app.web", "app.doctor"),
     ("app.factory",),
     ("app.cli", "app"),
 )

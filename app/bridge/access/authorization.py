@@ -37,6 +37,7 @@ PERMISSIONS: Needs = {
     ("GET", "/readyz"): None,
     ("GET", "/-/healthy"): None,
     ("GET", "/-/ready"): None,
+    ("GET", "/api/v1/health"): Permission.READ,
     ("GET", "/api/v2/status"): Permission.READ,
     ("GET", "/api/v2/receivers"): Permission.READ,
     ("GET", "/api/v2/alerts"): Permission.READ,

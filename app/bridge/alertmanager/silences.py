@@ -148,6 +148,7 @@ def as_v2(kept: StoredSilence, now_ms: int) -> dict[str, Any]:
         "updatedAt": format_instant(kept.updated_ms),
         "createdBy": silence.by,
         "comment": silence.comment,
+        "annotations": {},  # the specification wants it; Tocsin keeps none
     }
 
 

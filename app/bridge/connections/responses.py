@@ -1,6 +1,7 @@
 """What the bridge answers when something is wrong: always JSON, always with a reason."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -46,6 +47,7 @@ def answer_errors(ways: str) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.monotonic()
         try:
             response = await handler(request)
         except (BadInput, RequestDeclined, LogUnavailable) as refusal:
@@ -70,9 +72,9 @@ def answer_errors(ways: str) -> Middleware:
                 "a fault of Tocsin's, which its log tells; nothing may be assumed kept",
             )
         resource = request.match_info.route.resource
-        metrics.REQUESTS.labels(
-            resource.canonical if resource else "other", str(response.status)
-        ).inc()
+        path = resource.canonical if resource else "other"
+        metrics.REQUESTS.labels(path, str(response.status)).inc()
+        metrics.REQUEST_SECONDS.labels(path).observe(time.monotonic() - began)
         return response
 
     return middleware

@@ -6,12 +6,10 @@ alerts that fire.
 
 from typing import Any
 
-import orjson
-
+from app.history.alert_keys import KEY, SENDER
 from app.history.alert_view import AlertView
 
 KEYS_MAX = 50_000  # that are remembered
-KEY, SENDER = "dedup_key", "sender"  # labels
 
 Document = dict[str, Any]
 
@@ -51,11 +49,4 @@ class KeyedAlerts:
 
     async def _shown(self, sender: str, key: str) -> Document | None:
         """The newest record of the alert that fires with this key."""
-        needle = orjson.dumps({KEY: key})[1:-1]
-        for value in (await self._alerts.firing()).values.values():
-            if needle in value:  # most are told apart without being parsed
-                document: Document = orjson.loads(value)
-                labels = document["labels"]
-                if labels.get(KEY) == key and labels.get(SENDER) == sender:
-                    return document
-        return None
+        return await self._alerts.with_key(sender, key)

@@ -13,19 +13,20 @@ from app.bridge.access.request_bodies import CONTENT_TYPES, Bodies
 from app.bridge.connections.partial_refusal import partial_refusal
 from app.bridge.connections.refusals import count_refusal
 from app.bridge.connections.responses import RequestDeclined, json_response
-from app.bridge.senders.keyed_alerts import KEY, KeyedAlerts
+from app.bridge.senders.keyed_alerts import KeyedAlerts
 from app.bridge.senders.pagerduty_event_routes import Accept
 from app.core.rules.compiled_policy import CompiledPolicy
+from app.history.alert_keys import KEY
 from app.intake.cloud_events import BATCH, STRUCTURED, events_of, has_alerts
 from app.intake.mapped_webhooks import in_mapping, mapped_entries, parse_mapped
-from app.intake.normalise import Entries, in_list, in_webhook
-from app.intake.shipped_mappings import SHIPPED
+from app.intake.normalise import Entries
+from app.intake.raw_events import alerts_in
+from app.intake.shipped_mappings import CLOUD_EVENTS, SHIPPED
 from models.reason import BadInput, Reason
 from models.suggest import did_you_mean
 from models.webhook_mapping import WebhookMapping
 
 WEBHOOK, EVENTS = "/api/v1/webhooks/{name}", "/api/v1/cloudevents"
-CLOUD_EVENTS = "cloudevents"  # the mapping of events whose data are no alerts
 
 
 class WebhookRoutes:
@@ -58,7 +59,7 @@ class WebhookRoutes:
         parts: list[Entries] = []
         for event in events_of(request.content_type, request.headers, document):
             if has_alerts(event):
-                parts.append(_alerts_in(event["data"]))
+                parts.append(alerts_in(event["data"]))
             else:
                 entries = mapped_entries(CLOUD_EVENTS, self._mapping(CLOUD_EVENTS), event)
                 parts.append(in_mapping(await self._with_keys(entries)))
@@ -96,9 +97,3 @@ class WebhookRoutes:
                 f"{found}, or of the policy's `webhooks`{did_you_mean(name, known)}",
             )
         return mapping
-
-
-def _alerts_in(data: Any) -> Entries:
-    if isinstance(data, dict) and "alerts" in data:
-        return in_webhook(data)
-    return in_list(data if isinstance(data, list) else [data])

@@ -39,19 +39,20 @@ def check_room(
     Nothing has changed by then, except that alerts which have ended may be dropped, and that the
     incident notes what was refused.
     """
-    state, own = turn.state, _own(turn)
+    state = turn.state
     incident = state.current.get((place.key, incident_class))
     if incident is None:
-        number = len(state.incidents) - len({alert.incident for alert in own if alert.incident})
-        found = f"the partition has {number} incidents"
-        _check(turn, "incidents", number, 1, severity, found)
+        own = {alert.incident for alert in _own(turn) if alert.incident}
+        number = len(state.incidents) - len(own)
+        if not _has_room(turn, "incidents", number, 1, severity):
+            raise _refusal(turn, "incidents", severity, f"the partition has {number} incidents")
     elif known is None or known.incident != incident.id:
-        found = f"incident {incident.id} has {len(incident.alerts)} alerts"
-        try:
-            _check(turn, "alerts_in_incident", len(incident.alerts), 1, severity, found)
-        except BadInput as refusal:
+        number = len(incident.alerts)
+        if not _has_room(turn, "alerts_in_incident", number, 1, severity):
+            found = f"incident {incident.id} has {number} alerts"
+            refusal = _refusal(turn, "alerts_in_incident", severity, found)
             _note_refused(turn, incident, refusal)
-            raise
+            raise refusal
     check_alerts(turn, known, severity, size)
 
 
@@ -70,11 +71,12 @@ def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: 
     bounds, state, own = turn.rules.policy.bounds, turn.state, _own(turn)
     if known is None:
         limit = _limit(bounds.alerts, severity) + len(own)
+        remaining = own
         while len(state.alerts) >= limit and _forget_ended(turn):
-            pass
-        number = len(state.alerts) - len(_own(turn))
-        found = f"the partition has {number} alerts"
-        _check(turn, "alerts", number, 1, severity, found)
+            remaining = _own(turn)  # what ended first may be one of them
+        number = len(state.alerts) - len(remaining)
+        if not _has_room(turn, "alerts", number, 1, severity):
+            raise _refusal(turn, "alerts", severity, f"the partition has {number} alerts")
     more = size - (known.bytes if known else 0)
     if more > 0:
         limit = _limit(bounds.alert_bytes, severity)
@@ -82,8 +84,9 @@ def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: 
         while state.alert_bytes - own_bytes + more > limit and _forget_ended(turn, known):
             pass
         used = state.alert_bytes - own_bytes
-        found = f"the partition's alerts have {used} bytes, the new alert adds {more}"
-        _check(turn, "alert_bytes", used, more, severity, found)
+        if not _has_room(turn, "alert_bytes", used, more, severity):
+            found = f"the partition's alerts have {used} bytes, the new alert adds {more}"
+            raise _refusal(turn, "alert_bytes", severity, found)
 
 
 def _own(turn: Turn) -> list[LiveAlert]:
@@ -112,15 +115,22 @@ def _limit(bound: int, severity: Severity) -> int:
     return bound if severity.is_urgent else bound - bound // RESERVE_PART
 
 
-def _check(turn: Turn, name: str, used: int, more: int, severity: Severity, found: str) -> None:
+def _has_room(turn: Turn, name: str, used: int, more: int, severity: Severity) -> bool:
+    """Whether so many more fit within a bound. One that is near or reached is noted."""
     bound: int = getattr(turn.rules.policy.bounds, name)
-    limit = _limit(bound, severity)
-    if used + more > limit:
+    if used + more > _limit(bound, severity):
         turn.bounds_met[name] = REACHED
-        kept = f", of which {bound - limit} are reserved for P0 and P1" if limit < bound else ""
-        raise BadInput(Reason.BOUND_REACHED, f"{found}, and bounds.{name} is {bound}{kept}")
+        return False
     if (used + more) * 100 >= bound * NEAR_PERCENT:
         turn.bounds_met.setdefault(name, NEAR)
+    return True
+
+
+def _refusal(turn: Turn, name: str, severity: Severity, found: str) -> BadInput:
+    bound: int = getattr(turn.rules.policy.bounds, name)
+    limit = _limit(bound, severity)
+    kept = f", of which {bound - limit} are reserved for P0 and P1" if limit < bound else ""
+    return BadInput(Reason.BOUND_REACHED, f"{found}, and bounds.{name} is {bound}{kept}")
 
 
 def _forget_ended(turn: Turn, but: LiveAlert | None = None) -> bool:

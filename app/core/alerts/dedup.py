@@ -242,9 +242,10 @@ def _alert_of_record(
             if known
             else None,  # it is the same alert still, though its incident is another
         )
+        turn.state.measure(known, size)
     elif (known.annotations, known.generator_url) != (annotations, url):
         known.annotations, known.generator_url = annotations, url
-        turn.state.measure(known)
+        turn.state.measure(known, size)
     known.count += 1
     known.last_ms = turn.now_ms
     return known

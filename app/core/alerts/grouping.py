@@ -95,7 +95,8 @@ def on_ended(turn: Turn, alert: LiveAlert, kind: str, text: str) -> None:
 
 def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> Incident:
     prefix = turn.rules.prefix(alert.incident_class)
-    text = ownership.describe(alert)
+    title = alert_title(alert)
+    text = ownership.describe(alert, title)
     incident = Incident(
         id=incident_id(prefix, turn.now_ms, turn.partition, turn.offset, turn.opened()),
         component=alert.component,
@@ -104,8 +105,8 @@ def _open_incident(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> In
         state=State.OPEN,
         severity=alert.severity,
         owner=alert.owner,
-        title=alert_title(alert),
-        peak_title=alert_title(alert),
+        title=title,
+        peak_title=title,
         peak_severity=alert.severity,
         owner_alert=alert.fingerprint,
         owner_severity=alert.severity,
@@ -148,7 +149,7 @@ def _join_incident(
     wait_ms = _first_wait_ms(alert, decision)
     incident.correlation_wait_ms = min(incident.correlation_wait_ms, wait_ms)
     incident.mutes = [name for name in incident.mutes if name in decision.mutes]
-    text = ownership.describe(alert)
+    text = ownership.describe(alert, alert_title(alert))
     details = {
         "severity": alert.severity,
         "alert": alert.fingerprint,

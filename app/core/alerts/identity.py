@@ -10,7 +10,6 @@ replaces the older one.
 """
 
 import re
-from collections.abc import Iterator
 from hashlib import blake2b
 
 import orjson
@@ -79,13 +78,13 @@ def others_fire(turn: Turn, leader: LiveAlert) -> bool:
     return any(follower.firing for follower in followers(turn, leader))
 
 
-def _kin(turn: Turn, fingerprint: str, labels: Labels) -> Iterator[LiveAlert]:
+def _kin(turn: Turn, fingerprint: str, labels: Labels) -> list[LiveAlert]:
     """The alerts that lead whose labels are equal but for those that may not count, by name."""
-    state = turn.state
-    names = state.kin.get(_key(turn, labels), ())
-    for name in sorted(names) if len(names) > 1 else names:
-        if name != fingerprint.encode():
-            yield state.alerts[name]
+    names = turn.state.kin.get(_key(turn, labels))
+    if not names:  # nearly always, for an alert that is new
+        return []
+    own = fingerprint.encode()
+    return [turn.state.alerts[name] for name in sorted(names) if name != own]
 
 
 def _key(turn: Turn, labels: Labels) -> bytes:

@@ -1,6 +1,7 @@
 """Nearness, where the rule's actor is: it finds the root of an incident that opens, and tells it.
 
-The first incident of a group is the root of the others. When it has ended, the next that comes is.
+The first incident of a group is the root of the others. When it has ended, the next that comes is,
+and is told which one it follows.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ from app.core.state.near_state import NearState
 from app.core.state.signals import Change
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition
-from models.journal import encode_member, text_of
+from models.journal import encode_member, encode_suppression, text_of
 from models.reason import BadInput, Reason
 
 _TOKEN_MAX = TOKEN_CHARACTERS_MAX + 10  # with what kind of token it is
@@ -65,12 +66,16 @@ def _on_fired(
     member = change.member
     join = nearness.on_fired(state, rule.tuning, alert)
     turn.count(f"near.{join.reason}")
-    near_group = state.groups[join.group]
+    near_group, actor = state.groups[join.group], f"{rule.policy.name}/{group}"
     if not near_group.root:
         near_group.root, near_group.root_key = member.incident, member.place.key
+        near_group.first = near_group.first or member.incident
+        if near_group.first != member.incident:
+            follows = {"follows": near_group.first, "why": sentence(join)}
+            answer = encode_suppression(actor, member.incident, member.record, None, near=follows)
+            turn.send(member.place.key, answer)
     elif near_group.root != member.incident:
         document = signals.document_of(change.identity, member)
-        actor = f"{rule.policy.name}/{group}"
         message = encode_member(near_group.root, actor, document, sentence(join), near=True)
         turn.send(near_group.root_key, message)
 

@@ -22,6 +22,7 @@ from app.core.suppression import suppression
 from models.journal import encode_member, encode_signal, text_of
 from models.reason import BadInput, Reason
 from models.severity import Severity
+from models.truncate import truncate
 
 ROLE = "near"  # of a signal to a rule of nearness
 
@@ -134,8 +135,14 @@ def _let_go(turn: Turn, incident: Incident, actor: str) -> None:
 
 
 def on_answer(turn: Turn, document: dict[str, Any]) -> None:
-    """A root says that an incident belongs to it, and whether its alerts keep quiet. Raises BadInput."""
+    """A root says that an incident belongs to it, and whether its alerts keep quiet. Raises BadInput.
+
+    Or the rule says that it follows one that has ended.
+    """
     actor, identity, record = (text_of(document, key) for key in ("suppression", "alert", "record"))
+    if isinstance(document["near"], dict) and "follows" in document["near"]:
+        _on_follows(turn, actor, identity, record, document["near"])
+        return
     answer = _answer_from(document)
     incident = turn.state.incidents.get(identity)
     part = incident.near if incident is not None else None
@@ -146,15 +153,31 @@ def on_answer(turn: Turn, document: dict[str, Any]) -> None:
         return
     part.root, part.root_key = answer.root, answer.key
     part.because, part.severity = answer.because, answer.severity
-    suppression.note_parent(turn, incident, answer.root)
-    if answer.root in incident.parents and answer.root not in part.roots:
-        part.roots.append(answer.root)
+    _note_root(turn, incident, part, answer.root)
     if not part.because:
         _let_go(turn, incident, actor)
     for alert in incident.alerts.values() if part.because else ():
         if alert.firing and _may_keep_quiet(turn, incident, part, alert):
             suppression.suppress_alert(turn, alert, actor, _reason(part))
     turn.changed(incident)
+
+
+def _on_follows(turn: Turn, actor: str, identity: str, record: str, near: dict[str, Any]) -> None:
+    first, why = text_of(near, "follows"), text_of(near, "why")
+    incident = turn.state.incidents.get(identity)
+    part = incident.near if incident is not None else None
+    if incident is None or part is None or part.actor != actor or incident.firing_since != record:
+        return
+    text = truncate(f"Follows {first}, which has ended: {why}", suppression.BECAUSE_CHARACTERS_MAX)
+    _note_root(turn, incident, part, first)
+    turn.timeline(incident, "Follows", text, parent=first)
+    turn.changed(incident)
+
+
+def _note_root(turn: Turn, incident: Incident, part: NearPart, root: str) -> None:
+    suppression.note_parent(turn, incident, root)
+    if root in incident.parents and root not in part.roots:
+        part.roots.append(root)
 
 
 def _answer_from(document: dict[str, Any]) -> _Answer:

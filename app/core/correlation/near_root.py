@@ -43,7 +43,7 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     part.explains = _explained(incident)
     member = replace(member, via=[rule], hidden=_hides(incident, part, member))
     members.on_member_fired(turn, incident, identity, member, why)
-    _answer(turn, incident, identity, member, f"Near {incident.title}: {why}")
+    _answer(turn, incident, identity, member, f": {why}")
 
 
 def review(turn: Turn, incident: Incident) -> None:
@@ -60,7 +60,7 @@ def review(turn: Turn, incident: Incident) -> None:
         hides = _hides(incident, part, member)
         if is_near(incident, member) and member.firing and member.hidden != hides:
             member.hidden = hides
-            _answer(turn, incident, identity, member, f"Near {incident.title}")
+            _answer(turn, incident, identity, member)
 
 
 def is_near(incident: Incident, member: Member) -> bool:
@@ -100,8 +100,10 @@ def _hides(incident: Incident, part: NearPart, member: Member) -> bool:
     return part.explains != NOTHING and same_team and no_worse
 
 
-def _answer(turn: Turn, incident: Incident, identity: str, member: Member, text: str) -> None:
+def _answer(turn: Turn, incident: Incident, identity: str, member: Member, why: str = "") -> None:
     """Tell a member's incident what it belongs to, and whether it keeps quiet."""
+    rule = member.via[0].partition("/")[0]
+    text = f"Near {incident.title}{why} ({rule})"
     because = {"text": text, "parent": incident.id, "source": incident.id}
     near = {
         "member": identity,

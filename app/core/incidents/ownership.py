@@ -37,9 +37,8 @@ def on_fired(turn: Turn, incident: Incident, alert: LiveAlert) -> str:
     """An alert has joined: what became worse by it, in words; empty when nothing did."""
     raised = ""
     if alert.severity < incident.severity:  # P0 sorts before P1
-        raised = (
-            f"severity raised from {incident.severity} to {alert.severity} by {describe(alert)}"
-        )
+        by = describe(alert, alert_title(alert))
+        raised = f"severity raised from {incident.severity} to {alert.severity} by {by}"
         incident.severity, incident.severity_ms = alert.severity, turn.now_ms
         incident.peak_severity = min(incident.peak_severity, alert.severity)
         service_levels.on_severity(turn, incident)
@@ -71,19 +70,20 @@ def weaken(turn: Turn, incident: Incident) -> None:
 
 def show(turn: Turn, incident: Incident, alert: LiveAlert) -> None:
     """Give the incident the title and the runbook of an alert."""
-    incident.title, incident.summary = alert_title(alert), describe(alert)
+    incident.title = alert_title(alert)
+    incident.summary = describe(alert, incident.title)
     runbook = turn.rules.evaluate(alert.labels).runbook
     runbooks.choose_runbook(turn, incident, runbook, alert.labels, alert.annotations)
 
 
-def describe(alert: LiveAlert) -> str:
+def describe(alert: LiveAlert, title: str) -> str:
     """An alert's title, its summary, and whether its severity is unknown."""
     annotations = alert.annotations
     summary = annotations.get("summary") or annotations.get("description") or ""
     unknown = (
         f" (severity {alert.severity_label!r} is not in the policy)" if alert.severity_label else ""
     )
-    return f"{alert_title(alert)}{': ' if summary else ''}{summary}{unknown}"
+    return f"{title}{': ' if summary else ''}{summary}{unknown}"
 
 
 def stable_after_ms(rules: CompiledPolicy) -> int:

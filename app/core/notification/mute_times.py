@@ -4,6 +4,9 @@ Source: PROCEDURES, P3 "during business hours"; Alertmanager's `mute_time_interv
 escalates never waits, nor what people say: somebody is there.
 """
 
+from functools import lru_cache
+
+from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.severity import Severity
@@ -49,10 +52,19 @@ def reasons_to_wait(turn: Turn, incident: Incident, at_ms: int) -> list[str]:
     """
     if incident.always:
         return []
-    hours = turn.rules.hours(turn.rules.owner_known(incident.owner), _severity(incident))
-    found = [HOURS] if hours is not None and not inside(hours, at_ms) else []
-    mutes = turn.rules.mutes(incident.mutes, _severity(incident))
-    return found + [name for name, spans in mutes if inside(spans, at_ms)]
+    owner, mutes = turn.rules.owner_known(incident.owner), tuple(incident.mutes)
+    return list(_reasons_in(turn.rules, owner, _severity(incident), mutes, at_ms // 1000))
+
+
+@lru_cache(maxsize=1024)  # asked for each incident that changes; many of a second are alike
+def _reasons_in(
+    rules: CompiledPolicy, owner: str, severity: Severity, muted_by: tuple[str, ...], second: int
+) -> tuple[str, ...]:
+    """What lets nobody be told in a second, by which intervals begin and end at the most often."""
+    hours, at_ms = rules.hours(owner, severity), second * 1000
+    outside = (HOURS,) if hours is not None and not inside(hours, at_ms) else ()
+    mutes = rules.mutes(muted_by, severity)
+    return (*outside, *(name for name, spans in mutes if inside(spans, at_ms)))
 
 
 def may_notify(turn: Turn, incident: Incident) -> bool:

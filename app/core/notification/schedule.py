@@ -37,7 +37,7 @@ REPEAT_INTERVAL = "repeat_interval"
 DEADLINE_FIELDS = (
     *mute_times.DEADLINE_FIELDS,
     *("state", "ended", "suppressed", "deferred_notification", "deferred_since_ms"),
-    *("notified_ms", "severity", "correlation_wait_ms", "notifiable_since_ms"),
+    *("notified_ms", "severity", "incident_class", "correlation_wait_ms", "notifiable_since_ms"),
     *("notified_owner", "owner", "owner_ms", "has_unnamed", "fires_anew_ms", "flapping_ms"),
     *("severity_ms", "notified_severity", "has_more", "message_ms", "step_since_ms"),
 )
@@ -69,9 +69,9 @@ def deadline_alerts(incident: Incident) -> tuple[object, ...]:
 
 def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None:
     """Since when the next message waits, for how long, and what it waits for."""
-    notify = turn.rules.policy.notify
+    rules, severity, kind = turn.rules, incident.severity, incident.incident_class
     if not incident.notified_ms:
-        wait_ms = notify.group_wait.get(incident.severity, 0)
+        wait_ms = rules.group_wait_ms(severity, kind)
         if incident.correlation_wait_ms > wait_ms:
             return incident.notifiable_since_ms, incident.correlation_wait_ms, CORRELATION_WAIT
         return incident.notifiable_since_ms, wait_ms, GROUP_WAIT
@@ -80,16 +80,16 @@ def _next_message(turn: Turn, incident: Incident) -> tuple[int, int, str] | None
     if _has_news(incident):
         return incident.notifiable_since_ms, 0, RELEASED
     if _fires_anew(incident):
-        return incident.fires_anew_ms, notify.group_wait.get(incident.severity, 0), FIRES_ANEW
+        return incident.fires_anew_ms, rules.group_wait_ms(severity, kind), FIRES_ANEW
     if incident.severity < incident.notified_severity:
         return incident.severity_ms, 0, RAISED
     if incident.has_unnamed:
-        return incident.notified_ms, notify.group_interval, GROUP_INTERVAL
+        return incident.notified_ms, rules.group_interval_ms(kind), GROUP_INTERVAL
     if incident.flapping_ms:
         return None
     if incident.has_more:
-        return incident.message_ms, notify.group_interval, GROUP_INTERVAL
-    repeat_ms = notify.repeat_interval.get(incident.severity, 0)
+        return incident.message_ms, rules.group_interval_ms(kind), GROUP_INTERVAL
+    repeat_ms = rules.repeat_interval_ms(severity, kind)
     if repeat_ms and incident.state is State.OPEN:
         # Whoever was called by an escalation need not be told again at once.
         last_ms = max(incident.message_ms, incident.step_since_ms, incident.notifiable_since_ms)

@@ -336,6 +336,23 @@ class CompiledPolicy:
         claimed = self._class_by_name.get(incident_class)
         return claimed.status if claimed else ""
 
+    def group_wait_ms(self, severity: Severity, incident_class: str) -> int:
+        """How long the first message about an incident waits."""
+        claimed = self._class_by_name.get(incident_class)
+        waits = self.policy.notify.group_wait
+        return (claimed.group_wait if claimed else waits).get(severity, waits.get(severity, 0))
+
+    def group_interval_ms(self, incident_class: str) -> int:
+        """How much time is between two messages about more alerts of an incident."""
+        claimed = self._class_by_name.get(incident_class)
+        return (claimed and claimed.group_interval) or self.policy.notify.group_interval
+
+    def repeat_interval_ms(self, severity: Severity, incident_class: str) -> int:
+        """How often recipients are notified again of an incident that nobody has taken; 0 is never."""
+        claimed = self._class_by_name.get(incident_class)
+        times = self.policy.notify.repeat_interval
+        return (claimed.repeat_interval if claimed else times).get(severity, times.get(severity, 0))
+
     def also_notify(self, severity: Severity, incident_class: str) -> list[Contact]:
         """Who is told of every new incident like this besides its owner."""
         claimed = self._class_by_name.get(incident_class)

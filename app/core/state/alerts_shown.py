@@ -3,19 +3,22 @@
 Members are alerts of other components; what is known of them came with their signals.
 """
 
-from functools import reduce
 from heapq import nsmallest
 from itertools import islice
 from typing import Any
+
+import orjson
 
 from app.core.state.annotations import add_links
 from app.core.state.live_alert import LiveAlert
 from app.core.state.members import Member
 from app.core.state.ranking import AlertRanking, labels_in_both, worst_first
+from app.core.state.shown_alert import ShownAlert
 from app.core.state.state import Incident
 from models.alert import Labels
 from models.events import AlertStatus
 from models.instant import NEWEST_MS, format_instant
+from models.json_bytes import json_bytes
 from models.truncate import truncate
 
 ALERTS_MAX = 10  # in a message
@@ -27,7 +30,6 @@ LINKS_MAX = 10
 TEXT_CHARACTERS_MAX = 200  # of each text of an alert that is too large
 
 Document = dict[str, Any]
-Sized = tuple[Document, int]  # an alert as JSON, and about how many bytes it has
 
 NO_ALERTS: Document = {
     "alerts": [],
@@ -41,14 +43,16 @@ NO_ALERTS: Document = {
 
 def alerts_of(incident: Incident, number: int = ALERTS_MAX) -> Document:
     """The fields of a notification and of a snapshot that are about the incident's alerts."""
-    sized = [_alert(alert) for alert in _worst_alerts(incident, number)]
+    shown = [_shown_alert(incident, alert) for alert in _worst_alerts(incident, number)]
+    if len(incident.shown) > ALERTS_MAX:
+        incident.shown = {alert.fingerprint: alert for alert in shown}
     if incident.members:
         members = nsmallest(number, incident.members.items(), key=_member_rank)
-        sized += [_member(fingerprint, member) for fingerprint, member in members]
-        sized.sort(key=_rank)
-    alerts = _within_bounds(sized[:number])
+        shown += [_shown_member(fingerprint, member) for fingerprint, member in members]
+        shown.sort(key=_rank)
+    alerts = _within_bounds(shown[:number])
     return {
-        "alerts": alerts,
+        "alerts": [alert.json for alert in alerts],
         "alerts_omitted": incident.size - len(alerts),
         "alerts_firing": incident.alerts_firing,
         "alerts_total": incident.size,
@@ -66,15 +70,19 @@ def _worst_alerts(incident: Incident, number: int) -> list[LiveAlert]:
 
 
 def _common_labels(incident: Incident) -> Labels:
-    if incident.ranking is not None:
-        labels = [incident.ranking.common_labels or {}]
-    else:
-        labels = [alert.labels for alert in incident.alerts.values()]
-    labels += [_labels(member) for member in incident.members.values()]
-    return reduce(labels_in_both, labels) if labels else {}
+    common = incident.common_labels
+    for member in incident.members.values():
+        common = labels_in_both(common, _labels(member))
+    return {} if common is None else common
 
 
-def _alert(alert: LiveAlert) -> Sized:
+def _shown_alert(incident: Incident, alert: LiveAlert) -> ShownAlert:
+    """The alert as JSON; that of the snapshot or message before, if nothing of it has changed."""
+    texts = (alert.labels, alert.annotations, alert.generator_url, alert.severity)
+    made_of = (*texts, alert.firing, alert.starts_ms, alert.ended_ms)
+    known = incident.shown.get(alert.fingerprint)
+    if known is not None and known.made_of == made_of:
+        return known
     labels, annotations = alert.labels, alert.annotations
     if alert.bytes > ALERT_BYTES_MAX:
         labels, annotations = _cut(labels), _cut(annotations)
@@ -88,10 +96,11 @@ def _alert(alert: LiveAlert) -> Sized:
         "starts_at": _instant(alert.starts_ms),
         "ends_at": None if alert.firing else _instant(alert.ended_ms),
     }
-    return document, alert.bytes
+    shown = incident.shown[alert.fingerprint] = _encoded(document, alert.bytes, made_of)
+    return shown
 
 
-def _member(fingerprint: str, member: Member) -> Sized:
+def _shown_member(fingerprint: str, member: Member) -> ShownAlert:
     document = {
         "fingerprint": fingerprint,
         "status": AlertStatus.FIRING if member.firing else AlertStatus.ENDED,
@@ -102,16 +111,24 @@ def _member(fingerprint: str, member: Member) -> Sized:
         "starts_at": _instant(member.starts_ms),
         "ends_at": None,
     }
-    return document, member.size
+    return _encoded(document, member.size, ())
+
+
+def _encoded(document: Document, size: int, made_of: tuple[object, ...]) -> ShownAlert:
+    links: dict[str, str] = {}
+    add_links(links, document["annotations"], document["generator_url"])
+    json = orjson.Fragment(json_bytes(document))
+    status, severity = document["status"], document["severity"]
+    return ShownAlert(document["fingerprint"], status, severity, json, size, links, made_of)
 
 
 def _labels(member: Member) -> Labels:
     return {"alertname": member.name} | member.labels | member.place_labels
 
 
-def _rank(alert: Sized) -> tuple[bool, str]:
-    ended = alert[0]["status"] is AlertStatus.ENDED
-    return ended, "" if ended else alert[0]["severity"]
+def _rank(alert: ShownAlert) -> tuple[bool, str]:
+    ended = alert.status is AlertStatus.ENDED
+    return ended, "" if ended else alert.severity
 
 
 def _member_rank(item: tuple[str, Member]) -> tuple[bool, str, int, str]:
@@ -120,22 +137,22 @@ def _member_rank(item: tuple[str, Member]) -> tuple[bool, str, int, str]:
     return not member.firing, severity, -member.starts_ms, fingerprint
 
 
-def _within_bounds(alerts: list[Sized]) -> list[Document]:
+def _within_bounds(alerts: list[ShownAlert]) -> list[ShownAlert]:
     """As many alerts as the bounds allow, and always the first."""
-    shown, room = list[Document](), ALERTS_BYTES_MAX
-    for document, size in alerts:
-        room -= size
-        if shown and room < 0:
-            break
-        shown.append(document)
-    return shown
+    room = ALERTS_BYTES_MAX
+    for number, alert in enumerate(alerts):
+        room -= alert.size
+        if number and room < 0:
+            return alerts[:number]
+    return alerts
 
 
-def _links(alerts: list[Document]) -> dict[str, str]:
+def _links(alerts: list[ShownAlert]) -> dict[str, str]:
     """The links of the alerts that are shown, the worst alert's first; one for each name."""
     links: dict[str, str] = {}
     for alert in alerts:
-        add_links(links, alert["annotations"], alert["generator_url"])
+        for title, link in alert.links.items():
+            links.setdefault(title, link)
     return dict(islice(links.items(), LINKS_MAX))
 
 

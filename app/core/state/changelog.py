@@ -20,8 +20,8 @@ import orjson
 
 from app.core.state.changelog_fields import encode, read_fields
 from app.core.state.expected_heartbeats import ExpectedHeartbeat
-from app.core.state.incident_alerts import in_order, note_unnamed
-from app.core.state.live_alert import LiveAlert, Suppression
+from app.core.state.incident_alerts import add_alert, in_order, note_unnamed
+from app.core.state.live_alert import LiveAlert, Suppression, bytes_of
 from app.core.state.members import Fired, InhibitionGroup, Member, Target
 from app.core.state.near_memory import BEGUN_KEY, GROUP_KEY
 from app.core.state.near_part import NearPart
@@ -101,6 +101,21 @@ def number_of_keys(state: PartitionState) -> int:
         + state.near.number_of_keys
         + sum(len(getattr(state, things)) for things in KINDS.values())
     )
+
+
+def sizes_by_bound(state: PartitionState) -> dict[str, int]:
+    """How much there is of what the policy's `bounds` limit, by the name of the bound."""
+    return {
+        "alerts": len(state.alerts),
+        "alert_bytes": state.alert_bytes,
+        "incidents": len(state.incidents),
+        "groups": len(state.inhibition_groups)
+        + len(state.windows)
+        + len(state.parked)
+        + len(state.deferred_signals),
+        "silences": len(state.silences),
+        "tasks": len(state.tasks),
+    }
 
 
 def is_whole(items: Mapping[bytes, bytes]) -> bool:
@@ -209,7 +224,7 @@ def _load_key(
     if kind == b"a/":
         alert = state.alerts[name] = _load_alert(orjson.loads(value), items[b"c/" + name])
         assert alert.fingerprint.encode() == name
-        state.measure(alert)
+        state.measure(alert, bytes_of(alert.labels, alert.annotations, alert.generator_url))
     elif (
         kind in _LOADERS
     ):  # else the policy or the meta record, which are the engine's, or counters
@@ -219,8 +234,7 @@ def _load_key(
 def _index_alerts(state: PartitionState, alerts: Iterable[LiveAlert]) -> None:
     for alert in in_order(alert for alert in alerts if alert.incident):
         incident = state.incidents[alert.incident]
-        incident.alerts[alert.fingerprint] = alert
-        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+        add_alert(incident, alert)
         incident.firing += alert.firing
         incident.unheard += alert.unheard_ms > 0
         if alert.firing:

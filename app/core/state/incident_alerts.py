@@ -3,9 +3,18 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from app.core.state.ranking import labels_in_both
+
 if TYPE_CHECKING:
     from app.core.state.live_alert import LiveAlert
     from app.core.state.state import Incident
+
+
+def add_alert(incident: "Incident", alert: "LiveAlert") -> None:
+    """Add the alert that joined last to what is known of all."""
+    incident.alerts[alert.fingerprint] = alert
+    incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+    incident.common_labels = labels_in_both(incident.common_labels, alert.labels)
 
 
 def note_unnamed(incident: "Incident", alert: "LiveAlert") -> None:
@@ -29,6 +38,6 @@ def put_in_order(incident: "Incident") -> None:
     alerts = in_order(incident.alerts.values())
     incident.alerts.clear()
     incident.names.clear()
+    incident.common_labels = None
     for alert in alerts:
-        incident.alerts[alert.fingerprint] = alert
-        incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+        add_alert(incident, alert)

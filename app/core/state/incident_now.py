@@ -5,6 +5,9 @@ from models.severity import Severity
 
 CLOCKS = ("acknowledge", "resolve")  # the targets
 _WORST_FIRST = tuple(Severity)  # to walk over the class itself costs ten times as much
+_BY_NAME: dict[str, Severity] = {
+    severity.value: severity for severity in Severity
+}  # so does a call
 
 
 def worst_firing(incident: Incident) -> Severity | None:
@@ -33,4 +36,4 @@ def begin_clocks(incident: Incident, at_ms: int) -> None:
 def clock_start(incident: Incident, clock: str) -> tuple[int, Severity]:
     """When the clock of a target began, and by which severity's target."""
     severity = incident.clock_severity.get(clock, incident.severity)
-    return incident.clock_since_ms.get(clock, incident.severity_ms), Severity(severity)
+    return incident.clock_since_ms.get(clock, incident.severity_ms), _BY_NAME[severity]

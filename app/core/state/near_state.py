@@ -86,7 +86,7 @@ class Group:
     """Alerts that belong together: how many fire, how many expired, and what they have in common.
 
     `root` is the incident to which the others belong, and `root_key` its component's key in the
-    journal; both are empty when it has ended.
+    journal; both are empty when it has ended. `first` is the first incident that was the root.
     """
 
     firing: int = 0
@@ -95,6 +95,7 @@ class Group:
     labels: dict[int, None] = field(default_factory=dict)
     root: str = ""
     root_key: str = ""
+    first: str = ""
     touch: int = 0
 
 
@@ -212,7 +213,8 @@ def _value(state: NearState, key: str) -> list[Any] | None:
         return [alert.touch, alert.last_ms, alert.group, alert.firing]
     if kind == "g/" and (group := state.groups.get(int(name))):
         shared = [list(group.severities), list(group.labels)]
-        return [group.touch, group.firing, group.expired, *shared, group.root, group.root_key]
+        roots = [group.root, group.root_key, group.first]
+        return [group.touch, group.firing, group.expired, *shared, *roots]
     return None
 
 
@@ -223,11 +225,12 @@ def _token_of(value: list[Any]) -> Token:
 
 
 def _group_of(value: list[Any]) -> Group:
-    touch, firing, expired, severities, labels, root, root_key = value
+    touch, firing, expired, severities, labels, *roots = value
+    root, root_key, first = roots
     check_numbers(touch, firing, expired, *labels)
-    _check_texts(root, root_key, *severities)
+    _check_texts(*roots, *severities)
     known = dict.fromkeys(severities), dict.fromkeys(labels)
-    return Group(firing, expired, *known, root, root_key, touch)
+    return Group(firing, expired, *known, root, root_key, first, touch)
 
 
 def _meta(state: NearState) -> list[Any]:

@@ -4,10 +4,11 @@ Few alerts are sorted when somebody asks. Many have an index, which `PartitionSt
 `leave` keep: a snapshot follows each change, and must not walk over thousands of alerts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from models.alert import Labels
 from models.severity import Severity
 
 if TYPE_CHECKING:
@@ -19,19 +20,18 @@ _ENDED = "ended"  # the group after all severities
 class AlertRanking:
     """An index of an incident's alerts: a group for each severity, and one for what ended."""
 
-    __slots__ = ("_groups", "_unsorted", "common_labels")
+    __slots__ = ("_groups", "_unsorted")
 
     def __init__(self, alerts: "Iterable[LiveAlert]") -> None:
         self._groups: dict[str, dict[str, LiveAlert]] = {}  # by fingerprint, the oldest first
         self._unsorted: set[str] = set()  # groups; nobody walks over this set
-        self.common_labels: Mapping[str, str] | None = None  # None: no alert is there yet
         for alert in alerts:
             self.put(alert)
 
     def put(self, alert: "LiveAlert") -> None:
         """Add an alert, or note that it began or ended to fire."""
-        if not any(group.pop(alert.fingerprint, None) for group in self._groups.values()):
-            self.common_labels = labels_in_both(self.common_labels, alert.labels)
+        for group in self._groups.values():
+            group.pop(alert.fingerprint, None)
         name = _group(alert)
         group = self._groups.setdefault(name, {})
         newest = next(reversed(group.values()), None)
@@ -57,7 +57,7 @@ def worst_first(alerts: "Iterable[LiveAlert]") -> "list[LiveAlert]":
     return sorted(sorted(alerts, key=_age, reverse=True), key=_group)
 
 
-def labels_in_both(known: Mapping[str, str] | None, labels: Mapping[str, str]) -> Mapping[str, str]:
+def labels_in_both(known: Labels | None, labels: Labels) -> Labels:
     """The labels that have the same value in both; all of `labels` where nothing is known."""
     if known is None or known is labels:
         return labels

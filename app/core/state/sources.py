@@ -24,13 +24,11 @@ def take_position(state: PartitionState, headers: Headers) -> bool:
         return False
     prefix, offset, number = parts
     place = _place(prefix)
-    if place is None or not _is_number(offset) or not _is_number(number):
+    if place is None or not (offset.isdigit() and number.isdigit()):
+        return False
+    if len(offset) > _DIGITS_MAX or len(number) > _DIGITS_MAX:
         return False
     return state.is_new(*place, int(offset), int(number))
-
-
-def _is_number(digits: bytes) -> bool:
-    return digits.isdigit() and len(digits) <= _DIGITS_MAX
 
 
 @lru_cache(maxsize=1024)  # a journal partition is fed by a handful

@@ -15,7 +15,7 @@ import orjson
 from app.core.state.ended_alerts import EndedAlerts
 from app.core.state.engine_clock import EngineClock
 from app.core.state.expected_heartbeats import ExpectedHeartbeat
-from app.core.state.incident_alerts import note_unnamed, put_in_order
+from app.core.state.incident_alerts import add_alert, note_unnamed, put_in_order
 from app.core.state.live_alert import (
     CORRELATION_WAIT,
     Ending,
@@ -28,8 +28,10 @@ from app.core.state.near_memory import NearMemory
 from app.core.state.near_part import NearPart
 from app.core.state.ranking import AlertRanking
 from app.core.state.receivers import Receiver
+from app.core.state.shown_alert import ShownAlert
 from app.core.state.tasks import Task
 from app.core.state.timer_kind import TimerKind
+from models.alert import Labels
 from models.incident import State
 from models.instant import NEWEST_MS
 from models.place import Place
@@ -160,21 +162,20 @@ class Incident:
     )  # the mute rules, or `hours`, that let nobody be notified when it changed last
     near: NearPart | None = None  # what it knows of incidents near it, once that was asked
     # Derived.
-    alerts: dict[str, LiveAlert] = field(
-        default_factory=dict
-    )  # by fingerprint, in the order of joining
+    # By fingerprint, in the order of joining.
+    alerts: dict[str, LiveAlert] = field(default_factory=dict)
     firing: int = 0
     firing_by: dict[Severity, int] = field(default_factory=dict)  # severity -> alerts that fire
     unheard: int = 0  # alerts that fire on though nobody says so
     notifiable: int = 0  # alerts that fire and that nothing keeps quiet
-    awaiting_correlation: int = (
-        0  # alerts that fire and are quiet only until a rule has had the time to hold them
-    )
-    unnamed: dict[str, bool] = field(
-        default_factory=dict
-    )  # urgent alerts that fire, that nothing keeps quiet, and that no message has named
+    # Alerts that fire and are quiet only until a rule has had the time to hold them.
+    awaiting_correlation: int = 0
+    # Urgent alerts that fire, that nothing keeps quiet, and that no message has named.
+    unnamed: dict[str, bool] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)  # alertname -> alerts
+    common_labels: Labels | None = None  # of its alerts; None before the first
     ranking: AlertRanking | None = None  # of its alerts, once they are many
+    shown: dict[str, ShownAlert] = field(default_factory=dict)  # alerts that were shown last, a few
     bytes: int = 0  # of its members
     timer_ms: int = 0  # when its timer fires; 0 is none
     # What its deadlines were found from when its timer was set (`app.core.incident_timers`).
@@ -311,13 +312,12 @@ class PartitionState:
         self.dirty[b"a/" + key] = None
         self.touch(alert)
         if not alert.bytes:
-            self.measure(alert)
+            self.measure(alert, bytes_of(alert.labels, alert.annotations, alert.generator_url))
 
-    def measure(self, alert: LiveAlert) -> None:
-        """Count an alert's texts, which are new."""
-        self.alert_bytes -= alert.bytes
-        alert.bytes = bytes_of(alert.labels, alert.annotations, alert.generator_url)
-        self.alert_bytes += alert.bytes
+    def measure(self, alert: LiveAlert, size: int) -> None:
+        """Count an alert's texts, which are new and have so many bytes (`bytes_of`)."""
+        self.alert_bytes += size - alert.bytes
+        alert.bytes = size
 
     def touch(self, alert: LiveAlert) -> None:
         """Note that an alert's counters changed."""
@@ -482,8 +482,7 @@ class PartitionState:
         if alert.incident != incident.id:
             alert.incident, alert.joined, alert.retain_until_ms = incident.id, offset, 0
             last = next(reversed(incident.alerts.values()), None)
-            incident.alerts[alert.fingerprint] = alert
-            incident.names[alert.name] = incident.names.get(alert.name, 0) + 1
+            add_alert(incident, alert)
             if last is not None and last.joined == offset:
                 put_in_order(incident)
         incident.firing += 1

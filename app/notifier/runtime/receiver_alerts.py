@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
+from app.history.receivers_down import ALERTNAME
 from app.notifier.channel import ChannelKind
 from app.notifier.ledger.circuit import Circuit
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
 from models.instant import format_instant
 from models.topics import partition_of
 
-ALERTNAME = "TocsinReceiverDown"
 DOWN_AFTER_MS = 2 * 60_000  # a circuit is open for so long before anybody is told
 REPEAT_MS = 60_000
 LIVES_MS = 5 * 60_000  # after it was said last

@@ -125,12 +125,13 @@ def _kind_text(value: Any) -> str:
     )
 
 
-def read_top_node(path: Path, what: str) -> Node:
-    """The mapping in a file, every scalar as it is written.
+def read_top_node(path: Path, what: str, data: bytes | None = None) -> Node:
+    """The mapping in a file, or in its bytes, every scalar as it is written.
 
     `what` says what its keys are. Raises BadFile.
     """
-    document = yaml_file.parse_mapping(path, yaml_file.bytes_of(path), what, as_written=True)
+    data = yaml_file.bytes_of(path) if data is None else data
+    document = yaml_file.parse_mapping(path, data, what, as_written=True)
     return Node(document.data, (), path, document, [])
 
 

@@ -1,21 +1,19 @@
 """Cases of the routing tree into entries that say whose alerts are.
 
 A case that takes all alerts of its components is an entry of `ownership`. Alertmanager groups by
-route, so any other, which may take a part of a component's alerts only, or which tells several
-receivers, is a class: its incidents are apart from others of the component, and nobody misses an
-alert because it joined an incident that others own.
+route, so any other, which may take a part of a component's alerts only, notifies several receivers,
+or waits otherwise than the rest, is a class: its incidents are apart from others of the component,
+and nobody misses an alert because it joined an incident that others own.
 """
 
 from collections.abc import Sequence
 
-from app.policy.importer import label_matchers
+from app.policy.importer import label_matchers, times
 from app.policy.importer.contacts import People
 from app.policy.importer.parts import Names, Owner
-from app.policy.importer.reader import Route
 from app.policy.importer.routes import RouteCase, join_matchers
 
 EVERYTHING = 'alertname=~".*"'  # a label that is absent matches as the empty text
-_PLACES = "job"  # of the components' labels, this one and those behind it say where something runs, not what it is
 
 
 def owners_of(
@@ -23,8 +21,9 @@ def owners_of(
 ) -> tuple[list[Owner], str]:
     """The entries, in their order, and the default owner.
 
-    `component` is the first of the components' labels.
+    `component` is the first of the components' labels. A case has the waits of its last route.
     """
+    usual = times.waits_of(cases[-1].routes[-1])
     apart = _need_classes(cases, people, component)
     names = Names()
     found: list[Owner] = []
@@ -36,9 +35,9 @@ def owners_of(
             EVERYTHING
         ]
         name = names.make(" and ".join((team, *also))) if is_class else ""
-        found.append(
-            Owner(name, [matchers], team, also, tuple(route.line for route in case.routes))
-        )
+        waits = times.other_waits(case.routes[-1], usual)
+        lines = tuple(route.line for route in case.routes)
+        found.append(Owner(name, [matchers], team, also, waits, lines))
     return found, people.owner(cases[-1])
 
 
@@ -47,8 +46,9 @@ def _need_classes(cases: Sequence[RouteCase], people: People, component: str) ->
 
     One that comes before a class that might take its alerts is one, too.
     """
+    usual = times.waits_of(cases[-1].routes[-1])
     apart = [
-        bool(people.besides(case))
+        bool(people.besides(case) or times.other_waits(case.routes[-1], usual))
         or (bool(case.matchers) and not _is_component_only(case, component))
         for case in cases
     ]
@@ -66,16 +66,3 @@ def _need_classes(cases: Sequence[RouteCase], people: People, component: str) ->
 
 def _is_component_only(case: RouteCase, component: str) -> bool:
     return all(matcher.label == component for matcher in case.matchers)
-
-
-def component_labels(routes: Sequence[Route], shipped: Sequence[str]) -> list[str]:
-    """The labels that name a component.
-
-    First those that routes ask for, then those that they group by, then the usual ones.
-    """
-    asked = [matcher.label for route in routes for matcher in route.matchers]
-    often = sorted(dict.fromkeys(asked), key=lambda label: -asked.count(label))
-    grouped = [label for route in routes for label in route.group_by]
-    what = list(shipped)[: list(shipped).index(_PLACES)] if _PLACES in shipped else list(shipped)
-    first = [label for label in (*often, *grouped) if label in what]
-    return list(dict.fromkeys((*first, *shipped)))

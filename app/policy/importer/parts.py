@@ -10,6 +10,7 @@ from typing import Any
 
 from app.policy.importer.receivers import Contact
 from models.policy import Channel
+from models.policy_types import Components
 from models.severity import Severity
 
 NAME_CHARACTERS = 80  # of the 100 that a policy allows: what is added fits too
@@ -52,6 +53,18 @@ class Owner:
     selector: Selector
     team: str
     also: tuple[str, ...]
+    waits: dict[str, "Timing"]  # by the policy's key: where they are not those of `notify`
+    lines: Lines
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedHeartbeat:
+    """A heartbeat, which was a receiver that is pinged."""
+
+    name: str
+    selector: Selector
+    missing_ms: int
+    owner: str
     lines: Lines
 
 
@@ -90,19 +103,15 @@ class Imported:
 
     severity_labels: list[str]
     severities: dict[str, tuple[Severity, Lines]]
-    component_labels: list[str]
-    component_absent: list[str]
-    component_exporters: list[str]
-    component_scope: list[list[str]]
+    components: Components
     contacts: dict[str, Contact]
     teams: dict[str, Team]
     owners: list[Owner]
     default_owner: str
     channels: dict[Severity, list[Channel]]
     resolve_timeout: dict[str, Timing]  # by source
-    group_wait: dict[Severity, Timing]
-    group_interval: Timing
-    repeat_interval: dict[Severity, Timing]
+    waits: dict[str, Timing]  # by the policy's key: of whatever no class has its own for
+    heartbeats: list[ImportedHeartbeat]
     mutes: list[MuteRule]
     inhibitions: list[ImportedInhibition]
     intervals: dict[str, tuple[int, list[tuple[int, dict[str, Any]]]]]

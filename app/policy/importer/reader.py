@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.policy.importer import label_matchers, nodes
+from app.files.yaml_file import BadFile
+from app.policy.importer import enclosed, label_matchers, nodes
 from app.policy.importer.nodes import Node, list_items
 from models.matcher import Matcher, Operator
 from models.time_interval import TimeSpan
@@ -28,7 +29,7 @@ _TOP = (
         "mute_time_intervals",
         "time_intervals",
     ),
-    "tracing",  # since 0.29
+    *("tracing", "event_recorder"),  # since 0.29, 0.33
 )
 _ROUTE = (
     *("receiver", "group_by", "continue", "match", "match_re", "matchers", "routes"),
@@ -39,6 +40,7 @@ _ROUTE = (
         "mute_time_intervals",
         "active_time_intervals",
     ),
+    "labels",  # since 0.34
 )
 _INHIBIT = tuple(
     f"{side}_{key}" for side in ("source", "target") for key in ("match", "match_re", "matchers")
@@ -110,6 +112,7 @@ class Interval:
 class Configuration:
     """A whole file."""
 
+    name: str  # of the file, and of what it is in
     route: Route
     receivers: dict[str, Node] = field(default_factory=dict)
     inhibitions: list[InhibitRule] = field(default_factory=list)
@@ -119,22 +122,35 @@ class Configuration:
 
 
 def read_configuration(path: Path) -> Configuration:
-    """The configuration in a file. Raises BadFile, with all problems and their lines."""
-    top = nodes.read_top_node(path, "an Alertmanager configuration: route, receivers")
+    """The configuration in a file, or in a Secret in it.
+
+    Raises BadFile, with all problems and their lines.
+    """
+    named, data = enclosed.read_enclosed(path)
+    try:
+        return _read(
+            nodes.read_top_node(named, "an Alertmanager configuration: route, receivers", data)
+        )
+    except BadFile as refusal:
+        raise enclosed.with_template_hint(refusal, named, data) from None
+
+
+def _read(top: Node) -> Configuration:
     if "route" not in top.value:
         looks = next(
             (f"; it looks like {what}" for key, what in _OTHERS.items() if key in top.value), ""
         )
         top.say(f"is no Alertmanager configuration, which has a route and receivers{looks}")
         nodes.raise_problems(top)
-    parts = top.parts(_TOP, "a configuration of Alertmanager 0.28")
+    parts = top.parts(_TOP, "a configuration of Alertmanager 0.34")
     configuration = Configuration(
+        name=top.path.name,
         route=_read_route(parts["route"], None) if "route" in parts else _NO_ROUTE,
         receivers=_named_items(parts, "receivers"),
         inhibitions=[_read_inhibition(node) for node in list_items(parts, "inhibit_rules")],
         intervals=_read_intervals(parts),
         settings=parts["global"].parts() if "global" in parts else {},
-        others=[parts[key] for key in ("templates", "tracing") if key in parts],
+        others=[parts[key] for key in ("templates", "tracing", "event_recorder") if key in parts],
     )
     if "route" in parts:
         _check_root(parts["route"])
@@ -160,7 +176,7 @@ def _named_items(parts: dict[str, Node], key: str) -> dict[str, Node]:
 
 
 def _read_route(node: Node, parent: Route | None) -> Route:
-    parts = node.parts(_ROUTE, "a route of Alertmanager 0.28")
+    parts = node.parts(_ROUTE, "a route of Alertmanager 0.34")
     receiver = parts["receiver"].text() if "receiver" in parts else ""
     by = parts.get("group_by")
     itself = Route(
@@ -219,7 +235,7 @@ def _read_matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
 
 
 def _read_inhibition(node: Node) -> InhibitRule:
-    parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition of Alertmanager 0.28")
+    parts = node.parts((*_INHIBIT, "equal", "name"), "an inhibition of Alertmanager 0.34")
     equal = tuple(item.text() for item in list_items(parts, "equal"))
     return InhibitRule(
         node.line, _read_matchers(parts, "source_"), _read_matchers(parts, "target_"), equal

@@ -149,9 +149,9 @@ def receiver_contacts(name: str, receiver: Node, findings: Findings) -> list[Con
     for key, node in receiver.parts().items():
         service = SERVICES.get(key.removesuffix("_configs")) if key.endswith("_configs") else None
         if service is None:
-            if key != "name":
+            if key not in ("name", "labels"):
                 why, instead = (
-                    "it is no integration of Alertmanager 0.25 to 0.28",
+                    "it is no integration of Alertmanager 0.25 to 0.34",
                     "give its contact an address by hand",
                 )
                 findings.add(FindingKind.LEFT_OUT, key, node.line, why, instead)
@@ -207,7 +207,7 @@ def _channel_address(kind: str, name: str, service: Service, node: Node, finding
             key,
             line,
             why,
-            f"{instead}; until then the address is {kind}/{name}",
+            f"{instead}; until then the address is {kind} and the name of the receiver",
         )
         said = ""
     if "$" in said:
@@ -215,8 +215,12 @@ def _channel_address(kind: str, name: str, service: Service, node: Node, finding
             FindingKind.FILL_IN, key, line, "it has a placeholder", "put the address in the contact"
         )
     if service.machine:
-        why = f"Tocsin calls no {kind} by itself"
-        instead = f"a notifier that takes the address {kind}/{name} there, or any program that reads tocsin.notifications"
+        known = kind == "webhook"
+        why = "its URL is a secret" if known else "the notifier has no such channel"
+        kept = "its URL" if known else "another channel, such as a webhook,"
+        instead = (
+            f"{kept} under the address {kind}/NAME, with the receiver's name, in receivers.yaml"
+        )
         findings.add(FindingKind.FILL_IN, f"{kind}_configs", node.line, why, instead)
     if not said:
         return f"{kind}/{name}" if kind != "email" or "to" in parts else ""
@@ -274,7 +278,7 @@ def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> No
 
 
 def _say_end(kind: str, line: int, findings: Findings) -> None:
-    why = f"by {kind} Alertmanager does not say here that it is over; Tocsin tells the end to whom it told the beginning"
+    why = "Alertmanager does not say through it that it is over; Tocsin tells the end to whom it told the beginning"
     findings.add(
         FindingKind.DIFFERS,
         f"{kind}_configs.send_resolved",

@@ -59,9 +59,13 @@ def severities_of(
         severity = usual_words.get(severity_word(value))
         names[value] = (severity or _UNKNOWN, tuple(lines))
         if severity is None:
-            why = f"nobody says how bad `{value}` is; P2 is a guess"
+            why = "nobody says how bad it is; P2 is a guess"
             findings.add(
-                FindingKind.FILL_IN, "severity", lines[0], why, "P0 to P3 under severities.names"
+                FindingKind.FILL_IN,
+                f"severity `{value}`",
+                lines[0],
+                why,
+                "P0 to P3 under severities.names",
             )
     names |= {name: (severity, ()) for name, severity in usual.items() if name not in names}
     return Severities(labels or [_LABELS[0]], names)

@@ -9,7 +9,16 @@ from dataclasses import replace
 from functools import cache
 
 from app.files import policy_file
-from app.policy.importer import contacts, label_matchers, ownership, routes, severity, times
+from app.policy.importer import (
+    contacts,
+    grouping,
+    label_matchers,
+    ownership,
+    pings,
+    routes,
+    severity,
+    times,
+)
 from app.policy.importer.contacts import People
 from app.policy.importer.label_matchers import NotExpressible
 from app.policy.importer.notices import FindingKind, Findings
@@ -33,17 +42,20 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     shipped = _shipped().policy
     severities = severity.severities_of(configuration, shipped.severities.names, findings)
     people = contacts.people_of(configuration, cases, findings)
-    components = ownership.component_labels(list(root.all()), shipped.components.labels)
-    owners, default_owner = ownership.owners_of(cases, people, components[0])
+    uncounted = [
+        *severities.labels,
+        *shipped.identity.ignore,
+        *shipped.identity.ignore_if_alike,
+    ]
+    components = grouping.components_of(root, shipped.components, uncounted)
+    grouping.report_grouping(root, components, uncounted, findings)
+    owners, default_owner = ownership.owners_of(cases, people, components.labels[0])
     label = severities.labels[0]
     reached = {
         severity: _reachable_cases(cases, label, severities.possible_values(severity))
         for severity in Severity
     }
-    by_severity = times.routes_by_severity(
-        cases, label, {severity: severities.found(severity) for severity in Severity}
-    )
-    times.report_differing_times(reached, by_severity, root, findings)
+    times.report_waits(cases, root, findings)
     say_settings(configuration, root, cases, findings)
     say_times_apart(cases, findings)
     _say_pagers(
@@ -58,10 +70,7 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     return Imported(
         severity_labels=severities.labels,
         severities=severities.names,
-        component_labels=components,
-        component_absent=shipped.components.absent,
-        component_exporters=shipped.components.exporters,
-        component_scope=shipped.components.scope,
+        components=components,
         contacts=people.contacts,
         teams=people.teams,
         owners=owners,
@@ -71,14 +80,8 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
             for severity in Severity
         },
         resolve_timeout=times.resolve_timeouts(configuration, list(root.all())),
-        group_wait={
-            item: times.effective_timing(route, "group_wait") for item, route in by_severity.items()
-        },
-        group_interval=times.effective_timing(root, "group_interval"),
-        repeat_interval={
-            item: times.effective_timing(route, "repeat_interval")
-            for item, route in by_severity.items()
-        },
+        waits=times.waits_of(cases[-1].routes[-1]),
+        heartbeats=list(pings.heartbeats_of(cases, configuration, default_owner, findings)),
         mutes=list(_mute_rules(cases, people, findings)),
         inhibitions=list(_translate_inhibitions(configuration, findings)),
         intervals=people.intervals,
@@ -113,7 +116,7 @@ def _cases_of(root: Route, findings: Findings) -> list[RouteCase]:
         for route in root.all():
             if route.goes_on:
                 why = f"routes with it make more than {routes.CASES_MAX} combinations"
-                instead = f"its alerts go to {route.receiver} only; tell others by `also_notify`"
+                instead = "its alerts go to its own receiver only; tell others by `also_notify`"
                 findings.add(FindingKind.LEFT_OUT, "continue", route.line, why, instead)
         return routes.route_cases(root, go_on=False)
 

@@ -34,7 +34,6 @@ def say_settings(
                 "it is about Alertmanager's own running",
                 "Tocsin's metrics",
             )
-    _say_grouping(root, findings)
     taking = {route for case in cases for route in case.routes}
     for route in root.all():
         if not route.routes and route not in taking:
@@ -48,20 +47,6 @@ def say_settings(
             )
 
 
-def _say_grouping(root: Route, findings: Findings) -> None:
-    for route in root.all():
-        if "..." in route.group_by:
-            why = "there each alert is a group of its own; Tocsin puts the alerts of a component into one incident"
-        elif route.group_by:
-            why = "Tocsin puts the alerts of a component into one incident: of the first of components.labels that an alert has"
-        else:
-            why = "without it all alerts of a route are one group there; Tocsin has an incident for each component"
-        line = route.group_by_line or root.line
-        findings.add(
-            FindingKind.DIFFERS, "group_by", line, why, "change the order of components.labels"
-        )
-
-
 def say_times_apart(cases: Sequence[RouteCase], findings: Findings) -> None:
     """Say where several routes notify of the same alerts at different times.
 
@@ -70,10 +55,7 @@ def say_times_apart(cases: Sequence[RouteCase], findings: Findings) -> None:
     for case in cases:
         for key, of_route in (("mute_time_intervals", "mute"), ("active_time_intervals", "active")):
             if len({frozenset(getattr(route, of_route)) for route in case.routes}) > 1:
-                others = ", ".join(
-                    dict.fromkeys(f"{route.receiver} (line {route.line})" for route in case.routes)
-                )
-                why = f"the same alerts go to {others} at other times; Tocsin tells an incident to all of them or to nobody"
+                why = "the same alerts go to several receivers at different times; Tocsin notifies all of them or nobody"
                 instead = "they are told at all times here; an on-call plan in the notifier chooses by time"
                 for route in case.routes:
                     if getattr(route, of_route):

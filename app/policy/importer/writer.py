@@ -11,7 +11,6 @@ from app.policy.importer import notices
 from app.policy.importer.notices import Finding
 from app.policy.importer.parts import NO_TEXTS, Imported, Lines, Owner, Selector, Timing
 from models.sanitize import inert
-from models.severity import Severity
 
 _UNITS_MS = (
     ("w", 604_800_000),
@@ -28,14 +27,15 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
     """The policy file. `name` is the Alertmanager file's."""
     lines = [*_head_lines(findings, name), "version: 1", "", *_severity_lines(policy), ""]
     lines += [
-        "# What is broken? Incidents are grouped by the first of these labels that an alert has.",
+        "# What is broken? Incidents are grouped by the first of these labels that an alert has, and by each",
+        "# label of `scope` (of several in brackets, the first that an alert has).",
         "components:",
     ]
     lines += [
-        f"  labels: {_flow_style(policy.component_labels)}",
-        f"  absent: {_flow_style(policy.component_absent)}",
-        f"  exporters: {_flow_style(policy.component_exporters)}",
-        f"  scope: {_flow_style(policy.component_scope)}",
+        f"  labels: {_flow_style(policy.components.labels)}",
+        f"  absent: {_flow_style(policy.components.absent)}",
+        f"  exporters: {_flow_style(policy.components.exporters)}",
+        f"  scope: {_flow_style(policy.components.scope)}",
         "",
     ]
     lines += [*_contact_lines(policy), "", *_ownership_lines(policy), ""]
@@ -53,6 +53,8 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
         *_by_key(policy.resolve_timeout),
         "",
     ]
+    if policy.heartbeats:
+        lines += [*_heartbeat_lines(policy), ""]
     if policy.inhibitions:
         lines += ["inhibit_rules:", *_inhibition_lines(policy), ""]
     lines += list(_notify_lines(policy))
@@ -121,7 +123,8 @@ def _ownership_lines(policy: Imported) -> Iterator[str]:
     yield f"default_owner: {policy.default_owner}"
     if named:
         yield ""
-        yield "# Routes that take a part of a component's alerts, or tell several receivers: their incidents are apart."
+        yield "# Routes that take a part of a component's alerts, notify several receivers, or wait otherwise:"
+        yield "# their incidents are apart."
         yield "# Of these, too, the first that fits decides, and before `ownership`."
         yield "classes:"
         for owner in named:
@@ -135,6 +138,18 @@ def _class_lines(owner: Owner) -> Iterator[str]:
     yield f"    owner: {owner.team}"
     if owner.also:
         yield f"    also_notify: [{', '.join(owner.also)}]"
+    yield from _by_key(owner.waits, indent=4)
+
+
+def _heartbeat_lines(policy: Imported) -> Iterator[str]:
+    yield "# What always fires, to show that alerts arrive at all."
+    yield "heartbeats:"
+    for rule in policy.heartbeats:
+        yield f"  - name: {rule.name}{_origin_comment(rule.lines)}"
+        yield f"    match: {_selector_text(rule.selector)}"
+        yield f"    missing: {format_duration(rule.missing_ms)}"
+        yield "    severity: P0"
+        yield f"    owner: {rule.owner}"
 
 
 def _inhibition_lines(policy: Imported) -> Iterator[str]:
@@ -152,10 +167,7 @@ def _notify_lines(policy: Imported) -> Iterator[str]:
     yield "  channels:"
     for severity, channels in policy.channels.items():
         yield f"    {severity}: [{', '.join(channels)}]"
-    yield from _by_severity("group_wait", policy.group_wait)
-    interval = policy.group_interval
-    yield f"  group_interval: {format_duration(interval.ms)}{_origin_comment((interval.line,)) or '  # the default'}"
-    yield from _by_severity("repeat_interval", policy.repeat_interval)
+    yield from _by_key(policy.waits)
     if any(team.hours for team in policy.teams.values()):
         yield "  hours: [P0, P1, P2, P3]"
     if policy.mutes:
@@ -167,15 +179,9 @@ def _notify_lines(policy: Imported) -> Iterator[str]:
             yield f"      during: [{', '.join(mute.during)}]"
 
 
-def _by_severity(key: str, times: dict[Severity, Timing]) -> Iterator[str]:
-    yield f"  {key}:"
-    for severity, timing in times.items():
-        yield f"    {severity}: {format_duration(timing.ms)}{_origin_comment((timing.line,)) or '  # the default'}"
-
-
-def _by_key(times: dict[str, Timing]) -> Iterator[str]:
+def _by_key(times: dict[str, Timing], indent: int = 2) -> Iterator[str]:
     for key, timing in times.items():
-        yield f"  {key}: {format_duration(timing.ms)}{_origin_comment((timing.line,)) or '  # the default'}"
+        yield f"{' ' * indent}{key}: {format_duration(timing.ms)}{_origin_comment((timing.line,)) or '  # the default'}"
 
 
 def _interval_lines(policy: Imported) -> Iterator[str]:

@@ -45,7 +45,8 @@ WAYS = (
     "POST /api/v1/deadletters/{letter}/resubmitted, GET /api/v2/silences, POST /api/v2/silences, "
     "POST /api/v1/silences/preview, "
     "GET /api/v2/silence/{id}, DELETE /api/v2/silence/{id}, GET /api/v1/silences, POST /api/v1/silences, "
-    "DELETE /api/v1/silence/{id}, GET /healthz, GET /readyz, GET /-/healthy, GET /-/ready, GET /metrics"
+    "DELETE /api/v1/silence/{id}, GET /healthz, GET /-/healthy, "
+    "GET /api/v1/health, GET /readyz, GET /-/ready, GET /metrics"
 )
 NOT_WHOLE = "the body is not one whole gzip stream, as its Content-Encoding says"
 

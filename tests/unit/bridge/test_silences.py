@@ -54,7 +54,7 @@ def body(**fields: Any) -> dict[str, Any]:
 def listed(name: str, state: str, **fields: Any) -> dict[str, Any]:
     """The same silence as it is listed."""
     updated = {"id": name, "status": {"state": state}, "updatedAt": format_instant(NOW_MS)}
-    return body() | updated | fields
+    return body() | updated | {"annotations": {}} | fields
 
 
 def engine_tells(log: FakeLog) -> None:

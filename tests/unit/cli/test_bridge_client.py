@@ -187,3 +187,22 @@ def test_half_a_setting_is_refused(variables: dict[str, str], expected: str) -> 
         reach_from_environment({f"TOCSIN_{name}": value for name, value in variables.items()})
 
     assert str(caught.value) == expected
+
+
+def test_a_degraded_bridge_is_told_once(
+    strangers: list[Stranger], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command says in one line of stderr what is wrong with Tocsin, and does what it does."""
+    text = "No worker has reported for 12s in 8 of 8 partitions"
+    strangers.append(
+        Stranger(
+            f"HTTP/1.1 200 OK\r\nTocsin-Degraded: {text}\r\nContent-Length: 2\r\n"
+            "Connection: close\r\n\r\n{}".encode()
+        )
+    )
+    monkeypatch.setenv("TOCSIN_URL", strangers[0].url)
+
+    answers = [ask_bridge("GET", "/api/v1/incidents", None) for _ in range(2)]
+
+    assert answers == [{}, {}]
+    assert capsys.readouterr() == ("", f"tocsin: degraded: {text}\n")

@@ -77,6 +77,8 @@ _APART = {
     "alerts",
     "firing_by",
     "ranking",
+    "common_labels",
+    "shown",
     "deadline_inputs",
 }  # drawn otherwise, or not read
 _FIELDS = [one.name for one in fields(Incident) if one.name not in _APART]

@@ -13,11 +13,13 @@ from app.intake.raw_values import VALUE_BYTES_MAX, RawValues
 from app.intake.records import Intake
 from app.transport.log import NewRecord, StoredRecord
 from models.instant import format_instant
+from models.journal import source_headers
 from tests.support.example_counts import examples
 from tests.support.shipped_policy import shipped
 
 NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z
 POLICY = shipped()
+PARTITION = 3  # of the journal
 ALERT = {
     "labels": {"alertname": "A", "component": "db"},
     "annotations": {"summary": 'it is "slow"\n', "description": "à"},
@@ -36,11 +38,11 @@ def recognised(known: bytes, value: bytes, later_ms: int = 0) -> list[NewRecord]
     """What the value is recognised as, with another one known; nothing if it is not."""
     values = RawValues()
     values.begin(NOW_MS, POLICY)
-    for one in slowly(known):
-        values.remember(known, one)
+    for record in slowly(known):
+        values.remember(known, record, PARTITION)
     values.begin(NOW_MS + later_ms, POLICY)
-    record = values.record_of(value)
-    return [] if record is None else [record]
+    repeat = values.recognise(value)
+    return [] if repeat is None else [NewRecord(repeat.key, repeat.value)]
 
 
 def compact(entry: Any) -> bytes:
@@ -148,10 +150,10 @@ def test_another_policy_forgets() -> None:
     """A policy may put an alert at another place, or let it live for longer."""
     values, value = RawValues(), compact(ALERT)
     values.begin(NOW_MS, POLICY)
-    values.remember(value, slowly(value)[0])
+    values.remember(value, slowly(value)[0], PARTITION)
     values.begin(NOW_MS, type(POLICY)(POLICY.document | {"resolve_timeout": {"alerts": "7m"}}))
 
-    assert values.record_of(value) is None
+    assert values.recognise(value) is None
 
 
 def test_what_is_remembered_has_a_bound() -> None:
@@ -162,10 +164,10 @@ def test_what_is_remembered_has_a_bound() -> None:
     values = RawValues(raw_bytes_max=2_000)
     values.begin(NOW_MS, POLICY)
     for value in (first, *others):
-        values.remember(value, slowly(value)[0])
+        values.remember(value, slowly(value)[0], PARTITION)
 
-    assert values.record_of(first) is None
-    assert values.record_of(others[-1]) is not None
+    assert values.recognise(first) is None
+    assert values.recognise(others[-1]) is not None
 
 
 _tokens = st.sampled_from(
@@ -246,7 +248,9 @@ def test_recognising_and_parsing_agree(steps: list[tuple[int, bool, list[Any]]])
             value = _mutated(value, mutation, now_ms)
         last = value
         made = slowly(value, now_ms)
-        record = values.record_of(value)
-        assert record is None or [record._replace(headers=made[0].headers)] == made
-        for one in made:
-            values.remember(value, one)
+        repeat = values.recognise(value)
+        assert repeat is None or [
+            (repeat.key, repeat.value, repeat.partition, (source_headers("raw", 0)(7),))
+        ] == [(made[0].key, made[0].value, PARTITION, made[0].headers), *made[1:]]
+        for record in made:
+            values.remember(value, record, PARTITION)

@@ -1,8 +1,12 @@
 """Where an alert is, in words."""
 
-import pytest
+import re
 
-from models.place_labels import place_of
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from models.place_labels import mentions, place_of
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,14 @@ def test_a_place_has_what_the_component_does_not_say(
 ) -> None:
     """Namespace, pod or component, then in brackets instance and cluster."""
     assert place_of(labels, component) == place
+
+
+@given(st.text("aé_- .1²", max_size=8), st.text("aé_- .1²", max_size=3))
+@example("", "")
+@example("a", "")
+@example("queue eu-eu eu", "eu")
+def test_a_text_mentions_a_name_that_is_a_word_of_it(text: str, name: str) -> None:
+    """A letter, a digit, `_` or `-` beside it belongs to the same word."""
+    word = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)
+
+    assert mentions(text, name) == (word is not None)

@@ -252,7 +252,7 @@ _SPAN = ":6: time_intervals[0].time_intervals[0]"
         ),
         (
             f"route: {{receiver: a, repeat: 1h}}\n{_RECEIVERS}",
-            [":1: route.repeat: is not a key that a route of Alertmanager 0.28 has"],
+            [":1: route.repeat: is not a key that a route of Alertmanager 0.34 has"],
         ),
         (
             f"route: {{receiver: a, group_wait: soon}}\n{_RECEIVERS}",

@@ -153,7 +153,8 @@ def test_explain_a_mute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     said = json.loads(out)
     assert status == 0
     assert [(one["kind"], one["name"], one["role"]) for one in said["rules"]] == [
-        ("mute", "holidays", "not told during business-hours")
+        ("nearness", "near", "asked when its incident opens: what opened near it within 15m?"),
+        ("mute", "holidays", "not told during business-hours"),
     ]
     assert said["notified"] == [
         {"after": "7h", "channel": "chat", "to": "Ops Team", "address": "#ops"}

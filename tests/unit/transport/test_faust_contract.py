@@ -1,7 +1,8 @@
 """What we override of Faust, aiokafka and mode is private: these tests fail when it changes under us.
 
-When one fails after an upgrade: read the new source beside app/transport/batches.py and
-app/transport/embedded.py, adapt them, run `make integration`, and then take over the new hash.
+When one fails after an upgrade: read the new source beside app/transport/batches.py,
+plain_records.py, kafka.py and embedded.py, adapt them, run `make integration`, and then take over
+the new hash.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.transport import consumer
 from faust.transport.conductor import Conductor
 from faust.transport.drivers import aiokafka as driver
@@ -28,6 +31,12 @@ OVERRIDDEN: list[tuple[Any, str]] = [
     (consumer.Fetcher, "c922e4ab78d9"),
     (Conductor._update_indices, "619b3247b96a"),
     (driver.ConsumerRebalanceListener, "f3d04f29dfb3"),
+    (driver.AIOKafkaConsumerThread.on_start, "38b4e8bd1e10"),
+    (driver.Consumer._new_consumer_thread, "0870ec53dea7"),
+    (Fetcher._proc_fetch_request, "59bf948fff47"),
+    (FetchResult, "d7db13f06de8"),
+    (PartitionRecords, "94aa0da0dbec"),
+    (BatchBuilder, "8050802ca751"),
 ]
 
 

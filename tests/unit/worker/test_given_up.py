@@ -108,7 +108,7 @@ def test_a_worker_that_faust_has_given_up_ends(
     async def run() -> None:
         config = Settings(broker=f"embedded:{tmp_path}")
         app: Any = build(config, shipped(), SqliteLog(tmp_path))
-        waiting = asyncio.create_task(until_told(app))
+        waiting = asyncio.create_task(until_told(app, asyncio.Event()))
         await asyncio.sleep(0)
         await app.crash(RuntimeError("no more"))
         await waiting

@@ -2,29 +2,17 @@
 
 from types import SimpleNamespace
 
-from app.clock import Stopwatch
 from app.core.engine import Engine
 from app.transport.log import StoredRecord
 from app.worker.health import Health
+from tests.support.hand_stopwatch import HandStopwatch
 from tests.support.scenario import START_MS
 from tests.support.shipped_policy import shipped
 
 
-class Hand(Stopwatch):
-    """A stopwatch that a test moves."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now_ms = 0
-
-    def elapsed_ms(self) -> int:
-        """What the test says."""
-        return self.now_ms
-
-
-def watched() -> tuple[Hand, Health, Engine]:
+def watched() -> tuple[HandStopwatch, Health, Engine]:
     """A worker's health, of one partition that has applied the first tick."""
-    hand = Hand()
+    hand = HandStopwatch()
     health, engine = Health(hand), Engine(0, shipped())
     apply(engine, health, START_MS)
     return hand, health, engine
@@ -74,7 +62,7 @@ def test_a_wrong_clock() -> None:
 
 def test_a_driven_clock_has_no_backlog() -> None:
     """A worker that never told its run, as on a driven clock, is not behind."""
-    hand = Hand()
+    hand = HandStopwatch()
     health, engine = Health(hand), Engine(0, shipped())
     hand.now_ms = 60_000
     health.observe({0: SimpleNamespace(engine=engine)})

@@ -191,6 +191,42 @@ def test_the_root_is_over_when_its_members_are() -> None:
     assert [one.state for one in story.engine.state.incidents.values()] == ["resolved"] * 2
 
 
+def test_what_opens_after_the_root_has_ended_follows_it() -> None:
+    """It is the next root, is notified, takes members, and says which incident it follows."""
+    story = joined()
+    story.end("QueueLong", "shop", instance=HOST)
+    story.end("DiskSlow", "mail", instance=HOST)
+    story.fire("SiteSlow", "site", instance=HOST)
+    story.fire("CacheFull", "cache", instance=HOST)
+
+    first = next(iter(story.engine.state.incidents))
+    incidents = {one.component: one for one in story.engine.state.incidents.values()}
+    assert incidents["site"].parents == [first]
+    assert incidents["cache"].parents == [incidents["site"].id]
+    assert story.quiet() == ["cache"]
+    follows = [entry for entry in story.bodies(Stream.TIMELINE) if entry["kind"] == "Follows"]
+    assert [(entry["incident"], entry["parent"]) for entry in follows] == [
+        (incidents["site"].id, first)
+    ]
+    assert follows[0]["text"].startswith(f"Follows {first}, which has ended: {HOST} too, ")
+
+
+def test_who_follows_follows_no_more_after_its_end() -> None:
+    """The word that it follows another may come when it has ended; then it changes nothing."""
+    story = joined()
+    story.end("QueueLong", "shop", instance=HOST)
+    story.end("DiskSlow", "mail", instance=HOST)
+    story.held_back = b'{"suppression":"near/all"'
+    story.fire("SiteSlow", "site", instance=HOST)
+    story.end("SiteSlow", "site", instance=HOST)
+    story.held_back = b"\n"
+    late = story.late.pop()
+    story.feed(late)
+
+    site = next(one for one in story.engine.state.incidents.values() if one.component == "site")
+    assert site.parents == []
+
+
 def test_an_answer_that_comes_after_the_end_ends_the_membership() -> None:
     """Otherwise the root would wait for ever for an end that was told before it knew of the member."""
     story = Story(policy())

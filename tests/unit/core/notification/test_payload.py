@@ -134,7 +134,7 @@ def test_a_message_shows_ten_alerts(alerts: int) -> None:
     records = [record(number, labels=POD | {"pod": f"basket-{number}"}) for number in range(alerts)]
     (incident,) = engine_after(*records).state.incidents.values()
 
-    shown = alerts_of(incident)
+    shown = orjson.loads(orjson.dumps(alerts_of(incident)))
 
     pods = [one["labels"]["pod"] for one in shown["alerts"]]
     assert pods == [f"basket-{number}" for number in range(alerts - 1, alerts - 11, -1)]

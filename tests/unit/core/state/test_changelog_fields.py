@@ -19,6 +19,7 @@ DERIVED = {
     Incident: {
         *("alerts", "firing", "firing_by", "unheard", "notifiable", "awaiting_correlation"),
         *("unnamed", "names", "ranking", "bytes", "timer_ms", "deadline_inputs"),
+        *("common_labels", "shown"),
     },
     InhibitionGroup: {"bytes"},
 }

@@ -1,12 +1,10 @@
 """The order of an incident's alerts: an index of many is the same as sorting them."""
 
-from functools import reduce
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.state.live_alert import LiveAlert
-from app.core.state.ranking import AlertRanking, labels_in_both, worst_first
+from app.core.state.ranking import AlertRanking, worst_first
 from models.severity import Severity
 from tests.support.example_counts import examples
 
@@ -27,7 +25,7 @@ _steps = st.lists(
 def test_an_index_is_the_same_as_sorting(
     steps: list[tuple[int, Severity, int, str]], built_after: int
 ) -> None:
-    """Whenever the index is built, it has the order and the common labels of all alerts."""
+    """Whenever the index is built, it has the order of all alerts."""
     alerts: dict[int, LiveAlert] = {}
     ranking: AlertRanking | None = None
     now_ms = 0
@@ -44,8 +42,6 @@ def test_an_index_is_the_same_as_sorting(
 
         if ranking is not None:
             assert ranking.first(7) == worst_first(alerts.values())[:7]
-            common = reduce(labels_in_both, (alert.labels for alert in alerts.values()))
-            assert ranking.common_labels == common
 
 
 def _toggle(alert: LiveAlert, now_ms: int, offset: int) -> None:

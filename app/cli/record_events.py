@@ -1,0 +1,80 @@
+"""`tocsin record --from-alertmanager-events`: a recording of what an Alertmanager did, and what it cannot tell."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from app import settings
+from app.core.rules.compiled_policy import CompiledPolicy
+from app.files import policy_file
+from app.history.not_retained import NotRetained
+from app.replay.alertmanager_events import span_text, unknown_lines
+from app.replay.events_recording import EventsRecording, record_events
+from models.sanitize import inert
+
+_OF_A_JOURNAL = ("partition", "first", "end", "incident", "journal")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `record` that are about an Alertmanager's events."""
+    parser.add_argument(
+        "--from-alertmanager-events",
+        metavar="EVENTS",
+        action="append",
+        dest="events",
+        help="JSON lines of an Alertmanager's event recorder, instead of a journal; several of a cluster",
+    )
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="with --from-alertmanager-events: the policy of the recording",
+    )
+
+
+def run(arguments: argparse.Namespace, path: Path) -> int:
+    """Write the recording. Raises NotRetained and BadFile."""
+    given = [name for name in _OF_A_JOURNAL if getattr(arguments, name)]
+    if given:
+        names = {"first": "from", "end": "to"}
+        raise NotRetained(
+            f"--{names.get(given[0], given[0])} is of a journal: leave it out with --from-alertmanager-events"
+        )
+    named = arguments.policy or settings.from_environment().policy_file
+    policy = policy_file.load_policy(Path(named)) if named else policy_file.load_policy()
+    done = record_events([Path(name) for name in arguments.events], policy, path)
+    _print_summary(done, path, policy, as_json=arguments.json)
+    return 0
+
+
+def _print_summary(
+    done: EventsRecording, path: Path, policy: CompiledPolicy, *, as_json: bool
+) -> None:
+    counts, out = done.counts, sys.stderr if as_json else sys.stdout
+    events = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.kinds.items()))
+    told = ", ".join(
+        f"{receiver} {number}" for receiver, number in counts.notifications.most_common(20)
+    )
+    lines = [
+        f"{path}: {len(done.records):,} records, {done.size:,} bytes, {span_text(done.records)}; {counts.alerts} alerts fired",
+        f"Events: {events}",
+        f"Alertmanager notified: {told or 'nobody'}",
+        "What the stream cannot tell:",
+        *(f"- {line}" for line in unknown_lines(counts)),
+        f"Try a policy on it: tocsin replay --journal {shlex.quote(str(path))} --policy my-policy.yaml",
+    ]
+    for line in lines:
+        print(inert(line), file=out)
+    if as_json:
+        document = {
+            "records": len(done.records),
+            "bytes": done.size,
+            "alerts": counts.alerts,
+            "still_firing": counts.still_firing,
+            "refused": counts.refused,
+            "events": dict(counts.kinds),
+            "notifications": dict(counts.notifications),
+            "policy": policy.fingerprint,
+        }
+        print(json.dumps(document))
