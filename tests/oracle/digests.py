@@ -30,7 +30,7 @@ def note_page(naive: "Naive", one: Page) -> None:
     """
     digest = naive.policy["notify"].get("digest")
     where = (one.receiver, one.channel)
-    if one.kind == "over":  # nobody was told of its incident: it waits for the digest in any case
+    if one.kind in ("over", "task_reminder"):  # these wait for the digest in any case
         naive.waiting.setdefault(where, (naive.now_ms + _within(naive), []))[1].append(one)
         return
     if digest is not None:

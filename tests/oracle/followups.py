@@ -27,8 +27,12 @@ class Task:
 
 
 def reminder_ms(task: Task) -> int:
-    """It is reminded of before it is due, when it is due, and three times more; then it lapses."""
-    return task.due_ms + (task.reminded - 1) * task.remind_ms
+    """It is reminded of before it is due, when it is due, and three times more; then it lapses.
+
+    All at instants that others have too.
+    """
+    at_ms, step_ms = task.due_ms + (task.reminded - 1) * task.remind_ms, task.remind_ms // 4
+    return at_ms if at_ms % step_ms == 0 else (at_ms // step_ms + 1) * step_ms
 
 
 def create_followups(naive: "Naive", incident: Happened) -> None:

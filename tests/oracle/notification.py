@@ -31,9 +31,15 @@ def contact(naive: "Naive", incident: Happened, kind: str, whom: Mapping[str, st
     """
     channels = [name for name in channels_of(naive.policy, incident) if whom.get(name)]
     team = naive.policy["teams"][incident.owner]["contact"]
-    if kind == "escalated" and "pager" in channels and whom.get("email") == team.get("email"):
-        channels = [name for name in channels if name != "email"]  # the mailbox has it already
+    known: list[str] = []  # where the team is, which has it already
+    if kind == "escalated" and "pager" in channels:
+        known = [name for name in channels if name != "pager" and whom[name] == team.get(name)]
+        channels = [name for name in channels if name not in known]
+    if kind in ("resolved", "lost") and "pager" in channels:
+        channels = [name for name in channels if name != "email"]
     send(naive, incident, kind, whom, channels or ["email", "chat", "pager"])
+    if "chat" in known:
+        send(naive, incident, kind, whom, ["chat"], alone=False)
 
 
 def taken(naive: "Naive", incident: Happened) -> None:
@@ -240,14 +246,22 @@ NAMES_WHAT_IS_OVER = frozenset(
 
 
 def send(
-    naive: "Naive", incident: Happened, kind: str, whom: Mapping[str, str], channels: Iterable[str]
+    naive: "Naive",
+    incident: Happened,
+    kind: str,
+    whom: Mapping[str, str],
+    channels: Iterable[str],
+    *,
+    alone: bool = True,
 ) -> None:
     """A message to a contact through each of these channels that it has.
 
-    One address hears of an incident once in a step.
+    One address hears of an incident once in a step. If not `alone`, only together with something else.
     """
     digest = naive.policy["notify"].get("digest")
-    waits = kind == "over" or (bool(digest) and incident.severity in digest["severity"])
+    waits = kind in ("over", "task_reminder") or (
+        bool(digest) and incident.severity in digest["severity"]
+    )
     over = set(_gone(incident)) if kind in NAMES_WHAT_IS_OVER else set[str]()
     naive.has_digests = naive.has_digests or waits
     for channel in channels:
@@ -265,6 +279,8 @@ def send(
             before.kind, before.receiver, before.episode = kind, whom["name"], episode
             if not waits:
                 incident.notifications[index] = _told(naive, before)
+        elif not alone:
+            naive.reached.add("known where the team is")
         elif waits:
             naive.messages.append((digests.note_page, naive, page))  # through the receiver's actor
             naive.posted[where] = page, -1

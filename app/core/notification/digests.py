@@ -21,6 +21,9 @@ from models.reason import BadInput, Reason
 RECEIVERS_MAX = 10_000  # and channels, that were sent something of late
 NAMED_MAX = 10  # incidents that a digest names
 OVER = "over"  # what a digest calls an incident that was over before anybody was notified of it
+TASKS_MAX = 20  # tasks that a digest names
+# What always waits for the digest: it is no news of this instant.
+GATHERED = (NotificationKind.DIGEST, NotificationKind.TASK_REMINDER)
 _WHERE = ("channel", "receiver", "address")
 
 
@@ -29,7 +32,7 @@ def on_page(turn: Turn, kind: str, document: dict[str, Any]) -> None:
     body, ended = _check_page(kind, document)
     key = (body["receiver"], body["channel"])
     known = turn.state.receivers.get(key) or Receiver()
-    digest, waits = turn.rules.policy.notify.digest, kind == NotificationKind.DIGEST
+    digest, waits = turn.rules.policy.notify.digest, kind in GATHERED
     if key not in turn.state.receivers and len(turn.state.receivers) >= RECEIVERS_MAX:
         turn.refuse("receivers", "")  # the message goes out all the same, on its own
         digest, waits = None, False
@@ -38,6 +41,8 @@ def on_page(turn: Turn, kind: str, document: dict[str, Any]) -> None:
         waits = waits or known.digest_ms > 0 or len(known.sent_ms) >= digest.messages
     if waits:
         counted = OVER if kind == NotificationKind.DIGEST else kind
+        if kind == NotificationKind.TASK_REMINDER and len(known.tasks) < TASKS_MAX:
+            known.tasks.append(f"{body['title']} ({body['dedup_key']}): {body['text']}")
         _add_to_digest(turn, known, f"{document['severity']} {counted}", body, ended)
         turn.state.put_receiver(*key, known)
         return
@@ -61,6 +66,9 @@ def _check_page(kind: str, document: dict[str, Any]) -> tuple[dict[str, Any], li
             Reason.MALFORMED,
             f"a page is {document!r:.200}: its body must have an incident and a receiver",
         )
+    task = ("title", "dedup_key", "text") if kind == NotificationKind.TASK_REMINDER else ()
+    if not all(isinstance(body.get(name), str) for name in task):
+        raise BadInput(Reason.MALFORMED, "a page about a task has to have its title, id and text")
     if not isinstance(ended, list) or not all(isinstance(name, str) for name in ended):
         raise BadInput(
             Reason.MALFORMED, f"a page's ended is {ended!r:.60}, must be a list of names"
@@ -126,6 +134,9 @@ def _digest_of(turn: Turn, known: Receiver, dedup_key: str) -> dict[str, Any]:
     if all(counted.endswith(f" {OVER}") for counted in known.counts):
         title = f"{plural(total, 'incident')} over before anybody was notified"
         reason = title
+    if all(counted.endswith(f" {NotificationKind.TASK_REMINDER}") for counted in known.counts):
+        title = f"{plural(total, 'follow-up task')} due"
+        reason = f"the team owns {'the task' if total == 1 else 'the tasks'}"
     return {
         "incident": "",
         "action": Action.INFORM,
@@ -137,12 +148,18 @@ def _digest_of(turn: Turn, known: Receiver, dedup_key: str) -> dict[str, Any]:
         "component": "",
         "title": title,
         "text": _text_of(known),
-        "next_step": NextStep("List the open incidents", "tocsin incidents list"),
+        "next_step": _next_step_of(known),
         **known.body,
         "reason": NotificationReason("", 0, 0, reason),
         "started_at": format_instant(turn.now_ms),
         **NO_ALERTS,
     }
+
+
+def _next_step_of(known: Receiver) -> NextStep:
+    if known.tasks and len(known.tasks) == sum(known.counts.values()):
+        return NextStep("Do them, and say so", "tocsin followups")
+    return NextStep("List the open incidents", "tocsin incidents list")
 
 
 def _text_of(known: Receiver) -> str:
@@ -151,4 +168,13 @@ def _text_of(known: Receiver) -> str:
     if known.ended:
         more = [f"and {known.ended_omitted} more"] if known.ended_omitted else []
         sentences.append(naming.no_longer_firing([*known.ended, *more]))
+    reminders = sum(
+        number
+        for counted, number in known.counts.items()
+        if counted.endswith(f" {NotificationKind.TASK_REMINDER}")
+    )
+    if known.tasks:
+        omitted = reminders - len(known.tasks)
+        more = [f"and {omitted} more"] if omitted else []
+        sentences.append(f"Tasks: {'; '.join([*known.tasks, *more])}")
     return naming.join_sentences(*sentences)

@@ -7,7 +7,7 @@ with the same address are the same receiver.
 
 from typing import Any
 
-from app.core.notification import naming
+from app.core.notification import digests, naming
 from app.core.state.turn import Turn
 from models.effect import Stream
 from models.events import NotificationKind
@@ -29,15 +29,20 @@ _END = (NotificationKind.RESOLVED, NotificationKind.LOST, NotificationKind.CAUSE
 Body = dict[str, Any]
 
 
-def post(turn: Turn, kind: NotificationKind, body: Body) -> None:
-    """Emit a message, or send it to the receiver's actor where it may end in a digest."""
+def post(turn: Turn, kind: NotificationKind, body: Body, *, is_news: bool = True) -> None:
+    """Emit a message, or send it to the receiver's actor where it may end in a digest.
+
+    What is no news to the address is only added to a message of this step.
+    """
     digest = turn.rules.policy.notify.digest
-    is_digested = kind is NotificationKind.DIGEST or (
+    is_digested = kind in digests.GATHERED or (
         digest is not None and body["severity"] in digest.severity
     )
     address = (body["incident"], body["channel"], body["address"], str(is_digested))
     earlier = turn.messages.get(address)
     if earlier is None or not _are_one(earlier[1], kind):
+        if not is_news:
+            return
         turn.messages[address] = len(turn.effects), kind, body
         if is_digested:
             turn.send(*_page(kind, body))

@@ -18,6 +18,7 @@ from models.instant import format_instant
 from models.policy import Channel, Contact
 from models.severity import Severity
 
+_ENDS = (NotificationKind.RESOLVED, NotificationKind.LOST)
 CHANNELS: tuple[Channel, ...] = ("email", "chat", "pager")
 
 # The fields of `models.events.Notification`, and `ended`: as in `outbox.Body`.
@@ -271,7 +272,8 @@ def _notify_contact(
 ) -> None:
     """Notify one contact through the severity's channels.
 
-    One that has none of them by those that it has.
+    One that has none of them by those that it has. Whoever is called by pager finds the escalation
+    where the team has the incident already, and hears of its end by pager.
     """
     message = _message(incident, kind, text)
     channels = [
@@ -282,7 +284,8 @@ def _notify_contact(
         team_knows = kind is NotificationKind.ESCALATED and _is_at_team(
             turn, incident, contact, channel
         )
-        if team_knows and channel == "email" and "pager" in channels:
+        is_paged = "pager" in channels
+        if is_paged and channel == "email" and (team_knows or kind in _ENDS):
             continue
         changes = {"action": Action.UPDATE} if team_knows and len(channels) > 1 else {}
         _send_message(
@@ -291,6 +294,7 @@ def _notify_contact(
             channel,
             contact,
             reason or NotificationReason("", 0, 0, why),
+            is_news=not (is_paged and team_knows),
         )
 
 
@@ -337,9 +341,15 @@ def first_step(incident: Incident) -> NextStep | None:
 
 
 def _send_message(
-    turn: Turn, message: Message, channel: Channel, contact: Contact, reason: NotificationReason
+    turn: Turn,
+    message: Message,
+    channel: Channel,
+    contact: Contact,
+    reason: NotificationReason,
+    *,
+    is_news: bool = True,
 ) -> None:
-    """Send the message through one channel."""
+    """Send the message through one channel. What is no news there goes only with another message."""
     if not address_of(contact, channel):
         return  # a contact without that channel, for example a manager without a chat room
     kind: NotificationKind = message["kind"]
@@ -352,7 +362,7 @@ def _send_message(
         "reason": reason,
     }
     del body["kind"]
-    outbox.post(turn, kind, body)
+    outbox.post(turn, kind, body, is_news=is_news)
 
 
 def address_of(contact: Contact, channel: Channel) -> str:

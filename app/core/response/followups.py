@@ -15,6 +15,7 @@ from models.events import NextStep, NotificationKind
 from models.instant import format_instant
 from models.reason import BadInput, Reason
 
+REMINDER_GRID = 4  # instants of reminders within the distance of a task's own
 REMINDERS_MAX = 5  # before it is due, when it is due, and three times more
 
 
@@ -116,7 +117,13 @@ def on_cause(turn: Turn, incident: str, by: str, text: str) -> bool:
 
 
 def _reminder_ms(task: Task) -> int:
-    return task.due_ms + (task.reminded - 1) * task.remind_ms
+    """When it is next reminded of: at the same instants as others, so that a team gets one message.
+
+    These are a quarter of the distance of its reminders apart.
+    """
+    grid_ms = max(1, task.remind_ms // REMINDER_GRID)
+    at_ms = task.due_ms + (task.reminded - 1) * task.remind_ms
+    return -(-at_ms // grid_ms) * grid_ms
 
 
 def _keep_task(turn: Turn, task: Task) -> None:

@@ -84,7 +84,7 @@ FIELDS: dict[type, dict[str, str]] = {
     Target: _same("at_ms", "member", "root"),
     InhibitionGroup: _same("sources", "targets", "last", "ended_ms"),
     Receiver: _same(
-        *("sent_ms", "digest_ms", "counts", "incidents", "ended", "ended_omitted", "body")
+        *("sent_ms", "digest_ms", "counts", "incidents", "ended", "ended_omitted", "tasks", "body")
     ),
     Task: {
         **_same("id", "incident", "name", "title", "steps", "owner", "severity"),

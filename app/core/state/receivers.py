@@ -16,4 +16,5 @@ class Receiver:
     # Names of what was over before a message named it, of the first ones, and how many there are more.
     ended: list[str] = field(default_factory=list)
     ended_omitted: int = 0
+    tasks: list[str] = field(default_factory=list)  # that are due, of the first ones
     body: dict[str, str] = field(default_factory=dict)  # where it goes

@@ -111,10 +111,10 @@ def test_an_end_is_told_once_to_an_address() -> None:
 
 def test_steps_are_told_apart() -> None:
     """The same address is told of what happens later."""
-    night = Night().fire(P0).until(2)
+    night = Night().fire(P0).until(2).say("acknowledge")
 
     chats = [body for body in night.bodies(Stream.NOTIFICATIONS) if body["address"] == "#ai"]
-    assert [body["kind"] for body in chats] == ["opened", "escalated"]
+    assert [body["kind"] for body in chats] == ["opened", "acknowledged"]
 
 
 def test_an_escalation_is_not_told_anew_where_the_team_is() -> None:
@@ -130,15 +130,41 @@ def test_an_escalation_is_not_told_anew_where_the_team_is() -> None:
         }
         for night in (urgent, minor)
     ]
-    assert actions[0] == {("pager", "trigger"), ("chat", "update")}
+    assert actions[0] == {("pager", "trigger")}
     assert actions[1] == {("chat", "trigger")}
 
 
 def test_a_root_cause_is_reminded_of_when_it_is_due_and_then_daily() -> None:
     """The end's message asks for it, and no mail comes each hour of the night."""
-    night = Night().fire(P0).until(1).end(P0).until(20 * 60)
+    night = Night().fire(P0).until(1).end(P0).until(20 * 60).until(20 * 60 + 5)
 
-    assert [round(minute) for minute, _ in night.told("task_reminder", "email")] == [61]
+    assert len(night.told("digest", "email")) == 1
+
+
+def test_a_team_gets_one_message_of_the_tasks_that_are_due() -> None:
+    """Three incidents of one morning are reminded of at one instant, in one mail that names each task."""
+    night = Night()
+    for number in range(3):
+        labels = P0 | {"component": f"ollama-{number}"}
+        night.fire(labels).until(20 * number + 5).end(labels).until(20 * number + 20)
+    night.until(20 * 60).until(20 * 60 + 5)
+
+    (reminder,) = [body for body in night.bodies(Stream.NOTIFICATIONS) if body["kind"] == "digest"]
+    assert reminder["title"] == "3 follow-up tasks due"
+    assert reminder["receiver"] == "AI Team"
+    assert [reminder["text"].count(f"ollama-{number} (INC-") for number in range(3)] == [1, 1, 1]
+
+
+def test_who_is_called_by_pager_hears_of_the_end_there() -> None:
+    """A manager's mailbox gets the call, and no second mail at the end; the team's mailbox does."""
+    labels = {"alertname": "ServiceDown", "severity": "critical", "component": "web"}
+
+    night = Night().fire(labels).until(8).end(labels).until(14)
+
+    assert night.told("resolved", "email") == [(13, "Ops Team")]
+    assert {receiver for _, receiver in night.told("resolved", "pager")} == {
+        *("On-call SRE", "Lead SRE", "Engineering Manager")
+    }
 
 
 def test_an_escalation_is_mailed_to_an_address_of_its_own() -> None:
