@@ -234,14 +234,14 @@ def test_a_changelog_that_is_being_compacted(ahead: int, done: float, *, lacks: 
 
     The answer is the same, or it says that what was before is missing.
     """
-    log = expired(played("bad_day"), 4, 134)
+    log = expired(played("bad_day"), 4, 139)
     expected = text(log, CLIMB)
     topic = ("tocsin.state", 4)
     records = log.topics[topic]
     offsets = [
         orjson.loads(one.value or b"")["offset"] if one.key == META else -1 for one in records
     ]
-    known = next((n + 1 for n, one in enumerate(offsets) if one >= 134 + ahead), len(records))
+    known = next((n + 1 for n, one in enumerate(offsets) if one >= 139 + ahead), len(records))
     log.topics[topic] = cleaned(records, known, round(known * done))
     shown = text(log, CLIMB)
 
