@@ -40,8 +40,8 @@ from tests.support.played_journals import Player
 from tests.support.scenario import START_MS, alert_record, read
 from tests.support.shipped_policy import shipped
 
-LATE = "4:136"  # of the bad day: the tick that moved the time past the intrusion's climb
-CLIMB = "4-136-2"
+LATE = "4:141"  # of the bad day: the tick that moved the time past the intrusion's climb
+CLIMB = "4-141-2"
 
 
 def traces(log: FakeLog, index: SnapshotIndex | None = None) -> list[tuple[int, Trace]]:
@@ -211,7 +211,7 @@ def test_the_changelog_where_the_journal_begins_later() -> None:
     The answer is the same, but for what is gone.
     """
     log = played("bad_day")
-    whole, kept = text(log, CLIMB), text(expired(log, 4, 134), CLIMB)
+    whole, kept = text(log, CLIMB), text(expired(log, 4, 139), CLIMB)
 
     assert [line for line in kept if "timer" in line] == [line for line in whole if "timer" in line]
     assert any("checked     replay gives the same bytes" in line for line in kept)
@@ -234,14 +234,14 @@ def test_a_changelog_that_is_being_compacted(ahead: int, done: float, *, lacks: 
 
     The answer is the same, or it says that what was before is missing.
     """
-    log = expired(played("bad_day"), 4, 134)
+    log = expired(played("bad_day"), 4, 139)
     expected = text(log, CLIMB)
     topic = ("tocsin.state", 4)
     records = log.topics[topic]
     offsets = [
         orjson.loads(one.value or b"")["offset"] if one.key == META else -1 for one in records
     ]
-    known = next((n + 1 for n, one in enumerate(offsets) if one >= 134 + ahead), len(records))
+    known = next((n + 1 for n, one in enumerate(offsets) if one >= 139 + ahead), len(records))
     log.topics[topic] = cleaned(records, known, round(known * done))
     shown = text(log, CLIMB)
 
