@@ -21,6 +21,7 @@ class Task:
     due_ms: int
     remind_ms: int
     owner: str
+    since_ms: int
     until: str = ""
     reminded: int = 0
     state: str = "open"
@@ -31,7 +32,10 @@ def reminder_ms(task: Task) -> int:
 
     All at instants that others have too.
     """
-    at_ms, step_ms = task.due_ms + (task.reminded - 1) * task.remind_ms, task.remind_ms // 4
+    at_ms = task.due_ms + (task.reminded - 1) * task.remind_ms
+    step_ms = min(task.remind_ms // 4, (task.due_ms - task.since_ms) // 4)
+    if step_ms <= 0:
+        return at_ms
     return at_ms if at_ms % step_ms == 0 else (at_ms // step_ms + 1) * step_ms
 
 
@@ -48,7 +52,7 @@ def create_followups(naive: "Naive", incident: Happened) -> None:
         if not about or (rule.get("until") == "root_cause" and "root_cause" in incident.done):
             continue
         due_ms, until = incident.resolved[0] + parse_ms(rule["due"]), rule.get("until", "")
-        parts = (due_ms, parse_ms(rule["remind"]), incident.owner, until)
+        parts = (due_ms, parse_ms(rule["remind"]), incident.owner, naive.now_ms, until)
         task = Task(f"{incident.id}.{rule['name']}", rule["name"], incident, *parts)
         while task.reminded < 5 and reminder_ms(task) <= naive.now_ms:
             task.reminded += 1

@@ -15,7 +15,7 @@ from models.events import NextStep, NotificationKind
 from models.instant import format_instant
 from models.reason import BadInput, Reason
 
-REMINDER_GRID = 4  # instants of reminders within the distance of a task's own
+REMINDER_GRID = 4  # instants of reminders within what a task has, or within `remind` if it is less
 REMINDERS_MAX = 5  # before it is due, when it is due, and three times more
 
 
@@ -119,9 +119,10 @@ def on_cause(turn: Turn, incident: str, by: str, text: str) -> bool:
 def _reminder_ms(task: Task) -> int:
     """When it is next reminded of: at the same instants as others, so that a team gets one message.
 
-    These are a quarter of the distance of its reminders apart.
+    These are a quarter of the time that it has apart, or of the distance of its reminders: what is
+    due within an hour must not be reminded of in the evening.
     """
-    grid_ms = max(1, task.remind_ms // REMINDER_GRID)
+    grid_ms = max(1, min(task.remind_ms, task.due_ms - task.made_ms) // REMINDER_GRID)
     at_ms = task.due_ms + (task.reminded - 1) * task.remind_ms
     return -(-at_ms // grid_ms) * grid_ms
 

@@ -31,11 +31,11 @@ FAIL  {file}:2: The wrong order
             to: expected CTO, found Engineering Manager
             step: expected 4, found 3
         + at 15m, incident 1 (ServiceDown on shop), rule p0-lasting, to CTO, step 4
-      {file}:12:7: tests[0].expect.notifications: not found among 11:
+      {file}:12:7: tests[0].expect.notifications: not found among 10:
         - at 2m, incident shop, kind opened, channel pager
         + at 0s, incident 1 (ServiceDown on shop), kind opened, channel pager, to On-call SRE
             at: expected 2m, found 0s
-      not found among 11:
+      not found among 10:
         - kind nothing
       must not be there: at 1m to 3m, channel chat, to what matches 'Lead.*'
         + at 2m, incident 1 (ServiceDown on shop), kind escalated, channel chat, to Lead SRE
