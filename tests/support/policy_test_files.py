@@ -14,7 +14,7 @@ tests:
       incidents: [{component: shop, severity: P1, notified: null}, {component: web}]
       notifications:
         contains: [{at: 0s, to: {contains: hands}}, {at: 2m, incident: shop, kind: opened, channel: pager}, {kind: nothing}]
-        lacks: [{at: [1m, 3m], channel: chat, to: {matches: "Lead.*"}}]
+        lacks: [{at: [1m, 3m], channel: pager, to: {matches: "Lead.*"}}]
       tasks: {none: true}
       refused: {count: 1}
   - name: It passes

@@ -253,7 +253,8 @@ def test_an_idle_connection() -> None:
 def test_an_answer_that_nobody_takes() -> None:
     """Who asks for much and reads nothing is left alone with it."""
     before, log = closed_count("answer"), FakeLog()
-    snapshot = {"incident": "INC", "state": "open", "opened_at": "", "text": "x" * 16 * 1024 * 1024}
+    snapshot = {"incident": "INC", "state": "open", "opened_at": "", "parents": []}
+    snapshot |= {"text": "x" * 16 * 1024 * 1024}
     log.put(
         "tocsin.incidents",
         0,
@@ -273,7 +274,7 @@ def test_an_answer_that_nobody_takes() -> None:
         return taken
 
     status, answer = talk(Limits(answer_seconds=30), scenario, log)
-    assert (status, answer["items"]) == (200, [snapshot])
+    assert (status, answer["items"]) == (200, [snapshot | {"part_of": "", "fingerprints": []}])
 
 
 SECRET = "correct-horse-battery-staple"

@@ -37,8 +37,8 @@ FAIL  {file}:2: The wrong order
             at: expected 2m, found 0s
       not found among 10:
         - kind nothing
-      must not be there: at 1m to 3m, channel chat, to what matches 'Lead.*'
-        + at 2m, incident 1 (ServiceDown on shop), kind escalated, channel chat, to Lead SRE
+      must not be there: at 1m to 3m, channel pager, to what matches 'Lead.*'
+        + at 2m, incident 1 (ServiceDown on shop), kind escalated, channel pager, to Lead SRE
       {file}:16:7: tests[0].expect.refused: expected 1, found 0
       {file}:7:7: tests[0].expect.pages: expected 3, found 4
         + at 0s, incident 1 (ServiceDown on shop), kind opened, channel pager, to On-call SRE
