@@ -72,13 +72,13 @@ STORY = """
 34m  fire alertname=F component=f severity=warning
 34m  fire alertname=G component=g severity=warning
 34m  fire alertname=LowDisk component=h severity=info
-35m  acknowledge INC-20250615T153640Z-00A ann "on it"
-35m  assign INC-20250615T153640Z-00A ann to=on-call-sre "the host's owner"
-35m  assess INC-20250615T153640Z-00A ann verdict=genuine scope="a tenth of the users"
-35m  update INC-20250615T153640Z-00A ann "the host is replaced" eta=20m
-35m  complaint INC-20250615T153640Z-00A ann number=2
-35m  mitigate INC-20250615T153640Z-00A ann "moved to n2"
-35m  root-cause INC-20250615T153640Z-00A ann "a power supply"
+35m  acknowledge INC-20250615T153640Z-00B ann "on it"
+35m  assign INC-20250615T153640Z-00B ann to=on-call-sre "the host's owner"
+35m  assess INC-20250615T153640Z-00B ann verdict=genuine scope="a tenth of the users"
+35m  update INC-20250615T153640Z-00B ann "the host is replaced" eta=20m
+35m  complaint INC-20250615T153640Z-00B ann number=2
+35m  mitigate INC-20250615T153640Z-00B ann "moved to n2"
+35m  root-cause INC-20250615T153640Z-00B ann "a power supply"
 35m  end alertname=B component=b severity=warning
 35m  fire alertname=B component=b severity=warning
 36m  policy POLICY
@@ -91,7 +91,7 @@ STORY = """
 41m  fire alertname=CacheDown component=cache severity=critical
 42m  end alertname=CacheDown component=cache severity=critical
 43m  fire alertname=CacheDown component=cache severity=critical
-43m  resolve INC-20250615T154040Z-0018 ann "over"
+43m  resolve INC-20250615T154040Z-001H ann "over"
 43m  fire alertname=N component=n severity=warning
 43m  fire alertname=O component=o severity=warning
 43m  fire alertname=P component=p severity=warning

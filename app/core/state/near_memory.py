@@ -12,6 +12,7 @@ import orjson
 
 from app.core.state import near_state
 from app.core.state.near_state import NearState, check_numbers
+from models.json_bytes import json_bytes
 
 BEGUN_MAX = 200_000  # alerts; also such as ended long ago
 HOURS = 24
@@ -86,7 +87,7 @@ class NearMemory:
         self._dirty.clear()
         for (rule, group), state in self.groups.items():
             for name, value in near_state.changes(state):
-                encoded = None if value is None else orjson.dumps(value)
+                encoded = None if value is None else json_bytes(value)
                 records.append((_group_key(rule, group, name), encoded))
         return records
 
@@ -94,7 +95,7 @@ class NearMemory:
         alert = self.begun.get(key[2:].decode()) if key.startswith(BEGUN_KEY) else None
         if alert is None:
             return None
-        return orjson.dumps([alert.touch, alert.hours, alert.hour, alert.resolves])
+        return json_bytes([alert.touch, alert.hours, alert.hour, alert.resolves])
 
     def load_begun(self, name: bytes, value: list[Any]) -> None:
         """Take over an alert from the changelog."""
@@ -119,4 +120,4 @@ class NearMemory:
 
 
 def _group_key(rule: str, group: str, part: str) -> bytes:
-    return GROUP_KEY + orjson.dumps([rule, group, part])
+    return GROUP_KEY + json_bytes([rule, group, part])

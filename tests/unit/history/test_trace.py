@@ -342,7 +342,7 @@ def test_what_became_of_a_message() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("4-136-99", "there is no effect 4-136-99: record 4:136 emitted 4-136-0 to 4-136-4"),
+        ("4-141-99", "there is no effect 4-141-99: record 4:141 emitted 4-141-0 to 4-141-4"),
         (
             "4-122-0",
             "there is no effect 4-122-0: record 4:122 emitted none (why: tocsin explain --record 4:122). Newest",
@@ -433,7 +433,7 @@ def test_other_peoples_texts_drive_no_terminal() -> None:
             assert record.value is not None
             record.value = record.value.replace(b"Login from a stolen key", hostile)
     try:
-        shown = text(log, "--record 4:123")
+        shown = text(log, "--record 4:128")
     finally:
         played.cache_clear()
 
@@ -467,24 +467,24 @@ def test_the_command(
     asyncio.run(_play(folder))
     journal = ["--journal", str(folder)]
 
-    assert main(["explain", *journal, "6-21-0"]) == 0
+    assert main(["explain", *journal, "6-23-0"]) == 0
     assert "digest for Ops Team by chat" in capsys.readouterr().out
-    assert main(["explain", "--journal", str(folder / "journal.db"), "6-21-0", "--json"]) == 0
+    assert main(["explain", "--journal", str(folder / "journal.db"), "6-23-0", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["kind"], told["position"], told["because"][0]["kind"]) == (
         "notifications",
-        "6-21-0",
+        "6-23-0",
         "timer",
     )
     assert main(["explain", *journal, "nobody"]) == 1
     assert "'nobody' is no known id" in capsys.readouterr().err
-    assert main(["explain", "--journal", str(tmp_path), "6-21-0"]) == 1
+    assert main(["explain", "--journal", str(tmp_path), "6-23-0"]) == 1
     assert (
         "it has to be the folder of an embedded journal, or a recording; --journal names it"
         in capsys.readouterr().err
     )
     assert main(["explain", *journal]) == 2
-    assert main(["explain", *journal, "6-21-0", "--record", "6:21"]) == 2
+    assert main(["explain", *journal, "6-23-0", "--record", "6:23"]) == 2
 
 
 def test_a_snapshot_is_of_the_code_that_made_it() -> None:

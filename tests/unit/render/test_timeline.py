@@ -28,7 +28,7 @@ from tests.support.scenario_reports import report_of
 
 MINUTE_MS = 60_000
 HERE = Path(__file__).parents[2]
-POSTGRES = "INC-20250615T153640Z-00BI"
+POSTGRES = "INC-20250615T153640Z-00BL"
 
 
 def of_scenario(name: str, incident: str) -> TimelinePicture:

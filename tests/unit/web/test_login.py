@@ -221,4 +221,5 @@ def test_every_page_says_what_it_takes() -> None:
         "/silences",
         "/silences/{silence}/expire",
         "/incidents/{incident}/act/{command}",
+        "/what-if",
     }

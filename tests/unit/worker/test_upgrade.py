@@ -43,6 +43,7 @@ SELDOM = {
     *("Incident.unacknowledged_since_ms", "Incident.undecided_escalations"),
     *("LiveAlert.follows", "LiveAlert.generator_url", "LiveAlert.own_ended", "LiveAlert.replaced"),
     *("LiveAlert.unheard_ms", "LiveAlert.until_resolved"),
+    *("Receiver.ended", "Receiver.ended_omitted", "Receiver.tasks"),
 }
 
 NEAR = (BEGUN_KEY, GROUP_KEY)
