@@ -225,7 +225,7 @@ def test_what_if(browser: Browser, quiet: Tocsin) -> None:
     page.set_default_timeout(3 * SECONDS)  # three commands run, one after another
     page.goto(f"{quiet.url}/what-if")
     policy = page.locator("textarea[name=policy]")
-    policy.fill(policy.input_value().replace("group_wait:", "group_wait: # tried", 1))
+    policy.fill(policy.input_value().replace("group_wait: {P0: 0", "group_wait: {P0: 30s", 1))
 
     page.get_by_role("button", name="Try it").click()
 
