@@ -165,7 +165,13 @@ def untold_over(naive: "Naive", incident: Happened) -> None:
     """An incident is over that nobody was told of: what was urgent in it is named by a digest."""
     if _gone(incident) and naive.next_told(incident, naive.now_ms) == naive.now_ms:
         naive.reached.add("over before anybody was told")
-        owner(naive, incident, "over", ["chat"])
+        has = naive.policy["teams"][incident.owner]["contact"]
+        for channels in (naive.policy["notify"].get("updates", ["chat"]), ["email", "chat"]):
+            there = [name for name in channels if name == "pager" or name in has]
+            if there:
+                owner(naive, incident, "over", there)
+                return
+        owner(naive, incident, "over", ["pager"])
 
 
 def over(naive: "Naive", incident: Happened) -> None:

@@ -173,6 +173,15 @@ def _patient(policy: CompiledPolicy) -> CompiledPolicy:
     return CompiledPolicy(document)
 
 
+def _without_chat(policy: CompiledPolicy) -> CompiledPolicy:
+    """One team has no chat, and the pager of the second in its chain."""
+    document = copy.deepcopy(policy.document)
+    team = document["teams"]["infrastructure"]["contact"]
+    del team["chat"]
+    team["pager"] = document["contacts"]["lead-sre"]["pager"]
+    return CompiledPolicy(document)
+
+
 def _near_at_once() -> CompiledPolicy:
     """Nearness where messages wait for nothing else, and where a rule has another name."""
     rule = {"name": "nearby", "correlation_wait": "5s"}
@@ -216,6 +225,7 @@ POLICIES = {
     "other storms": _storms("d", incidents={"close_after": "2m", "retain_resolved": "30m"}),
     "patient": _patient(_plain(incidents={"close_after": "2m", "retain_resolved": "10m"})),
     "patient storms": _patient(_storms("d")),
+    "patient without chat": _without_chat(_patient(_plain())),
     "near": _plain(nearness=[{"name": "near"}]),
     "near and hurried": _near_at_once(),
     "linked": _plain(holds=True, **LINKS),

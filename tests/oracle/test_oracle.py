@@ -96,7 +96,7 @@ FAMILIES = {
         ),
     ),
     "brief": (
-        ["patient", "patient storms"],
+        ["patient", "patient storms", "patient without chat"],
         j.Kinds(
             "fire fire fire again flap flap end end end tick tick command silence",
             alerts=(*j.FEW, *j.URGENT * 2),
@@ -269,7 +269,9 @@ def _digests(told: j.Told) -> list[tuple[str, str, int, str, dict[str, int], tup
         body = orjson.loads(effect.value)
         if body["kind"] == "digest":
             counted = [one.split(" ", 1) for one in body["text"].partition(". ")[0].split(", ")]
-            counts = {what: int(number) for number, what in counted}
+            counts = {
+                what.replace(" ", "_").replace("_", " ", 1): int(number) for number, what in counted
+            }
             at_ms, over = _ms(body["at"]), tuple(sorted(set(_names_over(body["text"]))))
             found.append((body["receiver"], body["channel"], at_ms, body["severity"], counts, over))
     return found

@@ -163,7 +163,9 @@ def _next_step_of(known: Receiver) -> NextStep:
 
 
 def _text_of(known: Receiver) -> str:
-    counts = ", ".join(f"{number} {counted}" for counted, number in known.counts.items())
+    counts = ", ".join(
+        f"{number} {counted.replace('_', ' ')}" for counted, number in known.counts.items()
+    )
     sentences = [counts, f"Incidents include {', '.join(known.incidents)}"]
     if known.ended:
         more = [f"and {known.ended_omitted} more"] if known.ended_omitted else []

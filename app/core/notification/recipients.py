@@ -194,9 +194,20 @@ def on_closed(turn: Turn, incident: Incident, text: str) -> None:
 def _on_closed_unnotified(turn: Turn, incident: Incident, text: str) -> None:
     """Let a digest name what is urgent and was over before anybody could be notified of it."""
     if naming.names_of_ended(incident) and mute_times.may_notify(turn, incident):
-        _notify_owner(
-            turn, incident, NotificationKind.DIGEST, text, turn.rules.policy.notify.updates
-        )
+        channels = _channels_of_updates(turn, incident)
+        _notify_owner(turn, incident, NotificationKind.DIGEST, text, channels)
+
+
+def _channels_of_updates(turn: Turn, incident: Incident) -> list[Channel]:
+    """By what the team hears of updates; by what it has besides where that reaches nobody."""
+    team = turn.rules.team_contact(turn.rules.owner_known(incident.owner))
+    for channels in (turn.rules.policy.notify.updates, CHANNELS[:-1]):
+        reached = [
+            channel for channel in channels if channel == "pager" or address_of(team, channel)
+        ]
+        if reached:
+            return reached
+    return ["pager"]  # of the first on call
 
 
 def on_task(turn: Turn, task: Task, kind: NotificationKind, text: str, next_step: NextStep) -> None:
@@ -281,8 +292,10 @@ def _notify_contact(
     ]
     why = f"is notified of each {incident.severity} of the class {incident.incident_class}"
     for channel in channels or CHANNELS:
-        team_knows = kind is NotificationKind.ESCALATED and _is_at_team(
-            turn, incident, contact, channel
+        team_knows = (
+            kind is NotificationKind.ESCALATED
+            and channel != "pager"  # it has to ring, also where the team has the same pager
+            and _is_at_team(turn, incident, contact, channel)
         )
         is_paged = "pager" in channels
         if is_paged and channel == "email" and (team_knows or kind in _ENDS):
