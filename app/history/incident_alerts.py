@@ -4,6 +4,7 @@ A snapshot of an incident has its worst alerts only. What is new is read when so
 """
 
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 
 import orjson
 
@@ -25,12 +26,12 @@ class IncidentAlerts:
         self._alerts: OrderedDict[str, dict[str, None]] = OrderedDict()
         self._number = 0
 
-    async def of_incidents(self) -> dict[str, tuple[str, ...]]:
-        """The fingerprints of each incident that is known."""
+    async def of_incidents(self) -> Mapping[str, Collection[str]]:
+        """The fingerprints of each incident that is known, up to the next reading."""
         async with self._turnstile as needed:
             if needed:
                 await self._read()
-            return {incident: tuple(names) for incident, names in self._alerts.items()}
+        return self._alerts  # a copy of all would cost more than what is asked of it
 
     async def _read(self) -> None:
         for partition in range(self._partitions):

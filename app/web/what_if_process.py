@@ -52,6 +52,8 @@ class WhatIfRuns:
                 try:
                     async with asyncio.timeout(self._seconds):
                         return await self._play(Path(folder), span, policy)
+                except RunFailed as failure:  # nobody has to know where it ran
+                    raise RunFailed(str(failure).replace(f"{folder}/", "")) from None
                 except TimeoutError:
                     raise RunFailed(
                         f"The run took more than {self._seconds:g} s. Choose less time, or run"
@@ -72,7 +74,7 @@ class WhatIfRuns:
         )
         if page.stat().st_size > PAGE_BYTES_MAX:
             raise RunFailed(f"The page is larger than {PAGE_BYTES_MAX} bytes: choose less time.")
-        return page.read_text(encoding="utf-8")
+        return page.read_text(encoding="utf-8").replace(f"{folder}/", "")
 
     async def _run(self, *arguments: str) -> None:
         """Run one command to its end. Raises RunFailed with what it said when it fails."""

@@ -1,7 +1,7 @@
 """Incidents that are one: members and what follows belong to the first incident of their group."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import orjson
 
@@ -13,7 +13,7 @@ class JointIncidents:
     """Of which incident each one is part, and the alerts of all that are one."""
 
     def __init__(
-        self, snapshots: Iterable[tuple[str, bytes]], alerts: Mapping[str, Sequence[str]]
+        self, snapshots: Iterable[tuple[str, bytes]], alerts: Mapping[str, Collection[str]]
     ) -> None:
         """`snapshots` are incidents and their JSON; `alerts` the fingerprints of each."""
         self._alerts = alerts

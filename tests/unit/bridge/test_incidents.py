@@ -150,7 +150,9 @@ def test_the_alerts_of_the_incident_told_of_longest_ago_go_first() -> None:
         value, header = orjson.dumps({"incident": incident}), (Position(number, 0).header(),)
         log.put("tocsin.alerts", 0, [NewRecord(alert_name.encode(), value, header)])
 
-    assert asyncio.run(view.of_incidents()) == {"A": ("a", "a2")}
+    alerts = asyncio.run(view.of_incidents())
+
+    assert {incident: list(names) for incident, names in alerts.items()} == {"A": ["a", "a2"]}
 
 
 def test_refuses_a_state_that_there_is_not() -> None:

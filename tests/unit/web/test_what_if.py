@@ -29,7 +29,7 @@ def test_the_form() -> None:
         ({"to": "2026-04-12T01:20"}, "to: is 2026-04-12T01:20, must be after"),
         ({"policy": "  "}, "policy: is empty"),
         ({"policy": "x" * 200_001}, "policy: has 200001 characters"),
-        ({"policy": "teams: [\n"}, "policy.yaml"),
+        ({"policy": "teams: [\n"}, "tocsin: policy.yaml"),
     ],
 )
 def test_what_is_wrong_is_told(changes: dict[str, str], problem: str) -> None:
