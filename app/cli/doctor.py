@@ -43,12 +43,12 @@ def _findings() -> list[Finding]:
         settings.check_reach(config)
         answer = _health()
     except BadSettings as error:
-        return [*findings, Finding("settings", Level.WRONG, str(error), "docs/SETTINGS.md")]
+        return [*findings, Finding("settings", Level.WRONG, str(error), "read docs/SETTINGS.md")]
     findings += [*check_policy(config), *check_receivers(config)]
     try:
         findings += asyncio.run(check_journal(config))
     except BadSettings as error:  # the files of a connection are read when it is made
-        findings.append(Finding("settings", Level.WRONG, str(error), "docs/SETTINGS.md"))
+        findings.append(Finding("settings", Level.WRONG, str(error), "read docs/SETTINGS.md"))
     return findings + check_service(answer)
 
 

@@ -64,7 +64,7 @@ def check_receivers(config: Settings) -> list[Finding]:
     """Whether messages can be delivered, as far as the file tells. Nothing is sent."""
     if not config.receivers_file:
         text = "TOCSIN_RECEIVERS is not set: messages are printed, and reach nobody"
-        return [Finding("receivers", Level.DOUBTFUL, text, "docs/NOTIFIER.md")]
+        return [Finding("receivers", Level.DOUBTFUL, text, "read docs/NOTIFIER.md")]
     try:
         receivers = read(config.receivers_file, REGISTRY)
     except BadFile as error:

@@ -81,7 +81,7 @@ async def _check_kafka(config: Settings) -> list[Finding]:
         return [_unusable("broker", error)]
     finally:
         await log.stop()
-    findings += [Finding("topics", Level.WRONG, text, "as it says") for text in problems]
+    findings += [Finding("topics", Level.WRONG, text) for text in problems]
     if missing and any(finding.subject == "workers" for finding in findings):
         text = f"these are missing: {', '.join(missing)}"
         findings.append(Finding("topics", Level.DOUBTFUL, text, "the next start makes them"))
@@ -95,7 +95,7 @@ def _unusable(subject: str, error: LogUnavailable) -> Finding:
         case LogAway():
             return Finding(subject, Level.WRONG, str(error), "start it, or correct TOCSIN_BROKER")
         case _:
-            return Finding(subject, Level.WRONG, str(error), "as it says")
+            return Finding(subject, Level.WRONG, str(error))
 
 
 async def _check_log(config: Settings, log: Readable, where: str) -> list[Finding]:

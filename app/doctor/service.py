@@ -21,7 +21,7 @@ def check_service(answer: object) -> list[Finding]:
             "service",
             Level.WRONG,
             str(problem.get("text")),
-            "docs/RUNBOOKS.md",
+            "read docs/RUNBOOKS.md",
         )
         for problem in problems
         if isinstance(problem, dict)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.notifier.channel import ChannelKind, Context
+from app.notifier.messages.words import text_of
 from app.notifier.outcome import Sent
 from app.notifier.setup.config import ChannelConfig
 from models.events import Action, Notification
@@ -60,7 +61,7 @@ def line_of(notification: Notification, address: str) -> str:
     step = notification.next_step.say if notification.next_step is not None else ""
     parts = [
         f"{notification.at[11:19]} {word} to {whom}: [{notification.severity}] {notification.title}",
-        notification.text,
+        text_of(notification),
         f"Next: {step}" if step else "",
         notification.incident,
     ]

@@ -92,7 +92,7 @@ def page(notification: Notification, links: IncidentLinks) -> Page:
         headline=f"[{_label(notification, severity)}] {what}",
         what=what,
         kind=notification.kind.replace("_", " "),
-        text=one_line(notification.text),
+        text=one_line(text_of(notification)),
         severity=severity,
         state=state,
         how_bad=_how_bad(notification, severity),
@@ -106,6 +106,12 @@ def page(notification: Notification, links: IncidentLinks) -> Page:
         alerts=tuple(_alert_line(alert) for alert in notification.alerts[:ALERTS_MAX]),
         alerts_omitted=notification.alerts_omitted + max(len(notification.alerts) - ALERTS_MAX, 0),
     )
+
+
+def text_of(notification: Notification) -> str:
+    """The text; nothing where it only says the title again, which stands above it."""
+    text = notification.text
+    return "" if text.strip().rstrip(".") == notification.title.strip() else text
 
 
 def place(notification: Notification) -> str:

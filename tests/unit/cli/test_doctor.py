@@ -70,7 +70,7 @@ def test_people_read_a_line_and_what_to_do(capsys: pytest.CaptureFixture[str]) -
     at = lines.index(
         "doubtful  receivers: TOCSIN_RECEIVERS is not set: messages are printed, and reach nobody"
     )
-    assert lines[at + 1] == "          do: docs/NOTIFIER.md"
+    assert lines[at + 1] == "          do: read docs/NOTIFIER.md"
 
 
 @pytest.mark.usefixtures("folder")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.notifier.channels.terminal import line_of
 from app.notifier.messages.formats import FORMATS, FormatName
 from app.notifier.messages.incident_links import IncidentLinks
 from app.notifier.messages.rendering import SHIPPED, Templates
@@ -354,3 +355,13 @@ def test_a_link_has_a_title_once() -> None:
         Link("Graph", "https://prometheus.example/graph?g0.expr=x&g0.tab=1"),
     )
     assert HOSTILE not in str(links)
+
+
+@pytest.mark.parametrize("end", ["", "."])
+def test_a_title_is_said_once(end: str) -> None:
+    """An alert without a summary has its title as its text: nobody is told the same twice."""
+    named = replace(OPENED, title="DiskFull on postgres", text=f"DiskFull on postgres{end}")
+
+    assert page(named, LINKS).text == ""
+    assert line_of(named, "ops").count("DiskFull on postgres") == 1
+    assert page(replace(named, text="DiskFull on postgres: 95 %"), LINKS).text.endswith("95 %")
