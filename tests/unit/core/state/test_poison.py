@@ -21,8 +21,9 @@ from models.effect import Effect, Stream
 from models.journal import TICK, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
-from tests.support.scenario import START_MS, alert_record, keep
+from tests.support.scenario import START_MS, alert_record
 from tests.support.shipped_policy import shipped
+from tests.support.surviving import survive
 
 POLICY = shipped()
 MINUTE = 60_000
@@ -42,28 +43,6 @@ def _journal() -> list[StoredRecord]:
     for offset, record in enumerate(records):
         record.offset = offset
     return records
-
-
-def _survive(journal: Sequence[StoredRecord], cut: int) -> tuple[list[Effect], dict[bytes, bytes]]:
-    """What a worker does.
-
-    Apply batches of `cut`, a checkpoint after each, and start again from it when one raises.
-    """
-    items: dict[bytes, bytes] = {}
-    effects: list[Effect] = []
-    for start in range(0, len(journal), cut):
-        poisons: list[Poison] = []
-        while True:
-            engine = Engine.restore(0, POLICY, items)
-            engine.skip(poisons)
-            try:
-                effects += engine.apply(journal[start : start + cut])
-            except Poison as poison:
-                poisons.append(poison)
-            else:
-                break
-        keep(items, engine)
-    return effects, items
 
 
 def _letters(effects: Sequence[Effect]) -> list[dict[str, Any]]:
@@ -86,10 +65,10 @@ def poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_record_that_raises_becomes_a_dead_letter_and_changes_nothing_else() -> None:
     """All other effects are those of a journal with rubbish in its place, and its letter has its bytes and the fault."""
     journal = _journal()
-    effects, _ = _survive(journal, len(journal))
+    effects, _ = survive(POLICY, journal, len(journal))
     rubbish = _journal()
     rubbish[1].value = b"[]"
-    expected, _ = _survive(rubbish, len(journal))
+    expected, _ = survive(POLICY, rubbish, len(journal))
 
     assert [one for one in effects if one.stream is not Stream.DEADLETTER] == [
         one for one in expected if one.stream is not Stream.DEADLETTER
@@ -107,7 +86,7 @@ def test_a_record_that_raises_becomes_a_dead_letter_and_changes_nothing_else() -
 @pytest.mark.parametrize("cut", [1, 2, 7, 1000])
 def test_wherever_the_journal_is_cut_the_bytes_are_the_same(cut: int) -> None:
     """Passing over does not depend on batches and restarts."""
-    assert _survive(_journal(), cut) == _survive(_journal(), 3)
+    assert survive(POLICY, _journal(), cut) == survive(POLICY, _journal(), 3)
 
 
 @pytest.mark.usefixtures("poisonous")
@@ -154,11 +133,11 @@ def test_a_silence_that_raises_keeps_none_after_it_from_beginning(
     for offset, record in enumerate(journal):
         record.offset = offset
 
-    effects, _ = _survive(journal, len(journal))
+    effects, _ = survive(POLICY, journal, len(journal))
     told = [orjson.loads(effect.value) for effect in effects if effect.stream is Stream.TIMELINE]
     assert [one["component"] for one in told if one["kind"] == "Acknowledged"] == ["b", "c"]
     assert [orjson.loads(one["value"])["of"] for one in _letters(effects)] == ["s1"]
-    assert _survive(journal, 1) == _survive(journal, 7)
+    assert survive(POLICY, journal, 1) == survive(POLICY, journal, 7)
 
 
 def _raising(turn: Turn, at_ms: int, whose: str) -> None:
@@ -180,7 +159,7 @@ def test_a_deadline_that_raises_is_passed_over_and_tried_again(
     ]
     mended = _ON_TIMER[TimerKind.EXPIRY]
     monkeypatch.setitem(_ON_TIMER, TimerKind.EXPIRY, _raising)
-    effects, items = _survive([*journal, *hours], cut)
+    effects, items = survive(POLICY, [*journal, *hours], cut)
     monkeypatch.setitem(_ON_TIMER, TimerKind.EXPIRY, mended)
     engine = Engine.restore(0, POLICY, items)
     soon, late = (

@@ -8,15 +8,14 @@ import pytest
 
 from app.core import incident_timers
 from app.core.alerts import dedup
-from app.core.engine import Engine
-from app.core.state.poison import Poison
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.transport.log import StoredRecord
 from models.effect import Effect, Stream
 from models.journal import TICK, alerts_in, encode_alerts
-from tests.support.scenario import START_MS, alert_record, keep
+from tests.support.scenario import START_MS, alert_record
 from tests.support.shipped_policy import shipped
+from tests.support.surviving import survive
 
 POLICY = shipped()
 MINUTE = 60_000
@@ -38,26 +37,6 @@ def _journal(*requests: StoredRecord) -> list[StoredRecord]:
     for offset, record in enumerate(records):
         record.offset = offset
     return records
-
-
-def _survive(journal: Sequence[StoredRecord], cut: int) -> tuple[list[Effect], dict[bytes, bytes]]:
-    """What a worker does: after a fault another engine, from the last checkpoint."""
-    items: dict[bytes, bytes] = {}
-    effects: list[Effect] = []
-    for start in range(0, len(journal), cut):
-        poisons: list[Poison] = []
-        while True:
-            engine = Engine.restore(0, POLICY, items)
-            engine.skip(poisons)
-            try:
-                effects += engine.apply(journal[start : start + cut])
-                break
-            except Poison as poison:
-                if poison.place in [known.place for known in poisons]:
-                    raise  # it was passed over, and raised all the same
-                poisons.append(poison)
-        keep(items, engine)
-    return effects, items
 
 
 def _bodies(effects: Sequence[Effect], stream: Stream) -> list[dict[str, Any]]:
@@ -92,8 +71,8 @@ def poisonous_together(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_others_are_decided_as_if_the_request_had_not_had_it() -> None:
     """Two P0 beside two that raise give what a request of the two P0 gives, and two letters."""
     request = _request("ServiceDown", "Poison", "PoisonToo", "DataLoss")
-    effects, _ = _survive(_journal(request), 100)
-    expected, _ = _survive(_journal(_request("ServiceDown", "DataLoss")), 100)
+    effects, _ = survive(POLICY, _journal(request), 100)
+    expected, _ = survive(POLICY, _journal(_request("ServiceDown", "DataLoss")), 100)
 
     messages = _bodies(effects, Stream.NOTIFICATIONS)
     assert messages
@@ -110,7 +89,7 @@ def test_the_others_are_decided_as_if_the_request_had_not_had_it() -> None:
 def test_one_that_makes_what_is_due_raise_is_a_letter_alone() -> None:
     """The fault comes after the last alert, and still only one of the three is passed over."""
     request = _request("ServiceDown", "Poison", "DataLoss")
-    effects, _ = _survive(_journal(request), 100)
+    effects, _ = survive(POLICY, _journal(request), 100)
 
     (letter,) = _bodies(effects, Stream.DEADLETTER)
     assert letter["value"].encode() == alerts_in(request.value or b"")[1]
@@ -127,8 +106,8 @@ def test_wherever_the_journal_is_cut_the_bytes_are_the_same(
     """Passing over a part does not depend on batches and restarts, and each effect is there once."""
     request.getfixturevalue(fault)
     journal = _journal(_request("Poison", "ServiceDown"), _request("DataLoss", "Poison"))
-    effects, items = _survive(journal, cut)
+    effects, items = survive(POLICY, journal, cut)
 
-    assert (effects, items) == _survive(journal, 100)
+    assert (effects, items) == survive(POLICY, journal, 100)
     positions = [(effect.stream, effect.position) for effect in effects]
     assert len(set(positions)) == len(positions)
