@@ -68,8 +68,8 @@ def make(config: TwilioVoiceConfig, context: Context) -> TwilioVoice:
 def twiml(text: str) -> str:
     """The document that says the text twice. Nothing in the text is markup."""
     for spoken_max in (_SPOKEN_MAX, _SPOKEN_MAX // 2, _SPOKEN_MAX // 4):
-        said = f"<Say>{escape(shorten(text, spoken_max))}</Say>"
-        document = f'<Response>{said}<Pause length="1"/>{said}</Response>'
+        spoken = f"<Say>{escape(shorten(text, spoken_max))}</Say>"
+        document = f'<Response>{spoken}<Pause length="1"/>{spoken}</Response>'
         if len(document) <= TWIML_MAX:
             break
     return document

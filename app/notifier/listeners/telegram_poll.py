@@ -115,8 +115,8 @@ class TelegramPoll:
                 await self._call("answerCallbackQuery", answer | {"show_alert": not done})
             if done and parsed.act.command is not ActCommand.NOTE:
                 reply = {"message_id": message, "allow_sending_without_reply": True}
-                said = {"chat_id": chat, "text": text, "reply_parameters": reply}
-                await self._call("sendMessage", said | {"disable_notification": True})
+                body = {"chat_id": chat, "text": text, "reply_parameters": reply}
+                await self._call("sendMessage", body | {"disable_notification": True})
         except (TryAgain, Refused) as error:
             logger.warning("Telegram: somebody is not told what came of it: %s", error)
 
