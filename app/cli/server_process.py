@@ -9,7 +9,7 @@ from app.bridge.resources import Bridge
 from app.clock import Clock
 from app.factory import TocsinApp, build, connect, make_log, start, stop, until_told
 from app.memory import given_back
-from app.notifier.runtime.service import Notifier, receivers_of
+from app.notifier.service import Notifier, receivers_of
 from app.notifier.setup.dry_run import print_plan
 from app.settings import BadSettings, Settings
 from app.transport.log import FollowedLog, Log

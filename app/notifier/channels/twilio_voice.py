@@ -11,8 +11,8 @@ from xml.sax.saxutils import escape
 
 from app.notifier.channel import ChannelKind, Context
 from app.notifier.channels.twilio import TwilioConfig, create, phone_number
-from app.notifier.messages.shorten import shorten
 from app.notifier.outcome import Sent
+from app.notifier.shorten import shorten
 from models.events import Notification
 from models.sanitize import REPLACEMENT
 

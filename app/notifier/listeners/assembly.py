@@ -6,7 +6,7 @@ from typing import TypeVar
 from app.bridge.commands.acts import ActRunner
 from app.notifier.channels.slack import SlackConfig
 from app.notifier.channels.telegram import TelegramConfig
-from app.notifier.http import HttpClient
+from app.notifier.connections.http import HttpClient
 from app.notifier.listeners.listener import Listener
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.listeners.slack_socket import SlackSocket

@@ -17,13 +17,13 @@ import orjson
 
 from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.slack import SlackConfig
-from app.notifier.http import Answer, HttpClient, check, error_text, json_request
+from app.notifier.connections.http import Answer, HttpClient, check, error_text, json_request
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.messages.formats import escape_slack
-from app.notifier.messages.shorten import one_line
 from app.notifier.outcome import Refused, TryAgain
 from app.notifier.replies.act import Act, ActCommand, BadReply
 from app.notifier.replies.slack import NOTE_BLOCK, NoteWanted, parse_interaction, parse_message
+from app.notifier.shorten import one_line
 from app.transport.log import LogUnavailable
 
 MESSAGE_BYTES_MAX = 1024 * 1024  # an envelope holds the message that the button is below

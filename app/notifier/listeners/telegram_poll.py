@@ -15,20 +15,16 @@ from typing import Any
 
 from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.telegram import TelegramConfig
-from app.notifier.http import HttpClient, check, json_request
+from app.notifier.connections.http import HttpClient, check, json_request
 from app.notifier.listeners.sent_messages import SentMessages
-from app.notifier.messages.shorten import one_line
 from app.notifier.outcome import Refused, TryAgain
 from app.notifier.replies.act import ActCommand, BadReply
 from app.notifier.replies.telegram import TelegramAct, message_of, parse_update
+from app.notifier.shorten import one_line
 from app.transport.log import LogUnavailable
 
 POLL_S = 25  # that Telegram waits for something to happen
-TIMEOUT_S = 40.0  # for a whole poll
 UPDATES_MAX = 20  # of one poll
-ANSWER_BYTES_MAX = (
-    4 * 1024 * 1024
-)  # of a poll: a message may hold 4096 characters, with another in it
 TOAST_MAX = 200  # characters of what a button's press is answered
 OWNER_PARTITION, OWNER_WAIT_S = 0, 5.0
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from app.notifier.messages.incident_links import IncidentLinks
-from app.notifier.messages.shorten import TEXT_MAX, one_line, shorten
+from app.notifier.shorten import TEXT_MAX, one_line, shorten
 from models.duration import format_ms
 from models.events import Action, Notification, NotificationKind, NotifiedAlert
 from models.place_labels import CLUSTER_LABELS, NAMESPACE_LABELS, POD_LABELS
