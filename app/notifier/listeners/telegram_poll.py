@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.telegram import TelegramConfig
 from app.notifier.connections.http import HttpClient, check, json_request
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.outcome import Refused, TryAgain
 from app.notifier.replies.act import ActCommand, BadReply
+from app.notifier.replies.act_outcome import ActHandler, ActOutcome, ActStatus
 from app.notifier.replies.telegram import TelegramAct, message_of, parse_update
 from app.notifier.shorten import one_line
 from app.transport.log import LogUnavailable
@@ -43,7 +43,7 @@ class TelegramPoll:
     receivers: frozenset[str]
     config: TelegramConfig
     http: HttpClient
-    runner: ActRunner
+    handler: ActHandler
     messages: SentMessages
     poll_s: int = POLL_S
     name: str = "Telegram"
@@ -93,7 +93,7 @@ class TelegramPoll:
             logger.info("Telegram: an update is no act: %s", error)
             return
         if parsed is not None:
-            outcome = await self.runner.carry_out(parsed.act)
+            outcome = await self.handler.carry_out(parsed.act)
             await self._tell(parsed, outcome, chat, message)
 
     async def _tell(
