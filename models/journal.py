@@ -195,6 +195,7 @@ def encode_silence(silence: Silence, *, preview: bool = False) -> bytes:
             "by": silence.by,
             "comment": silence.comment,
         }
+        | ({"annotations": silence.annotations} if silence.annotations else {})
         | ({"preview": True} if preview else {})
     )
 

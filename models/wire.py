@@ -32,6 +32,7 @@ LABELS_MAX = 64
 NAME_BYTES_MAX = 1024
 LABELS_BYTES_MAX = 64 * 1024  # UTF-8, of all names and values of one alert
 ANNOTATIONS_BYTES_MAX = 256 * 1024
+SILENCE_ANNOTATIONS_BYTES_MAX = 16 * 1024  # of all names and texts: as much as a comment has
 URL_BYTES_MAX = 16 * 1024
 ANNOTATIONS_CUT_MAX = 64  # that are kept of an alert whose annotations are too large
 CUT_NAME = "tocsin_cut"  # the annotation that says how many were left out
@@ -240,6 +241,7 @@ class SilenceRequest(_Request):
     ends_at: str = Field(alias="endsAt")
     created_by: Person | None = Field(default=None, alias="createdBy")
     comment: Text | None = None
+    annotations: dict[str, str | None] | None = None
 
     @property
     def by(self) -> str:
@@ -249,6 +251,10 @@ class SilenceRequest(_Request):
         """
         name = (self.comment or "").partition(INVESTIGATING)[2].strip()
         return self.created_by or name[:PERSON_CHARACTERS_MAX] or "somebody"
+
+    def noted(self) -> dict[str, str]:
+        """The annotations. Raises BadInput."""
+        return texts_of(self.annotations, "annotations", SILENCE_ANNOTATIONS_BYTES_MAX)
 
     def parts(self) -> tuple[Matcher, ...]:
         """The matchers, of which one at least does not match an empty value. Raises BadInput."""

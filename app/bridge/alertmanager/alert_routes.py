@@ -19,6 +19,7 @@ from app.bridge.alertmanager.firing_alerts import (
     filter_of,
     groups_of,
 )
+from app.bridge.alertmanager.root_alerts import RootAlerts
 from app.bridge.alertmanager.silence_routes import in_v2, values_of
 from app.bridge.connections.responses import json_response
 from app.core.rules.compiled_policy import CompiledPolicy
@@ -67,7 +68,8 @@ class AlertRoutes:
         await response.prepare(request)
         if request.method != hdrs.METH_HEAD:
             separator = b"["
-            async for chunk in chunks(_found(known.documents(), wanted, as_of_ms)):
+            roots = RootAlerts(self._view.incidents, known.values)
+            async for chunk in chunks(_found(known.documents(), wanted, as_of_ms, roots)):
                 await response.write(separator + chunk)
                 separator = b","
             await response.write(b"[]" if separator == b"[" else b"]")
@@ -96,11 +98,12 @@ class AlertRoutes:
 
 
 async def _found(
-    documents: Iterable[Document], wanted: AlertFilter, as_of_ms: int
+    documents: Iterable[Document], wanted: AlertFilter, as_of_ms: int, roots: RootAlerts
 ) -> AsyncIterator[Found]:
     """The records that are asked for, each with its alert as JSON; others have their turn between."""
     for number, document in enumerate(documents, start=1):
-        alert = alert_of(document, as_of_ms)
+        inhibited_by = await roots.inhibited_by(document) if document["suppressed_by"] else []
+        alert = alert_of(document, as_of_ms, inhibited_by)
         if wanted.fits(alert):
             yield document, orjson.dumps(alert)
         if number % CHUNK_ALERTS == 0:

@@ -91,7 +91,9 @@ FIELDS: dict[type, dict[str, str]] = {
         **_same("made_ms", "due_ms", "remind_ms", "reminded"),
     },
     ExpectedHeartbeat: _same("rule", "labels", "since_ms", "received", "raised"),
-    Silence: _same("id", "matchers", "starts_ms", "ends_ms", "by", "comment", "at_ms"),
+    Silence: _same(
+        *("id", "matchers", "starts_ms", "ends_ms", "by", "comment", "annotations", "at_ms")
+    ),
     Matcher: _same("label", "operator", "value"),
 }
 _VALUES = {kind: attrgetter(*names.values()) for kind, names in FIELDS.items()}
