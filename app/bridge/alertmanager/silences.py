@@ -107,8 +107,10 @@ def silence_of(body: SilenceRequest, known: Silence | None, now_ms: int, *, past
     if starts_ms is None:
         starts_ms = known.starts_ms if known else min(now_ms, ends_ms - 1)
     if ends_ms <= starts_ms:
-        found = f"endsAt: is {body.ends_at!r}, must be after startsAt, {format_instant(starts_ms)}"
-        raise BadInput(Reason.BAD_TIME, found)
+        message = (
+            f"endsAt: is {body.ends_at!r}, must be after startsAt, {format_instant(starts_ms)}"
+        )
+        raise BadInput(Reason.BAD_TIME, message)
     texts = body.by, body.comment or "", body.noted()
     return Silence(body.id or "", matchers, starts_ms, ends_ms, *texts)
 
