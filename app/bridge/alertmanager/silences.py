@@ -213,6 +213,6 @@ def _from_snapshot(document: dict[str, Any]) -> StoredSilence:
     )
     names = ("starts_at", "ends_at", "updated_at")
     starts_ms, ends_ms, updated_ms = (instant_ms(document[name], name) or 0 for name in names)
-    texts = document["by"], document["comment"], document["annotations"]
+    texts = document["by"], document["comment"], document.get("annotations", {})
     silence = Silence(document["silence"], matchers, starts_ms, ends_ms, *texts)
     return StoredSilence(silence, updated_ms)
