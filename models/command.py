@@ -18,6 +18,8 @@ class Command(StrEnum):
     RESOLVE = "resolve"
     REOPEN = "reopen"
     CLOSE = "close"  # without waiting for the settle time
+    MERGE = "merge"  # it becomes part of another incident
+    SPLIT = "split"  # it stands alone again
     DONE = "done"  # with a follow-up task
 
 

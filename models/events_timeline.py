@@ -45,6 +45,8 @@ class TimelineKind(StrEnum):
     ROOT_CAUSE_NAMED = "RootCauseNamed"
     MITIGATED = "Mitigated"
     UPDATED = "Updated"
+    MERGED = "Merged"
+    SPLIT = "Split"
     COMPLAINED = "Complained"
     RESOLVED = "Resolved"
     LOST = "Lost"
@@ -196,6 +198,8 @@ TIMELINE: dict[TimelineKind, tuple[str, tuple[str, ...]]] = {
     TimelineKind.MITIGATED: ("it is mitigated", _BY),
     TimelineKind.UPDATED: ("an update by a person", ("by", "eta_at")),
     TimelineKind.COMPLAINED: ("complaints were counted", ("by", "number")),
+    TimelineKind.MERGED: ("somebody merged it into another incident", ("by", "parent")),
+    TimelineKind.SPLIT: ("it stands alone again", ("by", "parent")),
     TimelineKind.RESOLVED: ("it is over, or seems so", _BY),
     TimelineKind.LOST: ("its alerts are no longer received, and no resolve was received", ()),
     TimelineKind.REOPENED: ("it is not over", _BY),

@@ -169,7 +169,7 @@ def encode_command(name: str, incident: str, by: str, **details: Any) -> bytes:
     """The journal value of an operator's command. `name` is one of `models.command.Command`.
 
     Details: `text`, and by command `to` and `team` (assign), `verdict` and `scope` (assessed),
-    `eta_ms` (update), `number` (complaint), `step` (escalate), `task` (done). What came back from a
+    `eta_ms` (update), `number` (complaint), `step` (escalate), `into` (merge), `task` (done). What came back from a
     chat, a pager or a link has `through` (which of them) and a `key`, which counts once.
     """
     return json_bytes({"command": name, "incident": incident, "by": by, **details})

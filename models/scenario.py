@@ -191,6 +191,8 @@ class Step(Part):
     resolve: Reference | None = None
     reopen: Reference | None = None
     close: Reference | None = None
+    merge: Reference | None = None
+    split: Reference | None = None
     done: Reference | None = None
     by: str = Field(default="ann", min_length=1)
     text: str | None = None
@@ -202,6 +204,7 @@ class Step(Part):
     number: int | None = None
     step: int | None = None
     task: str | None = None
+    into: Reference | None = None  # of `merge`: the incident of which it becomes a part
     expect: "Expect | None" = None  # of all until then
 
     @property
@@ -236,6 +239,7 @@ class Step(Part):
             "number",
             "step",
             "task",
+            "into",
         } & self.model_fields_set
         if details - ({"text"} if self.silence is not None else set()) and not commands:
             raise ValueError(

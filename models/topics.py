@@ -3,6 +3,8 @@
 import zlib
 from dataclasses import dataclass
 
+from models.incident import partition_from_id
+
 DAY_MS = 24 * 60 * 60 * 1000
 
 PARTITIONS_MAX = 1024
@@ -121,9 +123,24 @@ class Topics:
         ]
 
 
+INCIDENT_KEY = b"incident/"  # how the key of a message to an incident begins; its id follows
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """The journal partition of a correlation key.
 
-    Only Tocsin writes to the journal, so this is the only hash.
+    Only Tocsin writes to the journal, so this is the only hash. An incident's id says itself in
+    which partition it lives.
     """
+    if key.startswith(INCIDENT_KEY):
+        partition = _partition_of_incident(key.removeprefix(INCIDENT_KEY).decode(errors="replace"))
+        if partition is not None and partition < partitions:
+            return partition
     return zlib.crc32(key) % partitions
+
+
+def _partition_of_incident(identity: str) -> int | None:
+    try:
+        return partition_from_id(identity)
+    except ValueError:
+        return None

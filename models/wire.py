@@ -166,6 +166,12 @@ class DoneRequest(CommandRequest):
         return super().details(incident, now_ms) | {"task": name}
 
 
+class MergeRequest(CommandRequest):
+    """`merge`: the incident of which this one becomes a part."""
+
+    into: Annotated[str, Field(max_length=PERSON_CHARACTERS_MAX)]
+
+
 class OpenRequest(_Request):
     """The body of `POST /api/v1/incidents`: an incident that a person opens."""
 
@@ -190,6 +196,8 @@ COMMAND_REQUESTS: dict[Command, type[CommandRequest]] = {
     Command.RESOLVE: CommandRequest,
     Command.REOPEN: CommandRequest,
     Command.CLOSE: CommandRequest,
+    Command.MERGE: MergeRequest,
+    Command.SPLIT: CommandRequest,
     Command.DONE: DoneRequest,
 }
 

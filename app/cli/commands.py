@@ -7,6 +7,7 @@ A command's module is imported when that command is asked for. It has
 from typing import NamedTuple
 
 INCIDENT = "INC-20260412T031502Z-00K3F"  # in examples
+PART = "INC-20260412T031630Z-00K41"
 
 
 class CommandEntry(NamedTuple):
@@ -144,6 +145,18 @@ _ACT = Section(
         ),
         CommandEntry(
             "reopen", "open a resolved incident again", _OPERATE, f'reopen {INCIDENT} "it is back"'
+        ),
+        CommandEntry(
+            "merge",
+            "make another incident a part of this one",
+            _OPERATE,
+            f'merge {INCIDENT} {PART} "the same cause"',
+        ),
+        CommandEntry(
+            "split",
+            "let a part of an incident stand alone again",
+            _OPERATE,
+            f"split {INCIDENT} checkout",
         ),
         CommandEntry("close", "close a resolved incident now", _OPERATE, f"close {INCIDENT}"),
         CommandEntry(

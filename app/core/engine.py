@@ -18,7 +18,7 @@ import orjson
 
 from app.core import alert_snapshots, awareness, gaps, incident_timers
 from app.core.alerts import capacity, dedup, expectations, heartbeats, identity, requests
-from app.core.correlation import deferred_signals, signal_router, windows
+from app.core.correlation import deferred_signals, merging, signal_router, windows
 from app.core.incidents import commands, resolution, unheard
 from app.core.journal_record import JournalRecord, parse_record, text_of_key, unknown_kind
 from app.core.notification import digests
@@ -381,7 +381,7 @@ class Engine:
                 digests.on_page(turn, text_of(document, "page"), document)
             case "command":
                 turn.count("commands")
-                commands.on_command(turn, document)
+                commands.on_command(turn, document, merging.HANDLERS)
             case "receipt":
                 turn.count("receipts")
                 commands.on_receipt(turn, document)

@@ -132,6 +132,8 @@ class _ScenarioStage:
             item: getattr(step, item)
             for item in ("text", "to", "team", "scope", "eta", "number", "step", "task")
         }
+        if step.into is not None:
+            details["into"] = self._resolve_reference("into", step.into).id
         body = {"by": step.by, "verdict": step.verdict and str(step.verdict), **details}
         given = {item: value for item, value in body.items() if value is not None}
         teams = self._policy.policy.teams

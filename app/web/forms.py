@@ -171,6 +171,20 @@ FORMS: tuple[ActForm, ...] = (
         (State.RESOLVED,),
     ),
     ActForm(
+        Command.MERGE,
+        "Merge",
+        "Makes it a part of another incident. It keeps quiet while somebody is notified of that.",
+        _ALIVE,
+        (Field("into", "Into", required=True, hint="the id of the other incident"), _TEXT),
+    ),
+    ActForm(
+        Command.SPLIT,
+        "Split off",
+        "Lets it stand alone again. It is notified like an opening if nobody was.",
+        _ALIVE,
+        (_TEXT,),
+    ),
+    ActForm(
         Command.DONE,
         "Task done",
         "Marks a follow-up task as done.",
@@ -201,7 +215,9 @@ def forms_for(
     return [
         fill(form, snapshot, policy, tasks)
         for form in FORMS
-        if state in form.states and (form.command is not Command.DONE or has_open_task)
+        if state in form.states
+        and (form.command is not Command.DONE or has_open_task)
+        and (form.command is not Command.SPLIT or snapshot["parents"])
     ]
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tests.oracle import followups, notification
+from tests.oracle import followups, near, notification
 from tests.oracle.facts import Happened, also_notified, command_refusal, is_firing, rules_about
 
 if TYPE_CHECKING:
@@ -68,8 +68,14 @@ def _apply(naive: "Naive", document: dict[str, Any], incident: Happened | None) 
             naive.settled(incident)
         case "escalate":
             naive.climb(incident, "manual", [naive.number], document.get("step"))
+        case "merge":
+            refusal = near.merge(naive, incident, document["into"])
+        case "split":
+            refusal = near.split(naive, incident)
         case _:
             _note_update(naive, incident, name)
+    if refusal:
+        return refusal
     if pressed:
         incident.came_back = [*incident.came_back, pressed][-50:]
     naive.look_at(incident)

@@ -315,8 +315,15 @@ def _command(one: Told, at_ms: int, number: int, command: Command) -> None:
         details |= {"step": step}
     if number == 5:
         details |= {"through": "link", "key": ("k1", "k2")[at_ms % 2]}
+    ids = {name: engines for engines, name in one.names.items()}
+    into = known[-1 - (number + 1) % len(known)].id if known else NOBODYS
+
+    def value(name: str) -> bytes:
+        other = into if name == whose else ids.get(into, into)
+        return encode_command(command, name, "ann", text="hm", **details, into=other)
+
     one.feed(
-        lambda name: encode_command(command, name, "ann", text="hm", **details),
+        value,
         b"",
         at_ms,
         whose,

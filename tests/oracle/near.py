@@ -135,7 +135,7 @@ def _as_member(naive: "Naive", incident: Happened) -> None:
     near = incident.near
     if incident.ended:
         if near.actor:
-            _leave(naive, incident)
+            _leave(naive, incident, resolved=not (near.expired or incident.lost))
         return
     if not naive.policy.get("nearness") or near.times > incident.reopened:
         return
@@ -207,14 +207,82 @@ def _note_root(incident: Happened, root: Happened) -> None:
         incident.near.roots.append(root.id)
 
 
-def _leave(naive: "Naive", incident: Happened) -> None:
+def _leave(naive: "Naive", incident: Happened, *, resolved: bool) -> None:
     near = incident.near
-    resolved = not (near.expired or incident.lost)
-    naive.messages.append((_ended, naive, near.actor, near.identity, incident, resolved))
+    if not _is_merged(near.actor):
+        naive.messages.append((_ended, naive, near.actor, near.identity, incident, resolved))
     if near.root is not None:
         record = _record(incident)
         naive.messages.append((_left, naive, near.root, near.identity, record))
     forget(naive, incident)
+
+
+# What people say.
+
+
+def _is_merged(actor: str) -> bool:
+    return actor.startswith("by a person into ")
+
+
+def merge(naive: "Naive", incident: Happened, into: str) -> str:
+    """Somebody makes it a part of another one; the reason when that is refused."""
+    near = incident.near
+    firing = firing_alerts(naive.alerts, incident)
+    lone = not (incident.rule or incident.taken_over)
+    rootless = not any(member.firing for member in incident.members.values())
+    there = near.root is not None and near.root.id == into
+    if incident.ended or not (firing and lone and rootless) or there or into == incident.id:
+        return "illegal_transition"
+    newest = max(firing, key=lambda one: (one.fired_ms, one.fingerprint))
+    incident.tell("Merged", naive.now_ms)
+    if near.actor:
+        naive.reached.add("merged away from its root" if near.root else "merged away")
+        _leave(naive, incident, resolved=False)
+    near.actor, near.identity = f"by a person into {into}", newest.fingerprint
+    joined = Joined(
+        incident,
+        newest.fingerprint,
+        _record(incident),
+        incident.severity,
+        incident.owner,
+        near.actor,
+    )
+    naive.messages.append((_merged, naive, into, joined))
+    return ""
+
+
+def _merged(naive: "Naive", into: str, joined: Joined) -> None:
+    alive = [one for one in naive.incidents if one.id == into and not one.ended]
+    if alive and not alive[0].rule:
+        naive.reached.add("merged by a person")
+        _belongs(naive, alive[0], joined)
+    else:
+        naive.messages.append((_not_merged, naive, joined))
+
+
+def _not_merged(naive: "Naive", joined: Joined) -> None:
+    incident = joined.incident
+    fires = incident.state != "closed" and _record(incident) == joined.record
+    if fires and incident.near.actor == joined.actor:
+        naive.reached.add("not merged: the other is over")
+        forget(naive, incident)
+        incident.tell("Split", naive.now_ms)
+        incident.touch()
+
+
+def split(naive: "Naive", incident: Happened) -> str:
+    """Somebody says that it stands alone; the reason when that is refused."""
+    near = incident.near
+    if incident.ended or near.root is None:
+        return "illegal_transition"
+    root = near.root.id
+    naive.reached.add("split from a merge" if _is_merged(near.actor) else "split from what is near")
+    incident.tell("Split", naive.now_ms)
+    _leave(naive, incident, resolved=False)
+    for roots in (incident.parents, near.roots):
+        if root in roots:
+            roots.remove(root)
+    return ""
 
 
 def forget(naive: "Naive", incident: Happened) -> None:
@@ -244,7 +312,7 @@ def _ended(naive: "Naive", actor: str, identity: str, incident: Happened, resolv
 
 
 def _belongs(naive: "Naive", root: Happened, joined: Joined) -> None:
-    if root.ended or _rule_of(naive, joined.actor) is None:
+    if root.ended or not (_is_merged(joined.actor) or _rule_of(naive, joined.actor)):
         return
     near = root.near
     limit = bounds_of(naive.policy)["alerts_in_incident"]
@@ -285,9 +353,10 @@ def _explained(naive: "Naive", incident: Happened) -> str:
 
 
 def _hides(root: Happened, joined: Joined) -> bool:
-    if root.near.explains == "nothing" or urgent(joined.severity):
+    if root.near.explains == "nothing" or joined.severity < root.severity:
         return False
-    return joined.owner == root.owner and joined.severity >= root.severity
+    by_itself = not urgent(joined.severity) and joined.owner == root.owner
+    return by_itself or _is_merged(joined.actor)
 
 
 def _answer(naive: "Naive", root: Happened, joined: Joined) -> None:
@@ -346,9 +415,12 @@ def hide_with(naive: "Naive", incident: Happened, alert: Known) -> None:
 
 
 def _may_keep_quiet(naive: "Naive", incident: Happened, alert: Known) -> bool:
-    if urgent(alert.severity) or always_escalates(naive.policy, alert):
+    near = incident.near
+    if alert.severity < near.quiet_from or always_escalates(naive.policy, alert):
         return False
-    return alert.severity >= incident.near.quiet_from and alert.owner == incident.owner
+    if urgent(alert.severity):
+        return _is_merged(near.actor) and alert.named
+    return _is_merged(near.actor) or alert.owner == incident.owner
 
 
 def change_policy(naive: "Naive", before: Mapping[str, Any]) -> None:

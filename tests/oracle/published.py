@@ -68,6 +68,7 @@ def _of_alert(naive: "Naive", alert: Known) -> Fact:
         for name, silence in naive.known_silences().items()
         if silence.is_active(naive.now_ms) and silence.covers([alert.labels])
     )
-    rules = sorted(key.split("/")[0] for key in alert.suppressed_by)
+    by = [key.split("/")[0] for key in alert.suppressed_by]
+    rules = sorted("merged" if key.startswith("by a person") else key for key in by)
     named = alert.named and urgent(alert.severity)
     return silences, rules, named and bool(silences or rules)

@@ -133,6 +133,26 @@ FAMILIES = {
             "a root ended after its members|a rule of nearness is gone"
         ),
     ),
+    "merged": (
+        ["near", "default", "hurried"],
+        j.Kinds(
+            "fire fire fire end tick command command command silence policy",
+            alerts=(*j.NEAR, *j.URGENT * 4),
+            waits=(0, 0, 7_000, 20_000, 60_000, 660_000),
+            holds=(*j.LONG, 300_001),
+            policies=("near", "near", "default"),
+            commands=(
+                *[Command.MERGE] * 6,
+                *[Command.SPLIT] * 4,
+                Command.ACKNOWLEDGE,
+                Command.RESOLVE,
+            ),
+        ),
+        (
+            "merged by a person|merged away from its root|not merged: the other is over|"
+            "split from a merge|split from what is near|near and quiet|explained no more"
+        ),
+    ),
     "inhibitions that change": (
         ["linked", "linked", "relinked"],
         j.Kinds(

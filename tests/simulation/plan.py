@@ -17,7 +17,10 @@ NAMES = (
 )
 COMPONENTS = ("agent-1", "agent-2", "agent-3", "ollama", "postgres", "api")
 SEVERITIES = ("critical", "high", "warning", "info")
-COMMANDS = ("acknowledge", "note", "escalate", "resolve", "reopen", "close", "mitigate", "update")
+COMMANDS = (
+    *("acknowledge", "note", "escalate", "resolve", "reopen", "close", "mitigate", "update"),
+    *("merge", "split"),
+)
 GARBAGE = (b"", b"[]", b"{}", b'{"alert":1}', b"\xff", b'{"command":[]}')
 JUMPS_MS = (
     1,

@@ -262,10 +262,13 @@ class Run:
                     if known
                     else "INC-20250615T150640Z-000"
                 )
+                into = (known[(number + 1) % len(known)].key or b"").decode() if known else whose
                 return (
                     False,
                     partition,
-                    encode_command(command, whose, "ann", text="hm", eta_ms=now_ms + 60_000),
+                    encode_command(
+                        command, whose, "ann", text="hm", eta_ms=now_ms + 60_000, into=into
+                    ),
                 )
             case "silence":
                 matcher, lasts_ms = step.detail

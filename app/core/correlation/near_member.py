@@ -15,7 +15,7 @@ from app.core.state import signals
 from app.core.state.live_alert import LiveAlert, Suppression
 from app.core.state.members import Member
 from app.core.state.near_memory import HOURS
-from app.core.state.near_part import NearPart
+from app.core.state.near_part import MERGED, NearPart
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import suppression
@@ -42,7 +42,7 @@ def review(turn: Turn, incident: Incident) -> None:
     part = incident.near
     if incident.ended:
         if part is not None and part.actor:
-            _leave(turn, incident, part)
+            leave(turn, incident, part, resolved=not (part.expired or incident.lost))
     elif turn.rules.nearness and (part is None or part.times <= incident.reopened):
         part = incident.near = part or NearPart()
         part.times = incident.reopened + 1
@@ -51,13 +51,13 @@ def review(turn: Turn, incident: Incident) -> None:
 
 
 def _ask(turn: Turn, incident: Incident, part: NearPart) -> None:
-    alert = _newest(incident)
+    alert = newest_alert(incident)
     decision = turn.rules.evaluate(alert.labels) if alert else None
     rule = turn.rules.nearness.get(decision.nearness) if decision else None
     if alert is None or rule is None or incident.always:
         return
     group = rule.group(alert.place, incident.owner, alert.labels)
-    member = _member_of(turn, incident, alert)
+    member = member_of(turn, incident, alert)
     if group is None or not signals.fits_signal(group, member):
         return
     part.actor, part.alert = f"{rule.policy.name}/{group}", alert.fingerprint
@@ -65,7 +65,7 @@ def _ask(turn: Turn, incident: Incident, part: NearPart) -> None:
     _signal(turn, part, rule, member, _near_of(turn, incident, alert, shared))
 
 
-def _newest(incident: Incident) -> LiveAlert | None:
+def newest_alert(incident: Incident) -> LiveAlert | None:
     """Of the alerts that fire, the one that began last."""
     firing = [alert for alert in incident.alerts.values() if alert.firing]
     return max(firing, key=lambda alert: (alert.fired_ms, alert.fingerprint), default=None)
@@ -83,7 +83,8 @@ def _near_of(turn: Turn, incident: Incident, alert: LiveAlert, shared: Shared) -
     }
 
 
-def _member_of(turn: Turn, incident: Incident, alert: LiveAlert) -> Member:
+def member_of(turn: Turn, incident: Incident, alert: LiveAlert) -> Member:
+    """The incident as a root knows it, by one of its alerts."""
     member = signals.member_of(turn, alert)
     return replace(
         member,
@@ -105,19 +106,32 @@ def _signal(
     turn.send(f"rule/{part.actor}", value)
 
 
-def _leave(turn: Turn, incident: Incident, part: NearPart) -> None:
-    """It has ended: tell the rule and the root."""
-    member = _member_of(turn, incident, incident.alerts[part.alert])
-    rule = turn.rules.nearness.get(part.actor.partition("/")[0])
-    _signal(turn, part, rule, member, {"resolved": not (part.expired or incident.lost)})
+def leave(turn: Turn, incident: Incident, part: NearPart, *, resolved: bool, why: str = "") -> None:
+    """It has ended, or people say otherwise (`why`): tell the rule and the root."""
+    alert = incident.alerts.get(part.alert) or newest_alert(incident)
+    assert alert is not None, "an incident that fires has an alert"
+    member = replace(member_of(turn, incident, alert), firing=False)
+    if not part.is_merged:
+        rule = turn.rules.nearness.get(part.actor.partition("/")[0])
+        _signal(turn, part, rule, member, {"resolved": resolved})
     if part.root:
-        _tell_root(turn, part.actor, part.root, part.root_key, part.alert, member)
+        _tell_root(turn, part.actor, part.root, part.root_key, part.alert, member, why)
     forget(turn, incident, part)
 
 
-def _tell_root(turn: Turn, actor: str, root: str, key: str, identity: str, member: Member) -> None:
+def _tell_root(
+    turn: Turn, actor: str, root: str, key: str, identity: str, member: Member, why: str = ""
+) -> None:
     document = signals.document_of(identity, member)
-    turn.send(key, encode_member(root, actor, document, near=True))
+    turn.send(key, encode_member(root, actor, document, why, near=True))
+
+
+def forget_root(incident: Incident, root: str) -> None:
+    """People say that it never was a part of that incident."""
+    part = incident.near
+    for roots in (incident.parents, part.roots if part else []):
+        if root in roots:
+            roots.remove(root)
 
 
 def forget(turn: Turn, incident: Incident, part: NearPart) -> None:
@@ -142,6 +156,9 @@ def on_answer(turn: Turn, document: dict[str, Any]) -> None:
     actor, identity, record = (text_of(document, key) for key in ("suppression", "alert", "record"))
     if isinstance(document["near"], dict) and "follows" in document["near"]:
         _on_follows(turn, actor, identity, record, document["near"])
+        return
+    if isinstance(document["near"], dict) and "refused" in document["near"]:
+        _on_refused(turn, actor, identity, record, text_of(document["near"], "refused"))
         return
     answer = _answer_from(document)
     incident = turn.state.incidents.get(identity)
@@ -174,6 +191,18 @@ def _on_follows(turn: Turn, actor: str, identity: str, record: str, near: dict[s
     turn.changed(incident)
 
 
+def _on_refused(turn: Turn, actor: str, identity: str, record: str, why: str) -> None:
+    """A merge came to nothing: the other incident is over, or is none that can have members."""
+    incident = turn.state.incidents.get(identity)
+    part = incident.near if incident is not None else None
+    if incident is None or part is None or part.actor != actor or incident.firing_since != record:
+        return
+    forget(turn, incident, part)
+    root = actor.removeprefix(MERGED)
+    turn.timeline(incident, "Split", f"Not merged: {root} {why}", by="", parent=root)
+    turn.changed(incident)
+
+
 def _note_root(turn: Turn, incident: Incident, part: NearPart, root: str) -> None:
     suppression.note_parent(turn, incident, root)
     if root in incident.parents and root not in part.roots:
@@ -201,9 +230,11 @@ def _reason(part: NearPart) -> Suppression:
 
 
 def _may_keep_quiet(turn: Turn, incident: Incident, part: NearPart, alert: LiveAlert) -> bool:
-    no_worse = not alert.severity.is_urgent and alert.severity >= part.severity
-    same_team = alert.owner == incident.owner
-    return no_worse and same_team and not turn.rules.evaluate(alert.labels).always
+    if alert.severity < part.severity or turn.rules.evaluate(alert.labels).always:
+        return False
+    if part.is_merged:  # a person says so; what is urgent was named to somebody before
+        return alert.named or not alert.severity.is_urgent
+    return not alert.severity.is_urgent and alert.owner == incident.owner
 
 
 def hide_with(turn: Turn, incident: Incident, alert: LiveAlert, decision: PolicyDecision) -> None:

@@ -16,8 +16,11 @@ def on_policy(turn: Turn, before: CompiledPolicy) -> None:
         if name not in now or not have_same_form(rule.rule_id, now[name].rule_id)
     )
     for _, incident in sorted(turn.state.incidents.items()):
-        if turn.rules.nearness and incident.near is None and not incident.ended:
-            incident.near = NearPart(incident.reopened + 1)  # it opened before the rules came
+        near = incident.near
+        asked = near is not None and near.times > incident.reopened
+        if turn.rules.nearness and not asked and not incident.ended:
+            near = incident.near = near or NearPart()
+            near.times = incident.reopened + 1  # it opened before the rules came
             turn.state.put_incident(incident)
         near_root.drop_members(turn, incident, names)
         part = incident.near

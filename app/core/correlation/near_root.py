@@ -12,7 +12,7 @@ from app.core.incidents import resolution
 from app.core.state import signals
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.members import Member
-from app.core.state.near_part import NearPart
+from app.core.state.near_part import MERGED, NearPart
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression import members
@@ -27,23 +27,36 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     """An incident that is near this one fires or has ended. Raises BadInput when it has no room."""
     rule, root = text_of(document, "rule"), text_of(document, "member")
     identity, member = signals.member_from(document.get("alert"))
-    incident = turn.state.incidents.get(root)
+    incident, is_merge = turn.state.incidents.get(root), rule.startswith(MERGED)
+    if is_merge and member.firing and (incident is None or incident.ended or incident.rule):
+        _refuse_merge(turn, incident, rule, member)
+        return
     if incident is None:
         return
+    text = text_of(document, "why") if member.firing or "why" in document else ""
+    why = truncate(text, BECAUSE_CHARACTERS_MAX)
     known = incident.members.get(identity)
     if not member.firing:
         if known is not None and known.record == member.record:
-            _end_member(turn, incident, identity, "ended")
+            _end_member(turn, incident, identity, why or "ended")
         return
-    if incident.ended or turn.rules.nearness.get(rule.partition("/")[0]) is None:
+    is_in_force = is_merge or turn.rules.nearness.get(rule.partition("/")[0]) is not None
+    if incident.ended or not is_in_force:
         return  # the rule's actor will be told, or the policy has changed: it is on its own
     members.check_room(turn, incident, identity, member)
-    why = truncate(text_of(document, "why"), BECAUSE_CHARACTERS_MAX)
     part = incident.near = incident.near or NearPart()
     part.explains = _explained(incident)
-    member = replace(member, via=[rule], hidden=_hides(incident, part, member))
+    member = replace(member, via=[rule])
+    member.hidden = _hides(incident, part, member)
     members.on_member_fired(turn, incident, identity, member, why)
     _answer(turn, incident, identity, member, f": {why}")
+
+
+def _refuse_merge(turn: Turn, incident: Incident | None, rule: str, member: Member) -> None:
+    why = "was opened by a rule" if incident and not incident.ended else "is over, or unknown"
+    near = {"refused": why}
+    message = encode_suppression(rule, member.incident, member.record, None, near=near)
+    turn.send(member.place.key, message)
 
 
 def review(turn: Turn, incident: Incident) -> None:
@@ -95,15 +108,19 @@ def _explained(incident: Incident) -> str:
 
 
 def _hides(incident: Incident, part: NearPart, member: Member) -> bool:
-    same_team = member.owner == incident.owner
-    no_worse = not member.severity.is_urgent and member.severity >= incident.severity
-    return part.explains != NOTHING and same_team and no_worse
+    if part.explains == NOTHING or member.severity < incident.severity:
+        return False
+    if member.via and member.via[0].startswith(MERGED):
+        return True
+    return not member.severity.is_urgent and member.owner == incident.owner
 
 
 def _answer(turn: Turn, incident: Incident, identity: str, member: Member, why: str = "") -> None:
     """Tell a member's incident what it belongs to, and whether it keeps quiet."""
     rule = member.via[0].partition("/")[0]
-    text = f"Near {incident.title}{why} ({rule})"
+    joined = f"Near {incident.title}{why} ({rule})"
+    merged = f"Part of {incident.title}{why}" if why else f"Merged into {incident.title}"
+    text = merged if rule.startswith(MERGED) else joined
     because = {"text": text, "parent": incident.id, "source": incident.id}
     near = {
         "member": identity,

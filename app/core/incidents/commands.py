@@ -4,7 +4,7 @@ Source: PROCEDURES, "Standard Response Procedures". Each word also begins the ti
 reminder anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -28,10 +28,14 @@ from models.truncate import truncate
 NAME_CHARACTERS = 60  # of a command that is none
 
 Details = dict[str, Any]
+Handler = Callable[[Turn, Incident, str, str, Details], None]  # by whom, with which text
 
 
-def on_command(turn: Turn, document: Details) -> None:
-    """An operator's command. Raises BadInput before anything has changed."""
+def on_command(turn: Turn, document: Details, others: Mapping[Command, Handler]) -> None:
+    """An operator's command. Raises BadInput before anything has changed.
+
+    `others` are the handlers of commands that are carried out above this room.
+    """
     name, target, by = (
         text_of(document, "command"),
         text_of(document, "incident"),
@@ -44,13 +48,20 @@ def on_command(turn: Turn, document: Details) -> None:
     text = text_of(document, "text") if "text" in document else ""
     turn.command = name
     try:
-        _carry_out(turn, Command(name), target, by, text, document)
+        handlers = {**_HANDLERS, **others}
+        _carry_out(turn, handlers, Command(name), target, by, text, document)
     finally:
         turn.command = ""
 
 
 def _carry_out(
-    turn: Turn, command: Command, identity: str, by: str, text: str, document: Details
+    turn: Turn,
+    handlers: Mapping[Command, Handler],
+    command: Command,
+    identity: str,
+    by: str,
+    text: str,
+    document: Details,
 ) -> None:
     incident = turn.state.incidents.get(identity)
     if command is Command.DONE:
@@ -66,7 +77,7 @@ def _carry_out(
     key = text_of(document, "key") if "key" in document else ""
     if key:
         acts.check_act(incident, command, key)
-    _HANDLERS[command](turn, incident, by, text, document)
+    handlers[command](turn, incident, by, text, document)
     if key:
         acts.note_act(incident, key)
     reminders.on_activity(turn, incident)
@@ -277,7 +288,7 @@ def _close(turn: Turn, incident: Incident, by: str, text: str, _: Details) -> No
     resolution.close_incident(turn, incident, f"{by} closed it{_with_text(text)}", by)
 
 
-_HANDLERS: dict[Command, Callable[[Turn, Incident, str, str, Details], None]] = {
+_HANDLERS: dict[Command, Handler] = {
     Command.ACKNOWLEDGE: _acknowledge,
     Command.ASSIGN: _assign,
     Command.ASSESS: _assess,

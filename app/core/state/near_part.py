@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from models.severity import Severity
 
+MERGED = "merged:"  # how the actor of a merge by a person begins; no rule's name has a colon
+
 
 @dataclass(slots=True)
 class NearPart:
@@ -19,3 +21,8 @@ class NearPart:
     because: str = ""  # why its alerts keep quiet; empty when they do not
     severity: Severity = Severity.P0  # an alert that is worse does not keep quiet
     explains: str = ""  # as a root: severity and owner of what keeps quiet; empty is nothing
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether a person made it a part of its root."""
+        return self.actor.startswith(MERGED)

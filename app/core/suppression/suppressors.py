@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from app.core.notification import mute_times
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.live_alert import CORRELATION_WAIT, Ending, LiveAlert, Suppression
+from app.core.state.near_part import MERGED
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from app.core.suppression.suppression import SILENCED
@@ -71,7 +72,7 @@ def _of_hold(rules: CompiledPolicy, key: str, hold: Suppression) -> Suppressor:
     if key.startswith(SILENCED):
         name, kind = key.removeprefix(SILENCED), SuppressorKind.SILENCE
     else:
-        name = key.partition("/")[0]
+        name = "merged" if key.startswith(MERGED) else key.partition("/")[0]
         rule = rules.inhibition(name)
         if rule is None:
             kind = SuppressorKind.CORRELATION

@@ -58,6 +58,8 @@ def accepted(command: str) -> dict[str, str]:
         ("resolve", {"text": "rolled back"}, {"text": "rolled back"}),
         ("reopen", {}, {"text": ""}),
         ("close", {}, {"text": ""}),
+        ("merge", {"into": INCIDENT}, {"text": "", "into": INCIDENT}),
+        ("split", {}, {"text": ""}),
         ("done", {"task": "review"}, {"text": "", "task": "review"}),
         ("done", {"task": f"{INCIDENT}.root-cause"}, {"text": "", "task": "root-cause"}),
     ],
@@ -78,7 +80,14 @@ def test_a_commands_details(
 
 def test_every_command_is_taken() -> None:
     """There is no command without a resource."""
-    fields = {"by": "ada", "text": "x", "to": "bob", "verdict": "genuine", "task": "review"}
+    fields = {
+        "by": "ada",
+        "text": "x",
+        "to": "bob",
+        "verdict": "genuine",
+        "task": "review",
+        "into": INCIDENT,
+    }
 
     async def talk(client: Client) -> list[int]:
         paths = [f"/api/v1/incidents/{INCIDENT}/{command}" for command in Command]

@@ -76,6 +76,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLog]:
         (["resolve"], "resolve", {"text": ""}),
         (["reopen", "back"], "reopen", {"text": "back"}),
         (["close"], "close", {"text": ""}),
+        (["split", INCIDENT, "not ours"], "split", {"text": "not ours"}),
     ],
 )
 def test_a_command_reaches_the_journal(
@@ -321,3 +322,16 @@ def test_what_may_be_said_is_told_as_it_is_typed(
         "did you mean 'acknowledge'?" if len(words) == 1 else "'genuine', 'false-positive'"
     ) in said
     assert "<" not in said
+
+
+def test_merge_names_the_whole_first(log: FakeLog) -> None:
+    """The second incident becomes a part of the first."""
+    part = INCIDENT.replace("0315", "0316")
+
+    status = run("merge", INCIDENT, part, "the same cause", "--by", "ann")
+
+    expected = {"command": "merge", "incident": part, "by": "ann", "text": "the same cause"}
+    assert (status, [orjson.loads(value) for value in log.values()]) == (
+        3,
+        [expected | {"into": INCIDENT}],
+    )
