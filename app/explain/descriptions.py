@@ -220,6 +220,7 @@ _CALLED: dict[TimerKind | str, str] = {
     TimerKind.SILENCE: "silence {whose} of {detail} begins or ends",
     TimerKind.DIGEST: "digest for {whose} by {detail}",
     TimerKind.TASK: "reminder of task {whose}",
+    TimerKind.SNAPSHOT: "snapshot of {whose}, which has grown: one a second at most",
 }
 
 
