@@ -8,7 +8,7 @@ from app.core.incidents import ownership, resolution
 from app.core.notification import flapping, schedule
 from app.core.response import escalation, reminders, service_levels
 from app.core.state.deadline import Deadline
-from app.core.state.snapshot_pace import checksum, next_snapshot_ms
+from app.core.state.snapshot_pace import next_snapshot_ms
 from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
@@ -90,7 +90,7 @@ def on_snapshot_due(turn: Turn, at_ms: int, subject: str) -> None:
     incident = turn.state.incidents.get(subject)
     if incident is not None and incident.snapshot_due and next_snapshot_ms(incident) == at_ms:
         turn.state.put_incident(incident)
-        turn.emit_snapshot(incident, checksum(incident))
+        turn.emit_snapshot(incident, incident.snapshot_sum)  # it has only grown
 
 
 def next_deadline(turn: Turn, incident: Incident) -> Deadline | None:
