@@ -42,7 +42,11 @@ class IncidentMember:
 
 @dataclass(frozen=True, slots=True)
 class IncidentSnapshot:
-    """An incident as it is now. The newest record of an id is in force."""
+    """An incident as it is now. The newest record of an id is in force.
+
+    What people act on is shown with the journal record that changes it. That more alerts belong to
+    it, or fewer fire, is shown at most once a second.
+    """
 
     id: str = field(metadata=about("unique: partition, offset and number", "0-15-4"))
     kind: str = field(metadata=about("always `Incident`", "Incident"))

@@ -79,6 +79,7 @@ _ON_TIMER: dict[TimerKind, Callable[[Turn, int, str], None]] = {
     TimerKind.SILENCE_RETENTION: silences.on_retained,
     TimerKind.DIGEST: digests.on_timer,
     TimerKind.TASK: followups.on_reminder,
+    TimerKind.SNAPSHOT: incident_timers.on_snapshot_due,
 }
 
 
@@ -87,7 +88,7 @@ _OWN_TIMES = frozenset(
     (
         *(TimerKind.SILENCE, TimerKind.SILENCE_RETENTION, TimerKind.RETENTION),
         *(TimerKind.QUARANTINE, TimerKind.WINDOW, TimerKind.DEFERRED_SIGNAL),
-        *(TimerKind.DIGEST, TimerKind.TASK),
+        *(TimerKind.DIGEST, TimerKind.TASK, TimerKind.SNAPSHOT),
     )
 )
 
@@ -480,6 +481,8 @@ class Engine:
             self._rebuild_timers()  # those that were passed over are set again, as after a restart
         elif (deadline.kind, deadline.subject) not in state.quarantined:
             _ON_TIMER[deadline.kind](self._turn, deadline.at_ms, deadline.subject)
+            if deadline.kind == TimerKind.SNAPSHOT:
+                return  # it has changed nothing
         self._finish()
 
     def _rebuild_timers(self) -> None:

@@ -8,6 +8,7 @@ from app.core.incidents import ownership, resolution
 from app.core.notification import flapping, schedule
 from app.core.response import escalation, reminders, service_levels
 from app.core.state.deadline import Deadline
+from app.core.state.snapshot_pace import next_snapshot_ms
 from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
@@ -62,8 +63,10 @@ def run_due_of_all(turn: Turn) -> None:
 
 
 def watch_incident(turn: Turn, incident: Incident) -> None:
-    """Set the timer of an incident's next deadline, and of the end of its wait for a rule."""
+    """Set the timers of an incident's next deadline, its wait for a rule, and its snapshot."""
     suppression.watch_incident_wait(turn, incident)
+    if incident.snapshot_due:
+        turn.state.schedule(next_snapshot_ms(incident), TimerKind.SNAPSHOT, incident.id)
     _set_timer(turn, incident, next_deadline(turn, incident))
 
 
@@ -80,6 +83,14 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
     if incident is not None and incident.timer_ms == at_ms:
         incident.timer_ms, incident.deadline_inputs = 0, ()
         turn.changed(incident)
+
+
+def on_snapshot_due(turn: Turn, at_ms: int, subject: str) -> None:
+    """An incident has grown, and its last snapshot is a second old."""
+    incident = turn.state.incidents.get(subject)
+    if incident is not None and incident.snapshot_due and next_snapshot_ms(incident) == at_ms:
+        turn.state.put_incident(incident)
+        turn.emit_snapshot(incident, incident.snapshot_sum)  # it has only grown
 
 
 def next_deadline(turn: Turn, incident: Incident) -> Deadline | None:

@@ -220,6 +220,7 @@ _CALLED: dict[TimerKind | str, str] = {
     TimerKind.SILENCE: "silence {owner} of {detail} begins or ends",
     TimerKind.DIGEST: "digest for {owner} by {detail}",
     TimerKind.TASK: "reminder of task {owner}",
+    TimerKind.SNAPSHOT: "snapshot of {owner}, which has grown: one a second at most",
 }
 
 

@@ -27,6 +27,7 @@ from tests.support.scenario import START_MS, alert_record
 Step = tuple[Any, ...]
 Alert = tuple[str, str, str]  # name, component, severity
 STEPS_MAX = 50
+SHOWN_MS = 1000  # after so long the newest snapshot shows everything
 HOURLY_MS = 36_000_000  # an alert begins eleven times in these
 NOBODYS = "INC-20240101T000000Z-000"  # an incident that never was
 
@@ -219,6 +220,7 @@ def told(policy: CompiledPolicy, rulebooks: dict[str, CompiledPolicy], steps: li
         at_ms += wait_ms
         _tell(one, rulebooks, kind, at_ms, rest)
         at_ms += HOURLY_MS if kind == "hourly" else 0
+    _tell(one, rulebooks, "tick", at_ms + SHOWN_MS, [])  # the snapshots that waited
     return one
 
 

@@ -10,7 +10,7 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import StoredRecord
 from models.alert import Alert, fingerprint
 from models.effect import Effect, Stream
-from models.journal import encode_alert
+from models.journal import TICK, encode_alert
 from tests.support.scenario import START_MS, Feeding, one_by_one, play
 from tests.support.shipped_policy import shipped
 
@@ -51,6 +51,11 @@ def record(at_ms: int = 0, *, firing: bool = True, **changes: Any) -> StoredReco
     )
     component = changes.get("component", labels.get("container", "web"))
     return StoredRecord(-1, START_MS + at_ms, component.encode(), encode_alert(alert))
+
+
+def tick(at_ms: int) -> StoredRecord:
+    """The journal record of a tick: it only lets time pass."""
+    return StoredRecord(-1, START_MS + at_ms, None, TICK)
 
 
 def effects_of(

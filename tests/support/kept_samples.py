@@ -97,6 +97,8 @@ STORY = """
 43m  fire alertname=P component=p severity=warning
 43m  fire alertname=R component=r severity=warning
 44m  tick
+44m  fire alertname=S component=r severity=warning
+44m  fire alertname=T component=r severity=warning
 """
 
 

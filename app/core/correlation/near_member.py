@@ -4,7 +4,6 @@ A repeat asks nothing, and neither does one more alert of the incident: it belon
 incident does. What is urgent never keeps quiet, nor what is worse than the rule was told.
 """
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from app.core.correlation.background import BACKGROUND
@@ -86,14 +85,10 @@ def _near_of(turn: Turn, incident: Incident, alert: LiveAlert, shared: Shared) -
 def member_of(turn: Turn, incident: Incident, alert: LiveAlert) -> Member:
     """The incident as a root knows it, by one of its alerts."""
     member = signals.member_of(turn, alert)
-    return replace(
-        member,
-        incident=incident.id,
-        severity=incident.severity,
-        owner=incident.owner,
-        record=incident.firing_since,
-        firing=not incident.ended,
-    )
+    member.incident, member.record = incident.id, incident.firing_since
+    member.severity, member.owner = incident.severity, incident.owner
+    member.firing = not incident.ended
+    return member
 
 
 def _signal(

@@ -81,7 +81,7 @@ def _carry_out(
     if key:
         acts.note_act(incident, key)
     reminders.on_activity(turn, incident)
-    turn.changed(incident)
+    turn.changed(incident, at_once=True)  # whoever sent it waits for the incident's new state
 
 
 def on_refused(turn: Turn, value: bytes, refusal: BadInput) -> None:

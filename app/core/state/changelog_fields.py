@@ -62,7 +62,7 @@ _INCIDENT = {
     **_same("flapping_ms", "correlation_wait_ms", "mutes", "suppression_notified", "notify_anew"),
     **_same("deferred_notification", "deferred_escalations", "deferred_since_ms"),
     **_same("undecided_escalations", "clock_ms", "clock_since_ms", "clock_severity", "clocks"),
-    **_same("act_keys", "muted_by", "near"),
+    **_same("act_keys", "muted_by", "snapshot_ms", "snapshot_sum", "snapshot_due", "near"),
     "services_down": "down",
 }
 _MEMBER = {

@@ -60,6 +60,11 @@ class Member:
 
         Never fewer. The same for as long as it is the same alert.
         """
+        return self.size_unshown + self.shown_size
+
+    @property
+    def size_unshown(self) -> int:
+        """How many bytes those are without what is only shown."""
         texts = [
             self.name,
             self.component,
@@ -69,7 +74,7 @@ class Member:
             self.labels,
             self.owner,
         ]
-        return MEMBER_BYTES + len(orjson.dumps(texts)) + self.shown_size
+        return MEMBER_BYTES + len(orjson.dumps(texts))
 
     @property
     def shown_size(self) -> int:

@@ -29,7 +29,10 @@ _SHOWN = ("scope", "starts_ms", "place_labels", "annotations", "owner")
 _KNOWN = (*_FIELDS, *_MORE_FIELDS)
 _known_of, _shown_of = attrgetter(*_KNOWN), attrgetter(*_SHOWN)
 LEFT_TEXT = "no longer belongs to it: the policy has changed"  # the text for a member that left
-_TEXTS = ("name", "component", "scope", "incident", "record", "owner")
+_OPTIONAL = (*_MORE_FIELDS, *_SHOWN)
+_texts_of = attrgetter("name", "component", "scope", "incident", "record", "owner")
+_flags_of = attrgetter("firing", "in_cycle", "known_of")
+_times_of = attrgetter("fired_ms", "starts_ms")
 
 
 class Change(NamedTuple):
@@ -132,37 +135,33 @@ def member_from(document: Any) -> tuple[str, Member]:
     """The identity and the member in a journal record. Raises BadInput."""
     try:
         identity = document["alert"]
-        member = Member(
-            **{name: document[name] for name in _FIELDS}
-            | {name: document[name] for name in (*_MORE_FIELDS, *_SHOWN) if name in document}
-            | {"severity": Severity(document["severity"])}
-        )
+        values = {name: document[name] for name in _FIELDS}
+        values |= {name: document[name] for name in _OPTIONAL if name in document}
+        values["severity"] = Severity(document["severity"])
+        member = Member(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             Reason.MALFORMED, f"a signal's member is {document!r:.200}: {error!r}"
         ) from None
-    texts = [identity, *(getattr(member, name) for name in _TEXTS)]
+    texts = [identity, *_texts_of(member)]
     for labels in (member.labels, member.place_labels, member.annotations):
         texts += labels.values() if isinstance(labels, dict) else [None]
-    flags = (member.firing, member.in_cycle, member.known_of)
     if (
-        not all(isinstance(text, str) for text in texts)
-        or not all(isinstance(flag, bool) for flag in flags)
-        or type(member.fired_ms) is not int
-        or type(member.starts_ms) is not int
+        set(map(type, texts)) != {str}
+        or set(map(type, _flags_of(member))) != {bool}
+        or set(map(type, _times_of(member))) != {int}
     ):
         expected = (
             "firing, in_cycle and known_of must be true or false, fired_ms and starts_ms times, "
             "labels texts by name, else texts"
         )
         raise BadInput(Reason.MALFORMED, f"a signal's member is {document!r:.200}: {expected}")
-    shown_bytes = member.shown_size
+    shown_bytes, other_bytes = member.shown_size, member.size_unshown
     if (
-        member.size - shown_bytes > 2 * MEMBER_BYTES_MAX
+        other_bytes > 2 * MEMBER_BYTES_MAX
         or shown_bytes > SHOWN_BYTES_MAX
         or len(identity) > IDENTITY_CHARACTERS_MAX
     ):
-        raise BadInput(
-            Reason.TOO_LARGE, f"a signal's member has {member.size} bytes: {document!r:.200}"
-        )
+        size = other_bytes + shown_bytes
+        raise BadInput(Reason.TOO_LARGE, f"a signal's member has {size} bytes: {document!r:.200}")
     return identity, member

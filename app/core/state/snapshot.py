@@ -47,7 +47,7 @@ def incident_snapshot(rules: CompiledPolicy, incident: Incident) -> dict[str, An
         "escalation_step": incident.step,
         "escalated_by": incident.escalated,
         "clocks": _clocks_of(rules, incident),
-        "suppressed_by": _suppressed_by(incident),
+        "suppressed_by": suppressed_by(incident),
         "parents": incident.parents,
         "services": list(incident.down),
         **_alerts_in(incident),
@@ -91,7 +91,7 @@ def _clocks_of(rules: CompiledPolicy, incident: Incident) -> dict[str, dict[str,
     return clocks
 
 
-def _suppressed_by(incident: Incident) -> list[str]:
+def suppressed_by(incident: Incident) -> list[str]:
     """Why nobody is told, of the first alert that fires; empty when somebody is."""
     if not incident.suppressed:
         return []

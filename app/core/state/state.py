@@ -160,6 +160,9 @@ class Incident:
     muted_by: list[str] = field(
         default_factory=list
     )  # the mute rules, or `hours`, that let nobody be notified when it changed last
+    snapshot_ms: int = 0  # when its last snapshot was left
+    snapshot_sum: int = 0  # of what people act on, as that snapshot has it
+    snapshot_due: bool = False  # it has grown since
     near: NearPart | None = None  # what it knows of incidents near it, once that was asked
     # Derived.
     # By fingerprint, in the order of joining.
@@ -243,9 +246,8 @@ class PartitionState:
     def __init__(self) -> None:
         self.now_ms = 0
         self.clock = EngineClock()
-        self.alerts: dict[
-            bytes, LiveAlert
-        ] = {}  # by fingerprint in bytes, as it stands in a journal value
+        # By fingerprint in bytes, as it stands in a journal value.
+        self.alerts: dict[bytes, LiveAlert] = {}
         self.kin: dict[bytes, tuple[bytes, ...]] = {}  # derived: alerts that lead, by `kin`
         self.followers: dict[str, dict[str, None]] = {}  # derived: by whom they follow
         self.alert_bytes = 0  # of their labels and annotations
@@ -260,9 +262,8 @@ class PartitionState:
         self.inhibition_groups: dict[
             tuple[str, str], InhibitionGroup
         ] = {}  # rule and group -> sources and targets
-        self.receivers: dict[
-            tuple[str, str], Receiver
-        ] = {}  # receiver and channel -> messages of late
+        # Receiver and channel -> messages of late.
+        self.receivers: dict[tuple[str, str], Receiver] = {}
         self.silences: dict[str, Silence] = {}  # by id, until a while after their end
         self._ahead: dict[str, Silence] | None = (
             None  # those that have not ended; None is not known

@@ -22,6 +22,7 @@ class TimerKind(IntEnum):
     TASK = 11  # a follow-up task needs a reminder
     CORRELATION_WAIT = 12  # an alert has waited long enough for a rule to explain it
     WINDOW = 13  # a correlation window is empty
+    SNAPSHOT = 14  # an incident has grown, and its last snapshot is a second old
 
     @property
     def label(self) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.live_alert import LiveAlert
 from app.core.state.snapshot import incident_snapshot
+from app.core.state.snapshot_pace import NO_SUM, checksum, next_snapshot_ms
 from app.core.state.state import Incident, PartitionState
+from app.core.state.timer_kind import TimerKind
 from models.alert import Labels
 from models.effect import Effect, Position, Stream, encode_effect
 from models.events import NotificationKind
@@ -85,8 +87,13 @@ class Turn:
         self._opened += 1
         return self._opened - 1
 
-    def changed(self, incident: Incident) -> None:
-        """Note a change, for the changelog and for a snapshot at the end of the turn."""
+    def changed(self, incident: Incident, *, at_once: bool = False) -> None:
+        """Note a change, for the changelog and for a snapshot.
+
+        It goes out `at_once`, or when `app.core.state.snapshot_pace` says.
+        """
+        if at_once:
+            incident.snapshot_sum = NO_SUM
         if incident.id in self.state.incidents:
             self.state.put_incident(incident)
         self._changed[incident.id] = incident
@@ -163,14 +170,27 @@ class Turn:
         return list(islice(self._changed.values(), start, None))
 
     def end(self) -> None:
-        """Leave the snapshots. The step is over: what comes next is another message."""
+        """Leave the snapshots, or a timer for one that may wait.
+
+        The step is over: what comes next is another message.
+        """
         self.messages.clear()
-        if self._changed:
-            for incident in self._changed.values():
-                self.emit(
-                    Stream.INCIDENTS,
-                    incident.id,
-                    "Incident",
-                    incident_snapshot(self.rules, incident),
-                )
-            self._changed.clear()
+        for incident in self._changed.values():
+            self._show(incident)
+        self._changed.clear()
+
+    def _show(self, incident: Incident) -> None:
+        acted_on, may_go_ms = checksum(incident), next_snapshot_ms(incident)
+        waits = acted_on == incident.snapshot_sum and self.now_ms < may_go_ms
+        if not waits:
+            self.emit_snapshot(incident, acted_on)
+        elif not incident.snapshot_due:
+            incident.snapshot_due = True
+            self.state.schedule(may_go_ms, TimerKind.SNAPSHOT, incident.id)
+
+    def emit_snapshot(self, incident: Incident, acted_on: int) -> None:
+        """Leave the incident's snapshot; the next that tells only growth is a second away."""
+        incident.snapshot_ms, incident.snapshot_sum = self.now_ms, acted_on
+        incident.snapshot_due = False
+        body = incident_snapshot(self.rules, incident)
+        self.emit(Stream.INCIDENTS, incident.id, "Incident", body)

@@ -20,6 +20,7 @@ from tests.support.alerts import (
     effects_of,
     engine_after,
     record,
+    tick,
 )
 from tests.support.scenario import FEEDINGS, START_MS
 
@@ -117,6 +118,7 @@ def test_a_large_incident_shows_the_worst_and_newest(feeding: object) -> None:
         )
         for number in range(30, 40)
     ]
+    records.append(tick(62_000))
 
     newest = documents(effects_of(*records, feeding=feeding), Stream.INCIDENTS)[-1]  # type: ignore[arg-type]
 
@@ -149,7 +151,7 @@ def test_large_alerts_are_fewer() -> None:
         for number in range(5)
     ]
 
-    newest = documents(effects_of(*records), Stream.INCIDENTS)[-1]
+    newest = documents(effects_of(*records, tick(2000)), Stream.INCIDENTS)[-1]
 
     assert [one["labels"]["pod"] for one in newest["alerts"]] == ["basket-4"]
     assert newest["alerts_omitted"] == 4
