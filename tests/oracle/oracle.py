@@ -168,7 +168,7 @@ class Naive:
         for task in self.tasks:
             if task.state == "open":
                 yield (
-                    followups.reminder_ms(task),
+                    followups.reminder_ms(self.policy, task),
                     "task",
                     f"{self.order.get(task.incident.id, '')}.{task.name}",
                     task,

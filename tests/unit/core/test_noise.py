@@ -141,6 +141,24 @@ def test_a_root_cause_is_reminded_of_when_it_is_due_and_then_daily() -> None:
     assert len(night.told("digest", "email")) == 1
 
 
+def test_a_task_that_is_due_in_the_night_is_reminded_of_in_the_morning() -> None:
+    """Once, though two reminders fell into the weekend; a team without hours is reminded at once."""
+    document = shipped().document
+    teams = document["teams"]
+    ai = {name: value for name, value in teams["ai"].items() if name != "hours"}
+    always = CompiledPolicy(document | {"teams": teams | {"ai": ai}})
+    nights = [Night(policy).until(5 * 60) for policy in (shipped(), always)]  # a Sunday, 22:06
+
+    for night in nights:
+        night.fire(P0).until(5 * 60 + 1).end(P0)
+        for minute in range(310, 18 * 60, 10):
+            night.until(minute)
+
+    morning, at_once = ([minute for minute, _ in night.told("digest", "email")] for night in nights)
+    assert morning == [960 + 5]  # 09:06, and the five minutes of a digest
+    assert at_once == [370 + 5]  # 23:16
+
+
 def test_a_team_gets_one_message_of_the_tasks_that_are_due() -> None:
     """Three incidents of one morning are reminded of at one instant, in one mail that names each task."""
     night = Night()
