@@ -111,7 +111,9 @@ class Naive:
             self.now_ms = max(self.now_ms, when)
             together = [one[3] for one in due if one[:2] == (when, what)]
             self._pass(what, whose if what != "0 silence" else together)
-            self.end_step()
+            self.do_what_is_due()
+            if min((one[0] for one in self._deadlines()), default=at_ms + 1) > self.now_ms:
+                self.posted.clear()  # what happens at one instant is told in one message
         self.now_ms = at_ms
         forget_ms = by(self.policy["incidents"], "retain_resolved", "")
         self.silences = [

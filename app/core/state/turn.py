@@ -19,6 +19,7 @@ from models.instant import format_instant
 from models.reason import Reason
 
 COUNTS_MAX = 1000  # names of counts; the rest is "other"
+Place = tuple[list[Effect], int]  # a list of effects, and the number of one of them
 LATE_MS = 10_000  # a deadline that is told later than this was missed by a worker that was down, and says so
 
 
@@ -41,8 +42,8 @@ class Turn:
         self._opened = 0
         self._changed: dict[str, Incident] = {}
         self.bounds_met: dict[str, str] = {}  # bounds that are near or reached, and which of both
-        # Messages of this step by incident and address: place in `effects`, kind, body.
-        self.messages: dict[tuple[str, ...], tuple[int, NotificationKind, dict[str, Any]]] = {}
+        # Messages of this step by incident and address: where they stand, kind, body.
+        self.messages: dict[tuple[str, ...], tuple[Place, NotificationKind, dict[str, Any]]] = {}
         self._doubtful: dict[str, LiveAlert] = {}
         self.unshown: dict[str, bool] = {}  # alerts and incidents that roots' rules have to hear of
 
@@ -111,15 +112,21 @@ class Turn:
         }
         return encode_effect(stream, document)
 
-    def amend(self, index: int, kind: str, body: dict[str, Any]) -> None:
-        """Put another body into an effect of this step, which keeps its place."""
-        effect = self.effects[index]
-        value = self._encode(effect.stream, effect.position.number, kind, body)
-        self.effects[index] = effect._replace(value=value)
+    def next_place(self) -> Place:
+        """Where the next effect will stand."""
+        return self.effects, len(self.effects)
 
-    def amend_sent(self, index: int, key: str, value: bytes) -> None:
+    def amend(self, place: Place, kind: str, body: dict[str, Any]) -> None:
+        """Put another body into an effect of this step, which keeps its place."""
+        effects, index = place
+        effect = effects[index]
+        value = self._encode(effect.stream, effect.position.number, kind, body)
+        effects[index] = effect._replace(value=value)
+
+    def amend_sent(self, place: Place, key: str, value: bytes) -> None:
         """Put another message to an actor in the place of one that this step has left."""
-        self.effects[index] = self.effects[index]._replace(key=key.encode(), value=value)
+        effects, index = place
+        effects[index] = effects[index]._replace(key=key.encode(), value=value)
 
     def drop(self, stream: Stream, key: str) -> None:
         """Leave a tombstone: the topic forgets the key."""
@@ -162,9 +169,10 @@ class Turn:
         """What `changed` has noted since the last end, in that order, from the given number on."""
         return list(islice(self._changed.values(), start, None))
 
-    def end(self) -> None:
-        """Leave the snapshots. The step is over: what comes next is another message."""
-        self.messages.clear()
+    def end(self, *, goes_on: bool = False) -> None:
+        """Leave the snapshots. What comes next is another message, unless the step goes on."""
+        if not goes_on:
+            self.messages.clear()
         if self._changed:
             for incident in self._changed.values():
                 self.emit(
