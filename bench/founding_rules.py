@@ -30,6 +30,7 @@ import orjson
 from app.core.engine import Engine
 from app.core.notification import naming
 from app.core.rules.compiled_policy import CompiledPolicy
+from app.core.state.titles import member_title
 from app.files.policy_file import load_policy
 from app.policy.importer import reader
 from app.transport.log import StoredRecord
@@ -203,6 +204,9 @@ class Day:
             is_counted = counts and f"alerts on {alert.component}" in text
             if is_counted or (alert.name in text and naming.name_of(alert) in text):
                 named.add(alert.fingerprint)
+        for identity, member in incident.members.items() if incident is not None else ():
+            if member.name in text and member_title(member) in text:
+                named.add(identity)
         team = self.teams.get(body["receiver"], "")
         for one in named:
             for number in self.firings.get(one, ()):

@@ -353,13 +353,13 @@ class Engine:
             )
         return source_from(record.headers)
 
-    def _finish(self) -> None:
+    def _finish(self, *, goes_on: bool = False) -> None:
         capacity.report(self._turn)
         incident_timers.run_due(self._turn)
         awareness.review(self._turn, self._turn.changed_incidents(0))
         alert_snapshots.review_mutes(self._turn, self._turn.changed_incidents(0))
         signal_router.review_near(self._turn, self._turn.changed_incidents(0))
-        self._turn.end()
+        self._turn.end(goes_on=goes_on)
 
     def _dispatch(self, document: dict[str, Any], key: bytes | None, at_ms: int) -> None:
         turn = self._turn
@@ -432,6 +432,7 @@ class Engine:
             else:
                 heappop(timers)
         self._turn.late_ms = 0
+        self._turn.messages.clear()
 
     def _on_policy(self, document: dict[str, Any]) -> None:
         if text_of(document, "policy") == self.policy.fingerprint:
@@ -481,9 +482,8 @@ class Engine:
             self._rebuild_timers()  # those that were passed over are set again, as after a restart
         elif (deadline.kind, deadline.subject) not in state.quarantined:
             _ON_TIMER[deadline.kind](self._turn, deadline.at_ms, deadline.subject)
-            if deadline.kind == TimerKind.SNAPSHOT:
-                return  # it has changed nothing
-        self._finish()
+        # Timers of one instant are one step.
+        self._finish(goes_on=bool(state.timers) and state.timers[0][0] <= state.now_ms)
 
     def _rebuild_timers(self) -> None:
         """Drop the timers that have lost their reason, so that flapping alerts and changing hold times fill no memory."""

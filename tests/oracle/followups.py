@@ -1,10 +1,11 @@
 """What closed incidents leave to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.duration import parse_ms
-from tests.oracle import notification
+from tests.oracle import hours, notification
 from tests.oracle.facts import Happened
 
 if TYPE_CHECKING:
@@ -27,16 +28,16 @@ class Task:
     state: str = "open"
 
 
-def reminder_ms(task: Task) -> int:
+def reminder_ms(policy: Mapping[str, Any], task: Task) -> int:
     """It is reminded of before it is due, when it is due, and three times more; then it lapses.
 
-    All at instants that others have too.
+    All at instants that others have too, and while the team is at work.
     """
     at_ms = task.due_ms + (task.reminded - 1) * task.remind_ms
     step_ms = min(task.remind_ms // 4, (task.due_ms - task.since_ms) // 4)
-    if step_ms <= 0:
-        return at_ms
-    return at_ms if at_ms % step_ms == 0 else (at_ms // step_ms + 1) * step_ms
+    if step_ms > 0 and at_ms % step_ms:
+        at_ms = (at_ms // step_ms + 1) * step_ms
+    return hours.at_work(policy, task.owner, at_ms)
 
 
 def create_followups(naive: "Naive", incident: Happened) -> None:
@@ -54,8 +55,7 @@ def create_followups(naive: "Naive", incident: Happened) -> None:
         due_ms, until = incident.resolved[0] + parse_ms(rule["due"]), rule.get("until", "")
         parts = (due_ms, parse_ms(rule["remind"]), incident.owner, naive.now_ms, until)
         task = Task(f"{incident.id}.{rule['name']}", rule["name"], incident, *parts)
-        while task.reminded < 5 and reminder_ms(task) <= naive.now_ms:
-            task.reminded += 1
+        _skip_past(naive, task)
         naive.tasks.append(task)
         _timeline_task(naive, task, "open", "TaskMade")
         if until == "root_cause":
@@ -68,8 +68,15 @@ def remind_or_lapse(naive: "Naive", task: Task) -> None:
         _end_task(naive, task, "lapsed", "TaskLapsed")
         return
     task.reminded += 1
+    _skip_past(naive, task)
     _timeline_task(naive, task, "open", "TaskReminded")
     _notify_task(naive, task, "task_reminder")
+
+
+def _skip_past(naive: "Naive", task: Task) -> None:
+    """Reminders of a night or of a weekend are one."""
+    while task.reminded < 5 and reminder_ms(naive.policy, task) <= naive.now_ms:
+        task.reminded += 1
 
 
 def is_done(naive: "Naive", incident: str, name: str) -> bool:

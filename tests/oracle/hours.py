@@ -30,6 +30,18 @@ def next_told(
     return NEVER_MS
 
 
+def at_work(policy: Mapping[str, Any], owner: str, at_ms: int) -> int:
+    """The first time from then on at which a team is at work. The time itself if it has no hours, or none come."""
+    name = policy["teams"][owner].get("hours")
+    if not name:
+        return at_ms
+    hours = json.dumps(policy["time_intervals"][name])
+    for minute in range(at_ms // MINUTE_MS, at_ms // MINUTE_MS + 8 * 24 * 60):
+        if _is_in(hours, minute):
+            return max(at_ms, minute * MINUTE_MS)
+    return at_ms
+
+
 def _time_conditions(
     policy: Mapping[str, Any], incident: Happened, alerts: Sequence[Known]
 ) -> tuple[list[str], list[str]]:

@@ -240,7 +240,7 @@ def word(incident: Happened, now_ms: int) -> None:
 
 # Messages of one step to one address that become one; whatever stands first in a row is told.
 TOGETHER = (
-    "opened severity_raised escalated repeated clock_breached clock_warned",
+    "opened severity_raised escalated repeated clock_breached clock_warned reminder",
     "resolved lost root_cause_wanted",
 )
 

@@ -111,7 +111,9 @@ class Naive:
             self.now_ms = max(self.now_ms, when)
             together = [one[3] for one in due if one[:2] == (when, what)]
             self._pass(what, whose if what != "0 silence" else together)
-            self.end_step()
+            self.do_what_is_due()
+            if min((one[0] for one in self._deadlines()), default=at_ms + 1) > self.now_ms:
+                self.posted.clear()  # what happens at one instant is told in one message
         self.now_ms = at_ms
         forget_ms = by(self.policy["incidents"], "retain_resolved", "")
         self.silences = [
@@ -168,7 +170,7 @@ class Naive:
         for task in self.tasks:
             if task.state == "open":
                 yield (
-                    followups.reminder_ms(task),
+                    followups.reminder_ms(self.policy, task),
                     "task",
                     f"{self.order.get(task.incident.id, '')}.{task.name}",
                     task,

@@ -135,7 +135,8 @@ def _close_incident(turn: Turn, incident: Incident, text: str, by: str = "") -> 
     incident.severity, incident.title = incident.peak_severity, incident.peak_title
     turn.timeline(incident, "Closed", text, by=by)
     turn.changed(incident)
-    recipients.on_closed(turn, incident, naming.with_ended(incident, text))
+    text = naming.with_members(incident, naming.with_ended(incident, text))
+    recipients.on_closed(turn, incident, text)
     followups.on_closed(turn, incident)
     turn.state.drop_incident(incident)
     for alert in incident.alerts.values():

@@ -9,10 +9,11 @@ or in a digest.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 from app.core.state.live_alert import CORRELATION_WAIT, LiveAlert
 from app.core.state.state import Incident
-from app.core.state.titles import alert_title
+from app.core.state.titles import alert_title, member_title
 from app.core.state.turn import Turn
 from models.place import component_name
 from models.place_labels import mentions
@@ -64,9 +65,13 @@ def names_of(alerts: list[LiveAlert]) -> str:
 def _list_names(alerts: list[LiveAlert]) -> list[str]:
     if len(alerts) <= NAMED_MAX:
         return [name_of(alert) for alert in alerts]
-    counts = Counter(alert.component for alert in alerts)
+    return _count_by_component(alert.component for alert in alerts)
+
+
+def _count_by_component(components: Iterable[str]) -> list[str]:
     return [
-        f"{number} alerts on {component_name(component)}" for component, number in counts.items()
+        f"{number} alerts on {component_name(component)}"
+        for component, number in Counter(components).items()
     ]
 
 
@@ -85,6 +90,26 @@ def with_ended(incident: Incident, text: str) -> str:
     """The text of a message, and what ended before a message named it."""
     names = names_of_ended(incident)
     return join_sentences(text, no_longer_firing(names)) if names else text
+
+
+def with_members(incident: Incident, text: str) -> str:
+    """The text of a message, and the members of a rule that fired and ended since the last one.
+
+    They are shown only while they fire, so no other message names them.
+    """
+    ended = [
+        member
+        for member in incident.members.values()
+        if member.fired_ms > incident.notified_ms
+        and not (member.firing or member.known_of)
+        and member.own
+    ]
+    if not ended:
+        return text
+    names = [truncate(member_title(member), NAME_CHARACTERS_MAX) for member in ended]
+    if len(ended) > NAMED_MAX:
+        names = _count_by_component(member.component for member in ended)
+    return join_sentences(text, f"Fired and ended: {', '.join(names)}")
 
 
 def names_of_ended(incident: Incident) -> list[str]:

@@ -1,6 +1,6 @@
 """One message to a receiver: what happens to an incident in one step is told to an address once.
 
-A step is what one record or one timer causes. The messages of a step that call somebody are one, as
+A step is what one record causes, or the timers of one instant. The messages of a step that call somebody are one, as
 are those that tell its end, and those of one kind. The stronger kind stays, and the text has both. Contacts
 with the same address are the same receiver.
 """
@@ -21,6 +21,7 @@ _CALLS = (
     NotificationKind.REPEATED,
     NotificationKind.CLOCK_BREACHED,
     NotificationKind.CLOCK_WARNED,
+    NotificationKind.REMINDER,
 )
 _END = (NotificationKind.RESOLVED, NotificationKind.LOST, NotificationKind.CAUSE_WANTED)
 
@@ -43,20 +44,20 @@ def post(turn: Turn, kind: NotificationKind, body: Body, *, is_news: bool = True
     if earlier is None or not _are_one(earlier[1], kind):
         if not is_news:
             return
-        turn.messages[address] = len(turn.effects), kind, body
+        turn.messages[address] = turn.next_place(), kind, body
         if is_digested:
             turn.send(*_page(kind, body))
         else:
             turn.count("notifications")
             turn.emit(Stream.NOTIFICATIONS, body["incident"], kind, _event_of(body))
         return
-    index, earlier_kind, earlier_body = earlier
+    place, earlier_kind, earlier_body = earlier
     kind, body = _merged(earlier_kind, earlier_body, kind, body)
-    turn.messages[address] = index, kind, body
+    turn.messages[address] = place, kind, body
     if is_digested:
-        turn.amend_sent(index, *_page(kind, body))
+        turn.amend_sent(place, *_page(kind, body))
     else:
-        turn.amend(index, kind, _event_of(body))
+        turn.amend(place, kind, _event_of(body))
 
 
 def _event_of(body: Body) -> Body:

@@ -123,7 +123,7 @@ def _on_due(turn: Turn, incident: Incident, _: str) -> None:
 def notify_recipients(turn: Turn, incident: Incident) -> None:
     """Notify recipients of what is new, and of what ended before a message named it."""
     text, send = _news(turn, incident)
-    send(naming.with_ended(incident, text))
+    send(naming.with_members(incident, naming.with_ended(incident, text)))
     incident.notify_anew = False
     naming.on_named(turn, incident)
     incident.message_ms = turn.now_ms

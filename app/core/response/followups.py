@@ -14,6 +14,7 @@ from models.effect import Stream
 from models.events import NextStep, NotificationKind
 from models.instant import format_instant
 from models.reason import BadInput, Reason
+from models.time_interval import NEVER_MS, next_ms
 
 REMINDER_GRID = 4  # instants of reminders within what a task has, or within `remind` if it is less
 REMINDERS_MAX = 5  # before it is due, when it is due, and three times more
@@ -45,8 +46,7 @@ def on_closed(turn: Turn, incident: Incident) -> None:
             due_ms=incident.resolved_ms + rule.due,
             remind_ms=rule.remind,
         )
-        while task.reminded < REMINDERS_MAX and _reminder_ms(task) <= turn.now_ms:
-            task.reminded += 1
+        _pass_reminders(turn, task)
         _keep_task(turn, task)
         _notify_task_owner(
             turn, task, "TaskMade", f"{task.title}. Due {format_instant(task.due_ms)}."
@@ -63,7 +63,7 @@ def on_closed(turn: Turn, incident: Incident) -> None:
 
 def watch_task(turn: Turn, task: Task) -> None:
     """Set the timer of the next reminder, or of when the task lapses."""
-    turn.state.schedule(_reminder_ms(task), TimerKind.TASK, task.id)
+    turn.state.schedule(_reminder_ms(turn, task), TimerKind.TASK, task.id)
 
 
 def on_reminder(turn: Turn, at_ms: int, subject: str) -> None:
@@ -72,7 +72,7 @@ def on_reminder(turn: Turn, at_ms: int, subject: str) -> None:
     What nobody does in spite of all reminders is not remembered for ever.
     """
     task = turn.state.tasks.get(subject)
-    if task is None or _reminder_ms(task) != at_ms:
+    if task is None or _reminder_ms(turn, task) != at_ms:
         return
     if task.reminded >= REMINDERS_MAX:
         turn.state.drop_task(task)
@@ -80,6 +80,7 @@ def on_reminder(turn: Turn, at_ms: int, subject: str) -> None:
         _notify_task_owner(turn, task, "TaskLapsed", f"Not done: {task.title}")
         return
     task.reminded += 1
+    _pass_reminders(turn, task)  # what was due outside of the team's hours is told once
     text = _describe_due(task.due_ms - turn.now_ms)
     _keep_task(turn, task)
     _notify_task_owner(turn, task, "TaskReminded", f"{task.title}: {text}")
@@ -116,15 +117,25 @@ def on_cause(turn: Turn, incident: str, by: str, text: str) -> bool:
     return bool(done)
 
 
-def _reminder_ms(task: Task) -> int:
+def _pass_reminders(turn: Turn, task: Task) -> None:
+    """Leave out the reminders whose time is over."""
+    while task.reminded < REMINDERS_MAX and _reminder_ms(turn, task) <= turn.now_ms:
+        task.reminded += 1
+
+
+def _reminder_ms(turn: Turn, task: Task) -> int:
     """When it is next reminded of: at the same instants as others, so that a team gets one message.
 
     These are a quarter of the time that it has apart, or of the distance of its reminders: what is
-    due within an hour must not be reminded of in the evening.
+    due within an hour must not be reminded of in the evening. What is due outside of the team's
+    hours is reminded of when they begin.
     """
     grid_ms = max(1, min(task.remind_ms, task.due_ms - task.made_ms) // REMINDER_GRID)
     at_ms = task.due_ms + (task.reminded - 1) * task.remind_ms
-    return -(-at_ms // grid_ms) * grid_ms
+    at_ms = -(-at_ms // grid_ms) * grid_ms
+    hours = turn.rules.team_hours(turn.rules.owner_known(task.owner))
+    in_hours_ms = at_ms if hours is None else next_ms(hours, at_ms, to=True)
+    return at_ms if in_hours_ms == NEVER_MS else in_hours_ms
 
 
 def _keep_task(turn: Turn, task: Task) -> None:

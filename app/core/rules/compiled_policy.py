@@ -401,12 +401,12 @@ class CompiledPolicy:
 
     def hours(self, owner: str, severity: Severity) -> Sequence[TimeSpan] | None:
         """When an incident may be told; None is always."""
+        return self.team_hours(owner) if severity in self.policy.notify.hours else None
+
+    def team_hours(self, owner: str) -> Sequence[TimeSpan] | None:
+        """When a team is at work; None is always."""
         hours = self.policy.teams[owner].hours
-        return (
-            self.policy.time_intervals[hours]
-            if hours and severity in self.policy.notify.hours
-            else None
-        )
+        return self.policy.time_intervals[hours] if hours else None
 
     def mutes(
         self, names: Sequence[str], severity: Severity

@@ -1,6 +1,7 @@
 """What an alert is called in titles and messages: its name, and where it is."""
 
 from app.core.state.live_alert import LiveAlert
+from app.core.state.members import Member
 from models.place import component_name
 from models.place_labels import place_of
 
@@ -20,6 +21,13 @@ def alert_title(alert: LiveAlert) -> str:
         around = ", ".join(text for text in (alert.scope, f"job {job}" if job else "") if text)
         return f"{alert.name} ({around})" if around else alert.name
     return f"{alert.name} on {alert.place.title}"
+
+
+def member_title(member: Member) -> str:
+    """The same of an alert of another component that is a member of an incident."""
+    labels = {**member.labels, **member.place_labels}
+    place = place_of(labels, component_name(member.component))
+    return f"{member.name}: {place}" if place else f"{member.name} on {member.place.title}"
 
 
 def _is_own(alert: LiveAlert) -> bool:

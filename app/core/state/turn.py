@@ -21,6 +21,7 @@ from models.instant import format_instant
 from models.reason import Reason
 
 COUNTS_MAX = 1000  # names of counts; the rest is "other"
+Place = tuple[list[Effect], int]  # a list of effects, and the number of one of them
 LATE_MS = 10_000  # a deadline that is told later than this was missed by a worker that was down, and says so
 
 
@@ -43,8 +44,8 @@ class Turn:
         self._opened = 0
         self._changed: dict[str, Incident] = {}
         self.bounds_met: dict[str, str] = {}  # bounds that are near or reached, and which of both
-        # Messages of this step by incident and address: place in `effects`, kind, body.
-        self.messages: dict[tuple[str, ...], tuple[int, NotificationKind, dict[str, Any]]] = {}
+        # Messages of this step by incident and address: where they stand, kind, body.
+        self.messages: dict[tuple[str, ...], tuple[Place, NotificationKind, dict[str, Any]]] = {}
         self._doubtful: dict[str, LiveAlert] = {}
         self.unshown: dict[str, bool] = {}  # alerts and incidents that roots' rules have to hear of
 
@@ -118,15 +119,21 @@ class Turn:
         }
         return encode_effect(stream, document)
 
-    def amend(self, index: int, kind: str, body: dict[str, Any]) -> None:
-        """Put another body into an effect of this step, which keeps its place."""
-        effect = self.effects[index]
-        value = self._encode(effect.stream, effect.position.number, kind, body)
-        self.effects[index] = effect._replace(value=value)
+    def next_place(self) -> Place:
+        """Where the next effect will stand."""
+        return self.effects, len(self.effects)
 
-    def amend_sent(self, index: int, key: str, value: bytes) -> None:
+    def amend(self, place: Place, kind: str, body: dict[str, Any]) -> None:
+        """Put another body into an effect of this step, which keeps its place."""
+        effects, index = place
+        effect = effects[index]
+        value = self._encode(effect.stream, effect.position.number, kind, body)
+        effects[index] = effect._replace(value=value)
+
+    def amend_sent(self, place: Place, key: str, value: bytes) -> None:
         """Put another message to an actor in the place of one that this step has left."""
-        self.effects[index] = self.effects[index]._replace(key=key.encode(), value=value)
+        effects, index = place
+        effects[index] = effects[index]._replace(key=key.encode(), value=value)
 
     def drop(self, stream: Stream, key: str) -> None:
         """Leave a tombstone: the topic forgets the key."""
@@ -169,28 +176,16 @@ class Turn:
         """What `changed` has noted since the last end, in that order, from the given number on."""
         return list(islice(self._changed.values(), start, None))
 
-    def end(self) -> None:
-        """Leave the snapshots, or a timer for one that may wait.
-
-        The step is over: what comes next is another message.
-        """
-        self.messages.clear()
-        for incident in self._changed.values():
-            self._show(incident)
-        self._changed.clear()
-
-    def _show(self, incident: Incident) -> None:
-        acted_on, may_go_ms = checksum(incident), next_snapshot_ms(incident)
-        waits = acted_on == incident.snapshot_sum and self.now_ms < may_go_ms
-        if not waits:
-            self.emit_snapshot(incident, acted_on)
-        elif not incident.snapshot_due:
-            incident.snapshot_due = True
-            self.state.schedule(may_go_ms, TimerKind.SNAPSHOT, incident.id)
-
-    def emit_snapshot(self, incident: Incident, acted_on: int) -> None:
-        """Leave the incident's snapshot; the next that tells only growth is a second away."""
-        incident.snapshot_ms, incident.snapshot_sum = self.now_ms, acted_on
-        incident.snapshot_due = False
-        body = incident_snapshot(self.rules, incident)
-        self.emit(Stream.INCIDENTS, incident.id, "Incident", body)
+    def end(self, *, goes_on: bool = False) -> None:
+        """Leave the snapshots. What comes next is another message, unless the step goes on."""
+        if not goes_on:
+            self.messages.clear()
+        if self._changed:
+            for incident in self._changed.values():
+                self.emit(
+                    Stream.INCIDENTS,
+                    incident.id,
+                    "Incident",
+                    incident_snapshot(self.rules, incident),
+                )
+            self._changed.clear()

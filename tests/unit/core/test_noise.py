@@ -109,6 +109,37 @@ def test_an_end_is_told_once_to_an_address() -> None:
     assert [text.endswith("What was the root cause?") for text in texts] == [True]
 
 
+def test_timers_of_one_instant_are_one_message() -> None:
+    """Two rules call the last of the chain after the same time, one by the alert and one by the incident."""
+    document = shipped().document
+    lasting = {"name": "p0-lasting", "severity": ["P0"], "lasting": "15m"}
+    cause = {"name": "no-root-cause", "severity": ["P0"], "without": "root_cause", "after": "15m"}
+    policy = CompiledPolicy(document | {"escalations": [lasting, cause]})
+    night = Night(policy).fire(P0).until(15)
+
+    (call,) = [
+        body
+        for body in night.bodies(Stream.NOTIFICATIONS)
+        if (body["kind"], body["channel"], body["receiver"]) == ("escalated", "pager", "CTO")
+    ]
+    rules = [body["rule"] for body in night.bodies(Stream.ESCALATIONS)]
+    assert sorted(rules[-2:]) == ["no-root-cause", "p0-lasting"]
+    assert "firing for 15m" in call["text"]
+    assert "root cause" in call["text"]
+
+
+def test_a_reminder_at_the_instant_of_a_missed_target_is_one_message_with_it() -> None:
+    """The target's message stays, and its text has both."""
+    labels = {"alertname": "CheckoutStuck", "severity": "critical", "component": "shop"}
+    night = (
+        Night().fire(labels).say("acknowledge").until(30).say("update", text="at work").until(60)
+    )
+
+    last = [body for body in night.bodies(Stream.NOTIFICATIONS) if body["address"] == "#ops"][-1]
+    assert last["kind"] == "clock_breached"
+    assert "Post one" in last["text"]
+
+
 def test_steps_are_told_apart() -> None:
     """The same address is told of what happens later."""
     night = Night().fire(P0).until(2).say("acknowledge")
@@ -139,6 +170,24 @@ def test_a_root_cause_is_reminded_of_when_it_is_due_and_then_daily() -> None:
     night = Night().fire(P0).until(1).end(P0).until(20 * 60).until(20 * 60 + 5)
 
     assert len(night.told("digest", "email")) == 1
+
+
+def test_a_task_that_is_due_in_the_night_is_reminded_of_in_the_morning() -> None:
+    """Once, though two reminders fell into the weekend; a team without hours is reminded at once."""
+    document = shipped().document
+    teams = document["teams"]
+    ai = {name: value for name, value in teams["ai"].items() if name != "hours"}
+    always = CompiledPolicy(document | {"teams": teams | {"ai": ai}})
+    nights = [Night(policy).until(5 * 60) for policy in (shipped(), always)]  # a Sunday, 22:06
+
+    for night in nights:
+        night.fire(P0).until(5 * 60 + 1).end(P0)
+        for minute in range(310, 18 * 60, 10):
+            night.until(minute)
+
+    morning, at_once = ([minute for minute, _ in night.told("digest", "email")] for night in nights)
+    assert morning == [960 + 5]  # 09:06, and the five minutes of a digest
+    assert at_once == [370 + 5]  # 23:16
 
 
 def test_a_team_gets_one_message_of_the_tasks_that_are_due() -> None:

@@ -169,7 +169,7 @@ def test_against_another_policy(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
     assert found["same"]
     assert found["against"] == new
-    assert found["totals"]["notifications"]["before"] == 168
+    assert found["totals"]["notifications"]["before"] == 164
 
 
 class _Parser(HTMLParser):
