@@ -11,9 +11,8 @@ from typing import Any
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.live_alert import LiveAlert
 from app.core.state.snapshot import incident_snapshot
-from app.core.state.snapshot_pace import NO_SUM, checksum, next_snapshot_ms
+from app.core.state.snapshot_pace import NO_SUM
 from app.core.state.state import Incident, PartitionState
-from app.core.state.timer_kind import TimerKind
 from models.alert import Labels
 from models.effect import Effect, Position, Stream, encode_effect
 from models.events import NotificationKind
