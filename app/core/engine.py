@@ -482,6 +482,8 @@ class Engine:
             self._rebuild_timers()  # those that were passed over are set again, as after a restart
         elif (deadline.kind, deadline.subject) not in state.quarantined:
             _ON_TIMER[deadline.kind](self._turn, deadline.at_ms, deadline.subject)
+            if deadline.kind == TimerKind.SNAPSHOT:
+                return  # it has changed nothing
         # Timers of one instant are one step.
         self._finish(goes_on=bool(state.timers) and state.timers[0][0] <= state.now_ms)
 

@@ -105,7 +105,8 @@ def leave(turn: Turn, incident: Incident, part: NearPart, *, resolved: bool, why
     """It has ended, or people say otherwise (`why`): tell the rule and the root."""
     alert = incident.alerts.get(part.alert) or newest_alert(incident)
     assert alert is not None, "an incident that fires has an alert"
-    member = replace(member_of(turn, incident, alert), firing=False)
+    member = member_of(turn, incident, alert)
+    member.firing = False
     if not part.is_merged:
         rule = turn.rules.nearness.get(part.actor.partition("/")[0])
         _signal(turn, part, rule, member, {"resolved": resolved})

@@ -11,8 +11,9 @@ from typing import Any
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.live_alert import LiveAlert
 from app.core.state.snapshot import incident_snapshot
-from app.core.state.snapshot_pace import NO_SUM
+from app.core.state.snapshot_pace import NO_SUM, checksum, next_snapshot_ms
 from app.core.state.state import Incident, PartitionState
+from app.core.state.timer_kind import TimerKind
 from models.alert import Labels
 from models.effect import Effect, Position, Stream, encode_effect
 from models.events import NotificationKind
@@ -176,15 +177,28 @@ class Turn:
         return list(islice(self._changed.values(), start, None))
 
     def end(self, *, goes_on: bool = False) -> None:
-        """Leave the snapshots. What comes next is another message, unless the step goes on."""
+        """Leave the snapshots, or a timer for one that may wait.
+
+        What comes next is another message, unless the step goes on.
+        """
         if not goes_on:
             self.messages.clear()
-        if self._changed:
-            for incident in self._changed.values():
-                self.emit(
-                    Stream.INCIDENTS,
-                    incident.id,
-                    "Incident",
-                    incident_snapshot(self.rules, incident),
-                )
-            self._changed.clear()
+        for incident in self._changed.values():
+            self._show(incident)
+        self._changed.clear()
+
+    def _show(self, incident: Incident) -> None:
+        acted_on, may_go_ms = checksum(incident), next_snapshot_ms(incident)
+        waits = acted_on == incident.snapshot_sum and self.now_ms < may_go_ms
+        if not waits:
+            self.emit_snapshot(incident, acted_on)
+        elif not incident.snapshot_due:
+            incident.snapshot_due = True
+            self.state.schedule(may_go_ms, TimerKind.SNAPSHOT, incident.id)
+
+    def emit_snapshot(self, incident: Incident, acted_on: int) -> None:
+        """Leave the incident's snapshot; the next that tells only growth is a second away."""
+        incident.snapshot_ms, incident.snapshot_sum = self.now_ms, acted_on
+        incident.snapshot_due = False
+        body = incident_snapshot(self.rules, incident)
+        self.emit(Stream.INCIDENTS, incident.id, "Incident", body)
