@@ -227,6 +227,13 @@ class KafkaLog:
             transactional_id=f"{topic}-{partition}"
         )
 
+    async def give_up(self, topic: str, partition: int) -> None:
+        """Stop the producer of a claim. Without this, what is appended later is refused for ever."""
+        known = self._claimed.pop((topic, partition), None)
+        self._lost.discard((topic, partition))
+        if known is not None:
+            await known.stop()
+
     async def read(
         self, topic: str, partition: int, offset: int, max_records: int = 5000
     ) -> list[StoredRecord]:

@@ -171,6 +171,9 @@ class Log(Readable, Protocol):
         Whoever claimed it before gets Fenced. Raises LogUnavailable.
         """
 
+    async def give_up(self, topic: str, partition: int) -> None:
+        """End a claim: what is appended from here on is one of many writers' again."""
+
 
 class FollowedLog(Log, Protocol):
     """A log of which somebody waits for news."""

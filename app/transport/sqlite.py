@@ -185,6 +185,9 @@ class SqliteLog:
     async def claim(self, topic: str, partition: int) -> None:
         """Nothing: the folder's lock keeps everybody else away."""
 
+    async def give_up(self, topic: str, partition: int) -> None:
+        """Nothing, as for `claim`."""
+
     async def read(
         self, topic: str, partition: int, offset: int, max_records: int = 5000
     ) -> list[StoredRecord]:

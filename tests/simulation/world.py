@@ -190,6 +190,10 @@ class SimulatedLog:
         self._claims[topic, partition] = self.cluster.claims[topic, partition]
         await self._travel()
 
+    async def give_up(self, topic: str, partition: int) -> None:
+        """Write as anybody."""
+        self._claims.pop((topic, partition), None)
+
     async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> int:
         """Append one batch, in the order of the calls, unless the network says otherwise."""
         cluster, batch, claim = self.cluster, list(records), self._claims.get((topic, partition))

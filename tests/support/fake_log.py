@@ -93,6 +93,10 @@ class FakeLog:
         """Nobody else writes here, and whoever claimed it may append any number of records at once."""
         self.claimed.add((topic, partition))
 
+    async def give_up(self, topic: str, partition: int) -> None:
+        """The bound of a batch counts again."""
+        self.claimed.discard((topic, partition))
+
     async def read(
         self, topic: str, partition: int, offset: int, max_records: int = 5000
     ) -> list[StoredRecord]:

@@ -38,6 +38,11 @@ class DeliveriesTopic:
         async with self._locks[partition]:
             await self._log.append(self.topic, partition, records)
 
+    async def give_up(self, partition: int) -> None:
+        """End the claim of a partition: requests for its new owner are appended to it as by anybody."""
+        async with self._locks[partition]:
+            await self._log.give_up(self.topic, partition)
+
 
 class Router:
     """Hands notifications on."""

@@ -72,6 +72,7 @@ class Store:
                         await self._write_once(owned)
             except (LogUnavailable, TimeoutError) as error:
                 logger.warning("the end of deliveries %d is not written: %s", partition, error)
+        await self._topic.give_up(partition)
 
     def collect(self) -> None:
         """Take from the ledger what has changed."""
