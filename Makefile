@@ -7,7 +7,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-streams bench-replay soak clean bench-smoke
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format release up kafka kafka-stop kafka-clean bench-worker bench-raw bench-streams bench-replay soak clean bench-smoke
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -83,6 +83,9 @@ constraints: $(VENV)/.made ## write constraints.txt anew, with the newest versio
 format: $(VENV)/.installed ## put the code into its format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+release: $(VENV)/.installed ## check, build, test and tag a release (VERSION=X.Y.Z, ARGS=--dry-run)
+	@$(BIN)/python -m deploy.release $(VERSION) $(ARGS)
 
 kafka: $(VENV)/.installed ## start an Apache Kafka for a developer, with the port and data of before; says which TOCSIN_BROKER to use
 	@$(BIN)/python -m deploy.kafka.broker start

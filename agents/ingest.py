@@ -90,6 +90,7 @@ def journal_records(
             "partition %d: a dead letter instead of the raw record at offset %d",
             partition,
             record.offset,
+            extra={"partition": partition, "offset": record.offset},
         )
         taken, refused = [], [BadInput(Reason.POISON, describe_fault(error))]
     numbered, count = records_of_request(taken), len(taken)

@@ -1,15 +1,20 @@
-"""The log on standard error.
+"""The log on standard error, as text or as JSON (`TOCSIN_LOG_FORMAT`).
 
 A line an event, and nothing in it that a terminal would obey, whoever said it. What goes on is told
 once a minute, not at each attempt.
 """
 
+import json
 import logging
+import os
 import re
 import ssl
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 
+from models.log_format import LogFormat
 from models.sanitize import inert, inert_lines
 
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -19,6 +24,8 @@ OURS = "tocsin"
 MINUTE_S = 60.0
 CAUSES_MAX = 1000  # that are remembered; beyond it those of the last minute only
 BROKER_AWAY = "the broker is away"
+# What a record may be about, where the caller knows it (`extra`); each is a field in JSON.
+ID_FIELDS = ("incident", "notification", "contact", "partition", "offset")
 # What aiokafka, and we, say again and again while a broker cannot be reached.
 _AWAY = re.compile(
     r"NodeNotReady|KafkaConnectionError|ConnectionError|Connect call failed|Unable connect|does not answer"
@@ -39,6 +46,32 @@ class InertFormatter(logging.Formatter):
     def formatException(self, ei: _Raised) -> str:  # noqa: N802  as above
         """The traceback."""
         return inert_lines(super().formatException(ei))
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON, with its ids as fields (`ID_FIELDS`).
+
+    Everything beyond ASCII is escaped, so a terminal obeys nothing in it. `time` is RFC 3339 in
+    UTC with milliseconds; `left_out` counts the records like it since the last line.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line."""
+        written = datetime.fromtimestamp(record.created, UTC)
+        fields: dict[str, object] = {
+            "time": written.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        fields |= {name: record.__dict__[name] for name in ID_FIELDS if name in record.__dict__}
+        left_out: int = getattr(record, "left_out", 0)
+        if left_out:
+            fields["left_out"] = left_out
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        # JSON's escapes leave DEL as it is.
+        return json.dumps(fields, default=str).replace("\x7f", "\\u007f")
 
 
 class OnceAMinute(logging.Filter):
@@ -116,14 +149,21 @@ def is_news(record: logging.LogRecord) -> bool:
     return not (forgotten and isinstance(error, ssl.SSLError | ConnectionError))
 
 
-def to_stderr() -> None:
+def to_stderr(environ: Mapping[str, str] = os.environ) -> None:
     """Log what is ours from INFO on, and of others what they warn of.
 
-    Their requests, in DEBUG, have passwords in them.
+    Their requests, in DEBUG, have passwords in them. Faust's and aiokafka's lines go the same way.
+    A format that is none is text here; `app.settings` refuses it.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(InertFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_formatter(environ.get("TOCSIN_LOG_FORMAT", "")))
     handler.addFilter(OnceAMinute())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger(OURS).setLevel(logging.INFO)
     logging.getLogger("asyncio").addFilter(is_news)
+
+
+def _formatter(log_format: str) -> logging.Formatter:
+    if log_format == LogFormat.JSON:
+        return JsonFormatter()
+    return InertFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")

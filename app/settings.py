@@ -13,6 +13,7 @@ from typing import TypedDict
 from urllib.parse import urlsplit
 
 from models.errors import TocsinError
+from models.log_format import LogFormat
 from models.setting_names import unknown_name
 from models.topics import PARTITIONS_MAX
 
@@ -123,6 +124,7 @@ class Settings:
     instance: str = ""  # TOCSIN_INSTANCE: a stable name makes a quick restart cost no rebalance (static membership)
     checkpoint_ms: int = 1000  # TOCSIN_CHECKPOINT_MS: how much work a restart may have to do again
     heartbeat_url: str = ""  # TOCSIN_HEARTBEAT_URL: asked once a minute while all is well; a monitor outside misses it
+    log_format: LogFormat = LogFormat.TEXT  # TOCSIN_LOG_FORMAT: json is for what collects logs
     clock: str = "system"  # TOCSIN_CLOCK: "driven" lets PUT /clock move the embedded journal's time (demo, tests)
     clock_begins_ms: int = 1  # TOCSIN_CLOCK=driven:MS: where it stands at first; 0 is never
 
@@ -176,6 +178,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             environ, "TOCSIN_CHECKPOINT_MS", defaults.checkpoint_ms, 0, 60_000
         ),
         heartbeat_url=_heartbeat_url(environ.get("TOCSIN_HEARTBEAT_URL", "")),
+        log_format=_log_format(environ.get("TOCSIN_LOG_FORMAT", "")),
         **_clock(environ.get("TOCSIN_CLOCK", defaults.clock)),
     )
     if not _PREFIX.fullmatch(settings.prefix):
@@ -216,6 +219,14 @@ def _clock(text: str) -> _ClockSettings:
             f"TOCSIN_CLOCK is {text!r:.100}, must be system, driven, or driven:MS with milliseconds since 1970, 1 or more"
         )
     return {"clock": kind, "clock_begins_ms": int(begins or 1)}
+
+
+def _log_format(text: str) -> LogFormat:
+    try:
+        return LogFormat(text or LogFormat.TEXT)
+    except ValueError:
+        known = " or ".join(LogFormat)
+        raise BadSettings(f"TOCSIN_LOG_FORMAT is {text!r:.100}, must be {known}") from None
 
 
 def _heartbeat_url(text: str) -> str:

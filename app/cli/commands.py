@@ -257,6 +257,12 @@ _POLICY = Section(
             "policy schema > policy.schema.json",
         ),
         CommandEntry(
+            "policy init",
+            "ask five questions, and write a policy and a receivers file",
+            "app.cli.policy_init",
+            "policy init my-policy.yaml",
+        ),
+        CommandEntry(
             "policy import",
             "make a policy of an Alertmanager configuration",
             "app.cli.policy_import",

@@ -97,7 +97,11 @@ class BatchMixin:
         if offset <= self._expected.get(tp, offset) or self._doubted.get(tp) == offset:
             return False
         logger.warning(
-            "%s: records from %d to %d are read again", tp, self._expected[tp], offset - 1
+            "%s: records from %d to %d are read again",
+            tp,
+            self._expected[tp],
+            offset - 1,
+            extra={"partition": tp.partition, "offset": self._expected[tp]},
         )
         self._doubted[tp] = offset
         return True

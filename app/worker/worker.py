@@ -228,7 +228,10 @@ class PartitionPipe:
         await self._announcer.start(self.engine, self._worker.policy)
         self._task = asyncio.create_task(self._run_queue(), name=f"partition-{self.partition}")
         logger.info(
-            "partition %d: taken over at offset %d", self.partition, self.engine.applied_offset + 1
+            "partition %d: taken over at offset %d",
+            self.partition,
+            self.engine.applied_offset + 1,
+            extra={"partition": self.partition, "offset": self.engine.applied_offset + 1},
         )
         return self.engine.applied_offset + 1
 
@@ -265,7 +268,10 @@ class PartitionPipe:
             await self.announce_policy()
         except LogUnavailable as error:
             logger.warning(
-                "partition %d: the policy is not in the journal yet: %s", self.partition, error
+                "partition %d: the policy is not in the journal yet: %s",
+                self.partition,
+                error,
+                extra={"partition": self.partition},
             )
 
     async def accept(self, message: Any) -> None:
@@ -301,6 +307,7 @@ class PartitionPipe:
                     "partition %d: the journal has offset %d no more: its retention is shorter than the worker was away",
                     self.partition,
                     expected,
+                    extra={"partition": self.partition, "offset": expected},
                 )
                 gone = (missing or records)[0].offset - expected
                 metrics.MISSING.labels(str(self.partition)).inc(gone)
@@ -310,12 +317,14 @@ class PartitionPipe:
                 "partition %d: %d records were not handed over, and were read",
                 self.partition,
                 len(missing),
+                extra={"partition": self.partition, "offset": missing[0].offset},
             )
         return [*missing, *records]
 
     def _on_poison(self, poison: Poison) -> None:
         text = "partition %d: a dead letter instead of what made the engine raise"
-        logger.error(text, self.partition, exc_info=poison)
+        ids = {"partition": self.partition, "offset": poison.offset}
+        logger.error(text, self.partition, exc_info=poison, extra=ids)
 
     def _is_checkpoint_due(self) -> bool:
         """Whether it is time for a checkpoint.

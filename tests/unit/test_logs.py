@@ -2,12 +2,16 @@
 
 import asyncio
 import gc
+import json
 import logging
+import os
 import ssl
+import subprocess
+import sys
 
 import pytest
 
-from app.logs import InertFormatter, OnceAMinute, is_news
+from app.logs import InertFormatter, JsonFormatter, OnceAMinute, is_news
 
 
 async def _forget(error: Exception) -> None:
@@ -116,3 +120,61 @@ def test_what_is_remembered_has_a_bound() -> None:
         once.filter(logging.LogRecord("tocsin", logging.ERROR, __file__, 1, message, (), None))
 
     assert len(once._passed_s) <= 1000
+
+
+def test_a_record_as_json() -> None:
+    """A line is an object whose time is UTC, with the ids that the caller knew as fields."""
+    record = logging.LogRecord(
+        "tocsin.worker", logging.INFO, __file__, 1, "partition %d: taken over", (3,), None
+    )
+    record.created, record.partition, record.offset = 1_790_496_000.25, 3, 41
+    record.left_out = 2
+
+    assert json.loads(JsonFormatter().format(record)) == {
+        "time": "2026-09-27T08:00:00.250Z",
+        "level": "INFO",
+        "logger": "tocsin.worker",
+        "message": "partition 3: taken over",
+        "partition": 3,
+        "offset": 41,
+        "left_out": 2,
+    }
+
+
+def test_json_is_one_line_that_no_terminal_obeys() -> None:
+    """Line breaks, escapes and a traceback are within one line of printable ASCII."""
+    text = "a\nb\x1b[2J\x7f\x9b\u202e\ud800"
+    fault = RuntimeError(text)
+    record = logging.LogRecord(
+        "aiokafka", logging.ERROR, __file__, 1, "%s", (text,), (RuntimeError, fault, None)
+    )
+    line = JsonFormatter().format(record)
+
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["message"] == text
+    assert json.loads(line)["traceback"].startswith("RuntimeError: a")
+
+
+_OTHERS = """
+import logging
+import faust
+from app.logs import to_stderr
+to_stderr()
+faust.App("x", logging_config=None)
+for name in ("tocsin.worker", "faust.worker", "mode.services", "aiokafka.consumer"):
+    logging.getLogger(name).warning("hello", extra={"partition": 1})
+"""
+
+
+@pytest.mark.parametrize(("log_format", "is_json"), [("json", True), ("text", False), ("", False)])
+def test_the_lines_of_others_have_the_same_format(log_format: str, is_json: bool) -> None:
+    """What Faust, Mode and aiokafka log is JSON too where the setting says so."""
+    environment = os.environ | {"TOCSIN_LOG_FORMAT": log_format}
+    command = [sys.executable, "-W", "ignore", "-c", _OTHERS]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    lines = [line for line in ended.stderr.splitlines() if "hello" in line]
+
+    assert [line.startswith("{") for line in lines] == [is_json] * 4
+    if is_json:
+        assert {json.loads(line)["partition"] for line in lines} == {1}

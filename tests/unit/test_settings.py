@@ -318,9 +318,10 @@ def test_every_setting_is_documented() -> None:
         ("TOCSIN_ROUTE_PREFIX", "/a b", "must be a path such as /tocsin"),
         ("TOCSIN_ALLOWED_HOSTS", "a.example:9099", "must be names such as"),
         ("TOCSIN_ALLOWED_HOSTS", "https://a.example", "must be names such as"),
+        ("TOCSIN_LOG_FORMAT", "yaml", "is 'yaml', must be text or json"),
     ],
 )
-def test_a_prefix_is_a_path_and_hosts_are_names(name: str, text: str, expected: str) -> None:
+def test_a_value_of_another_form_is_refused(name: str, text: str, expected: str) -> None:
     """The message names what was found."""
     with pytest.raises(BadSettings, match=expected):
         from_environment({name: text})

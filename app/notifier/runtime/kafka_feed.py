@@ -97,7 +97,9 @@ class KafkaFeed(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                 return await self._deliverer.take_over(partition)
             except LogUnavailable as error:
                 if not reported:
-                    logger.warning("deliveries %d cannot be taken over yet: %s", partition, error)
+                    ids = {"partition": partition}
+                    text = "deliveries %d cannot be taken over yet: %s"
+                    logger.warning(text, partition, error, extra=ids)
                     reported = True
                 await asyncio.sleep(RETRY_S)
 

@@ -66,7 +66,9 @@ class Router:
                 contact = contact_key(decode(value))
             except BadInput as error:
                 metrics.UNREADABLE.inc()
-                logger.error("a notification at %s is not delivered: %s", position, error.message)  # noqa: TRY400
+                text = "a notification at %s is not delivered: %s"
+                ids = {"partition": source, "offset": position.offset}
+                logger.error(text, position, error.message, extra=ids)  # noqa: TRY400
                 continue
             record = request_record(contact, source, position, value)
             requests.setdefault(partition_of(contact.encode(), self._partitions), []).append(record)

@@ -27,5 +27,14 @@ async def send(
     except Refused as error:
         return Failure(str(error), permanent=True)
     except Exception:  # a fault of a channel of ours must not hold up the others
-        logger.exception("a fault in the channel %s with %s", channel.kind, notification.id)
+        logger.exception(
+            "a fault in the channel %s with %s",
+            channel.kind,
+            notification.id,
+            extra={
+                "notification": notification.id,
+                "incident": notification.incident,
+                "contact": notification.receiver,
+            },
+        )
         return Failure("a fault of the notifier, which its log has", permanent=True)

@@ -71,7 +71,9 @@ class Store:
                     while owned.dirty or owned.moved or owned.receipts:
                         await self._write_once(owned)
             except (LogUnavailable, TimeoutError) as error:
-                logger.warning("the end of deliveries %d is not written: %s", partition, error)
+                ids = {"partition": partition}
+                text = "the end of deliveries %d is not written: %s"
+                logger.warning(text, partition, error, extra=ids)
         await self._topic.give_up(partition)
 
     def collect(self) -> None:
@@ -103,7 +105,8 @@ class Store:
                 await self._write_once(owned)
         except Fenced as error:
             owned.lost = True
-            logger.warning("deliveries %d: %s", owned.number, error)
+            ids = {"partition": owned.number}
+            logger.warning("deliveries %d: %s", owned.number, error, extra=ids)
         finally:
             self._writing.pop(owned.number, None)
 
