@@ -99,6 +99,9 @@ class SilenceSnapshot:
     ends_at: str = field(metadata=about("until when", _LATER))
     by: str = field(metadata=about("who made it", "ann"))
     comment: str = field(metadata=about("why; may be empty", "maintenance"))
+    annotations: dict[str, str] = field(
+        metadata=about("what its maker noted besides; they decide nothing", {"ticket": "OPS-17"})
+    )
     updated_at: str = field(metadata=about("when it was made or changed", _START))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from models.alert import Labels
 from models.matcher import Matcher
 
 
@@ -18,6 +19,7 @@ class Silence:
     ends_ms: int  # from then on it silences nothing; expiring one is a record with an earlier end
     by: str
     comment: str
+    annotations: Labels = field(default_factory=dict[str, str])  # they decide nothing
     at_ms: int = field(
         default=0, compare=False
     )  # when a partition heard of it; the border leaves it 0

@@ -57,10 +57,9 @@ class IncidentView:
 
     async def snapshot(self, incident: str, partition: int) -> bytes | None:
         """An incident's newest snapshot; None when the topic has none."""
-        await self._read()
-        known = self._open.get(incident) or self._closed.get(incident)
+        known = await self.retained_snapshot(incident)
         if known is not None:
-            return known.value
+            return known
         if len(self._closed) < self._closed_max:
             return None  # none was dropped, so there is none
         newest = None
@@ -70,6 +69,12 @@ class IncidentView:
                 (item.value for item in reversed(news) if item.key == incident.encode()), newest
             )
         return newest
+
+    async def retained_snapshot(self, incident: str) -> bytes | None:
+        """An incident's newest snapshot; None when the view has none, without a look at the topic."""
+        await self._read()
+        known = self._open.get(incident) or self._closed.get(incident)
+        return None if known is None else known.value
 
     async def newest_ids(self, number: int) -> list[str]:
         """The ids of the incidents that were opened last, the newest last."""

@@ -22,7 +22,7 @@ from models.journal import TICK, encode_alert, encode_silence
 from models.matcher import Matcher, Operator
 from models.reason import BadInput, Reason
 from models.silence import Silence
-from models.wire import instant_ms
+from models.wire import SILENCE_ANNOTATIONS_BYTES_MAX, instant_ms, texts_of
 
 REPEAT_MS = 60_000  # how often a heartbeat is repeated, which the stream does not have
 RENEWAL_MS = HOLD_MAX_MS // 2  # and any other alert, so that it does not count as lost
@@ -178,7 +178,8 @@ class EventJournal:
         starts_ms = instant_ms(document.get("startsAt"), "startsAt") or at_ms
         ends_ms = instant_ms(document.get("endsAt"), "endsAt") or at_ms
         by, comment = str(document.get("createdBy", "")), str(document.get("comment", ""))
-        silence = Silence(str(document["id"]), matchers, starts_ms, ends_ms, by, comment)
+        noted = texts_of(document.get("annotations"), "annotations", SILENCE_ANNOTATIONS_BYTES_MAX)
+        silence = Silence(str(document["id"]), matchers, starts_ms, ends_ms, by, comment, noted)
         self._silences.add(silence.id)
         self._records.append((at_ms, len(self._records), None, encode_silence(silence)))
 

@@ -25,7 +25,9 @@ class _Asset:
 class Assets:
     """All of them, read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str = "") -> None:
+        """`base` is the path of a proxy, before each address."""
+        self._base = base
         self._assets: dict[str, _Asset] = {}
         for name, content_type in TYPES.items():
             body = (FOLDER / name).read_bytes()
@@ -36,7 +38,7 @@ class Assets:
 
     def address(self, name: str) -> str:
         """Where a page finds it."""
-        return f"/static/{self._assets[name].version}/{name}"
+        return f"{self._base}/static/{self._assets[name].version}/{name}"
 
     async def get(self, request: web.Request) -> web.Response:
         """One of them."""

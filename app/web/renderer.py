@@ -44,7 +44,7 @@ class Renderer:
 
     def __init__(self, parts: BridgeParts, assets: Assets) -> None:
         self._parts, self._assets = parts, assets
-        self._environment = environment()
+        self._environment = environment(parts.settings.http.route_prefix)
         self.liveness = LivenessView(parts)
 
     async def page(

@@ -64,7 +64,8 @@ class Site:
     """Serves the pages of one bridge (`app.bridge.parts.Pages`)."""
 
     def __init__(self, parts: BridgeParts) -> None:
-        self._assets = Assets()
+        self._base = parts.settings.http.route_prefix
+        self._assets = Assets(self._base)
         self._renderer = Renderer(parts, self._assets)
         self._lists = ListPages(parts, self._renderer)
         self._incidents = IncidentPages(parts, self._renderer, self._lists)
@@ -107,7 +108,17 @@ class Site:
         ]
 
     def middlewares(self) -> Sequence[Middleware]:
-        """Refusals become pages where a page was asked for."""
+        """Refusals become pages where a page was asked for. All stays below the prefix of a proxy."""
+
+        @web.middleware
+        async def below_prefix(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            for cookie in response.cookies.values():
+                cookie["path"] = self._base
+            location = response.headers.get("Location", "")
+            if location.startswith("/"):
+                response.headers["Location"] = self._base + location
+            return response
 
         @web.middleware
         async def as_page(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -116,7 +127,7 @@ class Site:
                 return response
             return self._refusal_page(request, cast(web.Response, response))
 
-        return [as_page]
+        return [below_prefix, as_page] if self._base else [as_page]
 
     async def stop(self) -> None:
         """End the streams, which would last for an hour."""

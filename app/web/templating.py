@@ -22,8 +22,8 @@ from models.sanitize import inert
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def environment() -> Environment:
-    """Jinja2 for our pages."""
+def environment(base: str = "") -> Environment:
+    """Jinja2 for our pages. `base` is the path of a proxy, before each address."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -44,7 +44,7 @@ def environment() -> Environment:
         "ms": milliseconds,
         "short_ms": short_ms,
     }
-    made.globals |= {"ago": ago, "counted": plural}
+    made.globals |= {"base": base, "ago": ago, "counted": plural}
     return made
 
 

@@ -67,7 +67,7 @@ def test_amtool_reads_alerts(service: Tocsin) -> None:
     )
 
     assert found["RedisDown"]["status"]["silencedBy"] == [silence]
-    assert found["DiskFull"]["status"]["inhibitedBy"][0] == found["NodeDown"]["fingerprint"]
+    assert found["DiskFull"]["status"]["inhibitedBy"] == [found["NodeDown"]["fingerprint"]]
     assert found["NodeDown"]["annotations"] == {"summary": "down"}
     assert set(alerts(service)) == {"NodeDown"}
     assert set(alerts(service, "--silenced")) == {"RedisDown"}

@@ -146,6 +146,36 @@ def test_it_is_live(quiet: Tocsin, browser: Browser) -> None:
         assert page.evaluate("window.loadedOnce") is True
 
 
+def test_behind_a_prefix(tmp_path: Path, browser: Browser) -> None:
+    """Styled, live and driven by keys, with every address below the prefix of a proxy."""
+    prefix = "/ops/tocsin"
+    service = Tocsin(
+        "up", TOCSIN_BROKER=f"embedded:{tmp_path / 'journal'}", TOCSIN_ROUTE_PREFIX=prefix
+    )
+    asked = list[str]()
+    with tab(browser, service.url) as opened:
+        page = opened.page
+        page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+        page.goto(f"{prefix}/history")
+        page.keyboard.press("h")
+        expect(page.locator(".alive")).to_contain_text("Tocsin is well")
+        service.post("/api/v2/alerts", [{"labels": ALERT}])
+        expect(page.locator(".row")).to_have_count(1)
+        page.locator(".row a.title").click()
+        expect(page.locator("h1")).to_contain_text("DiskFull")
+        page.keyboard.press("u")
+        page.keyboard.type("soon")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.type("ann")
+        page.keyboard.press("Enter")
+        expect(page.locator(".said")).to_contain_text("ann: soon")
+    service.stop()
+
+    assert f"{prefix}/events" in asked
+    assert [path for path in asked if not path.startswith(f"{prefix}/")] == []
+
+
 def test_a_text_that_is_typed_stays(quiet: Tocsin, browser: Browser) -> None:
     """A page that renews itself leaves alone what somebody writes, and which form is open."""
     with tab(browser, quiet.url) as opened:

@@ -25,6 +25,7 @@ class Silence:
     by: str
     comment: str
     at_ms: int
+    notes: Mapping[str, str]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether all its matchers match."""
@@ -46,7 +47,7 @@ class Silence:
         return mine == (
             *(other.id, other.matchers, other.starts_ms, other.ends_ms),
             *(other.by, other.comment),
-        )
+        ) and dict(self.notes) == dict(other.notes)
 
 
 def read(document: Mapping[str, Any], now_ms: int) -> Silence:
@@ -55,7 +56,14 @@ def read(document: Mapping[str, Any], now_ms: int) -> Silence:
         (document["starts_ms"], document["ends_ms"]),
         (document["by"], document["comment"]),
     )
-    return Silence(document["silence"], document["matchers"], *times, *words, now_ms)
+    return Silence(
+        document["silence"],
+        document["matchers"],
+        *times,
+        *words,
+        now_ms,
+        document.get("annotations", {}),
+    )
 
 
 def acknowledges(naive: "Naive", silence: Silence, incident: Happened) -> bool:

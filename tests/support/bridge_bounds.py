@@ -71,6 +71,10 @@ def _comment(number: int) -> Any:
     return silence_body([{"name": "l", "value": "x"}], comment="x" * number)
 
 
+def _silence_annotations(number: int) -> Any:
+    return silence_body([{"name": "l", "value": "x"}]) | {"annotations": {"n": "x" * (number - 1)}}
+
+
 def _receipts(number: int) -> Any:
     return [{"notification": "0-1-2", "incident": INCIDENT, "state": "delivered"}] * number
 
@@ -104,6 +108,9 @@ BRIDGE_LIMITS = {
     "MATCHERS_MAX": Limit(wire.MATCHERS_MAX, SILENCES, _matchers, "malformed"),
     "LABELS_BYTES_MAX, matchers": Limit(
         wire.LABELS_BYTES_MAX, SILENCES, _matcher_bytes, "too_large"
+    ),
+    "SILENCE_ANNOTATIONS_BYTES_MAX": Limit(
+        wire.SILENCE_ANNOTATIONS_BYTES_MAX, SILENCES, _silence_annotations, "too_large"
     ),
     "RECEIPTS_MAX": Limit(wire.RECEIPTS_MAX, RECEIPTS, _receipts, "too_large", 413),
 }

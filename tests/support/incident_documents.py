@@ -189,7 +189,7 @@ def documents(outside: str) -> dict[Stream, list[Document]]:
         Stream.INCIDENTS: [one],
         Stream.TIMELINE: timeline,
         Stream.NOTIFICATIONS: [
-            sent | {"id": f"0-7-{number}", "receiver": outside} for number in (1, 2)
+            sent | {"id": f"0-7-{number}", "receiver": outside, "wakes": True} for number in (1, 2)
         ],
         Stream.ESCALATIONS: [
             {

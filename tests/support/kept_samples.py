@@ -110,6 +110,9 @@ def state_sample() -> dict[bytes, bytes]:
     at_ms = stage.engine.state.now_ms
     for role in ("0", "source", "target"):
         stage.append(_early_signal(role, at_ms))
+    stage.append(
+        StoredRecord(-1, at_ms, None, encode_silence(_noted("s2", 'alertname="Z"', at_ms)))
+    )
     expected = encode_expected("alerting-silent", {"alertname": "Watchdog"}, received=False)
     stage.append(StoredRecord(-1, at_ms, None, expected))
     incident = next(iter(stage.engine.state.incidents.values()))
@@ -119,6 +122,12 @@ def state_sample() -> dict[bytes, bytes]:
     items: dict[bytes, bytes] = {}
     keep(items, stage.engine)
     return {key: value for key, value in items.items() if key != POLICY}
+
+
+def _noted(name: str, matcher: str, at_ms: int) -> Silence:
+    """A silence of a minute with an annotation."""
+    times = at_ms, at_ms + 60_000
+    return Silence(name, (parse_matcher(matcher),), *times, "ann", "known", {"ticket": "OPS-17"})
 
 
 def _change(policy: CompiledPolicy) -> dict[str, object]:
@@ -162,9 +171,7 @@ def journal_sample() -> dict[str, tuple[bytes, Headers]]:
         "A", "c", INCIDENT, Severity.P2, firing=True, record="0-1", labels={"component": "c"}
     )
     known = signals.document_of(identity, member)
-    silence = Silence(
-        "s", (parse_matcher('alertname=~"B.*"'),), NOW_MS, NOW_MS + 60_000, "ann", "known"
-    )
+    silence = _noted("s", 'alertname=~"B.*"', NOW_MS)
     letter = {
         "reason": "malformed",
         "message": "no",

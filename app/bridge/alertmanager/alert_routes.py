@@ -19,6 +19,7 @@ from app.bridge.alertmanager.firing_alerts import (
     filter_of,
     groups_of,
 )
+from app.bridge.alertmanager.root_alerts import RootAlerts
 from app.bridge.alertmanager.silence_routes import in_v2, values_of
 from app.bridge.connections.responses import json_response
 from app.core.rules.compiled_policy import CompiledPolicy
@@ -67,7 +68,8 @@ class AlertRoutes:
         await response.prepare(request)
         if request.method != hdrs.METH_HEAD:
             separator = b"["
-            async for chunk in chunks(_found(known.documents(), wanted, as_of_ms)):
+            roots = RootAlerts(self._view.incidents, known.values)
+            async for chunk in chunks(_found(known.documents(), wanted, as_of_ms, roots)):
                 await response.write(separator + chunk)
                 separator = b","
             await response.write(b"[]" if separator == b"[" else b"]")
@@ -96,20 +98,21 @@ class AlertRoutes:
 
 
 async def _found(
-    documents: Iterable[Document], wanted: AlertFilter, as_of_ms: int
+    documents: Iterable[Document], wanted: AlertFilter, as_of_ms: int, roots: RootAlerts
 ) -> AsyncIterator[Found]:
     """The records that are asked for, each with its alert as JSON; others have their turn between."""
     for number, document in enumerate(documents, start=1):
-        alert = alert_of(document, as_of_ms)
+        inhibited_by = await roots.inhibited_by(document) if document["suppressed_by"] else []
+        alert = alert_of(document, as_of_ms, inhibited_by)
         if wanted.fits(alert):
             yield document, orjson.dumps(alert)
         if number % CHUNK_ALERTS == 0:
             await asyncio.sleep(0)
 
 
-async def _alerts_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]:
+async def _alerts_in_chunks(alerts: AsyncIterator[Found]) -> AsyncIterator[bytes]:
     items = list[bytes]()
-    async for _, alert in found:
+    async for _, alert in alerts:
         items.append(alert)
         if len(items) == CHUNK_ALERTS:
             yield b",".join(items)
@@ -118,9 +121,9 @@ async def _alerts_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]
         yield b",".join(items)
 
 
-async def _groups_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]:
+async def _groups_in_chunks(shown: AsyncIterator[Found]) -> AsyncIterator[bytes]:
     groups: dict[Group, list[bytes]] = {}
-    async for document, alert in found:
+    async for document, alert in shown:
         for group in groups_of(document):
             groups.setdefault(group, []).append(alert)
     for group, alerts in sorted(groups.items()):

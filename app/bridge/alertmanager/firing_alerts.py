@@ -15,7 +15,6 @@ from models.pattern import compile_pattern
 from models.reason import BadInput, Reason
 
 _TRUE, _FALSE = ("true", "1", "t"), ("false", "0", "f")
-_EXPLAINS = ("dependency", "correlation", "inhibition")
 
 Document = dict[str, Any]
 
@@ -87,8 +86,10 @@ def _receiver_of(query: Values) -> Callable[[str], bool]:
         raise BadInput(Reason.MALFORMED, f"receiver: {error}") from None
 
 
-def alert_of(document: Document, as_of_ms: int) -> Document:
+def alert_of(document: Document, as_of_ms: int, inhibited_by: list[str]) -> Document:
     """A record of `tocsin.alerts` as Alertmanager has it.
+
+    `inhibited_by` are the fingerprints of what explains it.
 
     `endsAt` is its last word plus its time to live. Repeats leave no record: of one that fires
     beyond that time the last word is no older than its time to live, so that the latest end that
@@ -106,11 +107,7 @@ def alert_of(document: Document, as_of_ms: int) -> Document:
         "receivers": [{"name": name} for name in document["receivers"]],
         "startsAt": document["starts_at"],
         "status": {
-            "inhibitedBy": [
-                suppressor["source"]
-                for suppressor in suppressors
-                if suppressor["kind"] in _EXPLAINS
-            ],
+            "inhibitedBy": inhibited_by,
             "mutedBy": [
                 suppressor["name"] for suppressor in suppressors if suppressor["kind"] == "mute"
             ],

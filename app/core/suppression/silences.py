@@ -124,16 +124,16 @@ def on_retained(turn: Turn, at_ms: int, subject: str) -> None:
 
 def suppressions_on(turn: Turn, alert: LiveAlert) -> dict[str, Suppression] | None:
     """The silences that a new alert is under."""
-    found = sorted(
+    suppressions = sorted(
         name
         for name, silence in turn.state.silences_ahead(turn.now_ms).items()
         if _is_active(silence, turn.now_ms) and silence_test(silence.matchers)(alert.labels)
     )
-    for name in found[suppression.SUPPRESSIONS_MAX :]:
+    for name in suppressions[suppression.SUPPRESSIONS_MAX :]:
         turn.refuse("holds", f"silence {name}")
     return {
         _key_of(name): _suppression_by(turn.state.silences[name])
-        for name in found[: suppression.SUPPRESSIONS_MAX]
+        for name in suppressions[: suppression.SUPPRESSIONS_MAX]
     } or None
 
 
@@ -236,21 +236,25 @@ def _check_record(document: dict[str, Any], now_ms: int) -> Silence:
         )
         texts = [document[name] for name in ("silence", "by", "comment")]
         times = [document[name] for name in ("starts_ms", "ends_ms")]
+        annotations = document.get("annotations", {})
         whole = (
             bool(matchers)
             and all(isinstance(text, str) for text in texts)
             and all(type(time) is int for time in times)
+            and all(isinstance(text, str) for text in annotations.values())
         )
         if whole and all(
             isinstance(matcher.label, str) and isinstance(matcher.value, str)
             for matcher in matchers
         ):
+            name, by, comment = texts
+            starts_ms, ends_ms = times
             silence = Silence(
-                texts[0], matchers, times[0], times[1], texts[1], texts[2], at_ms=now_ms
+                *(name, matchers, starts_ms, ends_ms, by, comment, annotations), at_ms=now_ms
             )
             _check_patterns(silence, now_ms)
             return silence
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise BadInput(Reason.MALFORMED, f"a silence is {document!r:.200}: not a silence record")
 
@@ -261,8 +265,10 @@ def _check_patterns(silence: Silence, now_ms: int) -> None:
         test_of([silence.matchers])
     except ValueError as error:
         if silence.ends_ms > now_ms:
-            found = f"silence {silence.id:.80} has a regular expression that is not valid: {error}"
-            raise BadInput(Reason.MALFORMED, found) from None
+            message = (
+                f"silence {silence.id:.80} has a regular expression that is not valid: {error}"
+            )
+            raise BadInput(Reason.MALFORMED, message) from None
 
 
 def _silence_snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:
@@ -275,5 +281,6 @@ def _silence_snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:
         "ends_at": format_instant(silence.ends_ms),
         "by": silence.by,
         "comment": silence.comment,
+        "annotations": silence.annotations,
         "updated_at": format_instant(now_ms),
     }

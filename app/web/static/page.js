@@ -4,6 +4,7 @@
 
 const RENEW_MS = 1000; // at the least between two renewals
 const RETRY_MS = 5000; // until a stream that was refused is asked for again
+const BASE = document.documentElement.dataset.base; // the path of a proxy before all addresses
 const TYPED = "input:not([type=hidden]), textarea, select";
 
 let stream = null;
@@ -51,7 +52,7 @@ async function renew() {
       wanted = false;
       lastRenewal = Date.now();
       const answer = await fetch(pageAddress(), { headers: { Accept: "text/html" } });
-      if (new URL(answer.url).pathname === "/login") {
+      if (new URL(answer.url).pathname === `${BASE}/login`) {
         location.reload();
         return;
       }
@@ -77,7 +78,7 @@ function pageAddress() {
 }
 
 function listen() {
-  stream = new EventSource("/events");
+  stream = new EventSource(`${BASE}/events`);
   stream.addEventListener("hello", () => {
     showLost(false);
     renew();
@@ -122,7 +123,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key === "j" || event.key === "k") move(event.key === "j" ? 1 : -1);
   else if (event.key === "/") document.getElementById("search")?.focus();
-  else if (event.key === "h") location.assign("/");
+  else if (event.key === "h") location.assign(`${BASE}/`);
   else if (!act(event.key)) return;
   event.preventDefault();
 });

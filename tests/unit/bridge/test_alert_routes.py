@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.bridge.alertmanager.root_alerts import INHIBITED_BY_MAX
 from app.core.engine import Engine
 from app.history.alert_view import AlertView
 from app.policy.simulator import Stage
@@ -61,12 +62,13 @@ def told(log: FakeLog, *records: StoredRecord) -> FakeLog:
 
 def keep(log: FakeLog, effects: list[Effect]) -> None:
     """Put effects where a worker puts them."""
-    kept = [one for one in effects if one.stream is Stream.ALERTS]
-    log.put(
-        "tocsin.alerts",
-        0,
-        [NewRecord(one.key, one.kept_value, (one.position.header(),)) for one in kept],
-    )
+    topics = {Stream.ALERTS: "tocsin.alerts", Stream.INCIDENTS: "tocsin.incidents"}
+    for stream, topic in topics.items():
+        kept = [effect for effect in effects if effect.stream is stream]
+        records = [
+            NewRecord(effect.key, effect.kept_value, (effect.position.header(),)) for effect in kept
+        ]
+        log.put(topic, 0, records)
 
 
 def three() -> FakeLog:
@@ -112,8 +114,7 @@ def test_alerts_have_alertmanagers_shape() -> None:
     suppressed = active | {"state": "suppressed"}
     assert by_name["RedisDown"]["status"] == suppressed | {"silencedBy": ["s1"]}
     disk = by_name["DiskFull"]["status"]
-    assert disk == suppressed | {"inhibitedBy": disk["inhibitedBy"]}
-    assert disk["inhibitedBy"][0] == fingerprint(NODE)
+    assert disk == suppressed | {"inhibitedBy": [fingerprint(NODE)]}
     assert [one["fingerprint"] for one in alerts] == sorted(map(fingerprint, (REDIS, NODE, DISK)))
 
 
@@ -152,6 +153,41 @@ def test_what_is_no_filter_is_refused(path: str, message: str) -> None:
 
     assert status == 400
     assert answer.startswith(message)
+
+
+def test_members_of_a_correlation_inhibit_each_other() -> None:
+    """An incident has no place in `inhibitedBy`: the others that fire in it have."""
+    agents = [
+        {"alertname": "AgentDown", "agent_name": name, "severity": "warning"}
+        for name in ("planner", "critic", "tutor")
+    ]
+    records = [sent(agent, NOW_MS + number * SECOND_MS) for number, agent in enumerate(agents)]
+    fired = {fingerprint(agent) for agent in agents}
+
+    _, alerts = asked(told(FakeLog(), *records), "/api/v2/alerts")
+
+    named = {one["fingerprint"]: set(one["status"]["inhibitedBy"]) for one in alerts}
+    assert named == {name: fired - {name} for name in fired}
+
+
+def test_what_an_incident_near_by_explains_names_its_alerts() -> None:
+    """The alerts of the root, each once, whatever else explains the alert."""
+    _, alerts = asked(three(), "/api/v2/alerts?filter=alertname%3DDiskFull")
+
+    assert [one["status"]["inhibitedBy"] for one in alerts] == [[fingerprint(NODE)]]
+
+
+def test_many_roots_are_bounded() -> None:
+    """A root of hundreds of alerts is named by a few of them."""
+    fleet = [
+        {"alertname": "AgentDown", "agent_name": f"agent-{number}", "severity": "warning"}
+        for number in range(30)
+    ]
+    records = [sent(agent, NOW_MS + number) for number, agent in enumerate(fleet)]
+
+    _, alerts = asked(told(FakeLog(), *records), "/api/v2/alerts?active=false")
+
+    assert {len(one["status"]["inhibitedBy"]) for one in alerts} == {INHIBITED_BY_MAX}
 
 
 def test_groups_are_incidents_and_teams() -> None:

@@ -54,7 +54,7 @@ def body(**fields: Any) -> dict[str, Any]:
 def listed(name: str, state: str, **fields: Any) -> dict[str, Any]:
     """The same silence as it is listed."""
     updated = {"id": name, "status": {"state": state}, "updatedAt": format_instant(NOW_MS)}
-    return body() | updated | {"annotations": {}} | fields
+    return body() | {"annotations": {}} | updated | fields
 
 
 def engine_tells(log: FakeLog) -> None:
@@ -156,6 +156,28 @@ def test_what_was_made_is_listed(told: bool) -> None:
         (200, [one]),
         (200, []),
     ]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_annotations_are_kept(told: bool) -> None:
+    """They are listed, they can be changed in place, and they last through an end that comes early."""
+    log = FakeLog()
+    ticket, runbook = {"ticket": "OPS-17"}, {"ticket": "OPS-17", "runbook": "disk.md"}
+
+    async def talk(client: Client) -> tuple[str, str, list[Answer]]:
+        name = await post(client, body(annotations=ticket | {"nothing": None}))
+        answers = [await client.ask("GET", V2)]
+        changed = await post(client, body(id=name, annotations=runbook))
+        await client.ask("DELETE", f"/api/v2/silence/{name}")
+        if told:
+            engine_tells(log)
+        return name, changed, [*answers, await client.ask("GET", V2)]
+
+    name, changed, (first, last) = with_bridge(log, talk)
+    at = format_instant(NOW_MS)
+    assert changed == name
+    assert first == (200, [listed(name, "active", annotations=ticket)])
+    assert last == (200, [listed(name, "expired", annotations=runbook, endsAt=at)])
 
 
 def test_the_engines_word_is_read_once() -> None:
@@ -446,6 +468,14 @@ def test_who_made_it(fields: dict[str, Any], by: str) -> None:
         (
             body(comment="x" * 16385),
             f"comment: is '{'x' * 59}...'; String should have at most 16384 characters",
+        ),
+        (
+            body(annotations={"ticket": 17}),
+            "annotations.ticket: is 17; Input should be a valid string",
+        ),
+        (
+            body(annotations={"": "x"}),
+            "annotations: a name has 0 bytes, must have 1 to 1024",
         ),
         (
             body(endsAt="soon"),
