@@ -7,7 +7,7 @@ ARGS ?=
 SEEDS ?= 10000
 SECONDS ?= 60
 
-.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-replay soak clean bench-smoke
+.PHONY: help demo test test-long integration simulate faults fuzz planted-bugs audit check constraints format up kafka kafka-stop kafka-clean bench-worker bench-raw bench-streams bench-replay soak clean bench-smoke
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -98,6 +98,9 @@ bench-worker: $(VENV)/.installed ## one worker's rate on that Kafka, beside what
 
 bench-raw: $(VENV)/.installed ## what an alert costs from the raw topic to its effects, beside fetching and parsing it (ARGS=--profile)
 	@$(BIN)/python bench/raw.py $(ARGS)
+
+bench-streams: $(VENV)/.installed ## the raw topic again, beside a Kafka Streams job that does much of the same (Java 17, Maven)
+	@$(BIN)/python bench/streams.py $(ARGS)
 
 bench-replay: $(VENV)/.installed ## how fast 1,000,000 records are replayed, beside the engine alone
 	@$(BIN)/python bench/replay.py $(ARGS)

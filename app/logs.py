@@ -89,11 +89,11 @@ def _cause(record: logging.LogRecord) -> tuple[str, str]:
     are one. Two messages of ours with different numbers, such as partitions, are two.
     """
     message = record.getMessage()
-    whose = OURS if _is_ours(record) else "others"
+    owner = OURS if _is_ours(record) else "others"
     if _AWAY.search(message):
-        return whose, BROKER_AWAY
-    text = message if whose == OURS else _NUMBER.sub("", message)
-    return whose, f"{record.name}: {text[:200]}"
+        return owner, BROKER_AWAY
+    text = message if owner == OURS else _NUMBER.sub("", message)
+    return owner, f"{record.name}: {text[:200]}"
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

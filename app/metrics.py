@@ -235,15 +235,15 @@ class Partition:
         """A batch was applied."""
         self._records.inc(records)
         self._set_gauges(engine)
-        for what, number in engine.counts.items():
-            more = number - self._counted.get(what, 0)
+        for name, number in engine.counts.items():
+            more = number - self._counted.get(name, 0)
             if more:
-                self._counted[what] = number
-                if what not in self._events:
-                    self._events[what] = EVENTS.labels(what)
-                self._events[what].inc(more)
-                if what in _OUTCOMES:
-                    OUTCOMES.labels(what).inc(more)
+                self._counted[name] = number
+                if name not in self._events:
+                    self._events[name] = EVENTS.labels(name)
+                self._events[name].inc(more)
+                if name in _OUTCOMES:
+                    OUTCOMES.labels(name).inc(more)
 
     def sent(self, effects: int) -> None:
         """Effects were acknowledged."""

@@ -179,8 +179,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         **_clock(environ.get("TOCSIN_CLOCK", defaults.clock)),
     )
     if not _PREFIX.fullmatch(settings.prefix):
-        found = f"TOCSIN_PREFIX is {settings.prefix!r:.100}, must be 1 to 200 letters, digits, dots, dashes and underscores"
-        raise BadSettings(f"{found}, the first a letter or a digit")
+        message = f"TOCSIN_PREFIX is {settings.prefix!r:.100}, must be 1 to 200 letters, digits, dots, dashes and underscores"
+        raise BadSettings(f"{message}, the first a letter or a digit")
     if "@" in settings.broker and not settings.embedded:
         raise BadSettings(
             "TOCSIN_BROKER has an @ in it: users and passwords are TOCSIN_KAFKA_USER and TOCSIN_KAFKA_PASSWORD_FILE"
@@ -331,10 +331,10 @@ def _route_prefix(text: str) -> str:
 
 
 def _read_flag(environ: Mapping[str, str], name: str) -> bool:
-    found = environ.get(name) or "no"
-    if found not in ("yes", "no"):
-        raise BadSettings(f"{name} is {found!r}, must be yes or no")
-    return found == "yes"
+    value = environ.get(name) or "no"
+    if value not in ("yes", "no"):
+        raise BadSettings(f"{name} is {value!r}, must be yes or no")
+    return value == "yes"
 
 
 def check_reach(settings: Settings) -> None:
@@ -442,12 +442,12 @@ def _kafka_security(environ: Mapping[str, str]) -> KafkaSecurity:
 
 
 def _one_of(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
-    found = given.get(name, known[0])
-    if found not in known:
+    value = given.get(name, known[0])
+    if value not in known:
         raise BadSettings(
-            f"{_KAFKA}{name} is {found!r}, must be {', '.join(known[:-1])} or {known[-1]}"
+            f"{_KAFKA}{name} is {value!r}, must be {', '.join(known[:-1])} or {known[-1]}"
         )
-    return found
+    return value
 
 
 def _half_a_setting(security: KafkaSecurity, given: Mapping[str, str]) -> str:

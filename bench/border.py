@@ -28,6 +28,8 @@ from app.demo.storm import storm_steps
 from deploy.kafka.secured import free_ports
 
 CONNECTIONS = 8
+ENDS = "moving end"  # each request says an end of its own, four minutes ahead, as Prometheus does
+AHEAD_SECONDS = 240
 TICKS = os.sysconf("SC_CLK_TCK")
 ALERTMANAGER = "route: {receiver: nobody, group_by: [component]}\nreceivers: [{name: nobody}]\n"
 
@@ -62,8 +64,7 @@ def main() -> int:
 
 
 def kinds(number: int) -> Iterator[dict[str, object]]:
-    """Different alerts as Prometheus sends them, of some 590 bytes, that fire now and for an hour."""
-    ends = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 3600))
+    """Different alerts as Prometheus sends them, of some 590 bytes; ENDS stands for their end."""
     for count, alert in enumerate(
         islice((one for _, step in storm_steps(number, 7) for one in step), number)
     ):
@@ -79,7 +80,7 @@ def kinds(number: int) -> Iterator[dict[str, object]]:
             "labels": labels,
             "annotations": annotations,
             "startsAt": starts,
-            "endsAt": ends,
+            "endsAt": ENDS,
             "generatorURL": "http://p/graph",
         }
 
@@ -185,12 +186,18 @@ def send(port: int, bodies: list[bytes], requests: int) -> None:
         thread.join()
 
 
+def _end_text() -> bytes:
+    end = time.time() + AHEAD_SECONDS
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(end))
+    return f"{seconds}.{int(end * 1000) % 1000:03d}Z".encode()
+
+
 def _post(port: int, bodies: list[bytes], numbers: range) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for number in numbers:
-        body = bodies[number % len(bodies)]
+        body = bodies[number % len(bodies)].replace(ENDS.encode(), _end_text())
         connection.request("POST", "/api/v2/alerts", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read()

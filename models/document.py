@@ -11,7 +11,7 @@ import orjson
 def document_in(value: bytes | None) -> dict[str, Any]:
     """The object; an empty one where there is none."""
     try:
-        found = orjson.loads(value or b"")
+        document = orjson.loads(value or b"")
     except orjson.JSONDecodeError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

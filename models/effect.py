@@ -68,8 +68,8 @@ def position_from(headers: tuple[tuple[str, bytes], ...]) -> Position | None:
     """
     for name, value in headers:
         if name == POSITION_HEADER:
-            found = _POSITION.fullmatch(value or b"")
-            return None if found is None else Position(int(found[1]), int(found[2]))
+            match = _POSITION.fullmatch(value or b"")
+            return None if match is None else Position(int(match[1]), int(match[2]))
     return None
 
 

@@ -79,14 +79,14 @@ def source_from(headers: Headers) -> Source | None:
     """The source position in a record's headers, or None. Raises BadInput when it is not one."""
     for name, value in headers:
         if name == SOURCE_HEADER:
-            found = _SOURCE.fullmatch(value or b"")
-            if found is None:
+            match = _SOURCE.fullmatch(value or b"")
+            if match is None:
                 expected = "raw:PARTITION:OFFSET:NUMBER or journal:..."
                 raise BadInput(
                     Reason.MALFORMED,
                     f"the header {SOURCE_HEADER} is {value!r:.60}, must be {expected}",
                 )
-            topic, partition, offset, number = found.groups()
+            topic, partition, offset, number = match.groups()
             if int(partition) >= PARTITIONS_MAX:  # each is remembered for ever
                 expected = f"a partition below {PARTITIONS_MAX}"
                 raise BadInput(
@@ -123,10 +123,10 @@ def format_from(headers: Headers) -> int:
 
 def text_of(document: Mapping[str, Any], name: str) -> str:
     """A text of a record. Raises BadInput."""
-    found = document.get(name)
-    if not isinstance(found, str):
-        raise BadInput(Reason.MALFORMED, f"{name} is {found!r:.60}, must be a text")
-    return found
+    value = document.get(name)
+    if not isinstance(value, str):
+        raise BadInput(Reason.MALFORMED, f"{name} is {value!r:.60}, must be a text")
+    return value
 
 
 def encode_alert(alert: Alert) -> bytes:

@@ -58,11 +58,11 @@ def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
     For a regular expression that is not valid, one that matches nothing instead if the text was
     `kept` by an older version.
     """
-    found = _SHAPE.fullmatch(text.strip())
-    label, sign, said = found.groups() if found else ("", "", '"')
-    said = said.lstrip()
-    quoted = _QUOTED.fullmatch(said)
-    if quoted is None and '"' in said:
+    match = _SHAPE.fullmatch(text.strip())
+    label, sign, operand = match.groups() if match else ("", "", '"')
+    operand = operand.lstrip()
+    quoted = _QUOTED.fullmatch(operand)
+    if quoted is None and '"' in operand:
         raise ValueError(
             f'is {text!r:.200}, must be a matcher such as alertname=~"Ollama.*" or team="ai"'
         )
@@ -72,7 +72,7 @@ def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
     if operator.has_pattern:
         # In a regular expression a backslash belongs to the expression; only an escaped quote is
         # ours.
-        value = quoted[1].replace('\\"', '"') if quoted else said
+        value = quoted[1].replace('\\"', '"') if quoted else operand
         try:
             pattern.compile_pattern(value)
         except ValueError as error:
@@ -82,7 +82,7 @@ def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
                 f"is {text!r:.200}, whose regular expression is not valid: {error}"
             ) from None
         return Matcher(label, operator, value)
-    return Matcher(label, operator, _unescaped(quoted[1]) if quoted else said)
+    return Matcher(label, operator, _unescaped(quoted[1]) if quoted else operand)
 
 
 def label_text(label: str) -> str:
@@ -152,10 +152,10 @@ def _single(matcher: Matcher) -> Test:
         case Operator.NOT_EQUAL:
             return lambda labels: labels.get(label, "") != value
         case Operator.REGEX:
-            found = pattern.compile_pattern(value)
-            return lambda labels: found(labels.get(label, ""))
+            compiled = pattern.compile_pattern(value)
+            return lambda labels: compiled(labels.get(label, ""))
         case Operator.NOT_REGEX:
-            found = pattern.compile_pattern(value)
-            return lambda labels: not found(labels.get(label, ""))
+            compiled = pattern.compile_pattern(value)
+            return lambda labels: not compiled(labels.get(label, ""))
         case _:
             assert_never(matcher.operator)

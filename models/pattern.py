@@ -55,10 +55,10 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     names = names_in(pattern)
     if names is not None:
         return frozenset(names).__contains__
-    found = regexp.fullmatch
+    match = regexp.fullmatch
 
     def fits(value: str) -> bool:
-        return found(value.encode()) is not None
+        return match(value.encode()) is not None
 
     # A policy asks one pattern after another of each alert on a component that it has not seen, and
     # most of its labels have values that were asked about before.
@@ -101,8 +101,8 @@ def _compiled(pattern: str) -> Any:
 
 
 def _refusal(error: Exception) -> str:
-    said = error.args[0]
-    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    reason = error.args[0]
+    text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
     if "too large" in text or "repetition size" in text:
         return _too_large()
     return f"{text:.80} ({_INSTEAD})" if text.startswith(_UNKNOWN) else f"{text:.80}"

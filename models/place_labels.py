@@ -22,15 +22,15 @@ def place_of(labels: Mapping[str, str], component: str) -> str:
     Empty when the labels have no more to say than the component.
     """
     namespace, pod = _value(labels, NAMESPACE_LABELS), _value(labels, POD_LABELS)
-    thing = pod or component
-    if namespace and not f"{thing}/".startswith(f"{namespace}/"):
-        thing = "/".join(part for part in (namespace, thing) if part)
+    subject = pod or component
+    if namespace and not f"{subject}/".startswith(f"{namespace}/"):
+        subject = "/".join(part for part in (namespace, subject) if part)
     instance = "" if pod else _value(labels, INSTANCE_LABELS)
     around = [instance, _value(labels, CLUSTER_LABELS[:2])]
-    inside = ", ".join(text for text in around if text and not mentions(thing, text))
-    if thing == component and not inside:
+    inside = ", ".join(text for text in around if text and not mentions(subject, text))
+    if subject == component and not inside:
         return ""
-    return " ".join(part for part in (thing, f"({inside})" if inside else "") if part)
+    return " ".join(part for part in (subject, f"({inside})" if inside else "") if part)
 
 
 def mentions(text: str, name: str) -> bool:

@@ -1,6 +1,6 @@
 """A number of things in words."""
 
 
-def plural(number: int, what: str) -> str:
+def plural(number: int, noun: str) -> str:
     """`1 alert`, `2 alerts`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -34,16 +34,16 @@ class Escalation(ForIncidents):
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         kinds = ("lasting", "always", "without", "grew", "complaints", "target")
-        found = [kind for kind in kinds if getattr(self, kind) is not None]
-        if len(found) != 1:
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) != 1:
             raise ValueError(
-                f"has {' and '.join(found) or 'no trigger'}, has to have one of {', '.join(kinds)}"
+                f"has {' and '.join(given) or 'no trigger'}, has to have one of {', '.join(kinds)}"
             )
         if (self.without is None) != (self.after is None):
             raise ValueError("has to have both of `without` and `after: DURATION`, or none")
-        if self.match and found[0] not in ("lasting", "always"):
+        if self.match and given[0] not in ("lasting", "always"):
             raise ValueError(
-                f"has `match`, which is about alerts; `{found[0]}` is about incidents: use severity, class"
+                f"has `match`, which is about alerts; `{given[0]}` is about incidents: use severity, class"
             )
         return self
 

@@ -40,17 +40,17 @@ Item = TypeVar("Item")
 
 
 def _start(value: Any) -> Any:
-    found = value
+    start = value
     if isinstance(value, str):
         try:
-            found = datetime.fromisoformat(value)
+            start = datetime.fromisoformat(value)
         except ValueError:
-            found = None
-    if not isinstance(found, datetime):
+            start = None
+    if not isinstance(start, datetime):
         raise ValueError(f"is {value!r:.60}, must be a time such as 2026-01-07T09:00:00+01:00")  # noqa: TRY004  pydantic's
-    if found.tzinfo is None:
+    if start.tzinfo is None:
         raise ValueError(f"is {str(value)!r:.60}, must say its zone, such as Z or +01:00")
-    return found
+    return start
 
 
 def _reference(value: Any) -> Any:
@@ -439,8 +439,8 @@ def _problems(file: Scenarios) -> Iterator[Problem]:
         before_ms = 0
         for index, step in enumerate(scenario.do):
             if step.at < before_ms:
-                found = f"is {write_ms(step.at)}, must not be before the step above, {write_ms(before_ms)}"
-                yield ("tests", number, "do", index, "at"), found
+                message = f"is {write_ms(step.at)}, must not be before the step above, {write_ms(before_ms)}"
+                yield ("tests", number, "do", index, "at"), message
             elif step.at > longest_ms:
                 yield (
                     ("tests", number, "do", index, "at"),

@@ -39,28 +39,28 @@ Range = tuple[int, int]  # first and last, both included
 def _minutes(value: Any) -> Any:
     if isinstance(value, int) and 0 <= value <= MINUTES_OF_DAY:
         return value  # YAML reads 17:00 without quotes as a number in base 60: the minutes
-    if isinstance(value, str) and (found := _CLOCK.fullmatch(value)):
-        return MINUTES_OF_DAY if value == "24:00" else int(found[1]) * 60 + int(found[2])
+    if isinstance(value, str) and (match := _CLOCK.fullmatch(value)):
+        return MINUTES_OF_DAY if value == "24:00" else int(match[1]) * 60 + int(match[2])
     raise ValueError(f"is {value!r}, must be a time of day such as 09:00, up to 24:00")
 
 
-def _ranges(value: Any, what: str, names: Sequence[str], least: int, most: int) -> Any:
+def _ranges(value: Any, label: str, names: Sequence[str], least: int, most: int) -> Any:
     if not isinstance(value, list):
         raise ValueError(f"is {value!r:.60}, must be a list")  # noqa: TRY004  pydantic catches no other
     return tuple(
-        item if isinstance(item, tuple) else _range(str(item), what, names, least, most)
+        item if isinstance(item, tuple) else _range(str(item), label, names, least, most)
         for item in value
     )
 
 
-def _range(text: str, what: str, names: Sequence[str], least: int, most: int) -> Range:
+def _range(text: str, label: str, names: Sequence[str], least: int, most: int) -> Range:
     first, _, last = text.lower().partition(":")
     ends = [_number(end.strip(), names) for end in (first, last or first)]
     if any(end is None or end == 0 or not least <= end <= most for end in ends):
-        raise ValueError(f"is {text!r}, must be {what}")
+        raise ValueError(f"is {text!r}, must be {label}")
     begin, end = int(ends[0] or 0), int(ends[1] or 0)
     if begin > end and (begin > 0) == (end > 0):
-        raise ValueError(f"is {text!r}, which ends before it begins; must be {what}")
+        raise ValueError(f"is {text!r}, which ends before it begins; must be {label}")
     return begin, end
 
 
@@ -247,14 +247,14 @@ def _jumps(zone: zoneinfo.ZoneInfo, day: date) -> tuple[int, ...]:
     """The instants of a local day at which the clocks are changed."""
     begin = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - 14 * 3600
     end = begin + 40 * 3600
-    found = []
+    jumps = []
     before = datetime.fromtimestamp(begin, zone).utcoffset()
     for second in range(begin, end + 1, 900):  # offsets change at quarters of an hour
         now = datetime.fromtimestamp(second, zone).utcoffset()
         if now != before:
-            found.append(second * 1000)
+            jumps.append(second * 1000)
             before = now
-    return tuple(found)
+    return tuple(jumps)
 
 
 def _in(number: int, ranges: tuple[Range, ...]) -> bool:

@@ -70,8 +70,8 @@ class _Request(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the body"
-            found = "is missing" if first["type"] == "missing" else f"is {short(first['input'])}"
-            raise BadInput(Reason.MALFORMED, f"{where}: {found}; {first['msg']}") from None
+            message = "is missing" if first["type"] == "missing" else f"is {short(first['input'])}"
+            raise BadInput(Reason.MALFORMED, f"{where}: {message}; {first['msg']}") from None
 
 
 Person = Annotated[str, Field(max_length=PERSON_CHARACTERS_MAX)]
@@ -161,8 +161,8 @@ class DoneRequest(CommandRequest):
         """The text, and the task's name within its incident."""
         name = self.task.removeprefix(f"{incident}.")
         if not _TASK.fullmatch(name):
-            found = f"task: is {short(self.task)}, must be a task of {incident}, such as review or {incident}.review"
-            raise BadInput(Reason.UNKNOWN_TASK, found)
+            message = f"task: is {short(self.task)}, must be a task of {incident}, such as review or {incident}.review"
+            raise BadInput(Reason.UNKNOWN_TASK, message)
         return super().details(incident, now_ms) | {"task": name}
 
 
@@ -222,8 +222,10 @@ class _MatcherRequest(_Request):
         try:
             compile_pattern(self.value)
         except ValueError as error:
-            found = f"{where}.value: is {short(self.value)}, must be a regular expression: {error}"
-            raise BadInput(Reason.MALFORMED, found) from None
+            message = (
+                f"{where}.value: is {short(self.value)}, must be a regular expression: {error}"
+            )
+            raise BadInput(Reason.MALFORMED, message) from None
         return Matcher(self.name, Operator.REGEX if equal else Operator.NOT_REGEX, self.value)
 
 
@@ -265,18 +267,18 @@ class SilenceRequest(_Request):
             max(len(matcher.label.encode()) for matcher in matchers),
         )
         if name_size > NAME_BYTES_MAX:
-            found = f"matchers: a name has {name_size} bytes, must have 1 to {NAME_BYTES_MAX}"
-            raise BadInput(Reason.BAD_LABEL, found)
+            message = f"matchers: a name has {name_size} bytes, must have 1 to {NAME_BYTES_MAX}"
+            raise BadInput(Reason.BAD_LABEL, message)
         if size > LABELS_BYTES_MAX:
-            found = f"matchers: have {size} bytes, must have at most {LABELS_BYTES_MAX}"
-            raise BadInput(Reason.TOO_LARGE, found)
+            message = f"matchers: have {size} bytes, must have at most {LABELS_BYTES_MAX}"
+            raise BadInput(Reason.TOO_LARGE, message)
         program = program_size(matchers)
         if program > PROGRAM_MAX:
-            found = f"matchers: their regular expressions compile to {program} instructions, must be at most {PROGRAM_MAX}"
-            raise BadInput(Reason.TOO_LARGE, f"{found} together: make several silences")
+            message = f"matchers: their regular expressions compile to {program} instructions, must be at most {PROGRAM_MAX}"
+            raise BadInput(Reason.TOO_LARGE, f"{message} together: make several silences")
         if test_of([matchers])({}):
-            found = "matchers: each matches an empty value, as an absent label has; one at least must not"
-            raise BadInput(Reason.MALFORMED, found)
+            message = "matchers: each matches an empty value, as an absent label has; one at least must not"
+            raise BadInput(Reason.MALFORMED, message)
         return matchers
 
 
@@ -328,20 +330,20 @@ def moment_ms(value: Any, where: str, now_ms: int) -> int | None:
 
 @lru_cache(maxsize=8192)  # a sender repeats an alert's start for as long as it fires
 def _parse_instant(text: str) -> int | None:
-    found = _TIME.fullmatch(text)
-    if found is None:
+    match = _TIME.fullmatch(text)
+    if match is None:
         raise ValueError("must be an RFC 3339 time")
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     # RFC 3339 has a second 60 for leap seconds, datetime has not.
     at = datetime(year, month, day, hour, minute, 59 if second == 60 else second, tzinfo=UTC)
-    offset = found[8] or "Z"  # some senders leave the zone out, and mean UTC
+    offset = match[8] or "Z"  # some senders leave the zone out, and mean UTC
     hours, minutes = (0, 0) if offset in "Zz" else (int(offset[1:3]), int(offset[4:]))
     if hours > 23 or minutes > 59:
         raise ValueError("offset must be at most 23:59")
     if year == 1:
         return None
     ahead_ms = (hours * 60 + minutes) * (-60_000 if offset[0] == "-" else 60_000)
-    at_ms = (at - _EPOCH) // timedelta(milliseconds=1) - ahead_ms + int(f"{found[7] or ''}000"[:3])
+    at_ms = (at - _EPOCH) // timedelta(milliseconds=1) - ahead_ms + int(f"{match[7] or ''}000"[:3])
     if not _OLDEST_MS <= at_ms <= NEWEST_MS:
         raise ValueError("must be before the year 10000 in UTC")
     return at_ms

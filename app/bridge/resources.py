@@ -390,9 +390,9 @@ class Bridge:
         return json_response({"status": "success", "now_ms": self._clock.now_ms()})
 
 
-def _reload_refused(error: BadFile, what: str) -> web.Response:
+def _reload_refused(error: BadFile, subject: str) -> web.Response:
     """400 with everything that is wrong with a file."""
     number = plural(len(error.problems), "mistake")
-    said = f"{number}; {what} in force: {error}"
-    body = {"status": "error", "reason": Reason.MALFORMED, "error": said}
+    message = f"{number}; {subject} in force: {error}"
+    body = {"status": "error", "reason": Reason.MALFORMED, "error": message}
     return json_response(body | {"problems": error.problems}, 400)

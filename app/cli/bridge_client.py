@@ -178,15 +178,15 @@ def _refusal_of(error: urllib.error.HTTPError) -> BridgeRefusal:
 
     Tocsin's own API as an object, what it has of Alertmanager's as a text.
     """
-    said = None
+    answer = None
     try:
-        said = json.loads(error.read())
-        text = str(said["error"] if isinstance(said, dict) else said)
+        answer = json.loads(error.read())
+        text = str(answer["error"] if isinstance(answer, dict) else answer)
     except (ValueError, KeyError):
         text = (
             f"{error.url} answered {error.code}, and not as a bridge does: is TOCSIN_PORT its port?"
         )
-        return BridgeRefusal(error.code, text, said)
+        return BridgeRefusal(error.code, text, answer)
     return BridgeRefusal(
-        error.code, f"{text} (set TOCSIN_TOKEN_FILE)" if error.code == 401 else text, said
+        error.code, f"{text} (set TOCSIN_TOKEN_FILE)" if error.code == 401 else text, answer
     )

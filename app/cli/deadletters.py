@@ -115,12 +115,12 @@ def _letters_table(letters: list[Document], width: int) -> Table:
         source = f"{letter['topic']} {letter['partition']}@{letter['offset']}"
         cells = [letter["id"], f"{letter['at'][:19]}Z", letter["reason"]]
         cells += [source] if width >= WIDE else []
-        what = as_text(letter["message"]).append(
+        message = as_text(letter["message"]).append(
             f"\n{inert(letter['first'])}" if letter["first"] else "", style="dim"
         )
         if letter["resubmitted"]:
-            what.append(f"\nresubmitted {inert(letter['resubmitted'])}")
-        table.add_row(*(as_text(cell) for cell in cells), what)
+            message.append(f"\nresubmitted {inert(letter['resubmitted'])}")
+        table.add_row(*(as_text(cell) for cell in cells), message)
     return table
 
 

@@ -351,10 +351,10 @@ def _plan_alert(document: dict[str, Any], now_ms: int) -> Resubmission | str:
         ),
         "generatorURL": document.get("url"),
     }
-    found = (
+    alert = (
         fingerprint_of(labels) if all(isinstance(label, str) for label in labels.values()) else ""
     )
-    return Resubmission(ALERTS, orjson.dumps([entry]), frozenset([found]))
+    return Resubmission(ALERTS, orjson.dumps([entry]), frozenset([alert]))
 
 
 def _age_text(instant: str, now_ms: int) -> str:

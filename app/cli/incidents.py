@@ -83,8 +83,8 @@ def show_incident(board: Asked, arguments: argparse.Namespace) -> None:
         console.print(f"  {incident['timeline_dropped']} older entries are left out")
     for entry in incident["timeline"]:
         by = entry.get("by") or ""
-        said = entry["text"] if by in entry["text"] else f"{entry['text']} (by {by})"
-        console.print(as_text(f"  {entry['at']}  {entry['kind']:<15}{said}"), soft_wrap=True)
+        entry_text = entry["text"] if by in entry["text"] else f"{entry['text']} (by {by})"
+        console.print(as_text(f"  {entry['at']}  {entry['kind']:<15}{entry_text}"), soft_wrap=True)
 
 
 def _next_command(incident: dict[str, Any]) -> str:

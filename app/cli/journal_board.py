@@ -56,9 +56,9 @@ class JournalBoard:
         """The body and the headers of an answer. Raises TocsinError."""
         query = {name: [value] for name, value in parameters.items()}
         for pattern, ask in _RESOURCES:
-            found = pattern.fullmatch(path)
-            if found is not None:
-                parts = {name: unquote(value) for name, value in found.groupdict().items()}
+            match = pattern.fullmatch(path)
+            if match is not None:
+                parts = {name: unquote(value) for name, value in match.groupdict().items()}
                 try:
                     answer = self._run.run(ask(self._board, query, **parts))
                 except BadInput as error:

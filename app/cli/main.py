@@ -43,10 +43,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
     Words that are said may stand behind options too, which argparse does not take by itself.
     """
-    found = _entry(words)
-    if found is None:
+    command = _entry(words)
+    if command is None:
         _refuse(words)
-    entry, rest = found
+    entry, rest = command
     parser = parser_of(entry)
     arguments, more = parser.parse_known_args(rest)
     if more and ("text" not in arguments or any(word.startswith("-") for word in more)):

@@ -121,9 +121,9 @@ async def _try(receivers: Receivers, routes: list[ContactRoute], *, dry_run: boo
                     print(inert(f"{route.channel} {route.address} through {receiver}:"))
                     print(inert_lines(text))
             return 0
-        async for what, taken, answer in trial.try_routes(assembly, routes, system_ms()):
+        async for label, taken, answer in trial.try_routes(assembly, routes, system_ms()):
             end = f": {answer}" if answer else ""
-            print(inert(f"{what}: {'taken' if taken else 'NOT taken'}{end}"))
+            print(inert(f"{label}: {'taken' if taken else 'NOT taken'}{end}"))
             status = status if taken else 1
     finally:
         await assembly.close()

@@ -30,50 +30,50 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
 
 def _run_check(arguments: argparse.Namespace) -> int:
     try:
-        found = policy_file.read_policy_file(arguments.file)
+        file = policy_file.read_policy_file(arguments.file)
     except BadPolicy as error:
         if not arguments.json:
             raise
         _print_json(arguments.file, "", [item.as_json() for item in error.mistakes], [])
         return 1
-    doubtful = lint_warnings(found)
+    doubtful = lint_warnings(file)
     bad = bool(doubtful) and arguments.strict
     if arguments.json:
         _print_json(
-            str(found.path), found.rules.fingerprint, [], [item.as_json() for item in doubtful]
+            str(file.path), file.rules.fingerprint, [], [item.as_json() for item in doubtful]
         )
         return int(bad)
     for mistake in doubtful:
         print(inert_lines(str(mistake)), file=sys.stderr if bad else sys.stdout)
     if not bad:
-        print(inert(_summary_line(found, len(doubtful))))
+        print(inert(_summary_line(file, len(doubtful))))
     return int(bad)
 
 
-def lint_warnings(found: PolicyFile) -> list[Mistake]:
+def lint_warnings(file: PolicyFile) -> list[Mistake]:
     """What is doubtful in a policy, in the order of the file."""
-    said = [
-        yaml_file.mistake_at(found.path, found.document, where, f"warning: {text}")
-        for where, text in lint_policy(found.rules.policy)
+    warnings = [
+        yaml_file.mistake_at(file.path, file.document, where, f"warning: {text}")
+        for where, text in lint_policy(file.rules.policy)
     ]
-    return sorted(said, key=lambda mistake: (mistake.line, mistake.column))
+    return sorted(warnings, key=lambda mistake: (mistake.line, mistake.column))
 
 
-def _summary_line(found: PolicyFile, doubtful: int) -> str:
-    parts = found.rules.policy
+def _summary_line(file: PolicyFile, doubtful: int) -> str:
+    parts = file.rules.policy
     rules = f"{len(parts.teams)} teams, {len(parts.escalations)} escalations, {len(parts.correlations)} correlations"
     warned = f", {plural(doubtful, 'warning')}" if doubtful else ""
-    return f"{found.path}: good (fingerprint {found.rules.fingerprint}): {rules}, {len(parts.runbooks)} runbooks{warned}"
+    return f"{file.path}: good (fingerprint {file.rules.fingerprint}): {rules}, {len(parts.runbooks)} runbooks{warned}"
 
 
 def _print_json(
     file: str, fingerprint: str, errors: list[dict[str, Any]], warnings: list[dict[str, Any]]
 ) -> None:
-    said = {
+    document = {
         "file": file,
         "good": not errors,
         "fingerprint": fingerprint,
         "errors": errors,
         "warnings": warnings,
     }
-    print(json.dumps(said))
+    print(json.dumps(document))

@@ -42,24 +42,24 @@ def _run_diff(arguments: argparse.Namespace) -> int:
     except BadFile as error:
         print(f"tocsin: {inert_lines(str(error))}", file=sys.stderr)
         return EXIT_TROUBLE
-    found = policy_changes(old, new)
+    changes = policy_changes(old, new)
     number, others = changed_decisions(old, new, alerts or [])
     if arguments.json:
-        said: dict[str, Any] = {
+        document: dict[str, Any] = {
             "old": old.fingerprint,
             "new": new.fingerprint,
-            "changes": [item.as_json() for item in found],
+            "changes": [item.as_json() for item in changes],
         }
         more = (
             {}
             if alerts is None
             else {"alerts": number, "alerts_changed": [decision.as_json() for decision in others]}
         )
-        print(json.dumps(said | more))
-        return int(bool(found))
-    for change in found:
+        print(json.dumps(document | more))
+        return int(bool(changes))
+    for change in changes:
         print(inert(str(change)))
-    if not found:
+    if not changes:
         files = "" if old.fingerprint == new.fingerprint else ", though the files differ"
         print(f"the same{files} (fingerprints {old.fingerprint}, {new.fingerprint})")
     if alerts is not None:
@@ -68,7 +68,7 @@ def _run_diff(arguments: argparse.Namespace) -> int:
             print(inert(f"  {other}"))
         if len(others) > SHOWN_MAX:
             print(f"  and {len(others) - SHOWN_MAX} more (--json has all)")
-    return int(bool(found))
+    return int(bool(changes))
 
 
 def _read_alerts(file: str) -> Sequence[Labels]:

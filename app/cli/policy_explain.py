@@ -53,23 +53,23 @@ def _parse_labels(text: str) -> Labels:
 
 def _parse_instant(text: str) -> int:
     try:
-        found = instant_ms(text, "--at")
+        instant = instant_ms(text, "--at")
     except BadInput as error:
         raise argparse.ArgumentTypeError(
             f"is {text!r:.60}, must be a time such as 2026-12-25T03:00:00Z"
         ) from error
-    if found is None:
+    if instant is None:
         raise argparse.ArgumentTypeError("is empty, must be a time such as 2026-12-25T03:00:00Z")
-    if found >= AT_MS_END:
+    if instant >= AT_MS_END:
         raise argparse.ArgumentTypeError(f"is {text!r:.60}, must be before the year 9000")
-    return found
+    return instant
 
 
 def _run_explain(arguments: argparse.Namespace) -> int:
-    found = policy_file.read_policy_file(arguments.policy)
+    file = policy_file.read_policy_file(arguments.policy)
     labels = arguments.labels if arguments.labels is not None else read_alert(arguments.alert)
     at_ms = arguments.at if arguments.at is not None else system_ms()
-    explained = explain_alert(found, labels, at_ms)
+    explained = explain_alert(file, labels, at_ms)
     if arguments.json:
         print(json.dumps(explained))
         return 0
@@ -84,61 +84,64 @@ def _run_explain(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _explanation_lines(said: Explained) -> Iterator[tuple[str, str]]:
+def _explanation_lines(explained: Explained) -> Iterator[tuple[str, str]]:
     for name in ("severity", "component", "owner"):
-        item = said[name]
+        item = explained[name]
         called = f" ({item['name']})" if name == "owner" else ""
         yield name, f"{item['is']}{called}: {item['because']}  {_location_text(item)}"
-    yield "class", f"{said['class']['is']}, {said['class']['prefix']}-..."
-    yield from _notification_lines(said)
-    yield from _escalation_lines(said)
-    for item in said["escalations"]:
+    yield "class", f"{explained['class']['is']}, {explained['class']['prefix']}-..."
+    yield from _notification_lines(explained)
+    yield from _escalation_lines(explained)
+    for item in explained["escalations"]:
         yield "escalates", f"{item['name']}: {item['when']}  {_location_text(item)}"
-    if said["clocks"]:
+    if explained["clocks"]:
         yield (
             "clocks",
-            ", ".join(f"{name} within {within}" for name, within in said["clocks"].items()),
+            ", ".join(f"{name} within {within}" for name, within in explained["clocks"].items()),
         )
-    if said["updates"]["every"]:
-        reminders = said["updates"]["reminders"]
-        yield "updates", f"every {said['updates']['every']}; forgotten after {reminders} reminders"
-    if said["runbook"]:
-        runbook = said["runbook"]
+    if explained["updates"]["every"]:
+        reminders = explained["updates"]["reminders"]
+        yield (
+            "updates",
+            f"every {explained['updates']['every']}; forgotten after {reminders} reminders",
+        )
+    if explained["runbook"]:
+        runbook = explained["runbook"]
         more = f", and {runbook['steps'] - 1} more" if runbook["steps"] > 1 else ""
         yield "runbook", f"{runbook['name']}: {runbook['first']}{more}  {_location_text(runbook)}"
-    for item in said["followups"]:
+    for item in explained["followups"]:
         yield (
             "follow-ups",
             f"{item['name']}, due {item['due']} after it is resolved  {_location_text(item)}",
         )
-    if said["services"]:
-        yield "services", f"{', '.join(said['services'])}: down while it fires"
-    for item in said["rules"]:
+    if explained["services"]:
+        yield "services", f"{', '.join(explained['services'])}: down while it fires"
+    for item in explained["rules"]:
         yield "rules", f"{item['kind']} {item['name']}: {item['role']}  {_location_text(item)}"
 
 
-def _notification_lines(said: Explained) -> Iterator[tuple[str, str]]:
-    if not said["notified"]:
-        heartbeat = any(rule["kind"] == "heartbeat" for rule in said["rules"])
+def _notification_lines(explained: Explained) -> Iterator[tuple[str, str]]:
+    if not explained["notified"]:
+        heartbeat = any(rule["kind"] == "heartbeat" for rule in explained["rules"])
         yield "notified", "nobody: it is a heartbeat" if heartbeat else "nobody, within ten days"
         return
-    for item in said["notified"]:
+    for item in explained["notified"]:
         yield (
             "notified",
             f"{_delay_text(item['after']):<10} {item['channel']:<6} {item['to']} ({item['address']})",
         )
-    repeated = said["again"]["repeated"]
+    repeated = explained["again"]["repeated"]
     often = (
         f"again every {repeated} while nobody takes it"
         if repeated
         else "not again while nothing changes"
     )
-    yield "notified", f"{often}; of more alerts after {said['again']['more']}"
+    yield "notified", f"{often}; of more alerts after {explained['again']['more']}"
 
 
-def _escalation_lines(said: Explained) -> Iterator[tuple[str, str]]:
-    yield "chain", " > ".join(said["chain"])
-    for step in said["escalation_steps"]:
+def _escalation_lines(explained: Explained) -> Iterator[tuple[str, str]]:
+    yield "chain", " > ".join(explained["chain"])
+    for step in explained["escalation_steps"]:
         rule = (
             ""
             if step["rule"] in step["because"] or step["rule"] == UNACKNOWLEDGED

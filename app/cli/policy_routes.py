@@ -28,35 +28,35 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
 
 
 def _run_routes(arguments: argparse.Namespace) -> int:
-    found = policy_file.read_policy_file(arguments.file)
-    title = f"{found.path.name}, fingerprint {found.rules.fingerprint}"
+    policy = policy_file.read_policy_file(arguments.file)
+    title = f"{policy.path.name}, fingerprint {policy.rules.fingerprint}"
     for file, draw in ((arguments.svg, routes_svg), (arguments.html, routes_page)):
         if file:
-            Path(file).write_text(draw(found.rules, title), encoding="utf-8")
+            Path(file).write_text(draw(policy.rules, title), encoding="utf-8")
             print(f"{inert(file)}: written")
     if not (arguments.svg or arguments.html):
         # A terminal wraps; whatever else reads it gets whole lines.
         width = None if sys.stdout.isatty() else WIDTH
-        Console(highlight=False, width=width).print(build_tree(found))
+        Console(highlight=False, width=width).print(build_tree(policy))
     return 0
 
 
-def build_tree(found: PolicyFile) -> Tree:
+def build_tree(file: PolicyFile) -> Tree:
     """The picture for a terminal."""
-    root = Tree(_styled_line(f"{found.path}", "bold"))
+    root = Tree(_styled_line(f"{file.path}", "bold"))
     how = root.add(_styled_line("how bad it is: through which channels, and when", "bold"))
-    for severity in severity_routes(found.rules):
+    for severity in severity_routes(file.rules):
         also = [f"also {', '.join(severity.besides)}"] if severity.besides else []
-        said = "; ".join([", ".join(severity.channels) or "nothing", *also, *severity.lines])
+        text = "; ".join([", ".join(severity.channels) or "nothing", *also, *severity.lines])
         how.add(
             _styled_line(f"{severity.severity}  ", COLOURS[severity.severity]).append_text(
-                _styled_line(said)
+                _styled_line(text)
             )
         )
-    whose = root.add(_styled_line("whose it is: the first that matches decides", "bold"))
-    for team in team_routes(found.rules):
+    owners = root.add(_styled_line("whose it is: the first that matches decides", "bold"))
+    for team in team_routes(file.rules):
         hours = f"; hours {team.hours}" if team.hours else ""
-        branch = whose.add(
+        branch = owners.add(
             _styled_line(team.team, "bold cyan").append_text(
                 _styled_line(f"  {team.name}: {team.address}{hours}")
             )

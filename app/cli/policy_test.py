@@ -67,10 +67,14 @@ def _run_tests(arguments: argparse.Namespace) -> int:
     missing = _unreached_entries(files, seen) if arguments.coverage else []
     if arguments.json:
         tests = [_result_json(result) for result in results]
-        said: dict[str, Any] = {"passed": len(results) - failed, "failed": failed, "tests": tests}
+        document: dict[str, Any] = {
+            "passed": len(results) - failed,
+            "failed": failed,
+            "tests": tests,
+        }
         print(
             json.dumps(
-                said
+                document
                 | (
                     {"not_reached": [mistake.as_json() for mistake in missing]}
                     if arguments.coverage
@@ -105,18 +109,18 @@ def play_scenarios(
     for file in files:
         for number, scenario in enumerate(file.scenarios.tests):
             started = time.perf_counter()
-            problems, found = play_scenario(file.policy.rules, scenario)
+            problems, differences = play_scenario(file.policy.rules, scenario)
             seconds = time.perf_counter() - started
             seen.setdefault(file.policy.path, set()).update(
-                reached_entries(file.policy.rules, scenario, found)
+                reached_entries(file.policy.rules, scenario, differences)
             )
             where = ("tests", number)
             told = []
             for problem in problems:
-                said = yaml_file.mistake_at(
+                mistake = yaml_file.mistake_at(
                     file.path, file.document, (*where, *problem.where), problem.lines[0]
                 )
-                told.append("\n".join([str(said), *problem.lines[1:]]))
+                told.append("\n".join([str(mistake), *problem.lines[1:]]))
             line = file.document.place(where).line
             yield TestResult(str(file.path), line, scenario.name, seconds, told)
 
@@ -156,7 +160,7 @@ def read_scenarios(path: Path) -> tuple[Document, Scenarios]:
 
 def _scenario_paths(paths: Sequence[Path]) -> list[Path]:
     """The paths' files, in order, each once. Raises BadFile when a folder has none."""
-    found: dict[Path, None] = {}
+    scenario_files: dict[Path, None] = {}
     for path in paths:
         inside = (
             sorted(item for item in path.rglob("*") if item.suffix in SUFFIXES and item.is_file())
@@ -167,8 +171,8 @@ def _scenario_paths(paths: Sequence[Path]) -> list[Path]:
             raise BadFile(
                 [Mistake(str(path), 0, 0, "", f"has no file that ends in {' or '.join(SUFFIXES)}")]
             )
-        found |= dict.fromkeys(inside)
-    return list(found)
+        scenario_files |= dict.fromkeys(inside)
+    return list(scenario_files)
 
 
 def _print_result(result: TestResult) -> None:

@@ -72,8 +72,10 @@ def _print_recorded(header: RecordingHeader, path: Path, *, as_json: bool) -> No
     records, size = sum(part.end - part.first for part in header.parts), path.stat().st_size
     told = ", ".join(f"{part.partition} ({part.first} to {part.end - 1})" for part in header.parts)
     out = sys.stderr if as_json else sys.stdout
-    what = f"{records:,} records of {header.source}, {size:,} bytes; partitions and offsets: {told}"
-    print(inert(f"{path}: {what}"), file=out)
+    summary = (
+        f"{records:,} records of {header.source}, {size:,} bytes; partitions and offsets: {told}"
+    )
+    print(inert(f"{path}: {summary}"), file=out)
     print(inert(f"look at it: tocsin replay --journal {shlex.quote(str(path))} --verify"), file=out)
     if as_json:
         parts = {part.partition: {"from": part.first, "to": part.end} for part in header.parts}

@@ -4,18 +4,20 @@ import asyncio
 import json
 
 from app import settings
+from app.bridge.commands.acts import act_runner
 from app.bridge.http_server import MetricsServer
 from app.bridge.resources import Bridge
 from app.clock import Clock
 from app.factory import TocsinApp, build, connect, make_log, start, stop, until_told
 from app.memory import given_back
-from app.notifier.runtime.service import Notifier, receivers_of
+from app.notifier.service import Notifier, receivers_of
 from app.notifier.setup.dry_run import print_plan
 from app.settings import BadSettings, Settings
 from app.transport.log import FollowedLog, Log
 from app.web.site import Site
 from app.worker.patient_start import leave_at_once, started, stop_signal, unless_stopped
 from app.worker.policy_reload import PolicyReloader
+from models.topics import Topics
 
 Server = Bridge | MetricsServer | Notifier  # what is started, and stopped in reverse
 
@@ -65,7 +67,8 @@ async def serve(config: Settings, *, worker: bool, bridge: bool, notifier: bool 
     app = build(config, reloader.policy, log, clock) if worker else None
     servers = _servers(config, reloader, log, app, clock, bridge=bridge)
     if notifier:
-        deliverer = Notifier(config, log, receivers)
+        handler = act_runner(log, Topics(config.prefix), config.partitions)
+        deliverer = Notifier(config, log, receivers, handler)
         servers.insert(0, deliverer)
         reloader.reload_also("receivers", deliverer.reload)
         if config.metrics_port and not worker:

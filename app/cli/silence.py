@@ -94,12 +94,12 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     for item in known:
         signs = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
-        what = " ".join(
+        matchers = " ".join(
             f"{label_text(m['name'])}{signs[m['isRegex'], m['isEqual']]}{json.dumps(m['value'])}"
             for m in item["matchers"]
         )
         lasts = f"{item['status']['state']} until {item['endsAt'][:19]}Z"
-        print(inert(f"{item['id']}  {lasts}  {what}  by {item['createdBy']!r}"))
+        print(inert(f"{item['id']}  {lasts}  {matchers}  by {item['createdBy']!r}"))
     if not known:
         print("nothing is silenced")
     return 0

@@ -159,13 +159,13 @@ def _recorded_policies(played: PlayedRuns) -> list[str]:
 
 
 def _known_policies(documents: list[dict[str, Any]]) -> list[str]:
-    found = []
+    policies = []
     for document in documents:
         try:
-            found.append(compile_recorded(document, "the journal").fingerprint)
+            policies.append(compile_recorded(document, "the journal").fingerprint)
         except NotRetained:
-            found.append("refused")
-    return found
+            policies.append("refused")
+    return policies
 
 
 def _delivered_commands(commands: list[UnaddressedCommand]) -> list[str]:

@@ -84,20 +84,20 @@ def on_timer(turn: Turn, at_ms: int, subject: str) -> None:
 
 def next_deadline(turn: Turn, incident: Incident) -> Deadline | None:
     """What the incident waits for next, if for anything."""
-    found: Deadline | None = None
+    earliest: Deadline | None = None
     for source in _SOURCES:
         for deadline in source(turn, incident):
-            if found is None or deadline.at_ms < found.at_ms:
-                found = deadline
-    return found
+            if earliest is None or deadline.at_ms < earliest.at_ms:
+                earliest = deadline
+    return earliest
 
 
 def all_deadlines(turn: Turn, incident: Incident) -> list[Deadline]:
     """Everything that the incident waits for, the next first, in the order in which what is due at one time is done."""
-    found = [
+    deadlines = [
         deadline
         for source in _SOURCES
         for deadline in source(turn, incident)
         if deadline.at_ms < NEVER_MS
     ]
-    return sorted(found, key=lambda deadline: deadline.at_ms)
+    return sorted(deadlines, key=lambda deadline: deadline.at_ms)

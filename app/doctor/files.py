@@ -24,7 +24,7 @@ def check_versions(
 ) -> list[Finding]:
     """Python, and the packages of which we override private parts: each in the version that was tested."""
     known = metadata.requires("tocsin") if requirements is None else requirements
-    pinned = [found.groups() for text in known or () if (found := _PINNED.match(text))]
+    pinned = [match.groups() for text in known or () if (match := _PINNED.match(text))]
     findings = []
     for name, expected in pinned:
         try:

@@ -153,13 +153,13 @@ def _reason_of(engine: Engine, alert: LiveAlert) -> Unnotified | None:
 
 def _local_progress(engine: Engine, alert: LiveAlert) -> list[str]:
     """How near the rules about one component are to being true."""
-    found = []
+    nodes = []
     for rule, _, group in windows.rules_for(
         engine.turn, alert, engine.policy.evaluate(alert.labels)
     ):
         if rule.local:
-            found.append(_distinct_count(engine, rule.policy.name, group))
-    return found
+            nodes.append(_distinct_count(engine, rule.policy.name, group))
+    return nodes
 
 
 def _distinct_count(engine: Engine, name: str, group: str) -> str:

@@ -97,7 +97,7 @@ class Causes:
         text = self.text_of(trace)
         node = Node("timer", timer_text(timer), timer.at_ms)
         node.rules = text.places(
-            timer_places(timer, text.rules, _incident_snapshot(step, timer.whose))
+            timer_places(timer, text.rules, _incident_snapshot(step, timer.owner))
         )
         moved = record_node(partition, trace.record)
         if moved.at_ms != timer.at_ms or moved.kind != "tick":
@@ -218,8 +218,8 @@ class Causes:
         )
         record = await self.record(partition, trace.record, depth)
         record.rules = text.places([rule] if rule else [])
-        found = [await self.at(member, depth) for member in members[:RECORDS_SHOWN]]
-        record.because += [node for node in found if node is not None]
+        causes = [await self.at(member, depth) for member in members[:RECORDS_SHOWN]]
+        record.because += [node for node in causes if node is not None]
         if len(members) > RECORDS_SHOWN:
             record.because.append(Node("more", f"and {len(members) - RECORDS_SHOWN} more alerts"))
         return [record]
@@ -228,12 +228,12 @@ class Causes:
         self, partition: int, timer: Timer, record: StoredRecord, depth: int
     ) -> list[Node]:
         """What set a timer."""
-        if timer.what == TimerKind.DIGEST:
+        if timer.kind == TimerKind.DIGEST:
             return await self._digest_messages(partition, timer, record, depth)
         if not timer.cause:
             return []
         if timer.of_incident:
-            node = await self.opening(timer.whose, timer.cause, depth)
+            node = await self.opening(timer.owner, timer.cause, depth)
         else:
             node = await self.at(timer.cause, depth)
         return [node] if node is not None else []
@@ -242,9 +242,9 @@ class Causes:
         self, partition: int, timer: Timer, record: StoredRecord, depth: int
     ) -> list[Node]:
         """The messages that waited for a digest: to the same receiver, since it began to wait."""
-        found: list[Node] = []
+        nodes: list[Node] = []
         more = 0
-        key = f"receiver/{timer.detail}/{timer.whose}".encode()
+        key = f"receiver/{timer.detail}/{timer.owner}".encode()
         offset = await self.archive.first_since(partition, timer.since_ms)
         while records := await self.archive.log.read(
             self.archive.topics.journal, partition, offset
@@ -253,14 +253,14 @@ class Causes:
                 if item.offset >= record.offset:
                     break
                 if item.key == key and item.timestamp >= timer.since_ms:
-                    if len(found) < RECORDS_SHOWN:
-                        found.append(await self.record(partition, item, depth))
+                    if len(nodes) < RECORDS_SHOWN:
+                        nodes.append(await self.record(partition, item, depth))
                     else:
                         more += 1
             offset = records[-1].offset + 1
             if offset >= record.offset:
                 break
-        return [*found, Node("more", f"and {more} more messages")] if more else found
+        return [*nodes, Node("more", f"and {more} more messages")] if more else nodes
 
 
 def _matching_timers(
@@ -281,8 +281,8 @@ def _matching_timers(
     else:
         wanted = OF_KIND.get(str(effect.get("kind", "")), ())
     for timer in step.timers:
-        named = rule in (timer.detail, f"silence/{timer.whose}")
-        if (timer.what in wanted and clock in (None, timer.detail)) or (rule and named):
+        named = rule in (timer.detail, f"silence/{timer.owner}")
+        if (timer.kind in wanted and clock in (None, timer.detail)) or (rule and named):
             return [timer]
     return step.timers[:RECORDS_SHOWN]
 
@@ -306,6 +306,6 @@ def _incident_snapshot(step: TraceStep, incident: str) -> Document | None:
     """The incident's snapshot at the end of a step."""
     for effect in step.effects:
         if effect.stream is Stream.INCIDENTS and effect.key == incident.encode():
-            found: Document = orjson.loads(effect.value)
-            return found
+            snapshot: Document = orjson.loads(effect.value)
+            return snapshot
     return None

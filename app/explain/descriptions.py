@@ -127,19 +127,19 @@ def _record_text(kind: str, document: Document) -> str:
             return f"signal to {document['signal']}/{document.get('group')}: {_describe_member(member)} {how}"
         case "suppression":
             because = document.get("because")
-            what = (
+            action = (
                 f"is suppressed: {because.get('text')}"
                 if isinstance(because, dict)
                 else "is no longer suppressed"
             )
-            return f"message from {document['suppression']}: alert {document.get('alert')} {what}"
+            return f"message from {document['suppression']}: alert {document.get('alert')} {action}"
         case "member":
             member = document.get("alert") or {}
             how = "belongs to it" if member.get("firing") else "ended or no longer belongs to it"
             return f"message from {document.get('rule')} to {document['member']}: {_describe_member(member)} {how}"
         case "expected":
-            what = "was received" if document.get("received") else "is expected"
-            return f"the heartbeat {document['expected']} {describe_labels(document.get('labels'))} {what}"
+            action = "was received" if document.get("received") else "is expected"
+            return f"the heartbeat {document['expected']} {describe_labels(document.get('labels'))} {action}"
         case "page":
             body = document.get("body") or {}
             return f"message {document['page']} for {body.get('receiver')} by {body.get('channel')}"
@@ -212,20 +212,20 @@ _CALLED: dict[TimerKind | str, str] = {
     flapping.STABLE: "stable after flapping",
     ownership.STABLE: "the alert that decided the owner has ended for stable_after",
     resolution.CLOSE: "closes, because it stayed resolved for close_after",
-    TimerKind.LASTING: "rule {detail}: {whose} is still firing",
-    TimerKind.EXPIRY: "{whose} expires, because it was not received within its time to live",
-    TimerKind.HEARTBEAT: "heartbeat {whose} was not received ({detail})",
-    TimerKind.CORRELATION_WAIT: "correlation_wait of {whose} is over, and no rule explains it",
+    TimerKind.LASTING: "rule {detail}: {owner} is still firing",
+    TimerKind.EXPIRY: "{owner} expires, because it was not received within its time to live",
+    TimerKind.HEARTBEAT: "heartbeat {owner} was not received ({detail})",
+    TimerKind.CORRELATION_WAIT: "correlation_wait of {owner} is over, and no rule explains it",
     TimerKind.GRACE: "grace of {detail} is over: its source ended, and its target is still firing",
-    TimerKind.SILENCE: "silence {whose} of {detail} begins or ends",
-    TimerKind.DIGEST: "digest for {whose} by {detail}",
-    TimerKind.TASK: "reminder of task {whose}",
+    TimerKind.SILENCE: "silence {owner} of {detail} begins or ends",
+    TimerKind.DIGEST: "digest for {owner} by {detail}",
+    TimerKind.TASK: "reminder of task {owner}",
 }
 
 
 def timer_text(timer: Timer, *, pending: bool = False) -> str:
     """What a timer was for, or is for while it is pending, and since when it ran."""
-    called = _CALLED.get(timer.what, str(timer.what)).format(detail=timer.detail, whose=timer.whose)
+    called = _CALLED.get(timer.kind, str(timer.kind)).format(detail=timer.detail, owner=timer.owner)
     ran, since = format_ms(timer.at_ms - timer.since_ms), format_instant(timer.since_ms)
     if pending:
         return f"{called}, {ran} after {since}"
@@ -245,7 +245,7 @@ def timer_places(
     severity, owner, runbook, step = _incident_standing(incident)
     waits = partial(policy_locations.locate_wait, rules, _class_of(incident), severity)
     named = policy_locations.locate_rule(rules, timer.detail)
-    found: dict[TimerKind | str, list[Where]] = {
+    places: dict[TimerKind | str, list[Where]] = {
         schedule.GROUP_WAIT: [waits("group_wait")],
         schedule.FIRES_ANEW: [waits("group_wait")],
         schedule.GROUP_INTERVAL: [waits("group_interval")],
@@ -270,7 +270,7 @@ def timer_places(
         for name in timer.quiet
         for where in policy_locations.locate_suppression(rules, owner, name)
     ]
-    return found.get(timer.what, [named] if named else []) + kept
+    return places.get(timer.kind, [named] if named else []) + kept
 
 
 def _class_of(incident: Incident | Document | None) -> str:

@@ -77,28 +77,28 @@ async def read_incident_topics(
 
     Its messages may be in any partition, for digests go through them.
     """
-    found: dict[Stream, list[Document]] = {}
+    by_stream: dict[Stream, list[Document]] = {}
     snapshot = await archive.newest_snapshot(partition, Position(offset, 0), name)
-    found[Stream.INCIDENTS] = [snapshot] if snapshot else []
+    by_stream[Stream.INCIDENTS] = [snapshot] if snapshot else []
     for stream in (Stream.TIMELINE, Stream.ESCALATIONS, Stream.NOTIFICATIONS):
         start = Position(offset, 0)
         effects = archive.effects(stream, partition, start, name.encode())
-        found[stream] = [
+        by_stream[stream] = [
             effect.document async for effect in effects if effect.document["incident"] == name
         ]
-    if found[Stream.TIMELINE]:
-        opened_ms = milliseconds(found[Stream.TIMELINE][0]["at"])
+    if by_stream[Stream.TIMELINE]:
+        opened_ms = milliseconds(by_stream[Stream.TIMELINE][0]["at"])
         for other in range(archive.partitions):
             if other != partition:
                 start = Position(await archive.first_since(other, opened_ms), 0)
                 effects = archive.effects(Stream.NOTIFICATIONS, other, start, name.encode())
-                found[Stream.NOTIFICATIONS] += [
+                by_stream[Stream.NOTIFICATIONS] += [
                     effect.document
                     async for effect in effects
                     if effect.document["incident"] == name
                 ]
-    found[Stream.NOTIFICATIONS].sort(key=lambda item: str(item["at"]))
-    return found
+    by_stream[Stream.NOTIFICATIONS].sort(key=lambda item: str(item["at"]))
+    return by_stream
 
 
 async def _policy_at_opening(
@@ -124,7 +124,7 @@ def _policy_documents(
 
 async def _severity_nodes(causes: Causes, partition: int, timeline: list[Document]) -> list[Node]:
     """The alerts that made it more severe, or another team's, each with the rule that says so."""
-    found = []
+    nodes = []
     for entry in timeline:
         if entry["kind"] not in ("SeverityRaised", "OwnerChanged"):
             continue
@@ -135,7 +135,7 @@ async def _severity_nodes(causes: Causes, partition: int, timeline: list[Documen
             milliseconds(entry["at"]),
             entry["id"],
         )
-        found.append(node)
+        nodes.append(node)
         try:
             alerts = alert_documents(await causes.archive.record(partition, offset))
             text = await causes.text_for(entry, partition, offset)
@@ -149,7 +149,7 @@ async def _severity_nodes(causes: Causes, partition: int, timeline: list[Documen
             node.rules = text.places([grounds.severity if raised else grounds.owner])
             record = await causes.at(f"{partition}-{offset}")
             node.because = [record] if record else []
-    return found
+    return nodes
 
 
 def _deciding_alert(
@@ -166,18 +166,18 @@ def _of_kinds(
     timeline: list[Document], kinds: tuple[str, ...], name: str, text: PolicyText | None
 ) -> list[Node]:
     entries = [item for item in timeline if item["kind"] in kinds]
-    found = _effect_nodes(entries[:SHOWN], Stream.TIMELINE, text)
-    for node in found:
+    nodes = _effect_nodes(entries[:SHOWN], Stream.TIMELINE, text)
+    for node in nodes:
         node.kind = name
     if len(entries) > SHOWN:
         hidden = entries[SHOWN]
         more = f"and {len(entries) - SHOWN} more like these in its timeline, the first"
-        found.append(Node("more", more, milliseconds(hidden["at"]), hidden["id"]))
-    return found
+        nodes.append(Node("more", more, milliseconds(hidden["at"]), hidden["id"]))
+    return nodes
 
 
 def _effect_nodes(effects: list[Document], stream: Stream, text: PolicyText | None) -> list[Node]:
-    found = []
+    nodes = []
     for effect in effects:
         node = Node(
             str(stream), effect_text(stream, effect), milliseconds(effect["at"]), effect["id"]
@@ -186,8 +186,8 @@ def _effect_nodes(effects: list[Document], stream: Stream, text: PolicyText | No
             node.rules = _policy_documents(
                 text, effect, policy_locations.of_effect(text.rules, stream, effect)
             )
-        found.append(node)
-    return found
+        nodes.append(node)
+    return nodes
 
 
 def _notification_nodes(notifications: list[Document], text: PolicyText | None) -> list[Node]:
@@ -195,7 +195,7 @@ def _notification_nodes(notifications: list[Document], text: PolicyText | None) 
 
     Whom, through what, and by which words of the policy.
     """
-    found = []
+    nodes = []
     for (at, kind), group in groupby(notifications, key=lambda item: (item["at"], item["kind"])):
         messages = list(group)
         whom = ", ".join(
@@ -216,8 +216,8 @@ def _notification_nodes(notifications: list[Document], text: PolicyText | None) 
                 for where in policy_locations.locate_notification(text.rules, message)
             ]
             node.rules = _policy_documents(text, messages[0], wheres)
-        found.append(node)
-    return found
+        nodes.append(node)
+    return nodes
 
 
 async def _next_node(tracer: Tracer, causes: Causes, partition: int, snapshot: Document) -> Node:

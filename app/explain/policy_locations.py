@@ -45,11 +45,11 @@ class PolicyText:
         path = Path(file) if file else policy_file.default_path()
         self.file, self._lines = "", None
         try:
-            found = policy_file.read_policy_file(path)
+            policy = policy_file.read_policy_file(path)
         except policy_file.BadPolicy:
             return
-        if found.rules.fingerprint == rules.fingerprint:
-            self.file, self._lines = _relative_path(path), found.document
+        if policy.rules.fingerprint == rules.fingerprint:
+            self.file, self._lines = _relative_path(path), policy.document
 
     def about(self) -> str:
         """Which policy it is, in words."""
@@ -65,24 +65,24 @@ class PolicyText:
 
         `key`, `file`, `line` (0 where it is not known) and `text`; each once.
         """
-        found = []
+        places = []
         for where in dict.fromkeys(wheres):
             there, value = self._location_of(where)
             if there:
                 text = value if isinstance(value, str) else _yaml_value(value)
                 key = yaml_file.key_path(where)
                 place = {"key": key, "file": self.file, "line": self._line_number(where)}
-                found.append(place | {"text": truncate(text, TEXT_CHARACTERS_MAX)})
-        return found
+                places.append(place | {"text": truncate(text, TEXT_CHARACTERS_MAX)})
+        return places
 
     def _location_of(self, where: Where) -> tuple[bool, Any]:
-        found: Any = self.document
+        part: Any = self.document
         for key in where:
             try:
-                found = found[key]
+                part = part[key]
             except (KeyError, IndexError, TypeError):
                 return False, None
-        return True, found
+        return True, part
 
     def _line_number(self, where: Where) -> int:
         return self._lines.place(where).line if self._lines else 0
@@ -123,8 +123,8 @@ def locate_suppression(rules: CompiledPolicy, owner: str, name: str) -> list[Whe
     A mute rule, or (`mute_times.HOURS`) the hours of a team.
     """
     if name != mute_times.HOURS:
-        found = locate_rule(rules, name)
-        return [found] if found else []
+        rule = locate_rule(rules, name)
+        return [rule] if rule else []
     team = rules.owner_known(owner)
     hours = rules.policy.teams[team].hours or ""
     return [("notify", "hours"), ("teams", team, "hours"), ("time_intervals", hours)]
@@ -162,8 +162,8 @@ def locate_escalation_delay(rules: CompiledPolicy, owner: str, severity: str, st
 
 def locate_reminder(rules: CompiledPolicy, runbook: str, severity: str) -> list[Where]:
     """Where it stands how often something has to be said."""
-    found = rules.runbook(runbook)
-    if found is not None and found.update_every:
+    guide = rules.runbook(runbook)
+    if guide is not None and guide.update_every:
         return [(*where, "update_every") for where in locate_entry(rules, "runbooks", runbook)]
     return [("updates", "every", severity)]
 
@@ -186,10 +186,10 @@ def locate_notification(rules: CompiledPolicy, effect: Document) -> list[Where]:
     name = channel.get(kind, kind)
     if kind == "digest":
         return [("notify", "digest")]
-    found: list[Where] = (
+    places: list[Where] = (
         [("notify", name)] if name in _CHANNELS else [("notify", "channels", severity)]
     )
-    return [*found, *_locate_receiver(rules, effect)]
+    return [*places, *_locate_receiver(rules, effect)]
 
 
 def _locate_receiver(rules: CompiledPolicy, effect: Document) -> list[Where]:
@@ -235,8 +235,8 @@ def of_effect(rules: CompiledPolicy, stream: Stream, effect: Document) -> list[W
     if kind in ("TaskMade", "TaskReminded", "TaskLapsed"):
         return locate_entry(rules, "followups", effect["task"])
     if kind in ("Escalated", "Suppressed", "Released", "NotSuppressed", "MemberFired"):
-        found = locate_rule(rules, str(effect.get("rule", "")).split("/")[0])
-        return [found] if found else []
+        rule = locate_rule(rules, str(effect.get("rule", "")).split("/")[0])
+        return [rule] if rule else []
     if kind == "ServiceDown":
         services = [availability.name for availability in rules.policy.targets.availability]
         name = effect["service"]
@@ -256,10 +256,10 @@ def locate_escalation(
 ) -> list[Where]:
     """Why an incident climbed to a step."""
     team = rules.owner_known(owner)
-    found = locate_rule(rules, name)
+    rule = locate_rule(rules, name)
     whom: Where = ("teams", team, "chain", step - 1)
     if name == "unacknowledged":
         return [locate_escalation_delay(rules, owner, severity, step - 1), whom]
     if name == "forgotten":
         return [("updates", "reminders"), whom]
-    return [found, whom] if found else [whom]
+    return [rule, whom] if rule else [whom]

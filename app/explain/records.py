@@ -190,7 +190,9 @@ class _EffectTree:
             return node
         self._left -= 1
         noticed = BeforeAfter(target)
-        found = await self._tracer.trace(target, record.offset, noticed.before, noticed.after)
+        message_trace = await self._tracer.trace(
+            target, record.offset, noticed.before, noticed.after
+        )
         self.outcomes.words += noticed.words
         suppression = (noticed.now.suppressions if noticed.now else {}).get(
             str(noticed.document.get("suppression"))
@@ -202,7 +204,7 @@ class _EffectTree:
                 self.outcomes.reasons[str(noticed.document["alert"])] = noticed.now.reason
         if noticed.words:
             node.facts["result"] = noticed.words
-        node.then = [item async for item in self.effects(target, found)]
+        node.then = [item async for item in self.effects(target, message_trace)]
         return node
 
 
@@ -225,17 +227,17 @@ async def _later_messages(
     archive: Archive, partition: int, offset: int, incident: str, at_ms: int
 ) -> list[Node]:
     """The first message about the incident after the record, wherever it came from."""
-    found: list[Document] = []
+    messages: list[Document] = []
     for other in range(archive.partitions):
         since = offset + 1 if other == partition else await archive.first_since(other, at_ms)
         async for effect in archive.effects(
             Stream.NOTIFICATIONS, other, Position(since, 0), incident.encode()
         ):
             if effect.document["incident"] == incident:
-                found.append(effect.document)
+                messages.append(effect.document)
                 break
-    if not found:
+    if not messages:
         return []
-    first = min(found, key=lambda item: str(item["at"]))
+    first = min(messages, key=lambda item: str(item["at"]))
     text = f"next message about {incident}: {effect_text(Stream.NOTIFICATIONS, first)}"
     return [Node("later", text, milliseconds(first["at"]), first["id"])]

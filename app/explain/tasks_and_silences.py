@@ -20,17 +20,17 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
     """What left a task, and what became of it. Raises NotRetained."""
     partition, offset = position_from_id(name.partition(".")[0])
     effects = archive.effects(Stream.FOLLOWUPS, partition, Position(offset, 0), name.encode())
-    found = [effect.document async for effect in effects if effect.document["task"] == name]
-    if not found:
+    documents = [effect.document async for effect in effects if effect.document["task"] == name]
+    if not documents:
         newest = await archive.newest(Stream.FOLLOWUPS, lambda _: True, 50)
         known = (
             ", ".join(list(dict.fromkeys(str(item["task"]) for item in newest))[-3:]) or "none yet"
         )
         raise NotRetained(f"there is no task {name!r}. Newest: {known}")
-    node = await explain_effect(archive, tracer, causes, found[0]["id"])
+    node = await explain_effect(archive, tracer, causes, documents[0]["id"])
     node.then = [
         Node("task", effect_text(Stream.FOLLOWUPS, item), milliseconds(item["at"]), item["id"])
-        for item in found[1:]
+        for item in documents[1:]
     ]
     return node
 
@@ -38,8 +38,8 @@ async def explain_task(archive: Archive, tracer: Tracer, causes: Causes, name: s
 async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
     """Who made a silence, and what it suppressed. Raises NotRetained."""
     effects = archive.effects(Stream.SILENCES, 0, Position(0, 0), name.encode())
-    found = [effect.document async for effect in effects if effect.document["silence"] == name]
-    if not found:
+    documents = [effect.document async for effect in effects if effect.document["silence"] == name]
+    if not documents:
         newest = await archive.newest(Stream.INCIDENTS, lambda _: True, 50)
         known = (
             ", ".join(list(dict.fromkeys(str(item["incident"]) for item in newest))[-3:])
@@ -48,8 +48,8 @@ async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name
         raise NotRetained(
             f"{name!r:.200} is no known id, must be {_KINDS}. Newest incidents: {known}"
         )
-    node = await explain_effect(archive, tracer, causes, found[0]["id"])
-    suppressed = await _suppressed_by_silence(archive, name, milliseconds(found[0]["at"]))
+    node = await explain_effect(archive, tracer, causes, documents[0]["id"])
+    suppressed = await _suppressed_by_silence(archive, name, milliseconds(documents[0]["at"]))
     node.then = [
         Node(
             "suppressed",
@@ -68,9 +68,9 @@ async def explain_silence(archive: Archive, tracer: Tracer, causes: Causes, name
 
 async def _suppressed_by_silence(archive: Archive, name: str, since_ms: int) -> list[Document]:
     key = f"silence/{name}"
-    found = []
+    nodes = []
     for partition in range(archive.partitions):
         start = Position(await archive.first_since(partition, since_ms), 0)
         effects = archive.effects(Stream.TIMELINE, partition, start, key.encode())
-        found += [effect.document async for effect in effects if effect.document.get("rule") == key]
-    return sorted(found, key=lambda item: str(item["at"]))
+        nodes += [effect.document async for effect in effects if effect.document.get("rule") == key]
+    return sorted(nodes, key=lambda item: str(item["at"]))

@@ -33,18 +33,18 @@ class Node:
 
         What is empty is left out, but for `because` of the top.
         """
-        found: dict[str, Any] = {"kind": self.kind, "text": self.text}
+        document: dict[str, Any] = {"kind": self.kind, "text": self.text}
         if self.position:
-            found["position"] = self.position
+            document["position"] = self.position
         if self.at_ms:
-            found["at"] = format_instant(self.at_ms)
+            document["at"] = format_instant(self.at_ms)
         if self.facts:
-            found["facts"] = self.facts
+            document["facts"] = self.facts
         if self.record:
-            found["record"] = self.record
+            document["record"] = self.record
         if self.rules:
-            found["rules"] = self.rules
+            document["rules"] = self.rules
         for name, nodes in (("because", self.because), ("then", self.then)):
             if nodes:
-                found[name] = [node.document() for node in nodes]
-        return found
+                document[name] = [node.document() for node in nodes]
+        return document

@@ -166,7 +166,7 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
         because = _because(noticed.now.reason)
         return [f"Nobody was notified{because}: {reason}" for reason in reasons]
     if noticed.quiet:
-        until = next((wait for wait in noticed.waits if wait.what in _NOTIFYING), None)
+        until = next((wait for wait in noticed.waits if wait.kind in _NOTIFYING), None)
         when = f", until {format_instant(until.at_ms)}" if until else ""
         because = _because(noticed.now.reason)
         return [f"Nobody was notified{because}: {', '.join(noticed.quiet)} at this time{when}"]
@@ -174,7 +174,7 @@ def _silence_reasons(trace: Trace, noticed: BeforeAfter, outcomes: Outcomes) -> 
         return [
             "Nobody was notified: the incident is flapping. Notifications resume when it is stable."
         ]
-    due = next((wait for wait in noticed.waits if wait.what in _NOTIFYING), None)
+    due = next((wait for wait in noticed.waits if wait.kind in _NOTIFYING), None)
     if due is not None and noticed.notified_at and _is_repeat(trace, noticed):
         when = f"{format_instant(due.at_ms)} ({timer_text(due, pending=True)})"
         return [f"The last notification was at {noticed.notified_at}. The next is due at {when}."]

@@ -166,12 +166,12 @@ class _Loader(Composer, SafeConstructor, Resolver):
 
     def _size(self, node: Any) -> tuple[int, int]:
         if node.tag not in _TAGS:
-            found, known = (
+            node_size, known = (
                 node.tag.replace("tag:yaml.org,2002:", "!!"),
                 "text, number, true, false, null, date, list or map",
             )
             raise YamlRefused(
-                f"has a value of the type {found:.60}, must be {known}", node.start_mark
+                f"has a value of the type {node_size:.60}, must be {known}", node.start_mark
             )
         if isinstance(node, yaml.ScalarNode):
             self._check_plain(node)
@@ -196,8 +196,8 @@ class _Loader(Composer, SafeConstructor, Resolver):
         if node.tag in _PLAIN and len(node.value) > NUMBER_CHARACTERS_MAX:
             long = f"has a number or date of {len(node.value)} characters"
             raise YamlRefused(f"{long}, must have at most {NUMBER_CHARACTERS_MAX}", node.start_mark)
-        found = self.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]  # as above
-        if node.tag in _PLAIN and found != node.tag:
+        tag = self.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]  # as above
+        if node.tag in _PLAIN and tag != node.tag:
             raise YamlRefused(
                 f"is {node.value!r:.60}, which is not what it says it is", node.start_mark
             )

@@ -26,12 +26,12 @@ class WatchedFiles(Generic[Made]):
     What they contain is compared, since times and sizes of files can stay as they were.
     """
 
-    def __init__(self, what: str, files: Sequence[str], make: Callable[[], Made]) -> None:
+    def __init__(self, subject: str, files: Sequence[str], make: Callable[[], Made]) -> None:
         """Read the files. Raises BadSettings, as `make` does."""
-        self._what, self._files, self._make = what, [file for file in files if file], make
+        self._what, self._files, self._make = subject, [file for file in files if file], make
         self._seen = self._read_contents()
         self.value = make()
-        self._good = metrics.FILES_GOOD.labels(what)
+        self._good = metrics.FILES_GOOD.labels(subject)
         self._good.set(1)
 
     def refresh(self) -> None:
@@ -66,16 +66,16 @@ def content_of(file: str) -> bytes | str:
 
 def read_text(name: str, file: str) -> str:
     """The text of a file that a setting names. Raises BadSettings."""
-    found = content_of(file)
+    content = content_of(file)
     where = f"{name} is {file!r}, "
-    if isinstance(found, str):
+    if isinstance(content, str):
         raise BadSettings(
-            f"{where}which cannot be read: {found.partition('] ')[2].partition(':')[0] or found}"
+            f"{where}which cannot be read: {content.partition('] ')[2].partition(':')[0] or content}"
         )
-    if len(found) > FILE_BYTES_MAX:
+    if len(content) > FILE_BYTES_MAX:
         raise BadSettings(f"{where}which is larger than {FILE_BYTES_MAX} bytes")
     try:
-        return found.decode()
+        return content.decode()
     except UnicodeDecodeError:
         raise BadSettings(f"{where}must be UTF-8") from None
 

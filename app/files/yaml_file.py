@@ -59,9 +59,9 @@ class BadFile(TocsinError):
         super().__init__("\n".join(self.problems))
 
 
-def read_mapping(path: Path, what: str) -> Document:
+def read_mapping(path: Path, subject: str) -> Document:
     """The mapping in a file; `what` says what its keys are. Raises BadFile."""
-    return parse_mapping(path, bytes_of(path), what)
+    return parse_mapping(path, bytes_of(path), subject)
 
 
 def bytes_of(path: Path) -> bytes:
@@ -73,7 +73,7 @@ def bytes_of(path: Path) -> bytes:
         raise _file_problem(path, f"cannot be read: {error.strerror}") from None
 
 
-def parse_mapping(path: Path, data: bytes, what: str, *, as_written: bool = False) -> Document:
+def parse_mapping(path: Path, data: bytes, subject: str, *, as_written: bool = False) -> Document:
     """The same of its bytes; `as_written` as in `app.files.bounded_yaml`."""
     if len(data) > MAX_BYTES:
         raise _file_problem(path, f"has more than {MAX_BYTES} bytes, must have at most so many")
@@ -86,7 +86,9 @@ def parse_mapping(path: Path, data: bytes, what: str, *, as_written: bool = Fals
             [Mistake(str(path), refusal.line, refusal.column, "", refusal.problem)]
         ) from None
     if not isinstance(document.data, dict):
-        raise _file_problem(path, f"is {type(document.data).__name__}, must be a mapping of {what}")
+        raise _file_problem(
+            path, f"is {type(document.data).__name__}, must be a mapping of {subject}"
+        )
     if document.repeated:
         raise BadFile(
             [
@@ -142,7 +144,7 @@ def _validation_mistake(
 
 
 def _problem_text(error: ErrorDetails, model: type[BaseModel]) -> str:
-    found = error["input"]
+    value = error["input"]
     match error["type"]:
         case "missing":
             return "is missing, must be there"
@@ -157,18 +159,18 @@ def _problem_text(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return str(error["ctx"]["error"])
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"is {_short_value(found)}, must be a mapping"
+            return f"is {_short_value(value)}, must be a mapping"
         case _:
             message = re.sub(r"^[A-Z][a-z]+ should ", "must ", error["msg"])
-            return f"is {_short_value(found)}, {re.sub(r' after validation, not [0-9]+$', '', message)}"
+            return f"is {_short_value(value)}, {re.sub(r' after validation, not [0-9]+$', '', message)}"
 
 
 def _one_of(keys: Sequence[str]) -> str:
     return f", must be one of {', '.join(keys)}" if keys else ""
 
 
-def _short_value(found: Any) -> str:
-    text = repr(found)
+def _short_value(value: Any) -> str:
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -179,7 +181,7 @@ def _keys_at(model: type[BaseModel], where: Iterable[str | int]) -> list[str]:
         # A number in pydantic's path is a place in a list, whose model the annotation of the list
         # has named already.
         models = (
-            [found for item in models for found in _inner_models(item, part)]
+            [inner for item in models for inner in _inner_models(item, part)]
             if isinstance(part, str)
             else models
         )
@@ -206,7 +208,7 @@ def _models_in(annotation: Any) -> list[Any]:
     inner = (
         get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
     )
-    return [found for item in inner for found in _models_in(item)]
+    return [model for item in inner for model in _models_in(item)]
 
 
 def _is_model(annotation: Any) -> bool:

@@ -55,9 +55,9 @@ class Archive:
         start = await self.log.start_offset(journal, partition)
         end = await self.log.end_offset(journal, partition)
         if start <= offset < end:
-            found = await self.log.read(journal, partition, offset, 1)
-            if found and found[0].offset == offset:
-                return found[0]
+            records = await self.log.read(journal, partition, offset, 1)
+            if records and records[0].offset == offset:
+                return records[0]
         kept = (
             f"keeps {partition}:{start} to {partition}:{end - 1}"
             if end > start
@@ -78,13 +78,13 @@ class Archive:
 
     async def effects_of(self, partition: int, offset: int) -> list[StoredEffect]:
         """Every effect of a journal record that the topics have, in order."""
-        found = []
+        effects = []
         for stream in EFFECTS:
             async for item in self.effects(stream, partition, Position(offset, 0)):
                 if item.position.offset > offset:
                     break
-                found.append(item)
-        return sorted(found, key=lambda entry: entry.position)
+                effects.append(item)
+        return sorted(effects, key=lambda entry: entry.position)
 
     async def effects(
         self, stream: Stream, partition: int, after: Position, about: bytes = b""
@@ -139,15 +139,15 @@ class Archive:
         self, stream: Stream, wanted: Callable[[Document], bool], number: int = 3
     ) -> list[Document]:
         """The newest effects of a topic that are wanted, newest last, from the ends of all partitions."""
-        found: list[Document] = []
+        newest: list[Document] = []
         topic = self.source.topic(stream)
         for partition in range(self.partitions):
             end = await self.log.end_offset(topic, partition)
             start = max(await self.log.start_offset(topic, partition), end - CHUNK)
             read = await self.log.read(topic, partition, start, CHUNK)
             documents = [orjson.loads(record.value) for record in read if record.value]
-            found += [document for document in documents if wanted(document)]
-        return sorted(found, key=lambda item: str(item["at"]))[-number:]
+            newest += [document for document in documents if wanted(document)]
+        return sorted(newest, key=lambda item: str(item["at"]))[-number:]
 
     async def _effect_offset(self, topic: str, partition: int, wanted: Position) -> int:
         """The offset of the first effect at the position or after it."""
@@ -185,13 +185,15 @@ class Archive:
             )
             guess = not guess
             records = await self.log.read(topic, partition, middle, CHUNK)
-            known = [(item.offset, found) for item in records if (found := key(item)) is not None]
+            known = [
+                (item.offset, sort_key) for item in records if (sort_key := key(item)) is not None
+            ]
             if not known or known[0][1] >= wanted:
                 high, above = middle, number(known[0][1]) if known else above
             elif known[-1][1] < wanted:
                 low, below = known[-1][0] + 1, number(known[-1][1])
             else:
-                return next(offset for offset, found in known if found >= wanted)
+                return next(offset for offset, sort_key in known if sort_key >= wanted)
         return low
 
 

@@ -66,10 +66,10 @@ async def whole_checkpoint(
     """
     known: tuple[int, int] | None = None
     while True:
-        items, found = await _whole_checkpoint(log, topic, partition, first, before)
-        if found == known:
+        items, end = await _whole_checkpoint(log, topic, partition, first, before)
+        if end == known:
             return items
-        known = found
+        known = end
 
 
 async def _whole_checkpoint(
@@ -81,23 +81,23 @@ async def _whole_checkpoint(
     """
     items: dict[bytes, bytes] = {}
     undo: dict[bytes, bytes | None] = {}  # what changed since the one that was found
-    found, read = (-1, 0), 0
+    end, read = (-1, 0), 0
     async with aclosing(read_checkpoints(log, topic, partition)) as kept:
         async for records in kept:
             applied = int(orjson.loads(records[-1].value or b"{}")["offset"])
-            if applied >= before if before is not None else found[1]:
+            if applied >= before if before is not None else end[1]:
                 break
             changes = [(record.key or b"", record.value) for record in records]
-            for key, _ in changes if found[1] else ():
+            for key, _ in changes if end[1] else ():
                 undo.setdefault(key, items.get(key))
             apply_changes(items, changes)
             read += len(records)
             if applied >= first - 1 and is_whole(items):
-                found, undo = (applied, read), {}
-    if not found[1]:
-        return None, found
+                end, undo = (applied, read), {}
+    if not end[1]:
+        return None, end
     apply_changes(items, undo.items())
-    return items, found
+    return items, end
 
 
 async def last_position(log: Readable, topic: str, partition: int) -> Position | None:

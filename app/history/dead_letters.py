@@ -177,10 +177,10 @@ def _first(body: dict[str, Any]) -> str:
 
 
 def _text(body: dict[str, Any], name: str) -> str:
-    found = body.get(name)
-    return found if isinstance(found, str) else ""
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _number(body: dict[str, Any], name: str) -> int:
-    found = body.get(name)
-    return found if isinstance(found, int) else -1
+    value = body.get(name)
+    return value if isinstance(value, int) else -1

@@ -28,10 +28,10 @@ class SnapshotIndex:
     `whose` tells one journal from another: the place where it lives.
     """
 
-    def __init__(self, whose: str, folder: Path | None = None) -> None:
+    def __init__(self, owner: str, folder: Path | None = None) -> None:
         self._all = folder or _cache_folder()
         self._folder = (
-            self._all / hashlib.sha256(f"{whose} {_code_fingerprint()}".encode()).hexdigest()[:24]
+            self._all / hashlib.sha256(f"{owner} {_code_fingerprint()}".encode()).hexdigest()[:24]
         )
 
     def offsets(self, partition: int, before: int) -> list[int]:
@@ -40,8 +40,8 @@ class SnapshotIndex:
             names = [path.name for path in self._folder.glob(f"{partition}-*.snapshot")]
         except OSError:
             return []
-        found = [int(name.removesuffix(".snapshot").split("-")[1]) for name in names]
-        return sorted((offset for offset in found if offset < before), reverse=True)
+        offsets = [int(name.removesuffix(".snapshot").split("-")[1]) for name in names]
+        return sorted((offset for offset in offsets if offset < before), reverse=True)
 
     def load(self, partition: int, record: StoredRecord) -> Items | None:
         """The changelog's items after this record, if the snapshot was made of this very journal."""

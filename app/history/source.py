@@ -30,7 +30,7 @@ class Source:
 
     log: Readable
     config: Settings
-    what: str  # in words
+    description: str  # in words
     where: str = ""  # tells it from others on this machine
 
     @property
@@ -95,7 +95,7 @@ class Source:
         records = await self.log.read(self.topics.journal, partition, offset, size)
         if not records or records[0].offset > offset:
             raise NotRetained(
-                f"{self.what} lacks the record {offset} of partition {partition}, "
+                f"{self.description} lacks the record {offset} of partition {partition}, "
                 "which was there before"
             )
         return [record for record in records if record.offset < end]
@@ -113,14 +113,14 @@ def _header_position(text: str) -> Position:
 @asynccontextmanager
 async def open_source(journal: str, config: Settings) -> AsyncIterator[Source]:
     """What is named, or else what TOCSIN_BROKER names, open to be read. Raises LogUnavailable."""
-    log, what, where = _open_log(journal, config)
+    log, description, where = _open_log(journal, config)
     await log.start()
     try:
         if isinstance(log, Recording):
-            found = replace(config, prefix=log.header.prefix, partitions=log.header.partitions)
+            recorded = replace(config, prefix=log.header.prefix, partitions=log.header.partitions)
         else:
-            found = await _settings_of_log(log, config, what, named=bool(journal))
-        yield Source(log, found, what, where)
+            recorded = await _settings_of_log(log, config, description, named=bool(journal))
+        yield Source(log, recorded, description, where)
     finally:
         await log.stop()
 
@@ -135,14 +135,16 @@ def _open_log(journal: str, config: Settings) -> tuple[Readable, str, str]:
         return Recording(path), f"the recording {path}", str(path.resolve())
     if not (path / "journal.db").exists():
         where = "--journal names it" if journal else "TOCSIN_BROKER names it, or --journal does"
-        found = "has no journal.db" if path.is_dir() else "does not exist"
+        message = "has no journal.db" if path.is_dir() else "does not exist"
         raise LogUnavailable(
-            f"{path} {found}: it has to be the folder of an embedded journal, or a recording; {where}"
+            f"{path} {message}: it has to be the folder of an embedded journal, or a recording; {where}"
         )
     return SqliteLog(path, read_only=True), f"the journal in {path}", str(path.resolve())
 
 
-async def _settings_of_log(log: Readable, config: Settings, what: str, *, named: bool) -> Settings:
+async def _settings_of_log(
+    log: Readable, config: Settings, description: str, *, named: bool
+) -> Settings:
     """The settings with the prefix and the number of partitions that the log has."""
     topics = await log.list_topics()
     prefixes = sorted(
@@ -152,6 +154,6 @@ async def _settings_of_log(log: Readable, config: Settings, what: str, *, named:
     if prefix not in prefixes:
         known = ", ".join(prefixes) or "none"
         raise LogUnavailable(
-            f"{what} has no topics of {prefix!r}; the prefixes that it has: {known} (TOCSIN_PREFIX)"
+            f"{description} has no topics of {prefix!r}; the prefixes that it has: {known} (TOCSIN_PREFIX)"
         )
     return replace(config, prefix=prefix, partitions=topics[f"{prefix}{_EVERYWHERE}"])

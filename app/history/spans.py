@@ -49,7 +49,7 @@ async def choose_spans(
     unknown = [item for item in chosen if item not in source.partitions]
     if unknown:
         known = ", ".join(map(str, source.partitions))
-        raise NotRetained(f"{source.what} has no partition {unknown[0]}; it has {known}")
+        raise NotRetained(f"{source.description} has no partition {unknown[0]}; it has {known}")
     by_offset = next(
         (bound for bound in (first, end) if bound is not None and bound.at_ms < 0), None
     )
@@ -58,12 +58,12 @@ async def choose_spans(
             f"{by_offset} is an offset, which is of one partition: name it with --partition, or give a time instead"
         )
     spans = [await _partition_span(source, partition, first, end) for partition in chosen]
-    found = [span for span in spans if span is not None]
-    if not found:
+    chosen_spans = [span for span in spans if span is not None]
+    if not chosen_spans:
         raise NotRetained(
-            f"there is no record in that range; {source.what} has {await _retained_text(source, chosen)}"
+            f"there is no record in that range; {source.description} has {await _retained_text(source, chosen)}"
         )
-    return found
+    return chosen_spans
 
 
 async def _partition_span(
@@ -77,7 +77,7 @@ async def _partition_span(
     for bound in (first, end):
         if bound is not None and bound.at_ms < 0 and not start <= bound.offset <= stop:
             raise NotRetained(
-                f"offset {bound} is not there; {source.what} has {await _retained_text(source, [partition])}"
+                f"offset {bound} is not there; {source.description} has {await _retained_text(source, [partition])}"
             )
     if start == stop:
         return None

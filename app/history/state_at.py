@@ -55,13 +55,13 @@ async def start_of(source: Source, span: OffsetSpan) -> Start:
     """
     kept = await source.log.start_offset(source.topics.journal, span.partition)
     if kept > 0 or span.first is not None:
-        found = await checkpoint_before(source, span.partition, kept, span.first)
-        if found is not None:
-            return found
+        checkpoint = await checkpoint_before(source, span.partition, kept, span.first)
+        if checkpoint is not None:
+            return checkpoint
     if kept > 0:
         wanted = "" if span.first is None else f" before offset {span.first}"
         raise NotRetained(
-            f"partition {span.partition}: what was known{wanted} is not kept: {source.what} has the journal from offset "
+            f"partition {span.partition}: what was known{wanted} is not kept: {source.description} has the journal from offset "
             f"{kept} on, and {await _retained_text(source, span.partition, kept)}"
         )
     return await beginning(source, span.partition)

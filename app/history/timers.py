@@ -27,14 +27,14 @@ class Timer(NamedTuple):
     """What a timer stood for when it fired, as the state of then says."""
 
     at_ms: int
-    what: (
+    kind: (
         TimerKind | str
     )  # the timer's kind, or what the incident waited for (`app.core.state.deadline.Deadline.kind`)
-    whose: str  # an alert, an incident, a rule and group, a silence, a task
+    owner: str  # an alert, an incident, a rule and group, a silence, a task
     detail: str = ""  # which clock, which rule
     since_ms: int = 0  # since when it ran; 0 is not known
     cause: str = ""  # the position of the record that made the alert fire, or opened the incident
-    of_incident: bool = False  # `whose` is an incident
+    of_incident: bool = False  # `owner` is an incident
     quiet: tuple[str, ...] = ()  # what let nobody be told until then: mute rules, the owner's hours
 
 
@@ -43,44 +43,44 @@ def timers_at(engine: Engine, timer: DueTimer) -> list[Timer]:
 
     Of an incident's: everything that is due at that time, the first first; so of a silence's.
     """
-    state, at_ms, what, whose = engine.state, *timer
-    if what == TimerKind.INCIDENT:
-        incident = state.incidents.get(whose)
+    state, at_ms, label, owner = engine.state, *timer
+    if label == TimerKind.INCIDENT:
+        incident = state.incidents.get(owner)
         due = waits(engine, incident, at_ms) if incident is not None else []
-        return due or [Timer(at_ms, what, whose)]
-    rule, _, name = whose.partition(" ") if what == TimerKind.LASTING else ("", "", whose)
+        return due or [Timer(at_ms, label, owner)]
+    rule, _, name = owner.partition(" ") if label == TimerKind.LASTING else ("", "", owner)
     alert = state.alerts.get(name.encode())
     if alert is not None:
         since_ms = (
             alert.notifiable_since_ms
-            if rule or what == TimerKind.CORRELATION_WAIT
+            if rule or label == TimerKind.CORRELATION_WAIT
             else alert.last_ms
         )
         return [
             Timer(
                 at_ms,
-                what,
+                label,
                 alert.name,
                 rule or alert.heartbeat,
                 since_ms,
                 f"{engine.partition}-{alert.fired_offset}",
             )
         ]
-    pair = tuple(whose.split("\n", 1))
-    if what == TimerKind.GRACE and pair in state.inhibition_groups:
-        return [Timer(at_ms, what, pair[1], pair[0], state.inhibition_groups[pair].ended_ms)]
-    if what == TimerKind.DIGEST and pair in state.receivers:
+    pair = tuple(owner.split("\n", 1))
+    if label == TimerKind.GRACE and pair in state.inhibition_groups:
+        return [Timer(at_ms, label, pair[1], pair[0], state.inhibition_groups[pair].ended_ms)]
+    if label == TimerKind.DIGEST and pair in state.receivers:
         digest = engine.policy.policy.notify.digest
-        return [Timer(at_ms, what, pair[0], pair[1], at_ms - (digest.within if digest else 0))]
-    if what == TimerKind.TASK and whose in state.tasks:
-        return [Timer(at_ms, what, whose, state.tasks[whose].name, state.tasks[whose].made_ms)]
-    if what == TimerKind.SILENCE:
+        return [Timer(at_ms, label, pair[0], pair[1], at_ms - (digest.within if digest else 0))]
+    if label == TimerKind.TASK and owner in state.tasks:
+        return [Timer(at_ms, label, owner, state.tasks[owner].name, state.tasks[owner].made_ms)]
+    if label == TimerKind.SILENCE:
         over, begun = silences.silences_changing(state, at_ms)  # all at once
         return [
-            Timer(at_ms, what, silence.id, silence.by, silence.starts_ms)
+            Timer(at_ms, label, silence.id, silence.by, silence.starts_ms)
             for silence in (*over, *begun)
         ] or [Timer(*timer)]
-    return [Timer(at_ms, what, whose)]
+    return [Timer(at_ms, label, owner)]
 
 
 def _kept(engine: Engine, incident: Incident, due: deadline.Deadline) -> tuple[str, ...]:

@@ -27,14 +27,14 @@ class Generations(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """What was put under the key, unless it is forgotten."""
-        found = self._newer.get(key)
-        if found is not None:
-            return found[0]
-        found = self._older.pop(key, None)
-        if found is None:
+        value = self._newer.get(key)
+        if value is not None:
+            return value[0]
+        value = self._older.pop(key, None)
+        if value is None:
             return None
-        self.put(key, *found)
-        return found[0]
+        self.put(key, *value)
+        return value[0]
 
     def put(self, key: K, value: V, size: int) -> None:
         """Remember a value."""

@@ -52,8 +52,8 @@ def command_value(
     details = body.details(incident, now_ms)
     team = details.get("team")
     if team and team not in teams:
-        found = f"team: is {team!r:.60}, must be one of the policy's teams ({', '.join(teams)})"
-        raise BadInput(Reason.MALFORMED, found)
+        message = f"team: is {team!r:.60}, must be one of the policy's teams ({', '.join(teams)})"
+        raise BadInput(Reason.MALFORMED, message)
     return encode_command(command, incident, signed(body.by), **details)
 
 
@@ -71,15 +71,15 @@ def receipts_of(document: Any, partitions: int) -> list[tuple[int, str, bytes]]:
             Reason.TOO_LARGE,
             f"the body has {len(document)} receipts, must have at most {RECEIPTS_MAX}",
         )
-    found = []
+    receipts = []
     for number, item in enumerate(document):
         try:
-            found.append(_receipt_record(item, partitions))
+            receipts.append(_receipt_record(item, partitions))
         except BadInput as refusal:
             raise BadInput(
                 refusal.reason, f"[{number}]: {refusal.message}; no receipt was kept"
             ) from None
-    return found
+    return receipts
 
 
 def resubmitted_record(
@@ -91,8 +91,8 @@ def resubmitted_record(
     """
     partition = int(letter.split("-", maxsplit=1)[0]) if EFFECT_ID.fullmatch(letter) else partitions
     if partition >= partitions:
-        found = f"the dead letter is {letter!r:.80}, must be its id, such as 0-15-0, of a partition below {partitions}"
-        raise BadInput(Reason.MALFORMED, found)
+        message = f"the dead letter is {letter!r:.80}, must be its id, such as 0-15-0, of a partition below {partitions}"
+        raise BadInput(Reason.MALFORMED, message)
     value = encode_resubmitted(letter, signed(CommandRequest.of(document).by))
     return partition, NewRecord(letter.encode(), value)
 

@@ -24,10 +24,10 @@ def heartbeat_labels(policy: CompiledPolicy, name: str) -> dict[str, str]:
     if rule is None:
         names = [heartbeat.name for heartbeat in policy.policy.heartbeats]
         known = ", ".join(names) or "none"
-        found = (
+        message = (
             f"the policy has no heartbeat {name!r:.60}, must be one of its `heartbeats` ({known})"
         )
-        raise BadInput(Reason.UNKNOWN_NAME, f"{found}{did_you_mean(name, names)}")
+        raise BadInput(Reason.UNKNOWN_NAME, f"{message}{did_you_mean(name, names)}")
     for asked in [{}, *islice(_candidates(rule.match), _TRIED_MAX)]:
         labels = {"alertname": name, **asked, HEARTBEAT: name}
         if policy.evaluate(labels).heartbeat == name:

@@ -34,8 +34,8 @@ def parse_mapped(body: bytes) -> Any:
 
 def mapped_entries(name: str, mapping: WebhookMapping, document: Any) -> list[Document]:
     """The alerts of a body, as `app.intake.normalise` reads them. Raises BadInput."""
-    found = _evaluate("alerts", mapping.alerts, document)
-    items = found if isinstance(found, list) else [] if found is None else [found]
+    alerts = _evaluate("alerts", mapping.alerts, document)
+    items = alerts if isinstance(alerts, list) else [] if alerts is None else [alerts]
     if len(items) > ALERTS_MAX:
         raise BadInput(
             Reason.TOO_LARGE, f"the body has {len(items)} alerts, must have at most {ALERTS_MAX}"

@@ -196,8 +196,8 @@ def alert_of(entry: Any, now_ms: int, lifetime: Lifetime) -> Alert:
     starts_ms = instant_ms(entry.get("startsAt"), ".startsAt")
     ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
     if starts_ms is not None and ends_ms is not None and ends_ms < starts_ms:
-        found = f"is {entry['endsAt']!r}, must not be before startsAt, {entry['startsAt']!r}"
-        raise BadInput(Reason.BAD_TIME, f".endsAt: {found}")
+        message = f"is {entry['endsAt']!r}, must not be before startsAt, {entry['startsAt']!r}"
+        raise BadInput(Reason.BAD_TIME, f".endsAt: {message}")
     url = url_of(entry.get("generatorURL"), ".generatorURL")
     ttl_ms = hold_of(entry.get("status"), ends_ms, now_ms, lifetime)
     if ttl_ms:
@@ -264,8 +264,8 @@ def fingerprint_of(labels: Labels) -> str:
     key = "\0".join(chain.from_iterable(sorted(labels.items())))
     if key.count("\0") >= 2 * len(labels) or len(key) > CACHED_CHARACTERS_MAX:
         return fingerprint(labels)  # with a NUL in a label, two label sets could share a key
-    found = _known.get(key)
-    if found is None:
-        found = fingerprint(labels)
-        _known.put(key, found, len(key))
-    return found
+    known = _known.get(key)
+    if known is None:
+        known = fingerprint(labels)
+        _known.put(key, known, len(key))
+    return known

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from app.notifier.http import HttpClient
+from app.notifier.connections.http import HttpClient
 from app.notifier.messages.incident_links import IncidentLinks
 from app.notifier.messages.rendering import Templates
 from app.notifier.outcome import Sent

@@ -66,7 +66,7 @@ class ScenarioOutcome:
         stream = _KINDS[kind]
         if stream is Stream.INCIDENTS:
             return [self._incident_item(snapshot) for snapshot in self._snapshots]
-        bodies = [body for found, body in self._bodies if found is stream]
+        bodies = [body for of_stream, body in self._bodies if of_stream is stream]
         if stream is Stream.FOLLOWUPS:
             bodies = list({body["task"]: body for body in bodies}.values())
         return [_ITEMS[stream](self, body) for body in bodies]
@@ -81,14 +81,14 @@ class ScenarioOutcome:
         }
 
     def _incident_item(self, body: Item) -> Item:
-        said = {
+        incident_fields = {
             name: body[name]
             for name in ("component", "scope", "title", "severity", "owner", "class", "state")
         }
         times = ("opened", "notified", "acknowledged", "mitigated", "resolved", "closed")
         return {
             "number": self._by_id[body["incident"]].number,
-            **said,
+            **incident_fields,
             "prefix": body["incident"].partition("-")[0],
             **{name: self._virtual_time(body[f"{name}_at"]) for name in times},
             "by": body["acknowledged_by"],
@@ -110,18 +110,20 @@ class ScenarioOutcome:
         }
 
     def _escalation_item(self, body: Item) -> Item:
-        said = {name: body[name] for name in ("rule", "step", "severity", "owner", "because")}
-        return {**self._time_and_incident(body), "to": body["to"]["name"], **said}
+        escalation_fields = {
+            name: body[name] for name in ("rule", "step", "severity", "owner", "because")
+        }
+        return {**self._time_and_incident(body), "to": body["to"]["name"], **escalation_fields}
 
     def _notification_item(self, body: Item) -> Item:
-        said = {
+        notification_fields = {
             name: body[name]
             for name in ("kind", "channel", "address", "severity", "owner", "title", "text")
         }
         return {
             **self._time_and_incident(body),
             "to": body["receiver"],
-            **said,
+            **notification_fields,
             "next": _next(body),
         }
 
@@ -134,12 +136,12 @@ class ScenarioOutcome:
         }
 
     def _task(self, body: Item) -> Item:
-        said = {name: body[name] for name in ("title", "state", "owner")}
+        task_fields = {name: body[name] for name in ("title", "state", "owner")}
         due = self._virtual_time(body["due_at"])
         return {
             "incident": self._by_id.get(body["incident"]),
             "task": body["name"],
-            **said,
+            **task_fields,
             "due": due,
         }
 

@@ -33,12 +33,12 @@ class Difference:
     lines: list[str]
 
 
-def compare_outcome(expect: Expect, found: ScenarioOutcome) -> list[Difference]:
+def compare_outcome(expect: Expect, outcome: ScenarioOutcome) -> list[Difference]:
     """The differences, in the order of the keys."""
     differences = []
     for kind in _NAMED:
         group = getattr(expect, kind)
-        lines = list(_compare_group(group, kind, found.items(kind))) if group is not None else []
+        lines = list(_compare_group(group, kind, outcome.items(kind))) if group is not None else []
         if lines:
             more = len(lines) - SHOWN_MAX
             differences.append(
@@ -48,7 +48,7 @@ def compare_outcome(expect: Expect, found: ScenarioOutcome) -> list[Difference]:
                 )
             )
     if expect.pages is not None:
-        pages = [item for item in found.items("notifications") if item["channel"] == "pager"]
+        pages = [item for item in outcome.items("notifications") if item["channel"] == "pager"]
         if len(pages) != expect.pages:
             lines = [f"  + {_item_text('notifications', page)}" for page in pages]
             differences.append(
@@ -199,14 +199,14 @@ def _meets_expectation(expected: Expected, item: Item) -> bool:
 
 
 def _equal_values(name: str, expected: Any, item: Item) -> bool:
-    found = item[name]
+    actual = item[name]
     if isinstance(expected, TextExpectation):
-        return expected.fits(found or "")
+        return expected.fits(actual or "")
     if isinstance(expected, TimeExpectation):
-        return found is not None and expected.fits(found)
-    if isinstance(found, Incident):
-        return found.fits(expected)
-    return bool(found == expected)
+        return actual is not None and expected.fits(actual)
+    if isinstance(actual, Incident):
+        return actual.fits(expected)
+    return bool(actual == expected)
 
 
 def _expected_text(expected: Expected) -> str:

@@ -42,12 +42,12 @@ def policy_entries(rules: CompiledPolicy) -> list[Where]:
 
 
 def reached_entries(
-    rules: CompiledPolicy, scenario: Scenario, found: ScenarioOutcome
+    rules: CompiledPolicy, scenario: Scenario, outcome: ScenarioOutcome
 ) -> set[Where]:
     """What one scenario has reached."""
     alerts = [labels for step in scenario.do for labels in step.fire or ()]
     places = {where for labels in alerts for where in _matched_entries(rules, labels)}
-    names = set(_effect_names(found))
+    names = set(_effect_names(outcome))
     for where in (*_BY_NAME, ("runbooks",)):
         places |= {
             (*where, number)
@@ -71,14 +71,14 @@ def _matched_entries(rules: CompiledPolicy, labels: Labels) -> Iterator[Where]:
             yield (*where, first)
 
 
-def _effect_names(found: ScenarioOutcome) -> Iterator[str]:
+def _effect_names(outcome: ScenarioOutcome) -> Iterator[str]:
     """The names of what did something."""
-    yield from (item["rule"] for item in found.items("escalations"))
-    yield from (item["task"] for item in found.items("tasks"))
-    for item in found.items("incidents"):
+    yield from (item["rule"] for item in outcome.items("escalations"))
+    yield from (item["task"] for item in outcome.items("tasks"))
+    for item in outcome.items("incidents"):
         yield item["rule"]
         yield item["runbook"]
-    for item in found.items("timeline"):
+    for item in outcome.items("timeline"):
         if item["kind"] == "Suppressed":  # what keeps quiet names its rule last, in brackets
             yield item["text"].rpartition("(")[2].removesuffix(")")
 

@@ -29,13 +29,13 @@ HOLD_MS = 2 * HORIZON_MS
 Explained = dict[str, Any]
 
 
-def explain_alert(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
+def explain_alert(file: PolicyFile, labels: Labels, at_ms: int) -> Explained:
     """Everything, as it is printed and as JSON has it.
 
     Times are durations since the alert fired at `at_ms`.
     """
-    why = _Reasons(found)
-    rules, verdict = found.rules, found.rules.evaluate(labels)
+    why = _Reasons(file)
+    rules, verdict = file.rules, file.rules.evaluate(labels)
     played = _simulate_alert(rules, labels, at_ms, verdict)
     severity, owner = verdict.severity, verdict.owner
     place = rules.place(labels, fingerprint(labels))
@@ -43,7 +43,7 @@ def explain_alert(found: PolicyFile, labels: Labels, at_ms: int) -> Explained:
         "labels": dict(labels),
         "at": format_instant(at_ms),
         "policy": rules.fingerprint,
-        "file": str(found.path),
+        "file": str(file.path),
         "severity": {"is": severity, **why.severity(labels, verdict)},
         "component": {"is": place.component, **why.component(labels)},
         "scope": place.scope,
@@ -85,8 +85,8 @@ def _simulate_alert(
     key = rules.place(labels, identity).key.encode()
     stage.append(StoredRecord(-1, at_ms, key, encode_alert(alert)))
     stage.wait_until(at_ms + HORIZON_MS)
-    found = ScenarioOutcome(list(bodies_of(stage.effects)), at_ms)
-    first = [item for item in found.items("notifications") if item["kind"] == "opened"]
+    outcome = ScenarioOutcome(list(bodies_of(stage.effects)), at_ms)
+    first = [item for item in outcome.items("notifications") if item["kind"] == "opened"]
     told = [
         {
             "after": write_ms(item["at"]),
@@ -94,7 +94,7 @@ def _simulate_alert(
         }
         for item in first
     ]
-    steps = found.items("escalations")
+    steps = outcome.items("escalations")
     # An incident that is at the end of its chain escalates to the same person, on and on.
     climbs = [
         {
@@ -137,8 +137,8 @@ def text_of(selector: Sequence[Sequence[Matcher]]) -> str:
 class _Reasons:
     """By which lines of the file."""
 
-    def __init__(self, found: PolicyFile) -> None:
-        self._found, self._policy = found, found.rules.policy
+    def __init__(self, file: PolicyFile) -> None:
+        self._found, self._policy = file, file.rules.policy
 
     def at(self, where: Where) -> Explained:
         """A place in the policy."""
@@ -159,8 +159,8 @@ class _Reasons:
             case ("severities", "missing"):
                 return f"it has none of the labels {', '.join(severities.labels)}"
         label = next(name for name in severities.labels if labels.get(name))
-        said = f"the label {label} is {labels[label]!r}"
-        return f"{said}, which nobody declared" if where == ("severities", "unknown") else said
+        reason = f"the label {label} is {labels[label]!r}"
+        return f"{reason}, which nobody declared" if where == ("severities", "unknown") else reason
 
     def component(self, labels: Labels) -> Explained:
         """Which label names it."""
@@ -228,8 +228,8 @@ class _Reasons:
                     if rule.sequence
                     else "one of"
                 )
-                what = f"{role} {'' if rule.sequence else rule.count}".strip()
-                text = f"{what} within {write_ms(rule.within)}, group {group}"
+                part = f"{role} {'' if rule.sequence else rule.count}".strip()
+                text = f"{part} within {write_ms(rule.within)}, group {group}"
                 yield {
                     "kind": "correlation",
                     "name": rule.name,
@@ -283,10 +283,10 @@ def _interval_text(item: Any) -> str:
     if item.always:
         return "as soon as it fires"
     if item.without is not None:
-        what = (
+        times = (
             "nobody has named the cause" if item.without == "root_cause" else "it is not mitigated"
         )
-        return f"{what} after {write_ms(item.after)}"
+        return f"{times} after {write_ms(item.after)}"
     if item.grew:
         return "becomes worse, or larger, after somebody took it"
     if item.complaints:

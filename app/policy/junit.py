@@ -30,13 +30,13 @@ def write_junit(path: Path, results: Sequence[TestResult]) -> None:
     for result in results:
         by_file.setdefault(result.file, []).append(result)
     suites = Element("testsuites", _total_attributes(results))
-    for file, found in by_file.items():
+    for file, file_results in by_file.items():
         suite = SubElement(
             suites,
             "testsuite",
-            {"name": inert(file), "errors": "0", "skipped": "0", **_total_attributes(found)},
+            {"name": inert(file), "errors": "0", "skipped": "0", **_total_attributes(file_results)},
         )
-        for result in found:
+        for result in file_results:
             where = {"file": inert(file), "line": str(result.line), "time": f"{result.seconds:.3f}"}
             case = SubElement(
                 suite, "testcase", {"classname": inert(file), "name": inert(result.name), **where}

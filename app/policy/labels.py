@@ -23,16 +23,16 @@ def parse_labels(text: str) -> Labels:
     labels: dict[str, str] = {}
     place = 0
     while place < len(text):
-        found = _ONE.match(text, place)
-        if found is None:
+        match = _ONE.match(text, place)
+        if match is None:
             raise ValueError(
                 f"is {text!r:.200}, must be labels such as severity=critical,component=postgres"
             )
-        name, value = found.groups()
+        name, value = match.groups()
         if name in labels:
             raise ValueError(f"is {text!r:.200}, which has {name!r} twice")
         labels[name] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-        place = found.end()
+        place = match.end()
     return _check_labels(labels)
 
 
@@ -60,9 +60,9 @@ def read_lines(file: str) -> list[Labels]:
 
 
 def _labels_in(document: Any, file: str, line: int) -> Labels:
-    found = document.get("labels", document) if isinstance(document, dict) else document
+    labels = document.get("labels", document) if isinstance(document, dict) else document
     try:
-        return _check_labels(found)
+        return _check_labels(labels)
     except ValueError as error:
         raise _bad_file(file, line, str(error)) from None
 

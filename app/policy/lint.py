@@ -64,8 +64,8 @@ def _unheard_notifications(policy: Policy) -> Iterator[Problem]:
             if channels and not any(
                 _reaches_team(policy, team, severity, channel) for channel in channels
             ):
-                said = f"is told of no {severity}: it has no address for {', '.join(channels)}"
-                yield ("teams", name, "contact"), said
+                warning = f"is told of no {severity}: it has no address for {', '.join(channels)}"
+                yield ("teams", name, "contact"), warning
 
 
 def _reaches_team(policy: Policy, team: Team, severity: Severity, channel: Channel) -> bool:

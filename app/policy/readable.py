@@ -21,8 +21,8 @@ _DURATION = get_args(DurationMs)[1:]  # what marks an annotation as a duration
 
 def readable_policy(policy: Policy) -> dict[str, Any]:
     """The policy's keys; names of rules and teams are as in the file."""
-    found: dict[str, Any] = _readable_model(policy)
-    return found
+    readable: dict[str, Any] = _readable_model(policy)
+    return readable
 
 
 def _readable_model(model: BaseModel) -> dict[str, Any]:

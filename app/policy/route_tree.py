@@ -52,14 +52,14 @@ class TeamRoute:
 def severity_routes(rules: CompiledPolicy) -> list[SeverityRoute]:
     """From worst to mildest."""
     notify = rules.policy.notify
-    found = []
+    routes = []
     for severity in Severity:
         besides = [
             rules.policy.contacts[name].name for name in notify.also_notify.get(severity, ())
         ]
         lines = list(_time_texts(rules, severity))
-        found.append(SeverityRoute(severity, list(notify.channels[severity]), besides, lines))
-    return found
+        routes.append(SeverityRoute(severity, list(notify.channels[severity]), besides, lines))
+    return routes
 
 
 def _time_texts(rules: CompiledPolicy, severity: Severity) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _time_texts(rules: CompiledPolicy, severity: Severity) -> Iterator[str]:
 def team_routes(rules: CompiledPolicy) -> list[TeamRoute]:
     """In the order of the policy."""
     policy = rules.policy
-    found = []
+    routes = []
     for name, team in policy.teams.items():
         leads = [
             f"class {class_.name}: {text_of(class_.match)}"
@@ -104,7 +104,7 @@ def team_routes(rules: CompiledPolicy) -> list[TeamRoute]:
             _step_route(rules, name, number, contact)
             for number, contact in enumerate(rules.chain(name))
         ]
-        found.append(
+        routes.append(
             TeamRoute(
                 name,
                 team.contact.name,
@@ -114,7 +114,7 @@ def team_routes(rules: CompiledPolicy) -> list[TeamRoute]:
                 steps,
             )
         )
-    return found
+    return routes
 
 
 def _step_route(rules: CompiledPolicy, team: str, number: int, contact: Contact) -> StepRoute:

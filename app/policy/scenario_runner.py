@@ -47,14 +47,19 @@ def play_scenario(
             cast.do(step)
         except (_Unplayable, BadInput) as error:
             text = error.message if isinstance(error, BadInput) else str(error)
-            return [*problems, Problem(where, [text, "what follows was not played"])], cast.found()
+            return [
+                *problems,
+                Problem(where, [text, "what follows was not played"]),
+            ], cast.outcome()
         if step.expect is not None:
             problems += _describe_problems(
-                (*where, "expect"), compare_outcome(step.expect, cast.found())
+                (*where, "expect"), compare_outcome(step.expect, cast.outcome())
             )
     if scenario.expect is not None:
-        problems += _describe_problems(("expect",), compare_outcome(scenario.expect, cast.found()))
-    return problems, cast.found()
+        problems += _describe_problems(
+            ("expect",), compare_outcome(scenario.expect, cast.outcome())
+        )
+    return problems, cast.outcome()
 
 
 def _describe_problems(where: Where, differences: list[Difference]) -> Iterator[Problem]:
@@ -76,7 +81,7 @@ class _ScenarioStage:
         self._bodies: list[Body] = []
         self._read = 0  # effects whose bodies are known
 
-    def found(self) -> ScenarioOutcome:
+    def outcome(self) -> ScenarioOutcome:
         """What came of it until now."""
         self._bodies += bodies_of(self._stage.effects[self._read :])
         self._read = len(self._stage.effects)
@@ -135,7 +140,7 @@ class _ScenarioStage:
         )
 
     def _resolve_reference(self, name: str, reference: int | str) -> Incident:
-        known = self.found().incidents
+        known = self.outcome().incidents
         for incident in reversed(known):
             if incident.fits(reference):
                 return incident

@@ -35,24 +35,24 @@ def schema_text(model: type[BaseModel]) -> str:
 
 def model_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a model."""
-    found = model.model_json_schema(schema_generator=_TitlelessGenerator)
-    definitions = found.setdefault("$defs", {})
+    schema = model.model_json_schema(schema_generator=_TitlelessGenerator)
+    definitions = schema.setdefault("$defs", {})
     named = {name: json.loads(json.dumps(entry)) for name, entry in NAMED.items()}
     for name, item in named.items():
-        _insert_reference(found, name, item)
+        _insert_reference(schema, name, item)
         for other in named.values():
             if other is not item:
                 _insert_reference(other, name, item)
-        if f'#/$defs/{name}"' in json.dumps([found, *named.values()]):
+        if f'#/$defs/{name}"' in json.dumps([schema, *named.values()]):
             definitions[name] = item
     for part, where in [
-        (model, found),
+        (model, schema),
         *((entry, definitions.get(entry.__name__)) for entry in _component_models(model)),
     ]:
         if where is not None:
             _describe_fields(part, where)
-    _close_mapping(found)
-    return {"$schema": DIALECT, "title": f"Tocsin: {model.__name__}", **found}
+    _close_mapping(schema)
+    return {"$schema": DIALECT, "title": f"Tocsin: {model.__name__}", **schema}
 
 
 def _insert_reference(part: Any, name: str, definition: dict[str, Any]) -> None:
@@ -104,21 +104,21 @@ def _describe_fields(model: type[BaseModel], where: dict[str, Any]) -> None:
         {},
     )
     for name, field in model.model_fields.items():
-        said = _field_comment(model, name)
+        comment = _field_comment(model, name)
         item = properties.get(field.alias or name)
-        if said and item is not None:
-            item["description"] = said
+        if comment and item is not None:
+            item["description"] = comment
 
 
 def _field_comment(model: type[BaseModel], name: str) -> str:
     for item in model.__mro__:
-        said = (
+        comments = (
             _class_comments(item).get(name, "")
             if name in vars(item).get("__annotations__", {})
             else ""
         )
-        if said:
-            return said[0].upper() + said[1:]
+        if comments:
+            return comments[0].upper() + comments[1:]
     return ""
 
 
@@ -132,8 +132,8 @@ def _class_comments(item: type) -> dict[str, str]:
         source = inspect.getsource(item)
     except (OSError, TypeError):  # there are only compiled modules
         return {}
-    found = [(match[2], match[3] or match[1]) for match in _FIELD.finditer(source)]
-    return {name: text for name, text in reversed(found) if text}
+    comments = [(match[2], match[3] or match[1]) for match in _FIELD.finditer(source)]
+    return {name: text for name, text in reversed(comments) if text}
 
 
 def _close_mapping(part: Any) -> None:

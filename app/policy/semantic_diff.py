@@ -110,17 +110,17 @@ def _compare_entries(key: str, old: Sequence[Any], new: Sequence[Any]) -> Iterat
 
 
 def _by_name(entries: Sequence[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     for entry in entries:
         name = base = (
             entry.get("name") or f"[{_value_text(_normalized_value('match', entry['match']))}]"
         )
         number = 1
-        while name in found:
+        while name in by_name:
             number += 1
             name = f"{base}#{number}"
-        found[name] = entry
-    return found
+        by_name[name] = entry
+    return by_name
 
 
 def _longest_common_order(before: Sequence[str], after: Sequence[str]) -> set[str]:
@@ -231,15 +231,15 @@ def changed_decisions(
 ) -> tuple[int, list[ChangedDecision]]:
     """How many different alerts there are, and those that the policies judge otherwise."""
     different = {fingerprint(labels): labels for labels in alerts}
-    found = []
+    changes = []
     for labels in different.values():
         before, after = _decide_alert(old, labels), _decide_alert(new, labels)
         differs = {
             name: (before[name], after[name]) for name in before if before[name] != after[name]
         }
         if differs:
-            found.append(ChangedDecision(labels, differs))
-    return len(different), found
+            changes.append(ChangedDecision(labels, differs))
+    return len(different), changes
 
 
 def _decide_alert(rules: CompiledPolicy, labels: Labels) -> dict[str, str]:

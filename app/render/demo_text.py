@@ -124,9 +124,9 @@ def _escalations_table(escalations: list[dict[str, Any]]) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name == "at")
     for escalation in escalations:
         to = f"{escalation['to']['name']} ({escalation['step']}/{escalation['steps']})"
-        what = "" if escalation["title"] in escalation["because"] else f"{escalation['title']}: "
+        title = "" if escalation["title"] in escalation["because"] else f"{escalation['title']}: "
         rule = "" if escalation["rule"] in escalation["because"] else f" ({escalation['rule']})"
-        because = f"{escalation['severity']} {what}{escalation['because']}{rule}"
+        because = f"{escalation['severity']} {title}{escalation['because']}{rule}"
         table.add_row(
             as_text(escalation["at"][begin:16].replace("T", " ")), as_text(to), as_text(because)
         )

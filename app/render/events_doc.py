@@ -162,7 +162,7 @@ def _class_in(hint: Any) -> type | None:
     """The class of an event's part in a type, if there is one."""
     if is_dataclass(hint) and isinstance(hint, type):
         return hint
-    return next((found for arg in get_args(hint) if (found := _class_in(arg))), None)
+    return next((inner for arg in get_args(hint) if (inner := _class_in(arg))), None)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def outcome_json(outcome: ReplayOutcome) -> dict[str, Any]:
         for stream, number in done.effects.items():
             effects[stream] = effects.get(stream, 0) + number
     messages = effects.pop(Stream.JOURNAL, 0)
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "records": sum(done.records for done in outcome.done),
         "effects": sum(effects.values()),
         "messages": messages,
@@ -49,11 +49,11 @@ def outcome_json(outcome: ReplayOutcome) -> dict[str, Any]:
         },
     }
     if outcome.checked is not None:
-        found["identical"] = outcome.checked.differences == 0
-        found["differences"] = outcome.checked.differences
-        found["first_difference"] = outcome.difference
-        found["compared"] = {name: getattr(outcome.checked, name) for name in COUNTS}
-    return found
+        document["identical"] = outcome.checked.differences == 0
+        document["differences"] = outcome.checked.differences
+        document["first_difference"] = outcome.difference
+        document["compared"] = {name: getattr(outcome.checked, name) for name in COUNTS}
+    return document
 
 
 def show_outcome(source: Source, outcome: ReplayOutcome, console: Console) -> None:
@@ -71,22 +71,24 @@ def show_outcome(source: Source, outcome: ReplayOutcome, console: Console) -> No
             str(job.partition), offsets, f"{done.records:,}", f"{effects:,}", job.start.how
         )
     console.print(table)
-    found = outcome_json(outcome)
+    document = outcome_json(outcome)
     streams = (
-        ", ".join(f"{number:,} {stream}" for stream, number in found["by_stream"].items()) or "none"
+        ", ".join(f"{number:,} {stream}" for stream, number in document["by_stream"].items())
+        or "none"
     )
     console.print(
-        Text(f"effects: {streams}; {found['messages']:,} messages between actors"), soft_wrap=True
+        Text(f"effects: {streams}; {document['messages']:,} messages between actors"),
+        soft_wrap=True,
     )
-    rate = f"{found['records_per_second']:,} records/s"
+    rate = f"{document['records_per_second']:,} records/s"
     console.print(
         as_text(
-            f"{found['records']:,} records of {source.what} in {outcome.seconds:.1f} s: {rate}"
+            f"{document['records']:,} records of {source.description} in {outcome.seconds:.1f} s: {rate}"
         ),
         soft_wrap=True,
     )
-    if found["poisons"]:
-        console.print(Text(f"{found['poisons']} faults of Tocsin, passed over as a worker does"))
+    if document["poisons"]:
+        console.print(Text(f"{document['poisons']} faults of Tocsin, passed over as a worker does"))
     if outcome.checked is not None:
         _show_checked(outcome, console)
 

@@ -189,9 +189,9 @@ def _alerts(incident: Document) -> list[tuple[Any, ...]]:
     ]
 
 
-def _completion_text(incident: Document, what: str) -> str:
-    by = f" by {incident[f'{what}_by']}" if incident[f"{what}_by"] else ""
-    return f"{incident[f'{what}_at']}{by}" if incident[f"{what}_at"] else ""
+def _completion_text(incident: Document, verb: str) -> str:
+    by = f" by {incident[f'{verb}_by']}" if incident[f"{verb}_by"] else ""
+    return f"{incident[f'{verb}_at']}{by}" if incident[f"{verb}_at"] else ""
 
 
 def _bullet_list(facts: dict[str, Any]) -> Iterator[str]:

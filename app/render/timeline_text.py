@@ -86,7 +86,7 @@ def _event_lines(picture: TimelinePicture, columns: int) -> Iterator[str]:
     for mark in picture.marks[:EVENTS_MAX]:
         after = f"+{format_ms(mark.at_ms - picture.begin_ms)}"
         yield _cut_text(
-            f"{_time_text(mark.at_ms, picture)} {after:>7}  {_SIGNS[mark.row]} {mark.what:<16} {mark.text}",
+            f"{_time_text(mark.at_ms, picture)} {after:>7}  {_SIGNS[mark.row]} {mark.label:<16} {mark.text}",
             columns,
         )
     if len(picture.marks) > EVENTS_MAX:

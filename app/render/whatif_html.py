@@ -82,7 +82,7 @@ def _summary_sentence(comparison: Comparison) -> str:
         (comparison.unpaged, "nobody would have been called for"),
     )
     rest = "".join(
-        f"; {what} {len(ones)} incident{'s' * (len(ones) > 1)}" for ones, what in lost if ones
+        f"; {change} {len(ones)} incident{'s' * (len(ones) > 1)}" for ones, change in lost if ones
     )
     return f"{numbers(pages, 'pages')}, {numbers(messages, 'messages')}{rest}."
 
@@ -109,11 +109,11 @@ def _counts_cell(counts: dict[str, int]) -> str:
 
 def _times_table(comparison: Comparison) -> str:
     rows = [
-        f"<tr><td>to the {what}</td>"
+        f"<tr><td>to the {label}</td>"
         f"<td>{_duration_text(before.median_ms)} → {_duration_text(after.median_ms)}</td>"
         f"<td>{_duration_text(before.max_ms)} → {_duration_text(after.max_ms)}</td>"
         f"<td>{before.number} → {after.number}</td></tr>"
-        for what, (before, after) in comparison.times.items()
+        for label, (before, after) in comparison.times.items()
     ]
     head = "<tr><th>from an incident's opening</th><th>median</th><th>longest</th><th>incidents</th></tr>"
     return f"<h2>How soon</h2><table>{head}{''.join(rows)}</table>"

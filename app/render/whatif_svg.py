@@ -29,7 +29,7 @@ class Mark(NamedTuple):
 
     side: str
     at_ms: int
-    what: str
+    kind: str
     verdict: str
     lines: list[str]
 
@@ -61,10 +61,10 @@ def comparison_timeline(comparison: Comparison) -> str:
     if len(rows) > len(shown):
         alike = sum(not row.differs for row in rows) - sum(not row.differs for row in shown)
         left_out.append(f"{len(rows) - len(shown)} more, {alike} of them without a difference")
-    said = f"<p>Not in the picture: {escape('; '.join(left_out))}.</p>" if left_out else ""
+    omitted = f"<p>Not in the picture: {escape('; '.join(left_out))}.</p>" if left_out else ""
     if not shown:
-        return f"<p>Nobody was told anything, and nobody would be.</p>{said}"
-    return _svg_document(shown) + said
+        return f"<p>Nobody was told anything, and nobody would be.</p>{omitted}"
+    return _svg_document(shown) + omitted
 
 
 def _is_never_notified(pair: Pair[Incident]) -> bool:
@@ -77,18 +77,18 @@ def _incident_rows(comparison: Comparison) -> list[Row]:
     names = {
         pair.after.id: pair.before.id for pair in comparison.incidents if pair.after and pair.before
     }
-    said: list[AnyPair] = [*comparison.notifications, *comparison.escalations]
-    for pair in said:
+    pairs: list[AnyPair] = [*comparison.notifications, *comparison.escalations]
+    for pair in pairs:
         for side, item in ((BEFORE, pair.before), (AFTER, pair.after)):
             if item is not None and not isinstance(item, Incident):
                 name = names.get(item.incident, item.incident) if side == AFTER else item.incident
                 marks.setdefault(name, []).append((side, item, pair.verdict))
     rows = []
     for incident in comparison.incidents:
-        name = (incident.before or incident.one).id
+        name = (incident.before or incident.shown).id
         if not _is_never_notified(incident) or name in marks:
             rows.append(
-                Row(team_of(incident.one), incident, list(_message_marks(marks.get(name, []))))
+                Row(team_of(incident.shown), incident, list(_message_marks(marks.get(name, []))))
             )
     if "" in marks:
         rows.append(Row(team_of(marks[""][0][1]), None, list(_message_marks(marks[""]))))
@@ -97,24 +97,24 @@ def _incident_rows(comparison: Comparison) -> list[Row]:
         key=lambda row: (
             row.incident is None,
             row.team,
-            row.incident.one.opened_ms if row.incident else 0,
+            row.incident.shown.opened_ms if row.incident else 0,
         ),
     )
 
 
-def _message_marks(said: Sequence[tuple[str, Message | Escalation, str]]) -> Iterator[Mark]:
-    found: dict[tuple[str, int, str, str], list[str]] = {}
-    for side, item, verdict in said:
+def _message_marks(pairs: Sequence[tuple[str, Message | Escalation, str]]) -> Iterator[Mark]:
+    marks: dict[tuple[str, int, str, str], list[str]] = {}
+    for side, item, verdict in pairs:
         if isinstance(item, Escalation):
-            what, line = _ESCALATION, f"escalated to {item.to} (step {item.step}): {item.because}"
+            kind, line = _ESCALATION, f"escalated to {item.to} (step {item.step}): {item.because}"
         else:
-            what = _PAGE if item.page else _MESSAGE
+            kind = _PAGE if item.page else _MESSAGE
             line = f"{item.kind}, {item.channel} to {item.receiver}: {item.text}"
         # Messages of one moment that are partly the same share a mark of the verdict that says
         # more.
-        found.setdefault((side, item.at_ms, what, verdict), []).append(line)
-    for (side, at_ms, what, verdict), lines in sorted(found.items()):
-        yield Mark(side, at_ms, what, verdict, lines)
+        marks.setdefault((side, item.at_ms, kind, verdict), []).append(line)
+    for (side, at_ms, kind, verdict), lines in sorted(marks.items()):
+        yield Mark(side, at_ms, kind, verdict, lines)
 
 
 def _svg_document(rows: Sequence[Row]) -> str:
@@ -142,7 +142,7 @@ def _distinct_moments(rows: Sequence[Row]) -> Iterator[int]:
     """
     for row in rows:
         yield from (
-            mark.at_ms for mark in row.marks if mark.what != _MESSAGE or row.incident is None
+            mark.at_ms for mark in row.marks if mark.kind != _MESSAGE or row.incident is None
         )
         if row.incident is not None:
             for incident in (row.incident.before, row.incident.after):
@@ -185,7 +185,7 @@ def _row_elements(row: Row, axis: Axis, y: int) -> str:
         marks = [mark for mark in row.marks if mark.side == side]
         parts += [
             _mark_element(mark, axis, top)
-            for mark in sorted(marks, key=lambda mark: order[mark.what])
+            for mark in sorted(marks, key=lambda mark: order[mark.kind])
         ]
     return "".join(parts)
 
@@ -193,7 +193,7 @@ def _row_elements(row: Row, axis: Axis, y: int) -> str:
 def _row_label(row: Row, y: int) -> str:
     if row.incident is None:
         return f'<text class="label" x="8" y="{y + 24}">messages about many incidents</text>'
-    incident, name = row.incident.one, (row.incident.before or row.incident.one).id
+    incident, name = row.incident.shown, (row.incident.before or row.incident.shown).id
     word = "" if row.incident.verdict in (SAME, CHANGED) else f" ({row.incident.verdict})"
     tooltip = f"<title>{escaped_lines(f'{name} {incident.title}')}</title>"
     severity = f'<text class="{_severity_class(incident)}" x="8" y="{y + 18}">{escaped_lines(incident.severity)}</text>'
@@ -236,8 +236,8 @@ def _mark_element(mark: Mark, axis: Axis, top: int) -> str:
         truncate(line, 200) for line in shown
     )
     tooltip = f"<title>{escaped_lines(text)}</title>"
-    css = f"mark {mark.what} {mark.verdict}"
-    match mark.what:
+    css = f"mark {mark.kind} {mark.verdict}"
+    match mark.kind:
         case "page":
             return f'<circle class="{css}" cx="{x}" cy="{middle}" r="6">{tooltip}</circle>'
         case "escalation":

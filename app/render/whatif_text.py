@@ -49,14 +49,14 @@ class Occasion(NamedTuple):
     @property
     def page(self) -> bool:
         """Whether somebody was called."""
-        return any(pair.one.page for pair in self.pairs)
+        return any(pair.shown.page for pair in self.pairs)
 
     @property
     def recipients_text(self) -> str:
         """Who was told, by channel."""
         channels: dict[str, list[str]] = {}
         for pair in self.pairs:
-            channels.setdefault(pair.one.channel, []).append(pair.one.receiver)
+            channels.setdefault(pair.shown.channel, []).append(pair.shown.receiver)
         told = sorted(channels.items(), reverse=True)
         return "; ".join(f"{channel} to {', '.join(receivers)}" for channel, receivers in told)
 
@@ -187,13 +187,15 @@ def _times_table(comparison: Comparison) -> Table:
     table = plain_table()
     for name in ("from the opening", "median", "longest", "incidents"):
         table.add_column(name)
-    for what, (before, after) in comparison.times.items():
+    for label, (before, after) in comparison.times.items():
         median, longest = (
             (_duration_text(before.median_ms), _duration_text(after.median_ms)),
             (_duration_text(before.max_ms), _duration_text(after.max_ms)),
         )
         numbers = (str(before.number), str(after.number))
-        table.add_row(f"to the {what}", *(" -> ".join(both) for both in (median, longest, numbers)))
+        table.add_row(
+            f"to the {label}", *(" -> ".join(both) for both in (median, longest, numbers))
+        )
     return table
 
 
@@ -207,21 +209,21 @@ def _occasion_lines(comparison: Comparison, verdict: str, *, verbose: bool) -> l
     Where much is the same but for what it is about, as in a storm, it is one line, unless all is
     asked for.
     """
-    found: dict[tuple[int, str, str, tuple[FieldChange, ...]], Occasion] = {}
+    occasions: dict[tuple[int, str, str, tuple[FieldChange, ...]], Occasion] = {}
     for pair in comparison.notifications:
         if pair.verdict == verdict:
-            said = pair.one
-            key = (said.at_ms, said.incident, said.kind, pair.changes)
-            found.setdefault(key, Occasion(said.at_ms, said.kind, said.title, [])).pairs.append(
-                pair
-            )
-    ordered = sorted(found.values(), key=lambda occasion: (not occasion.page, occasion.at_ms))
+            message = pair.shown
+            key = (message.at_ms, message.incident, message.kind, pair.changes)
+            occasions.setdefault(
+                key, Occasion(message.at_ms, message.kind, message.title, [])
+            ).pairs.append(pair)
+    ordered = sorted(occasions.values(), key=lambda occasion: (not occasion.page, occasion.at_ms))
     alike: dict[object, list[Occasion]] = {}
     for number, item in enumerate(ordered):
         same = (
             item.at_ms,
             item.kind,
-            item.pairs[0].one.severity,
+            item.pairs[0].shown.severity,
             item.recipients_text,
             _changes_sentence(item.pairs[0].changes),
         )
@@ -232,7 +234,7 @@ def _occasion_lines(comparison: Comparison, verdict: str, *, verbose: bool) -> l
 def _occasion_line(occasions: Sequence[Occasion], verdict: str) -> Text:
     """One occasion, or several that differ in what they are about."""
     first = occasions[0]
-    message = first.pairs[0].one
+    message = first.pairs[0].shown
     line = _line_start(verdict, first.at_ms, message.severity)
     if first.page:
         line.append("PAGE ", "bold")
@@ -257,14 +259,14 @@ def _changes_text(changes: Sequence[FieldChange]) -> Text:
 
     Of what is said otherwise because it is said at another time, only the time.
     """
-    said = _changes_sentence(changes)
-    return as_text(f" | {said}" if said else "")
+    sentence = _changes_sentence(changes)
+    return as_text(f" | {sentence}" if sentence else "")
 
 
 def _changes_sentence(changes: Sequence[FieldChange]) -> str:
     return ", ".join(
         _change_sentence(change)
-        for change in [change for change in changes if change.what != "text"] or changes
+        for change in [change for change in changes if change.label != "text"] or changes
     )
 
 
@@ -273,7 +275,7 @@ def _change_sentence(change: FieldChange) -> str:
         _moment_text(text) or truncate(text, TEXT_MAX) for text in (change.before, change.after)
     )
     if not (_moment_text(change.before) and _moment_text(change.after)):
-        return f"{change.what} {before} -> {after}"
+        return f"{change.label} {before} -> {after}"
     moved_ms = round(
         (
             datetime.fromisoformat(change.after) - datetime.fromisoformat(change.before)
@@ -282,7 +284,7 @@ def _change_sentence(change: FieldChange) -> str:
     )
     how = "later" if moved_ms > 0 else "earlier"
     day = before.partition(" ")[0]
-    return f"{change.what} {before} -> {after.removeprefix(f'{day} ')}, {format_ms(abs(moved_ms))} {how}"
+    return f"{change.label} {before} -> {after.removeprefix(f'{day} ')}, {format_ms(abs(moved_ms))} {how}"
 
 
 def _moment_text(text: str) -> str:
@@ -291,7 +293,7 @@ def _moment_text(text: str) -> str:
 
 
 def _escalation_line(pair: Pair[Escalation]) -> Text:
-    escalation = pair.one
+    escalation = pair.shown
     line = _line_start(pair.verdict, escalation.at_ms, escalation.severity)
     return (
         line
@@ -303,9 +305,9 @@ def _escalation_line(pair: Pair[Escalation]) -> Text:
 
 
 def _incident_summary(pair: Pair[Incident]) -> Text:
-    incident = pair.before or pair.one  # the id is the one that people know, if there is one
+    incident = pair.before or pair.shown  # the id is the one that people know, if there is one
     return (
-        _line_start(pair.verdict, incident.opened_ms, pair.one.severity)
+        _line_start(pair.verdict, incident.opened_ms, pair.shown.severity)
         + _incident_name(incident)
         + _changes_text(pair.changes)
     )

@@ -98,19 +98,19 @@ async def describe_difference(
         else source.topic(difference.stream)
     )
     position = f"{difference.position.offset}-{difference.position.number}"
-    what = (
+    subject = (
         f"message to partition {difference.target}"
         if difference.stream is Stream.JOURNAL
         else difference.stream
     )
-    where = f"partition {difference.partition}, {what}, position {position}"
+    where = f"partition {difference.partition}, {subject}, position {position}"
     at = f" (offset {difference.offset} of {topic})" if difference.offset >= 0 else ""
     stored = await _stored_value(source, difference, topic)
-    said = f"there stands {_short_text(stored)}, computed was {_short_text(difference.computed)}"
+    text = f"there stands {_short_text(stored)}, computed was {_short_text(difference.computed)}"
     match difference.kind:
         case "changed":
             cause = _probable_cause(stored, difference, more, policy)
-            return f"{where}{at}: other bytes: {_differing_fields(stored, difference) or said}: {cause}"
+            return f"{where}{at}: other bytes: {_differing_fields(stored, difference) or text}: {cause}"
         case "missing":
             alone = "it was taken out of the topic, or never sent" if not more else SEVERAL
             return f"{where}: is missing; {difference.hint}, computed was {_short_text(difference.computed)}: {alone}"

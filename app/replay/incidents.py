@@ -34,12 +34,12 @@ async def spans_of(source: Source, incident: str) -> list[OffsetSpan]:
         await _partition_span(source, partition, end, until_ms)
         for partition, end in sorted(ends.items())
     ]
-    found = [span for span in spans if span is not None]
-    if not found:
+    known = [span for span in spans if span is not None]
+    if not known:
         raise NotRetained(
-            f"{source.what} has effects that name {incident}, and no record of the journal that led to them"
+            f"{source.description} has effects that name {incident}, and no record of the journal that led to them"
         )
-    return found
+    return known
 
 
 async def _partition_span(
@@ -60,7 +60,7 @@ async def _partition_span(
 
 async def _newest_snapshot(source: Source, incident: str) -> dict[str, Any]:
     """The newest snapshot of an incident. Raises NotRetained."""
-    found, known = None, dict[str, int]()
+    snapshot, known = None, dict[str, int]()
     for partition in source.partitions:
         topic = source.topics.incidents
         offset = await source.log.start_offset(topic, partition)
@@ -69,14 +69,16 @@ async def _newest_snapshot(source: Source, incident: str) -> dict[str, Any]:
             for record in records:
                 known[(record.key or b"").decode(errors="replace")] = record.timestamp
                 if record.key == incident.encode():
-                    found = record.value
-    if found is None:
+                    snapshot = record.value
+    if snapshot is None:
         newest = (
             ", ".join(sorted(known, key=lambda name: (known[name], name))[-KNOWN_SHOWN:])
             or "none yet"
         )
-        raise NotRetained(f"no incident {incident!r} in {source.what}; the newest are: {newest}")
-    document: dict[str, Any] = {"parents": [], "members": [], **orjson.loads(found)}
+        raise NotRetained(
+            f"no incident {incident!r} in {source.description}; the newest are: {newest}"
+        )
+    document: dict[str, Any] = {"parents": [], "members": [], **orjson.loads(snapshot)}
     return document
 
 

@@ -84,15 +84,17 @@ class ReplayedPartition:
 
 
 async def compare_messages(
-    source: Source, found: Sequence[ReceivedMessages], replayed: Mapping[int, ReplayedPartition]
+    source: Source,
+    topics_read: Sequence[ReceivedMessages],
+    replayed: Mapping[int, ReplayedPartition],
 ) -> VerificationResult:
     """Compare what was sent with what was received."""
     checked, received = (
         VerificationResult(),
-        {messages.partition: messages.received for messages in found},
+        {messages.partition: messages.received for messages in topics_read},
     )
     others: dict[int, Received] = {}
-    for messages in found:
+    for messages in topics_read:
         for difference in messages.twice:
             checked.differs(difference)
         for position, (target, mark, head) in messages.sent.items():
@@ -110,8 +112,10 @@ async def compare_messages(
                 checked.differs(_message_difference("changed", cause, target, known[1], head))
             else:
                 checked.identical += 1
-    for messages in found:
-        _find_extra(checked, messages, {other.partition: other.sent for other in found}, replayed)
+    for messages in topics_read:
+        _find_extra(
+            checked, messages, {other.partition: other.sent for other in topics_read}, replayed
+        )
     return checked
 
 

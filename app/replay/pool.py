@@ -87,13 +87,15 @@ async def replay_job(
     try:
         async for records, effects in feeding.run(job.end, job.batch, pace):
             done.applied += len(records)
-            found = effects if records[0].offset >= job.first else _effects_from(effects, job.first)
+            wanted = (
+                effects if records[0].offset >= job.first else _effects_from(effects, job.first)
+            )
             if verifier is not None:
-                verifier.take(found)
-                messages.take(found)
+                verifier.take(wanted)
+                messages.take(wanted)
                 messages.note(records)
-            if found:
-                await _hand_out(job, done, found, file, live)
+            if wanted:
+                await _hand_out(job, done, wanted, file, live)
             advance(len(records))
     finally:
         if file is not None:
@@ -165,8 +167,8 @@ def work_together(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    found = {partition: item.result() for item, partition in waiting.items()}
-    return [found[job.partition] for job in jobs]
+    results = {partition: item.result() for item, partition in waiting.items()}
+    return [results[job.partition] for job in jobs]
 
 
 def _drain_progress(progress: Any, advance: Callable[[int], None]) -> None:

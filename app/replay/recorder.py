@@ -38,7 +38,7 @@ async def write_recording(
     header = RecordingHeader(
         tocsin_version(),
         source.log.now_ms(),
-        source.what,
+        source.description,
         source.config.prefix,
         source.config.partitions,
         parts,
@@ -106,7 +106,7 @@ async def _read_range(
         records = await source.log.read(topic, part.partition, offset, READ_RECORDS)
         if not records or records[0].offset > offset:
             raise NotRetained(
-                f"{source.what} lacks the record {offset} of partition {part.partition}, which was there before"
+                f"{source.description} lacks the record {offset} of partition {part.partition}, which was there before"
             )
         offset = records[-1].offset + 1
         yield [record for record in records if record.offset < part.end]

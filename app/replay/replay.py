@@ -115,7 +115,7 @@ async def choose_replay(source: Source, choice: Choice) -> tuple[dict[int, int],
     """
     if source.topics.journal not in await source.log.list_topics():
         raise NotRetained(
-            f"{source.what} has no topic {source.topics.journal}: a replay writes effects only"
+            f"{source.description} has no topic {source.topics.journal}: a replay writes effects only"
         )
     # Asked first: what a worker had worked up by then stands in the topics, and what it sent in the
     # journals.

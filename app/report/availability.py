@@ -56,11 +56,11 @@ class OutageLedger:
 
         In order of time, with gaps between them. What is down still lasts until now.
         """
-        found = list(self._spans.get(service, ()))
+        spans = list(self._spans.get(service, ()))
         for begun in self._down.values():
             if service in begun:
-                _merge_span(found, max(begun[service], self._since_ms), now_ms)
-        return found
+                _merge_span(spans, max(begun[service], self._since_ms), now_ms)
+        return spans
 
     def forget(self, before_ms: int) -> None:
         """Drop what was over before then."""
@@ -93,9 +93,9 @@ def month_of(text: str, now_ms: int) -> Span:
 
     The one of now for an empty text. Raises ValueError.
     """
-    found = _MONTH.fullmatch(text or f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m}")
+    match = _MONTH.fullmatch(text or f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m}")
     try:
-        begin = datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC) if found else None
+        begin = datetime(int(match[1]), int(match[2]), 1, tzinfo=UTC) if match else None
         end = (begin + timedelta(days=31)).replace(day=1) if begin else None
     except (ValueError, OverflowError):
         begin = end = None
@@ -133,7 +133,7 @@ def availability_rows(
     rows = []
     for target in targets:
         spans = ledger.spans(target.name, now_ms)
-        found = month_availability(spans, month, now_ms)
+        of_month = month_availability(spans, month, now_ms)
         budget_ms = round((month[1] - month[0]) * (100 - target.target) / 100)
         end = max(min(month[1], now_ms), month[0])
         rows.append(
@@ -141,11 +141,11 @@ def availability_rows(
                 "service": target.name,
                 "month": f"{datetime.fromtimestamp(month[0] / 1000, UTC):%Y-%m}",
                 "elapsed_ms": end - month[0],
-                **found,
+                **of_month,
                 "target": target.target,
                 "budget_ms": budget_ms,
-                "budget_left_ms": budget_ms - found["down_ms"],
-                "met": found["down_ms"] <= budget_ms,
+                "budget_left_ms": budget_ms - of_month["down_ms"],
+                "met": of_month["down_ms"] <= budget_ms,
                 "down": any(first < end <= last for first, last in spans),
             }
         )

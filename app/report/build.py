@@ -75,15 +75,15 @@ def _status_text(incident: Document) -> str:
 def _with_delivery(notifications: Iterable[Document], timeline: list[Document]) -> list[Document]:
     """Each with what its notifier said last; a notifier that failed may have tried again."""
     receipts = {item["notification"]: item for item in timeline if item["kind"] in _DELIVERY}
-    found = []
+    entries = []
     for notification in notifications:
         receipt = receipts.get(notification["id"])
         delivery = _DELIVERY[receipt["kind"]] if receipt else "pending"
-        found.append(
+        entries.append(
             notification
             | {"delivery": delivery, "delivery_detail": receipt["detail"] if receipt else ""}
         )
-    return found
+    return entries
 
 
 def _review_response(

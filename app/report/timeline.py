@@ -90,13 +90,13 @@ class TimelineMark:
 
     at_ms: int
     row: str  # of ROWS
-    what: str
+    label: str
     text: str
 
     @property
     def words(self) -> str:
         """What it is, where its row is not to be seen."""
-        return f"notified: {self.what}" if self.row == "notified" else self.what
+        return f"notified: {self.label}" if self.row == "notified" else self.label
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ def draw_picture(
 
 
 def _operator_marks(entries: Iterable[Document]) -> list[TimelineMark]:
-    kinds = {kind: (row, what) for row, known in ROWS.items() for kind, what in known.items()}
+    kinds = {kind: (row, label) for row, known in ROWS.items() for kind, label in known.items()}
     return [
         TimelineMark(milliseconds(entry["at"]), *kinds[entry["kind"]], str(entry["text"]))
         for entry in entries
@@ -170,14 +170,14 @@ def _operator_marks(entries: Iterable[Document]) -> list[TimelineMark]:
 
 def _notification_marks(notifications: Iterable[Document]) -> list[TimelineMark]:
     """The messages, those of one occasion in one mark: whom, through what."""
-    found = []
+    marks = []
     for (at, kind), group in groupby(notifications, key=lambda entry: (entry["at"], entry["kind"])):
         channels: dict[str, list[str]] = {}
         for item in group:
             channels.setdefault(str(item["receiver"]), []).append(str(item["channel"]))
         whom = ", ".join(f"{receiver} ({', '.join(by)})" for receiver, by in channels.items())
-        found.append(TimelineMark(milliseconds(at), "notified", str(kind).replace("_", " "), whom))
-    return found
+        marks.append(TimelineMark(milliseconds(at), "notified", str(kind).replace("_", " "), whom))
+    return marks
 
 
 def _alert_lanes(

@@ -110,10 +110,10 @@ class Compaction:
         partition = self._partitions[place]
         partition.appended, kept = 0, 0
         newest: Newest = {}
-        found = self._connection.execute(
+        groups = self._connection.execute(
             "SELECT max(last) FROM batches WHERE topic = ? AND partition = ?", place
         )
-        (end,) = found.fetchone()
+        (end,) = groups.fetchone()
         for rows in self._row_groups(place, partition.seen, end):
             newest.update((record.key, record.offset) for record in _compacted_records(rows))
             yield _rows_size(rows)
@@ -126,13 +126,13 @@ class Compaction:
         """The rows of a step each."""
         while after < end:
             group, size = list[BatchRow](), 0
-            found = self._connection.execute(_SELECT, (*place, after, end))
-            for row in map(BatchRow._make, found):
+            rows = self._connection.execute(_SELECT, (*place, after, end))
+            for row in map(BatchRow._make, rows):
                 size += row.size
                 if group and size > STEP_BYTES:
                     break
                 group.append(row)
-            found.close()
+            rows.close()
             if not group:
                 return
             after = group[-1].last
@@ -157,11 +157,11 @@ class Compaction:
         return _rows_size(written)
 
     def _size(self, place: Place) -> int:
-        found = self._connection.execute(
+        row = self._connection.execute(
             f"SELECT sum({ROW_BYTES} + length(records)) FROM batches WHERE topic = ? AND partition = ?",  # noqa: S608
             place,
         )
-        return int(found.fetchone()[0] or 0)
+        return int(row.fetchone()[0] or 0)
 
 
 def _rows_size(rows: list[BatchRow]) -> int:

@@ -401,8 +401,8 @@ async def _create_topics(
         NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config)
         for spec in specs
     ]
-    for name, code, *said in (await admin.create_topics(topics)).topic_errors:
-        error, because = for_code(code), said[0] if said else ""
+    for name, code, *texts in (await admin.create_topics(topics)).topic_errors:
+        error, because = for_code(code), texts[0] if texts else ""
         if error in FORBIDDEN:
             raise error(f"topic {name} is not created: {because}")
         if code not in (
@@ -453,10 +453,10 @@ async def _topic_mismatches(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpe
         for topic in await admin.describe_topics([spec.name for spec in specs])
     }
     resources = [ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs]
-    found: dict[str, dict[str, str]] = {}
+    mismatches: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources):
         for _, _, _, name, entries in answer.resources:
-            found[name] = {entry[0]: entry[1] for entry in entries}
+            mismatches[name] = {entry[0]: entry[1] for entry in entries}
     for spec in specs:
         partitions = len(described[spec.name]["partitions"])
         if partitions != spec.partitions:
@@ -465,7 +465,7 @@ async def _topic_mismatches(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpe
                 "set it to what the topic has"
             )
         for key, expected in spec.config.items():
-            is_value = found.get(spec.name, {}).get(key)
+            is_value = mismatches.get(spec.name, {}).get(key)
             if is_value != expected and not key.startswith(
                 "retention"
             ):  # how long to keep is the operator's choice

@@ -119,8 +119,8 @@ def _reason_text(error: Exception) -> str:
                 "TOCSIN_BROKER has to name the host as the certificate does"
             )
         case ssl.SSLError():
-            said = error.reason or "the connection was cut"
-            return f"TLS fails ({said}); is TOCSIN_KAFKA_SECURITY right for this port, does it want TOCSIN_KAFKA_CERT_FILE?"
+            reason = error.reason or "the connection was cut"
+            return f"TLS fails ({reason}); is TOCSIN_KAFKA_SECURITY right for this port, does it want TOCSIN_KAFKA_CERT_FILE?"
         case SaslAuthenticationFailed() | UnsupportedSaslMechanismError() | IllegalSaslStateError():
             return f"it refuses TOCSIN_KAFKA_USER, its password or TOCSIN_KAFKA_MECHANISM ({error})"
         case ConnectionRefusedError():

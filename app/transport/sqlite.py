@@ -199,22 +199,22 @@ class SqliteLog:
     def _read_rows(
         self, topic: str, partition: int, offset: int, max_records: int
     ) -> list[StoredRecord]:
-        found: list[StoredRecord] = []
+        read: list[StoredRecord] = []
         expected, size = offset, 0
         for row in self._select_rows(topic, partition, offset):
             size += row.size
-            if found and size > READ_BYTES:
+            if read and size > READ_BYTES:
                 break
             records = row.unpack()
-            if row.begins > expected and (found or self._has_before(topic, partition, offset)):
+            if row.begins > expected and (read or self._has_before(topic, partition, offset)):
                 raise self._damaged_error(
                     f"{topic} {partition} lacks the records from {expected} to {row.begins - 1}"
                 )
-            found += records[max(offset - row.first_record_offset, 0) :]
+            read += records[max(offset - row.first_record_offset, 0) :]
             expected = row.last + 1
-            if len(found) >= max_records:
+            if len(read) >= max_records:
                 break
-        return found[:max_records]
+        return read[:max_records]
 
     def _select_rows(self, topic: str, partition: int, offset: int) -> Iterator[BatchRow]:
         return map(
@@ -273,8 +273,8 @@ class SqliteLog:
         row = self._open_database().execute(
             "SELECT offset FROM commits WHERE topic = ? AND partition = ?", (topic, partition)
         )
-        found = row.fetchone()
-        return int(found[0]) if found else None
+        fetched = row.fetchone()
+        return int(fetched[0]) if fetched else None
 
     def commit(self, topic: str, partition: int, offset: int) -> None:
         """Keep the offset that the consumer group goes on from, if the disk lets us.
@@ -293,7 +293,7 @@ class SqliteLog:
     def _file(self) -> Path:
         return self.directory / "journal.db"
 
-    def _unavailable_error(self, what: str, error: object) -> LogUnavailable:
+    def _unavailable_error(self, action: str, error: object) -> LogUnavailable:
         """What cannot be done, why, and what to do."""
         remedy = ""
         if _is_full(error):
@@ -304,10 +304,12 @@ class SqliteLog:
             error, sqlite3.OperationalError
         ):
             remedy = f": {DAMAGED}"
-        return LogUnavailable(f"the journal in {self.directory} cannot be {what}: {error}{remedy}")
+        return LogUnavailable(
+            f"the journal in {self.directory} cannot be {action}: {error}{remedy}"
+        )
 
-    def _damaged_error(self, what: str) -> LogUnavailable:
-        return LogUnavailable(f"the journal in {self.directory} is damaged: {what}: {DAMAGED}")
+    def _damaged_error(self, damage: str) -> LogUnavailable:
+        return LogUnavailable(f"the journal in {self.directory} is damaged: {damage}: {DAMAGED}")
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
         """Refuse a file that is no journal, or a newer one. An empty file is a new journal."""
@@ -387,11 +389,11 @@ class SqliteLog:
         words = self._newest.read(NOTE_BYTES).decode(errors="replace").split()
         if len(words) == 3 and words[1].isdecimal() and words[2].isdecimal():
             topic, partition, end = words[0], int(words[1]), int(words[2])
-            found, _ = self._ends.get((topic, partition), (0, 0))
-            if found < end:
+            kept_end, _ = self._ends.get((topic, partition), (0, 0))
+            if kept_end < end:
                 raise LogUnavailable(
-                    f"the journal in {self.directory} has lost its end: {topic} {partition} ends at {found}, and up to {end} "
-                    f"was acknowledged: {DAMAGED}; to go on without what is lost, remove {noted}"
+                    f"the journal in {self.directory} has lost its end: {topic} {partition} ends at {kept_end}, "
+                    f"and up to {end} was acknowledged: {DAMAGED}; to go on without what is lost, remove {noted}"
                 )
 
     def _note_end(self, appends: Sequence[_Append]) -> None:
@@ -488,13 +490,13 @@ class SqliteLog:
         self._run_chore(lambda: self._compaction.appended(compacted))
 
     def _answer_all(
-        self, appends: Sequence[_Append], found: Sequence[int | LogUnavailable]
+        self, appends: Sequence[_Append], offsets: Sequence[int | LogUnavailable]
     ) -> None:
         """Answer all of them in one step of the event loop: it takes a system call to wake it."""
-        self._loop.call_soon_threadsafe(self._answer, appends, found)
+        self._loop.call_soon_threadsafe(self._answer, appends, offsets)
 
-    def _answer(self, appends: Sequence[_Append], found: Sequence[int | LogUnavailable]) -> None:
-        for item, offset in zip(appends, found, strict=True):
+    def _answer(self, appends: Sequence[_Append], offsets: Sequence[int | LogUnavailable]) -> None:
+        for item, offset in zip(appends, offsets, strict=True):
             if item.done.done():
                 continue  # whoever waited was cancelled
             if isinstance(offset, LogUnavailable):

@@ -179,19 +179,19 @@ def _check_format(copy: sqlite3.Connection, source: Path) -> None:
 def _mark_of(copy: sqlite3.Connection, source: Path) -> tuple[int, int, int]:
     """When a backup was made, its epoch and its number of batches."""
     known = copy.execute("SELECT name FROM sqlite_master WHERE name = 'backup'").fetchone()
-    found = copy.execute("SELECT at_ms, epoch, batches FROM backup").fetchone() if known else None
-    if found is None:
+    row = copy.execute("SELECT at_ms, epoch, batches FROM backup").fetchone() if known else None
+    if row is None:
         raise LogUnavailable(
             f"{source} has no mark of a whole backup, must be a file that tocsin backup made"
         )
-    at_ms, epoch, batches = found
+    at_ms, epoch, batches = row
     return int(at_ms), int(epoch), int(batches)
 
 
 def _epoch(copy: sqlite3.Connection) -> int:
     known = copy.execute("SELECT name FROM sqlite_master WHERE name = 'epoch'").fetchone()
-    found = copy.execute("SELECT max(number) FROM epoch").fetchone() if known else None
-    return int(found[0] or 0) if found else 0
+    row = copy.execute("SELECT max(number) FROM epoch").fetchone() if known else None
+    return int(row[0] or 0) if row else 0
 
 
 def _checked_batches(copy: sqlite3.Connection, source: Path) -> int:

@@ -75,11 +75,11 @@ def batch_rows(
     topic: str, partition: int, first: int, at_ms: int, records: Sequence[NewRecord], bytes_max: int
 ) -> list[BatchRow]:
     """Records that get the offsets from `first` on, in rows of so many bytes at the most, or one record."""
-    found = []
+    rows = []
     for batch in in_batches(records, bytes_max):
-        found.append(_make_row(topic, partition, first + len(batch) - 1, at_ms, batch, None))
+        rows.append(_make_row(topic, partition, first + len(batch) - 1, at_ms, batch, None))
         first += len(batch)
-    return found
+    return rows
 
 
 def covering_rows(
@@ -91,13 +91,13 @@ def covering_rows(
     bytes_max: int,
 ) -> list[BatchRow]:
     """What is left of the offsets from the first to the last of a span, in rows that cover all of it; there is one at least."""
-    (begins, last), found = span, list[BatchRow]()
+    (begins, last), rows = span, list[BatchRow]()
     left = len(records)
     for batch in in_batches(records, bytes_max) or [()]:
         left -= len(batch)
-        found.append(_make_row(topic, partition, last - left, at_ms, batch, begins))
+        rows.append(_make_row(topic, partition, last - left, at_ms, batch, begins))
         begins = last - left + 1
-    return found
+    return rows
 
 
 def _make_row(

@@ -30,10 +30,10 @@ class ActPages:
         given = take_name(request, values)
         by = given or caller_of(request).name
         try:
-            said = await self._carry_out(request, incident, form, values, by)
+            answer = await self._carry_out(request, incident, form, values, by)
         except BadInput as refusal:
             return await self._again(request, incident, form, values, refusal)
-        response = await self._incidents.page(request, incident, said)
+        response = await self._incidents.page(request, incident, answer)
         give_name(request, response, given)
         return response
 
@@ -62,8 +62,8 @@ class ActPages:
         report = await self._incidents.report(incident)
         snapshot, policy = report["incident"], self._parts.policy()
         filled = fill(form, snapshot, policy, report["tasks"], values, refusal.message)
-        said = Said(400, good=False, heading=f"{form.verb}: not sent", texts=(refusal.message,))
-        return await self._incidents.page(request, incident, said, filled)
+        answer = Said(400, good=False, heading=f"{form.verb}: not sent", texts=(refusal.message,))
+        return await self._incidents.page(request, incident, answer, filled)
 
 
 def _said(form: ActForm, outcome: Outcome | None) -> Said:

@@ -54,7 +54,7 @@ class IncidentPages:
         self,
         request: web.Request,
         incident: str,
-        said: Said | None = None,
+        answer: Said | None = None,
         filled: FilledForm | None = None,
     ) -> web.Response:
         """The page, perhaps with what came of a form, or with a form that has to be corrected."""
@@ -73,7 +73,7 @@ class IncidentPages:
             "incident": snapshot,
             "row": row,
             "report": report,
-            "said": said,
+            "said": answer,
             "forms": forms,
             "main": next((form for form in forms if row.state in form.form.main), None),
             # The drawing escapes each text that it has.
@@ -89,7 +89,7 @@ class IncidentPages:
             "differing": differing_labels(snapshot),
             **await self._similar(snapshot, live.now_ms),
         }
-        status = said.status if said else 200
+        status = answer.status if answer else 200
         return await self._renderer.page(request, "incident.html", status, **values)
 
     async def get_act(self, request: web.Request) -> web.Response:

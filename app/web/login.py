@@ -38,12 +38,12 @@ class LoginPages:
         if holder is None or Permission.READ not in holder.may:
             if asker.sender.is_to_be_told():
                 logger.warning("a login was refused to %s", request.remote)
-            found = (
+            message = (
                 "The token is not one of TOCSIN_TOKENS."
                 if holder is None
                 else f"The token of {holder.name} may not read."
             )
-            return self._form(request, 403, found, then)
+            return self._form(request, 403, message, then)
         response = _go_to(then)
         session = new_session(holder, int(time.time()))
         set_cookie(request, response, COOKIE, session, LASTS_SECONDS)

@@ -107,8 +107,8 @@ async def read_form(request: web.Request) -> Form:
     """The fields of a form that one of our pages sent. Raises Declined and BadInput."""
     check_origin(request)
     if request.content_type != FORM:
-        found = f"the Content-Type is {request.content_type!r:.80}, must be {FORM}"
-        raise RequestDeclined(415, "unsupported_media_type", found)
+        message = f"the Content-Type is {request.content_type!r:.80}, must be {FORM}"
+        raise RequestDeclined(415, "unsupported_media_type", message)
     try:
         async with asyncio.timeout(FORM_SECONDS):
             body = await request.content.read(FORM_BYTES_MAX + 1)

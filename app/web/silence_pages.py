@@ -57,8 +57,8 @@ class SilencePages:
             silence, outcome = await self._silences.keep(body, asker_of(request), past=False)
         except BadInput as refusal:
             return await self._form(request, form, 400, problem=refusal.message)
-        said = Said(200, good=True, heading="Silenced", texts=(f"Its id is {silence.id}.",))
-        response = await self._list_page(request, said, outcome)
+        answer = Said(200, good=True, heading="Silenced", texts=(f"Its id is {silence.id}.",))
+        response = await self._list_page(request, answer, outcome)
         give_name(request, response, given)
         return response
 
@@ -66,17 +66,22 @@ class SilencePages:
         """End a silence."""
         await read_form(request)
         await self._silences.expire(request.match_info["silence"])
-        said = Said(200, good=True, heading="Ended", texts=("What it matched is notified again.",))
-        return await self._list_page(request, said)
+        answer = Said(
+            200, good=True, heading="Ended", texts=("What it matched is notified again.",)
+        )
+        return await self._list_page(request, answer)
 
     async def _list_page(
-        self, request: web.Request, said: Said | None = None, outcome: SilenceOutcome | None = None
+        self,
+        request: web.Request,
+        answer: Said | None = None,
+        outcome: SilenceOutcome | None = None,
     ) -> web.Response:
         silences = await self._silences.listed()
         values: Document = {
             "silences": silences[:SHOWN_MAX],
             "more": max(len(silences) - SHOWN_MAX, 0),
-            "said": said,
+            "said": answer,
             "outcome": _outcome(outcome),
         }
         return await self._renderer.page(request, "silences.html", **values)

@@ -86,14 +86,14 @@ class WhatIfRuns:
             stderr=asyncio.subprocess.STDOUT,
         )
         assert process.stdout is not None
-        said = b""
+        output = b""
         try:
             while chunk := await process.stdout.read(OUTPUT_BYTES_MAX):
-                said = (said + chunk)[-OUTPUT_BYTES_MAX:]
+                output = (output + chunk)[-OUTPUT_BYTES_MAX:]
             status = await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
         if status:
-            raise RunFailed(said.decode(errors="replace").strip() or f"it ended with {status}")
+            raise RunFailed(output.decode(errors="replace").strip() or f"it ended with {status}")

@@ -40,8 +40,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "by_team": _tallies_json(comparison, team_of),
         "by_severity": _tallies_json(comparison, severity_of),
         "times": {
-            what.replace(" ", "_"): _before_after_json(*times)
-            for what, times in comparison.times.items()
+            label.replace(" ", "_"): _before_after_json(*times)
+            for label, times in comparison.times.items()
         },
         "missed": [describe_object(incident) for incident in comparison.missed],
         "unpaged": [describe_object(incident) for incident in comparison.unpaged],
@@ -51,21 +51,21 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def _pairs_json(comparison: Comparison, verdict: str) -> dict[str, Any]:
     lists: dict[str, Sequence[AnyPair]] = {name: getattr(comparison, name) for name in _LISTS}
-    found = {
+    document = {
         name: [pair for pair in pairs if pair.verdict == verdict] for name, pairs in lists.items()
     }
-    counts = {name: len(pairs) for name, pairs in found.items()}
+    counts = {name: len(pairs) for name, pairs in document.items()}
     pages = sum(pair.verdict == verdict for pair in comparison.pairs("pages"))
     return {
         **counts,
         "pages": pages,
-        "details": {name: [_pair_json(pair) for pair in pairs] for name, pairs in found.items()},
+        "details": {name: [_pair_json(pair) for pair in pairs] for name, pairs in document.items()},
     }
 
 
 def _pair_json(pair: AnyPair) -> dict[str, Any]:
     if pair.before is None or pair.after is None:
-        return describe_object(pair.one)
+        return describe_object(pair.shown)
     changes = [change._asdict() for change in pair.changes]
     return {
         "before": describe_object(pair.before),
@@ -88,11 +88,11 @@ def describe_object(fact: Fact) -> dict[str, Any]:
 
 
 def _tallies_json(comparison: Comparison, by: Any) -> dict[str, dict[str, dict[str, int]]]:
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    tallies: dict[str, dict[str, dict[str, int]]] = {}
     for kind in _COUNTED:
         for name, counts in tally_pairs(comparison.pairs(kind), by).items():
-            found.setdefault(name, {})[kind] = counts
-    return dict(sorted(found.items()))
+            tallies.setdefault(name, {})[kind] = counts
+    return dict(sorted(tallies.items()))
 
 
 def _before_after_json(before: ResponseTimes, after: ResponseTimes) -> dict[str, Any]:

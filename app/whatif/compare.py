@@ -37,7 +37,7 @@ DIGESTS = "(digests)"  # stands for the team of messages that are about many inc
 class FieldChange(NamedTuple):
     """What is different about two that are the same otherwise."""
 
-    what: str
+    label: str
     before: str
     after: str
 
@@ -51,11 +51,11 @@ class Pair(Generic[One]):
     changes: tuple[FieldChange, ...] = ()
 
     @property
-    def one(self) -> One:
+    def shown(self) -> One:
         """The one that there is: that of the new policy, if both are there."""
-        found = self.after if self.after is not None else self.before
-        assert found is not None
-        return found
+        side = self.after if self.after is not None else self.before
+        assert side is not None
+        return side
 
     @property
     def verdict(self) -> str:
@@ -98,17 +98,17 @@ class Comparison:
             case "notifications":
                 return self.notifications
             case "pages":
-                return [pair for pair in self.notifications if pair.one.page]
+                return [pair for pair in self.notifications if pair.shown.page]
             case "messages":
-                return [pair for pair in self.notifications if not pair.one.page]
+                return [pair for pair in self.notifications if not pair.shown.page]
             case _:
                 return self.escalations
 
     @property
     def same(self) -> bool:
         """Whether nothing is different."""
-        said = all(pair.verdict == SAME for kind in KINDS for pair in self.pairs(kind))
-        return said and self.refused[0] == self.refused[1]
+        all_same = all(pair.verdict == SAME for kind in KINDS for pair in self.pairs(kind))
+        return all_same and self.refused[0] == self.refused[1]
 
 
 def compare_runs(before: RunOutcomes, after: RunOutcomes) -> Comparison:
@@ -149,9 +149,9 @@ def tally_pairs(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str
     """
     counts: dict[str, dict[str, int]] = {}
 
-    def count(fact: Fact, what: str) -> None:
+    def count(fact: Fact, verdict: str) -> None:
         counts.setdefault(by(fact), dict.fromkeys((BEFORE, AFTER, ADDED, GONE, CHANGED), 0))[
-            what
+            verdict
         ] += 1
 
     for pair in pairs:
@@ -160,7 +160,7 @@ def tally_pairs(pairs: Iterable[AnyPair], by: Callable[[Fact], str]) -> dict[str
         if pair.after is not None:
             count(pair.after, AFTER)
         if pair.verdict != SAME:
-            count(pair.one, pair.verdict)
+            count(pair.shown, pair.verdict)
     return dict(sorted(counts.items()))
 
 
@@ -186,12 +186,12 @@ def _pair_objects(
         groups.setdefault(key(item, item.incident), ([], []))[0].append(item)
     for item in after:
         groups.setdefault(key(item, same_incident(item.incident)), ([], []))[1].append(item)
-    found: list[Pair[Said]] = []
+    pairs: list[Pair[Said]] = []
     for left, right in groups.values():
         for old, new in _align_by_time(left, right):
             different = tuple(changes(old, new)) if old is not None and new is not None else ()
-            found.append(_make_pair(old, new, different))
-    yield from sorted(found, key=lambda pair: pair.one.at_ms)
+            pairs.append(_make_pair(old, new, different))
+    yield from sorted(pairs, key=lambda pair: pair.shown.at_ms)
 
 
 def _make_pair(old: Said | None, new: Said | None, changes: tuple[FieldChange, ...]) -> Pair[Said]:
@@ -264,14 +264,14 @@ def _escalation_changes(old: Escalation, new: Escalation) -> Iterator[FieldChang
 
 
 def _changed_moments(
-    what: str, old_ms: int | None, new_ms: int | None, never: str = "never"
+    label: str, old_ms: int | None, new_ms: int | None, never: str = "never"
 ) -> Iterator[FieldChange]:
     if old_ms != new_ms:
         yield FieldChange(
-            what, *(never if item is None else format_instant(item) for item in (old_ms, new_ms))
+            label, *(never if item is None else format_instant(item) for item in (old_ms, new_ms))
         )
 
 
-def _changed_texts(what: str, old: str, new: str) -> Iterator[FieldChange]:
+def _changed_texts(label: str, old: str, new: str) -> Iterator[FieldChange]:
     if old != new and without_ids(old) != without_ids(new):
-        yield FieldChange(what, old, new)
+        yield FieldChange(label, old, new)

@@ -50,10 +50,10 @@ def _page_messages(facts: RunOutcomes) -> list[Message]:
 
 
 def _measure_times(
-    facts: RunOutcomes, said: Sequence[Message] | Sequence[Escalation]
+    facts: RunOutcomes, messages: Sequence[Message] | Sequence[Escalation]
 ) -> ResponseTimes:
     first: dict[str, int] = {}
-    for item in said:
+    for item in messages:
         first.setdefault(item.incident, item.at_ms)
     waits = [
         first[incident.id] - incident.opened_ms

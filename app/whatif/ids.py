@@ -27,12 +27,12 @@ def to_run(incident: str) -> str:
 
     What is no such id stays as it is.
     """
-    found = _ID.fullmatch(incident)
-    return _run_id(found) if found else incident
+    match = _ID.fullmatch(incident)
+    return _run_id(match) if match else incident
 
 
-def _run_id(found: re.Match[str]) -> str:
-    opened, partition, offset, number = found.groups()
+def _run_id(match: re.Match[str]) -> str:
+    opened, partition, offset, number = match.groups()
     return f"{opened}-{incident_suffix(int(partition, 36), int(offset, 36) * ROOM)}{number}"
 
 
@@ -41,19 +41,19 @@ def message_to_run(value: bytes) -> bytes:
     return orjson.dumps(_to_run(orjson.loads(value), ""))
 
 
-def _to_run(found: Any, name: str) -> Any:
-    match found:
+def _to_run(value: Any, name: str) -> Any:
+    match value:
         case dict():
-            return {key: _to_run(item, key) for key, item in found.items()}
+            return {key: _to_run(item, key) for key, item in value.items()}
         case str() if name == "record":
-            position = _POSITION.fullmatch(found)
+            position = _POSITION.fullmatch(value)
             return (
-                f"{position[1]}-{int(position[2]) * ROOM}" if position else _ID.sub(_run_id, found)
+                f"{position[1]}-{int(position[2]) * ROOM}" if position else _ID.sub(_run_id, value)
             )
         case str():
-            return _ID.sub(_run_id, found)
+            return _ID.sub(_run_id, value)
         case _:
-            return found
+            return value
 
 
 def recorded_ids_in(text: str) -> str:
@@ -61,11 +61,11 @@ def recorded_ids_in(text: str) -> str:
     return _ID.sub(_shown_id, text) if "-" in text else text
 
 
-def _shown_id(found: re.Match[str]) -> str:
-    opened, partition, offset, number = found.groups()
+def _shown_id(match: re.Match[str]) -> str:
+    opened, partition, offset, number = match.groups()
     place, between = divmod(int(offset, 36), ROOM)
     if not place:
-        return found[
+        return match[
             0
         ]  # somebody else's: but for the first record of all, no offset of a run is so small
     more = f"~{between}" if between else ""
@@ -74,12 +74,12 @@ def _shown_id(found: re.Match[str]) -> str:
 
 def shown_position(text: str) -> str:
     """A position `partition-offset` or an effect's id as the record has it."""
-    found = _POSITION.fullmatch(text)
-    if found is None:
+    match = _POSITION.fullmatch(text)
+    if match is None:
         return text
-    place, between = divmod(int(found[2]), ROOM)
+    place, between = divmod(int(match[2]), ROOM)
     more = f"~{between}" if between else ""
-    return f"{found[1]}-{place}{more}{found[3]}"
+    return f"{match[1]}-{place}{more}{match[3]}"
 
 
 def without_ids(text: str) -> str:

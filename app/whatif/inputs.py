@@ -42,18 +42,18 @@ class InputStep(NamedTuple):
 class MergedJournal:
     """The journal's partitions as one sequence of steps."""
 
-    def __init__(self, log: Readable, topic: str, found: JournalScan) -> None:
-        self._log, self._topic, self._survey = log, topic, found
+    def __init__(self, log: Readable, topic: str, scan: JournalScan) -> None:
+        self._log, self._topic, self._survey = log, topic, scan
         self._buffers: list[list[StoredRecord]] = [
-            [] for _ in found.spans
+            [] for _ in scan.spans
         ]  # what was read and not handed out, newest first
         self._read = [
-            span.start for span in found.spans
+            span.start for span in scan.spans
         ]  # the offsets up to which partitions were read
-        self._next = [span.start for span in found.spans]  # the offsets of what comes next
+        self._next = [span.start for span in scan.spans]  # the offsets of what comes next
         self._next_ms = [
             0
-        ] * found.partitions  # and when that is; a partition's time never goes back
+        ] * scan.partitions  # and when that is; a partition's time never goes back
         self._raw: dict[
             Place, Place
         ] = {}  # partition and raw partition -> the last position that was copied from there
@@ -118,9 +118,9 @@ class MergedJournal:
         """Read on in a partition of which everything that was read has been handed out."""
         buffer, end = self._buffers[partition], self._survey.spans[partition].end
         if self._read[partition] < end:
-            found = await self._log.read(self._topic, partition, self._read[partition])
-            self._read[partition] = found[-1].offset + 1 if found else end
-            buffer += [record for record in reversed(found) if record.offset < end]
+            records = await self._log.read(self._topic, partition, self._read[partition])
+            self._read[partition] = records[-1].offset + 1 if records else end
+            buffer += [record for record in reversed(records) if record.offset < end]
         if buffer:
             self._look_ahead(partition)
         else:

@@ -93,26 +93,26 @@ def signature_of(key: bytes | None, value: bytes) -> bytes:
 
     Incidents' ids differ between runs.
     """
-    said = b"" if value.startswith(b'{"member"') else value.partition(b",")[0]
-    return (key or b"") + b"\n" + said
+    prefix = b"" if value.startswith(b'{"member"') else value.partition(b",")[0]
+    return (key or b"") + b"\n" + prefix
 
 
 def kind_of(value: bytes) -> str:
     """The first key of a record, by which its kind is known; empty when it is not an object."""
-    found = _FIRST_KEY.match(value)
-    return found[1].decode(errors="replace") if found else ""
+    match = _FIRST_KEY.match(value)
+    return match[1].decode(errors="replace") if match else ""
 
 
 async def scan_journal(log: Readable, topic: str, partitions: int) -> JournalScan:
     """Look through the whole journal once, up to where it ends now. Raises NotReplayable."""
-    found = JournalScan()
+    scan = JournalScan()
     for partition in range(partitions):
-        found.spans.append(
+        scan.spans.append(
             KeptSpan(
                 await log.start_offset(topic, partition), await log.end_offset(topic, partition)
             )
         )
-    for partition, span in enumerate(found.spans):
+    for partition, span in enumerate(scan.spans):
         offset, seen = span.start, dict[int, Place]()
         while offset < span.end and (records := await log.read(topic, partition, offset)):
             offset = records[-1].offset + 1
@@ -122,13 +122,13 @@ async def scan_journal(log: Readable, topic: str, partitions: int) -> JournalSca
                 )
             span.last_ms = max(span.last_ms, records[-1].timestamp)
             _note_records(
-                found, partition, (record for record in records if record.offset < span.end), seen
+                scan, partition, (record for record in records if record.offset < span.end), seen
             )
-    return found
+    return scan
 
 
 def _note_records(
-    found: JournalScan, partition: int, records: Iterable[StoredRecord], seen: dict[int, Place]
+    scan: JournalScan, partition: int, records: Iterable[StoredRecord], seen: dict[int, Place]
 ) -> None:
     """Note what is in some records; `seen` has the last position of each source partition."""
     for record in records:
@@ -136,7 +136,7 @@ def _note_records(
         is_alert = value.startswith((ALERT_START, ALERTS_START))
         if not record.headers and (is_alert or value == TICK):
             if record.key and record.offset % CHECKED_EACH == 0:
-                _check_partition(found, partition, record)
+                _check_partition(scan, partition, record)
             continue
         kind, place = kind_of(value), (partition, record.offset)
         if kind and kind not in _OUTSIDE and kind not in MESSAGES:
@@ -146,50 +146,50 @@ def _note_records(
                 f"{text}, known are {known}: replay it with the version of Tocsin that wrote it"
             )
         if kind == "policy":
-            _note_policy(found, record.timestamp, place, value)
-        found.commands += kind == "command"
-        found.receipts += kind == "receipt"
+            _note_policy(scan, record.timestamp, place, value)
+        scan.commands += kind == "command"
+        scan.receipts += kind == "receipt"
         if kind in MESSAGES:
-            _note_slot(found, place, record, value, seen)
+            _note_slot(scan, place, record, value, seen)
 
 
 def _check_partition(
-    found: JournalScan, partition: int, record: StoredRecord, source: int = 0
+    scan: JournalScan, partition: int, record: StoredRecord, source: int = 0
 ) -> None:
     """Raise NotReplayable when a record is not where its key puts it, or is from a partition that is not there."""
-    expected = partition_of(record.key or b"", found.partitions)
-    if expected != partition or source >= found.partitions:
-        text = f"the record {partition}:{record.offset} of the journal cannot be one of {found.partitions} partitions"
+    expected = partition_of(record.key or b"", scan.partitions)
+    if expected != partition or source >= scan.partitions:
+        text = f"the record {partition}:{record.offset} of the journal cannot be one of {scan.partitions} partitions"
         raise NotReplayable(
             f"{text}: TOCSIN_PARTITIONS has to be what it was when the journal was written"
         )
 
 
-def _note_policy(found: JournalScan, at_ms: int, place: Place, value: bytes) -> None:
+def _note_policy(scan: JournalScan, at_ms: int, place: Place, value: bytes) -> None:
     try:
         document = orjson.loads(value).get("document")
     except orjson.JSONDecodeError:
         return
-    if isinstance(document, dict) and all(document != known for _, _, known in found.policies):
-        found.policies.append((at_ms, place, document))
+    if isinstance(document, dict) and all(document != known for _, _, known in scan.policies):
+        scan.policies.append((at_ms, place, document))
 
 
 def _note_slot(
-    found: JournalScan, place: Place, record: StoredRecord, value: bytes, seen: dict[int, Place]
+    scan: JournalScan, place: Place, record: StoredRecord, value: bytes, seen: dict[int, Place]
 ) -> None:
     source = source_or_none(tuple(record.headers))
     if source is None or source.topic != "journal":
         return
     partition, offset = place
-    _check_partition(found, partition, record, source.partition)
+    _check_partition(scan, partition, record, source.partition)
     cause = (source.partition, source.offset)
     if (source.offset, source.number) <= seen.get(source.partition, (-1, -1)):
         return  # a second copy
     seen[source.partition] = (source.offset, source.number)
-    if not found.spans[source.partition].start <= source.offset < found.spans[source.partition].end:
-        found.kept.add(place)
+    if not scan.spans[source.partition].start <= source.offset < scan.spans[source.partition].end:
+        scan.kept.add(place)
         return
-    found.causes[place] = cause
-    found.slots.setdefault(cause, []).append(
+    scan.causes[place] = cause
+    scan.slots.setdefault(cause, []).append(
         MessageSlot(partition, offset, signature_of(record.key, value))
     )

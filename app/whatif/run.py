@@ -48,13 +48,13 @@ class Run:
         self,
         policy: CompiledPolicy | None,
         first: CompiledPolicy,
-        found: JournalScan,
+        scan: JournalScan,
         *,
         rekeyed: bool = False,
         poisons: Iterable[tuple[int, Poison]] = (),
     ) -> None:
         self.policy = policy or first
-        self.engines = [Engine(partition, self.policy) for partition in range(found.partitions)]
+        self.engines = [Engine(partition, self.policy) for partition in range(scan.partitions)]
         self.snapshots: dict[bytes, bytes] = {}  # incident -> the newest
         self.notifications: list[bytes] = []
         self.escalations: list[bytes] = []
@@ -65,11 +65,11 @@ class Run:
         self.empty_slots = 0  # messages of the record that this run did not send
         self.recorded = policy is None
         self._rekeyed = rekeyed
-        self._slots = found.slots
-        self._absent = found.absent  # what is sent there would be worked up by nobody
+        self._slots = scan.slots
+        self._absent = scan.absent  # what is sent there would be worked up by nobody
         self._places = [
             -1
-        ] * found.partitions  # the offset of the last record of each; -1 before its first
+        ] * scan.partitions  # the offset of the last record of each; -1 before its first
         self._early: dict[
             int, list[tuple[StoredRecord, str]]
         ] = {}  # what came for a partition before its first record

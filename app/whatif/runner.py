@@ -49,16 +49,16 @@ async def play_policies(
 
     `told` hears how many records are done, of how many.
     """
-    found = await scan_journal(log, topics.journal, partitions)
-    if not found.records:
+    scan = await scan_journal(log, topics.journal, partitions)
+    if not scan.records:
         raise NotReplayable(f"{topics.journal} has no records: nothing can be replayed")
     notes: list[str] = []
-    first = await _first_policy(log, topics, found, policy, notes)
-    _note_beginning(found, notes)
-    runs = _Runs(found, first, policy, against)
+    first = await _first_policy(log, topics, scan, policy, notes)
+    _note_beginning(scan, notes)
+    runs = _Runs(scan, first, policy, against)
     while True:
         try:
-            played = await _play_runs(MergedJournal(log, topics.journal, found), found, runs, told)
+            played = await _play_runs(MergedJournal(log, topics.journal, scan), scan, runs, told)
         except RunPoisoned as fault:
             runs.skip(fault)
         else:
@@ -67,10 +67,10 @@ async def play_policies(
 
 
 async def _play_runs(
-    merged: MergedJournal, found: JournalScan, runs: "_Runs", told: Callable[[int, int], None]
+    merged: MergedJournal, scan: JournalScan, runs: "_Runs", told: Callable[[int, int], None]
 ) -> PlayedRuns:
     recorded, compared = runs.begin()
-    played = PlayedRuns(found, compared[0], compared[-1])
+    played = PlayedRuns(scan, compared[0], compared[-1])
     others = [run for run in compared if run is not recorded]
     done = 0
     await merged.start()
@@ -84,7 +84,7 @@ async def _play_runs(
                 runs.at = run
                 run.take(step)
         done += len(steps)
-        told(done, found.records)
+        told(done, scan.records)
     return played
 
 
@@ -113,16 +113,16 @@ class _Runs:
 
     def __init__(
         self,
-        found: JournalScan,
+        scan: JournalScan,
         first: CompiledPolicy,
         policy: CompiledPolicy,
         against: CompiledPolicy | None,
     ) -> None:
-        self._found, self._first = found, first
+        self._found, self._first = scan, first
         # The recorded policies first, if anybody needs them: to compare with, or to know what
         # commands meant.
         self._policies: list[CompiledPolicy | None] = (
-            [None] if against is None or found.commands else []
+            [None] if against is None or scan.commands else []
         )
         self._policies += [policy] if against is None else [against, policy]
         self._compared = 2
@@ -169,15 +169,15 @@ class _Runs:
 
 
 async def _first_policy(
-    log: Readable, topics: Topics, found: JournalScan, policy: CompiledPolicy, notes: list[str]
+    log: Readable, topics: Topics, scan: JournalScan, policy: CompiledPolicy, notes: list[str]
 ) -> CompiledPolicy:
     """The policy that the recorded journal began under.
 
     It is the first record of each partition, unless that is gone.
     """
-    if found.policies:
-        _, (partition, offset), document = min(found.policies, key=lambda item: item[0])
-        if offset > found.spans[partition].start:
+    if scan.policies:
+        _, (partition, offset), document = min(scan.policies, key=lambda item: item[0])
+        if offset > scan.spans[partition].start:
             notes.append(
                 f"the policy of before the record {partition}:{offset} is gone: the one in there is taken for it"
             )
@@ -186,7 +186,7 @@ async def _first_policy(
             return compile_recorded(document, where)
         except UnreadablePolicy as error:
             raise _not_replayable(where, error) from None
-    for partition in range(found.partitions):
+    for partition in range(scan.partitions):
         try:
             kept = await policy_in_state(log, topics.state, partition)
         except UnreadablePolicy as error:
@@ -205,14 +205,14 @@ def _not_replayable(where: str, error: UnreadablePolicy) -> NotReplayable:
     )
 
 
-def _note_beginning(found: JournalScan, notes: list[str]) -> None:
+def _note_beginning(scan: JournalScan, notes: list[str]) -> None:
     """Say so when the journal's beginning is gone.
 
     Both runs begin with nothing known, where what is kept begins.
     """
     gone = [
         f"{partition}:{span.start}"
-        for partition, span in enumerate(found.spans)
+        for partition, span in enumerate(scan.spans)
         if span.start < span.end and span.start
     ]
     if gone:
@@ -221,8 +221,8 @@ def _note_beginning(found: JournalScan, notes: list[str]) -> None:
             f"the record has not the journal's beginning, but what is from {since} on: both runs begin there, "
             "and know nothing of alerts, incidents and silences of before"
         )
-    if found.absent:
-        absent = ", ".join(str(partition) for partition in sorted(found.absent))
+    if scan.absent:
+        absent = ", ".join(str(partition) for partition in sorted(scan.absent))
         notes.append(
             f"the record has not the partitions {absent}: messages from there are taken as they were, those to there are left "
             "out, so what their rules and receivers would have done otherwise is not in the comparison"

@@ -143,7 +143,7 @@ class PolicyReloader:
 
         One that is being written may look whole.
         """
-        found = await asyncio.to_thread(content_of, str(self._path))
-        still, self._last = found == self._last, found
-        if still and found != self._seen:
+        content = await asyncio.to_thread(content_of, str(self._path))
+        still, self._last = content == self._last, content
+        if still and content != self._seen:
             await self.reload_quietly()

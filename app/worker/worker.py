@@ -58,12 +58,12 @@ class _Work:
     done: asyncio.Event | None = None
 
 
-def crash_process(what: str, error: BaseException) -> NoReturn:
+def crash_process(subject: str, error: BaseException) -> NoReturn:
     """Stop at once, without acknowledging anything.
 
     The next start goes on from the last checkpoint.
     """
-    logger.critical("%s: %r; stopping so that nothing is lost", what, error, exc_info=error)
+    logger.critical("%s: %r; stopping so that nothing is lost", subject, error, exc_info=error)
     logging.shutdown()
     os._exit(CRASHED)
 
@@ -294,8 +294,8 @@ class PartitionPipe:
             return records
         missing: list[Any] = []
         while expected < records[0].offset:
-            found = await self._log.read(self._topics.journal, self.partition, expected)
-            missing += [record for record in found if record.offset < records[0].offset]
+            filled = await self._log.read(self._topics.journal, self.partition, expected)
+            missing += [record for record in filled if record.offset < records[0].offset]
             if not missing or missing[0].offset > expected:
                 logger.critical(
                     "partition %d: the journal has offset %d no more: its retention is shorter than the worker was away",
@@ -304,7 +304,7 @@ class PartitionPipe:
                 )
                 gone = (missing or records)[0].offset - expected
                 metrics.MISSING.labels(str(self.partition)).inc(gone)
-            expected = found[-1].offset + 1 if found else records[0].offset
+            expected = filled[-1].offset + 1 if filled else records[0].offset
         if missing:
             logger.warning(
                 "partition %d: %d records were not handed over, and were read",
@@ -314,8 +314,8 @@ class PartitionPipe:
         return [*missing, *records]
 
     def _on_poison(self, poison: Poison) -> None:
-        what = "partition %d: a dead letter instead of what made the engine raise"
-        logger.error(what, self.partition, exc_info=poison)
+        text = "partition %d: a dead letter instead of what made the engine raise"
+        logger.error(text, self.partition, exc_info=poison)
 
     def _is_checkpoint_due(self) -> bool:
         """Whether it is time for a checkpoint.

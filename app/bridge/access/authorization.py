@@ -238,18 +238,18 @@ def _route_of(request: web.Request) -> tuple[str, str]:
 
 def authorized_holder(request: web.Request, tokens: Tokens) -> TokenHolder:
     """Whose token a request has. Raises RequestDeclined."""
-    found = request.headers.getall("Authorization", [])
-    if not found:
+    headers = request.headers.getall("Authorization", [])
+    if not headers:
         text = "there is no token, must be one of TOCSIN_TOKENS: Authorization: Bearer TOKEN"
         raise RequestDeclined(401, "no_token", text)
-    scheme, _, rest = found[0].strip().partition(" ")
+    scheme, _, rest = headers[0].strip().partition(" ")
     name, token = None, rest.strip()
     if scheme.lower() == "basic":
         name, token = parse_basic_credentials(token)
     elif scheme.lower() != "bearer":
         token = ""
     holder = tokens.find_holder(token)
-    if holder is None or len(found) > 1 or name not in (None, holder.name):
+    if holder is None or len(headers) > 1 or name not in (None, holder.name):
         raise RequestDeclined(401, "wrong_token", "the token is not one of TOCSIN_TOKENS")
     return holder
 

@@ -25,8 +25,8 @@ def check_host(headers: Mapping[str, str], allowed: Collection[str]) -> None:
     host = headers.get("Host", "").strip()
     parts = _HOST.fullmatch(host)
     if parts is None or (parts["ipv6"] and not _is_address(parts["ipv6"])):
-        found = f"the Host is {host!r:.80}, must be a name or an address, and a port"
-        raise RequestDeclined(403, "foreign_host", found)
+        message = f"the Host is {host!r:.80}, must be a name or an address, and a port"
+        raise RequestDeclined(403, "foreign_host", message)
     name = (parts["ipv6"] or parts["name"]).lower()
     if name == "localhost" or _is_address(name) or name in allowed or not is_browser(headers):
         return

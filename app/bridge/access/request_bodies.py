@@ -104,9 +104,9 @@ _READ = web.RequestKey("read", int)  # bytes of a request's body that were count
 
 
 def _content_encoding(request: web.Request, types: tuple[str, ...]) -> str:
-    found = request.headers.get("Content-Type")
-    if found is None or request.content_type not in types:
-        text = f"the Content-Type is {found!r:.80}, must be application/json"
+    content_type = request.headers.get("Content-Type")
+    if content_type is None or request.content_type not in types:
+        text = f"the Content-Type is {content_type!r:.80}, must be application/json"
         raise RequestDeclined(415, "unsupported_media_type", text)
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding not in ENCODINGS:

@@ -55,11 +55,11 @@ class Tokens:
 
         It takes as long for a wrong one as for a right one, however much of it is right.
         """
-        digest, found = _token_digest(token), None
+        digest, match = _token_digest(token), None
         for holder in self._holders:
             if hmac.compare_digest(holder.digest, digest):
-                found = holder
-        return found
+                match = holder
+        return match
 
     def named(self, name: str) -> list[TokenHolder]:
         """The holders of that name, one for each of its tokens."""

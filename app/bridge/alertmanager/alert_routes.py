@@ -112,9 +112,9 @@ async def _found(
             await asyncio.sleep(0)
 
 
-async def _alerts_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]:
+async def _alerts_in_chunks(alerts: AsyncIterator[Found]) -> AsyncIterator[bytes]:
     items = list[bytes]()
-    async for _, alert in found:
+    async for _, alert in alerts:
         items.append(alert)
         if len(items) == CHUNK_ALERTS:
             yield b",".join(items)
@@ -123,9 +123,9 @@ async def _alerts_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]
         yield b",".join(items)
 
 
-async def _groups_in_chunks(found: AsyncIterator[Found]) -> AsyncIterator[bytes]:
+async def _groups_in_chunks(shown: AsyncIterator[Found]) -> AsyncIterator[bytes]:
     groups: dict[Group, list[bytes]] = {}
-    async for document, alert in found:
+    async for document, alert in shown:
         for group in groups_of(document):
             groups.setdefault(group, []).append(alert)
     for group, alerts in sorted(groups.items()):

@@ -195,13 +195,13 @@ class SilenceRoutes:
             max(kept.silence.ends_ms, kept.updated_ms) + forget_ms > now_ms for kept in known
         )
         if live + self._under_way - replaced >= LIVE_MAX:
-            found = f"there are {live} silences that have not ended, must be at most {LIVE_MAX}: expire some"
-            raise BadInput(Reason.BOUND_REACHED, found)
+            message = f"there are {live} silences that have not ended, must be at most {LIVE_MAX}: expire some"
+            raise BadInput(Reason.BOUND_REACHED, message)
         limit = self._policy.bounds.silences
         if remembered + self._under_way >= limit:
-            found = f"there are {remembered} silences, with those that ended less than {format_ms(forget_ms)} ago"
+            message = f"there are {remembered} silences, with those that ended less than {format_ms(forget_ms)} ago"
             raise BadInput(
-                Reason.BOUND_REACHED, f"{found}, must be at most {limit} (bounds.silences): wait"
+                Reason.BOUND_REACHED, f"{message}, must be at most {limit} (bounds.silences): wait"
             )
 
     async def _append_silences(self, silences: list[Silence]) -> SilenceOutcome:

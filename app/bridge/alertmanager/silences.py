@@ -102,13 +102,15 @@ def silence_of(body: SilenceRequest, known: Silence | None, now_ms: int, *, past
         )
     over = ends_ms <= now_ms
     if over and not past:
-        found = f"endsAt: is {body.ends_at!r}, which is past, must be ahead: it is {format_instant(now_ms)}"
-        raise BadInput(Reason.BAD_TIME, found)
+        message = f"endsAt: is {body.ends_at!r}, which is past, must be ahead: it is {format_instant(now_ms)}"
+        raise BadInput(Reason.BAD_TIME, message)
     if starts_ms is None:
         starts_ms = known.starts_ms if known else min(now_ms, ends_ms - 1)
     if ends_ms <= starts_ms:
-        found = f"endsAt: is {body.ends_at!r}, must be after startsAt, {format_instant(starts_ms)}"
-        raise BadInput(Reason.BAD_TIME, found)
+        message = (
+            f"endsAt: is {body.ends_at!r}, must be after startsAt, {format_instant(starts_ms)}"
+        )
+        raise BadInput(Reason.BAD_TIME, message)
     texts = body.by, body.comment or "", body.noted()
     return Silence(body.id or "", matchers, starts_ms, ends_ms, *texts)
 
@@ -211,6 +213,6 @@ def _from_snapshot(document: dict[str, Any]) -> StoredSilence:
     )
     names = ("starts_at", "ends_at", "updated_at")
     starts_ms, ends_ms, updated_ms = (instant_ms(document[name], name) or 0 for name in names)
-    texts = document["by"], document["comment"], document["annotations"]
+    texts = document["by"], document["comment"], document.get("annotations", {})
     silence = Silence(document["silence"], matchers, starts_ms, ends_ms, *texts)
     return StoredSilence(silence, updated_ms)

@@ -186,8 +186,8 @@ class Board:
             raise BadInput(Reason.MALFORMED, str(error)) from None
         if month[0] > now_ms:
             this = format_instant(now_ms)[:7]
-            found = f"the month is {text!r}, which has not begun: this one is {this}"
-            raise BadInput(Reason.MALFORMED, found)
+            message = f"the month is {text!r}, which has not begun: this one is {this}"
+            raise BadInput(Reason.MALFORMED, message)
         ledger = await self.outages.ledger()
         targets = self._policy().policy.targets.availability
         kept_ms = await self.outages.kept_from_ms()

@@ -60,8 +60,8 @@ def matchers_of(query: Values, name: str) -> list[Matcher]:
     """The label matchers of a parameter that may be given several times. Raises BadInput."""
     texts = query.get(name, ())
     if len(texts) > MATCHERS_MAX:
-        found = f"{name}: is given {len(texts)} times, must be at most {MATCHERS_MAX}"
-        raise BadInput(Reason.TOO_LARGE, found)
+        message = f"{name}: is given {len(texts)} times, must be at most {MATCHERS_MAX}"
+        raise BadInput(Reason.TOO_LARGE, message)
     try:
         return [parse_matcher(text) for text in texts]
     except ValueError as error:
@@ -73,6 +73,6 @@ def cursor_of(query: Values) -> tuple[str, ...]:
     text = text_of(query, "cursor")
     parts = tuple(text.split("~")) if text else ()
     if text and (len(parts) != 2 or len(text) > 1024):
-        found = f"cursor: is {text!r:.60}, must be the `next` of the page before"
-        raise BadInput(Reason.MALFORMED, found)
+        message = f"cursor: is {text!r:.60}, must be the `next` of the page before"
+        raise BadInput(Reason.MALFORMED, message)
     return parts

@@ -6,8 +6,6 @@ A command carries who did it, through what, and the act's key, which the engine 
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -20,6 +18,7 @@ from app.bridge.writer import JournalWriter
 from app.history.incident_view import IncidentView
 from app.intake.commands import partition_of_incident
 from app.notifier.replies.act import Act, ActCommand
+from app.notifier.replies.act_outcome import ActOutcome, ActStatus
 from app.transport.log import FollowedLog
 from models.command import Command
 from models.incident import State
@@ -38,29 +37,6 @@ _TOO_DIFFERENT = "its alerts have no alertname in common: silence them with tocs
 _SILENCES = uuid.UUID("6f2c1d0e-93a7-4c1e-8f54-2a9d4f0b7c11")  # the ids below come from it
 
 Document = dict[str, Any]
-
-
-class ActStatus(StrEnum):
-    """How an act ended."""
-
-    DONE = "done"
-    WAITS = "waits"  # it is in the journal, and nobody has said what came of it
-    REFUSED = "refused"
-    UNKNOWN = "unknown"  # there is no such incident
-
-
-@dataclass(frozen=True, slots=True)
-class ActOutcome:
-    """What came of an act, in a sentence for whoever did it."""
-
-    status: ActStatus
-    text: str
-
-    @property
-    def reply(self) -> str:
-        """The same for a chat, where nothing else shows that it was not done."""
-        is_done = self.status in (ActStatus.DONE, ActStatus.WAITS)
-        return self.text if is_done else f"Not done: {self.text}"
 
 
 class ActRunner:

@@ -10,8 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
-from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
+from app.bridge.commands.acts import ActRunner
 from app.notifier.replies.act import ActCommand, BadReply, LinkExpired
+from app.notifier.replies.act_outcome import ActOutcome, ActStatus
 from app.notifier.replies.link_page import HEADERS, QUESTIONS, message_page, question_page
 from app.notifier.replies.one_tap import Grant, OneTap
 from app.transport.log import Log, LogUnavailable

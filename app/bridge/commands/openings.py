@@ -100,8 +100,8 @@ def labels_of_opening(body: OpenRequest, policy: CompiledPolicy, unique: str) ->
     teams = policy.policy.teams
     team = body.team or policy.policy.default_owner
     if team not in teams:
-        found = f"team: is {team!r:.60}, must be one of the policy's teams ({', '.join(teams)})"
-        raise BadInput(Reason.MALFORMED, f"{found}{did_you_mean(team, teams)}")
+        message = f"team: is {team!r:.60}, must be one of the policy's teams ({', '.join(teams)})"
+        raise BadInput(Reason.MALFORMED, f"{message}{did_you_mean(team, teams)}")
     labels = {
         "alertname": body.title,
         **severity_label(policy, body.severity),

@@ -90,7 +90,7 @@ def secrets_of(file: str) -> tuple[str, ...]:
     if not 1 <= len(secrets) <= SECRETS_MAX or any(
         len(secret) < SECRET_CHARACTERS_MIN for secret in secrets
     ):
-        found = f"{SETTING} is {file!r}, which must have 1 to {SECRETS_MAX} secrets, one a line"
-        raise BadSettings(f"{found}, of {SECRET_CHARACTERS_MIN} characters or more")
+        message = f"{SETTING} is {file!r}, which must have 1 to {SECRETS_MAX} secrets, one a line"
+        raise BadSettings(f"{message}, of {SECRET_CHARACTERS_MIN} characters or more")
     warn_of_readers(SETTING, file)
     return secrets

@@ -88,11 +88,13 @@ def refuse_expectations(handler: Answering) -> Answering:
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        found = request.headers.get("Expect", "")
-        if found and found.lower() != "100-continue":
+        expectation = request.headers.get("Expect", "")
+        if expectation and expectation.lower() != "100-continue":
             return _refusal_response(
                 RequestDeclined(
-                    417, "unknown_expectation", f"the Expect is {found!r:.80}, must be 100-continue"
+                    417,
+                    "unknown_expectation",
+                    f"the Expect is {expectation!r:.80}, must be 100-continue",
                 )
             )
         return await handler(request)

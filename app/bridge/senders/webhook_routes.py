@@ -90,10 +90,10 @@ class WebhookRoutes:
         known = {**SHIPPED, **self._policy().policy.webhooks}
         mapping = known.get(name)
         if mapping is None:
-            found = f"there is no mapping {name!r:.60}, must be one of {', '.join(sorted(known))}"
+            message = f"there is no mapping {name!r:.60}, must be one of {', '.join(sorted(known))}"
             raise RequestDeclined(
                 404,
                 Reason.UNKNOWN_NAME,
-                f"{found}, or of the policy's `webhooks`{did_you_mean(name, known)}",
+                f"{message}, or of the policy's `webhooks`{did_you_mean(name, known)}",
             )
         return mapping

@@ -49,8 +49,8 @@ def check_room(
     elif known is None or known.incident != incident.id:
         number = len(incident.alerts)
         if not _has_room(turn, "alerts_in_incident", number, 1, severity):
-            found = f"incident {incident.id} has {number} alerts"
-            refusal = _refusal(turn, "alerts_in_incident", severity, found)
+            message = f"incident {incident.id} has {number} alerts"
+            refusal = _refusal(turn, "alerts_in_incident", severity, message)
             _note_refused(turn, incident, refusal)
             raise refusal
     check_alerts(turn, known, severity, size)
@@ -85,8 +85,8 @@ def check_alerts(turn: Turn, known: LiveAlert | None, severity: Severity, size: 
             pass
         used = state.alert_bytes - own_bytes
         if not _has_room(turn, "alert_bytes", used, more, severity):
-            found = f"the partition's alerts have {used} bytes, the new alert adds {more}"
-            raise _refusal(turn, "alert_bytes", severity, found)
+            message = f"the partition's alerts have {used} bytes, the new alert adds {more}"
+            raise _refusal(turn, "alert_bytes", severity, message)
 
 
 def _own(turn: Turn) -> list[LiveAlert]:
@@ -126,11 +126,11 @@ def _has_room(turn: Turn, name: str, used: int, more: int, severity: Severity) -
     return True
 
 
-def _refusal(turn: Turn, name: str, severity: Severity, found: str) -> BadInput:
+def _refusal(turn: Turn, name: str, severity: Severity, message: str) -> BadInput:
     bound: int = getattr(turn.rules.policy.bounds, name)
     limit = _limit(bound, severity)
     kept = f", of which {bound - limit} are reserved for P0 and P1" if limit < bound else ""
-    return BadInput(Reason.BOUND_REACHED, f"{found}, and bounds.{name} is {bound}{kept}")
+    return BadInput(Reason.BOUND_REACHED, f"{message}, and bounds.{name} is {bound}{kept}")
 
 
 def _forget_ended(turn: Turn, but: LiveAlert | None = None) -> bool:
@@ -200,7 +200,7 @@ def _raise(turn: Turn, name: str, bound: str) -> None:
 def _own_alert(turn: Turn, labels: dict[str, str]) -> LiveAlert:
     name, bound = labels["alertname"], labels["bound"]
     limit = getattr(turn.rules.policy.bounds, bound)
-    what = "is reached" if name == REACHED else "is nearly reached"
+    state = "is reached" if name == REACHED else "is nearly reached"
     effect = ". New alerts are refused." if name == REACHED else ""
     decision = turn.rules.evaluate(labels)
     return LiveAlert(
@@ -208,7 +208,7 @@ def _own_alert(turn: Turn, labels: dict[str, str]) -> LiveAlert:
         component=OWN_COMPONENT,
         labels=labels,
         annotations={
-            "summary": f"bounds.{bound} ({limit}) {what} in partition {turn.partition}{effect}"
+            "summary": f"bounds.{bound} ({limit}) {state} in partition {turn.partition}{effect}"
         },
         severity=Severity.P1 if name == REACHED else Severity.P2,
         severity_label="",

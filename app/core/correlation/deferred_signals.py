@@ -104,12 +104,12 @@ def _park_windows(turn: Turn, rule: CorrelationRule) -> None:
 def _replay_deferred(turn: Turn, rule: CorrelationRule) -> None:
     if rule.local:
         return
-    found: dict[str, list[Fired]] = {
+    correlated: dict[str, list[Fired]] = {
         group: [] for name, group in turn.state.windows if name == rule.policy.name
     }
     for rule_id, group in sorted(turn.state.deferred_signals):
         if have_same_form(rule_id, rule.rule_id):
-            found.setdefault(group, []).extend(turn.state.deferred_signals[rule_id, group])
+            correlated.setdefault(group, []).extend(turn.state.deferred_signals[rule_id, group])
             turn.state.put_deferred_signals(rule_id, group, [])
-    for group, fired in sorted(found.items()):
+    for group, fired in sorted(correlated.items()):
         windows.replay_deferred(turn, rule, group, fired)

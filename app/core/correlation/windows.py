@@ -44,15 +44,15 @@ def on_fired(turn: Turn, alert: LiveAlert, decision: PolicyDecision) -> None:
         fired = _add_to_window(
             turn, rule, group, Fired(turn.now_ms, alert.fingerprint, member, list(steps))
         )
-        found = _find_correlated(rule, fired)
-        if found:
+        correlated = _find_correlated(rule, fired)
+        if correlated:
             incident = turn.state.incidents[alert.incident]
             escalation.escalate(
                 turn,
                 incident,
                 rule.policy.name,
-                _describe_window(rule, found),
-                _positions_of(found),
+                _describe_window(rule, correlated),
+                _positions_of(correlated),
             )
 
 
@@ -162,8 +162,8 @@ def on_signal(turn: Turn, name: str, group: str, steps: list[int], change: Chang
         )
         if incident is not None:
             _member_fired(turn, rule, group, incident, fingerprint, member)
-        elif found := _find_correlated(rule, window):
-            _open_incident(turn, rule, group, found, window)
+        elif correlated := _find_correlated(rule, window):
+            _open_incident(turn, rule, group, correlated, window)
 
 
 def _mark_ended(turn: Turn, name: str, group: str, fingerprint: str) -> None:
@@ -239,11 +239,11 @@ def replay_deferred(turn: Turn, rule: CorrelationRule, group: str, early: list[F
         if incident is not None:
             _join_deferred(turn, rule, group, incident, fired)
             continue
-        found = _find_correlated(rule, window)
+        correlated = _find_correlated(rule, window)
         if any(
-            member_firing.member.firing for member_firing in found
+            member_firing.member.firing for member_firing in correlated
         ):  # else it is over already, and would never end
-            incident = _open_incident(turn, rule, group, found, window)
+            incident = _open_incident(turn, rule, group, correlated, window)
     over = turn.now_ms - window[-1].at_ms >= rule.policy.within
     turn.state.put_window(name, group, [] if over else window)
     if not over:
@@ -276,8 +276,8 @@ def _find_correlated(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:
     *before, newest = window
     if rule.count - 1 not in newest.steps:
         return []
-    found = _alerts_taken(rule, before, newest.fingerprint)
-    return [*found, newest] if len(found) == rule.count - 1 else []
+    taken = _alerts_taken(rule, before, newest.fingerprint)
+    return [*taken, newest] if len(taken) == rule.count - 1 else []
 
 
 def _alerts_taken(rule: CorrelationRule, window: list[Fired], without: str = "") -> list[Fired]:
@@ -285,17 +285,17 @@ def _alerts_taken(rule: CorrelationRule, window: list[Fired], without: str = "")
 
     Not by the alert `without`.
     """
-    found: list[Fired] = []
+    chosen: list[Fired] = []
     taken = {without}
     for fired in window:
         if (
-            len(found) < rule.count - 1
-            and len(found) in fired.steps
+            len(chosen) < rule.count - 1
+            and len(chosen) in fired.steps
             and fired.fingerprint not in taken
         ):
-            found.append(fired)
+            chosen.append(fired)
             taken.add(fired.fingerprint)
-    return found
+    return chosen
 
 
 def alerts_counted(rule: CorrelationRule, window: list[Fired]) -> list[Fired]:

@@ -32,7 +32,7 @@ Details = dict[str, Any]
 
 def on_command(turn: Turn, document: Details) -> None:
     """An operator's command. Raises BadInput before anything has changed."""
-    name, whose, by = (
+    name, target, by = (
         text_of(document, "command"),
         text_of(document, "incident"),
         text_of(document, "by"),
@@ -44,7 +44,7 @@ def on_command(turn: Turn, document: Details) -> None:
     text = text_of(document, "text") if "text" in document else ""
     turn.command = name
     try:
-        _carry_out(turn, Command(name), whose, by, text, document)
+        _carry_out(turn, Command(name), target, by, text, document)
     finally:
         turn.command = ""
 

@@ -55,11 +55,11 @@ def deadlines(turn: Turn, incident: Incident) -> Iterator[Deadline]:
         return
     due = _next_message(turn, incident)
     if due is not None:
-        since_ms, wait_ms, what = due
+        since_ms, wait_ms, reason = due
         at_ms = mute_times.next_notifiable_ms(
             turn, incident, max(since_ms + wait_ms, incident.notifiable_since_ms)
         )
-        yield Deadline(at_ms, _on_due, "", what, since_ms)
+        yield Deadline(at_ms, _on_due, "", reason, since_ms)
 
 
 def deadline_alerts(incident: Incident) -> tuple[object, ...]:

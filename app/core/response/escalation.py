@@ -177,17 +177,17 @@ def _on_not_done(turn: Turn, incident: Incident, name: str) -> None:
     rule = turn.rules.escalation(name)
     assert rule is not None, name  # the deadline was found in this policy
     assert rule.policy.after is not None, name
-    what = "No root cause named" if rule.policy.without == "root_cause" else "Not mitigated"
-    because = f"{what} after {format_ms(rule.policy.after)}"
+    lack = "No root cause named" if rule.policy.without == "root_cause" else "Not mitigated"
+    because = f"{lack} after {format_ms(rule.policy.after)}"
     escalate(turn, incident, name, because, [incident.opened_by])
 
 
-def on_grown(turn: Turn, incident: Incident, what: str) -> None:
+def on_grown(turn: Turn, incident: Incident, growth: str) -> None:
     """Escalate an acknowledged incident that became worse, or larger, than whoever acknowledged it could know."""
     if incident.state is State.ACKNOWLEDGED:
         for rule in turn.rules.escalations:
             if rule.policy.grew and rule.policy.covers(incident.severity, incident.incident_class):
-                because = f"Grew after {incident.acknowledged_by} acknowledged it: {what}"
+                because = f"Grew after {incident.acknowledged_by} acknowledged it: {growth}"
                 escalate(turn, incident, rule.policy.name, because, [turn.position])
 
 

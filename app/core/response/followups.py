@@ -93,8 +93,8 @@ def on_done(turn: Turn, incident: str, name: str, by: str, text: str) -> None:
     task = turn.state.tasks.get(f"{incident}.{name}")
     if task is None:
         known = [item.name for item in turn.state.tasks.values() if item.incident == incident]
-        found = f"{incident} has no open task {name!r}, must be one of: {', '.join(sorted(known)) or 'none'}"
-        raise BadInput(Reason.UNKNOWN_TASK, found)
+        message = f"{incident} has no open task {name!r}, must be one of: {', '.join(sorted(known)) or 'none'}"
+        raise BadInput(Reason.UNKNOWN_TASK, message)
     turn.state.drop_task(task)
     turn.emit(
         Stream.FOLLOWUPS,

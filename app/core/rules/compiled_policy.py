@@ -222,7 +222,7 @@ class CompiledPolicy:
         return decision
 
     def _evaluate(self, labels: Labels) -> PolicyDecision:
-        severity, found, _ = self._severity(labels)
+        severity, label, _ = self._severity(labels)
         number = _first_match(self._owners, labels)
         owner, incident_class = (
             self.policy.default_owner if number is None else self._owners[number][1],
@@ -254,7 +254,7 @@ class CompiledPolicy:
         near_ms = near.policy.correlation_wait if near else 0
         return PolicyDecision(
             severity=severity,
-            severity_label=found,
+            severity_label=label,
             owner=owner,
             incident_class=incident_class,
             runbook=next((runbook.name for test, runbook in self._runbooks if test(labels)), ""),
@@ -298,11 +298,11 @@ class CompiledPolicy:
             return self._severity_rules[number][1], "", ("severities", "rules", number)
         severities = self.policy.severities
         for name in severities.labels:
-            found = labels.get(name, "")
-            if found:
-                known = self._severity_names.get(severity_word(found))
+            value = labels.get(name, "")
+            if value:
+                known = self._severity_names.get(severity_word(value))
                 if known is None:
-                    return severities.unknown, found, ("severities", "unknown")
+                    return severities.unknown, value, ("severities", "unknown")
                 return severities.names[known], "", ("severities", "names", known)
         return severities.missing, "", ("severities", "missing")
 
@@ -392,10 +392,10 @@ class CompiledPolicy:
 
     def update_every_ms(self, runbook: str, severity: Severity) -> int | None:
         """How often something has to be said about an incident, or None."""
-        found = self.runbook(runbook)
+        guide = self.runbook(runbook)
         return (
-            found.update_every
-            if found and found.update_every
+            guide.update_every
+            if guide and guide.update_every
             else self.policy.updates.every.get(severity)
         )
 

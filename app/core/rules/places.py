@@ -42,8 +42,8 @@ class Places:
         into one incident.
         """
         name = self.label(labels)
-        thing = self._own(labels, identity) if name is None else _thing(labels, name)
-        return Place(thing, self._scope(labels))
+        subject = self._own(labels, identity) if name is None else _thing(labels, name)
+        return Place(subject, self._scope(labels))
 
     def label(self, labels: Labels) -> str | None:
         """The label that names the thing; None when none does."""
@@ -92,7 +92,7 @@ def _thing(labels: Labels, name: str) -> str:
 def _workload(pod: str, container: str) -> str:
     """The workload of a pod. Of a pod whose name tells none, the container it is named after."""
     for pattern in _PODS:
-        found = pattern.fullmatch(pod)
-        if found is not None:
-            return found[1]
+        match = pattern.fullmatch(pod)
+        if match is not None:
+            return match[1]
     return container if container and pod.startswith(f"{container}-") else pod

@@ -38,7 +38,7 @@ def have_same_form(item: str, other: str) -> bool:
 
 def rule_id_from(document: dict[str, Any]) -> str:
     """The shape that a message names; empty in one of an older Tocsin. Raises BadInput."""
-    found = document.get("rule_id", "")
-    if found and not (isinstance(found, str) and _RULE_ID.fullmatch(found)):
-        raise BadInput(Reason.MALFORMED, f"the rule_id is {found!r:.40}, must be 12 hex digits")
-    return found or ""
+    rule_id = document.get("rule_id", "")
+    if rule_id and not (isinstance(rule_id, str) and _RULE_ID.fullmatch(rule_id)):
+        raise BadInput(Reason.MALFORMED, f"the rule_id is {rule_id!r:.40}, must be 12 hex digits")
+    return rule_id or ""

@@ -152,37 +152,37 @@ def parts_dirty(state: PartitionState) -> int:
 
 def _encode_key(state: PartitionState, key: bytes) -> bytes | None:
     kind, name = key[:1], key[2:]
-    thing: Any
+    value: Any
     match kind:
         case b"a":
-            thing = state.alerts.get(name)
+            value = state.alerts.get(name)
         case b"i":
-            thing = state.incidents.get(name.decode())
+            value = state.incidents.get(name.decode())
         case b"w":
-            thing = state.windows.get(_decode_pair(name))
+            value = state.windows.get(_decode_pair(name))
         case b"e":
-            thing = state.deferred_signals.get(_decode_pair(name))
+            value = state.deferred_signals.get(_decode_pair(name))
         case b"f":
-            thing = list(state.former_rule_ids)
+            value = list(state.former_rule_ids)
         case b"l" | b"d":
             groups = state.inhibition_groups if kind == b"l" else state.parked
-            thing = groups.get(_decode_pair(name))
+            value = groups.get(_decode_pair(name))
         case b"r":
-            thing = state.receivers.get(_decode_pair(name))
+            value = state.receivers.get(_decode_pair(name))
         case b"z":
-            thing = state.silences.get(name.decode())
+            value = state.silences.get(name.decode())
         case b"t":
-            thing = state.tasks.get(name.decode())
+            value = state.tasks.get(name.decode())
         case b"h":
-            thing = state.expected.get(name.decode())
+            value = state.expected.get(name.decode())
         case b"s":
             topic, partition = name.decode().rsplit("/", 1)
-            thing = state.sources[topic, int(partition)]
+            value = state.sources[topic, int(partition)]
         case b"x":
-            thing = state.quarantined.get(_quarantined_key(name))
+            value = state.quarantined.get(_quarantined_key(name))
         case _:
-            thing = None  # the counters of a forgotten alert
-    return encode(thing) if thing else None
+            value = None  # the counters of a forgotten alert
+    return encode(value) if value else None
 
 
 def _decode_pair(name: bytes) -> tuple[str, str]:

@@ -99,9 +99,9 @@ FIELDS: dict[type, dict[str, str]] = {
 _VALUES = {kind: attrgetter(*names.values()) for kind, names in FIELDS.items()}
 
 
-def encode(thing: object) -> bytes:
+def encode(value: object) -> bytes:
     """The JSON of something that the state has."""
-    text = orjson.dumps(thing, default=_document_of, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    text = orjson.dumps(value, default=_document_of, option=orjson.OPT_PASSTHROUGH_DATACLASS)
     return bytes(memoryview(text))  # as `models.json_bytes` says
 
 
@@ -113,6 +113,6 @@ def read_fields(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:
     return attributes
 
 
-def _document_of(thing: object) -> dict[str, Any]:
-    kind = type(thing)
-    return dict(zip(FIELDS[kind], _VALUES[kind](thing), strict=True))
+def _document_of(value: object) -> dict[str, Any]:
+    kind = type(value)
+    return dict(zip(FIELDS[kind], _VALUES[kind](value), strict=True))

@@ -27,11 +27,11 @@ def check_types(kind: type, document: Mapping[str, Any]) -> None:
         if len(_is_checked) < _GOOD_MAX:
             _is_checked[rule_id] = True
     for name, allowed in _element_types(kind).items():
-        found = document.get(name)
-        if found and not all(
-            type(item) in allowed for item in (found.values() if type(found) is dict else found)
+        actual = document.get(name)
+        if actual and not all(
+            type(item) in allowed for item in (actual.values() if type(actual) is dict else actual)
         ):
-            raise TypeError(f"{name} is {found!r:.80}")
+            raise TypeError(f"{name} is {actual!r:.80}")
 
 
 def _check_value(kind: type, name: str, value: Any) -> None:
@@ -50,12 +50,12 @@ def _field_types(kind: type) -> dict[str, frozenset[type]]:
 @cache
 def _element_types(kind: type) -> dict[str, frozenset[type]]:
     """Of the fields that are lists or objects, the types of what is in them."""
-    found = {}
+    types = {}
     for name, hint in get_type_hints(kind).items():
         plain = [alternative for alternative in _alternatives(hint) if get_args(alternative)]
         if plain:
-            found[name] = _json_types([arg for arg in get_args(plain[0]) if arg is not ...][-1])
-    return found
+            types[name] = _json_types([arg for arg in get_args(plain[0]) if arg is not ...][-1])
+    return types
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

@@ -444,12 +444,12 @@ class PartitionState:
         kind: bytes,
         first: str,
         second: str,
-        thing: T,
+        value: T,
         *,
         keep: bool,
     ) -> None:
         if keep:
-            things[first, second] = thing
+            things[first, second] = value
         else:
             things.pop((first, second), None)
         self.dirty[kind + orjson.dumps([first, second])] = None

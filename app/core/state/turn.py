@@ -61,24 +61,24 @@ class Turn:
         if offset != self.offset:
             self.offset, self._number, self._opened = offset, 0, 0
 
-    def count(self, what: str) -> None:
+    def count(self, name: str) -> None:
         """Count something.
 
         Counts only grow. Names are ours and the policy's; the policies of all times have a bound
         too.
         """
-        if what not in self.counts and len(self.counts) >= COUNTS_MAX:
-            what = "other"
-        self.counts[what] = self.counts.get(what, 0) + 1
+        if name not in self.counts and len(self.counts) >= COUNTS_MAX:
+            name = "other"
+        self.counts[name] = self.counts.get(name, 0) + 1
 
-    def refuse(self, what: str, text: str, incident: Incident | None = None) -> None:
+    def refuse(self, name: str, text: str, incident: Incident | None = None) -> None:
         """Count what has no room, and tell it in the incident's timeline.
 
         It is never passed over silently.
         """
-        self.count(f"refused.{what}")
+        self.count(f"refused.{name}")
         if incident is not None:
-            self.timeline(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=what)
+            self.timeline(incident, "Refused", text, reason=Reason.BOUND_REACHED, what=name)
 
     def opened(self) -> int:
         """How many incidents this record has opened before."""

@@ -182,11 +182,11 @@ def check_room(
         return
     if not inhibition_group.has_room(member, bounds.alerts_in_incident):
         number = len(inhibition_group.sources) + len(inhibition_group.targets)
-        found = f"rule {name} has {number} sources and targets in {group:.200}, with {inhibition_group.bytes} bytes"
+        message = f"rule {name} has {number} sources and targets in {group:.200}, with {inhibition_group.bytes} bytes"
         limits = (
             f"{bounds.alerts_in_incident} (bounds.alerts_in_incident) with {PARTS_BYTES_MAX} bytes"
         )
-        raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
+        raise BadInput(Reason.BOUND_REACHED, f"{message}, must be at most {limits}")
 
 
 def check_groups(turn: Turn) -> None:
@@ -299,8 +299,8 @@ def _review_target(
         )
         _signal_root(turn, rule, before, identity, replace(target.member, firing=False), why)
     if cause is not None:
-        what = "Depends on" if rule.membership else "Inhibited by"
-        text = f"{what} {cause.name} on {cause.place.title} ({rule.policy.name})"
+        relation = "Depends on" if rule.membership else "Inhibited by"
+        text = f"{relation} {cause.name} on {cause.place.title} ({rule.policy.name})"
         # What shares its root's incident is in it already.
         parent = (
             cause.incident if rule.membership and cause.incident != target.member.incident else ""
@@ -438,8 +438,8 @@ def _retract_signal(
 
 def _all_firing(turn: Turn) -> list[LiveAlert]:
     """What fires and belongs to an incident, what has fired longest first."""
-    found = [alert for alert in turn.state.alerts.values() if alert.firing and alert.incident]
-    return sorted(found, key=lambda alert: (alert.fired_ms, alert.fired_offset, alert.fingerprint))
+    firing = [alert for alert in turn.state.alerts.values() if alert.firing and alert.incident]
+    return sorted(firing, key=lambda alert: (alert.fired_ms, alert.fired_offset, alert.fingerprint))
 
 
 def park_rule(turn: Turn, rule: InhibitionRule) -> None:

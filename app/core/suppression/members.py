@@ -19,9 +19,9 @@ def check_room(turn: Turn, incident: Incident, fingerprint: str, member: Member)
         return
     number, limit = len(incident.members), turn.rules.policy.bounds.alerts_in_incident
     if number >= limit or incident.bytes + member.size > PARTS_BYTES_MAX:
-        found = f"incident {incident.id} has {number} members with {incident.bytes} bytes"
+        message = f"incident {incident.id} has {number} members with {incident.bytes} bytes"
         limits = f"{limit} (bounds.alerts_in_incident) with {PARTS_BYTES_MAX} bytes"
-        raise BadInput(Reason.BOUND_REACHED, f"{found}, must be at most {limits}")
+        raise BadInput(Reason.BOUND_REACHED, f"{message}, must be at most {limits}")
 
 
 def on_member_fired(

@@ -124,16 +124,16 @@ def on_retained(turn: Turn, at_ms: int, subject: str) -> None:
 
 def suppressions_on(turn: Turn, alert: LiveAlert) -> dict[str, Suppression] | None:
     """The silences that a new alert is under."""
-    found = sorted(
+    suppressions = sorted(
         name
         for name, silence in turn.state.silences_ahead(turn.now_ms).items()
         if _is_active(silence, turn.now_ms) and silence_test(silence.matchers)(alert.labels)
     )
-    for name in found[suppression.SUPPRESSIONS_MAX :]:
+    for name in suppressions[suppression.SUPPRESSIONS_MAX :]:
         turn.refuse("holds", f"silence {name}")
     return {
         _key_of(name): _suppression_by(turn.state.silences[name])
-        for name in found[: suppression.SUPPRESSIONS_MAX]
+        for name in suppressions[: suppression.SUPPRESSIONS_MAX]
     } or None
 
 
@@ -265,8 +265,10 @@ def _check_patterns(silence: Silence, now_ms: int) -> None:
         test_of([silence.matchers])
     except ValueError as error:
         if silence.ends_ms > now_ms:
-            found = f"silence {silence.id:.80} has a regular expression that is not valid: {error}"
-            raise BadInput(Reason.MALFORMED, found) from None
+            message = (
+                f"silence {silence.id:.80} has a regular expression that is not valid: {error}"
+            )
+            raise BadInput(Reason.MALFORMED, message) from None
 
 
 def _silence_snapshot(silence: Silence, now_ms: int) -> dict[str, Any]:

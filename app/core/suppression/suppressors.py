@@ -30,10 +30,10 @@ def suppressors_of(turn: Turn, alert: LiveAlert) -> tuple[Suppressor, ...]:
     if not alert.suppressions and not muted_by:
         return ()
     holds = alert.suppressions or {}
-    found = [
+    suppressors = [
         _of_hold(turn.rules, key, hold) for key, hold in holds.items() if key != CORRELATION_WAIT
     ]
-    return (*found, *(_of_mute(name) for name in muted_by))
+    return (*suppressors, *(_of_mute(name) for name in muted_by))
 
 
 def reason_of(turn: Turn, alert: LiveAlert, suppressors: Iterable[Suppressor]) -> Unnotified | None:

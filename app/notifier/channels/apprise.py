@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.notifier.channel import ChannelKind, Context
+from app.notifier.channels.config import ChannelConfig
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.setup.config import ChannelConfig
 from models.events import Action, Notification
 
 TIMEOUT_S = 30.0

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.http import RETRY_AFTER_MAX_S, Answer, check, json_request
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import RETRY_AFTER_MAX_S, Answer, check, json_request
 from app.notifier.memory import preview_json, recall, remember
 from app.notifier.messages.formats import escape_markdown
-from app.notifier.messages.shorten import shorten, shorten_lines, utf16_units
 from app.notifier.outcome import Sent, TryAgain
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import shorten, shorten_lines, utf16_units
 from models.events import Action, Notification
 
 CONTENT_MAX, TITLE_MAX, DESCRIPTION_MAX, EMBED_MAX = 2000, 256, 4096, 6000

@@ -24,12 +24,12 @@ import aiosmtplib
 from pydantic import Field, field_validator, model_validator
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.http import without_secrets
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.addresses import PrivateAddress, connect
+from app.notifier.connections.http import without_secrets
 from app.notifier.memory import recall, remember
-from app.notifier.messages.shorten import shorten
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.setup.addresses import PrivateAddress, connect
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import shorten
 from models.events import Notification
 from models.sanitize import inert
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.http import check, json_request
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import check, json_request
 from app.notifier.memory import preview_json
 from app.notifier.messages.formats import escape_mattermost
-from app.notifier.messages.shorten import shorten_lines
 from app.notifier.outcome import Sent
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import shorten_lines
 from models.events import Notification
 
 TEXT_MAX = 16_383  # characters; Mattermost makes several posts of what is longer

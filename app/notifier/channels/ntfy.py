@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.http import check, json_request
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import check, json_request
 from app.notifier.memory import preview_json
-from app.notifier.messages.shorten import shorten, shorten_lines, utf8_bytes
 from app.notifier.messages.words import page
 from app.notifier.outcome import Sent
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import shorten, shorten_lines, utf8_bytes
 from models.events import Action, Notification
 
 MESSAGE_BYTES_MAX = 4096  # what is longer becomes an attached file

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import orjson
 
 from app.notifier.channel import ChannelKind, Context
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import Answer, check, json_request
 from app.notifier.episodes import episode_key, open_episodes
-from app.notifier.http import Answer, check, json_request
 from app.notifier.memory import preview_json, remember
-from app.notifier.messages.shorten import one_line, shorten
 from app.notifier.messages.words import Page, page
 from app.notifier.outcome import Sent
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import one_line, shorten
 from models.events import Action, Notification, NotifiedAlert
 
 SUMMARY_MAX = 1024

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.http import check, json_request
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import check, json_request
 from app.notifier.memory import preview_json
-from app.notifier.messages.shorten import shorten, shorten_lines
 from app.notifier.outcome import Sent
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import shorten, shorten_lines
 from models.events import Action, Notification
 
 MESSAGE_MAX, TITLE_MAX, URL_MAX = 1024, 250, 512  # characters

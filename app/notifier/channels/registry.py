@@ -17,7 +17,7 @@ from app.notifier.channels import (
     twilio_voice,
     webhook,
 )
-from app.notifier.setup.registry_types import ChannelType, Registry
+from app.notifier.channels.registry_types import ChannelType, Registry
 
 REGISTRY: Registry = {
     ChannelKind.PAGERDUTY: ChannelType(pagerduty.PagerDutyConfig, pagerduty.make),

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.notifier.channel import ChannelKind, Context
+from app.notifier.channels.config import ChannelConfig
 from app.notifier.channels.slack_blocks import message_blocks, message_text
-from app.notifier.http import Answer, Request, check, error_text, json_request
+from app.notifier.connections.http import Answer, Request, check, error_text, json_request
 from app.notifier.memory import preview_json, recall, remember
 from app.notifier.messages.formats import escape_slack
-from app.notifier.messages.shorten import shorten
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import shorten
 from models.events import Notification
 
 REPLY_MAX = 4000  # characters that Slack recommends for a text; it cuts at 40,000

@@ -4,8 +4,8 @@ from typing import Any
 
 from app.notifier.channel import Context
 from app.notifier.messages.formats import escape_slack
-from app.notifier.messages.shorten import shorten
 from app.notifier.messages.words import page
+from app.notifier.shorten import shorten
 from models.events import Action, Notification
 
 BLOCKS_MAX = 50

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import orjson
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.http import Request, check, error_text, json_request
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import Request, check, error_text, json_request
 from app.notifier.memory import preview_json
-from app.notifier.messages.shorten import shorten
 from app.notifier.messages.words import page
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import shorten
 from models.events import Action, Notification
 
 CARD_BYTES_MAX = 25_000  # of 28 KB; Teams adds to what it is given

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.notifier.channel import ChannelKind, Context
-from app.notifier.http import RETRY_AFTER_MAX_S, Answer, check, json_request
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import RETRY_AFTER_MAX_S, Answer, check, json_request
 from app.notifier.memory import preview_json, recall, remember
 from app.notifier.messages.formats import escape_telegram
-from app.notifier.messages.shorten import one_line, shorten_lines, utf16_units
 from app.notifier.messages.words import safe_url
 from app.notifier.outcome import Refused, Sent, TryAgain
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import one_line, shorten_lines, utf16_units
 from models.events import Action, Notification
 
 TEXT_MAX = 4096  # UTF-16 units once the markup is taken away; we count with it

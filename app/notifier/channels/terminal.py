@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.notifier.channel import ChannelKind, Context
+from app.notifier.channels.config import ChannelConfig
 from app.notifier.messages.words import text_of
 from app.notifier.outcome import Sent
-from app.notifier.setup.config import ChannelConfig
 from models.events import Action, Notification
 from models.sanitize import inert
 

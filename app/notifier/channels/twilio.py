@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from app.notifier.http import HttpClient, Request, check
-from app.notifier.messages.shorten import one_line
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import HttpClient, Request, check
 from app.notifier.outcome import Refused, TryAgain
-from app.notifier.setup.config import ChannelConfig
+from app.notifier.shorten import one_line
 
 PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
 

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from app.notifier.channel import ChannelKind, Context
 from app.notifier.channels.twilio import TwilioConfig, create, phone_number
-from app.notifier.messages.shorten import shorten, utf16_units
 from app.notifier.outcome import Sent
+from app.notifier.shorten import shorten, utf16_units
 from models.events import Notification
 from models.sanitize import REPLACEMENT
 

@@ -11,8 +11,8 @@ from xml.sax.saxutils import escape
 
 from app.notifier.channel import ChannelKind, Context
 from app.notifier.channels.twilio import TwilioConfig, create, phone_number
-from app.notifier.messages.shorten import shorten
 from app.notifier.outcome import Sent
+from app.notifier.shorten import shorten
 from models.events import Notification
 from models.sanitize import REPLACEMENT
 
@@ -68,8 +68,8 @@ def make(config: TwilioVoiceConfig, context: Context) -> TwilioVoice:
 def twiml(text: str) -> str:
     """The document that says the text twice. Nothing in the text is markup."""
     for spoken_max in (_SPOKEN_MAX, _SPOKEN_MAX // 2, _SPOKEN_MAX // 4):
-        said = f"<Say>{escape(shorten(text, spoken_max))}</Say>"
-        document = f'<Response>{said}<Pause length="1"/>{said}</Response>'
+        spoken = f"<Say>{escape(shorten(text, spoken_max))}</Say>"
+        document = f'<Response>{spoken}<Pause length="1"/>{spoken}</Response>'
         if len(document) <= TWIML_MAX:
             break
     return document

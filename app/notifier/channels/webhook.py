@@ -22,11 +22,11 @@ from pydantic import model_validator
 
 from app.notifier.channel import ChannelKind, Context
 from app.notifier.channels.alertmanager_shape import alertmanager_messages
+from app.notifier.channels.config import ChannelConfig
+from app.notifier.connections.http import Request
 from app.notifier.episodes import episode_key, known_episodes, open_episodes
-from app.notifier.http import Request
 from app.notifier.memory import preview_json, remember
 from app.notifier.outcome import Sent, TryAgain
-from app.notifier.setup.config import ChannelConfig
 from models.events import Action, Notification
 
 _PREFIX = "whsec_"

@@ -59,7 +59,7 @@ class Queues:
 
     def stuck(self) -> list[tuple[Delivery, str]]:
         """Pages whose receiver counts as down, each once."""
-        found = []
+        stuck = []
         for receiver, queue in self._queues.items():
             is_open = self._circuits[receiver].open
             candidates = queue.fresh
@@ -67,12 +67,12 @@ class Queues:
                 candidates = [delivery for _, _, delivery in queue.ready]
             queue.fresh, queue.was_open = [], is_open
             if is_open:
-                found += [
+                stuck += [
                     (candidate, receiver)
                     for candidate in candidates
                     if is_page(candidate.notification) and not candidate.settled
                 ]
-        return found
+        return stuck
 
     def begin(self, now_ms: int, make: Make) -> list[Attempt]:
         """Attempts that may begin now; they count as being sent from here on."""

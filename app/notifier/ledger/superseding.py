@@ -36,7 +36,7 @@ def replaced_by(notification: Notification, story: Story) -> list[Delivery]:
     action, episode = notification.action, notification.episode
     if action not in (Action.TRIGGER, Action.UPDATE):
         return []
-    found = []
+    replaced = []
     for delivery in reversed(story.pending):
         pending = delivery.notification
         if pending.action is Action.INFORM or delivery.sending or delivery.over:
@@ -49,8 +49,8 @@ def replaced_by(notification: Notification, story: Story) -> list[Delivery]:
             and pending.episode == episode
         )
         if pending.action is Action.UPDATE or same_page:
-            found.append(delivery)
-    return found[::-1]
+            replaced.append(delivery)
+    return replaced[::-1]
 
 
 def receivers_for(request: Request, through: Sequence[str], story: Story) -> tuple[list[str], bool]:

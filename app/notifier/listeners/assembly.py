@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from app.bridge.commands.acts import ActRunner
 from app.notifier.channels.slack import SlackConfig
 from app.notifier.channels.telegram import TelegramConfig
-from app.notifier.http import HttpClient
+from app.notifier.connections.http import HttpClient
 from app.notifier.listeners.listener import Listener
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.listeners.slack_socket import SlackSocket
 from app.notifier.listeners.telegram_poll import TelegramPoll
+from app.notifier.replies.act_outcome import ActHandler
 from app.notifier.setup.receivers_file import Receiver
 
 Config = TypeVar("Config")
@@ -20,7 +20,7 @@ def listeners_of(
     receivers: Mapping[str, Receiver],
     http: HttpClient,
     polling: HttpClient,
-    runner: ActRunner,
+    handler: ActHandler,
     messages: SentMessages,
 ) -> list[Listener]:
     """One for each app or bot: receivers that share its token are heard through one connection.
@@ -38,12 +38,12 @@ def listeners_of(
             bots.setdefault((bot.url, bot.token_file, bot.token_env), {})[name] = bot
     return [
         *(
-            SlackSocket(frozenset(configs), next(iter(configs.values())), http, runner, messages)
+            SlackSocket(frozenset(configs), next(iter(configs.values())), http, handler, messages)
             for configs in apps.values()
         ),
         *(
             TelegramPoll(
-                frozenset(configs), next(iter(configs.values())), polling, runner, messages
+                frozenset(configs), next(iter(configs.values())), polling, handler, messages
             )
             for configs in bots.values()
         ),

@@ -15,15 +15,15 @@ from typing import Any
 import aiohttp
 import orjson
 
-from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.slack import SlackConfig
-from app.notifier.http import Answer, HttpClient, check, error_text, json_request
+from app.notifier.connections.http import Answer, HttpClient, check, error_text, json_request
 from app.notifier.listeners.sent_messages import SentMessages
 from app.notifier.messages.formats import escape_slack
-from app.notifier.messages.shorten import one_line
 from app.notifier.outcome import Refused, TryAgain
 from app.notifier.replies.act import Act, ActCommand, BadReply
+from app.notifier.replies.act_outcome import ActHandler, ActOutcome, ActStatus
 from app.notifier.replies.slack import NOTE_BLOCK, NoteWanted, parse_interaction, parse_message
+from app.notifier.shorten import one_line
 from app.transport.log import LogUnavailable
 
 MESSAGE_BYTES_MAX = 1024 * 1024  # an envelope holds the message that the button is below
@@ -52,7 +52,7 @@ class SlackSocket:
     receivers: frozenset[str]
     config: SlackConfig
     http: HttpClient
-    runner: ActRunner
+    handler: ActHandler
     messages: SentMessages
     name: str = "Slack"
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -125,7 +125,7 @@ class SlackSocket:
         if isinstance(act, NoteWanted):
             await self._open_form(act)
         elif act is not None:
-            outcome = await self.runner.carry_out(act)
+            outcome = await self.handler.carry_out(act)
             if payload.get("type") == "view_submission":
                 return {} if _is_kept(outcome) else _form_error(payload, outcome.text)
             await self._tell_outcome(payload, act, outcome)

@@ -13,22 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.bridge.commands.acts import ActOutcome, ActRunner, ActStatus
 from app.notifier.channels.telegram import TelegramConfig
-from app.notifier.http import HttpClient, check, json_request
+from app.notifier.connections.http import HttpClient, check, json_request
 from app.notifier.listeners.sent_messages import SentMessages
-from app.notifier.messages.shorten import one_line
 from app.notifier.outcome import Refused, TryAgain
 from app.notifier.replies.act import ActCommand, BadReply
+from app.notifier.replies.act_outcome import ActHandler, ActOutcome, ActStatus
 from app.notifier.replies.telegram import TelegramAct, message_of, parse_update
+from app.notifier.shorten import one_line
 from app.transport.log import LogUnavailable
 
 POLL_S = 25  # that Telegram waits for something to happen
-TIMEOUT_S = 40.0  # for a whole poll
 UPDATES_MAX = 20  # of one poll
-ANSWER_BYTES_MAX = (
-    4 * 1024 * 1024
-)  # of a poll: a message may hold 4096 characters, with another in it
 TOAST_MAX = 200  # characters of what a button's press is answered
 OWNER_PARTITION, OWNER_WAIT_S = 0, 5.0
 
@@ -47,7 +43,7 @@ class TelegramPoll:
     receivers: frozenset[str]
     config: TelegramConfig
     http: HttpClient
-    runner: ActRunner
+    handler: ActHandler
     messages: SentMessages
     poll_s: int = POLL_S
     name: str = "Telegram"
@@ -97,7 +93,7 @@ class TelegramPoll:
             logger.info("Telegram: an update is no act: %s", error)
             return
         if parsed is not None:
-            outcome = await self.runner.carry_out(parsed.act)
+            outcome = await self.handler.carry_out(parsed.act)
             await self._tell(parsed, outcome, chat, message)
 
     async def _tell(
@@ -115,8 +111,8 @@ class TelegramPoll:
                 await self._call("answerCallbackQuery", answer | {"show_alert": not done})
             if done and parsed.act.command is not ActCommand.NOTE:
                 reply = {"message_id": message, "allow_sending_without_reply": True}
-                said = {"chat_id": chat, "text": text, "reply_parameters": reply}
-                await self._call("sendMessage", said | {"disable_notification": True})
+                body = {"chat_id": chat, "text": text, "reply_parameters": reply}
+                await self._call("sendMessage", body | {"disable_notification": True})
         except (TryAgain, Refused) as error:
             logger.warning("Telegram: somebody is not told what came of it: %s", error)
 

@@ -21,8 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.notifier.messages.formats import FORMATS, FormatName, Safe
 from app.notifier.messages.incident_links import IncidentLinks
-from app.notifier.messages.shorten import one_line
 from app.notifier.messages.words import page
+from app.notifier.shorten import one_line
 from models.events import Notification
 
 SHIPPED = Path(__file__).parent / "templates"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from app.notifier.messages.incident_links import IncidentLinks
-from app.notifier.messages.shorten import TEXT_MAX, one_line, shorten
+from app.notifier.shorten import TEXT_MAX, one_line, shorten
 from models.duration import format_ms
 from models.events import Action, Notification, NotificationKind, NotifiedAlert
 from models.place_labels import CLUSTER_LABELS, NAMESPACE_LABELS, POD_LABELS
@@ -85,12 +85,12 @@ class Page:
 def page(notification: Notification, links: IncidentLinks) -> Page:
     """The notification in words."""
     state = _STATES.get(notification.action, "")
-    what = one_line(notification.title)
+    title = one_line(notification.title)
     severity = one_line(notification.severity)
     return Page(
         incident=one_line(notification.incident),
-        headline=f"[{_label(notification, severity)}] {what}",
-        what=what,
+        headline=f"[{_label(notification, severity)}] {title}",
+        what=title,
         kind=notification.kind.replace("_", " "),
         text=one_line(text_of(notification)),
         severity=severity,
@@ -235,7 +235,7 @@ def _alert_line(alert: NotifiedAlert) -> AlertLine:
         or ""
     )
     namespace = next((labels[name] for name in NAMESPACE_LABELS if labels.get(name)), "")
-    thing = next(
+    place = next(
         (
             labels[name]
             for name in (*POD_LABELS, *HOST_LABELS, "instance", "service", "job")
@@ -247,6 +247,6 @@ def _alert_line(alert: NotifiedAlert) -> AlertLine:
         firing=alert.status == "firing",
         severity=one_line(alert.severity, 20),
         name=one_line(labels.get("alertname", "alert"), 120),
-        where=one_line("/".join(part for part in (namespace, thing) if part), 160),
+        where=one_line("/".join(part for part in (namespace, place) if part), 160),
         text=one_line(text, 240),
     )

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.notifier.messages.shorten import one_line
+from app.notifier.shorten import one_line
 
 _INCIDENT = re.compile(
     r"[A-Z]{2,8}-[0-9]{8}T[0-9]{6}Z-[0-9A-Z]{3,20}(-[0-9]{1,6})?"

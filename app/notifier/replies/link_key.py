@@ -13,9 +13,9 @@ def one_tap_of(file: str) -> OneTap | None:
         return None
     key = read_text(SETTING, file).strip().encode()
     if len(key) < SECRET_BYTES_MIN:
-        found = f"{SETTING} is {file!r}, which has {len(key)} bytes"
+        message = f"{SETTING} is {file!r}, which has {len(key)} bytes"
         raise BadSettings(
-            f"{found}, must have {SECRET_BYTES_MIN} or more, such as openssl rand -hex 32 gives"
+            f"{message}, must have {SECRET_BYTES_MIN} or more, such as openssl rand -hex 32 gives"
         )
     warn_of_readers(SETTING, file)
     return OneTap(key)

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 
 from app.notifier.channel import Channel, Context
-from app.notifier.http import HttpClient
-from app.notifier.listeners.telegram_poll import ANSWER_BYTES_MAX, TIMEOUT_S
+from app.notifier.channels.registry_types import Registry
+from app.notifier.connections.addresses import AddressPolicy
+from app.notifier.connections.http import POLL_BYTES_MAX, POLL_TIMEOUT_S, HttpClient
 from app.notifier.messages.incident_links import IncidentLinks
 from app.notifier.messages.rendering import Templates
 from app.notifier.replies.one_tap import OneTap
 from app.notifier.runtime.deliverer import Reach
-from app.notifier.setup.addresses import AddressPolicy
 from app.notifier.setup.receivers_file import Receivers
-from app.notifier.setup.registry_types import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def assemble(receivers: Receivers, registry: Registry, one_tap: OneTap | None = 
     timeout_s = part.delivery.timeout / 1000
     policy = AddressPolicy(part.allow_private_addresses)
     http = HttpClient(policy, timeout_s=timeout_s)
-    polling = HttpClient(policy, timeout_s=TIMEOUT_S, answer_bytes_max=ANSWER_BYTES_MAX)
+    polling = HttpClient(policy, timeout_s=POLL_TIMEOUT_S, answer_bytes_max=POLL_BYTES_MAX)
     links = IncidentLinks(part.public_url, one_tap)
     folder = receivers.path.parent / part.templates if part.templates else None
     context = Context(http, Templates(links, folder), links)

@@ -24,12 +24,12 @@ from app.files import yaml_file
 from app.files.bounded_yaml import Document
 from app.files.yaml_file import Mistake
 from app.notifier.channel import ChannelKind
+from app.notifier.channels.registry_types import Registry
 from app.notifier.ledger import limits
 from app.notifier.ledger.contacts import ContactRoute, Contacts
 from app.notifier.ledger.delivery import Rules
 from app.notifier.ledger.limits import Limit
 from app.notifier.outcome import TryAgain
-from app.notifier.setup.registry_types import Registry
 from models.policy_types import DurationMs, Part, Problem, refuse_problems
 from models.suggest import did_you_mean
 
@@ -270,7 +270,7 @@ def missing_secrets(receivers: Receivers) -> list[Mistake]:
     for name, (kind, config) in receivers.receivers.items():
         for secret in (*getattr(config, "secrets", ()), *getattr(config, "optional_secrets", ())):
             try:
-                config.secret(secret)  # type: ignore[attr-defined]  # `app.notifier.setup.config.ChannelConfig` has it
+                config.secret(secret)  # type: ignore[attr-defined]  # `app.notifier.channels.config.ChannelConfig` has it
             except TryAgain as error:
                 where = ("receivers", name, str(kind))
                 mistakes.append(

@@ -55,16 +55,16 @@ async def try_routes(
             attempt = Attempt(receiver, (), notification, "", now_ms)
             address = route.address_at(receiver, route.address)
             answer = await send(reach.channels[receiver], attempt, address, reach.timeout_s)
-            what = f"{route.channel} {route.address or route.name} through {receiver}"
+            label = f"{route.channel} {route.address or route.name} through {receiver}"
             if isinstance(answer, Failure):
-                yield what, False, answer.message
+                yield label, False, answer.message
                 continue
-            yield what, True, answer.receiver_id
+            yield label, True, answer.receiver_id
             closing = replace(notification, action=Action.RESOLVE, wakes=False, id=f"0-{now_ms}-1")
             after = Attempt(receiver, (), closing, answer.memory, now_ms)
             ended = await send(reach.channels[receiver], after, address, reach.timeout_s)
             if isinstance(ended, Failure):
-                yield f"{what}: its end", False, ended.message
+                yield f"{label}: its end", False, ended.message
 
 
 async def newest_of(source: Source, incident: str, channel: str = "") -> Notification:

@@ -34,20 +34,20 @@ def read_matchers(text: str) -> list[Matcher]:
 
 
 def _read_matcher(text: str) -> Matcher:
-    found = _CLASSIC.fullmatch(text)
-    value = _classic_value(found[3]) if found else None
-    if found and value is not None:
-        return make_matcher(found[1], Operator(found[2]), value)
-    found = _UTF8.fullmatch(text)
-    if not found:
+    match = _CLASSIC.fullmatch(text)
+    value = _classic_value(match[3]) if match else None
+    if match and value is not None:
+        return make_matcher(match[1], Operator(match[2]), value)
+    match = _UTF8.fullmatch(text)
+    if not match:
         raise ValueError(f"is {text.strip()!r:.100}, must be a matcher such as {_EXAMPLE}")
-    return make_matcher(_unquote(found[1]), Operator(found[2]), _unquote(found[3]))
+    return make_matcher(_unquote(match[1]), Operator(match[2]), _unquote(match[3]))
 
 
-def _classic_value(said: str) -> str | None:
+def _classic_value(written: str) -> str | None:
     """The value, or None when it has a quote where none may be."""
-    quoted = said.startswith('"')
-    inner = said[1:] if quoted else said
+    quoted = written.startswith('"')
+    inner = written[1:] if quoted else written
     bare = _ESCAPE.sub("", inner)
     if quoted:
         if not bare.endswith('"'):

@@ -54,16 +54,16 @@ class Node:
         """Keep a mistake."""
         self.mistakes.append(yaml_file.mistake_at(self.path, self.document, self.where, problem))
 
-    def parts(self, known: Collection[str] = (), what: str = "") -> dict[str, "Node"]:
+    def parts(self, known: Collection[str] = (), subject: str = "") -> dict[str, "Node"]:
         """The values of a mapping by key, without those that are empty.
 
         Where keys are `known`, others are a mistake.
         """
-        found = dict(self.pairs())
-        for key, node in found.items() if known else ():
+        parts = dict(self.pairs())
+        for key, node in parts.items() if known else ():
             if key not in known:
-                node.say(f"is not a key that {what} has{did_you_mean(key, list(known))}")
-        return {key: node for key, node in found.items() if node.value is not None}
+                node.say(f"is not a key that {subject} has{did_you_mean(key, list(known))}")
+        return {key: node for key, node in parts.items() if node.value is not None}
 
     def pairs(self) -> list[tuple[str, "Node"]]:
         """The keys of a mapping and their values, also those that are empty."""
@@ -92,21 +92,21 @@ class Node:
 
     def is_true(self) -> bool:
         """Whether it says true."""
-        said = self.text().lower()
-        if said not in ("true", "false", "yes", "no", "on", "off", ""):
-            self.say(f"is {said!r:.60}, must be true or false")
-        return said in ("true", "yes", "on")
+        text = self.text().lower()
+        if text not in ("true", "false", "yes", "no", "on", "off", ""):
+            self.say(f"is {text!r:.60}, must be true or false")
+        return text in ("true", "yes", "on")
 
     def duration_ms(self) -> int:
         """A duration in Alertmanager's notation, which knows years."""
-        said = self.text()
-        found = _DURATION.fullmatch(said)
-        if said == "0":
+        text = self.text()
+        match = _DURATION.fullmatch(text)
+        if text == "0":
             return 0
-        if not said or not found:
-            self.say(f"is {said!r:.60}, must be a duration such as 90s, 15m, 1h30m or 2d")
+        if not text or not match:
+            self.say(f"is {text!r:.60}, must be a duration such as 90s, 15m, 1h30m or 2d")
             return 0
-        pairs = zip(found.groups(), _UNITS_MS.values(), strict=True)
+        pairs = zip(match.groups(), _UNITS_MS.values(), strict=True)
         return sum(int(number) * unit_ms for number, unit_ms in pairs if number)
 
     def _child(self, part: str | int, value: Any) -> "Node":
@@ -125,13 +125,13 @@ def _kind_text(value: Any) -> str:
     )
 
 
-def read_top_node(path: Path, what: str, data: bytes | None = None) -> Node:
+def read_top_node(path: Path, subject: str, data: bytes | None = None) -> Node:
     """The mapping in a file, or in its bytes, every scalar as it is written.
 
     `what` says what its keys are. Raises BadFile.
     """
     data = yaml_file.bytes_of(path) if data is None else data
-    document = yaml_file.parse_mapping(path, data, what, as_written=True)
+    document = yaml_file.parse_mapping(path, data, subject, as_written=True)
     return Node(document.data, (), path, document, [])
 
 

@@ -66,11 +66,11 @@ class Findings:
     def all(self) -> list[Finding]:
         """The findings, the worst first, then by line."""
         order = list(FindingKind)
-        found = [
+        findings = [
             Finding(kind, key, why, instead, tuple(sorted(lines)))
             for (kind, key, why, instead), lines in self
         ]
-        return sorted(found, key=lambda finding: (order.index(finding.kind), finding.lines[:1]))
+        return sorted(findings, key=lambda finding: (order.index(finding.kind), finding.lines[:1]))
 
     def __iter__(self) -> Iterator[tuple[tuple[FindingKind, str, str, str], list[int]]]:
         return iter(self._lines.items())
@@ -78,16 +78,16 @@ class Findings:
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
     """The findings for people, in lines."""
-    said: list[str] = []
+    lines: list[str] = []
     for kind in FindingKind:
         of_kind = [finding for finding in findings if finding.kind is kind]
         if of_kind:
-            said.append(f"{_TITLES[kind]}:")
+            lines.append(f"{_TITLES[kind]}:")
         for why, instead in dict.fromkeys((finding.why, finding.instead) for finding in of_kind):
-            said += _merged_lines(
+            lines += _merged_lines(
                 [finding for finding in of_kind if (finding.why, finding.instead) == (why, instead)]
             )
-    return said
+    return lines
 
 
 _TITLES = {

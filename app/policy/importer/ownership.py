@@ -26,7 +26,7 @@ def owners_of(
     usual = times.waits_of(cases[-1].routes[-1])
     apart = _need_classes(cases, people, component)
     names = Names()
-    found: list[Owner] = []
+    owners: list[Owner] = []
     for case, is_class in zip(cases, apart, strict=True):
         team, also = people.owner(case), people.besides(case)
         if not case.matchers and not is_class:
@@ -37,8 +37,8 @@ def owners_of(
         name = names.make(" and ".join((team, *also))) if is_class else ""
         waits = times.other_waits(case.routes[-1], usual)
         lines = tuple(route.line for route in case.routes)
-        found.append(Owner(name, [matchers], team, also, waits, lines))
-    return found, people.owner(cases[-1])
+        owners.append(Owner(name, [matchers], team, also, waits, lines))
+    return owners, people.owner(cases[-1])
 
 
 def _need_classes(cases: Sequence[RouteCase], people: People, component: str) -> list[bool]:

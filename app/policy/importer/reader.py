@@ -138,7 +138,8 @@ def read_configuration(path: Path) -> Configuration:
 def _read(top: Node) -> Configuration:
     if "route" not in top.value:
         looks = next(
-            (f"; it looks like {what}" for key, what in _OTHERS.items() if key in top.value), ""
+            (f"; it looks like {product}" for key, product in _OTHERS.items() if key in top.value),
+            "",
         )
         top.say(f"is no Alertmanager configuration, which has a route and receivers{looks}")
         nodes.raise_problems(top)
@@ -162,17 +163,17 @@ def _read(top: Node) -> Configuration:
 
 
 def _named_items(parts: dict[str, Node], key: str) -> dict[str, Node]:
-    found: dict[str, Node] = {}
+    by_name: dict[str, Node] = {}
     for node in list_items(parts, key):
         named = node.parts().get("name")
         name = named.text() if named else ""
         if not name:
             node.say("has no name")
-        elif name in found:
+        elif name in by_name:
             node.say(f"is called {name!r:.100}, as another of the {key} is")
         else:
-            found[name] = node
-    return found
+            by_name[name] = node
+    return by_name
 
 
 def _read_route(node: Node, parent: Route | None) -> Route:
@@ -203,35 +204,35 @@ def _read_route(node: Node, parent: Route | None) -> Route:
 
 
 def _read_times(parts: dict[str, Node], parent: Times | None) -> Times:
-    found = {
+    times = {
         name: getattr(parent, name) if parent else default for name, default in _DEFAULTS_MS.items()
     }
     lines = dict(parent.lines) if parent else {}
     for name in _DEFAULTS_MS:
         if name in parts:
-            found[name], lines[name] = parts[name].duration_ms(), parts[name].line
-            if found[name] == 0 and name != "group_wait":
+            times[name], lines[name] = parts[name].duration_ms(), parts[name].line
+            if times[name] == 0 and name != "group_wait":
                 parts[name].say("is 0, must be more")
-    return Times(**found, lines=lines)
+    return Times(**times, lines=lines)
 
 
 def _read_matchers(parts: dict[str, Node], side: str) -> tuple[Matcher, ...]:
-    found: list[Matcher] = []
+    matchers: list[Matcher] = []
     for key, operator in ((f"{side}match", Operator.EQUAL), (f"{side}match_re", Operator.REGEX)):
         for label, value in parts[key].pairs() if key in parts else ():
             # Without a value, `match` asks for a label that is absent, and Alertmanager refuses
             # `match_re`.
             text = "" if value.value is None and operator is Operator.EQUAL else value.text()
             try:
-                found.append(label_matchers.make_matcher(label, operator, text))
+                matchers.append(label_matchers.make_matcher(label, operator, text))
             except ValueError as error:
                 value.say(str(error))
     for line in list_items(parts, f"{side}matchers"):
         try:
-            found += label_matchers.read_matchers(line.text())
+            matchers += label_matchers.read_matchers(line.text())
         except ValueError as error:
             line.say(str(error))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(matchers))
 
 
 def _read_inhibition(node: Node) -> InhibitRule:
@@ -243,18 +244,18 @@ def _read_inhibition(node: Node) -> InhibitRule:
 
 
 def _read_intervals(parts: dict[str, Node]) -> dict[str, Interval]:
-    found: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     for key in ("mute_time_intervals", "time_intervals"):
         for name, node in _named_items(parts, key).items():
-            if name in found:
+            if name in intervals:
                 node.say(f"is called {name!r:.100}, as another time interval is")
             spans = list_items(
                 node.parts(("name", "time_intervals"), "a time interval"), "time_intervals"
             )
-            found[name] = Interval(
+            intervals[name] = Interval(
                 node.line, tuple((span.line, _read_span(span)) for span in spans)
             )
-    return found
+    return intervals
 
 
 def _read_span(node: Node) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class Contact:
 
 def receiver_contacts(name: str, receiver: Node, findings: Findings) -> list[Contact]:
     """The contacts of a receiver, the first of which has its name. Says what is left out."""
-    found: dict[Way, list[tuple[str, int]]] = {"email": [], "chat": [], "pager": []}
+    by_channel: dict[Way, list[tuple[str, int]]] = {"email": [], "chat": [], "pager": []}
     machines: list[tuple[str, int]] = []
     for key, node in receiver.parts().items():
         service = SERVICES.get(key.removesuffix("_configs")) if key.endswith("_configs") else None
@@ -160,15 +160,17 @@ def receiver_contacts(name: str, receiver: Node, findings: Findings) -> list[Con
             address = _channel_address(key.removesuffix("_configs"), name, service, item, findings)
             if address:
                 (
-                    machines if service.machine and service.way == "chat" else found[service.way]
+                    machines
+                    if service.machine and service.way == "chat"
+                    else by_channel[service.way]
                 ).append((address, item.line))
             _say_rest(key.removesuffix("_configs"), service, item, findings)
-    found["chat"] += machines
+    by_channel["chat"] += machines
     made = [
         Contact(name if number == 0 else f"{name} ({number + 1})", receiver.line)
-        for number in range(_largest_repeat(found))
+        for number in range(_largest_repeat(by_channel))
     ]
-    for way, of_way in found.items():
+    for way, of_way in by_channel.items():
         addresses: dict[str, list[int]] = {}
         for address, line in of_way:
             addresses.setdefault(address, []).append(line)
@@ -190,16 +192,16 @@ def receiver_contacts(name: str, receiver: Node, findings: Findings) -> list[Con
     return [contact for contact in made if contact.addresses] or made[:1]
 
 
-def _largest_repeat(found: dict[Way, list[tuple[str, int]]]) -> int:
-    return max(1, *(len(of_way) for of_way in found.values()))
+def _largest_repeat(addresses: dict[Way, list[tuple[str, int]]]) -> int:
+    return max(1, *(len(of_way) for of_way in addresses.values()))
 
 
 def _channel_address(kind: str, name: str, service: Service, node: Node, findings: Findings) -> str:
     parts = node.parts()
-    said = parts[service.address].text().strip() if service.address in parts else ""
+    address = parts[service.address].text().strip() if service.address in parts else ""
     line = parts[service.address].line if service.address in parts else node.line
     key = f"{kind}_configs.{service.address}"
-    if "{{" in said:
+    if "{{" in address:
         why = "a template decides it when a message is sent, and an address of Tocsin's is the same for all messages"
         instead = "a contact for each value, and teams for them"
         findings.add(
@@ -209,8 +211,8 @@ def _channel_address(kind: str, name: str, service: Service, node: Node, finding
             why,
             f"{instead}; until then the address is {kind} and the name of the receiver",
         )
-        said = ""
-    if "$" in said:
+        address = ""
+    if "$" in address:
         findings.add(
             FindingKind.FILL_IN, key, line, "it has a placeholder", "put the address in the contact"
         )
@@ -222,11 +224,11 @@ def _channel_address(kind: str, name: str, service: Service, node: Node, finding
             f"{kept} under the address {kind}/NAME, with the receiver's name, in receivers.yaml"
         )
         findings.add(FindingKind.FILL_IN, f"{kind}_configs", node.line, why, instead)
-    if not said:
+    if not address:
         return f"{kind}/{name}" if kind != "email" or "to" in parts else ""
     if kind == "email":
-        return ", ".join(part.strip() for part in re.split(r"[,;]", said) if part.strip())
-    return said if kind == "slack" else f"{kind}/{said}"
+        return ", ".join(part.strip() for part in re.split(r"[,;]", address) if part.strip())
+    return address if kind == "slack" else f"{kind}/{address}"
 
 
 def _say_rest(kind: str, service: Service, node: Node, findings: Findings) -> None:

@@ -41,13 +41,13 @@ def route_cases(root: Route, *, go_on: bool = True) -> list[RouteCase]:
     return _reachable_cases(_RouteTree(go_on).of(root, ()))
 
 
-def _reachable_cases(found: Sequence[RouteCase]) -> list[RouteCase]:
+def _reachable_cases(cases: Sequence[RouteCase]) -> list[RouteCase]:
     """The cases without those of which an earlier one takes everything."""
     kept: list[RouteCase] = []
     taken: dict[
         Matcher, list[Matchers]
     ] = {}  # the matchers of those that are kept, by their first one
-    for case in found:
+    for case in cases:
         of_first = [taken.get(matcher, []) for matcher in case.matchers]
         if not any(
             set(earlier) <= set(case.matchers) for matchers in of_first for earlier in matchers
@@ -77,7 +77,7 @@ class _RouteTree:
 
         The last one, of what none of them takes, has no routes.
         """
-        found: list[RouteCase] = []
+        cases: list[RouteCase] = []
         for number, route in enumerate(routes):
             taken = self.of(route, given)
             if route.goes_on and self.go_on:
@@ -86,21 +86,21 @@ class _RouteTree:
                     for case in taken
                     for more in self.combine_cases(case, routes[number + 1 :])
                 ]
-            found += taken
+            cases += taken
             if all(is_implied(matcher, given) for matcher in route.matchers):
-                return found
-        return [*found, RouteCase(given, ())]
+                return cases
+        return [*cases, RouteCase(given, ())]
 
     def combine_cases(self, case: RouteCase, rest: Sequence[Route]) -> list[RouteCase]:
         """A case together with those of the routes that come after it."""
-        found = [
+        cases = [
             RouteCase(more.matchers, (*case.routes, *more.routes))
             for more in self.child_cases(rest, case.matchers)
         ]
-        self.number += len(found)
+        self.number += len(cases)
         if self.number > CASES_MAX:
             raise TooManyCases
-        return found
+        return cases
 
 
 def join_matchers(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
@@ -115,9 +115,9 @@ def join_matchers(given: Matchers, more: Sequence[Matcher]) -> Matchers | None:
             return None
         few = next(
             (
-                found
+                listed
                 for matcher in of_label
-                if (found := label_matchers.listed_values(matcher)) is not None
+                if (listed := label_matchers.listed_values(matcher)) is not None
             ),
             None,
         )
@@ -164,19 +164,23 @@ def exclude_cases(case: RouteCase, before: Sequence[RouteCase]) -> list[Matchers
         tuple(matcher for matcher in item if not is_implied(matcher, case.matchers))
         for item in taken
     )
-    found = [case.matchers]
+    alternatives = [case.matchers]
     for matchers in left:
         opposites = [label_matchers.negate_matcher(matcher) for matcher in matchers]
-        narrower = (join_matchers(item, [opposite]) for item in found for opposite in opposites)
-        found = _minimal_alternatives(item for item in narrower if item is not None)
-        if len(found) > ALTERNATIVES_MAX:
+        narrower = (
+            join_matchers(item, [opposite]) for item in alternatives for opposite in opposites
+        )
+        alternatives = _minimal_alternatives(item for item in narrower if item is not None)
+        if len(alternatives) > ALTERNATIVES_MAX:
             return None
-    return found
+    return alternatives
 
 
 def _minimal_alternatives(alternatives: Iterable[Matchers]) -> list[Matchers]:
     """The alternatives without those that ask for all that another asks for, and more."""
-    found = list(dict.fromkeys(alternatives))
+    distinct = list(dict.fromkeys(alternatives))
     return [
-        matchers for matchers in found if not any(set(other) < set(matchers) for other in found)
+        matchers
+        for matchers in distinct
+        if not any(set(other) < set(matchers) for other in distinct)
     ]

@@ -22,7 +22,7 @@ class Severities:
     labels: list[str]
     names: dict[str, tuple[Severity, Lines]]
 
-    def found(self, severity: Severity) -> list[str]:
+    def names_of(self, severity: Severity) -> list[str]:
         """The values of this severity that the file has."""
         return [name for name, (item, lines) in self.names.items() if item is severity and lines]
 
@@ -49,13 +49,13 @@ def severities_of(
         for label in _LABELS
         if any(matcher.label == label for _, matchers in used for matcher in matchers)
     ]
-    found: dict[str, list[int]] = {}
+    lines_of: dict[str, list[int]] = {}
     for line, matchers in used:
         for value in _severity_values(matchers, labels):
-            found.setdefault(value, []).append(line)
+            lines_of.setdefault(value, []).append(line)
     names: dict[str, tuple[Severity, Lines]] = {}
     usual_words = {severity_word(name): severity for name, severity in usual.items()}
-    for value, lines in found.items():
+    for value, lines in lines_of.items():
         severity = usual_words.get(severity_word(value))
         names[value] = (severity or _UNKNOWN, tuple(lines))
         if severity is None:

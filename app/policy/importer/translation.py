@@ -59,7 +59,7 @@ def policy_of(configuration: Configuration, findings: Findings) -> Imported:
     say_settings(configuration, root, cases, findings)
     say_times_apart(cases, findings)
     _say_pagers(
-        _reachable_cases(cases, label, severities.found(Severity.P0)),
+        _reachable_cases(cases, label, severities.names_of(Severity.P0)),
         configuration,
         people,
         findings,

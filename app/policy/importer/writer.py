@@ -64,15 +64,15 @@ def text_of(policy: Imported, findings: Sequence[Finding], name: str) -> str:
 
 
 def _head_lines(findings: Sequence[Finding], name: str) -> list[str]:
-    said = [
+    lines = [
         f"Made from {inert(name)} by `tocsin policy import`: `# 17` is line 17 of that file.",
         "What becomes of what, and why: docs/IMPORT.md. Chains of escalation, targets, reminders, follow-ups, dependencies:",
         "Alertmanager has none of these; docs/POLICY.md explains them, and policies/default.yaml shows them.",
     ]
-    said += (
+    lines += (
         ["", *notices.finding_lines(findings)] if findings else ["", "Everything is carried over."]
     )
-    return [f"# {line}".rstrip() for line in said]
+    return [f"# {line}".rstrip() for line in lines]
 
 
 def _severity_lines(policy: Imported) -> Iterator[str]:
@@ -193,11 +193,11 @@ def _interval_lines(policy: Imported) -> Iterator[str]:
 
 def format_duration(duration_ms: int) -> str:
     """A duration, exactly."""
-    said, rest = "", duration_ms
+    text, rest = "", duration_ms
     for unit, unit_ms in _UNITS_MS:
         number, rest = divmod(rest, unit_ms)
-        said += f"{number}{unit}" if number else ""
-    return said or "0"
+        text += f"{number}{unit}" if number else ""
+    return text or "0"
 
 
 def quote_yaml(text: str) -> str:

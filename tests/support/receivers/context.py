@@ -6,10 +6,10 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from app.notifier.channel import Context
-from app.notifier.http import HttpClient
+from app.notifier.connections.addresses import AddressPolicy
+from app.notifier.connections.http import HttpClient
 from app.notifier.messages.incident_links import IncidentLinks
 from app.notifier.messages.rendering import Templates
-from app.notifier.setup.addresses import AddressPolicy
 
 LOCAL = AddressPolicy([ip_network("127.0.0.0/8")])
 PUBLIC_URL = "https://tocsin.example.org"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from app.notifier.channels.config import ChannelConfig
 from app.notifier.outcome import TryAgain
-from app.notifier.setup.config import ChannelConfig
 
 
 class Settings(ChannelConfig):

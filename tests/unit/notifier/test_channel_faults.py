@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.notifier.channel import Channel, ChannelKind, Context
+from app.notifier.channels.config import ChannelConfig
 from app.notifier.channels.registry import REGISTRY
-from app.notifier.http import HttpClient
+from app.notifier.connections.addresses import AddressPolicy
+from app.notifier.connections.http import HttpClient
 from app.notifier.outcome import Refused, TryAgain
-from app.notifier.setup.addresses import AddressPolicy
-from app.notifier.setup.config import ChannelConfig
 from tests.support.asynchronous import asynchronous
 from tests.support.notifications import OPENED
 from tests.support.receivers import chats, pagerduty, phones, slack

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from app.notifier.channel import Context
 from app.notifier.channels.email import Email, EmailConfig, Tls, mailbox, make
-from app.notifier.http import HttpClient
+from app.notifier.connections.addresses import AddressPolicy
+from app.notifier.connections.http import HttpClient
 from app.notifier.outcome import Refused, TryAgain
-from app.notifier.setup.addresses import AddressPolicy
 from deploy.kafka.secured import authority, certificate
 from tests.support.asynchronous import asynchronous
 from tests.support.notifications import ACKNOWLEDGED, HOSTILE, OPENED, RESOLVED, hostile, large

@@ -12,9 +12,15 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from app.notifier.http import ANSWER_BYTES_MAX, HttpClient, Request, json_request, retry_after_s
+from app.notifier.connections.addresses import AddressPolicy, CheckedResolver, PrivateAddress
+from app.notifier.connections.http import (
+    ANSWER_BYTES_MAX,
+    HttpClient,
+    Request,
+    json_request,
+    retry_after_s,
+)
 from app.notifier.outcome import Refused, TryAgain
-from app.notifier.setup.addresses import AddressPolicy, CheckedResolver, PrivateAddress
 from deploy.kafka.secured import authority, certificate
 from tests.support.asynchronous import asynchronous
 from tests.support.receivers.context import LOCAL

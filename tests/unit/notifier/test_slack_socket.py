@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.bridge.commands.acts import act_runner
 from app.notifier.channels.slack import SlackConfig
-from app.notifier.http import HttpClient
+from app.notifier.connections.http import HttpClient
 from app.notifier.ledger.contacts import Contacts
 from app.notifier.ledger.delivery import Rules, Story, Thread
 from app.notifier.listeners.listener import keep_listening

@@ -11,12 +11,12 @@ import pytest
 
 from app.bridge.commands.acts import act_runner
 from app.notifier.channels.telegram import TelegramConfig
-from app.notifier.http import HttpClient
+from app.notifier.connections.http import POLL_BYTES_MAX, HttpClient
 from app.notifier.ledger.contacts import Contacts
 from app.notifier.ledger.delivery import Rules, Story, Thread
 from app.notifier.listeners.listener import keep_listening
 from app.notifier.listeners.sent_messages import SentMessages
-from app.notifier.listeners.telegram_poll import ANSWER_BYTES_MAX, TelegramPoll
+from app.notifier.listeners.telegram_poll import TelegramPoll
 from app.notifier.memory import remember
 from app.notifier.runtime.deliverer import Deliverer, Reach
 from app.notifier.runtime.records import story_record
@@ -107,7 +107,7 @@ async def world(*faults: Fault) -> AsyncIterator[World]:
     log.put(TOPICS.deliveries, 1, [story_record(("chat/-1001234", incident), story, ())])
     async with TelegramServer() as telegram:
         telegram.faults.extend(faults)
-        http = HttpClient(LOCAL, answer_bytes_max=ANSWER_BYTES_MAX)
+        http = HttpClient(LOCAL, answer_bytes_max=POLL_BYTES_MAX)
         there = World(log, telegram, incident, http)
         there.start()
         try:

@@ -13,14 +13,14 @@ from app.notifier.channels.terminal import line_of
 from app.notifier.messages.formats import FORMATS, FormatName
 from app.notifier.messages.incident_links import IncidentLinks
 from app.notifier.messages.rendering import SHIPPED, Templates
-from app.notifier.messages.shorten import (
+from app.notifier.messages.words import Link, page, safe_url
+from app.notifier.shorten import (
     characters,
     shorten,
     shorten_lines,
     utf8_bytes,
     utf16_units,
 )
-from app.notifier.messages.words import Link, page, safe_url
 from models.events import Notification, NotificationReason
 from tests.support.notifications import (
     ACKNOWLEDGED,

@@ -118,7 +118,7 @@ def test_messages_of_one_occasion_are_one_mark() -> None:
     """Whom it reached through what; what a closed incident left to do is no part of the picture."""
     found = of_scenario("bad_day", POSTGRES)
     told = [
-        (mark.what, mark.text)
+        (mark.label, mark.text)
         for mark in found.marks
         if mark.row == "notified" and mark.at_ms <= at(33)
     ]
@@ -131,7 +131,7 @@ def test_messages_of_one_occasion_are_one_mark() -> None:
             "On-call DBA (pager), Database Team (email, chat), All hands (chat), Critical alerts (chat)",
         ),
     ]
-    assert not [mark for mark in found.marks if "task" in mark.what]
+    assert not [mark for mark in found.marks if "task" in mark.label]
 
 
 @pytest.mark.parametrize(

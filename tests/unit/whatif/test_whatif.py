@@ -300,7 +300,9 @@ def test_partitions_change_nothing(name: str) -> None:
     steps = [one for step in steps for one in (step, ("tick", 1000))]  # type: ignore[misc]
 
     one, many = [
-        sorted((pair.verdict, *rest, at_ms) for pair in pairs for at_ms, *rest in said([pair.one]))
+        sorted(
+            (pair.verdict, *rest, at_ms) for pair in pairs for at_ms, *rest in said([pair.shown])
+        )
         for partitions in (1, 8)
         for pairs in [
             compared(played(recorded(steps, partitions).log, partitions, NEW[name])).notifications
@@ -346,7 +348,7 @@ def test_commands_go_to_the_incident_that_they_meant() -> None:
     assert found.left_out == []
     assert pair.after is not None
     assert (pair.after.component, pair.after.acknowledged_by) == ("shop-7", "ann")
-    assert [one.what for one in pair.changes] == ["component", "title"]
+    assert [change.label for change in pair.changes] == ["component", "title"]
     assert comparison.escalations == []
 
 
@@ -397,7 +399,7 @@ def test_commands_for_what_a_rule_opens_no_more_are_left_out_and_told() -> None:
     assert [(one.command, one.by, one.incident, one.title) for one in found.left_out] == [
         ("acknowledge", "ann", rule.id, "3 AI agents down")
     ]
-    assert [pair.one.title for pair in comparison.incidents if pair.verdict == "gone"] == [
+    assert [pair.shown.title for pair in comparison.incidents if pair.verdict == "gone"] == [
         "3 AI agents down"
     ]
 
@@ -450,7 +452,10 @@ def test_a_fault_of_ours_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None
     found, comparison = _pair(recorder.log, POLICY, 2)
 
     assert comparison.same
-    assert {pair.one.component for pair in comparison.incidents} == {"ServiceDown", "HighErrorRate"}
+    assert {pair.shown.component for pair in comparison.incidents} == {
+        "ServiceDown",
+        "HighErrorRate",
+    }
     assert comparison.refused == ({"poison": 1}, {"poison": 1})
     assert "it made Tocsin fail with AssertionError" in found.notes[0]
 
@@ -554,7 +559,7 @@ def test_a_word_about_what_is_over_takes_nothing_else() -> None:
 
     assert comparison.same
     assert comparison.refused == ({"unknown_incident": 1}, {"unknown_incident": 1})
-    assert [(pair.one.id, pair.one.acknowledged_by) for pair in comparison.incidents] == [
+    assert [(pair.shown.id, pair.shown.acknowledged_by) for pair in comparison.incidents] == [
         (first, ""),
         (second, ""),
     ]

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Coroutine
 from typing import Any
 
-from app.bridge.commands.acts import act_runner
 from app.files.yaml_file import BadFile
 from app.notifier.channels.registry import REGISTRY
 from app.notifier.listeners.assembly import listeners_of
 from app.notifier.listeners.listener import keep_listening
 from app.notifier.listeners.sent_messages import SentMessages
+from app.notifier.replies.act_outcome import ActHandler
 from app.notifier.replies.link_key import one_tap_of
 from app.notifier.runtime.deliverer import Deliverer
 from app.notifier.runtime.embedded_feed import follow_embedded
@@ -38,9 +38,13 @@ class Notifier:
     Raises BadSettings when the key of links cannot be read.
     """
 
-    def __init__(self, config: Settings, log: FollowedLog, receivers: Receivers | None) -> None:
+    def __init__(
+        self, config: Settings, log: FollowedLog, receivers: Receivers | None, handler: ActHandler
+    ) -> None:
+        """`handler` carries out what comes back."""
         self._config = config
         self._log = log
+        self._handler = handler
         self._receivers = receivers
         self._one_tap = one_tap_of(config.link_key_file)
         self._topics = Topics(config.prefix)
@@ -118,10 +122,9 @@ class Notifier:
     def _listen(self, receivers: Receivers, assembly: Assembly, deliverer: Deliverer) -> None:
         """Begin to listen to what comes back. What goes wrong there holds up no delivery."""
         partitions = self._config.partitions
-        runner = act_runner(self._log, self._topics, partitions)
         messages = SentMessages(self._log, self._topics.deliveries, partitions, deliverer)
         for listener in listeners_of(
-            receivers.receivers, assembly.http, assembly.polling, runner, messages
+            receivers.receivers, assembly.http, assembly.polling, self._handler, messages
         ):
             task = asyncio.create_task(keep_listening(listener, random.random))
             self._listening.append(task)

@@ -20,12 +20,15 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from app.notifier.connections.addresses import AddressPolicy, CheckedResolver, PrivateAddress
 from app.notifier.outcome import Refused, TryAgain
-from app.notifier.setup.addresses import AddressPolicy, CheckedResolver, PrivateAddress
 from models.sanitize import inert
 
 TIMEOUT_S = 10.0  # PagerDuty and Slack answer within one; a receiver that hangs is tried again
 ANSWER_BYTES_MAX = 64 * 1024  # the largest that a channel reads is the message that Discord repeats
+# Of a request that the receiver answers only when something has happened, as a poll of Telegram.
+POLL_TIMEOUT_S = 40.0
+POLL_BYTES_MAX = 4 * 1024 * 1024  # a message may hold 4096 characters, with another in it
 ERROR_TEXT_MAX = 200
 RETRY_AFTER_MAX_S = 3600.0
 TEMPORARY = frozenset({408, 425, 429})  # beside 5xx

@@ -1,0 +1,1 @@
+"""HTTP connections to receivers, and which addresses they may have."""
