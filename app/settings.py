@@ -129,7 +129,7 @@ class Settings:
     checkpoint_ms: int = 1000  # TOCSIN_CHECKPOINT_MS: how much work a restart may have to do again
     heartbeat_url: str = ""  # TOCSIN_HEARTBEAT_URL: asked once a minute while all is well; a monitor outside misses it
     clock: str = "system"  # TOCSIN_CLOCK: "driven" lets PUT /clock move the embedded journal's time (demo, tests)
-    clock_begins_ms: int = 0  # TOCSIN_CLOCK=driven:MS: where a driven clock stands at first
+    clock_begins_ms: int = 1  # TOCSIN_CLOCK=driven:MS: where it stands at first; 0 is never
 
     @property
     def embedded(self) -> bool:
@@ -217,11 +217,12 @@ class _ClockSettings(TypedDict):
 def _clock(text: str) -> _ClockSettings:
     kind, colon, begins = text.partition(":")
     is_time = begins.isascii() and begins.isdecimal() and len(begins) <= CLOCK_DIGITS
+    is_time = is_time and int(begins) > 0
     if kind not in ("system", "driven") or (colon and not (kind == "driven" and is_time)):
         raise BadSettings(
-            f"TOCSIN_CLOCK is {text!r:.100}, must be system, driven, or driven:MS with milliseconds since 1970"
+            f"TOCSIN_CLOCK is {text!r:.100}, must be system, driven, or driven:MS with milliseconds since 1970, 1 or more"
         )
-    return {"clock": kind, "clock_begins_ms": int(begins or 0)}
+    return {"clock": kind, "clock_begins_ms": int(begins or 1)}
 
 
 def _heartbeat_url(text: str) -> str:

@@ -28,6 +28,7 @@ from app.settings import Settings, from_environment
 from app.transport.log import TopicSpec
 from bench import raw
 from bench.broker_settings import broker_settings
+from bench.worker import PARTITIONS
 from bench.workload import Mix, Raw, workload
 from deploy.kafka.broker import ROOT
 from models.topics import Topics
@@ -54,7 +55,7 @@ def main() -> int:
             replace(
                 from_environment(given),
                 prefix=f"streams-{os.getpid()}-{number}",
-                partitions=raw.PARTITIONS,
+                partitions=PARTITIONS,
             ),
             mix,
         )
@@ -127,7 +128,7 @@ async def run_job(config: Settings, mix: Mix, guarantee: str) -> dict[str, float
     prefix = f"{config.prefix}-{guarantee}"
     log = make_log(config)
     await log.start()
-    await log.ensure_topics([TopicSpec(f"{prefix}.{name}", raw.PARTITIONS, {}) for name in OUTPUTS])
+    await log.ensure_topics([TopicSpec(f"{prefix}.{name}", PARTITIONS, {}) for name in OUTPUTS])
     await log.stop()
     with tempfile.TemporaryDirectory() as folder:
         arguments = [Topics(config.prefix).raw, prefix, str(mix.alerts), guarantee, folder]

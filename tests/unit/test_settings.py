@@ -248,8 +248,15 @@ def test_a_driven_clock_may_begin_at_a_time() -> None:
     assert (settings.clock, settings.clock_begins_ms) == ("driven", 1_790_496_000_000)
 
 
+def test_a_driven_clock_begins_after_zero() -> None:
+    """For the engine, 0 is a time that never was: a message at 0 would be due for ever."""
+    settings = from_environment({"TOCSIN_CLOCK": "driven"})
+
+    assert settings.clock_begins_ms == 1
+
+
 @pytest.mark.parametrize(
-    "text", ["driven:", "driven:soon", "system:5", "sundial", "driven:" + "9" * 16]
+    "text", ["driven:", "driven:soon", "driven:0", "system:5", "sundial", "driven:" + "9" * 16]
 )
 def test_a_clock_that_is_none_is_refused(text: str) -> None:
     """What is found and what is expected is told."""

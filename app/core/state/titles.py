@@ -11,12 +11,14 @@ def alert_place(alert: LiveAlert) -> str:
 
 
 def alert_title(alert: LiveAlert) -> str:
-    """`KubePodCrashLooping: shop/cart-7d9f-abc`, or `PostgresDown on postgres`."""
+    """`KubePodCrashLooping: shop/cart-7d9f-abc`, `PostgresDown on postgres`, or `TargetDown (job cadvisor)`."""
     place = alert_place(alert)
     if place:
         return f"{alert.name}: {place}"
     if _is_own(alert):
-        return f"{alert.name} ({alert.scope})" if alert.scope else alert.name
+        job = alert.labels.get("job", "")  # an exporter's, if it names no component
+        around = ", ".join(text for text in (alert.scope, f"job {job}" if job else "") if text)
+        return f"{alert.name} ({around})" if around else alert.name
     return f"{alert.name} on {alert.place.title}"
 
 

@@ -9,9 +9,9 @@ from tests.support.scenario import START_MS
 from tests.support.shipped_policy import shipped
 
 MINUTE_MS = 60_000
-GENERIC = {"alertname": "TargetDown", "severity": "warning", "job": "ollama"}  # infrastructure's
-WORSE = {"alertname": "OllamaServiceDown", "severity": "critical", "component": "ollama"}  # ai's
-OTHER = {"alertname": "RedisStuck", "severity": "critical", "component": "ollama"}  # data's
+GENERIC = {"alertname": "TargetDown", "severity": "warning", "job": "chat"}  # infrastructure's
+WORSE = {"alertname": "OllamaServiceDown", "severity": "critical", "component": "chat"}  # ai's
+OTHER = {"alertname": "RedisStuck", "severity": "critical", "component": "chat"}  # data's
 
 
 def test_the_team_of_a_worse_alert_gets_the_incident_at_once() -> None:
@@ -20,7 +20,7 @@ def test_the_team_of_a_worse_alert_gets_the_incident_at_once() -> None:
 
     assert (night.incident["owner"], night.incident["title"]) == (
         "ai",
-        "OllamaServiceDown on ollama",
+        "OllamaServiceDown on chat",
     )
     assert night.told("opened", "pager") == [(1, "On-call AI Engineer")]
     assert night.told("handed_over") == [(1, "Ops Team")]
@@ -62,7 +62,7 @@ def test_the_owner_moves_down_when_the_worst_alert_stays_away() -> None:
     assert (before["owner"], before["severity"], before["peak_severity"]) == ("ai", "P2", "P0")
     assert (night.incident["owner"], night.incident["title"]) == (
         "infrastructure",
-        "TargetDown on ollama",
+        "TargetDown on chat",
     )
     assert night.told("handed_over") == [(35, "AI Team")]
 
@@ -113,7 +113,7 @@ def test_a_closed_incident_is_named_by_its_worst() -> None:
     assert (closed["state"], closed["severity"], closed["title"]) == (
         "closed",
         "P0",
-        "OllamaServiceDown on ollama",
+        "OllamaServiceDown on chat",
     )
     assert {one["name"] for one in night.bodies(Stream.FOLLOWUPS)} >= {"root-cause", "review"}
 

@@ -39,7 +39,7 @@ CHAIN = "chain: [on-call-dba, senior-dba, data-team-lead, engineering-manager]"
         (
             "default_owner: inf",
             "  - {match: ['team=\"ai\"', 'x=~\"y.*\"'], team: data}\ndefault_owner: inf",
-            [("{match: ['team=\"", f"ownership[15]: {NEVER.format('ownership[1]')}")],
+            [("{match: ['team=\"", f"ownership[19]: {NEVER.format('ownership[1]')}")],
         ),
         (
             "  - name: other\n",

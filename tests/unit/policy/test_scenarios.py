@@ -94,7 +94,7 @@ def test_they_reach_every_entry(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
     assert (whole, part) == (0, 0)
     assert [line for line in lines[:-1] if not line.startswith("ok")] == []
-    told = f"{place(policy, '{match: [' + chr(39) + 'component=' + chr(34) + 'x')}: ownership[15]: no test reaches it"
+    told = f"{place(policy, '{match: [' + chr(39) + 'component=' + chr(34) + 'x')}: ownership[19]: no test reaches it"
     assert [line for line in more[:-1] if not line.startswith("ok")] == [told]
     assert {"escalations[0]", "dependencies[2]", "correlations[1]"} <= {
         one["key"] for one in said["not_reached"]
