@@ -26,6 +26,9 @@ _PREFIX = re.compile(
 
 _HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9.])?")
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_SNS_TOPIC = re.compile(
+    r"arn:aws[a-z-]*:sns:[a-z0-9-]{3,30}:\d{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?", re.ASCII
+)
 _ROUTE_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,16}")
 
 
@@ -111,6 +114,8 @@ class Settings:
     receivers_file: str = ""  # TOCSIN_RECEIVERS: how contacts are reached; empty prints messages
     link_key_file: str = ""  # TOCSIN_LINK_KEY: signs one-tap links, which then are in messages
     pagerduty_key_file: str = ""  # TOCSIN_PAGERDUTY_KEY: signs what PagerDuty's webhooks send
+    sns_topics: tuple[str, ...] = ()  # TOCSIN_SNS_TOPICS: ARNs of topics whose messages are taken
+    sns_confirm: bool = False  # TOCSIN_SNS_CONFIRM: "yes" confirms their subscriptions
     prefix: str = "tocsin"  # TOCSIN_PREFIX: of all topics, and the consumer group's name
     partitions: int = (
         8  # TOCSIN_PARTITIONS: fixed for the life of the topics; as many workers can share the work
@@ -162,6 +167,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         receivers_file=environ.get("TOCSIN_RECEIVERS", defaults.receivers_file),
         link_key_file=environ.get("TOCSIN_LINK_KEY", defaults.link_key_file),
         pagerduty_key_file=environ.get("TOCSIN_PAGERDUTY_KEY", defaults.pagerduty_key_file),
+        sns_topics=_sns_topics(environ.get("TOCSIN_SNS_TOPICS", "")),
+        sns_confirm=_read_flag(environ, "TOCSIN_SNS_CONFIRM"),
         prefix=environ.get("TOCSIN_PREFIX", defaults.prefix),
         partitions=_read_integer(
             environ, "TOCSIN_PARTITIONS", defaults.partitions, 1, PARTITIONS_MAX
@@ -257,6 +264,18 @@ def _read_integer(
     if not lowest <= number <= highest:
         raise BadSettings(f"{name} is {text!r}, must be a whole number from {lowest} to {highest}")
     return number
+
+
+def _sns_topics(text: str) -> tuple[str, ...]:
+    """The topics, with commas between them. Raises BadSettings."""
+    topics = tuple(part.strip() for part in text.split(",") if part.strip())
+    for topic in topics:
+        if not _SNS_TOPIC.fullmatch(topic):
+            raise BadSettings(
+                f"TOCSIN_SNS_TOPICS has {topic!r:.100}, must be such as"
+                " arn:aws:sns:eu-west-1:123456789012:alarms"
+            )
+    return topics
 
 
 def _http_security(environ: Mapping[str, str]) -> HttpSecurity:

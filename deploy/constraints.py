@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 PATH = Path(__file__).parents[1] / "constraints.txt"
-EXTRAS = "dev,fuzz,audit,manifests"
+EXTRAS = "dev,fuzz,audit,manifests,schema,sns"
 # These have no version that every supported Python can install; pyproject.toml bounds them.
 FREE = {"atheris"}
 HEADER = """\

@@ -15,8 +15,9 @@ from models import pattern
 # Fitted to text without spaces around it, part by part: two greedy parts that can both take the
 # same spaces take quadratic time to find out that nothing fits.
 _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:.-]*")
+# A name needs no quotes unless it has one of the characters that Alertmanager's UTF-8 parser reserves.
 _SHAPE = re.compile(
-    rf"""({_NAME.pattern}|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)(.*)""",
+    r"""([^\s{}!=~,\\"'`]+|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)(.*)""",
     re.DOTALL,
 )
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -62,7 +63,8 @@ def parse_matcher(text: str, *, kept: bool = False) -> Matcher:
     label, sign, operand = match.groups() if match else ("", "", '"')
     operand = operand.lstrip()
     quoted = _QUOTED.fullmatch(operand)
-    if quoted is None and '"' in operand:
+    plain = label.startswith('"') or label.isprintable()  # a control character needs quotes
+    if not plain or (quoted is None and '"' in operand):
         raise ValueError(
             f'is {text!r:.200}, must be a matcher such as alertname=~"Ollama.*" or team="ai"'
         )

@@ -36,6 +36,7 @@ from app.bridge.parts import BridgeParts, Pages, Routed
 from app.bridge.senders.heartbeat_routes import HeartbeatRoutes
 from app.bridge.senders.keyed_alerts import KeyedAlerts
 from app.bridge.senders.pagerduty_event_routes import PagerDutyEventRoutes
+from app.bridge.senders.sns_routes import SnsRoutes
 from app.bridge.senders.webhook_routes import WebhookRoutes
 from app.bridge.writer import JournalWriter
 from app.clock import Clock, Stopwatch
@@ -152,10 +153,17 @@ class Bridge:
         )
         self._answers.on_done = openings.end
         keyed = KeyedAlerts(view.alerts)
+        webhooks = WebhookRoutes(self._bodies, keyed, self._accept, lambda: self._policy)
+        sns = (
+            [SnsRoutes(self._settings, self._bodies, webhooks, self._log)]
+            if self._settings.sns_topics
+            else []
+        )
         return (
+            *sns,
             OpeningRoutes(openings, self._answers, self._bodies, partitions),
             HeartbeatRoutes(self._log, lambda: self._policy, self._accept),
-            WebhookRoutes(self._bodies, keyed, self._accept, lambda: self._policy),
+            webhooks,
             PagerDutyEventRoutes(
                 self._bodies,
                 keyed,

@@ -6,6 +6,7 @@ one.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -75,11 +76,9 @@ class JournalWriter:
 
         Raises LogUnavailable; then any of them may be missing.
         """
-        by_partition: dict[int, list[NewRecord]] = {}
+        by_partition: dict[int, list[NewRecord]] = defaultdict(list)
         for record in records:
-            by_partition.setdefault(partition_of(record.key or b"", self._partitions), []).append(
-                record
-            )
+            by_partition[partition_of(record.key or b"", self._partitions)].append(record)
         await self._append_pieces(by_partition)
 
     async def append_to(self, by_partition: Mapping[int, Sequence[NewRecord]]) -> int:

@@ -1,6 +1,7 @@
 """`tocsin record --from-alertmanager-events`: a recording of what an Alertmanager did, and what it cannot tell."""
 
 import argparse
+import asyncio
 import json
 import shlex
 import sys
@@ -11,7 +12,9 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import policy_file
 from app.history.not_retained import NotRetained
 from app.replay.alertmanager_events import span_text, unknown_lines
-from app.replay.events_recording import EventsRecording, record_events
+from app.replay.events_recording import EventsRecording, lines_of, record_events
+from app.replay.events_topic import is_topic, read_topic
+from app.settings import Settings
 from models.sanitize import inert
 
 _OF_A_JOURNAL = ("partition", "first", "end", "incident", "journal")
@@ -24,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EVENTS",
         action="append",
         dest="events",
-        help="JSON lines of an Alertmanager's event recorder, instead of a journal; several of a cluster",
+        help="JSON lines of an Alertmanager's event recorder, instead of a journal; several of a cluster; "
+        "a file, or kafka://HOST:PORT/TOPIC",
     )
     parser.add_argument(
         "--policy",
@@ -41,11 +45,21 @@ def run(arguments: argparse.Namespace, path: Path) -> int:
         raise NotRetained(
             f"--{names.get(given[0], given[0])} is of a journal: leave it out with --from-alertmanager-events"
         )
-    named = arguments.policy or settings.from_environment().policy_file
+    config = settings.from_environment()
+    named = arguments.policy or config.policy_file
     policy = policy_file.load_policy(Path(named)) if named else policy_file.load_policy()
-    done = record_events([Path(name) for name in arguments.events], policy, path)
+    lines = asyncio.run(_read_events(arguments.events, config))
+    done = record_events(arguments.events, lines, policy, path)
     _print_summary(done, path, policy, as_json=arguments.json)
     return 0
+
+
+async def _read_events(names: list[str], config: Settings) -> list[bytes]:
+    """The events in files and topics. Raises NotRetained and LogUnavailable."""
+    lines: list[bytes] = []
+    for name in names:
+        lines += await read_topic(name, config) if is_topic(name) else lines_of(Path(name))
+    return lines
 
 
 def _print_summary(

@@ -23,6 +23,9 @@ KNOWN_BYTES_MAX = 16_000_000
 ALERT_BYTES_MAX = 16_000  # larger ones are rare, and are read each time
 
 Key = tuple[int, int, str]
+Ends = dict[
+    str, tuple[int | None, int]
+]  # of a request: an end as it is written -> its time, the ttl
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +56,19 @@ class Intake:
         if policy is not self._policy:
             self._policy, self._known = policy, Generations(self._known_bytes_max)
         lifetime = entries.lifetime(policy.policy.resolve_timeout)
+        ends: Ends = {}
 
         def read(entry: Any) -> NewRecord:
-            return self._make_record(entry, now_ms, policy, lifetime)
+            return self._make_record(entry, now_ms, policy, lifetime, ends)
 
         return read_each(entries, read)
 
     def _make_record(
-        self, entry: Any, now_ms: int, policy: CompiledPolicy, lifetime: Lifetime
+        self, entry: Any, now_ms: int, policy: CompiledPolicy, lifetime: Lifetime, ends: Ends
     ) -> NewRecord:
         key = _alert_key(entry)
         known = None if key is None else self._known.get(key)
-        if known is not None and _outlasts(known, entry, now_ms, lifetime):
+        if known is not None and _outlasts(known, entry, now_ms, lifetime, ends):
             return known.record
         alert = alert_of(entry, now_ms, lifetime)
         record = NewRecord(
@@ -110,12 +114,23 @@ def _alert_key(entry: Any) -> Key | None:
         return None
 
 
-def _outlasts(known: _KnownAlert, entry: dict[str, Any], now_ms: int, lifetime: Lifetime) -> bool:
-    """Whether the alert goes on to fire for as long as it was said before. Raises BadInput."""
-    ends_ms = instant_ms(entry.get("endsAt"), ".endsAt")
+def _outlasts(
+    known: _KnownAlert, entry: dict[str, Any], now_ms: int, lifetime: Lifetime, ends: Ends
+) -> bool:
+    """Whether the alert goes on to fire for as long as it was said before. Raises BadInput.
+
+    `ends` has what was worked out for the request before: Prometheus gives all its alerts one end.
+    """
+    text, status = entry.get("endsAt"), entry.get("status")
+    if status is not None or type(text) is not str:
+        ends_ms = instant_ms(text, ".endsAt")
+        ttl_ms = hold_of(status, ends_ms, now_ms, lifetime)
+    elif text in ends:
+        ends_ms, ttl_ms = ends[text]
+    else:
+        ends_ms = instant_ms(text, ".endsAt")
+        ttl_ms = hold_of(None, ends_ms, now_ms, lifetime)
+        ends[text] = ends_ms, ttl_ms
     if ends_ms is not None and ends_ms < known.starts_ms:
         return False
-    return (
-        hold_of(entry.get("status"), ends_ms, now_ms, lifetime) == known.ttl_ms
-        and known.lifetime == lifetime
-    )
+    return ttl_ms == known.ttl_ms and known.lifetime == lifetime

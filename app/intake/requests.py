@@ -3,8 +3,10 @@
 Alerts of different requests are never put together, so it does not matter how requests are batched.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from app.transport.log import NewRecord
 from models.journal import FINGERPRINT, STATUS, encode_alerts
@@ -43,9 +45,21 @@ def records_of_request(alerts: Iterable[NewRecord]) -> list[tuple[int, NewRecord
 
     The numbers do not depend on what is put together.
     """
+    numbered = list(enumerate(alerts))
+    counts = Counter(alert.key for _, alert in numbered)
+    # An alert that is alone with its component is its own record. Mostly all of a request are.
+    alone = [(number, alert) for number, alert in numbered if counts[alert.key] == 1]
+    if len(alone) == len(numbered):
+        return alone
+    together = _together([item for item in numbered if counts[item[1].key] > 1])
+    return sorted(alone + together, key=itemgetter(0))
+
+
+def _together(alerts: list[tuple[int, NewRecord]]) -> list[tuple[int, NewRecord]]:
+    """The records of numbered alerts of components of which there are several."""
     groups: list[_Group] = []
     newest: dict[bytes | None, _Group] = {}
-    for number, alert in enumerate(alerts):
+    for number, alert in alerts:
         value = alert.value or b""
         group = newest.get(alert.key)
         if group is None or not group.has_room(value):

@@ -101,7 +101,29 @@ EVENTS = WebhookMapping.model_validate(
         "url": "data.url",
     }
 )
+# An alarm that lacks data keeps its state: nobody knows whether it is over. What is no alarm has a
+# subject and a text (`SnsMessage.document`).
+CLOUDWATCH = WebhookMapping.model_validate(
+    {
+        "alerts": "[@] | [?!NewStateValue || contains(['ALARM', 'OK'], NewStateValue)]",
+        "labels": {
+            "alertname": "AlarmName || Subject || 'SNS'",
+            "component": "Trigger.Dimensions[0].value || Trigger.Namespace || AlarmName || Subject",
+            "instance": "Trigger.Dimensions[?name == 'InstanceId'].value | [0]",
+            "metric": "Trigger.MetricName",
+            "account": "AWSAccountId",
+            "region": "Region",
+        },
+        "annotations": {
+            "summary": "AlarmDescription || Message || NewStateReason",
+            "description": "NewStateReason",
+        },
+        "resolved": "NewStateValue == 'OK'",
+        "key": "AlarmArn || AlarmName",
+    }
+)
 SHIPPED = {
+    "cloudwatch": CLOUDWATCH,
     "zabbix": ZABBIX,
     "datadog": DATADOG,
     "sentry": SENTRY,

@@ -28,22 +28,21 @@ class EventsRecording:
     size: int  # bytes of the file
 
 
-def record_events(files: Sequence[Path], policy: CompiledPolicy, path: Path) -> EventsRecording:
-    """Write a recording of the events in files, one partition under one policy.
+def record_events(
+    names: Sequence[str], lines: Sequence[bytes], policy: CompiledPolicy, path: Path
+) -> EventsRecording:
+    """Write a recording of events, one partition under one policy. `names` say where they are from.
 
     It has no effects: nothing was notified by it. Raises NotRetained; no file is left then.
     """
     now_ms = int(time.time() * 1000)
     journal = EventJournal(policy, now_ms)
-    lines: list[bytes] = []
-    for file in files:
-        lines += _lines_of(file)
     records = journal.records(lines, first_offset=1)
     if not records:
         why = f": {journal.counts.problems[0]}" if journal.counts.problems else ""
         raise NotRetained(
-            f"{', '.join(map(str, files))}: has no alert that fires, must be a file of Alertmanager's event recorder"
-            f" (0.33 or newer, --enable-feature=event-recorder){why}"
+            f"{', '.join(names)}: has no alert that fires, must be of Alertmanager's event recorder"
+            f" (0.33 or newer, --enable-feature=event-recorder), as JSON{why}"
         )
     first = StoredRecord(
         0, records[0].timestamp, None, encode_policy(policy.fingerprint, policy.document)
@@ -62,7 +61,8 @@ def record_events(files: Sequence[Path], policy: CompiledPolicy, path: Path) -> 
     return EventsRecording(records, journal.counts, size)
 
 
-def _lines_of(path: Path) -> list[bytes]:
+def lines_of(path: Path) -> list[bytes]:
+    """The lines of a file. Raises NotRetained."""
     try:
         with open_plain(path) as file:
             return file.read().splitlines()

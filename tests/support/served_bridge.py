@@ -61,6 +61,8 @@ async def serving(
     pagerduty_key_file: str = "",
     stopwatch: Stopwatch | None = None,
     heartbeat_url: str = "",
+    sns_topics: tuple[str, ...] = (),
+    sns_confirm: bool = False,
 ) -> AsyncIterator[Client]:
     """A client of a bridge in front of the log; its policy is the shipped one where none is given.
 
@@ -70,6 +72,7 @@ async def serving(
     security = http or HttpSecurity()
     settings = Settings(port=0, partitions=PARTITIONS, clock=driven, http=security)
     settings = replace(settings, heartbeat_url=heartbeat_url)
+    settings = replace(settings, sns_topics=sns_topics, sns_confirm=sns_confirm)
     settings = replace(settings, link_key_file=link_key_file, pagerduty_key_file=pagerduty_key_file)
     bridge = Bridge(
         settings,

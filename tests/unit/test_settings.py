@@ -316,6 +316,8 @@ def test_every_setting_is_documented() -> None:
         ("TOCSIN_ROUTE_PREFIX", "tocsin", "must be a path such as /tocsin"),
         ("TOCSIN_ROUTE_PREFIX", "/a/../b", "must be a path such as /tocsin"),
         ("TOCSIN_ROUTE_PREFIX", "/a b", "must be a path such as /tocsin"),
+        ("TOCSIN_SNS_TOPICS", "alarms", "must be such as arn:aws:sns:"),
+        ("TOCSIN_SNS_CONFIRM", "perhaps", "TOCSIN_SNS_CONFIRM"),
         ("TOCSIN_ALLOWED_HOSTS", "a.example:9099", "must be names such as"),
         ("TOCSIN_ALLOWED_HOSTS", "https://a.example", "must be names such as"),
         ("TOCSIN_LOG_FORMAT", "yaml", "is 'yaml', must be text or json"),

@@ -66,6 +66,7 @@ PERMISSIONS: Needs = {
     ("GET", "/act/{token}"): None,
     ("POST", "/act/{token}"): None,
     ("POST", "/api/v1/pagerduty"): None,
+    ("POST", "/api/v1/sns/{name}"): None,
     ("PUT", "/clock"): Permission.OPERATE,
     ("POST", "/-/reload"): Permission.OPERATE,
 }
@@ -76,6 +77,7 @@ SIGNED = frozenset(
         ("GET", "/act/{token}"),
         ("POST", "/act/{token}"),
         ("POST", "/api/v1/pagerduty"),
+        ("POST", "/api/v1/sns/{name}"),
         ("POST", "/v2/enqueue"),
     }
 )

@@ -18,6 +18,7 @@ from app.bridge.alertmanager.firing_alerts import (
     alert_of,
     filter_of,
     groups_of,
+    receiver_matches,
 )
 from app.bridge.alertmanager.root_alerts import RootAlerts
 from app.bridge.alertmanager.silence_routes import in_v2, values_of
@@ -76,8 +77,9 @@ class AlertRoutes:
         await response.write_eof()
         return response
 
-    async def _get_receivers(self, _: web.Request) -> web.Response:
-        return json_response([{"name": name} for name in sorted(self._policy().policy.teams)])
+    async def _get_receivers(self, request: web.Request) -> web.Response:
+        names = sorted(self._policy().policy.teams) if receiver_matches(values_of(request)) else []
+        return json_response([{"name": name} for name in names])
 
     async def _get_status(self, _: web.Request) -> web.Response:
         return json_response(
@@ -128,7 +130,10 @@ async def _groups_in_chunks(shown: AsyncIterator[Found]) -> AsyncIterator[bytes]
             groups.setdefault(group, []).append(alert)
     for group, alerts in sorted(groups.items()):
         parts = orjson.dumps(group.labels), orjson.dumps({"name": group.receiver})
-        yield b'{"alerts":[%s],"labels":%s,"receiver":%s}' % (b",".join(alerts), *parts)
+        yield b'{"alerts":[%s],"labels":%s,"routeLabels":{},"receiver":%s}' % (
+            b",".join(alerts),
+            *parts,
+        )
 
 
 def _configuration(rules: CompiledPolicy) -> str:

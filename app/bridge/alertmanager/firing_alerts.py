@@ -57,6 +57,12 @@ class AlertFilter:
         )
 
 
+def receiver_matches(query: Values) -> bool:
+    """Whether `receiver_matchers` match a team, which has no labels. Raises BadInput."""
+    matchers = matchers_of(query, "receiver_matchers")
+    return test_of([matchers])({}) if matchers else True
+
+
 def filter_of(query: Values) -> AlertFilter:
     """The filter of a request's parameters; those that are not known are passed over. Raises BadInput."""
     matchers = matchers_of(query, "filter")
@@ -77,6 +83,8 @@ def flag_of(query: Values, name: str) -> bool:
 
 
 def _receiver_of(query: Values) -> Callable[[str], bool]:
+    if not receiver_matches(query):
+        return lambda _: False
     values = query.get("receiver", ())
     if not values or not values[-1]:
         return lambda _: True

@@ -48,8 +48,13 @@ class WebhookRoutes:
 
     async def _post_webhook(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        mapping = self._mapping(name)
+        self._mapping(name)  # an unknown one is refused before the body is read
         document = await self._bodies.read_json(request, parsed_by=parse_mapped)
+        return await self.answer_mapped(request, name, document)
+
+    async def answer_mapped(self, request: web.Request, name: str, document: Any) -> web.Response:
+        """Make alerts of a document by the mapping of that name. Raises BadInput and RequestDeclined."""
+        mapping = self._mapping(name)
         mapped = in_mapping(await self._with_keys(mapped_entries(name, mapping, document)))
         return await self._answer(request, [mapped])
 

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hmac
 import logging
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +51,10 @@ REQUESTS: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/silences/preview"): SILENCE,
     ("PUT", "/clock"): {"now_ms": 2_000_000_000_000},
 }
+
+
+BAD = ("/api/v1/cloudevents", "/v2/enqueue", "/api/v1/sns/zabbix")
+TOPICS = ("arn:aws:sns:eu-west-1:123456789012:alarms",)
 
 
 @pytest.fixture
@@ -97,6 +102,7 @@ def ask(
             worker=worker,
             link_key_file=link,
             pagerduty_key_file=pagerduty,
+            sns_topics=TOPICS,
         ) as client:
             return [await _answer(client, *request) for request in requests]
 
@@ -147,8 +153,9 @@ def test_a_token_opens_what_it_may(file: Path, resource: tuple[str, str]) -> Non
     assert [status if status in (401, 403) else 0 for status, _ in answers] == refused
     # what is let in is answered by the resource: there may be no such thing, or no worker, and
     # never a fault
-    # An event without its headers, and one whose routing key is no token, are refused as bad.
-    bad = {400} if path in ("/api/v1/cloudevents", "/v2/enqueue") else set()
+    # An event without its headers, one whose routing key is no token, and what is no message of
+    # SNS are refused as bad.
+    bad = {400} if path in BAD else set()
     assert {status for status, _ in answers} <= {200, 202, 401, 403, 404, 503} | bad
 
 
@@ -157,6 +164,7 @@ def test_every_resource_says_what_it_takes(tmp_path: Path) -> None:
     some: Any = object()
     link, pagerduty = key_files(tmp_path)
     settings = Settings(clock="driven", link_key_file=link, pagerduty_key_file=pagerduty)
+    settings = replace(settings, sns_topics=TOPICS)
     clock = Clock(driven=True)
     bridge = Bridge(settings, shipped(), FakeLog(), worker=some, clock=clock, reloader=some)
 

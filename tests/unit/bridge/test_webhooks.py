@@ -81,7 +81,7 @@ def test_an_unknown_mapping_is_refused() -> None:
         FakeLog(), lambda client: client.ask("POST", "/api/v1/webhooks/zabix", ZABBIX)
     )
 
-    text = "there is no mapping 'zabix', must be one of cloudevents, datadog, sentry, uptime-kuma"
+    text = "there is no mapping 'zabix', must be one of cloudevents, cloudwatch, datadog, sentry, uptime-kuma"
     text += ", zabbix, or of the policy's `webhooks`; did you mean 'zabbix'?"
     assert (status, answer["error"]) == (404, text)
     assert refused_count("unknown_name") == before + 1

@@ -173,3 +173,26 @@ def test_memory_is_bounded() -> None:
 
     assert 20 < len(intake._known) < 100
     assert taken(intake, large) is not taken(intake, large)
+
+
+def test_alerts_of_a_request_share_an_end() -> None:
+    """Each is known or not by its own start and time to live, as if it had come alone."""
+    others: list[dict[str, Any]] = [
+        ALERT | {"labels": {"alertname": "B"}},
+        ALERT | {"labels": {"alertname": "C"}, "startsAt": "2026-04-12T13:27:00Z", "endsAt": None},
+        ALERT | {"labels": {"alertname": "D"}, "endsAt": "2026-04-12T13:40:00Z"},
+    ]
+    entries = [ALERT, *others]
+    late = [entry | {"endsAt": "2026-04-12T13:25:00Z"} for entry in entries]
+    intake, alone = Intake(), Intake()
+    first, _ = intake.records(Entries(entries, ""), NOW_MS, shipped())
+    for entry in entries:
+        taken(alone, entry)
+
+    again, refused = intake.records(Entries(late, ""), NOW_MS + 60_000, shipped())
+
+    expected = [taken(alone, entry, NOW_MS + 60_000) for entry in late]
+    messages = [refusal.message.removeprefix("[2]") for refusal in refused]
+    assert again[:2] == first[:2]
+    assert again == [record for record in expected if isinstance(record, NewRecord)]
+    assert messages == [text.removeprefix("[0]") for text in expected if isinstance(text, str)]

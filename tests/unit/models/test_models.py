@@ -74,6 +74,30 @@ def test_matchers(matcher: str, labels: dict[str, str], *, expected: bool) -> No
     assert matches([[parse_matcher(matcher)]])(labels) is expected
 
 
+@pytest.mark.parametrize(
+    ("text", "label", "value"),
+    [
+        ("foo\u03a3=bar\U0001f642", "foo\u03a3", "bar\U0001f642"),
+        ("\U0001f642 = x", "\U0001f642", "x"),
+        ("00=b", "00", "b"),
+        ('a/b="c"', "a/b", "c"),
+        ('"a,b"=c', "a,b", "c"),
+    ],
+)
+def test_a_name_needs_quotes_only_for_reserved_signs(text: str, label: str, value: str) -> None:
+    """As Alertmanager's UTF-8 parser has it."""
+    matcher = parse_matcher(text)
+
+    assert (matcher.label, matcher.value) == (label, value)
+
+
+@pytest.mark.parametrize("sign", "{}!~,\\\"'` \x1b\u202e\x00")
+def test_a_reserved_sign_is_no_part_of_a_plain_name(sign: str) -> None:
+    """Nor is one that drives a terminal."""
+    with pytest.raises(ValueError, match="must be a matcher"):
+        parse_matcher(f"a{sign}b=x")
+
+
 def test_incident_ids_tell_their_partition() -> None:
     """An id is time and cause, and a command finds the partition in it."""
     identity = incident_id("SEC", 1775963702007, 71, 123456, 1)
