@@ -380,3 +380,18 @@ def test_what_is_urgent_by_its_rule_waits_for_nothing() -> None:
 
     opened = [one for one in story.bodies(Stream.NOTIFICATIONS) if one["severity"] == "P1"]
     assert {one["kind"] for one in opened} == {"opened"}
+
+
+@pytest.mark.parametrize("skew_ms", [-6 * HOUR_MS, 6 * HOUR_MS])
+def test_a_sender_whose_clock_is_hours_off_is_near_by_the_journals_clock(skew_ms: int) -> None:
+    """Neither is the join missed, nor does the time of nearness go back or run ahead."""
+    story = Story(policy())
+    story.fire("DiskSlow", "mail", instance=HOST)
+    labels = {"alertname": "QueueLong", "component": "shop", "severity": "warning"}
+    labels["instance"] = HOST
+    place = story.rules.place(labels, fingerprint(labels)).key
+    story.at_ms += 1000
+    story.feed(alert_record(story.at_ms + skew_ms, labels, place, until_resolved=True))
+
+    [near] = story.engine.state.near.groups.values()
+    assert (story.quiet(), near.now_ms) == (["shop"], story.at_ms)
