@@ -21,6 +21,7 @@ from app.bridge.board.board_routes import board_routes
 from app.bridge.commands.acts import ActRunner
 from app.bridge.commands.answers import ANSWER_SECONDS, NOT_ANSWERED, CommandAnswers, status_of
 from app.bridge.commands.link_routes import LinkRoutes
+from app.bridge.commands.merges import refusal_of_merge
 from app.bridge.commands.opening_routes import OpeningRoutes
 from app.bridge.commands.openings import Openings
 from app.bridge.commands.pagerduty_routes import PagerDutyRoutes, secrets_of
@@ -306,6 +307,12 @@ class Bridge:
             self._policy.policy.teams,
             asker.signature_of,
         )
+        refusal = await refusal_of_merge(
+            self._board.view.incidents, command, document, self._settings.partitions
+        )
+        if refusal is not None:
+            count_refusal(*refusal)
+            return error_json(status_of(refusal[0]), *refusal)
         outcome = await self._answers.send(incident, partition, value)
         if outcome is not None and outcome.refusal is not None:
             return await self._refused(incident, partition, *outcome.refusal)

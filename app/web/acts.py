@@ -4,6 +4,7 @@ from aiohttp import web
 
 from app.bridge.access.authorization import asker_of
 from app.bridge.commands.answers import NOT_ANSWERED, Outcome, status_of
+from app.bridge.commands.merges import refusal_of_merge
 from app.bridge.parts import BridgeParts
 from app.intake.commands import command_of, command_value, partition_of_incident
 from app.web.forms import FORM_OF, ActForm, document_of, fill
@@ -45,14 +46,19 @@ class ActPages:
             raise BadInput(Reason.MALFORMED, "by: is missing, must be your name")
         settings, policy = self._parts.settings, self._parts.policy()
         partition = partition_of_incident(incident, settings.partitions)
+        document = document_of(form, values, by)
         value = command_value(
             incident,
             form.command,
-            document_of(form, values, by),
+            document,
             self._parts.log.now_ms(),
             policy.policy.teams,
             asker_of(request).signature_of,
         )
+        view = self._parts.board.view.incidents
+        refusal = await refusal_of_merge(view, form.command, document, settings.partitions)
+        if refusal is not None:
+            return _said(form, Outcome(refusal=refusal))
         outcome = await self._parts.answers.send(incident, partition, value)
         return _said(form, outcome)
 
