@@ -74,6 +74,11 @@ class WorkedLog(FakeLog):
         for partition in range(PARTITIONS):
             self.decide(partition, self.put(TOPICS.journal, partition, [NewRecord(None, TICK)]))
 
+    def show_growth(self) -> None:
+        """Let a second pass: the snapshots of incidents that only grew are left."""
+        self.at_ms += 1000
+        self.tick()
+
     def incidents(self) -> list[str]:
         """The ids of the incidents that are not closed."""
         return [name for engine in self.engines for name in engine.state.incidents]

@@ -194,6 +194,7 @@ def test_many_alerts_are_silenced_only_by_their_alertname(
     for number in range(8):
         name = alertname.format(number)
         log.fire(severity="high", alertname=name, cluster="c", pod=f"p{number}")
+    log.show_growth()
 
     found, page = talk(log, tmp_path, tapping("POST", token(log, ActCommand.SILENCE_1H)))
 

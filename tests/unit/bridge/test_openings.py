@@ -75,6 +75,7 @@ def test_it_ends_with_its_incident() -> None:
         (f"{path}/note", {"by": "ann", "text": "hm"}),
         (f"{path}/resolve", {"by": "ann"}),
     )
+    log.show_growth()
     [incident] = incidents(log)
 
     assert (opened["snapshot"]["alerts_firing"], noted, resolved) == (1, 200, 200)
