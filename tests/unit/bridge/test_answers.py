@@ -195,3 +195,13 @@ def test_two_at_once() -> None:
         return [await client.ask("POST", path, {"by": "ann"}) for path in paths]
 
     assert [status for status, _ in talk_to(log, talk)] == [200, 409]
+
+
+def test_a_merge_into_what_is_not_there_is_refused() -> None:
+    """Nothing reaches the journal, and the answer says what is wrong with the other incident."""
+    log, incident = opened()
+
+    status, body = command(log, incident, "merge", into="INC-20260412T031502Z-00K3F")
+
+    assert (status, body["reason"]) == (404, "unknown_incident")
+    assert body["error"] == "into: there is no incident 'INC-20260412T031502Z-00K3F'"

@@ -72,9 +72,13 @@ class World:
         await asyncio.to_thread(self.service.post, "/api/v2/alerts", alerts)
         await until(lambda: bool(self.pagerduty.rings))
         incident = self.pagerduty.rings[0].partition("/")[0]
+        await self.until_delivered(incident)
+        return incident
+
+    async def until_delivered(self, incident: str) -> None:
+        """Return when each message about it has its receipt, in the timeline too."""
         while not await self._is_delivered(incident):  # noqa: ASYNC110  as above
             await asyncio.sleep(0.05)
-        return incident
 
     async def _is_delivered(self, incident: str) -> bool:
         """Whether each message about it has its receipt: then the notifier remembers what it sent."""
@@ -83,8 +87,12 @@ class World:
         kinds = [entry["kind"] for entry in known["timeline"]]
         return kinds.count("Delivered") == len(known["notifications"]) > 0
 
-    async def stop(self) -> dict[str, int]:
-        """Stop it; what its engines counted. A fresh engine says the very same of its journal."""
+    async def stop(self, incident: str) -> dict[str, int]:
+        """Stop it; what its engines counted. A fresh engine says the very same of its journal.
+
+        A receipt that is written while it stops would wait for the next start.
+        """
+        await self.until_delivered(incident)
         await asyncio.to_thread(self.service.stop)
         config = from_environment(self.settings)
         log = SqliteLog(config.journal_dir)
@@ -168,7 +176,7 @@ async def _slack_and_pagerduty(folder: Path) -> None:
         answers = await there.pagerduty.send_webhooks(url)
         known = await asyncio.to_thread(get, f"{there.service.url}/api/v1/incidents/{incident}")
         after = await there.pagerduty.send_webhooks(url)
-        await there.stop()
+        await there.stop(incident)
 
     assert {one["status"] for one in echoes} == {"ignored"}
     assert [one["status"] for one in answers] == ["done"]
@@ -193,7 +201,7 @@ async def _telegram_and_links(folder: Path) -> None:
         token = action["url"].rpartition("/")[2]
         second = await asyncio.to_thread(post, f"{there.service.url}/act/{token}")
         await until(lambda: "acknowledged" in there.pagerduty.alerts.values())
-        counts = await there.stop()
+        counts = await there.stop(incident)
 
     assert (action["action"], action["method"]) == ("http", "POST")
     assert there.telegram.toasts[0]["text"] == "Bob (4712) (via telegram) acknowledged it"
