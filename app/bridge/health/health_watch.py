@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from app import metrics
 from app.bridge.connections.responses import logger
+from app.bridge.health.partition_counts import PartitionCounts
 from app.bridge.health.problems import (
     SILENT_MS,
     Problem,
@@ -52,6 +53,7 @@ class HealthWatch:
         log, topics, partitions = view.log, view.topics, view.partitions
         self._watch = WorkerWatch(log, topics.state, partitions, self._stopwatch)
         self._receivers = ReceiversDownView(log, topics.alerts, partitions)
+        self._counts = PartitionCounts(log, topics, partitions, self._stopwatch)
         self._signs: Sequence[PartitionSign] = ()
         self._problems: tuple[Problem, ...] = ()
         self._looked_ms = -FRESH_MS
@@ -142,7 +144,8 @@ class HealthWatch:
             age_ms = self._view.log.now_ms() - await self._view.as_of_ms()
             if age_ms > BEHIND_MS and not _has(problems, ProblemKind.NO_WORKER):
                 problems.append(behind(age_ms))
-        return problems + receivers_down(await self._receivers.names())
+        problems += receivers_down(await self._receivers.names())
+        return problems + await self._counts.problems()
 
     def _note(self, problems: Sequence[Problem]) -> None:
         kinds = {problem.kind for problem in problems}

@@ -25,6 +25,7 @@ class ProblemKind(StrEnum):
     CLOCK_WRONG = "clock_wrong"
     BOUNDS_NEAR = "bounds_near"
     RECEIVER_DOWN = "receiver_down"
+    PARTITIONS_ADDED = "partitions_added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,16 @@ def receivers_down(names: Iterable[str]) -> list[Problem]:
     does = "does" if len(shown) == 1 else "do"
     text = f"{which} {', '.join(shown[:5])}{more} {does} not answer"
     return [Problem(ProblemKind.RECEIVER_DOWN, text)]
+
+
+def partitions_added(counts: Mapping[str, int], partitions: int) -> list[Problem]:
+    """Topics that have more partitions than Tocsin reads. `counts` are those of its topics."""
+    more = {name: number for name, number in counts.items() if number > partitions}
+    if not more:
+        return []
+    topics = ", ".join(f"{name} ({number})" for name, number in sorted(more.items()))
+    text = f"Topics have more partitions than the {partitions} that are read: {topics}"
+    return [Problem(ProblemKind.PARTITIONS_ADDED, text)]
 
 
 def _no_worker(signs: Sequence[PartitionSign], silent_ms: int) -> list[Problem]:

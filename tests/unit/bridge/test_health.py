@@ -176,6 +176,22 @@ def test_a_receiver_that_is_down() -> None:
     assert watched(look) == [[{"problem": "receiver_down", "text": text}], []]
 
 
+def test_partitions_that_somebody_added() -> None:
+    """What is written to a partition that nobody reads is told at the next look, a minute later."""
+
+    async def look(client: Client, workers: Workers, stopwatch: HandStopwatch) -> Any:
+        workers.log.put("tocsin.alerts.raw", PARTITIONS + 3, [NewRecord(None, b"{}")])
+        answers = []
+        for seconds in (2, 60):
+            stopwatch.now_ms += seconds * 1000
+            workers.work()
+            answers.append(await client.ask("GET", "/api/v1/health"))
+        return [document["problems"] for _, document in answers]
+
+    text = "Topics have more partitions than the 2 that are read: tocsin.alerts.raw (6)"
+    assert watched(look) == [[], [{"problem": "partitions_added", "text": text}]]
+
+
 def test_a_journal_that_does_not_answer_readers() -> None:
     """The bridge says so, and does not fail."""
 

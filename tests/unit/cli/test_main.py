@@ -324,14 +324,19 @@ def test_what_may_be_said_is_told_as_it_is_typed(
     assert "<" not in said
 
 
-def test_merge_names_the_whole_first(log: FakeLog) -> None:
-    """The second incident becomes a part of the first."""
-    part = INCIDENT.replace("0315", "0316")
+def test_merge_names_the_whole_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second incident becomes a part of the first; `split` says what there is."""
+    with commanded_log(monkeypatch, WorkedLog) as log:
+        assert isinstance(log, WorkedLog)
+        for component in ("postgres", "checkout"):
+            log.fire(severity="high", alertname="Slow", component=component)
+        whole, part = log.incidents()
+        merged = run("merge", whole, part, "the same cause", "--by", "ann")
+        split = run("split", whole, "nothing")
 
-    status = run("merge", INCIDENT, part, "the same cause", "--by", "ann")
-
-    expected = {"command": "merge", "incident": part, "by": "ann", "text": "the same cause"}
-    assert (status, [orjson.loads(value) for value in log.values()]) == (
-        3,
-        [expected | {"into": INCIDENT}],
-    )
+    told = capsys.readouterr()
+    assert (merged, split) == (0, 1)
+    assert told.out == f"{part} is open: ann merged it into {whole}: the same cause\n"
+    assert told.err.startswith(f"tocsin: {whole} has no part named 'nothing', must be one of: ")
