@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -28,7 +29,7 @@ from app.bridge.commands.pagerduty_routes import PagerDutyRoutes, secrets_of
 from app.bridge.connections.limits import Limits, limits_of
 from app.bridge.connections.partial_refusal import partial_refusal
 from app.bridge.connections.refusals import count_refusal
-from app.bridge.connections.responses import error_json, json_response, logger, refuse_web_page
+from app.bridge.connections.responses import error_json, json_response, refuse_web_page
 from app.bridge.health.health_routes import HealthRoutes
 from app.bridge.health.health_watch import HealthWatch
 from app.bridge.health.heartbeat import Heartbeat
@@ -243,6 +244,7 @@ class Bridge:
         if self._heartbeat is not None:
             await self._heartbeat.stop()
         await self._health.stop()
+        await self._availability.stop()
         if self._pages is not None:
             await self._pages.stop()
         await self._server.stop()
@@ -357,10 +359,9 @@ class Bridge:
         return json_response({"status": "success", "letter": letter}, 202)
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
-        try:
+        # While the log is away, the gauges are as of the last scrape, and the health tells it.
+        with suppress(LogUnavailable):
             await self._availability.refresh()
-        except LogUnavailable:
-            logger.warning("availability is as of the last scrape: the journal is away")
         return answer_metrics()
 
     async def _get_progress(self, _: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from aiohttp import ClientSession
 
+from app.bridge.board import availability
 from app.bridge.health.health_watch import HEADER, header_text
 from app.bridge.health.problems import Problem, ProblemKind, receivers_down, worker_problems
 from app.core.engine import Engine
@@ -203,6 +204,33 @@ def test_a_journal_that_does_not_answer_readers() -> None:
     status, document = watched(look)
 
     assert (status, document["problems"][0]["problem"]) == (503, "journal_away")
+
+
+class _SilentLog(FakeLog):
+    """A log that takes no reader's question any more."""
+
+    async def read(self, *_: object, **__: object) -> list[StoredRecord]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_metrics_are_answered_while_the_journal_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a scrape fails, and the bridge counts as dead."""
+    monkeypatch.setattr(availability, "SCRAPE_SECONDS", 0)
+
+    async def talk() -> tuple[int, str]:
+        async with (
+            serving(_SilentLog()) as client,
+            client.session.get(f"{client.url}/metrics") as response,
+        ):
+            return response.status, await response.text()
+
+    status, scraped = asyncio.run(talk())
+
+    assert status == 200
+    assert "tocsin_degraded" in scraped
 
 
 SIGN = PartitionSign(0, 10, 0, 0, 0)
