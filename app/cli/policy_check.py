@@ -60,10 +60,17 @@ def lint_warnings(file: PolicyFile) -> list[Mistake]:
 
 
 def _summary_line(file: PolicyFile, doubtful: int) -> str:
-    parts = file.rules.policy
-    rules = f"{len(parts.teams)} teams, {len(parts.escalations)} escalations, {len(parts.correlations)} correlations"
-    warned = f", {plural(doubtful, 'warning')}" if doubtful else ""
-    return f"{file.path}: good (fingerprint {file.rules.fingerprint}): {rules}, {len(parts.runbooks)} runbooks{warned}"
+    policy = file.rules.policy
+    sizes = {
+        "team": policy.teams,
+        "escalation": policy.escalations,
+        "correlation": policy.correlations,
+        "runbook": policy.runbooks,
+    }
+    counts = [plural(len(entries), noun) for noun, entries in sizes.items()]
+    if doubtful:
+        counts.append(plural(doubtful, "warning"))
+    return f"{file.path}: good (fingerprint {file.rules.fingerprint}): {', '.join(counts)}"
 
 
 def _print_json(
