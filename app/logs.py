@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from models.log_format import LogFormat
-from models.sanitize import inert, inert_lines
+from models.text.sanitize import inert, inert_lines
 
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

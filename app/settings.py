@@ -1,6 +1,6 @@
 """How Tocsin runs here: environment only, typed, each default with its reason.
 
-What Tocsin decides is policy (`models.policy`), not settings.
+What Tocsin decides is policy (`models.policy.policy`), not settings.
 """
 
 import ipaddress

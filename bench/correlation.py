@@ -39,7 +39,7 @@ from app.core.state.near_memory import NearMemory
 from app.core.state.near_state import NearState
 from bench.correlation_engine import WEEK_MS, Told, by_engine, policy_with
 from bench.correlation_streams import Change, Event, made
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 
 # As policies/default.yaml has it.
 COMPONENT = (

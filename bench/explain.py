@@ -32,8 +32,8 @@ from app.settings import Settings
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from bench.churn import Churn
-from models.instant import format_instant
 from models.journal import ALERT_START, encode_alert
+from models.text.instant import format_instant
 from models.topics import Topics, partition_of
 from tests.support.played_journals import Player
 

@@ -26,10 +26,10 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "engine: repeats and dispatch": ("app/core/engine.py",),
     "deadlines": (
         *("app/core/incident_timers.py", "deadlines", "app/core/notification/mute_times.py"),
-        "models/time_interval.py",
+        "models/policy/time_interval.py",
     ),
     "snapshots": ("app/core/state/snapshot.py",),
-    "rules of the policy": ("app/core/rules/", "models/pattern.py", "models/matcher.py"),
+    "rules of the policy": ("app/core/rules/", "models/text/pattern.py", "models/matcher.py"),
     "messages": ("app/core/notification/",),
     "effects": ("models/effect.py", "state/turn.py"),
     "checkpoint": ("app/core/state/changelog.py", "app/core/state/changelog_types.py"),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 NAMES = (
     *("HighLatency", "DiskFull", "web-status-400", "PodCrashLooping"),

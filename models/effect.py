@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from models.json_bytes import json_bytes
-from models.truncate import truncate_all
+from models.text.json_bytes import json_bytes
+from models.text.truncate import truncate_all
 
 POSITION_HEADER = "position"
 EPOCH_HEADER = "epoch"  # of what was written since a backup was restored

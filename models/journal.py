@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.alert import Alert
-from models.json_bytes import json_bytes
 from models.reason import BadInput, Reason
 from models.silence import Silence
+from models.text.json_bytes import json_bytes
 from models.topics import PARTITIONS_MAX
 
 ALERT_START = b'{"alert":"'

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, assert_never
 
-from models import pattern
+from models.text import pattern
 
 # Fitted to text without spaces around it, part by part: two greedy parts that can both take the
 # same spaces take quadratic time to find out that nothing fits.

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Iterable
 
-from models.suggest import did_you_mean
+from models.text.suggest import did_you_mean
 
 PREFIX = "TOCSIN_"
 _PROCESS = """BROKER POLICY RECEIVERS LINK_KEY PAGERDUTY_KEY PREFIX PARTITIONS REPLICATION HOST PORT

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.command import Command, Verdict
-from models.duration import parse_ms
-from models.instant import NEWEST_MS
 from models.matcher import Matcher, Operator, program_size, test_of
-from models.pattern import PROGRAM_MAX, compile_pattern
 from models.reason import BadInput, Reason
 from models.severity import Severity
+from models.text.duration import parse_ms
+from models.text.instant import NEWEST_MS
+from models.text.pattern import PROGRAM_MAX, compile_pattern
 
 # Labels and annotations live in the state of every alert that is remembered and in its checkpoints,
 # so they are bounded generously for what people write into them, and far below what a journal

@@ -61,8 +61,8 @@ from app.settings import Settings
 from app.transport.log import FollowedLog, LogUnavailable, NewRecord
 from app.worker.policy_reload import PolicyReloader
 from app.worker.worker import Worker
-from models.plural import plural
 from models.reason import BadInput, Reason
+from models.text.plural import plural
 from models.topics import Topics
 from models.wire import ClockRequest
 

@@ -7,7 +7,7 @@ from app import settings
 from app.clock import system_ms
 from app.settings import BadSettings
 from app.transport.sqlite_backup import back_up, restore
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 _KAFKA = (
     "TOCSIN_BROKER is {!r}, must be embedded:FOLDER: docs/OPERATIONS.md says how Kafka is backed up"

@@ -17,7 +17,7 @@ from app.files.file_access import open_plain
 from app.files.pem import reading_file, reading_pair
 from app.settings import BadSettings, BridgeReach
 from models.errors import TocsinError
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 SECONDS_MAX = 10
 TOKEN_BYTES_MAX = 4096

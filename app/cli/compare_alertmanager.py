@@ -14,9 +14,9 @@ from app.cli.bridge_client import ask_bridge
 from app.files import policy_file
 from app.policy.side_by_side import SideBySide, compare_sides
 from models.errors import TocsinError
-from models.plural import plural
-from models.sanitize import inert
-from models.truncate import truncate
+from models.text.plural import plural
+from models.text.sanitize import inert
+from models.text.truncate import truncate
 
 ALERTS = "/api/v2/alerts"
 ANSWER_BYTES_MAX = 256 * 1024 * 1024

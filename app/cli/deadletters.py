@@ -25,7 +25,7 @@ from app.cli.board_client import (
 )
 from app.terminal.style import WIDE, as_text, plain_table
 from models.reason import Reason
-from models.sanitize import inert, inert_lines, inert_word
+from models.text.sanitize import inert, inert_lines, inert_word
 
 PATH = "/api/v1/deadletters"
 VALUE_HEADER = "Tocsin-Value"

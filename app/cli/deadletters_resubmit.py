@@ -30,12 +30,12 @@ from app.cli.deadletters import (
 )
 from app.intake.normalise import fingerprint_of, from_list, from_webhook, parse_json
 from models.document import document_in
-from models.duration import format_ms
 from models.errors import TocsinError
-from models.instant import NEWEST_MS, format_instant, milliseconds
-from models.plural import plural
 from models.reason import BadInput
-from models.sanitize import inert
+from models.text.duration import format_ms
+from models.text.instant import NEWEST_MS, format_instant, milliseconds
+from models.text.plural import plural
+from models.text.sanitize import inert
 
 ALERTS, WEBHOOK = "/api/v2/alerts", "/webhook/alertmanager"
 WAIT_STEP_SECONDS = 0.3

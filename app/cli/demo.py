@@ -30,7 +30,7 @@ from app.settings import Settings
 from app.terminal.incidents_table import is_folded
 from app.terminal.progress import progress_bar
 from app.terminal.style import as_text
-from models.sanitize import inert_lines
+from models.text.sanitize import inert_lines
 
 READY_SECONDS = 30
 

@@ -12,7 +12,7 @@ from app.doctor.finding import Finding, Level, is_wrong
 from app.doctor.journal import check_journal
 from app.doctor.service import check_service
 from app.settings import BadSettings
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 _SIGNS = {Level.GOOD: "good    ", Level.DOUBTFUL: "doubtful", Level.WRONG: "WRONG   "}
 

@@ -5,7 +5,7 @@ import os
 import sys
 
 from models.errors import TocsinError
-from models.sanitize import inert_lines
+from models.text.sanitize import inert_lines
 
 
 def run_command(arguments: argparse.Namespace) -> int:

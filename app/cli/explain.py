@@ -5,8 +5,8 @@ import sys
 
 from app.cli.arguments import add_journal_option, add_json
 from app.cli.board_client import Asked, board_of, document_at
-from models.json_bytes import json_bytes
-from models.sanitize import inert_lines
+from models.text.json_bytes import json_bytes
+from models.text.sanitize import inert_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:

@@ -11,7 +11,7 @@ from app.cli.arguments import add_text
 from app.cli.bridge_client import ask_bridge
 from models.command import Command, Verdict
 from models.incident import partition_from_id
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 NOT_ANSWERED = 3  # exit status: it is in the journal, and no worker has answered yet
 DETAILS = ("to", "team", "verdict", "scope", "eta", "number", "step")

@@ -22,9 +22,9 @@ from app.cli.board_client import (
 )
 from app.terminal.incidents_table import incidents_table, print_incidents
 from app.terminal.style import as_text
-from models.duration import format_ms
 from models.incident import State
-from models.instant import milliseconds
+from models.text.duration import format_ms
+from models.text.instant import milliseconds
 
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:

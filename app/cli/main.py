@@ -120,7 +120,7 @@ def _refuse(words: Sequence[str]) -> NoReturn:
     if word in groups():
         known = {name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{word} ")}
         word, prog = words[1], f"tocsin {word}"
-    nearest = import_module("models.suggest").did_you_mean(word, sorted(known))
-    shown = import_module("models.sanitize").inert(f"{word!r:.60}")
+    nearest = import_module("models.text.suggest").did_you_mean(word, sorted(known))
+    shown = import_module("models.text.sanitize").inert(f"{word!r:.60}")
     print(f"tocsin: there is no command {shown}{nearest} (see {prog} --help)", file=sys.stderr)
     raise SystemExit(2)

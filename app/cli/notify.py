@@ -20,9 +20,9 @@ from app.notifier.setup.assembly import assemble
 from app.notifier.setup.receivers_file import Receivers, missing_secrets, model_of, read
 from app.policy.schema import schema_text
 from app.settings import BadSettings
-from models.plural import plural
-from models.sanitize import inert, inert_lines
-from models.suggest import did_you_mean
+from models.text.plural import plural
+from models.text.sanitize import inert, inert_lines
+from models.text.suggest import did_you_mean
 
 _FILE = "a receivers file; what TOCSIN_RECEIVERS names otherwise"
 

@@ -8,8 +8,8 @@ from typing import Any
 from app.cli.arguments import add_person
 from app.cli.bridge_client import ask_bridge
 from app.cli.incident_commands import NOT_ANSWERED
-from models.sanitize import inert
 from models.severity import Severity
+from models.text.sanitize import inert
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:

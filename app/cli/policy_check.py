@@ -12,8 +12,8 @@ from app.files import policy_file, yaml_file
 from app.files.policy_file import BadPolicy, PolicyFile
 from app.files.yaml_file import Mistake
 from app.policy.lint import lint_policy
-from models.plural import plural
-from models.sanitize import inert, inert_lines
+from models.text.plural import plural
+from models.text.sanitize import inert, inert_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:

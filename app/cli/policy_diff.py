@@ -16,7 +16,7 @@ from app.files.yaml_file import BadFile
 from app.policy.labels import read_lines
 from app.policy.semantic_diff import changed_decisions, policy_changes
 from models.alert import Labels
-from models.sanitize import inert, inert_lines
+from models.text.sanitize import inert, inert_lines
 
 SHOWN_MAX = 100  # alerts that are named
 EXIT_TROUBLE = 2

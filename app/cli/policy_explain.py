@@ -12,7 +12,7 @@ from app.policy.evaluation import Explained, explain_alert
 from app.policy.labels import parse_labels, read_alert
 from models.alert import Labels
 from models.reason import BadInput
-from models.sanitize import inert
+from models.text.sanitize import inert
 from models.wire import instant_ms
 
 WIDTH = 12  # of the first column

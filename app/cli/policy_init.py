@@ -13,7 +13,7 @@ from app.files import policy_file
 from app.files.yaml_file import BadFile
 from app.policy.starter import ROLES, Answers, policy_text, receivers_text
 from models.errors import TocsinError
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 _REACH = "ways such as pager:ops-primary phone:+15550100 mail:anna@example.org chat:#ops"
 _CHANNELS = {"pager": "pager", "phone": "pager", "mail": "email", "chat": "chat"}

@@ -12,7 +12,7 @@ from app.files import policy_file
 from app.files.policy_file import PolicyFile
 from app.policy.route_tree import StepRoute, severity_routes, team_routes
 from app.render.routes_svg import COLOURS, routes_page, routes_svg
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 WIDTH = 4000  # of a line that nobody looks at
 

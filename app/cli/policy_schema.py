@@ -3,8 +3,8 @@
 import argparse
 
 from app.policy.schema import schema_text
-from models.policy import Policy
-from models.scenario import Scenarios
+from models.policy.policy import Policy
+from models.policy.scenario import Scenarios
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:

@@ -18,9 +18,9 @@ from app.policy import junit
 from app.policy.coverage import policy_entries, reached_entries
 from app.policy.junit import TestResult
 from app.policy.scenario_runner import play_scenario
-from models.policy_types import Where
-from models.sanitize import inert, inert_lines
-from models.scenario import Scenarios
+from models.policy.scenario import Scenarios
+from models.policy.types import Where
+from models.text.sanitize import inert, inert_lines
 
 SUFFIXES = (".yaml", ".yml")
 

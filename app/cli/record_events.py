@@ -15,7 +15,7 @@ from app.replay.alertmanager_events import span_text, unknown_lines
 from app.replay.events_recording import EventsRecording, lines_of, record_events
 from app.replay.events_topic import is_topic, read_topic
 from app.settings import Settings
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 _OF_A_JOURNAL = ("partition", "first", "end", "incident", "journal")
 

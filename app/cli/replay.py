@@ -22,8 +22,8 @@ from app.replay.replay import Choice, Options, Show, choose_replay, run_replay
 from app.terminal.effect_line import effect_line
 from app.terminal.progress import progress_bar
 from app.transport.recording_format import RecordingHeader
-from models.instant import format_instant
-from models.sanitize import inert
+from models.text.instant import format_instant
+from models.text.sanitize import inert
 
 BATCH = 5000  # records that the engine is given at once, if nothing else is said
 

@@ -20,9 +20,9 @@ from app.cli.board_client import (
     without_times,
 )
 from app.terminal.style import WIDE, as_text, plain_table
-from models.duration import format_ms
-from models.instant import milliseconds
-from models.sanitize import inert, inert_lines
+from models.text.duration import format_ms
+from models.text.instant import milliseconds
+from models.text.sanitize import inert, inert_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:

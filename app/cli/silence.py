@@ -11,7 +11,7 @@ from typing import Any
 from app.cli.arguments import add_json, add_person
 from app.cli.bridge_client import ask_bridge
 from models.matcher import label_text, matcher_document, parse_matcher
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 
 def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:

@@ -18,7 +18,7 @@ from app.render.timeline_svg import timeline_page, timeline_svg
 from app.render.timeline_text import COLUMNS, draw_timeline
 from app.report.timeline import TimelinePicture, draw_picture
 from app.terminal.style import SEVERITY_STYLE
-from models.instant import format_instant, milliseconds
+from models.text.instant import format_instant, milliseconds
 
 COLUMNS_MAX = 160  # wider, a picture is no easier to read
 _STYLES = {

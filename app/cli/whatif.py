@@ -26,8 +26,8 @@ from app.whatif.compare import compare_runs
 from app.whatif.journal_scan import NotReplayable
 from app.whatif.outcomes import facts_of
 from app.whatif.runner import PlayedRuns, play_policies
-from models.instant import format_instant
-from models.sanitize import inert
+from models.text.instant import format_instant
+from models.text.sanitize import inert
 from models.topics import Topics
 
 WHAT_HAPPENED = "what happened"

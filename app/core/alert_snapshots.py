@@ -15,7 +15,7 @@ from app.core.state.turn import Turn
 from app.core.suppression.suppressors import reason_of, suppressors_of
 from models.effect import Stream
 from models.events_alert import AlertOrigin, AlertState
-from models.instant import NEWEST_MS, format_instant
+from models.text.instant import NEWEST_MS, format_instant
 
 
 def review_mutes(turn: Turn, changed: Iterable[Incident]) -> None:

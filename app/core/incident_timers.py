@@ -13,7 +13,7 @@ from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from app.core.suppression import suppression
-from models.time_interval import NEVER_MS
+from models.policy.time_interval import NEVER_MS
 
 # In this order where several are due at the same time.
 _SOURCES = (

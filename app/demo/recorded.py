@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 
 from app.demo.scenario import Step
-from models.instant import format_instant
 from models.reason import BadInput
+from models.text.instant import format_instant
 from models.wire import instant_ms
 
 _ATTACK = ("Att", "Sus", "Ssh", "Nmp", "Mul", "Fbd")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 MINUTE_MS = 60_000
 START_MS = 1_790_496_000_000  # 2026-09-27T08:00:00Z, a Sunday

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.demo.scenario import MINUTE_MS, START_MS, Step
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 BEGINS_MS = START_MS + 150 * MINUTE_MS
 SECONDS = 220

@@ -12,7 +12,7 @@ from app.notifier.channels.registry import REGISTRY
 from app.notifier.setup.receivers_file import missing_secrets, read
 from app.policy.lint import lint_policy
 from app.settings import Settings
-from models.plural import plural
+from models.text.plural import plural
 
 _PINNED = re.compile(r"([\w.-]+)==([\w.]+)$")
 _PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that pyproject.toml allows

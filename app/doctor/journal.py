@@ -16,8 +16,8 @@ from app.transport.kafka import AccessForbidden, KafkaLog
 from app.transport.log import LogAway, LogUnavailable, Readable
 from app.transport.security import client_settings
 from app.transport.sqlite import SqliteLog
-from models.duration import format_ms
-from models.plural import plural
+from models.text.duration import format_ms
+from models.text.plural import plural
 from models.topics import Topics
 
 CLOCK_MS = 10_000  # more is told

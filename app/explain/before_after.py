@@ -15,12 +15,12 @@ from app.explain.descriptions import alert_documents, kind_of, parse_document, s
 from app.history.effects import Document
 from app.history.timers import Timer, waits
 from app.transport.log import StoredRecord
-from models.duration import format_ms
 from models.events_alert import Unnotified
 from models.incident import State
-from models.instant import format_instant
-from models.plural import plural
-from models.time_interval import NEVER_MS
+from models.policy.time_interval import NEVER_MS
+from models.text.duration import format_ms
+from models.text.instant import format_instant
+from models.text.plural import plural
 
 
 @dataclass(slots=True)

@@ -17,13 +17,13 @@ from app.history.effects import Document
 from app.history.timers import Timer
 from app.transport.log import StoredRecord
 from models.document import document_in
-from models.duration import format_ms
-from models.instant import NEWEST_MS, format_instant
 from models.journal import Source, alerts_in, source_or_none
-from models.plural import plural
-from models.policy_types import Where
+from models.policy.types import Where
 from models.reason import BadInput
-from models.truncate import truncate, truncate_all
+from models.text.duration import format_ms
+from models.text.instant import NEWEST_MS, format_instant
+from models.text.plural import plural
+from models.text.truncate import truncate, truncate_all
 
 LABELS_CHARACTERS_MAX = 600
 VALUE_CHARACTERS_MAX = 200

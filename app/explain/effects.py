@@ -14,9 +14,9 @@ from app.history.tracer import Trace, Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import EFFECTS, Effect, Position, Stream
 from models.incident import partition_from_id
-from models.instant import milliseconds
 from models.journal import Source
-from models.policy_types import Where
+from models.policy.types import Where
+from models.text.instant import milliseconds
 from models.topics import partition_of
 
 SAME = "replay gives the same bytes"

@@ -19,9 +19,9 @@ from app.history.tracer import Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
-from models.instant import format_instant, milliseconds
-from models.policy_types import Where
-from models.time_interval import NEVER_MS
+from models.policy.time_interval import NEVER_MS
+from models.policy.types import Where
+from models.text.instant import format_instant, milliseconds
 
 SHOWN = 8  # of messages, of alerts that joined
 _JOINED = ("AlertFired", "MemberFired")

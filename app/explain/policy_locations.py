@@ -15,8 +15,8 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import policy_file, yaml_file
 from app.history.effects import Document
 from models.effect import Stream
-from models.policy_types import Where
-from models.truncate import truncate
+from models.policy.types import Where
+from models.text.truncate import truncate
 
 TEXT_CHARACTERS_MAX = 160
 _NAMED = ("escalations", "correlations", "nearness", "dependencies", "inhibit_rules", "heartbeats")

@@ -29,9 +29,9 @@ from app.terminal.effect_text import effect_text
 from app.transport.log import StoredRecord
 from models.effect import Effect, Position, Stream
 from models.events_alert import Unnotified
-from models.instant import milliseconds
 from models.journal import Source
-from models.plural import plural
+from models.text.instant import milliseconds
+from models.text.plural import plural
 from models.topics import partition_of
 
 SHOWN = 20  # effects of one record

@@ -10,7 +10,7 @@ from app.history.tracer import Tracer
 from app.terminal.effect_text import effect_text
 from models.effect import Position, Stream
 from models.incident import position_from_id
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 
 SHOWN = 20  # of what a silence suppressed
 _KINDS = "an effect such as 3-1207-4, an incident such as INC-20260412T031502Z-00K3F, a task or a silence"

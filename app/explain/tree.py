@@ -6,7 +6,7 @@ What there is, and below it what it came of. Printed top down, or as JSON for pr
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from app.history.tracer import Trace
 from app.terminal.effect_text import effect_text
 from models.effect import Stream
 from models.events_alert import Unnotified
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 _NOTIFYING = (
     "group_wait",

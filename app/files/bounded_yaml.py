@@ -16,7 +16,7 @@ from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
-from models.policy_types import Where
+from models.policy.types import Where
 
 DEPTH_MAX = 32  # the shipped policy has 6
 ALIASES_MAX = 100

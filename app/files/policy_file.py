@@ -9,7 +9,7 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.files import yaml_file
 from app.files.bounded_yaml import Document
 from app.files.yaml_file import BadFile
-from models.policy import Policy
+from models.policy.policy import Policy
 
 _APP = Path(__file__).parent.parent
 _SHIPPED = (_APP.parent / "policies" / "default.yaml", _APP / "default_policy.yaml")

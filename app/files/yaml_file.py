@@ -16,8 +16,8 @@ from app.files import bounded_yaml
 from app.files.bounded_yaml import Document
 from app.files.file_access import open_plain
 from models.errors import TocsinError
-from models.policy_types import Where
-from models.suggest import did_you_mean
+from models.policy.types import Where
+from models.text.suggest import did_you_mean
 
 MAX_BYTES = 1024 * 1024  # a policy stands whole in one journal record
 PROBLEMS_MAX = 100  # that are told

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.history.not_retained import NotRetained
 from app.history.source import Source
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 PARTITIONS_SHOWN = 3  # of which it is said what there is, each by itself
 

@@ -11,7 +11,7 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from models.matcher import Matcher, Operator
 from models.reason import BadInput, Reason
 from models.severity import Severity
-from models.suggest import did_you_mean
+from models.text.suggest import did_you_mean
 
 HEARTBEAT = "heartbeat"  # the label that tells heartbeats by URL from others
 _TRIED_MAX = 200  # candidates

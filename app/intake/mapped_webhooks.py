@@ -1,4 +1,4 @@
-"""Alerts of a webhook whose shape a mapping describes (`models.webhook_mapping`).
+"""Alerts of a webhook whose shape a mapping describes (`models.policy.webhook_mapping`).
 
 What a body holds is a stranger's: an expression that cannot be evaluated on it refuses the body with
 the reason. Its size, its alerts and the results are bounded.
@@ -12,8 +12,8 @@ from jmespath.exceptions import JMESPathError
 
 from app.intake.json_text import text_of
 from app.intake.normalise import Entries, parse_json
+from models.policy.webhook_mapping import WebhookMapping
 from models.reason import BadInput, Reason
-from models.webhook_mapping import WebhookMapping
 from models.wire import kind_of
 
 BODY_BYTES_MAX = 1024 * 1024  # an expression takes some 50 times as long as a parser does

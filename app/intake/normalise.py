@@ -17,7 +17,7 @@ import orjson
 from app.intake.cache import Generations
 from app.intake.salvage import salvage_document
 from models.alert import Alert, Labels, fingerprint
-from models.policy import ResolveTimeout
+from models.policy.policy import ResolveTimeout
 from models.reason import BadInput, Reason
 from models.wire import (
     annotations_of,

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.intake.json_text import text_of
 from models.reason import BadInput, Reason
-from models.truncate import truncate
+from models.text.truncate import truncate
 from models.wire import kind_of, short
 
 SENDER = "pagerduty-event"

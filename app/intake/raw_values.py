@@ -17,9 +17,9 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.cache import Generations
 from app.intake.normalise import Lifetime, hold_of
 from app.transport.log import NewRecord
-from models.instant import NEWEST_MS
 from models.journal import ALERT_START
 from models.reason import BadInput
+from models.text.instant import NEWEST_MS
 from models.wire import instant_ms
 
 # A value of some 500 bytes takes three times as much: each generation has about 20,000 of them.

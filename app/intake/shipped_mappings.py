@@ -4,7 +4,7 @@ Sources: what each product's documentation says that its webhook sends. Zabbix a
 administrator writes into them: docs/API.md has the text to use.
 """
 
-from models.webhook_mapping import WebhookMapping
+from models.policy.webhook_mapping import WebhookMapping
 
 CLOUD_EVENTS = "cloudevents"  # the name of the mapping of events whose data are no alerts
 

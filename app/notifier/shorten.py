@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 MARK = "..."
 TEXT_MAX = 500  # characters of a text in one line; the incident's page has all of it

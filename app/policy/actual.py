@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from models.effect import Effect, Stream
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 
 Item = dict[str, Any]
 Body = tuple[Stream, Item]  # of an effect

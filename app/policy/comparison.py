@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.policy.actual import Incident, Item, ScenarioOutcome
-from models.duration import write_ms
-from models.policy_types import Where
-from models.scenario import Expect, Expected, Group, TextExpectation, TimeExpectation
+from models.policy.scenario import Expect, Expected, Group, TextExpectation, TimeExpectation
+from models.policy.types import Where
+from models.text.duration import write_ms
 
 SHOWN_MAX = 40  # lines of a difference
 TIMES = ("at", "opened", "notified", "acknowledged", "mitigated", "resolved", "closed", "due")

@@ -10,8 +10,8 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.policy.actual import ScenarioOutcome
 from models.alert import Labels
 from models.matcher import test_of
-from models.policy_types import Where
-from models.scenario import Scenario
+from models.policy.scenario import Scenario
+from models.policy.types import Where
 
 # Lists whose first entry that matches an alert is reached by it, and lists of rules that are
 # reached when they did something.

@@ -14,12 +14,12 @@ from app.policy.actual import ScenarioOutcome, bodies_of
 from app.policy.simulator import Stage
 from app.transport.log import StoredRecord
 from models.alert import Alert, Labels, fingerprint
-from models.duration import write_ms
-from models.instant import format_instant
 from models.journal import encode_alert
 from models.matcher import Matcher, test_of
-from models.policy_types import Where
+from models.policy.types import Where
 from models.severity import Severity
+from models.text.duration import write_ms
+from models.text.instant import format_instant
 
 HORIZON_MS = (
     10 * 86_400_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from models.sanitize import inert, inert_lines
+from models.text.sanitize import inert, inert_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from app.core.rules.overlap import overlaps
 from app.core.rules.suppression_graph import SuppressionGraph
 from app.policy.subsumption import Alternatives, never_first
 from models.matcher import Matcher, Operator, test_of
-from models.policy import Channel, Contact, Policy, Team
-from models.policy_types import Problem, Where
+from models.policy.policy import Channel, Contact, Policy, Team
+from models.policy.types import Problem, Where
 from models.severity import Severity
 
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from models.duration import write_ms
 from models.matcher import Matcher
-from models.policy import Policy
-from models.policy_types import DurationMs
-from models.time_interval import TimeSpan, written
+from models.policy.policy import Policy
+from models.policy.time_interval import TimeSpan, written
+from models.policy.types import DurationMs
+from models.text.duration import write_ms
 
 _DURATION = get_args(DurationMs)[1:]  # what marks an annotation as a duration
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.policy.evaluation import text_of
-from models.duration import write_ms
-from models.policy import Contact
+from models.policy.policy import Contact
 from models.severity import Severity
+from models.text.duration import write_ms
 
 
 @dataclass(frozen=True, slots=True)

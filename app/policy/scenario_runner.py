@@ -14,9 +14,9 @@ from app.policy.simulator import Stage
 from app.transport.log import StoredRecord
 from models.alert import Alert, Labels, fingerprint
 from models.journal import encode_alert, encode_silence
-from models.policy_types import Where
+from models.policy.scenario import DAYS_MAX, Scenario, Step
+from models.policy.types import Where
 from models.reason import BadInput
-from models.scenario import DAYS_MAX, Scenario, Step
 from models.silence import Silence
 from models.wire import labels_of
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from models.policy_types import BY_SEVERITY_SCHEMA, DURATION_SCHEMA, MATCHER_SCHEMA, SELECTOR_SCHEMA
+from models.policy.types import BY_SEVERITY_SCHEMA, DURATION_SCHEMA, MATCHER_SCHEMA, SELECTOR_SCHEMA
 from models.severity import Severity
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

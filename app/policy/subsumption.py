@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from models.matcher import Matcher, Operator, Test, test_of
-from models.pattern import names_in
+from models.text.pattern import names_in
 
 Alternatives = Sequence[Sequence[Matcher]]
 

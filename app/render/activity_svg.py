@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from html import escape
 
 from app.report.activity import HOUR_MS, Hour
-from models.instant import format_instant
-from models.plural import plural
+from models.text.instant import format_instant
+from models.text.plural import plural
 
 BARS_MAX = 168  # a week of hours; more hours are drawn as days
 DAY_HOURS = 24

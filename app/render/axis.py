@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from models.duration import format_ms
-from models.instant import format_instant
+from models.text.duration import format_ms
+from models.text.instant import format_instant
 
 MINUTE_MS = 60_000
 QUIET_SHARE = 0.12  # of what is shown: a longer stretch in which nothing happens is cut

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from app.explain.tree import Node
-from models.instant import format_instant
-from models.sanitize import inert
+from models.text.instant import format_instant
+from models.text.sanitize import inert
 
 
 def lines(node: Node, depth: int = 0, shown: set[str] | None = None) -> Iterator[str]:

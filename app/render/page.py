@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 # Nothing is loaded and nothing runs: a page has texts of other people in it.
 SECURITY_POLICY = (

@@ -10,7 +10,7 @@ from app.replay.replay import ReplayOutcome
 from app.replay.verification import COUNTS
 from app.terminal.style import as_text, plain_table
 from models.effect import Stream
-from models.sanitize import inert_lines
+from models.text.sanitize import inert_lines
 
 _NOTES = {
     "compacted": "older snapshots that compaction has dropped",

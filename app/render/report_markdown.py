@@ -10,9 +10,9 @@ from typing import Any
 from app.render.timeline_text import draw_timeline
 from app.report.build import Document, is_over
 from app.report.timeline import draw_picture
-from models.duration import format_ms
-from models.plural import plural
-from models.sanitize import inert
+from models.text.duration import format_ms
+from models.text.plural import plural
+from models.text.sanitize import inert
 
 # What means something within a line, and what viewers make links of by themselves.
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)

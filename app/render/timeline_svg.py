@@ -12,9 +12,9 @@ from itertools import pairwise
 from app.render.page import SECURITY_POLICY, escaped, shortened
 from app.render.timeline_text import round_instants, tick_label
 from app.report.timeline import ROWS, TimelineMark, TimelinePicture, TimeSpan
-from models.duration import format_ms
-from models.instant import format_instant
-from models.sanitize import inert
+from models.text.duration import format_ms
+from models.text.instant import format_instant
+from models.text.sanitize import inert
 
 BAR = 12  # height of a bar
 MARK = 5  # half of a mark's width

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from rich.cells import cell_len, set_cell_size
 
 from app.report.timeline import ROWS, Lane, TimelinePicture, TimeSpan
-from models.duration import format_ms
-from models.instant import format_instant
-from models.sanitize import inert
+from models.text.duration import format_ms
+from models.text.instant import format_instant
+from models.text.sanitize import inert
 
 COLUMNS = 80
 LABEL = 26  # columns before the time axis

@@ -19,7 +19,7 @@ from app.whatif.compare import (
     tally_pairs,
     team_of,
 )
-from models.duration import format_ms
+from models.text.duration import format_ms
 
 LINES_MAX = 500  # of each list
 

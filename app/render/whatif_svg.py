@@ -12,8 +12,8 @@ from app.render.axis import Axis
 from app.render.page import escaped_lines, shortened
 from app.whatif.compare import AFTER, BEFORE, CHANGED, SAME, AnyPair, Comparison, Pair, team_of
 from app.whatif.outcomes import Escalation, Incident, Message
-from models.instant import format_instant
-from models.truncate import truncate
+from models.text.instant import format_instant
+from models.text.truncate import truncate
 
 WIDTH, LEFT, RIGHT, TOP = 1240, 330, 36, 54
 ROW, BAR, TEAM = 40, 9, 30  # heights: of a row, of a bar in it, of a team's name

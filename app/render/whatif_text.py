@@ -27,9 +27,9 @@ from app.whatif.compare import (
     team_of,
 )
 from app.whatif.outcomes import Escalation, Incident, Message
-from models.duration import format_ms
-from models.instant import format_instant
-from models.truncate import truncate
+from models.text.duration import format_ms
+from models.text.instant import format_instant
+from models.text.truncate import truncate
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SHOWN_MAX = 10  # lines of each list, unless all are asked for

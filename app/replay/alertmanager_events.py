@@ -17,11 +17,11 @@ import orjson
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.normalise import HOLD_MAX_MS, Lifetime, alert_of
 from app.transport.log import StoredRecord
-from models.instant import format_instant
 from models.journal import TICK, encode_alert, encode_silence
 from models.matcher import Matcher, Operator
 from models.reason import BadInput, Reason
 from models.silence import Silence
+from models.text.instant import format_instant
 from models.wire import SILENCE_ANNOTATIONS_BYTES_MAX, instant_ms, texts_of
 
 REPEAT_MS = 60_000  # how often a heartbeat is repeated, which the stream does not have

@@ -10,7 +10,7 @@ from app.history.source import Source
 from app.transport.log import StoredRecord
 from models.document import document_in
 from models.effect import Effect, Position, Stream
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 SHOWN = 160  # characters of a record that are shown
 FIELDS_SHOWN = 4

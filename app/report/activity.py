@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from models.events_timeline import TimelineKind
-from models.instant import format_instant, milliseconds
+from models.text.instant import format_instant, milliseconds
 
 HOUR_MS = 3_600_000
 HOURS_MAX = 32 * 24  # kept; a month and the day before it

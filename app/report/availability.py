@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from models.instant import milliseconds
-from models.policy import Availability
+from models.policy.policy import Availability
+from models.text.instant import milliseconds
 
 Span = tuple[int, int]  # begin and end, in ms since 1970
 

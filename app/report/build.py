@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from models.duration import format_ms
-from models.instant import milliseconds
+from models.text.duration import format_ms
+from models.text.instant import milliseconds
 
 Document = dict[str, Any]
 

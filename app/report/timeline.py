@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from app.report.build import Document
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 
 LANES_MAX = 20  # that a picture shows; it says how many more there are
 # The rows of marks, and the kinds of timeline entries on each.

@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from app.terminal.style import SEVERITY_STYLE, WIDE, as_text, plain_table
-from models.sanitize import inert
-from models.truncate import truncate
+from models.text.sanitize import inert
+from models.text.truncate import truncate
 
 TITLE_CHARACTERS_MAX = 200  # in a list; `tocsin incidents show` has all of it
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 SEVERITY_STYLE = {"P0": "bold red", "P1": "yellow", "P2": "cyan", "P3": "dim"}
 WIDE = 110  # columns of a terminal that has room for everything

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.core.rules.compiled_policy import CompiledPolicy
 from models.incident import State
-from models.instant import milliseconds
 from models.severity import Severity
+from models.text.instant import milliseconds
 
 TOLD_MAX = 30  # occasions that a page shows
 

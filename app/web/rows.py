@@ -14,9 +14,9 @@ from app.bridge.board.incident_filter import label_sets
 from app.history.incident_view import IncidentView
 from app.web.words import ClockView, clock_views
 from models.incident import State
-from models.instant import milliseconds
 from models.matcher import Matcher, test_of
 from models.severity import Severity
+from models.text.instant import milliseconds
 
 ROWS_AT_ONCE = 200  # made before the process does something else
 TEXT_CHARACTERS_MAX = 2000  # of a field that is searched

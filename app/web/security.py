@@ -18,7 +18,7 @@ from app.bridge.access.request_bodies import FORM
 from app.bridge.access.sessions import COOKIE
 from app.bridge.connections.responses import RequestDeclined
 from models.reason import BadInput, Reason
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 FORM_COOKIE, NAME_COOKIE, TOKEN_FIELD = "tocsin_form", "tocsin_name", "form_token"
 FORM_BYTES_MAX = 256 * 1024

@@ -15,9 +15,9 @@ from app.web.words import (
     short_ms,
     web_address,
 )
-from models.instant import format_instant, milliseconds
-from models.plural import plural
-from models.sanitize import inert
+from models.text.instant import format_instant, milliseconds
+from models.text.plural import plural
+from models.text.sanitize import inert
 
 TEMPLATES = Path(__file__).parent / "templates"
 

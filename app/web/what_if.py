@@ -12,7 +12,7 @@ from app.files.policy_file import default_path
 from app.web.renderer import Renderer, guarded
 from app.web.security import HEADERS, read_form
 from app.web.what_if_process import RunFailed, Span, WhatIfRuns
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 POLICY_CHARACTERS_MAX = 200_000
 USUAL_MS = 12 * 3_600_000  # the last night

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
-from models.duration import format_ms
-from models.instant import milliseconds
-from models.sanitize import inert
+from models.text.duration import format_ms
+from models.text.instant import milliseconds
+from models.text.sanitize import inert
 
 LINES_MAX = 200  # of one text that has lines
 

@@ -16,7 +16,7 @@ from app.whatif.compare import (
     team_of,
 )
 from app.whatif.consequences import ResponseTimes
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 _LISTS = ("incidents", "notifications", "escalations")
 _COUNTED = (

@@ -17,7 +17,7 @@ from app.whatif.consequences import (
 from app.whatif.ids import without_ids
 from app.whatif.incident_pairs import pair_incidents
 from app.whatif.outcomes import Escalation, Incident, Message, RunOutcomes
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 Fact = Incident | Message | Escalation
 One = TypeVar("One", bound=Fact)

@@ -14,7 +14,7 @@ import orjson
 
 from app.transport.log import Readable, StoredRecord
 from models.journal import ALERT_START, ALERTS_START, TICK, source_or_none
-from models.sanitize import inert
+from models.text.sanitize import inert
 from models.topics import partition_of
 
 CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it

@@ -11,7 +11,7 @@ import orjson
 
 from app.whatif.ids import recorded_ids_in, shown_position
 from app.whatif.run import Run
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 
 PAGER = "pager"
 

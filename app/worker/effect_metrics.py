@@ -7,7 +7,7 @@ import orjson
 from app import metrics
 from models.effect import Effect, Stream
 from models.incident import opened_ms_of_id
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 
 _RESPONSES = {
     b'"kind":"Acknowledged"': metrics.ACKNOWLEDGE_SECONDS,

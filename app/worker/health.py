@@ -12,8 +12,8 @@ from typing import Protocol
 from app import metrics
 from app.clock import Stopwatch, system_ms
 from app.core.engine import Engine
-from models.duration import format_ms
 from models.journal import encode_tick
+from models.text.duration import format_ms
 
 BACKLOG_MS = 10_000  # more is told
 

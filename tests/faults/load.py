@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from app.transport.log import NewRecord
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 BATCH = 20  # alerts in a request
 NAMES = (

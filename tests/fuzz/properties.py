@@ -41,12 +41,12 @@ from app.settings import BadSettings
 from app.transport.log import NewRecord, StoredRecord
 from app.transport.sqlite_batches import Damaged, records_in, unpack_records
 from models.command import Command
-from models.duration import format_ms, parse_ms
 from models.effect import Effect, Stream, position_from
 from models.journal import ALERTS_START, TICK, alerts_in, encode_policy, encode_silence
 from models.matcher import parse_matcher, test_of
+from models.policy.time_interval import TimeInterval, inside, next_ms
 from models.reason import BadInput
-from models.time_interval import TimeInterval, inside, next_ms
+from models.text.duration import format_ms, parse_ms
 from models.wire import ClockRequest, SilenceRequest
 from tests.fuzz.seeds import INCIDENT, LABELS, NOW_MS, PARTITIONS, POLICY, open_incident
 from tests.support.scenario import keep

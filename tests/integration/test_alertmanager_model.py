@@ -14,7 +14,7 @@ from app.policy.importer import reader
 from bench.alertmanager_model import messages
 from bench.founding_day import Firing
 from deploy.kafka.secured import free_ports
-from models.instant import format_instant
+from models.text.instant import format_instant
 from tests.integration.servers import server
 
 SECONDS = 44

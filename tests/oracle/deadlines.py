@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle.facts import Happened, Known, rules_about
 from tests.oracle.hours import NEVER_MS
 from tests.oracle.policy import by, is_about

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle.facts import Happened
 
 if TYPE_CHECKING:

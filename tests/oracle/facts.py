@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle.policy import is_about, matches, severity_of, without_severity
 
 _TOUCHES = count(1)

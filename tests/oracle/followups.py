@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle import hours, notification
 from tests.oracle.facts import Happened
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.alert import fingerprint
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle import places
 from tests.oracle.facts import Known, evaluated_alert
 from tests.oracle.policy import matches

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle.facts import Happened, urgent
 from tests.oracle.policy import matches
 

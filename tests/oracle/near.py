@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle import inhibition, rules
 from tests.oracle.facts import (
     Happened,

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle import (
     bounds,
     commands,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle import notification
 from tests.oracle.facts import Happened, Known, firing_alerts
 from tests.oracle.policy import by, matches

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"(.*)"')
 

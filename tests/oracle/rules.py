@@ -7,7 +7,7 @@ goes through the journal.
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from models.duration import parse_ms
+from models.text.duration import parse_ms
 from tests.oracle import cycles, heartbeats, inhibition, near, places, suppression
 from tests.oracle.facts import (
     Firing,

@@ -23,10 +23,10 @@ from app.settings import Settings
 from app.transport.log import LogUnavailable, NewRecord
 from app.worker.worker import PartitionPipe
 from models.alert import fingerprint
-from models.instant import format_instant
 from models.journal import encode_command, encode_policy, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
+from models.text.instant import format_instant
 from models.topics import Topics, partition_of
 from tests.simulation.group import SESSION_S, Group, Member
 from tests.simulation.plan import Plan, Step

@@ -8,8 +8,8 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.policy.simulator import Stage
 from app.transport.log import StoredRecord
 from models.effect import Stream
-from models.instant import milliseconds
 from models.journal import TICK, encode_command, encode_policy
+from models.text.instant import milliseconds
 from tests.support.scenario import START_MS, alert_record
 from tests.support.shipped_policy import shipped
 

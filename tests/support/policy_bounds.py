@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from models.policy import LINE_CHARACTERS_MAX, RULES_MAX, STEPS_MAX, Policy, Runbook
-from models.policy_types import NAME_CHARACTERS_MAX
+from models.policy.policy import LINE_CHARACTERS_MAX, RULES_MAX, STEPS_MAX, Policy, Runbook
+from models.policy.types import NAME_CHARACTERS_MAX
 from tests.support.shipped_policy import shipped
 
 POLICY_LIMITS: dict[str, tuple[int, Callable[[int], object]]] = {

@@ -31,9 +31,7 @@ from app.terminal.effect_text import effect_text
 from app.transport.log import StoredRecord
 from models.alert import Alert, fingerprint
 from models.command import Command
-from models.duration import format_ms, parse_ms
 from models.effect import Effect, Position, Stream
-from models.instant import milliseconds
 from models.journal import (
     TICK,
     alerts_in,
@@ -46,6 +44,8 @@ from models.journal import (
 )
 from models.matcher import parse_matcher
 from models.silence import Silence
+from models.text.duration import format_ms, parse_ms
+from models.text.instant import milliseconds
 
 _DETAIL = re.compile("(to|team|verdict|scope|eta|step|number|task)=")
 

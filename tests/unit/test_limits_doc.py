@@ -11,7 +11,7 @@ import pytest
 from app import metrics
 from app.bridge.connections.limits import Limits
 from app.core.state.state import PartitionState
-from models.policy import Bounds
+from models.policy.policy import Bounds
 from models.reason import Reason
 from tests.support.bridge_bounds import BRIDGE_LIMITS
 from tests.support.engine_bounds import ENGINE_LIMITS

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 USER_CHARACTERS_MAX = 100
 

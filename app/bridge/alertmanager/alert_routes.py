@@ -25,7 +25,7 @@ from app.bridge.alertmanager.silence_routes import in_v2, values_of
 from app.bridge.connections.responses import json_response
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.history.view import View
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 API_VERSION = "0.25.0"  # of an Alertmanager with this API: amtool warns where its own differs
 AS_OF, LEFT_OUT = "Tocsin-As-Of", "Tocsin-Left-Out"

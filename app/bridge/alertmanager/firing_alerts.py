@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from app.bridge.board.query import Values, matchers_of
-from models.instant import format_instant, milliseconds
 from models.matcher import Test, test_of
-from models.pattern import compile_pattern
 from models.reason import BadInput, Reason
+from models.text.instant import format_instant, milliseconds
+from models.text.pattern import compile_pattern
 
 _TRUE, _FALSE = ("true", "1", "t"), ("false", "0", "f")
 

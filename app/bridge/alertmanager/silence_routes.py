@@ -29,11 +29,11 @@ from app.bridge.connections.responses import RequestDeclined, json_response
 from app.bridge.writer import answered_in_time
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.transport.log import Log
-from models.duration import format_ms
 from models.journal import encode_silence
 from models.matcher import Matcher
 from models.reason import BadInput, Reason
 from models.silence import Silence
+from models.text.duration import format_ms
 from models.wire import SilenceRequest
 
 UNKNOWN_SILENCE = "unknown_silence"

@@ -13,10 +13,10 @@ from aiohttp import web
 
 from app.history.topic_reader import TopicReader, Turnstile
 from app.transport.log import Log
-from models.instant import format_instant
 from models.matcher import Matcher, Operator, matcher_document, parse_matcher
 from models.reason import BadInput, Reason
 from models.silence import Silence
+from models.text.instant import format_instant
 from models.wire import SilenceRequest, instant_ms, moment_ms
 
 LIVE_MAX = 5000  # silences that have not ended; a new alert is compared with each, in 3 us

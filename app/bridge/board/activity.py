@@ -9,7 +9,7 @@ import orjson
 from app.history.topic_reader import TopicReader, Turnstile
 from app.report.activity import ActivityLedger
 from app.transport.log import Readable
-from models.policy import Policy
+from models.policy.policy import Policy
 from models.topics import Topics
 
 

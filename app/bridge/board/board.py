@@ -46,8 +46,8 @@ from app.settings import Settings
 from app.transport.log import LogUnavailable, Readable
 from models.errors import TocsinError
 from models.incident import State
-from models.instant import format_instant
 from models.reason import BadInput, Reason
+from models.text.instant import format_instant
 from models.topics import Topics
 
 EXPLAIN_SECONDS = 30.0

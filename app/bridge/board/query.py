@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from models.matcher import Matcher, parse_matcher
 from models.reason import BadInput, Reason
-from models.suggest import did_you_mean
+from models.text.suggest import did_you_mean
 
 LIMIT, LIMIT_MAX = 100, 1000  # items of a page: without `limit`, and at the most
 MATCHERS_MAX = 64

@@ -22,13 +22,13 @@ from app.notifier.replies.act_outcome import ActOutcome, ActStatus
 from app.transport.log import FollowedLog
 from models.command import Command
 from models.incident import State
-from models.instant import format_instant
 from models.journal import encode_command, encode_silence
 from models.matcher import Matcher, Operator
-from models.plural import plural
-from models.policy import Contact
+from models.policy.policy import Contact
 from models.reason import BadInput, Reason
 from models.silence import Silence
+from models.text.instant import format_instant
+from models.text.plural import plural
 from models.topics import Topics
 
 SILENCE_MS = 3_600_000

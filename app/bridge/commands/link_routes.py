@@ -17,7 +17,7 @@ from app.notifier.replies.link_page import HEADERS, QUESTIONS, message_page, que
 from app.notifier.replies.one_tap import Grant, OneTap
 from app.transport.log import Log, LogUnavailable
 from models.incident import State
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 PATH = "/act/{token}"
 BODY_BYTES_MAX = 4096  # a form without fields has none, ntfy's posts have none

@@ -19,10 +19,10 @@ from app.intake.normalise import HOLD_MAX_MS, Lifetime, alert_of
 from app.transport.log import FollowedLog, NewRecord
 from models.effect import position_from
 from models.incident import State
-from models.instant import format_instant
 from models.journal import encode_alert
 from models.reason import BadInput, Reason
-from models.suggest import did_you_mean
+from models.text.instant import format_instant
+from models.text.suggest import did_you_mean
 from models.topics import Topics, partition_of
 from models.wire import OpenRequest
 

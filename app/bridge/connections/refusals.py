@@ -7,7 +7,7 @@ import logging
 import time
 
 from app import metrics
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 LOG_SECONDS = 60.0
 _SHOWN_CHARACTERS = 300

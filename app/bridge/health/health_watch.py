@@ -26,7 +26,7 @@ from app.history.view import View
 from app.history.worker_watch import PartitionSign, WorkerWatch
 from app.settings import Settings
 from app.transport.log import LogUnavailable
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 LOOK_SECONDS = 3.0  # between two looks that nobody asked for
 FRESH_MS = 1000  # for so long a look is not repeated

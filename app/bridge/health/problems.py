@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.history.worker_watch import PartitionSign
-from models.duration import format_ms
-from models.plural import plural
+from models.text.duration import format_ms
+from models.text.plural import plural
 
 SILENT_MS = 10_000  # without a checkpoint or a tick of a partition
 NEAR = 0.8  # of a bound; P2 and P3 are refused at nine tenths

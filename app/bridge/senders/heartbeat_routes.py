@@ -15,9 +15,9 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.made_labels import heartbeat_labels
 from app.intake.normalise import Entries
 from app.transport.log import Log
-from models.duration import format_ms
-from models.instant import format_instant
 from models.reason import BadInput
+from models.text.duration import format_ms
+from models.text.instant import format_instant
 
 PATH = "/api/v1/heartbeats/{name}"
 

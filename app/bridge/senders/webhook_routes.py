@@ -22,9 +22,9 @@ from app.intake.mapped_webhooks import in_mapping, mapped_entries, parse_mapped
 from app.intake.normalise import Entries
 from app.intake.raw_events import alerts_in
 from app.intake.shipped_mappings import CLOUD_EVENTS, SHIPPED
+from models.policy.webhook_mapping import WebhookMapping
 from models.reason import BadInput, Reason
-from models.suggest import did_you_mean
-from models.webhook_mapping import WebhookMapping
+from models.text.suggest import did_you_mean
 
 WEBHOOK, EVENTS = "/api/v1/webhooks/{name}", "/api/v1/cloudevents"
 

@@ -14,9 +14,9 @@ from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.alert import fingerprint
 from models.place import Place
-from models.plural import plural
 from models.reason import BadInput, Reason
 from models.severity import Severity
+from models.text.plural import plural
 
 RESERVE_PART = 10  # of each bound: a tenth is kept for P0 and P1
 NEAR_PERCENT = 80

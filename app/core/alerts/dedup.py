@@ -15,11 +15,11 @@ from app.core.incidents import resolution, unheard
 from app.core.state.annotations import kept_annotations, kept_url
 from app.core.state.live_alert import Ending, LiveAlert, bytes_of
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.effect import Stream
 from models.events_alert import AlertState, Unnotified
 from models.place import Place, place_from
 from models.reason import BadInput, Reason
+from models.text.duration import format_ms
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 _STATUSES = ("firing", "resolved")

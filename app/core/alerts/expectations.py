@@ -21,7 +21,7 @@ from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.alert import Labels
 from models.journal import encode_expected, text_of
-from models.policy_rules import Heartbeat
+from models.policy.rules import Heartbeat
 from models.reason import BadInput, Reason
 
 

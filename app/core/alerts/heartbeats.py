@@ -10,9 +10,9 @@ from app.core.state.live_alert import Ending, LiveAlert
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.alert import fingerprint
-from models.duration import format_ms
 from models.events_alert import AlertState
-from models.policy_rules import Heartbeat
+from models.policy.rules import Heartbeat
+from models.text.duration import format_ms
 
 _NEVER_MS = 10 * 365 * 86_400_000  # its end comes from its heartbeat, not from not being sent
 

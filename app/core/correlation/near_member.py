@@ -21,7 +21,7 @@ from app.core.suppression import suppression
 from models.journal import encode_member, encode_signal, text_of
 from models.reason import BadInput, Reason
 from models.severity import Severity
-from models.truncate import truncate
+from models.text.truncate import truncate
 
 ROLE = "near"  # of a signal to a rule of nearness
 

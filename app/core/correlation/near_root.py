@@ -18,7 +18,7 @@ from app.core.state.turn import Turn
 from app.core.suppression import members
 from app.core.suppression.suppression import BECAUSE_CHARACTERS_MAX
 from models.journal import encode_suppression, text_of
-from models.truncate import truncate
+from models.text.truncate import truncate
 
 NOTHING = "nothing"  # what a root explains of which nobody is notified
 

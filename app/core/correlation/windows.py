@@ -23,10 +23,10 @@ from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, members, silences, suppression
-from models.duration import format_ms
 from models.incident import State, incident_id
 from models.journal import encode_suppression
 from models.reason import BadInput, Reason
+from models.text.duration import format_ms
 
 CORRELATED = "correlated"  # the class of incidents that a rule opened
 WINDOW_MAX = 100  # firings that a rule looks back on; older ones are forgotten first

@@ -8,8 +8,8 @@ incident as it was a moment ago: the second of two is told who was first.
 from app.core.state.state import Incident
 from models.command import Command
 from models.incident import State
-from models.instant import format_instant
 from models.reason import BadInput, Reason
+from models.text.instant import format_instant
 
 KEYS_KEPT = 50  # of one incident, the newest; an older act that comes again counts once more
 

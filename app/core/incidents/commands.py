@@ -19,11 +19,11 @@ from app.core.state.turn import Turn
 from models.command import Command, Verdict
 from models.effect import Stream
 from models.incident import State, partition_from_id
-from models.instant import NEWEST_MS, format_instant
 from models.journal import text_of
 from models.reason import BadInput, Reason
-from models.suggest import did_you_mean
-from models.truncate import truncate
+from models.text.instant import NEWEST_MS, format_instant
+from models.text.suggest import did_you_mean
+from models.text.truncate import truncate
 
 NAME_CHARACTERS = 60  # of a command that is none
 

@@ -18,7 +18,7 @@ from app.core.state.live_alert import LiveAlert
 from app.core.state.state import Incident
 from app.core.state.titles import alert_title
 from app.core.state.turn import Turn
-from models.duration import format_ms
+from models.text.duration import format_ms
 
 STABLE = "stable"  # what its deadline is called
 DEADLINE_FIELDS = ("owner_alert", "ended", "always")  # that `deadlines` reads of an incident

@@ -18,10 +18,10 @@ from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from app.core.suppression import inhibition, silences
-from models.duration import format_ms
 from models.incident import State
+from models.policy.time_interval import NEVER_MS
 from models.reason import BadInput, Reason
-from models.time_interval import NEVER_MS
+from models.text.duration import format_ms
 
 CLOSE = "close_after"  # what the deadline of a resolved incident is called
 # What `deadlines` reads of an incident.

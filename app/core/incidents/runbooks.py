@@ -13,9 +13,9 @@ from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.alert import Labels
 from models.place import component_name
-from models.policy import PLACEHOLDER
-from models.sanitize import inert, inert_word
-from models.truncate import truncate
+from models.policy.policy import PLACEHOLDER
+from models.text.sanitize import inert, inert_word
+from models.text.truncate import truncate
 
 FILLED_CHARACTERS_MAX = 8000  # of what a step says, and of its command, with the labels filled in
 

@@ -9,7 +9,7 @@ from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
 from models.incident import State
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 
 def goes_on(turn: Turn, alert: LiveAlert) -> bool:

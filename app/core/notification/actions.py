@@ -2,7 +2,7 @@
 
 from app.core.state.state import Incident
 from models.events import Action, NotificationKind
-from models.policy import Channel
+from models.policy.policy import Channel
 
 _ACTIONS = {
     NotificationKind.OPENED: Action.TRIGGER,

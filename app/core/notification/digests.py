@@ -11,12 +11,12 @@ from app.core.state.alerts_shown import NO_ALERTS
 from app.core.state.receivers import Receiver
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.effect import Stream
 from models.events import Action, NextStep, NotificationKind, NotificationReason
-from models.instant import format_instant
-from models.plural import plural
 from models.reason import BadInput, Reason
+from models.text.duration import format_ms
+from models.text.instant import format_instant
+from models.text.plural import plural
 
 RECEIVERS_MAX = 10_000  # and channels, that were sent something of late
 NAMED_MAX = 10  # incidents that a digest names

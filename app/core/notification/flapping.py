@@ -10,7 +10,7 @@ from app.core.state.deadline import Deadline
 from app.core.state.live_alert import LiveAlert
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
-from models.duration import format_ms
+from models.text.duration import format_ms
 
 STABLE = "stable_after"  # what its deadline is called
 DEADLINE_FIELDS = ("flapping_ms", "ended")  # that `deadlines` reads of an incident

@@ -9,8 +9,8 @@ from functools import lru_cache
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
+from models.policy.time_interval import NEVER_MS, inside, next_ms
 from models.severity import Severity
-from models.time_interval import NEVER_MS, inside, next_ms
 
 HOURS = "hours"
 # What `next_notifiable_ms` reads of an incident. `turn.now_ms` only moves what is past.

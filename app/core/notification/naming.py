@@ -17,7 +17,7 @@ from app.core.state.titles import alert_title, member_title
 from app.core.state.turn import Turn
 from models.place import component_name
 from models.place_labels import mentions
-from models.truncate import truncate
+from models.text.truncate import truncate
 
 NAMED_MAX = 50  # alerts that a message names one by one
 NAME_CHARACTERS_MAX = 200  # of an alert and its place

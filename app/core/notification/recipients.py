@@ -14,9 +14,9 @@ from app.core.state.tasks import Task
 from app.core.state.turn import Turn
 from models.events import Action, NextStep, NotificationKind, NotificationReason
 from models.incident import State
-from models.instant import format_instant
-from models.policy import Channel, Contact
+from models.policy.policy import Channel, Contact
 from models.severity import Severity
+from models.text.instant import format_instant
 
 _ENDS = (NotificationKind.RESOLVED, NotificationKind.LOST)
 CHANNELS: tuple[Channel, ...] = ("email", "chat", "pager")

@@ -15,11 +15,11 @@ from app.core.state.incident_now import begin_clocks, unheard_since_ms, waiting_
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.events import NotificationKind
 from models.incident import State
-from models.instant import format_instant
-from models.plural import plural
+from models.text.duration import format_ms
+from models.text.instant import format_instant
+from models.text.plural import plural
 
 Send = Callable[[str], None]  # sends a message of this text
 

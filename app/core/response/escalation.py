@@ -14,10 +14,10 @@ from app.core.state.live_alert import LiveAlert
 from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.effect import Stream
 from models.incident import State
-from models.instant import format_instant
+from models.text.duration import format_ms
+from models.text.instant import format_instant
 
 UNACKNOWLEDGED = "unacknowledged"
 MANUAL = "manual"

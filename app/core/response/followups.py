@@ -9,12 +9,12 @@ from app.core.state.state import Incident
 from app.core.state.tasks import Task
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.effect import Stream
 from models.events import NextStep, NotificationKind
-from models.instant import format_instant
+from models.policy.time_interval import NEVER_MS, next_ms
 from models.reason import BadInput, Reason
-from models.time_interval import NEVER_MS, next_ms
+from models.text.duration import format_ms
+from models.text.instant import format_instant
 
 REMINDER_GRID = 4  # instants of reminders within what a task has, or within `remind` if it is less
 REMINDERS_MAX = 5  # before it is due, when it is due, and three times more

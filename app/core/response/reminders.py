@@ -14,8 +14,8 @@ from app.core.state.deadline import Deadline
 from app.core.state.lifecycle import Cause, advance
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.incident import State
+from models.text.duration import format_ms
 
 LAPSED = "forgotten"
 REMINDER = "reminder"

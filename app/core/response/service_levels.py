@@ -15,9 +15,9 @@ from app.core.state.deadline import Deadline
 from app.core.state.incident_now import CLOCKS, begin_clocks, clock_start
 from app.core.state.state import Incident
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.events import NotificationKind
-from models.policy_types import DurationBySeverity
+from models.policy.types import DurationBySeverity
+from models.text.duration import format_ms
 
 NEAR, OVER = "warn_at", "target"  # what the deadlines of a clock are called
 WARNED, BREACHED, MET = "warned", "breached", "met"

@@ -22,11 +22,11 @@ from app.core.rules.suppression_graph import RULE_LABEL, SuppressionGraph
 from models.alert import Labels
 from models.matcher import Matcher, Test, test_of
 from models.place import Place
-from models.policy import Contact, Policy, Runbook
-from models.policy_rules import Correlation, Escalation, Heartbeat
-from models.policy_types import KEPT, Where
+from models.policy.policy import Contact, Policy, Runbook
+from models.policy.rules import Correlation, Escalation, Heartbeat
+from models.policy.time_interval import TimeSpan
+from models.policy.types import KEPT, Where
 from models.severity import Severity, severity_word
-from models.time_interval import TimeSpan
 
 COMPILED_MAX = 8  # policies that are remembered: as many as are in force at once, a few
 DECISIONS_MAX = 10_000  # that are remembered

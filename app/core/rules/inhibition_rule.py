@@ -8,8 +8,8 @@ import orjson
 from app.core.rules.rule_id import rule_id_of
 from models.alert import Labels
 from models.matcher import Test, test_of
-from models.policy import Policy
-from models.policy_rules import Dependency, InhibitRule
+from models.policy.policy import Policy
+from models.policy.rules import Dependency, InhibitRule
 
 Side = Literal["source", "target", "both"]
 

@@ -7,7 +7,7 @@ from app.core.rules.rule_id import rule_id_of
 from models.alert import Labels
 from models.matcher import Test, test_of
 from models.place import Place
-from models.policy_nearness import NearBackground, NearKind, Nearness, NearPlace
+from models.policy.nearness import NearBackground, NearKind, Nearness, NearPlace
 
 PPM = 10_000  # parts in a million of a per cent
 

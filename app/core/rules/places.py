@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from models.alert import Labels, fingerprint
 from models.place import Place
-from models.policy_types import Components
+from models.policy.types import Components
 
 _JOB, _POD, _CONTAINER = "job", "pod", "container"
 

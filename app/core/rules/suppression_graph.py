@@ -12,8 +12,8 @@ from functools import cached_property
 from app.core.rules.overlap import Alternatives, overlaps
 from models.alert import Labels
 from models.matcher import Matcher, Operator
-from models.policy import Policy
-from models.policy_rules import Correlation
+from models.policy.policy import Policy
+from models.policy.rules import Correlation
 
 RULE_LABEL = "rule"  # that only incidents have which a rule opened
 

@@ -18,9 +18,9 @@ from app.core.state.shown_alert import ShownAlert
 from app.core.state.state import Incident
 from models.alert import Labels
 from models.events import AlertStatus
-from models.instant import NEWEST_MS, format_instant
-from models.json_bytes import json_bytes
-from models.truncate import truncate
+from models.text.instant import NEWEST_MS, format_instant
+from models.text.json_bytes import json_bytes
+from models.text.truncate import truncate
 
 ALERTS_MAX = 10  # in a message
 SNAPSHOT_ALERTS_MAX = 5  # a snapshot follows each change of an incident, and must not be large

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from models.alert import Labels
-from models.truncate import truncate
+from models.text.truncate import truncate
 
 ANNOTATIONS_CHARACTERS_MAX = 4096  # of all names and texts of an alert that are kept as they are
 ANNOTATION_CHARACTERS_MAX = 1024  # of each text of an alert that has more than those

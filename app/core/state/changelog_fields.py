@@ -102,7 +102,7 @@ _VALUES = {kind: attrgetter(*names.values()) for kind, names in FIELDS.items()}
 def encode(value: object) -> bytes:
     """The JSON of something that the state has."""
     text = orjson.dumps(value, default=_document_of, option=orjson.OPT_PASSTHROUGH_DATACLASS)
-    return bytes(memoryview(text))  # as `models.json_bytes` says
+    return bytes(memoryview(text))  # as `models.text.json_bytes` says
 
 
 def read_fields(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from app.core.state.turn import Turn
 from models.effect import EFFECT_ID, Stream
 from models.journal import text_of
 from models.reason import BadInput, Reason
-from models.truncate import truncate
+from models.text.truncate import truncate
 
 VALUE_BYTES_MAX = (
     1024 * 1024

@@ -12,8 +12,8 @@ the append time.
 
 from dataclasses import astuple, dataclass
 
+from models.policy.time_interval import NEVER_MS
 from models.reason import BadInput, Reason
-from models.time_interval import NEVER_MS
 
 GAP_MS = (
     10_000  # without a tick; also, by how much append times may be off before they are not used

@@ -12,7 +12,7 @@ import orjson
 
 from app.core.state import near_state
 from app.core.state.near_state import NearState, check_numbers
-from models.json_bytes import json_bytes
+from models.text.json_bytes import json_bytes
 
 BEGUN_MAX = 200_000  # alerts; also such as ended long ago
 HOURS = 24

@@ -21,8 +21,8 @@ import orjson
 from app.core.state.deadletter import dead_letter
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
-from models.instant import format_instant
 from models.reason import BadInput, Reason
+from models.text.instant import format_instant
 
 RETRY_MS = 3_600_000  # until a deadline that raised is tried again
 TOGETHER = -1  # the part of a record of several alerts that is no alert: what is due after them

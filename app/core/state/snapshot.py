@@ -6,7 +6,7 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.core.state.alerts_shown import SNAPSHOT_ALERTS_MAX, alerts_of
 from app.core.state.incident_now import clock_start
 from app.core.state.state import Incident
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 NAMES_SHOWN = 20  # alert names and members in a snapshot; the counts cover all
 

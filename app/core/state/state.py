@@ -33,10 +33,10 @@ from app.core.state.tasks import Task
 from app.core.state.timer_kind import TimerKind
 from models.alert import Labels
 from models.incident import State
-from models.instant import NEWEST_MS
 from models.place import Place
 from models.severity import Severity
 from models.silence import Silence
+from models.text.instant import NEWEST_MS
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from app.core.state.timer_kind import TimerKind
 from models.alert import Labels
 from models.effect import Effect, Position, Stream, encode_effect
 from models.events import NotificationKind
-from models.instant import format_instant
 from models.reason import Reason
+from models.text.instant import format_instant
 
 COUNTS_MAX = 1000  # names of counts; the rest is "other"
 Place = tuple[list[Effect], int]  # a list of effects, and the number of one of them

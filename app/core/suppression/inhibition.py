@@ -23,7 +23,7 @@ from app.core.suppression import members, roots, suppression
 from models.alert import Labels
 from models.journal import encode_member, encode_suppression, text_of
 from models.reason import BadInput, Reason
-from models.truncate import truncate
+from models.text.truncate import truncate
 
 SIDES = ("source", "target", "both")
 

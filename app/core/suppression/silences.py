@@ -21,14 +21,14 @@ from app.core.suppression.silence_outcome import (
     objection,
     silence_test,
 )
-from models.duration import format_ms
 from models.effect import Stream
 from models.incident import State
-from models.instant import format_instant
 from models.matcher import Matcher, Operator, Test, test_of
 from models.reason import BadInput, Reason
 from models.silence import Silence
-from models.truncate import truncate
+from models.text.duration import format_ms
+from models.text.instant import format_instant
+from models.text.truncate import truncate
 
 
 def on_silence(turn: Turn, document: dict[str, Any]) -> None:

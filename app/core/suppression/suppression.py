@@ -20,10 +20,10 @@ from app.core.state.live_alert import CORRELATION_WAIT, LiveAlert, Suppression
 from app.core.state.state import Incident
 from app.core.state.timer_kind import TimerKind
 from app.core.state.turn import Turn
-from models.duration import format_ms
 from models.events import NotificationKind
 from models.reason import BadInput, Reason
-from models.truncate import truncate
+from models.text.duration import format_ms
+from models.text.truncate import truncate
 
 SILENCED = "silence/"  # how the keys of silences begin; no rule's name has a slash
 SUPPRESSIONS_MAX = 100  # of an alert, or of an incident that a rule opened

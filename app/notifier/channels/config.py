@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from app.files.file_access import open_plain
 from app.notifier.outcome import TryAgain
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 _SECRET_BYTES_MAX = 64 * 1024
 

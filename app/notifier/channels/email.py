@@ -31,7 +31,7 @@ from app.notifier.memory import recall, remember
 from app.notifier.outcome import Refused, Sent, TryAgain
 from app.notifier.shorten import shorten
 from models.events import Notification
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 TIMEOUT_S = 30.0  # for a whole mail; a server that looks at it closely takes seconds
 SUBJECT_MAX = 200  # characters; phones show some 40

@@ -9,7 +9,7 @@ from app.notifier.channels.config import ChannelConfig
 from app.notifier.messages.words import text_of
 from app.notifier.outcome import Sent
 from models.events import Action, Notification
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 LINE_MAX = 300  # characters
 _WORDS = {

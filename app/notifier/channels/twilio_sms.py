@@ -15,7 +15,7 @@ from app.notifier.channels.twilio import TwilioConfig, create, phone_number
 from app.notifier.outcome import Sent
 from app.notifier.shorten import shorten, utf16_units
 from models.events import Notification
-from models.sanitize import REPLACEMENT
+from models.text.sanitize import REPLACEMENT
 
 BODY_MAX = 1600
 _GSM = frozenset(

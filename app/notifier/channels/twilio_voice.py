@@ -14,7 +14,7 @@ from app.notifier.channels.twilio import TwilioConfig, create, phone_number
 from app.notifier.outcome import Sent
 from app.notifier.shorten import shorten
 from models.events import Notification
-from models.sanitize import REPLACEMENT
+from models.text.sanitize import REPLACEMENT
 
 TWIML_MAX = 4000
 _SPOKEN_MAX = 700  # characters, about a minute; with each escaped, twice, still below TWIML_MAX

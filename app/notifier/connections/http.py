@@ -22,7 +22,7 @@ from yarl import URL
 
 from app.notifier.connections.addresses import AddressPolicy, CheckedResolver, PrivateAddress
 from app.notifier.outcome import Refused, TryAgain
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 TIMEOUT_S = 10.0  # PagerDuty and Slack answer within one; a receiver that hangs is tried again
 ANSWER_BYTES_MAX = 64 * 1024  # the largest that a channel reads is the message that Discord repeats

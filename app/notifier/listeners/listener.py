@@ -7,7 +7,7 @@ from typing import Protocol
 
 from app.notifier.ledger.circuit import backoff_ms
 from app.notifier.outcome import Refused, TryAgain
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 RETRY_MS, RETRY_MS_MAX = 1000, 60_000
 

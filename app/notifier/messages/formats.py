@@ -1,6 +1,6 @@
 """How a text of somebody else is written into each format so that nothing in it is obeyed.
 
-Labels and annotations come from whoever can send an alert. `models.sanitize` has already replaced what is not shown as
+Labels and annotations come from whoever can send an alert. `models.text.sanitize` has already replaced what is not shown as
 itself. Here the format's own signs lose their meaning.
 """
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from app.notifier.messages.incident_links import IncidentLinks
 from app.notifier.shorten import TEXT_MAX, one_line, shorten
-from models.duration import format_ms
 from models.events import Action, Notification, NotificationKind, NotifiedAlert
 from models.place_labels import CLUSTER_LABELS, NAMESPACE_LABELS, POD_LABELS
-from models.plural import plural
+from models.text.duration import format_ms
+from models.text.plural import plural
 
 SEVERITY_WORDS = {"P0": "critical", "P1": "high", "P2": "medium", "P3": "low"}
 HOST_LABELS = ("host", "hostname", "node", "nodename")

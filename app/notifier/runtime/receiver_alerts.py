@@ -15,7 +15,7 @@ from app.history.receivers_down import ALERTNAME
 from app.notifier.channel import ChannelKind
 from app.notifier.ledger.circuit import Circuit
 from app.transport.log import Log, LogUnavailable, NewRecord, append_all
-from models.instant import format_instant
+from models.text.instant import format_instant
 from models.topics import partition_of
 
 DOWN_AFTER_MS = 2 * 60_000  # a circuit is open for so long before anybody is told

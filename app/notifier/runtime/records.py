@@ -24,8 +24,8 @@ from app.notifier.runtime.decoding import from_document
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import POSITION_HEADER, Position, position_from
 from models.events import DeliveryState, Receipt
-from models.json_bytes import json_bytes
 from models.reason import BadInput
+from models.text.json_bytes import json_bytes
 
 META = json_bytes(["meta"])
 REQUEST_START = b'["request"'

@@ -16,7 +16,7 @@ from app.transport.log import StoredRecord
 from models.effect import Position
 from models.events import Notification
 from models.reason import BadInput
-from models.sanitize import inert, inert_lines
+from models.text.sanitize import inert, inert_lines
 
 
 async def print_plan(config: Settings, journal: str = "") -> None:

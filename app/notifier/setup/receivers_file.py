@@ -30,8 +30,8 @@ from app.notifier.ledger.contacts import ContactRoute, Contacts
 from app.notifier.ledger.delivery import Rules
 from app.notifier.ledger.limits import Limit
 from app.notifier.outcome import TryAgain
-from models.policy_types import DurationMs, Part, Problem, refuse_problems
-from models.suggest import did_you_mean
+from models.policy.types import DurationMs, Part, Problem, refuse_problems
+from models.text.suggest import did_you_mean
 
 RECEIVERS_MAX = 500
 

@@ -13,8 +13,8 @@ from app.notifier.runtime.sending import send
 from app.notifier.setup.assembly import Assembly
 from models.events import Action, Notification, NotificationKind, NotificationReason
 from models.incident import partition_from_id
-from models.instant import format_instant
 from models.reason import BadInput
+from models.text.instant import format_instant
 
 
 def trial_notification(route: ContactRoute, now_ms: int) -> Notification:

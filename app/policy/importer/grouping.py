@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from app.policy.importer.notices import FindingKind, Findings
 from app.policy.importer.reader import Route
-from models.policy_types import Components
+from models.policy.types import Components
 
 EACH_ALERT = "..."  # as a component's label it is one that no alert has: each is a thing of its own
 _PLACES = "job"  # of the components' labels, this one and those behind it say where something runs, not what it is

@@ -7,8 +7,8 @@ Source of the notations: Alertmanager's documentation, "Label matchers": the cla
 import json
 import re
 
-from models import pattern
 from models.matcher import Matcher, Operator, label_text, parse_matcher
+from models.text import pattern
 
 _CLASSIC = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(=~|!=|!~|=)\s*(.*?)\s*", re.DOTALL)
 _WORD = r"""(?:"(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]+)"""

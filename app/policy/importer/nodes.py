@@ -12,8 +12,8 @@ from typing import Any
 from app.files import yaml_file
 from app.files.bounded_yaml import Document
 from app.files.yaml_file import BadFile, Mistake
-from models.policy_types import Where
-from models.suggest import did_you_mean
+from models.policy.types import Where
+from models.text.suggest import did_you_mean
 
 _UNITS_MS = {
     "y": 31_536_000_000,

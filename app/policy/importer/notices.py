@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 LINES_SHOWN_MAX = 12
 WIDTH = 110

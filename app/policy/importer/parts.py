@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.policy.importer.receivers import Contact
-from models.policy import Channel
-from models.policy_types import Components
+from models.policy.policy import Channel
+from models.policy.types import Components
 from models.severity import Severity
 
 NAME_CHARACTERS = 80  # of the 100 that a policy allows: what is added fits too

@@ -17,7 +17,7 @@ from app.files.yaml_file import BadFile
 from app.policy.importer import enclosed, label_matchers, nodes
 from app.policy.importer.nodes import Node, list_items
 from models.matcher import Matcher, Operator
-from models.time_interval import TimeSpan
+from models.policy.time_interval import TimeSpan
 
 _TOP = (
     *(

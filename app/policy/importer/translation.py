@@ -27,7 +27,7 @@ from app.policy.importer.reader import Configuration, Route
 from app.policy.importer.routes import RouteCase, TooManyCases
 from app.policy.importer.unsupported import say_settings, say_times_apart
 from models.matcher import Matcher, Operator
-from models.policy import Channel
+from models.policy.policy import Channel
 from models.severity import Severity
 
 _CHANNELS: tuple[Channel, ...] = ("pager", "email", "chat")

@@ -10,7 +10,7 @@ from typing import Any
 from app.policy.importer import notices
 from app.policy.importer.notices import Finding
 from app.policy.importer.parts import NO_TEXTS, Imported, Lines, Owner, Selector, Timing
-from models.sanitize import inert
+from models.text.sanitize import inert
 
 _UNITS_MS = (
     ("w", 604_800_000),

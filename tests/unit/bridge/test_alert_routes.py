@@ -12,10 +12,10 @@ from app.policy.simulator import Stage
 from app.transport.log import NewRecord, StoredRecord
 from models.alert import Alert, fingerprint
 from models.effect import Effect, Stream
-from models.instant import format_instant
 from models.journal import TICK, encode_alert, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
+from models.text.instant import format_instant
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import Client, with_bridge
 from tests.support.shipped_policy import shipped

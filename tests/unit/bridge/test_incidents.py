@@ -14,8 +14,8 @@ from app.intake.normalise import from_list
 from app.transport.log import NewRecord, StoredRecord
 from models.effect import Effect, Position, Stream
 from models.incident import State
-from models.instant import format_instant
 from models.journal import encode_alert, encode_command
+from models.text.instant import format_instant
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import Answer, Client, alert, error, with_bridge
 from tests.support.shipped_policy import shipped

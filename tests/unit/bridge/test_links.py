@@ -13,7 +13,7 @@ from app.bridge.connections.limits import Limits
 from app.notifier.replies.act import ActCommand
 from app.notifier.replies.one_tap import TTL_S, OneTap
 from app.settings import HttpSecurity
-from models.instant import format_instant
+from models.text.instant import format_instant
 from models.topics import Topics
 from tests.support.served_bridge import INCIDENT, PARTITIONS, Client, serving
 from tests.support.token_files import write

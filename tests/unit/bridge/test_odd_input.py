@@ -19,9 +19,9 @@ from app.terminal.incidents_table import incidents_table
 from app.transport.log import NewRecord, StoredRecord
 from models.alert import Labels
 from models.effect import Position
-from models.instant import format_instant
 from models.place import Place
 from models.reason import BadInput
+from models.text.instant import format_instant
 from models.wire import ReceiptRequest, instant_ms
 from tests.support.bridge_metrics import refused_count
 from tests.support.fake_log import FakeLog

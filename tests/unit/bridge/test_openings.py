@@ -8,8 +8,8 @@ import pytest
 from app.bridge.commands.openings import SENDER
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.intake.made_labels import heartbeat_labels
-from models.instant import format_instant
 from models.reason import BadInput
+from models.text.instant import format_instant
 from tests.support.bridge_metrics import refused_count
 from tests.support.driven_loop import run_driven
 from tests.support.fake_log import FakeLog

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from models.instant import format_instant
+from models.text.instant import format_instant
 from tests.support.served_bridge import Answer
 from tests.support.worked_log import TOPICS, WorkedLog
 from tests.unit.bridge.test_answers import talk_to

@@ -14,10 +14,10 @@ from app.bridge.alertmanager.silences import KEPT_MS, LIVE_MAX
 from app.core.engine import Engine
 from app.transport.log import NewRecord
 from models.effect import Stream
-from models.instant import format_instant
 from models.journal import encode_silence
 from models.matcher import Matcher, Operator
 from models.silence import Silence
+from models.text.instant import format_instant
 from tests.support.engines import Tocsin
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import PARTITIONS, Answer, Client, error, with_bridge

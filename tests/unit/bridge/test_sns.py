@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from app.bridge.senders import sns_signatures
 from app.intake.sns_messages import sns_message_of
-from models.instant import format_instant
 from models.reason import BadInput
+from models.text.instant import format_instant
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import Answer, Client, serving
 from tests.support.worked_log import WorkedLog

@@ -11,7 +11,7 @@ import pytest
 
 from app.cli.main import main, parse
 from models.command import Command
-from models.instant import format_instant
+from models.text.instant import format_instant
 from tests.support.command_line import commanded_log, run
 from tests.support.fake_log import FakeLog
 from tests.support.served_bridge import INCIDENT

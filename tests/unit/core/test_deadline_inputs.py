@@ -20,8 +20,8 @@ from app.core.state.state import Incident
 from app.core.state.turn import Turn
 from models.command import Command
 from models.incident import State
+from models.policy.time_interval import NEVER_MS
 from models.severity import Severity
-from models.time_interval import NEVER_MS
 from tests.oracle import journals as j
 from tests.oracle.policies import POLICIES
 from tests.support.example_counts import examples

@@ -2,8 +2,8 @@
 
 from app.transport.log import StoredRecord
 from models.effect import Stream
-from models.instant import milliseconds
 from models.journal import encode_command
+from models.text.instant import milliseconds
 from tests.support.night import Night
 from tests.support.scenario import START_MS
 from tests.support.shipped_policy import shipped

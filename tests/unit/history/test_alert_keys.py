@@ -10,7 +10,7 @@ from app.history.alert_keys import KEY, SENDER
 from app.history.alert_view import AlertView, FiringAlerts
 from app.transport.log import NewRecord
 from models.effect import Position
-from models.json_bytes import json_bytes
+from models.text.json_bytes import json_bytes
 from tests.support.fake_log import FakeLog
 
 TOPIC = "tocsin.alerts"

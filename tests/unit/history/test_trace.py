@@ -30,8 +30,8 @@ from app.render.explanation_text import lines
 from app.transport.log import NewRecord
 from app.transport.sqlite import SqliteLog
 from models.effect import EFFECTS, Position, Stream
-from models.instant import milliseconds
 from models.journal import ALERT_START, encode_receipt
+from models.text.instant import milliseconds
 from models.topics import partition_of
 from tests.support.compaction import cleaned
 from tests.support.explanations import CONFIG, HERE, explained, played

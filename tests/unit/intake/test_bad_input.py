@@ -20,7 +20,7 @@ from app.intake.normalise import (
 )
 from app.intake.salvage import BYTES_MAX
 from models.alert import Alert
-from models.policy import ResolveTimeout
+from models.policy.policy import ResolveTimeout
 from models.reason import BadInput, Reason
 
 NOW_MS = 1_776_000_000_000  # 2026-04-12T13:20:00Z

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from app.intake.cloud_events import BATCH, STRUCTURED, events_of
 from app.intake.mapped_webhooks import ALERTS_MAX, BODY_BYTES_MAX, mapped_entries, parse_mapped
 from app.intake.shipped_mappings import SHIPPED
+from models.policy.webhook_mapping import WebhookMapping
 from models.reason import BadInput, Reason
-from models.webhook_mapping import WebhookMapping
 
 ZABBIX = {
     "event_id": "812",

@@ -12,8 +12,8 @@ from agents.ingest import journal_records
 from app.intake.raw_values import VALUE_BYTES_MAX, RawValues
 from app.intake.records import Intake
 from app.transport.log import NewRecord, StoredRecord
-from models.instant import format_instant
 from models.journal import source_headers
+from models.text.instant import format_instant
 from tests.support.example_counts import examples
 from tests.support.shipped_policy import shipped
 

@@ -3,11 +3,11 @@
 import pytest
 
 from models.alert import fingerprint
-from models.duration import format_ms, parse_ms
 from models.effect import Position, position_from
 from models.incident import incident_id, partition_from_id
 from models.matcher import parse_matcher
 from models.matcher import test_of as matches
+from models.text.duration import format_ms, parse_ms
 from models.wire import instant_ms
 
 

@@ -18,7 +18,9 @@ from app.transport.log import StoredRecord
 from models.journal import TICK, encode_policy
 from models.matcher import Matcher, Operator, parse_matcher
 from models.matcher import test_of as matches
-from models.pattern import (
+from models.policy.policy import LINE_CHARACTERS_MAX, Step
+from models.reason import BadInput, Reason
+from models.text.pattern import (
     ANSWER_CHARACTERS_MAX,
     ANSWERS_MAX,
     NOTHING,
@@ -27,8 +29,6 @@ from models.pattern import (
     compile_pattern,
     program_size,
 )
-from models.policy import LINE_CHARACTERS_MAX, Step
-from models.reason import BadInput, Reason
 from models.wire import SilenceRequest
 from tests.support.bounded_time import in_time
 from tests.support.scenario import START_MS, alert_record, keep, tell

@@ -29,7 +29,7 @@ from app.core.rules.compiled_policy import CompiledPolicy
 from app.logs import InertFormatter
 from app.render.demo_text import Outcome, show_outcome
 from models.effect import Stream
-from models.sanitize import REPLACEMENT, inert, inert_lines, inert_word
+from models.text.sanitize import REPLACEMENT, inert, inert_lines, inert_word
 from tests.support.boards import command_succeeds
 from tests.support.command_line import commanded_log, run
 from tests.support.example_counts import examples

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.policy import PLACEHOLDER, Step
-from models.shell import shell_danger
+from models.policy.policy import PLACEHOLDER, Step
+from models.text.shell import shell_danger
 
 SAFE = [
     "kubectl logs deploy/{component}",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from models.time_interval import NEVER_MS, TimeInterval, TimeSpan, inside, next_ms
+from models.policy.time_interval import NEVER_MS, TimeInterval, TimeSpan, inside, next_ms
 from tests.support.example_counts import examples
 
 MINUTE_MS = 60_000

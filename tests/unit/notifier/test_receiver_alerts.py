@@ -14,7 +14,7 @@ from app.notifier.ledger.circuit import FAILURES_MAX, Circuit
 from app.notifier.outcome import TryAgain
 from app.notifier.runtime.receiver_alerts import DOWN_AFTER_MS, LIVES_MS, REPEAT_MS, ReceiverAlerts
 from app.transport.log import NewRecord
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 from tests.support.delivering import (
     PARTITIONS,
     TOPICS,

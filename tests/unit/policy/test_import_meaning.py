@@ -14,10 +14,10 @@ from app.files import bounded_yaml
 from app.files.yaml_file import BadFile
 from app.policy.importer.notices import Finding
 from app.transport.log import StoredRecord
-from models.duration import parse_ms
 from models.effect import Stream
 from models.journal import TICK
 from models.severity import Severity
+from models.text.duration import parse_ms
 from tests.support.scenario import START_MS, alert_record, in_one_batch, play
 
 RECEIVERS = "receivers: [{name: a, webhook_configs: [{url: http://x}]}, {name: b}]\n"

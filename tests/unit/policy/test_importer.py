@@ -23,12 +23,12 @@ from app.policy.importer.nodes import Node
 from app.policy.importer.reader import _split_weekdays
 from app.policy.importer.writer import format_duration, quote_yaml
 from app.transport.log import StoredRecord
-from models.duration import parse_ms
 from models.effect import Stream
 from models.journal import TICK
 from models.matcher import Matcher, Operator, parse_matcher
 from models.matcher import test_of as fits
-from models.time_interval import TimeSpan
+from models.policy.time_interval import TimeSpan
+from models.text.duration import parse_ms
 from tests.support.alertmanager_routes import configuration, label_sets, policy_of, routes_of, told
 from tests.support.example_counts import FACTOR, examples
 from tests.support.scenario import START_MS, alert_record, in_one_batch, play

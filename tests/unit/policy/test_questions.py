@@ -17,7 +17,7 @@ from app.files.policy_file import default_path, load_policy
 from app.policy.labels import parse_labels
 from app.policy.readable import readable_policy
 from app.policy.semantic_diff import policy_changes
-from models.policy import Policy
+from models.policy.policy import Policy
 from tests.support.changed_policy import CHANGES, changed, line_of
 from tests.support.shipped_policy import shipped
 

@@ -13,8 +13,8 @@ from app.cli.main import main
 from app.files import yaml_file
 from app.files.policy_file import BadPolicy, default_path, load_policy
 from app.policy.schema import model_schema
-from models.policy import Policy
-from models.scenario import Scenarios
+from models.policy.policy import Policy
+from models.policy.scenario import Scenarios
 from tests.support.changed_policy import CHANGES, changed
 from tests.support.policy_test_files import FAILING
 

@@ -17,7 +17,7 @@ from app.render.timeline_svg import timeline_page, timeline_svg
 from app.render.timeline_text import COLUMNS, draw_timeline, round_instants
 from app.report.timeline import LANES_MAX, TimelinePicture, TimeSpan, draw_picture
 from models.effect import Stream
-from models.instant import format_instant
+from models.text.instant import format_instant
 from tests.support.boards import command_succeeds
 from tests.support.example_counts import examples
 from tests.support.explanations import CONFIG, played

@@ -11,7 +11,7 @@ import pytest
 from app.cli.main import main
 from app.files import policy_file
 from app.replay.alertmanager_events import RENEWAL_MS, EventJournal
-from models.instant import format_instant
+from models.text.instant import format_instant
 
 START_MS = 1_790_000_000_000
 MINUTE = 60_000

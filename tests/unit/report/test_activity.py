@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from app.report import activity
 from app.report.activity import HOUR_MS, ActivityLedger, Hour, NoiseRow, TargetRow
 from app.report.availability import month_of
-from models.instant import milliseconds
+from models.text.instant import milliseconds
 from tests.support.incident_documents import ALERT, NOW_MS, entry
 
 FIRST, SECOND = "INC-20260412T131000Z-00K1", "INC-20260412T131000Z-00K2"

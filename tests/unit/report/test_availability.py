@@ -15,8 +15,8 @@ from app.cli.report import show_availability
 from app.report.availability import OutageLedger, Span, availability_rows, month_before, month_of
 from app.settings import Settings
 from models.effect import Stream
-from models.instant import format_instant
-from models.policy import Availability
+from models.policy.policy import Availability
+from models.text.instant import format_instant
 from models.topics import Topics
 from tests.support.boards import command_succeeds
 from tests.support.example_counts import examples

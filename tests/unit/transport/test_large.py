@@ -24,8 +24,8 @@ from app.worker.worker import Worker
 from models.effect import EFFECT_BYTES_MAX, LETTER_BYTES_MAX, Stream, encode_effect
 from models.journal import TICK, encode_alert
 from models.reason import BadInput, Reason
+from models.text.truncate import truncate
 from models.topics import Topics
-from models.truncate import truncate
 from models.wire import ANNOTATIONS_BYTES_MAX
 from tests.support.example_counts import examples
 from tests.support.fake_log import FakeLog

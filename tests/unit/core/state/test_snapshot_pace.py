@@ -12,9 +12,9 @@ from app.transport.log import StoredRecord
 from models.command import Command
 from models.effect import Effect, Stream
 from models.incident import State
-from models.instant import milliseconds
 from models.journal import encode_command
 from models.severity import Severity
+from models.text.instant import milliseconds
 from tests.support.alerts import POD, documents, effects_of, engine_after, record, tick
 from tests.support.scenario import FEEDINGS, START_MS, Feeding
 from tests.support.shipped_policy import shipped

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.policy_types import DurationMs, ForIncidents, Name, Part, Selector, SomeSelector
+from models.policy.types import DurationMs, ForIncidents, Name, Part, Selector, SomeSelector
 from models.severity import Severity
 
 

@@ -14,11 +14,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from models.command import Command, Verdict
-from models.duration import parse_ms, write_ms
 from models.incident import State
-from models.pattern import compile_pattern
-from models.policy import Channel
-from models.policy_types import (
+from models.policy.policy import Channel
+from models.policy.types import (
     DURATION_SCHEMA,
     DurationMs,
     LabelMatcher,
@@ -27,6 +25,8 @@ from models.policy_types import (
     refuse_problems,
 )
 from models.severity import Severity
+from models.text.duration import parse_ms, write_ms
+from models.text.pattern import compile_pattern
 
 DAYS_MAX = 400  # that a scenario lasts
 STEPS_MAX = 1000  # of a scenario, and alerts in one of them

@@ -18,9 +18,9 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from models.duration import parse_ms
 from models.matcher import Matcher, parse_matcher
 from models.severity import Severity
+from models.text.duration import parse_ms
 
 DURATION_MS_MAX = 5200 * 604_800_000  # a hundred years: a deadline has to be a date
 NAME_CHARACTERS_MAX = 100

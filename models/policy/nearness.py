@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.policy_types import DurationMs, Name, Part, Selector
+from models.policy.types import DurationMs, Name, Part, Selector
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 LABELS_MAX = 20  # that say where an alert is

@@ -13,8 +13,8 @@ from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from models.policy_nearness import Nearness
-from models.policy_rules import (
+from models.policy.nearness import Nearness
+from models.policy.rules import (
     Correlation,
     Dependency,
     Escalation,
@@ -22,7 +22,8 @@ from models.policy_rules import (
     Heartbeat,
     InhibitRule,
 )
-from models.policy_types import (
+from models.policy.time_interval import TimeInterval
+from models.policy.types import (
     Components,
     DurationBySeverity,
     DurationMs,
@@ -36,11 +37,10 @@ from models.policy_types import (
     Where,
     refuse_problems,
 )
+from models.policy.webhook_mapping import WebhookMapping
 from models.severity import Severity, severity_word
-from models.shell import shell_danger
-from models.suggest import did_you_mean
-from models.time_interval import TimeInterval
-from models.webhook_mapping import WebhookMapping
+from models.text.shell import shell_danger
+from models.text.suggest import did_you_mean
 
 STEPS_MAX = 50  # of a runbook or a task: they stand in effects, in full
 WEBHOOKS_MAX = 100

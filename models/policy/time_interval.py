@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from models.instant import NEWEST_MS
-from models.policy_types import Part
+from models.policy.types import Part
+from models.text.instant import NEWEST_MS
 
 zoneinfo.reset_tzpath(())  # the package tzdata is what is left
 

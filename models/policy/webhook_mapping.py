@@ -11,7 +11,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from pydantic import AfterValidator, Field, field_validator
 
-from models.policy_types import Part
+from models.policy.types import Part
 
 EXPRESSION_CHARACTERS_MAX = 500
 NODES_MAX = 100  # of an expression: its depth is bounded by it, too

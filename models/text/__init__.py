@@ -1,0 +1,1 @@
+"""Texts, bytes and times: how they are read, shortened, quoted and written."""
