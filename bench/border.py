@@ -24,12 +24,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from app.clock import system_ms
 from app.demo.storm import storm_steps
 from deploy.kafka.secured import free_ports
+from models.text.instant import format_instant
 
 CONNECTIONS = 8
 ENDS = "moving end"  # each request says an end of its own, four minutes ahead, as Prometheus does
-AHEAD_SECONDS = 240
+AHEAD_MS = 240_000
 TICKS = os.sysconf("SC_CLK_TCK")
 ALERTMANAGER = "route: {receiver: nobody, group_by: [component]}\nreceivers: [{name: nobody}]\n"
 
@@ -186,18 +188,14 @@ def send(port: int, bodies: list[bytes], requests: int) -> None:
         thread.join()
 
 
-def _end_text() -> bytes:
-    end = time.time() + AHEAD_SECONDS
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(end))
-    return f"{seconds}.{int(end * 1000) % 1000:03d}Z".encode()
-
-
 def _post(port: int, bodies: list[bytes], numbers: range) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for number in numbers:
-        body = bodies[number % len(bodies)].replace(ENDS.encode(), _end_text())
+        body = bodies[number % len(bodies)].replace(
+            ENDS.encode(), format_instant(system_ms() + AHEAD_MS).encode()
+        )
         connection.request("POST", "/api/v2/alerts", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read()

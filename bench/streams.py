@@ -83,8 +83,8 @@ def measure(config: Settings, mix: Mix) -> dict[str, float]:
     expected = counts_of(raws)
     asyncio.run(raw.fill(config, raws, mix.alerts))
     figures = {
-        "limit": run_role("limit", config, mix)["cpu_us"],
-        "tocsin": run_role("worker", config, mix)["cpu_us"],
+        "limit": raw.role("limit", config)["cpu_us"],
+        "tocsin": raw.role("worker", config)["cpu_us"],
     }
     for guarantee in GUARANTEES:
         outcome = asyncio.run(run_job(config, mix, guarantee))
@@ -112,15 +112,6 @@ def counts_of(raws: Iterable[Raw]) -> dict[str, int]:
         "opened": len(urgent),
         "escalated": sum(number // COUNT for number in urgent.values()),
     }
-
-
-def run_role(name: str, config: Settings, mix: Mix) -> dict[str, float]:
-    """The limit or the worker of `bench/raw.py`, on the records that are there."""
-    arguments = ["--alerts", str(mix.alerts), "--role", name, "--prefix", config.prefix]
-    command = [sys.executable, str(Path(raw.__file__)), *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
 
 
 async def run_job(config: Settings, mix: Mix, guarantee: str) -> dict[str, float]:

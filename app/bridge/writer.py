@@ -107,7 +107,7 @@ class JournalWriter:
         """
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probe())
-            self._probing.add_done_callback(_retrieve_error)
+            self._probing.add_done_callback(retrieve_error)
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await asyncio.shield(self._probing)
@@ -212,7 +212,7 @@ class JournalWriter:
         return waiting[:number]
 
 
-def _retrieve_error(task: "asyncio.Task[None]") -> None:
+def retrieve_error(task: "asyncio.Task[None]") -> None:
     """Take note of a task's error, which nobody may be waiting for any more."""
     if not task.cancelled():
         task.exception()

@@ -88,9 +88,9 @@ def _message_key(effect: Effect | None) -> tuple[Stream, Document]:
 async def _add_beneath(node: Node, causes: Causes, effect: Document) -> None:
     """The records that an escalation names, and the incident's opening, where the chain has not led there already."""
     for record in effect.get("records", ())[:5]:
-        causes_found = await causes.at(record)
-        if causes_found is not None:
-            node.because.append(causes_found)
+        cause = await causes.at(record)
+        if cause is not None:
+            node.because.append(cause)
     incident, opened_by = effect.get("incident"), effect.get("opened_by")
     if incident and not opened_by:
         opened_by = causes.opened_by(incident)

@@ -58,12 +58,12 @@ async def choose_spans(
             f"{by_offset} is an offset, which is of one partition: name it with --partition, or give a time instead"
         )
     spans = [await _partition_span(source, partition, first, end) for partition in chosen]
-    chosen_spans = [span for span in spans if span is not None]
-    if not chosen_spans:
+    within = [span for span in spans if span is not None]
+    if not within:
         raise NotRetained(
             f"there is no record in that range; {source.description} has {await _retained_text(source, chosen)}"
         )
-    return chosen_spans
+    return within
 
 
 async def _partition_span(

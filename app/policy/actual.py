@@ -66,7 +66,7 @@ class ScenarioOutcome:
         stream = _KINDS[kind]
         if stream is Stream.INCIDENTS:
             return [self._incident_item(snapshot) for snapshot in self._snapshots]
-        bodies = [body for of_stream, body in self._bodies if of_stream is stream]
+        bodies = [body for topic, body in self._bodies if topic is stream]
         if stream is Stream.FOLLOWUPS:
             bodies = list({body["task"]: body for body in bodies}.values())
         return [_ITEMS[stream](self, body) for body in bodies]

@@ -85,16 +85,16 @@ class ReplayedPartition:
 
 async def compare_messages(
     source: Source,
-    topics_read: Sequence[ReceivedMessages],
+    all_messages: Sequence[ReceivedMessages],
     replayed: Mapping[int, ReplayedPartition],
 ) -> VerificationResult:
     """Compare what was sent with what was received."""
     checked, received = (
         VerificationResult(),
-        {messages.partition: messages.received for messages in topics_read},
+        {messages.partition: messages.received for messages in all_messages},
     )
     others: dict[int, Received] = {}
-    for messages in topics_read:
+    for messages in all_messages:
         for difference in messages.twice:
             checked.differs(difference)
         for position, (target, mark, head) in messages.sent.items():
@@ -112,9 +112,9 @@ async def compare_messages(
                 checked.differs(_message_difference("changed", cause, target, known[1], head))
             else:
                 checked.identical += 1
-    for messages in topics_read:
+    for messages in all_messages:
         _find_extra(
-            checked, messages, {other.partition: other.sent for other in topics_read}, replayed
+            checked, messages, {other.partition: other.sent for other in all_messages}, replayed
         )
     return checked
 

@@ -86,10 +86,10 @@ def address_command(meaning: CommandMeaning, run: Run) -> tuple[int, bytes] | No
     """The partition and the value of the command in a run; None if it has no such incident."""
     if meaning.snapshot is None:
         return meaning.partition, orjson.dumps(meaning.document)  # it was nobody's, and still is
-    incident_found = _find_incident(meaning, meaning.snapshot, run)
-    if incident_found is None:
+    address = _find_incident(meaning, meaning.snapshot, run)
+    if address is None:
         return None
-    return incident_found[0], orjson.dumps(meaning.document | {"incident": incident_found[1]})
+    return address[0], orjson.dumps(meaning.document | {"incident": address[1]})
 
 
 def left_out(meaning: CommandMeaning) -> UnaddressedCommand:

@@ -18,9 +18,9 @@ def pair_incidents(before: Sequence[Incident], after: Sequence[Incident]) -> lis
     left, right = list(before), list(after)
     pairs: list[IncidentPair] = []
     for key in (_identity_key, _same_component_and_class, _opened_by, _same_component):
-        pairs_found = list(_pair_by_key(left, right, key))
-        pairs += pairs_found
-        matched = {id(incident) for pair in pairs_found for incident in pair}
+        by_key = list(_pair_by_key(left, right, key))
+        pairs += by_key
+        matched = {id(incident) for pair in by_key for incident in pair}
         left = [incident for incident in left if id(incident) not in matched]
         right = [incident for incident in right if id(incident) not in matched]
     pairs += [(incident, None) for incident in left]

@@ -253,18 +253,23 @@ def merge(naive: "Naive", incident: Happened, into: str) -> str:
 
 def _merged(naive: "Naive", into: str, joined: Joined) -> None:
     alive = [one for one in naive.incidents if one.id == into and not one.ended]
-    if alive and not alive[0].rule:
+    takes_parts = alive and not (alive[0].rule or _is_part(alive[0]))
+    if takes_parts:
         naive.reached.add("merged by a person")
         _belongs(naive, alive[0], joined)
     else:
         naive.messages.append((_not_merged, naive, joined))
 
 
+def _is_part(incident: Happened) -> bool:
+    return incident.near.root is not None or _is_merged(incident.near.actor)
+
+
 def _not_merged(naive: "Naive", joined: Joined) -> None:
     incident = joined.incident
     fires = incident.state != "closed" and _record(incident) == joined.record
     if fires and incident.near.actor == joined.actor:
-        naive.reached.add("not merged: the other is over")
+        naive.reached.add("not merged after all")
         forget(naive, incident)
         incident.tell("Split", naive.now_ms)
         incident.touch()
@@ -312,12 +317,15 @@ def _ended(naive: "Naive", actor: str, identity: str, incident: Happened, resolv
 
 
 def _belongs(naive: "Naive", root: Happened, joined: Joined) -> None:
-    if root.ended or not (_is_merged(joined.actor) or _rule_of(naive, joined.actor)):
+    merged = _is_merged(joined.actor)
+    if root.ended or _is_merged(root.near.actor) or not (merged or _rule_of(naive, joined.actor)):
         return
     near = root.near
     limit = bounds_of(naive.policy)["alerts_in_incident"]
     if joined.identity not in root.members and len(root.members) >= limit:
         naive.dead.append((naive.number, "bound_reached"))
+        if merged:
+            naive.messages.append((_not_merged, naive, joined))
         return
     near.explains = _explained(naive, root)
     joined.hidden = _hides(root, joined)

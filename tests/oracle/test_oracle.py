@@ -149,7 +149,7 @@ FAMILIES = {
             ),
         ),
         (
-            "merged by a person|merged away from its root|not merged: the other is over|"
+            "merged by a person|merged away from its root|not merged after all|"
             "split from a merge|split from what is near|near and quiet|explained no more"
         ),
     ),

@@ -7,6 +7,7 @@ import asyncio
 
 from app import metrics
 from app.bridge.board.outages import OutageView
+from app.bridge.writer import retrieve_error
 from app.core.rules.compiled_policy import CompiledPolicy
 from app.report.availability import availability_rows, month_of
 from app.transport.log import Log, LogUnavailable
@@ -40,7 +41,7 @@ class AvailabilityMetrics:
         """
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
-            self._reading.add_done_callback(_retrieve_error)
+            self._reading.add_done_callback(retrieve_error)
         try:
             async with asyncio.timeout(SCRAPE_SECONDS):
                 await asyncio.shield(self._reading)
@@ -59,9 +60,3 @@ class AvailabilityMetrics:
             metrics.UP.labels(row["service"]).set(row["up"] / 100)
             metrics.UP_TARGET.labels(row["service"]).set(row["target"] / 100)
             metrics.DOWN_SECONDS.labels(row["service"]).set(row["down_ms"] / 1000)
-
-
-def _retrieve_error(task: "asyncio.Task[None]") -> None:
-    """Take note of an error that no scrape may be waiting for any more."""
-    if not task.cancelled():
-        task.exception()

@@ -18,6 +18,7 @@ from app.core.state.turn import Turn
 from app.core.suppression import members
 from app.core.suppression.suppression import BECAUSE_CHARACTERS_MAX
 from models.journal import encode_suppression, text_of
+from models.reason import BadInput
 from models.text.truncate import truncate
 
 NOTHING = "nothing"  # what a root explains of which nobody is notified
@@ -28,8 +29,9 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     rule, root = text_of(document, "rule"), text_of(document, "member")
     identity, member = signals.member_from(document.get("alert"))
     incident, is_merge = turn.state.incidents.get(root), rule.startswith(MERGED)
-    if is_merge and member.firing and (incident is None or incident.ended or incident.rule):
-        _refuse_merge(turn, incident, rule, member)
+    refusal = _refusal_of_merge(incident) if is_merge and member.firing else ""
+    if refusal:
+        _refuse_merge(turn, rule, member, refusal)
         return
     if incident is None:
         return
@@ -41,10 +43,16 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
             _end_member(turn, incident, identity, why or "ended")
         return
     is_in_force = is_merge or turn.rules.nearness.get(rule.partition("/")[0]) is not None
-    if incident.ended or not is_in_force:
+    part = incident.near or NearPart()
+    if incident.ended or part.is_merged or not is_in_force:
         return  # the rule's actor will be told, or the policy has changed: it is on its own
-    members.check_room(turn, incident, identity, member)
-    part = incident.near = incident.near or NearPart()
+    try:
+        members.check_room(turn, incident, identity, member)
+    except BadInput:
+        if is_merge:
+            _refuse_merge(turn, rule, member, "has no room for it")
+        raise
+    incident.near = part
     part.explains = _explained(incident)
     member = replace(member, via=[rule])
     member.hidden = _hides(incident, part, member)
@@ -52,9 +60,23 @@ def on_member(turn: Turn, document: dict[str, Any]) -> None:
     _answer(turn, incident, identity, member, f": {why}")
 
 
-def _refuse_merge(turn: Turn, incident: Incident | None, rule: str, member: Member) -> None:
-    why = "was opened by a rule" if incident and not incident.ended else "is over, or unknown"
-    near = {"refused": why}
+def _refusal_of_merge(incident: Incident | None) -> str:
+    """Why an incident takes no parts by a merge; empty if it does.
+
+    What is a part itself takes none: two that were merged into each other at the same time would
+    keep each other quiet, and release each other, for ever.
+    """
+    if incident is None or incident.ended:
+        return "is over, or unknown"
+    if incident.rule:
+        return "was opened by a rule"
+    part = incident.near
+    is_part = part is not None and (part.root or part.is_merged)
+    return "is a part of another incident itself" if is_part else ""
+
+
+def _refuse_merge(turn: Turn, rule: str, member: Member, refusal: str) -> None:
+    near = {"refused": refusal}
     message = encode_suppression(rule, member.incident, member.record, None, near=near)
     turn.send(member.place.key, message)
 

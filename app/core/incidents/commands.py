@@ -48,15 +48,16 @@ def on_command(turn: Turn, document: Details, others: Mapping[Command, Handler])
     text = text_of(document, "text") if "text" in document else ""
     turn.command = name
     try:
-        handlers = {**_HANDLERS, **others}
-        _carry_out(turn, handlers, Command(name), target, by, text, document)
+        command = Command(name)
+        handler = others.get(command) or _HANDLERS.get(command)
+        _carry_out(turn, handler, command, target, by, text, document)
     finally:
         turn.command = ""
 
 
 def _carry_out(
     turn: Turn,
-    handlers: Mapping[Command, Handler],
+    handler: Handler | None,
     command: Command,
     identity: str,
     by: str,
@@ -77,7 +78,8 @@ def _carry_out(
     key = text_of(document, "key") if "key" in document else ""
     if key:
         acts.check_act(incident, command, key)
-    handlers[command](turn, incident, by, text, document)
+    assert handler is not None, command
+    handler(turn, incident, by, text, document)
     if key:
         acts.note_act(incident, key)
     reminders.on_activity(turn, incident)

@@ -61,11 +61,11 @@ def _fill_steps(
     def fill(text: str, *, quoted: bool) -> str:
         def value(place: re.Match[str]) -> str:
             label = place[1].removeprefix("labels.")
-            value = values[place[1]] if place[1] in values else labels.get(label, "")
-            if not value or not quoted:
-                return inert(value) or label.upper()
+            filled = values[place[1]] if place[1] in values else labels.get(label, "")
+            if not filled or not quoted:
+                return inert(filled) or label.upper()
             begins_word = text[: place.start()][-1:].strip() == ""
-            return shlex.quote(inert_word(value) if begins_word else inert(value))
+            return shlex.quote(inert_word(filled) if begins_word else inert(filled))
 
         return PLACEHOLDER.sub(value, text)
 

@@ -144,8 +144,8 @@ class Store:
         """Append the receipts to the journal. If it does not take them now, they are said with the next batch."""
         receipts, owned.receipts = owned.receipts, []
         try:
-            receipts_sent = [receipt for _, receipt in receipts]
-            await append_receipts(self._log, self._topics.journal, self._partitions, receipts_sent)
+            bodies = [receipt for _, receipt in receipts]
+            await append_receipts(self._log, self._topics.journal, self._partitions, bodies)
         except LogUnavailable as error:
             logger.warning("%d receipts wait for the journal: %s", len(receipts), error)
             owned.receipts = receipts + owned.receipts
