@@ -26,6 +26,7 @@ from models.text.instant import format_instant, milliseconds
 SHOWN = 8  # of messages, of alerts that joined
 _JOINED = ("AlertFired", "MemberFired")
 _SUPPRESSION_KINDS = ("Suppressed", "Released", "NotSuppressed", "Flapping", "Stable")
+_CORRECTION_KINDS = ("Merged", "Split")  # of correlation, by people
 
 
 async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, name: str) -> Node:
@@ -61,6 +62,7 @@ async def explain_incident(archive: Archive, tracer: Tracer, causes: Causes, nam
         *_notification_nodes(told[Stream.NOTIFICATIONS], text),
         *_effect_nodes(told[Stream.ESCALATIONS], Stream.ESCALATIONS, text),
         *_of_kinds(timeline, _SUPPRESSION_KINDS, "suppressed", text),
+        *_of_kinds(timeline, _CORRECTION_KINDS, "corrected", text),
         *_of_kinds(timeline, ("Assigned",), "owner", text),
     ]
     node.then.sort(

@@ -18,6 +18,7 @@ from app.core.state.state import Incident
 from app.whatif.ids import to_run
 from app.whatif.inputs import InputStep
 from app.whatif.run import Run
+from models.incident import partition_from_id
 from models.place import Place
 
 FINGERPRINTS_MAX = 100  # of the alerts by which an incident is looked for
@@ -35,20 +36,29 @@ class UnaddressedCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandMeaning:
-    """What a command says, and the incident of the recorded run that it is about.
+class MeantIncident:
+    """An incident of the recorded run that a command names."""
 
-    None if it is about none.
+    partition: int
+    snapshot: dict[str, Any]
+    closed: bool
+    # Of its alerts, or of its members if a rule opened it; empty once it is closed.
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMeaning:
+    """What a command says, and the incidents of the recorded run that it names.
+
+    `incident` is the one that it is about, `into` the one that this is merged into; None of those
+    that it names none.
     """
 
     document: dict[str, Any]
     at_ms: int
     partition: int
-    snapshot: dict[str, Any] | None
-    closed: bool
-    fingerprints: tuple[
-        str, ...
-    ]  # of its alerts, or of its members if a rule opened it; empty once it is closed
+    incident: MeantIncident | None
+    into: MeantIncident | None
 
 
 def meaning_of(recorded: Run, step: InputStep) -> CommandMeaning | None:
@@ -60,20 +70,35 @@ def meaning_of(recorded: Run, step: InputStep) -> CommandMeaning | None:
         document = orjson.loads(step.record.value or b"")
     except orjson.JSONDecodeError:
         return None
-    name = document.get("incident")
+    name, into = document.get("incident"), document.get("into")
     if not isinstance(name, str):
         return None
-    incident = recorded.engines[step.partition].state.incidents.get(to_run(name))
-    snapshot = recorded.snapshots.get(to_run(name).encode())
-    known = None if snapshot is None else orjson.loads(snapshot)
     return CommandMeaning(
         document,
         step.record.timestamp,
         step.partition,
-        known,
-        incident is None,
-        _incident_fingerprints(incident),
+        _meant_incident(recorded, step.partition, name),
+        _incident_of_id(recorded, into) if isinstance(into, str) else None,
     )
+
+
+def _incident_of_id(recorded: Run, name: str) -> MeantIncident | None:
+    """The incident of that id, in the partition that the id says."""
+    try:
+        partition = partition_from_id(name)
+    except ValueError:
+        return None
+    is_there = partition < len(recorded.engines)
+    return _meant_incident(recorded, partition, name) if is_there else None
+
+
+def _meant_incident(recorded: Run, partition: int, name: str) -> MeantIncident | None:
+    incident = recorded.engines[partition].state.incidents.get(to_run(name))
+    value = recorded.snapshots.get(to_run(name).encode())
+    if value is None:
+        return None
+    snapshot = orjson.loads(value)
+    return MeantIncident(partition, snapshot, incident is None, _incident_fingerprints(incident))
 
 
 def _incident_fingerprints(incident: Incident | None) -> tuple[str, ...]:
@@ -84,17 +109,23 @@ def _incident_fingerprints(incident: Incident | None) -> tuple[str, ...]:
 
 def address_command(meaning: CommandMeaning, run: Run) -> tuple[int, bytes] | None:
     """The partition and the value of the command in a run; None if it has no such incident."""
-    if meaning.snapshot is None:
+    if meaning.incident is None:
         return meaning.partition, orjson.dumps(meaning.document)  # it was nobody's, and still is
-    address = _find_incident(meaning, meaning.snapshot, run)
+    address = _find_incident(meaning.incident, run)
     if address is None:
         return None
-    return address[0], orjson.dumps(meaning.document | {"incident": address[1]})
+    partition, name = address
+    document = meaning.document | {"incident": name}
+    if isinstance(document.get("into"), str):
+        into = _find_incident(meaning.into, run) if meaning.into is not None else None
+        document["into"] = to_run(document["into"]) if into is None else into[1]
+    return partition, orjson.dumps(document)
 
 
 def left_out(meaning: CommandMeaning) -> UnaddressedCommand:
     """The command as it is told."""
-    document, title = meaning.document, (meaning.snapshot or {}).get("title", "")
+    document, meant = meaning.document, meaning.incident
+    title = meant.snapshot.get("title", "") if meant is not None else ""
     return UnaddressedCommand(
         meaning.at_ms,
         str(document.get("command")),
@@ -104,28 +135,26 @@ def left_out(meaning: CommandMeaning) -> UnaddressedCommand:
     )
 
 
-def _find_incident(
-    meaning: CommandMeaning, meant: dict[str, Any], run: Run
-) -> tuple[int, str] | None:
+def _find_incident(meant: MeantIncident, run: Run) -> tuple[int, str] | None:
     """The partition and the id of the incident that is meant."""
-    name, incident_class = meant["incident"], meant["class"]
-    place = Place(meant["component"], meant["scope"])
-    same = run.engines[meaning.partition].state.incidents.get(name)
+    name, incident_class = meant.snapshot["incident"], meant.snapshot["class"]
+    place = Place(meant.snapshot["component"], meant.snapshot["scope"])
+    same = run.engines[meant.partition].state.incidents.get(name)
     if same is not None and (same.place, same.incident_class) == (place, incident_class):
-        return meaning.partition, name
-    if meaning.closed:
-        return _closed_incident(meaning.partition, meant, run)
+        return meant.partition, name
+    if meant.closed:
+        return _closed_incident(meant.partition, meant.snapshot, run)
     return next(
         (
             (where, incident.id)
-            for where, incident in _open_incidents(meaning, place, incident_class, run)
+            for where, incident in _open_incidents(meant, place, incident_class, run)
         ),
         None,
     )
 
 
 def _open_incidents(
-    meaning: CommandMeaning, place: Place, incident_class: str, run: Run
+    meant: MeantIncident, place: Place, incident_class: str, run: Run
 ) -> Iterator[tuple[int, Incident]]:
     for partition, engine in enumerate(run.engines):
         incident = engine.state.current.get((place.key, incident_class))
@@ -136,11 +165,11 @@ def _open_incidents(
         for partition, engine in enumerate(run.engines):
             for incident in engine.state.incidents.values():
                 if incident.rule == rule and any(
-                    item in incident.members for item in meaning.fingerprints
+                    item in incident.members for item in meant.fingerprints
                 ):
                     yield partition, incident
         return
-    for fingerprint in meaning.fingerprints:
+    for fingerprint in meant.fingerprints:
         for partition, engine in enumerate(run.engines):
             alert = engine.state.alerts.get(fingerprint.encode())
             if alert is not None and alert.incident:

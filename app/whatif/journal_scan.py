@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from app.core.state.near_part import MERGED
 from app.transport.log import Readable, StoredRecord
 from models.journal import ALERT_START, ALERTS_START, TICK, source_or_none
 from models.text.sanitize import inert
-from models.topics import partition_of
+from models.topics import INCIDENT_KEY, partition_of
 
 CHECKED_EACH = 16  # so many records, one is looked at whether it is where its key puts it
 
+_OF_MERGE = b'{"suppression":"' + MERGED.encode()  # how the answer to a merge begins
 _FIRST_KEY = re.compile(rb'\s*\{\s*"([^"\\]{1,40})"')
 _OUTSIDE = ("alert", "alerts", "tick", "command", "receipt", "silence", "policy", "refused")
 MESSAGES = ("signal", "suppression", "member", "expected", "page")
@@ -91,10 +93,13 @@ class JournalScan:
 def signature_of(key: bytes | None, value: bytes) -> bytes:
     """What two messages have in common that say the same thing in two runs.
 
-    Incidents' ids differ between runs.
+    Incidents' ids differ between runs, so those in the key and in a merge's name do not count.
     """
     prefix = b"" if value.startswith(b'{"member"') else value.partition(b",")[0]
-    return (key or b"") + b"\n" + prefix
+    if prefix.startswith(_OF_MERGE):
+        prefix = _OF_MERGE
+    key = INCIDENT_KEY if key and key.startswith(INCIDENT_KEY) else key or b""
+    return key + b"\n" + prefix
 
 
 def kind_of(value: bytes) -> str:

@@ -97,7 +97,7 @@ def _play_command(
             runs.at = run
             run.take(step, (step.partition, step.record.value or b""))
         return
-    played.unknown += meaning.snapshot is None
+    played.unknown += meaning.incident is None
     for run in others:
         command = address_command(meaning, run)
         if command is None and run is played.after:

@@ -127,6 +127,7 @@ def _append(recorder: Recorder, kind: str, now_ms: int, rest: list[Any]) -> None
                 "eta_ms": now_ms,
                 "number": 2,
                 "step": 3,
+                "into": known[-1 - (number + 1) % len(known)] if known else name,
             }
             value = encode_command(command, name, "ann", **details)
             recorder.append(name.encode(), value, partition_from_id(name))
@@ -350,6 +351,36 @@ def test_commands_go_to_the_incident_that_they_meant() -> None:
     assert (pair.after.component, pair.after.acknowledged_by) == ("shop-7", "ann")
     assert [change.label for change in pair.changes] == ["component", "title"]
     assert comparison.escalations == []
+
+
+def test_a_merge_joins_the_incidents_that_it_meant() -> None:
+    """Both have other ids under the other policy; the part keeps quiet there, too."""
+    recorder = Recorder(POLICY, 8, now_ms=START_MS)
+    for service in ("shop", "cart"):
+        labels = {
+            "alertname": f"{service}Down",
+            "service": service,
+            "job": f"{service}-7",
+            "severity": "high",
+        }
+        record = alert_record(START_MS, labels, service)
+        recorder.append(record.key, record.value or b"")
+    whole, part = [one for engine in recorder.engines for one in engine.state.incidents]
+    merge = encode_command("merge", part, "ann", text="", into=whole)
+    recorder.append(part.encode(), merge, partition_from_id(part))
+    recorder.settle()
+    for minute in range(5):
+        recorder.log.at_ms = START_MS + minute * MINUTE_MS
+        recorder.broadcast(TICK)
+
+    _, same = _pair(recorder.log, POLICY)
+    found, comparison = _pair(recorder.log, changed_policy(components={"labels": ["job"]}))
+
+    assert same.same
+    assert found.left_out == []
+    after = [pair.after for pair in comparison.incidents if pair.after is not None]
+    assert {incident.component for incident in after} == {"shop-7", "cart-7"}
+    assert sum(bool(incident.parents) for incident in after) == 1
 
 
 def test_alerts_of_one_request_go_where_another_policy_puts_them() -> None:
