@@ -15,8 +15,9 @@ from rich.cells import cell_len
 from app.cli.timeline import picture_json, show_timeline
 from app.render.timeline_svg import timeline_page, timeline_svg
 from app.render.timeline_text import COLUMNS, draw_timeline, round_instants
-from app.report.timeline import LANES_MAX, TimelinePicture, TimeSpan, draw_picture
+from app.report.timeline import LANES_MAX, ROWS, TimelinePicture, TimeSpan, draw_picture
 from models.effect import Stream
+from models.events_timeline import TIMELINE, TimelineKind
 from models.text.instant import format_instant
 from tests.support.boards import command_succeeds
 from tests.support.example_counts import examples
@@ -236,3 +237,11 @@ def test_times_for_programs() -> None:
 
     assert told["incident"] == INCIDENT
     assert set(told["states"][0]) == {"begin", "end", "open_end", "before", "state"}
+
+
+def test_each_act_of_a_person_is_drawn() -> None:
+    """But for tasks, which have a list of their own, and what was refused."""
+    acts = {kind for kind, (_, fields) in TIMELINE.items() if "by" in fields}
+    drawn = {kind for row in ROWS.values() for kind in row}
+
+    assert acts - drawn == {TimelineKind.TASK_DONE, TimelineKind.COMMAND_REFUSED}
