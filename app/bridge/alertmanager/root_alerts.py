@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from app.history.incident_view import IncidentView
+from models.incident import partition_from_id
 
 INHIBITED_BY_MAX = 10  # fingerprints of an alert
 _EXPLAINS = ("dependency", "correlation", "inhibition")
@@ -43,7 +44,7 @@ class RootAlerts:
 
     async def _alerts_of(self, source: str) -> list[str]:
         """The fingerprints of a source, which is a fingerprint or an incident's id."""
-        if not source.startswith("INC-"):
+        if not _is_incident(source):
             return [source] if source else []
         known = self._known.get(source)
         if known is None:
@@ -53,6 +54,15 @@ class RootAlerts:
             # One more than are shown: the alert itself may be among them.
             known = self._known[source] = (firing or names)[: INHIBITED_BY_MAX + 1]
         return known
+
+
+def _is_incident(source: str) -> bool:
+    """Whether it is an incident's id, of whatever class, and no fingerprint."""
+    try:
+        partition_from_id(source)
+    except ValueError:
+        return False
+    return True
 
 
 def _alerts_in(snapshot: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from app.policy.simulator import Stage
 from app.transport.log import NewRecord, StoredRecord
 from models.alert import Alert, fingerprint
 from models.effect import Effect, Stream
-from models.journal import TICK, encode_alert, encode_silence
+from models.journal import TICK, encode_alert, encode_command, encode_silence
 from models.matcher import parse_matcher
 from models.silence import Silence
 from models.text.instant import format_instant
@@ -175,6 +175,24 @@ def test_what_an_incident_near_by_explains_names_its_alerts() -> None:
     _, alerts = asked(three(), "/api/v2/alerts?filter=alertname%3DDiskFull")
 
     assert [one["status"]["inhibitedBy"] for one in alerts] == [[fingerprint(NODE)]]
+
+
+def test_an_incident_of_any_class_that_an_alert_was_merged_into_names_its_alerts() -> None:
+    """The id of a security incident begins otherwise, and is no fingerprint either."""
+    breach = {"alertname": "UnauthorizedAccess", "component": "vpn", "severity": "critical"}
+    stage = Stage(shipped())
+    for labels in (breach, DISK):
+        stage.append(sent(labels, NOW_MS))
+    whole, part = stage.engine.state.incidents
+    merge = encode_command("merge", part, "ann", into=whole)
+    stage.append(StoredRecord(-1, NOW_MS, part.encode(), merge))
+    log = FakeLog()
+    keep(log, Engine(0, shipped()).apply(stage.journal))
+
+    _, alerts = asked(log, "/api/v2/alerts?filter=alertname%3DDiskFull")
+
+    assert whole.startswith("SEC-")
+    assert [one["status"]["inhibitedBy"] for one in alerts] == [[fingerprint(breach)]]
 
 
 def test_many_roots_are_bounded() -> None:
